@@ -1,0 +1,403 @@
+//! The key hierarchy: which key is wrapped under which, and who reaches what.
+//!
+//! | holder                     | opens                                                        |
+//! |----------------------------|--------------------------------------------------------------|
+//! | an API key                 | its actor's key; an owner's also the account key             |
+//! | a recovery code            | the account key                                              |
+//! | an account key of an epoch | earlier account keys, every actor's keys                     |
+//! | an actor key of an epoch   | earlier keys of the same actor                               |
+//!
+//! There are no other ways, and wraps that claim one are not followed: none leads to a later
+//! epoch, none from an actor to another or to the account.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use roots_domain::model::id::{ActorId, KeyId, RecoveryId};
+use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
+use roots_domain::model::sealed::{Sealed, TextPlace};
+use roots_domain::port::keys::{
+    AccountIdentity, AccountRenewal, ActorIdentity, Founding, KeyError, Keyring, Locksmith, Lookup,
+    MacPurpose, MintedCode, MintedKey, Renewal,
+};
+use secrecy::SecretString;
+
+use crate::seal::{
+    Entropy, Key, SystemEntropy, account_wrapping_key, actor_wrapping_key, mac, open_text,
+    open_wrap, random_key, seal_text, wrap_key,
+};
+use crate::token::{Form, Token, key_prefix};
+
+/// The domain's locksmith, on ring.
+pub struct RingLocksmith {
+    entropy: Arc<dyn Entropy>,
+}
+
+impl RingLocksmith {
+    /// With random bytes from there.
+    pub fn new(entropy: impl Entropy + 'static) -> Self {
+        Self { entropy: Arc::new(entropy) }
+    }
+}
+
+/// With the operating system's random bytes.
+impl Default for RingLocksmith {
+    fn default() -> Self {
+        Self::new(SystemEntropy)
+    }
+}
+
+impl fmt::Debug for RingLocksmith {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingLocksmith").finish_non_exhaustive()
+    }
+}
+
+impl Locksmith for RingLocksmith {
+    fn recognize_key(&self, presented: &SecretString) -> Option<Lookup> {
+        Token::read(Form::ApiKey, presented)?.lookup().ok()
+    }
+
+    fn recognize_code(&self, presented: &SecretString) -> Option<Lookup> {
+        Token::read(Form::RecoveryCode, presented)?.lookup().ok()
+    }
+
+    fn found(
+        &self,
+        account: AccountIdentity,
+        owner: ActorIdentity,
+        key: KeyId,
+        code: RecoveryId,
+    ) -> Result<Founding, KeyError> {
+        let account_keys = AccountKeys {
+            owner: owner.id,
+            keys: Epochs::from([(account.epoch, random_key(&*self.entropy)?)]),
+        };
+        let keyring = RingKeyring {
+            entropy: Arc::clone(&self.entropy),
+            account,
+            actor: owner,
+            keys: Epochs::from([(owner.epoch, random_key(&*self.entropy)?)]),
+            account_keys: Some(Arc::new(account_keys)),
+        };
+        Ok(Founding {
+            wraps: vec![keyring.wrap_under_account(owner, keyring.key_in_force()?)?],
+            key: keyring.mint_key(key)?,
+            code: keyring.mint_code(code)?,
+        })
+    }
+
+    fn unlock(
+        &self,
+        presented: &SecretString,
+        account: AccountIdentity,
+        actor: ActorIdentity,
+        key: KeyId,
+        wraps: &[Wrap],
+    ) -> Result<Arc<dyn Keyring>, KeyError> {
+        let token = Token::read(Form::ApiKey, presented).ok_or(KeyError::DoesNotOpen)?;
+        let start = (WrapHolder::ApiKey(key), token.wrapping_key()?);
+        let Reached { account_keys, actor_keys } = reach(account, actor.id, vec![start], wraps)?;
+        let account_keys = (!account_keys.is_empty())
+            .then(|| Arc::new(AccountKeys { owner: actor.id, keys: account_keys }));
+        RingKeyring::shared(&self.entropy, account, actor, actor_keys, account_keys)
+    }
+
+    fn recover(
+        &self,
+        presented: &SecretString,
+        account: AccountIdentity,
+        owner: ActorIdentity,
+        code: RecoveryId,
+        wraps: &[Wrap],
+    ) -> Result<Arc<dyn Keyring>, KeyError> {
+        let token = Token::read(Form::RecoveryCode, presented).ok_or(KeyError::DoesNotOpen)?;
+        let start = (WrapHolder::Recovery(code), token.wrapping_key()?);
+        let Reached { account_keys, actor_keys } = reach(account, owner.id, vec![start], wraps)?;
+        let account_keys = Arc::new(AccountKeys { owner: owner.id, keys: account_keys });
+        RingKeyring::shared(&self.entropy, account, owner, actor_keys, Some(account_keys))
+    }
+}
+
+/// The keys of one account or actor.
+type Epochs = BTreeMap<KeyEpoch, Key>;
+
+/// What wraps lead to.
+struct Reached {
+    account_keys: Epochs,
+    actor_keys: Epochs,
+}
+
+/// Follows `wraps` from the wrapping keys in hand to every key of the account and of that actor.
+fn reach(
+    account: AccountIdentity,
+    actor: ActorId,
+    mut in_hand: Vec<(WrapHolder, Key)>,
+    wraps: &[Wrap],
+) -> Result<Reached, KeyError> {
+    let mut reached = Reached { account_keys: Epochs::new(), actor_keys: Epochs::new() };
+    while let Some((holder, wrapping_key)) = in_hand.pop() {
+        for wrap in wraps.iter().filter(|wrap| wrap.holder == holder && leads(wrap)) {
+            let (keys, epoch) = match wrap.subject {
+                WrapSubject::Account(epoch) => (&mut reached.account_keys, epoch),
+                WrapSubject::Actor(of, epoch) if of == actor => (&mut reached.actor_keys, epoch),
+                WrapSubject::Actor(..) => continue,
+            };
+            if keys.contains_key(&epoch) {
+                continue;
+            }
+            let key = open_wrap(account, wrap.subject, (holder, &wrapping_key), &wrap.sealed)?;
+            in_hand.push(match wrap.subject {
+                WrapSubject::Account(_) => {
+                    (WrapHolder::Account(epoch), account_wrapping_key(account, &key)?)
+                }
+                WrapSubject::Actor(..) => {
+                    (WrapHolder::Actor(actor, epoch), actor_wrapping_key(account, &key)?)
+                }
+            });
+            keys.insert(epoch, key);
+        }
+    }
+    Ok(reached)
+}
+
+/// Whether the hierarchy has such a way, from this holder to this subject.
+fn leads(wrap: &Wrap) -> bool {
+    use {WrapHolder as Holder, WrapSubject as Subject};
+    match (wrap.holder, wrap.subject) {
+        (Holder::ApiKey(_), _)
+        | (Holder::Recovery(_), Subject::Account(_))
+        | (Holder::Account(_), Subject::Actor(..)) => true,
+        (Holder::Account(later), Subject::Account(earlier)) => earlier < later,
+        (Holder::Actor(holder, later), Subject::Actor(subject, earlier)) => {
+            holder == subject && earlier < later
+        }
+        (Holder::Recovery(_), Subject::Actor(..)) | (Holder::Actor(..), Subject::Account(_)) => {
+            false
+        }
+    }
+}
+
+/// The account's keys, in the hands of its owner.
+struct AccountKeys {
+    owner: ActorId,
+    keys: Epochs,
+}
+
+/// The keys of an actor, in its own hands or in its owner's.
+struct RingKeyring {
+    entropy: Arc<dyn Entropy>,
+    account: AccountIdentity,
+    actor: ActorIdentity,
+    keys: Epochs,
+    /// Held by the owner, whichever actor's keyring this is.
+    account_keys: Option<Arc<AccountKeys>>,
+}
+
+impl RingKeyring {
+    /// One that holds the keys in force.
+    fn shared(
+        entropy: &Arc<dyn Entropy>,
+        account: AccountIdentity,
+        actor: ActorIdentity,
+        keys: Epochs,
+        account_keys: Option<Arc<AccountKeys>>,
+    ) -> Result<Arc<dyn Keyring>, KeyError> {
+        let entropy = Arc::clone(entropy);
+        let keyring = Self { entropy, account, actor, keys, account_keys };
+        keyring.key_in_force()?;
+        if keyring.account_keys.is_some() {
+            keyring.account_key_in_force()?;
+        }
+        Ok(Arc::new(keyring))
+    }
+
+    fn key_of(&self, epoch: KeyEpoch) -> Result<&Key, KeyError> {
+        self.keys.get(&epoch).ok_or(KeyError::WrapMissing)
+    }
+
+    fn key_in_force(&self) -> Result<&Key, KeyError> {
+        self.key_of(self.actor.epoch)
+    }
+
+    fn account_keys(&self) -> Result<&Arc<AccountKeys>, KeyError> {
+        self.account_keys.as_ref().ok_or(KeyError::NotAnOwner)
+    }
+
+    fn account_key_in_force(&self) -> Result<&Key, KeyError> {
+        self.account_keys()?.keys.get(&self.account.epoch).ok_or(KeyError::WrapMissing)
+    }
+
+    /// Whether this is the keyring of the owner itself.
+    fn is_owners_own(&self) -> bool {
+        self.account_keys.as_ref().is_some_and(|keys| keys.owner == self.actor.id)
+    }
+
+    fn wrap(
+        &self,
+        (subject, key): (WrapSubject, &Key),
+        (holder, wrapping_key): (WrapHolder, &Key),
+    ) -> Result<Wrap, KeyError> {
+        let sealed =
+            wrap_key(&*self.entropy, self.account, (subject, key), (holder, wrapping_key))?;
+        Ok(Wrap { subject, holder, sealed })
+    }
+
+    /// That actor's key under the account key in force.
+    fn wrap_under_account(&self, actor: ActorIdentity, key: &Key) -> Result<Wrap, KeyError> {
+        let wrapping_key = account_wrapping_key(self.account, self.account_key_in_force()?)?;
+        self.wrap(
+            (WrapSubject::Actor(actor.id, actor.epoch), key),
+            (WrapHolder::Account(self.account.epoch), &wrapping_key),
+        )
+    }
+
+    /// The actor's key in force under that of its next epoch.
+    fn wrap_under_next(&self, next: &Self) -> Result<Wrap, KeyError> {
+        let wrapping_key = actor_wrapping_key(self.account, next.key_in_force()?)?;
+        self.wrap(
+            (WrapSubject::Actor(self.actor.id, self.actor.epoch), self.key_in_force()?),
+            (WrapHolder::Actor(next.actor.id, next.actor.epoch), &wrapping_key),
+        )
+    }
+
+    /// A keyring with a new key, of the actor's next epoch, and nothing else of it.
+    fn next(
+        &self,
+        account: AccountIdentity,
+        account_keys: Arc<AccountKeys>,
+    ) -> Result<Self, KeyError> {
+        let actor = ActorIdentity { epoch: after(self.actor.epoch)?, ..self.actor };
+        Ok(Self {
+            entropy: Arc::clone(&self.entropy),
+            account,
+            actor,
+            keys: Epochs::from([(actor.epoch, random_key(&*self.entropy)?)]),
+            account_keys: Some(account_keys),
+        })
+    }
+}
+
+/// The epoch after, if there is one.
+fn after(epoch: KeyEpoch) -> Result<KeyEpoch, KeyError> {
+    epoch.0.checked_add(1).map(KeyEpoch).ok_or(KeyError::Unsupported)
+}
+
+impl Keyring for RingKeyring {
+    fn seal(&self, place: TextPlace, plaintext: &str) -> Result<Sealed, KeyError> {
+        let key = self.key_in_force()?;
+        seal_text(&*self.entropy, self.account, self.actor, key, place, plaintext)
+    }
+
+    fn open(&self, place: TextPlace, sealed: &Sealed) -> Result<String, KeyError> {
+        open_text(self.account, self.actor, |epoch| self.key_of(epoch), place, sealed)
+    }
+
+    fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], KeyError> {
+        mac(self.account, self.key_in_force()?, purpose, bytes)
+    }
+
+    fn earlier_macs(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<Vec<[u8; 32]>, KeyError> {
+        let earlier = self.keys.range(..self.actor.epoch).rev();
+        earlier.map(|(_, key)| mac(self.account, key, purpose, bytes)).collect()
+    }
+
+    fn mint_key(&self, key: KeyId) -> Result<MintedKey, KeyError> {
+        let token = Token::draw(Form::ApiKey, self.account.id, &*self.entropy)?;
+        let wrapping_key = token.wrapping_key()?;
+        let holder = (WrapHolder::ApiKey(key), &wrapping_key);
+        let actors = WrapSubject::Actor(self.actor.id, self.actor.epoch);
+        let mut wraps = vec![self.wrap((actors, self.key_in_force()?), holder)?];
+        if self.is_owners_own() {
+            let accounts = WrapSubject::Account(self.account.epoch);
+            wraps.push(self.wrap((accounts, self.account_key_in_force()?), holder)?);
+        }
+        let secret = token.written();
+        let prefix = key_prefix(&secret);
+        Ok(MintedKey { secret, prefix, lookup: token.lookup()?.hash, wraps })
+    }
+
+    fn for_actor(
+        &self,
+        actor: ActorIdentity,
+        wraps: &[Wrap],
+    ) -> Result<Arc<dyn Keyring>, KeyError> {
+        let account_keys = self.account_keys()?;
+        let in_hand = account_keys
+            .keys
+            .iter()
+            .map(|(epoch, key)| {
+                Ok((WrapHolder::Account(*epoch), account_wrapping_key(self.account, key)?))
+            })
+            .collect::<Result<_, KeyError>>()?;
+        let keys = reach(self.account, actor.id, in_hand, wraps)?.actor_keys;
+        let account_keys = Some(Arc::clone(account_keys));
+        Self::shared(&self.entropy, self.account, actor, keys, account_keys)
+    }
+
+    fn add_actor(&self, actor: ActorIdentity) -> Result<Vec<Wrap>, KeyError> {
+        self.account_keys()?;
+        Ok(vec![self.wrap_under_account(actor, &random_key(&*self.entropy)?)?])
+    }
+
+    fn mint_code(&self, code: RecoveryId) -> Result<MintedCode, KeyError> {
+        let key = self.account_key_in_force()?;
+        let token = Token::draw(Form::RecoveryCode, self.account.id, &*self.entropy)?;
+        let wrap = self.wrap(
+            (WrapSubject::Account(self.account.epoch), key),
+            (WrapHolder::Recovery(code), &token.wrapping_key()?),
+        )?;
+        let lookup = token.lookup()?.hash;
+        Ok(MintedCode { secret: token.written(), lookup, wraps: vec![wrap] })
+    }
+
+    fn renew(&self, key: KeyId) -> Result<Renewal, KeyError> {
+        let next = self.next(self.account, Arc::clone(self.account_keys()?))?;
+        Ok(Renewal {
+            epoch: next.actor.epoch,
+            wraps: vec![
+                next.wrap_under_account(next.actor, next.key_in_force()?)?,
+                self.wrap_under_next(&next)?,
+            ],
+            key: next.mint_key(key)?,
+        })
+    }
+
+    fn renew_account(&self, key: KeyId, code: RecoveryId) -> Result<AccountRenewal, KeyError> {
+        if !self.is_owners_own() {
+            return Err(KeyError::NotAnOwner);
+        }
+        let old_key = self.account_key_in_force()?;
+        let account = AccountIdentity { epoch: after(self.account.epoch)?, ..self.account };
+        let new_key = random_key(&*self.entropy)?;
+        let wrapping_key = account_wrapping_key(account, &new_key)?;
+        let new_keys = Epochs::from([(account.epoch, new_key)]);
+        let next =
+            self.next(account, Arc::new(AccountKeys { owner: self.actor.id, keys: new_keys }))?;
+        Ok(AccountRenewal {
+            account_epoch: account.epoch,
+            owner_epoch: next.actor.epoch,
+            wraps: vec![
+                self.wrap(
+                    (WrapSubject::Account(self.account.epoch), old_key),
+                    (WrapHolder::Account(account.epoch), &wrapping_key),
+                )?,
+                next.wrap_under_account(next.actor, next.key_in_force()?)?,
+                self.wrap_under_next(&next)?,
+            ],
+            key: next.mint_key(key)?,
+            code: next.mint_code(code)?,
+        })
+    }
+}
+
+/// Tells whose keys they are, and nothing of them.
+impl fmt::Debug for RingKeyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingKeyring")
+            .field("account", &self.account.id)
+            .field("actor", &self.actor.id)
+            .finish_non_exhaustive()
+    }
+}

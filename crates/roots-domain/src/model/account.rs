@@ -1,0 +1,189 @@
+//! Accounts, the tenants, and their actors.
+
+use super::credit::{self, BalanceFault};
+use super::id::{
+    AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId, Uid,
+};
+use super::key::KeyEpoch;
+use super::text::Name;
+use super::time::Timestamp;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $enum:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $enum { $($(#[$variant_doc])* $variant),+ }
+
+        impl $enum {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its name on the wire and in the store.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The one of that name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.name() == name)
+            }
+        }
+    };
+}
+
+named! {
+    /// What an account is for.
+    AccountKind {
+        /// It runs the service.
+        Operator = "operator",
+        /// It uses the service.
+        Customer = "customer",
+    }
+}
+
+named! {
+    /// Whether an account may write.
+    AccountStatus {
+        /// It may.
+        Active = "active",
+        /// It reads, exports and revokes keys only.
+        Suspended = "suspended",
+    }
+}
+
+named! {
+    /// What an actor is.
+    ActorKind {
+        /// A program.
+        Agent = "agent",
+        /// A person.
+        Human = "human",
+    }
+}
+
+named! {
+    /// What an actor may do in its account.
+    Role {
+        /// Everything. An account has one owner.
+        Owner = "owner",
+        /// Its own work.
+        Member = "member",
+    }
+}
+
+/// The last id of each kind that an account has given. An id is never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Actors.
+    pub actor: i64,
+    /// API keys.
+    pub key: i64,
+    /// Recovery codes.
+    pub recovery: i64,
+    /// Sessions.
+    pub session: i64,
+    /// Todos.
+    pub todo: i64,
+    /// Activities.
+    pub activity: i64,
+    /// Status changes.
+    pub log: i64,
+    /// Ledger rows.
+    pub ledger: i64,
+}
+
+macro_rules! counters {
+    ($($next:ident: $field:ident -> $id:ident),+ $(,)?) => {
+        impl Counters {
+            $(
+                /// Gives the next id of its kind.
+                #[must_use]
+                pub const fn $next(&mut self) -> $id {
+                    self.$field += 1;
+                    $id(self.$field)
+                }
+            )+
+        }
+    };
+}
+
+counters! {
+    next_actor: actor -> ActorId,
+    next_key: key -> KeyId,
+    next_recovery: recovery -> RecoveryId,
+    next_session: session -> SessionId,
+    next_todo: todo -> TodoId,
+    next_activity: activity -> ActivityId,
+    next_log: log -> LogId,
+    next_ledger: ledger -> LedgerId,
+}
+
+/// An account: the tenant. Whoever holds its lock is its only writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub kind: AccountKind,
+    /// Whether it may write.
+    pub status: AccountStatus,
+    /// Its credits, never below 0.
+    pub balance: i64,
+    /// Rises with whatever may end a key: a unit accepted under another one is checked again.
+    pub auth_epoch: i64,
+    /// The newest epoch of its key.
+    pub key_epoch: KeyEpoch,
+    /// The ids it has given.
+    pub counters: Counters,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Counts its changes, from 1.
+    pub version: i64,
+}
+
+impl Account {
+    /// Takes `cost` from the balance.
+    ///
+    /// # Errors
+    /// [`BalanceFault::TooLow`], and the balance stays.
+    pub fn debit(&mut self, cost: i64) -> Result<(), BalanceFault> {
+        self.balance = credit::debit(self.balance, cost)?;
+        Ok(())
+    }
+
+    /// Adds `amount` to the balance.
+    ///
+    /// # Errors
+    /// [`BalanceFault::TooHigh`], and the balance stays.
+    pub fn grant(&mut self, amount: i64) -> Result<(), BalanceFault> {
+        self.balance = credit::grant(self.balance, amount)?;
+        Ok(())
+    }
+}
+
+/// An actor of an account: an agent or a human.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Its id within the account.
+    pub id: ActorId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its name.
+    pub name: Name,
+    /// What it is.
+    pub kind: ActorKind,
+    /// What it may do.
+    pub role: Role,
+    /// Whether its keys are good.
+    pub is_active: bool,
+    /// The newest epoch of its key.
+    pub key_epoch: KeyEpoch,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

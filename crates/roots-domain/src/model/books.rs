@@ -1,0 +1,790 @@
+//! Deciding a batch of units in memory.
+//!
+//! A store applies a batch in three steps inside one transaction: it locks the batch's accounts and
+//! loads [`Needs`] into [`Books`]; it has the books [`Books::decide`] each unit in its order, later
+//! units seeing what earlier ones did; it writes [`Changes`], the difference, with one statement a
+//! table. The rules stand here once, whatever the database.
+//!
+//! A refused unit changes nothing in the books, so there is nothing to roll back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::account::{Account, AccountStatus, Actor, Counters};
+use super::activity::{Activity, KINDS_MAX};
+use super::credit::{BalanceFault, LedgerEntry, Reason};
+use super::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
+use super::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
+use super::sealed::Sealed;
+use super::session::{Session, SessionPatch, SessionStatus, SessionStep};
+use super::tally::{Daily, Tally};
+use super::text::ActivityType;
+use super::time::Timestamp;
+use super::todo::{StatusChange, Todo, TodoPatch, TodoStatus, TodoStep};
+use super::unit::{
+    Applied, AppliedRow, Author, Charge, Intent, KeyBearer, NewAccount, NewActivity, NewTodo,
+    Refusal, Resealed, RowPatch, UnitOfWork,
+};
+
+/// A row's key: ids are counted per account.
+pub type RowKey<I> = (AccountId, I);
+
+/// Every row that a batch changes, deletes or rests on.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Whether it takes account ids.
+    pub directory: bool,
+    /// The accounts to lock and load.
+    pub accounts: BTreeSet<AccountId>,
+    /// Sessions.
+    pub sessions: BTreeSet<RowKey<SessionId>>,
+    /// Todos.
+    pub todos: BTreeSet<RowKey<TodoId>>,
+    /// Activities.
+    pub activities: BTreeSet<RowKey<ActivityId>>,
+    /// Kinds of activity of which it must be known whether the actor has any.
+    pub kinds: BTreeSet<(AccountId, ActorId, ActivityType)>,
+}
+
+impl Needs {
+    /// What the units of a batch need.
+    #[must_use]
+    pub fn of<'a>(units: impl IntoIterator<Item = &'a UnitOfWork>) -> Self {
+        let mut needs = Self::default();
+        for unit in units {
+            needs.add(unit);
+        }
+        needs
+    }
+
+    fn add(&mut self, unit: &UnitOfWork) {
+        self.accounts.extend(unit.account());
+        if matches!(unit.intent, Intent::ReserveAccount | Intent::FoundAccount(_)) {
+            self.directory = true;
+        }
+        let Author::Key(KeyBearer { account, actor, .. }) = unit.author else {
+            return;
+        };
+        match &unit.intent {
+            Intent::PatchSession(RowPatch { id, .. }) | Intent::DeleteSession(id) => {
+                self.sessions.insert((account, *id));
+            }
+            Intent::CreateTodo(new) => {
+                self.sessions.extend(new.session.map(|id| (account, id)));
+            }
+            Intent::PatchTodo { row, .. } => {
+                self.todos.insert((account, row.id));
+                if let super::Patch::Set(id) = row.patch.session {
+                    self.sessions.insert((account, id));
+                }
+            }
+            Intent::DeleteTodo(id) => {
+                self.todos.insert((account, *id));
+            }
+            Intent::LogActivity(new) => {
+                self.sessions.extend(new.session.map(|id| (account, id)));
+                self.kinds.insert((account, actor, new.activity_type.clone()));
+            }
+            Intent::DeleteActivity(id) => {
+                self.activities.insert((account, *id));
+            }
+            Intent::StartSession { .. }
+            | Intent::ReserveAccount
+            | Intent::FoundAccount(_)
+            | Intent::GrantCredits { .. } => {}
+        }
+    }
+}
+
+/// The kinds of activity that an actor has.
+#[derive(Debug, Default, Clone)]
+pub struct Kinds {
+    /// Those among the needed ones that it has.
+    pub present: BTreeSet<ActivityType>,
+    /// How many it has in all; exact where a needed one is not present.
+    pub total: i64,
+}
+
+/// A key that was checked again, and whether its actor is active.
+#[derive(Debug, Clone)]
+pub struct CheckedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// Whether its actor is active.
+    pub actor_is_active: bool,
+}
+
+/// Rows of one table: as loaded, and as they stand now.
+#[derive(Debug, Clone)]
+struct Rows<I, T>(BTreeMap<RowKey<I>, Row<T>>);
+
+#[derive(Debug, Clone)]
+struct Row<T> {
+    loaded: Option<T>,
+    now: Option<T>,
+}
+
+impl<I: Ord + Copy, T: Clone + PartialEq> Rows<I, T> {
+    const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn load(&mut self, key: RowKey<I>, row: T) {
+        self.0.insert(key, Row { loaded: Some(row.clone()), now: Some(row) });
+    }
+
+    fn get(&self, key: RowKey<I>) -> Option<&T> {
+        self.0.get(&key).and_then(|row| row.now.as_ref())
+    }
+
+    fn set(&mut self, key: RowKey<I>, now: Option<T>) {
+        self.0.entry(key).or_insert(Row { loaded: None, now: None }).now = now;
+    }
+
+    fn difference(self) -> Difference<I, T> {
+        let mut difference = Difference::default();
+        for (key, row) in self.0 {
+            match (row.loaded, row.now) {
+                (None, Some(now)) => difference.inserted.push((key.0, now)),
+                (Some(loaded), Some(now)) if loaded != now => {
+                    difference.updated.push((key.0, now));
+                }
+                (Some(_), None) => difference.deleted.push(key),
+                _ => {}
+            }
+        }
+        difference
+    }
+}
+
+/// What a batch did to the rows of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference<I, T> {
+    /// New rows.
+    pub inserted: Vec<(AccountId, T)>,
+    /// Changed rows, whole.
+    pub updated: Vec<(AccountId, T)>,
+    /// Deleted rows.
+    pub deleted: Vec<RowKey<I>>,
+}
+
+impl<I, T> Difference<I, T> {
+    /// The rows that it leaves behind, new and changed.
+    pub fn written(&self) -> impl Iterator<Item = &(AccountId, T)> {
+        self.inserted.iter().chain(&self.updated)
+    }
+}
+
+impl<I, T> Default for Difference<I, T> {
+    fn default() -> Self {
+        Self { inserted: Vec::new(), updated: Vec::new(), deleted: Vec::new() }
+    }
+}
+
+/// What a batch changes, to be written whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The last account id given, where that moved.
+    pub last_account: Option<AccountId>,
+    /// New accounts.
+    pub accounts_founded: Vec<Account>,
+    /// Changed accounts, whole. Their version is one above the one loaded, which guards the write.
+    pub accounts_changed: Vec<Account>,
+    /// New actors.
+    pub actors: Vec<(AccountId, Actor)>,
+    /// New keys.
+    pub keys: Vec<(AccountId, ApiKey)>,
+    /// New recovery codes.
+    pub codes: Vec<(AccountId, RecoveryCode)>,
+    /// New wraps.
+    pub wraps: Vec<(AccountId, Wrap)>,
+    /// Sessions.
+    pub sessions: Difference<SessionId, Session<Sealed>>,
+    /// Todos. Their logs go with those deleted.
+    pub todos: Difference<TodoId, Todo<Sealed>>,
+    /// Activities.
+    pub activities: Difference<ActivityId, Activity<Sealed>>,
+    /// New status changes.
+    pub logs: Vec<(AccountId, StatusChange<Sealed>)>,
+    /// New ledger rows.
+    pub ledger: Vec<(AccountId, LedgerEntry)>,
+    /// By how much each count moved; none is 0.
+    pub tallies: BTreeMap<(AccountId, Tally), i64>,
+    /// By how much each daily count moved; none is 0.
+    pub daily: BTreeMap<(AccountId, Daily), i64>,
+    /// Sessions whose todos and activities lose their link. They are among the deleted.
+    pub unlinked: Vec<RowKey<SessionId>>,
+}
+
+/// What a batch rests on, and what it has done so far.
+#[derive(Debug, Clone)]
+pub struct Books {
+    last_account: AccountId,
+    accounts: BTreeMap<AccountId, Row<Account>>,
+    keys: HashMap<RowKey<KeyId>, CheckedKey>,
+    kinds: HashMap<(AccountId, ActorId), Kinds>,
+    sessions: Rows<SessionId, Session<Sealed>>,
+    todos: Rows<TodoId, Todo<Sealed>>,
+    activities: Rows<ActivityId, Activity<Sealed>>,
+    changes: Changes,
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        Self {
+            last_account: AccountId(0),
+            accounts: BTreeMap::new(),
+            keys: HashMap::new(),
+            kinds: HashMap::new(),
+            sessions: Rows::new(),
+            todos: Rows::new(),
+            activities: Rows::new(),
+            changes: Changes::default(),
+        }
+    }
+}
+
+/// Loading: what the store found.
+impl Books {
+    /// The last account id given.
+    pub const fn load_directory(&mut self, last_account: AccountId) {
+        self.last_account = last_account;
+    }
+
+    /// A locked account.
+    pub fn load_account(&mut self, account: Account) {
+        let id = account.id;
+        self.accounts.insert(id, Row { loaded: Some(account.clone()), now: Some(account) });
+    }
+
+    /// The keys that must be checked again, once the accounts are loaded: those whose unit was
+    /// accepted under another auth epoch.
+    #[must_use]
+    pub fn keys_to_check<'a>(
+        &self,
+        units: impl IntoIterator<Item = &'a UnitOfWork>,
+    ) -> BTreeSet<RowKey<KeyId>> {
+        let stale = |unit: &UnitOfWork| match unit.author {
+            Author::Key(bearer) => self
+                .account(bearer.account)
+                .filter(|account| account.auth_epoch != bearer.auth_epoch)
+                .map(|account| (account.id, bearer.key)),
+            Author::Program => None,
+        };
+        units.into_iter().filter_map(stale).collect()
+    }
+
+    /// A key that must be checked again.
+    pub fn load_key(&mut self, account: AccountId, key: CheckedKey) {
+        self.keys.insert((account, key.key.id), key);
+    }
+
+    /// A session.
+    pub fn load_session(&mut self, account: AccountId, session: Session<Sealed>) {
+        self.sessions.load((account, session.id), session);
+    }
+
+    /// A todo.
+    pub fn load_todo(&mut self, account: AccountId, todo: Todo<Sealed>) {
+        self.todos.load((account, todo.id), todo);
+    }
+
+    /// An activity.
+    pub fn load_activity(&mut self, account: AccountId, activity: Activity<Sealed>) {
+        self.activities.load((account, activity.id), activity);
+    }
+
+    /// An actor's kinds of activity.
+    pub fn load_kinds(&mut self, account: AccountId, actor: ActorId, kinds: Kinds) {
+        self.kinds.insert((account, actor), kinds);
+    }
+}
+
+/// What the bearer of a key writes in.
+struct Desk {
+    account: AccountId,
+    actor: ActorId,
+    at: Timestamp,
+}
+
+/// Deciding.
+impl Books {
+    /// Decides one unit: its caller may still write, then the rules, then the balance.
+    ///
+    /// # Errors
+    /// Why it is refused; the books are then as they were.
+    pub fn decide(&mut self, unit: UnitOfWork) -> Result<Applied, Refusal> {
+        let at = unit.at;
+        match unit.intent {
+            Intent::ReserveAccount => Ok(self.reserve_account()),
+            Intent::FoundAccount(new) => self.found_account(*new, at),
+            Intent::GrantCredits { account, amount, note } => {
+                let note = note.map(super::text::Name::into_string);
+                self.grant_credits(account, amount, note, at)
+            }
+            intent => {
+                let bearer = match unit.author {
+                    Author::Key(bearer) => bearer,
+                    Author::Program => return Err(Refusal::KeyNotInForce),
+                };
+                self.admit(bearer, at)?;
+                self.decide_resource(intent, bearer, unit.charge, at)
+            }
+        }
+    }
+
+    /// The difference to write.
+    #[must_use]
+    pub fn into_changes(mut self) -> Changes {
+        for row in self.accounts.into_values() {
+            match (row.loaded, row.now) {
+                (None, Some(founded)) => self.changes.accounts_founded.push(founded),
+                (Some(loaded), Some(mut now)) if loaded != now => {
+                    now.version = loaded.version + 1;
+                    self.changes.accounts_changed.push(now);
+                }
+                _ => {}
+            }
+        }
+        // A todo that a batch-mate deleted takes along the steps it took in this very batch.
+        let todos = &self.todos;
+        self.changes.logs.retain(|(account, log)| todos.get((*account, log.todo)).is_some());
+        self.changes.sessions = self.sessions.difference();
+        self.changes.todos = self.todos.difference();
+        self.changes.activities = self.activities.difference();
+        self.changes.tallies.retain(|_, moved| *moved != 0);
+        self.changes.daily.retain(|_, moved| *moved != 0);
+        self.changes
+    }
+
+    fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id).and_then(|row| row.now.as_ref())
+    }
+
+    fn account_mut(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.accounts.get_mut(&id).and_then(|row| row.now.as_mut())
+    }
+
+    fn admit(&self, bearer: KeyBearer, at: Timestamp) -> Result<(), Refusal> {
+        let account = self.account(bearer.account).ok_or(Refusal::KeyNotInForce)?;
+        if account.auth_epoch != bearer.auth_epoch {
+            let checked = self.keys.get(&(account.id, bearer.key));
+            let good = |checked: &CheckedKey| {
+                checked.actor_is_active
+                    && checked.key.actor == bearer.actor
+                    && checked.key.in_force(at)
+            };
+            if !checked.is_some_and(good) {
+                return Err(Refusal::KeyNotInForce);
+            }
+        }
+        match account.status {
+            AccountStatus::Active => Ok(()),
+            AccountStatus::Suspended => Err(Refusal::Suspended),
+        }
+    }
+
+    /// Judges the unit, then charges for it, then does it: nothing is done that is not paid, and
+    /// nothing is paid that is not done.
+    fn decide_resource(
+        &mut self,
+        intent: Intent,
+        bearer: KeyBearer,
+        charge: Option<Charge>,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let desk = Desk { account: bearer.account, actor: bearer.actor, at };
+        let verdict = self.judge(intent, &desk)?;
+        let cost = charge.map_or(0, |charge| charge.cost);
+        self.pay(&desk, charge)?;
+        let row = self.carry_out(verdict, &desk)?;
+        let balance = self.account(desk.account).map_or(0, |account| account.balance);
+        Ok(Applied { row, cost, balance })
+    }
+
+    fn judge(&self, intent: Intent, desk: &Desk) -> Result<Verdict, Refusal> {
+        Ok(match intent {
+            Intent::StartSession { uid, notes } => Verdict::StartSession(Session {
+                id: SessionId(0),
+                uid,
+                actor: desk.actor,
+                status: SessionStatus::Active,
+                notes,
+                started_at: desk.at,
+                ended_at: None,
+                version: 1,
+            }),
+            Intent::PatchSession(row) => Verdict::PutSession(self.patched_session(row, desk)?),
+            Intent::DeleteSession(id) => Verdict::DeleteSession(self.session(id, desk)?.clone()),
+            Intent::CreateTodo(new) => Verdict::CreateTodo(self.new_todo(new, desk)?),
+            Intent::PatchTodo { row, log_uid } => self.patched_todo(row, log_uid, desk)?,
+            Intent::DeleteTodo(id) => Verdict::DeleteTodo(self.todo(id, desk)?.clone()),
+            Intent::LogActivity(new) => Verdict::LogActivity(self.new_activity(new, desk)?),
+            Intent::DeleteActivity(id) => {
+                let found = self.activities.get((desk.account, id));
+                let own = found.filter(|activity| activity.actor == desk.actor);
+                Verdict::DeleteActivity(own.ok_or(Refusal::NotFound("activity"))?.clone())
+            }
+            Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
+                return Err(Refusal::KeyNotInForce);
+            }
+        })
+    }
+
+    fn session(&self, id: SessionId, desk: &Desk) -> Result<&Session<Sealed>, Refusal> {
+        let found = self.sessions.get((desk.account, id));
+        found.filter(|session| session.actor == desk.actor).ok_or(Refusal::NotFound("session"))
+    }
+
+    fn todo(&self, id: TodoId, desk: &Desk) -> Result<&Todo<Sealed>, Refusal> {
+        let found = self.todos.get((desk.account, id));
+        found.filter(|todo| todo.actor == desk.actor).ok_or(Refusal::NotFound("todo"))
+    }
+
+    /// "Link to an active session": a session of the actor that has not ended.
+    fn check_active_link(&self, id: Option<SessionId>, desk: &Desk) -> Result<(), Refusal> {
+        let Some(id) = id else { return Ok(()) };
+        let session = self.session(id, desk).map_err(|_| Refusal::NoSuchSession(id))?;
+        match session.status {
+            SessionStatus::Active => Ok(()),
+            SessionStatus::Ended => Err(Refusal::SessionEnded(id)),
+        }
+    }
+
+    fn patched_session(
+        &self,
+        row: RowPatch<SessionId, SessionPatch<Resealed>>,
+        desk: &Desk,
+    ) -> Result<Session<Sealed>, Refusal> {
+        let session = self.session(row.id, desk)?;
+        if row.sealed_for.is_some_and(|uid| uid != session.uid) {
+            return Err(Refusal::NotFound("session"));
+        }
+        let notes = row.patch.notes.against(session.notes.as_ref());
+        let patch = SessionPatch { status: row.patch.status, notes };
+        session.patch(patch, desk.at).map_err(|step| match step {
+            SessionStep::EndTwice => Refusal::AlreadyEnded(row.id),
+            SessionStep::Reopen => Refusal::CannotReopen(row.id),
+        })
+    }
+
+    fn new_todo(&self, new: NewTodo, desk: &Desk) -> Result<Todo<Sealed>, Refusal> {
+        self.check_active_link(new.session, desk)?;
+        Ok(Todo {
+            id: TodoId(0),
+            uid: new.uid,
+            actor: desk.actor,
+            session: new.session,
+            title: new.title,
+            description: new.description,
+            status: TodoStatus::Open,
+            priority: new.priority,
+            due_at: new.due_at,
+            created_at: desk.at,
+            updated_at: desk.at,
+            version: 1,
+        })
+    }
+
+    fn patched_todo(
+        &self,
+        row: RowPatch<TodoId, TodoPatch<Resealed>>,
+        log_uid: super::id::Uid,
+        desk: &Desk,
+    ) -> Result<Verdict, Refusal> {
+        let todo = self.todo(row.id, desk)?;
+        if row.sealed_for.is_some_and(|uid| uid != todo.uid) {
+            return Err(Refusal::NotFound("todo"));
+        }
+        if let super::Patch::Set(id) = row.patch.session {
+            self.session(id, desk).map_err(|_| Refusal::NoSuchSession(id))?;
+        }
+        let TodoPatch { title, description, status, priority, due_at, session, note } = row.patch;
+        let note = note.map(|note| note.sealed);
+        let patch = TodoPatch {
+            title: title
+                .map_or(super::Patch::Keep, super::Patch::Set)
+                .against(Some(&todo.title))
+                .apply(None),
+            description: description.against(todo.description.as_ref()),
+            status,
+            priority,
+            due_at,
+            session,
+            note: note.clone(),
+        };
+        let next = todo.patch(patch, desk.at).map_err(|step| match step {
+            TodoStep::Forbidden { from, to } => Refusal::ForbiddenStep { from, to },
+            TodoStep::NoteWithoutChange => Refusal::NoteWithoutChange,
+        })?;
+        let log = (next.status != todo.status).then_some(StatusChange {
+            id: super::id::LogId(0),
+            uid: log_uid,
+            todo: todo.id,
+            old_status: todo.status,
+            new_status: next.status,
+            note,
+            logged_at: next.updated_at,
+        });
+        Ok(Verdict::PutTodo(next, log))
+    }
+
+    fn new_activity(&self, new: NewActivity, desk: &Desk) -> Result<Activity<Sealed>, Refusal> {
+        self.check_active_link(new.session, desk)?;
+        let kinds = self.kinds.get(&(desk.account, desk.actor));
+        let is_new = |kinds: &Kinds| !kinds.present.contains(&new.activity_type);
+        if kinds.is_some_and(|kinds| is_new(kinds) && kinds.total >= KINDS_MAX) {
+            return Err(Refusal::TooManyKinds);
+        }
+        Ok(Activity {
+            id: ActivityId(0),
+            uid: new.uid,
+            actor: desk.actor,
+            session: new.session,
+            activity_type: new.activity_type,
+            description: new.description,
+            logged_at: new.logged_at.unwrap_or(desk.at),
+            created_at: desk.at,
+            version: 1,
+        })
+    }
+
+    fn pay(&mut self, desk: &Desk, charge: Option<Charge>) -> Result<(), Refusal> {
+        let Some(Charge { cost, endpoint }) = charge else {
+            return Ok(());
+        };
+        let account = self.account_mut(desk.account).ok_or(Refusal::KeyNotInForce)?;
+        account.debit(cost).map_err(refused_balance)?;
+        let row = EntryText {
+            reason: Reason::ApiWrite,
+            endpoint: Some(endpoint.to_owned()),
+            actor: Some(desk.actor),
+            note: None,
+        };
+        self.enter(desk.account, -cost, row, desk.at);
+        Ok(())
+    }
+
+    /// Appends to the ledger what the account's balance has just moved by.
+    fn enter(&mut self, account: AccountId, delta: i64, text: EntryText, at: Timestamp) {
+        let Some(owner) = self.account_mut(account) else {
+            return;
+        };
+        let entry = LedgerEntry {
+            id: owner.counters.next_ledger(),
+            delta,
+            balance_after: owner.balance,
+            reason: text.reason,
+            endpoint: text.endpoint,
+            actor: text.actor,
+            note: text.note,
+            created_at: at,
+        };
+        self.count(account, Tally::Ledger(text.reason), 1);
+        self.changes.ledger.push((account, entry));
+    }
+
+    fn count(&mut self, account: AccountId, tally: Tally, moved: i64) {
+        *self.changes.tallies.entry((account, tally)).or_insert(0) += moved;
+    }
+
+    fn count_activity(&mut self, account: AccountId, activity: &Activity<Sealed>, moved: i64) {
+        self.count(account, Tally::of_activity(activity), moved);
+        *self.changes.daily.entry((account, Daily::of(activity))).or_insert(0) += moved;
+    }
+
+    fn counters(&mut self, desk: &Desk) -> Result<&mut Counters, Refusal> {
+        self.account_mut(desk.account)
+            .map(|account| &mut account.counters)
+            .ok_or(Refusal::KeyNotInForce)
+    }
+
+    fn carry_out(&mut self, verdict: Verdict, desk: &Desk) -> Result<AppliedRow, Refusal> {
+        let account = desk.account;
+        match verdict {
+            Verdict::StartSession(mut session) => {
+                session.id = self.counters(desk)?.next_session();
+                self.count(account, Tally::of_session(&session), 1);
+                self.sessions.set((account, session.id), Some(session.clone()));
+                Ok(AppliedRow::Session(session))
+            }
+            Verdict::PutSession(session) => {
+                if let Some(before) = self.sessions.get((account, session.id)) {
+                    let left = Tally::of_session(before);
+                    self.count(account, left, -1);
+                }
+                self.count(account, Tally::of_session(&session), 1);
+                self.sessions.set((account, session.id), Some(session.clone()));
+                Ok(AppliedRow::Session(session))
+            }
+            Verdict::DeleteSession(session) => {
+                self.count(account, Tally::of_session(&session), -1);
+                self.sessions.set((account, session.id), None);
+                self.changes.unlinked.push((account, session.id));
+                Ok(AppliedRow::Deleted)
+            }
+            Verdict::CreateTodo(mut todo) => {
+                todo.id = self.counters(desk)?.next_todo();
+                self.count(account, Tally::of_todo(&todo), 1);
+                self.todos.set((account, todo.id), Some(todo.clone()));
+                Ok(AppliedRow::Todo(todo))
+            }
+            Verdict::PutTodo(todo, log) => {
+                if let Some(mut log) = log {
+                    log.id = self.counters(desk)?.next_log();
+                    self.changes.logs.push((account, log));
+                }
+                if let Some(before) = self.todos.get((account, todo.id)) {
+                    let left = Tally::of_todo(before);
+                    self.count(account, left, -1);
+                }
+                self.count(account, Tally::of_todo(&todo), 1);
+                self.todos.set((account, todo.id), Some(todo.clone()));
+                Ok(AppliedRow::Todo(todo))
+            }
+            Verdict::DeleteTodo(todo) => {
+                self.count(account, Tally::of_todo(&todo), -1);
+                self.todos.set((account, todo.id), None);
+                Ok(AppliedRow::Deleted)
+            }
+            Verdict::LogActivity(mut activity) => {
+                activity.id = self.counters(desk)?.next_activity();
+                let kinds = self.kinds.entry((account, activity.actor)).or_default();
+                if kinds.present.insert(activity.activity_type.clone()) {
+                    kinds.total += 1;
+                }
+                self.count_activity(account, &activity, 1);
+                self.activities.set((account, activity.id), Some(activity.clone()));
+                Ok(AppliedRow::Activity(activity))
+            }
+            Verdict::DeleteActivity(activity) => {
+                self.count_activity(account, &activity, -1);
+                self.activities.set((account, activity.id), None);
+                Ok(AppliedRow::Deleted)
+            }
+        }
+    }
+
+    fn reserve_account(&mut self) -> Applied {
+        self.last_account.0 += 1;
+        self.changes.last_account = Some(self.last_account);
+        Applied { row: AppliedRow::Reserved(self.last_account), cost: 0, balance: 0 }
+    }
+
+    fn found_account(&mut self, new: NewAccount, at: Timestamp) -> Result<Applied, Refusal> {
+        let is_first = self.last_account.0 == 0;
+        let is_given = new.id <= self.last_account;
+        let fits = if new.must_be_first { is_first } else { is_given };
+        if !fits || self.account(new.id).is_some() {
+            return Err(Refusal::AccountExists(new.id));
+        }
+        if new.must_be_first {
+            self.last_account = new.id;
+            self.changes.last_account = Some(new.id);
+        }
+        let mut counters = Counters::default();
+        let owner = Actor {
+            id: counters.next_actor(),
+            uid: new.owner_uid,
+            name: new.owner_name,
+            kind: new.owner_kind,
+            role: NewAccount::OWNER_ROLE,
+            is_active: true,
+            key_epoch: KeyEpoch::FIRST,
+            created_at: at,
+        };
+        let key = ApiKey {
+            id: counters.next_key(),
+            actor: owner.id,
+            lookup: new.key_lookup,
+            prefix: new.key_prefix,
+            label: None,
+            created_at: at,
+            last_used: None,
+            expires_at: None,
+            ends_at: None,
+        };
+        let code =
+            RecoveryCode { id: counters.next_recovery(), lookup: new.code_lookup, created_at: at };
+        let account = Account {
+            id: new.id,
+            uid: new.uid,
+            name: new.name,
+            kind: new.kind,
+            status: AccountStatus::Active,
+            balance: 0,
+            auth_epoch: 1,
+            key_epoch: KeyEpoch::FIRST,
+            counters,
+            created_at: at,
+            version: 1,
+        };
+        self.accounts.insert(new.id, Row { loaded: None, now: Some(account) });
+        self.changes.actors.push((new.id, owner));
+        self.changes.keys.push((new.id, key));
+        self.changes.codes.push((new.id, code));
+        self.changes.wraps.extend(new.wraps.into_iter().map(|wrap| (new.id, wrap)));
+        if new.credits == 0 {
+            return self.account_applied(new.id);
+        }
+        let text =
+            EntryText { reason: Reason::BootstrapGrant, endpoint: None, actor: None, note: None };
+        self.credit(new.id, new.credits, text, at)
+    }
+
+    fn grant_credits(
+        &mut self,
+        account: AccountId,
+        amount: i64,
+        note: Option<String>,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let text = EntryText { reason: Reason::OperatorGrant, endpoint: None, actor: None, note };
+        self.credit(account, amount, text, at)
+    }
+
+    fn credit(
+        &mut self,
+        id: AccountId,
+        amount: i64,
+        text: EntryText,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let account = self.account_mut(id).ok_or(Refusal::NoSuchAccount(id))?;
+        account.grant(amount).map_err(refused_balance)?;
+        self.enter(id, amount, text, at);
+        self.account_applied(id)
+    }
+
+    fn account_applied(&self, id: AccountId) -> Result<Applied, Refusal> {
+        let account = self.account(id).ok_or(Refusal::NoSuchAccount(id))?.clone();
+        let balance = account.balance;
+        Ok(Applied { row: AppliedRow::Account(Box::new(account)), cost: 0, balance })
+    }
+}
+
+/// What a judged unit will do, once paid. New rows get their id then.
+enum Verdict {
+    StartSession(Session<Sealed>),
+    PutSession(Session<Sealed>),
+    DeleteSession(Session<Sealed>),
+    CreateTodo(Todo<Sealed>),
+    PutTodo(Todo<Sealed>, Option<StatusChange<Sealed>>),
+    DeleteTodo(Todo<Sealed>),
+    LogActivity(Activity<Sealed>),
+    DeleteActivity(Activity<Sealed>),
+}
+
+/// The words of a ledger row.
+struct EntryText {
+    reason: Reason,
+    endpoint: Option<String>,
+    actor: Option<ActorId>,
+    note: Option<String>,
+}
+
+const fn refused_balance(fault: BalanceFault) -> Refusal {
+    match fault {
+        BalanceFault::TooLow { balance, cost } => Refusal::InsufficientCredits { balance, cost },
+        BalanceFault::TooHigh => Refusal::BalanceTooHigh,
+    }
+}

@@ -1,0 +1,265 @@
+//! Credits: what writes cost, and the ledger that accounts for every one.
+
+use std::fmt;
+
+use super::id::{ActorId, LedgerId};
+use super::time::Timestamp;
+
+/// What a POST, PATCH or DELETE of sessions, todos and activities costs. Reads cost nothing.
+pub const WRITE_COST: i64 = 1;
+/// The most credits that one grant gives.
+pub const GRANT_MAX: i64 = 1_000_000_000;
+
+/// Why a balance moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The credits that an account starts with.
+    BootstrapGrant,
+    /// An operator gave some.
+    OperatorGrant,
+    /// A write.
+    ApiWrite,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::BootstrapGrant, Self::OperatorGrant, Self::ApiWrite];
+
+    /// Its name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BootstrapGrant => "bootstrap_grant",
+            Self::OperatorGrant => "operator_grant",
+            Self::ApiWrite => "api_write",
+        }
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// A row of the ledger, which is only ever appended to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Its id within the account, without gaps.
+    pub id: LedgerId,
+    /// How the balance moved.
+    pub delta: i64,
+    /// The balance then.
+    pub balance_after: i64,
+    /// Why.
+    pub reason: Reason,
+    /// The route of the write: `PATCH /todos/{id}`.
+    pub endpoint: Option<String>,
+    /// The actor whose write it was.
+    pub actor: Option<ActorId>,
+    /// What the operator noted with a grant.
+    pub note: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A balance that can't be moved so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BalanceFault {
+    /// It is below the cost.
+    TooLow {
+        /// What there is.
+        balance: i64,
+        /// What the write costs.
+        cost: i64,
+    },
+    /// It would exceed what can be counted.
+    TooHigh,
+}
+
+/// The balance after paying `cost`, which is not negative. It never goes below 0.
+///
+/// # Errors
+/// [`BalanceFault::TooLow`].
+pub const fn debit(balance: i64, cost: i64) -> Result<i64, BalanceFault> {
+    match balance.checked_sub(cost) {
+        Some(after) if after >= 0 => Ok(after),
+        _ => Err(BalanceFault::TooLow { balance, cost }),
+    }
+}
+
+/// The balance after a grant of `amount`, which is not negative.
+///
+/// # Errors
+/// [`BalanceFault::TooHigh`].
+pub const fn grant(balance: i64, amount: i64) -> Result<i64, BalanceFault> {
+    match balance.checked_add(amount) {
+        Some(after) => Ok(after),
+        None => Err(BalanceFault::TooHigh),
+    }
+}
+
+/// What is wrong with a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerFault {
+    /// A row does not carry the id after the one before.
+    Gap {
+        /// The id that should stand there.
+        expected: LedgerId,
+        /// The id that does.
+        found: LedgerId,
+    },
+    /// A row's `balance_after` does not follow from the row before.
+    BrokenChain {
+        /// The row.
+        at: LedgerId,
+        /// The balance that follows.
+        expected: i64,
+        /// The balance that it states.
+        found: i64,
+    },
+    /// The balance went below 0.
+    Negative {
+        /// The row.
+        at: LedgerId,
+    },
+    /// The account's balance is not the sum of its ledger.
+    WrongBalance {
+        /// The sum.
+        expected: i64,
+        /// The balance that the account states.
+        found: i64,
+    },
+    /// The account has handed out another number of ledger ids than it has rows.
+    WrongCount {
+        /// How many ids it has handed out.
+        expected: i64,
+        /// How many rows there are.
+        found: i64,
+    },
+}
+
+impl fmt::Display for LedgerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gap { expected, found } => {
+                write!(f, "ledger row {expected} is missing: row {found} stands in its place")
+            }
+            Self::BrokenChain { at, expected, found } => write!(
+                f,
+                "ledger row {at} states the balance {found}, but {expected} follows from the rows before"
+            ),
+            Self::Negative { at } => write!(f, "ledger row {at} takes the balance below 0"),
+            Self::WrongBalance { expected, found } => {
+                write!(f, "the balance is {found}, but the ledger adds up to {expected}")
+            }
+            Self::WrongCount { expected, found } => {
+                write!(f, "{expected} ledger rows were written, but {found} are there")
+            }
+        }
+    }
+}
+
+/// Proves a ledger, row by row from the first: ids without gaps, each `balance_after` following
+/// from the row before, never below 0, and the account's balance at the end.
+#[derive(Debug, Default)]
+pub struct LedgerAudit {
+    balance: i64,
+    rows: i64,
+    faults: Vec<LedgerFault>,
+}
+
+impl LedgerAudit {
+    /// Takes the next row, in order of ids.
+    pub fn push(&mut self, id: LedgerId, delta: i64, balance_after: i64) {
+        self.rows += 1;
+        if id.0 != self.rows {
+            self.faults.push(LedgerFault::Gap { expected: LedgerId(self.rows), found: id });
+            self.rows = id.0;
+        }
+        let expected = self.balance.saturating_add(delta);
+        if balance_after != expected {
+            self.faults.push(LedgerFault::BrokenChain { at: id, expected, found: balance_after });
+        }
+        if expected < 0 {
+            self.faults.push(LedgerFault::Negative { at: id });
+        }
+        self.balance = expected;
+    }
+
+    /// Compares with what the account states: its balance, and how many ledger ids it gave.
+    #[must_use]
+    pub fn finish(mut self, balance: i64, ids_given: i64) -> Vec<LedgerFault> {
+        if self.balance != balance {
+            self.faults.push(LedgerFault::WrongBalance { expected: self.balance, found: balance });
+        }
+        if self.rows != ids_given {
+            self.faults.push(LedgerFault::WrongCount { expected: ids_given, found: self.rows });
+        }
+        self.faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_last_credit_can_be_spent_and_no_other() {
+        assert_eq!(debit(1, 1), Ok(0));
+        assert_eq!(debit(0, 1), Err(BalanceFault::TooLow { balance: 0, cost: 1 }));
+        assert_eq!(debit(0, 0), Ok(0));
+        assert_eq!(grant(i64::MAX, 1), Err(BalanceFault::TooHigh));
+    }
+
+    fn audit(rows: &[(i64, i64, i64)], balance: i64, ids_given: i64) -> Vec<LedgerFault> {
+        let mut audit = LedgerAudit::default();
+        for (id, delta, after) in rows {
+            audit.push(LedgerId(*id), *delta, *after);
+        }
+        audit.finish(balance, ids_given)
+    }
+
+    #[test]
+    fn an_audit_names_each_fault() {
+        assert_eq!(audit(&[(1, 100, 100), (2, -1, 99)], 99, 2), []);
+        assert_eq!(
+            audit(&[(1, 100, 100), (3, -1, 99)], 99, 3),
+            [LedgerFault::Gap { expected: LedgerId(2), found: LedgerId(3) }]
+        );
+        assert_eq!(
+            audit(&[(1, 100, 100), (2, -1, 98), (3, -1, 98)], 98, 3),
+            [LedgerFault::BrokenChain { at: LedgerId(2), expected: 99, found: 98 }]
+        );
+        assert_eq!(
+            audit(&[(1, 100, 100)], 101, 1),
+            [LedgerFault::WrongBalance { expected: 100, found: 101 }]
+        );
+        assert_eq!(
+            audit(&[(1, 100, 100)], 100, 2),
+            [LedgerFault::WrongCount { expected: 2, found: 1 }]
+        );
+        assert_eq!(audit(&[(1, -1, -1)], -1, 1), [LedgerFault::Negative { at: LedgerId(1) }]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_history_of_grants_and_debits_proves_itself(
+            moves in proptest::collection::vec((any::<bool>(), 0_i64..50), 0..200)
+        ) {
+            let (mut balance, mut rows, mut count) = (0, Vec::new(), 0);
+            for (is_grant, amount) in moves {
+                let moved = if is_grant { grant(balance, amount) } else { debit(balance, amount) };
+                if let Ok(after) = moved {
+                    count += 1;
+                    rows.push((count, after - balance, after));
+                    balance = after;
+                }
+                prop_assert!(balance >= 0);
+            }
+            prop_assert_eq!(audit(&rows, balance, count), []);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! API keys, recovery codes, and the wraps that tie the key hierarchy together.
+//!
+//! ```text
+//! API key ──HKDF──► key-encryption key ──wraps──► actor key ◄──wraps── account key
+//! recovery code ──HKDF──► key-encryption key ──wraps──► account key ◄──wraps── owner's API keys
+//! ```
+//!
+//! A lost key loses nothing: each key of the hierarchy is wrapped under several holders, and a new
+//! API key is a new wrap. No row of text is ever rewritten for it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ActorId, KeyId, RecoveryId};
+use super::text::Name;
+use super::time::Timestamp;
+
+/// Generation of an actor's or an account's key, from 1. A renewal makes the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyEpoch(pub i32);
+
+impl KeyEpoch {
+    /// The epoch a key is born with.
+    pub const FIRST: Self = Self(1);
+
+    /// The one after; the last of all has none.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// What an API key or a recovery code is found by: an HKDF output that opens nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LookupHash(pub [u8; 32]);
+
+impl fmt::Debug for LookupHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LookupHash(…)")
+    }
+}
+
+/// Whose key a wrap holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WrapSubject {
+    /// The account key of an epoch.
+    Account(KeyEpoch),
+    /// An actor's key of an epoch.
+    Actor(ActorId, KeyEpoch),
+}
+
+/// What opens a wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WrapHolder {
+    /// An API key.
+    ApiKey(KeyId),
+    /// The account key of an epoch.
+    Account(KeyEpoch),
+    /// A recovery code.
+    Recovery(RecoveryId),
+    /// An actor's key of an epoch.
+    Actor(ActorId, KeyEpoch),
+}
+
+/// One key encrypted under another. Bound to account, subject and holder: in another place it does
+/// not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrap {
+    /// The key inside.
+    pub subject: WrapSubject,
+    /// What opens it.
+    pub holder: WrapHolder,
+    /// The bytes.
+    pub sealed: super::sealed::Sealed,
+}
+
+/// An API key as the store keeps it. The key itself is shown once and kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id within the account.
+    pub id: KeyId,
+    /// Whose key it is.
+    pub actor: ActorId,
+    /// What it is found by.
+    pub lookup: LookupHash,
+    /// Its first characters, for people to tell keys apart.
+    pub prefix: String,
+    /// What its owner calls it.
+    pub label: Option<Name>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used, give or take the time between two flushes.
+    pub last_used: Option<Timestamp>,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked, or its grace ended; it may lie ahead.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it admits its bearer at that time.
+    #[must_use]
+    pub fn in_force(&self, at: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| at < end) && self.ends_at.is_none_or(|end| at < end)
+    }
+}
+
+/// A recovery code as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryCode {
+    /// Its id within the account.
+    pub id: RecoveryId,
+    /// What it is found by.
+    pub lookup: LookupHash,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_in_force_until_its_first_end() {
+        let at = |seconds| Timestamp::FIRST.plus_seconds(seconds);
+        let key = |expires_at, ends_at| ApiKey {
+            id: KeyId(1),
+            actor: ActorId(1),
+            lookup: LookupHash([0; 32]),
+            prefix: String::new(),
+            label: None,
+            created_at: at(0),
+            last_used: None,
+            expires_at,
+            ends_at,
+        };
+        assert!(key(None, None).in_force(at(9)));
+        assert!(key(Some(at(10)), None).in_force(at(9)));
+        assert!(!key(Some(at(10)), None).in_force(at(10)));
+        assert!(!key(Some(at(10)), Some(at(5))).in_force(at(9)));
+        assert!(key(None, Some(at(10))).in_force(at(9)));
+    }
+}

@@ -1,0 +1,168 @@
+//! Work sessions: when an agent starts and stops, with notes.
+
+use serde::{Deserialize, Serialize};
+
+use super::Patch;
+use super::id::{ActorId, SessionId, Uid};
+use super::time::Timestamp;
+
+/// Where a session stands. It goes from active to ended and no other way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionStatus {
+    /// The agent is at work.
+    Active,
+    /// The agent has stopped.
+    Ended,
+}
+
+impl SessionStatus {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Ended];
+
+    /// Its name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// The status of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+/// A work session. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session<T = String> {
+    /// Its id within the account.
+    pub id: SessionId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Whose it is.
+    pub actor: ActorId,
+    /// Where it stands.
+    pub status: SessionStatus,
+    /// What its agent noted.
+    pub notes: Option<T>,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Counts its changes, from 1.
+    pub version: i64,
+}
+
+/// A change to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionPatch<T> {
+    /// The status to go to.
+    pub status: Option<SessionStatus>,
+    /// What becomes of the notes.
+    pub notes: Patch<T>,
+}
+
+impl<T> SessionPatch<T> {
+    /// Whether it names nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.status.is_none() && self.notes.is_keep()
+    }
+}
+
+/// A step that a session can't take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionStep {
+    /// It has ended already.
+    EndTwice,
+    /// It has ended and stays so.
+    Reopen,
+}
+
+impl<T: Clone + PartialEq> Session<T> {
+    /// The session after `patch`. What changes nothing leaves the version.
+    ///
+    /// # Errors
+    /// An ended session neither ends again nor reopens.
+    pub fn patch(&self, patch: SessionPatch<T>, at: Timestamp) -> Result<Self, SessionStep> {
+        let mut next = self.clone();
+        match (self.status, patch.status) {
+            (_, None) | (SessionStatus::Active, Some(SessionStatus::Active)) => {}
+            (SessionStatus::Active, Some(SessionStatus::Ended)) => {
+                next.status = SessionStatus::Ended;
+                next.ended_at = Some(at.max(self.started_at));
+            }
+            (SessionStatus::Ended, Some(SessionStatus::Ended)) => {
+                return Err(SessionStep::EndTwice);
+            }
+            (SessionStatus::Ended, Some(SessionStatus::Active)) => return Err(SessionStep::Reopen),
+        }
+        next.notes = patch.notes.apply(next.notes);
+        if next != *self {
+            next.version += 1;
+        }
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        Session {
+            id: SessionId(2),
+            uid: Uid::NIL,
+            actor: ActorId(1),
+            status: SessionStatus::Active,
+            notes: Some("Starting morning review".into()),
+            started_at: Timestamp::FIRST.plus_seconds(100),
+            ended_at: None,
+            version: 1,
+        }
+    }
+
+    fn to(status: Option<SessionStatus>, notes: Patch<String>) -> SessionPatch<String> {
+        SessionPatch { status, notes }
+    }
+
+    #[test]
+    fn it_ends_once_and_keeps_what_the_patch_leaves_out() {
+        let at = Timestamp::FIRST.plus_seconds(200);
+        let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Keep), at).unwrap();
+        assert_eq!(ended.ended_at, Some(at));
+        assert_eq!(ended.notes, session().notes);
+        assert_eq!(ended.version, 2);
+        let again = ended.patch(to(Some(SessionStatus::Ended), Patch::Clear), at);
+        assert_eq!(again, Err(SessionStep::EndTwice));
+        let reopened = ended.patch(to(Some(SessionStatus::Active), Patch::Clear), at);
+        assert_eq!(reopened, Err(SessionStep::Reopen));
+    }
+
+    #[test]
+    fn it_never_ends_before_it_started() {
+        let early = Timestamp::FIRST;
+        let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Keep), early).unwrap();
+        assert_eq!(ended.ended_at, Some(ended.started_at));
+    }
+
+    #[test]
+    fn notes_may_change_in_either_state() {
+        let at = Timestamp::FIRST.plus_seconds(200);
+        let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Clear), at).unwrap();
+        assert_eq!(ended.notes, None);
+        let noted = ended.patch(to(None, Patch::Set("Done".into())), at).unwrap();
+        assert_eq!(noted.notes.as_deref(), Some("Done"));
+        assert_eq!(noted.version, 3);
+    }
+
+    #[test]
+    fn what_changes_nothing_leaves_the_version() {
+        let at = Timestamp::FIRST.plus_seconds(200);
+        let same = to(Some(SessionStatus::Active), Patch::Set("Starting morning review".into()));
+        assert_eq!(session().patch(same, at).unwrap(), session());
+    }
+}

@@ -1,0 +1,332 @@
+//! Todos, and the log of their status changes.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ActorId, LogId, SessionId, TodoId, Uid};
+use super::time::Timestamp;
+use super::{Invalid, Patch};
+
+/// Where a todo stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TodoStatus {
+    /// Not begun.
+    Open,
+    /// Begun.
+    InProgress,
+    /// Finished.
+    Done,
+    /// Given up.
+    Cancelled,
+}
+
+impl TodoStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Open, Self::InProgress, Self::Done, Self::Cancelled];
+
+    /// Its name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::InProgress => "in_progress",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// The other statuses that a todo may go to from here.
+    #[must_use]
+    pub const fn next(self) -> &'static [Self] {
+        match self {
+            Self::Open => &[Self::InProgress, Self::Done, Self::Cancelled],
+            Self::InProgress => &[Self::Open, Self::Done, Self::Cancelled],
+            Self::Done | Self::Cancelled => &[Self::Open, Self::InProgress],
+        }
+    }
+}
+
+/// How much a todo matters: 0 (lowest, and the default) to 3 (highest).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Priority(i16);
+
+impl Priority {
+    /// The priority of that number.
+    ///
+    /// # Errors
+    /// Says the range.
+    pub fn parse(number: i64) -> Result<Self, Invalid> {
+        match i16::try_from(number) {
+            Ok(level @ 0..=3) => Ok(Self(level)),
+            _ => Err(Invalid::new("must be 0 (lowest) to 3 (highest)")),
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn level(self) -> i16 {
+        self.0
+    }
+}
+
+/// A todo. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Todo<T = String> {
+    /// Its id within the account.
+    pub id: TodoId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Whose it is.
+    pub actor: ActorId,
+    /// The session it is linked to, of the same actor.
+    pub session: Option<SessionId>,
+    /// What is to be done.
+    pub title: T,
+    /// More of that.
+    pub description: Option<T>,
+    /// Where it stands.
+    pub status: TodoStatus,
+    /// How much it matters.
+    pub priority: Priority,
+    /// When it is due.
+    pub due_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed by a patch.
+    pub updated_at: Timestamp,
+    /// Counts its changes, unlinking among them, from 1.
+    pub version: i64,
+}
+
+/// A change to a todo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TodoPatch<T> {
+    /// A new title.
+    pub title: Option<T>,
+    /// What becomes of the description.
+    pub description: Patch<T>,
+    /// The status to go to.
+    pub status: Option<TodoStatus>,
+    /// A new priority.
+    pub priority: Option<Priority>,
+    /// What becomes of the due date.
+    pub due_at: Patch<Timestamp>,
+    /// What becomes of the link.
+    pub session: Patch<SessionId>,
+    /// A note for the log of the status change.
+    pub note: Option<T>,
+}
+
+impl<T> TodoPatch<T> {
+    /// A patch that names nothing.
+    pub const EMPTY: Self = Self {
+        title: None,
+        description: Patch::Keep,
+        status: None,
+        priority: None,
+        due_at: Patch::Keep,
+        session: Patch::Keep,
+        note: None,
+    };
+
+    /// Whether it names nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.title.is_none()
+            && self.description.is_keep()
+            && self.status.is_none()
+            && self.priority.is_none()
+            && self.due_at.is_keep()
+            && self.session.is_keep()
+            && self.note.is_none()
+    }
+}
+
+/// One status change of a todo, written with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusChange<T = String> {
+    /// Its id within the account.
+    pub id: LogId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Which todo.
+    pub todo: TodoId,
+    /// From where.
+    pub old_status: TodoStatus,
+    /// To where.
+    pub new_status: TodoStatus,
+    /// What was noted with it.
+    pub note: Option<T>,
+    /// When.
+    pub logged_at: Timestamp,
+}
+
+/// A patch that a todo can't take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TodoStep {
+    /// No such step from there.
+    Forbidden {
+        /// Where it stands.
+        from: TodoStatus,
+        /// Where it was to go.
+        to: TodoStatus,
+    },
+    /// The note would be lost: the status does not change.
+    NoteWithoutChange,
+}
+
+impl<T: Clone + PartialEq> Todo<T> {
+    /// The todo after `patch`, which says nothing of the log: compare the statuses. What changes
+    /// nothing leaves `updated_at` and the version.
+    ///
+    /// # Errors
+    /// A forbidden step, or a note that no status change would carry.
+    pub fn patch(&self, patch: TodoPatch<T>, at: Timestamp) -> Result<Self, TodoStep> {
+        let mut next = self.clone();
+        if let Some(to) = patch.status {
+            if to != self.status && !self.status.next().contains(&to) {
+                return Err(TodoStep::Forbidden { from: self.status, to });
+            }
+            next.status = to;
+        }
+        if patch.note.is_some() && next.status == self.status {
+            return Err(TodoStep::NoteWithoutChange);
+        }
+        if let Some(title) = patch.title {
+            next.title = title;
+        }
+        if let Some(priority) = patch.priority {
+            next.priority = priority;
+        }
+        next.description = patch.description.apply(next.description);
+        next.due_at = patch.due_at.apply(next.due_at);
+        next.session = patch.session.apply(next.session);
+        if next != *self {
+            next.updated_at = at.max(self.updated_at);
+            next.version += 1;
+        }
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::FIRST.plus_seconds(seconds)
+    }
+
+    fn todo(status: TodoStatus) -> Todo {
+        Todo {
+            id: TodoId(1),
+            uid: Uid::NIL,
+            actor: ActorId(1),
+            session: Some(SessionId(3)),
+            title: "Write API docs".into(),
+            description: Some("All three".into()),
+            status,
+            priority: Priority(2),
+            due_at: Some(at(500)),
+            created_at: at(100),
+            updated_at: at(100),
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn every_step_is_allowed_or_refused_as_the_table_has_it() {
+        use TodoStatus::{Cancelled, Done, InProgress, Open};
+        let allowed = [
+            (Open, InProgress),
+            (Open, Done),
+            (Open, Cancelled),
+            (InProgress, Open),
+            (InProgress, Done),
+            (InProgress, Cancelled),
+            (Done, Open),
+            (Done, InProgress),
+            (Cancelled, Open),
+            (Cancelled, InProgress),
+        ];
+        for from in TodoStatus::ALL {
+            for to in TodoStatus::ALL {
+                let patch = TodoPatch { status: Some(to), ..TodoPatch::EMPTY };
+                let answer = todo(from).patch(patch, at(200));
+                if from == to {
+                    assert_eq!(answer, Ok(todo(from)), "the same status changes nothing");
+                } else if allowed.contains(&(from, to)) {
+                    assert_eq!(answer.unwrap().status, to);
+                } else {
+                    assert_eq!(answer, Err(TodoStep::Forbidden { from, to }));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn null_clears_and_absent_leaves() {
+        let patch = TodoPatch {
+            description: Patch::Clear,
+            due_at: Patch::Clear,
+            session: Patch::Clear,
+            ..TodoPatch::EMPTY
+        };
+        let next = todo(TodoStatus::Open).patch(patch, at(200)).unwrap();
+        assert_eq!((next.description, next.due_at, next.session), (None, None, None));
+        assert_eq!((next.title.as_str(), next.priority), ("Write API docs", Priority(2)));
+        assert_eq!((next.updated_at, next.version), (at(200), 2));
+    }
+
+    #[test]
+    fn a_note_needs_a_change_of_status() {
+        let note = Some("All three docs pages deployed".to_owned());
+        let alone = TodoPatch { note: note.clone(), title: Some("x".into()), ..TodoPatch::EMPTY };
+        let refused = todo(TodoStatus::Open).patch(alone, at(200));
+        assert_eq!(refused, Err(TodoStep::NoteWithoutChange));
+        let same = TodoPatch { note, status: Some(TodoStatus::Open), ..TodoPatch::EMPTY };
+        let refused = todo(TodoStatus::Open).patch(same, at(200));
+        assert_eq!(refused, Err(TodoStep::NoteWithoutChange));
+    }
+
+    #[test]
+    fn priorities_are_four() {
+        assert_eq!(Priority::default().level(), 0);
+        assert!((0..=3).all(|level| Priority::parse(level).is_ok()));
+        for bad in [-1, 4, i64::MIN, i64::MAX, 65_536] {
+            assert!(Priority::parse(bad).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_leaves_a_chain_and_never_goes_back_in_time(
+            steps in proptest::collection::vec((0_usize..4, 0_i64..1000), 0..40)
+        ) {
+            let mut now = todo(TodoStatus::Open);
+            for (to, second) in steps {
+                let to = TodoStatus::ALL[to];
+                let patch = TodoPatch { status: Some(to), ..TodoPatch::EMPTY };
+                match now.patch(patch, at(second)) {
+                    Ok(next) => {
+                        prop_assert_eq!(next.status, to);
+                        prop_assert!(next.updated_at >= now.updated_at);
+                        prop_assert_eq!(next.version > now.version, to != now.status);
+                        now = next;
+                    }
+                    Err(step) => prop_assert_eq!(step, TodoStep::Forbidden { from: now.status, to }),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The unit of work: a write as a value.
+//!
+//! A unit says what is wanted, by whom, and what it costs. It holds no closure and opens no
+//! transaction; the store decides and applies it whole or not at all, through [`super::books`], and
+//! may batch it with others unseen.
+
+use super::Patch;
+use super::account::{Account, AccountKind, ActorKind, Role};
+use super::activity::Activity;
+use super::credit::WRITE_COST;
+use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
+use super::key::{LookupHash, Wrap};
+use super::sealed::Sealed;
+use super::session::{Session, SessionPatch};
+use super::text::{ActivityType, Name};
+use super::time::Timestamp;
+use super::todo::{Priority, Todo, TodoPatch, TodoStatus};
+
+/// A write as a value.
+#[derive(Debug, Clone)]
+pub struct UnitOfWork {
+    /// Who asks.
+    pub author: Author,
+    /// What is wanted.
+    pub intent: Intent,
+    /// What it costs, if it costs.
+    pub charge: Option<Charge>,
+    /// When it was asked for.
+    pub at: Timestamp,
+}
+
+/// Who asks for a unit.
+#[derive(Debug, Clone, Copy)]
+pub enum Author {
+    /// The bearer of an API key.
+    Key(KeyBearer),
+    /// Whoever runs the program: the first start, the command line, a sign-up.
+    Program,
+}
+
+/// The bearer of an API key, as it was authenticated.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyBearer {
+    /// Its account.
+    pub account: AccountId,
+    /// Itself.
+    pub actor: ActorId,
+    /// The key it showed.
+    pub key: KeyId,
+    /// The account's auth epoch then. Where it has moved since, the key is checked again.
+    pub auth_epoch: i64,
+}
+
+/// What a write costs, and the route that the ledger names: `PATCH /todos/{id}`.
+#[derive(Debug, Clone, Copy)]
+pub struct Charge {
+    /// In credits, not negative.
+    pub cost: i64,
+    /// The route.
+    pub endpoint: &'static str,
+}
+
+impl Charge {
+    /// The charge of a write of sessions, todos and activities.
+    #[must_use]
+    pub const fn write(endpoint: &'static str) -> Self {
+        Self { cost: WRITE_COST, endpoint }
+    }
+}
+
+/// A new text for a row that exists, sealed afresh. Two seals of one text differ, so whoever sealed
+/// it also says which stored ciphertext it found to hold the very same text: if that one still
+/// stands, nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resealed {
+    /// The text.
+    pub sealed: Sealed,
+    /// The ciphertext of the same text, if that is what was there.
+    pub same_as: Option<Sealed>,
+}
+
+/// A patch of a row. Its texts are sealed for one row, so it applies to that row alone.
+#[derive(Debug, Clone)]
+pub struct RowPatch<I, P> {
+    /// The row's id.
+    pub id: I,
+    /// The row that the texts were sealed for; `None` where there are none. Another row of that id
+    /// counts as not found.
+    pub sealed_for: Option<Uid>,
+    /// What becomes of it.
+    pub patch: P,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub enum Intent {
+    /// Start a session.
+    StartSession {
+        /// Its identity.
+        uid: Uid,
+        /// Its notes.
+        notes: Option<Sealed>,
+    },
+    /// Change a session.
+    PatchSession(RowPatch<SessionId, SessionPatch<Resealed>>),
+    /// Delete a session and unlink what was linked to it.
+    DeleteSession(SessionId),
+    /// Create a todo.
+    CreateTodo(NewTodo),
+    /// Change a todo; a change of status is logged under the uid given.
+    PatchTodo {
+        /// The change.
+        row: RowPatch<TodoId, TodoPatch<Resealed>>,
+        /// The identity of the log row, should there be one.
+        log_uid: Uid,
+    },
+    /// Delete a todo and its log.
+    DeleteTodo(TodoId),
+    /// Log an activity.
+    LogActivity(NewActivity),
+    /// Delete an activity.
+    DeleteActivity(ActivityId),
+    /// Take the next account id. Ids of accounts that then are not founded stay unused.
+    ReserveAccount,
+    /// Make an account, its owner, its first key and its recovery code.
+    FoundAccount(Box<NewAccount>),
+    /// Give an account credits.
+    GrantCredits {
+        /// The account.
+        account: AccountId,
+        /// How many, not negative.
+        amount: i64,
+        /// What to note.
+        note: Option<Name>,
+    },
+}
+
+/// A todo to create.
+#[derive(Debug, Clone)]
+pub struct NewTodo {
+    /// Its identity.
+    pub uid: Uid,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// Its title.
+    pub title: Sealed,
+    /// Its description.
+    pub description: Option<Sealed>,
+    /// Its priority.
+    pub priority: Priority,
+    /// When it is due.
+    pub due_at: Option<Timestamp>,
+}
+
+/// An activity to log.
+#[derive(Debug, Clone)]
+pub struct NewActivity {
+    /// Its identity.
+    pub uid: Uid,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// Its category.
+    pub activity_type: ActivityType,
+    /// What happened.
+    pub description: Sealed,
+    /// When it happened, if not now.
+    pub logged_at: Option<Timestamp>,
+}
+
+/// An account to found.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Its id: a reserved one, or that of the very first account.
+    pub id: AccountId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub kind: AccountKind,
+    /// Its owner's identity.
+    pub owner_uid: Uid,
+    /// Its owner's name.
+    pub owner_name: Name,
+    /// What its owner is.
+    pub owner_kind: ActorKind,
+    /// The first key's look-up hash.
+    pub key_lookup: LookupHash,
+    /// The first key's first characters.
+    pub key_prefix: String,
+    /// The recovery code's look-up hash.
+    pub code_lookup: LookupHash,
+    /// Every wrap of the new hierarchy.
+    pub wraps: Vec<Wrap>,
+    /// The credits it starts with.
+    pub credits: i64,
+    /// Whether it must be the first account of the database.
+    pub must_be_first: bool,
+}
+
+impl NewAccount {
+    /// The id of a new account's owner.
+    pub const OWNER: ActorId = ActorId(1);
+    /// The role of a new account's owner.
+    pub const OWNER_ROLE: Role = Role::Owner;
+    /// The id of a new account's first key.
+    pub const KEY: KeyId = KeyId(1);
+    /// The id of a new account's recovery code.
+    pub const CODE: RecoveryId = RecoveryId(1);
+    /// The id of a database's first account.
+    pub const FIRST: AccountId = AccountId(1);
+}
+
+impl Intent {
+    /// Whether it reaches rows beyond those it names. Such a unit is applied alone, by set
+    /// statements of its own, and its cost is linear in what it touches.
+    #[must_use]
+    pub const fn reaches_beyond_its_row(&self) -> bool {
+        matches!(self, Self::DeleteSession(_))
+    }
+}
+
+impl UnitOfWork {
+    /// The account that it writes in; `None` if it only takes an account id.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        match (&self.intent, self.author) {
+            (Intent::ReserveAccount, _) => None,
+            (Intent::FoundAccount(new), _) => Some(new.id),
+            (Intent::GrantCredits { account, .. }, _) => Some(*account),
+            (_, Author::Key(bearer)) => Some(bearer.account),
+            (_, Author::Program) => None,
+        }
+    }
+}
+
+/// What a committed unit left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The row as it stands now, sealed.
+    pub row: AppliedRow,
+    /// What the unit cost.
+    pub cost: i64,
+    /// The account's balance after it.
+    pub balance: i64,
+}
+
+/// The row that a committed unit left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppliedRow {
+    /// A session started or changed.
+    Session(Session<Sealed>),
+    /// A todo created or changed.
+    Todo(Todo<Sealed>),
+    /// An activity logged.
+    Activity(Activity<Sealed>),
+    /// A row deleted.
+    Deleted,
+    /// An account id taken.
+    Reserved(AccountId),
+    /// An account founded, or given credits.
+    Account(Box<Account>),
+}
+
+/// Why a unit was refused. It changed nothing and cost nothing. Each displays as one sentence for
+/// the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The caller's key is revoked, expired, or its actor deactivated.
+    #[error("This key is no longer in force.")]
+    KeyNotInForce,
+    /// The account may not write.
+    #[error("This account is suspended: it can be read, but not written.")]
+    Suspended,
+    /// No such row, or not the caller's.
+    #[error("There is no such {0}.")]
+    NotFound(&'static str),
+    /// A `session_id` that names no session of the actor.
+    #[error("There is no session {0}.")]
+    NoSuchSession(SessionId),
+    /// A link to a session that has ended.
+    #[error("Session {0} has ended: only an active session can be linked to.")]
+    SessionEnded(SessionId),
+    /// Ending an ended session.
+    #[error("Session {0} has already ended.")]
+    AlreadyEnded(SessionId),
+    /// Reopening an ended session.
+    #[error("Session {0} has ended and can't be reopened: start a new one.")]
+    CannotReopen(SessionId),
+    /// A step between statuses that there is not.
+    #[error("A todo can't go from {} to {}; from there it may go to {}.", .from.name(), .to.name(), names(.from.next()))]
+    ForbiddenStep {
+        /// Where it stands.
+        from: TodoStatus,
+        /// Where it was to go.
+        to: TodoStatus,
+    },
+    /// A note that no log row would carry.
+    #[error("A note is kept with a change of status, and the status does not change here.")]
+    NoteWithoutChange,
+    /// An actor's activities have as many kinds as they may.
+    #[error("An actor may have at most {limit} activity types.", limit = super::activity::KINDS_MAX)]
+    TooManyKinds,
+    /// The balance is below the cost.
+    #[error("The balance of {balance} credits does not cover the cost of {cost}.")]
+    InsufficientCredits {
+        /// What there is.
+        balance: i64,
+        /// What the write costs.
+        cost: i64,
+    },
+    /// The balance would exceed what can be counted.
+    #[error("The balance would exceed what can be counted.")]
+    BalanceTooHigh,
+    /// No such account.
+    #[error("There is no account {0}.")]
+    NoSuchAccount(AccountId),
+    /// The account is founded already: another process was first.
+    #[error("Account {0} exists already.")]
+    AccountExists(AccountId),
+}
+
+fn names(statuses: &[TodoStatus]) -> String {
+    let names: Vec<_> = statuses.iter().map(|status| status.name()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+impl Patch<Resealed> {
+    /// What it does to a field that now holds `current`.
+    #[must_use]
+    pub fn against(self, current: Option<&Sealed>) -> Patch<Sealed> {
+        match self {
+            Self::Keep => Patch::Keep,
+            Self::Clear => Patch::Clear,
+            Self::Set(new) if new.same_as.is_some() && new.same_as.as_ref() == current => {
+                Patch::Keep
+            }
+            Self::Set(new) => Patch::Set(new.sealed),
+        }
+    }
+}

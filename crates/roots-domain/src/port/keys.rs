@@ -1,0 +1,277 @@
+//! What the core needs of cryptography.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, Uid};
+use crate::model::key::{KeyEpoch, LookupHash, Wrap};
+use crate::model::sealed::{Sealed, TextPlace};
+
+/// An account, as keys are bound to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountIdentity {
+    /// Its id: part of every API key and recovery code.
+    pub id: AccountId,
+    /// Its uid: part of what every ciphertext is bound to.
+    pub uid: Uid,
+    /// The epoch of its key that is in force. A renewal makes the next.
+    pub epoch: KeyEpoch,
+}
+
+/// An actor, as keys are bound to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActorIdentity {
+    /// Its id.
+    pub id: ActorId,
+    /// Its uid: part of what every ciphertext is bound to.
+    pub uid: Uid,
+    /// The epoch of its key that is in force: the one that seals. A renewal makes the next.
+    pub epoch: KeyEpoch,
+}
+
+/// Where a presented API key or recovery code is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    /// The account that it names.
+    pub account: AccountId,
+    /// What it is found by there.
+    pub hash: LookupHash,
+}
+
+/// A new API key: the secret to show once, and what the store keeps of it.
+#[derive(Debug)]
+pub struct MintedKey {
+    /// The key. Shown once, kept nowhere.
+    pub secret: SecretString,
+    /// Its first characters, for people to tell keys apart.
+    pub prefix: String,
+    /// What it is found by.
+    pub lookup: LookupHash,
+    /// The wraps that it opens.
+    pub wraps: Vec<Wrap>,
+}
+
+/// A new recovery code: the secret to show once, and what the store keeps of it.
+#[derive(Debug)]
+pub struct MintedCode {
+    /// The code. Shown once, kept nowhere.
+    pub secret: SecretString,
+    /// What it is found by.
+    pub lookup: LookupHash,
+    /// The wraps that it opens.
+    pub wraps: Vec<Wrap>,
+}
+
+/// The keys of a new account.
+#[derive(Debug)]
+pub struct Founding {
+    /// Its owner's first key.
+    pub key: MintedKey,
+    /// Its recovery code.
+    pub code: MintedCode,
+    /// The wraps that the account key opens.
+    pub wraps: Vec<Wrap>,
+}
+
+/// The next epoch of an actor's key.
+///
+/// The actor's other API keys do not lead to it: they end when it comes into force, at the latest.
+/// A renewal that was never put in force may be made again; then all of the unseen one goes.
+#[derive(Debug)]
+pub struct Renewal {
+    /// The epoch that is in force once this is.
+    pub epoch: KeyEpoch,
+    /// The API key that opens it.
+    pub key: MintedKey,
+    /// The wraps that lead from the account to the new key, and from the new key to the old.
+    pub wraps: Vec<Wrap>,
+}
+
+/// The next epoch of the account's key and of its owner's.
+///
+/// The owner's other API keys and the recovery codes before do not lead to it: they end when it
+/// comes into force, at the latest. Other actors keep their keys, which the account reaches
+/// through its old key; what they write from now on is safe from a thief of that key once each of
+/// them is renewed too.
+#[derive(Debug)]
+pub struct AccountRenewal {
+    /// The epoch of the account that is in force once this is.
+    pub account_epoch: KeyEpoch,
+    /// The epoch of the owner that is in force once this is.
+    pub owner_epoch: KeyEpoch,
+    /// The owner's API key.
+    pub key: MintedKey,
+    /// The recovery code.
+    pub code: MintedCode,
+    /// The wraps that lead from the new keys to the old, and from the account to its owner.
+    pub wraps: Vec<Wrap>,
+}
+
+/// What a MAC is of. One never stands for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MacPurpose {
+    /// The key that a caller gave to a write, to repeat it safely.
+    IdempotencyKey,
+    /// All that makes a request this request and no other.
+    RequestFingerprint,
+}
+
+/// Why cryptography failed. Says nothing of what it failed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// A ciphertext or wrap that is damaged, or is not of the place it stands in.
+    #[error("a sealed value does not open where it stands")]
+    DoesNotOpen,
+    /// No wrap leads from what is held to the key that is needed.
+    #[error("a key wrap is missing")]
+    WrapMissing,
+    /// The caller does not hold the account key.
+    #[error("only an owner's key holds the account key")]
+    NotAnOwner,
+    /// The system gave no random bytes.
+    #[error("the system's random generator failed")]
+    NoRandomness,
+    /// What the cryptography can't do, such as sealing a text of 4 GiB. The limits on texts keep
+    /// callers from ever getting here.
+    #[error("beyond what the cryptography can do")]
+    Unsupported,
+}
+
+/// The unlocked keys of one actor; an owner's hold the account key too. Secrets inside are wiped
+/// when it is dropped and never printed.
+///
+/// What it makes is for the caller to store: nothing that it answers is in force by itself. Any
+/// method that makes a key fails with [`KeyError::NoRandomness`] when there is none.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+pub trait Keyring: Send + Sync + fmt::Debug {
+    /// Seals `plaintext` for `place`, under the actor's epoch in force. Two seals of one text
+    /// differ.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandomness`], [`KeyError::Unsupported`].
+    fn seal(&self, place: TextPlace, plaintext: &str) -> Result<Sealed, KeyError>;
+
+    /// Opens what was sealed for `place`, in whatever epoch.
+    ///
+    /// # Errors
+    /// [`KeyError::DoesNotOpen`] when it was sealed for another place, or is damaged;
+    /// [`KeyError::WrapMissing`] when its epoch is not held.
+    fn open(&self, place: TextPlace, sealed: &Sealed) -> Result<String, KeyError>;
+
+    /// What stands for `bytes` in the store and does not confirm a guess of them: a MAC under the
+    /// actor's epoch in force.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`].
+    fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], KeyError>;
+
+    /// What [`Keyring::mac`] answered in the epochs before, latest first: a look-up of what may
+    /// have been stored before a renewal tries these too. Empty for a key never renewed.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`].
+    fn earlier_macs(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<Vec<[u8; 32]>, KeyError>;
+
+    /// Makes one more API key for the actor: its own rotation, or a new one from the owner by way
+    /// of [`Keyring::for_actor`]. Opens what this keyring opens of the actor; an owner's own key
+    /// opens the account key too.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandomness`].
+    fn mint_key(&self, key: KeyId) -> Result<MintedKey, KeyError>;
+
+    /// The keys of another actor of the account, every epoch, to read, write and mint for it.
+    /// `wraps` are those by which the account's key holds that actor's. For the owner's own
+    /// identity it answers a keyring like the owner's own.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAnOwner`]; [`KeyError::WrapMissing`] (never a reason to make a key) or
+    /// [`KeyError::DoesNotOpen`].
+    fn for_actor(&self, actor: ActorIdentity, wraps: &[Wrap])
+    -> Result<Arc<dyn Keyring>, KeyError>;
+
+    /// Makes the key of an actor that has none yet, under the account key. Only for a new actor.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAnOwner`].
+    fn add_actor(&self, actor: ActorIdentity) -> Result<Vec<Wrap>, KeyError>;
+
+    /// Makes one more recovery code.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAnOwner`].
+    fn mint_code(&self, code: RecoveryId) -> Result<MintedCode, KeyError>;
+
+    /// Makes the next epoch of the actor's key, after its API key has leaked: the owner's act, by
+    /// way of [`Keyring::for_actor`]. When the owner's own API key has leaked, so has the account
+    /// key: that is what [`Keyring::renew_account`] is for.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAnOwner`].
+    fn renew(&self, key: KeyId) -> Result<Renewal, KeyError>;
+
+    /// Makes the next epoch of the account key and of the owner's, after an owner's API key or the
+    /// recovery code has leaked. Its cost does not depend on the number of actors.
+    ///
+    /// # Errors
+    /// [`KeyError::NotAnOwner`], also for a keyring that [`Keyring::for_actor`] gave for another.
+    fn renew_account(&self, key: KeyId, code: RecoveryId) -> Result<AccountRenewal, KeyError>;
+}
+
+/// Makes and opens the keys of the hierarchy. Pure but for randomness: it stores nothing.
+///
+/// Wherever `wraps` are asked for, more than the needed ones may be given, in any order: what does
+/// not concern the actor, or is held by a key that is not reached, is left aside.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+pub trait Locksmith: Send + Sync {
+    /// Reads an API key's form and checksum. `None` for what is no key, without any look-up.
+    fn recognize_key(&self, presented: &SecretString) -> Option<Lookup>;
+
+    /// Reads a recovery code's form and checksum. `None` for what is no code.
+    fn recognize_code(&self, presented: &SecretString) -> Option<Lookup>;
+
+    /// Makes all keys of a new account and of its owner.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandomness`].
+    fn found(
+        &self,
+        account: AccountIdentity,
+        owner: ActorIdentity,
+        key: KeyId,
+        code: RecoveryId,
+    ) -> Result<Founding, KeyError>;
+
+    /// Unlocks the keys of `actor`, every epoch, with its API key. `wraps` are those held by that
+    /// key and, for epochs before the one in force, those held by the actor's own keys; an owner
+    /// needs those by which the account's key holds its own former epochs too.
+    ///
+    /// # Errors
+    /// [`KeyError::WrapMissing`] (never a reason to make a key) when they do not lead to the epoch
+    /// in force, or [`KeyError::DoesNotOpen`].
+    fn unlock(
+        &self,
+        presented: &SecretString,
+        account: AccountIdentity,
+        actor: ActorIdentity,
+        key: KeyId,
+        wraps: &[Wrap],
+    ) -> Result<Arc<dyn Keyring>, KeyError>;
+
+    /// Unlocks the keys of `owner`, every epoch, with a recovery code: from them a new API key and
+    /// a new code are made. `wraps` are those held by that code, and those by which the account's
+    /// key holds its own former epochs and the owner's keys.
+    ///
+    /// # Errors
+    /// As [`Locksmith::unlock`].
+    fn recover(
+        &self,
+        presented: &SecretString,
+        account: AccountIdentity,
+        owner: ActorIdentity,
+        code: RecoveryId,
+        wraps: &[Wrap],
+    ) -> Result<Arc<dyn Keyring>, KeyError>;
+}

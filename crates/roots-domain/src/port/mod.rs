@@ -1,0 +1,5 @@
+//! What the core needs of the world, as role-sized traits.
+
+pub mod ambient;
+pub mod keys;
+pub mod store;

@@ -1,0 +1,261 @@
+//! What the core needs of a database.
+
+use async_trait::async_trait;
+
+use crate::model::account::{Account, Actor};
+use crate::model::activity::{Activity, SessionCounts};
+use crate::model::credit::{LedgerEntry, LedgerFault, Reason};
+use crate::model::id::{AccountId, ActivityId, ActorId, SessionId, TodoId};
+use crate::model::key::{ApiKey, Wrap};
+use crate::model::page::{Page, PageRequest};
+use crate::model::sealed::Sealed;
+use crate::model::session::{Session, SessionStatus};
+use crate::model::text::ActivityType;
+use crate::model::time::{Day, TimeRange};
+use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use crate::model::unit::{Applied, Refusal, UnitOfWork};
+use crate::port::keys::Lookup;
+
+/// Why a database did not do its part. The text is for the log, never for a caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFault {
+    /// It can't be reached. Nothing was done.
+    #[error("the database is away: {0}")]
+    Unavailable(String),
+    /// Its queue is full. Nothing was done.
+    #[error("the write queue is full")]
+    Busy,
+    /// The connection went while a write was being made durable: it may stand or not.
+    #[error("the outcome of a commit is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// It refused what Roots asked, or holds what Roots never wrote. Nothing was done.
+    #[error("the database is at fault: {0}")]
+    Broken(String),
+}
+
+/// What a database answers.
+pub type StoreResult<T> = Result<T, StoreFault>;
+
+/// Why a unit of work was not applied. Nothing of it stands, but where the fault is
+/// [`StoreFault::OutcomeUnknown`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// A rule refused it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database did not do its part.
+    #[error(transparent)]
+    Fault(#[from] StoreFault),
+}
+
+/// Applies units of work.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait UnitStore: Send + Sync {
+    /// Decides and applies one unit, whole or not at all.
+    ///
+    /// MUST decide through [`crate::model::books::Books`] while holding the account's lock, answer
+    /// success only once the write is durable, and answer a refusal only once what it rests on is.
+    /// MUST carry on with a unit it has accepted when the caller goes away.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError>;
+}
+
+/// Which sessions are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionQuery {
+    /// Of which account.
+    pub account: AccountId,
+    /// Of which actor.
+    pub actor: ActorId,
+    /// Of which status.
+    pub status: Option<SessionStatus>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// Reads sessions.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait SessionReader: Send + Sync {
+    /// The session of that id, whosever it is in the account.
+    async fn session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+    ) -> StoreResult<Option<Session<Sealed>>>;
+
+    /// A page, descending by start, then by id. The total MUST NOT scan.
+    async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>>;
+}
+
+/// Which todos are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TodoQuery {
+    /// Of which account.
+    pub account: AccountId,
+    /// Of which actor.
+    pub actor: ActorId,
+    /// Of which status.
+    pub status: Option<TodoStatus>,
+    /// Of which priority.
+    pub priority: Option<Priority>,
+    /// Linked to which session.
+    pub session: Option<SessionId>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// A todo and its whole history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TodoLog {
+    /// The todo.
+    pub todo: Todo<Sealed>,
+    /// Its status changes, ascending.
+    pub steps: Vec<StatusChange<Sealed>>,
+}
+
+/// Reads todos.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait TodoReader: Send + Sync {
+    /// The todo of that id, whosever it is in the account.
+    async fn todo(&self, account: AccountId, id: TodoId) -> StoreResult<Option<Todo<Sealed>>>;
+
+    /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; by
+    /// session it may scan that session's.
+    async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>>;
+
+    /// A todo's whole log, ascending, and the todo, which tells whose it is.
+    async fn todo_log(&self, account: AccountId, id: TodoId) -> StoreResult<Option<TodoLog>>;
+}
+
+/// Which activities are asked for or counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivityFilter {
+    /// Of which account.
+    pub account: AccountId,
+    /// Of which actor.
+    pub actor: ActorId,
+    /// Of which type.
+    pub activity_type: Option<ActivityType>,
+    /// Linked to which session.
+    pub session: Option<SessionId>,
+    /// When they happened.
+    pub range: TimeRange,
+}
+
+/// Activities counted by day and type; a day and type may come in parts.
+pub type DailyCounts = Vec<(Day, ActivityType, i64)>;
+
+/// Reads activities.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait ActivityReader: Send + Sync {
+    /// The activity of that id, whosever it is in the account.
+    async fn activity(
+        &self,
+        account: AccountId,
+        id: ActivityId,
+    ) -> StoreResult<Option<Activity<Sealed>>>;
+
+    /// A page, descending by when they happened, then by id. The total MUST NOT scan more than
+    /// the ragged ends of the range; by session it may scan that session's.
+    async fn activities(
+        &self,
+        filter: &ActivityFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<Activity<Sealed>>>;
+
+    /// Counts by day and type, each of which may come in parts, and the sessions: all of the
+    /// actor's, or the one that the filter names. MUST NOT scan more than
+    /// [`ActivityReader::activities`] may.
+    async fn activity_counts(
+        &self,
+        filter: &ActivityFilter,
+    ) -> StoreResult<(DailyCounts, SessionCounts)>;
+}
+
+/// What a look-up of an API key finds.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The account.
+    pub account: Account,
+    /// Whose key it is.
+    pub actor: Actor,
+    /// The key, in force or not.
+    pub key: ApiKey,
+    /// The wraps that lead from it to the keys of the actor, and, for an owner, of the account.
+    pub wraps: Vec<Wrap>,
+}
+
+/// Reads accounts, keys and the ledger.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait AccountReader: Send + Sync {
+    /// Whether there is any account yet.
+    async fn has_accounts(&self) -> StoreResult<bool>;
+
+    /// The key found there, with all that admits its bearer.
+    async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>>;
+
+    /// The account as it stands.
+    async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;
+
+    /// Its actors, by id.
+    async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>>;
+
+    /// A page of its ledger, newest first. The total MUST NOT scan.
+    async fn ledger(
+        &self,
+        account: AccountId,
+        reason: Option<Reason>,
+        page: PageRequest,
+    ) -> StoreResult<Page<LedgerEntry>>;
+}
+
+/// Tells whether the database answers.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Asks it something small.
+    async fn ping(&self) -> StoreResult<()>;
+}
+
+/// What does not add up in an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discrepancy {
+    /// The account.
+    pub account: AccountId,
+    /// What is wrong with it.
+    pub fault: AuditFault,
+}
+
+/// What an audit finds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuditFault {
+    /// The ledger does not prove the balance.
+    #[error("{0}")]
+    Ledger(LedgerFault),
+    /// A count that is kept differs from a recount.
+    #[error("the count of {what} is kept as {kept}, but there are {counted}")]
+    Count {
+        /// What is counted.
+        what: String,
+        /// The count that is kept.
+        kept: i64,
+        /// The recount.
+        counted: i64,
+    },
+}
+
+/// Proves the books against what they account for.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait Auditor: Send + Sync {
+    /// Recounts everything that is counted as it is written: ledgers and balances, tallies, daily
+    /// counts. Answers how many accounts it proved, and what does not add up.
+    async fn audit(&self) -> StoreResult<(u64, Vec<Discrepancy>)>;
+}

@@ -1,0 +1,137 @@
+//! Who asks: from a presented key to a caller with unlocked keys.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::model::account::{AccountKind, Actor};
+use crate::model::id::KeyId;
+use crate::model::text::Name;
+use crate::model::time::Timestamp;
+use crate::model::unit::{Author, KeyBearer};
+use crate::port::ambient::Clock;
+use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
+use crate::port::store::{AccountReader, StoreFault};
+
+/// Whoever bears a key in force, as of when it was looked up.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountIdentity,
+    /// The account's name.
+    pub account_name: Name,
+    /// What the account is for.
+    pub account_kind: AccountKind,
+    /// The actor.
+    pub actor: Actor,
+    /// The key it showed.
+    pub key: KeyId,
+    /// The account's auth epoch.
+    pub auth_epoch: i64,
+    /// From when on the key admits nobody.
+    pub ends_at: Option<Timestamp>,
+    /// The actor's keys.
+    pub keys: Arc<dyn Keyring>,
+}
+
+impl Caller {
+    /// The author of this caller's units.
+    #[must_use]
+    pub const fn author(&self) -> Author {
+        Author::Key(KeyBearer {
+            account: self.account.id,
+            actor: self.actor.id,
+            key: self.key,
+            auth_epoch: self.auth_epoch,
+        })
+    }
+}
+
+/// Why nobody was admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// The key is malformed, unknown, revoked or expired, or its actor is deactivated: which of
+    /// them is not told.
+    #[error("The API key is not valid.")]
+    NotAdmitted,
+    /// The database did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Admits callers.
+#[derive(Clone)]
+pub struct Access {
+    /// Reads and opens keys.
+    pub locksmith: Arc<dyn Locksmith>,
+    /// Finds them.
+    pub reader: Arc<dyn AccountReader>,
+    /// Tells whether they have expired.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Access {
+    /// Where a presented key is to be looked up; what is no key is refused without a look-up.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`].
+    pub fn recognize(&self, presented: &SecretString) -> Result<Lookup, AccessError> {
+        self.locksmith.recognize_key(presented).ok_or(AccessError::NotAdmitted)
+    }
+
+    /// Looks a recognized key up and unlocks what it opens.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`], or the database's fault. A key whose wraps are missing or do
+    /// not open is the database's fault: no key is ever made in its stead.
+    pub async fn admit(
+        &self,
+        presented: &SecretString,
+        lookup: Lookup,
+    ) -> Result<Caller, AccessError> {
+        let found = self.reader.credentials(lookup).await?.ok_or(AccessError::NotAdmitted)?;
+        if !found.actor.is_active || !found.key.in_force(self.clock.now()) {
+            return Err(AccessError::NotAdmitted);
+        }
+        let account = AccountIdentity {
+            id: found.account.id,
+            uid: found.account.uid,
+            epoch: found.account.key_epoch,
+        };
+        let actor = ActorIdentity {
+            id: found.actor.id,
+            uid: found.actor.uid,
+            epoch: found.actor.key_epoch,
+        };
+        let keys = self
+            .locksmith
+            .unlock(presented, account, actor, found.key.id, &found.wraps)
+            .map_err(|error| {
+                let (account, key) = (found.account.id, found.key.id);
+                StoreFault::Broken(format!("key {key} of account {account}: {error}"))
+            })?;
+        let ends = [found.key.expires_at, found.key.ends_at];
+        Ok(Caller {
+            account,
+            account_name: found.account.name,
+            account_kind: found.account.kind,
+            actor: found.actor,
+            key: found.key.id,
+            auth_epoch: found.account.auth_epoch,
+            ends_at: ends.into_iter().flatten().min(),
+            keys,
+        })
+    }
+
+    /// Whether a caller that was admitted earlier is still admitted, as far as can be told without
+    /// a look-up. Asked on every use.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`] once its key has expired.
+    pub fn check_expiry(&self, caller: &Caller) -> Result<(), AccessError> {
+        match caller.ends_at {
+            Some(end) if end <= self.clock.now() => Err(AccessError::NotAdmitted),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Accounts and their credits.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::access::Caller;
+use super::{ReadError, WriteError};
+use crate::model::account::{Account, AccountKind, Actor, ActorKind};
+use crate::model::credit::{self, LedgerEntry, Reason};
+use crate::model::id::{AccountId, ActorId};
+use crate::model::key::KeyEpoch;
+use crate::model::page::{Page, PageRequest};
+use crate::model::text::Name;
+use crate::model::unit::{AppliedRow, Author, Intent, NewAccount, UnitOfWork};
+use crate::model::{Invalid, unit::Refusal};
+use crate::port::ambient::{Clock, Uids};
+use crate::port::keys::{AccountIdentity, ActorIdentity, Founding, Locksmith};
+use crate::port::store::{AccountReader, StoreFault, UnitStore};
+
+/// How many of the newest ledger rows a look at the credits shows.
+const RECENT_ENTRIES: u32 = 20;
+
+/// Accounts: who writes, and with what credits.
+#[derive(Clone)]
+pub struct Accounts {
+    /// Applies writes.
+    pub units: Arc<dyn UnitStore>,
+    /// Reads.
+    pub reader: Arc<dyn AccountReader>,
+    /// Makes keys.
+    pub locksmith: Arc<dyn Locksmith>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+    /// Names new accounts and actors.
+    pub uids: Arc<dyn Uids>,
+}
+
+/// An account that someone asks for.
+#[derive(Debug, Clone)]
+pub struct AccountDraft {
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub kind: AccountKind,
+    /// Its owner's name.
+    pub owner_name: Name,
+    /// What its owner is.
+    pub owner_kind: ActorKind,
+    /// The credits it starts with, not negative.
+    pub credits: i64,
+}
+
+/// A new account's secrets, which are shown once and kept nowhere.
+#[derive(Debug)]
+pub struct NewCredentials {
+    /// The account.
+    pub account: AccountId,
+    /// Its owner.
+    pub owner: ActorId,
+    /// The owner's name.
+    pub owner_name: Name,
+    /// What the owner is.
+    pub owner_kind: ActorKind,
+    /// The owner's key.
+    pub api_key: SecretString,
+    /// Its first characters.
+    pub key_prefix: String,
+    /// The recovery code.
+    pub recovery_code: SecretString,
+    /// The credits it starts with.
+    pub credits: i64,
+}
+
+/// An account whose keys are made, but which is not founded yet: time to put its secrets away.
+#[derive(Debug)]
+pub struct PreparedAccount {
+    /// What its owner must keep.
+    pub credentials: NewCredentials,
+    new: NewAccount,
+}
+
+/// Who the caller is.
+#[derive(Debug, Clone)]
+pub struct Whoami {
+    /// The other actors of its account, by id.
+    pub other_actors: Vec<Actor>,
+    /// What the account has left.
+    pub credits_remaining: i64,
+}
+
+/// The credits of an account.
+#[derive(Debug, Clone)]
+pub struct Credits {
+    /// What it has.
+    pub balance: i64,
+    /// How that came about lately, newest first.
+    pub recent: Vec<LedgerEntry>,
+}
+
+impl Accounts {
+    /// Makes and founds an account.
+    ///
+    /// # Errors
+    /// The database's fault, or no randomness.
+    pub async fn bootstrap(&self, draft: AccountDraft) -> Result<NewCredentials, WriteError> {
+        let applied = self.apply(Intent::ReserveAccount).await?;
+        let AppliedRow::Reserved(id) = applied else {
+            return Err(WriteError::mismatched());
+        };
+        let prepared = self.prepare(id, draft, false)?;
+        self.found(prepared).await
+    }
+
+    /// Makes the keys of a database's first account, without founding it.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn prepare_first(&self, draft: AccountDraft) -> Result<PreparedAccount, WriteError> {
+        self.prepare(NewAccount::FIRST, draft, true)
+    }
+
+    /// Founds a prepared account.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountExists`] when another process was first, or the database's fault.
+    pub async fn found(&self, prepared: PreparedAccount) -> Result<NewCredentials, WriteError> {
+        self.apply(Intent::FoundAccount(Box::new(prepared.new))).await?;
+        Ok(prepared.credentials)
+    }
+
+    /// Whether there is any account yet.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn any(&self) -> Result<bool, ReadError> {
+        Ok(self.reader.has_accounts().await?)
+    }
+
+    /// Gives an account credits, on behalf of whoever runs the program. Answers its new balance.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn grant(
+        &self,
+        account: AccountId,
+        amount: Grant,
+        note: Option<Name>,
+    ) -> Result<i64, WriteError> {
+        let intent = Intent::GrantCredits { account, amount: amount.0, note };
+        match self.apply(intent).await? {
+            AppliedRow::Account(account) => Ok(account.balance),
+            _ => Err(WriteError::mismatched()),
+        }
+    }
+
+    /// Who else is in the caller's account, and what is left of its credits.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn whoami(&self, caller: &Caller) -> Result<Whoami, ReadError> {
+        let mut actors = self.reader.actors(caller.account.id).await?;
+        actors.retain(|actor| actor.id != caller.actor.id);
+        let credits_remaining = self.account(caller).await?.balance;
+        Ok(Whoami { other_actors: actors, credits_remaining })
+    }
+
+    /// The balance of the caller's account, and how it came about lately.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn credits(&self, caller: &Caller) -> Result<Credits, ReadError> {
+        let page = PageRequest { limit: RECENT_ENTRIES, offset: 0 };
+        let recent = self.ledger(caller, None, page).await?.items;
+        // The newest row is the balance; an account that was never given any has none.
+        let balance = recent.first().map_or(0, |entry| entry.balance_after);
+        Ok(Credits { balance, recent })
+    }
+
+    /// A page of the ledger of the caller's account, newest first.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn ledger(
+        &self,
+        caller: &Caller,
+        reason: Option<Reason>,
+        page: PageRequest,
+    ) -> Result<Page<LedgerEntry>, ReadError> {
+        Ok(self.reader.ledger(caller.account.id, reason, page).await?)
+    }
+
+    async fn account(&self, caller: &Caller) -> Result<Account, ReadError> {
+        let id = caller.account.id;
+        let gone = || StoreFault::Broken(format!("account {id} of a caller is gone"));
+        Ok(self.reader.account(id).await?.ok_or_else(gone)?)
+    }
+
+    fn prepare(
+        &self,
+        id: AccountId,
+        draft: AccountDraft,
+        must_be_first: bool,
+    ) -> Result<PreparedAccount, WriteError> {
+        let (uid, owner_uid) = (self.uids.next(), self.uids.next());
+        let account = AccountIdentity { id, uid, epoch: KeyEpoch::FIRST };
+        let owner = ActorIdentity { id: NewAccount::OWNER, uid: owner_uid, epoch: KeyEpoch::FIRST };
+        let Founding { key, code, mut wraps } =
+            self.locksmith.found(account, owner, NewAccount::KEY, NewAccount::CODE)?;
+        wraps.extend(key.wraps);
+        wraps.extend(code.wraps);
+        let new = NewAccount {
+            id,
+            uid,
+            name: draft.name,
+            kind: draft.kind,
+            owner_uid,
+            owner_name: draft.owner_name.clone(),
+            owner_kind: draft.owner_kind,
+            key_lookup: key.lookup,
+            key_prefix: key.prefix.clone(),
+            code_lookup: code.lookup,
+            wraps,
+            credits: draft.credits,
+            must_be_first,
+        };
+        let credentials = NewCredentials {
+            account: id,
+            owner: NewAccount::OWNER,
+            owner_name: draft.owner_name,
+            owner_kind: draft.owner_kind,
+            api_key: key.secret,
+            key_prefix: key.prefix,
+            recovery_code: code.secret,
+            credits: draft.credits,
+        };
+        Ok(PreparedAccount { credentials, new })
+    }
+
+    async fn apply(&self, intent: Intent) -> Result<AppliedRow, WriteError> {
+        let at = self.clock.now();
+        let unit = UnitOfWork { author: Author::Program, intent, charge: None, at };
+        Ok(self.units.apply(unit).await?.row)
+    }
+}
+
+impl WriteError {
+    /// Whether it says that another process founded the account first.
+    #[must_use]
+    pub const fn is_account_exists(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::AccountExists(_)))
+    }
+}
+
+/// An amount to give: 1 to [`credit::GRANT_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant(i64);
+
+impl Grant {
+    /// The grant of that amount.
+    ///
+    /// # Errors
+    /// Says the range.
+    pub fn parse(amount: i64) -> Result<Self, Invalid> {
+        if (1..=credit::GRANT_MAX).contains(&amount) {
+            return Ok(Self(amount));
+        }
+        Err(Invalid::new("must be 1 to 1000000000"))
+    }
+}

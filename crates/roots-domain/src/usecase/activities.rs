@@ -1,0 +1,172 @@
+//! Activities and their statistics.
+
+use std::sync::Arc;
+
+use super::access::Caller;
+use super::{Opened, Opener, ReadError, Sealer, WriteError, Written};
+use crate::model::activity::{Activity, ActivityStats};
+use crate::model::id::{ActivityId, SessionId};
+use crate::model::page::PageRequest;
+use crate::model::sealed::{Field, Sealed};
+use crate::model::text::{ActivityText, ActivityType};
+use crate::model::time::{TimeRange, Timestamp};
+use crate::model::unit::{Applied, AppliedRow, Intent, NewActivity};
+use crate::port::ambient::{Clock, Uids};
+use crate::port::keys::Keyring;
+use crate::port::store::{ActivityFilter, ActivityReader, UnitStore};
+
+/// Activities: what was done.
+#[derive(Clone)]
+pub struct Activities {
+    /// Applies writes.
+    pub units: Arc<dyn UnitStore>,
+    /// Reads.
+    pub reader: Arc<dyn ActivityReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+    /// Names new rows.
+    pub uids: Arc<dyn Uids>,
+}
+
+/// Which of the caller's activities are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ActivitySelection {
+    /// Of which type.
+    pub activity_type: Option<ActivityType>,
+    /// Linked to which session.
+    pub session: Option<SessionId>,
+    /// When they happened.
+    pub range: TimeRange,
+}
+
+impl ActivitySelection {
+    fn of(self, caller: &Caller) -> ActivityFilter {
+        ActivityFilter {
+            account: caller.account.id,
+            actor: caller.actor.id,
+            activity_type: self.activity_type,
+            session: self.session,
+            range: self.range,
+        }
+    }
+}
+
+/// An activity to log.
+#[derive(Debug, Clone)]
+pub struct ActivityDraft {
+    /// What happened.
+    pub description: ActivityText,
+    /// Its category.
+    pub activity_type: ActivityType,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// When it happened, if not now.
+    pub logged_at: Option<Timestamp>,
+}
+
+impl Activities {
+    /// A page of the caller's activities.
+    ///
+    /// # Errors
+    /// The database's fault, or a text that does not open.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        selection: ActivitySelection,
+        page: PageRequest,
+    ) -> Opened<Activity> {
+        let found = self.reader.activities(&selection.of(caller), page).await?;
+        found.try_map(|activity| open(&*caller.keys, activity))
+    }
+
+    /// The caller's activity of that id.
+    ///
+    /// # Errors
+    /// The database's fault, or a text that does not open.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        id: ActivityId,
+    ) -> Result<Option<Activity>, ReadError> {
+        let found = self.reader.activity(caller.account.id, id).await?;
+        let own = found.filter(|activity| activity.actor == caller.actor.id);
+        own.map(|activity| open(&*caller.keys, activity)).transpose()
+    }
+
+    /// The caller's activities in figures. Opens no text.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn stats(
+        &self,
+        caller: &Caller,
+        selection: ActivitySelection,
+    ) -> Result<ActivityStats, ReadError> {
+        let (counts, sessions) = self.reader.activity_counts(&selection.of(caller)).await?;
+        Ok(ActivityStats::sum(counts, sessions))
+    }
+
+    /// Logs an activity.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn log(
+        &self,
+        caller: &Caller,
+        draft: ActivityDraft,
+    ) -> Result<Written<Activity>, WriteError> {
+        let uid = self.uids.next();
+        let sealer = Sealer { keys: &caller.keys, row: uid };
+        let intent = Intent::LogActivity(NewActivity {
+            uid,
+            session: draft.session,
+            activity_type: draft.activity_type,
+            description: sealer.seal(Field::ActivityDescription, draft.description.as_str())?,
+            logged_at: draft.logged_at,
+        });
+        let applied = self.apply(caller, intent, "POST /activities").await?;
+        let AppliedRow::Activity(activity) = applied.row else {
+            return Err(WriteError::mismatched());
+        };
+        let value = open(&*caller.keys, activity).map_err(WriteError::saved)?;
+        Ok(Written { value, cost: applied.cost, balance: applied.balance })
+    }
+
+    /// Deletes an activity for good.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: ActivityId,
+    ) -> Result<Written<ActivityId>, WriteError> {
+        let intent = Intent::DeleteActivity(id);
+        let applied = self.apply(caller, intent, "DELETE /activities/{id}").await?;
+        Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        intent: Intent,
+        endpoint: &'static str,
+    ) -> Result<Applied, WriteError> {
+        super::apply(&*self.units, &*self.clock, caller, intent, endpoint).await
+    }
+}
+
+fn open(keys: &dyn Keyring, activity: Activity<Sealed>) -> Result<Activity, ReadError> {
+    let opener = Opener { keys, row: activity.uid, what: "activity", id: activity.id.0 };
+    Ok(Activity {
+        description: opener.open(Field::ActivityDescription, &activity.description)?,
+        id: activity.id,
+        uid: activity.uid,
+        actor: activity.actor,
+        session: activity.session,
+        activity_type: activity.activity_type,
+        logged_at: activity.logged_at,
+        created_at: activity.created_at,
+        version: activity.version,
+    })
+}

@@ -1,0 +1,170 @@
+//! Sessions.
+
+use std::sync::Arc;
+
+use super::access::Caller;
+use super::{Opened, Opener, ReadError, Sealer, WriteError, Written};
+use crate::model::Patch;
+use crate::model::id::{SessionId, Uid};
+use crate::model::page::PageRequest;
+use crate::model::sealed::{Field, Sealed};
+use crate::model::session::{Session, SessionPatch, SessionStatus};
+use crate::model::text::LongText;
+use crate::model::unit::{Applied, AppliedRow, Intent, Resealed, RowPatch};
+use crate::port::ambient::{Clock, Uids};
+use crate::port::keys::Keyring;
+use crate::port::store::{SessionQuery, SessionReader, UnitStore};
+
+/// Work sessions: when agents start and stop.
+#[derive(Clone)]
+pub struct Sessions {
+    /// Applies writes.
+    pub units: Arc<dyn UnitStore>,
+    /// Reads.
+    pub reader: Arc<dyn SessionReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+    /// Names new rows.
+    pub uids: Arc<dyn Uids>,
+}
+
+impl Sessions {
+    /// A page of the caller's sessions.
+    ///
+    /// # Errors
+    /// The database's fault, or a text that does not open.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        status: Option<SessionStatus>,
+        page: PageRequest,
+    ) -> Opened<Session> {
+        let (account, actor) = (caller.account.id, caller.actor.id);
+        let query = SessionQuery { account, actor, status, page };
+        let found = self.reader.sessions(&query).await?;
+        found.try_map(|session| open(&*caller.keys, &session))
+    }
+
+    /// The caller's session of that id.
+    ///
+    /// # Errors
+    /// The database's fault, or notes that do not open.
+    pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
+        let found = self.sealed(caller, id).await?;
+        found.map(|session| open(&*caller.keys, &session)).transpose()
+    }
+
+    /// Starts a session.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn start(
+        &self,
+        caller: &Caller,
+        notes: Option<LongText>,
+    ) -> Result<Written<Session>, WriteError> {
+        let uid = self.uids.next();
+        let sealer = Sealer { keys: &caller.keys, row: uid };
+        let notes =
+            notes.map(|notes| sealer.seal(Field::SessionNotes, notes.as_str())).transpose()?;
+        let intent = Intent::StartSession { uid, notes };
+        let applied = self.apply(caller, intent, "POST /sessions").await?;
+        written(caller, applied)
+    }
+
+    /// Changes a session: ends it, sets its notes, or both.
+    ///
+    /// # Errors
+    /// [`WriteError::EmptyPatch`], the refusal, or the database's fault.
+    pub async fn patch(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        patch: SessionPatch<LongText>,
+    ) -> Result<Written<Session>, WriteError> {
+        if patch.is_empty() {
+            return Err(WriteError::EmptyPatch);
+        }
+        let row = self.seal_patch(caller, id, patch).await?;
+        let intent = Intent::PatchSession(row);
+        let applied = self.apply(caller, intent, "PATCH /sessions/{id}").await?;
+        written(caller, applied)
+    }
+
+    /// Deletes a session for good; its todos and activities stay, unlinked.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+    ) -> Result<Written<SessionId>, WriteError> {
+        let intent = Intent::DeleteSession(id);
+        let applied = self.apply(caller, intent, "DELETE /sessions/{id}").await?;
+        Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
+    }
+
+    async fn sealed(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+    ) -> Result<Option<Session<Sealed>>, ReadError> {
+        let found = self.reader.session(caller.account.id, id).await?;
+        Ok(found.filter(|session| session.actor == caller.actor.id))
+    }
+
+    /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
+    /// learns (identity, and the ciphertext that it compared with) the store checks again.
+    async fn seal_patch(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        patch: SessionPatch<LongText>,
+    ) -> Result<RowPatch<SessionId, SessionPatch<Resealed>>, WriteError> {
+        let (sealed_for, notes) = match patch.notes {
+            Patch::Keep => (None, Patch::Keep),
+            Patch::Clear => (None, Patch::Clear),
+            Patch::Set(notes) => {
+                let current = self.sealed(caller, id).await.map_err(WriteError::saved)?;
+                let row = current.as_ref().map_or(Uid::NIL, |session| session.uid);
+                let stands = current.as_ref().and_then(|session| session.notes.as_ref());
+                let sealer = Sealer { keys: &caller.keys, row };
+                let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), stands)?;
+                (Some(row), Patch::Set(notes))
+            }
+        };
+        Ok(RowPatch { id, sealed_for, patch: SessionPatch { status: patch.status, notes } })
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        intent: Intent,
+        endpoint: &'static str,
+    ) -> Result<Applied, WriteError> {
+        super::apply(&*self.units, &*self.clock, caller, intent, endpoint).await
+    }
+}
+
+fn open(keys: &dyn Keyring, session: &Session<Sealed>) -> Result<Session, ReadError> {
+    let opener = Opener { keys, row: session.uid, what: "session", id: session.id.0 };
+    Ok(Session {
+        notes: opener.open_some(Field::SessionNotes, session.notes.as_ref())?,
+        id: session.id,
+        uid: session.uid,
+        actor: session.actor,
+        status: session.status,
+        started_at: session.started_at,
+        ended_at: session.ended_at,
+        version: session.version,
+    })
+}
+
+fn written(caller: &Caller, applied: Applied) -> Result<Written<Session>, WriteError> {
+    let AppliedRow::Session(session) = applied.row else {
+        return Err(WriteError::mismatched());
+    };
+    let value = open(&*caller.keys, &session).map_err(WriteError::saved)?;
+    Ok(Written { value, cost: applied.cost, balance: applied.balance })
+}

@@ -1,0 +1,272 @@
+//! Todos and their logs.
+
+use std::sync::Arc;
+
+use super::access::Caller;
+use super::{Opened, Opener, ReadError, Sealer, WriteError, Written};
+use crate::model::Patch;
+use crate::model::id::{SessionId, TodoId, Uid};
+use crate::model::page::PageRequest;
+use crate::model::sealed::{Field, Sealed};
+use crate::model::text::{LogNote, LongText, Title};
+use crate::model::time::Timestamp;
+use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::model::unit::{Applied, AppliedRow, Intent, NewTodo, Resealed, RowPatch};
+use crate::port::ambient::{Clock, Uids};
+use crate::port::keys::Keyring;
+use crate::port::store::{TodoQuery, TodoReader, UnitStore};
+
+/// Todos: what is to be done, and how it went.
+#[derive(Clone)]
+pub struct Todos {
+    /// Applies writes.
+    pub units: Arc<dyn UnitStore>,
+    /// Reads.
+    pub reader: Arc<dyn TodoReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+    /// Names new rows.
+    pub uids: Arc<dyn Uids>,
+}
+
+/// Which of the caller's todos are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TodoFilter {
+    /// Of which status.
+    pub status: Option<TodoStatus>,
+    /// Of which priority.
+    pub priority: Option<Priority>,
+    /// Linked to which session.
+    pub session: Option<SessionId>,
+}
+
+/// A todo to create.
+#[derive(Debug, Clone)]
+pub struct TodoDraft {
+    /// What is to be done.
+    pub title: Title,
+    /// More of that.
+    pub description: Option<LongText>,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// How much it matters.
+    pub priority: Priority,
+    /// When it is due.
+    pub due_at: Option<Timestamp>,
+}
+
+/// A change to a todo, as the caller words it.
+#[derive(Debug, Clone, Default)]
+pub struct TodoChange {
+    /// A new title.
+    pub title: Option<Title>,
+    /// What becomes of the description.
+    pub description: Patch<LongText>,
+    /// The status to go to.
+    pub status: Option<TodoStatus>,
+    /// A new priority.
+    pub priority: Option<Priority>,
+    /// What becomes of the due date.
+    pub due_at: Patch<Timestamp>,
+    /// What becomes of the link.
+    pub session: Patch<SessionId>,
+    /// A note for the log of the status change.
+    pub note: Option<LogNote>,
+}
+
+impl Todos {
+    /// A page of the caller's todos.
+    ///
+    /// # Errors
+    /// The database's fault, or a text that does not open.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: TodoFilter,
+        page: PageRequest,
+    ) -> Opened<Todo> {
+        let TodoFilter { status, priority, session } = filter;
+        let (account, actor) = (caller.account.id, caller.actor.id);
+        let query = TodoQuery { account, actor, status, priority, session, page };
+        let found = self.reader.todos(&query).await?;
+        found.try_map(|todo| open(&*caller.keys, &todo))
+    }
+
+    /// The caller's todo of that id.
+    ///
+    /// # Errors
+    /// The database's fault, or a text that does not open.
+    pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
+        let found = self.sealed(caller, id).await?;
+        found.map(|todo| open(&*caller.keys, &todo)).transpose()
+    }
+
+    /// The whole history of the caller's todo of that id, ascending.
+    ///
+    /// # Errors
+    /// The database's fault, or a note that does not open.
+    pub async fn log(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+    ) -> Result<Option<Vec<StatusChange>>, ReadError> {
+        let found = self.reader.todo_log(caller.account.id, id).await?;
+        let own = found.filter(|log| log.todo.actor == caller.actor.id);
+        own.map(|log| log.steps.iter().map(|step| open_step(&*caller.keys, step)).collect())
+            .transpose()
+    }
+
+    /// Creates a todo.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        draft: TodoDraft,
+    ) -> Result<Written<Todo>, WriteError> {
+        let uid = self.uids.next();
+        let sealer = Sealer { keys: &caller.keys, row: uid };
+        let description = draft.description.as_ref();
+        let intent = Intent::CreateTodo(NewTodo {
+            uid,
+            session: draft.session,
+            title: sealer.seal(Field::TodoTitle, draft.title.as_str())?,
+            description: description
+                .map(|text| sealer.seal(Field::TodoDescription, text.as_str()))
+                .transpose()?,
+            priority: draft.priority,
+            due_at: draft.due_at,
+        });
+        let applied = self.apply(caller, intent, "POST /todos").await?;
+        written(caller, applied)
+    }
+
+    /// Changes a todo. A change of status is logged with it.
+    ///
+    /// # Errors
+    /// [`WriteError::EmptyPatch`], the refusal, or the database's fault.
+    pub async fn patch(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        change: TodoChange,
+    ) -> Result<Written<Todo>, WriteError> {
+        let log_uid = self.uids.next();
+        let row = self.seal_patch(caller, id, change, log_uid).await?;
+        if row.patch.is_empty() {
+            return Err(WriteError::EmptyPatch);
+        }
+        let intent = Intent::PatchTodo { row, log_uid };
+        let applied = self.apply(caller, intent, "PATCH /todos/{id}").await?;
+        written(caller, applied)
+    }
+
+    /// Deletes a todo for good, and its log.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn delete(&self, caller: &Caller, id: TodoId) -> Result<Written<TodoId>, WriteError> {
+        let intent = Intent::DeleteTodo(id);
+        let applied = self.apply(caller, intent, "DELETE /todos/{id}").await?;
+        Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
+    }
+
+    async fn sealed(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo<Sealed>>, ReadError> {
+        let found = self.reader.todo(caller.account.id, id).await?;
+        Ok(found.filter(|todo| todo.actor == caller.actor.id))
+    }
+
+    /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
+    /// learns (identity, and the ciphertexts that it compared with) the store checks again. A note
+    /// is sealed for its own new log row and needs no look-up.
+    async fn seal_patch(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        change: TodoChange,
+        log_uid: Uid,
+    ) -> Result<RowPatch<TodoId, TodoPatch<Resealed>>, WriteError> {
+        let TodoChange { title, description, status, priority, due_at, session, note } = change;
+        let brings_text = title.is_some() || matches!(description, Patch::Set(_));
+        let current = if brings_text {
+            self.sealed(caller, id).await.map_err(WriteError::saved)?
+        } else {
+            None
+        };
+        let row = current.as_ref().map_or(Uid::NIL, |todo| todo.uid);
+        let sealer = Sealer { keys: &caller.keys, row };
+        let stands = current.as_ref();
+        let patch = TodoPatch {
+            title: title
+                .map(|text| {
+                    let stands = stands.map(|todo| &todo.title);
+                    sealer.reseal(Field::TodoTitle, text.as_str(), stands)
+                })
+                .transpose()?,
+            description: description.try_map(|text| {
+                let stands = stands.and_then(|todo| todo.description.as_ref());
+                sealer.reseal(Field::TodoDescription, text.as_str(), stands)
+            })?,
+            note: note
+                .map(|text| {
+                    let sealer = Sealer { keys: &caller.keys, row: log_uid };
+                    sealer.reseal(Field::LogNote, text.as_str(), None)
+                })
+                .transpose()?,
+            status,
+            priority,
+            due_at,
+            session,
+        };
+        Ok(RowPatch { id, sealed_for: brings_text.then_some(row), patch })
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        intent: Intent,
+        endpoint: &'static str,
+    ) -> Result<Applied, WriteError> {
+        super::apply(&*self.units, &*self.clock, caller, intent, endpoint).await
+    }
+}
+
+fn open(keys: &dyn Keyring, todo: &Todo<Sealed>) -> Result<Todo, ReadError> {
+    let opener = Opener { keys, row: todo.uid, what: "todo", id: todo.id.0 };
+    Ok(Todo {
+        title: opener.open(Field::TodoTitle, &todo.title)?,
+        description: opener.open_some(Field::TodoDescription, todo.description.as_ref())?,
+        id: todo.id,
+        uid: todo.uid,
+        actor: todo.actor,
+        session: todo.session,
+        status: todo.status,
+        priority: todo.priority,
+        due_at: todo.due_at,
+        created_at: todo.created_at,
+        updated_at: todo.updated_at,
+        version: todo.version,
+    })
+}
+
+fn open_step(keys: &dyn Keyring, step: &StatusChange<Sealed>) -> Result<StatusChange, ReadError> {
+    let opener = Opener { keys, row: step.uid, what: "todo", id: step.todo.0 };
+    Ok(StatusChange {
+        note: opener.open_some(Field::LogNote, step.note.as_ref())?,
+        id: step.id,
+        uid: step.uid,
+        todo: step.todo,
+        old_status: step.old_status,
+        new_status: step.new_status,
+        logged_at: step.logged_at,
+    })
+}
+
+fn written(caller: &Caller, applied: Applied) -> Result<Written<Todo>, WriteError> {
+    let AppliedRow::Todo(todo) = applied.row else {
+        return Err(WriteError::mismatched());
+    };
+    let value = open(&*caller.keys, &todo).map_err(WriteError::saved)?;
+    Ok(Written { value, cost: applied.cost, balance: applied.balance })
+}

@@ -1,0 +1,28 @@
+# Short names for the chores; `cargo xtask --help` says more of each.
+
+_default:
+    @just --list
+
+# Start the server
+run *args:
+    cargo run --release -- {{args}}
+
+# All that CI runs
+ci:
+    cargo xtask ci
+
+# The tests, on both databases
+test *args:
+    cargo xtask test {{args}}
+
+# The rules of the house
+tidy:
+    cargo xtask tidy
+
+# Write docs/openapi.json (--check: only compare)
+openapi *args:
+    cargo xtask openapi {{args}}
+
+# A throw-away PostgreSQL, until Ctrl-C
+postgres:
+    cargo xtask postgres

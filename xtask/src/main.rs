@@ -1,0 +1,64 @@
+//! The chores of the workspace, as `cargo xtask NAME`: what CI runs, the tests with a throw-away `PostgreSQL`, the
+//! rules of the house and the committed `OpenAPI` document.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore tells the developer at the terminal how it went"
+)]
+
+mod ci;
+mod openapi;
+mod postgres;
+mod run;
+mod test;
+mod tidy;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "The chores of Roots")]
+enum Chore {
+    /// All that CI runs: format, clippy, tidy, the tests on both databases, docs, the API's document
+    Ci,
+    /// Run the tests of the whole workspace, on both databases
+    Test {
+        /// Passed on to `cargo test`: a part of a test's name, `--test NAME`, `-- --nocapture`, …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Start the tests' throw-away database server, print its URL, keep it until Ctrl-C or the end of the input
+    Postgres,
+    /// Check the rules of the house that the compiler doesn't know
+    Tidy,
+    /// Write the API's document, as the code has it, to docs/openapi.json
+    Openapi {
+        /// Only compare, and fail where they differ
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Chore::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that must be put away when the chore ends, however it ends, is dropped on the way out of here.
+fn perform(chore: Chore) -> Result<(), Box<dyn Error>> {
+    run::heed_signals()?;
+    match chore {
+        Chore::Ci => ci::perform(),
+        Chore::Test { args } => test::perform(&args),
+        Chore::Postgres => postgres::perform(),
+        Chore::Tidy => tidy::perform(),
+        Chore::Openapi { check } => openapi::perform(check),
+    }
+}

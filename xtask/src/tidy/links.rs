@@ -1,0 +1,247 @@
+//! No link of the docs is dead: relative links lead to a file of the repository, anchors to a heading.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use super::files;
+
+/// Checks the README, the changelog and everything under `docs/`.
+pub(super) fn check(root: &Path) -> io::Result<Vec<String>> {
+    let mut pages = vec![root.join("README.md"), root.join("CHANGELOG.md")];
+    pages.extend(files(&root.join("docs"))?);
+    let mut found = Vec::new();
+    for path in pages.into_iter().filter(|path| is_markdown(path) && path.is_file()) {
+        let page = Page::read(&fs::read_to_string(&path)?);
+        let shown = path.strip_prefix(root).unwrap_or(&path);
+        for link in &page.links {
+            if let Some(fault) = fault(root, shown, &page, &link.target)? {
+                found.push(format!("{}:{}: {fault}: {}", shown.display(), link.line, link.target));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What is wrong with a link in `path`, which is relative to `root`.
+fn fault(root: &Path, path: &Path, page: &Page, target: &str) -> io::Result<Option<&'static str>> {
+    if is_elsewhere(target) {
+        return Ok(None);
+    }
+    let (file, anchor) =
+        target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+    if file.is_empty() {
+        return Ok(anchor
+            .filter(|anchor| !page.anchors.contains(*anchor))
+            .map(|_| "no such heading here"));
+    }
+    let Some(file) = resolve(path, file) else {
+        return Ok(Some("leads out of the repository"));
+    };
+    let file = root.join(file);
+    if !file.exists() {
+        return Ok(Some("no such file"));
+    }
+    let Some(anchor) = anchor.filter(|_| is_markdown(&file)) else {
+        return Ok(None);
+    };
+    let there = Page::read(&fs::read_to_string(&file)?);
+    Ok((!there.anchors.contains(anchor)).then_some("no such heading there"))
+}
+
+fn is_markdown(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
+}
+
+/// Whether a link has a scheme or a host, as `https://…`, `mailto:…` and `//…` do.
+fn is_elsewhere(target: &str) -> bool {
+    let scheme = target.split(['/', '#', '?']).next().unwrap_or_default();
+    scheme.contains(':') || target.starts_with("//")
+}
+
+/// The file that a link in the page at `path` names, relative to the root of the repository as `path` is; nothing for
+/// one outside of it.
+fn resolve(path: &Path, link: &str) -> Option<PathBuf> {
+    let (mut file, link) = match link.strip_prefix('/') {
+        Some(from_root) => (PathBuf::new(), from_root),
+        None => (path.parent()?.to_owned(), link),
+    };
+    for part in Path::new(link).components() {
+        match part {
+            Component::ParentDir => file.pop().then_some(())?,
+            Component::Normal(name) => file.push(name),
+            _ => {}
+        }
+    }
+    Some(file)
+}
+
+/// What a page of Markdown links to, and what in it can be linked to.
+#[derive(Default)]
+struct Page {
+    links: Vec<Link>,
+    anchors: HashSet<String>,
+}
+
+struct Link {
+    line: usize,
+    target: String,
+}
+
+impl Page {
+    fn read(markdown: &str) -> Self {
+        let mut page = Self::default();
+        let mut heading: Option<String> = None;
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for (event, range) in
+            Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_GFM)
+                .into_offset_iter()
+        {
+            match event {
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                    let line = markdown[..range.start].matches('\n').count() + 1;
+                    page.links.push(Link { line, target: dest_url.into_string() });
+                }
+                Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+                Event::Text(text) | Event::Code(text) => {
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&text);
+                    }
+                }
+                Event::End(TagEnd::Heading(_)) => {
+                    let slug = slug(&heading.take().unwrap_or_default());
+                    // The second heading of a name gets `-1`, the third `-2`.
+                    let before = seen.entry(slug.clone()).or_default();
+                    page.anchors.insert(if *before == 0 {
+                        slug
+                    } else {
+                        format!("{slug}-{before}")
+                    });
+                    *before += 1;
+                }
+                Event::Html(html) | Event::InlineHtml(html) => {
+                    page.anchors.extend(
+                        attributes(&html, "id").chain(attributes(&html, "name")).map(str::to_owned),
+                    );
+                }
+                _ => {}
+            }
+        }
+        page
+    }
+}
+
+/// The anchor that GitHub gives to a heading.
+fn slug(heading: &str) -> String {
+    let kept = |char: &char| char.is_alphanumeric() || matches!(char, ' ' | '-' | '_');
+    heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(kept)
+        .map(|char| if char == ' ' { '-' } else { char })
+        .collect()
+}
+
+/// The values of an attribute in a piece of HTML.
+fn attributes<'a>(html: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    html.split(&format!(" {name}=\""))
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository of these files, and what is found in it.
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        check(root.path()).unwrap()
+    }
+
+    #[test]
+    fn live_links_pass() {
+        let found = found(&[
+            (
+                "README.md",
+                "# Roots\n[a](docs/api.md) [b](docs/api.md#a-list) [c](#roots) [d](docs/) [e][ref] [f](/LICENSE)\n\
+                 ![g](docs/a.png) [h](https://example.org/x#y) [i](mailto:a@example.org) [j](docs/api.md#by-hand)\n\n\
+                 [ref]: docs/adr/0001.md\n",
+            ),
+            ("LICENSE", ""),
+            ("docs/a.png", ""),
+            ("docs/api.md", "## A list\n[up](../README.md#roots)\n\n<a id=\"by-hand\"></a>\n"),
+            ("docs/adr/0001.md", "[up](../api.md)"),
+        ]);
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_dead_file_is_found_with_its_line() {
+        let found =
+            found(&[("README.md", "# Roots\n\n[a](docs/none.md) and [b](docs/none.md#x)\n")]);
+        assert_eq!(
+            found,
+            [
+                "README.md:3: no such file: docs/none.md",
+                "README.md:3: no such file: docs/none.md#x"
+            ]
+        );
+    }
+
+    #[test]
+    fn dead_links_are_found_in_every_page_and_of_every_kind() {
+        let found = found(&[
+            ("CHANGELOG.md", "[a](none.md)"),
+            ("docs/a.md", "![a](none.png)"),
+            ("docs/adr/0001.md", "[a][ref]\n\n[ref]: none.md\n"),
+        ]);
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn a_dead_anchor_is_found_here_and_there() {
+        let found =
+            found(&[("README.md", "[a](#none)\n[b](docs/a.md#none)\n"), ("docs/a.md", "# A\n")]);
+        assert_eq!(
+            found,
+            [
+                "README.md:1: no such heading here: #none",
+                "README.md:2: no such heading there: docs/a.md#none"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_link_out_of_the_repository_is_found() {
+        assert_eq!(
+            found(&[("docs/a.md", "[a](../../x.md)")]),
+            ["docs/a.md:1: leads out of the repository: ../../x.md"]
+        );
+    }
+
+    #[test]
+    fn code_is_no_link_and_no_heading() {
+        let page = Page::read("`[a](none.md)`\n\n```text\n# No heading\n[a](none.md)\n```\n");
+        assert!(page.links.is_empty() && page.anchors.is_empty());
+    }
+
+    #[test]
+    fn headings_get_the_anchors_of_github() {
+        assert_eq!(slug("Where to read on"), "where-to-read-on");
+        assert_eq!(slug("`GET /sessions/{id}` — one session"), "get-sessionsid--one-session");
+        assert_eq!(slug("Größe_1, v2.0!"), "größe_1-v20");
+        let page = Page::read("# Use\n## `Use`\n## *Use*\n");
+        assert_eq!(page.anchors, ["use", "use-1", "use-2"].map(str::to_owned).into());
+    }
+}

@@ -1,0 +1,105 @@
+//! Modules are named for what they do, and every test runs.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::{fs, io};
+
+use super::files;
+
+/// Names that say nothing of what is inside, and so attract everything.
+const EMPTY_NAMES: [&str; 5] = ["common", "helper", "helpers", "util", "utils"];
+
+/// Checks the sources of all crates.
+pub(super) fn check(root: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for folder in ["crates", "migrations", "xtask"] {
+        for path in files(&root.join(folder))? {
+            if path.extension() != Some(OsStr::new("rs")) {
+                continue;
+            }
+            let shown = path.strip_prefix(root).unwrap_or(&path);
+            found.extend(check_path(shown));
+            // The tests of this file hold what it looks for.
+            if folder != "xtask" {
+                found.extend(check_source(shown, &fs::read_to_string(&path)?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn check_path(path: &Path) -> Option<String> {
+    let empty =
+        path.with_extension("").iter().any(|part| EMPTY_NAMES.iter().any(|name| part == *name));
+    empty.then(|| format!("{}: a name that says nothing; name it for what it does", path.display()))
+}
+
+fn check_source(path: &Path, source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(source.lines()) {
+        let at = format!("{}:{number}", path.display());
+        if line.contains("#[ignore") {
+            found.push(format!("{at}: an ignored test; every test runs"));
+        }
+        if let Some(name) = module(line).filter(|name| EMPTY_NAMES.contains(name)) {
+            found.push(format!("{at}: `mod {name}` says nothing; name it for what it does"));
+        }
+    }
+    found
+}
+
+/// The module that a line declares.
+fn module(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once("mod ")?;
+    let declares = before.trim().is_empty() || before.trim_start().starts_with("pub");
+    let name = after.split(|char: char| !char.is_alphanumeric() && char != '_').next();
+    name.filter(|_| declares)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_or_folder_with_an_empty_name_is_found() {
+        for path in [
+            "crates/roots-http/src/utils.rs",
+            "crates/roots-http/src/common.rs",
+            "crates/roots-http/src/helpers/time.rs",
+            "crates/roots-http/tests/common/mod.rs",
+        ] {
+            assert!(check_path(Path::new(path)).is_some(), "{path}");
+        }
+        assert_eq!(check_path(Path::new("crates/roots-http/src/problem.rs")), None);
+        assert_eq!(check_path(Path::new("crates/roots-http/src/commonly.rs")), None);
+    }
+
+    #[test]
+    fn an_inline_module_with_an_empty_name_is_found() {
+        for source in ["mod utils {", "    pub(crate) mod helpers;", "pub mod common {"] {
+            assert_eq!(check_source(Path::new("a.rs"), source).len(), 1, "{source}");
+        }
+        for source in ["mod todo;", "// a mod utils would not do", "use crate::common;"] {
+            assert_eq!(check_source(Path::new("a.rs"), source), Vec::<String>::new(), "{source}");
+        }
+    }
+
+    #[test]
+    fn an_ignored_test_is_found() {
+        let source = "#[test]\n#[ignore = \"slow\"]\nfn a() {}\n";
+        assert_eq!(
+            check_source(Path::new("a.rs"), source),
+            ["a.rs:2: an ignored test; every test runs"]
+        );
+    }
+
+    #[test]
+    fn the_sources_of_every_crate_are_looked_at() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["crates/a/src", "migrations/src", "xtask/src"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+            fs::write(root.path().join(folder).join("utils.rs"), "").unwrap();
+        }
+        assert_eq!(check(root.path()).unwrap().len(), 3);
+    }
+}
