@@ -401,3 +401,48 @@ impl fmt::Debug for RingKeyring {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::model::id::{AccountId, Uid};
+
+    use super::*;
+
+    /// Wraps that only a holder of the key could forge, in directions that the hierarchy has not.
+    #[test]
+    fn no_way_is_followed_that_the_hierarchy_does_not_have() {
+        let entropy = SystemEntropy;
+        let account = AccountIdentity { id: AccountId(1), uid: Uid::NIL, epoch: KeyEpoch::FIRST };
+        let (actor, other) = (ActorId(1), ActorId(2));
+        let [first, second] = [KeyEpoch::FIRST, KeyEpoch::FIRST.next()];
+        let reached = |subject, holder| {
+            let wrapping_key = random_key(&entropy).unwrap();
+            let key = random_key(&entropy).unwrap();
+            let sealed =
+                wrap_key(&entropy, account, (subject, &key), (holder, &wrapping_key)).unwrap();
+            let wraps = [Wrap { subject, holder, sealed }];
+            let reached = reach(account, actor, vec![(holder, wrapping_key)], &wraps).unwrap();
+            reached.account_keys.len() + reached.actor_keys.len()
+        };
+        for (subject, holder) in [
+            (WrapSubject::Actor(actor, second), WrapHolder::Actor(actor, first)),
+            (WrapSubject::Actor(actor, first), WrapHolder::Actor(actor, first)),
+            (WrapSubject::Actor(actor, first), WrapHolder::Actor(other, second)),
+            (WrapSubject::Actor(other, first), WrapHolder::Account(first)),
+            (WrapSubject::Account(first), WrapHolder::Actor(actor, second)),
+            (WrapSubject::Account(second), WrapHolder::Account(first)),
+            (WrapSubject::Actor(actor, first), WrapHolder::Recovery(RecoveryId(1))),
+        ] {
+            assert_eq!(reached(subject, holder), 0, "{subject:?} under {holder:?}");
+        }
+        for (subject, holder) in [
+            (WrapSubject::Actor(actor, first), WrapHolder::Actor(actor, second)),
+            (WrapSubject::Actor(actor, second), WrapHolder::Account(first)),
+            (WrapSubject::Account(first), WrapHolder::Account(second)),
+            (WrapSubject::Account(first), WrapHolder::ApiKey(KeyId(1))),
+            (WrapSubject::Account(first), WrapHolder::Recovery(RecoveryId(1))),
+        ] {
+            assert_eq!(reached(subject, holder), 1, "{subject:?} under {holder:?}");
+        }
+    }
+}
