@@ -1,1 +1,221 @@
-//! TODO
+//! Roots on SQLite and PostgreSQL, through SeaORM.
+//!
+//! [`Store`] implements every port that the core has to a database. Reads go to a pool; writes go to
+//! lanes, which apply them in batches. The two databases differ in how a lane is started and how an
+//! account is locked, and in nothing else.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roots_domain::model::unit::{Applied, UnitOfWork};
+use roots_domain::port::store::{ApplyError, UnitStore};
+use roots_migrations::Migrator;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use tokio::sync::{Mutex, oneshot, watch};
+
+mod audit;
+mod batch;
+mod entity;
+mod fault;
+mod lane;
+mod postgres;
+mod read;
+mod row;
+mod sqlite;
+mod url;
+
+pub use url::{DatabaseUrl, UrlFault};
+
+use lane::LaneHandle;
+use url::Target;
+
+/// A database. Cheap to clone; all clones share one.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: Target,
+    readers: DatabaseConnection,
+    lanes: Vec<LaneHandle>,
+    closing: watch::Sender<bool>,
+    stopped: Mutex<Vec<oneshot::Receiver<()>>>,
+}
+
+/// Why a database could not be opened or brought to the newest schema.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file, or the folder that it is to lie in.
+    #[error("the database file {} can't be opened: {cause}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The writer's thread.
+    #[error("the writer could not be started: {0}")]
+    Writer(std::io::Error),
+    /// The database.
+    #[error("the database can't be opened: {0}")]
+    Database(#[from] DbErr),
+}
+
+/// Why no backup was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// PostgreSQL has tools of its own for it.
+    #[error("a backup of PostgreSQL is made with pg_dump")]
+    Postgres,
+    /// The file, which is never overwritten.
+    #[error("the backup file {} can't be made: {cause}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The database.
+    #[error("the backup failed: {0}")]
+    Database(#[from] DbErr),
+}
+
+impl Store {
+    /// Opens a database and starts what writes to it. Makes the SQLite file, for its owner alone to
+    /// read, where the URL says so. Does not touch the schema: see [`Store::migrate`].
+    ///
+    /// # Errors
+    /// The file can't be made or opened, or the database can't be reached.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        let (closing, told) = watch::channel(false);
+        let mut lanes = Vec::new();
+        let mut stopped = Vec::new();
+        let readers = match &url.0 {
+            Target::Sqlite { file, may_create } => {
+                let failed = |cause| OpenError::File { file: file.clone(), cause };
+                if *may_create {
+                    sqlite::make_file(file).map_err(failed)?;
+                } else {
+                    std::fs::metadata(file).map_err(failed)?;
+                }
+                let (near, far) = lane::lane(told);
+                lanes.push(near);
+                stopped.push(sqlite::start_writer(file, far).await?);
+                sqlite::readers(file).await?
+            }
+            Target::Postgres { url } => {
+                for _ in 0..postgres::LANES {
+                    let (near, far) = lane::lane(told.clone());
+                    lanes.push(near);
+                    let (end, ended) = oneshot::channel();
+                    stopped.push(ended);
+                    let db = postgres::writer(url).await?;
+                    tokio::spawn(async move {
+                        far.run(db).await;
+                        let _ = end.send(());
+                    });
+                }
+                postgres::readers(url).await?
+            }
+        };
+        let stopped = Mutex::new(stopped);
+        let target = url.0.clone();
+        Ok(Self { inner: Arc::new(Inner { target, readers, lanes, closing, stopped }) })
+    }
+
+    /// Brings the schema to the newest. Two processes may do it at once: one waits for the other.
+    ///
+    /// # Errors
+    /// The database's, or that its schema is newer than this program.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        let db = self.connect().await?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let tx = db.begin_with_options(options).await?;
+        if let Target::Postgres { .. } = self.inner.target {
+            let sql = "SELECT pg_advisory_xact_lock($1)";
+            let lock = [postgres::MIGRATION_LOCK.into()];
+            tx.query_all_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, lock))
+                .await?;
+        }
+        Migrator::up(&tx, None).await?;
+        tx.commit().await?;
+        db.close().await?;
+        Ok(())
+    }
+
+    /// Copies a SQLite database into a new file, for its owner alone to read, while it is in use.
+    ///
+    /// # Errors
+    /// The file exists or can't be made, the database's, or that it is PostgreSQL.
+    pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
+        let Target::Sqlite { .. } = self.inner.target else { return Err(BackupError::Postgres) };
+        let failed = |cause| BackupError::File { file: file.to_owned(), cause };
+        if file.exists() {
+            return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+        }
+        // SQLite fills an empty file, so that it has its mode before it holds anything.
+        sqlite::make_file(file).map_err(failed)?;
+        let copied = self.copy_to(file).await;
+        if copied.is_err() {
+            std::fs::remove_file(file).map_err(failed)?;
+        }
+        copied
+    }
+
+    async fn copy_to(&self, file: &Path) -> Result<(), BackupError> {
+        let db = self.connect().await?;
+        let path = file.to_string_lossy().into_owned();
+        let copy = "VACUUM INTO $1";
+        db.execute_raw(Statement::from_sql_and_values(
+            db.get_database_backend(),
+            copy,
+            [path.into()],
+        ))
+        .await?;
+        db.close().await?;
+        Ok(())
+    }
+
+    /// Takes no more writes, finishes those it has, and lets the database go.
+    pub async fn close(&self) {
+        self.inner.closing.send_replace(true);
+        for lane in self.inner.stopped.lock().await.drain(..) {
+            // An error is a lane that stopped without saying so.
+            let _ = lane.await;
+        }
+        // The pool is shared with clones of this store; what fails to close is closed with the process.
+        let _ = self.inner.readers.clone().close().await;
+    }
+
+    /// A connection of its own, for what is done once.
+    async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
+        match &self.inner.target {
+            Target::Sqlite { file, .. } => sqlite::writer(file).await,
+            Target::Postgres { url } => postgres::writer(url).await,
+        }
+    }
+
+    fn readers(&self) -> &DatabaseConnection {
+        &self.inner.readers
+    }
+}
+
+#[async_trait]
+impl UnitStore for Store {
+    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
+        // An account is always on the same lane, so that its units meet in one batch.
+        let account = unit.account().map_or(0, |account| account.0.unsigned_abs());
+        let lanes = &self.inner.lanes;
+        let index = usize::try_from(account % lanes.len() as u64).unwrap_or(0);
+        lanes[index].apply(unit).await
+    }
+}

@@ -1,1 +1,37 @@
-//! TODO
+//! What the tests of Roots share: a database per test on SQLite and on PostgreSQL, a clock and uids
+//! that can be set, and a world with an account to work in.
+//!
+//! It is for tests: what can't be set up panics and says why.
+#![expect(
+    clippy::expect_used,
+    reason = "this crate is for tests, and a test that can't be set up has to fail"
+)]
+
+pub mod ambient;
+pub mod database;
+pub mod postgres;
+pub mod world;
+
+/// Runs each test on both databases: `on_both! { first, second }` makes the modules `sqlite` and
+/// `postgres`, each with every test. A test is an `async fn(TestDatabase)` beside the macro.
+#[macro_export]
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name($crate::database::TestDatabase::sqlite().await).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name($crate::database::TestDatabase::postgres().await).await;
+                }
+            )+
+        }
+    };
+}

@@ -1,0 +1,195 @@
+//! The audit: everything that is counted as it is written, recounted.
+//!
+//! It reads one snapshot, so it may run beside a server that writes.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use roots_domain::model::account::Account;
+use roots_domain::model::credit::LedgerAudit;
+use roots_domain::model::id::{AccountId, LedgerId};
+use roots_domain::model::time::DAY_MICROS;
+use roots_domain::port::store::{AuditFault, Auditor, Discrepancy, StoreResult};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    AccessMode, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult,
+    IsolationLevel, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, TransactionTrait,
+};
+
+use crate::Store;
+use crate::entity::{accounts, activities, activity_daily, ledger, sessions, tallies, todos};
+use crate::fault::of_read;
+use crate::row;
+
+/// Ledger rows read at a time.
+const LEDGER_CHUNK_ROWS: u64 = 10_000;
+
+/// A count, with its name.
+type Counts = BTreeMap<String, i64>;
+
+#[derive(FromQueryResult)]
+struct Counted {
+    actor: i64,
+    label: String,
+    count: i64,
+}
+
+#[async_trait]
+impl Auditor for Store {
+    async fn audit(&self) -> StoreResult<(u64, Vec<Discrepancy>)> {
+        let sqlite = self.readers().get_database_backend() == sea_orm::DbBackend::Sqlite;
+        let (isolation, access) = if sqlite {
+            (None, None) // A SQLite transaction reads one snapshot as it is.
+        } else {
+            (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly))
+        };
+        let tx = self.readers().begin_with_config(isolation, access).await.map_err(of_read)?;
+        let mut discrepancies = Vec::new();
+        let mut proved = 0;
+        let mut after = 0;
+        while let Some(row) = next_account(&tx, after).await.map_err(of_read)? {
+            after = row.account_id;
+            let account = Account::try_from(row)?;
+            let faults = audit_account(&tx, &account).await.map_err(of_read)?;
+            let of_account = |fault| Discrepancy { account: account.id, fault };
+            discrepancies.extend(faults.into_iter().map(of_account));
+            proved += 1;
+        }
+        Ok((proved, discrepancies))
+    }
+}
+
+async fn next_account(
+    tx: &DatabaseTransaction,
+    after: i64,
+) -> Result<Option<accounts::Model>, DbErr> {
+    accounts::Entity::find()
+        .filter(accounts::Column::AccountId.gt(after))
+        .order_by(accounts::Column::AccountId, Order::Asc)
+        .one(tx)
+        .await
+}
+
+async fn audit_account(
+    tx: &DatabaseTransaction,
+    account: &Account,
+) -> Result<Vec<AuditFault>, DbErr> {
+    let mut audit = LedgerAudit::default();
+    let mut after = LedgerId(0);
+    loop {
+        let chunk: Vec<(i64, i64, i64)> = ledger::Entity::find()
+            .select_only()
+            .columns([
+                ledger::Column::LedgerId,
+                ledger::Column::Delta,
+                ledger::Column::BalanceAfter,
+            ])
+            .filter(ledger::Column::AccountId.eq(account.id.0))
+            .filter(ledger::Column::LedgerId.gt(after.0))
+            .order_by(ledger::Column::LedgerId, Order::Asc)
+            .limit(LEDGER_CHUNK_ROWS)
+            .into_tuple()
+            .all(tx)
+            .await?;
+        let Some((last, ..)) = chunk.last() else { break };
+        after = LedgerId(*last);
+        for (id, delta, balance_after) in chunk {
+            audit.push(LedgerId(id), delta, balance_after);
+        }
+    }
+    let faults = audit.finish(account.balance, account.counters.ledger);
+    let mut faults: Vec<_> = faults.into_iter().map(AuditFault::Ledger).collect();
+    let kept = kept_counts(tx, account.id).await?;
+    let counted = recount(tx, account.id).await?;
+    for what in kept.keys().chain(counted.keys().filter(|what| !kept.contains_key(*what))) {
+        let (kept, counted) = (count_of(&kept, what), count_of(&counted, what));
+        if kept != counted {
+            faults.push(AuditFault::Count { what: what.clone(), kept, counted });
+        }
+    }
+    Ok(faults)
+}
+
+/// A count that is not kept is 0.
+fn count_of(counts: &Counts, what: &str) -> i64 {
+    counts.get(what).copied().unwrap_or(0)
+}
+
+fn tally_name(actor: i64, subject: &str, label: &str) -> String {
+    if actor == row::NO_ACTOR {
+        return format!("{subject} {label}");
+    }
+    format!("actor {actor}'s {subject} {label}")
+}
+
+fn daily_name(actor: i64, day: i64, activity_type: &str) -> String {
+    let day = roots_domain::model::time::Day(day);
+    format!("actor {actor}'s activities {activity_type} on {day}")
+}
+
+async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts, DbErr> {
+    let tallies = tallies::Entity::find()
+        .filter(tallies::Column::AccountId.eq(account.0))
+        .all(tx)
+        .await?
+        .into_iter()
+        .map(|row| (tally_name(row.actor_id, &row.subject, &row.label), row.count));
+    let daily = activity_daily::Entity::find()
+        .filter(activity_daily::Column::AccountId.eq(account.0))
+        .all(tx)
+        .await?
+        .into_iter()
+        .map(|row| (daily_name(row.actor_id, row.day, &row.activity_type), row.count));
+    Ok(tallies.chain(daily).collect())
+}
+
+/// Counts the rows of `select`, which are told apart by an actor and a label.
+async fn count_by<Q>(
+    tx: &DatabaseTransaction,
+    select: Q,
+    actor: &str,
+    label: &str,
+) -> Result<Vec<Counted>, DbErr>
+where
+    Q: QuerySelect + QueryTrait<QueryStatement = sea_orm::sea_query::SelectStatement>,
+{
+    let statement = select
+        .select_only()
+        .column_as(Expr::cust(actor.to_owned()), "actor")
+        .column_as(Expr::cust(label.to_owned()), "label")
+        .column_as(Expr::cust("COUNT(*)"), "count")
+        .group_by(Expr::cust(actor.to_owned()))
+        .group_by(Expr::cust(label.to_owned()))
+        .into_query();
+    let rows = sea_orm::ConnectionTrait::query_all(tx, &statement).await?;
+    rows.iter().map(|row| Counted::from_query_result(row, "")).collect()
+}
+
+async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts, DbErr> {
+    let mut counts = Counts::new();
+    let mut tally = |subject, rows: Vec<Counted>| {
+        for row in rows {
+            counts.insert(tally_name(row.actor, subject, &row.label), row.count);
+        }
+    };
+    let of = account.0;
+    let rows = sessions::Entity::find().filter(sessions::Column::AccountId.eq(of));
+    tally(row::TALLY_SESSIONS, count_by(tx, rows, "actor_id", "status").await?);
+    let rows = todos::Entity::find().filter(todos::Column::AccountId.eq(of));
+    let label = "status || '/' || CAST(priority AS TEXT)";
+    tally(row::TALLY_TODOS, count_by(tx, rows, "actor_id", label).await?);
+    let rows = activities::Entity::find().filter(activities::Column::AccountId.eq(of));
+    tally(row::TALLY_ACTIVITIES, count_by(tx, rows.clone(), "actor_id", "activity_type").await?);
+    let entries = ledger::Entity::find().filter(ledger::Column::AccountId.eq(of));
+    let nobody = "CAST(0 AS BIGINT)";
+    tally(row::TALLY_LEDGER, count_by(tx, entries, nobody, "reason").await?);
+    let label = format!("CAST(logged_at / {DAY_MICROS} AS TEXT) || ' ' || activity_type");
+    for row in count_by(tx, rows, "actor_id", &label).await? {
+        let parts = row.label.split_once(' ').and_then(|(day, kind)| {
+            day.parse().ok().map(|day: i64| daily_name(row.actor, day, kind))
+        });
+        let unreadable = || DbErr::Type("a day that is no number".to_owned());
+        counts.insert(parts.ok_or_else(unreadable)?, row.count);
+    }
+    Ok(counts)
+}

@@ -1,0 +1,431 @@
+//! A batch of units in one transaction: lock and load, decide, write the difference.
+//!
+//! What is decided stands in [`roots_domain::model::books`]; here are only the statements. Their
+//! number depends on which tables a batch touches, not on how many units it holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roots_domain::model::account::Account;
+use roots_domain::model::activity::Activity;
+use roots_domain::model::books::{Books, Changes, CheckedKey, Kinds, Needs};
+use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::key::ApiKey;
+use roots_domain::model::session::Session;
+use roots_domain::model::todo::Todo;
+use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection,
+    DatabaseTransaction, EntityName, EntityTrait, IntoActiveModel, Iterable, ModelTrait,
+    PrimaryKeyToColumn, QueryFilter, QuerySelect, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
+
+use crate::entity::{
+    accounts, activities, activity_daily, actors, api_keys, directory, sessions, tallies, todos,
+};
+use crate::fault::Failure;
+use crate::row::{self, Corrupt};
+
+/// What each unit of a batch is answered, once the batch is durable.
+pub(crate) type Answers = Vec<Result<Applied, Refusal>>;
+
+impl From<Corrupt> for Failure {
+    fn from(corrupt: Corrupt) -> Self {
+        Self::Data(corrupt.to_string())
+    }
+}
+
+/// Applies the units in their order in one transaction. On failure nothing of them stands, but for
+/// [`Failure::OutcomeUnknown`].
+pub(crate) async fn apply(
+    db: &DatabaseConnection,
+    units: &[UnitOfWork],
+) -> Result<Answers, Failure> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let tx = db.begin_with_options(options).await?;
+    let mut books = load(&tx, units).await?;
+    let answers: Answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
+    write(&tx, books.into_changes()).await?;
+    tx.commit().await.map_err(|error| match Failure::from(error) {
+        Failure::Away(cause) => Failure::OutcomeUnknown(cause),
+        refused => refused,
+    })?;
+    Ok(answers)
+}
+
+async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, Failure> {
+    let needs = Needs::of(units);
+    lock(tx, &needs).await?;
+    let mut books = Books::default();
+    if needs.directory {
+        let row = directory::Entity::find().one(tx).await?;
+        books.load_directory(AccountId(row.map_or(0, |row| row.last_account_id)));
+    }
+    if !needs.accounts.is_empty() {
+        let ids = padded(needs.accounts.iter().map(|id| id.0).collect());
+        let found = accounts::Entity::find().filter(accounts::Column::AccountId.is_in(ids));
+        for row in found.all(tx).await? {
+            books.load_account(Account::try_from(row)?);
+        }
+    }
+    load_checked_keys(tx, &mut books, units).await?;
+    if let Some(these) = by_id(
+        (sessions::Column::AccountId, sessions::Column::SessionId),
+        needs.sessions.iter().map(|(account, id)| (account.0, id.0)),
+    ) {
+        for row in sessions::Entity::find().filter(these).all(tx).await? {
+            books.load_session(AccountId(row.account_id), Session::try_from(row)?);
+        }
+    }
+    if let Some(these) = by_id(
+        (todos::Column::AccountId, todos::Column::TodoId),
+        needs.todos.iter().map(|(account, id)| (account.0, id.0)),
+    ) {
+        for row in todos::Entity::find().filter(these).all(tx).await? {
+            books.load_todo(AccountId(row.account_id), Todo::try_from(row)?);
+        }
+    }
+    if let Some(these) = by_id(
+        (activities::Column::AccountId, activities::Column::ActivityId),
+        needs.activities.iter().map(|(account, id)| (account.0, id.0)),
+    ) {
+        for row in activities::Entity::find().filter(these).all(tx).await? {
+            books.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
+        }
+    }
+    load_kinds(tx, &mut books, &needs).await?;
+    Ok(books)
+}
+
+/// Whoever holds an account's lock is its only writer. SQLite has one writer in all, which BEGIN
+/// IMMEDIATE made sure of. PostgreSQL takes advisory locks in the order of the ids: a function scan
+/// keeps the order of its rows, so no two batches wait for each other.
+async fn lock(tx: &DatabaseTransaction, needs: &Needs) -> Result<(), Failure> {
+    let backend = tx.get_database_backend();
+    if backend != sea_orm::DbBackend::Postgres {
+        return Ok(());
+    }
+    let directory = needs.directory.then_some(0);
+    let ids = directory.into_iter().chain(needs.accounts.iter().map(|id| id.0));
+    let keys: Vec<i64> = ids.map(|id| crate::postgres::LOCK_SPACE | id).collect();
+    let sql = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+    tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
+    Ok(())
+}
+
+async fn load_checked_keys(
+    tx: &DatabaseTransaction,
+    books: &mut Books,
+    units: &[UnitOfWork],
+) -> Result<(), Failure> {
+    let stale = books.keys_to_check(units);
+    let Some(these) = by_id(
+        (api_keys::Column::AccountId, api_keys::Column::KeyId),
+        stale.iter().map(|(account, id)| (account.0, id.0)),
+    ) else {
+        return Ok(());
+    };
+    let keys = api_keys::Entity::find().filter(these).all(tx).await?;
+    let Some(their_actors) = by_id(
+        (actors::Column::AccountId, actors::Column::ActorId),
+        keys.iter().map(|key| (key.account_id, key.actor_id)),
+    ) else {
+        return Ok(());
+    };
+    let found = actors::Entity::find().filter(their_actors).all(tx).await?;
+    let active: BTreeSet<_> = found
+        .into_iter()
+        .filter(|actor| actor.is_active != 0)
+        .map(|actor| (actor.account_id, actor.actor_id))
+        .collect();
+    for row in keys {
+        let account = AccountId(row.account_id);
+        let actor_is_active = active.contains(&(row.account_id, row.actor_id));
+        books.load_key(account, CheckedKey { key: ApiKey::try_from(row)?, actor_is_active });
+    }
+    Ok(())
+}
+
+/// Which of the needed kinds of activity the actors have; and where one is new to an actor, how
+/// many it has in all, of which there are few.
+async fn load_kinds(
+    tx: &DatabaseTransaction,
+    books: &mut Books,
+    needs: &Needs,
+) -> Result<(), Failure> {
+    use tallies::Column::{AccountId as Account, ActorId as Actor, Count, Label, Subject};
+    if needs.kinds.is_empty() {
+        return Ok(());
+    }
+    let mut wanted = BTreeMap::<_, Vec<String>>::new();
+    for (account, actor, kind) in &needs.kinds {
+        wanted.entry((*account, *actor)).or_default().push(kind.as_str().to_owned());
+    }
+    let of = |(account, actor): (AccountId, ActorId)| {
+        Condition::all().add(Account.eq(account.0)).add(Actor.eq(actor.0))
+    };
+    let counted = || {
+        tallies::Entity::find()
+            .filter(Subject.eq(row::TALLY_ACTIVITIES))
+            .filter(Count.gt(0))
+            .select_only()
+    };
+    let mut these = Condition::any();
+    for (actor, labels) in &wanted {
+        these = these.add(of(*actor).add(Label.is_in(padded(labels.clone()))));
+    }
+    let mut kinds: BTreeMap<_, Kinds> =
+        wanted.keys().map(|actor| (*actor, Kinds::default())).collect();
+    let columns = counted().columns([Account, Actor, Label]).filter(these);
+    for (account, actor, label) in columns.into_tuple::<(i64, i64, String)>().all(tx).await? {
+        let present = kinds.entry((AccountId(account), ActorId(actor))).or_default();
+        present.present.insert(row::activity_type(label)?);
+    }
+    let mut incomplete = Condition::any();
+    for (actor, labels) in &wanted {
+        if kinds.get(actor).is_some_and(|kinds| kinds.present.len() < labels.len()) {
+            incomplete = incomplete.add(of(*actor));
+        }
+    }
+    if !incomplete.is_empty() {
+        let totals = counted()
+            .columns([Account, Actor])
+            .expr(Label.count())
+            .filter(incomplete)
+            .group_by(Account)
+            .group_by(Actor);
+        for (account, actor, total) in totals.into_tuple::<(i64, i64, i64)>().all(tx).await? {
+            kinds.entry((AccountId(account), ActorId(actor))).or_default().total = total;
+        }
+    }
+    for ((account, actor), kinds) in kinds {
+        books.load_kinds(account, actor, kinds);
+    }
+    Ok(())
+}
+
+async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure> {
+    write_accounts(tx, &changes).await?;
+    put(tx, changes.sessions.written().map(row::session_row), Some(sessions::Column::Version))
+        .await?;
+    put(tx, changes.todos.written().map(row::todo_row), Some(todos::Column::Version)).await?;
+    put(tx, changes.logs.iter().map(row::log_row), None).await?;
+    put(tx, changes.activities.written().map(row::activity_row), None).await?;
+    put(tx, changes.ledger.iter().map(row::ledger_row), None).await?;
+    write_tallies(tx, &changes).await?;
+    write_daily(tx, &changes).await?;
+    for (account, session) in &changes.unlinked {
+        unlink(tx, account.0, session.0).await?;
+    }
+    let deleted = changes.activities.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (activities::Column::AccountId, activities::Column::ActivityId);
+    delete::<activities::Entity>(tx, columns, deleted).await?;
+    let deleted = changes.todos.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (todos::Column::AccountId, todos::Column::TodoId);
+    delete::<todos::Entity>(tx, columns, deleted).await?;
+    let deleted = changes.sessions.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (sessions::Column::AccountId, sessions::Column::SessionId);
+    delete::<sessions::Entity>(tx, columns, deleted).await
+}
+
+async fn write_accounts(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
+    if let Some(last) = changes.last_account {
+        let updated = directory::Entity::update_many()
+            .col_expr(directory::Column::LastAccountId, Expr::value(last.0))
+            .exec(tx)
+            .await?;
+        expect_rows("directory", 1, updated.rows_affected)?;
+    }
+    put(tx, changes.accounts_founded.iter().map(accounts::Model::from), None).await?;
+    put(tx, changes.actors.iter().map(row::actor_row), None).await?;
+    put(tx, changes.keys.iter().map(row::key_row), None).await?;
+    put(tx, changes.codes.iter().map(row::code_row), None).await?;
+    put(tx, changes.wraps.iter().map(row::wrap_row), None).await?;
+    let moved = changes.accounts_changed.iter().map(accounts::Model::from);
+    put(tx, moved, Some(accounts::Column::Version)).await
+}
+
+/// Writes rows with one statement. Where `version` names the column that counts a row's changes, a
+/// row that stands already is overwritten, if its version is below.
+async fn put<M>(
+    tx: &DatabaseTransaction,
+    rows: impl Iterator<Item = M>,
+    version: Option<<M::Entity as EntityTrait>::Column>,
+) -> Result<(), Failure>
+where
+    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    M::Entity: EntityTrait<Model = M>,
+    <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
+{
+    let rows: Vec<_> = rows.map(IntoActiveModel::into_active_model).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let entity = M::Entity::default();
+    let table = entity.table_name();
+    let expected = rows.len() as u64;
+    let mut insert = M::Entity::insert_many(rows);
+    if let Some(version) = version {
+        let stands = (Alias::new(table), version);
+        let ours = Expr::col((Alias::new("excluded"), version));
+        let mut overwrite = primary_key::<M::Entity>();
+        overwrite
+            .update_columns(<M::Entity as EntityTrait>::Column::iter())
+            .action_and_where(Expr::col(stands).lt(ours));
+        insert = insert.on_conflict(overwrite);
+    }
+    let written = insert.exec_without_returning(tx).await?;
+    expect_rows(table, expected, written)
+}
+
+fn primary_key<E: EntityTrait>() -> OnConflict {
+    OnConflict::columns(E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column))
+}
+
+/// Every write checks how many rows it met. A row that was not met where it was loaded under the
+/// account's lock was moved by someone without it: try again from the start.
+fn expect_rows(table: &str, expected: u64, met: u64) -> Result<(), Failure> {
+    if expected == met {
+        return Ok(());
+    }
+    Err(Failure::Contended(format!("{table}: {met} rows written instead of {expected}")))
+}
+
+async fn write_tallies(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
+    use tallies::Column::{AccountId as Account, ActorId, Count, Label, Subject};
+    let moves = || changes.tallies.iter();
+    let rows = moves().map(|((account, tally), moved)| row::tally_row(*account, tally, *moved));
+    add_counts(tx, rows, Count).await?;
+    // Counts of activity types are swept at zero, since types come and go; the rest are few.
+    let mut emptied = Condition::any();
+    for ((account, tally), _) in moves().filter(|(_, moved)| **moved < 0) {
+        let row = row::tally_row(*account, tally, 0);
+        if row.subject == row::TALLY_ACTIVITIES {
+            emptied = emptied.add(
+                Condition::all()
+                    .add(Account.eq(row.account_id))
+                    .add(ActorId.eq(row.actor_id))
+                    .add(Subject.eq(row.subject))
+                    .add(Label.eq(row.label)),
+            );
+        }
+    }
+    sweep::<tallies::Entity>(tx, emptied, Count).await
+}
+
+async fn write_daily(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
+    use activity_daily::Column::{AccountId as Account, ActivityType, ActorId, Count, Day};
+    let moves = || changes.daily.iter();
+    let rows = moves().map(|((account, daily), moved)| row::daily_row(*account, daily, *moved));
+    add_counts(tx, rows, Count).await?;
+    let mut emptied = Condition::any();
+    for ((account, daily), _) in moves().filter(|(_, moved)| **moved < 0) {
+        emptied = emptied.add(
+            Condition::all()
+                .add(Account.eq(account.0))
+                .add(ActorId.eq(daily.actor.0))
+                .add(Day.eq(daily.day.0))
+                .add(ActivityType.eq(daily.activity_type.as_str())),
+        );
+    }
+    sweep::<activity_daily::Entity>(tx, emptied, Count).await
+}
+
+/// Moves counts by those of `rows`.
+async fn add_counts<M>(
+    tx: &DatabaseTransaction,
+    rows: impl Iterator<Item = M>,
+    count: <M::Entity as EntityTrait>::Column,
+) -> Result<(), Failure>
+where
+    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    M::Entity: EntityTrait<Model = M>,
+    <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
+{
+    let rows: Vec<_> = rows.map(IntoActiveModel::into_active_model).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let entity = M::Entity::default();
+    let table = entity.table_name();
+    let expected = rows.len() as u64;
+    let moved =
+        Expr::col((Alias::new(table), count)).add(Expr::col((Alias::new("excluded"), count)));
+    let mut add = primary_key::<M::Entity>();
+    add.value(count, moved);
+    let met = M::Entity::insert_many(rows).on_conflict(add).exec_without_returning(tx).await?;
+    expect_rows(table, expected, met)
+}
+
+async fn sweep<E: EntityTrait>(
+    tx: &DatabaseTransaction,
+    emptied: Condition,
+    count: E::Column,
+) -> Result<(), Failure> {
+    if !emptied.is_empty() {
+        E::delete_many().filter(count.eq(0)).filter(emptied).exec(tx).await?;
+    }
+    Ok(())
+}
+
+/// Takes the link from whatever is linked to a session. What is shown of a row changes, so its
+/// version does.
+async fn unlink(tx: &DatabaseTransaction, account: i64, session: i64) -> Result<(), Failure> {
+    todos::Entity::update_many()
+        .col_expr(todos::Column::SessionId, Expr::value(Option::<i64>::None))
+        .col_expr(todos::Column::Version, Expr::col(todos::Column::Version).add(1))
+        .filter(todos::Column::AccountId.eq(account))
+        .filter(todos::Column::SessionId.eq(session))
+        .exec(tx)
+        .await?;
+    activities::Entity::update_many()
+        .col_expr(activities::Column::SessionId, Expr::value(Option::<i64>::None))
+        .col_expr(activities::Column::Version, Expr::col(activities::Column::Version).add(1))
+        .filter(activities::Column::AccountId.eq(account))
+        .filter(activities::Column::SessionId.eq(session))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+async fn delete<E: EntityTrait>(
+    tx: &DatabaseTransaction,
+    columns: (E::Column, E::Column),
+    rows: impl ExactSizeIterator<Item = (i64, i64)>,
+) -> Result<(), Failure> {
+    let expected = rows.len() as u64;
+    let Some(these) = by_id(columns, rows) else { return Ok(()) };
+    let deleted = E::delete_many().filter(these).exec(tx).await?;
+    let entity = E::default();
+    expect_rows(entity.table_name(), expected, deleted.rows_affected)
+}
+
+/// `account = a AND id IN (…) OR …`: an index look-up an account. `None` for no rows.
+fn by_id<C: ColumnTrait>(
+    (account, id): (C, C),
+    rows: impl Iterator<Item = (i64, i64)>,
+) -> Option<Condition> {
+    let mut grouped = BTreeMap::<i64, BTreeSet<i64>>::new();
+    for (of, row) in rows {
+        grouped.entry(of).or_default().insert(row);
+    }
+    let mut these = Condition::any();
+    for (of, ids) in grouped {
+        let ids = padded(ids.into_iter().collect());
+        these = these.add(Condition::all().add(account.eq(of)).add(id.is_in(ids)));
+    }
+    (!these.is_empty()).then_some(these)
+}
+
+/// Repeats the last one up to the next power of two, so that lists of every length share a few
+/// statement texts, which the database has prepared.
+fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
+    if let Some(last) = list.last().cloned() {
+        list.resize(list.len().next_power_of_two(), last);
+    }
+    list
+}

@@ -1,0 +1,25 @@
+//! Table `activities`: activities.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "activities")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) account_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) activity_id: i64,
+    pub(crate) uid: Uuid,
+    pub(crate) actor_id: i64,
+    pub(crate) session_id: Option<i64>,
+    pub(crate) activity_type: String,
+    pub(crate) description: Vec<u8>,
+    pub(crate) logged_at: i64,
+    pub(crate) created_at: i64,
+    pub(crate) version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,16 @@
+//! The tables, as SeaORM sees them. The columns speak for themselves; what they mean stands in the
+//! migrations, and in the domain's types that [`crate::row`] translates them to.
+
+pub(crate) mod accounts;
+pub(crate) mod activities;
+pub(crate) mod activity_daily;
+pub(crate) mod actors;
+pub(crate) mod api_keys;
+pub(crate) mod directory;
+pub(crate) mod key_wraps;
+pub(crate) mod ledger;
+pub(crate) mod recovery_codes;
+pub(crate) mod sessions;
+pub(crate) mod tallies;
+pub(crate) mod todo_logs;
+pub(crate) mod todos;

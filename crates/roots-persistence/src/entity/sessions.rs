@@ -1,0 +1,24 @@
+//! Table `sessions`: sessions.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sessions")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) account_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) session_id: i64,
+    pub(crate) uid: Uuid,
+    pub(crate) actor_id: i64,
+    pub(crate) status: String,
+    pub(crate) notes: Option<Vec<u8>>,
+    pub(crate) started_at: i64,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

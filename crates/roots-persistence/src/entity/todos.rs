@@ -1,0 +1,28 @@
+//! Table `todos`: todos.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "todos")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) account_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) todo_id: i64,
+    pub(crate) uid: Uuid,
+    pub(crate) actor_id: i64,
+    pub(crate) session_id: Option<i64>,
+    pub(crate) title: Vec<u8>,
+    pub(crate) description: Option<Vec<u8>>,
+    pub(crate) status: String,
+    pub(crate) priority: i16,
+    pub(crate) due_at: Option<i64>,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    pub(crate) version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

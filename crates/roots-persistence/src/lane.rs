@@ -1,0 +1,216 @@
+//! Writer lanes: each takes units from its own bounded queue and applies them in batches.
+//!
+//! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
+//! for nobody and the cost of a write falls as load grows.
+
+use std::time::Duration;
+
+use roots_domain::model::unit::{Applied, UnitOfWork};
+use roots_domain::port::store::{ApplyError, StoreFault};
+use sea_orm::DatabaseConnection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::batch::{self, Answers};
+use crate::fault::Failure;
+
+/// Most units of a batch.
+pub(crate) const BATCH_MAX_UNITS: usize = 64;
+/// Most units that wait for a lane; one more is refused at once.
+pub(crate) const QUEUE_MAX_UNITS: usize = 1_024;
+/// Longest that a batch may take before its connection is given up.
+const BATCH_MAX_TIME: Duration = Duration::from_secs(20);
+/// How often a batch is tried that someone else was faster than.
+const ATTEMPTS: u32 = 6;
+/// How long before the second attempt; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+
+type Answer = Result<Applied, ApplyError>;
+
+/// A unit, and where its answer goes. A caller that hung up drops its end, and nothing more: what
+/// was accepted is done.
+pub(crate) struct Job {
+    unit: UnitOfWork,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The near end of a lane.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneHandle {
+    queue: mpsc::Sender<Job>,
+}
+
+/// The far end of a lane.
+pub(crate) struct Lane {
+    queue: mpsc::Receiver<Job>,
+    closing: watch::Receiver<bool>,
+}
+
+/// A lane that takes units until `closing` turns true, and then finishes those it has.
+pub(crate) fn lane(closing: watch::Receiver<bool>) -> (LaneHandle, Lane) {
+    let (near, far) = mpsc::channel(QUEUE_MAX_UNITS);
+    (LaneHandle { queue: near }, Lane { queue: far, closing })
+}
+
+impl LaneHandle {
+    /// Hands a unit over and waits for its answer.
+    pub(crate) async fn apply(&self, unit: UnitOfWork) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Job { unit, answer }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreFault::Busy,
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        // The lane answers each job that it takes; it can only fail to by being killed at work.
+        let lost = || StoreFault::OutcomeUnknown("the writer stopped".to_owned());
+        answered.await.unwrap_or_else(|_| Err(lost().into()))
+    }
+}
+
+fn gone() -> StoreFault {
+    StoreFault::Unavailable("the writer has stopped".to_owned())
+}
+
+impl Lane {
+    /// Works until it is told to close and its queue is empty.
+    pub(crate) async fn run(mut self, db: DatabaseConnection) {
+        let mut jobs = Vec::with_capacity(BATCH_MAX_UNITS);
+        loop {
+            let taken = tokio::select! {
+                taken = self.queue.recv_many(&mut jobs, BATCH_MAX_UNITS) => taken,
+                _ = self.closing.wait_for(|closing| *closing), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+            };
+            if taken == 0 {
+                break;
+            }
+            for batch in cut(jobs.drain(..)) {
+                work_off(&db, batch).await;
+            }
+        }
+        // What closes badly was durable all the same.
+        let _ = db.close().await;
+    }
+}
+
+/// Cuts jobs into batches, in their order: a unit that reaches beyond its row is applied alone.
+fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
+    let mut batches: Vec<Vec<Job>> = Vec::new();
+    let mut open = false;
+    for job in jobs {
+        let alone = job.unit.intent.reaches_beyond_its_row();
+        match batches.last_mut() {
+            Some(batch) if open && !alone => batch.push(job),
+            _ => batches.push(vec![job]),
+        }
+        open = !alone;
+    }
+    batches
+}
+
+/// Applies a batch and answers its jobs, all of them after COMMIT: a refusal too may rest on a
+/// batch-mate's write. Where the data is the cause of a failure, each unit is tried once alone, so
+/// that only the culprit fails.
+async fn work_off(db: &DatabaseConnection, jobs: Vec<Job>) {
+    let (units, callers): (Vec<_>, Vec<_>) =
+        jobs.into_iter().map(|job| (job.unit, job.answer)).unzip();
+    match apply(db, &units).await {
+        Err(Failure::Data(cause)) if units.len() > 1 => {
+            tracing::warn!(cause, units = units.len(), "a batch failed: trying each unit alone");
+            for (unit, caller) in units.into_iter().zip(callers) {
+                let alone = apply(db, &[unit]).await;
+                let answer = alone.map(|mut answers| answers.pop());
+                respond(caller, answer);
+            }
+        }
+        Err(failure) => {
+            for caller in callers {
+                respond(caller, Err(failure.clone()));
+            }
+        }
+        Ok(answers) => {
+            for (caller, answer) in callers.into_iter().zip(answers) {
+                respond(caller, Ok(Some(answer)));
+            }
+        }
+    }
+}
+
+type Decided = Result<Applied, roots_domain::model::unit::Refusal>;
+
+fn respond(caller: oneshot::Sender<Answer>, answer: Result<Option<Decided>, Failure>) {
+    let answer = match answer {
+        Ok(Some(decided)) => decided.map_err(ApplyError::Refused),
+        Ok(None) => Err(StoreFault::Broken("a unit was not decided".to_owned()).into()),
+        Err(failure) => Err(ApplyError::Fault(failure.into())),
+    };
+    // An error here is a caller that hung up.
+    let _ = caller.send(answer);
+}
+
+async fn apply(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..ATTEMPTS {
+        match apply_in_time(db, units).await {
+            Err(Failure::Contended(cause)) => tracing::debug!(cause, "a batch was overtaken"),
+            settled => return settled,
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    apply_in_time(db, units).await
+}
+
+/// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
+/// hangs is not known, so nor is the outcome.
+async fn apply_in_time(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+    let in_time = tokio::time::timeout(BATCH_MAX_TIME, batch::apply(db, units)).await;
+    in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::model::id::SessionId;
+    use roots_domain::model::time::Timestamp;
+    use roots_domain::model::unit::{Author, Intent};
+
+    use super::*;
+
+    fn job(intent: Intent) -> Job {
+        let unit =
+            UnitOfWork { author: Author::Program, intent, charge: None, at: Timestamp::FIRST };
+        Job { unit, answer: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn a_unit_that_reaches_beyond_its_row_is_alone_and_in_order() {
+        let near = || job(Intent::ReserveAccount);
+        let far = || job(Intent::DeleteSession(SessionId(1)));
+        let lengths =
+            |jobs: Vec<Job>| -> Vec<usize> { cut(jobs.into_iter()).iter().map(Vec::len).collect() };
+        assert_eq!(lengths(vec![]), [0_usize; 0]);
+        assert_eq!(lengths(vec![near(), near()]), [2]);
+        assert_eq!(lengths(vec![far(), far()]), [1, 1]);
+        assert_eq!(lengths(vec![near(), near(), far(), near(), near(), near()]), [2, 1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_does_not_grow() {
+        let (_open, closing) = watch::channel(false);
+        let (near, _far) = lane(closing);
+        let waiting: Vec<_> = (0..QUEUE_MAX_UNITS)
+            .map(|_| {
+                let near = near.clone();
+                tokio::spawn(async move { near.apply(job(Intent::ReserveAccount).unit).await })
+            })
+            .collect();
+        while near.queue.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = near.apply(job(Intent::ReserveAccount).unit).await;
+        assert_eq!(refused, Err(ApplyError::Fault(StoreFault::Busy)));
+        for task in waiting {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! PostgreSQL: a few writer lanes a process, an account always on the same one; several processes are
+//! safe by the accounts' locks.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+
+/// Writer lanes of a process.
+pub(crate) const LANES: usize = 2;
+/// Connections that read at a time.
+const READERS: u32 = 8;
+/// How long to wait for a connection before the database counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Statements kept prepared per connection: texts differ by the number of rows.
+const PREPARED_STATEMENTS: usize = 512;
+
+/// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
+/// apart. The lower half is an account's id, and 0 the directory.
+pub(crate) const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
+/// The lock under which the schema changes.
+pub(crate) const MIGRATION_LOCK: i64 = 0x526f_6f75_0000_0000;
+
+fn options(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire(false)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .map_sqlx_postgres_opts(|options| {
+            options.statement_cache_capacity(PREPARED_STATEMENTS).application_name("roots").options(
+                [
+                    // What is answered is durable, whatever the server's default.
+                    ("synchronous_commit", "on"),
+                    ("statement_timeout", "15s"),
+                    ("lock_timeout", "10s"),
+                    ("idle_in_transaction_session_timeout", "30s"),
+                ],
+            )
+        });
+    options
+}
+
+/// A connection that writes: one a lane.
+pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = options(url);
+    options.max_connections(1);
+    Database::connect(options).await
+}
+
+/// The pool that reads.
+pub(crate) async fn readers(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = options(url);
+    options.max_connections(READERS);
+    Database::connect(options).await
+}

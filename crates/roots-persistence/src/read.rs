@@ -1,0 +1,427 @@
+//! Readers. Every finder demands the account; totals come from what is counted as it is written.
+
+use async_trait::async_trait;
+use roots_domain::model::account::{Account, Actor};
+use roots_domain::model::activity::{Activity, SessionCounts};
+use roots_domain::model::credit::{LedgerEntry, Reason};
+use roots_domain::model::id::{AccountId, ActivityId, SessionId, TodoId};
+use roots_domain::model::key::{ApiKey, Wrap};
+use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::time::{DAY_MICROS, Day, Timestamp};
+use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+use roots_domain::port::keys::Lookup;
+use roots_domain::port::store::{
+    AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, Readiness,
+    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
+};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter,
+    QueryOrder, QuerySelect, Select,
+};
+
+use crate::Store;
+use crate::entity::{
+    accounts, activities, activity_daily, actors, api_keys, key_wraps, ledger, sessions, tallies,
+    todo_logs, todos,
+};
+use crate::fault::of_read;
+use crate::row::{self, Corrupt};
+
+/// One row of a query that adds up counts.
+#[derive(FromQueryResult)]
+struct Sum {
+    total: i64,
+}
+
+/// One row of a query that counts activities.
+#[derive(FromQueryResult)]
+struct Part {
+    day: i64,
+    activity_type: String,
+    count: i64,
+}
+
+impl Store {
+    async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = Corrupt>,
+    {
+        let found = query.one(self.readers()).await.map_err(of_read)?;
+        Ok(found.map(T::try_from).transpose()?)
+    }
+
+    async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = Corrupt>,
+    {
+        let found = query.all(self.readers()).await.map_err(of_read)?;
+        Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
+    }
+
+    async fn part<E, T>(&self, query: Select<E>, page: PageRequest) -> StoreResult<Vec<T>>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = Corrupt>,
+    {
+        let offset = u64::try_from(page.offset).unwrap_or(0);
+        self.all(query.limit(u64::from(page.limit)).offset(offset)).await
+    }
+
+    /// Adds up kept counts.
+    async fn sum<E: EntityTrait>(&self, counts: Select<E>, count: E::Column) -> StoreResult<i64> {
+        // PostgreSQL adds BIGINTs up to a NUMERIC, and a sum of no rows is NULL.
+        let sum = Expr::col(count).sum().cast_as("BIGINT");
+        let total = Func::coalesce([sum, Expr::value(0_i64)]);
+        let row = counts
+            .select_only()
+            .expr_as(total, "total")
+            .into_model::<Sum>()
+            .one(self.readers())
+            .await
+            .map_err(of_read)?;
+        Ok(row.map_or(0, |row| row.total))
+    }
+
+    /// Counts rows by an index scan.
+    async fn count<E: EntityTrait>(&self, rows: Select<E>) -> StoreResult<i64> {
+        let row = rows
+            .select_only()
+            .column_as(Expr::cust("COUNT(*)"), "total")
+            .into_model::<Sum>()
+            .one(self.readers())
+            .await
+            .map_err(of_read)?;
+        Ok(row.map_or(0, |row| row.total))
+    }
+}
+
+fn tallies_of(account: AccountId, actor: i64, subject: &str) -> Select<tallies::Entity> {
+    tallies::Entity::find()
+        .filter(tallies::Column::AccountId.eq(account.0))
+        .filter(tallies::Column::ActorId.eq(actor))
+        .filter(tallies::Column::Subject.eq(subject))
+}
+
+#[async_trait]
+impl SessionReader for Store {
+    async fn session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+    ) -> StoreResult<Option<Session<Sealed>>> {
+        self.one(sessions::Entity::find_by_id((account.0, id.0))).await
+    }
+
+    async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>> {
+        use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
+        let mut rows = sessions::Entity::find()
+            .filter(AccountId.eq(query.account.0))
+            .filter(ActorId.eq(query.actor.0));
+        let mut counts = tallies_of(query.account, query.actor.0, row::TALLY_SESSIONS);
+        if let Some(status) = query.status {
+            rows = rows.filter(Status.eq(status.name()));
+            counts = counts.filter(tallies::Column::Label.eq(status.name()));
+        }
+        let rows = rows.order_by(StartedAt, Order::Desc).order_by(SessionId, Order::Desc);
+        let items = self.part(rows, query.page).await?;
+        let total = self.sum(counts, tallies::Column::Count).await?;
+        Ok(Page { items, total, request: query.page })
+    }
+}
+
+#[async_trait]
+impl TodoReader for Store {
+    async fn todo(&self, account: AccountId, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
+        self.one(todos::Entity::find_by_id((account.0, id.0))).await
+    }
+
+    async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
+        use todos::Column::{AccountId, ActorId, CreatedAt, SessionId, TodoId};
+        let mut rows = todos::Entity::find()
+            .filter(AccountId.eq(query.account.0))
+            .filter(ActorId.eq(query.actor.0));
+        if let Some(status) = query.status {
+            rows = rows.filter(todos::Column::Status.eq(status.name()));
+        }
+        if let Some(priority) = query.priority {
+            rows = rows.filter(todos::Column::Priority.eq(priority.level()));
+        }
+        if let Some(session) = query.session {
+            rows = rows.filter(SessionId.eq(session.0));
+        }
+        let total = if query.session.is_some() {
+            self.count(rows.clone()).await?
+        } else {
+            let labels = todo_labels(query.status, query.priority);
+            let counts = tallies_of(query.account, query.actor.0, row::TALLY_TODOS)
+                .filter(tallies::Column::Label.is_in(labels));
+            self.sum(counts, tallies::Column::Count).await?
+        };
+        let rows = rows
+            .order_by(todos::Column::Priority, Order::Desc)
+            .order_by(CreatedAt, Order::Desc)
+            .order_by(TodoId, Order::Desc);
+        let items = self.part(rows, query.page).await?;
+        Ok(Page { items, total, request: query.page })
+    }
+
+    async fn todo_log(&self, account: AccountId, id: TodoId) -> StoreResult<Option<TodoLog>> {
+        let Some(todo) = self.todo(account, id).await? else { return Ok(None) };
+        let log = todo_logs::Entity::find()
+            .filter(todo_logs::Column::AccountId.eq(account.0))
+            .filter(todo_logs::Column::TodoId.eq(id.0))
+            .order_by(todo_logs::Column::LogId, Order::Asc);
+        Ok(Some(TodoLog { todo, steps: self.all(log).await? }))
+    }
+}
+
+/// The labels of the counts of todos of a status and a priority.
+fn todo_labels(status: Option<TodoStatus>, priority: Option<Priority>) -> Vec<String> {
+    let every = |status| {
+        let levels = (0..=3).filter_map(|level| Priority::parse(level).ok());
+        levels
+            .filter(move |level| priority.is_none_or(|wanted| wanted == *level))
+            .map(move |level| row::todo_label(status, level))
+    };
+    TodoStatus::ALL
+        .into_iter()
+        .filter(|one| status.is_none_or(|wanted| wanted == *one))
+        .flat_map(every)
+        .collect()
+}
+
+/// The activities that a filter selects.
+fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
+    use activities::Column::{AccountId, ActivityType, ActorId, LoggedAt, SessionId};
+    let mut rows = activities::Entity::find()
+        .filter(AccountId.eq(filter.account.0))
+        .filter(ActorId.eq(filter.actor.0));
+    if let Some(kind) = &filter.activity_type {
+        rows = rows.filter(ActivityType.eq(kind.as_str()));
+    }
+    if let Some(session) = filter.session {
+        rows = rows.filter(SessionId.eq(session.0));
+    }
+    if let Some(since) = filter.range.since {
+        rows = rows.filter(LoggedAt.gte(since.micros()));
+    }
+    if let Some(until) = filter.range.until {
+        rows = rows.filter(LoggedAt.lte(until.micros()));
+    }
+    rows
+}
+
+/// Those of them that lie in one of the ragged ends of its range.
+fn in_ends(filter: &ActivityFilter, ends: &[(Timestamp, Timestamp)]) -> Select<activities::Entity> {
+    let logged_at = activities::Column::LoggedAt;
+    let ends = ends.iter().fold(Condition::any(), |ends, (first, last)| {
+        ends.add(logged_at.between(first.micros(), last.micros()))
+    });
+    selected(filter).filter(ends)
+}
+
+/// The kept counts of the whole days of its range.
+fn daily(filter: &ActivityFilter, (first, last): (Day, Day)) -> Select<activity_daily::Entity> {
+    use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
+    let mut counts = activity_daily::Entity::find()
+        .filter(AccountId.eq(filter.account.0))
+        .filter(ActorId.eq(filter.actor.0))
+        .filter(Day.between(first.0, last.0));
+    if let Some(kind) = &filter.activity_type {
+        counts = counts.filter(ActivityType.eq(kind.as_str()));
+    }
+    counts
+}
+
+impl Store {
+    async fn count_activities(&self, filter: &ActivityFilter) -> StoreResult<i64> {
+        if filter.session.is_some() {
+            return self.count(selected(filter)).await;
+        }
+        if filter.range.is_open() {
+            let mut counts = tallies_of(filter.account, filter.actor.0, row::TALLY_ACTIVITIES);
+            if let Some(kind) = &filter.activity_type {
+                counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
+            }
+            return self.sum(counts, tallies::Column::Count).await;
+        }
+        let split = filter.range.by_day();
+        let mut total = 0;
+        if let Some(days) = split.days {
+            total += self.sum(daily(filter, days), activity_daily::Column::Count).await?;
+        }
+        if !split.ends.is_empty() {
+            total += self.count(in_ends(filter, &split.ends)).await?;
+        }
+        Ok(total)
+    }
+
+    /// Counts by day and type, by an index scan.
+    async fn scan_counts(&self, rows: Select<activities::Entity>) -> StoreResult<Vec<Part>> {
+        let day = format!("logged_at / {DAY_MICROS}");
+        rows.select_only()
+            .column_as(Expr::cust(day.clone()), "day")
+            .column(activities::Column::ActivityType)
+            .column_as(Expr::cust("COUNT(*)"), "count")
+            .group_by(Expr::cust(day))
+            .group_by(activities::Column::ActivityType)
+            .into_model::<Part>()
+            .all(self.readers())
+            .await
+            .map_err(of_read)
+    }
+
+    async fn session_counts(&self, filter: &ActivityFilter) -> StoreResult<SessionCounts> {
+        let mut counts = SessionCounts::default();
+        if let Some(id) = filter.session {
+            let session = self.session(filter.account, id).await?;
+            if let Some(own) = session.filter(|session| session.actor == filter.actor) {
+                counts.add(own.status, 1);
+            }
+            return Ok(counts);
+        }
+        let kept = tallies_of(filter.account, filter.actor.0, row::TALLY_SESSIONS);
+        for tally in kept.all(self.readers()).await.map_err(of_read)? {
+            let status = SessionStatus::from_name(&tally.label);
+            let unknown = || StoreFault::Broken("a tally of sessions of no status".to_owned());
+            counts.add(status.ok_or_else(unknown)?, tally.count);
+        }
+        Ok(counts)
+    }
+}
+
+#[async_trait]
+impl ActivityReader for Store {
+    async fn activity(
+        &self,
+        account: AccountId,
+        id: ActivityId,
+    ) -> StoreResult<Option<Activity<Sealed>>> {
+        self.one(activities::Entity::find_by_id((account.0, id.0))).await
+    }
+
+    async fn activities(
+        &self,
+        filter: &ActivityFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<Activity<Sealed>>> {
+        let rows = selected(filter)
+            .order_by(activities::Column::LoggedAt, Order::Desc)
+            .order_by(activities::Column::ActivityId, Order::Desc);
+        let items = self.part(rows, page).await?;
+        let total = self.count_activities(filter).await?;
+        Ok(Page { items, total, request: page })
+    }
+
+    async fn activity_counts(
+        &self,
+        filter: &ActivityFilter,
+    ) -> StoreResult<(DailyCounts, SessionCounts)> {
+        let counts = if filter.session.is_some() {
+            self.scan_counts(selected(filter)).await?
+        } else {
+            let split = filter.range.by_day();
+            let mut counts = Vec::new();
+            if let Some(days) = split.days {
+                let kept = daily(filter, days).all(self.readers()).await.map_err(of_read)?;
+                counts.extend(kept.into_iter().map(|row| Part {
+                    day: row.day,
+                    activity_type: row.activity_type,
+                    count: row.count,
+                }));
+            }
+            if !split.ends.is_empty() {
+                counts.extend(self.scan_counts(in_ends(filter, &split.ends)).await?);
+            }
+            counts
+        };
+        let counts = counts
+            .into_iter()
+            .map(|row| Ok((Day(row.day), row::activity_type(row.activity_type)?, row.count)))
+            .collect::<Result<_, Corrupt>>()?;
+        Ok((counts, self.session_counts(filter).await?))
+    }
+}
+
+#[async_trait]
+impl AccountReader for Store {
+    async fn has_accounts(&self) -> StoreResult<bool> {
+        let any = accounts::Entity::find().limit(1);
+        Ok(self.one::<_, Account>(any).await?.is_some())
+    }
+
+    async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
+        let account_id = lookup.account.0;
+        let key = api_keys::Entity::find()
+            .filter(api_keys::Column::AccountId.eq(account_id))
+            .filter(api_keys::Column::Lookup.eq(lookup.hash.0.to_vec()));
+        let Some(key) = self.one::<_, ApiKey>(key).await? else { return Ok(None) };
+        let actor = actors::Entity::find_by_id((account_id, key.actor.0));
+        let Some(actor) = self.one::<_, Actor>(actor).await? else { return Ok(None) };
+        let Some(account) = self.account(lookup.account).await? else { return Ok(None) };
+        let wraps = self.all::<_, Wrap>(wraps_from(account_id, &key)).await?;
+        Ok(Some(Credentials { account, actor, key, wraps }))
+    }
+
+    async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
+        self.one(accounts::Entity::find_by_id(id.0)).await
+    }
+
+    async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>> {
+        let rows = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(account.0))
+            .order_by(actors::Column::ActorId, Order::Asc);
+        self.all(rows).await
+    }
+
+    async fn ledger(
+        &self,
+        account: AccountId,
+        reason: Option<Reason>,
+        page: PageRequest,
+    ) -> StoreResult<Page<LedgerEntry>> {
+        let mut rows = ledger::Entity::find().filter(ledger::Column::AccountId.eq(account.0));
+        let mut counts = tallies_of(account, row::NO_ACTOR, row::TALLY_LEDGER);
+        if let Some(reason) = reason {
+            rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
+            counts = counts.filter(tallies::Column::Label.eq(reason.name()));
+        }
+        let rows = rows.order_by(ledger::Column::LedgerId, Order::Desc);
+        let items = self.part(rows, page).await?;
+        let total = self.sum(counts, tallies::Column::Count).await?;
+        Ok(Page { items, total, request: page })
+    }
+}
+
+/// What a key leads to: the wraps that it holds itself, those that its actor's keys hold, and those
+/// by which the account's key holds its own former epochs.
+fn wraps_from(account: i64, key: &ApiKey) -> Select<key_wraps::Entity> {
+    use key_wraps::Column::{AccountId, HolderId, HolderKind, SubjectKind};
+    let held_by =
+        |kind: &str, id: i64| Condition::all().add(HolderKind.eq(kind)).add(HolderId.eq(id));
+    key_wraps::Entity::find().filter(AccountId.eq(account)).filter(
+        Condition::any()
+            .add(held_by(row::HOLDER_API_KEY, key.id.0))
+            .add(held_by(row::PARTY_ACTOR, key.actor.0))
+            .add(held_by(row::PARTY_ACCOUNT, 0).add(SubjectKind.eq(row::PARTY_ACCOUNT))),
+    )
+}
+
+#[async_trait]
+impl Readiness for Store {
+    async fn ping(&self) -> StoreResult<()> {
+        self.readers()
+            .query_one_raw(sea_orm::Statement::from_string(
+                self.readers().get_database_backend(),
+                "SELECT 1",
+            ))
+            .await
+            .map(|_| ())
+            .map_err(of_read)
+    }
+}

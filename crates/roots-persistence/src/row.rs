@@ -1,0 +1,463 @@
+//! Rows to and from the domain's types.
+//!
+//! A row that Roots can't have written is a [`Corrupt`] one: an error, never a default.
+
+use roots_domain::model::account::{
+    Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
+};
+use roots_domain::model::activity::Activity;
+use roots_domain::model::credit::{LedgerEntry, Reason};
+use roots_domain::model::id::{
+    AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId, Uid,
+};
+use roots_domain::model::key::{
+    ApiKey, KeyEpoch, LookupHash, RecoveryCode, Wrap, WrapHolder, WrapSubject,
+};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::tally::{Daily, Tally};
+use roots_domain::model::text::{ActivityType, Name};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::port::store::StoreFault;
+
+use crate::entity::{
+    accounts, activities, activity_daily, actors, api_keys, key_wraps, ledger, recovery_codes,
+    sessions, tallies, todo_logs, todos,
+};
+
+/// A row that Roots can't have written.
+#[derive(Debug, thiserror::Error)]
+#[error("{table} holds what Roots never wrote there, in {column}")]
+pub(crate) struct Corrupt {
+    table: &'static str,
+    column: &'static str,
+}
+
+impl From<Corrupt> for StoreFault {
+    fn from(corrupt: Corrupt) -> Self {
+        Self::Broken(corrupt.to_string())
+    }
+}
+
+fn known<T>(value: Option<T>, table: &'static str, column: &'static str) -> Result<T, Corrupt> {
+    value.ok_or(Corrupt { table, column })
+}
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+fn micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(Timestamp::micros)
+}
+
+fn epoch(number: i64, table: &'static str) -> Result<KeyEpoch, Corrupt> {
+    known(i32::try_from(number).ok().map(KeyEpoch), table, "epoch")
+}
+
+fn lookup(bytes: Vec<u8>, table: &'static str) -> Result<LookupHash, Corrupt> {
+    known(bytes.try_into().ok().map(LookupHash), table, "lookup")
+}
+
+fn name(text: String, table: &'static str, column: &'static str) -> Result<Name, Corrupt> {
+    known(Name::parse(text).ok(), table, column)
+}
+
+pub(crate) fn activity_type(text: String) -> Result<ActivityType, Corrupt> {
+    known(ActivityType::parse(text).ok(), "activities", "activity_type")
+}
+
+fn todo_status(text: &str) -> Result<TodoStatus, Corrupt> {
+    known(TodoStatus::from_name(text), "todos", "status")
+}
+
+impl From<&Account> for accounts::Model {
+    fn from(account: &Account) -> Self {
+        let counters = account.counters;
+        Self {
+            account_id: account.id.0,
+            uid: account.uid.0,
+            name: account.name.as_str().to_owned(),
+            kind: account.kind.name().to_owned(),
+            status: account.status.name().to_owned(),
+            balance: account.balance,
+            auth_epoch: account.auth_epoch,
+            key_epoch: account.key_epoch.0.into(),
+            last_actor_id: counters.actor,
+            last_key_id: counters.key,
+            last_recovery_id: counters.recovery,
+            last_session_id: counters.session,
+            last_todo_id: counters.todo,
+            last_activity_id: counters.activity,
+            last_log_id: counters.log,
+            last_ledger_id: counters.ledger,
+            created_at: account.created_at.micros(),
+            version: account.version,
+        }
+    }
+}
+
+impl TryFrom<accounts::Model> for Account {
+    type Error = Corrupt;
+
+    fn try_from(row: accounts::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: AccountId(row.account_id),
+            uid: Uid(row.uid),
+            name: name(row.name, "accounts", "name")?,
+            kind: known(AccountKind::from_name(&row.kind), "accounts", "kind")?,
+            status: known(AccountStatus::from_name(&row.status), "accounts", "status")?,
+            balance: row.balance,
+            auth_epoch: row.auth_epoch,
+            key_epoch: epoch(row.key_epoch, "accounts")?,
+            counters: Counters {
+                actor: row.last_actor_id,
+                key: row.last_key_id,
+                recovery: row.last_recovery_id,
+                session: row.last_session_id,
+                todo: row.last_todo_id,
+                activity: row.last_activity_id,
+                log: row.last_log_id,
+                ledger: row.last_ledger_id,
+            },
+            created_at: at(row.created_at),
+            version: row.version,
+        })
+    }
+}
+
+pub(crate) fn actor_row((account, actor): &(AccountId, Actor)) -> actors::Model {
+    actors::Model {
+        account_id: account.0,
+        actor_id: actor.id.0,
+        uid: actor.uid.0,
+        name: actor.name.as_str().to_owned(),
+        kind: actor.kind.name().to_owned(),
+        role: actor.role.name().to_owned(),
+        is_active: actor.is_active.into(),
+        key_epoch: actor.key_epoch.0.into(),
+        created_at: actor.created_at.micros(),
+    }
+}
+
+impl TryFrom<actors::Model> for Actor {
+    type Error = Corrupt;
+
+    fn try_from(row: actors::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: ActorId(row.actor_id),
+            uid: Uid(row.uid),
+            name: name(row.name, "actors", "name")?,
+            kind: known(ActorKind::from_name(&row.kind), "actors", "kind")?,
+            role: known(Role::from_name(&row.role), "actors", "role")?,
+            is_active: row.is_active != 0,
+            key_epoch: epoch(row.key_epoch, "actors")?,
+            created_at: at(row.created_at),
+        })
+    }
+}
+
+pub(crate) fn key_row((account, key): &(AccountId, ApiKey)) -> api_keys::Model {
+    api_keys::Model {
+        account_id: account.0,
+        key_id: key.id.0,
+        actor_id: key.actor.0,
+        lookup: key.lookup.0.to_vec(),
+        prefix: key.prefix.clone(),
+        label: key.label.as_ref().map(|label| label.as_str().to_owned()),
+        created_at: key.created_at.micros(),
+        last_used: micros(key.last_used),
+        expires_at: micros(key.expires_at),
+        ends_at: micros(key.ends_at),
+    }
+}
+
+impl TryFrom<api_keys::Model> for ApiKey {
+    type Error = Corrupt;
+
+    fn try_from(row: api_keys::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: KeyId(row.key_id),
+            actor: ActorId(row.actor_id),
+            lookup: lookup(row.lookup, "api_keys")?,
+            prefix: row.prefix,
+            label: row.label.map(|label| name(label, "api_keys", "label")).transpose()?,
+            created_at: at(row.created_at),
+            last_used: row.last_used.map(at),
+            expires_at: row.expires_at.map(at),
+            ends_at: row.ends_at.map(at),
+        })
+    }
+}
+
+pub(crate) fn code_row((account, code): &(AccountId, RecoveryCode)) -> recovery_codes::Model {
+    recovery_codes::Model {
+        account_id: account.0,
+        recovery_id: code.id.0,
+        lookup: code.lookup.0.to_vec(),
+        created_at: code.created_at.micros(),
+    }
+}
+
+/// How the parties of a wrap are stored: kind, id, epoch.
+pub(crate) const HOLDER_API_KEY: &str = "api_key";
+pub(crate) const HOLDER_RECOVERY: &str = "recovery";
+pub(crate) const PARTY_ACCOUNT: &str = "account";
+pub(crate) const PARTY_ACTOR: &str = "actor";
+
+pub(crate) fn wrap_row((account, wrap): &(AccountId, Wrap)) -> key_wraps::Model {
+    let (holder_kind, holder_id, holder_epoch) = match wrap.holder {
+        WrapHolder::ApiKey(id) => (HOLDER_API_KEY, id.0, 0),
+        WrapHolder::Recovery(id) => (HOLDER_RECOVERY, id.0, 0),
+        WrapHolder::Account(epoch) => (PARTY_ACCOUNT, 0, epoch.0),
+        WrapHolder::Actor(id, epoch) => (PARTY_ACTOR, id.0, epoch.0),
+    };
+    let (subject_kind, subject_id, subject_epoch) = match wrap.subject {
+        WrapSubject::Account(epoch) => (PARTY_ACCOUNT, 0, epoch.0),
+        WrapSubject::Actor(id, epoch) => (PARTY_ACTOR, id.0, epoch.0),
+    };
+    key_wraps::Model {
+        account_id: account.0,
+        holder_kind: holder_kind.to_owned(),
+        holder_id,
+        holder_epoch: holder_epoch.into(),
+        subject_kind: subject_kind.to_owned(),
+        subject_id,
+        subject_epoch: subject_epoch.into(),
+        sealed: wrap.sealed.0.clone(),
+    }
+}
+
+impl TryFrom<key_wraps::Model> for Wrap {
+    type Error = Corrupt;
+
+    fn try_from(row: key_wraps::Model) -> Result<Self, Corrupt> {
+        let holder_epoch = epoch(row.holder_epoch, "key_wraps")?;
+        let subject_epoch = epoch(row.subject_epoch, "key_wraps")?;
+        let holder = match row.holder_kind.as_str() {
+            HOLDER_API_KEY => Some(WrapHolder::ApiKey(KeyId(row.holder_id))),
+            HOLDER_RECOVERY => Some(WrapHolder::Recovery(RecoveryId(row.holder_id))),
+            PARTY_ACCOUNT => Some(WrapHolder::Account(holder_epoch)),
+            PARTY_ACTOR => Some(WrapHolder::Actor(ActorId(row.holder_id), holder_epoch)),
+            _ => None,
+        };
+        let subject = match row.subject_kind.as_str() {
+            PARTY_ACCOUNT => Some(WrapSubject::Account(subject_epoch)),
+            PARTY_ACTOR => Some(WrapSubject::Actor(ActorId(row.subject_id), subject_epoch)),
+            _ => None,
+        };
+        Ok(Self {
+            holder: known(holder, "key_wraps", "holder_kind")?,
+            subject: known(subject, "key_wraps", "subject_kind")?,
+            sealed: Sealed(row.sealed),
+        })
+    }
+}
+
+pub(crate) fn session_row((account, session): &(AccountId, Session<Sealed>)) -> sessions::Model {
+    sessions::Model {
+        account_id: account.0,
+        session_id: session.id.0,
+        uid: session.uid.0,
+        actor_id: session.actor.0,
+        status: session.status.name().to_owned(),
+        notes: session.notes.as_ref().map(|notes| notes.0.clone()),
+        started_at: session.started_at.micros(),
+        ended_at: micros(session.ended_at),
+        version: session.version,
+    }
+}
+
+impl TryFrom<sessions::Model> for Session<Sealed> {
+    type Error = Corrupt;
+
+    fn try_from(row: sessions::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: SessionId(row.session_id),
+            uid: Uid(row.uid),
+            actor: ActorId(row.actor_id),
+            status: known(SessionStatus::from_name(&row.status), "sessions", "status")?,
+            notes: row.notes.map(Sealed),
+            started_at: at(row.started_at),
+            ended_at: row.ended_at.map(at),
+            version: row.version,
+        })
+    }
+}
+
+pub(crate) fn todo_row((account, todo): &(AccountId, Todo<Sealed>)) -> todos::Model {
+    todos::Model {
+        account_id: account.0,
+        todo_id: todo.id.0,
+        uid: todo.uid.0,
+        actor_id: todo.actor.0,
+        session_id: todo.session.map(|id| id.0),
+        title: todo.title.0.clone(),
+        description: todo.description.as_ref().map(|text| text.0.clone()),
+        status: todo.status.name().to_owned(),
+        priority: todo.priority.level(),
+        due_at: micros(todo.due_at),
+        created_at: todo.created_at.micros(),
+        updated_at: todo.updated_at.micros(),
+        version: todo.version,
+    }
+}
+
+impl TryFrom<todos::Model> for Todo<Sealed> {
+    type Error = Corrupt;
+
+    fn try_from(row: todos::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: TodoId(row.todo_id),
+            uid: Uid(row.uid),
+            actor: ActorId(row.actor_id),
+            session: row.session_id.map(SessionId),
+            title: Sealed(row.title),
+            description: row.description.map(Sealed),
+            status: todo_status(&row.status)?,
+            priority: known(Priority::parse(row.priority.into()).ok(), "todos", "priority")?,
+            due_at: row.due_at.map(at),
+            created_at: at(row.created_at),
+            updated_at: at(row.updated_at),
+            version: row.version,
+        })
+    }
+}
+
+pub(crate) fn log_row((account, log): &(AccountId, StatusChange<Sealed>)) -> todo_logs::Model {
+    todo_logs::Model {
+        account_id: account.0,
+        todo_id: log.todo.0,
+        log_id: log.id.0,
+        uid: log.uid.0,
+        old_status: log.old_status.name().to_owned(),
+        new_status: log.new_status.name().to_owned(),
+        note: log.note.as_ref().map(|note| note.0.clone()),
+        logged_at: log.logged_at.micros(),
+    }
+}
+
+impl TryFrom<todo_logs::Model> for StatusChange<Sealed> {
+    type Error = Corrupt;
+
+    fn try_from(row: todo_logs::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: LogId(row.log_id),
+            uid: Uid(row.uid),
+            todo: TodoId(row.todo_id),
+            old_status: todo_status(&row.old_status)?,
+            new_status: todo_status(&row.new_status)?,
+            note: row.note.map(Sealed),
+            logged_at: at(row.logged_at),
+        })
+    }
+}
+
+pub(crate) fn activity_row(
+    (account, activity): &(AccountId, Activity<Sealed>),
+) -> activities::Model {
+    activities::Model {
+        account_id: account.0,
+        activity_id: activity.id.0,
+        uid: activity.uid.0,
+        actor_id: activity.actor.0,
+        session_id: activity.session.map(|id| id.0),
+        activity_type: activity.activity_type.as_str().to_owned(),
+        description: activity.description.0.clone(),
+        logged_at: activity.logged_at.micros(),
+        created_at: activity.created_at.micros(),
+        version: activity.version,
+    }
+}
+
+impl TryFrom<activities::Model> for Activity<Sealed> {
+    type Error = Corrupt;
+
+    fn try_from(row: activities::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: ActivityId(row.activity_id),
+            uid: Uid(row.uid),
+            actor: ActorId(row.actor_id),
+            session: row.session_id.map(SessionId),
+            activity_type: activity_type(row.activity_type)?,
+            description: Sealed(row.description),
+            logged_at: at(row.logged_at),
+            created_at: at(row.created_at),
+            version: row.version,
+        })
+    }
+}
+
+pub(crate) fn ledger_row((account, entry): &(AccountId, LedgerEntry)) -> ledger::Model {
+    ledger::Model {
+        account_id: account.0,
+        ledger_id: entry.id.0,
+        delta: entry.delta,
+        balance_after: entry.balance_after,
+        reason: entry.reason.name().to_owned(),
+        endpoint: entry.endpoint.clone(),
+        actor_id: entry.actor.map(|id| id.0),
+        note: entry.note.clone(),
+        created_at: entry.created_at.micros(),
+    }
+}
+
+impl TryFrom<ledger::Model> for LedgerEntry {
+    type Error = Corrupt;
+
+    fn try_from(row: ledger::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: LedgerId(row.ledger_id),
+            delta: row.delta,
+            balance_after: row.balance_after,
+            reason: known(Reason::from_name(&row.reason), "ledger", "reason")?,
+            endpoint: row.endpoint,
+            actor: row.actor_id.map(ActorId),
+            note: row.note,
+            created_at: at(row.created_at),
+        })
+    }
+}
+
+/// What a tally is of, as it is stored.
+pub(crate) const TALLY_SESSIONS: &str = "sessions";
+pub(crate) const TALLY_TODOS: &str = "todos";
+pub(crate) const TALLY_ACTIVITIES: &str = "activities";
+pub(crate) const TALLY_LEDGER: &str = "ledger";
+
+/// The actor of what is counted for the account as a whole.
+pub(crate) const NO_ACTOR: i64 = 0;
+
+pub(crate) fn tally_row(account: AccountId, tally: &Tally, count: i64) -> tallies::Model {
+    let (actor, subject, label) = match tally {
+        Tally::Sessions(actor, status) => (actor.0, TALLY_SESSIONS, status.name().to_owned()),
+        Tally::Todos(actor, status, priority) => {
+            (actor.0, TALLY_TODOS, todo_label(*status, *priority))
+        }
+        Tally::Activities(actor, kind) => (actor.0, TALLY_ACTIVITIES, kind.as_str().to_owned()),
+        Tally::Ledger(reason) => (NO_ACTOR, TALLY_LEDGER, reason.name().to_owned()),
+    };
+    tallies::Model {
+        account_id: account.0,
+        actor_id: actor,
+        subject: subject.to_owned(),
+        label,
+        count,
+    }
+}
+
+/// `open/2`
+pub(crate) fn todo_label(status: TodoStatus, priority: Priority) -> String {
+    format!("{}/{}", status.name(), priority.level())
+}
+
+pub(crate) fn daily_row(account: AccountId, daily: &Daily, count: i64) -> activity_daily::Model {
+    activity_daily::Model {
+        account_id: account.0,
+        actor_id: daily.actor.0,
+        day: daily.day.0,
+        activity_type: daily.activity_type.as_str().to_owned(),
+        count,
+    }
+}

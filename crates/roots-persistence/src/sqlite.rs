@@ -1,0 +1,130 @@
+//! SQLite: one writer on an OS thread of its own, and a pool of readers beside it (WAL).
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
+};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use tokio::sync::oneshot;
+
+use crate::OpenError;
+use crate::lane::Lane;
+
+/// Connections that read at a time.
+const READERS: u32 = 4;
+/// How long a connection waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a read waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements kept prepared per connection: texts differ by the number of rows.
+const PREPARED_STATEMENTS: usize = 512;
+/// Pages kept in memory, in KiB; negative is SQLite's way to say so.
+const READER_CACHE_KIB: &str = "-2048";
+const WRITER_CACHE_KIB: &str = "-8192";
+
+/// Makes the file and its folder where they are missing, for the owner alone to read: the database
+/// gives its own mode to the files it keeps beside it.
+pub(crate) fn make_file(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn options(file: &Path) -> ConnectOptions {
+    // The file's name goes past the URL, which would need escaping.
+    let file = file.to_owned();
+    let mut options = ConnectOptions::new("sqlite://");
+    options
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire(false)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .map_sqlx_sqlite_opts(move |_| base(&file));
+    options
+}
+
+fn base(file: &Path) -> SqliteConnectOptions {
+    use sea_orm::sqlx::ConnectOptions;
+    SqliteConnectOptions::new()
+        .filename(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .locking_mode(SqliteLockingMode::Normal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("secure_delete", "ON")
+        .statement_cache_capacity(PREPARED_STATEMENTS)
+        .disable_statement_logging()
+}
+
+/// A connection that writes.
+pub(crate) async fn writer(file: &Path) -> Result<DatabaseConnection, DbErr> {
+    let path = file.to_owned();
+    let mut options = options(file);
+    options
+        .max_connections(1)
+        .min_connections(1)
+        .map_sqlx_sqlite_opts(move |_| base(&path).pragma("cache_size", WRITER_CACHE_KIB));
+    Database::connect(options).await
+}
+
+/// The pool that reads.
+pub(crate) async fn readers(file: &Path) -> Result<DatabaseConnection, DbErr> {
+    let path = file.to_owned();
+    let mut options = options(file);
+    options.max_connections(READERS).min_connections(1).map_sqlx_sqlite_opts(move |_| {
+        base(&path).pragma("cache_size", READER_CACHE_KIB).pragma("query_only", "ON")
+    });
+    Database::connect(options).await
+}
+
+/// Starts the writer on an OS thread of its own, with a runtime of its own: its statements then
+/// never wait behind requests. Answers once its connection stands; what it gives back tells when it
+/// has stopped.
+pub(crate) async fn start_writer(
+    file: &Path,
+    lane: Lane,
+) -> Result<oneshot::Receiver<()>, OpenError> {
+    let (ready, opened) = oneshot::channel();
+    let (stopped, end) = oneshot::channel();
+    let file = file.to_owned();
+    std::thread::Builder::new()
+        .name("roots-writer".to_owned())
+        .spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = ready.send(Err(OpenError::Writer(error)));
+                    return;
+                }
+            };
+            runtime.block_on(async {
+                match writer(&file).await {
+                    Ok(db) => {
+                        let _ = ready.send(Ok(()));
+                        lane.run(db).await;
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error.into()));
+                    }
+                }
+            });
+            let _ = stopped.send(());
+        })
+        .map_err(OpenError::Writer)?;
+    let died = |_| OpenError::Writer(io::Error::other("the writer's thread died"));
+    opened.await.map_err(died)??;
+    Ok(end)
+}

@@ -1,0 +1,3 @@
+//! The persistence suite: everything runs on SQLite files and on a real PostgreSQL.
+
+mod resources;

@@ -1,0 +1,149 @@
+//! An account to work in, on a real store and with real keys.
+
+use std::sync::Arc;
+
+use roots_crypto::RingLocksmith;
+use roots_domain::model::account::{AccountKind, ActorKind};
+use roots_domain::model::text::{ActivityText, ActivityType, LongText, Name, Title};
+use roots_domain::model::todo::Priority;
+use roots_domain::port::ambient::{Clock, Uids};
+use roots_domain::port::keys::Locksmith;
+use roots_domain::usecase::access::{Access, Caller};
+use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
+use roots_domain::usecase::activities::{Activities, ActivityDraft};
+use roots_domain::usecase::sessions::Sessions;
+use roots_domain::usecase::todos::{TodoDraft, Todos};
+use roots_persistence::Store;
+
+use crate::ambient::{RandomUids, TestClock};
+
+/// The use cases over one store.
+#[derive(Clone)]
+pub struct World {
+    /// The store.
+    pub store: Store,
+    /// The clock that they all go by.
+    pub clock: Arc<TestClock>,
+    /// Admits callers.
+    pub access: Access,
+    /// Accounts.
+    pub accounts: Accounts,
+    /// Sessions.
+    pub sessions: Sessions,
+    /// Todos.
+    pub todos: Todos,
+    /// Activities.
+    pub activities: Activities,
+}
+
+impl World {
+    /// The use cases over `store`, with real keys.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let clock = Arc::new(TestClock::default());
+        let time: Arc<dyn Clock> = clock.clone();
+        let uids: Arc<dyn Uids> = Arc::new(RandomUids);
+        let locksmith: Arc<dyn Locksmith> = Arc::new(RingLocksmith::default());
+        let shared = Arc::new(store.clone());
+        Self {
+            store,
+            clock,
+            access: Access {
+                locksmith: locksmith.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+            },
+            accounts: Accounts {
+                units: shared.clone(),
+                reader: shared.clone(),
+                locksmith,
+                clock: time.clone(),
+                uids: uids.clone(),
+            },
+            sessions: Sessions {
+                units: shared.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+                uids: uids.clone(),
+            },
+            todos: Todos {
+                units: shared.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+                uids: uids.clone(),
+            },
+            activities: Activities { units: shared.clone(), reader: shared, clock: time, uids },
+        }
+    }
+
+    /// Founds an account with that many credits.
+    pub async fn found(&self, credits: i64) -> NewCredentials {
+        let draft = AccountDraft {
+            name: name("Test account"),
+            kind: AccountKind::Customer,
+            owner_name: name("Test agent"),
+            owner_kind: ActorKind::Agent,
+            credits,
+        };
+        self.accounts.bootstrap(draft).await.expect("a new account")
+    }
+
+    /// Founds an account with that many credits and admits its owner.
+    pub async fn caller(&self, credits: i64) -> Caller {
+        let credentials = self.found(credits).await;
+        self.admit(&credentials).await
+    }
+
+    /// Admits the owner of an account.
+    pub async fn admit(&self, credentials: &NewCredentials) -> Caller {
+        let lookup = self.access.recognize(&credentials.api_key).expect("a key of a known form");
+        self.access.admit(&credentials.api_key, lookup).await.expect("a key in force")
+    }
+}
+
+/// A name.
+#[must_use]
+pub fn name(text: &str) -> Name {
+    Name::parse(text).expect("a name")
+}
+
+/// A title.
+#[must_use]
+pub fn title(text: &str) -> Title {
+    Title::parse(text).expect("a title")
+}
+
+/// A long text.
+#[must_use]
+pub fn long_text(text: &str) -> LongText {
+    LongText::parse(text).expect("a long text")
+}
+
+/// An activity's type.
+#[must_use]
+pub fn activity_type(text: &str) -> ActivityType {
+    ActivityType::parse(text).expect("an activity type")
+}
+
+/// A todo to create, of a title and nothing else.
+#[must_use]
+pub fn todo_draft(text: &str) -> TodoDraft {
+    TodoDraft {
+        title: title(text),
+        description: None,
+        session: None,
+        priority: Priority::default(),
+        due_at: None,
+    }
+}
+
+/// An activity to log, of a description and nothing else.
+#[must_use]
+pub fn activity_draft(text: &str) -> ActivityDraft {
+    ActivityDraft {
+        description: ActivityText::parse(text).expect("an activity's text"),
+        activity_type: ActivityType::default(),
+        session: None,
+        logged_at: None,
+    }
+}

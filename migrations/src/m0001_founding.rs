@@ -1,0 +1,242 @@
+//! Accounts, keys, sessions, todos, activities, the ledger, and what is counted beside them.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+pub(crate) struct Founding;
+
+impl MigrationName for Founding {
+    fn name(&self) -> &'static str {
+        "m0001_founding"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Founding {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let statements = dialect(SCHEMA, manager.get_database_backend());
+        manager.get_connection().execute_unprepared(&statements).await?;
+        Ok(())
+    }
+}
+
+/// The two databases differ in the names of four types, and in how a table says that it is kept in
+/// the order of its primary key.
+fn dialect(schema: &str, backend: DbBackend) -> String {
+    let words = match backend {
+        DbBackend::Postgres => [
+            ("{int}", "BIGINT"),
+            ("{small}", "SMALLINT"),
+            ("{bytes}", "BYTEA"),
+            ("{uid}", "UUID"),
+            ("{strict}", ""),
+            ("{by_key}", ""),
+        ],
+        _ => [
+            ("{int}", "INTEGER"),
+            ("{small}", "INTEGER"),
+            ("{bytes}", "BLOB"),
+            ("{uid}", "BLOB"),
+            ("{strict}", "STRICT"),
+            ("{by_key}", "STRICT, WITHOUT ROWID"),
+        ],
+    };
+    words.iter().fold(schema.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
+}
+
+// Rows of one account are written under that account's lock, after it was loaded: a foreign key to
+// it would prove that again for every row. Foreign keys stand where one tenant's rows rest on each
+// other.
+const SCHEMA: &str = r"
+CREATE TABLE directory (
+    one {int} NOT NULL PRIMARY KEY CHECK (one = 1),
+    last_account_id {int} NOT NULL
+) {strict};
+INSERT INTO directory (one, last_account_id) VALUES (1, 0);
+
+CREATE TABLE accounts (
+    account_id {int} NOT NULL PRIMARY KEY,
+    uid {uid} NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('operator', 'customer')),
+    status TEXT NOT NULL CHECK (status IN ('active', 'suspended')),
+    balance {int} NOT NULL CHECK (balance >= 0),
+    auth_epoch {int} NOT NULL,
+    key_epoch {int} NOT NULL,
+    last_actor_id {int} NOT NULL,
+    last_key_id {int} NOT NULL,
+    last_recovery_id {int} NOT NULL,
+    last_session_id {int} NOT NULL,
+    last_todo_id {int} NOT NULL,
+    last_activity_id {int} NOT NULL,
+    last_log_id {int} NOT NULL,
+    last_ledger_id {int} NOT NULL,
+    created_at {int} NOT NULL,
+    version {int} NOT NULL
+) {strict};
+
+CREATE TABLE actors (
+    account_id {int} NOT NULL REFERENCES accounts,
+    actor_id {int} NOT NULL,
+    uid {uid} NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('agent', 'human')),
+    role TEXT NOT NULL CHECK (role IN ('owner', 'member')),
+    is_active {small} NOT NULL CHECK (is_active IN (0, 1)),
+    key_epoch {int} NOT NULL,
+    created_at {int} NOT NULL,
+    PRIMARY KEY (account_id, actor_id)
+) {by_key};
+
+-- `replaces_key_id`, `grace_seconds` and `first_used_at` are a rotation's: the key named stays in
+-- force until this one is first used, and so much longer.
+CREATE TABLE api_keys (
+    account_id {int} NOT NULL,
+    key_id {int} NOT NULL,
+    actor_id {int} NOT NULL,
+    lookup {bytes} NOT NULL,
+    prefix TEXT NOT NULL,
+    label TEXT,
+    created_at {int} NOT NULL,
+    last_used {int},
+    expires_at {int},
+    ends_at {int},
+    replaces_key_id {int},
+    grace_seconds {int},
+    first_used_at {int},
+    PRIMARY KEY (account_id, key_id),
+    UNIQUE (account_id, lookup),
+    FOREIGN KEY (account_id, actor_id) REFERENCES actors
+) {by_key};
+
+-- A code stays good until the key that a recovery made, `replaced_by_key_id`, is first used.
+CREATE TABLE recovery_codes (
+    account_id {int} NOT NULL REFERENCES accounts,
+    recovery_id {int} NOT NULL,
+    lookup {bytes} NOT NULL,
+    created_at {int} NOT NULL,
+    ends_at {int},
+    replaced_by_key_id {int},
+    PRIMARY KEY (account_id, recovery_id),
+    UNIQUE (account_id, lookup)
+) {by_key};
+
+-- One key under another. The account's own key has id 0 as a subject and as a holder; keys without
+-- epochs (API keys, recovery codes) have epoch 0 as holders.
+CREATE TABLE key_wraps (
+    account_id {int} NOT NULL REFERENCES accounts,
+    holder_kind TEXT NOT NULL CHECK (holder_kind IN ('api_key', 'recovery', 'account', 'actor')),
+    holder_id {int} NOT NULL,
+    holder_epoch {int} NOT NULL,
+    subject_kind TEXT NOT NULL CHECK (subject_kind IN ('account', 'actor')),
+    subject_id {int} NOT NULL,
+    subject_epoch {int} NOT NULL,
+    sealed {bytes} NOT NULL,
+    PRIMARY KEY (account_id, holder_kind, holder_id, holder_epoch,
+        subject_kind, subject_id, subject_epoch)
+) {by_key};
+
+CREATE TABLE sessions (
+    account_id {int} NOT NULL,
+    session_id {int} NOT NULL,
+    uid {uid} NOT NULL,
+    actor_id {int} NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('active', 'ended')),
+    notes {bytes},
+    started_at {int} NOT NULL,
+    ended_at {int},
+    version {int} NOT NULL,
+    PRIMARY KEY (account_id, session_id)
+) {strict};
+CREATE INDEX sessions_by_start ON sessions (account_id, actor_id, started_at, session_id);
+CREATE INDEX sessions_by_status ON sessions (account_id, actor_id, status, started_at, session_id);
+
+CREATE TABLE todos (
+    account_id {int} NOT NULL,
+    todo_id {int} NOT NULL,
+    uid {uid} NOT NULL,
+    actor_id {int} NOT NULL,
+    session_id {int},
+    title {bytes} NOT NULL,
+    description {bytes},
+    status TEXT NOT NULL CHECK (status IN ('open', 'in_progress', 'done', 'cancelled')),
+    priority {small} NOT NULL CHECK (priority BETWEEN 0 AND 3),
+    due_at {int},
+    created_at {int} NOT NULL,
+    updated_at {int} NOT NULL,
+    version {int} NOT NULL,
+    PRIMARY KEY (account_id, todo_id),
+    FOREIGN KEY (account_id, session_id) REFERENCES sessions
+) {strict};
+CREATE INDEX todos_by_priority ON todos (account_id, actor_id, priority, created_at, todo_id);
+CREATE INDEX todos_by_status
+    ON todos (account_id, actor_id, status, priority, created_at, todo_id);
+CREATE INDEX todos_by_session ON todos (account_id, session_id, priority, created_at, todo_id)
+    WHERE session_id IS NOT NULL;
+
+CREATE TABLE todo_logs (
+    account_id {int} NOT NULL,
+    todo_id {int} NOT NULL,
+    log_id {int} NOT NULL,
+    uid {uid} NOT NULL,
+    old_status TEXT NOT NULL CHECK (old_status IN ('open', 'in_progress', 'done', 'cancelled')),
+    new_status TEXT NOT NULL CHECK (new_status IN ('open', 'in_progress', 'done', 'cancelled')),
+    note {bytes},
+    logged_at {int} NOT NULL,
+    PRIMARY KEY (account_id, todo_id, log_id),
+    FOREIGN KEY (account_id, todo_id) REFERENCES todos ON DELETE CASCADE
+) {strict};
+
+CREATE TABLE activities (
+    account_id {int} NOT NULL,
+    activity_id {int} NOT NULL,
+    uid {uid} NOT NULL,
+    actor_id {int} NOT NULL,
+    session_id {int},
+    activity_type TEXT NOT NULL,
+    description {bytes} NOT NULL,
+    logged_at {int} NOT NULL,
+    created_at {int} NOT NULL,
+    version {int} NOT NULL,
+    PRIMARY KEY (account_id, activity_id),
+    FOREIGN KEY (account_id, session_id) REFERENCES sessions
+) {strict};
+CREATE INDEX activities_by_time ON activities (account_id, actor_id, logged_at, activity_id);
+CREATE INDEX activities_by_type
+    ON activities (account_id, actor_id, activity_type, logged_at, activity_id);
+CREATE INDEX activities_by_session ON activities (account_id, session_id, logged_at, activity_id)
+    WHERE session_id IS NOT NULL;
+
+CREATE TABLE ledger (
+    account_id {int} NOT NULL,
+    ledger_id {int} NOT NULL,
+    delta {int} NOT NULL,
+    balance_after {int} NOT NULL CHECK (balance_after >= 0),
+    reason TEXT NOT NULL CHECK (reason IN ('bootstrap_grant', 'operator_grant', 'api_write')),
+    endpoint TEXT,
+    actor_id {int},
+    note TEXT,
+    created_at {int} NOT NULL,
+    PRIMARY KEY (account_id, ledger_id)
+) {by_key};
+CREATE INDEX ledger_by_reason ON ledger (account_id, reason, ledger_id);
+
+-- What is counted as it is written. Actor 0 is the account itself.
+CREATE TABLE tallies (
+    account_id {int} NOT NULL,
+    actor_id {int} NOT NULL,
+    subject TEXT NOT NULL CHECK (subject IN ('sessions', 'todos', 'activities', 'ledger')),
+    label TEXT NOT NULL,
+    count {int} NOT NULL,
+    PRIMARY KEY (account_id, actor_id, subject, label)
+) {by_key};
+
+CREATE TABLE activity_daily (
+    account_id {int} NOT NULL,
+    actor_id {int} NOT NULL,
+    day {int} NOT NULL,
+    activity_type TEXT NOT NULL,
+    count {int} NOT NULL,
+    PRIMARY KEY (account_id, actor_id, day, activity_type)
+) {by_key};
+";
