@@ -25,7 +25,8 @@ enum Chore {
     Ci,
     /// Run the tests of the whole workspace, on both databases
     Test {
-        /// Passed on to `cargo test`: a part of a test's name, `--test NAME`, `-- --nocapture`, …
+        /// Passed on to `cargo test --workspace`: a part of a test's name, `--test NAME`, `-- --nocapture`, … (`-p`
+        /// does nothing beside `--workspace`)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

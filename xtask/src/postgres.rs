@@ -3,6 +3,7 @@
 
 mod programs;
 
+use std::env;
 use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -11,7 +12,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use nix::unistd;
@@ -24,9 +25,9 @@ use crate::run::{self, RunError};
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// How many ports are tried: another process may take a free one before the server does.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 4;
 
-/// Added to the configuration that `initdb` makes. What it holds is thrown away: it need not survive a crash, so nothing
+/// Added to the configuration that `initdb` makes. What it holds is thrown away and need not survive a crash: nothing
 /// waits for the disk. It has no socket file, whose path could become too long in a deep temporary folder.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
@@ -42,14 +43,16 @@ pub(crate) enum ClusterError {
     Programs(#[from] ProgramsError),
     #[error(transparent)]
     Run(#[from] RunError),
-    #[error("the folder of the throw-away PostgreSQL: {0}")]
-    Folder(#[from] io::Error),
+    #[error("the throw-away PostgreSQL: {0}")]
+    Io(#[from] io::Error),
     #[error(
         "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
     )]
     NoUser,
-    #[error("PostgreSQL did not start. Its log:\n{log}")]
-    NotStarted { log: String },
+    #[error("initdb failed: {said}")]
+    NotMade { said: String },
+    #[error("PostgreSQL did not start: {said}\n{log}")]
+    NotStarted { said: String, log: String },
 }
 
 /// `cargo xtask postgres`.
@@ -81,8 +84,11 @@ impl Cluster {
     /// Makes and starts one, once the programs for it are there.
     pub(crate) fn start() -> Result<Self, ClusterError> {
         let programs = Programs::find_or_install()?;
-        let folder = tempfile::Builder::new().prefix("roots-postgres-").tempdir()?;
-        let mut cluster = Self { programs, folder, user: User::to_switch_to()?, port: 0 };
+        let user = User::to_switch_to()?;
+        // Root's own TMPDIR may be closed to that user.
+        let parent = if user.is_some() { "/tmp".into() } else { env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("roots-postgres-").tempdir_in(parent)?;
+        let mut cluster = Self { programs, folder, user, port: 0 };
         cluster.initialize()?;
         cluster.serve()?;
         Ok(cluster)
@@ -105,38 +111,38 @@ impl Cluster {
         }
         // Whoever can reach the loopback of this machine is trusted: it holds nothing, and lives as long as the tests.
         let mut initdb = self.program("initdb");
-        initdb.args([
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-            "-D",
-        ]);
-        run::output(initdb.arg(self.data()))?;
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]);
+        initdb.args(["--no-sync", "--pgdata"]).arg(self.data());
+        let made = to_its_end(&mut initdb)?;
+        if !made.status.success() {
+            return Err(ClusterError::NotMade { said: said(&made) });
+        }
         let mut settings =
             OpenOptions::new().append(true).open(self.data().join("postgresql.conf"))?;
         Ok(settings.write_all(SETTINGS.as_bytes())?)
     }
 
     fn serve(&mut self) -> Result<(), ClusterError> {
+        let mut said_last = String::new();
         for port in free_ports().take(ATTEMPTS) {
+            run::stop_asked()?;
             self.port = port;
-            // It returns once the server answers. Not to be stopped half-way: the server would go on out of our sight.
+            // It returns once the server answers.
             let mut start = self.pg_ctl("start");
             start.args(["--wait", "--options", &format!("-p {port}"), "--log"]).arg(self.log());
-            if start.output()?.status.success() {
+            let started = to_its_end(&mut start)?;
+            if started.status.success() {
                 return Ok(run::stop_asked()?);
             }
+            said_last = said(&started);
         }
         let log = fs::read_to_string(self.log()).unwrap_or_default();
-        Err(ClusterError::NotStarted { log })
+        Err(ClusterError::NotStarted { said: said_last, log })
     }
 
     fn pg_ctl(&self, action: &str) -> Command {
         let mut command = self.program("pg_ctl");
-        // Ctrl-C at the terminal is for xtask, which then stops the server itself.
-        command.process_group(0).stdin(Stdio::null()).arg(action).arg("--pgdata").arg(self.data());
+        command.arg(action).arg("--pgdata").arg(self.data());
         command
     }
 
@@ -164,12 +170,23 @@ impl Drop for Cluster {
         if !self.data().join("postmaster.pid").exists() {
             return;
         }
-        let stopped = self.pg_ctl("stop").args(["--wait", "--mode", "immediate"]).output();
+        let stopped = to_its_end(self.pg_ctl("stop").args(["--wait", "--mode", "immediate"]));
         if !stopped.is_ok_and(|output| output.status.success()) {
             // Not `eprintln!`, which panics when the terminal is gone, and would leave the folder behind as well.
             let _ = writeln!(io::stderr(), "PostgreSQL in {} did not stop", self.data().display());
         }
     }
+}
+
+/// Runs one of the programs to its end, even where we are told to stop meanwhile: ended half-way, `initdb` leaves
+/// shared memory behind, and `pg_ctl` a server out of our sight. Both take a second.
+fn to_its_end(command: &mut Command) -> io::Result<Output> {
+    // In a group of its own, away from the terminal's Ctrl-C.
+    command.stdin(Stdio::null()).process_group(0).output()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
 /// The unprivileged user that root runs `PostgreSQL` as.

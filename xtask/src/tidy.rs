@@ -26,16 +26,9 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
         found.extend(manifests::check_name(shown, &name));
     }
     for rule in layers::RULES {
-        let tree = [
-            "tree",
-            "--package",
-            rule.package,
-            "--edges=normal",
-            "--target=all",
-            "--all-features",
-            "--prefix=none",
-        ];
-        found.extend(rule.check(&run::output(run::cargo(tree).arg("--locked"))?));
+        let mut tree = run::cargo(["tree", "--locked", "--all-features", "--edges=normal"]);
+        tree.args(["--prefix=none", "--package", rule.package]);
+        found.extend(rule.check(&run::output(&mut tree)?));
     }
     found.extend(links::check(root)?);
     found.extend(sources::check(root)?);

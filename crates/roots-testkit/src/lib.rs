@@ -4,6 +4,7 @@
 //! It is for tests: what can't be set up panics and says why.
 #![expect(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     reason = "this crate is for tests, and a test that can't be set up has to fail"
 )]
 

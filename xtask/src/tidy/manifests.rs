@@ -48,8 +48,9 @@ mod tests {
 
     #[test]
     fn a_tidy_manifest_passes() {
-        let manifest = "[lints]\nworkspace = true\n[dependencies]\na.workspace = true\n\
-                        b = { workspace = true, optional = true }\n[target.'cfg(unix)'.dependencies]\nc.workspace = true\n";
+        let manifest = "[lints]\nworkspace = true\n\
+                        [dependencies]\na.workspace = true\nb = { workspace = true, optional = true }\n\
+                        [target.'cfg(unix)'.dependencies]\nc.workspace = true\n";
         assert_eq!(found(manifest), Vec::<String>::new());
     }
 
