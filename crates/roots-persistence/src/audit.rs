@@ -12,8 +12,9 @@ use roots_domain::model::time::DAY_MICROS;
 use roots_domain::port::store::{AuditFault, Auditor, Discrepancy, StoreResult};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    AccessMode, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult,
-    IsolationLevel, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, TransactionTrait,
+    AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
+    FromQueryResult, IsolationLevel, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    TransactionTrait,
 };
 
 use crate::Store;
@@ -44,6 +45,9 @@ impl Auditor for Store {
             (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly))
         };
         let tx = self.readers().begin_with_config(isolation, access).await.map_err(of_read)?;
+        if !sqlite {
+            tx.execute_unprepared(crate::postgres::NO_TIME_LIMIT).await.map_err(of_read)?;
+        }
         let mut discrepancies = Vec::new();
         let mut proved = 0;
         let mut after = 0;
@@ -161,7 +165,7 @@ where
         .group_by(Expr::cust(actor.to_owned()))
         .group_by(Expr::cust(label.to_owned()))
         .into_query();
-    let rows = sea_orm::ConnectionTrait::query_all(tx, &statement).await?;
+    let rows = tx.query_all(&statement).await?;
     rows.iter().map(|row| Counted::from_query_result(row, "")).collect()
 }
 

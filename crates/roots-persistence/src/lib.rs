@@ -141,6 +141,7 @@ impl Store {
         };
         let tx = db.begin_with_options(options).await?;
         if let Target::Postgres { .. } = self.inner.target {
+            tx.execute_unprepared(postgres::NO_TIME_LIMIT).await?;
             let sql = "SELECT pg_advisory_xact_lock($1)";
             let lock = [postgres::MIGRATION_LOCK.into()];
             tx.query_all_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, lock))

@@ -9,6 +9,9 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 pub(crate) const LANES: usize = 2;
 /// Connections that read at a time.
 const READERS: u32 = 8;
+/// A connection that was idle for longer is asked whether it still stands before it is used: after
+/// the database was away, no request has to find out.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long to wait for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Statements kept prepared per connection: texts differ by the number of rows.
@@ -17,6 +20,8 @@ const PREPARED_STATEMENTS: usize = 512;
 /// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
 /// apart. The lower half is an account's id, and 0 the directory.
 pub(crate) const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
+/// Statements that take their time, within a transaction.
+pub(crate) const NO_TIME_LIMIT: &str = "SET LOCAL statement_timeout = 0";
 /// The lock under which the schema changes.
 pub(crate) const MIGRATION_LOCK: i64 = 0x526f_6f75_0000_0000;
 
@@ -25,7 +30,7 @@ fn options(url: &str) -> ConnectOptions {
     options
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
-        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(TRUSTED_IDLE)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .map_sqlx_postgres_opts(|options| {
             options.statement_cache_capacity(PREPARED_STATEMENTS).application_name("roots").options(

@@ -16,8 +16,8 @@ use crate::lane::Lane;
 
 /// Connections that read at a time.
 const READERS: u32 = 4;
-/// How long a connection waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection waits for another process that writes. A batch waits several times over.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a read waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared per connection: texts differ by the number of rows.
