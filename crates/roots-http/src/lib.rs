@@ -1,1 +1,178 @@
-//! TODO
+//! The HTTP API of Roots.
+//!
+//! [`router`] is the whole of it, over the core's use cases; [`openapi`] describes it. Nothing here
+//! decides anything about sessions, todos, activities or credits: a handler reads a request, asks
+//! the core, and words its answer.
+
+mod accounts;
+mod activities;
+mod auth;
+mod body;
+mod edge;
+mod fields;
+mod openapi;
+mod path;
+mod problem;
+mod query;
+mod service;
+mod sessions;
+mod todos;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, VARY};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::response::Response;
+use roots_domain::model::Invalid;
+use roots_domain::port::ambient::Uids;
+use roots_domain::port::store::Readiness;
+use roots_domain::usecase::access::Access;
+use roots_domain::usecase::accounts::Accounts;
+use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::sessions::Sessions;
+use roots_domain::usecase::todos::Todos;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Where the API's own paths begin.
+const API_PATH: &str = "/api/v1";
+
+/// What the API serves.
+#[derive(Clone)]
+pub struct Services {
+    /// Admits callers.
+    pub access: Access,
+    /// Work sessions.
+    pub sessions: Sessions,
+    /// Todos and their logs.
+    pub todos: Todos,
+    /// Activities and their statistics.
+    pub activities: Activities,
+    /// Accounts and their credits.
+    pub accounts: Accounts,
+    /// Whether the database answers.
+    pub readiness: Arc<dyn Readiness>,
+    /// Names requests that come without a name.
+    pub uids: Arc<dyn Uids>,
+}
+
+/// How the API is served. The default is closed to strangers.
+#[derive(Debug, Clone, Default)]
+pub struct HttpSettings {
+    /// Who may make an account.
+    pub signup: Signup,
+    /// The web pages that may call the API from a browser: none unless named.
+    pub cors_origins: Vec<Origin>,
+}
+
+/// Who may make an account by `POST /bootstrap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Signup {
+    /// Nobody: 403.
+    #[default]
+    Closed,
+    /// Anybody.
+    Open {
+        /// The credits a new account starts with, not negative.
+        credits: i64,
+    },
+}
+
+/// The origin of a web page: `https://example.org`, `http://localhost:3000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(HeaderValue);
+
+impl Origin {
+    /// Reads an origin as browsers send it.
+    ///
+    /// # Errors
+    /// Says the form.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let form = || Invalid::new("must be an origin such as https://example.org, without a path");
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let host = host.filter(|host| !host.is_empty()).ok_or_else(form)?;
+        let plain = |b: u8| {
+            b.is_ascii_lowercase()
+                || b.is_ascii_digit()
+                || matches!(b, b'.' | b'-' | b':' | b'[' | b']')
+        };
+        if !host.bytes().all(plain) {
+            return Err(form());
+        }
+        HeaderValue::from_str(text).map(Self).map_err(|_| form())
+    }
+}
+
+/// What handlers share.
+type App = Arc<Shared>;
+
+struct Shared {
+    services: Services,
+    signup: Signup,
+    callers: auth::Callers,
+    description: Bytes,
+}
+
+/// The whole API as one service.
+pub fn router(services: Services, settings: &HttpSettings) -> Router {
+    let uids = Arc::clone(&services.uids);
+    let (routes, gathered) = routes().split_for_parts();
+    let app = Arc::new(Shared {
+        services,
+        signup: settings.signup,
+        callers: auth::Callers::new(),
+        description: description(gathered).into(),
+    });
+    let mut served = routes
+        .merge(service::docs())
+        .fallback(edge::no_such_path)
+        .method_not_allowed_fallback(edge::other_method)
+        .with_state(app)
+        .layer(from_fn(edge::guard));
+    if !settings.cors_origins.is_empty() {
+        let cors = edge::cors_layer(&settings.cors_origins);
+        served = served.layer(from_fn_with_state(cors, edge::cors));
+    }
+    served.layer(from_fn_with_state(uids, edge::observe))
+}
+
+/// The API as an `OpenAPI` 3.1 document. It depends on nothing that runs.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::complete(routes().into_openapi())
+}
+
+fn description(gathered: utoipa::openapi::OpenApi) -> String {
+    // A document of strings, numbers and lists: there is nothing in it that can't be written.
+    openapi::complete(gathered).to_json().unwrap_or_default()
+}
+
+/// Every route that the description lists. There are no others but the pages that render it.
+fn routes() -> OpenApiRouter<App> {
+    let keyed = OpenApiRouter::default()
+        .merge(sessions::routes())
+        .merge(todos::routes())
+        .merge(activities::routes())
+        .merge(accounts::routes())
+        .layer(map_response(private));
+    let signup = accounts::signup_routes().layer(map_response(secret));
+    let api = keyed.merge(signup).merge(service::description_routes());
+    OpenApiRouter::default().merge(service::routes()).nest(API_PATH, api)
+}
+
+/// What depends on who asks is nobody else's.
+async fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.append(VARY, auth::API_KEY.into());
+    headers.append(VARY, AUTHORIZATION.into());
+    response
+}
+
+/// What holds a secret is nobody's to keep.
+async fn secret(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,399 @@
+//! Accounts and their credits: `/bootstrap`, `/whoami`, `/credits`.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::account::{AccountKind, Actor, ActorKind, Role};
+use roots_domain::model::credit::{LedgerEntry, Reason, WRITE_COST};
+use roots_domain::model::text::Name;
+use roots_domain::usecase::accounts::AccountDraft;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::Bearer;
+use crate::body::{FromMembers, Json, Members, text};
+use crate::fields::{Faulty, one_of};
+use crate::openapi::choice;
+use crate::problem::Problem;
+use crate::query::{FromParams, NoParams, Paging, Params, Query};
+use crate::{App, Signup};
+
+/// Every route of accounts that needs a key.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(whoami))
+        .routes(routes!(credits))
+        .routes(routes!(ledger))
+}
+
+/// The route that makes accounts, and needs none.
+pub(crate) fn signup_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(bootstrap))
+}
+
+/// An account to make.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "account_name": "Chatforest",
+    "actor_name": "docs-agent",
+    "actor_type": "agent"
+}))]
+#[serde(deny_unknown_fields)]
+struct NewAccount {
+    /// 1 to 100 characters, none a control character.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    account_name: Name,
+    /// The name of the account's owner, 1 to 100 characters, none a control character.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    actor_name: Name,
+    #[schema(value_type = ActorKindName)]
+    actor_type: ActorKind,
+}
+
+impl FromMembers for NewAccount {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let account_name = members.required("account_name", text(Name::parse));
+        let actor_name = members.required("actor_name", text(Name::parse));
+        let actor_type = members
+            .required("actor_type", text(|name| one_of(ActorKind::ALL, ActorKind::name, &name)));
+        Ok(Self { account_name: account_name?, actor_name: actor_name?, actor_type: actor_type? })
+    }
+}
+
+choice!(ActorKindName, "ActorType", ActorKind::ALL.iter().copied().map(ActorKind::name));
+
+choice!(RoleName, "Role", Role::ALL.iter().copied().map(Role::name));
+
+choice!(AccountKindName, "AccountType", AccountKind::ALL.iter().copied().map(AccountKind::name));
+
+choice!(ReasonName, "LedgerReason", Reason::ALL.map(Reason::name));
+
+/// That anybody may make an account. Where not, nothing else of the request matters.
+struct OpenSignup {
+    credits: i64,
+}
+
+impl FromRequestParts<App> for OpenSignup {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match app.signup {
+            Signup::Open { credits } => Ok(Self { credits }),
+            Signup::Closed => Err(Problem::signup_closed()),
+        }
+    }
+}
+
+/// A new account, with the secrets that are shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Bootstrapped)]
+struct NewAccountBody<'a> {
+    account_id: i64,
+    actor_id: i64,
+    actor_name: String,
+    #[schema(value_type = ActorKindName)]
+    actor_type: &'static str,
+    api_key: &'a str,
+    /// The key's first characters, to tell keys apart by.
+    key_prefix: String,
+    /// What the account starts with.
+    credits: i64,
+    /// Brings the account back when its keys are lost.
+    recovery_code: &'a str,
+    warning: &'static str,
+}
+
+/// What is said with secrets that are kept nowhere.
+const WARNING: &str = "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account.";
+
+/// Who the caller is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Whoami)]
+struct WhoamiBody {
+    actor_id: i64,
+    actor_name: String,
+    #[schema(value_type = ActorKindName)]
+    actor_type: &'static str,
+    #[schema(value_type = RoleName)]
+    role: &'static str,
+    account_id: i64,
+    account_name: String,
+    #[schema(value_type = AccountKindName)]
+    account_type: &'static str,
+    /// The others of the account, by id.
+    other_actors: Vec<ActorBody>,
+    credits_remaining: i64,
+}
+
+/// An actor of an account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Actor)]
+struct ActorBody {
+    actor_id: i64,
+    name: String,
+    #[schema(value_type = ActorKindName)]
+    actor_type: &'static str,
+    #[schema(value_type = RoleName)]
+    role: &'static str,
+    is_active: bool,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<Actor> for ActorBody {
+    fn from(actor: Actor) -> Self {
+        Self {
+            actor_id: actor.id.0,
+            name: actor.name.into_string(),
+            actor_type: actor.kind.name(),
+            role: actor.role.name(),
+            is_active: actor.is_active,
+            created_at: actor.created_at.to_string(),
+        }
+    }
+}
+
+/// What the account has, and how that came about.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credits)]
+struct CreditsBody {
+    balance: i64,
+    cost_model: CostModel,
+    /// The newest 20 entries of the ledger.
+    recent_ledger: Vec<LedgerRow>,
+}
+
+/// What requests cost, in credits.
+#[derive(Serialize, ToSchema)]
+struct CostModel {
+    reads: i64,
+    writes: i64,
+}
+
+/// An entry of the ledger.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LedgerEntry)]
+struct LedgerRow {
+    /// Counted per account, without gaps.
+    ledger_id: i64,
+    /// How the balance moved.
+    delta: i64,
+    /// The balance after it.
+    balance_after: i64,
+    #[schema(value_type = ReasonName)]
+    reason: &'static str,
+    /// The route of the write: `PATCH /todos/{id}`.
+    #[schema(required)]
+    related_endpoint: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<LedgerEntry> for LedgerRow {
+    fn from(entry: LedgerEntry) -> Self {
+        Self {
+            ledger_id: entry.id.0,
+            delta: entry.delta,
+            balance_after: entry.balance_after,
+            reason: entry.reason.name(),
+            related_endpoint: entry.endpoint,
+            created_at: entry.created_at.to_string(),
+        }
+    }
+}
+
+/// A page of the ledger.
+#[derive(Serialize, ToSchema)]
+struct LedgerPage {
+    entries: Vec<LedgerRow>,
+    /// How many match in all.
+    total: i64,
+    limit: u32,
+    offset: i64,
+}
+
+/// Which entries are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct LedgerQuery {
+    /// Entries of this reason only.
+    #[param(value_type = Option<ReasonName>, inline)]
+    reason: Option<Reason>,
+    #[param(ignore)]
+    page: Paging,
+}
+
+impl FromParams for LedgerQuery {
+    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+        let reason = params.take("reason", |name| one_of(&Reason::ALL, Reason::name, &name));
+        let page = Paging::from_params(params);
+        Ok(Self { reason: reason?, page: page? })
+    }
+}
+
+/// Make an account
+///
+/// Needs no key: it answers the first one, and a recovery code. Both are shown this once. Refused
+/// where sign-up is closed, which is the default.
+#[utoipa::path(
+    post, path = "/bootstrap", operation_id = "bootstrap", tag = "accounts",
+    request_body = NewAccount,
+    security(()),
+    responses(
+        (status = 201, description = "The account and its secrets.", body = NewAccountBody, example = json!({
+            "account_id": 2,
+            "actor_id": 1,
+            "actor_name": "docs-agent",
+            "actor_type": "agent",
+            "api_key": "roots_2_…",
+            "key_prefix": "roots_2_4fK9aZ",
+            "credits": 100,
+            "recovery_code": "…",
+            "warning": "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account."
+        })),
+        (status = 403, description = "Sign-up is closed.")
+    )
+)]
+async fn bootstrap(
+    State(app): State<App>,
+    OpenSignup { credits }: OpenSignup,
+    _: Query<NoParams>,
+    Json(new): Json<NewAccount>,
+) -> Result<Response, Problem> {
+    let draft = AccountDraft {
+        name: new.account_name,
+        kind: AccountKind::Customer,
+        owner_name: new.actor_name,
+        owner_kind: new.actor_type,
+        credits,
+    };
+    let made = app.services.accounts.bootstrap(draft).await?;
+    let body = NewAccountBody {
+        account_id: made.account.0,
+        actor_id: made.owner.0,
+        actor_name: made.owner_name.into_string(),
+        actor_type: made.owner_kind.name(),
+        api_key: made.api_key.expose_secret(),
+        key_prefix: made.key_prefix,
+        credits: made.credits,
+        recovery_code: made.recovery_code.expose_secret(),
+        warning: WARNING,
+    };
+    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+}
+
+/// Who am I
+///
+/// The actor of the key, its account, and what is left of its credits. Costs nothing.
+#[utoipa::path(
+    get, path = "/whoami", operation_id = "whoami", tag = "accounts",
+    responses((status = 200, description = "The caller.", body = WhoamiBody, example = json!({
+        "actor_id": 1,
+        "actor_name": "docs-agent",
+        "actor_type": "agent",
+        "role": "owner",
+        "account_id": 2,
+        "account_name": "Chatforest",
+        "account_type": "customer",
+        "other_actors": [],
+        "credits_remaining": 97
+    })))
+)]
+async fn whoami(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+) -> Result<axum::Json<WhoamiBody>, Problem> {
+    let found = app.services.accounts.whoami(&caller).await?;
+    Ok(axum::Json(WhoamiBody {
+        actor_id: caller.actor.id.0,
+        actor_name: caller.actor.name.as_str().to_owned(),
+        actor_type: caller.actor.kind.name(),
+        role: caller.actor.role.name(),
+        account_id: caller.account.id.0,
+        account_name: caller.account_name.as_str().to_owned(),
+        account_type: caller.account_kind.name(),
+        other_actors: found.other_actors.into_iter().map(ActorBody::from).collect(),
+        credits_remaining: found.credits_remaining,
+    }))
+}
+
+/// Credits
+///
+/// The balance of the account, what requests cost, and the newest entries of the ledger. Costs
+/// nothing.
+#[utoipa::path(
+    get, path = "/credits", operation_id = "getCredits", tag = "accounts",
+    responses((status = 200, description = "The credits.", body = CreditsBody, example = json!({
+        "balance": 99,
+        "cost_model": {"reads": 0, "writes": 1},
+        "recent_ledger": [
+            {
+                "ledger_id": 2,
+                "delta": -1,
+                "balance_after": 99,
+                "reason": "api_write",
+                "related_endpoint": "POST /sessions",
+                "created_at": "2026-04-09T10:00:00Z"
+            },
+            {
+                "ledger_id": 1,
+                "delta": 100,
+                "balance_after": 100,
+                "reason": "bootstrap_grant",
+                "related_endpoint": null,
+                "created_at": "2026-04-09T09:00:00Z"
+            }
+        ]
+    })))
+)]
+async fn credits(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+) -> Result<axum::Json<CreditsBody>, Problem> {
+    let credits = app.services.accounts.credits(&caller).await?;
+    Ok(axum::Json(CreditsBody {
+        balance: credits.balance,
+        cost_model: CostModel { reads: 0, writes: WRITE_COST },
+        recent_ledger: credits.recent.into_iter().map(LedgerRow::from).collect(),
+    }))
+}
+
+/// Ledger
+///
+/// Every entry, newest first. Costs nothing.
+#[utoipa::path(
+    get, path = "/credits/ledger", operation_id = "listLedger", tag = "accounts",
+    params(LedgerQuery, Paging),
+    responses((status = 200, description = "A page of the ledger.", body = LedgerPage, example = json!({
+        "entries": [{
+            "ledger_id": 2,
+            "delta": -1,
+            "balance_after": 99,
+            "reason": "api_write",
+            "related_endpoint": "POST /sessions",
+            "created_at": "2026-04-09T10:00:00Z"
+        }],
+        "total": 1,
+        "limit": 20,
+        "offset": 0
+    })))
+)]
+async fn ledger(
+    State(app): State<App>,
+    caller: Bearer,
+    Query(query): Query<LedgerQuery>,
+) -> Result<axum::Json<LedgerPage>, Problem> {
+    let page = app.services.accounts.ledger(&caller, query.reason, query.page.into()).await?;
+    Ok(axum::Json(LedgerPage {
+        entries: page.items.into_iter().map(LedgerRow::from).collect(),
+        total: page.total,
+        limit: page.request.limit,
+        offset: page.request.offset,
+    }))
+}

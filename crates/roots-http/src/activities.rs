@@ -1,0 +1,381 @@
+//! `/activities` and their statistics.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::activity::{Activity, ActivityStats};
+use roots_domain::model::id::{ActivityId, SessionId};
+use roots_domain::model::text::{ActivityText, ActivityType};
+use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::usecase::activities::{ActivityDraft, ActivitySelection};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::Bearer;
+use crate::body::{FromMembers, Json, Members, session_id, text};
+use crate::fields::Faulty;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::{FromParams, NoParams, Paging, Params, Query, session_filter, time};
+use crate::{API_PATH, App};
+
+/// Every route of activities.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, log))
+        .routes(routes!(stats))
+        .routes(routes!(get, delete))
+}
+
+/// An activity.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Activity)]
+struct ActivityBody {
+    /// Counted per account.
+    activity_id: i64,
+    /// The session it is linked to.
+    #[schema(required)]
+    session_id: Option<i64>,
+    /// Category label.
+    activity_type: String,
+    /// What happened. Encrypted at rest.
+    description: String,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    logged_at: String,
+    /// When it was written down.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// Whose it is.
+    actor_id: i64,
+}
+
+impl From<Activity> for ActivityBody {
+    fn from(activity: Activity) -> Self {
+        Self {
+            activity_id: activity.id.0,
+            session_id: activity.session.map(|session| session.0),
+            activity_type: activity.activity_type.into_string(),
+            description: activity.description,
+            logged_at: activity.logged_at.to_string(),
+            created_at: activity.created_at.to_string(),
+            actor_id: activity.actor.0,
+        }
+    }
+}
+
+/// A page of activities.
+#[derive(Serialize, ToSchema)]
+struct ActivityPage {
+    activities: Vec<ActivityBody>,
+    /// How many match in all.
+    total: i64,
+    limit: u32,
+    offset: i64,
+}
+
+/// An activity that was deleted.
+#[derive(Serialize, ToSchema)]
+struct ActivityDeleted {
+    /// `deleted`
+    status: &'static str,
+    activity_id: i64,
+}
+
+/// Activities in figures.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActivityStats)]
+struct StatsBody {
+    total_activities: i64,
+    /// Falling by count, then by name.
+    by_type: Vec<TypeCount>,
+    /// Ascending, without the days that have none. Days are UTC.
+    by_day: Vec<DayCount>,
+    sessions: SessionCounts,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TypeCount {
+    activity_type: String,
+    count: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DayCount {
+    #[schema(format = Date)]
+    day: String,
+    count: i64,
+}
+
+/// The actor's sessions, or the one asked for.
+#[derive(Serialize, ToSchema)]
+struct SessionCounts {
+    total: i64,
+    active: i64,
+}
+
+impl From<ActivityStats> for StatsBody {
+    fn from(stats: ActivityStats) -> Self {
+        let of_type = |(activity_type, count): (ActivityType, i64)| TypeCount {
+            activity_type: activity_type.into_string(),
+            count,
+        };
+        Self {
+            total_activities: stats.total,
+            by_type: stats.by_type.into_iter().map(of_type).collect(),
+            by_day: stats
+                .by_day
+                .into_iter()
+                .map(|(day, count)| DayCount { day: day.to_string(), count })
+                .collect(),
+            sessions: SessionCounts { total: stats.sessions.total, active: stats.sessions.active },
+        }
+    }
+}
+
+/// Which activities are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ActivityQuery {
+    /// Filter by activity type.
+    #[param(rename = "type", value_type = Option<String>, pattern = "^[a-z0-9_.-]{1,50}$")]
+    activity_type: Option<ActivityType>,
+    #[param(ignore)]
+    of: Selection,
+    #[param(ignore)]
+    page: Paging,
+}
+
+impl FromParams for ActivityQuery {
+    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+        let activity_type = params.take("type", ActivityType::parse);
+        let of = Selection::from_params(params);
+        let page = Paging::from_params(params);
+        Ok(Self { activity_type: activity_type?, of: of?, page: page? })
+    }
+}
+
+/// Which activities are meant, of whatever type.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Selection {
+    /// Filter by linked session.
+    #[param(value_type = Option<i64>, minimum = 1)]
+    session_id: Option<SessionId>,
+    /// ISO 8601 start date, included.
+    #[param(value_type = Option<String>, example = "2026-04-01")]
+    since: Option<Timestamp>,
+    /// ISO 8601 end date, included; of a plain date, the whole day.
+    #[param(value_type = Option<String>, example = "2026-04-09")]
+    until: Option<Timestamp>,
+}
+
+impl FromParams for Selection {
+    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+        let session_id = session_filter(params);
+        let since = params.take("since", |text| time(text, Timestamp::parse));
+        let until = params.take("until", |text| time(text, Timestamp::parse_until));
+        Ok(Self { session_id: session_id?, since: since?, until: until? })
+    }
+}
+
+impl Selection {
+    fn of(self, activity_type: Option<ActivityType>) -> ActivitySelection {
+        let Self { session_id, since, until } = self;
+        let range = TimeRange { since, until };
+        ActivitySelection { activity_type, session: session_id, range }
+    }
+}
+
+/// An activity to log.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "description": "Deployed sessions, todos, and activities docs",
+    "activity_type": "deploy",
+    "session_id": 1
+}))]
+#[serde(deny_unknown_fields)]
+struct NewActivity {
+    /// What happened, up to 65,536 bytes. Encrypted at rest.
+    #[schema(value_type = String, min_length = 1, max_length = 65536)]
+    description: ActivityText,
+    /// Category label. An actor may have up to 1,000 of them.
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_.-]{1,50}$", default = "general")]
+    activity_type: Option<ActivityType>,
+    /// Link to an active session.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    session_id: Option<SessionId>,
+    /// ISO 8601 timestamp (defaults to now).
+    #[schema(value_type = Option<String>)]
+    logged_at: Option<Timestamp>,
+}
+
+impl FromMembers for NewActivity {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let description = members.required("description", text(ActivityText::parse));
+        let activity_type = members.optional("activity_type", text(ActivityType::parse));
+        let session_id = members.optional("session_id", session_id);
+        let logged_at = members.optional("logged_at", text(|at| Timestamp::parse(&at)));
+        Ok(Self {
+            description: description?,
+            activity_type: activity_type?,
+            session_id: session_id?,
+            logged_at: logged_at?,
+        })
+    }
+}
+
+/// List activities
+///
+/// The caller's activities, latest first. Costs nothing.
+#[utoipa::path(
+    get, path = "/activities", operation_id = "listActivities", tag = "activities",
+    params(ActivityQuery, Selection, Paging),
+    responses((status = 200, description = "A page of activities.", body = ActivityPage, example = json!({
+        "activities": [{
+            "activity_id": 1,
+            "session_id": 1,
+            "activity_type": "deploy",
+            "description": "Deployed docs pages for sessions, todos, activities",
+            "logged_at": "2026-04-09T14:00:00Z",
+            "created_at": "2026-04-09T14:00:00Z",
+            "actor_id": 1
+        }],
+        "total": 1,
+        "limit": 20,
+        "offset": 0
+    })))
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Bearer,
+    Query(query): Query<ActivityQuery>,
+) -> Result<axum::Json<ActivityPage>, Problem> {
+    let selection = query.of.of(query.activity_type);
+    let page = app.services.activities.list(&caller, selection, query.page.into()).await?;
+    Ok(axum::Json(ActivityPage {
+        activities: page.items.into_iter().map(ActivityBody::from).collect(),
+        total: page.total,
+        limit: page.request.limit,
+        offset: page.request.offset,
+    }))
+}
+
+/// Get activity
+///
+/// A single activity with decrypted description. Costs nothing.
+#[utoipa::path(
+    get, path = "/activities/{id}", operation_id = "getActivity", tag = "activities",
+    params(Id<ActivityId>),
+    responses((status = 200, description = "The activity.", body = ActivityBody, example = json!({
+        "activity_id": 1,
+        "session_id": 1,
+        "activity_type": "deploy",
+        "description": "Deployed docs pages for sessions, todos, activities",
+        "logged_at": "2026-04-09T14:00:00Z",
+        "created_at": "2026-04-09T14:00:00Z",
+        "actor_id": 1
+    })))
+)]
+async fn get(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<ActivityId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<ActivityBody>, Problem> {
+    let activity = app.services.activities.get(&caller, id).await?;
+    let activity = activity.ok_or_else(|| Problem::not_found("activity"))?;
+    Ok(axum::Json(activity.into()))
+}
+
+/// Log activity
+///
+/// Costs 1 credit.
+#[utoipa::path(
+    post, path = "/activities", operation_id = "logActivity", tag = "activities",
+    request_body = NewActivity,
+    responses(
+        (status = 201, description = "The activity, logged.", body = ActivityBody, example = json!({
+            "activity_id": 2,
+            "session_id": 1,
+            "activity_type": "deploy",
+            "description": "Deployed sessions, todos, and activities docs",
+            "logged_at": "2026-04-09T14:00:00Z",
+            "created_at": "2026-04-09T14:00:00Z",
+            "actor_id": 1
+        })),
+        (status = 409, description = "The session to link to has ended.")
+    )
+)]
+async fn log(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+    Json(new): Json<NewActivity>,
+) -> Result<Response, Problem> {
+    let draft = ActivityDraft {
+        description: new.description,
+        activity_type: new.activity_type.unwrap_or_default(),
+        session: new.session_id,
+        logged_at: new.logged_at,
+    };
+    let (activity, credits) = caller.settle(app.services.activities.log(&caller, draft).await)?;
+    let location = [(LOCATION, format!("{API_PATH}/activities/{}", activity.id))];
+    let body = axum::Json(ActivityBody::from(activity));
+    Ok((StatusCode::CREATED, location, credits, body).into_response())
+}
+
+/// Delete activity
+///
+/// For good. Costs 1 credit.
+#[utoipa::path(
+    delete, path = "/activities/{id}", operation_id = "deleteActivity", tag = "activities",
+    params(Id<ActivityId>),
+    responses((status = 200, description = "It is gone.", body = ActivityDeleted, example = json!({
+        "status": "deleted",
+        "activity_id": 1
+    })))
+)]
+async fn delete(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<ActivityId>,
+    _: Query<NoParams>,
+) -> Result<Response, Problem> {
+    let (id, credits) = caller.settle(app.services.activities.delete(&caller, id).await)?;
+    let body = ActivityDeleted { status: "deleted", activity_id: id.0 };
+    Ok((credits, axum::Json(body)).into_response())
+}
+
+/// Activity stats
+///
+/// Aggregated statistics. No description is returned, nor decrypted. Costs nothing.
+#[utoipa::path(
+    get, path = "/activities/stats", operation_id = "getActivityStats", tag = "activities",
+    params(Selection),
+    responses((status = 200, description = "The figures.", body = StatsBody, example = json!({
+        "total_activities": 47,
+        "by_type": [
+            {"activity_type": "general", "count": 27},
+            {"activity_type": "deploy", "count": 12},
+            {"activity_type": "review", "count": 8}
+        ],
+        "by_day": [
+            {"day": "2026-04-07", "count": 15},
+            {"day": "2026-04-08", "count": 18},
+            {"day": "2026-04-09", "count": 14}
+        ],
+        "sessions": {"total": 5, "active": 1}
+    })))
+)]
+async fn stats(
+    State(app): State<App>,
+    caller: Bearer,
+    Query(selection): Query<Selection>,
+) -> Result<axum::Json<StatsBody>, Problem> {
+    let stats = app.services.activities.stats(&caller, selection.of(None)).await?;
+    Ok(axum::Json(stats.into()))
+}

@@ -1,0 +1,191 @@
+//! Who asks: the API key of a request, and the callers that were admitted a moment ago.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponseParts, ResponseParts};
+use moka::sync::Cache;
+use roots_domain::model::unit::Refusal;
+use roots_domain::port::keys::Lookup;
+use roots_domain::usecase::access::Caller;
+use roots_domain::usecase::{WriteError, Written};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::App;
+use crate::problem::{Problem, credit_headers};
+
+/// The header that carries an API key.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Longest time that a key which has been revoked goes on reading: for that long an admitted caller
+/// is not looked up again. Writes stop at once, for the store checks the key itself.
+const CALLER_TTL: Duration = Duration::from_secs(5);
+/// Most callers that are remembered.
+const CALLERS_MAX: u64 = 10_000;
+
+/// Callers that were admitted lately, with their keys unlocked, by where their key is looked up.
+#[derive(Clone)]
+pub(crate) struct Callers(Cache<Lookup, Arc<Caller>>);
+
+impl Callers {
+    /// Remembers nobody yet.
+    pub(crate) fn new() -> Self {
+        Self::remembered_for(CALLER_TTL)
+    }
+
+    fn remembered_for(ttl: Duration) -> Self {
+        Self(Cache::builder().max_capacity(CALLERS_MAX).time_to_live(ttl).build())
+    }
+}
+
+/// The bearer of a key in force.
+pub(crate) struct Bearer {
+    caller: Arc<Caller>,
+    lookup: Lookup,
+    callers: Callers,
+}
+
+impl Deref for Bearer {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl Bearer {
+    /// What a write of this caller came to. A key that has ended meanwhile is forgotten.
+    pub(crate) fn settle<T>(
+        &self,
+        outcome: Result<Written<T>, WriteError>,
+    ) -> Result<(T, Credits), Problem> {
+        match outcome {
+            Ok(Written { value, cost, balance }) => Ok((value, Credits { cost, balance })),
+            Err(error) => {
+                if matches!(error, WriteError::Refused(Refusal::KeyNotInForce)) {
+                    self.callers.0.invalidate(&self.lookup);
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// What a write cost and what is left.
+pub(crate) struct Credits {
+    cost: i64,
+    balance: i64,
+}
+
+impl IntoResponseParts for Credits {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        parts.headers_mut().extend(credit_headers(self.cost, self.balance));
+        Ok(parts)
+    }
+}
+
+impl FromRequestParts<App> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let presented = presented_key(&mut parts.headers)?;
+        let access = &app.services.access;
+        let lookup = access.recognize(&presented)?;
+        let callers = app.callers.clone();
+        let caller = if let Some(caller) = callers.0.get(&lookup) {
+            access.check_expiry(&caller)?;
+            caller
+        } else {
+            let caller = Arc::new(access.admit(&presented, lookup).await?);
+            callers.0.insert(lookup, Arc::clone(&caller));
+            caller
+        };
+        Ok(Self { caller, lookup, callers })
+    }
+}
+
+/// Takes the key out of the headers, so that nothing further on can print it.
+fn presented_key(headers: &mut HeaderMap) -> Result<SecretString, Problem> {
+    let ambiguous = || Problem::unauthorized("Several API keys were sent: send one.", true);
+    let mut keys = Vec::new();
+    for value in headers.get_all(API_KEY) {
+        keys.push(secret(value.as_bytes()));
+    }
+    for value in headers.get_all(AUTHORIZATION) {
+        keys.extend(bearer_token(value).map(secret));
+    }
+    headers.remove(API_KEY);
+    headers.remove(AUTHORIZATION);
+    let mut keys = keys.into_iter();
+    let Some(key) = keys.next() else {
+        let how = "An API key is needed, in X-API-Key or as Authorization: Bearer.";
+        return Err(Problem::unauthorized(how, false));
+    };
+    if keys.any(|other| other.expose_secret() != key.expose_secret()) {
+        return Err(ambiguous());
+    }
+    Ok(key)
+}
+
+/// What is not text is no key either.
+fn secret(bytes: &[u8]) -> SecretString {
+    SecretString::from(std::str::from_utf8(bytes).unwrap_or_default().trim())
+}
+
+/// The token of a `Bearer`. Another scheme is not ours: a proxy in front may have its own.
+fn bearer_token(value: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = value.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::model::account::{AccountKind, Actor, ActorKind, Role};
+    use roots_domain::model::id::{AccountId, ActorId, KeyId, Uid};
+    use roots_domain::model::key::{KeyEpoch, LookupHash};
+    use roots_domain::model::text::Name;
+    use roots_domain::model::time::Timestamp;
+    use roots_domain::port::keys::{AccountIdentity, MockKeyring};
+
+    use super::*;
+
+    fn caller() -> Caller {
+        let name = Name::parse("docs-agent").unwrap();
+        Caller {
+            account: AccountIdentity { id: AccountId(1), uid: Uid::NIL, epoch: KeyEpoch::FIRST },
+            account_name: name.clone(),
+            account_kind: AccountKind::Customer,
+            actor: Actor {
+                id: ActorId(1),
+                uid: Uid::NIL,
+                name,
+                kind: ActorKind::Agent,
+                role: Role::Owner,
+                is_active: true,
+                key_epoch: KeyEpoch::FIRST,
+                created_at: Timestamp::FIRST,
+            },
+            key: KeyId(1),
+            auth_epoch: 1,
+            ends_at: None,
+            keys: Arc::new(MockKeyring::new()),
+        }
+    }
+
+    #[test]
+    fn a_caller_is_remembered_for_a_moment_only() {
+        let moment = Duration::from_millis(100);
+        let callers = Callers::remembered_for(moment);
+        let lookup = Lookup { account: AccountId(1), hash: LookupHash([1; 32]) };
+        callers.0.insert(lookup, Arc::new(caller()));
+        assert!(callers.0.get(&lookup).is_some());
+        std::thread::sleep(2 * moment);
+        assert!(callers.0.get(&lookup).is_none());
+    }
+}

@@ -1,0 +1,299 @@
+//! JSON bodies: read whole, then judged field by field.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use roots_domain::model::id::SessionId;
+use roots_domain::model::{Invalid, Patch};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::fields::{Faulty, Fields};
+use crate::problem::Problem;
+
+/// Most bytes of a body.
+pub(crate) const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// Longest time that a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The members of a JSON object.
+pub(crate) type Members = Fields<Value>;
+
+/// What an endpoint reads from its body. Whatever else stands there is refused.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// What can be read from a JSON object.
+pub(crate) trait FromMembers: Sized {
+    /// Reads every member that there is, also after one was faulty.
+    fn from_members(members: &mut Members) -> Result<Self, Faulty>;
+}
+
+/// A JSON value, as far as any field needs it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool,
+    Integer(i64),
+    /// A number that is no integer of 64 bits.
+    OtherNumber,
+    Text(String),
+    Array,
+    /// Its members in their order, duplicates included.
+    Object(Vec<(String, Value)>),
+}
+
+impl Value {
+    fn not(&self, wanted: &str) -> Invalid {
+        Invalid::new(format!("must be {wanted}, not {}", self.kind()))
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool => "a boolean",
+            Self::Integer(_) => "an integer",
+            Self::OtherNumber => "another number",
+            Self::Text(_) => "a string",
+            Self::Array => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Reads a text by `parse`.
+pub(crate) fn text<T>(
+    parse: impl FnOnce(String) -> Result<T, Invalid>,
+) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    |value| match value {
+        Value::Text(text) => parse(text),
+        other => Err(other.not("a string")),
+    }
+}
+
+/// Reads an integer by `parse`.
+pub(crate) fn integer<T>(
+    parse: impl FnOnce(i64) -> Result<T, Invalid>,
+) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    |value| match value {
+        Value::Integer(number) => parse(number),
+        other => Err(other.not("an integer")),
+    }
+}
+
+/// Reads the id of a session to link to.
+pub(crate) fn session_id(value: Value) -> Result<SessionId, Invalid> {
+    integer(|number| {
+        if number < 1 {
+            return Err(Invalid::new("must be a positive integer"));
+        }
+        Ok(SessionId(number))
+    })(value)
+}
+
+impl Members {
+    /// A field that must be there.
+    pub(crate) fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<T, Faulty> {
+        self.take(name, read)?.ok_or_else(|| self.fault(name, "is required"))
+    }
+
+    /// A field that may be absent; `null` says the same.
+    pub(crate) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, Faulty> {
+        Ok(self.take(name, some(read))?.flatten())
+    }
+
+    /// A field of a merge patch that can't be emptied.
+    pub(crate) fn replacement<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, Faulty> {
+        self.take(name, |value| match value {
+            Value::Null => Err(Invalid::new("can't be emptied: it must not be null")),
+            value => read(value),
+        })
+    }
+
+    /// A field of a merge patch that `null` empties.
+    pub(crate) fn patch<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<Patch<T>, Faulty> {
+        Ok(match self.take(name, some(read))? {
+            None => Patch::Keep,
+            Some(None) => Patch::Clear,
+            Some(Some(value)) => Patch::Set(value),
+        })
+    }
+}
+
+/// Reads `null` as nothing.
+fn some<T>(
+    read: impl FnOnce(Value) -> Result<T, Invalid>,
+) -> impl FnOnce(Value) -> Result<Option<T>, Invalid> {
+    |value| match value {
+        Value::Null => Ok(None),
+        value => read(value).map(Some),
+    }
+}
+
+impl<T: FromMembers, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = if body.is_end_stream() {
+            Bytes::new()
+        } else {
+            check_media_type(&parts.method, &parts.headers)?;
+            read_whole(&parts.headers, body).await?
+        };
+        let given = if bytes.is_empty() { Vec::new() } else { object(&bytes)? };
+        let mut members = Members::new("field", given);
+        let read = T::from_members(&mut members);
+        let faults = members.finish();
+        match read {
+            Ok(read) if faults.is_empty() => Ok(Self(read)),
+            _ => Err(Problem::invalid_body(faults)),
+        }
+    }
+}
+
+fn check_media_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let is_patch = method == Method::PATCH;
+    let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity");
+    if encoded {
+        return Err(Problem::unsupported_media_type("The body must not be compressed.", is_patch));
+    }
+    let mut given = headers.get_all(CONTENT_TYPE).iter();
+    let fits = match (given.next(), given.next()) {
+        (Some(only), None) => only.to_str().is_ok_and(|text| is_json(text, is_patch)),
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Problem::unsupported_media_type(
+        if is_patch {
+            "The body must be application/json or application/merge-patch+json in UTF-8, and Content-Type must say so."
+        } else {
+            "The body must be application/json in UTF-8, and Content-Type must say so."
+        },
+        is_patch,
+    ))
+}
+
+fn is_json(content_type: &str, is_patch: bool) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let fits = essence.eq_ignore_ascii_case("application/json")
+        || is_patch && essence.eq_ignore_ascii_case("application/merge-patch+json");
+    fits && parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    })
+}
+
+async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > BODY_MAX_BYTES as u64) {
+        return Err(Problem::body_too_large());
+    }
+    let reading = Limited::new(body, BODY_MAX_BYTES).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(fault)) if fault.is::<LengthLimitError>() => Err(Problem::body_too_large()),
+        Ok(Err(_)) => Err(Problem::bad_request("The body broke off.")),
+        Err(_) => Err(Problem::request_timeout()),
+    }
+}
+
+/// The members of the object that the body is. What is wrong with its form is told by line and
+/// column alone: a parser's own words may repeat the text.
+fn object(bytes: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        let read = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let line = read.matches('\n').count() + 1;
+        let column = read.rsplit('\n').next().map_or(0, str::len) + 1;
+        Problem::malformed_json("is not UTF-8,", line, column)
+    })?;
+    let root = serde_json::from_str(text).map_err(|fault| {
+        let what = if fault.is_eof() {
+            "ends too early to be JSON,"
+        } else {
+            "is not JSON that can be read,"
+        };
+        Problem::malformed_json(what, fault.line(), fault.column())
+    })?;
+    match root {
+        Value::Object(members) => Ok(members),
+        other => Err(Problem::not_an_object(other.kind())),
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+        Ok(Value::Bool)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(i64::try_from(number).map_or(Value::OtherNumber, Value::Integer))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::OtherNumber)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Value::Object(members))
+    }
+}

@@ -1,0 +1,251 @@
+//! The edge: what every request passes, whatever it asks for. It names the request, holds it to
+//! its time, writes problems out, and keeps the log and the metrics.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
+    EXPECT, IF_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::{FutureExt, Stream, StreamExt};
+use roots_domain::port::ambient::Uids;
+use tower::{Layer, ServiceExt};
+use tower_http::cors::CorsLayer;
+use tracing::Instrument;
+
+use crate::Origin;
+use crate::auth::API_KEY;
+use crate::body::BODY_MAX_BYTES;
+use crate::problem::{PROBLEM_JSON, Problem};
+
+/// Longest time that a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes that are read off beyond the largest body, so that whoever sends them sees the answer.
+const DRAIN_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Longest time spent on reading them off.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest name of its own that a request may bring.
+const REQUEST_ID_MAX_CHARS: usize = 128;
+/// How long a browser may remember what a preflight said.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Outermost: names the request, reads off what is left of its body, writes a problem out, logs and
+/// counts. Neither log nor metrics ever hold a URI, a key or a text.
+pub(crate) async fn observe(
+    State(uids): State<Arc<dyn Uids>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers()).unwrap_or_else(|| uids.next().to_string());
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+
+    let rest = lend_body(&mut request);
+    let span = tracing::info_span!("request", request_id = %id);
+    let mut response = next.run(request).instrument(span).await;
+    if let Some(rest) = rest {
+        rest.drain().await;
+    }
+
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let problem = response.extensions_mut().remove::<Problem>();
+    let problem = problem.or_else(|| is_error.then(|| Problem::of_status(status)));
+    if let Some(problem) = &problem {
+        write_out(problem, &id, &mut response);
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if status >= 500 {
+        let cause = problem.as_ref().and_then(Problem::cause).unwrap_or("unknown");
+        tracing::error!(request_id = %id, method, route, status, latency_us, cause, "request failed");
+    } else {
+        tracing::info!(request_id = %id, method, route, status, latency_us, "request");
+    }
+    let labels = [
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
+        ("status", status.to_string()),
+    ];
+    metrics::counter!("roots_http_requests_total", &labels).increment(1);
+    metrics::histogram!("roots_http_request_seconds", &labels).record(took);
+    response
+}
+
+/// Innermost: holds a request to its time and turns a panic into an answer. Refuses headers that
+/// change what a request means and are not understood yet, for ignoring them would be a lie.
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
+    for header in [IDEMPOTENCY_KEY, IF_MATCH] {
+        if request.headers().contains_key(&header) {
+            return Problem::unsupported_header(&header).into_response();
+        }
+    }
+    let is_write = !request.method().is_safe();
+    let running = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(REQUEST_TIMEOUT, running).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::panicked().into_response(),
+        Err(_) => Problem::overdue(is_write).into_response(),
+    }
+}
+
+/// Answers the methods that a path does not have: `OPTIONS` learns from `Allow` those it does.
+pub(crate) async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        Problem::method_not_allowed().into_response()
+    }
+}
+
+/// Answers paths that there are not.
+pub(crate) async fn no_such_path() -> Problem {
+    Problem::no_such_path()
+}
+
+/// What browsers are told about pages of these origins.
+pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
+    let exposed = ["x-credits-cost", "x-credits-remaining"].map(HeaderName::from_static);
+    CorsLayer::new()
+        .allow_origin(origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([API_KEY, AUTHORIZATION, CONTENT_TYPE, REQUEST_ID])
+        .expose_headers(
+            exposed
+                .into_iter()
+                .chain([REQUEST_ID, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE])
+                .collect::<Vec<_>>(),
+        )
+        .max_age(PREFLIGHT_MAX_AGE)
+}
+
+/// Applies that layer but to an `OPTIONS` that is no preflight, which is answered like everyone's.
+pub(crate) async fn cors(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+    let is_options = request.method() == Method::OPTIONS;
+    if is_options && !request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        return next.run(request).await;
+    }
+    match layer.layer(next).oneshot(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
+    }
+}
+
+fn write_out(problem: &Problem, id: &str, response: &mut Response) {
+    let body = serde_json::to_vec(&problem.body(id)).unwrap_or_default();
+    *response.status_mut() = problem.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, body.len().into());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    *response.body_mut() = Body::from(body);
+}
+
+/// The name that a request brings, if it is a sane one.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let mut given = headers.get_all(REQUEST_ID).iter();
+    let (Some(only), None) = (given.next(), given.next()) else {
+        return None;
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let id = only.to_str().ok()?;
+    let is_sane = (1..=REQUEST_ID_MAX_CHARS).contains(&id.len()) && id.bytes().all(plain);
+    is_sane.then(|| id.to_owned())
+}
+
+/// A method by name; those that anybody can make up share one, for each would be a metric.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Gives the handler a body whose rest comes back.
+fn lend_body(request: &mut Request) -> Option<Rest> {
+    if request.body().is_end_stream() {
+        return None;
+    }
+    let awaits_leave = request.headers().contains_key(EXPECT);
+    let body = std::mem::take(request.body_mut()).into_data_stream();
+    let shared =
+        Arc::new(Mutex::new(Shared { body, has_begun: false, has_ended: false, read_bytes: 0 }));
+    *request.body_mut() = Body::from_stream(Lent(Arc::clone(&shared)));
+    Some(Rest { shared: Lent(shared), awaits_leave })
+}
+
+struct Shared {
+    body: BodyDataStream,
+    has_begun: bool,
+    has_ended: bool,
+    read_bytes: usize,
+}
+
+struct Lent(Arc<Mutex<Shared>>);
+
+impl Stream for Lent {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.has_begun = true;
+        let polled = shared.body.poll_next_unpin(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(bytes))) => shared.read_bytes += bytes.len(),
+            Poll::Ready(_) => shared.has_ended = true,
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+/// What is left of a body once it has been answered. A connection that is closed while the other
+/// side still sends takes the answer with it.
+struct Rest {
+    shared: Lent,
+    /// The caller sends nothing before it is told to go on, and need not be.
+    awaits_leave: bool,
+}
+
+impl Rest {
+    async fn drain(mut self) {
+        let is_over = |rest: &Self| {
+            let shared = rest.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.has_ended
+                || shared.read_bytes > BODY_MAX_BYTES + DRAIN_MAX_BYTES
+                || rest.awaits_leave && !shared.has_begun
+        };
+        let drained = async {
+            while !is_over(&self) {
+                let _ = self.shared.next().await;
+            }
+        };
+        // In vain when it takes too long: then the connection is closed on whoever sends.
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, drained).await;
+    }
+}

@@ -1,0 +1,202 @@
+//! Named values as a caller sent them, in a body or in a query. Each is judged by itself, so that
+//! every fault stands in one answer and a typo never passes in silence.
+
+use std::collections::HashSet;
+
+use roots_domain::model::Invalid;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Most faults that one answer lists.
+pub(crate) const FAULTS_MAX: usize = 100;
+/// Most characters of a caller's own name for a field that an answer repeats.
+const SHOWN_NAME_MAX_CHARS: usize = 64;
+/// How alike two names must be (Jaro-Winkler) for one to be taken for a misspelling of the other.
+const ALIKE: f64 = 0.8;
+
+/// What is wrong with one field. The message is the end of a sentence whose subject is the field,
+/// and never repeats the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Fault {
+    /// The field of the body, or the parameter of the query.
+    #[schema(example = "priority")]
+    pub(crate) field: String,
+    /// What is wrong with it.
+    #[schema(example = "must be 0 (lowest) to 3 (highest)")]
+    pub(crate) message: String,
+}
+
+/// A value that could not be had: its fault has been noted.
+#[derive(Debug)]
+pub(crate) struct Faulty;
+
+/// Everything that is wrong with a body or a query.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    /// The first of them, at most [`FAULTS_MAX`].
+    pub(crate) listed: Vec<Fault>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
+impl Faults {
+    /// Whether nothing is wrong.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl From<Vec<Fault>> for Faults {
+    fn from(listed: Vec<Fault>) -> Self {
+        Self { count: listed.len(), listed }
+    }
+}
+
+/// Named values, some still to be read.
+#[derive(Debug)]
+pub(crate) struct Fields<V> {
+    noun: &'static str,
+    given: Vec<(String, V)>,
+    known: Vec<&'static str>,
+    faults: Vec<Fault>,
+}
+
+impl<V> Fields<V> {
+    /// Values as given, in their order; `noun` is what they are called.
+    pub(crate) const fn new(noun: &'static str, given: Vec<(String, V)>) -> Self {
+        Self { noun, given, known: Vec::new(), faults: Vec::new() }
+    }
+
+    /// The one value of that name, read by `read`. The name is known from here on.
+    pub(crate) fn take<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(V) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, Faulty> {
+        self.known.push(name);
+        let mut values = self.given.extract_if(.., |(given, _)| given == name);
+        let first = values.next();
+        if values.count() > 0 {
+            return Err(self.fault(name, "is given more than once"));
+        }
+        match first.map(|(_, value)| read(value)).transpose() {
+            Ok(value) => Ok(value),
+            Err(invalid) => Err(self.fault(name, invalid.to_string())),
+        }
+    }
+
+    /// Notes a fault.
+    pub(crate) fn fault(&mut self, name: &str, message: impl Into<String>) -> Faulty {
+        self.faults.push(Fault { field: name.to_owned(), message: message.into() });
+        Faulty
+    }
+
+    /// Every fault, now that all that is known has been read: whatever is left is unknown.
+    pub(crate) fn finish(self) -> Faults {
+        let Self { noun, given, known, faults: mut listed } = self;
+        let mut seen = HashSet::new();
+        let names = given.iter().map(|(name, _)| name.as_str());
+        let unknowns: Vec<_> = names.filter(|name| seen.insert(*name)).collect();
+        let count = listed.len() + unknowns.len();
+        // A body can hold a great many: those beyond the limit are counted, not worded.
+        listed.extend(unknowns.into_iter().take(FAULTS_MAX).map(|name| {
+            let field = shown(name);
+            let message = unknown(noun, &field, &known);
+            Fault { field, message }
+        }));
+        listed.truncate(FAULTS_MAX);
+        Faults { listed, count }
+    }
+}
+
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(SHOWN_NAME_MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
+fn unknown(noun: &str, name: &str, known: &[&'static str]) -> String {
+    let alike = |one: &&str| strsim::jaro_winkler(&plain(one), &plain(name));
+    let nearest = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    match nearest {
+        None => format!("is not a known {noun}: there are none here"),
+        Some(nearest) if alike(nearest) >= ALIKE => {
+            format!("is not a known {noun}: did you mean {nearest}?")
+        }
+        Some(_) => format!("is not a known {noun}: there are {}", known.join(", ")),
+    }
+}
+
+/// A name without case and punctuation: `sessionId` for `session_id` is the likeliest slip.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Refuses a value that is none of the names given.
+pub(crate) fn one_of<T: Copy>(
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+    given: &str,
+) -> Result<T, Invalid> {
+    let found = all.iter().copied().find(|one| name(*one) == given);
+    found.ok_or_else(|| {
+        let names: Vec<_> = all.iter().copied().map(name).collect();
+        Invalid::new(format!("must be one of {}", names.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(given: &[&str], known: &[&'static str]) -> Vec<String> {
+        let given = given.iter().map(|name| ((*name).to_owned(), ())).collect();
+        let mut fields = Fields::new("field", given);
+        for name in known {
+            let _ = fields.take(name, Ok);
+        }
+        let told = |fault: Fault| format!("{} {}", fault.field, fault.message);
+        fields.finish().listed.into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn the_nearest_known_name_is_offered() {
+        let known = ["title", "description", "session_id", "due_at"];
+        let faults = judged(&["titel", "sessionId", "desc", "zzz", "due_at"], &known);
+        assert_eq!(
+            faults,
+            [
+                "titel is not a known field: did you mean title?",
+                "sessionId is not a known field: did you mean session_id?",
+                "desc is not a known field: did you mean description?",
+                "zzz is not a known field: there are title, description, session_id, due_at",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_given_twice_is_one_fault_known_or_not() {
+        let faults = judged(&["title", "x", "title", "x", "title"], &["title"]);
+        assert_eq!(
+            faults,
+            ["title is given more than once", "x is not a known field: there are title"]
+        );
+    }
+
+    #[test]
+    fn a_flood_of_faults_is_counted_and_not_listed() {
+        let given = (0..200_000).map(|count| (count.to_string(), ())).collect();
+        let mut fields = Fields::new("field", given);
+        fields.fault("title", "is required");
+        let faults = fields.finish();
+        assert_eq!((faults.listed.len(), faults.count), (FAULTS_MAX, 200_001));
+    }
+
+    #[test]
+    fn a_long_name_is_not_repeated_in_full() {
+        let long = "é".repeat(500_000);
+        let faults = judged(&[&long], &["title"]);
+        assert!(faults.concat().len() < 300);
+    }
+}

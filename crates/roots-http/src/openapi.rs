@@ -1,0 +1,226 @@
+//! The description of the API, gathered from the handlers. What holds for many operations alike
+//! (errors, headers, security) is added here, so that no handler can forget it.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, Header, InfoBuilder, Object, OpenApi, Ref, RefOr, Required,
+    Response, ResponseBuilder, Server,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::problem::{Kind, PROBLEM_JSON, Problem, ProblemBody};
+
+/// The tags whose writes cost.
+const CHARGED_TAGS: [&str; 3] = ["sessions", "todos", "activities"];
+/// The one operation whose body may be left out.
+const BODY_OPTIONAL: &str = "startSession";
+
+/// A type that stands, in the description alone, for a text out of the few given.
+macro_rules! choice {
+    ($type:ident, $name:literal, $names:expr) => {
+        enum $type {}
+
+        impl utoipa::PartialSchema for $type {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .enum_values(Some($names))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $type {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+        }
+    };
+}
+pub(crate) use choice;
+
+/// Completes what was gathered from the handlers.
+pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
+    gathered.info = InfoBuilder::new()
+        .title("Roots")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Sessions, todos and activities of agents: encrypted at rest, accounted to the credit. \
+             Reads cost nothing, a write that succeeds costs 1 credit, one that fails costs nothing.",
+        ))
+        .build();
+    gathered.servers = Some(vec![Server::new("/")]);
+    gathered.tags = Some(vec![
+        tag(
+            "sessions",
+            "Work sessions with encrypted notes. Track when agents start and stop working.",
+        ),
+        tag("todos", "Task tracking with status history and encrypted content."),
+        tag("activities", "Activity logging with aggregated stats and encrypted descriptions."),
+        tag("accounts", "Accounts and their credits. Everything here costs nothing."),
+        tag("service", "The service itself."),
+    ]);
+    let keys = ["api_key", "bearer"];
+    gathered.security = Some(keys.map(|key| SecurityRequirement::new(key, NO_SCOPES)).into());
+    for item in gathered.paths.paths.values_mut() {
+        for (operation, is_write) in operations(item) {
+            complete_operation(operation, is_write);
+        }
+    }
+    let mut components = ComponentsBuilder::from(gathered.components.unwrap_or_default())
+        .schema(ProblemBody::name(), ProblemBody::schema())
+        .security_scheme(
+            "api_key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
+        )
+        .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let mut schemas = Vec::new();
+    ProblemBody::schemas(&mut schemas);
+    components = components.schemas_from_iter(schemas);
+    for kind in Kind::ALL {
+        components =
+            components.response(response_name(kind.status()), error_response(kind.status()));
+    }
+    gathered.components = Some(components.build());
+    gathered
+}
+
+const NO_SCOPES: [&str; 0] = [];
+
+fn tag(name: &str, description: &str) -> Tag {
+    TagBuilder::new().name(name).description(Some(description)).build()
+}
+
+/// The operations of a path, and whether each is a write.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
+    let reads = item.get.as_mut().map(|operation| (operation, false));
+    let writes = [&mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten();
+    reads.into_iter().chain(writes.map(|operation| (operation, true)))
+}
+
+fn complete_operation(operation: &mut Operation, is_write: bool) {
+    let tags = operation.tags.as_deref().unwrap_or_default();
+    let is_charged = is_write && tags.iter().any(|tag| CHARGED_TAGS.contains(&tag.as_str()));
+    let has_path_id = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "id"));
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response {
+            response.headers.extend(success_headers(is_charged, status == "201"));
+        }
+    }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        let is_optional = operation.operation_id.as_deref() == Some(BODY_OPTIONAL);
+        body.required = Some(if is_optional { Required::False } else { Required::True });
+    }
+    let mut errors = vec![
+        StatusCode::BAD_REQUEST,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    if operation.security.is_none() {
+        errors.push(StatusCode::UNAUTHORIZED);
+    }
+    if has_path_id {
+        errors.push(StatusCode::NOT_FOUND);
+    }
+    if operation.request_body.is_some() {
+        errors.extend([
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ]);
+    }
+    if is_charged {
+        errors.extend([StatusCode::PAYMENT_REQUIRED, StatusCode::FORBIDDEN]);
+    }
+    let responses = &mut operation.responses.responses;
+    // What the handler says of an error of its own stays beside the reference.
+    for (status, response) in responses.iter_mut() {
+        let own = status.parse().ok().filter(|status: &StatusCode| !status.is_success());
+        if let (Some(status), RefOr::T(Response { description, .. })) = (own, &*response) {
+            let mut reference = Ref::from_response_name(response_name(status));
+            reference.description.clone_from(description);
+            *response = RefOr::Ref(reference);
+        }
+    }
+    for status in errors {
+        responses
+            .entry(status.as_str().to_owned())
+            .or_insert_with(|| RefOr::Ref(Ref::from_response_name(response_name(status))));
+    }
+}
+
+fn success_headers(is_charged: bool, is_created: bool) -> BTreeMap<String, RefOr<Header>> {
+    let id = "The request's name: the caller's, where it sent a sane one.";
+    let mut headers = vec![("X-Request-Id", Type::String, id)];
+    if is_charged {
+        headers.push(("X-Credits-Cost", Type::Integer, "What the write cost."));
+        headers.push(("X-Credits-Remaining", Type::Integer, "What the account has left."));
+    }
+    if is_charged && is_created {
+        headers.push(("Location", Type::String, "Where the new one is."));
+    }
+    headers.into_iter().map(header).collect()
+}
+
+fn header((name, kind, description): (&str, Type, &str)) -> (String, RefOr<Header>) {
+    let header = HeaderBuilder::new()
+        .schema(Some(Object::with_type(kind)))
+        .description(Some(description))
+        .build();
+    (name.to_owned(), RefOr::T(header))
+}
+
+/// What the answers of an error status are called.
+fn response_name(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or_default().replace(' ', "")
+}
+
+/// The answer of an error status, with an example of each kind of problem that it stands for.
+fn error_response(status: StatusCode) -> Response {
+    let kinds = || Kind::ALL.iter().copied().filter(|kind| kind.status() == status);
+    let titles: Vec<_> = kinds().map(Kind::title).collect();
+    let examples = kinds().map(|kind| {
+        let body = serde_json::to_value(
+            Problem::example(kind).body("019d728c-2e80-7000-8000-000000000001"),
+        );
+        (kind.slug(), ExampleBuilder::new().summary(kind.title()).value(body.ok()).build())
+    });
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ProblemBody::name())))
+        .examples_from_iter(examples)
+        .build();
+    let mut response = ResponseBuilder::new()
+        .description(titles.join(". ") + ".")
+        .content(PROBLEM_JSON, content)
+        .build();
+    let mut headers = vec![("X-Request-Id", Type::String, "The same as `request_id`.")];
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            headers.push(("WWW-Authenticate", Type::String, "How to send a key."));
+        }
+        StatusCode::PAYMENT_REQUIRED => {
+            headers.push(("X-Credits-Cost", Type::Integer, "What the write would cost."));
+            headers.push(("X-Credits-Remaining", Type::Integer, "What the account has."));
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.push(("Retry-After", Type::Integer, "Seconds until another try is worth it."));
+        }
+        _ => {}
+    }
+    response.headers = headers.into_iter().map(header).collect();
+    response
+}

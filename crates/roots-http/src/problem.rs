@@ -1,0 +1,504 @@
+//! Problems (RFC 9457): the one place where errors become statuses and words.
+//!
+//! What a handler answers is the bare [`Problem`]; the edge gives it the request's id and writes it
+//! out, and logs the cause of those that are ours.
+
+use std::borrow::Cow;
+
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::credit::WRITE_COST;
+use roots_domain::model::id::SessionId;
+use roots_domain::model::unit::Refusal;
+use roots_domain::port::store::StoreFault;
+use roots_domain::usecase::access::AccessError;
+use roots_domain::usecase::{ReadError, WriteError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::body::BODY_MAX_BYTES;
+use crate::fields::{Fault, Faults};
+
+/// Where the kinds of problems are explained, one by one.
+pub(crate) const PROBLEMS_PATH: &str = "/docs/problems";
+/// The media type of a problem.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What stands for a field where a body is wrong as a whole.
+const BODY: &str = "body";
+/// Seconds until a full queue is worth another try.
+const BUSY_RETRY_SECONDS: u32 = 1;
+/// Seconds until a database that is away is worth another try.
+const AWAY_RETRY_SECONDS: u32 = 5;
+/// Most faults that the sentence for people names.
+const TOLD_FAULTS_MAX: usize = 3;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $status:ident, $slug:literal, $title:literal, $way_out:literal;)+) => {
+        /// The kinds of problems. Each has its paragraph at the address that `type` names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Kind { $($(#[$doc])* $kind),+ }
+
+        impl Kind {
+            /// Every kind.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$kind),+];
+
+            /// The status it is answered with.
+            pub(crate) const fn status(self) -> StatusCode {
+                match self { $(Self::$kind => StatusCode::$status),+ }
+            }
+
+            /// Its name in `type`.
+            pub(crate) const fn slug(self) -> &'static str {
+                match self { $(Self::$kind => $slug),+ }
+            }
+
+            /// What it is.
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $(Self::$kind => $title),+ }
+            }
+
+            /// How to get out of it.
+            pub(crate) const fn way_out(self) -> &'static str {
+                match self { $(Self::$kind => $way_out),+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// 400: the form of the request.
+    BadRequest = BAD_REQUEST, "bad-request", "Bad request",
+        "The request itself is not well formed, or asks for something that is not supported yet. `detail` says which.";
+    /// 400: JSON that can't be read.
+    MalformedJson = BAD_REQUEST, "malformed-json", "Malformed JSON",
+        "The body is not JSON. `detail` says at which line and column reading stopped.";
+    /// 400: the query.
+    InvalidParameters = BAD_REQUEST, "invalid-parameters", "Invalid query parameters",
+        "`errors` lists every parameter that is unknown, given twice, or has a value outside what it takes. Nothing was filtered by the others.";
+    /// 401.
+    Unauthorized = UNAUTHORIZED, "unauthorized", "No valid API key",
+        "Send the key in X-API-Key, or as Authorization: Bearer. A key that was revoked, has expired or was mistyped is refused alike.";
+    /// 402.
+    InsufficientCredits = PAYMENT_REQUIRED, "insufficient-credits", "Insufficient credits",
+        "`balance` is what the account has and `cost` what the write costs. Nothing was written. Reads go on working; ask whoever runs the service for credits.";
+    /// 403: sign-up.
+    SignupClosed = FORBIDDEN, "signup-closed", "Sign-up is closed",
+        "Accounts are made by whoever runs this service: ask there.";
+    /// 403: suspension.
+    Suspended = FORBIDDEN, "account-suspended", "The account is suspended",
+        "It can be read but not written. Ask whoever runs the service.";
+    /// 404.
+    NotFound = NOT_FOUND, "not-found", "Not found",
+        "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account.";
+    /// 405.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
+        "The path exists, the method does not. The header Allow lists those that do.";
+    /// 408.
+    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive",
+        "The body stopped coming in. Nothing was done: send it again.";
+    /// 409.
+    Conflict = CONFLICT, "conflict", "Not possible in this state",
+        "What you ask for does not fit the state of what it concerns: a session that has ended, a step between statuses that there is not. Nothing was written. Read it again and decide anew.";
+    /// 413.
+    BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
+        "A body may have up to 1 MiB.";
+    /// 415.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type",
+        "Bodies are JSON in UTF-8, uncompressed: Content-Type: application/json, or for PATCH application/merge-patch+json too.";
+    /// 422.
+    InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body",
+        "`errors` lists every fault of the body, field by field. Nothing was written.";
+    /// 500.
+    Internal = INTERNAL_SERVER_ERROR, "internal-error", "Internal error",
+        "The fault is ours. Whoever runs the service finds its cause in the log, under `request_id`.";
+    /// 500: a stored text.
+    Unreadable = INTERNAL_SERVER_ERROR, "unreadable-text", "A stored text can't be read",
+        "A stored text is damaged; `detail` says of what. It can still be deleted or overwritten. Whoever runs the service finds more in the log, under `request_id`.";
+    /// 503.
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Unavailable for now",
+        "Nothing was done. Try again after as many seconds as the header Retry-After says.";
+    /// 503: unknown outcome.
+    OutcomeUnknown = SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is unknown",
+        "The write may stand or not. Look whether it does before you repeat it.";
+}
+
+impl Kind {
+    /// The URI that identifies it, and where it is explained.
+    pub(crate) fn uri(self) -> String {
+        format!("{PROBLEMS_PATH}#{}", self.slug())
+    }
+}
+
+/// Why a request was not done.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    faults: Vec<Fault>,
+    credits: Option<(i64, i64)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log, never for the caller.
+    cause: Option<Box<str>>,
+}
+
+impl Problem {
+    fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            faults: Vec::new(),
+            credits: None,
+            headers: Vec::new(),
+            cause: None,
+        }
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.headers.push((RETRY_AFTER, seconds.into()));
+        self
+    }
+
+    fn because(mut self, cause: impl Into<Box<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The request is not well formed.
+    pub(crate) fn bad_request(detail: &'static str) -> Self {
+        Self::new(Kind::BadRequest, detail)
+    }
+
+    /// A header that is to come.
+    pub(crate) fn unsupported_header(name: &HeaderName) -> Self {
+        let detail =
+            format!("The header {name} is not supported yet: send the request without it.");
+        Self::new(Kind::BadRequest, detail)
+    }
+
+    /// The body is no JSON.
+    pub(crate) fn malformed_json(what: &'static str, line: usize, column: usize) -> Self {
+        // A line's end in a text is found at column 0 of the next line, where people count from 1.
+        let column = column.max(1);
+        let detail = format!("The body {what} at line {line}, column {column}.");
+        Self::new(Kind::MalformedJson, detail)
+    }
+
+    /// The body is JSON, but no object.
+    pub(crate) fn not_an_object(kind: &'static str) -> Self {
+        let message = format!("must be a JSON object, not {kind}");
+        Self::invalid_body(vec![Fault { field: BODY.to_owned(), message }])
+    }
+
+    /// What is wrong with one field, or with the whole.
+    fn of_field(field: &str, detail: String) -> Self {
+        let fault = Fault { field: field.to_owned(), message: detail.clone() };
+        Self { faults: vec![fault], ..Self::new(Kind::InvalidBody, detail) }
+    }
+
+    /// Faults of the query.
+    pub(crate) fn invalid_parameters(faults: impl Into<Faults>) -> Self {
+        Self::faulty(Kind::InvalidParameters, faults.into())
+    }
+
+    /// Faults of the body.
+    pub(crate) fn invalid_body(faults: impl Into<Faults>) -> Self {
+        Self::faulty(Kind::InvalidBody, faults.into())
+    }
+
+    fn faulty(kind: Kind, Faults { listed, count }: Faults) -> Self {
+        let told: Vec<_> = listed
+            .iter()
+            .take(TOLD_FAULTS_MAX)
+            .map(|Fault { field, message }| format!("{field} {message}"))
+            .collect();
+        let told = told.join("; ");
+        let detail = if count > listed.len() {
+            format!(
+                "{told}; and more: {count} faults, the first {} of which are listed.",
+                listed.len()
+            )
+        } else if count > TOLD_FAULTS_MAX {
+            format!("{told}; and more: {count} faults in all.")
+        } else if told.ends_with('?') {
+            told
+        } else {
+            told + "."
+        };
+        Self { faults: listed, ..Self::new(kind, detail) }
+    }
+
+    /// No key in force. A `WWW-Authenticate` says how to send one.
+    pub(crate) fn unauthorized(detail: impl Into<Cow<'static, str>>, was_presented: bool) -> Self {
+        let challenge = if was_presented {
+            r#"Bearer realm="roots", error="invalid_token""#
+        } else {
+            r#"Bearer realm="roots""#
+        };
+        let header = (WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        Self { headers: vec![header], ..Self::new(Kind::Unauthorized, detail) }
+    }
+
+    /// Accounts are not made here.
+    pub(crate) fn signup_closed() -> Self {
+        Self::new(Kind::SignupClosed, "Sign-up is closed: ask whoever runs this service.")
+    }
+
+    /// Nothing of the caller's has that id.
+    pub(crate) fn not_found(what: &'static str) -> Self {
+        Self::new(Kind::NotFound, Refusal::NotFound(what).to_string())
+    }
+
+    /// No such path.
+    pub(crate) fn no_such_path() -> Self {
+        Self::new(Kind::NotFound, "There is no such path.")
+    }
+
+    /// No such method here.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(Kind::MethodNotAllowed, "This path does not take this method: see Allow.")
+    }
+
+    /// The body did not come.
+    pub(crate) fn request_timeout() -> Self {
+        Self::new(Kind::RequestTimeout, "The body did not arrive in time. Nothing was done.")
+    }
+
+    /// The body is longer than it may be.
+    pub(crate) fn body_too_large() -> Self {
+        let detail = format!("The body is larger than {BODY_MAX_BYTES} bytes.");
+        Self::new(Kind::BodyTooLarge, detail)
+    }
+
+    /// The body is of another type.
+    pub(crate) fn unsupported_media_type(detail: &'static str, is_patch: bool) -> Self {
+        let accepted = if is_patch {
+            (
+                HeaderName::from_static("accept-patch"),
+                "application/json, application/merge-patch+json",
+            )
+        } else {
+            (HeaderName::from_static("accept-post"), "application/json")
+        };
+        let header = (accepted.0, HeaderValue::from_static(accepted.1));
+        Self { headers: vec![header], ..Self::new(Kind::UnsupportedMediaType, detail) }
+    }
+
+    /// A handler panicked. What it said is not told: it may hold a text.
+    pub(crate) fn panicked() -> Self {
+        Self::internal("the handler panicked")
+    }
+
+    fn internal(cause: impl Into<Box<str>>) -> Self {
+        Self::new(Kind::Internal, "Something went wrong on our side; the log has it.")
+            .because(cause)
+    }
+
+    /// The request took longer than it may.
+    pub(crate) fn overdue(is_write: bool) -> Self {
+        let problem = if is_write {
+            Self::new(
+                Kind::OutcomeUnknown,
+                "This took too long, and it is not known whether it was done: look before you repeat it.",
+            )
+        } else {
+            Self::new(Kind::Unavailable, "This took too long. Try again shortly.")
+        };
+        problem.because("the request timed out").retry_after(AWAY_RETRY_SECONDS)
+    }
+
+    /// For an answer of another's making that is an error.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::no_such_path(),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
+            status if status.is_client_error() => Self::bad_request("The request can't be served."),
+            status => Self::internal(status.as_str()),
+        }
+    }
+
+    /// One of its kind, to show what it looks like.
+    pub(crate) fn example(kind: Kind) -> Self {
+        let fault =
+            |field: &str, message: &str| Fault { field: field.into(), message: message.into() };
+        match kind {
+            Kind::MalformedJson => Self::malformed_json("ends too early to be JSON,", 3, 1),
+            Kind::InvalidParameters => {
+                Self::invalid_parameters(vec![fault("status", "must be one of active, ended")])
+            }
+            Kind::InvalidBody => Self::invalid_body(vec![
+                fault("title", "is required"),
+                fault("prority", "is not a known field: did you mean priority?"),
+            ]),
+            Kind::InsufficientCredits => {
+                Refusal::InsufficientCredits { balance: 0, cost: WRITE_COST }.into()
+            }
+            Kind::Conflict => Refusal::AlreadyEnded(SessionId(2)).into(),
+            Kind::NotFound => Self::not_found("session"),
+            kind => Self::new(kind, format!("{}.", kind.title())),
+        }
+    }
+
+    /// The status it is answered with.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// Why, for the log.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// What the caller reads.
+    pub(crate) fn body(&self, request_id: &str) -> ProblemBody {
+        let Self { kind, detail, faults, credits, .. } = self;
+        ProblemBody {
+            uri: kind.uri(),
+            title: kind.title(),
+            status: kind.status().as_u16(),
+            detail: detail.clone(),
+            request_id: request_id.to_owned(),
+            error: detail.clone(),
+            errors: if faults.is_empty() { None } else { Some(faults.clone()) },
+            balance: credits.map(|(balance, _)| balance),
+            cost: credits.map(|(_, cost)| cost),
+        }
+    }
+}
+
+/// Carries itself to the edge, which writes it out.
+impl IntoResponse for Problem {
+    fn into_response(mut self) -> Response {
+        let mut response = self.status().into_response();
+        response.headers_mut().extend(self.headers.drain(..));
+        if let Some((balance, cost)) = self.credits {
+            response.headers_mut().extend(credit_headers(cost, balance));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// `X-Credits-Cost` and `X-Credits-Remaining`.
+pub(crate) fn credit_headers(cost: i64, balance: i64) -> [(HeaderName, HeaderValue); 2] {
+    [
+        (HeaderName::from_static("x-credits-cost"), cost.into()),
+        (HeaderName::from_static("x-credits-remaining"), balance.into()),
+    ]
+}
+
+/// What went wrong, as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody {
+    /// Names the kind of problem, and leads to its explanation.
+    #[serde(rename = "type")]
+    #[schema(format = "uri-reference")]
+    uri: String,
+    /// What kind of problem it is.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong in this case.
+    detail: Cow<'static, str>,
+    /// The request's name, under which the log has it.
+    request_id: String,
+    /// The same in one sentence.
+    error: Cow<'static, str>,
+    /// Every fault, field by field (400 and 422).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    errors: Option<Vec<Fault>>,
+    /// What the account has (402).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    balance: Option<i64>,
+    /// What the write costs (402).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cost: Option<i64>,
+}
+
+impl From<StoreFault> for Problem {
+    fn from(fault: StoreFault) -> Self {
+        let cause = fault.to_string();
+        let problem = match fault {
+            StoreFault::Unavailable(_) => Self::new(
+                Kind::Unavailable,
+                "The service can't do this just now. Nothing was done: try again shortly.",
+            )
+            .retry_after(AWAY_RETRY_SECONDS),
+            StoreFault::Busy => Self::new(
+                Kind::Unavailable,
+                "The service is busy. Nothing was done: try again shortly.",
+            )
+            .retry_after(BUSY_RETRY_SECONDS),
+            StoreFault::OutcomeUnknown(_) => Self::new(
+                Kind::OutcomeUnknown,
+                "It is not known whether this was done: look before you repeat it.",
+            )
+            .retry_after(AWAY_RETRY_SECONDS),
+            StoreFault::Broken(_) => return Self::internal(cause),
+        };
+        problem.because(cause)
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotAdmitted => Self::unauthorized(error.to_string(), true),
+            AccessError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(fault) => fault.into(),
+            ReadError::Unreadable { what, id } => Self::new(Kind::Unreadable, error.to_string())
+                .because(format!("a text of {what} {id} does not open")),
+        }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::EmptyPatch => Self::of_field(BODY, error.to_string()),
+            WriteError::Refused(refusal) => refusal.into(),
+            WriteError::Store(fault) => fault.into(),
+            WriteError::Seal(fault) => Self::internal(fault.to_string()),
+            WriteError::SavedUnreadable { what, id } => {
+                Self::new(Kind::Unreadable, error.to_string())
+                    .because(format!("another text of {what} {id} does not open"))
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::KeyNotInForce => Self::unauthorized(detail, true),
+            Refusal::Suspended => Self::new(Kind::Suspended, detail),
+            Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
+            Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
+            Refusal::NoteWithoutChange => Self::of_field("note", detail),
+            Refusal::TooManyKinds => Self::of_field("activity_type", detail),
+            Refusal::SessionEnded(_)
+            | Refusal::AlreadyEnded(_)
+            | Refusal::CannotReopen(_)
+            | Refusal::ForbiddenStep { .. }
+            | Refusal::BalanceTooHigh
+            | Refusal::AccountExists(_) => Self::new(Kind::Conflict, detail),
+            Refusal::InsufficientCredits { balance, cost } => Self {
+                credits: Some((balance, cost)),
+                ..Self::new(Kind::InsufficientCredits, detail)
+            },
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! `/sessions`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::id::SessionId;
+use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
+use roots_domain::model::text::LongText;
+use roots_domain::model::{Invalid, Patch};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::Bearer;
+use crate::body::{FromMembers, Json, Members, text};
+use crate::fields::{Faulty, one_of};
+use crate::openapi::choice;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::{FromParams, NoParams, Paging, Params, Query};
+use crate::{API_PATH, App};
+
+/// Every route of sessions.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list, start)).routes(routes!(get, update, delete))
+}
+
+/// A work session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+struct SessionBody {
+    /// Counted per account.
+    session_id: i64,
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    /// What its agent noted. Encrypted at rest.
+    #[schema(required)]
+    notes: Option<String>,
+    #[schema(format = DateTime)]
+    started_at: String,
+    #[schema(required, format = DateTime)]
+    ended_at: Option<String>,
+    /// Whose it is.
+    actor_id: i64,
+}
+
+impl From<Session> for SessionBody {
+    fn from(session: Session) -> Self {
+        Self {
+            session_id: session.id.0,
+            status: session.status.name(),
+            notes: session.notes,
+            started_at: session.started_at.to_string(),
+            ended_at: session.ended_at.map(|at| at.to_string()),
+            actor_id: session.actor.0,
+        }
+    }
+}
+
+/// A page of sessions.
+#[derive(Serialize, ToSchema)]
+struct SessionPage {
+    sessions: Vec<SessionBody>,
+    /// How many match in all.
+    total: i64,
+    limit: u32,
+    offset: i64,
+}
+
+/// A session that was deleted.
+#[derive(Serialize, ToSchema)]
+struct SessionDeleted {
+    /// `deleted`
+    status: &'static str,
+    session_id: i64,
+}
+
+/// Which sessions are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SessionQuery {
+    /// Sessions of this status only.
+    #[param(value_type = Option<StatusName>, inline)]
+    status: Option<SessionStatus>,
+    #[param(ignore)]
+    page: Paging,
+}
+
+impl FromParams for SessionQuery {
+    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+        let status = params.take("status", |name| status(&name));
+        let page = Paging::from_params(params);
+        Ok(Self { status: status?, page: page? })
+    }
+}
+
+/// A session to start.
+#[derive(ToSchema)]
+#[schema(example = json!({"notes": "Starting morning review"}))]
+#[serde(deny_unknown_fields)]
+struct NewSession {
+    /// Optional session notes, up to 65,536 bytes. Encrypted at rest.
+    #[schema(value_type = Option<String>, max_length = 65536)]
+    notes: Option<LongText>,
+}
+
+impl FromMembers for NewSession {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        Ok(Self { notes: members.optional("notes", text(LongText::parse))? })
+    }
+}
+
+/// A change to a session: a merge patch (RFC 7396).
+#[derive(ToSchema)]
+#[schema(example = json!({"status": "ended", "notes": "Finished morning review. Deployed docs."}))]
+#[serde(deny_unknown_fields)]
+struct SessionChange {
+    /// `ended` closes the session, once and for all.
+    #[schema(value_type = StatusName, required = false)]
+    status: Option<SessionStatus>,
+    /// New notes, up to 65,536 bytes; `null` clears them.
+    #[schema(value_type = Option<String>, max_length = 65536)]
+    notes: Patch<LongText>,
+}
+
+impl FromMembers for SessionChange {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let status = members.replacement("status", text(|name| status(&name)));
+        let notes = members.patch("notes", text(LongText::parse));
+        Ok(Self { status: status?, notes: notes? })
+    }
+}
+
+fn status(name: &str) -> Result<SessionStatus, Invalid> {
+    one_of(&SessionStatus::ALL, SessionStatus::name, name)
+}
+
+choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name));
+
+/// List sessions
+///
+/// The caller's sessions, latest first. Costs nothing.
+#[utoipa::path(
+    get, path = "/sessions", operation_id = "listSessions", tag = "sessions",
+    params(SessionQuery, Paging),
+    responses((status = 200, description = "A page of sessions.", body = SessionPage, example = json!({
+        "sessions": [{
+            "session_id": 1,
+            "status": "active",
+            "notes": "Working on API docs",
+            "started_at": "2026-04-09T10:00:00Z",
+            "ended_at": null,
+            "actor_id": 1
+        }],
+        "total": 1,
+        "limit": 20,
+        "offset": 0
+    })))
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Bearer,
+    Query(query): Query<SessionQuery>,
+) -> Result<axum::Json<SessionPage>, Problem> {
+    let page = app.services.sessions.list(&caller, query.status, query.page.into()).await?;
+    Ok(axum::Json(SessionPage {
+        sessions: page.items.into_iter().map(SessionBody::from).collect(),
+        total: page.total,
+        limit: page.request.limit,
+        offset: page.request.offset,
+    }))
+}
+
+/// Get session
+///
+/// A single session with decrypted notes. Costs nothing.
+#[utoipa::path(
+    get, path = "/sessions/{id}", operation_id = "getSession", tag = "sessions",
+    params(Id<SessionId>),
+    responses((status = 200, description = "The session.", body = SessionBody, example = json!({
+        "session_id": 1,
+        "status": "active",
+        "notes": "Working on API docs",
+        "started_at": "2026-04-09T10:00:00Z",
+        "ended_at": null,
+        "actor_id": 1
+    })))
+)]
+async fn get(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<SessionId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<SessionBody>, Problem> {
+    let session = app.services.sessions.get(&caller, id).await?;
+    let session = session.ok_or_else(|| Problem::not_found("session"))?;
+    Ok(axum::Json(session.into()))
+}
+
+/// Start session
+///
+/// Costs 1 credit. The body may be left out.
+#[utoipa::path(
+    post, path = "/sessions", operation_id = "startSession", tag = "sessions",
+    request_body = NewSession,
+    responses((status = 201, description = "The session, started.", body = SessionBody, example = json!({
+        "session_id": 2,
+        "status": "active",
+        "notes": "Starting morning review",
+        "started_at": "2026-04-09T14:00:00Z",
+        "ended_at": null,
+        "actor_id": 1
+    })))
+)]
+async fn start(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+    Json(new): Json<NewSession>,
+) -> Result<Response, Problem> {
+    let outcome = app.services.sessions.start(&caller, new.notes).await;
+    let (session, credits) = caller.settle(outcome)?;
+    let location = [(LOCATION, format!("{API_PATH}/sessions/{}", session.id))];
+    let body = axum::Json(SessionBody::from(session));
+    Ok((StatusCode::CREATED, location, credits, body).into_response())
+}
+
+/// Update session
+///
+/// End it, add notes, or both. Costs 1 credit. A session that has ended stays so.
+#[utoipa::path(
+    patch, path = "/sessions/{id}", operation_id = "updateSession", tag = "sessions",
+    params(Id<SessionId>),
+    request_body(content((SessionChange = "application/json"), (SessionChange = "application/merge-patch+json"))),
+    responses(
+        (status = 200, description = "The session as it is now.", body = SessionBody, example = json!({
+            "session_id": 2,
+            "status": "ended",
+            "notes": "Finished morning review. Deployed docs.",
+            "started_at": "2026-04-09T14:00:00Z",
+            "ended_at": "2026-04-09T15:30:00Z",
+            "actor_id": 1
+        })),
+        (status = 409, description = "The session has ended: it neither ends again nor reopens.")
+    )
+)]
+async fn update(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<SessionId>,
+    _: Query<NoParams>,
+    Json(change): Json<SessionChange>,
+) -> Result<Response, Problem> {
+    let patch = SessionPatch { status: change.status, notes: change.notes };
+    let (session, credits) =
+        caller.settle(app.services.sessions.patch(&caller, id, patch).await)?;
+    Ok((credits, axum::Json(SessionBody::from(session))).into_response())
+}
+
+/// Delete session
+///
+/// For good. Its activities and todos are unlinked, not deleted: their `session_id` becomes null.
+/// Costs 1 credit.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", operation_id = "deleteSession", tag = "sessions",
+    params(Id<SessionId>),
+    responses((status = 200, description = "It is gone.", body = SessionDeleted, example = json!({
+        "status": "deleted",
+        "session_id": 2
+    })))
+)]
+async fn delete(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<SessionId>,
+    _: Query<NoParams>,
+) -> Result<Response, Problem> {
+    let (id, credits) = caller.settle(app.services.sessions.delete(&caller, id).await)?;
+    let body = SessionDeleted { status: "deleted", session_id: id.0 };
+    Ok((credits, axum::Json(body)).into_response())
+}

@@ -1,0 +1,472 @@
+//! `/todos` and their logs.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::id::{SessionId, TodoId};
+use roots_domain::model::text::{LogNote, LongText, Title};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::{Invalid, Patch};
+use roots_domain::usecase::todos::{TodoChange, TodoDraft, TodoFilter};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::Bearer;
+use crate::body::{FromMembers, Json, Members, integer, session_id, text};
+use crate::fields::{Faulty, one_of};
+use crate::openapi::choice;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::{FromParams, NoParams, Paging, Params, Query, session_filter};
+use crate::{API_PATH, App};
+
+/// Every route of todos.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(logs))
+}
+
+/// A todo.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Todo)]
+struct TodoBody {
+    /// Counted per account.
+    todo_id: i64,
+    /// The session it is linked to.
+    #[schema(required)]
+    session_id: Option<i64>,
+    /// Encrypted at rest.
+    title: String,
+    /// Encrypted at rest.
+    #[schema(required)]
+    description: Option<String>,
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    /// 0 (lowest) to 3 (highest).
+    #[schema(minimum = 0, maximum = 3)]
+    priority: i16,
+    #[schema(required, format = DateTime)]
+    due_at: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When a patch last changed it.
+    #[schema(format = DateTime)]
+    updated_at: String,
+    /// Whose it is.
+    actor_id: i64,
+}
+
+impl From<Todo> for TodoBody {
+    fn from(todo: Todo) -> Self {
+        Self {
+            todo_id: todo.id.0,
+            session_id: todo.session.map(|session| session.0),
+            title: todo.title,
+            description: todo.description,
+            status: todo.status.name(),
+            priority: todo.priority.level(),
+            due_at: todo.due_at.map(|at| at.to_string()),
+            created_at: todo.created_at.to_string(),
+            updated_at: todo.updated_at.to_string(),
+            actor_id: todo.actor.0,
+        }
+    }
+}
+
+/// A page of todos.
+#[derive(Serialize, ToSchema)]
+struct TodoPage {
+    todos: Vec<TodoBody>,
+    /// How many match in all.
+    total: i64,
+    limit: u32,
+    offset: i64,
+}
+
+/// A todo that was deleted.
+#[derive(Serialize, ToSchema)]
+struct TodoDeleted {
+    /// `deleted`
+    status: &'static str,
+    todo_id: i64,
+}
+
+/// One change of a todo's status.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatusChange)]
+struct StatusChangeBody {
+    /// Counted per account.
+    log_id: i64,
+    #[schema(value_type = StatusName)]
+    old_status: &'static str,
+    #[schema(value_type = StatusName)]
+    new_status: &'static str,
+    /// Encrypted at rest.
+    #[schema(required)]
+    note: Option<String>,
+    #[schema(format = DateTime)]
+    logged_at: String,
+}
+
+impl From<StatusChange> for StatusChangeBody {
+    fn from(change: StatusChange) -> Self {
+        Self {
+            log_id: change.id.0,
+            old_status: change.old_status.name(),
+            new_status: change.new_status.name(),
+            note: change.note,
+            logged_at: change.logged_at.to_string(),
+        }
+    }
+}
+
+/// The whole status history of a todo.
+#[derive(Serialize, ToSchema)]
+struct TodoLog {
+    logs: Vec<StatusChangeBody>,
+    todo_id: i64,
+}
+
+/// Which todos are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TodoQuery {
+    /// Todos of this status only.
+    #[param(value_type = Option<StatusName>, inline)]
+    status: Option<TodoStatus>,
+    /// Filter by priority (0–3).
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 3)]
+    priority: Option<Priority>,
+    /// Filter by linked session.
+    #[param(value_type = Option<i64>, minimum = 1)]
+    session_id: Option<SessionId>,
+    #[param(ignore)]
+    page: Paging,
+}
+
+impl FromParams for TodoQuery {
+    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+        let status = params.take("status", |name| status(&name));
+        let priority = params.take("priority", |digit| match digit.as_bytes() {
+            [digit @ b'0'..=b'9'] => Priority::parse(i64::from(digit - b'0')),
+            _ => Priority::parse(-1),
+        });
+        let session_id = session_filter(params);
+        let page = Paging::from_params(params);
+        Ok(Self { status: status?, priority: priority?, session_id: session_id?, page: page? })
+    }
+}
+
+/// A todo to create.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "title": "Deploy docs pages",
+    "description": "Sessions, todos, and activities docs",
+    "priority": 2,
+    "due_at": "2026-04-10T00:00:00Z"
+}))]
+#[serde(deny_unknown_fields)]
+struct NewTodo {
+    /// Task title, 1 to 500 characters. Encrypted at rest.
+    #[schema(value_type = String, min_length = 1, max_length = 500)]
+    title: Title,
+    /// Task description, up to 65,536 bytes. Encrypted at rest.
+    #[schema(value_type = Option<String>, max_length = 65536)]
+    description: Option<LongText>,
+    /// Link to an active session.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    session_id: Option<SessionId>,
+    /// 0 (lowest) to 3 (highest).
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 3, default = 0)]
+    priority: Option<Priority>,
+    /// ISO 8601 due date.
+    #[schema(value_type = Option<String>)]
+    due_at: Option<Timestamp>,
+}
+
+impl FromMembers for NewTodo {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let title = members.required("title", text(Title::parse));
+        let description = members.optional("description", text(LongText::parse));
+        let session_id = members.optional("session_id", session_id);
+        let priority = members.optional("priority", integer(Priority::parse));
+        let due_at = members.optional("due_at", text(|at| Timestamp::parse(&at)));
+        Ok(Self {
+            title: title?,
+            description: description?,
+            session_id: session_id?,
+            priority: priority?,
+            due_at: due_at?,
+        })
+    }
+}
+
+/// A change to a todo: a merge patch (RFC 7396).
+#[derive(ToSchema)]
+#[schema(as = TodoChange, example = json!({"status": "done", "note": "All three docs pages deployed"}))]
+#[serde(deny_unknown_fields)]
+struct TodoChangeBody {
+    /// New title, 1 to 500 characters.
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 500)]
+    title: Option<Title>,
+    /// New description, up to 65,536 bytes; `null` clears it.
+    #[schema(value_type = Option<String>, max_length = 65536)]
+    description: Patch<LongText>,
+    /// The status to go to. The change is logged.
+    #[schema(value_type = StatusName, required = false)]
+    status: Option<TodoStatus>,
+    /// 0 (lowest) to 3 (highest).
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 3)]
+    priority: Option<Priority>,
+    /// ISO 8601 due date; `null` clears it.
+    #[schema(value_type = Option<String>)]
+    due_at: Patch<Timestamp>,
+    /// Link to a session, active or not; `null` unlinks.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    session_id: Patch<SessionId>,
+    /// Note attached to the status change log, up to 8,192 bytes. Encrypted at rest. Refused
+    /// without a change of status: it would be lost.
+    #[schema(value_type = Option<String>, max_length = 8192)]
+    note: Option<LogNote>,
+}
+
+impl FromMembers for TodoChangeBody {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let title = members.replacement("title", text(Title::parse));
+        let description = members.patch("description", text(LongText::parse));
+        let status = members.replacement("status", text(|name| status(&name)));
+        let priority = members.replacement("priority", integer(Priority::parse));
+        let due_at = members.patch("due_at", text(|at| Timestamp::parse(&at)));
+        let session_id = members.patch("session_id", session_id);
+        let note = members.optional("note", text(LogNote::parse));
+        Ok(Self {
+            title: title?,
+            description: description?,
+            status: status?,
+            priority: priority?,
+            due_at: due_at?,
+            session_id: session_id?,
+            note: note?,
+        })
+    }
+}
+
+fn status(name: &str) -> Result<TodoStatus, Invalid> {
+    one_of(&TodoStatus::ALL, TodoStatus::name, name)
+}
+
+choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
+
+/// List todos
+///
+/// The caller's todos, by falling priority, then latest first. Costs nothing.
+#[utoipa::path(
+    get, path = "/todos", operation_id = "listTodos", tag = "todos",
+    params(TodoQuery, Paging),
+    responses((status = 200, description = "A page of todos.", body = TodoPage, example = json!({
+        "todos": [{
+            "todo_id": 1,
+            "session_id": null,
+            "title": "Write API docs",
+            "description": "Document sessions, todos, and activities endpoints",
+            "status": "open",
+            "priority": 2,
+            "due_at": "2026-04-10T00:00:00Z",
+            "created_at": "2026-04-09T10:00:00Z",
+            "updated_at": "2026-04-09T10:00:00Z",
+            "actor_id": 1
+        }],
+        "total": 1,
+        "limit": 20,
+        "offset": 0
+    })))
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Bearer,
+    Query(query): Query<TodoQuery>,
+) -> Result<axum::Json<TodoPage>, Problem> {
+    let TodoQuery { status, priority, session_id, page } = query;
+    let filter = TodoFilter { status, priority, session: session_id };
+    let page = app.services.todos.list(&caller, filter, page.into()).await?;
+    Ok(axum::Json(TodoPage {
+        todos: page.items.into_iter().map(TodoBody::from).collect(),
+        total: page.total,
+        limit: page.request.limit,
+        offset: page.request.offset,
+    }))
+}
+
+/// Get todo
+///
+/// A single todo with decrypted title and description. Costs nothing.
+#[utoipa::path(
+    get, path = "/todos/{id}", operation_id = "getTodo", tag = "todos",
+    params(Id<TodoId>),
+    responses((status = 200, description = "The todo.", body = TodoBody, example = json!({
+        "todo_id": 1,
+        "session_id": null,
+        "title": "Write API docs",
+        "description": "Document sessions, todos, and activities endpoints",
+        "status": "open",
+        "priority": 2,
+        "due_at": "2026-04-10T00:00:00Z",
+        "created_at": "2026-04-09T10:00:00Z",
+        "updated_at": "2026-04-09T10:00:00Z",
+        "actor_id": 1
+    })))
+)]
+async fn get(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<TodoId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<TodoBody>, Problem> {
+    let todo = app.services.todos.get(&caller, id).await?;
+    let todo = todo.ok_or_else(|| Problem::not_found("todo"))?;
+    Ok(axum::Json(todo.into()))
+}
+
+/// Create todo
+///
+/// Costs 1 credit.
+#[utoipa::path(
+    post, path = "/todos", operation_id = "createTodo", tag = "todos",
+    request_body = NewTodo,
+    responses(
+        (status = 201, description = "The todo, created.", body = TodoBody, example = json!({
+            "todo_id": 2,
+            "session_id": null,
+            "title": "Deploy docs pages",
+            "description": "Sessions, todos, and activities docs",
+            "status": "open",
+            "priority": 2,
+            "due_at": "2026-04-10T00:00:00Z",
+            "created_at": "2026-04-09T14:00:00Z",
+            "updated_at": "2026-04-09T14:00:00Z",
+            "actor_id": 1
+        })),
+        (status = 409, description = "The session to link to has ended.")
+    )
+)]
+async fn create(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+    Json(new): Json<NewTodo>,
+) -> Result<Response, Problem> {
+    let draft = TodoDraft {
+        title: new.title,
+        description: new.description,
+        session: new.session_id,
+        priority: new.priority.unwrap_or_default(),
+        due_at: new.due_at,
+    };
+    let (todo, credits) = caller.settle(app.services.todos.create(&caller, draft).await)?;
+    let location = [(LOCATION, format!("{API_PATH}/todos/{}", todo.id))];
+    let body = axum::Json(TodoBody::from(todo));
+    Ok((StatusCode::CREATED, location, credits, body).into_response())
+}
+
+/// Update todo
+///
+/// Any combination of fields. A change of status is logged. Costs 1 credit.
+#[utoipa::path(
+    patch, path = "/todos/{id}", operation_id = "updateTodo", tag = "todos",
+    params(Id<TodoId>),
+    request_body(content((TodoChangeBody = "application/json"), (TodoChangeBody = "application/merge-patch+json"))),
+    responses(
+        (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!({
+            "todo_id": 1,
+            "session_id": null,
+            "title": "Write API docs",
+            "description": "Document sessions, todos, and activities endpoints",
+            "status": "done",
+            "priority": 2,
+            "due_at": "2026-04-10T00:00:00Z",
+            "created_at": "2026-04-09T10:00:00Z",
+            "updated_at": "2026-04-09T14:00:00Z",
+            "actor_id": 1
+        })),
+        (status = 409, description = "There is no such step from the status it has.")
+    )
+)]
+async fn update(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<TodoId>,
+    _: Query<NoParams>,
+    Json(change): Json<TodoChangeBody>,
+) -> Result<Response, Problem> {
+    let TodoChangeBody { title, description, status, priority, due_at, session_id, note } = change;
+    let session = session_id;
+    let change = TodoChange { title, description, status, priority, due_at, session, note };
+    let (todo, credits) = caller.settle(app.services.todos.patch(&caller, id, change).await)?;
+    Ok((credits, axum::Json(TodoBody::from(todo))).into_response())
+}
+
+/// Delete todo
+///
+/// For good, and all its status change logs. Costs 1 credit.
+#[utoipa::path(
+    delete, path = "/todos/{id}", operation_id = "deleteTodo", tag = "todos",
+    params(Id<TodoId>),
+    responses((status = 200, description = "It is gone.", body = TodoDeleted, example = json!({
+        "status": "deleted",
+        "todo_id": 1
+    })))
+)]
+async fn delete(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<TodoId>,
+    _: Query<NoParams>,
+) -> Result<Response, Problem> {
+    let (id, credits) = caller.settle(app.services.todos.delete(&caller, id).await)?;
+    let body = TodoDeleted { status: "deleted", todo_id: id.0 };
+    Ok((credits, axum::Json(body)).into_response())
+}
+
+/// Get status change logs
+///
+/// The full status change history of a todo, earliest first. Costs nothing.
+#[utoipa::path(
+    get, path = "/todos/{id}/logs", operation_id = "getTodoLogs", tag = "todos",
+    params(Id<TodoId>),
+    responses((status = 200, description = "The history.", body = TodoLog, example = json!({
+        "logs": [
+            {
+                "log_id": 1,
+                "old_status": "open",
+                "new_status": "in_progress",
+                "note": "Starting work",
+                "logged_at": "2026-04-09T11:00:00Z"
+            },
+            {
+                "log_id": 2,
+                "old_status": "in_progress",
+                "new_status": "done",
+                "note": "All three docs pages deployed",
+                "logged_at": "2026-04-09T14:00:00Z"
+            }
+        ],
+        "todo_id": 1
+    })))
+)]
+async fn logs(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<TodoId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<TodoLog>, Problem> {
+    let log = app.services.todos.log(&caller, id).await?;
+    let log = log.ok_or_else(|| Problem::not_found("todo"))?;
+    let logs = log.into_iter().map(StatusChangeBody::from).collect();
+    Ok(axum::Json(TodoLog { logs, todo_id: id.0 }))
+}

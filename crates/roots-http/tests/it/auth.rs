@@ -1,0 +1,147 @@
+//! Who is let in, and for how long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use insta::assert_snapshot;
+use roots_domain::model::unit::Refusal;
+use roots_domain::port::store::ApplyError;
+
+use crate::world::{KEY, UNKNOWN_KEY, World, ask, at, credentials, get, session};
+
+#[tokio::test]
+async fn a_key_comes_in_either_header() {
+    let router = World::whole().router();
+    let bare = get("/api/v1/sessions/1").without_key();
+    for (name, value) in [
+        ("x-api-key", KEY.to_owned()),
+        ("x-api-key", format!(" {KEY} ")),
+        ("authorization", format!("Bearer {KEY}")),
+        ("authorization", format!("bEARER   {KEY}")),
+    ] {
+        let answer = bare.clone().header(name, &value).of(&router).await;
+        assert_eq!(answer.status, 200, "{name}: {value}");
+    }
+    let both = get("/api/v1/sessions/1").header("authorization", &format!("Bearer {KEY}"));
+    assert_eq!(both.of(&router).await.status, 200);
+    // A proxy in front may have a scheme of its own.
+    let beside = get("/api/v1/sessions/1").header("authorization", "Basic dXNlcjpwYXNz");
+    assert_eq!(beside.of(&router).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_missing_key_is_asked_for() {
+    let answer = get("/api/v1/whoami").without_key().of(&World::bare().router()).await;
+    assert_snapshot!(answer.told());
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_refused() {
+    let unknown = get("/api/v1/whoami").without_key().header("x-api-key", UNKNOWN_KEY);
+    assert_snapshot!(unknown.of(&World::keyed().router()).await.told());
+}
+
+#[tokio::test]
+async fn what_is_no_key_never_reaches_the_database() {
+    // No look-up is expected: one would fail the test.
+    let router = World::bare().router();
+    let bare = get("/api/v1/sessions").without_key();
+    for (name, value) in [
+        ("x-api-key", ""),
+        ("x-api-key", "roots_1_typo"),
+        ("x-api-key", "é"),
+        ("authorization", "Bearer"),
+        ("authorization", "Bearer "),
+        ("authorization", "Bearer roots_1_typo"),
+        ("authorization", "Basic dXNlcjpwYXNz"),
+        ("authorization", ""),
+    ] {
+        let answer = bare.clone().header(name, value).of(&router).await;
+        assert_eq!(answer.status, 401, "{name}: {value}");
+        assert!(answer.header("www-authenticate").starts_with("Bearer"));
+        assert!(!answer.body.contains("typo"));
+    }
+}
+
+#[tokio::test]
+async fn two_different_keys_are_refused() {
+    let router = World::bare().router();
+    let two = get("/api/v1/sessions").header("authorization", "Bearer roots_1_other");
+    assert_eq!(two.of(&router).await.status, 401);
+    let twice = get("/api/v1/sessions").header("x-api-key", UNKNOWN_KEY);
+    assert_eq!(twice.of(&router).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_admitted_caller_is_not_looked_up_again() {
+    let mut world = World::whole();
+    world.accounts.checkpoint();
+    world.accounts.expect_credentials().once().returning(|lookup| Ok(credentials(lookup)));
+    let router = world.router();
+    for _ in 0..3 {
+        assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_caller_whose_key_expires_is_refused() {
+    let mut world = World::whole();
+    world.accounts.checkpoint();
+    world.accounts.expect_credentials().once().returning(|lookup| {
+        Ok(credentials(lookup).map(|mut found| {
+            found.key.expires_at = Some(at("2026-04-09T14:00:01Z"));
+            found
+        }))
+    });
+    let clock = world.clock.clone();
+    let router = world.router();
+    assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
+    clock.set("2026-04-09T14:00:01Z");
+    assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_key_that_a_write_finds_revoked_is_forgotten() {
+    let mut world = World::bare();
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&lookups);
+    world.accounts.expect_credentials().returning(move |lookup| {
+        let is_first = seen.fetch_add(1, Ordering::SeqCst) == 0;
+        Ok(credentials(lookup).filter(|_| is_first))
+    });
+    world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
+    world
+        .units
+        .expect_apply()
+        .once()
+        .returning(|_| Err(ApplyError::Refused(Refusal::KeyNotInForce)));
+    let router = world.router();
+    assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
+    assert_snapshot!(ask("POST", "/api/v1/sessions").of(&router).await.told());
+    assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 401);
+    assert_eq!(lookups.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn every_endpoint_of_the_api_needs_a_key_but_those_named() {
+    let router = World::bare().router();
+    let document = serde_json::to_value(roots_http::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let is_open = operation.get("security").is_some();
+            let named = [
+                "/health",
+                "/ready",
+                "/docs/problems",
+                "/api/v1/openapi.json",
+                "/api/v1/bootstrap",
+            ];
+            assert_eq!(is_open, named.contains(&path.as_str()), "{path}");
+            if !is_open {
+                let method = method.to_uppercase().leak();
+                let answer = ask(method, path).without_key().of(&router).await;
+                assert_eq!(answer.status, 401, "{method} {path}");
+            }
+        }
+    }
+}

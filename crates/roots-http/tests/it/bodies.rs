@@ -1,0 +1,258 @@
+//! Bodies: every fault in one answer.
+
+use insta::assert_snapshot;
+
+use crate::world::{World, ask, delete, get, patch, post};
+
+#[tokio::test]
+async fn every_fault_of_a_body_stands_in_one_answer() {
+    let body = r#"{
+        "titel": "Deploy docs pages",
+        "description": 7,
+        "session_id": 0,
+        "priority": 4,
+        "priority": 2,
+        "due_at": "tomorrow",
+        "SessionID": 1,
+        "nonsense": null
+    }"#;
+    let answer = post("/api/v1/todos", body).of_the_whole_world().await;
+    assert_snapshot!(answer.told());
+    assert!(!answer.body.contains("tomorrow") && !answer.body.contains("Deploy"));
+}
+
+#[tokio::test]
+async fn every_fault_of_a_patch_stands_in_one_answer() {
+    let body = r#"{
+        "title": null,
+        "description": ["x"],
+        "status": "finished",
+        "priority": 1.5,
+        "due_at": "1969-12-31",
+        "session_id": "1",
+        "note": {"text": "x"}
+    }"#;
+    assert_snapshot!(patch("/api/v1/todos/1", body).of_the_whole_world().await.told());
+}
+
+#[tokio::test]
+async fn each_kind_of_value_is_judged() {
+    let router = World::whole().router();
+    let long = |length: usize| format!("\"{}\"", "é".repeat(length));
+    for (method, path, field, value, expected) in [
+        ("POST", "todos", "title", "\"\"".to_owned(), "title must not be empty"),
+        ("POST", "todos", "title", long(501), "title must be at most 500 characters, and is 501"),
+        (
+            "POST",
+            "todos",
+            "title",
+            "\"a\\u0000b\"".into(),
+            "title must not contain the character NUL",
+        ),
+        ("POST", "todos", "title", "null".into(), "title must be a string, not null"),
+        (
+            "POST",
+            "sessions",
+            "notes",
+            long(32_769),
+            "notes must be at most 65536 bytes of UTF-8, and is 65538",
+        ),
+        ("POST", "sessions", "notes", "true".into(), "notes must be a string, not a boolean"),
+        (
+            "PATCH",
+            "sessions/1",
+            "status",
+            "\"Ended\"".into(),
+            "status must be one of active, ended",
+        ),
+        (
+            "PATCH",
+            "sessions/1",
+            "status",
+            "null".into(),
+            "status can't be emptied: it must not be null",
+        ),
+        (
+            "PATCH",
+            "todos/1",
+            "note",
+            long(4_097),
+            "note must be at most 8192 bytes of UTF-8, and is 8194",
+        ),
+        (
+            "PATCH",
+            "todos/1",
+            "priority",
+            "null".into(),
+            "priority can't be emptied: it must not be null",
+        ),
+        ("PATCH", "todos/1", "priority", "-1".into(), "priority must be 0 (lowest) to 3 (highest)"),
+        ("PATCH", "todos/1", "session_id", "-1".into(), "session_id must be a positive integer"),
+        (
+            "PATCH",
+            "todos/1",
+            "session_id",
+            "1.0".into(),
+            "session_id must be an integer, not another number",
+        ),
+        (
+            "PATCH",
+            "todos/1",
+            "session_id",
+            "9223372036854775808".into(),
+            "session_id must be an integer, not another number",
+        ),
+        ("POST", "activities", "description", "\"\"".into(), "description must not be empty"),
+    ] {
+        let body = format!("{{\"{field}\": {value}}}");
+        let answer = ask(method, &format!("/api/v1/{path}")).json(&body).of(&router).await;
+        assert_eq!(answer.status, 422, "{expected}");
+        assert_eq!(answer.faults(), [expected]);
+    }
+}
+
+#[tokio::test]
+async fn null_says_nothing_of_an_optional_field() {
+    let router = World::whole().router();
+    for (path, body) in [
+        ("sessions", r#"{"notes": null}"#),
+        (
+            "todos",
+            r#"{"title": "x", "description": null, "session_id": null, "priority": null, "due_at": null}"#,
+        ),
+        (
+            "activities",
+            r#"{"description": "x", "activity_type": null, "session_id": null, "logged_at": null}"#,
+        ),
+    ] {
+        let answer = post(&format!("/api/v1/{path}"), body).of(&router).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_patch_clears_by_null_and_leaves_what_is_absent() {
+    let body = r#"{"description": null, "due_at": null, "session_id": null, "note": null}"#;
+    let answer = patch("/api/v1/todos/1", body).of_the_whole_world().await.json();
+    assert_eq!(answer["title"], "Write API docs");
+    assert_eq!(answer["priority"], 2);
+    assert!(answer["description"].is_null() && answer["due_at"].is_null());
+}
+
+#[tokio::test]
+async fn a_patch_that_names_nothing_is_refused() {
+    let router = World::whole().router();
+    assert_snapshot!(patch("/api/v1/todos/1", "{}").of(&router).await.told());
+    for ask in [
+        patch("/api/v1/sessions/1", "{}"),
+        ask("PATCH", "/api/v1/sessions/1"),
+        patch("/api/v1/todos/1", r#"{"note": null}"#),
+    ] {
+        assert_eq!(ask.of(&router).await.status, 422);
+    }
+}
+
+#[tokio::test]
+async fn malformed_json_is_told_by_line_and_column() {
+    let router = World::whole().router();
+    let broken = "{\n  \"notes\": \"secret text\n}";
+    let answer = post("/api/v1/sessions", broken).of(&router).await;
+    assert_snapshot!(answer.told());
+    assert!(!answer.body.contains("secret"));
+    for (body, place) in [
+        ("{\"notes\": ", "line 1, column 10"),
+        ("{\"notes\": \"x\"} {", "line 1, column 16"),
+        ("  ", "line 1, column 2"),
+        ("{'notes': 1}", "line 1, column 2"),
+        ("\u{feff}{}", "line 1, column 1"),
+        ("{\"notes\": \"\\ud800\"}", "line 1, column 18"),
+        ("{\"notes\": 01}", "line 1, column 12"),
+        ("{\n\"x\": 1e999}", "line 2, column 10"),
+    ] {
+        let answer = post("/api/v1/sessions", body).of(&router).await;
+        assert_eq!(answer.status, 400, "{body}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(place), "{body}: {detail}");
+    }
+    let answer = post("/api/v1/sessions", "").body(b"{\n\"notes\": \"\xff\"}").of(&router).await;
+    assert_eq!(answer.json()["detail"], "The body is not UTF-8, at line 2, column 11.");
+    let deep = format!("{{\"notes\": {}{}}}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
+    assert_eq!(post("/api/v1/sessions", &deep).of(&router).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_body_is_an_object() {
+    let router = World::whole().router();
+    assert_snapshot!(post("/api/v1/sessions", "[1, 2]").of(&router).await.told());
+    for body in ["null", "true", "1", "\"x\"", "1.5"] {
+        assert_eq!(post("/api/v1/sessions", body).of(&router).await.status, 422, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn media_types() {
+    let router = World::whole().router();
+    let json = r#"{"notes": "x"}"#;
+    for (content_type, start, update) in [
+        ("application/json", 201, 200),
+        ("Application/JSON", 201, 200),
+        ("application/json; charset=UTF-8", 201, 200),
+        ("application/json;charset=\"utf-8\"", 201, 200),
+        ("application/json; charset=latin1", 415, 415),
+        ("application/merge-patch+json", 415, 200),
+        ("text/plain", 415, 415),
+        ("application/x-www-form-urlencoded", 415, 415),
+        ("", 415, 415),
+    ] {
+        let sent = |method, path| ask(method, path).header("content-type", content_type).body(json);
+        let started = sent("POST", "/api/v1/sessions").of(&router).await;
+        assert_eq!(started.status, start, "{content_type}");
+        let updated = sent("PATCH", "/api/v1/sessions/1").of(&router).await;
+        assert_eq!(updated.status, update, "{content_type}");
+    }
+    let without = ask("POST", "/api/v1/sessions").body(json).of(&router).await;
+    assert_snapshot!("no_media_type", without.told());
+    let without = ask("PATCH", "/api/v1/sessions/1").body(json).of(&router).await;
+    assert_snapshot!("no_media_type_of_a_patch", without.told());
+    let twice = post("/api/v1/sessions", json).header("content-type", "text/plain");
+    assert_eq!(twice.of(&router).await.status, 415);
+    let packed = post("/api/v1/sessions", json).header("content-encoding", "gzip");
+    assert_eq!(packed.of(&router).await.status, 415);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_there_needs_no_media_type() {
+    let router = World::whole().router();
+    let form = ask("POST", "/api/v1/sessions").header("content-type", "text/plain");
+    assert_eq!(form.of(&router).await.status, 201);
+    let needed = ask("POST", "/api/v1/todos").of(&router).await;
+    assert_eq!(needed.faults(), ["title is required"]);
+}
+
+#[tokio::test]
+async fn what_needs_no_body_ignores_one() {
+    let router = World::whole().router();
+    assert_eq!(delete("/api/v1/sessions/1").json("{\"x\": ").of(&router).await.status, 200);
+    assert_eq!(get("/api/v1/sessions/1").body("x").of(&router).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_has_a_limit() {
+    let router = World::whole().router();
+    let just = format!("{{\"notes\": \"x\"{}}}", " ".repeat(1024 * 1024 - 14));
+    assert_eq!(just.len(), 1024 * 1024);
+    assert_eq!(post("/api/v1/sessions", &just).of(&router).await.status, 201);
+    let more = format!("{just} ");
+    assert_snapshot!(post("/api/v1/sessions", &more).of(&router).await.told());
+}
+
+#[tokio::test]
+async fn a_flood_of_faults_is_counted() {
+    let members: Vec<_> = (0..50_000).map(|count| format!("\"x{count}\": 1")).collect();
+    let body = format!("{{{}}}", members.join(","));
+    let answer = post("/api/v1/todos", &body).of_the_whole_world().await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.faults().len(), 100);
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.ends_with("50001 faults, the first 100 of which are listed."), "{detail}");
+}

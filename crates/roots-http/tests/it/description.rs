@@ -1,0 +1,269 @@
+//! The description and the service say the same.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::world::{World, ask};
+
+/// Every route there is. One that is added stands here, or this fails.
+const ROUTES: &str = "
+DELETE /api/v1/activities/{id}
+DELETE /api/v1/sessions/{id}
+DELETE /api/v1/todos/{id}
+GET /api/v1/activities
+GET /api/v1/activities/stats
+GET /api/v1/activities/{id}
+GET /api/v1/credits
+GET /api/v1/credits/ledger
+GET /api/v1/openapi.json
+GET /api/v1/sessions
+GET /api/v1/sessions/{id}
+GET /api/v1/todos
+GET /api/v1/todos/{id}
+GET /api/v1/todos/{id}/logs
+GET /api/v1/whoami
+GET /docs/problems
+GET /health
+GET /ready
+PATCH /api/v1/sessions/{id}
+PATCH /api/v1/todos/{id}
+POST /api/v1/activities
+POST /api/v1/bootstrap
+POST /api/v1/sessions
+POST /api/v1/todos
+";
+
+struct Operation {
+    method: &'static str,
+    path: String,
+    value: Value,
+}
+
+fn document() -> Value {
+    serde_json::to_value(roots_http::openapi()).unwrap()
+}
+
+fn operations() -> Vec<Operation> {
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    let items = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, value)| Operation {
+            method: method.to_uppercase().leak(),
+            path: path.clone(),
+            value: value.clone(),
+        })
+    });
+    items.collect()
+}
+
+fn resolved(document: &Value, value: &Value) -> Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(&reference[1..]).unwrap().clone(),
+        None => value.clone(),
+    }
+}
+
+#[test]
+fn it_is_openapi_3_1_and_lists_every_route() {
+    assert_eq!(document()["openapi"], "3.1.0");
+    let mut routes: Vec<_> =
+        operations().iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    routes.sort();
+    assert_eq!(routes.join("\n"), ROUTES.trim());
+}
+
+#[tokio::test]
+async fn every_described_operation_is_served_and_every_served_method_described() {
+    let router = World::whole().router();
+    for Operation { method, path, .. } in operations() {
+        let path = path.replace("{id}", "1");
+        let answer = ask(method, &path).of(&router).await;
+        assert!(
+            ![404, 405].contains(&answer.status.as_u16()),
+            "{method} {path}: {}",
+            answer.status
+        );
+    }
+    let document = document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let described: BTreeSet<_> =
+            item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
+        let answer = ask("OPTIONS", &path.replace("{id}", "1")).of(&router).await;
+        let allow = answer.header("allow").split(',').filter(|method| *method != "HEAD");
+        assert_eq!(allow.map(str::to_owned).collect::<BTreeSet<_>>(), described, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_query_reader_knows_what_is_described_and_nothing_else() {
+    let router = World::whole().router();
+    for Operation { method, path, value } in operations() {
+        let parameters = value["parameters"].as_array().cloned().unwrap_or_default();
+        let in_query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        let described: Vec<_> =
+            in_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+        let path = format!("{}?qqqqqqqq=1", path.replace("{id}", "1"));
+        let fault = ask(method, &path).of(&router).await.faults().concat();
+        assert_eq!(known(&fault), described, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn every_body_reader_knows_what_is_described_and_nothing_else() {
+    let (document, router) = (document(), World::whole().router());
+    let mut bodies = 0;
+    for Operation { method, path, value } in operations() {
+        let Some(content) = value["requestBody"]["content"].as_object() else {
+            continue;
+        };
+        for (media_type, content) in content {
+            bodies += 1;
+            let schema = resolved(&document, &content["schema"]);
+            assert_eq!(schema["additionalProperties"], false, "{method} {path}");
+            let properties: Vec<_> =
+                schema["properties"].as_object().unwrap().keys().cloned().collect();
+            let send = |body: String| {
+                let path = path.replace("{id}", "1");
+                ask(method, &path).header("content-type", media_type).body(body)
+            };
+            let faults = send(r#"{"qqqqqqqq": 1}"#.into()).of(&router).await.faults();
+            assert_eq!(known(faults.last().unwrap()), properties, "{method} {path}");
+
+            let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
+            let missing: Vec<_> =
+                faults.iter().filter(|fault| fault.ends_with("is required")).collect();
+            let expected: Vec<_> = required
+                .iter()
+                .map(|name| format!("{} is required", name.as_str().unwrap()))
+                .collect();
+            assert_eq!(missing, expected.iter().collect::<Vec<_>>(), "{method} {path}");
+
+            let example = schema["example"].clone();
+            assert!(example.is_object(), "{method} {path} has no example");
+            let answer = send(example.to_string()).of(&router).await;
+            assert!(answer.status.is_success(), "{method} {path}: {}", answer.body);
+        }
+    }
+    assert_eq!(bodies, 8);
+}
+
+/// The names that a fault offers.
+fn known(fault: &str) -> Vec<String> {
+    let offered = fault.split_once(": there are ").map_or("none here", |(_, names)| names);
+    if offered == "none here" {
+        Vec::new()
+    } else {
+        offered.split(", ").map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test]
+async fn answers_are_as_their_schemas_and_examples() {
+    let (document, router) = (document(), World::whole().router());
+    for Operation { method, path, value } in operations() {
+        let responses = value["responses"].as_object().unwrap();
+        let (status, success) =
+            responses.iter().find(|(status, _)| status.starts_with('2')).unwrap();
+        let content = &success["content"]["application/json"];
+        if path.ends_with("openapi.json") || content.is_null() {
+            continue;
+        }
+        let schema = &content["schema"];
+        let example = &content["example"];
+        fits(&document, schema, example, &format!("example of {method} {path}"));
+
+        let mut request = ask(method, &path.replace("{id}", "1"));
+        let sent = &value["requestBody"]["content"]["application/json"]["schema"];
+        if !sent.is_null() {
+            request = request.json(&resolved(&document, sent)["example"].to_string());
+        }
+        let answer = request.of(&router).await;
+        assert_eq!(answer.status.as_str(), status, "{method} {path}");
+        fits(&document, schema, &answer.json(), &format!("answer of {method} {path}"));
+        for header in success["headers"].as_object().unwrap().keys() {
+            assert!(
+                !answer.header(&header.to_lowercase()).is_empty(),
+                "{header} of {method} {path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn errors_are_described_as_problems() {
+    let document = document();
+    for Operation { method, path, value } in operations() {
+        for (status, response) in value["responses"].as_object().unwrap() {
+            if status.starts_with('2') {
+                continue;
+            }
+            let response = resolved(&document, response);
+            let content = &response["content"]["application/problem+json"];
+            for (kind, example) in content["examples"].as_object().unwrap() {
+                fits(&document, &content["schema"], &example["value"], kind);
+                assert_eq!(example["value"]["status"].to_string(), *status, "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_type_of_problem_is_explained_where_it_leads() {
+    let page = ask("GET", "/docs/problems").of_the_whole_world().await.body;
+    let document = document();
+    let mut kinds = 0;
+    for response in document["components"]["responses"].as_object().unwrap().values() {
+        for example in response["content"]["application/problem+json"]["examples"]
+            .as_object()
+            .unwrap()
+            .values()
+        {
+            let uri = example["value"]["type"].as_str().unwrap();
+            let slug = uri.strip_prefix("/docs/problems#").unwrap();
+            assert!(page.contains(&format!("<h2 id=\"{slug}\">")), "{slug}");
+            kinds += 1;
+        }
+    }
+    assert!(kinds >= 18);
+}
+
+/// Holds a value to a schema, as far as the schemas here go: the same members in the same order.
+fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
+    let schema = resolved(document, schema);
+    let types: Vec<_> = match &schema["type"] {
+        Value::Array(types) => types.iter().map(|one| one.as_str().unwrap()).collect(),
+        one => vec![one.as_str().unwrap()],
+    };
+    let actual = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    assert!(types.contains(&actual), "{what}: {value} is none of {types:?}");
+    if let Some(names) = schema["enum"].as_array() {
+        assert!(names.contains(value), "{what}: {value} is none of {names:?}");
+    }
+    if let Value::Array(items) = value {
+        for item in items {
+            fits(document, &schema["items"], item, what);
+        }
+    }
+    if let Value::Object(members) = value {
+        let none = Map::new();
+        let properties = schema["properties"].as_object().unwrap_or(&none);
+        let given: Vec<_> = members.keys().collect();
+        let in_order: Vec<_> =
+            properties.keys().filter(|name| members.contains_key(*name)).collect();
+        assert_eq!(given, in_order, "{what}");
+        for required in schema["required"].as_array().into_iter().flatten() {
+            assert!(members.contains_key(required.as_str().unwrap()), "{what}: {required}");
+        }
+        for (name, member) in members {
+            fits(document, &properties[name], member, what);
+        }
+    }
+}

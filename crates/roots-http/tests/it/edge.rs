@@ -1,0 +1,258 @@
+//! What every request passes, whatever it asks for.
+
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, Bytes};
+use futures_util::StreamExt;
+use insta::assert_snapshot;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use roots_domain::port::store::StoreFault;
+use roots_http::Origin;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use crate::world::{Answer, KEY, Log, World, ask, get, patch, post};
+
+#[tokio::test]
+async fn paths_that_there_are_not() {
+    let router = World::bare().router();
+    assert_snapshot!(get("/api/v1/nothing").of(&router).await.told());
+    for path in [
+        "/",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/sessions/",
+        "/api/v2/sessions",
+        "/sessions",
+        "/api/v1/sessions/1/logs",
+    ] {
+        let answer = get(path).of(&router).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn methods_that_there_are_not() {
+    let router = World::bare().router();
+    assert_snapshot!(ask("PUT", "/api/v1/sessions").of(&router).await.told());
+    for (path, allow) in [
+        ("/api/v1/sessions", "GET,HEAD,POST"),
+        ("/api/v1/sessions/1", "GET,HEAD,PATCH,DELETE"),
+        ("/api/v1/activities/stats", "GET,HEAD"),
+        ("/api/v1/activities/1", "GET,HEAD,DELETE"),
+        ("/api/v1/bootstrap", "POST"),
+        ("/health", "GET,HEAD"),
+        ("/docs/", "GET,HEAD"),
+    ] {
+        let answer = ask("TRACE", path).of(&router).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, allow), "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    assert_eq!(ask("BREW", "/api/v1/todos").of(&router).await.status, 405);
+}
+
+#[tokio::test]
+async fn options_tell_the_methods() {
+    let router = World::bare().router();
+    let answer = ask("OPTIONS", "/api/v1/todos/1").without_key().of(&router).await;
+    assert_snapshot!(answer.told());
+    assert_eq!(ask("OPTIONS", "/api/v1/nothing").of(&router).await.status, 404);
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let router = World::whole().router();
+    for path in ["/api/v1/sessions/1", "/api/v1/todos", "/api/v1/todos/7", "/health", "/nothing"] {
+        let (head, get) = (ask("HEAD", path).of(&router).await, get(path).of(&router).await);
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.body, "");
+        assert_eq!(head.header("content-length"), get.header("content-length"), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_keeps_a_sane_name_and_is_given_one_otherwise() {
+    let router = World::whole().router();
+    let long = "x".repeat(128);
+    for id in ["a", "019d.Run_7-b", &long] {
+        let answer = get("/health").header("x-request-id", id).of(&router).await;
+        assert_eq!(answer.header("x-request-id"), id);
+    }
+    let longer = "x".repeat(129);
+    for id in ["", " ", "a b", "a\"b", "<x>", "é", &longer] {
+        let answer = get("/nothing").header("x-request-id", id).of(&router).await;
+        assert!(answer.header("x-request-id").starts_with("019d728c-"), "{id}");
+        assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
+    }
+    let two = get("/health").header("x-request-id", "a").header("x-request-id", "b");
+    assert!(two.of(&router).await.header("x-request-id").starts_with("019d728c-"));
+}
+
+#[tokio::test]
+async fn headers_that_are_not_supported_yet_are_not_ignored() {
+    let router = World::bare().router();
+    let keyed = post("/api/v1/sessions", "{}").header("idempotency-key", "once");
+    assert_snapshot!(keyed.of(&router).await.told());
+    let matched = patch("/api/v1/sessions/1", "{}").header("if-match", "\"1\"");
+    assert_eq!(matched.of(&router).await.status, 400);
+    let unchanged = get("/health").header("if-none-match", "\"1\"");
+    assert_eq!(unchanged.of(&router).await.status, 200);
+}
+
+fn with_origins(origins: &[&str]) -> World {
+    let mut world = World::whole();
+    world.settings.cors_origins = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();
+    world
+}
+
+#[tokio::test]
+async fn a_page_of_a_named_origin_may_call() {
+    let router = with_origins(&["https://app.example", "http://localhost:3000"]).router();
+    let preflight = ask("OPTIONS", "/api/v1/sessions")
+        .without_key()
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "x-api-key,content-type");
+    assert_snapshot!("preflight", preflight.clone().of(&router).await.told());
+    let call = get("/api/v1/sessions/1").header("origin", "http://localhost:3000");
+    assert_snapshot!("call_of_a_page", call.of(&router).await.told());
+    let refused = get("/api/v1/sessions/7").header("origin", "http://localhost:3000");
+    let refused = refused.of(&router).await;
+    assert_eq!(refused.header("access-control-allow-origin"), "http://localhost:3000");
+    let stranger = get("/api/v1/sessions/1").header("origin", "https://evil.example");
+    assert_eq!(stranger.of(&router).await.header("access-control-allow-origin"), "");
+    let plain = ask("OPTIONS", "/api/v1/sessions").of(&router).await;
+    assert_eq!((plain.status.as_u16(), plain.header("allow")), (204, "GET,HEAD,POST"));
+    let off = preflight.of(&World::whole().router()).await;
+    assert_eq!(off.header("access-control-allow-origin"), "");
+}
+
+#[test]
+fn an_origin_is_as_browsers_send_it() {
+    for good in ["https://example.org", "http://localhost:3000", "http://[::1]:8080"] {
+        assert!(Origin::parse(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "*",
+        "null",
+        "example.org",
+        "https://",
+        "https://example.org/",
+        "https://a/b",
+        "https://A.org",
+        "ftp://a",
+        "https://a b",
+    ] {
+        assert!(Origin::parse(bad).is_err(), "{bad}");
+    }
+}
+
+/// A body in pieces, without its length, that counts what was read of it.
+fn in_pieces(pieces: usize, read: &Arc<Mutex<usize>>) -> Body {
+    let read = Arc::clone(read);
+    let piece = Bytes::from(vec![b' '; 64 * 1024]);
+    Body::from_stream(futures_util::stream::iter(0..pieces).map(move |_| {
+        *read.lock().unwrap() += piece.len();
+        Ok::<_, std::io::Error>(piece.clone())
+    }))
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_body_is_read_off_up_to_a_limit() {
+    const MIB: usize = 1024 * 1024;
+    let router = World::whole().router();
+    for (ask, pieces, status, expected) in [
+        (post("/api/v1/sessions", ""), 2 * 16, 413, 2 * MIB),
+        (post("/api/v1/sessions", ""), 100 * 16, 413, 5 * MIB),
+        (post("/api/v1/sessions", "").without_key(), 16, 401, MIB),
+        (post("/nothing", ""), 16, 404, MIB),
+        (post("/api/v1/sessions", "").header("expect", "100-continue").without_key(), 16, 401, 0),
+    ] {
+        let read = Arc::new(Mutex::new(0));
+        let mut request = ask.request();
+        *request.body_mut() = in_pieces(pieces, &read);
+        let answer = Answer::of(router.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!(answer.status, status);
+        let read = *read.lock().unwrap();
+        assert!((expected..=expected + 64 * 1024).contains(&read), "{status}: {read}");
+    }
+}
+
+/// Sends bytes to a running server and reads what it answers until it closes.
+async fn over_the_wire(head: &str, body: &[u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(axum::serve(listener, World::whole().router()).into_future());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    serving.abort();
+    answer
+}
+
+#[tokio::test]
+async fn whoever_sends_too_much_sees_the_answer() {
+    let body = vec![b' '; 4 * 1024 * 1024];
+    for (key, status) in [(KEY, "413"), ("roots_1_typo", "401")] {
+        let head = format!(
+            "POST /api/v1/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len(),
+        );
+        let answer = over_the_wire(&head, &body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.contains("\"request_id\""), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_content_has_no_length() {
+    let head = "OPTIONS /api/v1/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = over_the_wire(head, b"").await.to_lowercase();
+    assert!(answer.starts_with("http/1.1 204"), "{answer}");
+    assert!(answer.contains("allow: get,head,post"), "{answer}");
+    assert!(!answer.contains("content-length"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_log_and_the_metrics_hold_routes_and_causes_but_no_key_and_no_text() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let router = World::whole().router();
+    Log::begin();
+    let secret = r#"{"title": "a-secret-title", "a-secret-name": 1}"#;
+    post("/api/v1/todos", secret).of(&router).await;
+    get("/api/v1/todos/12345?a-secret=1").of(&router).await;
+    get("/a-secret-path").of(&router).await;
+    ask("BREW", "/api/v1/todos").of(&router).await;
+    let failing = World::failing(StoreFault::Broken("the cause".into())).router();
+    get("/api/v1/sessions/4711").of(&failing).await;
+
+    let log = Log::end();
+    let told = recorder.handle().render();
+    for hidden in ["secret", KEY, "12345", "4711", "BREW"] {
+        assert!(!log.contains(hidden), "{hidden} in {log}");
+        assert!(!told.contains(hidden), "{hidden} in {told}");
+    }
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let fields = &line["fields"];
+        for field in ["request_id", "method", "route", "status", "latency_us"] {
+            assert!(!fields[field].is_null(), "{field} in {line}");
+        }
+        let is_fault = fields["status"].as_u64() >= Some(500);
+        assert_eq!(line["level"], if is_fault { "ERROR" } else { "INFO" });
+        assert_eq!(fields["cause"].is_string(), is_fault);
+    }
+    assert_eq!(log.lines().count(), 5, "{log}");
+    assert!(log.contains("the database is at fault: the cause"));
+    let counted =
+        r#"roots_http_requests_total{method="GET",route="/api/v1/todos/{id}",status="400"} 1"#;
+    assert!(told.contains(counted), "{told}");
+    assert!(told.contains(r#"route="none",status="404""#), "{told}");
+}

@@ -1,0 +1,14 @@
+//! The HTTP API over mocked ports: whole answers, headers included.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod auth;
+mod bodies;
+mod description;
+mod edge;
+mod faults;
+mod fuzz;
+mod queries;
+mod refusals;
+mod successes;
+mod world;

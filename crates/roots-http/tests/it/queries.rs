@@ -1,0 +1,121 @@
+//! Queries: what is not understood is refused, never ignored.
+
+use insta::assert_snapshot;
+use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::time::TimeRange;
+
+use crate::world::{World, ask, at, get};
+
+#[tokio::test]
+async fn every_fault_of_a_query_stands_in_one_answer() {
+    let query = "status=finished&priority=4&session=1&sessoin_id=1&limit=0&limit=5&offset=-1&zzz";
+    let answer = get(&format!("/api/v1/todos?{query}")).of_the_whole_world().await;
+    assert_snapshot!(answer.told());
+}
+
+#[tokio::test]
+async fn each_value_is_held_to_what_its_parameter_names() {
+    let router = World::whole().router();
+    for query in [
+        "sessions?status=",
+        "sessions?status",
+        "sessions?status=Active",
+        "sessions?limit=0",
+        "sessions?limit=-1",
+        "sessions?limit=ten",
+        "sessions?limit=",
+        "sessions?limit=1.5",
+        "sessions?offset=-1",
+        "sessions?offset=9223372036854775808",
+        "sessions?status=active&status=active",
+        "sessions?cursor=x",
+        "sessions?actor_id=1",
+        "sessions?%FF=1",
+        "sessions?status=%",
+        "sessions?status=%C3",
+        "todos?priority=-1",
+        "todos?priority=4",
+        "todos?priority=x",
+        "todos?priority=",
+        "todos?session_id=0",
+        "todos?session_id=x",
+        "activities?type=Deploy",
+        "activities?type=",
+        "activities?since=yesterday",
+        "activities?until=2026-02-30",
+        "activities?since=1969-12-31",
+        "activities/stats?type=deploy",
+        "activities/stats?limit=1",
+        "credits/ledger?reason=gift",
+    ] {
+        let answer = get(&format!("/api/v1/{query}")).of(&router).await;
+        assert_eq!(answer.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn values_within_are_taken() {
+    let router = World::whole().router();
+    for query in [
+        "sessions?",
+        "sessions?&&",
+        "sessions?status=ended&limit=1&offset=9223372036854775807",
+        "sessions?st%61tus=active",
+        "todos?priority=0&session_id=999999999",
+        "activities?type=code-review_2.0&since=2026-04-09T16:00:00%2B02:00&until=2026-04-09",
+        "activities?since=2026-04-09T16:00:00+02:00",
+        "activities?since=2026-04-09+14:00",
+        "activities/stats?session_id=1&since=2026-04-01&until=2026-04-09",
+        "credits/ledger?reason=operator_grant",
+    ] {
+        let answer = get(&format!("/api/v1/{query}")).of(&router).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_above_the_most_reads_as_the_most_and_says_so() {
+    for limit in ["100", "101", "99999999999999999999"] {
+        let path = format!("/api/v1/sessions?limit={limit}&offset=3");
+        let answer = get(&path).of_the_whole_world().await.json();
+        assert_eq!((answer["limit"].as_i64(), answer["offset"].as_i64()), (Some(100), Some(3)));
+    }
+}
+
+#[tokio::test]
+async fn a_range_reaches_the_store_as_it_was_meant() {
+    let mut world = World::keyed();
+    world
+        .activities
+        .expect_activities()
+        .withf(|filter, page| {
+            let range = TimeRange {
+                since: Some(at("2026-04-09T14:00:00Z")),
+                until: Some(at("2026-04-09T23:59:59.999999Z")),
+            };
+            filter.range == range
+                && filter.activity_type.as_ref().is_some_and(|kind| kind.as_str() == "deploy")
+                && filter.session.is_some_and(|session| session.0 == 3)
+                && *page == PageRequest { limit: 5, offset: 10 }
+        })
+        .once()
+        .returning(|_, request| Ok(Page { items: Vec::new(), total: 0, request }));
+    let query = "type=deploy&session_id=3&since=2026-04-09T16:00:00+02:00&until=2026-04-09&limit=5&offset=10";
+    let answer = get(&format!("/api/v1/activities?{query}")).of(&world.router()).await;
+    assert_eq!(answer.body, r#"{"activities":[],"total":0,"limit":5,"offset":10}"#);
+}
+
+#[tokio::test]
+async fn no_endpoint_takes_a_parameter_that_it_does_not_know() {
+    let router = World::whole().router();
+    let document = serde_json::to_value(roots_http::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let method = method.to_uppercase().leak();
+            let path = format!("{}?zzz=1", path.replace("{id}", "1"));
+            let answer = ask(method, &path).of(&router).await;
+            assert_eq!(answer.status, 400, "{method} {path}");
+            assert!(answer.faults()[0].starts_with("zzz is not a known parameter"), "{path}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the core refuses, and what is not there.
+
+use insta::assert_snapshot;
+use roots_domain::model::id::SessionId;
+use roots_domain::model::todo::TodoStatus;
+use roots_domain::model::unit::Refusal;
+use roots_http::Signup;
+
+use crate::world::{ANOTHERS, World, delete, get, patch, post};
+
+macro_rules! refused {
+    ($($name:ident: $refusal:expr, $ask:expr;)+) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let router = World::refusing($refusal).router();
+            assert_snapshot!($ask.of(&router).await.told());
+        }
+    )+};
+}
+
+refused! {
+    credits_that_do_not_suffice: Refusal::InsufficientCredits { balance: 0, cost: 1 },
+        post("/api/v1/sessions", "{}");
+    a_suspended_account: Refusal::Suspended, delete("/api/v1/todos/1");
+    a_session_that_is_not_there: Refusal::NotFound("session"), delete("/api/v1/sessions/1");
+    a_link_to_no_session: Refusal::NoSuchSession(SessionId(7)),
+        post("/api/v1/todos", r#"{"title": "x", "session_id": 7}"#);
+    a_link_to_an_ended_session: Refusal::SessionEnded(SessionId(1)),
+        post("/api/v1/activities", r#"{"description": "x", "session_id": 1}"#);
+    an_ended_session_ended_again: Refusal::AlreadyEnded(SessionId(1)),
+        patch("/api/v1/sessions/1", r#"{"status": "ended"}"#);
+    an_ended_session_reopened: Refusal::CannotReopen(SessionId(1)),
+        patch("/api/v1/sessions/1", r#"{"status": "active"}"#);
+    a_step_that_there_is_not:
+        Refusal::ForbiddenStep { from: TodoStatus::Done, to: TodoStatus::Cancelled },
+        patch("/api/v1/todos/1", r#"{"status": "cancelled"}"#);
+    a_note_without_a_change: Refusal::NoteWithoutChange,
+        patch("/api/v1/todos/1", r#"{"note": "lost"}"#);
+    too_many_kinds: Refusal::TooManyKinds,
+        post("/api/v1/activities", r#"{"description": "x", "activity_type": "new"}"#);
+}
+
+#[tokio::test]
+async fn signup_is_closed_unless_opened() {
+    let mut world = World::whole();
+    world.settings.signup = Signup::Closed;
+    // Whatever else is wrong with the request does not matter.
+    let answer = post("/api/v1/bootstrap?x=1", "[]").without_key().of(&world.router()).await;
+    assert_snapshot!(answer.told());
+}
+
+#[tokio::test]
+async fn what_is_not_the_callers_is_not_there() {
+    let router = World::whole().router();
+    for kind in ["sessions", "todos", "activities"] {
+        for id in
+            ["7", &ANOTHERS.to_string(), "0", "-1", "01", "x", "1.0", "%FF", "9223372036854775808"]
+        {
+            let answer = get(&format!("/api/v1/{kind}/{id}")).of(&router).await;
+            assert_eq!(answer.status, 404, "{kind} {id}");
+            assert!(answer.header("content-type").starts_with("application/problem+json"));
+        }
+    }
+    for id in ["7", "9", "x"] {
+        assert_eq!(get(&format!("/api/v1/todos/{id}/logs")).of(&router).await.status, 404);
+    }
+    for ask in [
+        delete("/api/v1/sessions/x"),
+        delete("/api/v1/todos/0"),
+        delete("/api/v1/activities/-1"),
+        patch("/api/v1/sessions/x", "{}"),
+        patch("/api/v1/todos/1.5", r#"{"title": "x"}"#),
+    ] {
+        assert_eq!(ask.of(&router).await.status, 404);
+    }
+    assert_snapshot!(get("/api/v1/todos/7").of(&router).await.told());
+}

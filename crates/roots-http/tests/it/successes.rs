@@ -1,0 +1,99 @@
+//! Every endpoint, asked as the seeds ask it, and the whole of what it answers.
+
+use insta::assert_snapshot;
+
+use crate::world::{World, ask, delete, get, patch, post};
+
+macro_rules! answers {
+    ($($name:ident: $ask:expr;)+) => {$(
+        #[tokio::test]
+        async fn $name() {
+            assert_snapshot!($ask.of_the_whole_world().await.told());
+        }
+    )+};
+}
+
+answers! {
+    sessions_are_listed: get("/api/v1/sessions?status=active");
+    a_session_is_shown: get("/api/v1/sessions/1");
+    a_session_starts: post("/api/v1/sessions", r#"{"notes": "Starting morning review"}"#);
+    a_session_starts_without_a_body: ask("POST", "/api/v1/sessions");
+    a_session_ends: patch(
+        "/api/v1/sessions/2",
+        r#"{"status": "ended", "notes": "Finished morning review. Deployed docs."}"#
+    );
+    a_session_is_deleted: delete("/api/v1/sessions/2");
+
+    todos_are_listed: get("/api/v1/todos?status=open&priority=2");
+    a_todo_is_shown: get("/api/v1/todos/1");
+    a_todo_is_created: post(
+        "/api/v1/todos",
+        r#"{
+            "title": "Deploy docs pages",
+            "description": "Sessions, todos, and activities docs",
+            "priority": 2,
+            "due_at": "2026-04-10T00:00:00Z"
+        }"#
+    );
+    a_todo_is_created_with_a_title_alone: post("/api/v1/todos", r#"{"title": "Tidy up"}"#);
+    a_todo_is_done: patch(
+        "/api/v1/todos/1",
+        r#"{"status": "done", "note": "All three docs pages deployed"}"#
+    );
+    a_todo_is_deleted: delete("/api/v1/todos/1");
+    a_todo_has_a_log: get("/api/v1/todos/1/logs");
+
+    activities_are_listed: get("/api/v1/activities?type=deploy&since=2026-04-01");
+    an_activity_is_shown: get("/api/v1/activities/1");
+    an_activity_is_logged: post(
+        "/api/v1/activities",
+        r#"{
+            "description": "Deployed sessions, todos, and activities docs",
+            "activity_type": "deploy",
+            "session_id": 1
+        }"#
+    );
+    an_activity_is_logged_by_default: post("/api/v1/activities", r#"{"description": "Read"}"#);
+    an_activity_is_deleted: delete("/api/v1/activities/1");
+    activities_are_counted: get("/api/v1/activities/stats?since=2026-04-07");
+
+    an_account_is_made: post(
+        "/api/v1/bootstrap",
+        r#"{"account_name": "Chatforest", "actor_name": "docs-agent", "actor_type": "agent"}"#
+    ).without_key();
+    the_caller_is_told_who_it_is: get("/api/v1/whoami");
+    credits_are_shown: get("/api/v1/credits");
+    the_ledger_is_listed: get("/api/v1/credits/ledger?reason=api_write&limit=5");
+
+    health: get("/health").without_key();
+    readiness: get("/ready").without_key();
+    problems_are_explained: get("/docs/problems").without_key();
+}
+
+#[tokio::test]
+async fn the_description_is_served_as_it_is_made() {
+    let answer = get("/api/v1/openapi.json").without_key().of_the_whole_world().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.body, roots_http::openapi().to_json().unwrap());
+}
+
+#[tokio::test]
+async fn the_docs_are_rendered_without_another_host() {
+    let router = World::bare().router();
+    let moved = get("/docs").of(&router).await;
+    assert_eq!((moved.status.as_u16(), moved.header("location")), (303, "/docs/"));
+    let page = get("/docs/").of(&router).await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("swagger-ui"));
+    assert!(!page.body.contains("http"), "{}", page.body);
+    assert!(page.header("content-security-policy").starts_with("default-src 'self'"));
+    let start = get("/docs/swagger-initializer.js").of(&router).await;
+    assert!(start.body.contains("/api/v1/openapi.json"), "{}", start.body);
+    assert!(start.body.contains(r#""validatorUrl": "none""#), "{}", start.body);
+    let script = get("/docs/swagger-ui-bundle.js").of(&router).await;
+    assert_eq!(script.status, 200);
+    let missing = get("/docs/nothing.js").of(&router).await;
+    assert_eq!(missing.status, 404);
+    assert_eq!(missing.header("content-type"), "application/problem+json");
+}

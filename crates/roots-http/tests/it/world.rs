@@ -1,0 +1,735 @@
+//! A world of mocks around the API, in which time stands still, and requests to it.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
+use http_body_util::BodyExt;
+use roots_domain::model::account::{
+    Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
+};
+use roots_domain::model::activity::{Activity, SessionCounts};
+use roots_domain::model::credit::{LedgerEntry, Reason};
+use roots_domain::model::id::{
+    AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, SessionId, TodoId, Uid,
+};
+use roots_domain::model::key::{ApiKey, KeyEpoch, LookupHash};
+use roots_domain::model::page::Page;
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
+use roots_domain::model::text::{ActivityType, Name};
+use roots_domain::model::time::{Day, Timestamp};
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal, Resealed, UnitOfWork};
+use roots_domain::port::ambient::{Clock, Uids};
+use roots_domain::port::keys::{
+    Founding, KeyError, Keyring, Lookup, MintedCode, MintedKey, MockKeyring, MockLocksmith,
+};
+use roots_domain::port::store::{
+    ApplyError, Credentials, MockAccountReader, MockActivityReader, MockReadiness,
+    MockSessionReader, MockTodoReader, MockUnitStore, SessionQuery, SessionReader, StoreFault,
+    StoreResult, TodoLog, UnitStore,
+};
+use roots_domain::usecase::access::Access;
+use roots_domain::usecase::accounts::Accounts;
+use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::sessions::Sessions;
+use roots_domain::usecase::todos::Todos;
+use roots_http::{HttpSettings, Services, Signup};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tower::ServiceExt;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+/// The key in force.
+pub(crate) const KEY: &str = "roots_1_key";
+/// A key of good form that nobody has.
+pub(crate) const UNKNOWN_KEY: &str = "roots_1_unknown";
+/// The row of each kind whose text does not open.
+pub(crate) const DAMAGED: i64 = 13;
+/// The row of each kind that is another actor's.
+pub(crate) const ANOTHERS: i64 = 9;
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+/// A clock that is set by hand; it starts at the seeds' 2026-04-09T14:00:00Z.
+#[derive(Clone)]
+pub(crate) struct HandClock(Arc<AtomicI64>);
+
+impl HandClock {
+    pub(crate) fn set(&self, text: &str) {
+        self.0.store(at(text).micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+struct Counted(AtomicU64);
+
+impl Uids for Counted {
+    fn next(&self) -> Uid {
+        let count = self.0.fetch_add(1, Ordering::SeqCst);
+        Uid(uuid::Uuid::from_u64_pair(0x019d_728c_2e80_7000, 0x8000_0000_0000_0000 + count))
+    }
+}
+
+/// The mocks. Those of the readers know one row of each kind by id 1 and 2; the store applies
+/// whatever it is asked to such rows.
+pub(crate) struct World {
+    pub(crate) units: MockUnitStore,
+    pub(crate) sessions: MockSessionReader,
+    pub(crate) todos: MockTodoReader,
+    pub(crate) activities: MockActivityReader,
+    pub(crate) accounts: MockAccountReader,
+    pub(crate) locksmith: MockLocksmith,
+    pub(crate) readiness: MockReadiness,
+    pub(crate) settings: HttpSettings,
+    pub(crate) clock: HandClock,
+    /// Whether the store and the reader of sessions never answer.
+    pub(crate) is_stuck: bool,
+}
+
+/// A database that neither answers nor fails.
+struct Stuck;
+
+#[async_trait]
+impl UnitStore for Stuck {
+    async fn apply(&self, _: UnitOfWork) -> Result<Applied, ApplyError> {
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl SessionReader for Stuck {
+    async fn session(&self, _: AccountId, _: SessionId) -> StoreResult<Option<Session<Sealed>>> {
+        std::future::pending().await
+    }
+
+    async fn sessions(&self, _: &SessionQuery) -> StoreResult<Page<Session<Sealed>>> {
+        std::future::pending().await
+    }
+}
+
+impl World {
+    /// Only the caller is known; whatever else is asked for fails the test.
+    pub(crate) fn bare() -> Self {
+        Log::prepare();
+        let mut locksmith = MockLocksmith::new();
+        locksmith.expect_recognize_key().returning(|key| {
+            let hash = match key.expose_secret() {
+                KEY => 1,
+                UNKNOWN_KEY => 2,
+                _ => return None,
+            };
+            Some(Lookup { account: AccountId(1), hash: LookupHash([hash; 32]) })
+        });
+        locksmith.expect_unlock().returning(|_, _, _, _, _| Ok(keyring()));
+        Self {
+            units: MockUnitStore::new(),
+            sessions: MockSessionReader::new(),
+            todos: MockTodoReader::new(),
+            activities: MockActivityReader::new(),
+            accounts: MockAccountReader::new(),
+            locksmith,
+            readiness: MockReadiness::new(),
+            settings: HttpSettings::default(),
+            clock: HandClock(Arc::new(AtomicI64::new(at("2026-04-09T14:00:00Z").micros()))),
+            is_stuck: false,
+        }
+    }
+
+    /// The caller is known and can be looked up.
+    pub(crate) fn keyed() -> Self {
+        let mut world = Self::bare();
+        world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+        world
+    }
+
+    /// All that there is can be read and written.
+    pub(crate) fn whole() -> Self {
+        let mut world = Self::keyed();
+        world.units.expect_apply().returning(|unit| Ok(applied(unit)));
+        world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
+        world.sessions.expect_sessions().returning(|query| {
+            Ok(Page { items: session(1).into_iter().collect(), total: 1, request: query.page })
+        });
+        world.todos.expect_todo().returning(|_, id| Ok(todo(id.0)));
+        world.todos.expect_todos().returning(|query| {
+            Ok(Page { items: todo(1).into_iter().collect(), total: 1, request: query.page })
+        });
+        world
+            .todos
+            .expect_todo_log()
+            .returning(|_, id| Ok(todo(id.0).map(|todo| TodoLog { todo, steps: log() })));
+        world.activities.expect_activity().returning(|_, id| Ok(activity(id.0)));
+        world.activities.expect_activities().returning(|_, page| {
+            Ok(Page { items: activity(1).into_iter().collect(), total: 1, request: page })
+        });
+        world.activities.expect_activity_counts().returning(|_| Ok(counts()));
+        world.accounts.expect_account().returning(|_| Ok(Some(account())));
+        world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
+        world.accounts.expect_ledger().returning(|_, reason, page| {
+            let mut items = ledger();
+            items.retain(|entry| reason.is_none_or(|reason| entry.reason == reason));
+            let total = i64::try_from(items.len()).unwrap();
+            Ok(Page { items, total, request: page })
+        });
+        world.readiness.expect_ping().returning(|| Ok(()));
+        world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
+        world.settings.signup = Signup::Open { credits: 100 };
+        world
+    }
+
+    /// The store refuses every unit.
+    pub(crate) fn refusing(refusal: Refusal) -> Self {
+        let mut world = Self::keyed();
+        world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
+        world.todos.expect_todo().returning(|_, id| Ok(todo(id.0)));
+        world.units.expect_apply().returning(move |_| Err(ApplyError::Refused(refusal.clone())));
+        world
+    }
+
+    /// The database is away, or whatever else is at fault.
+    pub(crate) fn failing(fault: StoreFault) -> Self {
+        let mut world = Self::keyed();
+        let apply_fault = fault.clone();
+        world.units.expect_apply().returning(move |_| Err(ApplyError::Fault(apply_fault.clone())));
+        let ping_fault = fault.clone();
+        world.readiness.expect_ping().returning(move || Err(ping_fault.clone()));
+        world.sessions.expect_session().returning(move |_, _| Err(fault.clone()));
+        world
+    }
+
+    pub(crate) fn router(self) -> Router {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock);
+        let uids: Arc<dyn Uids> = Arc::new(Counted(AtomicU64::new(1)));
+        let units: Arc<dyn UnitStore> =
+            if self.is_stuck { Arc::new(Stuck) } else { Arc::new(self.units) };
+        let sessions: Arc<dyn SessionReader> =
+            if self.is_stuck { Arc::new(Stuck) } else { Arc::new(self.sessions) };
+        let locksmith = Arc::new(self.locksmith);
+        let accounts = Arc::new(self.accounts);
+        let services = Services {
+            access: Access {
+                locksmith: locksmith.clone(),
+                reader: accounts.clone(),
+                clock: clock.clone(),
+            },
+            sessions: Sessions {
+                units: units.clone(),
+                reader: sessions,
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            todos: Todos {
+                units: units.clone(),
+                reader: Arc::new(self.todos),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            activities: Activities {
+                units: units.clone(),
+                reader: Arc::new(self.activities),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            accounts: Accounts { units, reader: accounts, locksmith, clock, uids: uids.clone() },
+            readiness: Arc::new(self.readiness),
+            uids,
+        };
+        roots_http::router(services, &self.settings)
+    }
+}
+
+// The log.
+
+thread_local! {
+    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// What this thread logs from here on.
+pub(crate) struct Log;
+
+impl Log {
+    /// There is one log of all tests, set up before anything is logged: what was found to interest
+    /// nobody would never be asked again.
+    fn prepare() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let wanted = dynamic_filter_fn(|_, _| LINES.with_borrow(Option::is_some));
+            let layer = tracing_subscriber::fmt::layer().json().with_writer(|| Self);
+            let log = tracing_subscriber::registry().with(layer.with_filter(wanted));
+            tracing::subscriber::set_global_default(log).unwrap();
+        });
+    }
+
+    pub(crate) fn begin() {
+        LINES.set(Some(Vec::new()));
+    }
+
+    pub(crate) fn end() -> String {
+        String::from_utf8(LINES.take().unwrap_or_default()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LINES.with_borrow_mut(|lines| lines.get_or_insert_default().extend(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+// Requests.
+
+/// A request to come. It carries the key in force unless told otherwise.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    method: &'static str,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+pub(crate) fn ask(method: &'static str, path: &str) -> Ask {
+    let key = ("x-api-key", KEY.to_owned());
+    Ask { method, path: path.to_owned(), headers: vec![key], body: Vec::new() }
+}
+
+pub(crate) fn get(path: &str) -> Ask {
+    ask("GET", path)
+}
+
+pub(crate) fn delete(path: &str) -> Ask {
+    ask("DELETE", path)
+}
+
+pub(crate) fn post(path: &str, body: &str) -> Ask {
+    ask("POST", path).json(body)
+}
+
+pub(crate) fn patch(path: &str, body: &str) -> Ask {
+    ask("PATCH", path).json(body)
+}
+
+impl Ask {
+    pub(crate) fn json(self, body: &str) -> Self {
+        self.header("content-type", "application/json").body(body)
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn without_key(mut self) -> Self {
+        self.headers.retain(|(name, _)| *name != "x-api-key");
+        self
+    }
+
+    pub(crate) fn request(self) -> Request<Body> {
+        let mut request = Request::builder().method(self.method).uri(&self.path);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request.body(Body::from(self.body)).unwrap()
+    }
+
+    /// Asks once, in a world that knows everything.
+    pub(crate) async fn of_the_whole_world(self) -> Answer {
+        self.of(&World::whole().router()).await
+    }
+
+    pub(crate) async fn of(self, router: &Router) -> Answer {
+        Answer::of(router.clone().oneshot(self.request()).await.unwrap()).await
+    }
+}
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The faults as `field message`.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let json = self.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let faults = json["errors"].as_array().cloned().unwrap_or_default();
+        faults
+            .iter()
+            .map(|fault| format!("{} {}", text(&fault["field"]), text(&fault["message"])))
+            .collect()
+    }
+
+    /// The answer as it would read on the wire, one member a line.
+    pub(crate) fn told(&self) -> String {
+        let mut told = format!("{}\n", self.status);
+        let mut headers: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        headers.sort();
+        for header in headers {
+            writeln!(told, "{header}").unwrap();
+        }
+        writeln!(told, "\n{}", spread(&self.body)).unwrap();
+        told
+    }
+}
+
+/// JSON with a line for each member, in the order it has on the wire.
+fn spread(json: &str) -> String {
+    let (mut told, mut depth, mut quoted, mut escaped) = (String::new(), 0, false, false);
+    for c in json.chars() {
+        if quoted {
+            told.push(c);
+            quoted = escaped || c != '"';
+            escaped = c == '\\' && !escaped;
+            continue;
+        }
+        match c {
+            '"' => {
+                quoted = true;
+                told.push(c);
+            }
+            '{' | '[' => {
+                depth += 1;
+                told.push(c);
+                told.push('\n');
+                told.push_str(&"  ".repeat(depth));
+            }
+            '}' | ']' => {
+                depth -= 1;
+                told.push('\n');
+                told.push_str(&"  ".repeat(depth));
+                told.push(c);
+            }
+            ',' => {
+                told.push_str(",\n");
+                told.push_str(&"  ".repeat(depth));
+            }
+            ':' => told.push_str(": "),
+            c => told.push(c),
+        }
+    }
+    told
+}
+
+// Rows.
+
+fn sealed(text: &str) -> Sealed {
+    Sealed(text.as_bytes().to_vec())
+}
+
+/// What a damaged text looks like at rest.
+fn damaged() -> Sealed {
+    sealed("\u{fffd}")
+}
+
+fn keyring() -> Arc<dyn Keyring> {
+    let mut keys = MockKeyring::new();
+    keys.expect_seal().returning(|_, text| Ok(sealed(text)));
+    keys.expect_open().returning(|_, sealed| {
+        if *sealed == damaged() {
+            return Err(KeyError::DoesNotOpen);
+        }
+        String::from_utf8(sealed.0.clone()).map_err(|_| KeyError::DoesNotOpen)
+    });
+    Arc::new(keys)
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn owner() -> Actor {
+    Actor {
+        id: ActorId(1),
+        uid: Uid::NIL,
+        name: name("docs-agent"),
+        kind: ActorKind::Agent,
+        role: Role::Owner,
+        is_active: true,
+        key_epoch: KeyEpoch::FIRST,
+        created_at: at("2026-04-09T09:00:00Z"),
+    }
+}
+
+fn member() -> Actor {
+    Actor {
+        id: ActorId(2),
+        name: name("Ada"),
+        kind: ActorKind::Human,
+        role: Role::Member,
+        ..owner()
+    }
+}
+
+pub(crate) fn account() -> Account {
+    Account {
+        id: AccountId(1),
+        uid: Uid::NIL,
+        name: name("Chatforest"),
+        kind: AccountKind::Customer,
+        status: AccountStatus::Active,
+        balance: 99,
+        auth_epoch: 1,
+        key_epoch: KeyEpoch::FIRST,
+        counters: Counters::default(),
+        created_at: at("2026-04-09T09:00:00Z"),
+        version: 1,
+    }
+}
+
+pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
+    let key = ApiKey {
+        id: KeyId(1),
+        actor: ActorId(1),
+        lookup: lookup.hash,
+        prefix: "roots_1_".into(),
+        label: None,
+        created_at: at("2026-04-09T09:00:00Z"),
+        last_used: None,
+        expires_at: None,
+        ends_at: None,
+    };
+    let found = Credentials { account: account(), actor: owner(), key, wraps: Vec::new() };
+    (lookup.hash == LookupHash([1; 32])).then_some(found)
+}
+
+fn founding() -> Founding {
+    let secret = |text: &str| SecretString::from(text);
+    Founding {
+        key: MintedKey {
+            secret: secret("roots_2_secret"),
+            prefix: "roots_2_sec".into(),
+            lookup: LookupHash([2; 32]),
+            wraps: Vec::new(),
+        },
+        code: MintedCode {
+            secret: secret("00002-CODE"),
+            lookup: LookupHash([3; 32]),
+            wraps: Vec::new(),
+        },
+        wraps: Vec::new(),
+    }
+}
+
+fn of_id<T>(id: i64, row: impl FnOnce(ActorId, Option<Sealed>) -> T) -> Option<T> {
+    match id {
+        1 | 2 => Some(row(ActorId(1), None)),
+        ANOTHERS => Some(row(ActorId(2), None)),
+        DAMAGED => Some(row(ActorId(1), Some(damaged()))),
+        _ => None,
+    }
+}
+
+pub(crate) fn session(id: i64) -> Option<Session<Sealed>> {
+    of_id(id, |actor, text| Session {
+        id: SessionId(id),
+        uid: Uid::NIL,
+        actor,
+        status: SessionStatus::Active,
+        notes: Some(text.unwrap_or_else(|| sealed("Working on API docs"))),
+        started_at: at("2026-04-09T10:00:00Z"),
+        ended_at: None,
+        version: 1,
+    })
+}
+
+pub(crate) fn todo(id: i64) -> Option<Todo<Sealed>> {
+    of_id(id, |actor, text| Todo {
+        id: TodoId(id),
+        uid: Uid::NIL,
+        actor,
+        session: None,
+        title: text.unwrap_or_else(|| sealed("Write API docs")),
+        description: Some(sealed("Document sessions, todos, and activities endpoints")),
+        status: TodoStatus::Open,
+        priority: Priority::parse(2).unwrap(),
+        due_at: Some(at("2026-04-10T00:00:00Z")),
+        created_at: at("2026-04-09T10:00:00Z"),
+        updated_at: at("2026-04-09T10:00:00Z"),
+        version: 1,
+    })
+}
+
+fn log() -> Vec<StatusChange<Sealed>> {
+    let step = |id, old_status, new_status, note, logged_at| StatusChange {
+        id: LogId(id),
+        uid: Uid::NIL,
+        todo: TodoId(1),
+        old_status,
+        new_status,
+        note: Some(sealed(note)),
+        logged_at: at(logged_at),
+    };
+    let (open, begun, done) = (TodoStatus::Open, TodoStatus::InProgress, TodoStatus::Done);
+    vec![
+        step(1, open, begun, "Starting work", "2026-04-09T11:00:00Z"),
+        step(2, begun, done, "All three docs pages deployed", "2026-04-09T14:00:00Z"),
+    ]
+}
+
+pub(crate) fn activity(id: i64) -> Option<Activity<Sealed>> {
+    let told = "Deployed docs pages for sessions, todos, activities";
+    of_id(id, |actor, text| Activity {
+        id: ActivityId(id),
+        uid: Uid::NIL,
+        actor,
+        session: Some(SessionId(1)),
+        activity_type: ActivityType::parse("deploy").unwrap(),
+        description: text.unwrap_or_else(|| sealed(told)),
+        logged_at: at("2026-04-09T14:00:00Z"),
+        created_at: at("2026-04-09T14:00:00Z"),
+        version: 1,
+    })
+}
+
+/// As the seed has them.
+fn counts() -> (Vec<(Day, ActivityType, i64)>, SessionCounts) {
+    let day = |text: &str| at(text).day();
+    let kind = |text: &str| ActivityType::parse(text).unwrap();
+    let counts = vec![
+        (day("2026-04-07"), kind("general"), 15),
+        (day("2026-04-08"), kind("general"), 12),
+        (day("2026-04-08"), kind("deploy"), 6),
+        (day("2026-04-09"), kind("deploy"), 6),
+        (day("2026-04-09"), kind("review"), 8),
+    ];
+    (counts, SessionCounts { total: 5, active: 1 })
+}
+
+fn ledger() -> Vec<LedgerEntry> {
+    vec![
+        LedgerEntry {
+            id: LedgerId(2),
+            delta: -1,
+            balance_after: 99,
+            reason: Reason::ApiWrite,
+            endpoint: Some("PATCH /todos/{id}".into()),
+            actor: Some(ActorId(1)),
+            note: None,
+            created_at: at("2026-04-09T10:00:00Z"),
+        },
+        LedgerEntry {
+            id: LedgerId(1),
+            delta: 100,
+            balance_after: 100,
+            reason: Reason::BootstrapGrant,
+            endpoint: None,
+            actor: None,
+            note: None,
+            created_at: at("2026-04-09T09:00:00Z"),
+        },
+    ]
+}
+
+/// Applies a unit to the rows above.
+fn applied(unit: UnitOfWork) -> Applied {
+    let at = unit.at;
+    let row = match unit.intent {
+        Intent::StartSession { uid, notes } => AppliedRow::Session(Session {
+            id: SessionId(2),
+            uid,
+            notes,
+            started_at: at,
+            ..session(2).unwrap()
+        }),
+        Intent::PatchSession(row) => {
+            let before = session(row.id.0).unwrap();
+            let notes = row.patch.notes.against(before.notes.as_ref());
+            let patch = SessionPatch { status: row.patch.status, notes };
+            AppliedRow::Session(before.patch(patch, at).unwrap())
+        }
+        Intent::CreateTodo(new) => AppliedRow::Todo(Todo {
+            id: TodoId(2),
+            uid: new.uid,
+            actor: ActorId(1),
+            session: new.session,
+            title: new.title,
+            description: new.description,
+            status: TodoStatus::Open,
+            priority: new.priority,
+            due_at: new.due_at,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        }),
+        Intent::PatchTodo { row, .. } => {
+            let before = todo(row.id.0).unwrap();
+            let plain = |new: Resealed| new.sealed;
+            let patch = TodoPatch {
+                title: row.patch.title.map(plain),
+                description: row.patch.description.against(before.description.as_ref()),
+                status: row.patch.status,
+                priority: row.patch.priority,
+                due_at: row.patch.due_at,
+                session: row.patch.session,
+                note: row.patch.note.map(plain),
+            };
+            // A note without a change is the true store's to refuse.
+            let patch = TodoPatch { note: patch.note.filter(|_| patch.status.is_some()), ..patch };
+            AppliedRow::Todo(before.patch(patch, at).unwrap_or(before))
+        }
+        Intent::LogActivity(new) => AppliedRow::Activity(Activity {
+            id: ActivityId(2),
+            uid: new.uid,
+            actor: ActorId(1),
+            session: new.session,
+            activity_type: new.activity_type,
+            description: new.description,
+            logged_at: new.logged_at.unwrap_or(at),
+            created_at: at,
+            version: 1,
+        }),
+        Intent::DeleteSession(_) | Intent::DeleteTodo(_) | Intent::DeleteActivity(_) => {
+            AppliedRow::Deleted
+        }
+        Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
+        Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
+            AppliedRow::Account(Box::new(account()))
+        }
+    };
+    Applied { row, cost: unit.charge.map_or(0, |charge| charge.cost), balance: 98 }
+}
