@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use roots_domain::model::account::{AccountKind, Actor, ActorKind, Role};
 use roots_domain::model::credit::{LedgerEntry, Reason, WRITE_COST};
 use roots_domain::model::text::Name;
-use roots_domain::usecase::accounts::AccountDraft;
+use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -88,23 +88,39 @@ impl FromRequestParts<App> for OpenSignup {
     }
 }
 
-/// A new account, with the secrets that are shown this once.
+/// A new account, with the secrets that are shown this once: what `POST /bootstrap` answers.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Bootstrapped)]
-struct NewAccountBody<'a> {
+pub struct Bootstrapped<'a> {
     account_id: i64,
     actor_id: i64,
-    actor_name: String,
+    actor_name: &'a str,
     #[schema(value_type = ActorKindName)]
     actor_type: &'static str,
     api_key: &'a str,
     /// The key's first characters, to tell keys apart by.
-    key_prefix: String,
+    key_prefix: &'a str,
     /// What the account starts with.
     credits: i64,
     /// Brings the account back when its keys are lost.
     recovery_code: &'a str,
     warning: &'static str,
+}
+
+impl<'a> From<&'a NewCredentials> for Bootstrapped<'a> {
+    fn from(made: &'a NewCredentials) -> Self {
+        Self {
+            account_id: made.account.0,
+            actor_id: made.owner.0,
+            actor_name: made.owner_name.as_str(),
+            actor_type: made.owner_kind.name(),
+            api_key: made.api_key.expose_secret(),
+            key_prefix: &made.key_prefix,
+            credits: made.credits,
+            recovery_code: made.recovery_code.expose_secret(),
+            warning: WARNING,
+        }
+    }
 }
 
 /// What is said with secrets that are kept nowhere.
@@ -244,7 +260,7 @@ impl FromParams for LedgerQuery {
     request_body = NewAccount,
     security(()),
     responses(
-        (status = 201, description = "The account and its secrets.", body = NewAccountBody, example = json!({
+        (status = 201, description = "The account and its secrets.", body = Bootstrapped, example = json!({
             "account_id": 2,
             "actor_id": 1,
             "actor_name": "docs-agent",
@@ -272,18 +288,7 @@ async fn bootstrap(
         credits,
     };
     let made = app.services.accounts.bootstrap(draft).await?;
-    let body = NewAccountBody {
-        account_id: made.account.0,
-        actor_id: made.owner.0,
-        actor_name: made.owner_name.into_string(),
-        actor_type: made.owner_kind.name(),
-        api_key: made.api_key.expose_secret(),
-        key_prefix: made.key_prefix,
-        credits: made.credits,
-        recovery_code: made.recovery_code.expose_secret(),
-        warning: WARNING,
-    };
-    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+    Ok((StatusCode::CREATED, axum::Json(Bootstrapped::from(&made))).into_response())
 }
 
 /// Who am I

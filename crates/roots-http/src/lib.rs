@@ -18,6 +18,8 @@ mod service;
 mod sessions;
 mod todos;
 
+pub use accounts::Bootstrapped;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -92,7 +94,11 @@ impl Origin {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let form = || Invalid::new("must be an origin such as https://example.org, without a path");
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let host = host.filter(|host| !host.is_empty()).ok_or_else(form)?;
+        let host = host
+            .filter(|host| {
+                host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+            })
+            .ok_or_else(form)?;
         let plain = |b: u8| {
             b.is_ascii_lowercase()
                 || b.is_ascii_digit()

@@ -28,36 +28,46 @@ impl From<Failure> for StoreFault {
 
 impl From<DbErr> for Failure {
     fn from(error: DbErr) -> Self {
-        let (DbErr::Exec(RuntimeErr::SqlxError(cause))
-        | DbErr::Query(RuntimeErr::SqlxError(cause))
-        | DbErr::Conn(RuntimeErr::SqlxError(cause))) = &error
-        else {
-            return match error {
-                DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Away(error.to_string()),
-                _ => Self::Data(error.to_string()),
-            };
-        };
-        let SqlxError::Database(database) = &**cause else {
-            return match **cause {
-                SqlxError::ColumnDecode { .. }
-                | SqlxError::ColumnNotFound(_)
-                | SqlxError::Decode(_)
-                | SqlxError::Encode(_)
-                | SqlxError::TypeNotFound { .. } => Self::Data(error.to_string()),
-                _ => Self::Away(error.to_string()),
-            };
-        };
-        let code = database.code().unwrap_or_default();
-        // The message of a database may quote values; the code and the constraint do not.
-        let told = match database.constraint() {
-            Some(constraint) => format!("database error {code} ({constraint})"),
-            None => format!("database error {code}"),
-        };
-        match code.parse::<i32>() {
-            // SQLite's codes have up to four digits, PostgreSQL's always five characters.
-            Ok(number) if code.len() < 5 => of_sqlite(number, told),
-            _ => of_postgres(&code, told),
+        let connecting = matches!(error, DbErr::Conn(_));
+        match classified(&error) {
+            // Whoever can't connect has asked for nothing yet that could be at fault, whatever the code.
+            Self::Data(cause) if connecting => Self::Away(cause),
+            failure => failure,
         }
+    }
+}
+
+/// What the error says by itself.
+fn classified(error: &DbErr) -> Failure {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return match error {
+            DbErr::ConnectionAcquire(_) => Failure::Away(error.to_string()),
+            _ => Failure::Data(error.to_string()),
+        };
+    };
+    let SqlxError::Database(database) = &**cause else {
+        return match **cause {
+            SqlxError::ColumnDecode { .. }
+            | SqlxError::ColumnNotFound(_)
+            | SqlxError::Decode(_)
+            | SqlxError::Encode(_)
+            | SqlxError::TypeNotFound { .. } => Failure::Data(error.to_string()),
+            _ => Failure::Away(error.to_string()),
+        };
+    };
+    let code = database.code().unwrap_or_default();
+    // The message of a database may quote values; the code and the constraint do not.
+    let told = match database.constraint() {
+        Some(constraint) => format!("database error {code} ({constraint})"),
+        None => format!("database error {code}"),
+    };
+    match code.parse::<i32>() {
+        // SQLite's codes have up to four digits, PostgreSQL's always five characters.
+        Ok(number) if code.len() < 5 => of_sqlite(number, told),
+        _ => of_postgres(&code, told),
     }
 }
 
@@ -88,8 +98,9 @@ fn of_postgres(code: &str, told: String) -> Failure {
     match code {
         // serialization_failure, deadlock_detected, lock_not_available
         "40001" | "40P01" | "55P03" => Failure::Contended(told),
-        // query_canceled (a time-out), read_only_sql_transaction (a standby), the password
-        "57014" | "25006" | "28P01" | "28000" => Failure::Away(told),
+        // query_canceled (a time-out), read_only_sql_transaction (a standby), the two time-outs that
+        // end a connection within a transaction, the password
+        "57014" | "25006" | "25P03" | "25P04" | "28P01" | "28000" => Failure::Away(told),
         // connection, resources, operator intervention, system, internal
         _ if ["08", "53", "57P", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
             Failure::Away(told)
@@ -119,6 +130,7 @@ mod tests {
         assert_eq!(of_postgres("08006", told()), Failure::Away(told()));
         assert_eq!(of_postgres("23505", told()), Failure::Data(told()));
         assert_eq!(of_postgres("22001", told()), Failure::Data(told()));
+        assert_eq!(of_postgres("25P03", told()), Failure::Away(told()));
     }
 
     #[test]

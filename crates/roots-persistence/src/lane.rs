@@ -9,6 +9,7 @@ use roots_domain::model::unit::{Applied, UnitOfWork};
 use roots_domain::port::store::{ApplyError, StoreFault};
 use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::batch::{self, Answers};
 use crate::fault::Failure;
@@ -21,6 +22,8 @@ pub(crate) const QUEUE_MAX_UNITS: usize = 1_024;
 const BATCH_MAX_TIME: Duration = Duration::from_secs(20);
 /// How often a batch is tried that someone else was faster than.
 const ATTEMPTS: u32 = 6;
+/// From when on it is not tried again: waiting for a lock takes long already, and callers wait too.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long before the second attempt; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 
@@ -149,10 +152,13 @@ fn respond(caller: oneshot::Sender<Answer>, answer: Result<Option<Decided>, Fail
 }
 
 async fn apply(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+    let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
         match apply_in_time(db, units).await {
-            Err(Failure::Contended(cause)) => tracing::debug!(cause, "a batch was overtaken"),
+            Err(Failure::Contended(cause)) if begun.elapsed() < PATIENCE => {
+                tracing::debug!(cause, "a batch was overtaken");
+            }
             settled => return settled,
         }
         tokio::time::sleep(pause).await;

@@ -160,16 +160,15 @@ impl Store {
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
         let Target::Sqlite { .. } = self.inner.target else { return Err(BackupError::Postgres) };
         let failed = |cause| BackupError::File { file: file.to_owned(), cause };
-        if file.exists() {
-            return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
-        }
         // SQLite fills an empty file, so that it has its mode before it holds anything.
-        sqlite::make_file(file).map_err(failed)?;
+        let made = sqlite::make_new_file(file).map_err(failed)?;
         let copied = self.copy_to(file).await;
         if copied.is_err() {
             std::fs::remove_file(file).map_err(failed)?;
         }
-        copied
+        copied?;
+        // VACUUM INTO does not wait for the disk.
+        made.sync_all().map_err(failed)
     }
 
     async fn copy_to(&self, file: &Path) -> Result<(), BackupError> {

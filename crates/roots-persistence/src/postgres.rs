@@ -21,7 +21,8 @@ const PREPARED_STATEMENTS: usize = 512;
 /// apart. The lower half is an account's id, and 0 the directory.
 pub(crate) const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
 /// Statements that take their time, within a transaction.
-pub(crate) const NO_TIME_LIMIT: &str = "SET LOCAL statement_timeout = 0";
+pub(crate) const NO_TIME_LIMIT: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 /// The lock under which the schema changes.
 pub(crate) const MIGRATION_LOCK: i64 = 0x526f_6f75_0000_0000;
 

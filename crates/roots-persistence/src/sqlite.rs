@@ -10,14 +10,18 @@ use sea_orm::sqlx::sqlite::{
 };
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
 
 use crate::OpenError;
+use crate::fault::Failure;
 use crate::lane::Lane;
 
 /// Connections that read at a time.
 const READERS: u32 = 4;
 /// How long a connection waits for another process that writes. A batch waits several times over.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it tries where SQLite does not wait by itself.
+const RETRY_EVERY: Duration = Duration::from_millis(20);
 /// How long a read waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared per connection: texts differ by the number of rows.
@@ -29,15 +33,30 @@ const WRITER_CACHE_KIB: &str = "-8192";
 /// Makes the file and its folder where they are missing, for the owner alone to read: the database
 /// gives its own mode to the files it keeps beside it.
 pub(crate) fn make_file(file: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    match made {
+    make_folder_of(file)?;
+    match create_new(file) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// As [`make_file`], and fails where there is a file, or a link, already.
+pub(crate) fn make_new_file(file: &Path) -> io::Result<fs::File> {
+    make_folder_of(file)?;
+    create_new(file)
+}
+
+fn make_folder_of(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        None => Ok(()),
+    }
+}
+
+fn create_new(file: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
 }
 
 fn options(file: &Path) -> ConnectOptions {
@@ -77,7 +96,7 @@ pub(crate) async fn writer(file: &Path) -> Result<DatabaseConnection, DbErr> {
         .max_connections(1)
         .min_connections(1)
         .map_sqlx_sqlite_opts(move |_| base(&path).pragma("cache_size", WRITER_CACHE_KIB));
-    Database::connect(options).await
+    connect(options).await
 }
 
 /// The pool that reads.
@@ -87,7 +106,23 @@ pub(crate) async fn readers(file: &Path) -> Result<DatabaseConnection, DbErr> {
     options.max_connections(READERS).min_connections(1).map_sqlx_sqlite_opts(move |_| {
         base(&path).pragma("cache_size", READER_CACHE_KIB).pragma("query_only", "ON")
     });
-    Database::connect(options).await
+    connect(options).await
+}
+
+/// Connects. Two processes that change a new file to WAL at once would wait for each other for ever,
+/// so SQLite refuses one of them without waiting.
+async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if Instant::now() < deadline && is_busy(&error) => sleep(RETRY_EVERY).await,
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(error: &DbErr) -> bool {
+    matches!(Failure::from(error.clone()), Failure::Contended(_))
 }
 
 /// Starts the writer on an OS thread of its own, with a runtime of its own: its statements then

@@ -1,7 +1,7 @@
 //! Which database.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Which database: a file of SQLite, or a PostgreSQL.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,10 +67,13 @@ impl DatabaseUrl {
         Ok(Self(Target::Sqlite { file: PathBuf::from(file), may_create }))
     }
 
-    /// The SQLite database in that file, which is made where it is missing.
+    /// The same database, but never a new one: for whoever only looks at or adds to what is there.
     #[must_use]
-    pub fn sqlite(file: &Path) -> Self {
-        Self(Target::Sqlite { file: file.to_owned(), may_create: true })
+    pub fn existing(self) -> Self {
+        match self.0 {
+            Target::Sqlite { file, .. } => Self(Target::Sqlite { file, may_create: false }),
+            postgres @ Target::Postgres { .. } => Self(postgres),
+        }
     }
 }
 
@@ -113,6 +116,12 @@ mod tests {
         ] {
             assert!(read(text) == Err(fault), "{text}");
         }
+    }
+
+    #[test]
+    fn an_existing_database_is_never_made() {
+        let url = DatabaseUrl::parse("sqlite://x.db?mode=rwc").unwrap().existing();
+        assert!(url == DatabaseUrl::parse("sqlite://x.db").unwrap());
     }
 
     #[test]

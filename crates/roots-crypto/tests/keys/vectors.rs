@@ -2,7 +2,7 @@
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use roots_crypto::RingLocksmith;
-use roots_domain::model::id::{ActorId, KeyId, RecoveryId};
+use roots_domain::model::id::{ActorId, KeyId, RecoveryId, Uid};
 use roots_domain::model::key::{KeyEpoch, LookupHash, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::sealed::{Field, Sealed};
 use roots_domain::port::keys::{
@@ -29,14 +29,14 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
 
 fn tell_wrap(wrap: &Wrap) -> Value {
     let subject = match wrap.subject {
-        WrapSubject::Account(epoch) => json!(["account", epoch]),
-        WrapSubject::Actor(actor, epoch) => json!(["actor", actor, epoch]),
+        WrapSubject::Account(epoch) => json!(["account", epoch.0]),
+        WrapSubject::Actor(actor, epoch) => json!(["actor", actor.0, epoch.0]),
     };
     let holder = match wrap.holder {
-        WrapHolder::ApiKey(key) => json!(["api-key", key]),
-        WrapHolder::Recovery(code) => json!(["recovery-code", code]),
-        WrapHolder::Account(epoch) => json!(["account", epoch]),
-        WrapHolder::Actor(actor, epoch) => json!(["actor", actor, epoch]),
+        WrapHolder::ApiKey(key) => json!(["api-key", key.0]),
+        WrapHolder::Recovery(code) => json!(["recovery-code", code.0]),
+        WrapHolder::Account(epoch) => json!(["account", epoch.0]),
+        WrapHolder::Actor(actor, epoch) => json!(["actor", actor.0, epoch.0]),
     };
     json!({ "subject": subject, "holder": holder, "sealed": hex(&wrap.sealed.0) })
 }
@@ -70,7 +70,7 @@ fn tell_texts(keyring: &dyn Keyring, tape: &Tape, first_row: u128) -> Value {
         json!({
             "table": field.table(),
             "column": field.column(),
-            "row": place.row,
+            "row": place.row.0,
             "text": text,
             "drawn": tell_drawn(tape),
             "sealed": hex(sealed.0),
@@ -97,8 +97,8 @@ fn told() -> Value {
     let tape = Tape::default();
     let locksmith = RingLocksmith::new(tape.clone());
     let (mut account, mut owner, mut member) = (account(12), actor(1), actor(2));
-    let identities = json!({ "account": account.id, "account_uid": account.uid,
-        "owner": owner.id, "owner_uid": owner.uid, "member": member.id, "member_uid": member.uid });
+    let identities = json!({ "account": account.id.0, "account_uid": account.uid.0,
+        "owner": owner.id.0, "owner_uid": owner.uid.0, "member": member.id.0, "member_uid": member.uid.0 });
 
     let founding = locksmith.found(account, owner, KeyId(1), RecoveryId(1)).unwrap();
     let found = json!({ "drawn": tell_drawn(&tape), "key": tell_key(&founding.key),
@@ -116,7 +116,7 @@ fn told() -> Value {
     let macs = tell_macs(&*members);
 
     let renewal = members.renew(KeyId(3)).unwrap();
-    let renewed = json!({ "drawn": tell_drawn(&tape), "epoch": renewal.epoch,
+    let renewed = json!({ "drawn": tell_drawn(&tape), "epoch": renewal.epoch.0,
         "key": tell_key(&renewal.key), "wraps": tell_wraps(&renewal.wraps) });
     member.epoch = renewal.epoch;
     wraps.extend(renewal.wraps);
@@ -125,7 +125,7 @@ fn told() -> Value {
 
     let renewal = keyring.renew_account(KeyId(4), RecoveryId(2)).unwrap();
     let account_renewed = json!({ "drawn": tell_drawn(&tape),
-        "account_epoch": renewal.account_epoch, "owner_epoch": renewal.owner_epoch,
+        "account_epoch": renewal.account_epoch.0, "owner_epoch": renewal.owner_epoch.0,
         "key": tell_key(&renewal.key), "code": tell_code(&renewal.code),
         "wraps": tell_wraps(&renewal.wraps) });
     account.epoch = renewal.account_epoch;
@@ -225,7 +225,7 @@ fn assert_texts_open(keyring: &dyn Keyring, texts: &Value) {
             (&field.table().into(), &field.column().into())
         );
         let mut place = place(field, 0);
-        place.row = serde_json::from_value(text["row"].clone()).unwrap();
+        place.row = Uid(serde_json::from_value(text["row"].clone()).unwrap());
         let opened = keyring.open(place, &Sealed(bytes(&text["sealed"]))).unwrap();
         assert_eq!(opened, text["text"].as_str().unwrap());
     }

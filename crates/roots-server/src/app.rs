@@ -1,0 +1,68 @@
+//! The core, wired to the system's time, the cryptography and a database.
+
+use std::sync::Arc;
+
+use roots_crypto::RingLocksmith;
+use roots_domain::port::ambient::{Clock, Uids};
+use roots_domain::port::keys::Locksmith;
+use roots_domain::usecase::access::Access;
+use roots_domain::usecase::accounts::Accounts;
+use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::sessions::Sessions;
+use roots_domain::usecase::todos::Todos;
+use roots_http::Services;
+use roots_persistence::{DatabaseUrl, OpenError, Store};
+
+use crate::ambient::{SystemClock, TimedUids};
+
+/// Opens a database and brings it to the newest schema.
+///
+/// # Errors
+/// It can't be opened or migrated.
+pub(crate) async fn open(url: &DatabaseUrl) -> Result<Store, OpenError> {
+    let store = Store::open(url).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Everything that the core can do, on that database.
+pub(crate) fn services(store: &Store) -> Services {
+    let store = Arc::new(store.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let uids: Arc<dyn Uids> = Arc::new(TimedUids);
+    let locksmith: Arc<dyn Locksmith> = Arc::new(RingLocksmith::default());
+    Services {
+        access: Access {
+            locksmith: Arc::clone(&locksmith),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
+        },
+        sessions: Sessions {
+            units: store.clone(),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
+            uids: Arc::clone(&uids),
+        },
+        todos: Todos {
+            units: store.clone(),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
+            uids: Arc::clone(&uids),
+        },
+        activities: Activities {
+            units: store.clone(),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
+            uids: Arc::clone(&uids),
+        },
+        accounts: Accounts {
+            units: store.clone(),
+            reader: store.clone(),
+            locksmith,
+            clock,
+            uids: Arc::clone(&uids),
+        },
+        readiness: store,
+        uids,
+    }
+}

@@ -1,0 +1,448 @@
+//! The command line and the environment, and the settings that they make.
+//!
+//! Everything is taken as plain text first and judged here, so that a wrong value is refused with one
+//! sentence of ours, and the password of a database never stands in one.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::{env, fmt};
+
+use clap::{Args, Parser};
+use roots_domain::model::Invalid;
+use roots_domain::model::credit::GRANT_MAX;
+use roots_http::{HttpSettings, Origin, Signup};
+use roots_persistence::DatabaseUrl;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use crate::commands::Command;
+
+/// Roots keeps an agent's sessions, todos and activities, encrypted and accounted, and serves them
+/// over HTTP.
+///
+/// Without a command it serves. On an empty database it first makes the operator account and writes
+/// its key to a file.
+#[derive(Parser)]
+#[command(name = "roots-server", version, propagate_version = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) settings: RawSettings,
+}
+
+/// The settings as they were given.
+#[derive(Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct RawSettings {
+    /// IP address and port to serve on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "ROOTS_BIND",
+        hide_env_values = true,
+        global = true,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    bind: OsString,
+
+    /// The database: `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`. With a
+    /// password in it, rather set the variable: others can read a command line
+    #[arg(
+        long,
+        env = "ROOTS_DATABASE_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL",
+        default_value = "sqlite://data/roots.db?mode=rwc"
+    )]
+    database_url: OsString,
+
+    /// Whether anyone may sign up by POST /api/v1/bootstrap: closed or open
+    #[arg(
+        long,
+        env = "ROOTS_SIGNUP",
+        hide_env_values = true,
+        global = true,
+        value_name = "WHO",
+        default_value = "closed"
+    )]
+    signup: OsString,
+
+    /// Credits that a new account starts with
+    #[arg(
+        long,
+        env = "ROOTS_SIGNUP_CREDITS",
+        hide_env_values = true,
+        global = true,
+        value_name = "CREDITS",
+        default_value = "100",
+        allow_hyphen_values = true
+    )]
+    signup_credits: OsString,
+
+    /// Credits that an operator account starts with
+    #[arg(
+        long,
+        env = "ROOTS_OPERATOR_CREDITS",
+        hide_env_values = true,
+        global = true,
+        value_name = "CREDITS",
+        default_value = "1000000",
+        allow_hyphen_values = true
+    )]
+    operator_credits: OsString,
+
+    /// Where the first start writes the operator's key and recovery code. It never overwrites
+    #[arg(
+        long,
+        env = "ROOTS_OPERATOR_FILE",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILE",
+        default_value = "roots-operator.txt"
+    )]
+    operator_file: OsString,
+
+    /// Origins whose pages may call the API from a browser, separated by commas; none by default
+    #[arg(
+        long,
+        env = "ROOTS_CORS_ORIGINS",
+        hide_env_values = true,
+        global = true,
+        value_name = "ORIGINS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    cors_origins: OsString,
+
+    /// What to log: a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas
+    #[arg(
+        long,
+        env = "ROOTS_LOG",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILTER",
+        default_value = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn"
+    )]
+    log: OsString,
+
+    /// How a log line looks: text or json
+    #[arg(
+        long,
+        env = "ROOTS_LOG_FORMAT",
+        hide_env_values = true,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    log_format: OsString,
+
+    /// IP address and port to serve GET /metrics on, in the text form of Prometheus; off by default
+    #[arg(
+        long,
+        env = "ROOTS_METRICS_BIND",
+        hide_env_values = true,
+        global = true,
+        value_name = "ADDRESS"
+    )]
+    metrics_bind: Option<OsString>,
+}
+
+/// The settings, each of them good.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where to serve.
+    pub(crate) bind: SocketAddr,
+    /// Where the data is.
+    pub(crate) database_url: DatabaseUrl,
+    /// How the API is served.
+    pub(crate) http: HttpSettings,
+    /// What a new account starts with.
+    pub(crate) signup_credits: i64,
+    /// What an operator account starts with.
+    pub(crate) operator_credits: i64,
+    /// Where the first start writes the operator's key.
+    pub(crate) operator_file: PathBuf,
+    /// What to log.
+    pub(crate) log: Targets,
+    /// How.
+    pub(crate) log_format: LogFormat,
+    /// Where to serve the metrics, if anywhere.
+    pub(crate) metrics_bind: Option<SocketAddr>,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// A setting that can't be used: one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {fault}.")]
+pub(crate) struct SettingError {
+    name: String,
+    fault: String,
+}
+
+/// A setting's name: its variable, which gives its flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name(&'static str);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flag = self.0.trim_start_matches("ROOTS_").to_lowercase().replace('_', "-");
+        write!(f, "{} (--{flag})", self.0)
+    }
+}
+
+impl Name {
+    /// Refuses a value. `takes` says what the setting takes.
+    fn refuse(self, takes: &str, given: &str) -> SettingError {
+        self.fault(format_args!("must be {takes}, and is {given:?}"))
+    }
+
+    /// Refuses a value without repeating it.
+    fn fault(self, fault: impl fmt::Display) -> SettingError {
+        SettingError { name: self.to_string(), fault: fault.to_string() }
+    }
+
+    fn text(self, given: OsString) -> Result<String, SettingError> {
+        given.into_string().map_err(|_| self.fault("must be text in UTF-8, and is not"))
+    }
+}
+
+/// Settings that are planned and do nothing yet. A limit that is set and does not hold is a trap,
+/// so they are refused.
+const NOT_YET: [&str; 4] = [
+    "ROOTS_SIGNUPS_PER_HOUR",
+    "ROOTS_RECOVERS_PER_HOUR",
+    "ROOTS_RATE_LIMIT_PER_MINUTE",
+    "ROOTS_TRUSTED_PROXIES",
+];
+
+impl RawSettings {
+    /// Judges what was given, and the environment for what can't be given yet.
+    ///
+    /// # Errors
+    /// One sentence on the first setting that can't be used.
+    pub(crate) fn judge(self) -> Result<Settings, SettingError> {
+        refuse_not_yet(|name| env::var_os(name).is_some())?;
+        let signup_credits = credits(Name("ROOTS_SIGNUP_CREDITS"), self.signup_credits)?;
+        let open = Signup::Open { credits: signup_credits };
+        let signup = [("closed", Signup::Closed), ("open", open)];
+        let log_formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let metrics = |given| address(Name("ROOTS_METRICS_BIND"), given);
+        Ok(Settings {
+            bind: address(Name("ROOTS_BIND"), self.bind)?,
+            database_url: database_url(self.database_url)?,
+            http: HttpSettings {
+                signup: one_of(Name("ROOTS_SIGNUP"), self.signup, signup)?,
+                cors_origins: origins(self.cors_origins)?,
+            },
+            signup_credits,
+            operator_credits: credits(Name("ROOTS_OPERATOR_CREDITS"), self.operator_credits)?,
+            operator_file: file(Name("ROOTS_OPERATOR_FILE"), self.operator_file)?,
+            log: filter(self.log)?,
+            log_format: one_of(Name("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
+            metrics_bind: self.metrics_bind.map(metrics).transpose()?,
+        })
+    }
+}
+
+fn refuse_not_yet(is_set: impl Fn(&str) -> bool) -> Result<(), SettingError> {
+    match NOT_YET.into_iter().find(|name| is_set(name)) {
+        None => Ok(()),
+        Some(name) => Err(SettingError {
+            name: name.to_owned(),
+            fault: "is not available yet: unset it, as it would not hold".to_owned(),
+        }),
+    }
+}
+
+fn address(name: Name, given: OsString) -> Result<SocketAddr, SettingError> {
+    let given = name.text(given)?;
+    let takes = "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+    given.parse().map_err(|_| name.refuse(takes, &given))
+}
+
+fn database_url(given: OsString) -> Result<DatabaseUrl, SettingError> {
+    let name = Name("ROOTS_DATABASE_URL");
+    let refused = |fault| name.fault(format_args!("can't be used: {fault}"));
+    DatabaseUrl::parse(&name.text(given)?).map_err(refused)
+}
+
+fn one_of<T: Copy, const N: usize>(
+    name: Name,
+    given: OsString,
+    values: [(&str, T); N],
+) -> Result<T, SettingError> {
+    let given = name.text(given)?;
+    values.iter().find(|(value, _)| *value == given).map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        name.refuse(&values.join(" or "), &given)
+    })
+}
+
+fn credits(name: Name, given: OsString) -> Result<i64, SettingError> {
+    let given = name.text(given)?;
+    let plain = !given.is_empty() && given.bytes().all(|b| b.is_ascii_digit());
+    let amount = if plain { given.parse().ok() } else { None };
+    amount
+        .filter(|amount| (0..=GRANT_MAX).contains(amount))
+        .ok_or_else(|| name.refuse(&format!("a whole number from 0 to {GRANT_MAX}"), &given))
+}
+
+fn file(name: Name, given: OsString) -> Result<PathBuf, SettingError> {
+    let path = PathBuf::from(given);
+    if path.file_name().is_none() {
+        return Err(name.refuse("the path of a file", &path.to_string_lossy()));
+    }
+    Ok(path)
+}
+
+fn origins(given: OsString) -> Result<Vec<Origin>, SettingError> {
+    let name = Name("ROOTS_CORS_ORIGINS");
+    let given = name.text(given)?;
+    let parts = given.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let refused = |part: &str, fault: Invalid| {
+        name.fault(format_args!("holds {part:?}, and each part, between commas, {fault}"))
+    };
+    parts.map(|part| Origin::parse(part).map_err(|fault| refused(part, fault))).collect()
+}
+
+fn filter(given: OsString) -> Result<Targets, SettingError> {
+    let name = Name("ROOTS_LOG");
+    let given = name.text(given)?;
+    let takes =
+        "a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas";
+    given.split(',').try_fold(Targets::new(), |filter, part| {
+        let refused = || name.refuse(takes, &given);
+        let part = part.trim();
+        match part.split_once('=') {
+            None => Ok(filter.with_default(level(part).ok_or_else(refused)?)),
+            Some((target, _)) if target.trim().is_empty() => Err(refused()),
+            Some((target, level_name)) => {
+                let level = level(level_name.trim()).ok_or_else(refused)?;
+                Ok(filter.with_target(target.trim(), level))
+            }
+        }
+    })
+}
+
+/// The level of that name. Numbers and the empty text, which the library would take, name none.
+fn level(name: &str) -> Option<LevelFilter> {
+    let is_word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic());
+    if is_word { name.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn judge(args: &[&str]) -> Result<Settings, SettingError> {
+        let args = [&["roots-server"], args].concat();
+        CommandLine::try_parse_from(args).unwrap().settings.judge()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn without_anything_set_the_defaults_hold() {
+        let settings = judge(&[]).unwrap();
+        assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.http.signup, Signup::Closed);
+        assert_eq!((settings.signup_credits, settings.operator_credits), (100, 1_000_000));
+        assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
+        assert_eq!(settings.http.cors_origins, []);
+        assert_eq!(settings.log_format, LogFormat::Text);
+        assert_eq!(settings.metrics_bind, None);
+    }
+
+    #[test]
+    fn a_setting_stands_before_or_after_the_command() {
+        for args in [["--signup=open", "serve"], ["serve", "--signup=open"]] {
+            let open = Signup::Open { credits: 100 };
+            assert_eq!(judge(&args).unwrap().http.signup, open, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_one_sentence_that_names_its_setting() {
+        for (flag, bad) in [
+            ("--bind", "localhost"),
+            ("--bind", "127.0.0.1"),
+            ("--bind", ""),
+            ("--database-url", "mysql://x/y"),
+            ("--database-url", ""),
+            ("--signup", "maybe"),
+            ("--signup", "Open"),
+            ("--signup-credits", "-1"),
+            ("--signup-credits", "+1"),
+            ("--signup-credits", "1.5"),
+            ("--signup-credits", "1000000001"),
+            ("--operator-credits", "99999999999999999999"),
+            ("--operator-credits", ""),
+            ("--operator-file", ""),
+            ("--operator-file", ".."),
+            ("--cors-origins", "example.org"),
+            ("--cors-origins", "https://example.org, *"),
+            ("--cors-origins", "https://example.org/path"),
+            ("--log", "inof"),
+            ("--log", ""),
+            ("--log", "info,,debug"),
+            ("--log", "3"),
+            ("--log", "=info"),
+            ("--log", "sqlx="),
+            ("--log", "sqlx=loud"),
+            ("--log-format", "xml"),
+            ("--metrics-bind", "9090"),
+            ("--metrics-bind", "two\nlines"),
+        ] {
+            let told = judge(&[flag, bad]).unwrap_err().to_string();
+            let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();
+            assert!(told.starts_with(&format!("ROOTS_{variable} ({flag}) ")), "{told}");
+            assert!(told.ends_with('.') && !told.ends_with(".."), "{told}");
+            assert!(!told.contains('\n'), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_repeated() {
+        for url in ["postgre://roots:hunter2@db/roots", "postgres://roots:hunter2@:x/roots"] {
+            if let Err(error) = judge(&["--database-url", url]) {
+                assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+            }
+        }
+        let settings = judge(&["--database-url", "postgres://roots:hunter2@db/roots"]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_limit_that_would_not_hold_is_refused() {
+        let told = refuse_not_yet(|name| name == "ROOTS_RATE_LIMIT_PER_MINUTE").unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "ROOTS_RATE_LIMIT_PER_MINUTE is not available yet: unset it, as it would not hold."
+        );
+        assert_eq!(refuse_not_yet(|_| false), Ok(()));
+    }
+
+    #[test]
+    fn a_filter_takes_levels_and_targets() {
+        let filter = judge(&["--log", "warn, roots_http=debug,sqlx=off"]).unwrap().log;
+        assert!(filter.would_enable("anything", &tracing::Level::WARN));
+        assert!(!filter.would_enable("anything", &tracing::Level::INFO));
+        assert!(filter.would_enable("roots_http::problem", &tracing::Level::DEBUG));
+        assert!(!filter.would_enable("sqlx::query", &tracing::Level::ERROR));
+    }
+}

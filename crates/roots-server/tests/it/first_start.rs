@@ -1,0 +1,163 @@
+//! The first start, and those after it.
+
+use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_orm::{ConnectionTrait, Database};
+use serde_json::Value;
+
+use crate::program::{Home, PROGRAM, Server, finish, mode, text};
+
+#[tokio::test]
+async fn the_first_start_makes_the_operator_and_a_private_file_with_its_key() {
+    let home = Home::new();
+    let server = home.serve();
+    for file in ["roots-operator.txt", "data/roots.db", "data/roots.db-wal"] {
+        assert_eq!(mode(&home.path().join(file)), 0o600, "{file}");
+    }
+    let me = server.client(&home.operator_key()).read("/api/v1/whoami").await;
+    assert_eq!((&me["account_type"], &me["role"]), (&"operator".into(), &"owner".into()));
+    assert_eq!(me["credits_remaining"], 1_000_000);
+    let log = Value::from(server.stop()).to_string();
+    let secret = fs::read_to_string(home.operator_file()).unwrap();
+    for secret in secret.lines().filter_map(|line| line.split_once('=')) {
+        assert!(!log.contains(secret.1), "a secret in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_later_start_leaves_everything_and_warns_while_the_file_is_there() {
+    const WARNING: &str = "the file with the operator's key";
+    let home = Home::new();
+    home.serve().stop();
+    let (key, before) = (home.operator_key(), fs::read(home.operator_file()).unwrap());
+
+    let server = home.serve();
+    assert_eq!(server.logged(WARNING).len(), 1);
+    assert_eq!(server.logged(WARNING)[0]["level"], "WARN");
+    server.client(&key).read("/api/v1/whoami").await;
+    server.stop();
+    assert_eq!(fs::read(home.operator_file()).unwrap(), before);
+
+    fs::remove_file(home.operator_file()).unwrap();
+    let server = home.serve();
+    assert_eq!(server.logged(WARNING).len(), 0);
+    server.client(&key).read("/api/v1/whoami").await;
+    server.stop();
+    assert!(!home.operator_file().exists());
+    assert_eq!(home.accounts().await, 1);
+}
+
+#[tokio::test]
+async fn a_file_beside_an_empty_database_refuses_the_start() {
+    let home = Home::new();
+    fs::write(home.operator_file(), "precious").unwrap();
+    let refused = home.run(&[]);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("move the file away and start again."), "{told}");
+    assert_eq!(fs::read_to_string(home.operator_file()).unwrap(), "precious");
+    assert_eq!(home.accounts().await, 0);
+
+    fs::rename(home.operator_file(), home.path().join("moved")).unwrap();
+    home.serve().client(&home.operator_key()).read("/api/v1/whoami").await;
+}
+
+#[tokio::test]
+async fn where_the_file_cannot_be_written_nothing_is_created() {
+    let home = Home::new();
+    let mut command = home.command(&[]);
+    command.env("ROOTS_OPERATOR_FILE", "missing/operator.txt");
+    let refused = finish(command);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("missing/operator.txt") && told.contains("ROOTS_OPERATOR_FILE"),
+        "{told}"
+    );
+    assert_eq!(home.accounts().await, 0);
+
+    // It is no lasting harm.
+    home.serve().client(&home.operator_key()).read("/api/v1/whoami").await;
+    assert_eq!(home.accounts().await, 1);
+}
+
+#[test]
+fn what_the_umask_lets_through_does_not_matter() {
+    for umask in ["000", "077"] {
+        let home = Home::new();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("umask {umask} && exec \"$0\""), PROGRAM]);
+        let server = Server::start(home.prepared(shell));
+        for file in ["roots-operator.txt", "data/roots.db", "data/roots.db-wal"] {
+            assert_eq!(mode(&home.path().join(file)), 0o600, "{file}, {umask}");
+        }
+        server.stop();
+    }
+}
+
+/// Starts two servers at once: both serve, and the one key there is works with both.
+async fn two_start_at_once(one: &Home, other: &Home) {
+    let mut servers = [Server::spawn(one.command(&[])), Server::spawn(other.command(&[]))];
+    for server in &mut servers {
+        server.wait_until_it_listens();
+    }
+    let mut homes = vec![one];
+    if one.path() != other.path() {
+        homes.push(other);
+    }
+    homes.retain(|home| home.operator_file().exists());
+    assert_eq!(homes.len(), 1, "one file with a key");
+    let key = homes[0].operator_key();
+    for server in servers {
+        server.client(&key).read("/api/v1/whoami").await;
+        server.stop();
+    }
+    assert_eq!(one.accounts().await, 1);
+}
+
+#[tokio::test]
+async fn two_that_start_at_once_in_one_folder_make_one_operator() {
+    for _ in 0..4 {
+        let home = Home::new();
+        two_start_at_once(&home, &home).await;
+    }
+}
+
+#[tokio::test]
+async fn two_that_start_at_once_in_two_folders_make_one_operator() {
+    for _ in 0..4 {
+        let one = Home::new();
+        let other = Home::on(one.database_url());
+        two_start_at_once(&one, &other).await;
+    }
+}
+
+#[tokio::test]
+async fn two_that_start_at_once_on_an_empty_postgresql_make_one_operator() {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let server = roots_testkit::postgres::server_url();
+    let admin = Database::connect(&server).await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    for _ in 0..4 {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("roots_start_{}_{number}", std::process::id());
+        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let one = Home::on(format!("{base}/{name}"));
+        let other = Home::on(one.database_url());
+        two_start_at_once(&one, &other).await;
+    }
+    admin.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unwritable_database_folder_refuses_the_start() {
+    let home = Home::new();
+    fs::write(home.path().join("data"), "a file where the folder should be").unwrap();
+    let refused = home.run(&[]);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("roots.db"), "{told}");
+    assert!(!home.operator_file().exists());
+}

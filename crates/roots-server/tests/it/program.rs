@@ -1,0 +1,306 @@
+//! The program, run in a folder of a test's own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_roots-server");
+/// Longer than anything here takes, on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_mins(1);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Waits until `look` finds what it looks for.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A folder that the program runs in.
+pub(crate) struct Home {
+    folder: TempDir,
+    database_url: Option<String>,
+}
+
+impl Home {
+    /// An empty one, with a database of its own.
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), database_url: None }
+    }
+
+    /// An empty one, with that database.
+    pub(crate) fn on(database_url: String) -> Self {
+        Self { database_url: Some(database_url), ..Self::new() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn operator_file(&self) -> PathBuf {
+        self.path().join("roots-operator.txt")
+    }
+
+    /// The URL of the database, as seen from any folder.
+    pub(crate) fn database_url(&self) -> String {
+        let own = || format!("sqlite://{}?mode=rwc", self.path().join("data/roots.db").display());
+        self.database_url.clone().unwrap_or_else(own)
+    }
+
+    /// The program with these arguments.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(args);
+        self.prepared(command)
+    }
+
+    /// The command as it runs here, free of what the environment of the tests sets.
+    pub(crate) fn prepared(&self, mut command: Command) -> Command {
+        command
+            .current_dir(self.path())
+            .env_clear()
+            .env("ROOTS_BIND", "127.0.0.1:0")
+            .env("ROOTS_LOG_FORMAT", "json")
+            .env("ROOTS_DATABASE_URL", self.database_url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        finish(self.command(args))
+    }
+
+    /// Starts it as a server, and waits until it listens.
+    pub(crate) fn serve(&self) -> Server {
+        Server::start(self.command(&[]))
+    }
+
+    /// The key that the operator file holds.
+    pub(crate) fn operator_key(&self) -> String {
+        let text = fs::read_to_string(self.operator_file()).unwrap();
+        let key = text.lines().find_map(|line| line.strip_prefix("ROOTS_API_KEY="));
+        key.unwrap().to_owned()
+    }
+
+    /// A connection to the database past the program.
+    pub(crate) async fn database(&self) -> DatabaseConnection {
+        Database::connect(self.database_url()).await.unwrap()
+    }
+
+    /// How many accounts there are.
+    pub(crate) async fn accounts(&self) -> i64 {
+        let db = self.database().await;
+        let sql = "SELECT COUNT(*) FROM accounts";
+        let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await;
+        let count = row.unwrap().unwrap().try_get_by_index(0).unwrap();
+        db.close().await.unwrap();
+        count
+    }
+}
+
+/// Runs a command to its end, which must come.
+pub(crate) fn finish(mut command: Command) -> Output {
+    let mut child = command.spawn().unwrap();
+    let read = |mut pipe: Box<dyn Read + Send>| {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            pipe.read_to_end(&mut bytes).unwrap();
+            bytes
+        })
+    };
+    let stdout = read(Box::new(child.stdout.take().unwrap()));
+    let stderr = read(Box::new(child.stderr.take().unwrap()));
+    let status = end_of(&mut child);
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+fn end_of(child: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("the program did not end");
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The permissions of a file.
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+/// The program as a server. It is killed with the test.
+pub(crate) struct Server {
+    child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+    reader: Option<JoinHandle<()>>,
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(command: Command) -> Self {
+        let mut server = Self::spawn(command);
+        server.wait_until_it_listens();
+        server
+    }
+
+    /// Waits until it listens.
+    pub(crate) fn wait_until_it_listens(&mut self) {
+        self.address = wait_for("the server to listen", || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the server has ended: {status}: {:?}", self.log());
+            }
+            let line = self.logged("listening").pop()?;
+            Some(line["address"].as_str().unwrap().to_owned())
+        });
+    }
+
+    /// Starts it, and does not wait.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                let line = line.unwrap();
+                // What is no log line is what it says at its end.
+                let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                lines.lock().unwrap().push(line);
+            }
+        });
+        Self { child, log, reader: Some(reader), address: String::new() }
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The lines of its log whose message begins so.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        let begins =
+            |line: &Value| line["message"].as_str().is_some_and(|m| m.starts_with(message));
+        let mut lines = self.log();
+        lines.retain(begins);
+        lines
+    }
+
+    /// Sends it a signal: `TERM`, `INT` or `KILL`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end, and for the last line of its log.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let status = end_of(&mut self.child);
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status
+    }
+
+    /// Stops it as it should be stopped, and answers all that it has logged.
+    pub(crate) fn stop(mut self) -> Vec<Value> {
+        self.signal("TERM");
+        let status = self.end();
+        assert!(status.success(), "{status}: {:?}", self.log());
+        self.log()
+    }
+
+    pub(crate) fn client(&self, key: &str) -> Api {
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Api { client, base: format!("http://{}", self.address), key: key.to_owned() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The API, as the bearer of a key sees it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+    base: String,
+    key: String,
+}
+
+impl Api {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base)).header("X-API-Key", &self.key)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.base)).header("X-API-Key", &self.key).json(body)
+    }
+
+    /// Asks, and demands that it is answered well.
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let answer = self.get(path).send().await.unwrap();
+        let status = answer.status();
+        let body = answer.text().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Logs an activity of that text. Whether it was answered 201.
+    pub(crate) async fn log_activity(&self, text: &str) -> bool {
+        let body = json!({ "description": text, "activity_type": "load" });
+        let sent = self.post("/api/v1/activities", &body).send().await;
+        match sent {
+            Ok(answer) => {
+                let is_created = answer.status() == StatusCode::CREATED;
+                // Only an answer that came whole counts as one.
+                answer.bytes().await.is_ok() && is_created
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The texts of all activities.
+    pub(crate) async fn activities(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            let path = format!("/api/v1/activities?limit=100&offset={}", texts.len());
+            let page = self.read(&path).await;
+            let rows = page["activities"].as_array().unwrap();
+            if rows.is_empty() {
+                return texts;
+            }
+            texts.extend(rows.iter().map(|row| row["description"].as_str().unwrap().to_owned()));
+        }
+    }
+}

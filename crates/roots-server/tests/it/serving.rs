@@ -1,0 +1,134 @@
+//! Connections and signals.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::program::{Home, PROGRAM, Server, wait_for};
+
+#[tokio::test]
+async fn metrics_are_served_on_an_address_of_their_own() {
+    let home = Home::new();
+    let mut command = home.command(&[]);
+    command.env("ROOTS_METRICS_BIND", "127.0.0.1:0");
+    let server = Server::start(command);
+    let key = home.operator_key();
+    let api = server.client(&key);
+    api.read("/api/v1/whoami").await;
+    api.get("/api/v1/no-such-thing/secret-path").send().await.unwrap();
+
+    let metrics = server.logged("metrics are served")[0]["address"].as_str().unwrap().to_owned();
+    let answer = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = answer.get(format!("http://{metrics}/metrics")).send().await.unwrap();
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
+    let told = answer.text().await.unwrap();
+    assert!(told.contains("/api/v1/whoami"), "{told}");
+    assert!(!told.contains("secret-path") && !told.contains(&key), "{told}");
+    // Not on the address that everyone can reach.
+    assert_eq!(api.get("/metrics").send().await.unwrap().status(), 404);
+    server.stop();
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_the_end() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut fresh = TcpStream::connect(&server.address).unwrap();
+    let mut used = TcpStream::connect(&server.address).unwrap();
+    used.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut some = [0; 12];
+    used.read_exact(&mut some).unwrap();
+    assert_eq!(&some, b"HTTP/1.1 200");
+    let begun = Instant::now();
+    server.stop();
+    assert!(begun.elapsed() < Duration::from_secs(8), "it waited for idle connections");
+    assert_eq!(fresh.read(&mut some).unwrap_or(0), 0);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let home = Home::new();
+    let mut server = home.serve();
+    // A request that never comes whole is in flight.
+    let mut stuck = TcpStream::connect(&server.address).unwrap();
+    stuck
+        .write_all(b"POST /api/v1/bootstrap HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+        .unwrap();
+    // An answer to another shows that the server has come by.
+    let mut other = TcpStream::connect(&server.address).unwrap();
+    other.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    other.read_exact(&mut [0; 12]).unwrap();
+    let begun = Instant::now();
+    server.signal("INT");
+    wait_for("the server to be told", || server.logged("stopping").pop());
+    // One that comes at once may be the first, sent twice: only a later one counts.
+    wait_for("the server to end", || {
+        server.signal("INT");
+        server.logged("stopped at once").pop()
+    });
+    assert_eq!(server.end().code(), Some(1));
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn what_is_no_request_is_answered_or_dropped_and_harms_nobody() {
+    let home = Home::new();
+    let server = home.serve();
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(200_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X-Many: a\r\n".repeat(5_000));
+    for junk in ["\x16\x03\x01\x02\0", "nonsense\r\n\r\n", &long, &many] {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // The server may have hung up before it has everything.
+        let _ = stream.write_all(junk.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_out_of_files_passes() {
+    let home = Home::new();
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "ulimit -n 64 && exec \"$0\"", PROGRAM]);
+    let server = Server::start(home.prepared(shell));
+    let connect = || TcpStream::connect(&server.address).unwrap();
+    let connections: Vec<_> = std::iter::repeat_with(connect).take(100).collect();
+    wait_for("the server to run out of files", || {
+        server.logged("connections can't be accepted").pop()
+    });
+    drop(connections);
+    assert!(server.client(&home.operator_key()).log_activity("still there").await);
+    server.stop();
+}
+
+#[tokio::test]
+async fn not_even_the_finest_log_holds_a_key_or_a_text() {
+    let home = Home::new();
+    let mut command = home.command(&[]);
+    command.env("ROOTS_LOG", "trace").env("ROOTS_SIGNUP", "open");
+    let server = Server::start(command);
+    let key = home.operator_key();
+    let api = server.client(&key);
+    assert!(api.log_activity("a-text-that-is-nobodys-business").await);
+    api.get("/api/v1/activities/1?nobodys-business=1").send().await.unwrap();
+    let broken = json!({ "title": 7, "nobodys-business": true });
+    api.post("/api/v1/todos", &broken).send().await.unwrap();
+    let asked = json!({ "account_name": "x", "actor_name": "y", "actor_type": "agent" });
+    let answer = api.post("/api/v1/bootstrap", &asked).send().await.unwrap();
+    let made: Value = answer.json().await.unwrap();
+    let log = Value::from(server.stop()).to_string();
+    assert!(log.contains("/api/v1/bootstrap"));
+    assert!(!log.contains("nobodys-business"));
+    for secret in [&key, made["api_key"].as_str().unwrap(), made["recovery_code"].as_str().unwrap()]
+    {
+        assert!(!log.contains(secret));
+    }
+}

@@ -1,0 +1,91 @@
+//! Settings that the environment gives.
+
+use crate::program::{Home, finish, text};
+
+#[test]
+fn a_wrong_setting_refuses_the_start_with_one_sentence() {
+    for (variable, value) in [
+        ("ROOTS_BIND", "nowhere"),
+        ("ROOTS_DATABASE_URL", "mysql://roots:hunter2@db/roots"),
+        ("ROOTS_DATABASE_URL", "postgres://roots:hunter2@db:port/roots"),
+        ("ROOTS_SIGNUP", "maybe"),
+        ("ROOTS_SIGNUP_CREDITS", "-1"),
+        ("ROOTS_SIGNUP_CREDITS", "many"),
+        ("ROOTS_OPERATOR_CREDITS", "10000000000"),
+        ("ROOTS_OPERATOR_FILE", ""),
+        ("ROOTS_CORS_ORIGINS", "*"),
+        ("ROOTS_LOG", "loud"),
+        ("ROOTS_LOG_FORMAT", "xml"),
+        ("ROOTS_METRICS_BIND", ":9090"),
+        ("ROOTS_SIGNUPS_PER_HOUR", "3"),
+        ("ROOTS_RECOVERS_PER_HOUR", "10"),
+        ("ROOTS_RATE_LIMIT_PER_MINUTE", "120"),
+        ("ROOTS_TRUSTED_PROXIES", "127.0.0.1"),
+    ] {
+        let home = Home::new();
+        let mut command = home.command(&[]);
+        let output = finish({
+            command.env(variable, value);
+            command
+        });
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.starts_with(&format!("roots-server: {variable} ")), "{told}");
+        assert!(told.ends_with(".\n") && told.lines().count() == 1, "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+        assert!(output.stdout.is_empty());
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "something was made");
+    }
+}
+
+#[test]
+fn a_database_that_is_away_refuses_the_start_without_its_password() {
+    let home = Home::new();
+    let mut command = home.command(&[]);
+    command.env("ROOTS_DATABASE_URL", "postgres://roots:hunter2@127.0.0.1:1/roots");
+    let output = finish(command);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.ends_with(".\n") && told.lines().count() == 1, "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn an_address_that_is_taken_refuses_the_start_before_anything_is_made() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for variable in ["ROOTS_BIND", "ROOTS_METRICS_BIND"] {
+        let home = Home::new();
+        let mut command = home.command(&[]);
+        command.env(variable, &address);
+        let output = finish(command);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(variable) && told.contains(&address), "{told}");
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "something was made");
+    }
+}
+
+#[test]
+fn every_command_has_a_help_that_hides_what_is_set() {
+    let home = Home::new();
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["migrate", "--help"],
+        &["bootstrap", "--help"],
+        &["credits", "--help"],
+        &["credits", "grant", "--help"],
+        &["backup", "--help"],
+        &["verify", "--help"],
+        &["openapi", "--help"],
+    ] {
+        let mut command = home.command(args);
+        command.env("ROOTS_DATABASE_URL", "postgres://roots:hunter2@db/roots");
+        let output = finish(command);
+        assert!(output.status.success(), "{args:?}");
+        let help = text(&output.stdout);
+        assert!(help.contains("ROOTS_DATABASE_URL"), "{args:?}");
+        assert!(!help.contains("hunter2"), "{args:?}");
+    }
+}
