@@ -187,3 +187,55 @@ pub struct Actor {
     /// When it was made.
     pub created_at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_others_are_none() {
+        for (kind, text) in
+            [(AccountKind::Operator, "operator"), (AccountKind::Customer, "customer")]
+        {
+            assert_eq!((kind.name(), AccountKind::from_name(text)), (text, Some(kind)));
+        }
+        for (status, text) in
+            [(AccountStatus::Active, "active"), (AccountStatus::Suspended, "suspended")]
+        {
+            assert_eq!((status.name(), AccountStatus::from_name(text)), (text, Some(status)));
+        }
+        for (kind, text) in [(ActorKind::Agent, "agent"), (ActorKind::Human, "human")] {
+            assert_eq!((kind.name(), ActorKind::from_name(text)), (text, Some(kind)));
+        }
+        for (role, text) in [(Role::Owner, "owner"), (Role::Member, "member")] {
+            assert_eq!((role.name(), Role::from_name(text)), (text, Some(role)));
+        }
+        for bad in ["", "Owner", "owner "] {
+            assert_eq!(Role::from_name(bad), None);
+        }
+    }
+
+    #[test]
+    fn each_counter_counts_its_own_kind_from_1() {
+        let mut ids = Counters::default();
+        assert_eq!((ids.next_todo(), ids.next_todo()), (TodoId(1), TodoId(2)));
+        assert_eq!(ids.next_session(), SessionId(1));
+        assert_eq!(ids.next_activity(), ActivityId(1));
+        assert_eq!(ids.next_log(), LogId(1));
+        assert_eq!(ids.next_ledger(), LedgerId(1));
+        assert_eq!(ids.next_actor(), ActorId(1));
+        assert_eq!(ids.next_key(), KeyId(1));
+        assert_eq!(ids.next_recovery(), RecoveryId(1));
+        let expected = Counters {
+            actor: 1,
+            key: 1,
+            recovery: 1,
+            session: 1,
+            todo: 2,
+            activity: 1,
+            log: 1,
+            ledger: 1,
+        };
+        assert_eq!(ids, expected);
+    }
+}

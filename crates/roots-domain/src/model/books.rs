@@ -313,22 +313,20 @@ impl Books {
     /// # Errors
     /// Why it is refused; the books are then as they were.
     pub fn decide(&mut self, unit: UnitOfWork) -> Result<Applied, Refusal> {
-        let at = unit.at;
-        match unit.intent {
-            Intent::ReserveAccount => Ok(self.reserve_account()),
-            Intent::FoundAccount(new) => self.found_account(*new, at),
-            Intent::GrantCredits { account, amount, note } => {
+        let UnitOfWork { author, intent, charge, at } = unit;
+        match (author, intent) {
+            (Author::Key(bearer), intent) => {
+                self.admit(bearer, at)?;
+                self.decide_resource(intent, bearer, charge, at)
+            }
+            (Author::Program, Intent::ReserveAccount) => Ok(self.reserve_account()),
+            (Author::Program, Intent::FoundAccount(new)) => self.found_account(*new, at),
+            (Author::Program, Intent::GrantCredits { account, amount, note }) => {
                 let note = note.map(super::text::Name::into_string);
                 self.grant_credits(account, amount, note, at)
             }
-            intent => {
-                let bearer = match unit.author {
-                    Author::Key(bearer) => bearer,
-                    Author::Program => return Err(Refusal::KeyNotInForce),
-                };
-                self.admit(bearer, at)?;
-                self.decide_resource(intent, bearer, unit.charge, at)
-            }
+            // What belongs to an actor is written by its key alone.
+            (Author::Program, _) => Err(Refusal::KeyNotInForce),
         }
     }
 
@@ -424,6 +422,7 @@ impl Books {
                 let own = found.filter(|activity| activity.actor == desk.actor);
                 Verdict::DeleteActivity(own.ok_or(Refusal::NotFound("activity"))?.clone())
             }
+            // No key makes accounts or credits.
             Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
                 return Err(Refusal::KeyNotInForce);
             }
@@ -671,7 +670,8 @@ impl Books {
     }
 
     fn found_account(&mut self, new: NewAccount, at: Timestamp) -> Result<Applied, Refusal> {
-        let is_first = self.last_account.0 == 0;
+        // The first id may have been taken for an account that then was not founded.
+        let is_first = self.last_account <= NewAccount::FIRST;
         let is_given = new.id <= self.last_account;
         let fits = if new.must_be_first { is_first } else { is_given };
         if !fits || self.account(new.id).is_some() {
@@ -788,3 +788,6 @@ const fn refused_balance(fault: BalanceFault) -> Refusal {
         BalanceFault::TooHigh => Refusal::BalanceTooHigh,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -262,4 +262,39 @@ mod tests {
             prop_assert_eq!(audit(&rows, balance, count), []);
         }
     }
+
+    #[test]
+    fn reasons_are_named_as_the_contract_has_them() {
+        let names = ["bootstrap_grant", "operator_grant", "api_write"];
+        for (reason, text) in Reason::ALL.into_iter().zip(names) {
+            assert_eq!((reason.name(), Reason::from_name(text)), (text, Some(reason)));
+        }
+        assert_eq!(Reason::from_name("grant"), None);
+    }
+
+    #[test]
+    fn a_fault_of_a_ledger_says_which_row_and_by_how_much() {
+        let at = LedgerId(3);
+        for (fault, sentence) in [
+            (
+                LedgerFault::Gap { expected: LedgerId(2), found: at },
+                "ledger row 2 is missing: row 3 stands in its place",
+            ),
+            (
+                LedgerFault::BrokenChain { at, expected: 99, found: 98 },
+                "ledger row 3 states the balance 98, but 99 follows from the rows before",
+            ),
+            (LedgerFault::Negative { at }, "ledger row 3 takes the balance below 0"),
+            (
+                LedgerFault::WrongBalance { expected: 100, found: 101 },
+                "the balance is 101, but the ledger adds up to 100",
+            ),
+            (
+                LedgerFault::WrongCount { expected: 2, found: 1 },
+                "2 ledger rows were written, but 1 are there",
+            ),
+        ] {
+            assert_eq!(fault.to_string(), sentence);
+        }
+    }
 }

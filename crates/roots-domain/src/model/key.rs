@@ -10,15 +10,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{ActorId, KeyId, RecoveryId};
 use super::text::Name;
 use super::time::Timestamp;
 
 /// Generation of an actor's or an account's key, from 1. A renewal makes the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyEpoch(pub i32);
 
 impl KeyEpoch {

@@ -76,3 +76,21 @@ impl<T> Patch<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_leaves_empties_or_sets_a_field() {
+        assert_eq!(Patch::Keep.apply(Some(1)), Some(1));
+        assert_eq!(Patch::Clear.apply(Some(1)), None);
+        assert_eq!(Patch::Set(2).apply(Some(1)), Some(2));
+        assert_eq!(Patch::Set(2).apply(None), Some(2));
+        assert_eq!(Patch::<i32>::default(), Patch::Keep);
+        assert_eq!(Patch::Set(2).try_map(Err::<i32, _>), Err(2));
+        assert_eq!(Patch::Set(2).try_map(|two| Ok::<_, ()>(two + 1)), Ok(Patch::Set(3)));
+        assert_eq!(Patch::Clear.try_map(Err::<i32, i32>), Ok(Patch::Clear));
+        assert_eq!(Patch::Keep.try_map(Err::<i32, i32>), Ok(Patch::Keep));
+    }
+}

@@ -2,13 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::id::Uid;
 
 /// A text as it stands in the store: encrypted, and bound to its place.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(pub Vec<u8>);
 
 /// Tells the length and nothing else, so that no log line holds a ciphertext.
@@ -73,4 +70,30 @@ pub struct TextPlace {
     pub field: Field,
     /// Of which row.
     pub row: Uid,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_fields_share_a_place() {
+        let places: BTreeSet<_> =
+            Field::ALL.into_iter().map(|field| (field.table(), field.column())).collect();
+        let expected = [
+            ("activities", "description"),
+            ("sessions", "notes"),
+            ("todo_logs", "note"),
+            ("todos", "description"),
+            ("todos", "title"),
+        ];
+        assert_eq!(places, BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn a_ciphertext_prints_its_length_alone() {
+        assert_eq!(format!("{:?}", Sealed(vec![200, 201])), "Sealed(2 bytes)");
+    }
 }

@@ -1,14 +1,11 @@
 //! Work sessions: when an agent starts and stops, with notes.
 
-use serde::{Deserialize, Serialize};
-
 use super::Patch;
 use super::id::{ActorId, SessionId, Uid};
 use super::time::Timestamp;
 
 /// Where a session stands. It goes from active to ended and no other way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SessionStatus {
     /// The agent is at work.
     Active,
@@ -37,7 +34,7 @@ impl SessionStatus {
 }
 
 /// A work session. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session<T = String> {
     /// Its id within the account.
     pub id: SessionId,
@@ -164,5 +161,13 @@ mod tests {
         let at = Timestamp::FIRST.plus_seconds(200);
         let same = to(Some(SessionStatus::Active), Patch::Set("Starting morning review".into()));
         assert_eq!(session().patch(same, at).unwrap(), session());
+    }
+
+    #[test]
+    fn statuses_are_named_as_the_document_has_them() {
+        for (status, text) in [(SessionStatus::Active, "active"), (SessionStatus::Ended, "ended")] {
+            assert_eq!((status.name(), SessionStatus::from_name(text)), (text, Some(status)));
+        }
+        assert_eq!(SessionStatus::from_name("Active"), None);
     }
 }

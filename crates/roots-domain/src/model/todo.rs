@@ -1,14 +1,11 @@
 //! Todos, and the log of their status changes.
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{ActorId, LogId, SessionId, TodoId, Uid};
 use super::time::Timestamp;
 use super::{Invalid, Patch};
 
 /// Where a todo stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TodoStatus {
     /// Not begun.
     Open,
@@ -53,10 +50,7 @@ impl TodoStatus {
 }
 
 /// How much a todo matters: 0 (lowest, and the default) to 3 (highest).
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Priority(i16);
 
 impl Priority {
@@ -79,7 +73,7 @@ impl Priority {
 }
 
 /// A todo. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Todo<T = String> {
     /// Its id within the account.
     pub id: TodoId,
@@ -151,7 +145,7 @@ impl<T> TodoPatch<T> {
 }
 
 /// One status change of a todo, written with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusChange<T = String> {
     /// Its id within the account.
     pub id: LogId,
@@ -328,5 +322,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn statuses_are_named_as_the_document_has_them() {
+        let names = ["open", "in_progress", "done", "cancelled"];
+        for (status, text) in TodoStatus::ALL.into_iter().zip(names) {
+            assert_eq!((status.name(), TodoStatus::from_name(text)), (text, Some(status)));
+        }
+        assert_eq!(TodoStatus::from_name("canceled"), None);
     }
 }

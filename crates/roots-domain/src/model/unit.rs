@@ -17,7 +17,7 @@ use super::time::Timestamp;
 use super::todo::{Priority, Todo, TodoPatch, TodoStatus};
 
 /// A write as a value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitOfWork {
     /// Who asks.
     pub author: Author,
@@ -30,7 +30,7 @@ pub struct UnitOfWork {
 }
 
 /// Who asks for a unit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Author {
     /// The bearer of an API key.
     Key(KeyBearer),
@@ -39,7 +39,7 @@ pub enum Author {
 }
 
 /// The bearer of an API key, as it was authenticated.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyBearer {
     /// Its account.
     pub account: AccountId,
@@ -52,7 +52,7 @@ pub struct KeyBearer {
 }
 
 /// What a write costs, and the route that the ledger names: `PATCH /todos/{id}`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
     /// In credits, not negative.
     pub cost: i64,
@@ -80,7 +80,7 @@ pub struct Resealed {
 }
 
 /// A patch of a row. Its texts are sealed for one row, so it applies to that row alone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowPatch<I, P> {
     /// The row's id.
     pub id: I,
@@ -92,7 +92,7 @@ pub struct RowPatch<I, P> {
 }
 
 /// What is wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// Start a session.
     StartSession {
@@ -136,7 +136,7 @@ pub enum Intent {
 }
 
 /// A todo to create.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTodo {
     /// Its identity.
     pub uid: Uid,
@@ -153,7 +153,7 @@ pub struct NewTodo {
 }
 
 /// An activity to log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewActivity {
     /// Its identity.
     pub uid: Uid,
@@ -168,7 +168,7 @@ pub struct NewActivity {
 }
 
 /// An account to found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
     /// Its id: a reserved one, or that of the very first account.
     pub id: AccountId,
@@ -340,5 +340,76 @@ impl Patch<Resealed> {
             }
             Self::Set(new) => Patch::Set(new.sealed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_one_sentence_for_the_caller() {
+        let session = SessionId(2);
+        let step = |from, to| Refusal::ForbiddenStep { from, to };
+        let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
+        for (refusal, sentence) in [
+            (Refusal::KeyNotInForce, "This key is no longer in force."),
+            (Refusal::Suspended, "This account is suspended: it can be read, but not written."),
+            (Refusal::NotFound("todo"), "There is no such todo."),
+            (Refusal::NoSuchSession(session), "There is no session 2."),
+            (
+                Refusal::SessionEnded(session),
+                "Session 2 has ended: only an active session can be linked to.",
+            ),
+            (Refusal::AlreadyEnded(session), "Session 2 has already ended."),
+            (
+                Refusal::CannotReopen(session),
+                "Session 2 has ended and can't be reopened: start a new one.",
+            ),
+            (
+                step(TodoStatus::Done, TodoStatus::Cancelled),
+                "A todo can't go from done to cancelled; from there it may go to open or in_progress.",
+            ),
+            (
+                step(TodoStatus::Cancelled, TodoStatus::Done),
+                "A todo can't go from cancelled to done; from there it may go to open or in_progress.",
+            ),
+            (
+                Refusal::NoteWithoutChange,
+                "A note is kept with a change of status, and the status does not change here.",
+            ),
+            (Refusal::TooManyKinds, "An actor may have at most 1000 activity types."),
+            (too_little, "The balance of 0 credits does not cover the cost of 1."),
+            (Refusal::BalanceTooHigh, "The balance would exceed what can be counted."),
+            (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),
+            (Refusal::AccountExists(AccountId(3)), "Account 3 exists already."),
+        ] {
+            assert_eq!(refusal.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn statuses_are_listed_in_words() {
+        use TodoStatus::{Cancelled, Done, Open};
+        assert_eq!(names(&[]), "");
+        assert_eq!(names(&[Open]), "open");
+        assert_eq!(names(&[Open, Done]), "open or done");
+        assert_eq!(names(&[Open, Done, Cancelled]), "open, done or cancelled");
+    }
+
+    #[test]
+    fn a_resealed_text_is_kept_where_the_same_ciphertext_still_stands() {
+        let (old, other) = (Sealed(vec![1]), Sealed(vec![2]));
+        let new = |same_as: Option<&Sealed>| {
+            Patch::Set(Resealed { sealed: Sealed(vec![9]), same_as: same_as.cloned() })
+        };
+        let set = Patch::Set(Sealed(vec![9]));
+        assert_eq!(new(Some(&old)).against(Some(&old)), Patch::Keep);
+        assert_eq!(new(Some(&old)).against(Some(&other)), set);
+        assert_eq!(new(Some(&old)).against(None), set);
+        assert_eq!(new(None).against(Some(&old)), set);
+        assert_eq!(new(None).against(None), set, "nothing there is no text");
+        assert_eq!(Patch::<Resealed>::Clear.against(Some(&old)), Patch::Clear);
+        assert_eq!(Patch::<Resealed>::Keep.against(Some(&old)), Patch::Keep);
     }
 }

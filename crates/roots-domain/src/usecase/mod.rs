@@ -1,8 +1,8 @@
 //! What callers ask for: one service a resource.
 //!
 //! A read asks a reader and opens what it finds. A write validates, seals and hands the store one
-//! [`UnitOfWork`](crate::model::unit::UnitOfWork); the store decides. Authorization is by
-//! construction: every call demands the [`Caller`](access::Caller), and finders demand the account.
+//! [`UnitOfWork`]; the store decides. Authorization is by construction: every call demands the
+//! [`Caller`], and finders demand the account.
 
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ pub mod accounts;
 pub mod activities;
 pub mod sessions;
 pub mod todos;
+
+#[cfg(test)]
+mod tests;
 
 /// Why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

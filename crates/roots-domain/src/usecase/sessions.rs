@@ -13,7 +13,7 @@ use crate::model::text::LongText;
 use crate::model::unit::{Applied, AppliedRow, Intent, Resealed, RowPatch};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{SessionQuery, SessionReader, UnitStore};
+use crate::port::store::{SessionQuery, SessionReader, StoreResult, UnitStore};
 
 /// Work sessions: when agents start and stop.
 #[derive(Clone)]
@@ -105,11 +105,7 @@ impl Sessions {
         Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
     }
 
-    async fn sealed(
-        &self,
-        caller: &Caller,
-        id: SessionId,
-    ) -> Result<Option<Session<Sealed>>, ReadError> {
+    async fn sealed(&self, caller: &Caller, id: SessionId) -> StoreResult<Option<Session<Sealed>>> {
         let found = self.reader.session(caller.account.id, id).await?;
         Ok(found.filter(|session| session.actor == caller.actor.id))
     }
@@ -126,7 +122,7 @@ impl Sessions {
             Patch::Keep => (None, Patch::Keep),
             Patch::Clear => (None, Patch::Clear),
             Patch::Set(notes) => {
-                let current = self.sealed(caller, id).await.map_err(WriteError::saved)?;
+                let current = self.sealed(caller, id).await?;
                 let row = current.as_ref().map_or(Uid::NIL, |session| session.uid);
                 let stands = current.as_ref().and_then(|session| session.notes.as_ref());
                 let sealer = Sealer { keys: &caller.keys, row };

@@ -14,7 +14,7 @@ use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::unit::{Applied, AppliedRow, Intent, NewTodo, Resealed, RowPatch};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{TodoQuery, TodoReader, UnitStore};
+use crate::port::store::{StoreResult, TodoQuery, TodoReader, UnitStore};
 
 /// Todos: what is to be done, and how it went.
 #[derive(Clone)]
@@ -172,7 +172,7 @@ impl Todos {
         Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
     }
 
-    async fn sealed(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo<Sealed>>, ReadError> {
+    async fn sealed(&self, caller: &Caller, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
         let found = self.reader.todo(caller.account.id, id).await?;
         Ok(found.filter(|todo| todo.actor == caller.actor.id))
     }
@@ -189,11 +189,7 @@ impl Todos {
     ) -> Result<RowPatch<TodoId, TodoPatch<Resealed>>, WriteError> {
         let TodoChange { title, description, status, priority, due_at, session, note } = change;
         let brings_text = title.is_some() || matches!(description, Patch::Set(_));
-        let current = if brings_text {
-            self.sealed(caller, id).await.map_err(WriteError::saved)?
-        } else {
-            None
-        };
+        let current = if brings_text { self.sealed(caller, id).await? } else { None };
         let row = current.as_ref().map_or(Uid::NIL, |todo| todo.uid);
         let sealer = Sealer { keys: &caller.keys, row };
         let stands = current.as_ref();

@@ -1,0 +1,92 @@
+//! Whose units are decided at all.
+
+use super::*;
+
+fn checked(key: ApiKey, actor_is_active: bool) -> CheckedKey {
+    CheckedKey { key, actor_is_active }
+}
+
+fn key() -> ApiKey {
+    ApiKey {
+        id: KEY,
+        actor: ME,
+        lookup: LookupHash([1; 32]),
+        prefix: "roots_1_abc".into(),
+        label: None,
+        created_at: at(0),
+        last_used: None,
+        expires_at: None,
+        ends_at: None,
+    }
+}
+
+fn of_epoch(auth_epoch: i64, intent: Intent) -> UnitOfWork {
+    let author = Author::Key(KeyBearer { auth_epoch, ..bearer(ME) });
+    UnitOfWork { author, ..mine(intent) }
+}
+
+fn stale(intent: Intent) -> UnitOfWork {
+    of_epoch(EPOCH - 1, intent)
+}
+
+fn with_key(key: Option<CheckedKey>) -> Books {
+    let mut books = books();
+    if let Some(key) = key {
+        books.load_key(HOME, key);
+    }
+    books
+}
+
+#[test]
+fn a_unit_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
+    let later = now().plus_seconds(1);
+    for (why, found) in [
+        ("it is gone", None),
+        ("it is another actor's", Some(checked(ApiKey { actor: PEER, ..key() }, true))),
+        ("its actor is deactivated", Some(checked(key(), false))),
+        ("it is revoked", Some(checked(ApiKey { ends_at: Some(now()), ..key() }, true))),
+        ("it has expired", Some(checked(ApiKey { expires_at: Some(now()), ..key() }, true))),
+        ("it is another key", Some(checked(ApiKey { id: KeyId(2), ..key() }, true))),
+    ] {
+        let mut books = with_key(found);
+        let before = stands(&books);
+        // An epoch ahead of the account's was read before a backup was put back.
+        for epoch in [EPOCH - 1, EPOCH + 1] {
+            let decided = books.decide(of_epoch(epoch, start()));
+            assert_eq!(decided, Err(Refusal::KeyNotInForce), "{why}");
+        }
+        assert_eq!(stands(&books), before, "{why}");
+        assert!(books.decide(mine(start())).is_ok(), "the epoch has not moved, though {why}");
+    }
+    for good in [
+        key(),
+        ApiKey { ends_at: Some(later), ..key() },
+        ApiKey { expires_at: Some(later), ..key() },
+    ] {
+        assert!(with_key(Some(checked(good, true))).decide(stale(start())).is_ok());
+    }
+}
+
+#[test]
+fn a_key_of_another_account_vouches_for_nobody() {
+    let mut books = books();
+    books.load_key(ABROAD, checked(key(), true));
+    assert_refused(&mut books, stale(start()), &Refusal::KeyNotInForce);
+}
+
+#[test]
+fn only_keys_of_another_auth_epoch_are_checked_again() {
+    let nowhere = KeyBearer { account: AccountId(9), auth_epoch: 0, ..bearer(ME) };
+    let ahead = KeyBearer { key: KeyId(5), auth_epoch: EPOCH + 1, ..bearer(PEER) };
+    let units = [
+        mine(start()),
+        program(grant(HOME, 1)),
+        stale(start()),
+        stale(end(ACTIVE)),
+        UnitOfWork { author: Author::Key(nowhere), ..mine(start()) },
+        UnitOfWork { author: Author::Key(ahead), ..mine(start()) },
+    ];
+    let expected = BTreeSet::from([(HOME, KEY), (HOME, KeyId(5))]);
+    assert_eq!(books().keys_to_check(&units), expected);
+    assert_eq!(books().keys_to_check(&units[..2]), BTreeSet::new());
+}

@@ -1,0 +1,658 @@
+//! A second opinion on the books: a world of plain maps that does one unit after the other, tries
+//! each on a copy, and counts by going through all rows. It shares no rule with them.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+mod script;
+
+/// The rows of a database, and what is counted beside them.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct World {
+    accounts: BTreeMap<AccountId, Account>,
+    sessions: BTreeMap<RowKey<SessionId>, Session<Sealed>>,
+    todos: BTreeMap<RowKey<TodoId>, Todo<Sealed>>,
+    activities: BTreeMap<RowKey<ActivityId>, Activity<Sealed>>,
+    logs: BTreeMap<RowKey<LogId>, StatusChange<Sealed>>,
+    ledger: BTreeMap<RowKey<LedgerId>, LedgerEntry>,
+}
+
+/// What a database keeps beside its rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Counts {
+    tallies: BTreeMap<(AccountId, Tally), i64>,
+    daily: BTreeMap<(AccountId, Daily), i64>,
+}
+
+type Answer = Result<Applied, Refusal>;
+
+/// What has become of a key since its bearer was authenticated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Good,
+    ExpiresAfterADay,
+    Revoked,
+    OfInactive,
+    OfAnother,
+}
+
+const FATES: [Fate; 5] =
+    [Fate::Good, Fate::ExpiresAfterADay, Fate::Revoked, Fate::OfInactive, Fate::OfAnother];
+
+/// Each actor has a key of each fate, and the id tells both.
+fn key_of(actor: ActorId, fate: Fate) -> KeyId {
+    KeyId(10 * actor.0 + fate as i64)
+}
+
+fn fate_of(id: KeyId) -> Fate {
+    FATES[usize::try_from(id.0 % 10).unwrap()]
+}
+
+/// A key as the store would find it.
+fn checked(id: KeyId) -> CheckedKey {
+    let fate = fate_of(id);
+    let key = ApiKey {
+        id,
+        actor: if fate == Fate::OfAnother { ActorId(99) } else { ActorId(id.0 / 10) },
+        lookup: LookupHash([0; 32]),
+        prefix: String::new(),
+        label: None,
+        created_at: at(0),
+        last_used: None,
+        expires_at: (fate == Fate::ExpiresAfterADay).then(|| at(DAY_SECONDS)),
+        ends_at: (fate == Fate::Revoked).then(|| at(0)),
+    };
+    CheckedKey { key, actor_is_active: fate != Fate::OfInactive }
+}
+
+impl World {
+    /// Two accounts with a few rows and that many credits, the second perhaps suspended.
+    fn new(credits: [i64; 2], suspended: bool) -> Self {
+        let mut world = Self::default();
+        for (id, balance) in [HOME, ABROAD].into_iter().zip(credits) {
+            let status = if suspended && id == ABROAD {
+                AccountStatus::Suspended
+            } else {
+                AccountStatus::Active
+            };
+            let counters = Counters { actor: 2, key: 5, recovery: 1, ..Counters::default() };
+            let new = Account { balance: 0, status, counters, version: 1, ..account(id) };
+            world.accounts.insert(id, new);
+            world.enter(id, balance, Reason::BootstrapGrant, [None, None], None, at(0));
+        }
+        for (account, actor, intent) in [
+            (HOME, ME, start()),
+            (HOME, ME, start()),
+            (HOME, PEER, start()),
+            (HOME, ME, new_todo(Some(SessionId(1)))),
+            (HOME, ME, new_todo(None)),
+            (HOME, PEER, new_todo(Some(SessionId(3)))),
+            (HOME, ME, log("deploy", Some(SessionId(2)))),
+            (HOME, PEER, log("deploy", None)),
+            (ABROAD, ME, start()),
+            (ABROAD, ME, new_todo(Some(SessionId(1)))),
+            (ABROAD, ME, log("review", Some(SessionId(1)))),
+        ] {
+            let unit = UnitOfWork { at: at(DAY_SECONDS), ..by(actor, intent) };
+            world.perform(account, actor, &unit).unwrap();
+        }
+        world
+    }
+
+    fn enter(
+        &mut self,
+        home: AccountId,
+        delta: i64,
+        reason: Reason,
+        [endpoint, note]: [Option<&str>; 2],
+        actor: Option<ActorId>,
+        created_at: Timestamp,
+    ) {
+        let account = self.accounts.get_mut(&home).unwrap();
+        account.balance += delta;
+        account.counters.ledger += 1;
+        let entry = LedgerEntry {
+            id: LedgerId(account.counters.ledger),
+            delta,
+            balance_after: account.balance,
+            reason,
+            endpoint: endpoint.map(Into::into),
+            actor,
+            note: note.map(Into::into),
+            created_at,
+        };
+        self.ledger.insert((home, entry.id), entry);
+    }
+
+    /// Does one unit, or leaves the world as it was.
+    fn replay(&mut self, unit: &UnitOfWork) -> Answer {
+        let mut next = self.clone();
+        let applied = next.attempt(unit)?;
+        *self = next;
+        Ok(applied)
+    }
+
+    fn attempt(&mut self, unit: &UnitOfWork) -> Answer {
+        let Author::Key(KeyBearer { account: home, actor, key, auth_epoch }) = unit.author else {
+            let Intent::GrantCredits { account: home, amount, note } = &unit.intent else {
+                return Err(Refusal::KeyNotInForce);
+            };
+            if !self.accounts.contains_key(home) {
+                return Err(Refusal::NoSuchAccount(*home));
+            }
+            let note = note.as_ref().map(Name::as_str);
+            self.enter(*home, *amount, Reason::OperatorGrant, [None, note], None, unit.at);
+            let account = self.accounts[home].clone();
+            let balance = account.balance;
+            return Ok(Applied { row: AppliedRow::Account(Box::new(account)), cost: 0, balance });
+        };
+        let ended = match fate_of(key) {
+            Fate::Good => false,
+            Fate::ExpiresAfterADay => unit.at >= at(DAY_SECONDS),
+            Fate::Revoked | Fate::OfInactive | Fate::OfAnother => true,
+        };
+        if auth_epoch != EPOCH && ended {
+            return Err(Refusal::KeyNotInForce);
+        }
+        if self.accounts[&home].status == AccountStatus::Suspended {
+            return Err(Refusal::Suspended);
+        }
+        let row = self.perform(home, actor, unit)?;
+        let mut cost = 0;
+        if let Some(charge) = unit.charge {
+            cost = charge.cost;
+            let balance = self.accounts[&home].balance;
+            if balance < cost {
+                return Err(Refusal::InsufficientCredits { balance, cost });
+            }
+            let endpoint = Some(charge.endpoint);
+            self.enter(home, -cost, Reason::ApiWrite, [endpoint, None], Some(actor), unit.at);
+        }
+        Ok(Applied { row, cost, balance: self.accounts[&home].balance })
+    }
+
+    fn session_of(
+        &self,
+        home: AccountId,
+        actor: ActorId,
+        id: SessionId,
+    ) -> Option<Session<Sealed>> {
+        self.sessions.get(&(home, id)).filter(|row| row.actor == actor).cloned()
+    }
+
+    fn check_link(
+        &self,
+        home: AccountId,
+        actor: ActorId,
+        link: Option<SessionId>,
+    ) -> Result<(), Refusal> {
+        let Some(id) = link else { return Ok(()) };
+        match self.session_of(home, actor, id) {
+            None => Err(Refusal::NoSuchSession(id)),
+            Some(row) if row.ended_at.is_some() => Err(Refusal::SessionEnded(id)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn ids(&mut self, home: AccountId) -> &mut Counters {
+        &mut self.accounts.get_mut(&home).unwrap().counters
+    }
+
+    fn perform(
+        &mut self,
+        home: AccountId,
+        actor: ActorId,
+        unit: &UnitOfWork,
+    ) -> Result<AppliedRow, Refusal> {
+        let now = unit.at;
+        match unit.intent.clone() {
+            Intent::StartSession { uid, notes } => {
+                self.ids(home).session += 1;
+                let id = SessionId(self.ids(home).session);
+                let status = SessionStatus::Active;
+                let (started_at, ended_at, version) = (now, None, 1);
+                let row = Session { id, uid, actor, status, notes, started_at, ended_at, version };
+                self.sessions.insert((home, id), row.clone());
+                Ok(AppliedRow::Session(row))
+            }
+            Intent::PatchSession(patch) => self.patch_session(home, actor, patch, now),
+            Intent::DeleteSession(id) => {
+                self.session_of(home, actor, id).ok_or(Refusal::NotFound("session"))?;
+                self.sessions.remove(&(home, id));
+                self.unlink(home, id);
+                Ok(AppliedRow::Deleted)
+            }
+            Intent::CreateTodo(NewTodo { uid, session, title, description, priority, due_at }) => {
+                self.check_link(home, actor, session)?;
+                self.ids(home).todo += 1;
+                let row = Todo {
+                    id: TodoId(self.ids(home).todo),
+                    uid,
+                    actor,
+                    session,
+                    title,
+                    description,
+                    status: TodoStatus::Open,
+                    priority,
+                    due_at,
+                    created_at: now,
+                    updated_at: now,
+                    version: 1,
+                };
+                self.todos.insert((home, row.id), row.clone());
+                Ok(AppliedRow::Todo(row))
+            }
+            Intent::PatchTodo { row, log_uid } => self.patch_todo(home, actor, row, log_uid, now),
+            Intent::DeleteTodo(id) => {
+                let own = self.todos.get(&(home, id)).is_some_and(|row| row.actor == actor);
+                if !own {
+                    return Err(Refusal::NotFound("todo"));
+                }
+                self.todos.remove(&(home, id));
+                self.logs.retain(|(of, _), log| *of != home || log.todo != id);
+                Ok(AppliedRow::Deleted)
+            }
+            Intent::LogActivity(new) => {
+                self.check_link(home, actor, new.session)?;
+                self.ids(home).activity += 1;
+                let row = Activity {
+                    id: ActivityId(self.ids(home).activity),
+                    uid: new.uid,
+                    actor,
+                    session: new.session,
+                    activity_type: new.activity_type,
+                    description: new.description,
+                    logged_at: new.logged_at.unwrap_or(now),
+                    created_at: now,
+                    version: 1,
+                };
+                self.activities.insert((home, row.id), row.clone());
+                Ok(AppliedRow::Activity(row))
+            }
+            Intent::DeleteActivity(id) => {
+                let own = self.activities.get(&(home, id)).is_some_and(|row| row.actor == actor);
+                if !own {
+                    return Err(Refusal::NotFound("activity"));
+                }
+                self.activities.remove(&(home, id));
+                Ok(AppliedRow::Deleted)
+            }
+            Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
+                Err(Refusal::KeyNotInForce)
+            }
+        }
+    }
+
+    fn patch_session(
+        &mut self,
+        home: AccountId,
+        actor: ActorId,
+        RowPatch { id, sealed_for, patch }: RowPatch<SessionId, SessionPatch<Resealed>>,
+        now: Timestamp,
+    ) -> Result<AppliedRow, Refusal> {
+        let before = self
+            .session_of(home, actor, id)
+            .filter(|row| sealed_for.is_none_or(|uid| uid == row.uid))
+            .ok_or(Refusal::NotFound("session"))?;
+        let mut row = before.clone();
+        if before.ended_at.is_some() {
+            match patch.status {
+                Some(SessionStatus::Ended) => return Err(Refusal::AlreadyEnded(id)),
+                Some(SessionStatus::Active) => return Err(Refusal::CannotReopen(id)),
+                None => {}
+            }
+        } else if patch.status == Some(SessionStatus::Ended) {
+            row.status = SessionStatus::Ended;
+            row.ended_at = Some(if now < row.started_at { row.started_at } else { now });
+        }
+        put_text(&mut row.notes, patch.notes);
+        if row != before {
+            row.version += 1;
+        }
+        self.sessions.insert((home, id), row.clone());
+        Ok(AppliedRow::Session(row))
+    }
+
+    fn patch_todo(
+        &mut self,
+        home: AccountId,
+        actor: ActorId,
+        RowPatch { id, sealed_for, patch }: RowPatch<TodoId, TodoPatch<Resealed>>,
+        log_uid: Uid,
+        now: Timestamp,
+    ) -> Result<AppliedRow, Refusal> {
+        use TodoStatus::{Cancelled, Done, InProgress, Open};
+        const STEPS: [(TodoStatus, TodoStatus); 10] = [
+            (Open, InProgress),
+            (Open, Done),
+            (Open, Cancelled),
+            (InProgress, Open),
+            (InProgress, Done),
+            (InProgress, Cancelled),
+            (Done, Open),
+            (Done, InProgress),
+            (Cancelled, Open),
+            (Cancelled, InProgress),
+        ];
+        let found = self.todos.get(&(home, id)).filter(|row| row.actor == actor);
+        let before = found
+            .filter(|row| sealed_for.is_none_or(|uid| uid == row.uid))
+            .ok_or(Refusal::NotFound("todo"))?
+            .clone();
+        let mut row = before.clone();
+        match patch.session {
+            Patch::Keep => {}
+            Patch::Clear => row.session = None,
+            Patch::Set(link) => {
+                self.session_of(home, actor, link).ok_or(Refusal::NoSuchSession(link))?;
+                row.session = Some(link);
+            }
+        }
+        let (from, to) = (before.status, patch.status.unwrap_or(before.status));
+        let steps = from != to;
+        if steps && !STEPS.contains(&(from, to)) {
+            return Err(Refusal::ForbiddenStep { from, to });
+        }
+        if patch.note.is_some() && !steps {
+            return Err(Refusal::NoteWithoutChange);
+        }
+        row.status = to;
+        let mut title = Some(row.title.clone());
+        if let Some(new) = patch.title {
+            put_text(&mut title, Patch::Set(new));
+        }
+        row.title = title.unwrap();
+        put_text(&mut row.description, patch.description);
+        row.priority = patch.priority.unwrap_or(row.priority);
+        match patch.due_at {
+            Patch::Keep => {}
+            Patch::Clear => row.due_at = None,
+            Patch::Set(due) => row.due_at = Some(due),
+        }
+        if row != before {
+            row.version += 1;
+            row.updated_at = if now < before.updated_at { before.updated_at } else { now };
+        }
+        if steps {
+            self.ids(home).log += 1;
+            let log = StatusChange {
+                id: LogId(self.ids(home).log),
+                uid: log_uid,
+                todo: id,
+                old_status: from,
+                new_status: to,
+                note: patch.note.map(|note| note.sealed),
+                logged_at: row.updated_at,
+            };
+            self.logs.insert((home, log.id), log);
+        }
+        self.todos.insert((home, id), row.clone());
+        Ok(AppliedRow::Todo(row))
+    }
+
+    fn unlink(&mut self, home: AccountId, id: SessionId) {
+        for ((of, _), row) in &mut self.todos {
+            if *of == home && row.session == Some(id) {
+                row.session = None;
+                row.version += 1;
+            }
+        }
+        for ((of, _), row) in &mut self.activities {
+            if *of == home && row.session == Some(id) {
+                row.session = None;
+                row.version += 1;
+            }
+        }
+    }
+
+    /// Counts every row.
+    fn recount(&self) -> Counts {
+        let mut counts = Counts::default();
+        let tallies = &mut counts.tallies;
+        for ((home, _), row) in &self.sessions {
+            *tallies.entry((*home, Tally::Sessions(row.actor, row.status))).or_default() += 1;
+        }
+        for ((home, _), row) in &self.todos {
+            let tally = Tally::Todos(row.actor, row.status, row.priority);
+            *tallies.entry((*home, tally)).or_default() += 1;
+        }
+        for ((home, _), row) in &self.ledger {
+            *tallies.entry((*home, Tally::Ledger(row.reason))).or_default() += 1;
+        }
+        for ((home, _), row) in &self.activities {
+            let tally = Tally::Activities(row.actor, row.activity_type.clone());
+            *tallies.entry((*home, tally)).or_default() += 1;
+            let day = Day(row.logged_at.micros() / 1_000_000 / DAY_SECONDS);
+            let daily = Daily { actor: row.actor, day, activity_type: row.activity_type.clone() };
+            *counts.daily.entry((*home, daily)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Loads what the units say they need, and no more.
+    fn load(&self, units: &[UnitOfWork]) -> Books {
+        let needs = Needs::of(units);
+        let mut books = Books::default();
+        for id in &needs.accounts {
+            self.accounts.get(id).into_iter().for_each(|row| books.load_account(row.clone()));
+        }
+        for (home, id) in books.keys_to_check(units) {
+            books.load_key(home, checked(id));
+        }
+        for key in &needs.sessions {
+            let found = self.sessions.get(key).into_iter();
+            found.for_each(|row| books.load_session(key.0, row.clone()));
+        }
+        for key in &needs.todos {
+            let found = self.todos.get(key).into_iter();
+            found.for_each(|row| books.load_todo(key.0, row.clone()));
+        }
+        for key in &needs.activities {
+            let found = self.activities.get(key).into_iter();
+            found.for_each(|row| books.load_activity(key.0, row.clone()));
+        }
+        for (home, actor, _) in &needs.kinds {
+            let own =
+                self.activities.iter().filter(|((of, _), row)| (of, &row.actor) == (home, actor));
+            let present: BTreeSet<_> = own.map(|(_, row)| row.activity_type.clone()).collect();
+            let total = i64::try_from(present.len()).unwrap();
+            books.load_kinds(*home, *actor, Kinds { present, total });
+        }
+        books
+    }
+}
+
+/// What a patch does to a text: the same text again leaves its ciphertext.
+fn put_text(field: &mut Option<Sealed>, patch: Patch<Resealed>) {
+    match patch {
+        Patch::Keep => {}
+        Patch::Clear => *field = None,
+        Patch::Set(Resealed { sealed, same_as }) => {
+            if field.is_none() || *field != same_as {
+                *field = Some(sealed);
+            }
+        }
+    }
+}
+
+/// A database that writes what it is told, and checks that each write meets the row it is for.
+#[derive(Debug, Clone, PartialEq)]
+struct Disk {
+    rows: World,
+    counts: Counts,
+}
+
+impl Disk {
+    fn new(rows: World) -> Self {
+        let counts = rows.recount();
+        Self { rows, counts }
+    }
+
+    fn write(&mut self, changes: Changes) {
+        let Changes { accounts_changed, sessions, todos, activities, unlinked, .. } = changes;
+        for row in accounts_changed {
+            let stood = self.rows.accounts.insert(row.id, row.clone()).unwrap();
+            assert_eq!(row.version, stood.version + 1, "the version guards the write");
+        }
+        write_table(&mut self.rows.sessions, sessions, |row| (row.id, row.version));
+        let gone: Vec<_> = todos.deleted.clone();
+        write_table(&mut self.rows.todos, todos, |row| (row.id, row.version));
+        write_table(&mut self.rows.activities, activities, |row| (row.id, row.version));
+        for (home, log) in changes.logs {
+            assert!(self.rows.todos.contains_key(&(home, log.todo)), "a log has its todo");
+            assert_eq!(self.rows.logs.insert((home, log.id), log), None);
+        }
+        self.rows.logs.retain(|(home, _), log| !gone.contains(&(*home, log.todo)));
+        for (home, entry) in changes.ledger {
+            assert_eq!(self.rows.ledger.insert((home, entry.id), entry), None);
+        }
+        for (home, session) in unlinked {
+            self.rows.unlink(home, session);
+        }
+        add(&mut self.counts.tallies, changes.tallies);
+        add(&mut self.counts.daily, changes.daily);
+        let founding = (changes.last_account, changes.accounts_founded, changes.actors);
+        assert_eq!(founding, (None, vec![], vec![]));
+        assert_eq!((changes.keys, changes.codes, changes.wraps), (vec![], vec![], vec![]));
+    }
+
+    /// Decides and writes a batch.
+    fn apply(&mut self, units: &[UnitOfWork]) -> Vec<Answer> {
+        let mut books = self.rows.load(units);
+        let answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
+        self.write(books.into_changes());
+        answers
+    }
+}
+
+fn write_table<I: Ord + Copy + Debug, T: Debug + PartialEq>(
+    table: &mut BTreeMap<RowKey<I>, T>,
+    difference: Difference<I, T>,
+    key: impl Fn(&T) -> (I, i64),
+) {
+    for (home, row) in difference.inserted {
+        let (id, version) = key(&row);
+        assert!(version >= 1);
+        assert_eq!(table.insert((home, id), row), None, "a new row takes no one's place");
+    }
+    for (home, row) in difference.updated {
+        let (id, version) = key(&row);
+        let stood = table.insert((home, id), row).unwrap();
+        assert!(version > key(&stood).1, "the version tells the newer row");
+    }
+    for key in difference.deleted {
+        table.remove(&key).unwrap();
+    }
+}
+
+fn add<K: Ord + Debug>(counts: &mut BTreeMap<K, i64>, moves: BTreeMap<K, i64>) {
+    for (key, moved) in moves {
+        assert_ne!(moved, 0, "{key:?}");
+        *counts.entry(key).or_default() += moved;
+    }
+    assert!(counts.values().all(|count| *count >= 0));
+    counts.retain(|_, count| *count != 0);
+}
+
+/// An account's version counts its batches, which the world knows nothing of.
+fn without_version(mut answer: Answer) -> Answer {
+    if let Ok(Applied { row: AppliedRow::Account(account), .. }) = &mut answer {
+        account.version = 0;
+    }
+    answer
+}
+
+fn without_versions(mut world: World) -> World {
+    world.accounts.values_mut().for_each(|account| account.version = 0);
+    world
+}
+
+/// Asserts what must be true of any world, whoever made it.
+fn assert_sound(world: &World) {
+    for (home, account) in &world.accounts {
+        let rows: Vec<_> =
+            world.ledger.iter().filter(|((of, _), _)| of == home).map(|(_, row)| row).collect();
+        let mut balance = 0;
+        for (row, id) in rows.iter().zip(1..) {
+            balance += row.delta;
+            assert_eq!((row.id, row.balance_after), (LedgerId(id), balance));
+            assert!(balance >= 0);
+        }
+        assert_eq!(account.balance, balance);
+        assert_eq!(account.counters.ledger, i64::try_from(rows.len()).unwrap());
+    }
+    for ((home, id), todo) in &world.todos {
+        let mut status = TodoStatus::Open;
+        let mut since = todo.created_at;
+        let own = world.logs.iter().filter(|((of, _), log)| of == home && log.todo == *id);
+        for (_, log) in own {
+            assert_eq!(log.old_status, status);
+            assert_ne!(log.new_status, status);
+            assert!(log.logged_at >= since);
+            (status, since) = (log.new_status, log.logged_at);
+        }
+        assert_eq!(todo.status, status);
+    }
+    for ((home, _), log) in &world.logs {
+        assert!(world.todos.contains_key(&(*home, log.todo)));
+    }
+    let links = world.todos.iter().map(|((home, _), row)| (home, row.actor, row.session));
+    let others = world.activities.iter().map(|((home, _), row)| (home, row.actor, row.session));
+    for (home, actor, link) in links.chain(others) {
+        if let Some(id) = link {
+            assert_eq!(world.sessions[&(*home, id)].actor, actor, "a link stays with its actor");
+        }
+    }
+}
+
+/// Cuts units into batches, those that reach beyond their row alone, as a store does.
+fn batches<'a>(units: &'a [UnitOfWork], cuts: &[bool]) -> Vec<&'a [UnitOfWork]> {
+    let mut batches = Vec::new();
+    let mut from = 0;
+    for to in 1..units.len() {
+        let far = |at: usize| units[at].intent.reaches_beyond_its_row();
+        if cuts[to] || far(to) || far(to - 1) {
+            batches.push(&units[from..to]);
+            from = to;
+        }
+    }
+    batches.push(&units[from..]);
+    batches
+}
+
+proptest! {
+    #[test]
+    fn one_by_one_and_in_batches_the_books_do_what_the_auditor_does(
+        credits in [1..60_i64, 1..20_i64],
+        suspended in proptest::bool::weighted(0.1),
+        script in vec((script::units(), proptest::bool::weighted(0.2)), 1..80),
+    ) {
+        let (units, cuts): (Vec<_>, Vec<_>) = script.into_iter().unzip();
+        let mut world = World::new(credits, suspended);
+        let mut one_by_one = Disk::new(world.clone());
+        let mut in_batches = one_by_one.clone();
+
+        let mut answers = Vec::new();
+        for unit in &units {
+            let expected = without_version(world.replay(unit));
+            let decided = one_by_one.apply(std::slice::from_ref(unit)).pop().unwrap();
+            prop_assert_eq!(&without_version(decided), &expected, "{:?}", unit);
+            answers.push(expected);
+        }
+        let batched: Vec<_> = batches(&units, &cuts)
+            .into_iter()
+            .flat_map(|batch| in_batches.apply(batch))
+            .map(without_version)
+            .collect();
+        prop_assert_eq!(&batched, &answers);
+
+        assert_sound(&world);
+        let (world, counts) = (without_versions(world.clone()), world.recount());
+        for disk in [one_by_one, in_batches] {
+            prop_assert_eq!(&without_versions(disk.rows), &world);
+            prop_assert_eq!(&disk.counts, &counts);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Units at random, of few ids, texts and actors, so that they meet each other's rows.
+
+use std::ops::Range;
+
+use proptest::option::of as maybe;
+
+use super::*;
+
+/// Few ids, so that units meet each other's rows.
+const IDS: Range<i64> = 1..5;
+
+fn ids<I: Debug>(make: fn(i64) -> I) -> impl Strategy<Value = I> {
+    IDS.prop_map(make)
+}
+
+fn times() -> impl Strategy<Value = Timestamp> {
+    (0..3 * DAY_SECONDS).prop_map(at)
+}
+
+fn texts() -> impl Strategy<Value = Sealed> {
+    (0..3_u8).prop_map(|text| Sealed(vec![text]))
+}
+
+fn uids() -> impl Strategy<Value = Uid> {
+    (1..3_u128).prop_map(uid)
+}
+
+fn priorities() -> impl Strategy<Value = Priority> {
+    (0..4_i64).prop_map(priority)
+}
+
+fn resealed_texts() -> impl Strategy<Value = Resealed> {
+    (texts(), maybe(texts())).prop_map(|(sealed, same_as)| Resealed { sealed, same_as })
+}
+
+fn patches<T: Debug + Clone>(values: impl Strategy<Value = T>) -> impl Strategy<Value = Patch<T>> {
+    (0..5, values).prop_map(|(choice, value)| match choice {
+        0 | 1 => Patch::Keep,
+        2 => Patch::Clear,
+        _ => Patch::Set(value),
+    })
+}
+
+fn sealed_fors() -> impl Strategy<Value = Option<Uid>> {
+    prop_oneof![4 => Just(None).boxed(), 1 => uids().prop_map(Some).boxed()]
+}
+
+fn session_patches() -> impl Strategy<Value = Intent> {
+    let statuses = proptest::sample::select(&SessionStatus::ALL[..]);
+    (ids(SessionId), sealed_fors(), maybe(statuses), patches(resealed_texts())).prop_map(
+        |(id, sealed_for, status, notes)| {
+            Intent::PatchSession(RowPatch { id, sealed_for, patch: SessionPatch { status, notes } })
+        },
+    )
+}
+
+fn new_todos() -> impl Strategy<Value = Intent> {
+    (uids(), maybe(ids(SessionId)), texts(), maybe(texts()), priorities(), maybe(times())).prop_map(
+        |(uid, session, title, description, priority, due_at)| {
+            let new = NewTodo { uid, session, title, description, priority, due_at };
+            Intent::CreateTodo(new)
+        },
+    )
+}
+
+fn todo_patches() -> impl Strategy<Value = Intent> {
+    let statuses = proptest::sample::select(&TodoStatus::ALL[..]);
+    let patch =
+        (
+            maybe(resealed_texts()),
+            patches(resealed_texts()),
+            maybe(statuses),
+            maybe(priorities()),
+            patches(times()),
+            patches(ids(SessionId)),
+            proptest::option::weighted(0.2, resealed_texts()),
+        )
+            .prop_map(|(title, description, status, priority, due_at, session, note)| {
+                TodoPatch { title, description, status, priority, due_at, session, note }
+            });
+    (ids(TodoId), sealed_fors(), patch, uids()).prop_map(|(id, sealed_for, patch, log_uid)| {
+        Intent::PatchTodo { row: RowPatch { id, sealed_for, patch }, log_uid }
+    })
+}
+
+fn new_activities() -> impl Strategy<Value = Intent> {
+    let kinds = proptest::sample::select(&["general", "deploy", "review"][..]).prop_map(kind);
+    (uids(), maybe(ids(SessionId)), kinds, texts(), maybe(times())).prop_map(
+        |(uid, session, activity_type, description, logged_at)| {
+            let new = NewActivity { uid, session, activity_type, description, logged_at };
+            Intent::LogActivity(new)
+        },
+    )
+}
+
+fn intents() -> impl Strategy<Value = Intent> {
+    let starts =
+        (uids(), maybe(texts())).prop_map(|(uid, notes)| Intent::StartSession { uid, notes });
+    prop_oneof![
+        2 => starts.boxed(),
+        5 => session_patches().boxed(),
+        1 => ids(SessionId).prop_map(Intent::DeleteSession).boxed(),
+        4 => new_todos().boxed(),
+        12 => todo_patches().boxed(),
+        1 => ids(TodoId).prop_map(Intent::DeleteTodo).boxed(),
+        4 => new_activities().boxed(),
+        2 => ids(ActivityId).prop_map(Intent::DeleteActivity).boxed(),
+    ]
+}
+
+pub(super) fn units() -> impl Strategy<Value = UnitOfWork> {
+    let homes = || prop_oneof![4 => Just(HOME), 1 => Just(ABROAD)];
+    let actors = prop_oneof![5 => Just(ME), 1 => Just(PEER)];
+    let epochs = prop_oneof![9 => Just(EPOCH), 1 => Just(EPOCH - 1)];
+    let fates = proptest::sample::select(&FATES[..]);
+    let bearers =
+        (homes(), actors, fates, epochs).prop_map(|(account, actor, fate, auth_epoch)| KeyBearer {
+            account,
+            actor,
+            key: key_of(actor, fate),
+            auth_epoch,
+        });
+    let charges = prop_oneof![
+        6 => Just(Some(Charge::write(ROUTE))),
+        1 => (0..4_i64).prop_map(|cost| Some(Charge { cost, endpoint: "PATCH /route/{id}" })),
+        1 => Just(None),
+    ];
+    let by_key = (bearers, intents(), charges, times()).prop_map(|(bearer, intent, charge, at)| {
+        UnitOfWork { author: Author::Key(bearer), intent, charge, at }
+    });
+    let of_grant = prop_oneof![4 => homes(), 1 => Just(AccountId(9))];
+    let grants =
+        (of_grant, 1..5_i64, any::<bool>(), times()).prop_map(|(home, amount, note, at)| {
+            let note = note.then(|| name("refill"));
+            let intent = Intent::GrantCredits { account: home, amount, note };
+            UnitOfWork { author: Author::Program, intent, charge: None, at }
+        });
+    prop_oneof![20 => by_key.boxed(), 1 => grants.boxed()]
+}

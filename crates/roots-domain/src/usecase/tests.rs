@@ -1,0 +1,271 @@
+//! What the use cases ask of the ports, and what they make of the answers.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use uuid::Uuid;
+
+use super::access::Caller;
+use super::{ReadError, WriteError, Written};
+use crate::model::account::{
+    Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
+};
+use crate::model::id::{AccountId, ActorId, KeyId, SessionId, Uid};
+use crate::model::key::KeyEpoch;
+use crate::model::page::{Page, PageRequest};
+use crate::model::sealed::{Field, Sealed, TextPlace};
+use crate::model::text::{LongText, Name};
+use crate::model::time::Timestamp;
+use crate::model::unit::{
+    Applied, AppliedRow, Author, Charge, Intent, KeyBearer, Refusal, UnitOfWork,
+};
+use crate::port::ambient::{MockClock, MockUids};
+use crate::port::keys::{AccountIdentity, KeyError, MockKeyring};
+use crate::port::store::{ApplyError, MockUnitStore, StoreFault};
+
+mod access;
+mod accounts;
+mod activities;
+mod sessions;
+mod todos;
+
+const HOME: AccountId = AccountId(1);
+const ME: ActorId = ActorId(1);
+const PEER: ActorId = ActorId(2);
+const KEY: KeyId = KeyId(3);
+const EPOCH: i64 = 4;
+/// What the store says is left after a write.
+const LEFT: i64 = 41;
+
+const PAGE: PageRequest = PageRequest { limit: 2, offset: 4 };
+
+/// The outcome of a future that waits for nothing.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => panic!("the ports of a test answer at once"),
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::FIRST.plus_seconds(seconds)
+}
+
+fn now() -> Timestamp {
+    at(1_000)
+}
+
+fn uid(number: u128) -> Uid {
+    Uid(Uuid::from_u128(number))
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn long(text: &str) -> LongText {
+    LongText::parse(text).unwrap()
+}
+
+fn clock() -> Arc<MockClock> {
+    let mut clock = MockClock::new();
+    clock.expect_now().returning(now);
+    Arc::new(clock)
+}
+
+/// Names rows `first`, and then on.
+fn uids(first: u128) -> Arc<MockUids> {
+    let mut uids = MockUids::new();
+    let mut next = first;
+    uids.expect_next().returning_st(move || {
+        next += 1;
+        uid(next - 1)
+    });
+    Arc::new(uids)
+}
+
+/// The ciphertext of `text` at that place, which tells when it was sealed: 0 for what stands in
+/// the store, then counting.
+fn cipher(field: Field, row: Uid, when: u64, text: &str) -> Sealed {
+    Sealed(format!("{field:?}|{row}|{when}|{text}").into())
+}
+
+/// What stands in the store at that place.
+fn stored(field: Field, row: Uid, text: &str) -> Sealed {
+    cipher(field, row, 0, text)
+}
+
+/// What opens nowhere.
+fn damaged() -> Sealed {
+    sealed("damaged")
+}
+
+fn sealed(bytes: &str) -> Sealed {
+    Sealed(bytes.into())
+}
+
+/// Seals so that each place and each time can be told, and opens only what was sealed for the
+/// place.
+fn keyring() -> MockKeyring {
+    let mut keys = MockKeyring::new();
+    let times = AtomicU64::new(0);
+    keys.expect_seal().returning(move |TextPlace { field, row }, text| {
+        Ok(cipher(field, row, times.fetch_add(1, Ordering::Relaxed) + 1, text))
+    });
+    keys.expect_open().returning(|TextPlace { field, row }, sealed| {
+        let text = String::from_utf8(sealed.0.clone()).unwrap();
+        let inside = text.strip_prefix(&format!("{field:?}|{row}|"));
+        let opened = inside.and_then(|rest| rest.split_once('|'));
+        opened.map(|(_, text)| text.to_owned()).ok_or(KeyError::DoesNotOpen)
+    });
+    keys
+}
+
+/// Finds no randomness.
+fn sealing_nothing() -> Caller {
+    let mut keys = MockKeyring::new();
+    keys.expect_seal().returning(|_, _| Err(KeyError::NoRandomness));
+    Caller { keys: Arc::new(keys), ..caller() }
+}
+
+fn caller() -> Caller {
+    let account = account();
+    Caller {
+        account: AccountIdentity { id: account.id, uid: account.uid, epoch: account.key_epoch },
+        account_name: account.name,
+        account_kind: account.kind,
+        actor: actor(ME),
+        key: KEY,
+        auth_epoch: EPOCH,
+        ends_at: None,
+        keys: Arc::new(keyring()),
+    }
+}
+
+fn account() -> Account {
+    Account {
+        id: HOME,
+        uid: uid(90),
+        name: name("Home"),
+        kind: AccountKind::Customer,
+        status: AccountStatus::Active,
+        balance: LEFT,
+        auth_epoch: EPOCH,
+        key_epoch: KeyEpoch(2),
+        counters: Counters::default(),
+        created_at: at(1),
+        version: 1,
+    }
+}
+
+fn actor(id: ActorId) -> Actor {
+    Actor {
+        id,
+        uid: uid(91),
+        name: name("ada"),
+        kind: ActorKind::Agent,
+        role: Role::Owner,
+        is_active: true,
+        key_epoch: KeyEpoch(3),
+        created_at: at(1),
+    }
+}
+
+/// The unit that a store was handed.
+#[derive(Clone, Default)]
+struct Sent(Arc<Mutex<Option<UnitOfWork>>>);
+
+impl Sent {
+    fn unit(&self) -> UnitOfWork {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("a unit was sent")
+    }
+
+    /// The intent, of a unit that the caller is to be charged for at that route.
+    #[track_caller]
+    fn intent(&self, endpoint: &'static str) -> Intent {
+        let unit = self.unit();
+        let bearer = KeyBearer { account: HOME, actor: ME, key: KEY, auth_epoch: EPOCH };
+        let charge = Some(Charge { cost: 1, endpoint });
+        let intent = unit.intent.clone();
+        let expected = UnitOfWork { author: Author::Key(bearer), intent, charge, at: now() };
+        assert_eq!(unit, expected);
+        unit.intent
+    }
+}
+
+/// A store that is handed exactly one unit and answers so.
+fn units(answer: Result<AppliedRow, ApplyError>) -> (Arc<MockUnitStore>, Sent) {
+    let (mut units, sent) = (MockUnitStore::new(), Sent::default());
+    let seen = sent.clone();
+    units.expect_apply().times(1).returning(move |unit| {
+        *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(unit);
+        answer.clone().map(|row| Applied { row, cost: 1, balance: LEFT })
+    });
+    (Arc::new(units), sent)
+}
+
+/// A store that must not be handed anything.
+fn no_units() -> Arc<MockUnitStore> {
+    Arc::new(MockUnitStore::new())
+}
+
+fn written<T>(value: T) -> Written<T> {
+    Written { value, cost: 1, balance: LEFT }
+}
+
+fn page<T>(items: Vec<T>) -> Page<T> {
+    Page { items, total: 7, request: PAGE }
+}
+
+fn away() -> StoreFault {
+    StoreFault::Unavailable("gone fishing".into())
+}
+
+fn unreadable(what: &'static str, id: i64) -> ReadError {
+    ReadError::Unreadable { what, id }
+}
+
+fn saved_unreadable(what: &'static str, id: i64) -> WriteError {
+    WriteError::SavedUnreadable { what, id }
+}
+
+/// All that a store may answer but success, and what becomes of it.
+fn failures() -> Vec<(ApplyError, WriteError)> {
+    let refusal = Refusal::InsufficientCredits { balance: 0, cost: 1 };
+    let faults = [
+        away(),
+        StoreFault::Busy,
+        StoreFault::OutcomeUnknown("cut off".into()),
+        StoreFault::Broken("odd".into()),
+    ];
+    let faults = faults.map(|fault| (ApplyError::Fault(fault.clone()), WriteError::Store(fault)));
+    let refused = (ApplyError::Refused(refusal.clone()), WriteError::Refused(refusal));
+    faults.into_iter().chain([refused]).collect()
+}
+
+#[track_caller]
+fn assert_mismatched<T: std::fmt::Debug>(answer: Result<T, WriteError>) {
+    let error = answer.expect_err("a row of another kind is no answer");
+    assert!(matches!(error, WriteError::Store(StoreFault::Broken(_))), "{error:?}");
+}
+
+#[test]
+fn every_failure_says_in_one_sentence_what_the_caller_can_do() {
+    let unreadable = unreadable("todo", 7).to_string();
+    assert_eq!(
+        unreadable,
+        "The text of todo 7 can't be read. It can still be deleted or overwritten."
+    );
+    let saved = saved_unreadable("session", 2).to_string();
+    assert_eq!(
+        saved,
+        "The change was saved, but another text of session 2 can't be read. \
+         It can still be deleted or overwritten."
+    );
+    assert_eq!(WriteError::EmptyPatch.to_string(), "The patch names nothing to change.");
+    let ended = Refusal::SessionEnded(SessionId(2));
+    assert_eq!(WriteError::Refused(ended.clone()).to_string(), ended.to_string());
+}

@@ -1,0 +1,176 @@
+//! Who is admitted.
+
+use secrecy::SecretString;
+
+use super::*;
+use crate::model::id::RecoveryId;
+use crate::model::key::{ApiKey, LookupHash, Wrap, WrapHolder, WrapSubject};
+use crate::port::keys::{ActorIdentity, Lookup, MockLocksmith};
+use crate::port::store::{Credentials, MockAccountReader};
+use crate::usecase::access::{Access, AccessError};
+
+const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]) };
+const PRESENTED: &str = "roots_1_very-secret";
+
+fn presented() -> SecretString {
+    PRESENTED.into()
+}
+
+fn wraps() -> Vec<Wrap> {
+    let held_by = |holder| Wrap {
+        subject: WrapSubject::Actor(ME, KeyEpoch(3)),
+        holder,
+        sealed: sealed("wrap"),
+    };
+    vec![held_by(WrapHolder::ApiKey(KEY)), held_by(WrapHolder::Recovery(RecoveryId(1)))]
+}
+
+fn credentials() -> Credentials {
+    let key = ApiKey {
+        id: KEY,
+        actor: ME,
+        lookup: LOOKUP.hash,
+        prefix: "roots_1_ver".into(),
+        label: None,
+        created_at: at(1),
+        last_used: None,
+        expires_at: None,
+        ends_at: None,
+    };
+    Credentials { account: account(), actor: actor(ME), key, wraps: wraps() }
+}
+
+fn ending(expires_at: Option<Timestamp>, ends_at: Option<Timestamp>) -> Credentials {
+    let found = credentials();
+    Credentials { key: ApiKey { expires_at, ends_at, ..found.key }, ..found }
+}
+
+fn access(found: Result<Option<Credentials>, StoreFault>, locksmith: MockLocksmith) -> Access {
+    let mut reader = MockAccountReader::new();
+    reader.expect_credentials().times(1).withf(|lookup| *lookup == LOOKUP).return_once(|_| found);
+    Access { locksmith: Arc::new(locksmith), reader: Arc::new(reader), clock: clock() }
+}
+
+/// A locksmith that unlocks once, and only with all that was found.
+fn unlocking(answer: Result<MockKeyring, KeyError>) -> MockLocksmith {
+    use secrecy::ExposeSecret;
+    let mut locksmith = MockLocksmith::new();
+    locksmith
+        .expect_unlock()
+        .times(1)
+        .withf(|secret, account, actor, key, held| {
+            let home = AccountIdentity { id: HOME, uid: uid(90), epoch: KeyEpoch(2) };
+            let me = ActorIdentity { id: ME, uid: uid(91), epoch: KeyEpoch(3) };
+            secret.expose_secret() == PRESENTED
+                && (*account, *actor, *key) == (home, me, KEY)
+                && held == wraps()
+        })
+        .return_once(|_, _, _, _, _| answer.map(|keys| Arc::new(keys) as _));
+    locksmith
+}
+
+fn admit(found: Credentials, locksmith: MockLocksmith) -> Result<Caller, AccessError> {
+    ready(access(Ok(Some(found)), locksmith).admit(&presented(), LOOKUP))
+}
+
+#[test]
+fn what_is_no_key_is_refused_without_a_look_up() {
+    let recognize = |answer: Option<Lookup>| {
+        let mut locksmith = MockLocksmith::new();
+        locksmith.expect_recognize_key().times(1).return_const(answer);
+        let reader = Arc::new(MockAccountReader::new());
+        Access { locksmith: Arc::new(locksmith), reader, clock: clock() }.recognize(&presented())
+    };
+    assert_eq!(recognize(None), Err(AccessError::NotAdmitted));
+    assert_eq!(recognize(Some(LOOKUP)), Ok(LOOKUP));
+}
+
+#[test]
+fn a_key_in_force_admits_its_actor_with_unlocked_keys() {
+    let mut keys = MockKeyring::new();
+    keys.expect_open().times(1).return_once(|_, _| Ok("opened by its own keys".to_owned()));
+    let admitted = admit(credentials(), unlocking(Ok(keys))).unwrap();
+    let expected = caller();
+    assert_eq!(admitted.account, expected.account);
+    assert_eq!(admitted.account_name, expected.account_name);
+    assert_eq!(admitted.account_kind, expected.account_kind);
+    assert_eq!(admitted.actor, expected.actor);
+    assert_eq!(admitted.author(), expected.author());
+    assert_eq!(admitted.ends_at, None);
+    let place = TextPlace { field: Field::LogNote, row: uid(1) };
+    let opened = admitted.keys.open(place, &damaged());
+    assert_eq!(opened.as_deref(), Ok("opened by its own keys"));
+}
+
+#[test]
+fn a_suspended_account_still_reads() {
+    let found = credentials();
+    let suspended = Account { status: AccountStatus::Suspended, ..found.account };
+    let found = Credentials { account: suspended, ..found };
+    assert!(admit(found, unlocking(Ok(MockKeyring::new()))).is_ok());
+}
+
+#[test]
+fn nobody_is_admitted_with_a_key_not_in_force_and_which_way_is_not_told() {
+    let none_of_these = |found: Option<Credentials>| {
+        ready(access(Ok(found), MockLocksmith::new()).admit(&presented(), LOOKUP)).unwrap_err()
+    };
+    let mut inactive = credentials();
+    inactive.actor.is_active = false;
+    for (why, found) in [
+        ("unknown", None),
+        ("expired", Some(ending(Some(now()), None))),
+        ("revoked", Some(ending(None, Some(now())))),
+        ("revoked long ago", Some(ending(Some(at(9_999)), Some(at(1))))),
+        ("of an inactive actor", Some(inactive)),
+    ] {
+        assert_eq!(none_of_these(found), AccessError::NotAdmitted, "{why}");
+    }
+}
+
+#[test]
+fn wraps_that_do_not_lead_to_the_keys_are_the_databases_fault_and_name_no_secret() {
+    for (error, why) in [
+        (KeyError::WrapMissing, "a key wrap is missing"),
+        (KeyError::DoesNotOpen, "a sealed value does not open where it stands"),
+    ] {
+        let refused = admit(credentials(), unlocking(Err(error))).unwrap_err();
+        let told = format!("key 3 of account 1: {why}");
+        assert_eq!(refused, AccessError::Store(StoreFault::Broken(told)));
+        assert!(!format!("{refused} {refused:?}").contains("secret"));
+    }
+}
+
+#[test]
+fn a_database_that_is_away_is_not_a_wrong_key() {
+    let admitted = ready(access(Err(away()), MockLocksmith::new()).admit(&presented(), LOOKUP));
+    assert_eq!(admitted.unwrap_err(), AccessError::Store(away()));
+}
+
+#[test]
+fn an_admitted_caller_is_admitted_until_the_first_end_of_its_key() {
+    let later = |seconds| Some(now().plus_seconds(seconds));
+    for (expires_at, ends_at, expected) in [
+        (None, None, None),
+        (later(5), None, later(5)),
+        (None, later(6), later(6)),
+        (later(5), later(6), later(5)),
+        (later(6), later(5), later(5)),
+    ] {
+        let found = ending(expires_at, ends_at);
+        let admitted = admit(found, unlocking(Ok(MockKeyring::new()))).unwrap();
+        assert_eq!(admitted.ends_at, expected);
+    }
+}
+
+#[test]
+fn expiry_is_asked_on_every_use() {
+    let reader = Arc::new(MockAccountReader::new());
+    let locksmith = Arc::new(MockLocksmith::new());
+    let access = Access { locksmith, reader, clock: clock() };
+    let check = |ends_at| access.check_expiry(&Caller { ends_at, ..caller() });
+    assert_eq!(check(None), Ok(()));
+    assert_eq!(check(Some(now().plus_seconds(1))), Ok(()));
+    assert_eq!(check(Some(now())), Err(AccessError::NotAdmitted));
+    assert_eq!(check(Some(at(1))), Err(AccessError::NotAdmitted));
+}
