@@ -471,10 +471,11 @@ impl From<WriteError> for Problem {
             WriteError::Refused(refusal) => refusal.into(),
             WriteError::Store(fault) => fault.into(),
             WriteError::Seal(fault) => Self::internal(fault.to_string()),
-            WriteError::SavedUnreadable { what, id } => {
-                Self::new(Kind::Unreadable, error.to_string())
+            WriteError::SavedUnreadable { what, id, cost, balance } => Self {
+                headers: credit_headers(cost, balance).into(),
+                ..Self::new(Kind::Unreadable, error.to_string())
                     .because(format!("another text of {what} {id} does not open"))
-            }
+            },
         }
     }
 }

@@ -429,3 +429,6 @@ fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
     }
     list
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,11 @@ pub(crate) fn lane(closing: watch::Receiver<bool>) -> (LaneHandle, Lane) {
 }
 
 impl LaneHandle {
+    /// Whether nobody is left at the far end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
     /// Hands a unit over and waits for its answer.
     pub(crate) async fn apply(&self, unit: UnitOfWork) -> Answer {
         let (answer, answered) = oneshot::channel();
@@ -68,7 +73,7 @@ impl LaneHandle {
     }
 }
 
-fn gone() -> StoreFault {
+pub(crate) fn gone() -> StoreFault {
     StoreFault::Unavailable("the writer has stopped".to_owned())
 }
 
@@ -198,6 +203,15 @@ mod tests {
         assert_eq!(lengths(vec![near(), near()]), [2]);
         assert_eq!(lengths(vec![far(), far()]), [1, 1]);
         assert_eq!(lengths(vec![near(), near(), far(), near(), near(), near()]), [2, 1, 3]);
+    }
+
+    #[test]
+    fn a_lane_that_nobody_works_is_told_closed() {
+        let (_open, closing) = watch::channel(false);
+        let (near, far) = lane(closing);
+        assert!(!near.is_closed());
+        drop(far);
+        assert!(near.is_closed());
     }
 
     #[tokio::test]

@@ -204,6 +204,11 @@ impl Store {
         }
     }
 
+    /// Whether every lane still takes writes.
+    fn writes(&self) -> bool {
+        !self.inner.lanes.iter().any(LaneHandle::is_closed)
+    }
+
     fn readers(&self) -> &DatabaseConnection {
         &self.inner.readers
     }

@@ -47,10 +47,10 @@ fn options(url: &str) -> ConnectOptions {
     options
 }
 
-/// A connection that writes: one a lane.
+/// What one lane writes through: a connection, and another for when the first one hangs.
 pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url);
-    options.max_connections(1);
+    options.max_connections(2);
     Database::connect(options).await
 }
 

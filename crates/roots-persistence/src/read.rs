@@ -9,17 +9,17 @@ use roots_domain::model::key::{ApiKey, Wrap};
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
-use roots_domain::model::time::{DAY_MICROS, Day, Timestamp};
+use roots_domain::model::time::{DAY_MICROS, Day, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
 use roots_domain::port::keys::Lookup;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, Readiness,
     SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
 };
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    QueryOrder, QuerySelect, Select, Value,
 };
 
 use crate::Store;
@@ -141,15 +141,15 @@ impl TodoReader for Store {
     }
 
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
-        use todos::Column::{AccountId, ActorId, CreatedAt, SessionId, TodoId};
-        let mut rows = todos::Entity::find()
-            .filter(AccountId.eq(query.account.0))
-            .filter(ActorId.eq(query.actor.0));
+        use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
+        let linked = query.session.is_some();
+        let own = is(ActorId, query.actor.0, linked);
+        let mut rows = todos::Entity::find().filter(AccountId.eq(query.account.0)).filter(own);
         if let Some(status) = query.status {
-            rows = rows.filter(todos::Column::Status.eq(status.name()));
+            rows = rows.filter(is(Status, status.name(), linked));
         }
         if let Some(priority) = query.priority {
-            rows = rows.filter(todos::Column::Priority.eq(priority.level()));
+            rows = rows.filter(is(Priority, priority.level(), linked));
         }
         if let Some(session) = query.session {
             rows = rows.filter(SessionId.eq(session.0));
@@ -163,7 +163,7 @@ impl TodoReader for Store {
             self.sum(counts, tallies::Column::Count).await?
         };
         let rows = rows
-            .order_by(todos::Column::Priority, Order::Desc)
+            .order_by(Priority, Order::Desc)
             .order_by(CreatedAt, Order::Desc)
             .order_by(TodoId, Order::Desc);
         let items = self.part(rows, query.page).await?;
@@ -195,14 +195,24 @@ fn todo_labels(status: Option<TodoStatus>, priority: Option<Priority>) -> Vec<St
         .collect()
 }
 
+/// `column = value`. Where the rows are `linked` to one session they are found by that alone: SQLite
+/// keeps no statistics here, and would take an index that matches more columns and far more rows.
+fn is<C: ColumnTrait>(column: C, value: impl Into<Value> + Clone, linked: bool) -> SimpleExpr {
+    if linked {
+        // No index is looked up for an expression; the column is never NULL.
+        return Func::coalesce([Expr::col(column), Expr::value(value.clone())]).eq(value);
+    }
+    column.eq(value)
+}
+
 /// The activities that a filter selects.
 fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::{AccountId, ActivityType, ActorId, LoggedAt, SessionId};
-    let mut rows = activities::Entity::find()
-        .filter(AccountId.eq(filter.account.0))
-        .filter(ActorId.eq(filter.actor.0));
+    let linked = filter.session.is_some();
+    let own = is(ActorId, filter.actor.0, linked);
+    let mut rows = activities::Entity::find().filter(AccountId.eq(filter.account.0)).filter(own);
     if let Some(kind) = &filter.activity_type {
-        rows = rows.filter(ActivityType.eq(kind.as_str()));
+        rows = rows.filter(is(ActivityType, kind.as_str(), linked));
     }
     if let Some(session) = filter.session {
         rows = rows.filter(SessionId.eq(session.0));
@@ -216,13 +226,14 @@ fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     rows
 }
 
-/// Those of them that lie in one of the ragged ends of its range.
-fn in_ends(filter: &ActivityFilter, ends: &[(Timestamp, Timestamp)]) -> Select<activities::Entity> {
-    let logged_at = activities::Column::LoggedAt;
-    let ends = ends.iter().fold(Condition::any(), |ends, (first, last)| {
-        ends.add(logged_at.between(first.micros(), last.micros()))
-    });
-    selected(filter).filter(ends)
+/// Those of them that lie in one ragged end of its range. Each end is a query of its own: of a choice
+/// between two, or within the whole range, SQLite scans all that lies between.
+fn in_end(
+    filter: &ActivityFilter,
+    (first, last): (Timestamp, Timestamp),
+) -> Select<activities::Entity> {
+    let range = TimeRange { since: Some(first), until: Some(last) };
+    selected(&ActivityFilter { range, ..filter.clone() })
 }
 
 /// The kept counts of the whole days of its range.
@@ -255,8 +266,8 @@ impl Store {
         if let Some(days) = split.days {
             total += self.sum(daily(filter, days), activity_daily::Column::Count).await?;
         }
-        if !split.ends.is_empty() {
-            total += self.count(in_ends(filter, &split.ends)).await?;
+        for end in split.ends {
+            total += self.count(in_end(filter, end)).await?;
         }
         Ok(total)
     }
@@ -335,8 +346,8 @@ impl ActivityReader for Store {
                     count: row.count,
                 }));
             }
-            if !split.ends.is_empty() {
-                counts.extend(self.scan_counts(in_ends(filter, &split.ends)).await?);
+            for end in split.ends {
+                counts.extend(self.scan_counts(in_end(filter, end)).await?);
             }
             counts
         };
@@ -415,6 +426,9 @@ fn wraps_from(account: i64, key: &ApiKey) -> Select<key_wraps::Entity> {
 #[async_trait]
 impl Readiness for Store {
     async fn ping(&self) -> StoreResult<()> {
+        if !self.writes() {
+            return Err(crate::lane::gone());
+        }
         self.readers()
             .query_one_raw(sea_orm::Statement::from_string(
                 self.readers().get_database_backend(),
@@ -425,3 +439,6 @@ impl Readiness for Store {
             .map_err(of_read)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,8 +30,6 @@ pub(crate) fn start(settings: &Settings) -> Result<(), TryInitError> {
 
 /// Tells where a panic was. What it says may quote a text, and is left out.
 fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    match panic.location() {
-        Some(place) => tracing::error!(%place, "a panic"),
-        None => tracing::error!("a panic"),
-    }
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(place, "a panic");
 }

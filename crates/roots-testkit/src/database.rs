@@ -1,7 +1,14 @@
 //! A database per test, migrated and empty.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use roots_domain::model::id::AccountId;
 use roots_persistence::{DatabaseUrl, Store};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, TryGetableMany,
+};
 use tempfile::TempDir;
 
 use crate::postgres;
@@ -80,4 +87,107 @@ async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     Database::connect(options).await.expect("a connection to the test database")
+}
+
+/// Roots' advisory locks: "Root" in the upper half, the account's id in the lower.
+const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
+
+/// Keeps the writers of one account (on SQLite, all writers) waiting, until it is released.
+pub struct Hold {
+    tx: DatabaseTransaction,
+    is_postgres: bool,
+}
+
+impl Hold {
+    /// Waits until a writer is held up. SQLite does not tell, so there it only gives way a little.
+    pub async fn until_felt(&self) {
+        if !self.is_postgres {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return;
+        }
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+            WHERE datname = current_database() AND wait_event = 'advisory'";
+        // A transaction is shown the backends of its first look, unless it forgets that.
+        let forget = "SELECT CAST(pg_stat_clear_snapshot() AS TEXT)";
+        until("a writer waits for the lock", async || {
+            rows::<(String,)>(&self.tx, forget).await;
+            rows::<(i64,)>(&self.tx, waiting).await != [(0,)]
+        })
+        .await;
+    }
+
+    /// Lets them go on.
+    pub async fn release(self) {
+        self.tx.rollback().await.expect("the end of a lock");
+    }
+}
+
+/// Waits until something holds that is bound to come.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..2_000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    unreachable!("waited in vain until {what}");
+}
+
+async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T> {
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let found = db.query_all_raw(statement).await.expect("a query that runs");
+    let read = |row| T::try_get_many_by_index(row).expect("columns of these types");
+    found.iter().map(read).collect()
+}
+
+impl TestDatabase {
+    /// What a query past the store finds.
+    pub async fn rows<T: TryGetableMany>(&self, sql: &str) -> Vec<T> {
+        let db = self.connection().await;
+        let found = rows(&db, sql).await;
+        db.close().await.expect("closing the connection");
+        found
+    }
+
+    /// Everything it holds: the rows of each table as text, in order.
+    pub async fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        let db = self.connection().await;
+        let tables = if self.is_postgres() {
+            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables \
+                WHERE table_schema = 'public'"
+        } else {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        };
+        let mut dump = BTreeMap::new();
+        for (table,) in rows::<(String,)>(&db, tables).await {
+            let row = if self.is_postgres() {
+                "CAST(t AS TEXT)".to_owned()
+            } else {
+                let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+                let columns = rows::<(String,)>(&db, &columns).await;
+                let quoted = columns.iter().map(|(column,)| format!("quote({column})"));
+                quoted.collect::<Vec<_>>().join(" || '|' || ")
+            };
+            let found = rows(&db, &format!("SELECT {row} FROM {table} AS t ORDER BY 1")).await;
+            dump.insert(table, found.into_iter().map(|(row,)| row).collect());
+        }
+        db.close().await.expect("closing the connection");
+        dump
+    }
+
+    /// Keeps the writers of an account waiting.
+    pub async fn hold(&self, account: AccountId) -> Hold {
+        let db = self.connection().await;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let tx = db.begin_with_options(options).await.expect("a transaction");
+        if self.is_postgres() {
+            let key = LOCK_SPACE | account.0;
+            let locked = format!("SELECT CAST(pg_advisory_xact_lock({key}) AS TEXT)");
+            rows::<(String,)>(&tx, &locked).await;
+        }
+        Hold { tx, is_postgres: self.is_postgres() }
+    }
 }

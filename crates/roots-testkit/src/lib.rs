@@ -9,8 +9,11 @@
 )]
 
 pub mod ambient;
+pub mod app;
 pub mod database;
+pub mod model;
 pub mod postgres;
+pub mod units;
 pub mod world;
 
 /// Runs each test on both databases: `on_both! { first, second }` makes the modules `sqlite` and

@@ -164,7 +164,10 @@ impl fmt::Display for LedgerFault {
 /// from the row before, never below 0, and the account's balance at the end.
 #[derive(Debug, Default)]
 pub struct LedgerAudit {
-    balance: i64,
+    /// The sum of all rows.
+    sum: i64,
+    /// What the row before states; the next follows from it, so that one break is one fault.
+    stated: i64,
     rows: i64,
     faults: Vec<LedgerFault>,
 }
@@ -177,21 +180,22 @@ impl LedgerAudit {
             self.faults.push(LedgerFault::Gap { expected: LedgerId(self.rows), found: id });
             self.rows = id.0;
         }
-        let expected = self.balance.saturating_add(delta);
+        let expected = self.stated.saturating_add(delta);
         if balance_after != expected {
             self.faults.push(LedgerFault::BrokenChain { at: id, expected, found: balance_after });
         }
-        if expected < 0 {
+        if expected.min(balance_after) < 0 {
             self.faults.push(LedgerFault::Negative { at: id });
         }
-        self.balance = expected;
+        self.sum = self.sum.saturating_add(delta);
+        self.stated = balance_after;
     }
 
     /// Compares with what the account states: its balance, and how many ledger ids it gave.
     #[must_use]
     pub fn finish(mut self, balance: i64, ids_given: i64) -> Vec<LedgerFault> {
-        if self.balance != balance {
-            self.faults.push(LedgerFault::WrongBalance { expected: self.balance, found: balance });
+        if self.sum != balance {
+            self.faults.push(LedgerFault::WrongBalance { expected: self.sum, found: balance });
         }
         if self.rows != ids_given {
             self.faults.push(LedgerFault::WrongCount { expected: ids_given, found: self.rows });
@@ -230,7 +234,7 @@ mod tests {
             [LedgerFault::Gap { expected: LedgerId(2), found: LedgerId(3) }]
         );
         assert_eq!(
-            audit(&[(1, 100, 100), (2, -1, 98), (3, -1, 98)], 98, 3),
+            audit(&[(1, 100, 100), (2, -1, 98), (3, -1, 97), (4, -1, 96)], 97, 4),
             [LedgerFault::BrokenChain { at: LedgerId(2), expected: 99, found: 98 }]
         );
         assert_eq!(

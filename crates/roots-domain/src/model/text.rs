@@ -51,8 +51,15 @@ fn one_to_chars(text: String, limit_chars: usize) -> Result<String, Invalid> {
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident: $check:expr;)+) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
+
+        /// Tells the length and nothing else, so that no log line holds a text.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({} bytes)", stringify!($name), self.0.len())
+            }
+        }
 
         impl $name {
             /// Holds `text` to its rule.
@@ -172,6 +179,11 @@ mod tests {
         for bad in ["", "  ", "a\nb", "a\u{7f}", "a\u{85}", &"a".repeat(101)] {
             assert!(Name::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_is_printed_to_debug_holds_no_text() {
+        assert_eq!(format!("{:?}", Title::parse("secret").unwrap()), "Title(6 bytes)");
     }
 
     #[test]

@@ -128,8 +128,7 @@ impl Activities {
         let AppliedRow::Activity(activity) = applied.row else {
             return Err(WriteError::mismatched());
         };
-        let value = open(&*caller.keys, activity).map_err(WriteError::saved)?;
-        Ok(Written { value, cost: applied.cost, balance: applied.balance })
+        super::written(open(&*caller.keys, activity), applied.cost, applied.balance)
     }
 
     /// Deletes an activity for good.

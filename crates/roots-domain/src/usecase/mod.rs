@@ -64,6 +64,10 @@ pub enum WriteError {
         what: &'static str,
         /// The id of that.
         id: i64,
+        /// What the write cost.
+        cost: i64,
+        /// The account's balance after it.
+        balance: i64,
     },
 }
 
@@ -77,14 +81,6 @@ impl From<ApplyError> for WriteError {
 }
 
 impl WriteError {
-    /// A row that was committed, but does not open.
-    fn saved(error: ReadError) -> Self {
-        match error {
-            ReadError::Unreadable { what, id } => Self::SavedUnreadable { what, id },
-            ReadError::Store(fault) => Self::Store(fault),
-        }
-    }
-
     /// The store answered a unit with a row of another kind.
     fn mismatched() -> Self {
         Self::Store(StoreFault::Broken("a unit was answered with another kind of row".into()))
@@ -113,6 +109,21 @@ async fn apply(
     let charge = Some(Charge::write(endpoint));
     let unit = UnitOfWork { author: caller.author(), intent, charge, at: clock.now() };
     Ok(units.apply(unit).await?)
+}
+
+/// What a committed write comes to, once its row was opened.
+fn written<T>(
+    opened: Result<T, ReadError>,
+    cost: i64,
+    balance: i64,
+) -> Result<Written<T>, WriteError> {
+    match opened {
+        Ok(value) => Ok(Written { value, cost, balance }),
+        Err(ReadError::Unreadable { what, id }) => {
+            Err(WriteError::SavedUnreadable { what, id, cost, balance })
+        }
+        Err(ReadError::Store(fault)) => Err(WriteError::Store(fault)),
+    }
 }
 
 /// Opens the texts of one row.

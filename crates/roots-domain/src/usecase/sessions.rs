@@ -161,6 +161,5 @@ fn written(caller: &Caller, applied: Applied) -> Result<Written<Session>, WriteE
     let AppliedRow::Session(session) = applied.row else {
         return Err(WriteError::mismatched());
     };
-    let value = open(&*caller.keys, &session).map_err(WriteError::saved)?;
-    Ok(Written { value, cost: applied.cost, balance: applied.balance })
+    super::written(open(&*caller.keys, &session), applied.cost, applied.balance)
 }

@@ -229,7 +229,7 @@ fn unreadable(what: &'static str, id: i64) -> ReadError {
 }
 
 fn saved_unreadable(what: &'static str, id: i64) -> WriteError {
-    WriteError::SavedUnreadable { what, id }
+    WriteError::SavedUnreadable { what, id, cost: 1, balance: LEFT }
 }
 
 /// All that a store may answer but success, and what becomes of it.

@@ -263,6 +263,5 @@ fn written(caller: &Caller, applied: Applied) -> Result<Written<Todo>, WriteErro
     let AppliedRow::Todo(todo) = applied.row else {
         return Err(WriteError::mismatched());
     };
-    let value = open(&*caller.keys, &todo).map_err(WriteError::saved)?;
-    Ok(Written { value, cost: applied.cost, balance: applied.balance })
+    super::written(open(&*caller.keys, &todo), applied.cost, applied.balance)
 }

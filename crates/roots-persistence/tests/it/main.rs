@@ -1,3 +1,18 @@
 //! The persistence suite: everything runs on SQLite files and on a real PostgreSQL.
 
+#[cfg(test)]
+mod accounting;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod chance;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod reads;
+#[cfg(test)]
 mod resources;

@@ -1,0 +1,121 @@
+//! How many statements a batch takes, and what becomes of one that meets a full disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use roots_domain::model::Patch;
+use roots_domain::model::session::SessionPatch;
+use roots_domain::model::todo::TodoStatus;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::units::{Desk, apply_each, resealed};
+
+use super::*;
+
+roots_testkit::on_both! {
+    the_statements_of_a_batch_do_not_depend_on_its_length,
+    a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked,
+}
+
+/// A connection that writes, and how many statements it has run.
+async fn counting(db: &TestDatabase) -> (DatabaseConnection, Arc<AtomicUsize>) {
+    let mut writer = if db.is_postgres() {
+        crate::postgres::writer(&db.url).await.unwrap()
+    } else {
+        crate::sqlite::writer(&db.folder.path().join("roots.db")).await.unwrap()
+    };
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    writer.set_metric_callback(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    (writer, count)
+}
+
+/// Applies one batch whose units all succeed, and answers how many statements it took.
+async fn statements(
+    (db, count): &(DatabaseConnection, Arc<AtomicUsize>),
+    units: Vec<UnitOfWork>,
+) -> usize {
+    let before = count.load(Ordering::SeqCst);
+    for answer in apply(db, &units).await.unwrap() {
+        answer.unwrap();
+    }
+    count.load(Ordering::SeqCst) - before
+}
+
+async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase) {
+    const LENGTHS: [i64; 3] = [1, 2, 64];
+    let desk = Desk::new(&db.store, 10_000).await;
+    apply_each(&db.store, [desk.log_activity("a")]).await;
+    let noted = || SessionPatch { status: None, notes: Patch::Set(resealed("noted")) };
+    let writer = counting(&db).await;
+    // Of each kind of unit as many as are asked for, on rows of its own.
+    let kinds: [(&str, &dyn Fn(i64) -> UnitOfWork); 9] = [
+        ("POST /sessions", &|_| desk.start_session()),
+        ("POST /todos", &|id| desk.create_todo_as("one", 1, Some(id))),
+        ("POST /activities", &|id| desk.log_activity_as("a", Some(id), None)),
+        ("POST /activities, of new kinds", &|id| desk.log_activity(&format!("new-{id}"))),
+        ("PATCH /sessions/{id}", &|id| desk.patch_session(id, noted())),
+        ("PATCH /sessions/{id}, ended", &|id| desk.end_session(id)),
+        ("PATCH /todos/{id}", &|id| desk.step_todo(id, TodoStatus::Done)),
+        ("DELETE /todos/{id}", &|id| desk.delete_todo(id)),
+        ("DELETE /activities/{id}", &|id| desk.delete_activity(id)),
+    ];
+    let most = if db.is_postgres() { 11 } else { 10 };
+    for (what, unit) in &kinds {
+        let mut taken = Vec::new();
+        let mut next = 1;
+        for length in LENGTHS {
+            taken.push(statements(&writer, (next..next + length).map(unit).collect()).await);
+            next += length;
+        }
+        assert!(taken.iter().all(|one| *one == taken[0]), "{what}: {taken:?}");
+        assert!((4..=most).contains(&taken[0]), "{what}: {taken:?}");
+    }
+    let all = i64::try_from(kinds.len()).unwrap() * LENGTHS.iter().sum::<i64>() + 1;
+    let balance = db.rows::<(i64,)>("SELECT balance FROM accounts").await;
+    assert_eq!(balance, [(10_000 - all,)]);
+}
+
+async fn a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 10_000).await;
+    let sessions = [desk.start_session(), desk.start_session(), desk.start_session()];
+    apply_each(&db.store, sessions).await;
+    let linked = |session, rows: i64| {
+        (0..rows).flat_map(move |_| {
+            [
+                desk.create_todo_as("one", 1, Some(session)),
+                desk.log_activity_as("a", Some(session), None),
+            ]
+        })
+    };
+    apply_each(&db.store, linked(2, 1).chain(linked(3, 200))).await;
+    let writer = counting(&db).await;
+    let mut taken = Vec::new();
+    for session in 1..=3 {
+        taken.push(statements(&writer, vec![desk.delete_session(session)]).await);
+    }
+    assert!(taken.iter().all(|one| *one == taken[0]), "{taken:?}");
+}
+
+/// Trap 2: the disk fails the whole batch, and nothing of it is written.
+#[tokio::test]
+async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
+    let db = TestDatabase::sqlite().await;
+    let desk = Desk::new(&db.store, 1_000).await;
+    let (writer, _) = counting(&db).await;
+    let before = db.dump().await;
+    // SQLite's own way to run out of room: no page more than there are.
+    writer.execute_unprepared("PRAGMA max_page_count = 1").await.unwrap();
+    let large = "x".repeat(60_000);
+    let units = [desk.start_session(), desk.create_todo(&large), desk.log_activity("a")];
+    let full = Failure::Away("database error 13".to_owned());
+    for _ in 0..2 {
+        assert_eq!(apply(&writer, &units).await, Err(full.clone()));
+        assert_eq!(db.dump().await, before);
+    }
+    writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
+    let balances: Vec<_> =
+        apply(&writer, &units).await.unwrap().into_iter().map(|one| one.unwrap().balance).collect();
+    assert_eq!(balances, [999, 998, 997]);
+}

@@ -1,0 +1,219 @@
+//! What reads cost: a page, a total and statistics touch as many rows of a large account as of a
+//! small one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
+
+use roots_domain::model::id::ActorId;
+use roots_domain::model::text::ActivityType;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::units::Desk;
+use sea_orm::{DatabaseConnection, Statement};
+use tokio::sync::{Mutex, watch};
+
+use super::*;
+use crate::Inner;
+use crate::url::Target;
+
+const DAYS: i64 = 40;
+
+/// Fills an account with `each` todos, activities and ledger rows and a tenth of sessions. The
+/// activities of a day all lie in its first hours; ten of them, of whatever size the account is, are
+/// linked to session 1.
+async fn fill(db: &TestDatabase, each: i64) -> Desk {
+    let desk = Desk::new(&db.store, 1).await;
+    let (account, start) = (desk.account.0, (desk.at.day().0 - DAYS) * DAY_MICROS);
+    let uid = if db.is_postgres() {
+        "'00000000-0000-0000-0000-000000000000'"
+    } else {
+        "x'00000000000000000000000000000000'"
+    };
+    let bytes = if db.is_postgres() { "'\\x00'" } else { "x'00'" };
+    let n = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each})"
+    );
+    let link = format!("CASE WHEN i % {} = 0 THEN 1 END", each / 10);
+    // A few hours of each day, spread evenly.
+    let time = format!("{start} + (i % {DAYS}) * {DAY_MICROS} + (i / {DAYS}) * 1000000");
+    for sql in [
+        format!(
+            "{n} INSERT INTO sessions SELECT {account}, i, {uid}, 1, \
+                CASE WHEN i % 2 = 0 THEN 'active' ELSE 'ended' END, NULL, {start} + i, NULL, 1 \
+                FROM n WHERE i <= {}",
+            each / 10
+        ),
+        format!(
+            "{n} INSERT INTO todos SELECT {account}, i, {uid}, 1, {link}, {bytes}, NULL, \
+                CASE i / 4 % 4 WHEN 0 THEN 'open' WHEN 1 THEN 'done' WHEN 2 THEN 'cancelled' \
+                ELSE 'in_progress' END, i % 4, NULL, {start} + i, 0, 1 FROM n"
+        ),
+        format!(
+            "{n} INSERT INTO activities SELECT {account}, i, {uid}, 1, {link}, \
+                'kind-' || CAST(i % 5 AS TEXT), {bytes}, {time}, 0, 1 FROM n"
+        ),
+        format!(
+            "{n} INSERT INTO ledger SELECT {account}, i + 1, 1, i, \
+                CASE WHEN i % 2 = 0 THEN 'api_write' ELSE 'operator_grant' END, \
+                NULL, NULL, NULL, 0 FROM n"
+        ),
+        format!(
+            "INSERT INTO tallies SELECT {account}, actor_id, 'activities', activity_type, COUNT(*) \
+                FROM activities WHERE account_id = {account} GROUP BY actor_id, activity_type"
+        ),
+        format!(
+            "INSERT INTO activity_daily SELECT {account}, actor_id, logged_at / {DAY_MICROS}, \
+                activity_type, COUNT(*) FROM activities WHERE account_id = {account} GROUP BY 2, 3, 4"
+        ),
+    ] {
+        db.execute(&sql).await;
+    }
+    desk
+}
+
+/// A store that reads through these connections and does not write.
+fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
+    let target = Target::Postgres { url: db.url.clone() };
+    let (closing, _) = watch::channel(false);
+    let stopped = Mutex::new(Vec::new());
+    Store { inner: Arc::new(Inner { target, readers, lanes: Vec::new(), closing, stopped }) }
+}
+
+/// Asks for everything that has no bound of its own, and tells after each what was asked.
+async fn ask(store: &Store, desk: &Desk, mut asked: impl FnMut(&'static str)) {
+    let (account, actor) = (desk.account, ActorId(1));
+    let page = PageRequest::default();
+    for (what, status) in [("sessions", None), ("sessions, active", Some(SessionStatus::Active))] {
+        let query = SessionQuery { account, actor, status, page };
+        assert_eq!(store.sessions(&query).await.unwrap().items.len(), 20);
+        asked(what);
+    }
+    let (done, high) = (Some(TodoStatus::Done), Priority::parse(3).ok());
+    for (what, status, priority, session) in [
+        ("todos", None, None, None),
+        ("todos, done", done, None, None),
+        ("todos, high", None, high, None),
+        ("todos, done and high", done, high, None),
+        ("todos of a session", None, None, Some(SessionId(1))),
+        ("todos of a session, done", done, None, Some(SessionId(1))),
+        ("todos of a session, high", None, high, Some(SessionId(1))),
+        ("todos of a session, done and high", done, high, Some(SessionId(1))),
+    ] {
+        let query = TodoQuery { account, actor, status, priority, session, page };
+        store.todos(&query).await.unwrap();
+        asked(what);
+    }
+    for (what, reason) in
+        [("the ledger", None), ("the ledger, grants", Some(Reason::OperatorGrant))]
+    {
+        assert_eq!(store.ledger(account, reason, page).await.unwrap().items.len(), 20);
+        asked(what);
+    }
+    let day = |back: i64| Day(desk.at.day().0 - back);
+    // Nothing happened in the evening before, and one thing in the first instant after.
+    let ragged = TimeRange {
+        since: Some(day(DAYS - 2).first_instant().plus_seconds(80_000)),
+        until: Some(day(2).first_instant()),
+    };
+    let whole = TimeRange { since: Some(day(DAYS).first_instant()), until: None };
+    let kind = ActivityType::parse("kind-0").ok();
+    for (what, activity_type, session, range) in [
+        ("activities", None, None, TimeRange::default()),
+        ("activities of a kind", kind.clone(), None, TimeRange::default()),
+        ("activities of a session", None, Some(SessionId(1)), TimeRange::default()),
+        (
+            "activities of a session, of a kind",
+            kind.clone(),
+            Some(SessionId(1)),
+            TimeRange::default(),
+        ),
+        ("activities of a session, of days", None, Some(SessionId(1)), whole),
+        ("activities of whole days", None, None, whole),
+        ("activities with ragged ends", None, None, ragged),
+        ("activities of a kind with ragged ends", kind, None, ragged),
+    ] {
+        let filter = ActivityFilter { account, actor, activity_type, session, range };
+        let found = store.activities(&filter, page).await.unwrap();
+        assert!(found.total >= 1, "{what}");
+        asked(what);
+        store.activity_counts(&filter).await.unwrap();
+        asked(what);
+    }
+}
+
+/// On SQLite, by the steps of its virtual machine, which are the same each time.
+#[tokio::test]
+async fn reads_of_sqlite_take_no_more_steps_in_a_large_account() {
+    let db = TestDatabase::sqlite().await;
+    let (small, large) = (fill(&db, 1_000).await, fill(&db, 20_000).await);
+    let readers = crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap();
+    let steps = Arc::new(AtomicU64::new(0));
+    let pool = readers.get_sqlite_connection_pool();
+    let mut all = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        let mut connection = pool.acquire().await.unwrap();
+        let steps = steps.clone();
+        connection.lock_handle().await.unwrap().set_progress_handler(1, move || {
+            steps.fetch_add(1, Ordering::Relaxed);
+            true
+        });
+        all.push(connection);
+    }
+    drop(all);
+    let store = reading(readers, &db);
+    let mut taken = Vec::new();
+    for desk in [small, large] {
+        let mut of_account = Vec::new();
+        ask(&store, &desk, |what| of_account.push((what, steps.swap(0, Ordering::Relaxed)))).await;
+        taken.push(of_account);
+    }
+    let mut grown = Vec::new();
+    for ((what, small), (_, large)) in taken[0].iter().zip(&taken[1]) {
+        if large * 4 > small * 5 {
+            grown.push((what, small, large));
+        }
+    }
+    assert_eq!(grown, [], "steps in a small account, and in a large one");
+}
+
+/// On PostgreSQL, by the rows that the plans of the very statements touch.
+#[tokio::test]
+async fn reads_of_postgres_touch_no_more_rows_than_they_need() {
+    const ROWS_TOUCHED_MAX: f64 = 400.0;
+    let db = TestDatabase::postgres().await;
+    let desk = fill(&db, 20_000).await;
+    db.execute("ANALYZE").await;
+    let mut readers = crate::postgres::readers(&db.url).await.unwrap();
+    let told = Arc::new(StdMutex::new(Vec::new()));
+    let tell = told.clone();
+    readers.set_metric_callback(move |info| {
+        tell.lock().unwrap().push(info.statement.to_string());
+    });
+    let store = reading(readers, &db);
+    let mut asked = Vec::new();
+    ask(&store, &desk, |what| {
+        asked.extend(told.lock().unwrap().drain(..).map(|statement| (what, statement)));
+    })
+    .await;
+    assert!(asked.len() > 30);
+    let connection = db.connection().await;
+    for (what, statement) in asked {
+        let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) {statement}");
+        let explain = Statement::from_string(connection.get_database_backend(), explain);
+        let row = connection.query_one_raw(explain).await.unwrap().unwrap();
+        let plan: serde_json::Value = row.try_get_by_index(0).unwrap();
+        let touched = rows_touched(&plan[0]["Plan"]);
+        assert!(touched <= ROWS_TOUCHED_MAX, "{what}: {touched} rows by {statement}: {plan:#}");
+    }
+}
+
+/// The rows that the scans of a plan found, those that they threw away among them.
+fn rows_touched(plan: &serde_json::Value) -> f64 {
+    let number = |name: &str| plan[name].as_f64().unwrap_or(0.0);
+    let below = plan["Plans"].as_array().map_or(0.0, |plans| plans.iter().map(rows_touched).sum());
+    let is_scan = plan["Node Type"].as_str().is_some_and(|node| node.contains("Scan"));
+    if !is_scan {
+        return below;
+    }
+    let removed = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
+    below + (number("Actual Rows") + removed) * number("Actual Loops")
+}

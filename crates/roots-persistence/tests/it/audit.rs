@@ -1,0 +1,228 @@
+//! The audit proves the books: whatever is broken by hand is found, in the account where it is, and
+//! named for what it is.
+
+use roots_domain::model::credit::LedgerFault;
+use roots_domain::model::id::{AccountId, LedgerId};
+use roots_domain::port::store::{AuditFault, Auditor, Discrepancy};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::units::{self, Desk};
+
+roots_testkit::on_both! {
+    each_kind_of_damage_is_found_where_it_is,
+    damage_to_several_accounts_is_told_apart,
+    an_audit_goes_beyond_one_chunk_of_a_ledger,
+}
+
+/// Three accounts, each with the ledger 100, 99, 98, 97, 96.
+async fn three_accounts(db: &TestDatabase) {
+    for _ in 0..3 {
+        let desk = Desk::new(&db.store, 100).await;
+        let work = [
+            desk.start_session(),
+            desk.create_todo("one"),
+            desk.log_activity("general"),
+            desk.log_activity("deploy"),
+        ];
+        units::apply_each(&db.store, work).await;
+    }
+    assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+}
+
+fn ledger(faults: impl IntoIterator<Item = LedgerFault>) -> Vec<AuditFault> {
+    faults.into_iter().map(AuditFault::Ledger).collect()
+}
+
+fn count(what: &str, kept: i64, counted: i64) -> AuditFault {
+    AuditFault::Count { what: what.to_owned(), kept, counted }
+}
+
+fn broken_chain(at: i64, expected: i64, found: i64) -> LedgerFault {
+    LedgerFault::BrokenChain { at: LedgerId(at), expected, found }
+}
+
+/// What breaks account 2, what mends it, and what the audit must say between.
+type Damage = (&'static str, &'static str, Vec<AuditFault>);
+
+fn damage_to_the_ledger() -> Vec<Damage> {
+    let gap = LedgerFault::Gap { expected: LedgerId(4), found: LedgerId(5) };
+    let wrong_balance = |expected, found| LedgerFault::WrongBalance { expected, found };
+    let wrong_count = |expected, found| LedgerFault::WrongCount { expected, found };
+    let mut missing = ledger([gap, broken_chain(5, 97, 96), wrong_balance(97, 96)]);
+    missing.push(count("ledger api_write", 4, 3));
+    let mut cut_off = ledger([wrong_balance(97, 96), wrong_count(5, 4)]);
+    cut_off.push(count("ledger api_write", 4, 3));
+    let mut surplus = ledger([wrong_balance(95, 96), wrong_count(5, 6)]);
+    surplus.push(count("ledger api_write", 4, 5));
+    let negative = LedgerFault::Negative { at: LedgerId(5) };
+    vec![
+        (
+            "DELETE FROM ledger WHERE account_id = 2 AND ledger_id = 4",
+            "INSERT INTO ledger SELECT 2, 4, -1, 97, reason, endpoint, actor_id, note, created_at \
+                FROM ledger WHERE account_id = 1 AND ledger_id = 4",
+            missing,
+        ),
+        (
+            "DELETE FROM ledger WHERE account_id = 2 AND ledger_id = 5",
+            "INSERT INTO ledger SELECT 2, 5, -1, 96, reason, endpoint, actor_id, note, created_at \
+                FROM ledger WHERE account_id = 1 AND ledger_id = 5",
+            cut_off,
+        ),
+        (
+            "INSERT INTO ledger SELECT 2, 6, -1, 95, reason, endpoint, actor_id, note, created_at \
+                FROM ledger WHERE account_id = 2 AND ledger_id = 5",
+            "DELETE FROM ledger WHERE account_id = 2 AND ledger_id = 6",
+            surplus,
+        ),
+        (
+            "UPDATE ledger SET balance_after = 95 WHERE account_id = 2 AND ledger_id = 5",
+            "UPDATE ledger SET balance_after = 96 WHERE account_id = 2 AND ledger_id = 5",
+            ledger([broken_chain(5, 96, 95)]),
+        ),
+        (
+            "UPDATE ledger SET delta = -2 WHERE account_id = 2 AND ledger_id = 5",
+            "UPDATE ledger SET delta = -1 WHERE account_id = 2 AND ledger_id = 5",
+            ledger([broken_chain(5, 95, 96), wrong_balance(95, 96)]),
+        ),
+        (
+            "UPDATE ledger SET delta = -100 WHERE account_id = 2 AND ledger_id = 5",
+            "UPDATE ledger SET delta = -1 WHERE account_id = 2 AND ledger_id = 5",
+            ledger([broken_chain(5, -3, 96), negative, wrong_balance(-3, 96)]),
+        ),
+        (
+            "UPDATE accounts SET balance = 97 WHERE account_id = 2",
+            "UPDATE accounts SET balance = 96 WHERE account_id = 2",
+            ledger([wrong_balance(96, 97)]),
+        ),
+        (
+            "UPDATE accounts SET last_ledger_id = 6 WHERE account_id = 2",
+            "UPDATE accounts SET last_ledger_id = 5 WHERE account_id = 2",
+            ledger([wrong_count(6, 5)]),
+        ),
+        (
+            "UPDATE ledger SET reason = 'operator_grant' WHERE account_id = 2 AND ledger_id = 5",
+            "UPDATE ledger SET reason = 'api_write' WHERE account_id = 2 AND ledger_id = 5",
+            vec![count("ledger api_write", 4, 3), count("ledger operator_grant", 0, 1)],
+        ),
+    ]
+}
+
+fn damage_to_the_counts() -> Vec<Damage> {
+    let general = "actor 1's activities general on 2026-04-09";
+    vec![
+        (
+            "UPDATE tallies SET count = 2 WHERE account_id = 2 AND subject = 'sessions'",
+            "UPDATE tallies SET count = 1 WHERE account_id = 2 AND subject = 'sessions'",
+            vec![count("actor 1's sessions active", 2, 1)],
+        ),
+        (
+            "DELETE FROM tallies WHERE account_id = 2 AND subject = 'todos'",
+            "INSERT INTO tallies VALUES (2, 1, 'todos', 'open/0', 1)",
+            vec![count("actor 1's todos open/0", 0, 1)],
+        ),
+        (
+            "UPDATE tallies SET label = 'ended' WHERE account_id = 2 AND subject = 'sessions'",
+            "UPDATE tallies SET label = 'active' WHERE account_id = 2 AND subject = 'sessions'",
+            vec![count("actor 1's sessions ended", 1, 0), count("actor 1's sessions active", 0, 1)],
+        ),
+        (
+            "UPDATE tallies SET count = 5 WHERE account_id = 2 AND label = 'api_write'",
+            "UPDATE tallies SET count = 4 WHERE account_id = 2 AND label = 'api_write'",
+            vec![count("ledger api_write", 5, 4)],
+        ),
+        (
+            "INSERT INTO tallies VALUES (2, 1, 'activities', 'ghost', 3)",
+            "DELETE FROM tallies WHERE label = 'ghost'",
+            vec![count("actor 1's activities ghost", 3, 0)],
+        ),
+        (
+            "INSERT INTO tallies VALUES (2, 7, 'todos', 'done/3', -1)",
+            "DELETE FROM tallies WHERE actor_id = 7",
+            vec![count("actor 7's todos done/3", -1, 0)],
+        ),
+        (
+            "UPDATE activity_daily SET count = 0 \
+                WHERE account_id = 2 AND activity_type = 'general'",
+            "UPDATE activity_daily SET count = 1 WHERE account_id = 2",
+            vec![count(general, 0, 1)],
+        ),
+        (
+            "DELETE FROM activity_daily WHERE account_id = 2 AND activity_type = 'general'",
+            "INSERT INTO activity_daily SELECT 2, actor_id, day, activity_type, count \
+                FROM activity_daily WHERE account_id = 1 AND activity_type = 'general'",
+            vec![count(general, 0, 1)],
+        ),
+        (
+            "INSERT INTO activity_daily VALUES (2, 1, 0, 'general', 1)",
+            "DELETE FROM activity_daily WHERE day = 0",
+            vec![count("actor 1's activities general on 1970-01-01", 1, 0)],
+        ),
+        // What is counted, broken, where the counts are right.
+        (
+            "UPDATE activities SET logged_at = logged_at - 86400000000 \
+                WHERE account_id = 2 AND activity_id = 1",
+            "UPDATE activities SET logged_at = logged_at + 86400000000 \
+                WHERE account_id = 2 AND activity_id = 1",
+            vec![count(general, 1, 0), count("actor 1's activities general on 2026-04-08", 0, 1)],
+        ),
+        (
+            "UPDATE todos SET priority = 3 WHERE account_id = 2",
+            "UPDATE todos SET priority = 0 WHERE account_id = 2",
+            vec![count("actor 1's todos open/0", 1, 0), count("actor 1's todos open/3", 0, 1)],
+        ),
+    ]
+}
+
+async fn each_kind_of_damage_is_found_where_it_is(db: TestDatabase) {
+    three_accounts(&db).await;
+    for (damage, repair, faults) in damage_to_the_ledger().into_iter().chain(damage_to_the_counts())
+    {
+        assert_eq!(db.execute(damage).await, 1, "{damage}");
+        let of_account = |fault| Discrepancy { account: AccountId(2), fault };
+        let expected: Vec<_> = faults.into_iter().map(of_account).collect();
+        assert_eq!(db.store.audit().await.unwrap(), (3, expected), "{damage}");
+        assert!(db.execute(repair).await >= 1, "{repair}");
+        assert_eq!(db.store.audit().await.unwrap(), (3, vec![]), "{repair}");
+    }
+    // A count of nothing is as good as none.
+    db.execute("INSERT INTO tallies VALUES (2, 1, 'todos', 'done/3', 0)").await;
+    assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+}
+
+async fn damage_to_several_accounts_is_told_apart(db: TestDatabase) {
+    three_accounts(&db).await;
+    db.execute("UPDATE accounts SET balance = 1000 WHERE account_id = 1").await;
+    db.execute("UPDATE tallies SET count = 9 WHERE account_id = 3 AND subject = 'todos'").await;
+    let (accounts, found) = db.store.audit().await.unwrap();
+    let wrong = LedgerFault::WrongBalance { expected: 96, found: 1_000 };
+    let expected = [
+        Discrepancy { account: AccountId(1), fault: AuditFault::Ledger(wrong) },
+        Discrepancy { account: AccountId(3), fault: count("actor 1's todos open/0", 9, 1) },
+    ];
+    assert_eq!((accounts, found.as_slice()), (3, expected.as_slice()));
+    let told: Vec<_> = found.iter().map(|one| one.fault.to_string()).collect();
+    assert_eq!(
+        told,
+        [
+            "the balance is 1000, but the ledger adds up to 96",
+            "the count of actor 1's todos open/0 is kept as 9, but there are 1",
+        ]
+    );
+}
+
+async fn an_audit_goes_beyond_one_chunk_of_a_ledger(db: TestDatabase) {
+    three_accounts(&db).await;
+    let rows = "WITH RECURSIVE n (i) AS (SELECT 6 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) \
+        INSERT INTO ledger SELECT 2, i, 1, 91 + i, 'operator_grant', NULL, NULL, NULL, 0 FROM n";
+    assert_eq!(db.execute(rows).await, 19_996);
+    db.execute("INSERT INTO tallies VALUES (2, 0, 'ledger', 'operator_grant', 19996)").await;
+    let account =
+        "UPDATE accounts SET balance = 20092, last_ledger_id = 20001 WHERE account_id = 2";
+    db.execute(account).await;
+    assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+    // The rows on either side of a chunk's end are held together.
+    let edit = "UPDATE ledger SET balance_after = 0 WHERE account_id = 2 AND ledger_id = 20001";
+    db.execute(edit).await;
+    let fault = AuditFault::Ledger(broken_chain(20_001, 20_092, 0));
+    let expected = vec![Discrepancy { account: AccountId(2), fault }];
+    assert_eq!(db.store.audit().await.unwrap(), (3, expected));
+}

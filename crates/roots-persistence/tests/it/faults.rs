@@ -1,0 +1,253 @@
+//! A database that is away, full of kinds, migrated by two at once, backed up, closed.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use roots_domain::model::activity::KINDS_MAX;
+use roots_domain::model::id::ActivityId;
+use roots_domain::model::unit::Refusal;
+use roots_domain::port::store::{
+    AccountReader, ActivityReader, ApplyError, Auditor, Readiness, SessionReader, StoreFault,
+    UnitStore,
+};
+use roots_persistence::{BackupError, DatabaseUrl, OpenError, Store};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::units::{Answer, Desk, answers, apply_each, begin_all};
+
+roots_testkit::on_both! {
+    the_last_kind_of_activity_makes_room_when_it_goes,
+    migrating_again_or_at_once_changes_nothing,
+    what_was_accepted_before_closing_is_durable,
+}
+
+async fn the_last_kind_of_activity_makes_room_when_it_goes(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 2_000).await;
+    let kinds = (1..=KINDS_MAX).map(|kind| desk.log_activity(&format!("kind-{kind}")));
+    apply_each(&db.store, kinds).await;
+    let full = || Err(ApplyError::Refused(Refusal::TooManyKinds));
+    // Alone, in one batch with others that are new, and beside one that is not.
+    assert_eq!(db.store.apply(desk.log_activity("new")).await, full());
+    let units = ["new", "kind-1", "newer", "kind-1"].map(|kind| desk.log_activity(kind));
+    let found = answers(begin_all(&db.store, units)).await;
+    assert_eq!((&found[0], &found[2]), (&full(), &full()));
+    assert!(found[1].is_ok() && found[3].is_ok(), "{found:?}");
+    // The limit is each actor's own.
+    apply_each(&db.store, [desk.of_actor(2).log_activity("new")]).await;
+
+    // Another of its kind is left: no room yet.
+    apply_each(&db.store, [desk.delete_activity(1)]).await;
+    assert_eq!(db.store.apply(desk.log_activity("new")).await, full());
+    apply_each(&db.store, [desk.delete_activity(2)]).await;
+    apply_each(&db.store, [desk.log_activity("new")]).await;
+    assert_eq!(db.store.apply(desk.log_activity("kind-2")).await, full());
+    let counts = "SELECT COUNT(*) FROM tallies WHERE subject = 'activities' AND actor_id = 1";
+    assert_eq!(db.rows::<(i64,)>(counts).await, [(KINDS_MAX,)]);
+    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+}
+
+/// The URL of a database without tables, in place of the one there is.
+async fn emptied(db: &TestDatabase) -> String {
+    if db.is_postgres() {
+        db.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
+        return db.url.clone();
+    }
+    format!("sqlite://{}?mode=rwc", db.folder.path().join("empty.db").display())
+}
+
+async fn migrating_again_or_at_once_changes_nothing(db: TestDatabase) {
+    let url = DatabaseUrl::parse(&emptied(&db).await).unwrap();
+    let (one, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+    // Before there are tables, what needs them is refused and nothing else happens.
+    assert!(matches!(one.has_accounts().await, Err(StoreFault::Broken(_))));
+    let (first, second) = tokio::join!(one.migrate(), other.migrate());
+    first.unwrap();
+    second.unwrap();
+    let desk = Desk::new(&one, 100).await;
+    apply_each(&other, [desk.start_session()]).await;
+    one.migrate().await.unwrap();
+    other.migrate().await.unwrap();
+    let account = one.account(desk.account).await.unwrap().unwrap();
+    assert_eq!(account.balance, 99);
+    assert_eq!(one.audit().await.unwrap(), (1, vec![]));
+}
+
+async fn what_was_accepted_before_closing_is_durable(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 1_000).await;
+    let hold = db.hold(desk.account).await;
+    let calls = begin_all(&db.store, (0..300).map(|_| desk.log_activity("a")));
+    let closing = tokio::spawn({
+        let store = db.store.clone();
+        async move { store.close().await }
+    });
+    hold.until_felt().await;
+    assert!(!closing.is_finished());
+    hold.release().await;
+    closing.await.unwrap();
+    for (number, answer) in (0..).zip(answers(calls).await) {
+        assert_eq!(answer.unwrap().balance, 999 - number);
+    }
+    let late = db.store.apply(desk.log_activity("late")).await;
+    assert!(is_away(&late), "{late:?}");
+    let late = db.store.activity(desk.account, ActivityId(1)).await;
+    assert!(matches!(late, Err(StoreFault::Unavailable(_))), "{late:?}");
+    // Closing twice is closing once.
+    db.store.close().await;
+
+    let again = db.another_store().await;
+    let account = again.account(desk.account).await.unwrap().unwrap();
+    assert_eq!((account.balance, account.counters.activity), (700, 300));
+    assert_eq!(again.audit().await.unwrap(), (1, vec![]));
+}
+
+fn is_away(answer: &Answer) -> bool {
+    matches!(answer, Err(ApplyError::Fault(StoreFault::Unavailable(_))))
+}
+
+/// What only a server does: go away and come back.
+mod server {
+    use super::*;
+
+    async fn on_the_server(sql: &str) {
+        let server = roots_testkit::postgres::server_url();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::parse(&server).unwrap()).await.unwrap();
+        TestDatabase { store, url: server, folder }.execute(sql).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_database_that_is_away_is_told_from_a_broken_one_and_comes_back_by_itself() {
+        let db = TestDatabase::postgres().await;
+        let desk = Desk::new(&db.store, 100).await;
+        apply_each(&db.store, [desk.start_session()]).await;
+        let before = db.dump().await;
+        let name = db.url.rsplit('/').next().unwrap();
+        let admit = |whom| format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {whom}");
+        on_the_server(&admit("false")).await;
+        let everyone = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        on_the_server(&everyone).await;
+        for _ in 0..3 {
+            let found = db.store.apply(desk.create_todo("one")).await;
+            assert!(is_away(&found), "{found:?}");
+            let id = roots_domain::model::id::SessionId(1);
+            let found = db.store.session(desk.account, id).await;
+            assert!(matches!(found, Err(StoreFault::Unavailable(_))), "{found:?}");
+            let found = db.store.ping().await;
+            assert!(matches!(found, Err(StoreFault::Unavailable(_))), "{found:?}");
+            let found = db.store.audit().await;
+            assert!(matches!(found, Err(StoreFault::Unavailable(_))), "{found:?}");
+        }
+        on_the_server(&admit("true")).await;
+        // Nothing was half done, and the first who asks is served.
+        db.store.ping().await.unwrap();
+        assert_eq!(db.dump().await, before);
+        assert_eq!(db.store.apply(desk.create_todo("one")).await.unwrap().balance, 98);
+        assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_backup_of_a_server_is_not_ours_to_make() {
+        let db = TestDatabase::postgres().await;
+        let file = db.folder.path().join("backup.db");
+        let answer = db.store.backup(&file).await;
+        assert!(matches!(answer, Err(BackupError::Postgres)), "{answer:?}");
+        assert!(!file.exists());
+    }
+}
+
+/// What only a file has: modes, copies, and other processes that lock it.
+mod file {
+    use super::*;
+
+    fn mode(file: &Path) -> u32 {
+        std::fs::metadata(file).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_that_another_process_keeps_locked_is_away_for_writers_alone() {
+        let db = TestDatabase::sqlite().await;
+        let desk = Desk::new(&db.store, 100).await;
+        let before = db.dump().await;
+        let hold = db.hold(desk.account).await;
+        let found = db.store.apply(desk.start_session()).await;
+        assert!(is_away(&found), "{found:?}");
+        let account = db.store.account(desk.account).await.unwrap().unwrap();
+        assert_eq!(account.balance, 100);
+        hold.release().await;
+        assert_eq!(db.dump().await, before);
+        assert_eq!(db.store.apply(desk.start_session()).await.unwrap().balance, 99);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_database_is_its_owners_alone_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/data/roots.db");
+        let url = DatabaseUrl::parse(&format!("sqlite://{}?mode=rwc", file.display())).unwrap();
+        let store = Store::open(&url).await.unwrap();
+        store.migrate().await.unwrap();
+        let desk = Desk::new(&store, 100).await;
+        apply_each(&store, [desk.start_session()]).await;
+        for name in ["roots.db", "roots.db-wal", "roots.db-shm"] {
+            assert_eq!(mode(&file.with_file_name(name)), 0o600, "{name}");
+        }
+        assert_eq!(mode(file.parent().unwrap()), 0o700);
+        // Only where the URL says so is a file made.
+        let missing = folder.path().join("missing.db");
+        let url = DatabaseUrl::parse(&format!("sqlite://{}", missing.display())).unwrap();
+        let opened = Store::open(&url).await.err();
+        assert!(matches!(opened, Some(OpenError::File { .. })), "{opened:?}");
+        assert!(!missing.exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_backup_is_whole_and_its_owners_alone_while_writers_go_on() {
+        let db = TestDatabase::sqlite().await;
+        let desk = Desk::new(&db.store, 1_000).await;
+        apply_each(&db.store, (0..100).map(|_| desk.log_activity("a"))).await;
+        let before = db.dump().await;
+        let file = db.folder.path().join("backup of today's.db");
+        db.store.backup(&file).await.unwrap();
+        assert_eq!(mode(&file), 0o600);
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", file.display());
+        let store = Store::open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
+        let copy = TestDatabase { store, url, folder };
+        assert_eq!(copy.dump().await, before);
+        assert_eq!(copy.store.audit().await.unwrap(), (1, vec![]));
+        apply_each(&copy.store, [desk.log_activity("a")]).await;
+
+        // Amid writes it is of one moment.
+        let calls = begin_all(&db.store, (0..600).map(|_| desk.log_activity("a")));
+        let file = db.folder.path().join("amid.db");
+        db.store.backup(&file).await.unwrap();
+        assert!(answers(calls).await.iter().all(Result::is_ok));
+        let store = Store::open(
+            &DatabaseUrl::parse(&format!("sqlite://{}?mode=rwc", file.display())).unwrap(),
+        )
+        .await
+        .unwrap();
+        assert_eq!(store.audit().await.unwrap(), (1, vec![]));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_backup_never_overwrites() {
+        let db = TestDatabase::sqlite().await;
+        let folder = db.folder.path();
+        let (taken, empty, link) =
+            (folder.join("taken"), folder.join("empty"), folder.join("link"));
+        std::fs::write(&taken, "something dear").unwrap();
+        std::fs::write(&empty, "").unwrap();
+        // It leads to where nothing is yet.
+        let elsewhere = folder.join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        for file in [&taken, &empty, &link, &folder.to_owned(), &folder.join("roots.db")] {
+            let answer = db.store.backup(file).await;
+            assert!(matches!(answer, Err(BackupError::File { .. })), "{file:?}: {answer:?}");
+        }
+        assert_eq!(std::fs::read_to_string(&taken).unwrap(), "something dear");
+        assert_eq!(std::fs::read(&empty).unwrap(), b"");
+        assert!(!elsewhere.exists() && link.is_symlink());
+        db.store.ping().await.unwrap();
+    }
+}

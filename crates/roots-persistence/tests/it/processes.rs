@@ -1,0 +1,113 @@
+//! Several processes on one database: exact accounting, and nobody waits for ever.
+
+use roots_domain::model::unit::Refusal;
+use roots_domain::port::store::{AccountReader, ApplyError, Auditor, UnitStore};
+use roots_persistence::Store;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::units::Desk;
+
+use crate::chance::{self, Dice};
+
+roots_testkit::on_both! {
+    stores_write_the_same_accounts_without_a_fault,
+    stores_share_one_balance,
+}
+
+/// How many processes' worth of writers.
+fn stores_of(db: &TestDatabase) -> usize {
+    if db.is_postgres() { 3 } else { 2 }
+}
+
+async fn stores(db: &TestDatabase) -> Vec<Store> {
+    let mut stores = vec![db.store.clone()];
+    while stores.len() < stores_of(db) {
+        stores.push(db.another_store().await);
+    }
+    stores
+}
+
+/// Some accounts are hot: every writer of every store writes there half the time. Batches hold units of
+/// several accounts, in any order, as a deadlock would need.
+async fn stores_write_the_same_accounts_without_a_fault(db: TestDatabase) {
+    const ACCOUNTS: i64 = 12;
+    const HOT: i64 = 2;
+    const WRITERS: u64 = 8;
+    const WRITES: usize = 40;
+    let mut desks = Vec::new();
+    for _ in 0..ACCOUNTS {
+        desks.push(Desk::new(&db.store, 10_000).await);
+    }
+    let mut writers = Vec::new();
+    let stores = stores(&db).await;
+    for (number, store) in (0_u64..).zip(stores.iter()) {
+        for writer in 0..WRITERS {
+            let (store, desks) = (store.clone(), desks.clone());
+            writers.push(tokio::spawn(async move {
+                let mut dice = Dice(100 * number + writer);
+                let mut applied = vec![0_i64; desks.len()];
+                for _ in 0..WRITES {
+                    let among = if dice.below(2) == 0 { HOT } else { ACCOUNTS };
+                    let index = usize::try_from(dice.below(among)).unwrap();
+                    let unit = chance::unit(&mut dice, &desks[index], 40);
+                    match store.apply(unit).await {
+                        Ok(_) => applied[index] += 1,
+                        Err(ApplyError::Refused(_)) => {}
+                        Err(ApplyError::Fault(fault)) => panic!("{fault}"),
+                    }
+                }
+                applied
+            }));
+        }
+    }
+    let mut paid = vec![0; desks.len()];
+    for writer in writers {
+        for (sum, applied) in paid.iter_mut().zip(writer.await.unwrap()) {
+            *sum += applied;
+        }
+    }
+    assert!(paid.iter().all(|paid| *paid > 0), "{paid:?}");
+    for (desk, paid) in desks.iter().zip(paid) {
+        let account = db.store.account(desk.account).await.unwrap().unwrap();
+        assert_eq!(account.balance, 10_000 - paid);
+    }
+    assert_eq!(db.store.audit().await.unwrap(), (12, vec![]));
+    if db.is_postgres() {
+        // A deadlock would have been got over, and is none the better for it.
+        for store in stores {
+            store.close().await;
+        }
+        let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        assert_eq!(db.rows::<(i64,)>(sql).await, [(0,)]);
+    }
+}
+
+async fn stores_share_one_balance(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 100).await;
+    let mut writers = Vec::new();
+    for store in stores(&db).await {
+        for _ in 0..8 {
+            let store = store.clone();
+            writers.push(tokio::spawn(async move {
+                let mut balances = Vec::new();
+                loop {
+                    match store.apply(desk.create_todo("one")).await {
+                        Ok(applied) => balances.push(applied.balance),
+                        Err(refused) => return (balances, refused),
+                    }
+                }
+            }));
+        }
+    }
+    let mut balances = Vec::new();
+    for writer in writers {
+        let (theirs, refused) = writer.await.unwrap();
+        balances.extend(theirs);
+        let broke = Refusal::InsufficientCredits { balance: 0, cost: 1 };
+        assert_eq!(refused, ApplyError::Refused(broke));
+    }
+    balances.sort_unstable();
+    assert_eq!(balances, (0..100).collect::<Vec<_>>());
+    let ids = "SELECT COUNT(*), MIN(todo_id), MAX(todo_id) FROM todos";
+    assert_eq!(db.rows::<(i64, i64, i64)>(ids).await, [(100, 1, 100)]);
+    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+}

@@ -1,0 +1,145 @@
+//! Lists, totals and statistics, against going through every row.
+
+use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId};
+use roots_domain::model::page::PageRequest;
+use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::port::store::{
+    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, StoreFault,
+    TodoQuery, TodoReader,
+};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::model::Model;
+use roots_testkit::units::{Desk, answers, apply_each, begin_all};
+
+use crate::chance::{self, Dice};
+
+roots_testkit::on_both! {
+    every_list_and_figure_is_that_of_a_look_at_every_row,
+    a_page_ends_where_the_list_does,
+    nobody_sees_another_accounts_rows,
+    a_row_that_roots_never_wrote_is_a_fault_and_no_guess,
+}
+
+/// Ranges that begin and end in the midst of days and at their very ends.
+fn ranges(desk: &Desk) -> Vec<TimeRange> {
+    let between = |since, until| TimeRange { since, until };
+    let day = |back: i64| roots_domain::model::time::Day(desk.at.day().0 - back);
+    let first = |back| Some(day(back).first_instant());
+    let last = |back| Some(day(back).last_instant());
+    let within = |back, seconds| Some(day(back).first_instant().plus_seconds(seconds));
+    let micro = |at: Option<Timestamp>, by| {
+        at.map(|at: Timestamp| Timestamp::from_micros(at.micros() + by))
+    };
+    vec![
+        TimeRange::default(),
+        between(first(2), None),
+        between(within(2, 40_000), None),
+        between(None, last(1)),
+        between(None, within(1, 40_000)),
+        between(first(3), last(0)),
+        // One ragged end, the other, both; and none of a whole day between them.
+        between(within(3, 40_000), last(0)),
+        between(first(3), within(0, 40_000)),
+        between(within(3, 40_000), within(0, 40_000)),
+        between(within(1, 10), within(0, 80_000)),
+        between(within(1, 30_000), within(1, 60_000)),
+        // By a microsecond beside the ends of days.
+        between(micro(first(2), 1), micro(last(1), -1)),
+        between(last(3), first(1)),
+        between(first(2), first(2)),
+        between(Some(Timestamp::FIRST), Some(Timestamp::LAST)),
+        // Empty.
+        between(first(1), last(2)),
+    ]
+}
+
+async fn every_list_and_figure_is_that_of_a_look_at_every_row(db: TestDatabase) {
+    let mut dice = Dice(7);
+    let mut desk = Desk::new(&db.store, 1_000).await;
+    let mut model = Model::new(desk, 1_000);
+    let planned: Vec<_> = (0..260)
+        .map(|_| {
+            // Most rows share their time with others: then it is the id that orders them.
+            desk.at = desk.at.plus_seconds(i64::from(dice.below(8) == 0));
+            chance::unit(&mut dice, &desk, 60)
+        })
+        .collect();
+    for unit in &planned {
+        let _ = model.expect(unit);
+    }
+    answers(begin_all(&db.store, planned)).await;
+    model.compare(&db.store, &chance::ACTORS, &ranges(&desk), 30).await;
+    // An actor that has nothing.
+    model.compare(&db.store, &[3], &ranges(&desk), 30).await;
+}
+
+async fn a_page_ends_where_the_list_does(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 100).await;
+    apply_each(&db.store, (0..20).map(|_| desk.log_activity("a"))).await;
+    let filter = ActivityFilter {
+        account: desk.account,
+        actor: desk.actor,
+        activity_type: None,
+        session: None,
+        range: TimeRange::default(),
+    };
+    for (limit, offset, ids) in [
+        (20, 0, (1..=20).rev().collect::<Vec<_>>()),
+        (100, 0, (1..=20).rev().collect()),
+        (19, 0, (2..=20).rev().collect()),
+        (20, 19, vec![1]),
+        (20, 20, vec![]),
+        (20, 21, vec![]),
+        (20, i64::MAX, vec![]),
+    ] {
+        let request = PageRequest { limit, offset };
+        let page = db.store.activities(&filter, request).await.unwrap();
+        let found: Vec<_> = page.items.iter().map(|one| one.id.0).collect();
+        assert_eq!((found, page.total, page.request), (ids, 20, request));
+    }
+    let far = PageRequest { limit: 100, offset: i64::MAX };
+    let (account, actor) = (desk.account, desk.actor);
+    let query = SessionQuery { account, actor, status: None, page: far };
+    assert_eq!(db.store.sessions(&query).await.unwrap().items, []);
+    let query =
+        TodoQuery { account, actor, status: None, priority: None, session: None, page: far };
+    assert_eq!(db.store.todos(&query).await.unwrap().items, []);
+    let ledger = db.store.ledger(account, None, far).await.unwrap();
+    assert_eq!((ledger.items, ledger.total), (vec![], 21));
+}
+
+async fn nobody_sees_another_accounts_rows(db: TestDatabase) {
+    let ours = Desk::new(&db.store, 100).await;
+    let theirs = Desk::new(&db.store, 100).await;
+    let work = [
+        theirs.start_session(),
+        theirs.create_todo_as("theirs", 1, Some(1)),
+        theirs.log_activity_as("a", Some(1), None),
+    ];
+    apply_each(&db.store, work).await;
+    // The same ids, actors and times: only the account tells them apart.
+    Model::new(ours, 100).compare(&db.store, &[1], &ranges(&ours), 10).await;
+    let store = &db.store;
+    assert_eq!(store.session(ours.account, SessionId(1)).await.unwrap(), None);
+    assert_eq!(store.todo(ours.account, TodoId(1)).await.unwrap(), None);
+    assert_eq!(store.todo_log(ours.account, TodoId(1)).await.unwrap(), None);
+    assert_eq!(store.activity(ours.account, ActivityId(1)).await.unwrap(), None);
+    assert!(store.activity(theirs.account, ActivityId(1)).await.unwrap().is_some());
+    let actors = store.actors(ours.account).await.unwrap();
+    assert_eq!(actors.iter().map(|actor| actor.id).collect::<Vec<_>>(), [ActorId(1)]);
+}
+
+async fn a_row_that_roots_never_wrote_is_a_fault_and_no_guess(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 100).await;
+    apply_each(&db.store, [desk.log_activity("a"), desk.log_activity("b")]).await;
+    db.execute("UPDATE activities SET activity_type = 'Not One' WHERE activity_id = 2").await;
+    db.execute("UPDATE actors SET name = ''").await;
+    let activity = |id| db.store.activity(desk.account, ActivityId(id));
+    assert!(activity(1).await.unwrap().is_some());
+    let found = activity(2).await;
+    let told = "activities holds what Roots never wrote there, in activity_type";
+    assert_eq!(found, Err(StoreFault::Broken(told.to_owned())));
+    let found = db.store.actors(desk.account).await;
+    let told = "actors holds what Roots never wrote there, in name";
+    assert_eq!(found, Err(StoreFault::Broken(told.to_owned())));
+}

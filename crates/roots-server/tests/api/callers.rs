@@ -1,0 +1,385 @@
+//! Who may call, and what is whose.
+
+use reqwest::Method;
+use roots_domain::model::account::{AccountKind, ActorKind};
+use roots_domain::usecase::accounts::AccountDraft;
+use roots_testkit::app::{App, send};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::world::name;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::client::{confirm, faulty, ids};
+use crate::swaps;
+
+roots_testkit::on_both! {
+    a_key_is_sent_in_either_header,
+    whoever_has_no_valid_key_is_refused,
+    a_key_that_ends_stops_at_once,
+    what_is_another_accounts_is_not_there,
+    what_is_another_actors_is_not_there,
+    anybody_may_sign_up,
+    whoami_tells_who_asks,
+    a_suspended_account_reads_but_does_not_write,
+}
+
+/// Every path that needs a key, with a method that it takes.
+const KEYED: [(Method, &str); 17] = [
+    (Method::GET, "/sessions"),
+    (Method::POST, "/sessions"),
+    (Method::GET, "/sessions/1"),
+    (Method::PATCH, "/sessions/1"),
+    (Method::DELETE, "/sessions/1"),
+    (Method::GET, "/todos"),
+    (Method::POST, "/todos"),
+    (Method::GET, "/todos/1"),
+    (Method::PATCH, "/todos/1"),
+    (Method::DELETE, "/todos/1"),
+    (Method::GET, "/todos/1/logs"),
+    (Method::GET, "/activities"),
+    (Method::GET, "/activities/stats"),
+    (Method::DELETE, "/activities/1"),
+    (Method::GET, "/whoami"),
+    (Method::GET, "/credits"),
+    (Method::GET, "/credits/ledger"),
+];
+
+async fn a_key_is_sent_in_either_header(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let key = app.key();
+    for headers in [
+        &[("X-API-Key", key.to_owned())][..],
+        &[("x-api-key", format!(" {key} "))],
+        &[("Authorization", format!("Bearer {key}"))],
+        &[("authorization", format!("bearer {key}"))],
+        &[("X-API-Key", key.to_owned()), ("Authorization", format!("Bearer {key}"))],
+        // A proxy in front may have a scheme of its own.
+        &[("X-API-Key", key.to_owned()), ("Authorization", "Basic cHJveHk6cHc=".to_owned())],
+    ] {
+        let mut request = app.stranger(Method::GET, "/api/v1/whoami");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        assert_eq!(send(request).await.status, 200, "{:?}", headers[0].0);
+    }
+}
+
+async fn whoever_has_no_valid_key_is_refused(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let key = app.key().to_owned();
+    // One letter mistyped, which the checksum tells; and one that fits, but is nobody's.
+    let typo = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
+    let other = App::start(TestDatabase::sqlite().await, 1).await;
+    let unknown = other.key().to_owned();
+    assert_ne!(unknown, key);
+    for (method, path) in KEYED {
+        let request = app.stranger(method.clone(), &format!("/api/v1{path}"));
+        let refused = send(request).await;
+        assert_eq!(refused.header("www-authenticate"), Some(r#"Bearer realm="roots""#), "{path}");
+        assert_eq!(refused.status, 401, "{method} {path}");
+        for wrong in [&typo, &unknown] {
+            let request = app.stranger(method.clone(), &format!("/api/v1{path}"));
+            assert_eq!(send(request.header("X-API-Key", wrong)).await.status, 401, "{path}");
+        }
+    }
+    let told = |headers: &[(&str, &str)]| {
+        let mut request = app.stranger(Method::GET, "/api/v1/sessions");
+        for (name, value) in headers.iter().chain(&[("X-Request-Id", "a-test")]) {
+            request = request.header(*name, *value);
+        }
+        send(request)
+    };
+    confirm("no_key", &told(&[]).await);
+    confirm("a_mistyped_key", &told(&[("X-API-Key", &typo)]).await);
+    confirm("an_unknown_key", &told(&[("Authorization", &format!("Bearer {unknown}"))]).await);
+    confirm("two_keys", &told(&[("X-API-Key", &key), ("Authorization", "Bearer other")]).await);
+    let code = app.credentials.recovery_code.expose_secret();
+    for wrong in ["", " ", "roots_", "roots_1_", "Bearer", code, &key[..20], &key.to_uppercase()] {
+        assert_eq!(told(&[("X-API-Key", wrong)]).await.status, 401, "{wrong}");
+        assert_eq!(told(&[("Authorization", &format!("Bearer {wrong}"))]).await.status, 401);
+    }
+    assert_eq!(told(&[("Authorization", &key)]).await.status, 401);
+    assert_eq!(told(&[("X-API-Key", &key), ("X-API-Key", "another")]).await.status, 401);
+    // No key in the query either: it would stand in everyone's logs.
+    let request = app.stranger(Method::GET, &format!("/api/v1/sessions?api_key={key}"));
+    assert_eq!(send(request).await.status, 401);
+}
+
+async fn a_key_that_ends_stops_at_once(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({ "notes": "x" })).await.expect(201);
+    // It is revoked by another process, while this one still remembers it.
+    let ends =
+        format!("UPDATE api_keys SET ends_at = 1 WHERE account_id = {}", app.credentials.account);
+    assert_eq!(app.database.execute(&ends).await, 1);
+    app.database.execute("UPDATE accounts SET auth_epoch = auth_epoch + 1").await;
+    assert_eq!(app.post("/sessions", &json!({})).await.status, 401);
+    // Having been told, it forgets the key for reads too.
+    assert_eq!(app.get("/sessions").await.status, 401);
+    assert_eq!(app.another().await.get("/sessions").await.status, 401);
+    let rows: Vec<(i64,)> = app.database.rows("SELECT balance FROM accounts").await;
+    assert_eq!(rows, [(99,)]);
+
+    // Expiry is checked on every use, by the clock alone.
+    let expiring = App::start(TestDatabase::sqlite().await, 100).await;
+    let at = "UPDATE api_keys SET expires_at = 1775743210000000";
+    assert_eq!(expiring.database.execute(at).await, 1);
+    expiring.world.clock.advance_seconds(9);
+    assert_eq!(expiring.get("/sessions").await.status, 200);
+    assert_eq!(expiring.post("/sessions", &json!({})).await.status, 201);
+    expiring.world.clock.advance_seconds(1);
+    assert_eq!(expiring.get("/sessions").await.status, 401);
+    assert_eq!(expiring.post("/sessions", &json!({})).await.status, 401);
+}
+
+async fn what_is_another_accounts_is_not_there(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let other = app.world.found(100).await;
+    let body = |path: &str| match path {
+        "/sessions" => json!({ "notes": "mine" }),
+        "/todos" => json!({ "title": "mine" }),
+        _ => json!({ "description": "mine" }),
+    };
+    for path in ["/sessions", "/todos", "/activities"] {
+        for _ in 0..2 {
+            app.post(path, &body(path)).await.expect(201);
+        }
+    }
+    let as_other = async |method: Method, path: &str, body: Option<Value>| {
+        let request = app
+            .stranger(method, &format!("/api/v1{path}"))
+            .header("X-API-Key", other.api_key.expose_secret());
+        send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    };
+    for (path, change) in [
+        ("/sessions/1", Some(json!({ "notes": "theirs", "status": "ended" }))),
+        ("/todos/1", Some(json!({ "title": "theirs", "status": "done" }))),
+        ("/activities/1", None),
+    ] {
+        assert_eq!(as_other(Method::GET, path, None).await.status, 404, "{path}");
+        assert_eq!(as_other(Method::DELETE, path, None).await.status, 404, "{path}");
+        if let Some(change) = change {
+            assert_eq!(as_other(Method::PATCH, path, Some(change)).await.status, 404, "{path}");
+        }
+    }
+    assert_eq!(as_other(Method::GET, "/todos/1/logs", None).await.status, 404);
+    for path in ["/sessions", "/todos", "/activities"] {
+        assert_eq!(as_other(Method::GET, path, None).await.expect(200)["total"], 0);
+        // Ids are counted per account: each begins with 1.
+        let made = as_other(Method::POST, path, Some(body(path))).await.expect(201);
+        assert!(made.to_string().contains("_id\":1"), "{made}");
+        assert_eq!(as_other(Method::GET, path, None).await.expect(200)["total"], 1);
+        assert_eq!(app.get(path).await.expect(200)["total"], 2);
+    }
+    assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "mine");
+    assert_eq!(app.get("/todos/1").await.expect(200)["status"], "open");
+    let stats = as_other(Method::GET, "/activities/stats", None).await.expect(200);
+    assert_eq!(stats["total_activities"], 1);
+    assert_eq!(as_other(Method::GET, "/credits", None).await.expect(200)["balance"], 97);
+
+    // What is no id is not there either.
+    let odd = [
+        "0",
+        "-1",
+        "01",
+        "1.0",
+        "one",
+        "%31x",
+        "9223372036854775808",
+        "18446744073709551617",
+        "%00",
+        "%ff",
+        "1%2F2",
+        "%20",
+        "+1",
+    ];
+    for path in ["/sessions", "/todos", "/activities"] {
+        for id in odd {
+            assert_eq!(app.get(&format!("{path}/{id}")).await.status, 404, "{path}/{id}");
+            assert_eq!(app.delete(&format!("{path}/{id}")).await.status, 404, "{path}/{id}");
+        }
+    }
+    confirm("an_id_that_is_not_there", &app.get("/activities/3").await);
+}
+
+async fn what_is_another_actors_is_not_there(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let owner = app.world.admit(&app.credentials).await;
+    let db = app.database.connection().await;
+    let (_, _, key) = swaps::member(&app.world, &db, &owner).await;
+    let call = async |method: Method, path: &str, body: Value| {
+        let request = app
+            .stranger(method, &format!("/api/v1{path}"))
+            .header("X-API-Key", key.expose_secret())
+            .header("X-Request-Id", "a-test");
+        send(if body.is_null() { request } else { request.json(&body) }).await
+    };
+    app.post("/sessions", &json!({ "notes": "the owner's" })).await.expect(201);
+    app.post("/todos", &json!({ "title": "the owner's" })).await.expect(201);
+    app.post("/activities", &json!({ "description": "the owner's" })).await.expect(201);
+    for path in ["/sessions/1", "/todos/1", "/todos/1/logs", "/activities/1"] {
+        assert_eq!(call(Method::GET, path, Value::Null).await.status, 404, "{path}");
+    }
+    for (method, path, body) in [
+        (Method::PATCH, "/sessions/1", json!({ "notes": "mine" })),
+        (Method::PATCH, "/sessions/1", json!({ "status": "ended" })),
+        (Method::PATCH, "/todos/1", json!({ "title": "mine" })),
+        (Method::PATCH, "/todos/1", json!({ "status": "done", "note": "mine" })),
+        (Method::DELETE, "/sessions/1", Value::Null),
+        (Method::DELETE, "/todos/1", Value::Null),
+        (Method::DELETE, "/activities/1", Value::Null),
+    ] {
+        assert_eq!(call(method, path, body).await.status, 404, "{path}");
+    }
+    // What is linked belongs to one actor.
+    let linked = json!({ "title": "mine", "session_id": 1 });
+    assert_eq!(faulty(&call(Method::POST, "/todos", linked).await.expect(422)), ["session_id"]);
+    let linked = json!({ "description": "mine", "session_id": 1 });
+    assert_eq!(
+        faulty(&call(Method::POST, "/activities", linked).await.expect(422)),
+        ["session_id"]
+    );
+    for path in ["/sessions", "/todos", "/activities", "/todos?session_id=1"] {
+        assert_eq!(call(Method::GET, path, Value::Null).await.expect(200)["total"], 0, "{path}");
+    }
+    let stats = call(Method::GET, "/activities/stats?session_id=1", Value::Null).await.expect(200);
+    assert_eq!(stats["sessions"], json!({ "total": 0, "active": 0 }));
+
+    // Ids are counted per account, and so is the balance.
+    let mine = call(Method::POST, "/sessions", json!({ "notes": "mine" })).await;
+    assert_eq!(mine.header("x-credits-remaining"), Some("96"));
+    let mine = mine.expect(201);
+    assert_eq!((&mine["session_id"], &mine["actor_id"]), (&json!(2), &json!(2)));
+    assert_eq!(app.get("/sessions/2").await.status, 404);
+    assert_eq!(ids(&app.get("/sessions").await.expect(200), "sessions", "session_id"), [1]);
+    confirm("a_member_asks_who_it_is", &call(Method::GET, "/whoami", Value::Null).await);
+    assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "the owner's");
+    db.close().await.unwrap();
+}
+
+async fn anybody_may_sign_up(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let wanted =
+        json!({ "account_name": "Chatforest", "actor_name": "docs-agent", "actor_type": "agent" });
+    let request = app.stranger(Method::POST, "/api/v1/bootstrap").json(&wanted);
+    let answer = send(request).await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let mut made = answer.expect(201);
+    let [key, code] = ["api_key", "recovery_code"].map(|field| made[field].take());
+    let key = key.as_str().unwrap();
+    let prefix = made["key_prefix"].take();
+    assert!(key.starts_with(prefix.as_str().unwrap()), "{prefix}");
+    assert!(key.starts_with("roots_2_") && key.len() == "roots_2_".len() + 43 + 6, "{}", key.len());
+    assert!(code.as_str().unwrap().len() > 32);
+    let warning = made["warning"].take();
+    assert!(warning.as_str().unwrap().contains("only this once"));
+    assert_eq!(
+        made,
+        json!({
+            "account_id": 2,
+            "actor_id": 1,
+            "actor_name": "docs-agent",
+            "actor_type": "agent",
+            "api_key": null,
+            "key_prefix": null,
+            "credits": 100,
+            "recovery_code": null,
+            "warning": null
+        })
+    );
+    let with_key = |method, path: &str| {
+        app.stranger(method, &format!("/api/v1{path}"))
+            .header("X-API-Key", key)
+            .header("X-Request-Id", "a-test")
+    };
+    confirm("a_new_account_asks_who_it_is", &send(with_key(Method::GET, "/whoami")).await);
+    let mine = send(with_key(Method::POST, "/sessions").json(&json!({ "notes": "first" }))).await;
+    assert_eq!(mine.expect(201)["session_id"], 1);
+    assert_eq!(send(with_key(Method::GET, "/credits")).await.expect(200)["balance"], 99);
+
+    for (bad, fields) in [
+        (json!({}), &["account_name", "actor_name", "actor_type"][..]),
+        (
+            json!({ "account_name": " ", "actor_name": "a\nb", "actor_type": "owner" }),
+            &["account_name", "actor_name", "actor_type"],
+        ),
+        (
+            json!({ "account_name": "a".repeat(101), "actor_name": "a", "actor_type": "human" }),
+            &["account_name"],
+        ),
+    ] {
+        let refused = send(app.stranger(Method::POST, "/api/v1/bootstrap").json(&bad)).await;
+        assert_eq!(faulty(&refused.expect(422)), fields, "{bad}");
+    }
+    // The longest names there may be come back as they are.
+    let long = "\u{1f980}".repeat(100);
+    let wanted = json!({ "account_name": long, "actor_name": long, "actor_type": "human" });
+    let made = send(app.stranger(Method::POST, "/api/v1/bootstrap").json(&wanted)).await;
+    let made = made.expect(201);
+    assert_eq!((&made["account_id"], &made["actor_name"]), (&json!(3), &json!(long)));
+    assert_eq!(made["actor_type"], "human");
+}
+
+async fn whoami_tells_who_asks(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({})).await.expect(201);
+    let account = app.credentials.account;
+    for (actor, name, kind) in [(2, "Ada", "human"), (3, "Hal", "agent")] {
+        let uid = if app.database.is_postgres() {
+            "CAST('00000000-0000-0000-0000-000000000001' AS UUID)"
+        } else {
+            "x'00000000000000000000000000000001'"
+        };
+        let sql = format!(
+            "INSERT INTO actors (account_id, actor_id, uid, name, kind, role, is_active, \
+             key_epoch, created_at) VALUES ({account}, {actor}, {uid}, '{name}', '{kind}', \
+             'member', {}, 1, 1775743200000000)",
+            i32::from(actor == 2)
+        );
+        app.database.execute(&sql).await;
+    }
+    confirm("whoami_with_others", &app.get("/whoami").await);
+    let draft = AccountDraft {
+        name: name("The house"),
+        kind: AccountKind::Operator,
+        owner_name: name("Root"),
+        owner_kind: ActorKind::Human,
+        credits: 0,
+    };
+    let operator = app.world.accounts.bootstrap(draft).await.unwrap();
+    let request = app
+        .stranger(Method::GET, "/api/v1/whoami")
+        .header("X-API-Key", operator.api_key.expose_secret());
+    assert_eq!(
+        send(request).await.expect(200),
+        json!({
+            "actor_id": 1,
+            "actor_name": "Root",
+            "actor_type": "human",
+            "role": "owner",
+            "account_id": 2,
+            "account_name": "The house",
+            "account_type": "operator",
+            "other_actors": [],
+            "credits_remaining": 0
+        })
+    );
+}
+
+async fn a_suspended_account_reads_but_does_not_write(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
+    let suspend = "UPDATE accounts SET status = 'suspended', auth_epoch = auth_epoch + 1";
+    app.database.execute(suspend).await;
+    confirm("a_suspended_account_does_not_write", &app.post("/sessions", &json!({})).await);
+    assert_eq!(app.delete("/sessions/1").await.status, 403);
+    assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "kept");
+    let credits = app.get("/credits").await.expect(200);
+    assert_eq!(credits["balance"], 99);
+    app.database.execute("UPDATE accounts SET status = 'active'").await;
+    app.delete("/sessions/1").await.expect(200);
+}

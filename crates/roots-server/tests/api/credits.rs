@@ -1,0 +1,221 @@
+//! What writes cost, and how it is accounted for.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use roots_domain::port::store::Auditor;
+use roots_domain::usecase::accounts::Grant;
+use roots_testkit::app::{App, send};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::world::name;
+use serde_json::{Value, json};
+
+use crate::client::{balance, confirm, ids};
+
+roots_testkit::on_both! {
+    each_write_costs_one_and_reads_cost_nothing,
+    what_fails_costs_nothing,
+    an_empty_balance_reads_but_does_not_write,
+    the_ledger_tells_each_reason,
+    many_writers_spend_each_credit_once,
+}
+
+async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
+    let app = App::start(database, 20).await;
+    let writes = [
+        (Method::POST, "/sessions", json!({ "notes": "x" }), "POST /sessions"),
+        (Method::PATCH, "/sessions/1", json!({ "notes": "y" }), "PATCH /sessions/{id}"),
+        (Method::POST, "/todos", json!({ "title": "x", "session_id": 1 }), "POST /todos"),
+        (Method::PATCH, "/todos/1", json!({ "status": "done", "note": "z" }), "PATCH /todos/{id}"),
+        (Method::POST, "/activities", json!({ "description": "x" }), "POST /activities"),
+        (Method::DELETE, "/activities/1", Value::Null, "DELETE /activities/{id}"),
+        (Method::DELETE, "/todos/1", Value::Null, "DELETE /todos/{id}"),
+        (Method::DELETE, "/sessions/1", Value::Null, "DELETE /sessions/{id}"),
+    ];
+    let reads = [
+        "/sessions",
+        "/sessions/1",
+        "/todos",
+        "/todos/1",
+        "/todos/1/logs",
+        "/activities",
+        "/activities/1",
+        "/activities/stats",
+        "/credits",
+        "/credits/ledger",
+        "/whoami",
+    ];
+    let mut left = 20;
+    let mut expected = vec![json!({
+        "ledger_id": 1,
+        "delta": 20,
+        "balance_after": 20,
+        "reason": "bootstrap_grant",
+        "related_endpoint": null,
+        "created_at": "2026-04-09T14:00:00Z"
+    })];
+    for (method, path, body, endpoint) in writes {
+        app.world.clock.advance_seconds(1);
+        let body = Some(&body).filter(|body| !body.is_null());
+        let answer = app.call(method, path, body).await;
+        left -= 1;
+        assert!(matches!(answer.status, 200 | 201), "{endpoint}: {}", answer.text);
+        assert_eq!(answer.header("x-credits-cost"), Some("1"), "{endpoint}");
+        let remaining = answer.header("x-credits-remaining").unwrap();
+        assert_eq!(remaining, left.to_string(), "{endpoint}");
+        let id = expected.len() + 1;
+        expected.insert(
+            0,
+            json!({
+                "ledger_id": id,
+                "delta": -1,
+                "balance_after": left,
+                "reason": "api_write",
+                "related_endpoint": endpoint,
+                "created_at": format!("2026-04-09T14:00:{:02}Z", id - 1)
+            }),
+        );
+        for read in reads {
+            let answer = app.get(read).await;
+            assert_eq!(answer.header("x-credits-cost"), None, "{read}");
+        }
+    }
+    let credits = app.get("/credits").await.expect(200);
+    let expected = Value::from(expected);
+    assert_eq!(
+        credits,
+        json!({
+            "balance": left,
+            "cost_model": { "reads": 0, "writes": 1 },
+            "recent_ledger": expected
+        })
+    );
+    let ledger = app.get("/credits/ledger").await.expect(200);
+    assert_eq!(ledger, json!({ "entries": expected, "total": 9, "limit": 20, "offset": 0 }));
+    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+}
+
+async fn what_fails_costs_nothing(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({})).await.expect(201);
+    app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
+    app.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    let before = app.get("/credits").await.expect(200);
+    for (status, method, path, body) in [
+        (400, Method::POST, "/sessions?x=1", json!({})),
+        (404, Method::PATCH, "/sessions/2", json!({ "notes": "x" })),
+        (404, Method::DELETE, "/sessions/2", Value::Null),
+        (404, Method::DELETE, "/todos/9", Value::Null),
+        (404, Method::DELETE, "/activities/1", Value::Null),
+        (404, Method::DELETE, "/activities/0", Value::Null),
+        (409, Method::PATCH, "/sessions/1", json!({ "status": "ended" })),
+        (409, Method::POST, "/todos", json!({ "title": "x", "session_id": 1 })),
+        (409, Method::POST, "/activities", json!({ "description": "x", "session_id": 1 })),
+        (422, Method::POST, "/todos", json!({})),
+        (422, Method::POST, "/todos", json!({ "title": "x", "session_id": 7 })),
+        (422, Method::PATCH, "/todos/1", json!({})),
+        (422, Method::PATCH, "/todos/1", json!({ "note": "x" })),
+        (405, Method::PUT, "/todos/1", json!({ "title": "x" })),
+    ] {
+        let body = Some(&body).filter(|body| !body.is_null());
+        let answer = app.call(method, path, body).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+        assert_ne!(answer.header("x-credits-cost"), Some("1"), "{path}");
+        assert_eq!(app.get("/credits").await.expect(200), before, "{path}");
+    }
+}
+
+async fn an_empty_balance_reads_but_does_not_write(database: TestDatabase) {
+    let app = App::start(database, 2).await;
+    app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
+    let last = app.post("/todos", &json!({ "title": "kept", "session_id": 1 })).await;
+    assert_eq!(last.header("x-credits-remaining"), Some("0"));
+    confirm("no_credits_are_left", &app.post("/sessions", &json!({})).await);
+    for (method, path, body) in [
+        (Method::POST, "/todos", json!({ "title": "x" })),
+        (Method::POST, "/activities", json!({ "description": "x" })),
+        (Method::PATCH, "/sessions/1", json!({ "notes": "x" })),
+        (Method::PATCH, "/todos/1", json!({ "status": "done" })),
+        (Method::DELETE, "/todos/1", Value::Null),
+        (Method::DELETE, "/sessions/1", Value::Null),
+    ] {
+        let body = Some(&body).filter(|body| !body.is_null());
+        let refusal = app.call(method, path, body).await.expect(402);
+        assert_eq!((&refusal["balance"], &refusal["cost"]), (&json!(0), &json!(1)), "{path}");
+    }
+    // Reads go on, and nothing has changed.
+    assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "kept");
+    let todo = app.get("/todos/1").await.expect(200);
+    assert_eq!((&todo["status"], &todo["session_id"]), (&json!("open"), &json!(1)));
+    assert_eq!(app.get("/todos/1/logs").await.expect(200)["logs"], json!([]));
+    for path in ["/todos", "/sessions", "/activities", "/activities/stats", "/credits/ledger"] {
+        app.get(path).await.expect(200);
+    }
+    assert_eq!(app.get("/whoami").await.expect(200)["credits_remaining"], 0);
+    // Given some, it writes again.
+    let grant = Grant::parse(1).unwrap();
+    app.world.accounts.grant(app.credentials.account, grant, None).await.unwrap();
+    app.post("/sessions", &json!({})).await.expect(201);
+    assert_eq!(app.post("/sessions", &json!({})).await.status, 402);
+}
+
+async fn the_ledger_tells_each_reason(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    for _ in 0..3 {
+        app.post("/sessions", &json!({})).await.expect(201);
+    }
+    let grant = Grant::parse(5).unwrap();
+    let note = Some(name("a gift"));
+    app.world.accounts.grant(app.credentials.account, grant, note).await.unwrap();
+    confirm("a_ledger", &app.get("/credits/ledger").await);
+    for (reason, expected) in
+        [("api_write", &[4, 3, 2][..]), ("operator_grant", &[5]), ("bootstrap_grant", &[1])]
+    {
+        let path = format!("/credits/ledger?reason={reason}");
+        let page = app.get(&path).await.expect(200);
+        assert_eq!(ids(&page, "entries", "ledger_id"), expected);
+        assert_eq!(page["total"], expected.len());
+    }
+    let second = app.get("/credits/ledger?reason=api_write&limit=1&offset=1").await.expect(200);
+    assert_eq!(ids(&second, "entries", "ledger_id"), [3]);
+    assert_eq!((&second["total"], &second["limit"]), (&json!(3), &json!(1)));
+}
+
+/// Over two processes on one database, at once.
+async fn many_writers_spend_each_credit_once(database: TestDatabase) {
+    const WRITERS: usize = 32;
+    const WRITES: usize = 5;
+    let app = App::start(database, 100).await;
+    let apps = [Arc::new(app.another().await), Arc::new(app)];
+    let writers = (0..WRITERS).map(|writer| {
+        let app = Arc::clone(&apps[writer % apps.len()]);
+        tokio::spawn(async move {
+            let mut outcomes = Vec::new();
+            for _ in 0..WRITES {
+                let body = json!({ "description": format!("by writer {writer}") });
+                let answer = send(app.request(Method::POST, "/activities").json(&body)).await;
+                let remaining = answer.header("x-credits-remaining").unwrap().to_owned();
+                outcomes.push((answer.status, remaining));
+            }
+            outcomes
+        })
+    });
+    let mut outcomes = Vec::new();
+    for writer in writers.collect::<Vec<_>>() {
+        outcomes.extend(writer.await.unwrap());
+    }
+    let (made, refused): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().partition(|(status, _)| *status == 201);
+    assert_eq!((made.len(), refused.len()), (100, WRITERS * WRITES - 100));
+    assert!(refused.iter().all(|(status, left)| *status == 402 && left == "0"));
+    // Each success was told a balance of its own.
+    let mut told: Vec<i64> = made.iter().map(|(_, left)| left.parse().unwrap()).collect();
+    told.sort_unstable();
+    assert_eq!(told, (0..100).collect::<Vec<_>>());
+    for app in &apps {
+        assert_eq!(balance(app).await, 0);
+        assert_eq!(app.get("/activities").await.expect(200)["total"], 100);
+        assert_eq!(app.get("/credits/ledger").await.expect(200)["total"], 101);
+        assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+    }
+}

@@ -1,0 +1,255 @@
+//! Lists and statistics: their order, their filters, their pages.
+
+use roots_testkit::app::App;
+use roots_testkit::database::TestDatabase;
+use serde_json::{Value, json};
+
+use crate::client::{confirm, faulty, ids};
+
+roots_testkit::on_both! {
+    sessions_are_listed_by_their_start,
+    todos_are_listed_by_priority_and_then_by_time,
+    activities_are_listed_by_when_they_happened,
+    statistics_are_of_what_is_selected,
+    pages_make_up_the_whole_list,
+    what_a_list_does_not_understand_it_refuses,
+}
+
+async fn sessions_are_listed_by_their_start(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    // Two at one time, and one that started before them though it was written after.
+    for seconds in [0, 0, -60, 120] {
+        app.world.clock.advance_seconds(seconds);
+        app.post("/sessions", &json!({ "notes": "one of them" })).await.expect(201);
+    }
+    app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
+    for (path, expected) in [
+        ("/sessions", &[4, 2, 1, 3][..]),
+        ("/sessions?status=active", &[4, 1, 3]),
+        ("/sessions?status=ended", &[2]),
+        ("/sessions?limit=2", &[4, 2]),
+        ("/sessions?limit=2&offset=1&status=active", &[1, 3]),
+        ("/sessions?offset=4", &[]),
+    ] {
+        let list = app.get(path).await.expect(200);
+        assert_eq!(ids(&list, "sessions", "session_id"), expected, "{path}");
+        let total = if path.contains("active") {
+            3
+        } else if path.contains("ended") {
+            1
+        } else {
+            4
+        };
+        assert_eq!(list["total"], total, "{path}");
+    }
+    confirm("a_list_of_sessions", &app.get("/sessions?limit=1").await);
+}
+
+async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({})).await.expect(201);
+    for (priority, session, seconds) in [
+        (0, json!(1), 0),
+        (3, Value::Null, 10),
+        (1, json!(1), 0),
+        (3, json!(1), 0),
+        (1, Value::Null, -60),
+        (0, Value::Null, 120),
+    ] {
+        app.world.clock.advance_seconds(seconds);
+        let todo = json!({ "title": "one", "priority": priority, "session_id": session });
+        app.post("/todos", &todo).await.expect(201);
+    }
+    app.patch("/todos/4", &json!({ "status": "done" })).await.expect(200);
+    app.patch("/todos/1", &json!({ "status": "cancelled" })).await.expect(200);
+    app.patch("/todos/5", &json!({ "status": "in_progress" })).await.expect(200);
+    for (path, expected) in [
+        ("/todos", &[4, 2, 3, 5, 6, 1][..]),
+        ("/todos?status=open", &[2, 3, 6]),
+        ("/todos?status=in_progress", &[5]),
+        ("/todos?status=done", &[4]),
+        ("/todos?status=cancelled", &[1]),
+        ("/todos?priority=3", &[4, 2]),
+        ("/todos?priority=0", &[6, 1]),
+        ("/todos?priority=2", &[]),
+        ("/todos?session_id=1", &[4, 3, 1]),
+        ("/todos?session_id=2", &[]),
+        ("/todos?session_id=9223372036854775807", &[]),
+        ("/todos?status=open&priority=3", &[2]),
+        ("/todos?status=open&priority=1&session_id=1", &[3]),
+        ("/todos?status=done&session_id=1", &[4]),
+        ("/todos?priority=1&session_id=1", &[3]),
+    ] {
+        let list = app.get(path).await.expect(200);
+        assert_eq!(ids(&list, "todos", "todo_id"), expected, "{path}");
+        assert_eq!(list["total"], expected.len(), "{path}");
+        for todo in list["todos"].as_array().unwrap() {
+            let alone = app.get(&format!("/todos/{}", todo["todo_id"])).await.expect(200);
+            assert_eq!(*todo, alone, "a list shows the whole todo");
+        }
+    }
+}
+
+/// Activities of some types, days and sessions.
+async fn some_activities(app: &App) {
+    app.post("/sessions", &json!({})).await.expect(201);
+    app.post("/sessions", &json!({})).await.expect(201);
+    app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
+    for (activity_type, session, logged_at) in [
+        ("deploy", json!(1), "2026-04-07T00:00:00Z"),
+        ("review", Value::Null, "2026-04-08T12:00:00Z"),
+        ("deploy", Value::Null, "2026-04-08T23:59:59.999999Z"),
+        ("general", json!(1), "2026-04-09T02:00:00+02:00"),
+        ("general", Value::Null, "2026-04-08T12:00:00Z"),
+        ("deploy", json!(1), "2026-04-01"),
+    ] {
+        let activity = json!({
+            "description": "one",
+            "activity_type": activity_type,
+            "session_id": session,
+            "logged_at": logged_at
+        });
+        app.post("/activities", &activity).await.expect(201);
+    }
+}
+
+async fn activities_are_listed_by_when_they_happened(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    some_activities(&app).await;
+    let now = app.post("/activities", &json!({ "description": "now" })).await;
+    confirm("an_activity_with_its_defaults", &now);
+    for (path, expected) in [
+        ("/activities", &[7, 4, 3, 5, 2, 1, 6][..]),
+        ("/activities?type=deploy", &[3, 1, 6]),
+        ("/activities?type=general", &[7, 4, 5]),
+        ("/activities?type=unheard-of", &[]),
+        ("/activities?session_id=1", &[4, 1, 6]),
+        ("/activities?session_id=2", &[]),
+        ("/activities?session_id=1&type=deploy", &[1, 6]),
+        ("/activities?since=2026-04-08", &[7, 4, 3, 5, 2]),
+        ("/activities?since=2026-04-08T12:00:00Z&until=2026-04-08T12:00:00Z", &[5, 2]),
+        ("/activities?since=2026-04-08&until=2026-04-08", &[3, 5, 2]),
+        ("/activities?until=2026-04-07", &[1, 6]),
+        ("/activities?until=2026-04-07T00:00:00Z", &[1, 6]),
+        ("/activities?until=2026-04-06T23:59:59.999999Z", &[6]),
+        ("/activities?since=2026-04-09&until=2026-04-08", &[]),
+        ("/activities?since=2026-04-09T01:00:00%2B01:00", &[7, 4]),
+        ("/activities?since=2026-04-09T01:00:00+01:00", &[7, 4]),
+        ("/activities?type=deploy&session_id=1&since=2026-04-02&until=2026-04-30", &[1]),
+        ("/activities?type=deploy&limit=1&offset=1", &[1]),
+    ] {
+        let list = app.get(path).await.expect(200);
+        assert_eq!(ids(&list, "activities", "activity_id"), expected, "{path}");
+        let total = if path.contains("limit") { 3 } else { expected.len() };
+        assert_eq!(list["total"], total, "{path}");
+    }
+}
+
+async fn statistics_are_of_what_is_selected(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    confirm("statistics_of_nothing", &app.get("/activities/stats").await);
+    some_activities(&app).await;
+    confirm("statistics", &app.get("/activities/stats").await);
+    let narrow = "/activities/stats?since=2026-04-08T12:00:00Z&until=2026-04-08";
+    confirm("statistics_of_half_a_day", &app.get(narrow).await);
+    confirm("statistics_of_a_session", &app.get("/activities/stats?session_id=1").await);
+    let both = "/activities/stats?session_id=1&since=2026-04-07&until=2026-04-07";
+    assert_eq!(app.get(both).await.expect(200)["total_activities"], 1);
+    let ended = app.get("/activities/stats?session_id=2").await.expect(200);
+    assert_eq!(ended["sessions"], json!({ "total": 1, "active": 0 }));
+    let none = app.get("/activities/stats?session_id=3").await.expect(200);
+    assert_eq!(none["sessions"], json!({ "total": 0, "active": 0 }));
+    // They follow what is deleted and unlinked.
+    app.delete("/activities/6").await.expect(200);
+    app.delete("/sessions/1").await.expect(200);
+    let after = app.get("/activities/stats").await.expect(200);
+    assert_eq!(after["total_activities"], 5);
+    assert_eq!(after["by_day"].as_array().unwrap().len(), 3);
+    assert_eq!(after["sessions"], json!({ "total": 1, "active": 0 }));
+    let unlinked = app.get("/activities/stats?session_id=1").await.expect(200);
+    assert_eq!(unlinked["total_activities"], 0);
+}
+
+async fn pages_make_up_the_whole_list(database: TestDatabase) {
+    let app = App::start(database, 1_000).await;
+    for number in 0..105 {
+        let activity = json!({ "description": format!("number {number}") });
+        app.post("/activities", &activity).await.expect(201);
+    }
+    for (path, items, id, total) in [
+        ("/activities", "activities", "activity_id", 105),
+        ("/credits/ledger", "entries", "ledger_id", 106),
+    ] {
+        let list = app.get(path).await.expect(200);
+        assert_eq!((&list["limit"], &list["offset"]), (&json!(20), &json!(0)));
+        assert_eq!(ids(&list, items, id), (total - 19..=total).rev().collect::<Vec<_>>());
+        // Above 100 reads as 100, and the answer says so.
+        for above in ["101", "100", "18446744073709551616", "000100"] {
+            let list = app.get(&format!("{path}?limit={above}")).await.expect(200);
+            assert_eq!(list["limit"], 100, "{above}");
+            assert_eq!(list["total"], total);
+            assert_eq!(ids(&list, items, id).len(), 100);
+        }
+        let mut seen = Vec::new();
+        for page in 0..20 {
+            let at = page * 7;
+            let list = app.get(&format!("{path}?limit=7&offset={at}")).await.expect(200);
+            assert_eq!((&list["limit"], &list["offset"]), (&json!(7), &json!(at)));
+            assert_eq!(list["total"], total);
+            seen.extend(ids(&list, items, id));
+        }
+        assert_eq!(seen, (1..=total).rev().collect::<Vec<_>>());
+        let beyond = app.get(&format!("{path}?offset=9223372036854775807")).await.expect(200);
+        assert_eq!(beyond[items], json!([]));
+        assert_eq!(beyond["offset"], i64::MAX);
+        assert_eq!(beyond["total"], total);
+    }
+}
+
+async fn what_a_list_does_not_understand_it_refuses(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let lists = ["/sessions", "/todos", "/activities", "/credits/ledger"];
+    for list in lists {
+        for bad in ["0", "-1", "1.5", "ten", "", "%201", "+1", "0x10", "1e2"] {
+            let refusal = app.get(&format!("{list}?limit={bad}")).await.expect(400);
+            assert_eq!(faulty(&refusal), ["limit"], "{list} {bad}");
+        }
+        for bad in ["-1", "ten", "", "1.0", "9223372036854775808"] {
+            let refusal = app.get(&format!("{list}?offset={bad}")).await.expect(400);
+            assert_eq!(faulty(&refusal), ["offset"], "{list} {bad}");
+        }
+        let refusal = app.get(&format!("{list}?limit=1&limit=1&ofset=2&x=1")).await.expect(400);
+        assert_eq!(faulty(&refusal), ["limit", "ofset", "x"], "{list}");
+        assert_eq!(app.get(&format!("{list}?%ff=1")).await.status, 400);
+    }
+    confirm("every_fault_of_a_list_of_todos", &app.get(
+        "/todos?status=finished&priority=4&session_id=0&limit=0&offset=-1&Status=open&sessionid=1",
+    ).await);
+    confirm("every_fault_of_a_list_of_activities", &app.get(
+        "/activities?type=De%20ploy&session_id=one&since=yesterday&until=2026-13-01&activity_type=x",
+    ).await);
+    for (path, field) in [
+        ("/sessions?status=Active", "status"),
+        ("/sessions?status=", "status"),
+        ("/todos?priority=-1", "priority"),
+        ("/todos?priority=02", "priority"),
+        ("/todos?session_id=01", "session_id"),
+        ("/activities?since=1969-12-31", "since"),
+        ("/activities?until=10000-01-01", "until"),
+        ("/activities/stats?type=deploy", "type"),
+        ("/activities/stats?limit=1", "limit"),
+        ("/credits/ledger?reason=gift", "reason"),
+        ("/credits?limit=1", "limit"),
+        ("/whoami?verbose=1", "verbose"),
+        ("/sessions/1?fields=notes", "fields"),
+        ("/todos/1/logs?limit=1", "limit"),
+    ] {
+        let refusal = app.get(path).await.expect(400);
+        assert_eq!(faulty(&refusal), [field], "{path}");
+    }
+    // A write is as strict, and does nothing then.
+    let refusal = app.post("/sessions?notes=x", &json!({})).await.expect(400);
+    assert_eq!(faulty(&refusal), ["notes"]);
+    assert_eq!(app.delete("/sessions/1?force=1").await.status, 400);
+    assert_eq!(app.get("/sessions").await.expect(200)["total"], 0);
+}

@@ -1,0 +1,24 @@
+//! The API as its callers see it: over HTTP, on each database, with real keys; and what is stored,
+//! as a thief of the database sees it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what goes wrong in a test has to fail it"
+)]
+
+mod again;
+mod at_rest;
+mod bodies;
+mod callers;
+mod client;
+mod credits;
+mod edge;
+mod faults;
+mod fuzz;
+mod lists;
+mod needles;
+mod seeds;
+mod sessions;
+mod swaps;
+mod todos;
+mod wire;

@@ -1,0 +1,162 @@
+//! Sessions, and what is linked to them.
+
+use roots_testkit::app::App;
+use roots_testkit::database::TestDatabase;
+use serde_json::{Value, json};
+
+use crate::client::{balance, confirm};
+
+roots_testkit::on_both! {
+    a_session_starts_without_a_body_or_with_one,
+    a_session_ends_once,
+    notes_are_merged_as_a_patch,
+    links_are_made_to_active_sessions_and_moved_to_any,
+    a_deleted_session_unlinks_what_it_had,
+}
+
+async fn a_session_starts_without_a_body_or_with_one(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let bare = app.call(reqwest::Method::POST, "/sessions", None).await;
+    confirm("a_session_without_a_body", &bare);
+    for (body, notes) in [
+        (json!({}), Value::Null),
+        (json!({ "notes": null }), Value::Null),
+        (json!({ "notes": "" }), "".into()),
+    ] {
+        let session = app.post("/sessions", &body).await.expect(201);
+        assert_eq!(session["notes"], notes);
+        let id = &session["session_id"];
+        assert_eq!(app.get(&format!("/sessions/{id}")).await.expect(200), session);
+    }
+    // An empty body is none, whatever type it claims.
+    let empty = app.request(reqwest::Method::POST, "/sessions").header("Content-Length", "0");
+    assert_eq!(roots_testkit::app::send(empty).await.status, 201);
+}
+
+async fn a_session_ends_once(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({ "notes": "first" })).await.expect(201);
+    app.world.clock.advance_seconds(90);
+    let same = app.patch("/sessions/1", &json!({ "status": "active" })).await.expect(200);
+    assert_eq!((&same["status"], &same["ended_at"]), (&"active".into(), &Value::Null));
+    let ended = app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
+    assert_eq!(ended["status"], "ended");
+    assert_eq!(ended["notes"], "first");
+    assert_eq!(ended["started_at"], "2026-04-09T14:00:00Z");
+    assert_eq!(ended["ended_at"], "2026-04-09T14:01:30Z");
+    let before = balance(&app).await;
+    let twice = app.patch("/sessions/1", &json!({ "status": "ended" })).await;
+    confirm("a_session_that_has_ended_does_not_end", &twice);
+    let again = app.patch("/sessions/1", &json!({ "status": "active", "notes": "x" })).await;
+    confirm("a_session_that_has_ended_does_not_reopen", &again);
+    assert_eq!(app.get("/sessions/1").await.expect(200), ended);
+    assert_eq!(balance(&app).await, before);
+    // Its notes may still change.
+    let noted = app.patch("/sessions/1", &json!({ "notes": "after" })).await.expect(200);
+    assert_eq!((&noted["notes"], &noted["ended_at"]), (&"after".into(), &ended["ended_at"]));
+}
+
+async fn notes_are_merged_as_a_patch(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
+    for (patch, notes) in [
+        (json!({ "status": "active" }), json!("kept")),
+        (json!({ "notes": "changed" }), json!("changed")),
+        (json!({ "notes": "changed" }), json!("changed")),
+        (json!({ "notes": null }), Value::Null),
+        (json!({ "notes": null }), Value::Null),
+        (json!({ "notes": "" }), json!("")),
+    ] {
+        let request = app.request(reqwest::Method::PATCH, "/sessions/1");
+        let merge =
+            request.header("Content-Type", "application/merge-patch+json").body(patch.to_string());
+        let answer = roots_testkit::app::send(merge).await;
+        assert_eq!(answer.header("x-credits-cost"), Some("1"), "what changes nothing costs too");
+        assert_eq!(answer.expect(200)["notes"], notes, "{patch}");
+        assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], notes);
+    }
+    confirm("a_patch_of_nothing", &app.patch("/sessions/1", &json!({})).await);
+    let cleared = app.patch("/sessions/1", &json!({ "status": null })).await;
+    confirm("a_status_can_not_be_cleared", &cleared);
+}
+
+/// Session 1 is active, session 2 has ended, session 3 is another account's number 1 at best.
+async fn two_sessions(app: &App) {
+    app.post("/sessions", &json!({})).await.expect(201);
+    app.post("/sessions", &json!({})).await.expect(201);
+    app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
+}
+
+async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    two_sessions(&app).await;
+    let before = balance(&app).await;
+    let todo = |session: Value| json!({ "title": "linked", "session_id": session });
+    let activity = |session: Value| json!({ "description": "linked", "session_id": session });
+    confirm("a_todo_of_an_ended_session", &app.post("/todos", &todo(json!(2))).await);
+    confirm("an_activity_of_an_ended_session", &app.post("/activities", &activity(json!(2))).await);
+    confirm("a_todo_of_no_session", &app.post("/todos", &todo(json!(3))).await);
+    confirm("an_activity_of_no_session", &app.post("/activities", &activity(json!(3))).await);
+    assert_eq!(balance(&app).await, before);
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 0);
+    assert_eq!(app.get("/activities").await.expect(200)["total"], 0);
+
+    let made = app.post("/todos", &todo(json!(1))).await.expect(201);
+    assert_eq!((&made["todo_id"], &made["session_id"]), (&json!(1), &json!(1)));
+    let made = app.post("/todos", &todo(Value::Null)).await.expect(201);
+    assert_eq!((&made["todo_id"], &made["session_id"]), (&json!(2), &Value::Null));
+    let made = app.post("/activities", &activity(json!(1))).await.expect(201);
+    assert_eq!((&made["activity_id"], &made["session_id"]), (&json!(1), &json!(1)));
+
+    // A patch links to any session of the actor's.
+    for session in [json!(2), json!(1), Value::Null, json!(2)] {
+        let patched = app.patch("/todos/2", &json!({ "session_id": session })).await.expect(200);
+        assert_eq!(patched["session_id"], session);
+    }
+    let refused = app.patch("/todos/2", &json!({ "session_id": 3, "title": "no" })).await;
+    confirm("a_patch_to_no_session", &refused);
+    assert_eq!(app.get("/todos/2").await.expect(200)["title"], "linked");
+    // Another account's session is none of this one's, though it has such a number.
+    let other = app.world.caller(10).await;
+    for _ in 0..3 {
+        app.world.sessions.start(&other, None).await.unwrap();
+    }
+    assert_eq!(app.post("/todos", &todo(json!(3))).await.status, 422);
+    assert_eq!(app.patch("/todos/2", &json!({ "session_id": 3 })).await.status, 422);
+}
+
+async fn a_deleted_session_unlinks_what_it_had(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    two_sessions(&app).await;
+    for session in [1, 1, 1] {
+        let todo = json!({ "title": "stays", "session_id": session });
+        app.post("/todos", &todo).await.expect(201);
+        let activity = json!({ "description": "stays", "session_id": session });
+        app.post("/activities", &activity).await.expect(201);
+    }
+    app.patch("/todos/3", &json!({ "session_id": 2 })).await.expect(200);
+    let before = balance(&app).await;
+    let gone = app.delete("/sessions/1").await;
+    confirm("a_session_is_deleted", &gone);
+    assert_eq!(balance(&app).await, before - 1, "whatever it was linked to, it is one write");
+    for (path, session) in [
+        ("/todos/1", Value::Null),
+        ("/todos/2", Value::Null),
+        ("/todos/3", json!(2)),
+        ("/activities/1", Value::Null),
+        ("/activities/3", Value::Null),
+    ] {
+        let row = app.get(path).await.expect(200);
+        assert_eq!(row["session_id"], session, "{path}");
+        if path.starts_with("/todos") {
+            assert_eq!(row["title"], "stays");
+        }
+    }
+    assert_eq!(app.get("/todos?session_id=1").await.expect(200)["total"], 0);
+    assert_eq!(app.get("/activities?session_id=1").await.expect(200)["total"], 0);
+    confirm("a_session_is_deleted_once", &app.delete("/sessions/1").await);
+    assert_eq!(app.patch("/sessions/1", &json!({ "notes": "late" })).await.status, 404);
+    assert_eq!(balance(&app).await, before - 1);
+    // Its number is never used again.
+    assert_eq!(app.post("/sessions", &json!({})).await.expect(201)["session_id"], 3);
+}

@@ -1,0 +1,521 @@
+//! Ciphertexts and wraps that someone moves about in the database do not open where they land.
+
+use roots_crypto::RingLocksmith;
+use roots_domain::model::Patch;
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
+use roots_domain::model::page::PageRequest;
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::SessionPatch;
+use roots_domain::model::text::LogNote;
+use roots_domain::model::todo::TodoStatus;
+use roots_domain::model::unit::NewAccount;
+use roots_domain::port::ambient::Uids;
+use roots_domain::port::keys::{AccountIdentity, ActorIdentity, Locksmith, MintedKey};
+use roots_domain::port::store::StoreFault;
+use roots_domain::usecase::access::{AccessError, Caller};
+use roots_domain::usecase::activities::ActivitySelection;
+use roots_domain::usecase::todos::{TodoChange, TodoFilter};
+use roots_domain::usecase::{ReadError, WriteError};
+use roots_testkit::ambient::RandomUids;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::world::{World, activity_draft, long_text, title, todo_draft};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
+use secrecy::SecretString;
+
+roots_testkit::on_both! {
+    a_ciphertext_opens_in_its_own_place_only,
+    a_row_that_changes_its_actor_does_not_open,
+    what_does_not_open_can_be_overwritten_and_deleted,
+    a_wrap_opens_in_its_own_place_only,
+    a_missing_wrap_is_never_made_anew,
+}
+
+/// The fields of one author's rows.
+const FIELDS: [(&str, &str, &str); 5] = [
+    ("sessions", "notes", "session_id"),
+    ("todos", "title", "todo_id"),
+    ("todos", "description", "todo_id"),
+    ("todo_logs", "note", "todo_id"),
+    ("activities", "description", "activity_id"),
+];
+
+/// Two accounts. The first has a second actor, whose key has been renewed.
+struct Scene {
+    world: World,
+    db: DatabaseConnection,
+    /// The owner and the member of the first account, and the owner of the second.
+    callers: [Caller; 3],
+    /// Their keys, by the account that each is of.
+    keys: [(i64, KeyId, SecretString); 3],
+    codes: [SecretString; 2],
+    cells: Vec<Cell>,
+}
+
+/// A sealed field of a row.
+#[derive(Debug, Clone)]
+struct Cell {
+    /// Which of the callers wrote it.
+    author: usize,
+    account: i64,
+    table: &'static str,
+    column: &'static str,
+    id_column: &'static str,
+    id: i64,
+    text: String,
+    stored: Vec<u8>,
+}
+
+impl Scene {
+    async fn new(database: &TestDatabase) -> Self {
+        let world = World::new(database.store.clone());
+        let db = database.connection().await;
+        let [ours, theirs] = [world.found(100).await, world.found(100).await];
+        let [owner, stranger] = [world.admit(&ours).await, world.admit(&theirs).await];
+        let (member, member_id, member_key) = member(&world, &db, &owner).await;
+        let keys = [
+            (owner.account.id.0, owner.key, ours.api_key),
+            (owner.account.id.0, KeyId(3), member_key),
+            (stranger.account.id.0, stranger.key, theirs.api_key),
+        ];
+        let renewed = admit(&world, &keys[1].2).await.unwrap();
+        assert_eq!((renewed.actor.id, renewed.actor.key_epoch), (member_id, KeyEpoch(2)));
+        let mut scene = Self {
+            world,
+            db,
+            callers: [owner, renewed, stranger],
+            keys,
+            codes: [ours.recovery_code, theirs.recovery_code],
+            cells: Vec::new(),
+        };
+        // The member's rows of its first epoch are read in its second.
+        scene.write(1, &member, "the member, before").await;
+        for author in 0..3 {
+            let caller = scene.callers[author].clone();
+            scene.write(author, &caller, &format!("caller {author}, one")).await;
+            scene.write(author, &caller, &format!("caller {author}, two")).await;
+        }
+        for cell in scene.cells.clone() {
+            assert_eq!(scene.read(&cell).await.as_ref(), Ok(&cell.text));
+        }
+        scene
+    }
+
+    /// Writes one row of everything, and notes its cells.
+    async fn write(&mut self, author: usize, caller: &Caller, by: &str) {
+        let World { sessions, todos, activities, .. } = &self.world;
+        let text = |table: &str, column: &str| format!("{table}.{column} by {by}");
+        let notes = long_text(&text("sessions", "notes"));
+        let session = sessions.start(caller, Some(notes)).await.unwrap().value;
+        let mut draft = todo_draft(&text("todos", "title"));
+        draft.description = Some(long_text(&text("todos", "description")));
+        let todo = todos.create(caller, draft).await.unwrap().value;
+        let change = TodoChange {
+            status: Some(TodoStatus::InProgress),
+            note: Some(LogNote::parse(text("todo_logs", "note")).unwrap()),
+            ..TodoChange::default()
+        };
+        todos.patch(caller, todo.id, change).await.unwrap();
+        let draft = activity_draft(&text("activities", "description"));
+        let activity = activities.log(caller, draft).await.unwrap().value;
+        let ids = [session.id.0, todo.id.0, todo.id.0, todo.id.0, activity.id.0];
+        for ((table, column, id_column), id) in FIELDS.into_iter().zip(ids) {
+            let (text, stored, account) = (text(table, column), Vec::new(), caller.account.id.0);
+            let mut cell = Cell { author, account, table, column, id_column, id, text, stored };
+            cell.stored = self.stored(&cell, column).await;
+            self.cells.push(cell);
+        }
+    }
+
+    async fn stored<T: sea_orm::TryGetable>(&self, cell: &Cell, column: &str) -> T {
+        let Cell { account, table, id_column, id, .. } = cell;
+        let sql =
+            format!("SELECT {column} FROM {table} WHERE account_id = $1 AND {id_column} = $2");
+        let values = [(*account).into(), (*id).into()];
+        let query = Statement::from_sql_and_values(self.db.get_database_backend(), sql, values);
+        self.db.query_one_raw(query).await.unwrap().unwrap().try_get("", column).unwrap()
+    }
+
+    async fn put(&self, cell: &Cell, column: &str, value: impl Into<Value>) {
+        let Cell { account, table, id_column, id, .. } = cell;
+        let sql =
+            format!("UPDATE {table} SET {column} = $1 WHERE account_id = $2 AND {id_column} = $3");
+        let values = [value.into(), (*account).into(), (*id).into()];
+        assert_eq!(execute(&self.db, &sql, values).await, 1, "{cell:?}");
+    }
+
+    /// Reads a cell as its author.
+    async fn read(&self, cell: &Cell) -> Result<String, ReadError> {
+        let (caller, world) = (&self.callers[cell.author], &self.world);
+        let todo = async || world.todos.get(caller, TodoId(cell.id)).await;
+        Ok(match (cell.table, cell.column) {
+            ("sessions", _) => {
+                world.sessions.get(caller, SessionId(cell.id)).await?.unwrap().notes.unwrap()
+            }
+            ("todos", "title") => todo().await?.unwrap().title,
+            ("todos", _) => todo().await?.unwrap().description.unwrap(),
+            ("todo_logs", _) => {
+                let log = world.todos.log(caller, TodoId(cell.id)).await?.unwrap();
+                let [step] = <[_; 1]>::try_from(log).unwrap();
+                step.note.unwrap()
+            }
+            _ => world.activities.get(caller, ActivityId(cell.id)).await?.unwrap().description,
+        })
+    }
+}
+
+/// What reading a cell answers when it does not open.
+fn unreadable(cell: &Cell) -> Result<String, ReadError> {
+    let what = match cell.table {
+        "sessions" => "session",
+        "activities" => "activity",
+        _ => "todo",
+    };
+    Err(ReadError::Unreadable { what, id: cell.id })
+}
+
+async fn admit(world: &World, key: &SecretString) -> Result<Caller, AccessError> {
+    world.access.admit(key, world.access.recognize(key)?).await
+}
+
+async fn execute<const N: usize>(db: &DatabaseConnection, sql: &str, values: [Value; N]) -> u64 {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.execute_raw(statement).await.unwrap().rows_affected()
+}
+
+/// Gives the owner's account a second actor, and renews its key. Answers it as it was before, and
+/// its new key.
+pub(crate) async fn member(
+    world: &World,
+    db: &DatabaseConnection,
+    owner: &Caller,
+) -> (Caller, ActorId, SecretString) {
+    let uid: Uid = RandomUids.next();
+    let actor = ActorIdentity { id: ActorId(2), uid, epoch: KeyEpoch::FIRST };
+    let account = owner.account.id.0;
+    let sql = "INSERT INTO actors \
+        (account_id, actor_id, uid, name, kind, role, is_active, key_epoch, created_at) \
+        VALUES ($1, 2, $2, 'Member', 'agent', 'member', 1, 1, 0)";
+    execute(db, sql, [account.into(), uid.0.into()]).await;
+    let sql = "UPDATE accounts SET last_actor_id = 2, last_key_id = 3 WHERE account_id = $1";
+    execute(db, sql, [account.into()]).await;
+
+    let wraps = owner.keys.add_actor(actor).unwrap();
+    keep_wraps(db, account, &wraps).await;
+    let keyring = owner.keys.for_actor(actor, &wraps).unwrap();
+    let first = keyring.mint_key(KeyId(2)).unwrap();
+    keep_key(db, account, KeyId(2), &first).await;
+    let before = admit(world, &first.secret).await.unwrap();
+
+    let renewal = keyring.renew(KeyId(3)).unwrap();
+    keep_wraps(db, account, &renewal.wraps).await;
+    keep_key(db, account, KeyId(3), &renewal.key).await;
+    let sql = "UPDATE actors SET key_epoch = $2 WHERE account_id = $1 AND actor_id = 2";
+    execute(db, sql, [account.into(), i64::from(renewal.epoch.0).into()]).await;
+    (before, actor.id, renewal.key.secret)
+}
+
+async fn keep_key(db: &DatabaseConnection, account: i64, id: KeyId, key: &MintedKey) {
+    let sql = "INSERT INTO api_keys (account_id, key_id, actor_id, lookup, prefix, created_at) \
+        VALUES ($1, $2, 2, $3, $4, 0)";
+    let lookup = key.lookup.0.to_vec();
+    execute(db, sql, [account.into(), id.0.into(), lookup.into(), key.prefix.clone().into()]).await;
+    keep_wraps(db, account, &key.wraps).await;
+}
+
+async fn keep_wraps(db: &DatabaseConnection, account: i64, wraps: &[Wrap]) {
+    let sql = "INSERT INTO key_wraps (account_id, holder_kind, holder_id, holder_epoch, \
+        subject_kind, subject_id, subject_epoch, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    for wrap in wraps {
+        let (holder, holder_id, holder_epoch) = match wrap.holder {
+            WrapHolder::ApiKey(key) => ("api_key", key.0, KeyEpoch(0)),
+            WrapHolder::Recovery(code) => ("recovery", code.0, KeyEpoch(0)),
+            WrapHolder::Account(epoch) => ("account", 0, epoch),
+            WrapHolder::Actor(actor, epoch) => ("actor", actor.0, epoch),
+        };
+        let (subject, subject_id, subject_epoch) = match wrap.subject {
+            WrapSubject::Account(epoch) => ("account", 0, epoch),
+            WrapSubject::Actor(actor, epoch) => ("actor", actor.0, epoch),
+        };
+        let values = [
+            account.into(),
+            holder.into(),
+            holder_id.into(),
+            i64::from(holder_epoch.0).into(),
+            subject.into(),
+            subject_id.into(),
+            i64::from(subject_epoch.0).into(),
+            wrap.sealed.0.clone().into(),
+        ];
+        execute(db, sql, values).await;
+    }
+}
+
+async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {
+    let scene = Scene::new(&database).await;
+    assert_eq!(scene.cells.len(), 7 * FIELDS.len());
+    for to in &scene.cells {
+        for from in &scene.cells {
+            let is_home = (from.account, from.table, from.column, from.id)
+                == (to.account, to.table, to.column, to.id);
+            scene.put(to, to.column, from.stored.clone()).await;
+            let expected = if is_home { Ok(to.text.clone()) } else { unreadable(to) };
+            assert_eq!(scene.read(to).await, expected, "{from:?} in the place of {to:?}");
+            // Of another author, it does not open with the identity of its row beside it either.
+            if from.author != to.author && from.table == to.table && from.column == to.column {
+                let mine: uuid::Uuid = scene.stored(to, "uid").await;
+                let foreign: uuid::Uuid = scene.stored(from, "uid").await;
+                scene.put(to, "uid", foreign).await;
+                assert_eq!(scene.read(to).await, unreadable(to), "{from:?} as {to:?}");
+                scene.put(to, "uid", mine).await;
+            }
+        }
+        // Nor does what was changed: the epoch that it names, a bit, its end; nor what never was.
+        let mut other_epoch = to.stored.clone();
+        other_epoch[4] ^= 3;
+        let mut flipped = to.stored.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        let cut = to.stored[..to.stored.len() - 1].to_vec();
+        for changed in [other_epoch, flipped, cut, Vec::new(), to.text.clone().into_bytes()] {
+            scene.put(to, to.column, changed).await;
+            assert_eq!(scene.read(to).await, unreadable(to), "{to:?}");
+        }
+        scene.put(to, to.column, to.stored.clone()).await;
+        assert_eq!(scene.read(to).await.as_ref(), Ok(&to.text));
+    }
+}
+
+async fn a_row_that_changes_its_actor_does_not_open(database: TestDatabase) {
+    let scene = Scene::new(&database).await;
+    let of_first = scene.cells.iter().filter(|cell| cell.author < 2 && cell.table != "todo_logs");
+    for cell in of_first {
+        let (mine, other) = (cell.author, 1 - cell.author);
+        let id_of = |author: usize| scene.callers[author].actor.id.0;
+        scene.put(cell, "actor_id", id_of(other)).await;
+        let moved = Cell { author: other, ..cell.clone() };
+        assert_eq!(scene.read(&moved).await, unreadable(cell));
+        scene.put(cell, "actor_id", id_of(mine)).await;
+        assert_eq!(scene.read(cell).await.as_ref(), Ok(&cell.text));
+    }
+}
+
+async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabase) {
+    let scene = Scene::new(&database).await;
+    let (world, caller) = (&scene.world, &scene.callers[0]);
+    // Each cell gets what stood in the last of its author and kind.
+    let mine: Vec<_> = scene.cells.iter().filter(|cell| cell.author == 0).collect();
+    let (first, second) = mine.split_at(FIELDS.len());
+    for (to, from) in first.iter().zip(second).chain(second.iter().zip(first)) {
+        scene.put(to, to.column, from.stored.clone()).await;
+        assert_eq!(scene.read(to).await, unreadable(to));
+    }
+    let [session, todo, _, _, activity] = <[&Cell; 5]>::try_from(first).unwrap();
+    let page = PageRequest::default();
+    let filter = TodoFilter::default();
+    let selection = ActivitySelection::default();
+    let told = |error: ReadError| error.to_string();
+    let newest = &second[0];
+    let listed = world.sessions.list(caller, None, page).await.map_err(told);
+    assert_eq!(listed.unwrap_err(), told(unreadable(newest).unwrap_err()));
+    assert!(world.todos.list(caller, filter, page).await.is_err());
+    assert!(world.activities.list(caller, selection.clone(), page).await.is_err());
+    // What is counted is not opened.
+    assert_eq!(world.activities.stats(caller, selection).await.unwrap().total, 2);
+
+    let patch = SessionPatch { status: None, notes: Patch::Set(long_text("mended")) };
+    let mended = world.sessions.patch(caller, SessionId(session.id), patch).await.unwrap().value;
+    assert_eq!(mended.notes.as_deref(), Some("mended"));
+
+    let todo = TodoId(todo.id);
+    let change = |change| world.todos.patch(caller, todo, change);
+    let balance = async || world.accounts.whoami(caller).await.unwrap().credits_remaining;
+    let before = balance().await;
+    let renamed = TodoChange { title: Some(title("mended")), ..TodoChange::default() };
+    let (cost, balance_left) = (1, before - 1);
+    let saved =
+        Err(WriteError::SavedUnreadable { what: "todo", id: todo.0, cost, balance: balance_left });
+    assert_eq!(change(renamed).await, saved, "the description does not open yet");
+    assert_eq!(balance().await, before - 1);
+    let described =
+        TodoChange { description: Patch::Set(long_text("mended too")), ..TodoChange::default() };
+    let mended = change(described).await.unwrap().value;
+    assert_eq!(
+        (mended.title.as_str(), mended.description.as_deref()),
+        ("mended", Some("mended too"))
+    );
+    assert_eq!(world.todos.get(caller, todo).await.unwrap().unwrap(), mended);
+    // The note in its log goes with the todo.
+    assert!(world.todos.log(caller, todo).await.is_err());
+    world.todos.delete(caller, todo).await.unwrap();
+    assert_eq!(world.todos.get(caller, todo).await, Ok(None));
+    world.activities.delete(caller, ActivityId(activity.id)).await.unwrap();
+
+    let [session, todo, _, _, activity] = <[&Cell; 5]>::try_from(second).unwrap();
+    world.sessions.delete(caller, SessionId(session.id)).await.unwrap();
+    world.todos.delete(caller, TodoId(todo.id)).await.unwrap();
+    world.activities.delete(caller, ActivityId(activity.id)).await.unwrap();
+    assert_eq!(world.sessions.list(caller, None, page).await.unwrap().total, 1);
+    assert_eq!(world.todos.list(caller, filter, page).await.unwrap().total, 0);
+}
+
+/// A stored wrap: its key but for the account, and its bytes.
+#[derive(Debug, Clone, PartialEq)]
+struct StoredWrap {
+    account: i64,
+    holder: (String, i64, i64),
+    subject: (String, i64, i64),
+    sealed: Vec<u8>,
+}
+
+impl StoredWrap {
+    async fn all(database: &TestDatabase) -> Vec<Self> {
+        type Row = (i64, String, i64, i64, String, i64, i64, Vec<u8>);
+        let sql = "SELECT account_id, holder_kind, holder_id, holder_epoch, \
+            subject_kind, subject_id, subject_epoch, sealed FROM key_wraps ORDER BY 1, 2, 3, 4, 5";
+        let rows = database.rows::<Row>(sql).await;
+        rows.into_iter()
+            .map(|(account, a, b, c, d, e, f, sealed)| Self {
+                account,
+                holder: (a, b, c),
+                subject: (d, e, f),
+                sealed,
+            })
+            .collect()
+    }
+
+    async fn put(&self, db: &DatabaseConnection, sealed: &[u8]) {
+        let sql = "UPDATE key_wraps SET sealed = $1 WHERE account_id = $2 AND holder_kind = $3 \
+            AND holder_id = $4 AND holder_epoch = $5 AND subject_kind = $6 AND subject_id = $7 \
+            AND subject_epoch = $8";
+        let (holder, subject) = (self.holder.clone(), self.subject.clone());
+        let values = [
+            sealed.to_vec().into(),
+            self.account.into(),
+            holder.0.into(),
+            holder.1.into(),
+            holder.2.into(),
+            subject.0.into(),
+            subject.1.into(),
+            subject.2.into(),
+        ];
+        assert_eq!(execute(db, sql, values).await, 1, "{self:?}");
+    }
+
+    fn wrap(&self) -> Wrap {
+        let epoch = |number: i64| KeyEpoch(i32::try_from(number).unwrap());
+        let (holder, holder_id, holder_epoch) = &self.holder;
+        let (subject, subject_id, subject_epoch) = &self.subject;
+        Wrap {
+            holder: match holder.as_str() {
+                "api_key" => WrapHolder::ApiKey(KeyId(*holder_id)),
+                "recovery" => WrapHolder::Recovery(NewAccount::CODE),
+                "account" => WrapHolder::Account(epoch(*holder_epoch)),
+                _ => WrapHolder::Actor(ActorId(*holder_id), epoch(*holder_epoch)),
+            },
+            subject: match subject.as_str() {
+                "account" => WrapSubject::Account(epoch(*subject_epoch)),
+                _ => WrapSubject::Actor(ActorId(*subject_id), epoch(*subject_epoch)),
+            },
+            sealed: Sealed(self.sealed.clone()),
+        }
+    }
+}
+
+impl Scene {
+    /// The ways in that stay shut: the three keys, then the codes of the two accounts, then the
+    /// owner's way to the member.
+    async fn shut(&self, wraps: &[StoredWrap]) -> Vec<usize> {
+        let mut shut = Vec::new();
+        for (way, (.., key)) in self.keys.iter().enumerate() {
+            match admit(&self.world, key).await {
+                Ok(caller) => {
+                    let mut cells = self.cells.iter().filter(|cell| cell.author == way);
+                    let cell = cells.next().unwrap();
+                    let scene_caller = &self.callers[way];
+                    assert_eq!(caller.actor, scene_caller.actor);
+                    // Whoever is let in has the right keys.
+                    let notes = self.world.sessions.get(&caller, SessionId(cell.id)).await;
+                    assert_eq!(notes.unwrap().unwrap().notes.as_ref(), Some(&cell.text));
+                }
+                Err(AccessError::Store(StoreFault::Broken(_))) => shut.push(way),
+                Err(other) => unreachable!("{other}"),
+            }
+        }
+        let of = |account: AccountId| -> Vec<Wrap> {
+            let own = wraps.iter().filter(|wrap| wrap.account == account.0);
+            own.map(StoredWrap::wrap).collect()
+        };
+        let identity = |caller: &Caller| ActorIdentity {
+            id: caller.actor.id,
+            uid: caller.actor.uid,
+            epoch: caller.actor.key_epoch,
+        };
+        for (way, (caller, code)) in [(3, (0, 0)), (4, (2, 1))] {
+            let owner = &self.callers[caller];
+            let account: AccountIdentity = owner.account;
+            let wraps = of(account.id);
+            let recovered = RingLocksmith::default().recover(
+                &self.codes[code],
+                account,
+                identity(owner),
+                NewAccount::CODE,
+                &wraps,
+            );
+            shut.extend(recovered.is_err().then_some(way));
+        }
+        let [owner, member, _] = &self.callers;
+        let reached = owner.keys.for_actor(identity(member), &of(owner.account.id));
+        shut.extend(reached.is_err().then_some(5));
+        shut
+    }
+}
+
+async fn a_wrap_opens_in_its_own_place_only(database: TestDatabase) {
+    let scene = Scene::new(&database).await;
+    let wraps = StoredWrap::all(&database).await;
+    // Two accounts have four wraps each; the ways to the member and from its second epoch to the
+    // first make five more.
+    assert_eq!(wraps.len(), 2 * 4 + 5);
+    assert_eq!(scene.shut(&wraps).await, [0; 0]);
+    let mut ways_shut = [0; 6];
+    for (at, target) in wraps.iter().enumerate() {
+        let mut outcomes = Vec::new();
+        let mut others: Vec<Vec<u8>> = wraps.iter().map(|wrap| wrap.sealed.clone()).collect();
+        others.remove(at);
+        others.extend([Vec::new(), vec![0; target.sealed.len()]]);
+        for other in others {
+            target.put(&scene.db, &other).await;
+            let mut stored = wraps.clone();
+            stored[at].sealed = other;
+            outcomes.push(scene.shut(&stored).await);
+        }
+        target.put(&scene.db, &target.sealed).await;
+        // It never matters what else stands there: nothing but its own opens.
+        outcomes.dedup();
+        assert_eq!(outcomes.len(), 1, "{target:?}: {outcomes:?}");
+        let outcome = &outcomes[0];
+        // The old key of the member leads nowhere any more; each other wrap is somebody's way.
+        assert_eq!(outcome.is_empty(), target.holder == ("api_key".into(), 2, 0), "{target:?}");
+        for way in outcome {
+            ways_shut[*way] += 1;
+        }
+    }
+    assert!(ways_shut.iter().all(|count| *count > 0), "{ways_shut:?}");
+    assert_eq!(scene.shut(&wraps).await, [0; 0]);
+}
+
+async fn a_missing_wrap_is_never_made_anew(database: TestDatabase) {
+    let scene = Scene::new(&database).await;
+    let before = StoredWrap::all(&database).await.len();
+    for (way, (account, key, _)) in scene.keys.iter().enumerate() {
+        let sql = "DELETE FROM key_wraps WHERE account_id = $1 AND holder_kind = 'api_key' \
+            AND holder_id = $2";
+        assert!(execute(&scene.db, sql, [(*account).into(), key.0.into()]).await > 0);
+        let refused = admit(&scene.world, &scene.keys[way].2).await;
+        assert!(matches!(refused, Err(AccessError::Store(StoreFault::Broken(_)))), "{way}");
+    }
+    assert_eq!(StoredWrap::all(&database).await.len(), before - 2 - 1 - 2);
+    // A way to nobody names nobody: the fault holds neither key nor wrap.
+    let refused = admit(&scene.world, &scene.keys[0].2).await.unwrap_err().to_string();
+    assert!(refused.ends_with("a key wrap is missing"), "{refused}");
+}

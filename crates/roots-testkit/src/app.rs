@@ -1,0 +1,172 @@
+//! The whole API on a port of its own, over a database of the test's own.
+
+use std::sync::Arc;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder, Response};
+use roots_domain::port::ambient::Uids;
+use roots_domain::usecase::accounts::NewCredentials;
+use roots_http::{HttpSettings, Services, Signup};
+use roots_persistence::Store;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::ambient::RandomUids;
+use crate::database::TestDatabase;
+use crate::world::World;
+
+/// A running API.
+pub struct App {
+    /// Where it listens: `http://127.0.0.1:…`
+    pub address: String,
+    /// The use cases behind it, with the clock that they go by.
+    pub world: World,
+    /// The database behind it.
+    pub database: Arc<TestDatabase>,
+    /// An account to call it with.
+    pub credentials: Arc<NewCredentials>,
+    /// A client to call it with.
+    pub client: reqwest::Client,
+}
+
+/// The credits of an account that signs up.
+pub const SIGNUP_CREDITS: i64 = 100;
+/// What a request of [`App::call`] calls itself, so that answers are the same each time.
+pub const REQUEST_ID: &str = "a-test";
+
+impl App {
+    /// Starts it with an account of so many credits. Anybody may sign up.
+    pub async fn start(database: TestDatabase, credits: i64) -> Self {
+        let world = World::new(database.store.clone());
+        let credentials = world.found(credits).await;
+        Self::serve(world, Arc::new(database), Arc::new(credentials)).await
+    }
+
+    /// Starts another on the same database and for the same account, as another process does: with
+    /// a store, a clock and a memory of its own.
+    pub async fn another(&self) -> Self {
+        let store: Store = self.database.another_store().await;
+        let (database, credentials) = (self.database.clone(), self.credentials.clone());
+        Self::serve(World::new(store), database, credentials).await
+    }
+
+    async fn serve(
+        world: World,
+        database: Arc<TestDatabase>,
+        credentials: Arc<NewCredentials>,
+    ) -> Self {
+        let uids: Arc<dyn Uids> = Arc::new(RandomUids);
+        let services = Services {
+            access: world.access.clone(),
+            sessions: world.sessions.clone(),
+            todos: world.todos.clone(),
+            activities: world.activities.clone(),
+            accounts: world.accounts.clone(),
+            readiness: Arc::new(world.store.clone()),
+            uids,
+        };
+        let signup = Signup::Open { credits: SIGNUP_CREDITS };
+        let settings = HttpSettings { signup, ..HttpSettings::default() };
+        let router = roots_http::router(services, &settings);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("its address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, world, database, credentials, client: reqwest::Client::new() }
+    }
+
+    /// The key of its account.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.credentials.api_key.expose_secret()
+    }
+
+    /// A request of the account's owner to a path below `/api/v1`.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.stranger(method, &format!("/api/v1{path}"))
+            .header("X-API-Key", self.key())
+            .header("X-Request-Id", REQUEST_ID)
+    }
+
+    /// A request without a key, to a path from the root.
+    pub fn stranger(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.address))
+    }
+
+    /// Calls a path below `/api/v1` as the account's owner.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let request = self.request(method, path);
+        send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
+    /// `GET`s a path below `/api/v1`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// `POST`s to a path below `/api/v1`.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// `PATCH`es a path below `/api/v1`.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    /// `DELETE`s a path below `/api/v1`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, None).await
+    }
+}
+
+/// Sends a request and reads the whole answer.
+pub async fn send(request: RequestBuilder) -> Answer {
+    let response: Response = request.send().await.expect("an answer");
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.text().await.expect("a whole answer"),
+    }
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body, which is JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| {
+            unreachable!("an answer {} that is no JSON: {:?}", self.status, self.text)
+        })
+    }
+
+    /// The body of an answer of that status.
+    #[expect(clippy::must_use_candidate, reason = "that the status is right is enough for many")]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json()
+    }
+
+    /// A header that stands there once at most.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?;
+        assert!(values.next().is_none(), "{name} stands there more than once");
+        Some(first.to_str().expect("a header of visible characters"))
+    }
+}

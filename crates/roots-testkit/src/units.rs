@@ -1,0 +1,225 @@
+//! Units of work as plain values, for tests of the store. Their texts are not sealed, which the
+//! store can't tell.
+
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
+
+use roots_domain::model::Patch;
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, TodoPatch, TodoStatus};
+use roots_domain::model::unit::{
+    Applied, Author, Charge, Intent, KeyBearer, NewActivity, NewTodo, Resealed, RowPatch,
+    UnitOfWork,
+};
+use roots_domain::port::ambient::{Clock, Uids};
+use roots_domain::port::store::{ApplyError, UnitStore};
+use roots_persistence::Store;
+use tokio::task::JoinHandle;
+
+use crate::ambient::RandomUids;
+use crate::world::{World, activity_type};
+
+/// What a store answers a unit.
+pub type Answer = Result<Applied, ApplyError>;
+
+/// Where an actor writes: makes its units.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk {
+    /// The account.
+    pub account: AccountId,
+    /// The actor.
+    pub actor: ActorId,
+    /// The key it shows.
+    pub key: KeyId,
+    /// The auth epoch it was admitted under.
+    pub auth_epoch: i64,
+    /// The time by its clock.
+    pub at: Timestamp,
+}
+
+/// A text as a store keeps it, but legible.
+#[must_use]
+pub fn text(plain: &str) -> Sealed {
+    Sealed(plain.as_bytes().to_vec())
+}
+
+/// A text for a row that exists; another one than stands there.
+#[must_use]
+pub fn resealed(plain: &str) -> Resealed {
+    Resealed { sealed: text(plain), same_as: None }
+}
+
+/// A uid that no other row has.
+#[must_use]
+pub fn uid() -> Uid {
+    RandomUids.next()
+}
+
+impl Desk {
+    /// The owner's, of a new account with that many credits.
+    pub async fn new(store: &Store, credits: i64) -> Self {
+        let world = World::new(store.clone());
+        let caller = world.caller(credits).await;
+        Self {
+            account: caller.account.id,
+            actor: caller.actor.id,
+            key: caller.key,
+            auth_epoch: caller.auth_epoch,
+            at: world.clock.now(),
+        }
+    }
+
+    /// That of another actor of the same account. The store does not ask for its row as long as the
+    /// auth epoch is the account's.
+    #[must_use]
+    pub const fn of_actor(self, id: i64) -> Self {
+        Self { actor: ActorId(id), ..self }
+    }
+
+    /// A unit that costs what a write costs.
+    #[must_use]
+    pub const fn unit(&self, intent: Intent, endpoint: &'static str) -> UnitOfWork {
+        let author = Author::Key(KeyBearer {
+            account: self.account,
+            actor: self.actor,
+            key: self.key,
+            auth_epoch: self.auth_epoch,
+        });
+        UnitOfWork { author, intent, charge: Some(Charge::write(endpoint)), at: self.at }
+    }
+
+    /// Starts a session.
+    #[must_use]
+    pub fn start_session(&self) -> UnitOfWork {
+        self.unit(Intent::StartSession { uid: uid(), notes: None }, "POST /sessions")
+    }
+
+    /// Changes a session.
+    #[must_use]
+    pub const fn patch_session(&self, id: i64, patch: SessionPatch<Resealed>) -> UnitOfWork {
+        let row = RowPatch { id: SessionId(id), sealed_for: None, patch };
+        self.unit(Intent::PatchSession(row), "PATCH /sessions/{id}")
+    }
+
+    /// Ends a session.
+    #[must_use]
+    pub const fn end_session(&self, id: i64) -> UnitOfWork {
+        let patch = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
+        self.patch_session(id, patch)
+    }
+
+    /// Deletes a session.
+    #[must_use]
+    pub const fn delete_session(&self, id: i64) -> UnitOfWork {
+        self.unit(Intent::DeleteSession(SessionId(id)), "DELETE /sessions/{id}")
+    }
+
+    /// Creates a todo.
+    #[must_use]
+    pub fn create_todo(&self, title: &str) -> UnitOfWork {
+        self.create_todo_as(title, 0, None)
+    }
+
+    /// Creates a todo of a priority, linked to a session.
+    #[must_use]
+    pub fn create_todo_as(&self, title: &str, priority: i64, session: Option<i64>) -> UnitOfWork {
+        let new = NewTodo {
+            uid: uid(),
+            session: session.map(SessionId),
+            title: text(title),
+            description: None,
+            priority: Priority::parse(priority).expect("a priority"),
+            due_at: None,
+        };
+        self.unit(Intent::CreateTodo(new), "POST /todos")
+    }
+
+    /// Changes a todo.
+    #[must_use]
+    pub fn patch_todo(&self, id: i64, patch: TodoPatch<Resealed>) -> UnitOfWork {
+        let row = RowPatch { id: TodoId(id), sealed_for: None, patch };
+        self.unit(Intent::PatchTodo { row, log_uid: uid() }, "PATCH /todos/{id}")
+    }
+
+    /// Takes a todo to a status.
+    #[must_use]
+    pub fn step_todo(&self, id: i64, status: TodoStatus) -> UnitOfWork {
+        self.patch_todo(id, TodoPatch { status: Some(status), ..TodoPatch::EMPTY })
+    }
+
+    /// Deletes a todo.
+    #[must_use]
+    pub const fn delete_todo(&self, id: i64) -> UnitOfWork {
+        self.unit(Intent::DeleteTodo(TodoId(id)), "DELETE /todos/{id}")
+    }
+
+    /// Logs an activity of a kind.
+    #[must_use]
+    pub fn log_activity(&self, kind: &str) -> UnitOfWork {
+        self.log_activity_as(kind, None, None)
+    }
+
+    /// Logs an activity of a kind, linked to a session, as of a time.
+    #[must_use]
+    pub fn log_activity_as(
+        &self,
+        kind: &str,
+        session: Option<i64>,
+        logged_at: Option<Timestamp>,
+    ) -> UnitOfWork {
+        let new = NewActivity {
+            uid: uid(),
+            session: session.map(SessionId),
+            activity_type: activity_type(kind),
+            description: text("what happened"),
+            logged_at,
+        };
+        self.unit(Intent::LogActivity(new), "POST /activities")
+    }
+
+    /// Deletes an activity.
+    #[must_use]
+    pub const fn delete_activity(&self, id: i64) -> UnitOfWork {
+        self.unit(Intent::DeleteActivity(ActivityId(id)), "DELETE /activities/{id}")
+    }
+}
+
+/// A write under way: its unit is in the store's queue, behind those begun before.
+pub type UnderWay = JoinHandle<Answer>;
+
+/// Hands a unit to the store and does not wait for the answer.
+#[must_use]
+pub fn begin(store: &Store, unit: UnitOfWork) -> UnderWay {
+    let store = store.clone();
+    let mut call = Box::pin(async move { store.apply(unit).await });
+    // The first poll puts the unit into the queue, so that units queue up in the order of calls.
+    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => tokio::spawn(async move { answer }),
+        Poll::Pending => tokio::spawn(call),
+    }
+}
+
+/// Hands units to the store in their order, all before the first is answered if it is held up.
+#[must_use]
+pub fn begin_all(store: &Store, units: impl IntoIterator<Item = UnitOfWork>) -> Vec<UnderWay> {
+    units.into_iter().map(|unit| begin(store, unit)).collect()
+}
+
+/// The answers, in the order of the calls.
+pub async fn answers(calls: Vec<UnderWay>) -> Vec<Answer> {
+    let mut answers = Vec::with_capacity(calls.len());
+    for call in calls {
+        answers.push(call.await.expect("a write that is answered"));
+    }
+    answers
+}
+
+/// Applies units one after the other; each must succeed.
+pub async fn apply_each(store: &Store, units: impl IntoIterator<Item = UnitOfWork>) {
+    for answer in answers(begin_all(store, units)).await {
+        answer.expect("a write that is applied");
+    }
+}
