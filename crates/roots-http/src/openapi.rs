@@ -62,10 +62,16 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
     gathered.tags = Some(vec![
         tag(
             "sessions",
-            "Work sessions with encrypted notes. Track when agents start and stop working.",
+            "When an agent starts and stops, and what it noted. Notes are encrypted at rest.",
         ),
-        tag("todos", "Task tracking with status history and encrypted content."),
-        tag("activities", "Activity logging with aggregated stats and encrypted descriptions."),
+        tag(
+            "todos",
+            "What is to be done, with a history of every status change. Title and description are encrypted at rest.",
+        ),
+        tag(
+            "activities",
+            "What was done, with statistics that need no decryption. Descriptions are encrypted at rest.",
+        ),
         tag("accounts", "Accounts and their credits. Everything here costs nothing."),
         tag("service", "The service itself."),
     ]);

@@ -115,14 +115,30 @@ async fn description(State(app): State<App>, _: Query<NoParams>) -> Response {
 )]
 async fn problems(_: Query<NoParams>) -> Response {
     let mut page = String::from(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Problems · Roots</title>\n<h1>Problems</h1>\n",
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>Problems · Roots</title>\n\
+         <style>body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 44rem; \
+         padding: 0 1rem } h2 { font-size: 1.1rem; margin: 2rem 0 0 } p { margin: 0.25rem 0 }</style>\n\
+         <h1>Problems</h1>\n",
     );
     for kind in Kind::ALL {
         let (slug, title, status) = (kind.slug(), kind.title(), kind.status().as_u16());
-        let way_out = kind.way_out();
+        let way_out = marked_up(kind.way_out());
         // Writing to a string does not fail.
         let _ = writeln!(page, "<h2 id=\"{slug}\">{title} ({status})</h2>\n<p>{way_out}</p>");
     }
-    let headers = [(CACHE_CONTROL, "no-cache"), (CONTENT_SECURITY_POLICY, "default-src 'none'")];
+    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    let headers = [(CACHE_CONTROL, "no-cache"), (CONTENT_SECURITY_POLICY, policy)];
     (headers, Html(page)).into_response()
+}
+
+/// What stands between backticks is code.
+fn marked_up(text: &str) -> String {
+    let mut parts = text.split('`');
+    let mut html = parts.next().unwrap_or_default().to_owned();
+    for (part, tag) in parts.zip(["<code>", "</code>"].into_iter().cycle()) {
+        html.push_str(tag);
+        html.push_str(part);
+    }
+    html
 }
