@@ -14,7 +14,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
     FromQueryResult, IsolationLevel, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    TransactionTrait,
+    Statement, TransactionTrait,
 };
 
 use crate::Store;
@@ -59,8 +59,46 @@ impl Auditor for Store {
             discrepancies.extend(faults.into_iter().map(of_account));
             proved += 1;
         }
+        discrepancies.extend(ownerless(&tx).await.map_err(of_read)?);
         Ok((proved, discrepancies))
     }
+}
+
+/// The tables whose rows carry an id that their account gave, the id's column, and the last one
+/// that an account has given.
+fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 4] {
+    let given = account.counters;
+    [
+        ("sessions", "session_id", given.session),
+        ("todos", "todo_id", given.todo),
+        ("activities", "activity_id", given.activity),
+        ("todo_logs", "log_id", given.log),
+    ]
+}
+
+/// Rows of accounts that do not exist. A foreign key would prove that for every row written.
+async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
+    const TABLES: [&str; 7] =
+        ["sessions", "todos", "todo_logs", "activities", "ledger", "tallies", "activity_daily"];
+    let mut found = Vec::new();
+    for table in TABLES {
+        let sql = format!(
+            "SELECT account_id, COUNT(*) FROM {table} WHERE account_id NOT IN \
+             (SELECT account_id FROM accounts) GROUP BY account_id ORDER BY account_id"
+        );
+        for (account, rows) in numbers(tx, &sql).await? {
+            let fault = AuditFault::Ownerless { table, rows };
+            found.push(Discrepancy { account: AccountId(account), fault });
+        }
+    }
+    Ok(found)
+}
+
+/// What a query of two numbers a row finds.
+async fn numbers(tx: &DatabaseTransaction, sql: &str) -> Result<Vec<(i64, i64)>, DbErr> {
+    let statement = Statement::from_string(tx.get_database_backend(), sql);
+    let rows = tx.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
 }
 
 async fn next_account(
@@ -103,6 +141,15 @@ async fn audit_account(
     }
     let faults = audit.finish(account.balance, account.counters.ledger);
     let mut faults: Vec<_> = faults.into_iter().map(AuditFault::Ledger).collect();
+    for (table, column, given) in given_ids(account) {
+        let of = account.id;
+        let sql = format!(
+            "SELECT COALESCE(MAX({column}), 0), COUNT(*) FROM {table} WHERE account_id = {of}"
+        );
+        let highest = numbers(tx, &sql).await?.into_iter().map(|(highest, _)| highest);
+        let beyond = highest.filter(|found| *found > given);
+        faults.extend(beyond.map(|found| AuditFault::IdNotGiven { table, given, found }));
+    }
     let kept = kept_counts(tx, account.id).await?;
     let counted = recount(tx, account.id).await?;
     for what in kept.keys().chain(counted.keys().filter(|what| !kept.contains_key(*what))) {

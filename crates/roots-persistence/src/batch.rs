@@ -11,6 +11,7 @@ use roots_domain::model::books::{Books, Changes, CheckedKey, Kinds, Needs};
 use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::key::ApiKey;
 use roots_domain::model::session::Session;
+use roots_domain::model::text::ActivityType;
 use roots_domain::model::todo::Todo;
 use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict};
@@ -24,7 +25,7 @@ use sea_orm::{
 use crate::entity::{
     accounts, activities, activity_daily, actors, api_keys, directory, sessions, tallies, todos,
 };
-use crate::fault::Failure;
+use crate::fault::{self, Failure};
 use crate::row::{self, Corrupt};
 
 /// What each unit of a batch is answered, once the batch is durable.
@@ -47,14 +48,22 @@ pub(crate) async fn apply(
         ..TransactionOptions::default()
     };
     let tx = db.begin_with_options(options).await?;
+    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
+        lift_time_limit(&tx).await?;
+    }
     let mut books = load(&tx, units).await?;
     let answers: Answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
     write(&tx, books.into_changes()).await?;
-    tx.commit().await.map_err(|error| match Failure::from(error) {
-        Failure::Away(cause) => Failure::OutcomeUnknown(cause),
-        refused => refused,
-    })?;
+    tx.commit().await.map_err(fault::of_commit)?;
     Ok(answers)
+}
+
+/// What reaches beyond its row takes as long as there are rows that it touches.
+async fn lift_time_limit(tx: &DatabaseTransaction) -> Result<(), Failure> {
+    if tx.get_database_backend() == sea_orm::DbBackend::Postgres {
+        tx.execute_unprepared(crate::postgres::NO_STATEMENT_LIMIT).await?;
+    }
+    Ok(())
 }
 
 async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, Failure> {
@@ -97,7 +106,8 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
             books.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
         }
     }
-    load_kinds(tx, &mut books, &needs).await?;
+    let kinds = books.kinds_to_count(&needs);
+    load_kinds(tx, &mut books, kinds).await?;
     Ok(books)
 }
 
@@ -150,20 +160,20 @@ async fn load_checked_keys(
     Ok(())
 }
 
-/// Which of the needed kinds of activity the actors have; and where one is new to an actor, how
-/// many it has in all, of which there are few.
+/// How many activities the actors have of the needed kinds; and where one is new to an actor, how
+/// many kinds it has in all, of which there are few.
 async fn load_kinds(
     tx: &DatabaseTransaction,
     books: &mut Books,
-    needs: &Needs,
+    needed: BTreeSet<(AccountId, ActorId, ActivityType)>,
 ) -> Result<(), Failure> {
     use tallies::Column::{AccountId as Account, ActorId as Actor, Count, Label, Subject};
-    if needs.kinds.is_empty() {
+    if needed.is_empty() {
         return Ok(());
     }
     let mut wanted = BTreeMap::<_, Vec<String>>::new();
-    for (account, actor, kind) in &needs.kinds {
-        wanted.entry((*account, *actor)).or_default().push(kind.as_str().to_owned());
+    for (account, actor, kind) in needed {
+        wanted.entry((account, actor)).or_default().push(kind.into_string());
     }
     let of = |(account, actor): (AccountId, ActorId)| {
         Condition::all().add(Account.eq(account.0)).add(Actor.eq(actor.0))
@@ -180,14 +190,16 @@ async fn load_kinds(
     }
     let mut kinds: BTreeMap<_, Kinds> =
         wanted.keys().map(|actor| (*actor, Kinds::default())).collect();
-    let columns = counted().columns([Account, Actor, Label]).filter(these);
-    for (account, actor, label) in columns.into_tuple::<(i64, i64, String)>().all(tx).await? {
+    let columns = counted().columns([Account, Actor, Label, Count]).filter(these);
+    for (account, actor, label, count) in
+        columns.into_tuple::<(i64, i64, String, i64)>().all(tx).await?
+    {
         let present = kinds.entry((AccountId(account), ActorId(actor))).or_default();
-        present.present.insert(row::activity_type(label)?);
+        present.counts.insert(row::activity_type(label)?, count);
     }
     let mut incomplete = Condition::any();
     for (actor, labels) in &wanted {
-        if kinds.get(actor).is_some_and(|kinds| kinds.present.len() < labels.len()) {
+        if kinds.get(actor).is_some_and(|kinds| kinds.counts.len() < labels.len()) {
             incomplete = incomplete.add(of(*actor));
         }
     }

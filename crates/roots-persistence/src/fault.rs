@@ -109,6 +109,27 @@ fn of_postgres(code: &str, told: String) -> Failure {
     }
 }
 
+/// What a failed COMMIT leaves: only where the database itself has answered that it refuses is it
+/// sure that nothing stands.
+pub(crate) fn of_commit(error: DbErr) -> Failure {
+    const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
+    let told = match &error {
+        DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause))
+        | DbErr::Conn(RuntimeErr::SqlxError(cause)) => cause.as_database_error(),
+        _ => None,
+    };
+    let sure =
+        told.is_some_and(|told| told.code().as_deref() != Some(STATEMENT_COMPLETION_UNKNOWN));
+    match Failure::from(error) {
+        Failure::Away(cause) => Failure::OutcomeUnknown(cause),
+        failure if sure => failure,
+        Failure::Contended(cause) | Failure::Data(cause) | Failure::OutcomeUnknown(cause) => {
+            Failure::OutcomeUnknown(cause)
+        }
+    }
+}
+
 /// A read has no units to tell apart: whatever is not the data is the database being away.
 pub(crate) fn of_read(error: DbErr) -> StoreFault {
     Failure::from(error).into()
@@ -131,6 +152,16 @@ mod tests {
         assert_eq!(of_postgres("23505", told()), Failure::Data(told()));
         assert_eq!(of_postgres("22001", told()), Failure::Data(told()));
         assert_eq!(of_postgres("25P03", told()), Failure::Away(told()));
+    }
+
+    #[test]
+    fn a_commit_without_a_clear_answer_may_stand() {
+        let broken = SqlxError::Decode("x".into());
+        let error = DbErr::Exec(RuntimeErr::SqlxError(broken.into()));
+        assert!(matches!(Failure::from(error.clone()), Failure::Data(_)));
+        assert!(matches!(of_commit(error), Failure::OutcomeUnknown(_)));
+        let error = DbErr::Custom("x".to_owned());
+        assert!(matches!(of_commit(error), Failure::OutcomeUnknown(_)));
     }
 
     #[test]

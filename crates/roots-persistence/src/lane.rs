@@ -3,7 +3,10 @@
 //! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
 //! for nobody and the cost of a write falls as load grows.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use roots_domain::model::unit::{Applied, UnitOfWork};
 use roots_domain::port::store::{ApplyError, StoreFault};
@@ -79,7 +82,20 @@ pub(crate) fn gone() -> StoreFault {
 
 impl Lane {
     /// Works until it is told to close and its queue is empty.
-    pub(crate) async fn run(mut self, db: DatabaseConnection) {
+    pub(crate) async fn run(self, db: DatabaseConnection) {
+        let at_work = db.clone();
+        self.each(|batch| {
+            let db = at_work.clone();
+            async move { work_off(&db, batch).await }
+        })
+        .await;
+        // What closes badly was durable all the same.
+        let _ = db.close().await;
+    }
+
+    /// Takes batches until it is told to close and its queue is empty. A batch that panics takes
+    /// down its own callers, who are told that its outcome is unknown, and not the lane.
+    async fn each<F: Future<Output = ()>>(mut self, mut work_off: impl FnMut(Vec<Job>) -> F) {
         let mut jobs = Vec::with_capacity(BATCH_MAX_UNITS);
         loop {
             let taken = tokio::select! {
@@ -93,11 +109,11 @@ impl Lane {
                 break;
             }
             for batch in cut(jobs.drain(..)) {
-                work_off(&db, batch).await;
+                if AssertUnwindSafe(work_off(batch)).catch_unwind().await.is_err() {
+                    tracing::error!("a batch panicked");
+                }
             }
         }
-        // What closes badly was durable all the same.
-        let _ = db.close().await;
     }
 }
 
@@ -173,8 +189,11 @@ async fn apply(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers,
 }
 
 /// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
-/// hangs is not known, so nor is the outcome.
+/// hangs is not known, so nor is the outcome. What reaches beyond its row may take long in earnest.
 async fn apply_in_time(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
+        return batch::apply(db, units).await;
+    }
     let in_time = tokio::time::timeout(BATCH_MAX_TIME, batch::apply(db, units)).await;
     in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
 }
@@ -212,6 +231,28 @@ mod tests {
         assert!(!near.is_closed());
         drop(far);
         assert!(near.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_panics_takes_down_its_own_callers_only() {
+        let (_open, closing) = watch::channel(false);
+        let (near, far) = lane(closing);
+        let mut first = true;
+        let working = tokio::spawn(far.each(move |jobs| {
+            let is_first = std::mem::take(&mut first);
+            async move {
+                assert!(!is_first, "the first batch");
+                for job in jobs {
+                    respond(job.answer, Err(Failure::Data("the second batch".to_owned())));
+                }
+            }
+        }));
+        let lost = near.apply(job(Intent::ReserveAccount).unit).await;
+        assert!(matches!(lost, Err(ApplyError::Fault(StoreFault::OutcomeUnknown(_)))), "{lost:?}");
+        let next = near.apply(job(Intent::ReserveAccount).unit).await;
+        assert!(matches!(next, Err(ApplyError::Fault(StoreFault::Broken(_)))), "{next:?}");
+        drop(near);
+        working.await.unwrap();
     }
 
     #[tokio::test]

@@ -23,6 +23,8 @@ pub(crate) const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
 /// Statements that take their time, within a transaction.
 pub(crate) const NO_TIME_LIMIT: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+/// A statement that takes its time, within a transaction that still does not wait for ever.
+pub(crate) const NO_STATEMENT_LIMIT: &str = "SET LOCAL statement_timeout = 0";
 /// The lock under which the schema changes.
 pub(crate) const MIGRATION_LOCK: i64 = 0x526f_6f75_0000_0000;
 
@@ -59,4 +61,27 @@ pub(crate) async fn readers(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url);
     options.max_connections(READERS);
     Database::connect(options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_testkit::database::TestDatabase;
+    use sea_orm::{ConnectionTrait, Statement};
+
+    use super::*;
+
+    /// "What was answered 2xx is durable" rests on this.
+    #[tokio::test]
+    async fn what_is_committed_is_synced_whatever_the_database_prefers() {
+        let test = TestDatabase::postgres().await;
+        let (_, name) = test.url.rsplit_once('/').unwrap();
+        test.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
+        let shown = async |db: DatabaseConnection| -> String {
+            let show = "SHOW synchronous_commit";
+            let statement = Statement::from_string(db.get_database_backend(), show);
+            db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+        };
+        assert_eq!(shown(test.connection().await).await, "off");
+        assert_eq!(shown(writer(&test.url).await.unwrap()).await, "on");
+    }
 }

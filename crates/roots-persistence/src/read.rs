@@ -183,7 +183,7 @@ impl TodoReader for Store {
 /// The labels of the counts of todos of a status and a priority.
 fn todo_labels(status: Option<TodoStatus>, priority: Option<Priority>) -> Vec<String> {
     let every = |status| {
-        let levels = (0..=3).filter_map(|level| Priority::parse(level).ok());
+        let levels = Priority::ALL.into_iter();
         levels
             .filter(move |level| priority.is_none_or(|wanted| wanted == *level))
             .map(move |level| row::todo_label(status, level))
@@ -368,13 +368,14 @@ impl AccountReader for Store {
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
         let account_id = lookup.account.0;
+        // First of all: the port says why.
+        let Some(account) = self.account(lookup.account).await? else { return Ok(None) };
         let key = api_keys::Entity::find()
             .filter(api_keys::Column::AccountId.eq(account_id))
             .filter(api_keys::Column::Lookup.eq(lookup.hash.0.to_vec()));
         let Some(key) = self.one::<_, ApiKey>(key).await? else { return Ok(None) };
         let actor = actors::Entity::find_by_id((account_id, key.actor.0));
         let Some(actor) = self.one::<_, Actor>(actor).await? else { return Ok(None) };
-        let Some(account) = self.account(lookup.account).await? else { return Ok(None) };
         let wraps = self.all::<_, Wrap>(wraps_from(account_id, &key)).await?;
         Ok(Some(Credentials { account, actor, key, wraps }))
     }

@@ -163,3 +163,35 @@ pub(crate) async fn start_writer(
     opened.await.map_err(died)??;
     Ok(end)
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait, Statement};
+
+    use super::*;
+
+    async fn pragma(db: &DatabaseConnection, name: &str) -> String {
+        let sql = format!("SELECT CAST(\"{name}\" AS TEXT) FROM pragma_{name}");
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    }
+
+    /// "What was answered 2xx is durable" rests on this, and so does what is said of deletion.
+    #[tokio::test]
+    async fn what_is_committed_is_synced_and_what_is_deleted_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roots.db");
+        make_file(&file).unwrap();
+        let db = writer(&file).await.unwrap();
+        for (name, expected) in [
+            ("synchronous", "2"),
+            ("journal_mode", "wal"),
+            ("secure_delete", "1"),
+            ("foreign_keys", "1"),
+        ] {
+            assert_eq!(pragma(&db, name).await, expected, "{name}");
+        }
+        let readers = readers(&file).await.unwrap();
+        assert_eq!(pragma(&readers, "query_only").await, "1");
+    }
+}

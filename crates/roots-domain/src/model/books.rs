@@ -98,10 +98,23 @@ impl Needs {
 /// The kinds of activity that an actor has.
 #[derive(Debug, Default, Clone)]
 pub struct Kinds {
-    /// Those among the needed ones that it has.
-    pub present: BTreeSet<ActivityType>,
+    /// How many activities it has of each needed one.
+    pub counts: BTreeMap<ActivityType, i64>,
     /// How many it has in all; exact where a needed one is not present.
     pub total: i64,
+}
+
+impl Kinds {
+    fn move_count(&mut self, kind: &ActivityType, moved: i64) {
+        let before = self.counts.get(kind).copied().unwrap_or(0);
+        let after = before + moved;
+        if after > 0 {
+            self.counts.insert(kind.clone(), after);
+        } else {
+            self.counts.remove(kind);
+        }
+        self.total += i64::from(after > 0) - i64::from(before > 0);
+    }
 }
 
 /// A key that was checked again, and whether its actor is active.
@@ -291,6 +304,23 @@ impl Books {
     /// An activity.
     pub fn load_activity(&mut self, account: AccountId, activity: Activity<Sealed>) {
         self.activities.load((account, activity.id), activity);
+    }
+
+    /// The kinds of activity to count, once the activities are loaded: those that the units bring,
+    /// and beside them those that may go with an activity that they delete.
+    #[must_use]
+    pub fn kinds_to_count(&self, needs: &Needs) -> BTreeSet<(AccountId, ActorId, ActivityType)> {
+        let mut kinds = needs.kinds.clone();
+        let logging: BTreeSet<_> =
+            needs.kinds.iter().map(|(account, actor, _)| (*account, *actor)).collect();
+        for ((account, _), row) in &self.activities.0 {
+            if let Some(loaded) = &row.loaded
+                && logging.contains(&(*account, loaded.actor))
+            {
+                kinds.insert((*account, loaded.actor, loaded.activity_type.clone()));
+            }
+        }
+        kinds
     }
 
     /// An actor's kinds of activity.
@@ -530,7 +560,7 @@ impl Books {
     fn new_activity(&self, new: NewActivity, desk: &Desk) -> Result<Activity<Sealed>, Refusal> {
         self.check_active_link(new.session, desk)?;
         let kinds = self.kinds.get(&(desk.account, desk.actor));
-        let is_new = |kinds: &Kinds| !kinds.present.contains(&new.activity_type);
+        let is_new = |kinds: &Kinds| !kinds.counts.contains_key(&new.activity_type);
         if kinds.is_some_and(|kinds| is_new(kinds) && kinds.total >= KINDS_MAX) {
             return Err(Refusal::TooManyKinds);
         }
@@ -648,14 +678,15 @@ impl Books {
             Verdict::LogActivity(mut activity) => {
                 activity.id = self.counters(desk)?.next_activity();
                 let kinds = self.kinds.entry((account, activity.actor)).or_default();
-                if kinds.present.insert(activity.activity_type.clone()) {
-                    kinds.total += 1;
-                }
+                kinds.move_count(&activity.activity_type, 1);
                 self.count_activity(account, &activity, 1);
                 self.activities.set((account, activity.id), Some(activity.clone()));
                 Ok(AppliedRow::Activity(activity))
             }
             Verdict::DeleteActivity(activity) => {
+                if let Some(kinds) = self.kinds.get_mut(&(account, activity.actor)) {
+                    kinds.move_count(&activity.activity_type, -1);
+                }
                 self.count_activity(account, &activity, -1);
                 self.activities.set((account, activity.id), None);
                 Ok(AppliedRow::Deleted)

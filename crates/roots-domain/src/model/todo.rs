@@ -54,6 +54,9 @@ impl TodoStatus {
 pub struct Priority(i16);
 
 impl Priority {
+    /// Every priority, rising.
+    pub const ALL: [Self; 4] = [Self(0), Self(1), Self(2), Self(3)];
+
     /// The priority of that number.
     ///
     /// # Errors

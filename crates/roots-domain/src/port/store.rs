@@ -198,7 +198,9 @@ pub trait AccountReader: Send + Sync {
     /// Whether there is any account yet.
     async fn has_accounts(&self) -> StoreResult<bool>;
 
-    /// The key found there, with all that admits its bearer.
+    /// The key found there, with all that admits its bearer. MUST read the account before the key:
+    /// a key that ends in between is then either seen to have ended, or goes with an auth epoch
+    /// that a write is checked against.
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>>;
 
     /// The account as it stands.
@@ -239,6 +241,24 @@ pub enum AuditFault {
     /// The ledger does not prove the balance.
     #[error("{0}")]
     Ledger(LedgerFault),
+    /// Rows of an account that does not exist.
+    #[error("{rows} rows of {table} belong to this account, which does not exist")]
+    Ownerless {
+        /// Where they stand.
+        table: &'static str,
+        /// How many.
+        rows: i64,
+    },
+    /// An id beyond those that the account has given.
+    #[error("{table} holds the id {found}, but the last one given is {given}")]
+    IdNotGiven {
+        /// Where it stands.
+        table: &'static str,
+        /// The last id given.
+        given: i64,
+        /// The highest id found.
+        found: i64,
+    },
     /// A count that is kept differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {

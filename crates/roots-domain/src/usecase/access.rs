@@ -11,7 +11,7 @@ use crate::model::time::Timestamp;
 use crate::model::unit::{Author, KeyBearer};
 use crate::port::ambient::Clock;
 use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
-use crate::port::store::{AccountReader, StoreFault};
+use crate::port::store::{AccountReader, Credentials, StoreFault};
 
 /// Whoever bears a key in force, as of when it was looked up.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ impl Access {
         lookup: Lookup,
     ) -> Result<Caller, AccessError> {
         let found = self.reader.credentials(lookup).await?.ok_or(AccessError::NotAdmitted)?;
-        if !found.actor.is_active || !found.key.in_force(self.clock.now()) {
+        if !self.admits(&found) {
             return Err(AccessError::NotAdmitted);
         }
         let account = AccountIdentity {
@@ -103,13 +103,17 @@ impl Access {
             uid: found.actor.uid,
             epoch: found.actor.key_epoch,
         };
-        let keys = self
-            .locksmith
-            .unlock(presented, account, actor, found.key.id, &found.wraps)
-            .map_err(|error| {
+        let unlocked = self.locksmith.unlock(presented, account, actor, found.key.id, &found.wraps);
+        let keys = match unlocked {
+            Ok(keys) => keys,
+            // Its wraps go with a key: it may have ended between two looks.
+            Err(_) if !self.is_in_force(lookup).await? => return Err(AccessError::NotAdmitted),
+            Err(error) => {
                 let (account, key) = (found.account.id, found.key.id);
-                StoreFault::Broken(format!("key {key} of account {account}: {error}"))
-            })?;
+                let cause = format!("key {key} of account {account}: {error}");
+                return Err(StoreFault::Broken(cause).into());
+            }
+        };
         let ends = [found.key.expires_at, found.key.ends_at];
         Ok(Caller {
             account,
@@ -121,6 +125,14 @@ impl Access {
             ends_at: ends.into_iter().flatten().min(),
             keys,
         })
+    }
+
+    fn admits(&self, found: &Credentials) -> bool {
+        found.actor.is_active && found.key.in_force(self.clock.now())
+    }
+
+    async fn is_in_force(&self, lookup: Lookup) -> Result<bool, StoreFault> {
+        Ok(self.reader.credentials(lookup).await?.is_some_and(|found| self.admits(&found)))
     }
 
     /// Whether a caller that was admitted earlier is still admitted, as far as can be told without

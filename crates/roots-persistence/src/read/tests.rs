@@ -217,3 +217,28 @@ fn rows_touched(plan: &serde_json::Value) -> f64 {
     let removed = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
     below + (number("Actual Rows") + removed) * number("Actual Loops")
 }
+
+/// A key that ends while it is looked up must not go with the auth epoch of after: see the port.
+#[tokio::test]
+async fn the_account_is_read_before_the_key() {
+    let db = TestDatabase::sqlite().await;
+    let world = roots_testkit::world::World::new(db.store.clone());
+    let credentials = world.found(1).await;
+    let lookup = world.access.recognize(&credentials.api_key).unwrap();
+    let mut readers = crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap();
+    let told = Arc::new(StdMutex::new(Vec::new()));
+    let tell = told.clone();
+    readers.set_metric_callback(move |info| tell.lock().unwrap().push(info.statement.sql.clone()));
+    assert!(reading(readers, &db).credentials(lookup).await.unwrap().is_some());
+    let tables: Vec<_> = told
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|sql| {
+            ["accounts", "api_keys", "actors", "key_wraps"]
+                .into_iter()
+                .find(|table| sql.contains(&format!("FROM \"{table}\"")))
+        })
+        .collect();
+    assert_eq!(tables, [Some("accounts"), Some("api_keys"), Some("actors"), Some("key_wraps")]);
+}

@@ -11,6 +11,7 @@ roots_testkit::on_both! {
     each_kind_of_damage_is_found_where_it_is,
     damage_to_several_accounts_is_told_apart,
     an_audit_goes_beyond_one_chunk_of_a_ledger,
+    rows_of_no_account_are_found,
 }
 
 /// Three accounts, each with the ledger 100, 99, 98, 97, 96.
@@ -92,6 +93,11 @@ fn damage_to_the_ledger() -> Vec<Damage> {
             "UPDATE accounts SET balance = 97 WHERE account_id = 2",
             "UPDATE accounts SET balance = 96 WHERE account_id = 2",
             ledger([wrong_balance(96, 97)]),
+        ),
+        (
+            "UPDATE accounts SET last_activity_id = 1 WHERE account_id = 2",
+            "UPDATE accounts SET last_activity_id = 2 WHERE account_id = 2",
+            vec![AuditFault::IdNotGiven { table: "activities", given: 1, found: 2 }],
         ),
         (
             "UPDATE accounts SET last_ledger_id = 6 WHERE account_id = 2",
@@ -225,4 +231,19 @@ async fn an_audit_goes_beyond_one_chunk_of_a_ledger(db: TestDatabase) {
     let fault = AuditFault::Ledger(broken_chain(20_001, 20_092, 0));
     let expected = vec![Discrepancy { account: AccountId(2), fault }];
     assert_eq!(db.store.audit().await.unwrap(), (3, expected));
+}
+
+async fn rows_of_no_account_are_found(db: TestDatabase) {
+    let desk = units::Desk::new(&db.store, 10).await;
+    units::apply_each(&db.store, [desk.log_activity("general")]).await;
+    let copy = "INSERT INTO ledger SELECT 9, ledger_id, delta, balance_after, reason, endpoint, \
+        actor_id, note, created_at FROM ledger";
+    let rows = i64::try_from(db.execute(copy).await).unwrap();
+    db.execute("INSERT INTO tallies VALUES (8, 1, 'sessions', 'active', 3)").await;
+    let found = |account, table, rows| Discrepancy {
+        account: AccountId(account),
+        fault: AuditFault::Ownerless { table, rows },
+    };
+    let expected = vec![found(9, "ledger", rows), found(8, "tallies", 1)];
+    assert_eq!(db.store.audit().await.unwrap(), (1, expected));
 }

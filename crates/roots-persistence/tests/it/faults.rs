@@ -40,6 +40,9 @@ async fn the_last_kind_of_activity_makes_room_when_it_goes(db: TestDatabase) {
     apply_each(&db.store, [desk.delete_activity(2)]).await;
     apply_each(&db.store, [desk.log_activity("new")]).await;
     assert_eq!(db.store.apply(desk.log_activity("kind-2")).await, full());
+    // The one that goes and the one that comes may meet in one batch.
+    let swap = [desk.delete_activity(3), desk.log_activity("newer")];
+    assert!(answers(begin_all(&db.store, swap)).await.iter().all(Result::is_ok));
     let counts = "SELECT COUNT(*) FROM tallies WHERE subject = 'activities' AND actor_id = 1";
     assert_eq!(db.rows::<(i64,)>(counts).await, [(KINDS_MAX,)]);
     assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));

@@ -143,7 +143,7 @@ fn activity(id: ActivityId) -> Activity<Sealed> {
 }
 
 fn kinds(present: &[&str], total: i64) -> Kinds {
-    Kinds { present: present.iter().map(|label| kind(label)).collect(), total }
+    Kinds { counts: present.iter().map(|label| (kind(label), 1)).collect(), total }
 }
 
 /// Two accounts alike, each with rows of two actors.
@@ -273,7 +273,7 @@ fn grant(account: AccountId, amount: i64) -> Intent {
 fn stands(books: &Books) -> impl PartialEq + Debug + use<> {
     let accounts: Vec<_> = books.accounts.values().map(|row| row.now.clone()).collect();
     let kinds: BTreeMap<_, _> =
-        books.kinds.iter().map(|(of, kinds)| (*of, (kinds.present.clone(), kinds.total))).collect();
+        books.kinds.iter().map(|(of, kinds)| (*of, (kinds.counts.clone(), kinds.total))).collect();
     (books.last_account, accounts, kinds, books.clone().into_changes())
 }
 

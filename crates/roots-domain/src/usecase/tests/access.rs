@@ -45,9 +45,20 @@ fn ending(expires_at: Option<Timestamp>, ends_at: Option<Timestamp>) -> Credenti
     Credentials { key: ApiKey { expires_at, ends_at, ..found.key }, ..found }
 }
 
-fn access(found: Result<Option<Credentials>, StoreFault>, locksmith: MockLocksmith) -> Access {
+type Look = Result<Option<Credentials>, StoreFault>;
+
+fn access(found: Look, locksmith: MockLocksmith) -> Access {
+    access_looking([found], locksmith)
+}
+
+/// Access whose look-ups find this, one after the other.
+fn access_looking(looks: impl IntoIterator<Item = Look>, locksmith: MockLocksmith) -> Access {
     let mut reader = MockAccountReader::new();
-    reader.expect_credentials().times(1).withf(|lookup| *lookup == LOOKUP).return_once(|_| found);
+    let mut order = mockall::Sequence::new();
+    for found in looks {
+        let look = reader.expect_credentials().times(1).in_sequence(&mut order);
+        look.withf(|lookup| *lookup == LOOKUP).return_once(|_| found);
+    }
     Access { locksmith: Arc::new(locksmith), reader: Arc::new(reader), clock: clock() }
 }
 
@@ -134,10 +145,23 @@ fn wraps_that_do_not_lead_to_the_keys_are_the_databases_fault_and_name_no_secret
         (KeyError::WrapMissing, "a key wrap is missing"),
         (KeyError::DoesNotOpen, "a sealed value does not open where it stands"),
     ] {
-        let refused = admit(credentials(), unlocking(Err(error))).unwrap_err();
+        let looks = [Ok(Some(credentials())), Ok(Some(credentials()))];
+        let access = access_looking(looks, unlocking(Err(error)));
+        let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
         let told = format!("key 3 of account 1: {why}");
         assert_eq!(refused, AccessError::Store(StoreFault::Broken(told)));
         assert!(!format!("{refused} {refused:?}").contains("secret"));
+    }
+}
+
+#[test]
+fn a_key_that_ended_between_two_looks_is_not_the_databases_fault() {
+    let ended = ending(None, Some(now()));
+    for second in [None, Some(ended)] {
+        let looks = [Ok(Some(credentials())), Ok(second)];
+        let access = access_looking(looks, unlocking(Err(KeyError::WrapMissing)));
+        let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
+        assert_eq!(refused, AccessError::NotAdmitted);
     }
 }
 

@@ -85,3 +85,17 @@ fn the_limit_on_kinds_is_each_actors_own() {
     assert_refused(&mut books, mine(log("new", None)), &Refusal::TooManyKinds);
     assert!(books.decide(by(PEER, log("new", None))).is_ok());
 }
+
+#[test]
+fn a_kind_that_a_batch_mate_emptied_makes_room() {
+    let mut books = books();
+    let needs = Needs::of(&[mine(Intent::DeleteActivity(ACTIVITY)), mine(log("new", None))]);
+    let expected = [(HOME, ME, kind("deploy")), (HOME, ME, kind("new"))];
+    let counted: Vec<_> = books.kinds_to_count(&needs).into_iter().collect();
+    assert_eq!(counted, expected, "those of another actor are left aside");
+    books.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX));
+    assert_refused(&mut books, mine(log("new", None)), &Refusal::TooManyKinds);
+    assert!(books.decide(mine(Intent::DeleteActivity(ACTIVITY))).is_ok());
+    apply(&mut books, log("new", None));
+    assert_refused(&mut books, mine(log("deploy", None)), &Refusal::TooManyKinds);
+}

@@ -456,9 +456,10 @@ impl World {
         for (home, actor, _) in &needs.kinds {
             let own =
                 self.activities.iter().filter(|((of, _), row)| (of, &row.actor) == (home, actor));
-            let present: BTreeSet<_> = own.map(|(_, row)| row.activity_type.clone()).collect();
-            let total = i64::try_from(present.len()).unwrap();
-            books.load_kinds(*home, *actor, Kinds { present, total });
+            let mut counts = BTreeMap::new();
+            own.for_each(|(_, row)| *counts.entry(row.activity_type.clone()).or_insert(0) += 1);
+            let total = i64::try_from(counts.len()).unwrap();
+            books.load_kinds(*home, *actor, Kinds { counts, total });
         }
         books
     }
