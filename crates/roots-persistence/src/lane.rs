@@ -10,19 +10,17 @@ use futures_util::FutureExt;
 
 use roots_domain::model::unit::{Applied, UnitOfWork};
 use roots_domain::port::store::{ApplyError, StoreFault};
-use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::batch::{self, Answers};
+use crate::batch::Answers;
 use crate::fault::Failure;
+use crate::source::Link;
 
 /// Most units of a batch.
 pub(crate) const BATCH_MAX_UNITS: usize = 64;
 /// Most units that wait for a lane; one more is refused at once.
 pub(crate) const QUEUE_MAX_UNITS: usize = 1_024;
-/// Longest that a batch may take before its connection is given up.
-const BATCH_MAX_TIME: Duration = Duration::from_secs(20);
 /// How often a batch is tried that someone else was faster than.
 const ATTEMPTS: u32 = 6;
 /// From when on it is not tried again: waiting for a lock takes long already, and callers wait too.
@@ -82,15 +80,9 @@ pub(crate) fn gone() -> StoreFault {
 
 impl Lane {
     /// Works until it is told to close and its queue is empty.
-    pub(crate) async fn run(self, db: DatabaseConnection) {
-        let at_work = db.clone();
-        self.each(|batch| {
-            let db = at_work.clone();
-            async move { work_off(&db, batch).await }
-        })
-        .await;
-        // What closes badly was durable all the same.
-        let _ = db.close().await;
+    pub(crate) async fn run(self, link: Link) {
+        self.each(|batch| work_off(&link, batch)).await;
+        link.close().await;
     }
 
     /// Takes batches until it is told to close and its queue is empty. A batch that panics takes
@@ -135,14 +127,14 @@ fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
 /// Applies a batch and answers its jobs, all of them after COMMIT: a refusal too may rest on a
 /// batch-mate's write. Where the data is the cause of a failure, each unit is tried once alone, so
 /// that only the culprit fails.
-async fn work_off(db: &DatabaseConnection, jobs: Vec<Job>) {
+async fn work_off(link: &Link, jobs: Vec<Job>) {
     let (units, callers): (Vec<_>, Vec<_>) =
         jobs.into_iter().map(|job| (job.unit, job.answer)).unzip();
-    match apply(db, &units).await {
+    match apply(link, &units).await {
         Err(Failure::Data(cause)) if units.len() > 1 => {
             tracing::warn!(cause, units = units.len(), "a batch failed: trying each unit alone");
             for (unit, caller) in units.into_iter().zip(callers) {
-                let alone = apply(db, &[unit]).await;
+                let alone = apply(link, &[unit]).await;
                 let answer = alone.map(|mut answers| answers.pop());
                 respond(caller, answer);
             }
@@ -172,11 +164,11 @@ fn respond(caller: oneshot::Sender<Answer>, answer: Result<Option<Decided>, Fail
     let _ = caller.send(answer);
 }
 
-async fn apply(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+async fn apply(link: &Link, units: &[UnitOfWork]) -> Result<Answers, Failure> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
-        match apply_in_time(db, units).await {
+        match link.apply(units).await {
             Err(Failure::Contended(cause)) if begun.elapsed() < PATIENCE => {
                 tracing::debug!(cause, "a batch was overtaken");
             }
@@ -185,17 +177,7 @@ async fn apply(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers,
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    apply_in_time(db, units).await
-}
-
-/// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
-/// hangs is not known, so nor is the outcome. What reaches beyond its row may take long in earnest.
-async fn apply_in_time(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
-    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
-        return batch::apply(db, units).await;
-    }
-    let in_time = tokio::time::timeout(BATCH_MAX_TIME, batch::apply(db, units)).await;
-    in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
+    link.apply(units).await
 }
 
 #[cfg(test)]

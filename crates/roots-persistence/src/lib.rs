@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roots_domain::model::unit::{Applied, UnitOfWork};
-use roots_domain::port::store::{ApplyError, UnitStore};
+use roots_domain::port::store::{ApplyError, StoreResult, UnitStore};
 use roots_migrations::Migrator;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, Statement,
@@ -26,12 +26,14 @@ mod lane;
 mod postgres;
 mod read;
 mod row;
+mod source;
 mod sqlite;
 mod url;
 
 pub use url::{DatabaseUrl, UrlFault};
 
 use lane::LaneHandle;
+use source::{FileIdentity, Link, Source};
 use url::Target;
 
 /// A database. Cheap to clone; all clones share one.
@@ -41,7 +43,7 @@ pub struct Store {
 }
 
 struct Inner {
-    target: Target,
+    source: Source,
     readers: DatabaseConnection,
     lanes: Vec<LaneHandle>,
     closing: watch::Sender<bool>,
@@ -96,37 +98,27 @@ impl Store {
         let (closing, told) = watch::channel(false);
         let mut lanes = Vec::new();
         let mut stopped = Vec::new();
-        let readers = match &url.0 {
-            Target::Sqlite { file, may_create } => {
-                let failed = |cause| OpenError::File { file: file.clone(), cause };
-                if *may_create {
-                    sqlite::make_file(file).map_err(failed)?;
-                } else {
-                    std::fs::metadata(file).map_err(failed)?;
-                }
-                let (near, far) = lane::lane(told);
+        let source = find(url)?;
+        if let Source::Sqlite { .. } = source {
+            let (near, far) = lane::lane(told);
+            lanes.push(near);
+            stopped.push(sqlite::start_writer(source.clone(), far).await?);
+        } else {
+            for _ in 0..postgres::LANES {
+                let (near, far) = lane::lane(told.clone());
                 lanes.push(near);
-                stopped.push(sqlite::start_writer(file, far).await?);
-                sqlite::readers(file).await?
+                let (end, ended) = oneshot::channel();
+                stopped.push(ended);
+                let link = Link::open(source.clone()).await?;
+                tokio::spawn(async move {
+                    far.run(link).await;
+                    let _ = end.send(());
+                });
             }
-            Target::Postgres { url } => {
-                for _ in 0..postgres::LANES {
-                    let (near, far) = lane::lane(told.clone());
-                    lanes.push(near);
-                    let (end, ended) = oneshot::channel();
-                    stopped.push(ended);
-                    let db = postgres::writer(url).await?;
-                    tokio::spawn(async move {
-                        far.run(db).await;
-                        let _ = end.send(());
-                    });
-                }
-                postgres::readers(url).await?
-            }
-        };
+        }
+        let readers = source.readers().await?;
         let stopped = Mutex::new(stopped);
-        let target = url.0.clone();
-        Ok(Self { inner: Arc::new(Inner { target, readers, lanes, closing, stopped }) })
+        Ok(Self { inner: Arc::new(Inner { source, readers, lanes, closing, stopped }) })
     }
 
     /// Brings the schema to the newest. Two processes may do it at once: one waits for the other.
@@ -134,13 +126,13 @@ impl Store {
     /// # Errors
     /// The database's, or that its schema is newer than this program.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        let db = self.connect().await?;
+        let db = self.inner.source.writer().await?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
         let tx = db.begin_with_options(options).await?;
-        if let Target::Postgres { .. } = self.inner.target {
+        if let Source::Postgres { .. } = self.inner.source {
             tx.execute_unprepared(postgres::NO_TIME_LIMIT).await?;
             let sql = "SELECT pg_advisory_xact_lock($1)";
             let lock = [postgres::MIGRATION_LOCK.into()];
@@ -158,7 +150,7 @@ impl Store {
     /// # Errors
     /// The file exists or can't be made, the database's, or that it is PostgreSQL.
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
-        let Target::Sqlite { .. } = self.inner.target else { return Err(BackupError::Postgres) };
+        let Source::Sqlite { .. } = self.inner.source else { return Err(BackupError::Postgres) };
         let failed = |cause| BackupError::File { file: file.to_owned(), cause };
         // SQLite fills an empty file, so that it has its mode before it holds anything.
         let made = sqlite::make_new_file(file).map_err(failed)?;
@@ -172,7 +164,7 @@ impl Store {
     }
 
     async fn copy_to(&self, file: &Path) -> Result<(), BackupError> {
-        let db = self.connect().await?;
+        let db = self.inner.source.writer().await?;
         let path = file.to_string_lossy().into_owned();
         let copy = "VACUUM INTO $1";
         db.execute_raw(Statement::from_sql_and_values(
@@ -196,21 +188,31 @@ impl Store {
         let _ = self.inner.readers.clone().close().await;
     }
 
-    /// A connection of its own, for what is done once.
-    async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
-        match &self.inner.target {
-            Target::Sqlite { file, .. } => sqlite::writer(file).await,
-            Target::Postgres { url } => postgres::writer(url).await,
+    /// Whether it can be written to: the database lies where it was found, and every lane is at work.
+    fn check(&self) -> StoreResult<()> {
+        if self.inner.lanes.iter().any(LaneHandle::is_closed) {
+            return Err(lane::gone());
         }
-    }
-
-    /// Whether every lane still takes writes.
-    fn writes(&self) -> bool {
-        !self.inner.lanes.iter().any(LaneHandle::is_closed)
+        self.inner.source.check()
     }
 
     fn readers(&self) -> &DatabaseConnection {
         &self.inner.readers
+    }
+}
+
+/// Finds the database, and makes the SQLite file where it may be made.
+fn find(url: &DatabaseUrl) -> Result<Source, OpenError> {
+    match &url.0 {
+        Target::Postgres { url } => Ok(Source::Postgres { url: url.clone() }),
+        Target::Sqlite { file, may_create } => {
+            let failed = |cause| OpenError::File { file: file.clone(), cause };
+            if *may_create {
+                sqlite::make_file(file).map_err(failed)?;
+            }
+            let identity = FileIdentity::of(file).map_err(failed)?;
+            Ok(Source::Sqlite { file: file.clone(), identity })
+        }
     }
 }
 

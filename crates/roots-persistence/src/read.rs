@@ -427,9 +427,7 @@ fn wraps_from(account: i64, key: &ApiKey) -> Select<key_wraps::Entity> {
 #[async_trait]
 impl Readiness for Store {
     async fn ping(&self) -> StoreResult<()> {
-        if !self.writes() {
-            return Err(crate::lane::gone());
-        }
+        self.check()?;
         self.readers()
             .query_one_raw(sea_orm::Statement::from_string(
                 self.readers().get_database_backend(),

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::OpenError;
 use crate::fault::Failure;
 use crate::lane::Lane;
+use crate::source::{Link, Source};
 
 /// Connections that read at a time.
 const READERS: u32 = 4;
@@ -129,12 +130,11 @@ fn is_busy(error: &DbErr) -> bool {
 /// never wait behind requests. Answers once its connection stands; what it gives back tells when it
 /// has stopped.
 pub(crate) async fn start_writer(
-    file: &Path,
+    source: Source,
     lane: Lane,
 ) -> Result<oneshot::Receiver<()>, OpenError> {
     let (ready, opened) = oneshot::channel();
     let (stopped, end) = oneshot::channel();
-    let file = file.to_owned();
     std::thread::Builder::new()
         .name("roots-writer".to_owned())
         .spawn(move || {
@@ -146,10 +146,10 @@ pub(crate) async fn start_writer(
                 }
             };
             runtime.block_on(async {
-                match writer(&file).await {
-                    Ok(db) => {
+                match Link::open(source).await {
+                    Ok(link) => {
                         let _ = ready.send(Ok(()));
-                        lane.run(db).await;
+                        lane.run(link).await;
                     }
                     Err(error) => {
                         let _ = ready.send(Err(error.into()));

@@ -49,8 +49,8 @@ impl Timestamp {
         Self::from_micros(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
-    /// Reads an ISO 8601 date or time: any offset, none means UTC, a plain date is its first
-    /// instant, what is finer than a microsecond is cut off.
+    /// Reads an ISO 8601 date or time, in UTC where it names no offset. A date alone stands for
+    /// the instant it begins at. What is finer than a microsecond is cut off.
     ///
     /// # Errors
     /// Says what the form should be, or that the year is out of range.

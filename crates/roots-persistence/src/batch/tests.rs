@@ -98,7 +98,7 @@ async fn a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked(db
     assert!(taken.iter().all(|one| *one == taken[0]), "{taken:?}");
 }
 
-/// Trap 2: the disk fails the whole batch, and nothing of it is written.
+/// Trap 2: where the disk fails, no unit of the batch stands.
 #[tokio::test]
 async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
     let db = TestDatabase::sqlite().await;

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::*;
 use crate::Inner;
-use crate::url::Target;
+use crate::source::Source;
 
 const DAYS: i64 = 40;
 
@@ -72,10 +72,10 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
 
 /// A store that reads through these connections and does not write.
 fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
-    let target = Target::Postgres { url: db.url.clone() };
+    let source = Source::Postgres { url: db.url.clone() };
     let (closing, _) = watch::channel(false);
     let stopped = Mutex::new(Vec::new());
-    Store { inner: Arc::new(Inner { target, readers, lanes: Vec::new(), closing, stopped }) }
+    Store { inner: Arc::new(Inner { source, readers, lanes: Vec::new(), closing, stopped }) }
 }
 
 /// Asks for everything that has no bound of its own, and tells after each what was asked.

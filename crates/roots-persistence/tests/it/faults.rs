@@ -182,6 +182,26 @@ mod file {
         assert_eq!(db.store.apply(desk.start_session()).await.unwrap().balance, 99);
     }
 
+    /// What is written to a file without a name would be gone with the process.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_that_is_moved_or_replaced_is_away_until_it_is_back() {
+        let db = TestDatabase::sqlite().await;
+        let desk = Desk::new(&db.store, 100).await;
+        let (file, aside) = (db.folder.path().join("roots.db"), db.folder.path().join("aside.db"));
+        let away = async || {
+            let found = db.store.apply(desk.start_session()).await;
+            assert!(is_away(&found), "{found:?}");
+            assert!(matches!(db.store.ping().await, Err(StoreFault::Unavailable(_))));
+        };
+        std::fs::rename(&file, &aside).unwrap();
+        away().await;
+        std::fs::write(&file, "").unwrap();
+        away().await;
+        std::fs::rename(&aside, &file).unwrap();
+        db.store.ping().await.unwrap();
+        assert_eq!(db.store.apply(desk.start_session()).await.unwrap().balance, 99);
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_database_is_its_owners_alone_to_read() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,131 @@
+//! Where a store's connections come from, and the connection that a lane writes through.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use roots_domain::model::unit::UnitOfWork;
+use roots_domain::port::store::StoreFault;
+use sea_orm::{DatabaseConnection, DbErr};
+
+use crate::batch::{self, Answers};
+use crate::fault::Failure;
+use crate::{postgres, sqlite};
+
+/// Longest that a batch may take before its connection is given up.
+const BATCH_MAX_TIME: Duration = Duration::from_secs(20);
+/// Longest that a connection which is given up may take to close.
+const CLOSE_MAX_TIME: Duration = Duration::from_secs(1);
+
+/// A database that was found.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// A file, and which one it was: another that takes its name later is not this database.
+    Sqlite { file: PathBuf, identity: FileIdentity },
+    /// A server.
+    Postgres { url: String },
+}
+
+/// Which file it is, whatever its name: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity(u64, u64);
+
+impl FileIdentity {
+    pub(crate) fn of(file: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(file).map(|found| Self(found.dev(), found.ino()))
+    }
+}
+
+impl Source {
+    /// A connection to write through.
+    pub(crate) async fn writer(&self) -> Result<DatabaseConnection, DbErr> {
+        match self {
+            Self::Sqlite { file, .. } => sqlite::writer(file).await,
+            Self::Postgres { url } => postgres::writer(url).await,
+        }
+    }
+
+    /// The pool to read from.
+    pub(crate) async fn readers(&self) -> Result<DatabaseConnection, DbErr> {
+        match self {
+            Self::Sqlite { file, .. } => sqlite::readers(file).await,
+            Self::Postgres { url } => postgres::readers(url).await,
+        }
+    }
+
+    /// Whether the file still lies in its place: what is written to one that was moved away or
+    /// deleted would be gone with the process.
+    pub(crate) fn check(&self) -> Result<(), StoreFault> {
+        match self {
+            Self::Sqlite { file, identity } if FileIdentity::of(file).ok() != Some(*identity) => {
+                let cause = "the database file was moved, deleted or replaced";
+                Err(StoreFault::Unavailable(cause.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a lane writes through. A connection on which a batch has failed is given up, whatever the
+/// failure: a COMMIT that fails may leave its transaction open, and the next one on that connection
+/// would be a part of it, and never be committed.
+#[derive(Debug)]
+pub(crate) struct Link {
+    source: Source,
+    /// Not there while a batch is at work on it.
+    spare: Mutex<Option<DatabaseConnection>>,
+}
+
+impl Link {
+    /// Connects.
+    pub(crate) async fn open(source: Source) -> Result<Self, DbErr> {
+        let spare = Mutex::new(Some(source.writer().await?));
+        Ok(Self { source, spare })
+    }
+
+    /// Applies a batch.
+    pub(crate) async fn apply(&self, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+        self.source.check().map_err(|fault| Failure::Away(fault.to_string()))?;
+        let spare = self.spare().take();
+        let db = match spare {
+            Some(db) => db,
+            None => self.source.writer().await?,
+        };
+        let applied = apply_in_time(&db, units).await;
+        if applied.is_ok() {
+            *self.spare() = Some(db);
+        } else {
+            give_up(db).await;
+        }
+        applied
+    }
+
+    /// Lets the connection go.
+    pub(crate) async fn close(&self) {
+        let spare = self.spare().take();
+        if let Some(db) = spare {
+            give_up(db).await;
+        }
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Option<DatabaseConnection>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What fails to close, or takes too long to, is closed when it is dropped.
+async fn give_up(db: DatabaseConnection) {
+    let _ = tokio::time::timeout(CLOSE_MAX_TIME, db.close()).await;
+}
+
+/// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
+/// hangs is not known, so nor is the outcome. What reaches beyond its row may take long in earnest.
+async fn apply_in_time(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
+        return batch::apply(db, units).await;
+    }
+    let in_time = tokio::time::timeout(BATCH_MAX_TIME, batch::apply(db, units)).await;
+    in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
+}
