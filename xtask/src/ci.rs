@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change lands, one step after the other.
 
 use std::error::Error;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::run::{self, RunError};
@@ -60,10 +60,76 @@ fn docs() -> Outcome {
 
 /// rustfmt and clippy are components of a Rust toolchain, and a minimal one comes without them.
 fn component(name: &str) -> Outcome {
-    let mut probe: Command = run::cargo([name, "--version"]);
-    run::output(&mut probe).map_err(|error| match error {
-        RunError::Stopped => error.to_string(),
-        _ => format!("`cargo {name}` is missing; run `rustup component add rustfmt clippy`"),
-    })?;
-    Ok(())
+    let probe = || run::output(run::cargo([name, "--version"]).stderr(Stdio::null())).map(drop);
+    let add = || {
+        let mut rustup = Command::new("rustup");
+        run::run(
+            rustup.args(["component", "add", "rustfmt", "clippy"]).current_dir(run::workspace()),
+        )
+    };
+    provide(name, probe, add)
+}
+
+/// Adds what `probe` misses.
+fn provide(
+    name: &str,
+    probe: impl Fn() -> Result<(), RunError>,
+    add: impl FnOnce() -> Result<(), RunError>,
+) -> Outcome {
+    match probe() {
+        Ok(()) => return Ok(()),
+        Err(RunError::Stopped) => return Err(RunError::Stopped.into()),
+        Err(_) => println!("`cargo {name}` is missing: adding it"),
+    }
+    add().and_then(|()| probe()).map_err(|error| match error {
+        RunError::Stopped => error.into(),
+        _ => format!(
+            "`cargo {name}` is missing; run `rustup component add rustfmt clippy` ({error})"
+        )
+        .into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io;
+
+    use super::*;
+
+    fn fails() -> Result<(), RunError> {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        Err(RunError::Start { line: "x".to_owned(), source })
+    }
+
+    #[test]
+    fn what_is_there_is_not_added() {
+        provide("fmt", || Ok(()), || panic!("added")).unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_is_added() {
+        let there = Cell::new(false);
+        let probe = || if there.get() { Ok(()) } else { fails() };
+        let add = || {
+            there.set(true);
+            Ok(())
+        };
+        provide("fmt", probe, add).unwrap();
+        assert!(there.get());
+    }
+
+    #[test]
+    fn what_cannot_be_added_is_told_with_what_to_run() {
+        for add in [fails, || Ok(())] {
+            let told = provide("fmt", fails, add).unwrap_err().to_string();
+            assert!(told.contains("run `rustup component add rustfmt clippy`"), "{told}");
+        }
+    }
+
+    #[test]
+    fn who_is_told_to_stop_adds_nothing() {
+        let told = provide("fmt", || Err(RunError::Stopped), || panic!("added")).unwrap_err();
+        assert_eq!(told.to_string(), "stopped");
+    }
 }

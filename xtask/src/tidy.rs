@@ -26,8 +26,8 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
         found.extend(manifests::check_name(shown, &name));
     }
     for rule in layers::RULES {
-        let mut tree = run::cargo(["tree", "--locked", "--all-features", "--edges=normal"]);
-        tree.args(["--prefix=none", "--package", rule.package]);
+        let mut tree = run::cargo(["tree", "--locked", "--all-features", "--target=all"]);
+        tree.args(["--edges=normal,build", "--prefix=none", "--package", rule.package]);
         found.extend(rule.check(&run::output(&mut tree)?));
     }
     found.extend(links::check(root)?);

@@ -8,9 +8,10 @@ use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::id::AccountId;
 use roots_domain::model::text::Name;
 use roots_domain::port::store::{AccountReader, Auditor, StoreFault};
-use roots_domain::usecase::accounts::{AccountDraft, Grant};
+use roots_domain::usecase::accounts::{AccountDraft, Grant, NewCredentials};
 use roots_http::Bootstrapped;
 use roots_persistence::Store;
+use zeroize::Zeroizing;
 
 use crate::app;
 use crate::failure::Failure;
@@ -110,6 +111,9 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), Failure> {
     print("The database has the newest schema.\n")
 }
 
+/// More bytes than `bootstrap` ever prints.
+const CREDENTIALS_ROOM: usize = 8 * 1024;
+
 /// `bootstrap`.
 pub(crate) async fn bootstrap(settings: &Settings, asked: Bootstrap) -> Result<(), Failure> {
     let (kind, credits) = if asked.operator {
@@ -127,9 +131,16 @@ pub(crate) async fn bootstrap(settings: &Settings, asked: Bootstrap) -> Result<(
     let store = app::open(&settings.database_url).await?;
     let made = app::services(&store).accounts.bootstrap(draft).await;
     store.close().await;
-    let made = made?;
-    let told = serde_json::to_string_pretty(&Bootstrapped::from(&made)).map_err(Failure::Word)?;
-    print(&(told + "\n"))
+    print(credentials(&made?)?)
+}
+
+/// What `bootstrap` prints.
+fn credentials(made: &NewCredentials) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    // With room for all: bytes that grow are moved, and leave the secrets behind where they were.
+    let mut told = Zeroizing::new(Vec::with_capacity(CREDENTIALS_ROOM));
+    serde_json::to_writer_pretty(&mut *told, &Bootstrapped::from(made)).map_err(Failure::Word)?;
+    told.push(b'\n');
+    Ok(told)
 }
 
 /// `credits grant`.
@@ -138,7 +149,7 @@ pub(crate) async fn credits(settings: &Settings, asked: Credits) -> Result<(), F
     let store = app::open(&settings.database_url.clone().existing()).await?;
     let granted = app::services(&store).accounts.grant(account, amount, note).await;
     store.close().await;
-    print(&format!("Account {account} has {} credits now.\n", granted?))
+    print(format!("Account {account} has {} credits now.\n", granted?))
 }
 
 /// `backup`.
@@ -155,7 +166,7 @@ pub(crate) async fn backup(settings: &Settings, file: PathBuf) -> Result<(), Fai
     };
     store.close().await;
     copied?;
-    print(&format!("The database was copied to {}.\n", file.display()))
+    print(format!("The database was copied to {}.\n", file.display()))
 }
 
 /// `verify`.
@@ -165,7 +176,7 @@ pub(crate) async fn verify(settings: &Settings) -> Result<(), Failure> {
     store.close().await;
     let (accounts, faults) = audited?;
     for fault in &faults {
-        print(&format!("Account {}: {}.\n", fault.account, fault.fault))?;
+        print(format!("Account {}: {}.\n", fault.account, fault.fault))?;
     }
     let proved = match accounts {
         1 => "1 account was proved".to_owned(),
@@ -176,18 +187,45 @@ pub(crate) async fn verify(settings: &Settings) -> Result<(), Failure> {
         1 => "1 fault was found".to_owned(),
         many => format!("{many} faults were found"),
     };
-    print(&format!("{proved}; {found}.\n"))?;
+    print(format!("{proved}; {found}.\n"))?;
     if faults.is_empty() { Ok(()) } else { Err(Failure::DoesNotAddUp) }
 }
 
 /// `openapi`.
 pub(crate) fn openapi() -> Result<(), Failure> {
     let document = serde_json::to_string_pretty(&roots_http::openapi());
-    print(&(document.map_err(Failure::Word)? + "\n"))
+    print(document.map_err(Failure::Word)? + "\n")
 }
 
 /// Prints what was asked for.
-fn print(text: &str) -> Result<(), Failure> {
+fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
     let mut out = io::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Print)
+    out.write_all(text.as_ref()).and_then(|()| out.flush()).map_err(Failure::Print)
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::model::id::ActorId;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_credentials_have_their_room_from_the_start() {
+        let longest = (1..)
+            .map(|length| "\u{10ffff}".repeat(length))
+            .map_while(|text| Name::parse(&text).ok());
+        let made = NewCredentials {
+            account: AccountId(i64::MAX),
+            owner: ActorId(i64::MAX),
+            owner_name: longest.last().unwrap(),
+            owner_kind: ActorKind::Human,
+            api_key: "k".repeat(200).into(),
+            key_prefix: "k".repeat(20),
+            recovery_code: "c".repeat(200).into(),
+            credits: i64::MAX,
+        };
+        let told = credentials(&made).unwrap();
+        assert!(told.ends_with(b"}\n"));
+        assert_eq!(told.capacity(), CREDENTIALS_ROOM, "it has grown");
+    }
 }

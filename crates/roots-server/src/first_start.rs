@@ -23,6 +23,9 @@ use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
 use roots_domain::usecase::{ReadError, WriteError};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::wiped;
 
 /// How long a process waits for the account whose file another has just written.
 const WAIT_FOR_FOUNDER: Duration = Duration::from_secs(5);
@@ -135,18 +138,18 @@ fn operator(credits: i64) -> Result<AccountDraft, Invalid> {
 }
 
 /// What the file says. A shell can read it: `. ./roots-operator.txt` sets both variables.
-fn text(credentials: &NewCredentials) -> String {
-    format!(
+fn text(credentials: &NewCredentials) -> Zeroizing<String> {
+    wiped::text(format_args!(
         "# The operator account of Roots (account {}, actor {}). These are shown here and nowhere\n\
          # else: put both away in a safe place, then delete this file.\n\
          ROOTS_API_KEY={}\n\
-         # Makes a new key when the key is lost.\n\
+         # For recovery when the key is lost, which a later release brings. Keep it.\n\
          ROOTS_RECOVERY_CODE={}\n",
         credentials.account,
         credentials.owner,
         credentials.api_key.expose_secret(),
         credentials.recovery_code.expose_secret(),
-    )
+    ))
 }
 
 /// Whether the file still lies where the first start puts it.
@@ -269,6 +272,10 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(made.api_key.expose_secret()));
         assert!(text.contains(made.recovery_code.expose_secret()));
+        // It promises nothing that this release does not do.
+        assert!(
+            text.contains("\n# For recovery when the key is lost, which a later release brings.")
+        );
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(made.credits, 7);
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -12,8 +12,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 use tokio::{select, time};
 use tracing::{debug, info, warn};
+
+use crate::write_limit::WriteLimit;
 
 /// How many connections are open at once; the next ones wait in the system's queue. Below the 1,024
 /// open files that a process commonly may have, so that the database and the log find theirs.
@@ -24,16 +27,20 @@ const HEAD_WITHIN: Duration = Duration::from_secs(30);
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// How long accepting rests after it failed, as it does while the process has no file left to open.
 const REST_AFTER_FAILURE: Duration = Duration::from_millis(200);
-/// How long what is in flight may take to end.
-pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+/// How long an answer may rest while the client does not read on.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+/// How long everything may take to end: what is in flight, and then the store.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+/// How much of it is kept for the store, which has only to write what it has accepted.
+const STORE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Signals that come so soon after the first are the same one: `timeout` and others send it to the
 /// process and to its group.
 const SAME_SIGNAL_WITHIN: Duration = Duration::from_millis(500);
 
-/// Tells when to stop.
+/// Tells when to stop, and by when all must have ended.
 #[derive(Clone)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+pub(crate) struct Stop(watch::Receiver<Option<Instant>>);
 
 impl Stop {
     /// On SIGTERM or Ctrl-C. A second one ends the process at once.
@@ -43,12 +50,12 @@ impl Stop {
     pub(crate) fn on_signals() -> io::Result<Self> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let (tell, stop) = watch::channel(false);
+        let (tell, stop) = watch::channel(None);
         tokio::spawn(async move {
             select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             info!("stopping: what is in flight may end");
-            tell.send_replace(true);
             let told = Instant::now();
+            tell.send_replace(Some(told + DRAIN_WITHIN));
             loop {
                 select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
                 if told.elapsed() > SAME_SIGNAL_WITHIN {
@@ -60,26 +67,51 @@ impl Stop {
         Ok(Self(stop))
     }
 
-    /// Waits until it is time.
-    async fn requested(&mut self) {
-        // An error says that nobody is left to tell.
-        let _ = self.0.wait_for(|stop| *stop).await;
+    /// One that stops when the function is called.
+    #[cfg(test)]
+    pub(crate) fn by_hand() -> (impl FnOnce(), Self) {
+        let (tell, stop) = watch::channel(None);
+        let request = move || {
+            tell.send_replace(Some(Instant::now() + DRAIN_WITHIN));
+        };
+        (request, Self(stop))
+    }
+
+    /// Waits until it is time, and answers by when all must have ended.
+    pub(crate) async fn requested(&mut self) -> Instant {
+        let told = self.0.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
+        // Without it, nobody is left to tell.
+        told.unwrap_or_else(|| Instant::now() + DRAIN_WITHIN)
     }
 }
 
+/// What connections may take.
+struct Limits {
+    /// How many are open at once.
+    connections: usize,
+    /// How long an answer may rest while the client does not read on.
+    write_within: Duration,
+}
+
 /// Serves until `stop`; then accepts no more, and lets what is in flight end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
+    let limits = Limits { connections: CONNECTIONS_MAX, write_within: WRITE_WITHIN };
+    serve_within(&limits, listener, router, stop).await;
+}
+
+async fn serve_within(limits: &Limits, listener: TcpListener, router: Router, mut stop: Stop) {
     let mut http = http1::Builder::new();
     // It takes a hundred headers by default, and has them on the stack as long as none says how many.
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(HEAD_MAX_BYTES);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(limits.connections));
     let connections = GracefulShutdown::new();
-    loop {
+    let deadline = loop {
         let (stream, place) = select! {
             biased;
-            () = stop.requested() => break,
+            deadline = stop.requested() => break deadline,
             accepted = accept(&listener, &places) => accepted,
         };
+        let stream = WriteLimit::new(stream, limits.write_within);
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
@@ -89,10 +121,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: Stop)
             }
             drop(place);
         });
-    }
+    };
     drop(listener);
-    if time::timeout(DRAIN_WITHIN, connections.shutdown()).await.is_err() {
-        let open = CONNECTIONS_MAX - places.available_permits();
+    if time::timeout_at(deadline - STORE_WITHIN, connections.shutdown()).await.is_err() {
+        let open = limits.connections - places.available_permits();
         warn!(open, "connections were cut off: they did not end in time");
     }
 }
@@ -121,5 +153,47 @@ async fn accept(
                 time::sleep(REST_AFTER_FAILURE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    /// More than the system takes off the server's hands.
+    const LARGE: usize = 64 * 1024 * 1024;
+
+    #[tokio::test]
+    async fn who_does_not_read_the_answer_loses_the_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/large", get(|| async { vec![b'x'; LARGE] }))
+            .route("/small", get(|| async { "small" }));
+        let (_tell, stop) = Stop::by_hand();
+        // With one place, the second client waits for the first one's.
+        let limits = Limits { connections: 1, write_within: Duration::from_millis(100) };
+        tokio::spawn(async move { serve_within(&limits, listener, router, stop).await });
+
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stuck = socket.connect(address).await.unwrap();
+        stuck.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // Its answer has begun, so the place is its.
+        stuck.read_exact(&mut [0; 12]).await.unwrap();
+
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        // Before the head of a further request is overdue, which would free the place as well.
+        let answered = time::timeout(HEAD_WITHIN / 2, next.read_to_string(&mut answer)).await;
+        answered.expect("a place for the next client").unwrap();
+        assert!(answer.ends_with("small"), "{answer}");
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! - [`settings`]: the command line and the environment.
 //! - [`app`]: the core on its adapters; [`ambient`] is the time and the identities.
-//! - [`serve`]: the server from start to end: [`first_start`], then [`listen`], with
-//!   [`prometheus`] beside it.
+//! - [`serve`]: the server from start to end: [`first_start`], then [`listen`] with its
+//!   [`write_limit`], and [`prometheus`] beside it.
 //! - [`commands`]: everything else that the program can be asked to do.
+//! - [`wiped`]: how what holds a key is worded.
 
 mod ambient;
 mod app;
@@ -16,6 +17,8 @@ mod logging;
 mod prometheus;
 mod serve;
 mod settings;
+mod wiped;
+mod write_limit;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

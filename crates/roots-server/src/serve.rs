@@ -5,16 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use roots_domain::usecase::accounts::NewCredentials;
-use roots_persistence::Store;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::time;
+use tokio::time::{self, Instant};
 use tracing::{info, warn};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::listen::{self, DRAIN_WITHIN, Stop};
+use crate::listen::{self, Stop};
 use crate::settings::Settings;
-use crate::{app, first_start, prometheus};
+use crate::{app, first_start, prometheus, wiped};
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
@@ -28,7 +28,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
         Some(address) => Some(bind("ROOTS_METRICS_BIND", address).await?),
     };
     let store = app::open(&settings.database_url).await?;
-    let stop = Stop::on_signals().map_err(Failure::System)?;
+    let mut stop = Stop::on_signals().map_err(Failure::System)?;
     let services = app::services(&store);
     let file = &settings.operator_file;
     let operator =
@@ -37,17 +37,17 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
 
     let api = roots_http::router(services, &settings.http);
     match metrics {
-        None => listen::serve(listener, api, stop).await,
+        None => listen::serve(listener, api, stop.clone()).await,
         Some((metrics_listener, metrics_address)) => {
             let metrics = prometheus::start()?;
             info!(address = %metrics_address, "metrics are served");
             tokio::join!(
                 listen::serve(listener, api, stop.clone()),
-                listen::serve(metrics_listener, metrics, stop),
+                listen::serve(metrics_listener, metrics, stop.clone()),
             );
         }
     }
-    close(&store).await
+    close(store.close(), stop.requested().await).await
 }
 
 async fn bind(
@@ -82,12 +82,16 @@ fn announce(operator: Option<&NewCredentials>, file: &Path, address: SocketAddr)
     }
 }
 
-fn greeting(operator: Option<&NewCredentials>, file: &Path, address: SocketAddr) -> String {
+fn greeting(
+    operator: Option<&NewCredentials>,
+    file: &Path,
+    address: SocketAddr,
+) -> Zeroizing<String> {
     let url = format!("http://{}", reachable(address));
     let served = format!("Roots is served on {url}, its documents on {url}/docs. Ctrl-C ends it.");
-    let Some(operator) = operator else { return format!("\n{served}\n\n") };
+    let Some(operator) = operator else { return wiped::text(format_args!("\n{served}\n\n")) };
     let (key, code) = (operator.api_key.expose_secret(), operator.recovery_code.expose_secret());
-    format!(
+    wiped::text(format_args!(
         "\nThe operator account was made. These are its secrets; {} holds them too, until you have\n\
          put them away and delete it.\n\n  \
          API key        {key}\n  \
@@ -96,7 +100,7 @@ fn greeting(operator: Option<&NewCredentials>, file: &Path, address: SocketAddr)
          curl {url}/api/v1/whoami -H \"X-API-Key: {key}\"\n\n\
          {served}\n\n",
         file.display()
-    )
+    ))
 }
 
 /// The address to call: one that means every address of this machine can't be called itself.
@@ -109,9 +113,9 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Has the writer finish what it has accepted.
-async fn close(store: &Store) -> Result<(), Failure> {
-    time::timeout(DRAIN_WITHIN, store.close()).await.map_err(|_| Failure::NotDrained)?;
+/// Has the writer finish what it has accepted, until `deadline`.
+async fn close(store: impl Future<Output = ()>, deadline: Instant) -> Result<(), Failure> {
+    time::timeout_at(deadline, store).await.map_err(|_| Failure::NotDrained)?;
     info!("stopped");
     Ok(())
 }
@@ -123,7 +127,56 @@ mod tests {
     use roots_domain::model::id::{AccountId, ActorId};
     use roots_domain::model::text::Name;
 
+    use std::future;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::Router;
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+
     use super::*;
+
+    /// How long a server with a request that is never answered takes to end, and how it ends.
+    async fn end_with_a_stuck_request(
+        store: impl Future<Output = ()>,
+    ) -> (Duration, Result<(), Failure>) {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (listener, address) = bind("ROOTS_BIND", any_port).await.unwrap();
+        let asked = Arc::new(Notify::new());
+        let heard = Arc::clone(&asked);
+        let router = Router::new().fallback(move || {
+            heard.notify_one();
+            future::pending::<()>()
+        });
+        let (tell, mut stop) = Stop::by_hand();
+        let served = tokio::spawn(listen::serve(listener, router, stop.clone()));
+        let stuck = TcpStream::connect(address).await.unwrap();
+        stuck.writable().await.unwrap();
+        stuck.try_write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        asked.notified().await;
+        let told = Instant::now();
+        tell();
+        served.await.unwrap();
+        let closed = close(store, stop.requested().await).await;
+        (told.elapsed(), closed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_cut_off_leaves_the_store_its_time() {
+        // Its sleep begins when the store is told to close.
+        let store = async { time::sleep(Duration::from_millis(900)).await };
+        let (taken, closed) = end_with_a_stuck_request(store).await;
+        closed.unwrap();
+        assert_eq!(taken.as_secs(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_and_store_have_ten_seconds_together() {
+        let (taken, closed) = end_with_a_stuck_request(future::pending()).await;
+        assert!(matches!(closed, Err(Failure::NotDrained)), "{closed:?}");
+        assert_eq!(taken.as_secs(), 10);
+    }
 
     #[test]
     fn the_greeting_has_a_line_to_paste() -> Result<(), Invalid> {
@@ -140,8 +193,8 @@ mod tests {
         let address = SocketAddr::from(([0, 0, 0, 0], 8080));
         let told = greeting(Some(&operator), Path::new("operator.txt"), address);
         let line = "\n  curl http://127.0.0.1:8080/api/v1/whoami -H \"X-API-Key: the-key\"\n";
-        assert!(told.contains(line), "{told}");
-        assert!(told.contains("the-code") && told.contains("operator.txt"), "{told}");
+        assert!(told.contains(line), "{}", *told);
+        assert!(told.contains("the-code") && told.contains("operator.txt"), "{}", *told);
         assert!(!greeting(None, Path::new("operator.txt"), address).contains("operator"));
         Ok(())
     }

@@ -30,11 +30,12 @@ pub(super) const RULES: [Rule; 4] = [
 impl Rule {
     /// `tree` is what `cargo tree --prefix none` prints: a crate a line, its name first.
     pub(super) fn check(&self, tree: &str) -> Vec<String> {
-        let mut reached: Vec<&str> = tree
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .filter(|name| self.forbidden.iter().any(|family| is_of(name, family)))
-            .collect();
+        let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+        if !names.clone().any(|name| name == self.package) {
+            return vec![format!("{}: `cargo tree` does not show it", self.package)];
+        }
+        let mut reached: Vec<&str> =
+            names.filter(|name| self.forbidden.iter().any(|family| is_of(name, family))).collect();
         reached.sort_unstable();
         reached.dedup();
         let told = |name| {
@@ -82,6 +83,14 @@ mod tests {
             let tree =
                 format!("{package} v0.1.0 (/w)\nroots-domain v0.1.0 (/w)\n{other} v0.1.0 (/w)\n");
             assert_eq!(rule(package).check(&tree).len(), 1, "{package} on {other}");
+        }
+    }
+
+    #[test]
+    fn a_tree_without_the_crate_itself_proves_nothing() {
+        for tree in ["", "serde v1.0.0\n", "roots-domain-x v0.1.0 (/w)\n"] {
+            let found = rule("roots-domain").check(tree);
+            assert_eq!(found, ["roots-domain: `cargo tree` does not show it"], "{tree}");
         }
     }
 

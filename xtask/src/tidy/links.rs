@@ -1,6 +1,7 @@
 //! No link of the docs is dead: relative links lead to a file of the repository, anchors to a heading.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
@@ -121,15 +122,31 @@ impl Page {
                     });
                     *before += 1;
                 }
-                Event::Html(html) | Event::InlineHtml(html) => {
-                    page.anchors.extend(
-                        attributes(&html, "id").chain(attributes(&html, "name")).map(str::to_owned),
-                    );
+                // A block whole, not line by line: a tag may go over several.
+                Event::Start(Tag::HtmlBlock) | Event::InlineHtml(_) => {
+                    page.read_html(markdown, range);
                 }
                 _ => {}
             }
         }
         page
+    }
+
+    /// Reads the HTML that stands at `range`.
+    fn read_html(&mut self, markdown: &str, range: Range<usize>) {
+        let begin = range.start;
+        for (at, tag) in tags(&markdown[range]) {
+            let line = markdown[..begin + at].matches('\n').count() + 1;
+            for (name, value) in attributes(tag) {
+                match name.to_ascii_lowercase().as_str() {
+                    "id" | "name" => {
+                        self.anchors.insert(value.to_owned());
+                    }
+                    "href" | "src" => self.links.push(Link { line, target: value.to_owned() }),
+                    _ => {}
+                }
+            }
+        }
     }
 }
 
@@ -145,13 +162,52 @@ fn slug(heading: &str) -> String {
         .collect()
 }
 
-/// The values of an attribute in a piece of HTML.
-fn attributes<'a>(html: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    html.split(&format!(" {name}=\""))
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect::<Vec<_>>()
-        .into_iter()
+/// What stands between `<` and `>` in a piece of HTML, and where; no comments.
+fn tags(html: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(open) = html[at..].find('<') {
+        at += open + 1;
+        let rest = &html[at..];
+        let (end, is_tag) = if rest.starts_with("!--") {
+            (rest.find("-->"), false)
+        } else {
+            (rest.find('>'), true)
+        };
+        let end = end.unwrap_or(rest.len());
+        if is_tag {
+            found.push((at, &rest[..end]));
+        }
+        at += end;
+    }
+    found
+}
+
+/// The attributes of a tag that have values.
+fn attributes(tag: &str) -> Vec<(&str, &str)> {
+    let ends_name = |char: char| char.is_whitespace() || char == '=';
+    let mut found = Vec::new();
+    let (_, mut rest) = split(tag, ends_name);
+    while !rest.is_empty() {
+        let (name, after) = split(rest.trim_start(), ends_name);
+        let Some(value) = after.trim_start().strip_prefix('=').map(str::trim_start) else {
+            rest = after;
+            continue;
+        };
+        let quote = value.chars().next().filter(|char| matches!(char, '"' | '\''));
+        let (value, after) = match quote {
+            Some(quote) => value[1..].split_once(quote).unwrap_or((&value[1..], "")),
+            None => split(value, char::is_whitespace),
+        };
+        found.push((name, value));
+        rest = after;
+    }
+    found
+}
+
+/// A text before and from the first such character on.
+fn split(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(is_end).unwrap_or(text.len()))
 }
 
 #[cfg(test)]
@@ -207,6 +263,41 @@ mod tests {
             ("docs/adr/0001.md", "[a][ref]\n\n[ref]: none.md\n"),
         ]);
         assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn dead_links_are_found_in_html() {
+        let found = found(&[
+            (
+                "README.md",
+                "See <a href=\"gone.md\">it</a>.\n\n<p align='center'>\n  <img alt=\"a\"\n    src='gone.png'>\n  \
+                 <A HREF=gone.md#x>a</A>\n  <a href=\"#none\">b</a>\n</p>\n",
+            ),
+            ("docs/a.md", "> <img src=\"gone.svg\"/>\n"),
+        ]);
+        assert_eq!(
+            found,
+            [
+                "README.md:1: no such file: gone.md",
+                "README.md:4: no such file: gone.png",
+                "README.md:6: no such file: gone.md#x",
+                "README.md:7: no such heading here: #none",
+                "docs/a.md:1: no such file: gone.svg",
+            ]
+        );
+    }
+
+    #[test]
+    fn live_links_in_html_pass() {
+        let found = found(&[
+            (
+                "README.md",
+                "<a hidden id = 'here' href=\"docs/a.md\">a</a> <a href=\"#here\">b</a> <a href=\"https://x.example/y\">c</a>\n\n\
+                 <!-- <a href=\"gone.md\"> -->\n\n`<a href=\"gone.md\">`\n\n<p>href=\"gone.md\"</p>\n",
+            ),
+            ("docs/a.md", ""),
+        ]);
+        assert_eq!(found, Vec::<String>::new());
     }
 
     #[test]

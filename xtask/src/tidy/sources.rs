@@ -36,6 +36,11 @@ fn check_path(path: &Path) -> Option<String> {
 
 fn check_source(path: &Path, source: &str) -> Vec<String> {
     let mut found = Vec::new();
+    for (at, _) in source.match_indices("cfg_attr(").filter(|(at, _)| ignores(&source[*at..])) {
+        let number = source[..at].matches('\n').count() + 1;
+        found
+            .push(format!("{}:{number}: a test ignored at times; every test runs", path.display()));
+    }
     for (number, line) in (1..).zip(source.lines()) {
         let at = format!("{}:{number}", path.display());
         if line.contains("#[ignore") {
@@ -46,6 +51,30 @@ fn check_source(path: &Path, source: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether the `cfg_attr(…)` that `source` begins with is one of `ignore`, on however many lines.
+fn ignores(source: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut word = String::new();
+    // What stands between quotes is a value, and every second piece does.
+    for char in source.split('"').step_by(2).flat_map(|piece| piece.chars().chain([' '])) {
+        if char.is_alphanumeric() || char == '_' {
+            word.push(char);
+            continue;
+        }
+        if word == "ignore" {
+            return true;
+        }
+        word.clear();
+        match char {
+            '(' => depth += 1,
+            ')' if depth <= 1 => return false,
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The module that a line declares.
@@ -91,6 +120,24 @@ mod tests {
             check_source(Path::new("a.rs"), source),
             ["a.rs:2: an ignored test; every test runs"]
         );
+    }
+
+    #[test]
+    fn a_test_that_is_ignored_at_times_is_found() {
+        for source in [
+            "#[test]\n#[cfg_attr(miri, ignore)]\nfn a() {}\n",
+            "#[test]\n#[cfg_attr(not(feature = \"a)\"), ignore = \"slow\")]\nfn a() {}\n",
+            "#[test]\n#[cfg_attr(\n    all(unix, miri),\n    ignore\n)]\nfn a() {}\n",
+        ] {
+            let found = check_source(Path::new("a.rs"), source);
+            assert_eq!(found, ["a.rs:2: a test ignored at times; every test runs"], "{source}");
+        }
+        for source in [
+            "#[cfg_attr(feature = \"ignore\", derive(Debug))]\nstruct A { ignore: bool }\n",
+            "#[cfg_attr(miri, expect(clippy::ignored_unit_patterns))]\nfn ignore() {}\n",
+        ] {
+            assert_eq!(check_source(Path::new("a.rs"), source), Vec::<String>::new(), "{source}");
+        }
     }
 
     #[test]

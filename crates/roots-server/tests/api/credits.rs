@@ -120,7 +120,7 @@ async fn what_fails_costs_nothing(database: TestDatabase) {
         let body = Some(&body).filter(|body| !body.is_null());
         let answer = app.call(method, path, body).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
-        assert_ne!(answer.header("x-credits-cost"), Some("1"), "{path}");
+        assert_eq!(answer.header("x-credits-cost"), None, "{path}");
         assert_eq!(app.get("/credits").await.expect(200), before, "{path}");
     }
 }
@@ -194,7 +194,7 @@ async fn many_writers_spend_each_credit_once(database: TestDatabase) {
             for _ in 0..WRITES {
                 let body = json!({ "description": format!("by writer {writer}") });
                 let answer = send(app.request(Method::POST, "/activities").json(&body)).await;
-                let remaining = answer.header("x-credits-remaining").unwrap().to_owned();
+                let remaining = answer.header("x-credits-remaining").map(str::to_owned);
                 outcomes.push((answer.status, remaining));
             }
             outcomes
@@ -207,9 +207,10 @@ async fn many_writers_spend_each_credit_once(database: TestDatabase) {
     let (made, refused): (Vec<_>, Vec<_>) =
         outcomes.into_iter().partition(|(status, _)| *status == 201);
     assert_eq!((made.len(), refused.len()), (100, WRITERS * WRITES - 100));
-    assert!(refused.iter().all(|(status, left)| *status == 402 && left == "0"));
+    assert!(refused.iter().all(|(status, left)| *status == 402 && left.is_none()));
     // Each success was told a balance of its own.
-    let mut told: Vec<i64> = made.iter().map(|(_, left)| left.parse().unwrap()).collect();
+    let mut told: Vec<i64> =
+        made.iter().map(|(_, left)| left.as_ref().unwrap().parse().unwrap()).collect();
     told.sort_unstable();
     assert_eq!(told, (0..100).collect::<Vec<_>>());
     for app in &apps {

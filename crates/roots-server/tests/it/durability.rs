@@ -1,12 +1,15 @@
 //! What was answered with success is there, however the server ended.
 
 use std::collections::HashSet;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nix::sys::signal::Signal;
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::program::{Api, Home, text, wait_for};
+use crate::program::{Api, Home, PROGRAM, Server, text, wait_for};
 
 const CALLERS: usize = 8;
 /// How many writes are answered before the server is told to end.
@@ -46,14 +49,14 @@ impl Load {
 }
 
 /// Ends a server by `signal` while callers write, and answers what they were told is written.
-async fn end_under_load(home: &Home, signal: &str, round: u32) -> Vec<String> {
+async fn end_under_load(home: &Home, signal: Signal, round: u32) -> Vec<String> {
     let mut server = home.serve();
     let load = Load::start(&server.client(&home.operator_key()), round);
     let answered = Arc::clone(&load.answered);
     wait_for("enough answers", || (answered.load(Ordering::Relaxed) >= ENOUGH).then_some(()));
     server.signal(signal);
     let status = server.end();
-    assert_eq!(status.success(), signal == "TERM", "{status}: {:?}", server.log());
+    assert_eq!(status.success(), signal == Signal::SIGTERM, "{status}: {:?}", server.log());
     load.end().await
 }
 
@@ -73,18 +76,89 @@ async fn all_is_there(home: &Home, texts: &[String]) {
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_lets_what_is_in_flight_end() {
-    let home = Home::new();
-    let texts = end_under_load(&home, "TERM", 1).await;
+async fn a_stop_lets_what_is_in_flight_end(home: Home) {
+    let texts = end_under_load(&home, Signal::SIGTERM, 1).await;
     all_is_there(&home, &texts).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_loses_nothing_that_was_answered() {
-    let home = Home::new();
+async fn a_kill_loses_nothing_that_was_answered(home: Home) {
     for round in 1..=2 {
-        let texts = end_under_load(&home, "KILL", round).await;
+        let texts = end_under_load(&home, Signal::SIGKILL, round).await;
         all_is_there(&home, &texts).await;
     }
+}
+
+mod sqlite {
+    use super::Home;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_lets_what_is_in_flight_end() {
+        super::a_stop_lets_what_is_in_flight_end(Home::new()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_kill_loses_nothing_that_was_answered() {
+        super::a_kill_loses_nothing_that_was_answered(Home::new()).await;
+    }
+}
+
+mod postgres {
+    use super::Home;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_lets_what_is_in_flight_end() {
+        super::a_stop_lets_what_is_in_flight_end(Home::on_postgres().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_kill_loses_nothing_that_was_answered() {
+        super::a_kill_loses_nothing_that_was_answered(Home::on_postgres().await).await;
+    }
+}
+
+/// A disk that takes no more fails a COMMIT, which must not take what comes after along with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_keeps_what_was_answered_and_answers_no_more_than_it_keeps() {
+    const BODY_BYTES: usize = 30_000;
+    const WRITES_MAX: usize = 100;
+    let home = Home::new();
+    let mut shell = Command::new("/bin/sh");
+    // No file may grow beyond 1,600 blocks of 512 bytes, which is then an error, not a signal.
+    shell.args(["-c", "trap '' XFSZ && ulimit -f 1600 && exec \"$0\"", PROGRAM]);
+    let mut server = Server::start(home.prepared(shell));
+    let api = server.client(&home.operator_key());
+    let log = async |description: &str| {
+        let body = json!({ "description": description });
+        api.post("/api/v1/activities", &body).send().await.unwrap().status().as_u16()
+    };
+    let mut answered = 0;
+    let mut is_full = false;
+    for _ in 0..WRITES_MAX {
+        match log(&"z".repeat(BODY_BYTES)).await {
+            201 => answered += 1,
+            503 => is_full = true,
+            other => panic!("{other}"),
+        }
+        if is_full {
+            break;
+        }
+    }
+    assert!(is_full && answered > 0, "{answered}");
+    for _ in 0..10 {
+        match log("a little more").await {
+            201 => answered += 1,
+            503 => {}
+            other => panic!("{other}"),
+        }
+    }
+    server.signal(Signal::SIGKILL);
+    server.end();
+    let server = home.serve();
+    let api = server.client(&home.operator_key());
+    assert_eq!(api.read("/api/v1/activities?limit=1").await["total"], answered);
+    assert_eq!(api.read("/api/v1/whoami").await["credits_remaining"], 1_000_000 - answered);
+    assert!(api.log_activity("there is room again").await);
+    server.stop();
+    let proved = home.run(&["verify"]);
+    assert!(proved.status.success(), "{}", text(&proved.stdout));
 }

@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::{Client, RequestBuilder, StatusCode};
+use roots_testkit::database::TestDatabase;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -46,6 +49,13 @@ impl Home {
     /// An empty one, with that database.
     pub(crate) fn on(database_url: String) -> Self {
         Self { database_url: Some(database_url), ..Self::new() }
+    }
+
+    /// An empty one, with a database of its own on PostgreSQL.
+    pub(crate) async fn on_postgres() -> Self {
+        let database = TestDatabase::postgres().await;
+        database.store.close().await;
+        Self::on(database.url)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -212,11 +222,9 @@ impl Server {
         lines
     }
 
-    /// Sends it a signal: `TERM`, `INT` or `KILL`.
-    pub(crate) fn signal(&self, name: &str) {
-        let sent =
-            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.unwrap().success());
+    /// Sends it a signal. It has not been waited for, so the id is still its.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Waits for its end, and for the last line of its log.
@@ -230,7 +238,7 @@ impl Server {
 
     /// Stops it as it should be stopped, and answers all that it has logged.
     pub(crate) fn stop(mut self) -> Vec<Value> {
-        self.signal("TERM");
+        self.signal(Signal::SIGTERM);
         let status = self.end();
         assert!(status.success(), "{status}: {:?}", self.log());
         self.log()

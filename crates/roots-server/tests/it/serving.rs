@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::program::{Home, PROGRAM, Server, wait_for};
@@ -62,11 +63,11 @@ fn a_second_signal_ends_it_at_once() {
     other.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     other.read_exact(&mut [0; 12]).unwrap();
     let begun = Instant::now();
-    server.signal("INT");
+    server.signal(Signal::SIGINT);
     wait_for("the server to be told", || server.logged("stopping").pop());
     // One that comes at once may be the first, sent twice: only a later one counts.
     wait_for("the server to end", || {
-        server.signal("INT");
+        server.signal(Signal::SIGINT);
         server.logged("stopped at once").pop()
     });
     assert_eq!(server.end().code(), Some(1));
