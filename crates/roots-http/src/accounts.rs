@@ -38,7 +38,7 @@ pub(crate) fn signup_routes() -> OpenApiRouter<App> {
 /// An account to make.
 #[derive(ToSchema)]
 #[schema(example = json!({
-    "account_name": "Chatforest",
+    "account_name": "Acme",
     "actor_name": "docs-agent",
     "actor_type": "agent"
 }))]
@@ -102,7 +102,8 @@ pub struct Bootstrapped<'a> {
     key_prefix: &'a str,
     /// What the account starts with.
     credits: i64,
-    /// Brings the account back when its keys are lost.
+    /// Opens what the API key opens. To get a new key by it is for a later release: keep it for
+    /// then, for there is no other way back into the account.
     recovery_code: &'a str,
     warning: &'static str,
 }
@@ -302,7 +303,7 @@ async fn bootstrap(
         "actor_type": "agent",
         "role": "owner",
         "account_id": 2,
-        "account_name": "Chatforest",
+        "account_name": "Acme",
         "account_type": "customer",
         "other_actors": [],
         "credits_remaining": 97

@@ -1,7 +1,7 @@
 //! Who asks: the API key of a request, and the callers that were admitted a moment ago.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -24,21 +24,58 @@ pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Longest time that a key which has been revoked goes on reading: for that long an admitted caller
 /// is not looked up again. Writes stop at once, for the store checks the key itself.
 const CALLER_TTL: Duration = Duration::from_secs(5);
+/// How often callers that are remembered no longer are dropped, and their unlocked keys with them.
+const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// Most callers that are remembered.
 const CALLERS_MAX: u64 = 10_000;
 
 /// Callers that were admitted lately, with their keys unlocked, by where their key is looked up.
 #[derive(Clone)]
-pub(crate) struct Callers(Cache<Lookup, Arc<Caller>>);
+pub(crate) struct Callers(Arc<Remembered>);
+
+struct Remembered {
+    cache: Cache<Lookup, Arc<Caller>>,
+    sweep_period: Duration,
+    sweeper: Once,
+}
 
 impl Callers {
     /// Remembers nobody yet.
     pub(crate) fn new() -> Self {
-        Self::remembered_for(CALLER_TTL)
+        Self::remembered_for(CALLER_TTL, SWEEP_PERIOD)
     }
 
-    fn remembered_for(ttl: Duration) -> Self {
-        Self(Cache::builder().max_capacity(CALLERS_MAX).time_to_live(ttl).build())
+    fn remembered_for(ttl: Duration, sweep_period: Duration) -> Self {
+        let cache = Cache::builder().max_capacity(CALLERS_MAX).time_to_live(ttl).build();
+        Self(Arc::new(Remembered { cache, sweep_period, sweeper: Once::new() }))
+    }
+
+    fn get(&self, lookup: &Lookup) -> Option<Arc<Caller>> {
+        self.0.cache.get(lookup)
+    }
+
+    /// The first one starts the sweeper, for a router may be made where nothing runs yet.
+    fn remember(&self, lookup: Lookup, caller: Arc<Caller>) {
+        self.0.cache.insert(lookup, caller);
+        self.0.sweeper.call_once(|| {
+            tokio::spawn(sweep(Arc::downgrade(&self.0), self.0.sweep_period));
+        });
+    }
+
+    fn forget(&self, lookup: &Lookup) {
+        self.0.cache.invalidate(lookup);
+    }
+}
+
+/// Drops expired callers for as long as there is a cache. By itself it would keep them until it is
+/// used again.
+async fn sweep(remembered: Weak<Remembered>, period: Duration) {
+    loop {
+        tokio::time::sleep(period).await;
+        let Some(remembered) = remembered.upgrade() else {
+            return;
+        };
+        remembered.cache.run_pending_tasks();
     }
 }
 
@@ -67,7 +104,7 @@ impl Bearer {
             Ok(Written { value, cost, balance }) => Ok((value, Credits { cost, balance })),
             Err(error) => {
                 if matches!(error, WriteError::Refused(Refusal::KeyNotInForce)) {
-                    self.callers.0.invalidate(&self.lookup);
+                    self.callers.forget(&self.lookup);
                 }
                 Err(error.into())
             }
@@ -98,12 +135,12 @@ impl FromRequestParts<App> for Bearer {
         let access = &app.services.access;
         let lookup = access.recognize(&presented)?;
         let callers = app.callers.clone();
-        let caller = if let Some(caller) = callers.0.get(&lookup) {
+        let caller = if let Some(caller) = callers.get(&lookup) {
             access.check_expiry(&caller)?;
             caller
         } else {
             let caller = Arc::new(access.admit(&presented, lookup).await?);
-            callers.0.insert(lookup, Arc::clone(&caller));
+            callers.remember(lookup, Arc::clone(&caller));
             caller
         };
         Ok(Self { caller, lookup, callers })
@@ -178,14 +215,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_caller_is_remembered_for_a_moment_only() {
-        let moment = Duration::from_millis(100);
-        let callers = Callers::remembered_for(moment);
-        let lookup = Lookup { account: AccountId(1), hash: LookupHash([1; 32]) };
-        callers.0.insert(lookup, Arc::new(caller()));
-        assert!(callers.0.get(&lookup).is_some());
-        std::thread::sleep(2 * moment);
-        assert!(callers.0.get(&lookup).is_none());
+    const LOOKUP: Lookup = Lookup { account: AccountId(1), hash: LookupHash([1; 32]) };
+    const MOMENT: Duration = Duration::from_millis(100);
+    const NEVER: Duration = Duration::from_hours(1);
+
+    /// Whether it comes to hold soon.
+    async fn soon(holds: impl Fn() -> bool) -> bool {
+        for _ in 0..100 {
+            if holds() {
+                return true;
+            }
+            tokio::time::sleep(MOMENT / 2).await;
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn a_caller_is_remembered_for_a_moment_only() {
+        let callers = Callers::remembered_for(MOMENT, NEVER);
+        callers.remember(LOOKUP, Arc::new(caller()));
+        assert!(callers.get(&LOOKUP).is_some());
+        std::thread::sleep(2 * MOMENT);
+        assert!(callers.get(&LOOKUP).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_keys_of_an_expired_caller_are_dropped_though_nobody_asks() {
+        let callers = Callers::remembered_for(MOMENT, MOMENT);
+        let caller = Arc::new(caller());
+        let kept = Arc::downgrade(&caller);
+        callers.remember(LOOKUP, caller);
+        assert!(kept.upgrade().is_some());
+        assert!(soon(|| kept.upgrade().is_none()).await);
+    }
+
+    #[tokio::test]
+    async fn the_sweeper_is_one_and_ends_with_the_cache() {
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let callers = Callers::remembered_for(NEVER, MOMENT);
+        let caller = Arc::new(caller());
+        let kept = Arc::downgrade(&caller);
+        callers.remember(LOOKUP, Arc::clone(&caller));
+        callers.remember(LOOKUP, caller);
+        assert_eq!(tasks(), 1);
+        drop(callers);
+        assert!(soon(|| kept.upgrade().is_none() && tasks() == 0).await);
     }
 }

@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use roots_domain::model::id::SessionId;
 use roots_domain::model::{Invalid, Patch};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::fields::{Faulty, Fields};
 use crate::problem::Problem;
@@ -37,16 +38,35 @@ pub(crate) trait FromMembers: Sized {
 pub(crate) enum Value {
     Null,
     Bool,
+    /// One beyond 64 bits is the nearest that there is, which the rules of a field judge alike.
     Integer(i64),
-    /// A number that is no integer of 64 bits.
+    /// A number with a fraction or an exponent.
     OtherNumber,
     Text(String),
+    /// A string that is no text: it holds half of a pair of surrogates.
+    BrokenText,
     Array,
-    /// Its members in their order, duplicates included.
-    Object(Vec<(String, Value)>),
+    Object,
 }
 
 impl Value {
+    /// What stands in well-formed JSON, whose first byte tells its kind.
+    fn of(raw: &RawValue) -> Self {
+        let raw = raw.get();
+        match raw.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Bool,
+            Some(b'"') => serde_json::from_str(raw).map_or(Self::BrokenText, Self::Text),
+            Some(b'[') => Self::Array,
+            Some(b'{') => Self::Object,
+            _ if raw.contains(['.', 'e', 'E']) => Self::OtherNumber,
+            _ => {
+                let nearest = if raw.starts_with('-') { i64::MIN } else { i64::MAX };
+                Self::Integer(raw.parse().unwrap_or(nearest))
+            }
+        }
+    }
+
     fn not(&self, wanted: &str) -> Invalid {
         Invalid::new(format!("must be {wanted}, not {}", self.kind()))
     }
@@ -57,9 +77,9 @@ impl Value {
             Self::Bool => "a boolean",
             Self::Integer(_) => "an integer",
             Self::OtherNumber => "another number",
-            Self::Text(_) => "a string",
+            Self::Text(_) | Self::BrokenText => "a string",
             Self::Array => "an array",
-            Self::Object(_) => "an object",
+            Self::Object => "an object",
         }
     }
 }
@@ -70,6 +90,7 @@ pub(crate) fn text<T>(
 ) -> impl FnOnce(Value) -> Result<T, Invalid> {
     |value| match value {
         Value::Text(text) => parse(text),
+        Value::BrokenText => Err(Invalid::new("must be text without lone surrogates")),
         other => Err(other.not("a string")),
     }
 }
@@ -231,69 +252,46 @@ fn object(bytes: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
         let column = read.rsplit('\n').next().map_or(0, str::len) + 1;
         Problem::malformed_json("is not UTF-8,", line, column)
     })?;
-    let root = serde_json::from_str(text).map_err(|fault| {
+    match Value::of(parse(text)?) {
+        Value::Object => parse(text).map(|Given(members)| members),
+        other => Err(Problem::not_an_object(other.kind())),
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|fault| {
         let what = if fault.is_eof() {
             "ends too early to be JSON,"
         } else {
             "is not JSON that can be read,"
         };
         Problem::malformed_json(what, fault.line(), fault.column())
-    })?;
-    match root {
-        Value::Object(members) => Ok(members),
-        other => Err(Problem::not_an_object(other.kind())),
-    }
+    })
 }
 
-impl<'de> Deserialize<'de> for Value {
+/// The members of an object in their order, duplicates included.
+struct Given(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Given {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_map(Reader)
     }
 }
 
 struct Reader;
 
 impl<'de> Visitor<'de> for Reader {
-    type Value = Value;
+    type Value = Given;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        f.write_str("a JSON object")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Bool)
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or(Value::OtherNumber, Value::Integer))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::OtherNumber)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Array)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+        while let Some((name, value)) = map.next_entry::<_, &RawValue>()? {
+            members.push((name, Value::of(value)));
         }
-        Ok(Value::Object(members))
+        Ok(Given(members))
     }
 }

@@ -35,6 +35,8 @@ const DRAIN_MAX_BYTES: usize = 4 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest name of its own that a request may bring.
 const REQUEST_ID_MAX_CHARS: usize = 128;
+/// What every API key begins with: one that was sent as a name by mistake is not repeated.
+const KEY_START: &str = "roots_";
 /// How long a browser may remember what a preflight said.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
@@ -168,7 +170,9 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     };
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let id = only.to_str().ok()?;
-    let is_sane = (1..=REQUEST_ID_MAX_CHARS).contains(&id.len()) && id.bytes().all(plain);
+    let is_sane = (1..=REQUEST_ID_MAX_CHARS).contains(&id.len())
+        && id.bytes().all(plain)
+        && !id.starts_with(KEY_START);
     is_sane.then(|| id.to_owned())
 }
 

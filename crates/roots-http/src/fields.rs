@@ -9,10 +9,14 @@ use utoipa::ToSchema;
 
 /// Most faults that one answer lists.
 pub(crate) const FAULTS_MAX: usize = 100;
-/// Most characters of a caller's own name for a field that an answer repeats.
-const SHOWN_NAME_MAX_CHARS: usize = 64;
+/// Most characters of a caller's own name for a field that an answer repeats: fewer than a key or a
+/// recovery code has, should one stand there.
+const SHOWN_NAME_MAX_CHARS: usize = 32;
 /// How alike two names must be (Jaro-Winkler) for one to be taken for a misspelling of the other.
 const ALIKE: f64 = 0.8;
+/// Fewest characters of a name that is looked for among the words of another: `id` and `at` stand in
+/// many.
+const WORDS_MIN_CHARS: usize = 3;
 
 /// What is wrong with one field. The message is the end of a sentence whose subject is the field,
 /// and never repeats the value.
@@ -117,7 +121,7 @@ fn shown(name: &str) -> String {
 }
 
 fn unknown(noun: &str, name: &str, known: &[&'static str]) -> String {
-    let alike = |one: &&str| strsim::jaro_winkler(&plain(one), &plain(name));
+    let alike = |one: &&str| likeness(one, name);
     let nearest = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
     match nearest {
         None => format!("is not a known {noun}: there are none here"),
@@ -128,9 +132,36 @@ fn unknown(noun: &str, name: &str, known: &[&'static str]) -> String {
     }
 }
 
+fn likeness(one: &str, other: &str) -> f64 {
+    let spelled = strsim::jaro_winkler(&plain(one), &plain(other));
+    if holds_words(one, other) || holds_words(other, one) { spelled.max(ALIKE) } else { spelled }
+}
+
+/// Whether the words of one name stand in another: `type` in `activity_type`.
+fn holds_words(long: &str, short: &str) -> bool {
+    plain(short).chars().count() >= WORDS_MIN_CHARS && words(long).contains(&words(short))
+}
+
 /// A name without case and punctuation: `sessionId` for `session_id` is the likeliest slip.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// A name's words in lower case, with a blank before and behind each.
+fn words(name: &str) -> String {
+    let mut words = String::from(" ");
+    for c in name.chars() {
+        if (c.is_uppercase() || !c.is_alphanumeric()) && !words.ends_with(' ') {
+            words.push(' ');
+        }
+        if c.is_alphanumeric() {
+            words.extend(c.to_lowercase());
+        }
+    }
+    if !words.ends_with(' ') {
+        words.push(' ');
+    }
+    words
 }
 
 /// Refuses a value that is none of the names given.
@@ -176,6 +207,24 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_a_word_too_many_or_too_few_is_near() {
+        let known = ["type", "session_id", "since", "limit"];
+        let faults = judged(&["activity_type", "activityType", "TYPE", "session"], &known);
+        let offered: Vec<_> =
+            faults.iter().filter_map(|fault| fault.split("mean ").nth(1)).collect();
+        assert_eq!(offered, ["type?", "type?", "type?", "session_id?"]);
+        assert_eq!(
+            judged(&["type"], &["description", "activity_type", "session_id"]),
+            ["type is not a known field: did you mean activity_type?"]
+        );
+        // Neither part of a word nor a word that stands in many names.
+        for (given, known) in [("prototype", "type"), ("id", "session_id"), ("_", "due_at")] {
+            let fault = judged(&[given], &[known]).concat();
+            assert!(fault.ends_with(&format!("there are {known}")), "{fault}");
+        }
+    }
+
+    #[test]
     fn what_is_given_twice_is_one_fault_known_or_not() {
         let faults = judged(&["title", "x", "title", "x", "title"], &["title"]);
         assert_eq!(
@@ -198,5 +247,14 @@ mod tests {
         let long = "é".repeat(500_000);
         let faults = judged(&[&long], &["title"]);
         assert!(faults.concat().len() < 300);
+    }
+
+    #[test]
+    fn no_name_as_long_as_a_secret_is_repeated() {
+        // A recovery code of 47 characters and the shortest key.
+        for secret in ["ABCDE-".repeat(8)[..47].to_owned(), format!("roots_1_{:x>48}", "")] {
+            let faults = judged(&[&secret], &["title"]).concat();
+            assert!(faults.contains(&secret[..32]) && !faults.contains(&secret[..33]), "{faults}");
+        }
     }
 }

@@ -218,10 +218,6 @@ fn error_response(status: StatusCode) -> Response {
         StatusCode::UNAUTHORIZED => {
             headers.push(("WWW-Authenticate", Type::String, "How to send a key."));
         }
-        StatusCode::PAYMENT_REQUIRED => {
-            headers.push(("X-Credits-Cost", Type::Integer, "What the write would cost."));
-            headers.push(("X-Credits-Remaining", Type::Integer, "What the account has."));
-        }
         StatusCode::SERVICE_UNAVAILABLE => {
             headers.push(("Retry-After", Type::Integer, "Seconds until another try is worth it."));
         }

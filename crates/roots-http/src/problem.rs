@@ -179,7 +179,7 @@ impl Problem {
 
     /// The body is no JSON.
     pub(crate) fn malformed_json(what: &'static str, line: usize, column: usize) -> Self {
-        // A line's end in a text is found at column 0 of the next line, where people count from 1.
+        // What ends with a line ends at column 0 of the next one, where people count from 1.
         let column = column.max(1);
         let detail = format!("The body {what} at line {line}, column {column}.");
         Self::new(Kind::MalformedJson, detail)
@@ -372,9 +372,6 @@ impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let mut response = self.status().into_response();
         response.headers_mut().extend(self.headers.drain(..));
-        if let Some((balance, cost)) = self.credits {
-            response.headers_mut().extend(credit_headers(cost, balance));
-        }
         response.extensions_mut().insert(self);
         response
     }
@@ -484,7 +481,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::KeyNotInForce => Self::unauthorized(detail, true),
+            // As when it is found at once: what became of a key is not told.
+            Refusal::KeyNotInForce => AccessError::NotAdmitted.into(),
             Refusal::Suspended => Self::new(Kind::Suspended, detail),
             Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
@@ -494,8 +492,9 @@ impl From<Refusal> for Problem {
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)
             | Refusal::ForbiddenStep { .. }
-            | Refusal::BalanceTooHigh
-            | Refusal::AccountExists(_) => Self::new(Kind::Conflict, detail),
+            | Refusal::BalanceTooHigh => Self::new(Kind::Conflict, detail),
+            // Nobody who signs up chooses an id: it was reserved, and still somebody else has it.
+            Refusal::AccountExists(_) => Self::internal(detail),
             Refusal::InsufficientCredits { balance, cost } => Self {
                 credits: Some((balance, cost)),
                 ..Self::new(Kind::InsufficientCredits, detail)

@@ -99,8 +99,8 @@ async fn each_kind_of_value_is_judged() {
             "PATCH",
             "todos/1",
             "session_id",
-            "9223372036854775808".into(),
-            "session_id must be an integer, not another number",
+            "-9223372036854775809".into(),
+            "session_id must be a positive integer",
         ),
         ("POST", "activities", "description", "\"\"".into(), "description must not be empty"),
     ] {
@@ -165,9 +165,11 @@ async fn malformed_json_is_told_by_line_and_column() {
         ("  ", "line 1, column 2"),
         ("{'notes': 1}", "line 1, column 2"),
         ("\u{feff}{}", "line 1, column 1"),
-        ("{\"notes\": \"\\ud800\"}", "line 1, column 18"),
+        ("{\"notes\": \"\\ud80\"}", "line 1, column 17"),
+        ("{\"\\ud800\": \"x\"}", "line 1, column 9"),
         ("{\"notes\": 01}", "line 1, column 12"),
-        ("{\n\"x\": 1e999}", "line 2, column 10"),
+        ("{\n", "line 2, column 1"),
+        ("{\n\"x\": 1e}", "line 2, column 8"),
     ] {
         let answer = post("/api/v1/sessions", body).of(&router).await;
         assert_eq!(answer.status, 400, "{body}");
@@ -176,8 +178,42 @@ async fn malformed_json_is_told_by_line_and_column() {
     }
     let answer = post("/api/v1/sessions", "").body(b"{\n\"notes\": \"\xff\"}").of(&router).await;
     assert_eq!(answer.json()["detail"], "The body is not UTF-8, at line 2, column 11.");
-    let deep = format!("{{\"notes\": {}{}}}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
-    assert_eq!(post("/api/v1/sessions", &deep).of(&router).await.status, 400);
+}
+
+#[tokio::test]
+async fn what_a_field_cannot_hold_is_a_fault_of_that_field_alone() {
+    let router = World::whole().router();
+    let digits = "9".repeat(400);
+    let deep = format!("{}1{}", "{\"a\":[".repeat(50_000), "]}".repeat(50_000));
+    let range = "priority must be 0 (lowest) to 3 (highest)";
+    let other = "priority must be an integer, not another number";
+    let broken = "title must be text without lone surrogates";
+    for (field, value, expected) in [
+        ("priority", "1e400", other),
+        ("priority", "-1E-400", other),
+        ("priority", "0.0", other),
+        ("priority", "9223372036854775808", range),
+        ("priority", "-9223372036854775809", range),
+        ("priority", &digits, range),
+        ("priority", &format!("-{digits}"), range),
+        ("priority", &deep, "priority must be an integer, not an object"),
+        ("priority", r#""\ud800""#, "priority must be an integer, not a string"),
+        ("title", r#""\ud83d""#, broken),
+        ("title", r#""\udc00\ud83d""#, broken),
+        ("title", r#""\ud83dx""#, broken),
+        ("title", &format!("[{deep}]"), "title must be a string, not an array"),
+        ("titel", &deep, "titel is not a known field: did you mean title?"),
+        ("titel", "1e400", "titel is not a known field: did you mean title?"),
+    ] {
+        let body = format!("{{\"{field}\": {value}, \"due_at\": 7}}");
+        let answer = patch("/api/v1/todos/1", &body).of(&router).await;
+        assert_eq!(answer.status, 422, "{expected}");
+        let faults = answer.faults();
+        assert!(faults.iter().any(|fault| fault == expected), "{expected}: {faults:?}");
+        assert_eq!(faults.len(), 2, "{faults:?}");
+    }
+    let zero = patch("/api/v1/todos/1", r#"{"priority": -0}"#).of(&router).await;
+    assert_eq!(zero.status, 200, "{}", zero.body);
 }
 
 #[tokio::test]

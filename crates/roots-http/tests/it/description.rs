@@ -1,6 +1,8 @@
 //! The description and the service say the same.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -71,6 +73,43 @@ fn it_is_openapi_3_1_and_lists_every_route() {
         operations().iter().map(|one| format!("{} {}", one.method, one.path)).collect();
     routes.sort();
     assert_eq!(routes.join("\n"), ROUTES.trim());
+}
+
+/// What adds routes that no description need know of.
+const ADDERS: [&str; 5] = ["route", "route_service", "nest", "nest_service", "merge"];
+
+/// Calls of those in a source text.
+fn adders(source: &str) -> Vec<&'static str> {
+    let is_called =
+        |name: &&str| [".", "::"].iter().any(|access| source.contains(&format!("{access}{name}(")));
+    ADDERS.into_iter().filter(is_called).collect()
+}
+
+#[test]
+fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_render_them() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in fs::read_dir(sources).unwrap() {
+        let path = entry.unwrap().path();
+        // A folder would go unread: then this is to walk into it.
+        let mut source = fs::read_to_string(&path).unwrap();
+        if path.ends_with("lib.rs") {
+            let begin = source.find("\nfn routes() ").unwrap();
+            let end = begin + source[begin..].find("\n}\n").unwrap();
+            let composer: String = source.drain(begin..end).collect();
+            assert_eq!(adders(&composer), ["nest", "merge"]);
+            let undescribed: Vec<_> = composer.split("OpenApiRouter::from(").skip(1).collect();
+            assert_eq!(undescribed.len(), 1);
+            assert!(undescribed[0].starts_with("service::docs())"));
+        }
+        assert_eq!(adders(&source), [""; 0], "{}", path.display());
+    }
+}
+
+#[test]
+fn what_the_recovery_code_is_for_is_not_promised_before_it_comes() {
+    let schemas = &document()["components"]["schemas"];
+    let told = &schemas["Bootstrapped"]["properties"]["recovery_code"]["description"];
+    assert!(told.as_str().unwrap().contains("for a later release"), "{told}");
 }
 
 #[tokio::test]
@@ -199,6 +238,9 @@ fn errors_are_described_as_problems() {
                 continue;
             }
             let response = resolved(&document, response);
+            let headers = response["headers"].as_object().unwrap();
+            let is_priced = headers.keys().any(|name| name.starts_with("X-Credits-"));
+            assert!(!is_priced, "{method} {path}: what fails costs nothing");
             let content = &response["content"]["application/problem+json"];
             for (kind, example) in content["examples"].as_object().unwrap() {
                 fits(&document, &content["schema"], &example["value"], kind);

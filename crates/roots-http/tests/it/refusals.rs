@@ -1,12 +1,13 @@
 //! What the core refuses, and what is not there.
 
 use insta::assert_snapshot;
-use roots_domain::model::id::SessionId;
+use roots_domain::model::id::{AccountId, SessionId};
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::model::unit::Refusal;
+use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal};
+use roots_domain::port::store::ApplyError;
 use roots_http::Signup;
 
-use crate::world::{ANOTHERS, World, delete, get, patch, post};
+use crate::world::{ANOTHERS, NEW_ACCOUNT, World, delete, founding, get, patch, post};
 
 macro_rules! refused {
     ($($name:ident: $refusal:expr, $ask:expr;)+) => {$(
@@ -46,6 +47,21 @@ async fn signup_is_closed_unless_opened() {
     world.settings.signup = Signup::Closed;
     // Whatever else is wrong with the request does not matter.
     let answer = post("/api/v1/bootstrap?x=1", "[]").without_key().of(&world.router()).await;
+    assert_snapshot!(answer.told());
+}
+
+#[tokio::test]
+async fn a_reserved_account_that_is_taken_is_our_fault() {
+    let mut world = World::bare();
+    world.settings.signup = Signup::Open { credits: 100 };
+    world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
+    world.units.expect_apply().returning(|unit| match unit.intent {
+        Intent::ReserveAccount => {
+            Ok(Applied { row: AppliedRow::Reserved(AccountId(2)), cost: 0, balance: 0 })
+        }
+        _ => Err(ApplyError::Refused(Refusal::AccountExists(AccountId(2)))),
+    });
+    let answer = post("/api/v1/bootstrap", NEW_ACCOUNT).without_key().of(&world.router()).await;
     assert_snapshot!(answer.told());
 }
 

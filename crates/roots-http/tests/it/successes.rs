@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::world::{World, ask, delete, get, patch, post};
+use crate::world::{NEW_ACCOUNT, World, ask, delete, get, patch, post};
 
 macro_rules! answers {
     ($($name:ident: $ask:expr;)+) => {$(
@@ -57,10 +57,7 @@ answers! {
     an_activity_is_deleted: delete("/api/v1/activities/1");
     activities_are_counted: get("/api/v1/activities/stats?since=2026-04-07");
 
-    an_account_is_made: post(
-        "/api/v1/bootstrap",
-        r#"{"account_name": "Chatforest", "actor_name": "docs-agent", "actor_type": "agent"}"#
-    ).without_key();
+    an_account_is_made: post("/api/v1/bootstrap", NEW_ACCOUNT).without_key();
     the_caller_is_told_who_it_is: get("/api/v1/whoami");
     credits_are_shown: get("/api/v1/credits");
     the_ledger_is_listed: get("/api/v1/credits/ledger?reason=api_write&limit=5");

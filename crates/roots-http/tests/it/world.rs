@@ -52,6 +52,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 pub(crate) const KEY: &str = "roots_1_key";
 /// A key of good form that nobody has.
 pub(crate) const UNKNOWN_KEY: &str = "roots_1_unknown";
+/// An account to make.
+pub(crate) const NEW_ACCOUNT: &str =
+    r#"{"account_name": "Acme", "actor_name": "docs-agent", "actor_type": "agent"}"#;
 /// The row of each kind whose text does not open.
 pub(crate) const DAMAGED: i64 = 13;
 /// The row of each kind that is another actor's.
@@ -509,7 +512,7 @@ pub(crate) fn account() -> Account {
     Account {
         id: AccountId(1),
         uid: Uid::NIL,
-        name: name("Chatforest"),
+        name: name("Acme"),
         kind: AccountKind::Customer,
         status: AccountStatus::Active,
         balance: 99,
@@ -537,7 +540,7 @@ pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
     (lookup.hash == LookupHash([1; 32])).then_some(found)
 }
 
-fn founding() -> Founding {
+pub(crate) fn founding() -> Founding {
     let secret = |text: &str| SecretString::from(text);
     Founding {
         key: MintedKey {
