@@ -29,11 +29,12 @@ mod row;
 mod source;
 mod sqlite;
 mod url;
+mod writer;
 
 pub use url::{DatabaseUrl, UrlFault};
 
 use lane::LaneHandle;
-use source::{FileIdentity, Link, Source};
+use source::{FileIdentity, Source};
 use url::Target;
 
 /// A database. Cheap to clone; all clones share one.
@@ -99,22 +100,10 @@ impl Store {
         let mut lanes = Vec::new();
         let mut stopped = Vec::new();
         let source = find(url)?;
-        if let Source::Sqlite { .. } = source {
-            let (near, far) = lane::lane(told);
+        for _ in 0..source.lanes() {
+            let (near, far) = lane::lane(told.clone());
             lanes.push(near);
-            stopped.push(sqlite::start_writer(source.clone(), far).await?);
-        } else {
-            for _ in 0..postgres::LANES {
-                let (near, far) = lane::lane(told.clone());
-                lanes.push(near);
-                let (end, ended) = oneshot::channel();
-                stopped.push(ended);
-                let link = Link::open(source.clone()).await?;
-                tokio::spawn(async move {
-                    far.run(link).await;
-                    let _ = end.send(());
-                });
-            }
+            stopped.push(writer::start(source.clone(), far).await?);
         }
         let readers = source.readers().await?;
         let stopped = Mutex::new(stopped);

@@ -17,6 +17,12 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Statements kept prepared per connection: texts differ by the number of rows.
 const PREPARED_STATEMENTS: usize = 512;
 
+/// There is an index for every read, whatever it asks for. So a plan is made once a statement, not
+/// once a read; and never sorts, as it would where the database, without statistics yet, takes a large
+/// account for a small one.
+const READ_BY_INDEX: [(&str, &str); 2] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off")];
+
 /// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
 /// apart. The lower half is an account's id, and 0 the directory.
 pub(crate) const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
@@ -28,37 +34,39 @@ pub(crate) const NO_STATEMENT_LIMIT: &str = "SET LOCAL statement_timeout = 0";
 /// The lock under which the schema changes.
 pub(crate) const MIGRATION_LOCK: i64 = 0x526f_6f75_0000_0000;
 
-fn options(url: &str) -> ConnectOptions {
+fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire_if_idle_for(TRUSTED_IDLE)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .map_sqlx_postgres_opts(|options| {
-            options.statement_cache_capacity(PREPARED_STATEMENTS).application_name("roots").options(
-                [
+        .map_sqlx_postgres_opts(move |options| {
+            options
+                .statement_cache_capacity(PREPARED_STATEMENTS)
+                .application_name("roots")
+                .options([
                     // What is answered is durable, whatever the server's default.
                     ("synchronous_commit", "on"),
                     ("statement_timeout", "15s"),
                     ("lock_timeout", "10s"),
                     ("idle_in_transaction_session_timeout", "30s"),
-                ],
-            )
+                ])
+                .options(more.iter().copied())
         });
     options
 }
 
 /// What one lane writes through: a connection, and another for when the first one hangs.
 pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = options(url);
+    let mut options = options(url, &[]);
     options.max_connections(2);
     Database::connect(options).await
 }
 
 /// The pool that reads.
 pub(crate) async fn readers(url: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = options(url);
+    let mut options = options(url, &READ_BY_INDEX);
     options.max_connections(READERS);
     Database::connect(options).await
 }

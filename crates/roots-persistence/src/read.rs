@@ -16,10 +16,10 @@ use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, Readiness,
     SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
 };
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QueryOrder, QuerySelect, Select, Value,
+    QueryOrder, QuerySelect, QueryTrait, Select, Value,
 };
 
 use crate::Store;
@@ -30,11 +30,8 @@ use crate::entity::{
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
 
-/// One row of a query that adds up counts.
-#[derive(FromQueryResult)]
-struct Sum {
-    total: i64,
-}
+/// The column that holds how many rows there are in all.
+const TOTAL: &str = "total";
 
 /// One row of a query that counts activities.
 #[derive(FromQueryResult)]
@@ -63,41 +60,55 @@ impl Store {
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
-    async fn part<E, T>(&self, query: Select<E>, page: PageRequest) -> StoreResult<Vec<T>>
+    /// A page of `rows`, and how many there are in all, by one statement: a second one would cost
+    /// as much again, and tell of another moment.
+    async fn page<E, T>(
+        &self,
+        rows: Select<E>,
+        total: Expr,
+        request: PageRequest,
+    ) -> StoreResult<Page<T>>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = Corrupt>,
     {
-        let offset = u64::try_from(page.offset).unwrap_or(0);
-        self.all(query.limit(u64::from(page.limit)).offset(offset)).await
+        let offset = u64::try_from(request.offset).unwrap_or(0);
+        let rows = rows.limit(u64::from(request.limit)).offset(offset);
+        let asked = rows.expr_as(total.clone(), TOTAL).into_query();
+        let found = self.readers().query_all(&asked).await.map_err(of_read)?;
+        let total = match found.first() {
+            Some(row) => row.try_get("", TOTAL).map_err(of_read)?,
+            None => self.total(total).await?,
+        };
+        let read = |row| E::Model::from_query_result(row, "").map_err(of_read);
+        let items = found.iter().map(|row| Ok(T::try_from(read(row)?)?));
+        Ok(Page { items: items.collect::<StoreResult<_>>()?, total, request })
     }
 
-    /// Adds up kept counts.
-    async fn sum<E: EntityTrait>(&self, counts: Select<E>, count: E::Column) -> StoreResult<i64> {
-        // PostgreSQL adds BIGINTs up to a NUMERIC, and a sum of no rows is NULL.
-        let sum = Expr::col(count).sum().cast_as("BIGINT");
-        let total = Func::coalesce([sum, Expr::value(0_i64)]);
-        let row = counts
-            .select_only()
-            .expr_as(total, "total")
-            .into_model::<Sum>()
-            .one(self.readers())
-            .await
-            .map_err(of_read)?;
-        Ok(row.map_or(0, |row| row.total))
+    /// A total by itself, where no row is there to carry it.
+    async fn total(&self, total: Expr) -> StoreResult<i64> {
+        let asked = Query::select().expr_as(total, TOTAL).to_owned();
+        let found = self.readers().query_one(&asked).await.map_err(of_read)?;
+        let none = || StoreFault::Broken("a total of nothing".to_owned());
+        found.ok_or_else(none)?.try_get("", TOTAL).map_err(of_read)
     }
+}
 
-    /// Counts rows by an index scan.
-    async fn count<E: EntityTrait>(&self, rows: Select<E>) -> StoreResult<i64> {
-        let row = rows
-            .select_only()
-            .column_as(Expr::cust("COUNT(*)"), "total")
-            .into_model::<Sum>()
-            .one(self.readers())
-            .await
-            .map_err(of_read)?;
-        Ok(row.map_or(0, |row| row.total))
-    }
+/// Adds up kept counts, as a part of a statement.
+fn sum<E: EntityTrait>(counts: Select<E>, count: E::Column) -> Expr {
+    // PostgreSQL adds BIGINTs up to a NUMERIC, and a sum of no rows is NULL.
+    let sum = Expr::col(count).sum().cast_as("BIGINT");
+    number(counts.select_only().expr(Func::coalesce([sum, Expr::value(0_i64)])))
+}
+
+/// Counts rows by an index scan, as a part of a statement.
+fn count<E: EntityTrait>(rows: Select<E>) -> Expr {
+    number(rows.select_only().expr(Expr::cust("COUNT(*)")))
+}
+
+/// The one number that a query finds.
+fn number<E: EntityTrait>(query: Select<E>) -> Expr {
+    Expr::SubQuery(None, Box::new(query.into_query().into()))
 }
 
 fn tallies_of(account: AccountId, actor: i64, subject: &str) -> Select<tallies::Entity> {
@@ -128,9 +139,7 @@ impl SessionReader for Store {
             counts = counts.filter(tallies::Column::Label.eq(status.name()));
         }
         let rows = rows.order_by(StartedAt, Order::Desc).order_by(SessionId, Order::Desc);
-        let items = self.part(rows, query.page).await?;
-        let total = self.sum(counts, tallies::Column::Count).await?;
-        Ok(Page { items, total, request: query.page })
+        self.page(rows, sum(counts, tallies::Column::Count), query.page).await
     }
 }
 
@@ -155,19 +164,18 @@ impl TodoReader for Store {
             rows = rows.filter(SessionId.eq(session.0));
         }
         let total = if query.session.is_some() {
-            self.count(rows.clone()).await?
+            count(rows.clone())
         } else {
             let labels = todo_labels(query.status, query.priority);
             let counts = tallies_of(query.account, query.actor.0, row::TALLY_TODOS)
                 .filter(tallies::Column::Label.is_in(labels));
-            self.sum(counts, tallies::Column::Count).await?
+            sum(counts, tallies::Column::Count)
         };
         let rows = rows
             .order_by(Priority, Order::Desc)
             .order_by(CreatedAt, Order::Desc)
             .order_by(TodoId, Order::Desc);
-        let items = self.part(rows, query.page).await?;
-        Ok(Page { items, total, request: query.page })
+        self.page(rows, total, query.page).await
     }
 
     async fn todo_log(&self, account: AccountId, id: TodoId) -> StoreResult<Option<TodoLog>> {
@@ -249,29 +257,25 @@ fn daily(filter: &ActivityFilter, (first, last): (Day, Day)) -> Select<activity_
     counts
 }
 
-impl Store {
-    async fn count_activities(&self, filter: &ActivityFilter) -> StoreResult<i64> {
-        if filter.session.is_some() {
-            return self.count(selected(filter)).await;
-        }
-        if filter.range.is_open() {
-            let mut counts = tallies_of(filter.account, filter.actor.0, row::TALLY_ACTIVITIES);
-            if let Some(kind) = &filter.activity_type {
-                counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
-            }
-            return self.sum(counts, tallies::Column::Count).await;
-        }
-        let split = filter.range.by_day();
-        let mut total = 0;
-        if let Some(days) = split.days {
-            total += self.sum(daily(filter, days), activity_daily::Column::Count).await?;
-        }
-        for end in split.ends {
-            total += self.count(in_end(filter, end)).await?;
-        }
-        Ok(total)
+/// How many activities a filter selects, as a part of a statement.
+fn total_of(filter: &ActivityFilter) -> Expr {
+    if filter.session.is_some() {
+        return count(selected(filter));
     }
+    if filter.range.is_open() {
+        let mut counts = tallies_of(filter.account, filter.actor.0, row::TALLY_ACTIVITIES);
+        if let Some(kind) = &filter.activity_type {
+            counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
+        }
+        return sum(counts, tallies::Column::Count);
+    }
+    let split = filter.range.by_day();
+    let days = split.days.map(|days| sum(daily(filter, days), activity_daily::Column::Count));
+    let ends = split.ends.into_iter().map(|end| count(in_end(filter, end)));
+    days.into_iter().chain(ends).reduce(ExprTrait::add).unwrap_or_else(|| Expr::value(0_i64))
+}
 
+impl Store {
     /// Counts by day and type, by an index scan.
     async fn scan_counts(&self, rows: Select<activities::Entity>) -> StoreResult<Vec<Part>> {
         let day = format!("logged_at / {DAY_MICROS}");
@@ -324,9 +328,7 @@ impl ActivityReader for Store {
         let rows = selected(filter)
             .order_by(activities::Column::LoggedAt, Order::Desc)
             .order_by(activities::Column::ActivityId, Order::Desc);
-        let items = self.part(rows, page).await?;
-        let total = self.count_activities(filter).await?;
-        Ok(Page { items, total, request: page })
+        self.page(rows, total_of(filter), page).await
     }
 
     async fn activity_counts(
@@ -339,12 +341,9 @@ impl ActivityReader for Store {
             let split = filter.range.by_day();
             let mut counts = Vec::new();
             if let Some(days) = split.days {
-                let kept = daily(filter, days).all(self.readers()).await.map_err(of_read)?;
-                counts.extend(kept.into_iter().map(|row| Part {
-                    day: row.day,
-                    activity_type: row.activity_type,
-                    count: row.count,
-                }));
+                use activity_daily::Column::{ActivityType, Count, Day};
+                let kept = daily(filter, days).select_only().columns([Day, ActivityType, Count]);
+                counts = kept.into_model::<Part>().all(self.readers()).await.map_err(of_read)?;
             }
             for end in split.ends {
                 counts.extend(self.scan_counts(in_end(filter, end)).await?);
@@ -404,9 +403,7 @@ impl AccountReader for Store {
             counts = counts.filter(tallies::Column::Label.eq(reason.name()));
         }
         let rows = rows.order_by(ledger::Column::LedgerId, Order::Desc);
-        let items = self.part(rows, page).await?;
-        let total = self.sum(counts, tallies::Column::Count).await?;
-        Ok(Page { items, total, request: page })
+        self.page(rows, sum(counts, tallies::Column::Count), page).await
     }
 }
 

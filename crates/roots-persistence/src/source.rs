@@ -39,6 +39,14 @@ impl FileIdentity {
 }
 
 impl Source {
+    /// How many lanes write to it.
+    pub(crate) fn lanes(&self) -> usize {
+        match self {
+            Self::Sqlite { .. } => sqlite::LANES,
+            Self::Postgres { .. } => postgres::LANES,
+        }
+    }
+
     /// A connection to write through.
     pub(crate) async fn writer(&self) -> Result<DatabaseConnection, DbErr> {
         match self {

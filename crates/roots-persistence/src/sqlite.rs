@@ -1,4 +1,4 @@
-//! SQLite: one writer on an OS thread of its own, and a pool of readers beside it (WAL).
+//! SQLite: one writer, and a pool of readers beside it (WAL).
 
 use std::fs;
 use std::io;
@@ -9,14 +9,12 @@ use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
 };
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::OpenError;
 use crate::fault::Failure;
-use crate::lane::Lane;
-use crate::source::{Link, Source};
 
+/// Writer lanes: SQLite has one writer at a time.
+pub(crate) const LANES: usize = 1;
 /// Connections that read at a time.
 const READERS: u32 = 4;
 /// How long a connection waits for another process that writes. A batch waits several times over.
@@ -27,6 +25,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(20);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared per connection: texts differ by the number of rows.
 const PREPARED_STATEMENTS: usize = 512;
+/// Rows that a connection's thread may be ahead of whoever reads them. All of them are read anyway, and
+/// where it has to wait for the reader the two wake each other for every row.
+const ROWS_IN_HAND: usize = 1_024;
 /// Pages kept in memory, in KiB; negative is SQLite's way to say so.
 const READER_CACHE_KIB: &str = "-2048";
 const WRITER_CACHE_KIB: &str = "-8192";
@@ -86,6 +87,7 @@ fn base(file: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("secure_delete", "ON")
         .statement_cache_capacity(PREPARED_STATEMENTS)
+        .row_buffer_size(ROWS_IN_HAND)
         .disable_statement_logging()
 }
 
@@ -124,44 +126,6 @@ async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
 
 fn is_busy(error: &DbErr) -> bool {
     matches!(Failure::from(error.clone()), Failure::Contended(_))
-}
-
-/// Starts the writer on an OS thread of its own, with a runtime of its own: its statements then
-/// never wait behind requests. Answers once its connection stands; what it gives back tells when it
-/// has stopped.
-pub(crate) async fn start_writer(
-    source: Source,
-    lane: Lane,
-) -> Result<oneshot::Receiver<()>, OpenError> {
-    let (ready, opened) = oneshot::channel();
-    let (stopped, end) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("roots-writer".to_owned())
-        .spawn(move || {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    let _ = ready.send(Err(OpenError::Writer(error)));
-                    return;
-                }
-            };
-            runtime.block_on(async {
-                match Link::open(source).await {
-                    Ok(link) => {
-                        let _ = ready.send(Ok(()));
-                        lane.run(link).await;
-                    }
-                    Err(error) => {
-                        let _ = ready.send(Err(error.into()));
-                    }
-                }
-            });
-            let _ = stopped.send(());
-        })
-        .map_err(OpenError::Writer)?;
-    let died = |_| OpenError::Writer(io::Error::other("the writer's thread died"));
-    opened.await.map_err(died)??;
-    Ok(end)
 }
 
 #[cfg(test)]

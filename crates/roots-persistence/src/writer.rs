@@ -1,0 +1,43 @@
+//! Where a lane works: on an OS thread of its own, with a runtime of its own. A batch is a dozen
+//! statements one after the other, and none of them then waits behind requests.
+
+use std::io;
+
+use tokio::sync::oneshot;
+
+use crate::OpenError;
+use crate::lane::Lane;
+use crate::source::{Link, Source};
+
+/// Starts a lane. Answers once its connection stands; what it gives back tells when it has stopped.
+pub(crate) async fn start(source: Source, lane: Lane) -> Result<oneshot::Receiver<()>, OpenError> {
+    let (ready, opened) = oneshot::channel();
+    let (stopped, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("roots-writer".to_owned())
+        .spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = ready.send(Err(OpenError::Writer(error)));
+                    return;
+                }
+            };
+            runtime.block_on(async {
+                match Link::open(source).await {
+                    Ok(link) => {
+                        let _ = ready.send(Ok(()));
+                        lane.run(link).await;
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error.into()));
+                    }
+                }
+            });
+            let _ = stopped.send(());
+        })
+        .map_err(OpenError::Writer)?;
+    let died = |_| OpenError::Writer(io::Error::other("the writer's thread died"));
+    opened.await.map_err(died)??;
+    Ok(end)
+}
