@@ -5,6 +5,7 @@ use std::future::Future;
 use std::task::{Context, Poll, Waker};
 
 use roots_domain::model::Patch;
+use roots_domain::model::account::Role;
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
@@ -85,6 +86,7 @@ impl Desk {
         let author = Author::Key(KeyBearer {
             account: self.account,
             actor: self.actor,
+            role: Role::Member,
             key: self.key,
             auth_epoch: self.auth_epoch,
         });

@@ -45,6 +45,8 @@ pub struct KeyBearer {
     pub account: AccountId,
     /// Itself.
     pub actor: ActorId,
+    /// What it may do. An actor's role never changes.
+    pub role: Role,
     /// The key it showed.
     pub key: KeyId,
     /// The account's auth epoch then. Where it has moved since, the key is checked again.

@@ -41,6 +41,7 @@ impl Caller {
         Author::Key(KeyBearer {
             account: self.account.id,
             actor: self.actor.id,
+            role: self.actor.role,
             key: self.key,
             auth_epoch: self.auth_epoch,
         })

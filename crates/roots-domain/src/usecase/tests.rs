@@ -187,7 +187,8 @@ impl Sent {
     #[track_caller]
     fn intent(&self, endpoint: &'static str) -> Intent {
         let unit = self.unit();
-        let bearer = KeyBearer { account: HOME, actor: ME, key: KEY, auth_epoch: EPOCH };
+        let bearer =
+            KeyBearer { account: HOME, actor: ME, role: Role::Owner, key: KEY, auth_epoch: EPOCH };
         let charge = Some(Charge { cost: 1, endpoint });
         let intent = unit.intent.clone();
         let expected = UnitOfWork { author: Author::Key(bearer), intent, charge, at: now() };

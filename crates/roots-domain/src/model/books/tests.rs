@@ -173,7 +173,7 @@ fn with_balance(balance: i64) -> Books {
 }
 
 fn bearer(actor: ActorId) -> KeyBearer {
-    KeyBearer { account: HOME, actor, key: KEY, auth_epoch: EPOCH }
+    KeyBearer { account: HOME, actor, role: Role::Member, key: KEY, auth_epoch: EPOCH }
 }
 
 fn by(actor: ActorId, intent: Intent) -> UnitOfWork {

@@ -135,7 +135,8 @@ impl World {
     }
 
     fn attempt(&mut self, unit: &UnitOfWork) -> Answer {
-        let Author::Key(KeyBearer { account: home, actor, key, auth_epoch }) = unit.author else {
+        let Author::Key(KeyBearer { account: home, actor, key, auth_epoch, .. }) = unit.author
+        else {
             let Intent::GrantCredits { account: home, amount, note } = &unit.intent else {
                 return Err(Refusal::KeyNotInForce);
             };

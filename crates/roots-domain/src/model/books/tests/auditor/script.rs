@@ -117,6 +117,7 @@ pub(super) fn units() -> impl Strategy<Value = UnitOfWork> {
         (homes(), actors, fates, epochs).prop_map(|(account, actor, fate, auth_epoch)| KeyBearer {
             account,
             actor,
+            role: Role::Member,
             key: key_of(actor, fate),
             auth_epoch,
         });
