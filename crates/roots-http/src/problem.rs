@@ -89,6 +89,9 @@ kinds! {
     /// 403: suspension.
     Suspended = FORBIDDEN, "account-suspended", "The account is suspended",
         "It can be read but not written. Ask whoever runs the service.";
+    /// 403: a member.
+    OwnerOnly = FORBIDDEN, "owner-only", "Only the owner may do this",
+        "It takes a key of the account's owner. A member reads and writes its own: leave `actor_id` out.";
     /// 404.
     NotFound = NOT_FOUND, "not-found", "Not found",
         "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account.";
@@ -484,6 +487,7 @@ impl From<Refusal> for Problem {
             // As when it is found at once: what became of a key is not told.
             Refusal::KeyNotInForce => AccessError::NotAdmitted.into(),
             Refusal::Suspended => Self::new(Kind::Suspended, detail),
+            Refusal::OwnerOnly => Self::new(Kind::OwnerOnly, detail),
             Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
             Refusal::NoteWithoutChange => Self::of_field("note", detail),

@@ -1,19 +1,21 @@
 //! Readers. Every finder demands the account; totals come from what is counted as it is written.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
-use roots_domain::model::id::{AccountId, ActivityId, SessionId, TodoId};
-use roots_domain::model::key::{ApiKey, Wrap};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, SessionId, TodoId};
+use roots_domain::model::key::{ApiKey, KeyEpoch, Wrap, WrapSubject};
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::{DAY_MICROS, Day, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
-use roots_domain::port::keys::Lookup;
+use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, Readiness,
+    AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, HeldActor, Readiness,
     SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
@@ -375,7 +377,7 @@ impl AccountReader for Store {
         let Some(key) = self.one::<_, ApiKey>(key).await? else { return Ok(None) };
         let actor = actors::Entity::find_by_id((account_id, key.actor.0));
         let Some(actor) = self.one::<_, Actor>(actor).await? else { return Ok(None) };
-        let wraps = self.all::<_, Wrap>(wraps_from(account_id, &key)).await?;
+        let wraps = self.all::<_, Wrap>(wraps_from((&account).into(), &key)).await?;
         Ok(Some(Credentials { account, actor, key, wraps }))
     }
 
@@ -388,6 +390,30 @@ impl AccountReader for Store {
             .filter(actors::Column::AccountId.eq(account.0))
             .order_by(actors::Column::ActorId, Order::Asc);
         self.all(rows).await
+    }
+
+    async fn held_actors(
+        &self,
+        account: AccountIdentity,
+        actors: &[ActorId],
+    ) -> StoreResult<Vec<HeldActor>> {
+        let ids: Vec<_> = actors.iter().map(|id| id.0).collect();
+        // First of all: the port says why.
+        let found = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(account.id.0))
+            .filter(actors::Column::ActorId.is_in(ids.iter().copied()));
+        let found = self.all::<_, Actor>(found).await?;
+        let mut wraps = BTreeMap::<_, Vec<_>>::new();
+        for wrap in self.all::<_, Wrap>(wraps_to(account, &ids)).await? {
+            if let WrapSubject::Actor(id, _) = wrap.subject {
+                wraps.entry(id).or_default().push(wrap);
+            }
+        }
+        let held = |actor: Actor| {
+            let wraps = wraps.remove(&actor.id).unwrap_or_default();
+            HeldActor { actor, wraps }
+        };
+        Ok(found.into_iter().map(held).collect())
     }
 
     async fn ledger(
@@ -409,16 +435,44 @@ impl AccountReader for Store {
 
 /// What a key leads to: the wraps that it holds itself, those that its actor's keys hold, and those
 /// by which the account's key holds its own former epochs.
-fn wraps_from(account: i64, key: &ApiKey) -> Select<key_wraps::Entity> {
-    use key_wraps::Column::{AccountId, HolderId, HolderKind, SubjectKind};
-    let held_by =
-        |kind: &str, id: i64| Condition::all().add(HolderKind.eq(kind)).add(HolderId.eq(id));
-    key_wraps::Entity::find().filter(AccountId.eq(account)).filter(
+fn wraps_from(account: AccountIdentity, key: &ApiKey) -> Select<key_wraps::Entity> {
+    use key_wraps::Column::SubjectKind;
+    let former = held_by_account(account).add(SubjectKind.eq(row::PARTY_ACCOUNT));
+    key_wraps::Entity::find().filter(
         Condition::any()
-            .add(held_by(row::HOLDER_API_KEY, key.id.0))
-            .add(held_by(row::PARTY_ACTOR, key.actor.0))
-            .add(held_by(row::PARTY_ACCOUNT, 0).add(SubjectKind.eq(row::PARTY_ACCOUNT))),
+            .add(held_by(account.id, row::HOLDER_API_KEY, [key.id.0]))
+            .add(held_by(account.id, row::PARTY_ACTOR, [key.actor.0]))
+            .add(former),
     )
+}
+
+/// What leads to actors' keys from the account's: the wraps that those hold, and those that the
+/// actors' own keys hold.
+fn wraps_to(account: AccountIdentity, actors: &[i64]) -> Select<key_wraps::Entity> {
+    use key_wraps::Column::{SubjectId, SubjectKind};
+    let these = || actors.iter().copied();
+    let of_actors = SubjectKind.eq(row::PARTY_ACTOR).and(SubjectId.is_in(these()));
+    key_wraps::Entity::find().filter(
+        Condition::any().add(held_by_account(account).add(of_actors)).add(held_by(
+            account.id,
+            row::PARTY_ACTOR,
+            these(),
+        )),
+    )
+}
+
+/// The wraps held by these. The account stands in each alternative of a choice: SQLite looks no
+/// further into its key than to what they have in common.
+fn held_by(account: AccountId, kind: &str, ids: impl IntoIterator<Item = i64>) -> Condition {
+    use key_wraps::Column::{AccountId, HolderId, HolderKind};
+    Condition::all().add(AccountId.eq(account.0)).add(HolderKind.eq(kind)).add(HolderId.is_in(ids))
+}
+
+/// The wraps held by the account's keys. Each epoch is named: what they hold is then looked up, and
+/// the many that they hold beside it are not read.
+fn held_by_account(account: AccountIdentity) -> Condition {
+    let epochs = (KeyEpoch::FIRST.0..=account.epoch.0).map(i64::from);
+    held_by(account.id, row::PARTY_ACCOUNT, [0]).add(key_wraps::Column::HolderEpoch.is_in(epochs))
 }
 
 #[async_trait]

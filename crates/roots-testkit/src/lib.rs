@@ -11,6 +11,7 @@
 pub mod ambient;
 pub mod app;
 pub mod database;
+pub mod members;
 pub mod model;
 pub mod postgres;
 pub mod units;

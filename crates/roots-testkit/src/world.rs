@@ -14,6 +14,7 @@ use roots_domain::usecase::activities::{Activities, ActivityDraft};
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::{TodoDraft, Todos};
 use roots_persistence::Store;
+use secrecy::SecretString;
 
 use crate::ambient::{RandomUids, TestClock};
 
@@ -96,8 +97,13 @@ impl World {
 
     /// Admits the owner of an account.
     pub async fn admit(&self, credentials: &NewCredentials) -> Caller {
-        let lookup = self.access.recognize(&credentials.api_key).expect("a key of a known form");
-        self.access.admit(&credentials.api_key, lookup).await.expect("a key in force")
+        self.bearer(&credentials.api_key).await
+    }
+
+    /// Admits the bearer of a key.
+    pub async fn bearer(&self, api_key: &SecretString) -> Caller {
+        let lookup = self.access.recognize(api_key).expect("a key of a known form");
+        self.access.admit(api_key, lookup).await.expect("a key in force")
     }
 }
 

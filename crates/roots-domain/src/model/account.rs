@@ -73,6 +73,18 @@ named! {
     }
 }
 
+impl Role {
+    /// Whether the actor of that id, which has this role, may read and write what is of `other`: its
+    /// own, or, for the owner, that of any actor of the account.
+    #[must_use]
+    pub fn reaches(self, actor: ActorId, other: ActorId) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Member => actor == other,
+        }
+    }
+}
+
 /// The last id of each kind that an account has given. An id is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -213,6 +225,13 @@ mod tests {
         for bad in ["", "Owner", "owner "] {
             assert_eq!(Role::from_name(bad), None);
         }
+    }
+
+    #[test]
+    fn an_owner_reaches_every_actor_and_a_member_itself() {
+        let (one, other) = (ActorId(1), ActorId(2));
+        assert!(Role::Owner.reaches(one, one) && Role::Owner.reaches(one, other));
+        assert!(Role::Member.reaches(one, one) && !Role::Member.reaches(one, other));
     }
 
     #[test]

@@ -274,6 +274,9 @@ pub enum Refusal {
     /// The account may not write.
     #[error("This account is suspended: it can be read, but not written.")]
     Suspended,
+    /// A member that asks for what is the owner's.
+    #[error("Only the account's owner may do this: a member reads and writes its own.")]
+    OwnerOnly,
     /// No such row, or not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
@@ -357,6 +360,10 @@ mod tests {
         for (refusal, sentence) in [
             (Refusal::KeyNotInForce, "This key is no longer in force."),
             (Refusal::Suspended, "This account is suspended: it can be read, but not written."),
+            (
+                Refusal::OwnerOnly,
+                "Only the account's owner may do this: a member reads and writes its own.",
+            ),
             (Refusal::NotFound("todo"), "There is no such todo."),
             (Refusal::NoSuchSession(session), "There is no session 2."),
             (

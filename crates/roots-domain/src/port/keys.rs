@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::model::account::{Account, Actor};
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, Uid};
 use crate::model::key::{KeyEpoch, LookupHash, Wrap};
 use crate::model::sealed::{Sealed, TextPlace};
@@ -29,6 +30,18 @@ pub struct ActorIdentity {
     pub uid: Uid,
     /// The epoch of its key that is in force: the one that seals. A renewal makes the next.
     pub epoch: KeyEpoch,
+}
+
+impl From<&Account> for AccountIdentity {
+    fn from(account: &Account) -> Self {
+        Self { id: account.id, uid: account.uid, epoch: account.key_epoch }
+    }
+}
+
+impl From<&Actor> for ActorIdentity {
+    fn from(actor: &Actor) -> Self {
+        Self { id: actor.id, uid: actor.uid, epoch: actor.key_epoch }
+    }
 }
 
 /// Where a presented API key or recovery code is looked up.

@@ -14,7 +14,7 @@ use crate::model::text::ActivityType;
 use crate::model::time::{Day, TimeRange};
 use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use crate::model::unit::{Applied, Refusal, UnitOfWork};
-use crate::port::keys::Lookup;
+use crate::port::keys::{AccountIdentity, Lookup};
 
 /// Why a database did not do its part. The text is for the log, never for a caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -191,6 +191,15 @@ pub struct Credentials {
     pub wraps: Vec<Wrap>,
 }
 
+/// An actor as its account holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldActor {
+    /// The actor.
+    pub actor: Actor,
+    /// The wraps that lead from the account's keys to every key of the actor.
+    pub wraps: Vec<Wrap>,
+}
+
 /// Reads accounts, keys and the ledger.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -208,6 +217,15 @@ pub trait AccountReader: Send + Sync {
 
     /// Its actors, by id.
     async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>>;
+
+    /// Those of these actors that there are, in any order, each with the wraps by which the account's
+    /// keys up to that epoch hold its keys. MUST read the actors before the wraps: a key that is renewed
+    /// in between then comes with those before it, and not without its own.
+    async fn held_actors(
+        &self,
+        account: AccountIdentity,
+        actors: &[ActorId],
+    ) -> StoreResult<Vec<HeldActor>>;
 
     /// A page of its ledger, newest first. The total MUST NOT scan.
     async fn ledger(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::model::account::{AccountKind, Actor};
-use crate::model::id::KeyId;
+use crate::model::id::{ActorId, KeyId};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::model::unit::{Author, KeyBearer};
@@ -45,6 +45,12 @@ impl Caller {
             key: self.key,
             auth_epoch: self.auth_epoch,
         })
+    }
+
+    /// Whether it may read and write what is of that actor.
+    #[must_use]
+    pub fn reaches(&self, actor: ActorId) -> bool {
+        self.actor.role.reaches(self.actor.id, actor)
     }
 }
 
@@ -94,16 +100,8 @@ impl Access {
         if !self.admits(&found) {
             return Err(AccessError::NotAdmitted);
         }
-        let account = AccountIdentity {
-            id: found.account.id,
-            uid: found.account.uid,
-            epoch: found.account.key_epoch,
-        };
-        let actor = ActorIdentity {
-            id: found.actor.id,
-            uid: found.actor.uid,
-            epoch: found.actor.key_epoch,
-        };
+        let account = AccountIdentity::from(&found.account);
+        let actor = ActorIdentity::from(&found.actor);
         let unlocked = self.locksmith.unlock(presented, account, actor, found.key.id, &found.wraps);
         let keys = match unlocked {
             Ok(keys) => keys,

@@ -18,6 +18,7 @@ use access::Caller;
 pub mod access;
 pub mod accounts;
 pub mod activities;
+pub mod keyrings;
 pub mod sessions;
 pub mod todos;
 

@@ -29,6 +29,7 @@ use crate::port::store::{ApplyError, MockUnitStore, StoreFault};
 mod access;
 mod accounts;
 mod activities;
+mod keyrings;
 mod sessions;
 mod todos;
 

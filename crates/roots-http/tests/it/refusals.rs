@@ -23,6 +23,7 @@ refused! {
     credits_that_do_not_suffice: Refusal::InsufficientCredits { balance: 0, cost: 1 },
         post("/api/v1/sessions", "{}");
     a_suspended_account: Refusal::Suspended, delete("/api/v1/todos/1");
+    a_member_that_asks_for_what_is_the_owners: Refusal::OwnerOnly, delete("/api/v1/todos/1");
     a_session_that_is_not_there: Refusal::NotFound("session"), delete("/api/v1/sessions/1");
     a_link_to_no_session: Refusal::NoSuchSession(SessionId(7)),
         post("/api/v1/todos", r#"{"title": "x", "session_id": 7}"#);

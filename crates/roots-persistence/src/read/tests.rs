@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
 
 use roots_domain::model::id::ActorId;
+use roots_domain::model::key::LookupHash;
 use roots_domain::model::text::ActivityType;
 use roots_testkit::database::TestDatabase;
-use roots_testkit::units::Desk;
+use roots_testkit::units::{Desk, uid};
 use sea_orm::sea_query::{PostgresQueryBuilder, QueryBuilder};
 use sea_orm::{DatabaseConnection, Statement, TransactionTrait};
 use tokio::sync::{Mutex, watch};
@@ -30,6 +31,7 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
         "x'00000000000000000000000000000000'"
     };
     let bytes = if db.is_postgres() { "'\\x00'" } else { "x'00'" };
+    let lookup = if db.is_postgres() { "decode(repeat('00', 32), 'hex')" } else { "zeroblob(32)" };
     let n = format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each})"
     );
@@ -57,6 +59,19 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
                 CASE WHEN i % 2 = 0 THEN 'api_write' ELSE 'operator_grant' END, \
                 NULL, NULL, NULL, 0 FROM n"
         ),
+        format!(
+            "{n} INSERT INTO actors SELECT {account}, i + 1, {uid}, 'a', 'agent', 'member', 1, 1, 0 \
+                FROM n"
+        ),
+        format!(
+            "{n} INSERT INTO key_wraps SELECT {account}, 'account', 0, 1, 'actor', i + 1, 1, {bytes} \
+                FROM n"
+        ),
+        format!(
+            "{n} INSERT INTO key_wraps SELECT {account}, 'api_key', i + 1, 0, 'actor', i + 1, 1, \
+                {bytes} FROM n"
+        ),
+        format!("UPDATE api_keys SET lookup = {lookup} WHERE account_id = {account}"),
         format!(
             "INSERT INTO tallies SELECT {account}, actor_id, 'activities', activity_type, COUNT(*) \
                 FROM activities WHERE account_id = {account} GROUP BY actor_id, activity_type"
@@ -109,6 +124,13 @@ async fn ask(store: &Store, desk: &Desk, mut asked: impl FnMut(&'static str)) {
         assert_eq!(store.ledger(account, reason, page).await.unwrap().items.len(), 20);
         asked(what);
     }
+    let lookup = Lookup { account, hash: LookupHash([0; 32]) };
+    store.credentials(lookup).await.unwrap().unwrap();
+    asked("a key");
+    let identity = AccountIdentity { id: account, uid: uid(), epoch: KeyEpoch(2) };
+    let held = store.held_actors(identity, &[ActorId(2), ActorId(400)]).await.unwrap();
+    assert!(held.iter().all(|held| held.wraps.len() == 1) && held.len() == 2);
+    asked("actors and their wraps");
     let day = |back: i64| Day(desk.at.day().0 - back);
     // Nothing happened in the evening before, and one thing in the first instant after.
     let ragged = TimeRange {

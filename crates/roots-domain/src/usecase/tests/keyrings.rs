@@ -1,0 +1,92 @@
+//! Whose keys are in a caller's hands.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::model::key::{Wrap, WrapHolder, WrapSubject};
+use crate::port::keys::{ActorIdentity, Keyring};
+use crate::port::store::{HeldActor, MockAccountReader};
+use crate::usecase::keyrings::Keyrings;
+
+fn wraps() -> Vec<Wrap> {
+    let holder = WrapHolder::Account(KeyEpoch(2));
+    let subject = WrapSubject::Actor(PEER, KeyEpoch(3));
+    vec![Wrap { subject, holder, sealed: sealed("wrap") }]
+}
+
+/// A reader that is asked once for the peer, and for nobody else.
+fn holding(found: Result<Vec<HeldActor>, StoreFault>) -> MockAccountReader {
+    let mut reader = MockAccountReader::new();
+    let look = reader.expect_held_actors().times(1);
+    look.withf(|account, actors| *account == caller().account && *actors == [PEER])
+        .return_once(|_, _| found);
+    reader
+}
+
+fn peer() -> HeldActor {
+    HeldActor { actor: actor(PEER), wraps: wraps() }
+}
+
+/// A caller whose keys lead to the peer's so.
+fn leading(answer: Result<MockKeyring, KeyError>) -> Caller {
+    let mut keys = keyring();
+    keys.expect_for_actor()
+        .times(1)
+        .withf(|actor, held| {
+            let peer = ActorIdentity { id: PEER, uid: uid(91), epoch: KeyEpoch(3) };
+            *actor == peer && held == wraps()
+        })
+        .return_once(|_, _| answer.map(|keys| Arc::new(keys) as Arc<dyn Keyring>));
+    Caller { keys: Arc::new(keys), ..caller() }
+}
+
+fn of(
+    reader: &MockAccountReader,
+    caller: &Caller,
+    actors: impl IntoIterator<Item = ActorId>,
+) -> Result<Keyrings, StoreFault> {
+    ready(Keyrings::of(reader, caller, BTreeSet::from_iter(actors)))
+}
+
+#[test]
+fn a_callers_own_keys_are_at_hand() {
+    let caller = caller();
+    for actors in [vec![], vec![ME]] {
+        let keys = of(&MockAccountReader::new(), &caller, actors).unwrap();
+        assert!(Arc::ptr_eq(keys.find(ME).unwrap(), &caller.keys));
+        assert!(keys.find(PEER).is_none());
+    }
+}
+
+#[test]
+fn the_keys_of_others_are_reached_through_the_callers() {
+    let mut theirs = MockKeyring::new();
+    theirs.expect_open().times(1).return_once(|_, _| Ok("opened by the peer's keys".to_owned()));
+    let caller = leading(Ok(theirs));
+    let keys = of(&holding(Ok(vec![peer()])), &caller, [PEER, ME, PEER]).unwrap();
+    assert!(Arc::ptr_eq(keys.of_row(ME).unwrap(), &caller.keys));
+    let place = TextPlace { field: Field::LogNote, row: uid(1) };
+    let opened = keys.of_row(PEER).unwrap().open(place, &damaged());
+    assert_eq!(opened.as_deref(), Ok("opened by the peer's keys"));
+}
+
+#[test]
+fn an_actor_that_there_is_not_has_no_keys_and_no_rows() {
+    let keys = of(&holding(Ok(Vec::new())), &caller(), [PEER]).unwrap();
+    assert!(keys.find(PEER).is_none());
+    let gone = StoreFault::Broken("actor 2 of account 1 is gone".into());
+    assert_eq!(keys.of_row(PEER).unwrap_err(), gone);
+}
+
+#[test]
+fn wraps_that_do_not_lead_there_are_the_databases_fault() {
+    for (error, why) in [
+        (KeyError::WrapMissing, "a key wrap is missing"),
+        (KeyError::DoesNotOpen, "a sealed value does not open where it stands"),
+    ] {
+        let fault = of(&holding(Ok(vec![peer()])), &leading(Err(error)), [PEER]).unwrap_err();
+        let told = format!("the keys of actor 2 of account 1: {why}");
+        assert_eq!(fault, StoreFault::Broken(told));
+    }
+    assert_eq!(of(&holding(Err(away())), &caller(), [PEER]).unwrap_err(), away());
+}
