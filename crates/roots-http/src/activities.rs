@@ -15,7 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, session_id, text};
+use crate::body::{FromMembers, Members, session_id, text};
+use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::Faulty;
 use crate::path::Id;
 use crate::problem::Problem;
@@ -285,10 +286,11 @@ async fn get(
     caller: Bearer,
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
-) -> Result<axum::Json<ActivityBody>, Problem> {
+    known: Known,
+) -> Result<Response, Problem> {
     let activity = app.services.activities.get(&caller, id).await?;
     let activity = activity.ok_or_else(|| Problem::not_found("activity"))?;
-    Ok(axum::Json(activity.into()))
+    Ok(known.answer(activity.tag(), ActivityBody::from(activity)))
 }
 
 /// Log activity
@@ -314,7 +316,7 @@ async fn log(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Json(new): Json<NewActivity>,
+    Sent { body: new, terms }: Sent<NewActivity>,
 ) -> Result<Response, Problem> {
     let draft = ActivityDraft {
         description: new.description,
@@ -322,10 +324,12 @@ async fn log(
         session: new.session_id,
         logged_at: new.logged_at,
     };
-    let (activity, credits) = caller.settle(app.services.activities.log(&caller, draft).await)?;
+    let (activity, credits) =
+        caller.settle(app.services.activities.log(&caller, draft, terms).await)?;
     let location = [(LOCATION, format!("{API_PATH}/activities/{}", activity.id))];
+    let tag = Tagged(activity.tag());
     let body = axum::Json(ActivityBody::from(activity));
-    Ok((StatusCode::CREATED, location, credits, body).into_response())
+    Ok((StatusCode::CREATED, location, tag, credits, body).into_response())
 }
 
 /// Delete activity
@@ -344,8 +348,9 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
+    SentBare(terms): SentBare,
 ) -> Result<Response, Problem> {
-    let (id, credits) = caller.settle(app.services.activities.delete(&caller, id).await)?;
+    let (id, credits) = caller.settle(app.services.activities.delete(&caller, id, terms).await)?;
     let body = ActivityDeleted { status: "deleted", activity_id: id.0 };
     Ok((credits, axum::Json(body)).into_response())
 }

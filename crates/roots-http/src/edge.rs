@@ -11,7 +11,7 @@ use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
-    EXPECT, IF_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -25,6 +25,7 @@ use tracing::Instrument;
 use crate::Origin;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
+use crate::conditional::misplaced;
 use crate::problem::{PROBLEM_JSON, Problem};
 
 /// Longest time that a request may take.
@@ -95,12 +96,15 @@ pub(crate) async fn observe(
 }
 
 /// Innermost: holds a request to its time and turns a panic into an answer. Refuses headers that
-/// change what a request means and are not understood yet, for ignoring them would be a lie.
+/// change what a request means where they have no meaning, for ignoring them would be a lie.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    for header in [IDEMPOTENCY_KEY, IF_MATCH] {
-        if request.headers().contains_key(&header) {
-            return Problem::unsupported_header(&header).into_response();
-        }
+    if request.headers().contains_key(IDEMPOTENCY_KEY) {
+        return Problem::unsupported_header(&IDEMPOTENCY_KEY).into_response();
+    }
+    if let Some(route) = request.extensions().get::<MatchedPath>()
+        && let Some(header) = misplaced(request.method(), route.as_str(), request.headers())
+    {
+        return Problem::misplaced_header(&header).into_response();
     }
     let is_write = !request.method().is_safe();
     let running = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -131,11 +135,11 @@ pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([API_KEY, AUTHORIZATION, CONTENT_TYPE, REQUEST_ID])
+        .allow_headers([API_KEY, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID])
         .expose_headers(
             exposed
                 .into_iter()
-                .chain([REQUEST_ID, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE])
+                .chain([REQUEST_ID, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE])
                 .collect::<Vec<_>>(),
         )
         .max_age(PREFLIGHT_MAX_AGE)

@@ -8,6 +8,7 @@ mod accounts;
 mod activities;
 mod auth;
 mod body;
+mod conditional;
 mod edge;
 mod fields;
 mod openapi;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
@@ -18,6 +18,8 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::API_PATH;
+use crate::conditional::is_tagged;
 use crate::problem::{Kind, PROBLEM_JSON, Problem, ProblemBody};
 
 /// The tags whose writes cost.
@@ -77,9 +79,10 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
     ]);
     let keys = ["api_key", "bearer"];
     gathered.security = Some(keys.map(|key| SecurityRequirement::new(key, NO_SCOPES)).into());
-    for item in gathered.paths.paths.values_mut() {
+    for (path, item) in &mut gathered.paths.paths {
+        let is_tagged = path.strip_prefix(API_PATH).is_some_and(is_tagged);
         for (operation, is_write) in operations(item) {
-            complete_operation(operation, is_write);
+            complete_operation(operation, is_write, is_tagged);
         }
     }
     let mut components = ComponentsBuilder::from(gathered.components.unwrap_or_default())
@@ -113,7 +116,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool
     reads.into_iter().chain(writes.map(|operation| (operation, true)))
 }
 
-fn complete_operation(operation: &mut Operation, is_write: bool) {
+fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool) {
     let tags = operation.tags.as_deref().unwrap_or_default();
     let is_charged = is_write && tags.iter().any(|tag| CHARGED_TAGS.contains(&tag.as_str()));
     let has_path_id = operation
@@ -121,10 +124,16 @@ fn complete_operation(operation: &mut Operation, is_write: bool) {
         .iter()
         .flatten()
         .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "id"));
+    let answers_one = is_tagged && (!is_write || operation.request_body.is_some());
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
-            response.headers.extend(success_headers(is_charged, status == "201"));
+            let is_created = is_charged && status == "201";
+            response.headers.extend(success_headers(is_charged, is_created));
+            response.headers.extend((answers_one || is_created).then(etag));
         }
+    }
+    if is_tagged {
+        tie(operation, is_write);
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let is_optional = operation.operation_id.as_deref() == Some(BODY_OPTIONAL);
@@ -148,6 +157,9 @@ fn complete_operation(operation: &mut Operation, is_write: bool) {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             StatusCode::UNPROCESSABLE_ENTITY,
         ]);
+    }
+    if is_tagged && is_write {
+        errors.push(StatusCode::PRECONDITION_FAILED);
     }
     if is_charged {
         errors.extend([StatusCode::PAYMENT_REQUIRED, StatusCode::FORBIDDEN]);
@@ -176,10 +188,41 @@ fn success_headers(is_charged: bool, is_created: bool) -> BTreeMap<String, RefOr
         headers.push(("X-Credits-Cost", Type::Integer, "What the write cost."));
         headers.push(("X-Credits-Remaining", Type::Integer, "What the account has left."));
     }
-    if is_charged && is_created {
+    if is_created {
         headers.push(("Location", Type::String, "Where the new one is."));
     }
     headers.into_iter().map(header).collect()
+}
+
+fn etag() -> (String, RefOr<Header>) {
+    header(("ETag", Type::String, "The state that it is in, for If-None-Match and If-Match."))
+}
+
+/// Adds what ties an operation on one resource to a state of it.
+fn tie(operation: &mut Operation, is_write: bool) {
+    let (name, description) = if is_write {
+        let only = "Only if it is in a state whose ETag stands here: otherwise 412, and nothing is \
+                    changed or charged. `*` is any state.";
+        ("If-Match", only)
+    } else {
+        let unless = "Unless it is in a state whose ETag stands here: then 304. `*` is any state.";
+        let mut same = ResponseBuilder::new().description("It is as the caller has it.").build();
+        same.headers = success_headers(false, false).into_iter().chain([etag()]).collect();
+        operation.responses.responses.insert("304".to_owned(), RefOr::T(same));
+        ("If-None-Match", unless)
+    };
+    let parameter = header_parameter(name, description);
+    operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+}
+
+fn header_parameter(name: &str, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(Object::with_type(Type::String)))
+        .build()
 }
 
 fn header((name, kind, description): (&str, Type, &str)) -> (String, RefOr<Header>) {

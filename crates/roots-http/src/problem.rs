@@ -104,6 +104,9 @@ kinds! {
     /// 409.
     Conflict = CONFLICT, "conflict", "Not possible in this state",
         "What you ask for does not fit the state of what it concerns: a session that has ended, a step between statuses that there is not. Nothing was written. Read it again and decide anew.";
+    /// 412.
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Changed in the meantime",
+        "It is no longer in a state that `If-Match` names: somebody has changed it since you read it. Nothing was written. Read it again, decide anew, and send the ETag of what you read.";
     /// 413.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
         "A body may have up to 1 MiB.";
@@ -177,6 +180,20 @@ impl Problem {
     pub(crate) fn unsupported_header(name: &HeaderName) -> Self {
         let detail =
             format!("The header {name} is not supported yet: send the request without it.");
+        Self::new(Kind::BadRequest, detail)
+    }
+
+    /// A header that means nothing where it stands.
+    pub(crate) fn misplaced_header(name: &HeaderName) -> Self {
+        let detail = format!("The header {name} has no meaning here: send the request without it.");
+        Self::new(Kind::BadRequest, detail)
+    }
+
+    /// `If-Match` or `If-None-Match` is neither a list of tags nor `*`.
+    pub(crate) fn malformed_tags(name: &HeaderName) -> Self {
+        let detail = format!(
+            "The header {name} must be * or entity tags as ETag gives them, quotes included."
+        );
         Self::new(Kind::BadRequest, detail)
     }
 
@@ -339,6 +356,7 @@ impl Problem {
             }
             Kind::Conflict => Refusal::AlreadyEnded(SessionId(2)).into(),
             Kind::NotFound => Self::not_found("session"),
+            Kind::PreconditionFailed => Refusal::HasChanged("todo").into(),
             kind => Self::new(kind, format!("{}.", kind.title())),
         }
     }
@@ -489,6 +507,7 @@ impl From<Refusal> for Problem {
             Refusal::Suspended => Self::new(Kind::Suspended, detail),
             Refusal::OwnerOnly => Self::new(Kind::OwnerOnly, detail),
             Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
+            Refusal::HasChanged(_) => Self::new(Kind::PreconditionFailed, detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
             Refusal::NoteWithoutChange => Self::of_field("note", detail),
             Refusal::TooManyKinds => Self::of_field("activity_type", detail),

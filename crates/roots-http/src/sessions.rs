@@ -14,7 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, text};
+use crate::body::{FromMembers, Members, text};
+use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::{Faulty, one_of};
 use crate::openapi::choice;
 use crate::path::Id;
@@ -193,10 +194,11 @@ async fn get(
     caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
-) -> Result<axum::Json<SessionBody>, Problem> {
+    known: Known,
+) -> Result<Response, Problem> {
     let session = app.services.sessions.get(&caller, id).await?;
     let session = session.ok_or_else(|| Problem::not_found("session"))?;
-    Ok(axum::Json(session.into()))
+    Ok(known.answer(session.tag(), SessionBody::from(session)))
 }
 
 /// Start session
@@ -218,13 +220,14 @@ async fn start(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Json(new): Json<NewSession>,
+    Sent { body: new, terms }: Sent<NewSession>,
 ) -> Result<Response, Problem> {
-    let outcome = app.services.sessions.start(&caller, new.notes).await;
+    let outcome = app.services.sessions.start(&caller, new.notes, terms).await;
     let (session, credits) = caller.settle(outcome)?;
     let location = [(LOCATION, format!("{API_PATH}/sessions/{}", session.id))];
+    let tag = Tagged(session.tag());
     let body = axum::Json(SessionBody::from(session));
-    Ok((StatusCode::CREATED, location, credits, body).into_response())
+    Ok((StatusCode::CREATED, location, tag, credits, body).into_response())
 }
 
 /// Update session
@@ -251,12 +254,12 @@ async fn update(
     caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
-    Json(change): Json<SessionChange>,
+    Sent { body: change, terms }: Sent<SessionChange>,
 ) -> Result<Response, Problem> {
     let patch = SessionPatch { status: change.status, notes: change.notes };
     let (session, credits) =
-        caller.settle(app.services.sessions.patch(&caller, id, patch).await)?;
-    Ok((credits, axum::Json(SessionBody::from(session))).into_response())
+        caller.settle(app.services.sessions.patch(&caller, id, patch, terms).await)?;
+    Ok((Tagged(session.tag()), credits, axum::Json(SessionBody::from(session))).into_response())
 }
 
 /// Delete session
@@ -276,8 +279,9 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
+    SentBare(terms): SentBare,
 ) -> Result<Response, Problem> {
-    let (id, credits) = caller.settle(app.services.sessions.delete(&caller, id).await)?;
+    let (id, credits) = caller.settle(app.services.sessions.delete(&caller, id, terms).await)?;
     let body = SessionDeleted { status: "deleted", session_id: id.0 };
     Ok((credits, axum::Json(body)).into_response())
 }

@@ -16,7 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, integer, session_id, text};
+use crate::body::{FromMembers, Members, integer, session_id, text};
+use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::{Faulty, one_of};
 use crate::openapi::choice;
 use crate::path::Id;
@@ -327,10 +328,11 @@ async fn get(
     caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
-) -> Result<axum::Json<TodoBody>, Problem> {
+    known: Known,
+) -> Result<Response, Problem> {
     let todo = app.services.todos.get(&caller, id).await?;
     let todo = todo.ok_or_else(|| Problem::not_found("todo"))?;
-    Ok(axum::Json(todo.into()))
+    Ok(known.answer(todo.tag(), TodoBody::from(todo)))
 }
 
 /// Create todo
@@ -359,7 +361,7 @@ async fn create(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Json(new): Json<NewTodo>,
+    Sent { body: new, terms }: Sent<NewTodo>,
 ) -> Result<Response, Problem> {
     let draft = TodoDraft {
         title: new.title,
@@ -368,10 +370,11 @@ async fn create(
         priority: new.priority.unwrap_or_default(),
         due_at: new.due_at,
     };
-    let (todo, credits) = caller.settle(app.services.todos.create(&caller, draft).await)?;
+    let (todo, credits) = caller.settle(app.services.todos.create(&caller, draft, terms).await)?;
     let location = [(LOCATION, format!("{API_PATH}/todos/{}", todo.id))];
+    let tag = Tagged(todo.tag());
     let body = axum::Json(TodoBody::from(todo));
-    Ok((StatusCode::CREATED, location, credits, body).into_response())
+    Ok((StatusCode::CREATED, location, tag, credits, body).into_response())
 }
 
 /// Update todo
@@ -402,13 +405,14 @@ async fn update(
     caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
-    Json(change): Json<TodoChangeBody>,
+    Sent { body: change, terms }: Sent<TodoChangeBody>,
 ) -> Result<Response, Problem> {
     let TodoChangeBody { title, description, status, priority, due_at, session_id, note } = change;
     let session = session_id;
     let change = TodoChange { title, description, status, priority, due_at, session, note };
-    let (todo, credits) = caller.settle(app.services.todos.patch(&caller, id, change).await)?;
-    Ok((credits, axum::Json(TodoBody::from(todo))).into_response())
+    let (todo, credits) =
+        caller.settle(app.services.todos.patch(&caller, id, change, terms).await)?;
+    Ok((Tagged(todo.tag()), credits, axum::Json(TodoBody::from(todo))).into_response())
 }
 
 /// Delete todo
@@ -427,8 +431,9 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
+    SentBare(terms): SentBare,
 ) -> Result<Response, Problem> {
-    let (id, credits) = caller.settle(app.services.todos.delete(&caller, id).await)?;
+    let (id, credits) = caller.settle(app.services.todos.delete(&caller, id, terms).await)?;
     let body = TodoDeleted { status: "deleted", todo_id: id.0 };
     Ok((credits, axum::Json(body)).into_response())
 }

@@ -184,13 +184,18 @@ async fn apply(link: &Link, units: &[UnitOfWork]) -> Result<Answers, Failure> {
 mod tests {
     use roots_domain::model::id::SessionId;
     use roots_domain::model::time::Timestamp;
-    use roots_domain::model::unit::{Author, Intent};
+    use roots_domain::model::unit::{Author, Conditions, Intent};
 
     use super::*;
 
     fn job(intent: Intent) -> Job {
-        let unit =
-            UnitOfWork { author: Author::Program, intent, charge: None, at: Timestamp::FIRST };
+        let unit = UnitOfWork {
+            author: Author::Program,
+            intent,
+            charge: None,
+            conditions: Conditions::default(),
+            at: Timestamp::FIRST,
+        };
         Job { unit, answer: oneshot::channel().0 }
     }
 

@@ -12,8 +12,8 @@ use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, TodoPatch, TodoStatus};
 use roots_domain::model::unit::{
-    Applied, Author, Charge, Intent, KeyBearer, NewActivity, NewTodo, Resealed, RowPatch,
-    UnitOfWork,
+    Applied, Author, Charge, Conditions, Intent, KeyBearer, NewActivity, NewTodo, Resealed,
+    RowPatch, UnitOfWork,
 };
 use roots_domain::port::ambient::{Clock, Uids};
 use roots_domain::port::store::{ApplyError, UnitStore};
@@ -90,7 +90,14 @@ impl Desk {
             key: self.key,
             auth_epoch: self.auth_epoch,
         });
-        UnitOfWork { author, intent, charge: Some(Charge::write(endpoint)), at: self.at }
+        let conditions = Conditions { if_match: None };
+        UnitOfWork {
+            author,
+            intent,
+            charge: Some(Charge::write(endpoint)),
+            conditions,
+            at: self.at,
+        }
     }
 
     /// Starts a session.

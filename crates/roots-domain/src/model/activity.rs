@@ -2,6 +2,7 @@
 
 use super::id::{ActivityId, ActorId, SessionId, Uid};
 use super::session::SessionStatus;
+use super::tag::EntityTag;
 use super::text::ActivityType;
 use super::time::{Day, Timestamp};
 
@@ -29,6 +30,13 @@ pub struct Activity<T = String> {
     pub created_at: Timestamp,
     /// Counts its changes (it can only be unlinked), from 1.
     pub version: i64,
+}
+
+impl<T> Activity<T> {
+    /// The state that it is in.
+    pub const fn tag(&self) -> EntityTag {
+        EntityTag { uid: self.uid, version: self.version }
+    }
 }
 
 /// Activities in figures.

@@ -16,6 +16,7 @@ use super::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use super::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch, SessionStatus, SessionStep};
+use super::tag::EntityTag;
 use super::tally::{Daily, Tally};
 use super::text::ActivityType;
 use super::time::Timestamp;
@@ -338,16 +339,19 @@ struct Desk {
 
 /// Deciding.
 impl Books {
-    /// Decides one unit: its caller may still write, then the rules, then the balance.
+    /// Decides one unit: its caller may still write, then the state that it insists on, then the
+    /// rules, then the balance.
     ///
     /// # Errors
     /// Why it is refused; the books are then as they were.
     pub fn decide(&mut self, unit: UnitOfWork) -> Result<Applied, Refusal> {
-        let UnitOfWork { author, intent, charge, at } = unit;
+        let UnitOfWork { author, intent, charge, conditions, at } = unit;
         match (author, intent) {
             (Author::Key(bearer), intent) => {
                 self.admit(bearer, at)?;
-                self.decide_resource(intent, bearer, charge, at)
+                let desk = Desk { account: bearer.account, actor: bearer.actor, at };
+                self.check_state(&intent, conditions.if_match.as_deref(), &desk)?;
+                self.decide_resource(intent, &desk, charge)
             }
             (Author::Program, Intent::ReserveAccount) => Ok(self.reserve_account()),
             (Author::Program, Intent::FoundAccount(new)) => self.found_account(*new, at),
@@ -411,20 +415,40 @@ impl Books {
         }
     }
 
+    /// Whether the row that a unit changes or deletes is in a state that its caller insists on. A
+    /// new row has none before.
+    fn check_state(
+        &self,
+        intent: &Intent,
+        if_match: Option<&[EntityTag]>,
+        desk: &Desk,
+    ) -> Result<(), Refusal> {
+        let Some(allowed) = if_match else { return Ok(()) };
+        let (what, stands) = match intent {
+            Intent::PatchSession(RowPatch { id, .. }) | Intent::DeleteSession(id) => {
+                ("session", self.session(*id, desk)?.tag())
+            }
+            Intent::PatchTodo { row: RowPatch { id, .. }, .. } | Intent::DeleteTodo(id) => {
+                ("todo", self.todo(*id, desk)?.tag())
+            }
+            Intent::DeleteActivity(id) => ("activity", self.activity(*id, desk)?.tag()),
+            _ => return Ok(()),
+        };
+        if allowed.contains(&stands) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
+    }
+
     /// Judges the unit, then charges for it, then does it: nothing is done that is not paid, and
     /// nothing is paid that is not done.
     fn decide_resource(
         &mut self,
         intent: Intent,
-        bearer: KeyBearer,
+        desk: &Desk,
         charge: Option<Charge>,
-        at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let desk = Desk { account: bearer.account, actor: bearer.actor, at };
-        let verdict = self.judge(intent, &desk)?;
+        let verdict = self.judge(intent, desk)?;
         let cost = charge.map_or(0, |charge| charge.cost);
-        self.pay(&desk, charge)?;
-        let row = self.carry_out(verdict, &desk)?;
+        self.pay(desk, charge)?;
+        let row = self.carry_out(verdict, desk)?;
         let balance = self.account(desk.account).map_or(0, |account| account.balance);
         Ok(Applied { row, cost, balance })
     }
@@ -447,11 +471,7 @@ impl Books {
             Intent::PatchTodo { row, log_uid } => self.patched_todo(row, log_uid, desk)?,
             Intent::DeleteTodo(id) => Verdict::DeleteTodo(self.todo(id, desk)?.clone()),
             Intent::LogActivity(new) => Verdict::LogActivity(self.new_activity(new, desk)?),
-            Intent::DeleteActivity(id) => {
-                let found = self.activities.get((desk.account, id));
-                let own = found.filter(|activity| activity.actor == desk.actor);
-                Verdict::DeleteActivity(own.ok_or(Refusal::NotFound("activity"))?.clone())
-            }
+            Intent::DeleteActivity(id) => Verdict::DeleteActivity(self.activity(id, desk)?.clone()),
             // No key makes accounts or credits.
             Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
                 return Err(Refusal::KeyNotInForce);
@@ -467,6 +487,11 @@ impl Books {
     fn todo(&self, id: TodoId, desk: &Desk) -> Result<&Todo<Sealed>, Refusal> {
         let found = self.todos.get((desk.account, id));
         found.filter(|todo| todo.actor == desk.actor).ok_or(Refusal::NotFound("todo"))
+    }
+
+    fn activity(&self, id: ActivityId, desk: &Desk) -> Result<&Activity<Sealed>, Refusal> {
+        let found = self.activities.get((desk.account, id));
+        found.filter(|activity| activity.actor == desk.actor).ok_or(Refusal::NotFound("activity"))
     }
 
     /// "Link to an active session": a session of the actor that has not ended.

@@ -1,8 +1,8 @@
 //! Identifiers.
 //!
 //! Ids are positive integers counted per account, so that an agent sees "todo 7"; only account ids
-//! are global. A [`Uid`] is what cryptography and entity tags bind to: it is made by the core and
-//! never shown.
+//! are global. A [`Uid`] is what cryptography and entity tags bind to: it is made by the core, and
+//! shown in entity tags alone.
 
 use std::fmt;
 

@@ -12,6 +12,7 @@ pub mod key;
 pub mod page;
 pub mod sealed;
 pub mod session;
+pub mod tag;
 pub mod tally;
 pub mod text;
 pub mod time;

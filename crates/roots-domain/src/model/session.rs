@@ -2,6 +2,7 @@
 
 use super::Patch;
 use super::id::{ActorId, SessionId, Uid};
+use super::tag::EntityTag;
 use super::time::Timestamp;
 
 /// Where a session stands. It goes from active to ended and no other way.
@@ -52,6 +53,13 @@ pub struct Session<T = String> {
     pub ended_at: Option<Timestamp>,
     /// Counts its changes, from 1.
     pub version: i64,
+}
+
+impl<T> Session<T> {
+    /// The state that it is in.
+    pub const fn tag(&self) -> EntityTag {
+        EntityTag { uid: self.uid, version: self.version }
+    }
 }
 
 /// A change to a session.

@@ -1,6 +1,7 @@
 //! Todos, and the log of their status changes.
 
 use super::id::{ActorId, LogId, SessionId, TodoId, Uid};
+use super::tag::EntityTag;
 use super::time::Timestamp;
 use super::{Invalid, Patch};
 
@@ -102,6 +103,13 @@ pub struct Todo<T = String> {
     pub updated_at: Timestamp,
     /// Counts its changes, unlinking among them, from 1.
     pub version: i64,
+}
+
+impl<T> Todo<T> {
+    /// The state that it is in.
+    pub const fn tag(&self) -> EntityTag {
+        EntityTag { uid: self.uid, version: self.version }
+    }
 }
 
 /// A change to a todo.

@@ -12,6 +12,7 @@ use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, To
 use super::key::{LookupHash, Wrap};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch};
+use super::tag::EntityTag;
 use super::text::{ActivityType, Name};
 use super::time::Timestamp;
 use super::todo::{Priority, Todo, TodoPatch, TodoStatus};
@@ -25,6 +26,8 @@ pub struct UnitOfWork {
     pub intent: Intent,
     /// What it costs, if it costs.
     pub charge: Option<Charge>,
+    /// What the caller ties it to.
+    pub conditions: Conditions,
     /// When it was asked for.
     pub at: Timestamp,
 }
@@ -51,6 +54,14 @@ pub struct KeyBearer {
     pub key: KeyId,
     /// The account's auth epoch then. Where it has moved since, the key is checked again.
     pub auth_epoch: i64,
+}
+
+/// What the caller of a unit ties it to. By default it is tied to nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// The states of the row in one of which it must be, to be changed or deleted. An empty list
+    /// allows none.
+    pub if_match: Option<Vec<EntityTag>>,
 }
 
 /// What a write costs, and the route that the ledger names: `PATCH /todos/{id}`.
@@ -280,6 +291,9 @@ pub enum Refusal {
     /// No such row, or not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
+    /// The row is in none of the states that the caller insists on.
+    #[error("The {0} has changed since it was read: read it again and decide anew.")]
+    HasChanged(&'static str),
     /// A `session_id` that names no session of the actor.
     #[error("There is no session {0}.")]
     NoSuchSession(SessionId),
@@ -365,6 +379,10 @@ mod tests {
                 "Only the account's owner may do this: a member reads and writes its own.",
             ),
             (Refusal::NotFound("todo"), "There is no such todo."),
+            (
+                Refusal::HasChanged("todo"),
+                "The todo has changed since it was read: read it again and decide anew.",
+            ),
             (Refusal::NoSuchSession(session), "There is no session 2."),
             (
                 Refusal::SessionEnded(session),

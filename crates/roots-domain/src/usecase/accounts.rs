@@ -12,7 +12,7 @@ use crate::model::id::{AccountId, ActorId};
 use crate::model::key::KeyEpoch;
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
-use crate::model::unit::{AppliedRow, Author, Intent, NewAccount, UnitOfWork};
+use crate::model::unit::{AppliedRow, Author, Conditions, Intent, NewAccount, UnitOfWork};
 use crate::model::{Invalid, unit::Refusal};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::{AccountIdentity, ActorIdentity, Founding, Locksmith};
@@ -239,7 +239,13 @@ impl Accounts {
 
     async fn apply(&self, intent: Intent) -> Result<AppliedRow, WriteError> {
         let at = self.clock.now();
-        let unit = UnitOfWork { author: Author::Program, intent, charge: None, at };
+        let unit = UnitOfWork {
+            author: Author::Program,
+            intent,
+            charge: None,
+            conditions: Conditions::default(),
+            at,
+        };
         Ok(self.units.apply(unit).await?.row)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access::Caller;
-use super::{Opened, Opener, ReadError, Sealer, WriteError, Written};
+use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::activity::{Activity, ActivityStats};
 use crate::model::id::{ActivityId, SessionId};
 use crate::model::page::PageRequest;
@@ -114,6 +114,7 @@ impl Activities {
         &self,
         caller: &Caller,
         draft: ActivityDraft,
+        terms: Terms,
     ) -> Result<Written<Activity>, WriteError> {
         let uid = self.uids.next();
         let sealer = Sealer { keys: &caller.keys, row: uid };
@@ -124,7 +125,7 @@ impl Activities {
             description: sealer.seal(Field::ActivityDescription, draft.description.as_str())?,
             logged_at: draft.logged_at,
         });
-        let applied = self.apply(caller, intent, "POST /activities").await?;
+        let applied = self.apply(caller, intent, terms, "POST /activities").await?;
         let AppliedRow::Activity(activity) = applied.row else {
             return Err(WriteError::mismatched());
         };
@@ -139,9 +140,10 @@ impl Activities {
         &self,
         caller: &Caller,
         id: ActivityId,
+        terms: Terms,
     ) -> Result<Written<ActivityId>, WriteError> {
         let intent = Intent::DeleteActivity(id);
-        let applied = self.apply(caller, intent, "DELETE /activities/{id}").await?;
+        let applied = self.apply(caller, intent, terms, "DELETE /activities/{id}").await?;
         Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
     }
 
@@ -149,9 +151,10 @@ impl Activities {
         &self,
         caller: &Caller,
         intent: Intent,
+        terms: Terms,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
-        super::apply(&*self.units, &*self.clock, caller, intent, endpoint).await
+        super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
     }
 }
 

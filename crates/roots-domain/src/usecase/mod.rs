@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::model::id::Uid;
 use crate::model::page::Page;
 use crate::model::sealed::{Field, Sealed, TextPlace};
-use crate::model::unit::{Applied, Charge, Intent, Refusal, Resealed, UnitOfWork};
+use crate::model::tag::EntityTag;
+use crate::model::unit::{Applied, Charge, Conditions, Intent, Refusal, Resealed, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{KeyError, Keyring};
 use crate::port::store::{ApplyError, StoreFault, UnitStore};
@@ -99,16 +100,25 @@ pub struct Written<T> {
     pub balance: i64,
 }
 
+/// What a caller ties a write to. By default it is tied to nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The states of the row in one of which it must be; an empty list allows none.
+    pub if_match: Option<Vec<EntityTag>>,
+}
+
 /// Has one write of a caller charged and applied.
 async fn apply(
     units: &dyn UnitStore,
     clock: &dyn Clock,
     caller: &Caller,
     intent: Intent,
+    terms: Terms,
     endpoint: &'static str,
 ) -> Result<Applied, WriteError> {
     let charge = Some(Charge::write(endpoint));
-    let unit = UnitOfWork { author: caller.author(), intent, charge, at: clock.now() };
+    let conditions = Conditions { if_match: terms.if_match };
+    let unit = UnitOfWork { author: caller.author(), intent, charge, conditions, at: clock.now() };
     Ok(units.apply(unit).await?)
 }
 

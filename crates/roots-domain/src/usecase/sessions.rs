@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access::Caller;
-use super::{Opened, Opener, ReadError, Sealer, WriteError, Written};
+use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
 use crate::model::id::{SessionId, Uid};
 use crate::model::page::PageRequest;
@@ -62,13 +62,14 @@ impl Sessions {
         &self,
         caller: &Caller,
         notes: Option<LongText>,
+        terms: Terms,
     ) -> Result<Written<Session>, WriteError> {
         let uid = self.uids.next();
         let sealer = Sealer { keys: &caller.keys, row: uid };
         let notes =
             notes.map(|notes| sealer.seal(Field::SessionNotes, notes.as_str())).transpose()?;
         let intent = Intent::StartSession { uid, notes };
-        let applied = self.apply(caller, intent, "POST /sessions").await?;
+        let applied = self.apply(caller, intent, terms, "POST /sessions").await?;
         written(caller, applied)
     }
 
@@ -81,13 +82,14 @@ impl Sessions {
         caller: &Caller,
         id: SessionId,
         patch: SessionPatch<LongText>,
+        terms: Terms,
     ) -> Result<Written<Session>, WriteError> {
         if patch.is_empty() {
             return Err(WriteError::EmptyPatch);
         }
         let row = self.seal_patch(caller, id, patch).await?;
         let intent = Intent::PatchSession(row);
-        let applied = self.apply(caller, intent, "PATCH /sessions/{id}").await?;
+        let applied = self.apply(caller, intent, terms, "PATCH /sessions/{id}").await?;
         written(caller, applied)
     }
 
@@ -99,9 +101,10 @@ impl Sessions {
         &self,
         caller: &Caller,
         id: SessionId,
+        terms: Terms,
     ) -> Result<Written<SessionId>, WriteError> {
         let intent = Intent::DeleteSession(id);
-        let applied = self.apply(caller, intent, "DELETE /sessions/{id}").await?;
+        let applied = self.apply(caller, intent, terms, "DELETE /sessions/{id}").await?;
         Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
     }
 
@@ -137,9 +140,10 @@ impl Sessions {
         &self,
         caller: &Caller,
         intent: Intent,
+        terms: Terms,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
-        super::apply(&*self.units, &*self.clock, caller, intent, endpoint).await
+        super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
     }
 }
 

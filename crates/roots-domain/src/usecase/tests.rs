@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use uuid::Uuid;
 
 use super::access::Caller;
-use super::{ReadError, WriteError, Written};
+use super::{ReadError, Terms, WriteError, Written};
 use crate::model::account::{
     Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
 };
@@ -20,7 +20,7 @@ use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::text::{LongText, Name};
 use crate::model::time::Timestamp;
 use crate::model::unit::{
-    Applied, AppliedRow, Author, Charge, Intent, KeyBearer, Refusal, UnitOfWork,
+    Applied, AppliedRow, Author, Charge, Conditions, Intent, KeyBearer, Refusal, UnitOfWork,
 };
 use crate::port::ambient::{MockClock, MockUids};
 use crate::port::keys::{AccountIdentity, KeyError, MockKeyring};
@@ -192,7 +192,13 @@ impl Sent {
             KeyBearer { account: HOME, actor: ME, role: Role::Owner, key: KEY, auth_epoch: EPOCH };
         let charge = Some(Charge { cost: 1, endpoint });
         let intent = unit.intent.clone();
-        let expected = UnitOfWork { author: Author::Key(bearer), intent, charge, at: now() };
+        let expected = UnitOfWork {
+            author: Author::Key(bearer),
+            intent,
+            charge,
+            conditions: Conditions::default(),
+            at: now(),
+        };
         assert_eq!(unit, expected);
         unit.intent
     }

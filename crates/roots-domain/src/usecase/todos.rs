@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access::Caller;
-use super::{Opened, Opener, ReadError, Sealer, WriteError, Written};
+use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
 use crate::model::id::{SessionId, TodoId, Uid};
 use crate::model::page::PageRequest;
@@ -124,6 +124,7 @@ impl Todos {
         &self,
         caller: &Caller,
         draft: TodoDraft,
+        terms: Terms,
     ) -> Result<Written<Todo>, WriteError> {
         let uid = self.uids.next();
         let sealer = Sealer { keys: &caller.keys, row: uid };
@@ -138,7 +139,7 @@ impl Todos {
             priority: draft.priority,
             due_at: draft.due_at,
         });
-        let applied = self.apply(caller, intent, "POST /todos").await?;
+        let applied = self.apply(caller, intent, terms, "POST /todos").await?;
         written(caller, applied)
     }
 
@@ -151,6 +152,7 @@ impl Todos {
         caller: &Caller,
         id: TodoId,
         change: TodoChange,
+        terms: Terms,
     ) -> Result<Written<Todo>, WriteError> {
         let log_uid = self.uids.next();
         let row = self.seal_patch(caller, id, change, log_uid).await?;
@@ -158,7 +160,7 @@ impl Todos {
             return Err(WriteError::EmptyPatch);
         }
         let intent = Intent::PatchTodo { row, log_uid };
-        let applied = self.apply(caller, intent, "PATCH /todos/{id}").await?;
+        let applied = self.apply(caller, intent, terms, "PATCH /todos/{id}").await?;
         written(caller, applied)
     }
 
@@ -166,9 +168,14 @@ impl Todos {
     ///
     /// # Errors
     /// The refusal, or the database's fault.
-    pub async fn delete(&self, caller: &Caller, id: TodoId) -> Result<Written<TodoId>, WriteError> {
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        terms: Terms,
+    ) -> Result<Written<TodoId>, WriteError> {
         let intent = Intent::DeleteTodo(id);
-        let applied = self.apply(caller, intent, "DELETE /todos/{id}").await?;
+        let applied = self.apply(caller, intent, terms, "DELETE /todos/{id}").await?;
         Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
     }
 
@@ -222,9 +229,10 @@ impl Todos {
         &self,
         caller: &Caller,
         intent: Intent,
+        terms: Terms,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
-        super::apply(&*self.units, &*self.clock, caller, intent, endpoint).await
+        super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod auth;
 mod bodies;
+mod conditional;
 mod description;
 mod edge;
 mod faults;

@@ -44,6 +44,8 @@ use roots_domain::usecase::todos::Todos;
 use roots_http::{HttpSettings, Services, Signup};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -458,6 +460,20 @@ fn spread(json: &str) -> String {
     told
 }
 
+/// Sends bytes to a running server and reads what it answers until it closes.
+pub(crate) async fn over_the_wire(head: &str, body: &[u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(axum::serve(listener, World::whole().router()).into_future());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    serving.abort();
+    answer
+}
+
 // Rows.
 
 fn sealed(text: &str) -> Sealed {
@@ -669,7 +685,7 @@ fn ledger() -> Vec<LedgerEntry> {
 }
 
 /// Applies a unit to the rows above.
-fn applied(unit: UnitOfWork) -> Applied {
+pub(crate) fn applied(unit: UnitOfWork) -> Applied {
     let at = unit.at;
     let row = match unit.intent {
         Intent::StartSession { uid, notes } => AppliedRow::Session(Session {

@@ -10,11 +10,13 @@ use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
-use roots_domain::model::unit::{Author, Intent, NewAccount, Refusal, RowPatch, UnitOfWork};
+use roots_domain::model::unit::{
+    Author, Conditions, Intent, NewAccount, Refusal, RowPatch, UnitOfWork,
+};
 use roots_domain::port::store::{AccountReader, ApplyError, Auditor, UnitStore};
-use roots_domain::usecase::WriteError;
 use roots_domain::usecase::accounts::Grant;
 use roots_domain::usecase::todos::TodoChange;
+use roots_domain::usecase::{Terms, WriteError};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::model::Model;
 use roots_testkit::units::{self, Desk, answers, begin_all, resealed};
@@ -153,9 +155,10 @@ async fn a_write_that_the_rules_refuse_costs_nothing_and_changes_nothing(db: Tes
     let caller = world.caller(10).await;
     let before = db.dump().await;
     let empty = SessionPatch { status: None, notes: Patch::Keep };
-    let answer = world.sessions.patch(&caller, SessionId(1), empty).await;
+    let answer = world.sessions.patch(&caller, SessionId(1), empty, Terms::default()).await;
     assert_eq!(answer, Err(WriteError::EmptyPatch));
-    let answer = world.todos.patch(&caller, TodoId(1), TodoChange::default()).await;
+    let answer =
+        world.todos.patch(&caller, TodoId(1), TodoChange::default(), Terms::default()).await;
     assert_eq!(answer, Err(WriteError::EmptyPatch));
     assert_eq!(db.dump().await, before);
 }
@@ -193,6 +196,7 @@ async fn a_write_of_or_to_an_account_that_may_not_changes_nothing(db: TestDataba
         author: Author::Program,
         intent,
         charge: None,
+        conditions: Conditions::default(),
         at: desk.at.plus_seconds(1),
     };
     let grant = |account| Intent::GrantCredits { account, amount: 1, note: None };
@@ -262,7 +266,7 @@ async fn what_is_given_stands_in_the_ledger(db: TestDatabase) {
     let account = caller.account.id;
     let given = world.accounts.grant(account, amount(50), Some(name("Thanks"))).await.unwrap();
     assert_eq!(given, 150);
-    world.sessions.start(&caller, None).await.unwrap();
+    world.sessions.start(&caller, None, Terms::default()).await.unwrap();
     let given = world.accounts.grant(account, amount(1_000_000_000), None).await.unwrap();
     assert_eq!(given, 1_000_000_149);
 
@@ -292,7 +296,7 @@ async fn what_is_given_stands_in_the_ledger(db: TestDatabase) {
     let poor = world.caller(0).await;
     let credits = world.accounts.credits(&poor).await.unwrap();
     assert_eq!((credits.balance, credits.recent), (0, vec![]));
-    let answer = world.sessions.start(&poor, None).await;
+    let answer = world.sessions.start(&poor, None, Terms::default()).await;
     let broke = Refusal::InsufficientCredits { balance: 0, cost: 1 };
     assert_eq!(answer, Err(WriteError::Refused(broke)));
     assert_eq!(db.store.audit().await.unwrap(), (2, vec![]));

@@ -4,6 +4,7 @@ use roots_domain::model::Patch;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::todo::TodoStatus;
+use roots_domain::usecase::Terms;
 use roots_domain::usecase::activities::ActivitySelection;
 use roots_domain::usecase::todos::{TodoChange, TodoFilter};
 use roots_testkit::database::TestDatabase;
@@ -14,16 +15,17 @@ roots_testkit::on_both! { a_day_of_work }
 async fn a_day_of_work(db: TestDatabase) {
     let world = World::new(db.store.clone());
     let caller = world.caller(100).await;
-    let session = world.sessions.start(&caller, Some(long_text("Morning"))).await.unwrap();
+    let session =
+        world.sessions.start(&caller, Some(long_text("Morning")), Terms::default()).await.unwrap();
     assert_eq!((session.value.id.0, session.cost, session.balance), (1, 1, 99));
     let mut draft = todo_draft("Write docs");
     draft.session = Some(session.value.id);
-    let todo = world.todos.create(&caller, draft).await.unwrap().value;
+    let todo = world.todos.create(&caller, draft, Terms::default()).await.unwrap().value;
     let mut draft = activity_draft("Deployed");
     draft.session = Some(session.value.id);
-    world.activities.log(&caller, draft).await.unwrap();
+    world.activities.log(&caller, draft, Terms::default()).await.unwrap();
     let change = TodoChange { status: Some(TodoStatus::Done), ..TodoChange::default() };
-    let done = world.todos.patch(&caller, todo.id, change).await.unwrap();
+    let done = world.todos.patch(&caller, todo.id, change, Terms::default()).await.unwrap();
     assert_eq!(done.balance, 96);
     let log = world.todos.log(&caller, todo.id).await.unwrap().unwrap();
     assert_eq!(log.len(), 1);
@@ -31,9 +33,10 @@ async fn a_day_of_work(db: TestDatabase) {
         status: Some(SessionStatus::Ended),
         notes: Patch::Set(long_text("Done for today")),
     };
-    let ended = world.sessions.patch(&caller, session.value.id, patch).await.unwrap();
+    let ended =
+        world.sessions.patch(&caller, session.value.id, patch, Terms::default()).await.unwrap();
     assert_eq!(ended.value.notes.as_deref(), Some("Done for today"));
-    world.sessions.delete(&caller, session.value.id).await.unwrap();
+    world.sessions.delete(&caller, session.value.id, Terms::default()).await.unwrap();
     let page = PageRequest::default();
     let todos = world.todos.list(&caller, TodoFilter::default(), page).await.unwrap();
     assert_eq!((todos.total, todos.items[0].session), (1, None));

@@ -10,6 +10,7 @@ use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
+use roots_domain::usecase::Terms;
 use roots_domain::usecase::access::Caller;
 use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
 use roots_domain::usecase::todos::TodoChange;
@@ -97,14 +98,15 @@ async fn found(world: &World) -> NewCredentials {
 /// Writes every text, and changes and deletes some.
 async fn write_all(world: &World, caller: &Caller) {
     let World { sessions, todos, activities, .. } = world;
-    let session = sessions.start(caller, Some(long_text(TEXTS[0]))).await.unwrap().value;
+    let session =
+        sessions.start(caller, Some(long_text(TEXTS[0])), Terms::default()).await.unwrap().value;
     let patch =
         SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Set(long_text(TEXTS[1])) };
-    sessions.patch(caller, session.id, patch).await.unwrap();
+    sessions.patch(caller, session.id, patch, Terms::default()).await.unwrap();
 
     let mut draft = todo_draft(TEXTS[2]);
     draft.description = Some(long_text(TEXTS[4]));
-    let todo = todos.create(caller, draft).await.unwrap().value;
+    let todo = todos.create(caller, draft, Terms::default()).await.unwrap().value;
     let change = TodoChange {
         title: Some(title(TEXTS[3])),
         description: Patch::Set(long_text(TEXTS[5])),
@@ -112,23 +114,25 @@ async fn write_all(world: &World, caller: &Caller) {
         note: Some(LogNote::parse(TEXTS[6]).unwrap()),
         ..TodoChange::default()
     };
-    todos.patch(caller, todo.id, change).await.unwrap();
+    todos.patch(caller, todo.id, change, Terms::default()).await.unwrap();
     let change = TodoChange {
         status: Some(TodoStatus::Done),
         note: Some(LogNote::parse(TEXTS[7]).unwrap()),
         ..TodoChange::default()
     };
-    todos.patch(caller, todo.id, change).await.unwrap();
-    activities.log(caller, activity_draft(TEXTS[8])).await.unwrap();
+    todos.patch(caller, todo.id, change, Terms::default()).await.unwrap();
+    activities.log(caller, activity_draft(TEXTS[8]), Terms::default()).await.unwrap();
 
-    let session = sessions.start(caller, Some(long_text(TEXTS[9]))).await.unwrap().value;
-    sessions.delete(caller, session.id).await.unwrap();
+    let session =
+        sessions.start(caller, Some(long_text(TEXTS[9])), Terms::default()).await.unwrap().value;
+    sessions.delete(caller, session.id, Terms::default()).await.unwrap();
     let mut draft = todo_draft(TEXTS[10]);
     draft.description = Some(long_text(TEXTS[11]));
-    let todo = todos.create(caller, draft).await.unwrap().value;
-    todos.delete(caller, todo.id).await.unwrap();
-    let activity = activities.log(caller, activity_draft(TEXTS[12])).await.unwrap().value;
-    activities.delete(caller, activity.id).await.unwrap();
+    let todo = todos.create(caller, draft, Terms::default()).await.unwrap().value;
+    todos.delete(caller, todo.id, Terms::default()).await.unwrap();
+    let activity =
+        activities.log(caller, activity_draft(TEXTS[12]), Terms::default()).await.unwrap().value;
+    activities.delete(caller, activity.id, Terms::default()).await.unwrap();
 }
 
 /// Stores [`PLANTED`] in the clear, in every form.

@@ -11,6 +11,7 @@ mod at_rest;
 mod bodies;
 mod callers;
 mod client;
+mod conditional;
 mod credits;
 mod edge;
 mod faults;

@@ -1,5 +1,6 @@
 //! Sessions, and what is linked to them.
 
+use roots_domain::usecase::Terms;
 use roots_testkit::app::App;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
@@ -119,7 +120,7 @@ async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDataba
     // Another account's session is none of this one's, though it has such a number.
     let other = app.world.caller(10).await;
     for _ in 0..3 {
-        app.world.sessions.start(&other, None).await.unwrap();
+        app.world.sessions.start(&other, None, Terms::default()).await.unwrap();
     }
     assert_eq!(app.post("/todos", &todo(json!(3))).await.status, 422);
     assert_eq!(app.patch("/todos/2", &json!({ "session_id": 3 })).await.status, 422);

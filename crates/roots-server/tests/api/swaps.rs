@@ -16,7 +16,7 @@ use roots_domain::port::store::StoreFault;
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::activities::ActivitySelection;
 use roots_domain::usecase::todos::{TodoChange, TodoFilter};
-use roots_domain::usecase::{ReadError, WriteError};
+use roots_domain::usecase::{ReadError, Terms, WriteError};
 use roots_testkit::ambient::RandomUids;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::world::{World, activity_draft, long_text, title, todo_draft};
@@ -106,18 +106,18 @@ impl Scene {
         let World { sessions, todos, activities, .. } = &self.world;
         let text = |table: &str, column: &str| format!("{table}.{column} by {by}");
         let notes = long_text(&text("sessions", "notes"));
-        let session = sessions.start(caller, Some(notes)).await.unwrap().value;
+        let session = sessions.start(caller, Some(notes), Terms::default()).await.unwrap().value;
         let mut draft = todo_draft(&text("todos", "title"));
         draft.description = Some(long_text(&text("todos", "description")));
-        let todo = todos.create(caller, draft).await.unwrap().value;
+        let todo = todos.create(caller, draft, Terms::default()).await.unwrap().value;
         let change = TodoChange {
             status: Some(TodoStatus::InProgress),
             note: Some(LogNote::parse(text("todo_logs", "note")).unwrap()),
             ..TodoChange::default()
         };
-        todos.patch(caller, todo.id, change).await.unwrap();
+        todos.patch(caller, todo.id, change, Terms::default()).await.unwrap();
         let draft = activity_draft(&text("activities", "description"));
-        let activity = activities.log(caller, draft).await.unwrap().value;
+        let activity = activities.log(caller, draft, Terms::default()).await.unwrap().value;
         let ids = [session.id.0, todo.id.0, todo.id.0, todo.id.0, activity.id.0];
         for ((table, column, id_column), id) in FIELDS.into_iter().zip(ids) {
             let (text, stored, account) = (text(table, column), Vec::new(), caller.account.id.0);
@@ -323,11 +323,16 @@ async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabas
     assert_eq!(world.activities.stats(caller, selection).await.unwrap().total, 2);
 
     let patch = SessionPatch { status: None, notes: Patch::Set(long_text("mended")) };
-    let mended = world.sessions.patch(caller, SessionId(session.id), patch).await.unwrap().value;
+    let mended = world
+        .sessions
+        .patch(caller, SessionId(session.id), patch, Terms::default())
+        .await
+        .unwrap()
+        .value;
     assert_eq!(mended.notes.as_deref(), Some("mended"));
 
     let todo = TodoId(todo.id);
-    let change = |change| world.todos.patch(caller, todo, change);
+    let change = |change| world.todos.patch(caller, todo, change, Terms::default());
     let balance = async || world.accounts.whoami(caller).await.unwrap().credits_remaining;
     let before = balance().await;
     let renamed = TodoChange { title: Some(title("mended")), ..TodoChange::default() };
@@ -346,14 +351,14 @@ async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabas
     assert_eq!(world.todos.get(caller, todo).await.unwrap().unwrap(), mended);
     // The note in its log goes with the todo.
     assert!(world.todos.log(caller, todo).await.is_err());
-    world.todos.delete(caller, todo).await.unwrap();
+    world.todos.delete(caller, todo, Terms::default()).await.unwrap();
     assert_eq!(world.todos.get(caller, todo).await, Ok(None));
-    world.activities.delete(caller, ActivityId(activity.id)).await.unwrap();
+    world.activities.delete(caller, ActivityId(activity.id), Terms::default()).await.unwrap();
 
     let [session, todo, _, _, activity] = <[&Cell; 5]>::try_from(second).unwrap();
-    world.sessions.delete(caller, SessionId(session.id)).await.unwrap();
-    world.todos.delete(caller, TodoId(todo.id)).await.unwrap();
-    world.activities.delete(caller, ActivityId(activity.id)).await.unwrap();
+    world.sessions.delete(caller, SessionId(session.id), Terms::default()).await.unwrap();
+    world.todos.delete(caller, TodoId(todo.id), Terms::default()).await.unwrap();
+    world.activities.delete(caller, ActivityId(activity.id), Terms::default()).await.unwrap();
     assert_eq!(world.sessions.list(caller, None, page).await.unwrap().total, 1);
     assert_eq!(world.todos.list(caller, filter, page).await.unwrap().total, 0);
 }

@@ -11,7 +11,7 @@ use super::super::key::{LookupHash, WrapHolder, WrapSubject};
 use super::super::text::Name;
 use super::super::time::Day;
 use super::super::todo::Priority;
-use super::super::unit::Charge;
+use super::super::unit::{Charge, Conditions};
 use super::*;
 
 mod accounts;
@@ -19,6 +19,7 @@ mod activities;
 mod admission;
 mod auditor;
 mod batches;
+mod conditions;
 mod needs;
 mod precedence;
 mod sessions;
@@ -178,7 +179,13 @@ fn bearer(actor: ActorId) -> KeyBearer {
 
 fn by(actor: ActorId, intent: Intent) -> UnitOfWork {
     let charge = Some(Charge::write(ROUTE));
-    UnitOfWork { author: Author::Key(bearer(actor)), intent, charge, at: now() }
+    UnitOfWork {
+        author: Author::Key(bearer(actor)),
+        intent,
+        charge,
+        conditions: Conditions::default(),
+        at: now(),
+    }
 }
 
 fn mine(intent: Intent) -> UnitOfWork {
@@ -186,7 +193,13 @@ fn mine(intent: Intent) -> UnitOfWork {
 }
 
 fn program(intent: Intent) -> UnitOfWork {
-    UnitOfWork { author: Author::Program, intent, charge: None, at: now() }
+    UnitOfWork {
+        author: Author::Program,
+        intent,
+        charge: None,
+        conditions: Conditions::default(),
+        at: now(),
+    }
 }
 
 fn start() -> Intent {

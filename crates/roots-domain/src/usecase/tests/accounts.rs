@@ -102,7 +102,13 @@ fn answering<const N: usize>(
 ) -> MockUnitStore {
     let (mut units, mut order) = (MockUnitStore::new(), Sequence::new());
     for (intent, answer) in steps {
-        let expected = UnitOfWork { author: Author::Program, intent, charge: None, at: now() };
+        let expected = UnitOfWork {
+            author: Author::Program,
+            intent,
+            charge: None,
+            conditions: Conditions::default(),
+            at: now(),
+        };
         units
             .expect_apply()
             .times(1)

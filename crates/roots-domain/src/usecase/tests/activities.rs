@@ -77,7 +77,8 @@ fn filter() -> ActivityFilter {
 fn logging_seals_the_description_for_the_new_row() {
     for logged_at in [None, Some(at(4))] {
         let (units, sent) = units(Ok(AppliedRow::Activity(row(ME))));
-        let logged = ready(activities(units, no_reads()).log(&caller(), draft(logged_at)));
+        let logged =
+            ready(activities(units, no_reads()).log(&caller(), draft(logged_at), Terms::default()));
         assert_eq!(logged, Ok(written(opened())));
         let intent = Intent::LogActivity(NewActivity {
             uid: uid(50),
@@ -93,21 +94,21 @@ fn logging_seals_the_description_for_the_new_row() {
 #[test]
 fn where_the_text_is_not_sealed_nothing_is_sent() {
     let activities = activities(no_units(), no_reads());
-    let logged = ready(activities.log(&sealing_nothing(), draft(None)));
+    let logged = ready(activities.log(&sealing_nothing(), draft(None), Terms::default()));
     assert_eq!(logged, Err(WriteError::Seal(KeyError::NoRandomness)));
 }
 
 #[test]
 fn a_saved_row_whose_text_does_not_open_is_said_to_be_saved() {
     let (units, _) = units(Ok(AppliedRow::Activity(activity(ME, damaged()))));
-    let logged = ready(activities(units, no_reads()).log(&caller(), draft(None)));
+    let logged = ready(activities(units, no_reads()).log(&caller(), draft(None), Terms::default()));
     assert_eq!(logged, Err(saved_unreadable("activity", 5)));
 }
 
 #[test]
 fn deleting_names_the_row_and_reads_nothing() {
     let (units, sent) = units(Ok(AppliedRow::Deleted));
-    let deleted = ready(activities(units, no_reads()).delete(&caller(), ID));
+    let deleted = ready(activities(units, no_reads()).delete(&caller(), ID, Terms::default()));
     assert_eq!(deleted, Ok(written(ID)));
     assert_eq!(sent.intent("DELETE /activities/{id}"), Intent::DeleteActivity(ID));
 }
@@ -116,9 +117,11 @@ fn deleting_names_the_row_and_reads_nothing() {
 fn what_the_store_refuses_or_fails_at_is_passed_on() {
     for (answer, expected) in failures() {
         let store = || units(Err(answer.clone())).0;
-        let logged = ready(activities(store(), no_reads()).log(&caller(), draft(None)));
+        let logged =
+            ready(activities(store(), no_reads()).log(&caller(), draft(None), Terms::default()));
         assert_eq!(logged, Err(expected.clone()));
-        let deleted = ready(activities(store(), no_reads()).delete(&caller(), ID));
+        let deleted =
+            ready(activities(store(), no_reads()).delete(&caller(), ID, Terms::default()));
         assert_eq!(deleted, Err(expected));
     }
 }
@@ -126,7 +129,11 @@ fn what_the_store_refuses_or_fails_at_is_passed_on() {
 #[test]
 fn a_row_of_another_kind_is_the_stores_fault() {
     let (units, _) = units(Ok(AppliedRow::Deleted));
-    assert_mismatched(ready(activities(units, no_reads()).log(&caller(), draft(None))));
+    assert_mismatched(ready(activities(units, no_reads()).log(
+        &caller(),
+        draft(None),
+        Terms::default(),
+    )));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn kept(answer: Session<Sealed>) -> (Arc<MockUnitStore>, Sent) {
 fn starting_seals_the_notes_for_the_new_row() {
     let (units, sent) = kept(row(ME, Some(notes("morning"))));
     let sessions = sessions(units, no_reads());
-    let started = ready(sessions.start(&caller(), Some(long("morning"))));
+    let started = ready(sessions.start(&caller(), Some(long("morning")), Terms::default()));
     assert_eq!(started, Ok(written(opened(Some("morning")))));
     let notes = Some(cipher(Field::SessionNotes, uid(50), 1, "morning"));
     assert_eq!(sent.intent("POST /sessions"), Intent::StartSession { uid: uid(50), notes });
@@ -84,7 +84,8 @@ fn starting_seals_the_notes_for_the_new_row() {
 #[test]
 fn starting_without_notes_seals_nothing() {
     let (units, sent) = kept(row(ME, None));
-    let started = ready(sessions(units, no_reads()).start(&sealing_nothing(), None));
+    let started =
+        ready(sessions(units, no_reads()).start(&sealing_nothing(), None, Terms::default()));
     assert_eq!(started, Ok(written(opened(None))));
     let intent = Intent::StartSession { uid: uid(50), notes: None };
     assert_eq!(sent.intent("POST /sessions"), intent);
@@ -99,7 +100,8 @@ fn a_patch_without_a_text_reads_nothing() {
     ] {
         let (units, sent) = kept(row(ME, None));
         let asked = SessionPatch { status, notes: change.clone() };
-        let patched = ready(sessions(units, no_reads()).patch(&caller(), ID, asked));
+        let patched =
+            ready(sessions(units, no_reads()).patch(&caller(), ID, asked, Terms::default()));
         assert_eq!(patched, Ok(written(opened(None))));
         let notes = if change.is_keep() { Patch::Keep } else { Patch::Clear };
         let patch = SessionPatch { status, notes };
@@ -118,7 +120,7 @@ fn a_patch_with_a_text_reads_the_row_once_and_seals_for_it() {
     ] {
         let (units, sent) = kept(row(ME, Some(notes("after"))));
         let sessions = sessions(units, finding(Ok(Some(row(ME, stands)))));
-        let patched = ready(sessions.patch(&caller(), ID, noted("after")));
+        let patched = ready(sessions.patch(&caller(), ID, noted("after"), Terms::default()));
         assert_eq!(patched, Ok(written(opened(Some("after")))), "{why}");
         let notes = Patch::Set(resealed(uid(20), "after", same_as));
         let patch = SessionPatch { status: None, notes };
@@ -133,7 +135,7 @@ fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
         let refusal = Refusal::NotFound("session");
         let (units, sent) = units(Err(refusal.clone().into()));
         let sessions = sessions(units, finding(Ok(found)));
-        let patched = ready(sessions.patch(&caller(), ID, noted("after")));
+        let patched = ready(sessions.patch(&caller(), ID, noted("after"), Terms::default()));
         assert_eq!(patched, Err(WriteError::Refused(refusal)));
         let notes = Patch::Set(resealed(Uid::NIL, "after", None));
         let patch = SessionPatch { status: None, notes };
@@ -145,36 +147,45 @@ fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
 #[test]
 fn a_patch_that_names_nothing_goes_nowhere() {
     let nothing = SessionPatch { status: None, notes: Patch::Keep };
-    let patched = ready(sessions(no_units(), no_reads()).patch(&caller(), ID, nothing));
+    let patched =
+        ready(sessions(no_units(), no_reads()).patch(&caller(), ID, nothing, Terms::default()));
     assert_eq!(patched, Err(WriteError::EmptyPatch));
 }
 
 #[test]
 fn where_the_row_cannot_be_read_or_the_text_not_sealed_nothing_is_sent() {
     let cut_off = sessions(no_units(), finding(Err(away())));
-    let patched = ready(cut_off.patch(&caller(), ID, noted("after")));
+    let patched = ready(cut_off.patch(&caller(), ID, noted("after"), Terms::default()));
     assert_eq!(patched, Err(WriteError::Store(away())));
 
     let unsealed = Err(WriteError::Seal(KeyError::NoRandomness));
     let reads = finding(Ok(Some(row(ME, None))));
-    let patched = ready(sessions(no_units(), reads).patch(&sealing_nothing(), ID, noted("after")));
+    let patched = ready(sessions(no_units(), reads).patch(
+        &sealing_nothing(),
+        ID,
+        noted("after"),
+        Terms::default(),
+    ));
     assert_eq!(patched, unsealed);
     let sessions = sessions(no_units(), no_reads());
-    assert_eq!(ready(sessions.start(&sealing_nothing(), Some(long("x")))), unsealed);
+    assert_eq!(
+        ready(sessions.start(&sealing_nothing(), Some(long("x")), Terms::default())),
+        unsealed
+    );
 }
 
 #[test]
 fn a_saved_row_whose_notes_do_not_open_is_said_to_be_saved() {
     let (units, _) = kept(row(ME, Some(damaged())));
     let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
-    let patched = ready(sessions(units, no_reads()).patch(&caller(), ID, ended));
+    let patched = ready(sessions(units, no_reads()).patch(&caller(), ID, ended, Terms::default()));
     assert_eq!(patched, Err(saved_unreadable("session", 2)));
 }
 
 #[test]
 fn deleting_names_the_row_and_reads_nothing() {
     let (units, sent) = units(Ok(AppliedRow::Deleted));
-    let deleted = ready(sessions(units, no_reads()).delete(&caller(), ID));
+    let deleted = ready(sessions(units, no_reads()).delete(&caller(), ID, Terms::default()));
     assert_eq!(deleted, Ok(written(ID)));
     assert_eq!(sent.intent("DELETE /sessions/{id}"), Intent::DeleteSession(ID));
 }
@@ -183,12 +194,13 @@ fn deleting_names_the_row_and_reads_nothing() {
 fn what_the_store_refuses_or_fails_at_is_passed_on() {
     for (answer, expected) in failures() {
         let store = || units(Err(answer.clone())).0;
-        let started = ready(sessions(store(), no_reads()).start(&caller(), None));
+        let started = ready(sessions(store(), no_reads()).start(&caller(), None, Terms::default()));
         assert_eq!(started, Err(expected.clone()));
         let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
-        let patched = ready(sessions(store(), no_reads()).patch(&caller(), ID, ended));
+        let patched =
+            ready(sessions(store(), no_reads()).patch(&caller(), ID, ended, Terms::default()));
         assert_eq!(patched, Err(expected.clone()));
-        let deleted = ready(sessions(store(), no_reads()).delete(&caller(), ID));
+        let deleted = ready(sessions(store(), no_reads()).delete(&caller(), ID, Terms::default()));
         assert_eq!(deleted, Err(expected));
     }
 }
@@ -196,9 +208,18 @@ fn what_the_store_refuses_or_fails_at_is_passed_on() {
 #[test]
 fn a_row_of_another_kind_is_the_stores_fault() {
     let store = || units(Ok(AppliedRow::Deleted)).0;
-    assert_mismatched(ready(sessions(store(), no_reads()).start(&caller(), None)));
+    assert_mismatched(ready(sessions(store(), no_reads()).start(
+        &caller(),
+        None,
+        Terms::default(),
+    )));
     let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
-    assert_mismatched(ready(sessions(store(), no_reads()).patch(&caller(), ID, ended)));
+    assert_mismatched(ready(sessions(store(), no_reads()).patch(
+        &caller(),
+        ID,
+        ended,
+        Terms::default(),
+    )));
 }
 
 #[test]

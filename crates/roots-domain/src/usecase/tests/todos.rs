@@ -98,7 +98,8 @@ const PATCH: &str = "PATCH /todos/{id}";
 fn creating_seals_each_text_for_its_field_of_the_new_row() {
     for text in [Some("Docs"), None] {
         let (units, sent) = kept();
-        let created = ready(todos(units, no_reads()).create(&caller(), draft(text)));
+        let created =
+            ready(todos(units, no_reads()).create(&caller(), draft(text), Terms::default()));
         assert_eq!(created, Ok(written(opened())));
         let intent = Intent::CreateTodo(NewTodo {
             uid: uid(FRESH),
@@ -122,7 +123,7 @@ fn a_patch_without_a_text_of_the_row_reads_nothing() {
         session: Patch::Clear,
         ..done()
     };
-    let patched = ready(todos(units, no_reads()).patch(&caller(), ID, change));
+    let patched = ready(todos(units, no_reads()).patch(&caller(), ID, change, Terms::default()));
     assert_eq!(patched, Ok(written(opened())));
     let patch = TodoPatch {
         title: None,
@@ -140,7 +141,7 @@ fn a_patch_without_a_text_of_the_row_reads_nothing() {
 fn a_note_is_sealed_for_its_log_row_and_reads_nothing() {
     let (units, sent) = kept();
     let change = TodoChange { note: Some(LogNote::parse("deployed").unwrap()), ..done() };
-    let patched = ready(todos(units, no_reads()).patch(&caller(), ID, change));
+    let patched = ready(todos(units, no_reads()).patch(&caller(), ID, change, Terms::default()));
     assert_eq!(patched, Ok(written(opened())));
     let sealed = cipher(Field::LogNote, uid(FRESH), 1, "deployed");
     let note = Some(Resealed { sealed, same_as: None });
@@ -157,7 +158,12 @@ fn a_patch_with_texts_reads_the_row_once_and_seals_each_for_its_field() {
         status: Some(TodoStatus::Done),
         ..retitled("Write the docs")
     };
-    let patched = ready(todos(units, finding(Ok(Some(row(ME))))).patch(&caller(), ID, change));
+    let patched = ready(todos(units, finding(Ok(Some(row(ME))))).patch(
+        &caller(),
+        ID,
+        change,
+        Terms::default(),
+    ));
     assert_eq!(patched, Ok(written(opened())));
     let patch = TodoPatch {
         title: Some(Resealed {
@@ -184,7 +190,7 @@ fn a_new_description_alone_reads_the_row_too() {
     let todos = todos(units, finding(Ok(Some(row(ME)))));
     let description = Patch::Set(long("All of them"));
     let change = TodoChange { description, ..TodoChange::default() };
-    assert_eq!(ready(todos.patch(&caller(), ID, change)), Ok(written(opened())));
+    assert_eq!(ready(todos.patch(&caller(), ID, change, Terms::default())), Ok(written(opened())));
     let sealed = cipher(Field::TodoDescription, uid(20), 1, "All of them");
     let description = Patch::Set(Resealed { sealed, same_as: None });
     let patch = TodoPatch { description, ..TodoPatch::EMPTY };
@@ -195,7 +201,7 @@ fn a_new_description_alone_reads_the_row_too() {
 fn the_same_title_names_the_ciphertext_that_stands() {
     let (units, sent) = kept();
     let todos = todos(units, finding(Ok(Some(row(ME)))));
-    let patched = ready(todos.patch(&caller(), ID, retitled("Write docs")));
+    let patched = ready(todos.patch(&caller(), ID, retitled("Write docs"), Terms::default()));
     assert_eq!(patched, Ok(written(opened())));
     let title = Some(Resealed {
         sealed: cipher(Field::TodoTitle, uid(20), 1, "Write docs"),
@@ -210,7 +216,7 @@ fn a_title_that_does_not_open_can_be_overwritten() {
     let (units, sent) = kept();
     let broken = todo(ME, damaged(), None);
     let todos = todos(units, finding(Ok(Some(broken))));
-    let patched = ready(todos.patch(&caller(), ID, retitled("Write docs")));
+    let patched = ready(todos.patch(&caller(), ID, retitled("Write docs"), Terms::default()));
     assert_eq!(patched, Ok(written(opened())));
     let sealed = cipher(Field::TodoTitle, uid(20), 1, "Write docs");
     let title = Some(Resealed { sealed, same_as: None });
@@ -224,7 +230,7 @@ fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
         let refusal = Refusal::NotFound("todo");
         let (units, sent) = units(Err(refusal.clone().into()));
         let todos = todos(units, finding(Ok(found)));
-        let patched = ready(todos.patch(&caller(), ID, retitled("Write docs")));
+        let patched = ready(todos.patch(&caller(), ID, retitled("Write docs"), Terms::default()));
         assert_eq!(patched, Err(WriteError::Refused(refusal)));
         let sealed = cipher(Field::TodoTitle, Uid::NIL, 1, "Write docs");
         let title = Some(Resealed { sealed, same_as: None });
@@ -236,21 +242,21 @@ fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
 #[test]
 fn a_patch_that_names_nothing_goes_nowhere() {
     let todos = todos(no_units(), no_reads());
-    let patched = ready(todos.patch(&caller(), ID, TodoChange::default()));
+    let patched = ready(todos.patch(&caller(), ID, TodoChange::default(), Terms::default()));
     assert_eq!(patched, Err(WriteError::EmptyPatch));
 }
 
 #[test]
 fn where_the_row_cannot_be_read_or_a_text_not_sealed_nothing_is_sent() {
     let cut_off = todos(no_units(), finding(Err(away())));
-    let patched = ready(cut_off.patch(&caller(), ID, retitled("x")));
+    let patched = ready(cut_off.patch(&caller(), ID, retitled("x"), Terms::default()));
     assert_eq!(patched, Err(WriteError::Store(away())));
 
     let unsealed = Err(WriteError::Seal(KeyError::NoRandomness));
     let todos = todos(no_units(), no_reads());
-    assert_eq!(ready(todos.create(&sealing_nothing(), draft(None))), unsealed);
+    assert_eq!(ready(todos.create(&sealing_nothing(), draft(None), Terms::default())), unsealed);
     let change = TodoChange { note: Some(LogNote::parse("deployed").unwrap()), ..done() };
-    assert_eq!(ready(todos.patch(&sealing_nothing(), ID, change)), unsealed);
+    assert_eq!(ready(todos.patch(&sealing_nothing(), ID, change, Terms::default())), unsealed);
 }
 
 #[test]
@@ -263,7 +269,8 @@ fn a_saved_row_of_which_a_text_does_not_open_is_said_to_be_saved() {
         todo(ME, title("Write docs"), Some(title("Write docs"))),
     ] {
         let (units, _) = units(Ok(AppliedRow::Todo(broken)));
-        let patched = ready(todos(units, no_reads()).patch(&caller(), ID, done()));
+        let patched =
+            ready(todos(units, no_reads()).patch(&caller(), ID, done(), Terms::default()));
         assert_eq!(patched, Err(saved_unreadable("todo", 7)));
     }
 }
@@ -271,7 +278,7 @@ fn a_saved_row_of_which_a_text_does_not_open_is_said_to_be_saved() {
 #[test]
 fn deleting_names_the_row_and_reads_nothing() {
     let (units, sent) = units(Ok(AppliedRow::Deleted));
-    let deleted = ready(todos(units, no_reads()).delete(&caller(), ID));
+    let deleted = ready(todos(units, no_reads()).delete(&caller(), ID, Terms::default()));
     assert_eq!(deleted, Ok(written(ID)));
     assert_eq!(sent.intent("DELETE /todos/{id}"), Intent::DeleteTodo(ID));
 }
@@ -280,11 +287,13 @@ fn deleting_names_the_row_and_reads_nothing() {
 fn what_the_store_refuses_or_fails_at_is_passed_on() {
     for (answer, expected) in failures() {
         let store = || units(Err(answer.clone())).0;
-        let created = ready(todos(store(), no_reads()).create(&caller(), draft(None)));
+        let created =
+            ready(todos(store(), no_reads()).create(&caller(), draft(None), Terms::default()));
         assert_eq!(created, Err(expected.clone()));
-        let patched = ready(todos(store(), no_reads()).patch(&caller(), ID, done()));
+        let patched =
+            ready(todos(store(), no_reads()).patch(&caller(), ID, done(), Terms::default()));
         assert_eq!(patched, Err(expected.clone()));
-        let deleted = ready(todos(store(), no_reads()).delete(&caller(), ID));
+        let deleted = ready(todos(store(), no_reads()).delete(&caller(), ID, Terms::default()));
         assert_eq!(deleted, Err(expected));
     }
 }
@@ -292,8 +301,17 @@ fn what_the_store_refuses_or_fails_at_is_passed_on() {
 #[test]
 fn a_row_of_another_kind_is_the_stores_fault() {
     let store = || units(Ok(AppliedRow::Deleted)).0;
-    assert_mismatched(ready(todos(store(), no_reads()).create(&caller(), draft(None))));
-    assert_mismatched(ready(todos(store(), no_reads()).patch(&caller(), ID, done())));
+    assert_mismatched(ready(todos(store(), no_reads()).create(
+        &caller(),
+        draft(None),
+        Terms::default(),
+    )));
+    assert_mismatched(ready(todos(store(), no_reads()).patch(
+        &caller(),
+        ID,
+        done(),
+        Terms::default(),
+    )));
 }
 
 #[test]

@@ -127,14 +127,26 @@ pub(super) fn units() -> impl Strategy<Value = UnitOfWork> {
         1 => Just(None),
     ];
     let by_key = (bearers, intents(), charges, times()).prop_map(|(bearer, intent, charge, at)| {
-        UnitOfWork { author: Author::Key(bearer), intent, charge, at }
+        UnitOfWork {
+            author: Author::Key(bearer),
+            intent,
+            charge,
+            conditions: Conditions::default(),
+            at,
+        }
     });
     let of_grant = prop_oneof![4 => homes(), 1 => Just(AccountId(9))];
     let grants =
         (of_grant, 1..5_i64, any::<bool>(), times()).prop_map(|(home, amount, note, at)| {
             let note = note.then(|| name("refill"));
             let intent = Intent::GrantCredits { account: home, amount, note };
-            UnitOfWork { author: Author::Program, intent, charge: None, at }
+            UnitOfWork {
+                author: Author::Program,
+                intent,
+                charge: None,
+                conditions: Conditions::default(),
+                at,
+            }
         });
     prop_oneof![20 => by_key.boxed(), 1 => grants.boxed()]
 }

@@ -1,0 +1,180 @@
+//! Requests that are tied to a state of one resource, alone and many at once.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use roots_testkit::app::{Answer, App, send};
+use roots_testkit::database::TestDatabase;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::client::balance;
+
+roots_testkit::on_both! {
+    a_tag_names_one_state_of_one_resource,
+    a_change_is_made_to_the_state_that_was_read_or_not_at_all,
+    a_delete_is_of_the_state_that_was_read_or_not_at_all,
+    agents_that_move_one_todo_at_once_leave_a_log_without_gaps,
+    agents_that_do_not_look_leave_a_log_without_gaps_too,
+}
+
+const AGENTS: usize = 64;
+
+fn tag(answer: &Answer) -> String {
+    answer.header("etag").expect("an ETag").to_owned()
+}
+
+async fn tied(app: &App, method: Method, path: &str, tag: &str, body: &Value) -> Answer {
+    send(app.request(method, path).header("If-Match", tag).json(body)).await
+}
+
+async fn get_if_changed(app: &App, path: &str, tag: &str) -> Answer {
+    send(app.request(Method::GET, path).header("If-None-Match", tag)).await
+}
+
+async fn a_tag_names_one_state_of_one_resource(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let mut seen = Vec::new();
+    for (path, body) in [
+        ("/sessions", json!({})),
+        ("/todos", json!({ "title": "x", "session_id": 1 })),
+        ("/activities", json!({ "description": "x", "session_id": 1 })),
+    ] {
+        let made = app.post(path, &body).await;
+        let path = made.header("location").unwrap().strip_prefix("/api/v1").unwrap().to_owned();
+        let read = app.get(&path).await;
+        assert_eq!(tag(&read), tag(&made), "what was answered is what is there");
+        assert_eq!(get_if_changed(&app, &path, &tag(&made)).await.status, 304);
+        seen.push((path, tag(&made)));
+    }
+    // What changes nothing leaves the tag; what changes something moves it.
+    let same = app.patch("/todos/1", &json!({ "title": "x", "status": "open" })).await;
+    assert_eq!((same.status, tag(&same)), (200, seen[1].1.clone()));
+    let other = app.patch("/todos/1", &json!({ "title": "y" })).await;
+    assert_ne!(tag(&other), seen[1].1);
+    assert_eq!(get_if_changed(&app, "/todos/1", &seen[1].1).await.expect(200)["title"], "y");
+    seen[1].1 = tag(&other);
+    // Unlinking shows, so it moves the tags of what was linked.
+    app.delete("/sessions/1").await.expect(200);
+    for (path, before) in &seen[1..] {
+        let unlinked = get_if_changed(&app, path, before).await;
+        assert_eq!(unlinked.expect(200)["session_id"], Value::Null);
+        assert_ne!(&tag(&unlinked), before);
+    }
+    let another = app.post("/todos", &json!({ "title": "x" })).await;
+    assert_ne!(tag(&another), seen[1].1);
+}
+
+async fn a_change_is_made_to_the_state_that_was_read_or_not_at_all(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    let first = tag(&app.get("/todos/1").await);
+    let done = json!({ "status": "done", "title": "y" });
+    let moved = tied(&app, Method::PATCH, "/todos/1", &first, &done).await;
+    moved.expect(200);
+    let left = balance(&app).await;
+    for stale in [&first, &format!("W/{}", tag(&moved)), "\"x\""] {
+        let refused = tied(&app, Method::PATCH, "/todos/1", stale, &json!({ "title": "z" })).await;
+        assert_eq!(refused.expect(412)["type"], "/docs/problems#precondition-failed", "{stale}");
+        assert_eq!(refused.header("x-credits-cost"), None);
+    }
+    assert_eq!(balance(&app).await, left, "nothing was charged");
+    assert_eq!(tag(&app.get("/todos/1").await), tag(&moved), "nothing was changed");
+    // It comes before the rules: what the caller knows of the state is out of date.
+    let cancel = json!({ "status": "cancelled" });
+    tied(&app, Method::PATCH, "/todos/1", &first, &cancel).await.expect(412);
+    tied(&app, Method::PATCH, "/todos/1", &tag(&moved), &cancel).await.expect(409);
+    tied(&app, Method::PATCH, "/todos/1", "*", &json!({ "title": "z" })).await.expect(200);
+    tied(&app, Method::PATCH, "/todos/9", &first, &cancel).await.expect(404);
+    tied(&app, Method::PATCH, "/todos/9", "*", &cancel).await.expect(404);
+}
+
+async fn a_delete_is_of_the_state_that_was_read_or_not_at_all(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({})).await.expect(201);
+    app.post("/todos", &json!({ "title": "x", "session_id": 1 })).await.expect(201);
+    app.post("/activities", &json!({ "description": "x" })).await.expect(201);
+    let left = balance(&app).await;
+    let stale = "\"00000000000000000000000000000001-1\"";
+    for path in ["/sessions/1", "/todos/1", "/activities/1"] {
+        tied(&app, Method::DELETE, path, stale, &Value::Null).await.expect(412);
+    }
+    assert_eq!(app.get("/todos/1").await.expect(200)["session_id"], 1, "still linked");
+    assert_eq!(balance(&app).await, left);
+    for path in ["/sessions/1", "/todos/1", "/activities/1"] {
+        let stands = tag(&app.get(path).await);
+        tied(&app, Method::DELETE, path, &stands, &Value::Null).await.expect(200);
+        tied(&app, Method::DELETE, path, &stands, &Value::Null).await.expect(404);
+    }
+    assert_eq!(balance(&app).await, left - 3);
+}
+
+/// Where an agent takes a todo from where it finds it.
+fn next(status: &str, agent: usize) -> &'static str {
+    match (status, agent % 3) {
+        ("open" | "in_progress", 0) => "done",
+        ("open" | "in_progress", 1) => "cancelled",
+        ("in_progress" | "done" | "cancelled", 2) => "open",
+        _ => "in_progress",
+    }
+}
+
+/// Every step of the log starts where the one before ended, and the last one ends where the todo
+/// stands. Answers how many there are.
+async fn log_without_gaps(app: &App) -> usize {
+    let todo = app.get("/todos/1").await.expect(200);
+    let logs = app.get("/todos/1/logs").await.expect(200);
+    let steps = logs["logs"].as_array().unwrap();
+    let mut stands = json!("open");
+    for step in steps {
+        assert_eq!(step["old_status"], stands, "{logs}");
+        stands = step["new_status"].clone();
+    }
+    assert_eq!(todo["status"], stands);
+    steps.len()
+}
+
+async fn each_agent<F>(app: &Arc<App>, work: impl Fn(Arc<App>, usize) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut agents = JoinSet::new();
+    for agent in 0..AGENTS {
+        agents.spawn(work(Arc::clone(app), agent));
+    }
+    agents.join_all().await;
+}
+
+/// Each reads, changes what it has read, and does it over where somebody else was faster.
+async fn agents_that_move_one_todo_at_once_leave_a_log_without_gaps(database: TestDatabase) {
+    let app = Arc::new(App::start(database, 10_000).await);
+    app.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    each_agent(&app, |app, agent| async move {
+        loop {
+            let read = app.get("/todos/1").await;
+            let status = read.expect(200)["status"].as_str().unwrap().to_owned();
+            let to = json!({ "status": next(&status, agent), "note": format!("by {agent}") });
+            let moved = tied(&app, Method::PATCH, "/todos/1", &tag(&read), &to).await;
+            assert!(matches!(moved.status, 200 | 412), "{agent}: {}", moved.text);
+            if moved.status == 200 {
+                break;
+            }
+        }
+    })
+    .await;
+    assert_eq!(log_without_gaps(&app).await, AGENTS);
+    assert_eq!(balance(&app).await, 10_000 - 1 - i64::try_from(AGENTS).unwrap());
+}
+
+async fn agents_that_do_not_look_leave_a_log_without_gaps_too(database: TestDatabase) {
+    let app = Arc::new(App::start(database, 10_000).await);
+    app.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    each_agent(&app, |app, agent| async move {
+        for to in ["in_progress", "done", "open", "cancelled"] {
+            let moved = app.patch("/todos/1", &json!({ "status": to })).await;
+            assert!(matches!(moved.status, 200 | 409), "{agent} {to}: {}", moved.text);
+        }
+    })
+    .await;
+    assert!(log_without_gaps(&app).await > 0);
+}
