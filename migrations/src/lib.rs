@@ -6,8 +6,10 @@
 //! databases order and compare integers alike. Text that is sealed is bytes.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 mod m0001_founding;
+mod m0002_keys;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -16,6 +18,30 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_founding::Founding)]
+        vec![Box::new(m0001_founding::Founding), Box::new(m0002_keys::Keys)]
     }
+}
+
+/// The two databases differ in the names of four types, and in how a table says that it is kept in
+/// the order of its primary key.
+fn dialect(schema: &str, backend: DbBackend) -> String {
+    let words = match backend {
+        DbBackend::Postgres => [
+            ("{int}", "BIGINT"),
+            ("{small}", "SMALLINT"),
+            ("{bytes}", "BYTEA"),
+            ("{uid}", "UUID"),
+            ("{strict}", ""),
+            ("{by_key}", ""),
+        ],
+        _ => [
+            ("{int}", "INTEGER"),
+            ("{small}", "INTEGER"),
+            ("{bytes}", "BLOB"),
+            ("{uid}", "BLOB"),
+            ("{strict}", "STRICT"),
+            ("{by_key}", "STRICT, WITHOUT ROWID"),
+        ],
+    };
+    words.iter().fold(schema.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
 }

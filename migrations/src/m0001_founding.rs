@@ -1,7 +1,8 @@
 //! Accounts, keys, sessions, todos, activities, the ledger, and what is counted beside them.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
+
+use crate::dialect;
 
 pub(crate) struct Founding;
 
@@ -18,30 +19,6 @@ impl MigrationTrait for Founding {
         manager.get_connection().execute_unprepared(&statements).await?;
         Ok(())
     }
-}
-
-/// The two databases differ in the names of four types, and in how a table says that it is kept in
-/// the order of its primary key.
-fn dialect(schema: &str, backend: DbBackend) -> String {
-    let words = match backend {
-        DbBackend::Postgres => [
-            ("{int}", "BIGINT"),
-            ("{small}", "SMALLINT"),
-            ("{bytes}", "BYTEA"),
-            ("{uid}", "UUID"),
-            ("{strict}", ""),
-            ("{by_key}", ""),
-        ],
-        _ => [
-            ("{int}", "INTEGER"),
-            ("{small}", "INTEGER"),
-            ("{bytes}", "BLOB"),
-            ("{uid}", "BLOB"),
-            ("{strict}", "STRICT"),
-            ("{by_key}", "STRICT, WITHOUT ROWID"),
-        ],
-    };
-    words.iter().fold(schema.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
 }
 
 // Rows of one account are written under that account's lock, after it was loaded: a foreign key to

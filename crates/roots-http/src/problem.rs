@@ -91,7 +91,10 @@ kinds! {
         "It can be read but not written. Ask whoever runs the service.";
     /// 403: a member.
     OwnerOnly = FORBIDDEN, "owner-only", "Only the owner may do this",
-        "It takes a key of the account's owner. A member reads and writes its own: leave `actor_id` out.";
+        "It takes a key of the account's owner. A member reads and writes its own, and rotates and revokes its own keys: leave `actor_id` out.";
+    /// 403: grace.
+    KeyInGrace = FORBIDDEN, "key-in-grace", "A key in grace manages no keys",
+        "This key was rotated, and what it was rotated to has been used: it reads and writes on until its grace is over, and manages no actors and no keys. Use the newer key.";
     /// 404.
     NotFound = NOT_FOUND, "not-found", "Not found",
         "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account.";
@@ -506,8 +509,11 @@ impl From<Refusal> for Problem {
             Refusal::KeyNotInForce => AccessError::NotAdmitted.into(),
             Refusal::Suspended => Self::new(Kind::Suspended, detail),
             Refusal::OwnerOnly => Self::new(Kind::OwnerOnly, detail),
+            Refusal::KeyInGrace => Self::new(Kind::KeyInGrace, detail),
             Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
             Refusal::HasChanged(_) => Self::new(Kind::PreconditionFailed, detail),
+            Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
+            Refusal::ExpiryNotAhead => Self::of_field("expires_at", detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
             Refusal::NoteWithoutChange => Self::of_field("note", detail),
             Refusal::TooManyKinds => Self::of_field("activity_type", detail),
@@ -515,6 +521,10 @@ impl From<Refusal> for Problem {
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)
             | Refusal::ForbiddenStep { .. }
+            | Refusal::LastOwnerKey
+            | Refusal::OwnerStays
+            | Refusal::ActorInactive(_)
+            | Refusal::KeysRenewed(_)
             | Refusal::BalanceTooHigh => Self::new(Kind::Conflict, detail),
             // Nobody who signs up chooses an id: it was reserved, and still somebody else has it.
             Refusal::AccountExists(_) => Self::internal(detail),

@@ -66,9 +66,12 @@ impl Auditor for Store {
 
 /// The tables whose rows carry an id that their account gave, the id's column, and the last one
 /// that an account has given.
-fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 4] {
+fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 7] {
     let given = account.counters;
     [
+        ("actors", "actor_id", given.actor),
+        ("api_keys", "key_id", given.key),
+        ("recovery_codes", "recovery_id", given.recovery),
         ("sessions", "session_id", given.session),
         ("todos", "todo_id", given.todo),
         ("activities", "activity_id", given.activity),

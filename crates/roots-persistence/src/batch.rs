@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roots_domain::model::account::Account;
+use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::Activity;
-use roots_domain::model::books::{Books, Changes, CheckedKey, Kinds, Needs};
+use roots_domain::model::books::{Books, Changes, Kinds, Needs, RowKey};
 use roots_domain::model::id::{AccountId, ActorId};
-use roots_domain::model::key::ApiKey;
+use roots_domain::model::key::{ApiKey, RecoveryCode, WrapHolder};
 use roots_domain::model::session::Session;
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::todo::Todo;
@@ -23,7 +23,8 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    accounts, activities, activity_daily, actors, api_keys, directory, sessions, tallies, todos,
+    accounts, activities, activity_daily, actors, api_keys, directory, key_wraps, recovery_codes,
+    sessions, tallies, todos,
 };
 use crate::fault::{self, Failure};
 use crate::row::{self, Corrupt};
@@ -67,7 +68,7 @@ async fn lift_time_limit(tx: &DatabaseTransaction) -> Result<(), Failure> {
 }
 
 async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, Failure> {
-    let needs = Needs::of(units);
+    let mut needs = Needs::of(units);
     lock(tx, &needs).await?;
     let mut books = Books::default();
     if needs.directory {
@@ -81,7 +82,8 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
             books.load_account(Account::try_from(row)?);
         }
     }
-    load_checked_keys(tx, &mut books, units).await?;
+    books.check_again(units, &mut needs);
+    load_keys(tx, &mut books, &needs).await?;
     if let Some(these) = by_id(
         (sessions::Column::AccountId, sessions::Column::SessionId),
         needs.sessions.iter().map(|(account, id)| (account.0, id.0)),
@@ -127,35 +129,46 @@ async fn lock(tx: &DatabaseTransaction, needs: &Needs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn load_checked_keys(
+async fn load_keys(
     tx: &DatabaseTransaction,
     books: &mut Books,
-    units: &[UnitOfWork],
+    needs: &Needs,
 ) -> Result<(), Failure> {
-    let stale = books.keys_to_check(units);
-    let Some(these) = by_id(
-        (api_keys::Column::AccountId, api_keys::Column::KeyId),
-        stale.iter().map(|(account, id)| (account.0, id.0)),
-    ) else {
-        return Ok(());
+    use api_keys::Column::{AccountId as Account, ActorId as Of, EndsAt, KeyId, ReplacesKeyId};
+    let ids = |keys: &BTreeSet<RowKey<roots_domain::model::id::KeyId>>| {
+        keys.iter().map(|(account, id)| (account.0, id.0)).collect::<Vec<_>>()
     };
-    let keys = api_keys::Entity::find().filter(these).all(tx).await?;
-    let Some(their_actors) = by_id(
+    // What has not ended for good is found by two ranges of an index.
+    let holders = || needs.key_holders.iter().map(|(account, id)| (account.0, id.0));
+    let open_ended = by_id((Account, Of), holders());
+    let ending = by_id((Account, Of), holders());
+    let these = [
+        by_id((Account, KeyId), ids(&needs.keys).into_iter()),
+        by_id((Account, ReplacesKeyId), ids(&needs.keys_replaced).into_iter()),
+        open_ended.map(|these| Condition::all().add(these).add(EndsAt.is_null())),
+        ending.map(|these| Condition::all().add(these).add(EndsAt.gt(ApiKey::ENDED.micros()))),
+    ];
+    let these = these.into_iter().flatten().fold(Condition::any(), Condition::add);
+    if !these.is_empty() {
+        for row in api_keys::Entity::find().filter(these).all(tx).await? {
+            books.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
+        }
+    }
+    if let Some(these) = by_id(
         (actors::Column::AccountId, actors::Column::ActorId),
-        keys.iter().map(|key| (key.account_id, key.actor_id)),
-    ) else {
-        return Ok(());
-    };
-    let found = actors::Entity::find().filter(their_actors).all(tx).await?;
-    let active: BTreeSet<_> = found
-        .into_iter()
-        .filter(|actor| actor.is_active != 0)
-        .map(|actor| (actor.account_id, actor.actor_id))
-        .collect();
-    for row in keys {
-        let account = AccountId(row.account_id);
-        let actor_is_active = active.contains(&(row.account_id, row.actor_id));
-        books.load_key(account, CheckedKey { key: ApiKey::try_from(row)?, actor_is_active });
+        needs.actors.iter().map(|(account, id)| (account.0, id.0)),
+    ) {
+        for row in actors::Entity::find().filter(these).all(tx).await? {
+            books.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
+        }
+    }
+    if !needs.codes.is_empty() {
+        let ids = padded(needs.codes.iter().map(|id| id.0).collect());
+        let found =
+            recovery_codes::Entity::find().filter(recovery_codes::Column::AccountId.is_in(ids));
+        for row in found.all(tx).await? {
+            books.load_code(AccountId(row.account_id), RecoveryCode::try_from(row)?);
+        }
     }
     Ok(())
 }
@@ -222,12 +235,12 @@ async fn load_kinds(
 
 async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure> {
     write_accounts(tx, &changes).await?;
-    put(tx, changes.sessions.written().map(row::session_row), Some(sessions::Column::Version))
+    put(tx, changes.sessions.written().map(row::session_row), NewerBy(sessions::Column::Version))
         .await?;
-    put(tx, changes.todos.written().map(row::todo_row), Some(todos::Column::Version)).await?;
-    put(tx, changes.logs.iter().map(row::log_row), None).await?;
-    put(tx, changes.activities.written().map(row::activity_row), None).await?;
-    put(tx, changes.ledger.iter().map(row::ledger_row), None).await?;
+    put(tx, changes.todos.written().map(row::todo_row), NewerBy(todos::Column::Version)).await?;
+    put(tx, changes.logs.iter().map(row::log_row), New).await?;
+    put(tx, changes.activities.written().map(row::activity_row), New).await?;
+    put(tx, changes.ledger.iter().map(row::ledger_row), New).await?;
     write_tallies(tx, &changes).await?;
     write_daily(tx, &changes).await?;
     for (account, session) in &changes.unlinked {
@@ -252,21 +265,69 @@ async fn write_accounts(tx: &DatabaseTransaction, changes: &Changes) -> Result<(
             .await?;
         expect_rows("directory", 1, updated.rows_affected)?;
     }
-    put(tx, changes.accounts_founded.iter().map(accounts::Model::from), None).await?;
-    put(tx, changes.actors.iter().map(row::actor_row), None).await?;
-    put(tx, changes.keys.iter().map(row::key_row), None).await?;
-    put(tx, changes.codes.iter().map(row::code_row), None).await?;
-    put(tx, changes.wraps.iter().map(row::wrap_row), None).await?;
+    put(tx, changes.accounts_founded.iter().map(accounts::Model::from), New).await?;
     let moved = changes.accounts_changed.iter().map(accounts::Model::from);
-    put(tx, moved, Some(accounts::Column::Version)).await
+    put(tx, moved, NewerBy(accounts::Column::Version)).await?;
+    write_keys(tx, changes).await
 }
 
-/// Writes rows with one statement. Where `version` names the column that counts a row's changes, a
-/// row that stands already is overwritten, if its version is below.
+async fn write_keys(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
+    put(tx, changes.actors.written().map(row::actor_row), InPlace).await?;
+    let deleted = changes.keys.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (api_keys::Column::AccountId, api_keys::Column::KeyId);
+    delete::<api_keys::Entity>(tx, columns, deleted).await?;
+    put(tx, changes.keys.written().map(row::key_row), InPlace).await?;
+    let deleted = changes.codes.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (recovery_codes::Column::AccountId, recovery_codes::Column::RecoveryId);
+    delete::<recovery_codes::Entity>(tx, columns, deleted).await?;
+    put(tx, changes.codes.written().map(row::code_row), InPlace).await?;
+    empty_holders(tx, &changes.holders_emptied).await?;
+    put(tx, changes.wraps.iter().map(row::wrap_row), New).await
+}
+
+/// Deletes whatever those holders open.
+async fn empty_holders(
+    tx: &DatabaseTransaction,
+    holders: &BTreeSet<RowKey<WrapHolder>>,
+) -> Result<(), Failure> {
+    use key_wraps::Column::{AccountId as Account, HolderEpoch, HolderId, HolderKind};
+    let mut ids = BTreeMap::<_, Vec<i64>>::new();
+    for (account, holder) in holders {
+        let (kind, id, epoch) = row::holder(*holder);
+        ids.entry((account.0, kind, epoch)).or_default().push(id);
+    }
+    let mut these = Condition::any();
+    for ((account, kind, epoch), ids) in ids {
+        these = these.add(
+            Condition::all()
+                .add(Account.eq(account))
+                .add(HolderKind.eq(kind))
+                .add(HolderId.is_in(padded(ids)))
+                .add(HolderEpoch.eq(epoch)),
+        );
+    }
+    if !these.is_empty() {
+        key_wraps::Entity::delete_many().filter(these).exec(tx).await?;
+    }
+    Ok(())
+}
+
+/// Which rows may stand already where one is put.
+enum Standing<C> {
+    /// None.
+    New,
+    /// One whose version, in that column, is below.
+    NewerBy(C),
+    /// Any: it was loaded under the account's lock.
+    InPlace,
+}
+use Standing::{InPlace, New, NewerBy};
+
+/// Writes rows with one statement, over those that may stand already.
 async fn put<M>(
     tx: &DatabaseTransaction,
     rows: impl Iterator<Item = M>,
-    version: Option<<M::Entity as EntityTrait>::Column>,
+    standing: Standing<<M::Entity as EntityTrait>::Column>,
 ) -> Result<(), Failure>
 where
     M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
@@ -281,14 +342,17 @@ where
     let table = entity.table_name();
     let expected = rows.len() as u64;
     let mut insert = M::Entity::insert_many(rows);
-    if let Some(version) = version {
-        let stands = (Alias::new(table), version);
-        let ours = Expr::col((Alias::new("excluded"), version));
-        let mut overwrite = primary_key::<M::Entity>();
-        overwrite
-            .update_columns(<M::Entity as EntityTrait>::Column::iter())
-            .action_and_where(Expr::col(stands).lt(ours));
-        insert = insert.on_conflict(overwrite);
+    let mut overwrite = primary_key::<M::Entity>();
+    overwrite.update_columns(<M::Entity as EntityTrait>::Column::iter());
+    match standing {
+        New => {}
+        InPlace => insert = insert.on_conflict(overwrite),
+        NewerBy(version) => {
+            let stands = (Alias::new(table), version);
+            let ours = Expr::col((Alias::new("excluded"), version));
+            overwrite.action_and_where(Expr::col(stands).lt(ours));
+            insert = insert.on_conflict(overwrite);
+        }
     }
     let written = insert.exec_without_returning(tx).await?;
     expect_rows(table, expected, written)

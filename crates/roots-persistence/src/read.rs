@@ -471,7 +471,8 @@ fn held_by(account: AccountId, kind: &str, ids: impl IntoIterator<Item = i64>) -
 /// The wraps held by the account's keys. Each epoch is named: what they hold is then looked up, and
 /// the many that they hold beside it are not read.
 fn held_by_account(account: AccountIdentity) -> Condition {
-    let epochs = (KeyEpoch::FIRST.0..=account.epoch.0).map(i64::from);
+    // A renewal that is not in force yet comes into force by the first use of its key.
+    let epochs = (KeyEpoch::FIRST.0..=account.epoch.next().0).map(i64::from);
     held_by(account.id, row::PARTY_ACCOUNT, [0]).add(key_wraps::Column::HolderEpoch.is_in(epochs))
 }
 

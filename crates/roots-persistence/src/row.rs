@@ -11,7 +11,7 @@ use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId, Uid,
 };
 use roots_domain::model::key::{
-    ApiKey, KeyEpoch, LookupHash, RecoveryCode, Wrap, WrapHolder, WrapSubject,
+    ApiKey, KeyEpoch, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
 };
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
@@ -158,7 +158,20 @@ impl TryFrom<actors::Model> for Actor {
     }
 }
 
+/// How a key's succession is stored.
+const SUCCESSION_ROTATION: &str = "rotation";
+const SUCCESSION_RECOVERY: &str = "recovery";
+const SUCCESSION_RENEWAL: &str = "renewal";
+
 pub(crate) fn key_row((account, key): &(AccountId, ApiKey)) -> api_keys::Model {
+    let (succession, replaces_key_id, grace_seconds) = match key.succession {
+        None => (None, None, None),
+        Some(Succession::Rotation { replaces, grace_seconds }) => {
+            (Some(SUCCESSION_ROTATION), Some(replaces.0), Some(grace_seconds))
+        }
+        Some(Succession::Recovery) => (Some(SUCCESSION_RECOVERY), None, None),
+        Some(Succession::Renewal) => (Some(SUCCESSION_RENEWAL), None, None),
+    };
     api_keys::Model {
         account_id: account.0,
         key_id: key.id.0,
@@ -170,6 +183,10 @@ pub(crate) fn key_row((account, key): &(AccountId, ApiKey)) -> api_keys::Model {
         last_used: micros(key.last_used),
         expires_at: micros(key.expires_at),
         ends_at: micros(key.ends_at),
+        succession: succession.map(str::to_owned),
+        replaces_key_id,
+        grace_seconds,
+        first_used_at: micros(key.first_used_at),
     }
 }
 
@@ -177,6 +194,15 @@ impl TryFrom<api_keys::Model> for ApiKey {
     type Error = Corrupt;
 
     fn try_from(row: api_keys::Model) -> Result<Self, Corrupt> {
+        let succession = match (row.succession.as_deref(), row.replaces_key_id, row.grace_seconds) {
+            (None, None, None) => Ok(None),
+            (Some(SUCCESSION_ROTATION), Some(key), Some(grace_seconds)) => {
+                Ok(Some(Succession::Rotation { replaces: KeyId(key), grace_seconds }))
+            }
+            (Some(SUCCESSION_RECOVERY), None, None) => Ok(Some(Succession::Recovery)),
+            (Some(SUCCESSION_RENEWAL), None, None) => Ok(Some(Succession::Renewal)),
+            _ => Err(Corrupt { table: "api_keys", column: "succession" }),
+        };
         Ok(Self {
             id: KeyId(row.key_id),
             actor: ActorId(row.actor_id),
@@ -187,6 +213,8 @@ impl TryFrom<api_keys::Model> for ApiKey {
             last_used: row.last_used.map(at),
             expires_at: row.expires_at.map(at),
             ends_at: row.ends_at.map(at),
+            succession: succession?,
+            first_used_at: row.first_used_at.map(at),
         })
     }
 }
@@ -197,6 +225,20 @@ pub(crate) fn code_row((account, code): &(AccountId, RecoveryCode)) -> recovery_
         recovery_id: code.id.0,
         lookup: code.lookup.0.to_vec(),
         created_at: code.created_at.micros(),
+        comes_with_key_id: code.comes_with.map(|key| key.0),
+    }
+}
+
+impl TryFrom<recovery_codes::Model> for RecoveryCode {
+    type Error = Corrupt;
+
+    fn try_from(row: recovery_codes::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: RecoveryId(row.recovery_id),
+            lookup: lookup(row.lookup, "recovery_codes")?,
+            created_at: at(row.created_at),
+            comes_with: row.comes_with_key_id.map(KeyId),
+        })
     }
 }
 
@@ -206,13 +248,18 @@ pub(crate) const HOLDER_RECOVERY: &str = "recovery";
 pub(crate) const PARTY_ACCOUNT: &str = "account";
 pub(crate) const PARTY_ACTOR: &str = "actor";
 
-pub(crate) fn wrap_row((account, wrap): &(AccountId, Wrap)) -> key_wraps::Model {
-    let (holder_kind, holder_id, holder_epoch) = match wrap.holder {
+/// A holder as it is stored.
+pub(crate) const fn holder(holder: WrapHolder) -> (&'static str, i64, i32) {
+    match holder {
         WrapHolder::ApiKey(id) => (HOLDER_API_KEY, id.0, 0),
         WrapHolder::Recovery(id) => (HOLDER_RECOVERY, id.0, 0),
         WrapHolder::Account(epoch) => (PARTY_ACCOUNT, 0, epoch.0),
         WrapHolder::Actor(id, epoch) => (PARTY_ACTOR, id.0, epoch.0),
-    };
+    }
+}
+
+pub(crate) fn wrap_row((account, wrap): &(AccountId, Wrap)) -> key_wraps::Model {
+    let (holder_kind, holder_id, holder_epoch) = holder(wrap.holder);
     let (subject_kind, subject_id, subject_epoch) = match wrap.subject {
         WrapSubject::Account(epoch) => (PARTY_ACCOUNT, 0, epoch.0),
         WrapSubject::Actor(id, epoch) => (PARTY_ACTOR, id.0, epoch.0),

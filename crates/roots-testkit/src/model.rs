@@ -223,9 +223,12 @@ impl Model {
                 self.activities.remove(&id.0);
                 Ok(AppliedRow::Deleted)
             }
-            Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
-                Err(Refusal::KeyNotInForce)
-            }
+            Intent::Manage(_)
+            | Intent::UseKey { .. }
+            | Intent::TendKeys { .. }
+            | Intent::ReserveAccount
+            | Intent::FoundAccount(_)
+            | Intent::GrantCredits { .. } => Err(Refusal::KeyNotInForce),
         }
     }
 

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::account::{Account, AccountStatus, Actor, Counters};
 use super::activity::{Activity, KINDS_MAX};
 use super::credit::{BalanceFault, LedgerEntry, Reason};
-use super::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
-use super::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
+use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
+use super::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapHolder};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch, SessionStatus, SessionStep};
 use super::tag::EntityTag;
@@ -26,6 +26,8 @@ use super::unit::{
     Refusal, Resealed, RowPatch, UnitOfWork,
 };
 
+mod keys;
+
 /// A row's key: ids are counted per account.
 pub type RowKey<I> = (AccountId, I);
 
@@ -36,6 +38,16 @@ pub struct Needs {
     pub directory: bool,
     /// The accounts to lock and load.
     pub accounts: BTreeSet<AccountId>,
+    /// Actors.
+    pub actors: BTreeSet<RowKey<ActorId>>,
+    /// Keys, whatever became of them.
+    pub keys: BTreeSet<RowKey<KeyId>>,
+    /// Keys of which those are needed that were made to replace them.
+    pub keys_replaced: BTreeSet<RowKey<KeyId>>,
+    /// Actors of which every key is needed that has not ended for good.
+    pub key_holders: BTreeSet<RowKey<ActorId>>,
+    /// Accounts of which every recovery code is needed.
+    pub codes: BTreeSet<AccountId>,
     /// Sessions.
     pub sessions: BTreeSet<RowKey<SessionId>>,
     /// Todos.
@@ -62,6 +74,7 @@ impl Needs {
         if matches!(unit.intent, Intent::ReserveAccount | Intent::FoundAccount(_)) {
             self.directory = true;
         }
+        self.add_keys(unit);
         let Author::Key(KeyBearer { account, actor, .. }) = unit.author else {
             return;
         };
@@ -91,6 +104,9 @@ impl Needs {
             Intent::StartSession { .. }
             | Intent::ReserveAccount
             | Intent::FoundAccount(_)
+            | Intent::Manage(_)
+            | Intent::UseKey { .. }
+            | Intent::TendKeys { .. }
             | Intent::GrantCredits { .. } => {}
         }
     }
@@ -118,15 +134,6 @@ impl Kinds {
     }
 }
 
-/// A key that was checked again, and whether its actor is active.
-#[derive(Debug, Clone)]
-pub struct CheckedKey {
-    /// The key.
-    pub key: ApiKey,
-    /// Whether its actor is active.
-    pub actor_is_active: bool,
-}
-
 /// Rows of one table: as loaded, and as they stand now.
 #[derive(Debug, Clone)]
 struct Rows<I, T>(BTreeMap<RowKey<I>, Row<T>>);
@@ -148,6 +155,12 @@ impl<I: Ord + Copy, T: Clone + PartialEq> Rows<I, T> {
 
     fn get(&self, key: RowKey<I>) -> Option<&T> {
         self.0.get(&key).and_then(|row| row.now.as_ref())
+    }
+
+    /// Those of an account, as they stand now.
+    fn of(&self, account: AccountId) -> impl Iterator<Item = &T> {
+        let rows = self.0.iter().filter(move |((of, _), _)| *of == account);
+        rows.filter_map(|(_, row)| row.now.as_ref())
     }
 
     fn set(&mut self, key: RowKey<I>, now: Option<T>) {
@@ -203,12 +216,14 @@ pub struct Changes {
     pub accounts_founded: Vec<Account>,
     /// Changed accounts, whole. Their version is one above the one loaded, which guards the write.
     pub accounts_changed: Vec<Account>,
-    /// New actors.
-    pub actors: Vec<(AccountId, Actor)>,
-    /// New keys.
-    pub keys: Vec<(AccountId, ApiKey)>,
-    /// New recovery codes.
-    pub codes: Vec<(AccountId, RecoveryCode)>,
+    /// Actors.
+    pub actors: Difference<ActorId, Actor>,
+    /// Keys.
+    pub keys: Difference<KeyId, ApiKey>,
+    /// Recovery codes.
+    pub codes: Difference<RecoveryId, RecoveryCode>,
+    /// Holders of which all wraps go, before the new ones come.
+    pub holders_emptied: BTreeSet<RowKey<WrapHolder>>,
     /// New wraps.
     pub wraps: Vec<(AccountId, Wrap)>,
     /// Sessions.
@@ -234,7 +249,9 @@ pub struct Changes {
 pub struct Books {
     last_account: AccountId,
     accounts: BTreeMap<AccountId, Row<Account>>,
-    keys: HashMap<RowKey<KeyId>, CheckedKey>,
+    actors: Rows<ActorId, Actor>,
+    keys: Rows<KeyId, ApiKey>,
+    codes: Rows<RecoveryId, RecoveryCode>,
     kinds: HashMap<(AccountId, ActorId), Kinds>,
     sessions: Rows<SessionId, Session<Sealed>>,
     todos: Rows<TodoId, Todo<Sealed>>,
@@ -247,7 +264,9 @@ impl Default for Books {
         Self {
             last_account: AccountId(0),
             accounts: BTreeMap::new(),
-            keys: HashMap::new(),
+            actors: Rows::new(),
+            keys: Rows::new(),
+            codes: Rows::new(),
             kinds: HashMap::new(),
             sessions: Rows::new(),
             todos: Rows::new(),
@@ -270,26 +289,42 @@ impl Books {
         self.accounts.insert(id, Row { loaded: Some(account.clone()), now: Some(account) });
     }
 
-    /// The keys that must be checked again, once the accounts are loaded: those whose unit was
-    /// accepted under another auth epoch.
-    #[must_use]
-    pub fn keys_to_check<'a>(
+    /// Adds the keys that must be checked again, and their actors, once the accounts are loaded:
+    /// those whose unit was accepted under another auth epoch, or may come to be by a batch-mate.
+    pub fn check_again<'a>(
         &self,
-        units: impl IntoIterator<Item = &'a UnitOfWork>,
-    ) -> BTreeSet<RowKey<KeyId>> {
-        let stale = |unit: &UnitOfWork| match unit.author {
-            Author::Key(bearer) => self
-                .account(bearer.account)
-                .filter(|account| account.auth_epoch != bearer.auth_epoch)
-                .map(|account| (account.id, bearer.key)),
-            Author::Program => None,
-        };
-        units.into_iter().filter_map(stale).collect()
+        units: impl IntoIterator<Item = &'a UnitOfWork> + Clone,
+        needs: &mut Needs,
+    ) {
+        let ending: BTreeSet<_> = units
+            .clone()
+            .into_iter()
+            .filter(|unit| unit.intent.may_end_keys())
+            .filter_map(UnitOfWork::account)
+            .collect();
+        for unit in units {
+            let Author::Key(bearer) = unit.author else { continue };
+            let Some(account) = self.account(bearer.account) else { continue };
+            if account.auth_epoch != bearer.auth_epoch || ending.contains(&account.id) {
+                needs.keys.insert((account.id, bearer.key));
+                needs.actors.insert((account.id, bearer.actor));
+            }
+        }
     }
 
-    /// A key that must be checked again.
-    pub fn load_key(&mut self, account: AccountId, key: CheckedKey) {
-        self.keys.insert((account, key.key.id), key);
+    /// An actor.
+    pub fn load_actor(&mut self, account: AccountId, actor: Actor) {
+        self.actors.load((account, actor.id), actor);
+    }
+
+    /// A key.
+    pub fn load_key(&mut self, account: AccountId, key: ApiKey) {
+        self.keys.load((account, key.id), key);
+    }
+
+    /// A recovery code.
+    pub fn load_code(&mut self, account: AccountId, code: RecoveryCode) {
+        self.codes.load((account, code.id), code);
     }
 
     /// A session.
@@ -349,9 +384,21 @@ impl Books {
         match (author, intent) {
             (Author::Key(bearer), intent) => {
                 self.admit(bearer, at)?;
+                if !intent.is_open_to_suspended() {
+                    self.check_not_suspended(bearer.account)?;
+                }
                 let desk = Desk { account: bearer.account, actor: bearer.actor, at };
                 self.check_state(&intent, conditions.if_match.as_deref(), &desk)?;
-                self.decide_resource(intent, &desk, charge)
+                match intent {
+                    Intent::Manage(management) => self.manage(*management, bearer, at),
+                    intent => self.decide_resource(intent, &desk, charge),
+                }
+            }
+            (Author::Program, Intent::UseKey { account, actor, key }) => {
+                self.use_key(account, actor, key, at)
+            }
+            (Author::Program, Intent::TendKeys { account, used, over }) => {
+                self.tend_keys(account, &used, &over, at)
             }
             (Author::Program, Intent::ReserveAccount) => Ok(self.reserve_account()),
             (Author::Program, Intent::FoundAccount(new)) => self.found_account(*new, at),
@@ -380,6 +427,9 @@ impl Books {
         // A todo that a batch-mate deleted takes along the steps it took in this very batch.
         let todos = &self.todos;
         self.changes.logs.retain(|(account, log)| todos.get((*account, log.todo)).is_some());
+        self.changes.actors = self.actors.difference();
+        self.changes.keys = self.keys.difference();
+        self.changes.codes = self.codes.difference();
         self.changes.sessions = self.sessions.difference();
         self.changes.todos = self.todos.difference();
         self.changes.activities = self.activities.difference();
@@ -398,20 +448,20 @@ impl Books {
 
     fn admit(&self, bearer: KeyBearer, at: Timestamp) -> Result<(), Refusal> {
         let account = self.account(bearer.account).ok_or(Refusal::KeyNotInForce)?;
-        if account.auth_epoch != bearer.auth_epoch {
-            let checked = self.keys.get(&(account.id, bearer.key));
-            let good = |checked: &CheckedKey| {
-                checked.actor_is_active
-                    && checked.key.actor == bearer.actor
-                    && checked.key.in_force(at)
-            };
-            if !checked.is_some_and(good) {
-                return Err(Refusal::KeyNotInForce);
-            }
+        if account.auth_epoch == bearer.auth_epoch {
+            return Ok(());
         }
-        match account.status {
-            AccountStatus::Active => Ok(()),
-            AccountStatus::Suspended => Err(Refusal::Suspended),
+        let key = self.keys.get((account.id, bearer.key));
+        let actor = self.actors.get((account.id, bearer.actor));
+        let is_good = key.is_some_and(|key| key.actor == bearer.actor && key.in_force(at))
+            && actor.is_some_and(|actor| actor.is_active);
+        if is_good { Ok(()) } else { Err(Refusal::KeyNotInForce) }
+    }
+
+    fn check_not_suspended(&self, account: AccountId) -> Result<(), Refusal> {
+        match self.account(account).map(|account| account.status) {
+            Some(AccountStatus::Active) => Ok(()),
+            _ => Err(Refusal::Suspended),
         }
     }
 
@@ -473,9 +523,13 @@ impl Books {
             Intent::LogActivity(new) => Verdict::LogActivity(self.new_activity(new, desk)?),
             Intent::DeleteActivity(id) => Verdict::DeleteActivity(self.activity(id, desk)?.clone()),
             // No key makes accounts or credits.
-            Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
-                return Err(Refusal::KeyNotInForce);
-            }
+            Intent::ReserveAccount
+            | Intent::FoundAccount(_)
+            | Intent::UseKey { .. }
+            | Intent::TendKeys { .. }
+            | Intent::GrantCredits { .. }
+            // Decided elsewhere.
+            | Intent::Manage(_) => return Err(Refusal::KeyNotInForce),
         })
     }
 
@@ -758,9 +812,15 @@ impl Books {
             last_used: None,
             expires_at: None,
             ends_at: None,
+            succession: None,
+            first_used_at: None,
         };
-        let code =
-            RecoveryCode { id: counters.next_recovery(), lookup: new.code_lookup, created_at: at };
+        let code = RecoveryCode {
+            id: counters.next_recovery(),
+            lookup: new.code_lookup,
+            created_at: at,
+            comes_with: None,
+        };
         let account = Account {
             id: new.id,
             uid: new.uid,
@@ -775,9 +835,9 @@ impl Books {
             version: 1,
         };
         self.accounts.insert(new.id, Row { loaded: None, now: Some(account) });
-        self.changes.actors.push((new.id, owner));
-        self.changes.keys.push((new.id, key));
-        self.changes.codes.push((new.id, code));
+        self.actors.set((new.id, owner.id), Some(owner));
+        self.keys.set((new.id, key.id), Some(key));
+        self.codes.set((new.id, code.id), Some(code));
         self.changes.wraps.extend(new.wraps.into_iter().map(|wrap| (new.id, wrap)));
         if new.credits == 0 {
             return self.account_applied(new.id);

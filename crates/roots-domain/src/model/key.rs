@@ -92,19 +92,58 @@ pub struct ApiKey {
     pub last_used: Option<Timestamp>,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked, or its grace ended; it may lie ahead.
+    /// From when on it is refused though it has not expired: the end of its grace, or
+    /// [`ApiKey::ENDED`].
     pub ends_at: Option<Timestamp>,
+    /// What its first use puts an end to, if it succeeds others.
+    pub succession: Option<Succession>,
+    /// When it was first used. Noted of keys that succeed others alone.
+    pub first_used_at: Option<Timestamp>,
+}
+
+/// What the first use of a key puts an end to. Until then it shows nothing but that it was made: the
+/// answer that carried it may have been lost, so what it succeeds stays in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Succession {
+    /// Of another key of its actor, which its bearer rotated.
+    Rotation {
+        /// The key that ends.
+        replaces: KeyId,
+        /// How much longer that one stays in force, in seconds.
+        grace_seconds: i64,
+    },
+    /// Of every other key of the owner, and of every recovery code but the one that came with it.
+    Recovery,
+    /// As [`Succession::Recovery`]; and the next epoch of the account's key and of its owner's comes
+    /// into force.
+    Renewal,
 }
 
 impl ApiKey {
+    /// When a key has ended that was revoked, or whose wraps are swept: before all time, so that no
+    /// unit that was waiting slips in, nor one of a process whose clock is behind.
+    pub const ENDED: Timestamp = Timestamp::FIRST;
+
     /// Whether it admits its bearer at that time.
     #[must_use]
     pub fn in_force(&self, at: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| at < end) && self.ends_at.is_none_or(|end| at < end)
     }
+
+    /// Whether it succeeds others and was never used: its bearer may never have got it.
+    #[must_use]
+    pub const fn is_unseen(&self) -> bool {
+        self.succession.is_some() && self.first_used_at.is_none()
+    }
+
+    /// Whether it was ended for good, and opens nothing any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ends_at == Some(Self::ENDED)
+    }
 }
 
-/// A recovery code as the store keeps it.
+/// A recovery code as the store keeps it. One that has ended is kept no longer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryCode {
     /// Its id within the account.
@@ -113,6 +152,9 @@ pub struct RecoveryCode {
     pub lookup: LookupHash,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The key that it was made and shown with, if there was one. The first use of that key ends
+    /// every other code; to use this code tells as much as to use that key.
+    pub comes_with: Option<KeyId>,
 }
 
 #[cfg(test)]
@@ -132,6 +174,8 @@ mod tests {
             last_used: None,
             expires_at,
             ends_at,
+            succession: None,
+            first_used_at: None,
         };
         assert!(key(None, None).in_force(at(9)));
         assert!(key(Some(at(10)), None).in_force(at(9)));

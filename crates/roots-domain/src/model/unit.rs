@@ -5,11 +5,11 @@
 //! may batch it with others unseen.
 
 use super::Patch;
-use super::account::{Account, AccountKind, ActorKind, Role};
+use super::account::{Account, AccountKind, Actor, ActorKind, Role};
 use super::activity::Activity;
 use super::credit::WRITE_COST;
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
-use super::key::{LookupHash, Wrap};
+use super::key::{ApiKey, KeyEpoch, LookupHash, Wrap};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch};
 use super::tag::EntityTag;
@@ -137,6 +137,26 @@ pub enum Intent {
     ReserveAccount,
     /// Make an account, its owner, its first key and its recovery code.
     FoundAccount(Box<NewAccount>),
+    /// Change actors or keys.
+    Manage(Box<Management>),
+    /// Note that a key was used for the first time, which ends what it succeeds.
+    UseKey {
+        /// Its account.
+        account: AccountId,
+        /// Whose it is.
+        actor: ActorId,
+        /// The key.
+        key: KeyId,
+    },
+    /// Note when keys of an account were used, and end those that are no longer in force.
+    TendKeys {
+        /// The account.
+        account: AccountId,
+        /// When each was last used.
+        used: Vec<(KeyId, Timestamp)>,
+        /// Keys that may have expired, or come to the end of their grace.
+        over: Vec<KeyId>,
+    },
     /// Give an account credits.
     GrantCredits {
         /// The account.
@@ -146,6 +166,123 @@ pub enum Intent {
         /// What to note.
         note: Option<Name>,
     },
+}
+
+/// What a caller does about actors and keys. It costs nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Management {
+    /// Take the next ids, to make keys for. Those of which nothing comes stay unused.
+    ReserveIds(Reservation),
+    /// Make an actor, a member.
+    AddActor(NewActor),
+    /// Change an actor.
+    PatchActor {
+        /// Which.
+        id: ActorId,
+        /// Its new name.
+        name: Option<Name>,
+        /// Whether its keys are good from now on. Those that it has end with `false`.
+        is_active: Option<bool>,
+    },
+    /// Make a key.
+    AddKey(NewKey),
+    /// End a key, and with it those that were to succeed it and were never used.
+    RevokeKey(KeyId),
+}
+
+/// Which ids are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// One of an actor.
+    Actor,
+    /// One of a key, for the caller's own rotation.
+    OwnKey,
+    /// One of a key, for any actor.
+    Key,
+    /// One of a key and one of a recovery code.
+    KeyAndCode,
+}
+
+impl Management {
+    /// Whether only the account's owner may do it.
+    #[must_use]
+    pub const fn is_owners(&self) -> bool {
+        match self {
+            Self::AddActor(_) | Self::PatchActor { .. } => true,
+            Self::ReserveIds(kinds) => !matches!(kinds, Reservation::OwnKey),
+            Self::AddKey(new) => !matches!(new.origin, KeyOrigin::Rotation { .. }),
+            Self::RevokeKey(_) => false,
+        }
+    }
+}
+
+/// An actor to make, a member of its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewActor {
+    /// Its id, which was reserved.
+    pub id: ActorId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its name.
+    pub name: Name,
+    /// What it is.
+    pub kind: ActorKind,
+    /// The wraps by which the account holds its key.
+    pub wraps: Vec<Wrap>,
+}
+
+/// A key to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its id, which was reserved.
+    pub id: KeyId,
+    /// Whose it is.
+    pub actor: ActorId,
+    /// The epoch of the account's key that it was made under, or that it opens.
+    pub account_epoch: KeyEpoch,
+    /// The epoch of the actor's key that it opens.
+    pub epoch: KeyEpoch,
+    /// What it is found by.
+    pub lookup: LookupHash,
+    /// Its first characters.
+    pub prefix: String,
+    /// What its owner calls it.
+    pub label: Option<Name>,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// Every wrap that was made with it.
+    pub wraps: Vec<Wrap>,
+    /// What it is made for.
+    pub origin: KeyOrigin,
+}
+
+/// What a key is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// To have one more.
+    Beside,
+    /// To take the place of the key that asks for it, once it is used. It inherits the expiry, and
+    /// the label where it brings none.
+    Rotation {
+        /// How much longer that one then stays in force, in seconds.
+        grace_seconds: i64,
+    },
+    /// A member's key has leaked: the next epoch of its key comes into force, and its other keys end.
+    Renewal,
+    /// The owner's key has leaked: the same for it and for the account, once the new key is used.
+    AccountRenewal {
+        /// The recovery code that takes the place of those before.
+        code: NewCode,
+    },
+}
+
+/// A recovery code to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCode {
+    /// Its id, which was reserved.
+    pub id: RecoveryId,
+    /// What it is found by.
+    pub lookup: LookupHash,
 }
 
 /// A todo to create.
@@ -231,6 +368,18 @@ impl Intent {
     pub const fn reaches_beyond_its_row(&self) -> bool {
         matches!(self, Self::DeleteSession(_))
     }
+
+    /// Whether it may end keys, so that its batch-mates' are checked again.
+    #[must_use]
+    pub const fn may_end_keys(&self) -> bool {
+        matches!(self, Self::Manage(_) | Self::UseKey { .. })
+    }
+
+    /// Whether a suspended account may do it.
+    #[must_use]
+    pub fn is_open_to_suspended(&self) -> bool {
+        matches!(self, Self::Manage(management) if matches!(**management, Management::RevokeKey(_)))
+    }
 }
 
 impl UnitOfWork {
@@ -240,7 +389,12 @@ impl UnitOfWork {
         match (&self.intent, self.author) {
             (Intent::ReserveAccount, _) => None,
             (Intent::FoundAccount(new), _) => Some(new.id),
-            (Intent::GrantCredits { account, .. }, _) => Some(*account),
+            (
+                Intent::GrantCredits { account, .. }
+                | Intent::UseKey { account, .. }
+                | Intent::TendKeys { account, .. },
+                _,
+            ) => Some(*account),
             (_, Author::Key(bearer)) => Some(bearer.account),
             (_, Author::Program) => None,
         }
@@ -267,11 +421,15 @@ pub enum AppliedRow {
     Todo(Todo<Sealed>),
     /// An activity logged.
     Activity(Activity<Sealed>),
+    /// An actor made or changed.
+    Actor(Actor),
+    /// A key made or ended.
+    Key(ApiKey),
     /// A row deleted.
     Deleted,
     /// An account id taken.
     Reserved(AccountId),
-    /// An account founded, or given credits.
+    /// An account founded, given credits or ids, or of which a key was used.
     Account(Box<Account>),
 }
 
@@ -288,6 +446,27 @@ pub enum Refusal {
     /// A member that asks for what is the owner's.
     #[error("Only the account's owner may do this: a member reads and writes its own.")]
     OwnerOnly,
+    /// A key in grace manages no keys.
+    #[error("This key was rotated and is in its grace: it manages no actors and no keys.")]
+    KeyInGrace,
+    /// Ending the key that the account hangs on.
+    #[error("This is the last key in force of the account's owner: rotate it instead.")]
+    LastOwnerKey,
+    /// Deactivating the owner.
+    #[error("The owner of an account can't be deactivated.")]
+    OwnerStays,
+    /// An `actor_id` that names no actor of the account.
+    #[error("There is no actor {0}.")]
+    NoSuchActor(ActorId),
+    /// A key for an actor that has none while it is inactive.
+    #[error("Actor {0} is deactivated: it gets no key before it is active again.")]
+    ActorInactive(ActorId),
+    /// A key that would be born expired.
+    #[error("The expiry must lie ahead.")]
+    ExpiryNotAhead,
+    /// A key that was made for an epoch that is no longer the newest.
+    #[error("The keys of actor {0} were renewed in between: try again.")]
+    KeysRenewed(ActorId),
     /// No such row, or not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
@@ -377,6 +556,25 @@ mod tests {
             (
                 Refusal::OwnerOnly,
                 "Only the account's owner may do this: a member reads and writes its own.",
+            ),
+            (
+                Refusal::KeyInGrace,
+                "This key was rotated and is in its grace: it manages no actors and no keys.",
+            ),
+            (
+                Refusal::LastOwnerKey,
+                "This is the last key in force of the account's owner: rotate it instead.",
+            ),
+            (Refusal::OwnerStays, "The owner of an account can't be deactivated."),
+            (Refusal::NoSuchActor(ActorId(4)), "There is no actor 4."),
+            (
+                Refusal::ActorInactive(ActorId(4)),
+                "Actor 4 is deactivated: it gets no key before it is active again.",
+            ),
+            (Refusal::ExpiryNotAhead, "The expiry must lie ahead."),
+            (
+                Refusal::KeysRenewed(ActorId(4)),
+                "The keys of actor 4 were renewed in between: try again.",
             ),
             (Refusal::NotFound("todo"), "There is no such todo."),
             (

@@ -26,7 +26,9 @@ use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::{ActivityType, Name};
 use roots_domain::model::time::{Day, Timestamp};
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
-use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal, Resealed, UnitOfWork};
+use roots_domain::model::unit::{
+    Applied, AppliedRow, Intent, Management, Refusal, Resealed, UnitOfWork,
+};
 use roots_domain::port::ambient::{Clock, Uids};
 use roots_domain::port::keys::{
     Founding, KeyError, Keyring, Lookup, MintedCode, MintedKey, MockKeyring, MockLocksmith,
@@ -551,6 +553,8 @@ pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
         last_used: None,
         expires_at: None,
         ends_at: None,
+        succession: None,
+        first_used_at: None,
     };
     let found = Credentials { account: account(), actor: owner(), key, wraps: Vec::new() };
     (lookup.hash == LookupHash([1; 32])).then_some(found)
@@ -746,9 +750,58 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
             AppliedRow::Deleted
         }
         Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
-        Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
-            AppliedRow::Account(Box::new(account()))
-        }
+        Intent::Manage(management) => managed(*management, at),
+        Intent::FoundAccount(_)
+        | Intent::GrantCredits { .. }
+        | Intent::UseKey { .. }
+        | Intent::TendKeys { .. } => AppliedRow::Account(Box::new(account())),
     };
     Applied { row, cost: unit.charge.map_or(0, |charge| charge.cost), balance: 98 }
+}
+
+/// Applies a unit of actors and keys to the rows above.
+fn managed(management: Management, at: Timestamp) -> AppliedRow {
+    match management {
+        Management::ReserveIds(_) => {
+            let taken = account();
+            let counters = Counters { actor: 3, key: 2, recovery: 2, ..taken.counters };
+            AppliedRow::Account(Box::new(Account { counters, ..taken }))
+        }
+        Management::AddActor(new) => AppliedRow::Actor(Actor {
+            id: new.id,
+            uid: new.uid,
+            name: new.name,
+            kind: new.kind,
+            role: Role::Member,
+            is_active: true,
+            key_epoch: KeyEpoch::FIRST,
+            created_at: at,
+        }),
+        Management::PatchActor { id, name, is_active } => {
+            let before = owner();
+            AppliedRow::Actor(Actor {
+                id,
+                name: name.unwrap_or(before.name),
+                is_active: is_active.unwrap_or(before.is_active),
+                ..before
+            })
+        }
+        Management::AddKey(new) => AppliedRow::Key(ApiKey {
+            id: new.id,
+            actor: new.actor,
+            lookup: new.lookup,
+            prefix: new.prefix,
+            label: new.label,
+            created_at: at,
+            last_used: None,
+            expires_at: new.expires_at,
+            ends_at: None,
+            succession: None,
+            first_used_at: None,
+        }),
+        Management::RevokeKey(id) => {
+            let key = credentials(Lookup { account: AccountId(1), hash: LookupHash([1; 32]) });
+            AppliedRow::Key(ApiKey { id, ends_at: Some(ApiKey::ENDED), ..key.unwrap().key })
+        }
+    }
 }

@@ -17,6 +17,10 @@ pub(crate) struct Model {
     pub(crate) last_used: Option<i64>,
     pub(crate) expires_at: Option<i64>,
     pub(crate) ends_at: Option<i64>,
+    pub(crate) succession: Option<String>,
+    pub(crate) replaces_key_id: Option<i64>,
+    pub(crate) grace_seconds: Option<i64>,
+    pub(crate) first_used_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

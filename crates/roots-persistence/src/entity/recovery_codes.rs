@@ -11,6 +11,7 @@ pub(crate) struct Model {
     pub(crate) recovery_id: i64,
     pub(crate) lookup: Vec<u8>,
     pub(crate) created_at: i64,
+    pub(crate) comes_with_key_id: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

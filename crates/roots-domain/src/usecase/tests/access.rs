@@ -36,6 +36,8 @@ fn credentials() -> Credentials {
         last_used: None,
         expires_at: None,
         ends_at: None,
+        succession: None,
+        first_used_at: None,
     };
     Credentials { account: account(), actor: actor(ME), key, wraps: wraps() }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn owner() -> Actor {
+pub(super) fn owner() -> Actor {
     Actor {
         id: ActorId(1),
         uid: uid(51),
@@ -49,8 +49,15 @@ fn founding_changes(id: AccountId, credits: i64) -> Changes {
         last_used: None,
         expires_at: None,
         ends_at: None,
+        succession: None,
+        first_used_at: None,
     };
-    let code = RecoveryCode { id: RecoveryId(1), lookup: LookupHash([2; 32]), created_at: now() };
+    let code = RecoveryCode {
+        id: RecoveryId(1),
+        lookup: LookupHash([2; 32]),
+        created_at: now(),
+        comes_with: None,
+    };
     let entry = LedgerEntry {
         id: LedgerId(1),
         delta: credits,
@@ -65,9 +72,9 @@ fn founding_changes(id: AccountId, credits: i64) -> Changes {
     let ledger = (credits > 0).then_some((id, entry));
     Changes {
         accounts_founded: vec![founded(id, credits)],
-        actors: vec![(id, owner())],
-        keys: vec![(id, key)],
-        codes: vec![(id, code)],
+        actors: Difference { inserted: vec![(id, owner())], ..Difference::default() },
+        keys: Difference { inserted: vec![(id, key)], ..Difference::default() },
+        codes: Difference { inserted: vec![(id, code)], ..Difference::default() },
         wraps: vec![(id, wrap())],
         tallies: ledger.iter().map(|_| tally.clone()).collect(),
         ledger: ledger.into_iter().collect(),

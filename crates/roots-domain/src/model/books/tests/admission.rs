@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn checked(key: ApiKey, actor_is_active: bool) -> CheckedKey {
-    CheckedKey { key, actor_is_active }
-}
-
 fn key() -> ApiKey {
     ApiKey {
         id: KEY,
@@ -17,6 +13,8 @@ fn key() -> ApiKey {
         last_used: None,
         expires_at: None,
         ends_at: None,
+        succession: None,
+        first_used_at: None,
     }
 }
 
@@ -29,8 +27,10 @@ fn stale(intent: Intent) -> UnitOfWork {
     of_epoch(EPOCH - 1, intent)
 }
 
-fn with_key(key: Option<CheckedKey>) -> Books {
+/// Books that hold what was found of the key and of its actor.
+fn with_key(key: Option<ApiKey>, is_active: bool) -> Books {
     let mut books = books();
+    books.load_actor(HOME, Actor { id: ME, is_active, ..accounts::owner() });
     if let Some(key) = key {
         books.load_key(HOME, key);
     }
@@ -40,15 +40,17 @@ fn with_key(key: Option<CheckedKey>) -> Books {
 #[test]
 fn a_unit_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
     let later = now().plus_seconds(1);
-    for (why, found) in [
-        ("it is gone", None),
-        ("it is another actor's", Some(checked(ApiKey { actor: PEER, ..key() }, true))),
-        ("its actor is deactivated", Some(checked(key(), false))),
-        ("it is revoked", Some(checked(ApiKey { ends_at: Some(now()), ..key() }, true))),
-        ("it has expired", Some(checked(ApiKey { expires_at: Some(now()), ..key() }, true))),
-        ("it is another key", Some(checked(ApiKey { id: KeyId(2), ..key() }, true))),
+    let revoked = ApiKey { ends_at: Some(ApiKey::ENDED), ..key() };
+    for (why, found, is_active) in [
+        ("it is gone", None, true),
+        ("it is another actor's", Some(ApiKey { actor: PEER, ..key() }), true),
+        ("its actor is deactivated", Some(key()), false),
+        ("it is revoked", Some(revoked), true),
+        ("its grace is over", Some(ApiKey { ends_at: Some(now()), ..key() }), true),
+        ("it has expired", Some(ApiKey { expires_at: Some(now()), ..key() }), true),
+        ("it is another key", Some(ApiKey { id: KeyId(2), ..key() }), true),
     ] {
-        let mut books = with_key(found);
+        let mut books = with_key(found, is_active);
         let before = stands(&books);
         // An epoch ahead of the account's was read before a backup was put back.
         for epoch in [EPOCH - 1, EPOCH + 1] {
@@ -63,14 +65,15 @@ fn a_unit_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
         ApiKey { ends_at: Some(later), ..key() },
         ApiKey { expires_at: Some(later), ..key() },
     ] {
-        assert!(with_key(Some(checked(good, true))).decide(stale(start())).is_ok());
+        assert!(with_key(Some(good), true).decide(stale(start())).is_ok());
     }
 }
 
 #[test]
 fn a_key_of_another_account_vouches_for_nobody() {
     let mut books = books();
-    books.load_key(ABROAD, checked(key(), true));
+    books.load_key(ABROAD, key());
+    books.load_actor(ABROAD, accounts::owner());
     assert_refused(&mut books, stale(start()), &Refusal::KeyNotInForce);
 }
 
@@ -86,7 +89,16 @@ fn only_keys_of_another_auth_epoch_are_checked_again() {
         UnitOfWork { author: Author::Key(nowhere), ..mine(start()) },
         UnitOfWork { author: Author::Key(ahead), ..mine(start()) },
     ];
-    let expected = BTreeSet::from([(HOME, KEY), (HOME, KeyId(5))]);
-    assert_eq!(books().keys_to_check(&units), expected);
-    assert_eq!(books().keys_to_check(&units[..2]), BTreeSet::new());
+    let check = |units: &[UnitOfWork]| {
+        let mut needs = Needs::default();
+        books().check_again(units, &mut needs);
+        (needs.keys, needs.actors)
+    };
+    let keys = BTreeSet::from([(HOME, KEY), (HOME, KeyId(5))]);
+    assert_eq!(check(&units), (keys, BTreeSet::from([(HOME, ME), (HOME, PEER)])));
+    assert_eq!(check(&units[..2]), Default::default());
+    // A batch-mate that may end keys has all of the account checked.
+    let using = program(Intent::UseKey { account: HOME, actor: PEER, key: KeyId(7) });
+    let (keys, actors) = check(&[using, mine(start()), program(grant(HOME, 1))]);
+    assert_eq!((keys, actors), (BTreeSet::from([(HOME, KEY)]), BTreeSet::from([(HOME, ME)])));
 }

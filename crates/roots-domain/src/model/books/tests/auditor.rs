@@ -34,12 +34,10 @@ enum Fate {
     Good,
     ExpiresAfterADay,
     Revoked,
-    OfInactive,
     OfAnother,
 }
 
-const FATES: [Fate; 5] =
-    [Fate::Good, Fate::ExpiresAfterADay, Fate::Revoked, Fate::OfInactive, Fate::OfAnother];
+const FATES: [Fate; 4] = [Fate::Good, Fate::ExpiresAfterADay, Fate::Revoked, Fate::OfAnother];
 
 /// Each actor has a key of each fate, and the id tells both.
 fn key_of(actor: ActorId, fate: Fate) -> KeyId {
@@ -51,9 +49,9 @@ fn fate_of(id: KeyId) -> Fate {
 }
 
 /// A key as the store would find it.
-fn checked(id: KeyId) -> CheckedKey {
+fn checked(id: KeyId) -> ApiKey {
     let fate = fate_of(id);
-    let key = ApiKey {
+    ApiKey {
         id,
         actor: if fate == Fate::OfAnother { ActorId(99) } else { ActorId(id.0 / 10) },
         lookup: LookupHash([0; 32]),
@@ -62,9 +60,10 @@ fn checked(id: KeyId) -> CheckedKey {
         created_at: at(0),
         last_used: None,
         expires_at: (fate == Fate::ExpiresAfterADay).then(|| at(DAY_SECONDS)),
-        ends_at: (fate == Fate::Revoked).then(|| at(0)),
-    };
-    CheckedKey { key, actor_is_active: fate != Fate::OfInactive }
+        ends_at: (fate == Fate::Revoked).then_some(ApiKey::ENDED),
+        succession: None,
+        first_used_at: None,
+    }
 }
 
 impl World {
@@ -152,7 +151,7 @@ impl World {
         let ended = match fate_of(key) {
             Fate::Good => false,
             Fate::ExpiresAfterADay => unit.at >= at(DAY_SECONDS),
-            Fate::Revoked | Fate::OfInactive | Fate::OfAnother => true,
+            Fate::Revoked | Fate::OfAnother => true,
         };
         if auth_epoch != EPOCH && ended {
             return Err(Refusal::KeyNotInForce);
@@ -280,9 +279,12 @@ impl World {
                 self.activities.remove(&(home, id));
                 Ok(AppliedRow::Deleted)
             }
-            Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::GrantCredits { .. } => {
-                Err(Refusal::KeyNotInForce)
-            }
+            Intent::ReserveAccount
+            | Intent::FoundAccount(_)
+            | Intent::Manage(_)
+            | Intent::UseKey { .. }
+            | Intent::TendKeys { .. }
+            | Intent::GrantCredits { .. } => Err(Refusal::KeyNotInForce),
         }
     }
 
@@ -434,13 +436,15 @@ impl World {
 
     /// Loads what the units say they need, and no more.
     fn load(&self, units: &[UnitOfWork]) -> Books {
-        let needs = Needs::of(units);
+        let mut needs = Needs::of(units);
         let mut books = Books::default();
         for id in &needs.accounts {
             self.accounts.get(id).into_iter().for_each(|row| books.load_account(row.clone()));
         }
-        for (home, id) in books.keys_to_check(units) {
-            books.load_key(home, checked(id));
+        books.check_again(units, &mut needs);
+        needs.keys.iter().for_each(|(home, id)| books.load_key(*home, checked(*id)));
+        for (home, id) in &needs.actors {
+            books.load_actor(*home, Actor { id: *id, ..accounts::owner() });
         }
         for key in &needs.sessions {
             let found = self.sessions.get(key).into_iter();
@@ -515,9 +519,9 @@ impl Disk {
         }
         add(&mut self.counts.tallies, changes.tallies);
         add(&mut self.counts.daily, changes.daily);
-        let founding = (changes.last_account, changes.accounts_founded, changes.actors);
-        assert_eq!(founding, (None, vec![], vec![]));
-        assert_eq!((changes.keys, changes.codes, changes.wraps), (vec![], vec![], vec![]));
+        assert_eq!((changes.last_account, changes.accounts_founded), (None, vec![]));
+        let keys = (changes.actors, changes.keys, changes.codes, changes.holders_emptied);
+        assert_eq!((keys, changes.wraps), (Default::default(), vec![]));
     }
 
     /// Decides and writes a batch.

@@ -1,0 +1,436 @@
+//! Deciding about actors, keys and recovery codes.
+//!
+//! Whatever ends a key raises the account's auth epoch, so that every unit that was accepted under
+//! the one before is checked again, in whatever process; and it takes the key's wraps, so that the
+//! key opens nothing more. What a key is to succeed stays in force until that key is first used: an
+//! answer that is lost on the way locks nobody out.
+
+use super::super::account::{Actor, Role};
+use super::super::id::{AccountId, ActorId, KeyId, RecoveryId};
+use super::super::key::{ApiKey, KeyEpoch, RecoveryCode, Succession, Wrap, WrapHolder};
+use super::super::time::Timestamp;
+use super::super::unit::{
+    Applied, AppliedRow, Author, Intent, KeyBearer, KeyOrigin, Management, NewActor, NewCode,
+    NewKey, Refusal, Reservation, UnitOfWork,
+};
+use super::{Books, Needs};
+
+impl Needs {
+    /// What a unit needs of actors, keys and codes.
+    pub(super) fn add_keys(&mut self, unit: &UnitOfWork) {
+        match (&unit.intent, unit.author) {
+            (Intent::UseKey { account, actor, key }, _) => {
+                self.keys.insert((*account, *key));
+                self.actors.insert((*account, *actor));
+                self.key_holders.insert((*account, *actor));
+                self.codes.insert(*account);
+            }
+            (Intent::TendKeys { account, used, over }, _) => {
+                let named = used.iter().map(|(key, _)| key).chain(over);
+                self.keys.extend(named.map(|key| (*account, *key)));
+                if !over.is_empty() {
+                    self.codes.insert(*account);
+                }
+            }
+            (Intent::Manage(management), Author::Key(bearer)) => {
+                self.keys.insert((bearer.account, bearer.key));
+                self.add_management(management, bearer);
+            }
+            _ => {}
+        }
+    }
+
+    fn add_management(&mut self, management: &Management, bearer: KeyBearer) {
+        let account = bearer.account;
+        match management {
+            Management::ReserveIds(_) | Management::AddActor(_) => {}
+            Management::PatchActor { id, is_active, .. } => {
+                self.actors.insert((account, *id));
+                if *is_active == Some(false) {
+                    self.key_holders.insert((account, *id));
+                }
+            }
+            Management::AddKey(new) => {
+                self.actors.insert((account, new.actor));
+                match new.origin {
+                    KeyOrigin::Beside => {}
+                    KeyOrigin::Rotation { .. } => {
+                        self.keys_replaced.insert((account, bearer.key));
+                    }
+                    KeyOrigin::Renewal => {
+                        self.key_holders.insert((account, new.actor));
+                    }
+                    KeyOrigin::AccountRenewal { .. } => {
+                        self.key_holders.insert((account, new.actor));
+                        self.codes.insert(account);
+                    }
+                }
+            }
+            Management::RevokeKey(key) => {
+                self.keys.insert((account, *key));
+                self.keys_replaced.insert((account, *key));
+                if bearer.role == Role::Owner {
+                    self.key_holders.insert((account, bearer.actor));
+                    self.codes.insert(account);
+                }
+            }
+        }
+    }
+}
+
+impl Books {
+    pub(super) fn manage(
+        &mut self,
+        management: Management,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let account = bearer.account;
+        if management.is_owners() && bearer.role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
+        let shown = self.keys.get((account, bearer.key)).ok_or(Refusal::KeyNotInForce)?.clone();
+        if shown.ends_at.is_some() {
+            return Err(Refusal::KeyInGrace);
+        }
+        match management {
+            Management::ReserveIds(kinds) => self.reserve_ids(account, kinds),
+            Management::AddActor(new) => self.add_actor(account, new, at),
+            Management::PatchActor { id, name, is_active } => {
+                let found = self.actors.get((account, id)).ok_or(Refusal::NotFound("actor"))?;
+                let mut actor = found.clone();
+                actor.name = name.unwrap_or(actor.name);
+                self.set_active(account, &mut actor, is_active)?;
+                self.actors.set((account, id), Some(actor.clone()));
+                self.managed(account, AppliedRow::Actor(actor))
+            }
+            Management::AddKey(new) => self.add_key(account, new, &shown, at),
+            Management::RevokeKey(id) => self.revoke_key(id, bearer, at),
+        }
+    }
+
+    fn reserve_ids(&mut self, account: AccountId, kinds: Reservation) -> Result<Applied, Refusal> {
+        let counters = &mut self.account_mut(account).ok_or(Refusal::KeyNotInForce)?.counters;
+        match kinds {
+            Reservation::Actor => counters.actor += 1,
+            Reservation::OwnKey | Reservation::Key => counters.key += 1,
+            Reservation::KeyAndCode => {
+                counters.key += 1;
+                counters.recovery += 1;
+            }
+        }
+        self.account_applied(account)
+    }
+
+    fn add_actor(
+        &mut self,
+        account: AccountId,
+        new: NewActor,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let actor = Actor {
+            id: new.id,
+            uid: new.uid,
+            name: new.name,
+            kind: new.kind,
+            role: Role::Member,
+            is_active: true,
+            key_epoch: KeyEpoch::FIRST,
+            created_at: at,
+        };
+        self.actors.set((account, actor.id), Some(actor.clone()));
+        self.add_wraps(account, new.wraps);
+        self.managed(account, AppliedRow::Actor(actor))
+    }
+
+    fn set_active(
+        &mut self,
+        account: AccountId,
+        actor: &mut Actor,
+        is_active: Option<bool>,
+    ) -> Result<(), Refusal> {
+        if is_active == Some(false) {
+            if actor.role == Role::Owner {
+                return Err(Refusal::OwnerStays);
+            }
+            if actor.is_active {
+                self.end_keys_of(account, actor.id, None);
+                self.raise_auth_epoch(account);
+            }
+        }
+        actor.is_active = is_active.unwrap_or(actor.is_active);
+        Ok(())
+    }
+
+    /// Makes a key for one who showed the key `shown`.
+    fn add_key(
+        &mut self,
+        account: AccountId,
+        new: NewKey,
+        shown: &ApiKey,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let NewKey { id, actor: of, account_epoch, epoch, origin, label, expires_at, .. } = new;
+        let actor = self.actors.get((account, of)).ok_or(Refusal::NoSuchActor(of))?.clone();
+        if !actor.is_active {
+            return Err(Refusal::ActorInactive(of));
+        }
+        if expires_at.is_some_and(|end| end <= at) {
+            return Err(Refusal::ExpiryNotAhead);
+        }
+        let newest = self.account(account).ok_or(Refusal::KeyNotInForce)?.key_epoch;
+        let opens = match origin {
+            KeyOrigin::Beside | KeyOrigin::Rotation { .. } => (newest, actor.key_epoch),
+            KeyOrigin::Renewal => (newest, actor.key_epoch.next()),
+            KeyOrigin::AccountRenewal { .. } => (newest.next(), actor.key_epoch.next()),
+        };
+        if (account_epoch, epoch) != opens {
+            return Err(Refusal::KeysRenewed(of));
+        }
+        let mut key = ApiKey {
+            id,
+            actor: of,
+            lookup: new.lookup,
+            prefix: new.prefix,
+            label,
+            created_at: at,
+            last_used: None,
+            expires_at,
+            ends_at: None,
+            succession: None,
+            first_used_at: None,
+        };
+        match origin {
+            KeyOrigin::Beside => {}
+            KeyOrigin::Rotation { .. } if of != shown.actor => {
+                return Err(Refusal::NoSuchActor(of));
+            }
+            KeyOrigin::Rotation { grace_seconds } => {
+                self.remove_unseen(account, |succession| {
+                    matches!(succession, Succession::Rotation { replaces, .. } if replaces == shown.id)
+                });
+                key.label = key.label.or_else(|| shown.label.clone());
+                key.expires_at = shown.expires_at;
+                key.succession = Some(Succession::Rotation { replaces: shown.id, grace_seconds });
+            }
+            KeyOrigin::Renewal => {
+                self.end_keys_of(account, of, None);
+                self.actors.set((account, of), Some(Actor { key_epoch: epoch, ..actor }));
+                self.raise_auth_epoch(account);
+            }
+            KeyOrigin::AccountRenewal { code } => {
+                self.prepare_renewal(account, of, (account_epoch, epoch));
+                self.add_code(account, code, Some(id), at);
+                key.succession = Some(Succession::Renewal);
+            }
+        }
+        self.keys.set((account, id), Some(key.clone()));
+        self.add_wraps(account, new.wraps);
+        self.managed(account, AppliedRow::Key(key))
+    }
+
+    /// Makes way for the next epochs of the account's key and its owner's: those that were made before
+    /// and never put in force go.
+    fn prepare_renewal(
+        &mut self,
+        account: AccountId,
+        owner: ActorId,
+        (account_epoch, owner_epoch): (KeyEpoch, KeyEpoch),
+    ) {
+        self.remove_unseen(account, |succession| {
+            matches!(succession, Succession::Recovery | Succession::Renewal)
+        });
+        self.empty(account, WrapHolder::Account(account_epoch));
+        self.empty(account, WrapHolder::Actor(owner, owner_epoch));
+    }
+
+    fn add_code(
+        &mut self,
+        account: AccountId,
+        NewCode { id, lookup }: NewCode,
+        comes_with: Option<KeyId>,
+        at: Timestamp,
+    ) {
+        let code = RecoveryCode { id, lookup, created_at: at, comes_with };
+        self.codes.set((account, code.id), Some(code));
+    }
+
+    fn revoke_key(
+        &mut self,
+        id: KeyId,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let account = bearer.account;
+        let is_owner = bearer.role == Role::Owner;
+        let found = self.keys.get((account, id));
+        let found = found.filter(|key| is_owner || key.actor == bearer.actor);
+        let key = found.ok_or(Refusal::NotFound("key"))?;
+        if !key.has_ended() {
+            // A key that nobody may ever have got is not one to go on with.
+            let is_live = |other: &&ApiKey| {
+                other.in_force(at) && other.ends_at.is_none() && !other.is_unseen()
+            };
+            let is_owners = is_owner && key.actor == bearer.actor;
+            let is_last = self.keys_of(account, key.actor).filter(is_live).all(|it| it.id == id);
+            if is_owners && is_last && is_live(&key) {
+                return Err(Refusal::LastOwnerKey);
+            }
+            self.end_key(account, id);
+            let unseen = self.unseen(account, |succession| {
+                matches!(succession, Succession::Rotation { replaces, .. } if replaces == id)
+            });
+            for successor in unseen {
+                self.end_key(account, successor);
+            }
+            self.raise_auth_epoch(account);
+        }
+        let key = self.keys.get((account, id)).ok_or(Refusal::NotFound("key"))?.clone();
+        self.managed(account, AppliedRow::Key(key))
+    }
+
+    /// The first use of a key that succeeds others ends them. Later uses change nothing.
+    pub(super) fn use_key(
+        &mut self,
+        account: AccountId,
+        actor: ActorId,
+        id: KeyId,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let owner = self.actors.get((account, actor)).filter(|actor| actor.is_active);
+        let mut owner = owner.ok_or(Refusal::KeyNotInForce)?.clone();
+        let found = self.keys.get((account, id));
+        let key = found.filter(|key| key.actor == actor && key.in_force(at));
+        let key = key.ok_or(Refusal::KeyNotInForce)?.clone();
+        let Some(succession) = key.succession.filter(|_| key.is_unseen()) else {
+            return self.account_applied(account);
+        };
+        match succession {
+            Succession::Rotation { replaces, grace_seconds } => {
+                self.begin_grace(account, replaces, grace_seconds, at);
+            }
+            Succession::Recovery | Succession::Renewal => {
+                self.end_keys_of(account, actor, Some(id));
+                let others: Vec<_> = self.codes_where(account, |with| with != Some(id));
+                for code in others {
+                    self.remove_code(account, code);
+                }
+            }
+        }
+        if succession == Succession::Renewal {
+            owner.key_epoch = owner.key_epoch.next();
+            self.actors.set((account, actor), Some(owner));
+            if let Some(account) = self.account_mut(account) {
+                account.key_epoch = account.key_epoch.next();
+            }
+        }
+        self.keys.set((account, id), Some(ApiKey { first_used_at: Some(at), ..key }));
+        self.raise_auth_epoch(account);
+        self.account_applied(account)
+    }
+
+    fn begin_grace(&mut self, account: AccountId, id: KeyId, grace_seconds: i64, at: Timestamp) {
+        let Some(mut key) = self.keys.get((account, id)).cloned() else { return };
+        if grace_seconds == 0 {
+            self.end_key(account, id);
+            return;
+        }
+        let end = at.plus_seconds(grace_seconds);
+        key.ends_at = Some(key.ends_at.map_or(end, |before| before.min(end)));
+        self.keys.set((account, id), Some(key));
+    }
+
+    pub(super) fn tend_keys(
+        &mut self,
+        account: AccountId,
+        used: &[(KeyId, Timestamp)],
+        over: &[KeyId],
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        for (id, last) in used {
+            if let Some(mut key) = self.keys.get((account, *id)).cloned() {
+                key.last_used = key.last_used.max(Some(*last));
+                self.keys.set((account, *id), Some(key));
+            }
+        }
+        for id in over {
+            if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(at)) {
+                self.end_key(account, *id);
+            }
+        }
+        self.account_applied(account)
+    }
+
+    fn managed(&self, account: AccountId, row: AppliedRow) -> Result<Applied, Refusal> {
+        let balance = self.account(account).ok_or(Refusal::KeyNotInForce)?.balance;
+        Ok(Applied { row, cost: 0, balance })
+    }
+
+    fn raise_auth_epoch(&mut self, account: AccountId) {
+        if let Some(account) = self.account_mut(account) {
+            account.auth_epoch += 1;
+        }
+    }
+
+    /// The keys of an actor, as far as they are loaded.
+    fn keys_of(&self, account: AccountId, actor: ActorId) -> impl Iterator<Item = &ApiKey> {
+        self.keys.of(account).filter(move |key| key.actor == actor)
+    }
+
+    fn end_keys_of(&mut self, account: AccountId, actor: ActorId, but: Option<KeyId>) {
+        let keys = self.keys_of(account, actor).map(|key| key.id);
+        let ended: Vec<_> = keys.filter(|id| Some(*id) != but).collect();
+        for id in ended {
+            self.end_key(account, id);
+        }
+    }
+
+    /// Ends a key for good. What comes with one that was never used goes with it.
+    fn end_key(&mut self, account: AccountId, id: KeyId) {
+        let Some(key) = self.keys.get((account, id)).cloned() else { return };
+        if key.is_unseen() {
+            for code in self.codes_where(account, |with| with == Some(id)) {
+                self.remove_code(account, code);
+            }
+        }
+        self.keys.set((account, id), Some(ApiKey { ends_at: Some(ApiKey::ENDED), ..key }));
+        self.empty(account, WrapHolder::ApiKey(id));
+    }
+
+    /// Keys that were never used and are to succeed others in that way.
+    fn unseen(&self, account: AccountId, in_that_way: impl Fn(Succession) -> bool) -> Vec<KeyId> {
+        let unseen = self.keys.of(account).filter(|key| key.is_unseen() && !key.has_ended());
+        unseen.filter(|key| key.succession.is_some_and(&in_that_way)).map(|key| key.id).collect()
+    }
+
+    /// Removes such keys: another one takes their place.
+    fn remove_unseen(&mut self, account: AccountId, in_that_way: impl Fn(Succession) -> bool) {
+        for id in self.unseen(account, in_that_way) {
+            self.end_key(account, id);
+            self.keys.set((account, id), None);
+        }
+    }
+
+    fn codes_where(
+        &self,
+        account: AccountId,
+        comes: impl Fn(Option<KeyId>) -> bool,
+    ) -> Vec<RecoveryId> {
+        self.codes.of(account).filter(|code| comes(code.comes_with)).map(|code| code.id).collect()
+    }
+
+    fn remove_code(&mut self, account: AccountId, id: RecoveryId) {
+        self.codes.set((account, id), None);
+        self.empty(account, WrapHolder::Recovery(id));
+    }
+
+    fn add_wraps(&mut self, account: AccountId, wraps: Vec<Wrap>) {
+        self.changes.wraps.extend(wraps.into_iter().map(|wrap| (account, wrap)));
+    }
+
+    /// Takes all that a holder opens, what batch-mates gave it included.
+    fn empty(&mut self, account: AccountId, holder: WrapHolder) {
+        self.changes.wraps.retain(|(of, wrap)| (*of, wrap.holder) != (account, holder));
+        self.changes.holders_emptied.insert((account, holder));
+    }
+}
