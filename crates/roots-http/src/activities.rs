@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::activity::{Activity, ActivityStats};
-use roots_domain::model::id::{ActivityId, SessionId};
+use roots_domain::model::id::{ActivityId, ActorId, SessionId};
 use roots_domain::model::text::{ActivityText, ActivityType};
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::usecase::activities::{ActivityDraft, ActivitySelection};
@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Members, session_id, text};
+use crate::body::{FromMembers, Members, actor_id, session_id, text};
 use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::Faulty;
 use crate::path::Id;
@@ -212,6 +212,9 @@ struct NewActivity {
     /// ISO 8601 timestamp (defaults to now).
     #[schema(value_type = Option<String>)]
     logged_at: Option<Timestamp>,
+    /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    actor_id: Option<ActorId>,
 }
 
 impl FromMembers for NewActivity {
@@ -220,11 +223,13 @@ impl FromMembers for NewActivity {
         let activity_type = members.optional("activity_type", text(ActivityType::parse));
         let session_id = members.optional("session_id", session_id);
         let logged_at = members.optional("logged_at", text(|at| Timestamp::parse(&at)));
+        let actor_id = members.optional("actor_id", actor_id);
         Ok(Self {
             description: description?,
             activity_type: activity_type?,
             session_id: session_id?,
             logged_at: logged_at?,
+            actor_id: actor_id?,
         })
     }
 }
@@ -319,6 +324,7 @@ async fn log(
     Sent { body: new, terms }: Sent<NewActivity>,
 ) -> Result<Response, Problem> {
     let draft = ActivityDraft {
+        actor: new.actor_id,
         description: new.description,
         activity_type: new.activity_type.unwrap_or_default(),
         session: new.session_id,

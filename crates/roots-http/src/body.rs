@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use roots_domain::model::id::SessionId;
+use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::{Invalid, Patch};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -107,11 +107,20 @@ pub(crate) fn integer<T>(
 
 /// Reads the id of a session to link to.
 pub(crate) fn session_id(value: Value) -> Result<SessionId, Invalid> {
+    positive(value).map(SessionId)
+}
+
+/// Reads the id of the actor whose something is to be.
+pub(crate) fn actor_id(value: Value) -> Result<ActorId, Invalid> {
+    positive(value).map(ActorId)
+}
+
+fn positive(value: Value) -> Result<i64, Invalid> {
     integer(|number| {
         if number < 1 {
             return Err(Invalid::new("must be a positive integer"));
         }
-        Ok(SessionId(number))
+        Ok(number)
     })(value)
 }
 

@@ -4,17 +4,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use roots_domain::model::id::SessionId;
+use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::LongText;
 use roots_domain::model::{Invalid, Patch};
+use roots_domain::usecase::sessions::SessionDraft;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Members, text};
+use crate::body::{FromMembers, Members, actor_id, text};
 use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::{Faulty, one_of};
 use crate::openapi::choice;
@@ -105,11 +106,16 @@ struct NewSession {
     /// Optional session notes, up to 65,536 bytes. Encrypted at rest.
     #[schema(value_type = Option<String>, max_length = 65536)]
     notes: Option<LongText>,
+    /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    actor_id: Option<ActorId>,
 }
 
 impl FromMembers for NewSession {
     fn from_members(members: &mut Members) -> Result<Self, Faulty> {
-        Ok(Self { notes: members.optional("notes", text(LongText::parse))? })
+        let notes = members.optional("notes", text(LongText::parse));
+        let actor_id = members.optional("actor_id", actor_id);
+        Ok(Self { notes: notes?, actor_id: actor_id? })
     }
 }
 
@@ -222,7 +228,8 @@ async fn start(
     _: Query<NoParams>,
     Sent { body: new, terms }: Sent<NewSession>,
 ) -> Result<Response, Problem> {
-    let outcome = app.services.sessions.start(&caller, new.notes, terms).await;
+    let draft = SessionDraft { actor: new.actor_id, notes: new.notes };
+    let outcome = app.services.sessions.start(&caller, draft, terms).await;
     let (session, credits) = caller.settle(outcome)?;
     let location = [(LOCATION, format!("{API_PATH}/sessions/{}", session.id))];
     let tag = Tagged(session.tag());

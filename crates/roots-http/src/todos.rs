@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use roots_domain::model::id::{SessionId, TodoId};
+use roots_domain::model::id::{ActorId, SessionId, TodoId};
 use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Members, integer, session_id, text};
+use crate::body::{FromMembers, Members, actor_id, integer, session_id, text};
 use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::{Faulty, one_of};
 use crate::openapi::choice;
@@ -189,6 +189,9 @@ struct NewTodo {
     /// ISO 8601 due date.
     #[schema(value_type = Option<String>)]
     due_at: Option<Timestamp>,
+    /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    actor_id: Option<ActorId>,
 }
 
 impl FromMembers for NewTodo {
@@ -198,12 +201,14 @@ impl FromMembers for NewTodo {
         let session_id = members.optional("session_id", session_id);
         let priority = members.optional("priority", integer(Priority::parse));
         let due_at = members.optional("due_at", text(|at| Timestamp::parse(&at)));
+        let actor_id = members.optional("actor_id", actor_id);
         Ok(Self {
             title: title?,
             description: description?,
             session_id: session_id?,
             priority: priority?,
             due_at: due_at?,
+            actor_id: actor_id?,
         })
     }
 }
@@ -364,6 +369,7 @@ async fn create(
     Sent { body: new, terms }: Sent<NewTodo>,
 ) -> Result<Response, Problem> {
     let draft = TodoDraft {
+        actor: new.actor_id,
         title: new.title,
         description: new.description,
         session: new.session_id,

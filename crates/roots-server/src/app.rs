@@ -40,18 +40,21 @@ pub(crate) fn services(store: &Store) -> Services {
         sessions: Sessions {
             units: store.clone(),
             reader: store.clone(),
+            accounts: store.clone(),
             clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
         },
         todos: Todos {
             units: store.clone(),
             reader: store.clone(),
+            accounts: store.clone(),
             clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
         },
         activities: Activities {
             units: store.clone(),
             reader: store.clone(),
+            accounts: store.clone(),
             clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
         },

@@ -139,7 +139,8 @@ impl Model {
 
     fn perform(&mut self, actor: ActorId, intent: &Intent, at: Timestamp) -> Outcome {
         match intent {
-            Intent::StartSession { uid, notes } => {
+            Intent::StartSession { actor: whose, uid, notes } => {
+                check_maker(actor, *whose)?;
                 self.last.session += 1;
                 let session = Session {
                     id: SessionId(self.last.session),
@@ -169,6 +170,7 @@ impl Model {
                 Ok(AppliedRow::Deleted)
             }
             Intent::CreateTodo(new) => {
+                check_maker(actor, new.actor)?;
                 self.check_link(actor, new.session)?;
                 self.last.todo += 1;
                 let todo = Todo {
@@ -199,6 +201,7 @@ impl Model {
                 Ok(AppliedRow::Deleted)
             }
             Intent::LogActivity(new) => {
+                check_maker(actor, new.actor)?;
                 self.check_link(actor, new.session)?;
                 self.last.activity += 1;
                 let activity = Activity {
@@ -322,6 +325,11 @@ impl Model {
         self.todos.insert(row.id.0, next.clone());
         Ok(AppliedRow::Todo(next))
     }
+}
+
+/// The units of this kit are members' units.
+fn check_maker(actor: ActorId, whose: ActorId) -> Result<(), Refusal> {
+    if actor == whose { Ok(()) } else { Err(Refusal::OwnerOnly) }
 }
 
 fn patched(current: Option<&Sealed>, patch: &Patch<Resealed>) -> Option<Sealed> {

@@ -103,7 +103,10 @@ impl Desk {
     /// Starts a session.
     #[must_use]
     pub fn start_session(&self) -> UnitOfWork {
-        self.unit(Intent::StartSession { uid: uid(), notes: None }, "POST /sessions")
+        self.unit(
+            Intent::StartSession { actor: self.actor, uid: uid(), notes: None },
+            "POST /sessions",
+        )
     }
 
     /// Changes a session.
@@ -136,6 +139,7 @@ impl Desk {
     #[must_use]
     pub fn create_todo_as(&self, title: &str, priority: i64, session: Option<i64>) -> UnitOfWork {
         let new = NewTodo {
+            actor: self.actor,
             uid: uid(),
             session: session.map(SessionId),
             title: text(title),
@@ -180,6 +184,7 @@ impl Desk {
         logged_at: Option<Timestamp>,
     ) -> UnitOfWork {
         let new = NewActivity {
+            actor: self.actor,
             uid: uid(),
             session: session.map(SessionId),
             activity_type: activity_type(kind),

@@ -11,7 +11,7 @@ use roots_domain::port::keys::Locksmith;
 use roots_domain::usecase::access::{Access, Caller};
 use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
 use roots_domain::usecase::activities::{Activities, ActivityDraft};
-use roots_domain::usecase::sessions::Sessions;
+use roots_domain::usecase::sessions::{SessionDraft, Sessions};
 use roots_domain::usecase::todos::{TodoDraft, Todos};
 use roots_persistence::Store;
 use secrecy::SecretString;
@@ -64,16 +64,24 @@ impl World {
             sessions: Sessions {
                 units: shared.clone(),
                 reader: shared.clone(),
+                accounts: shared.clone(),
                 clock: time.clone(),
                 uids: uids.clone(),
             },
             todos: Todos {
                 units: shared.clone(),
                 reader: shared.clone(),
+                accounts: shared.clone(),
                 clock: time.clone(),
                 uids: uids.clone(),
             },
-            activities: Activities { units: shared.clone(), reader: shared, clock: time, uids },
+            activities: Activities {
+                units: shared.clone(),
+                reader: shared.clone(),
+                accounts: shared,
+                clock: time,
+                uids,
+            },
         }
     }
 
@@ -131,10 +139,17 @@ pub fn activity_type(text: &str) -> ActivityType {
     ActivityType::parse(text).expect("an activity type")
 }
 
+/// A session to start, with notes.
+#[must_use]
+pub fn session_draft(notes: &str) -> SessionDraft {
+    SessionDraft { actor: None, notes: Some(long_text(notes)) }
+}
+
 /// A todo to create, of a title and nothing else.
 #[must_use]
 pub fn todo_draft(text: &str) -> TodoDraft {
     TodoDraft {
+        actor: None,
         title: title(text),
         description: None,
         session: None,
@@ -147,6 +162,7 @@ pub fn todo_draft(text: &str) -> TodoDraft {
 #[must_use]
 pub fn activity_draft(text: &str) -> ActivityDraft {
     ActivityDraft {
+        actor: None,
         description: ActivityText::parse(text).expect("an activity's text"),
         activity_type: ActivityType::default(),
         session: None,

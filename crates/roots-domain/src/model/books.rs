@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::account::{Account, AccountStatus, Actor, Counters};
+use super::account::{Account, AccountStatus, Actor, Counters, Role};
 use super::activity::{Activity, KINDS_MAX};
 use super::credit::{BalanceFault, LedgerEntry, Reason};
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
@@ -75,7 +75,7 @@ impl Needs {
             self.directory = true;
         }
         self.add_keys(unit);
-        let Author::Key(KeyBearer { account, actor, .. }) = unit.author else {
+        let Author::Key(KeyBearer { account, .. }) = unit.author else {
             return;
         };
         match &unit.intent {
@@ -96,7 +96,7 @@ impl Needs {
             }
             Intent::LogActivity(new) => {
                 self.sessions.extend(new.session.map(|id| (account, id)));
-                self.kinds.insert((account, actor, new.activity_type.clone()));
+                self.kinds.insert((account, new.actor, new.activity_type.clone()));
             }
             Intent::DeleteActivity(id) => {
                 self.activities.insert((account, *id));
@@ -369,7 +369,20 @@ impl Books {
 struct Desk {
     account: AccountId,
     actor: ActorId,
+    role: Role,
     at: Timestamp,
+}
+
+impl Desk {
+    /// What is of that actor is there for this one, or it is not.
+    fn reaches(&self, other: ActorId) -> bool {
+        self.role.reaches(self.actor, other)
+    }
+
+    /// Who asks may make something of that actor's.
+    fn check_reach(&self, other: ActorId) -> Result<(), Refusal> {
+        if self.reaches(other) { Ok(()) } else { Err(Refusal::OwnerOnly) }
+    }
 }
 
 /// Deciding.
@@ -387,7 +400,8 @@ impl Books {
                 if !intent.is_open_to_suspended() {
                     self.check_not_suspended(bearer.account)?;
                 }
-                let desk = Desk { account: bearer.account, actor: bearer.actor, at };
+                let KeyBearer { account, actor, role, .. } = bearer;
+                let desk = Desk { account, actor, role, at };
                 self.check_state(&intent, conditions.if_match.as_deref(), &desk)?;
                 match intent {
                     Intent::Manage(management) => self.manage(*management, bearer, at),
@@ -505,16 +519,19 @@ impl Books {
 
     fn judge(&self, intent: Intent, desk: &Desk) -> Result<Verdict, Refusal> {
         Ok(match intent {
-            Intent::StartSession { uid, notes } => Verdict::StartSession(Session {
-                id: SessionId(0),
-                uid,
-                actor: desk.actor,
-                status: SessionStatus::Active,
-                notes,
-                started_at: desk.at,
-                ended_at: None,
-                version: 1,
-            }),
+            Intent::StartSession { actor, uid, notes } => {
+                desk.check_reach(actor)?;
+                Verdict::StartSession(Session {
+                    id: SessionId(0),
+                    uid,
+                    actor,
+                    status: SessionStatus::Active,
+                    notes,
+                    started_at: desk.at,
+                    ended_at: None,
+                    version: 1,
+                })
+            }
             Intent::PatchSession(row) => Verdict::PutSession(self.patched_session(row, desk)?),
             Intent::DeleteSession(id) => Verdict::DeleteSession(self.session(id, desk)?.clone()),
             Intent::CreateTodo(new) => Verdict::CreateTodo(self.new_todo(new, desk)?),
@@ -535,24 +552,39 @@ impl Books {
 
     fn session(&self, id: SessionId, desk: &Desk) -> Result<&Session<Sealed>, Refusal> {
         let found = self.sessions.get((desk.account, id));
-        found.filter(|session| session.actor == desk.actor).ok_or(Refusal::NotFound("session"))
+        found.filter(|session| desk.reaches(session.actor)).ok_or(Refusal::NotFound("session"))
     }
 
     fn todo(&self, id: TodoId, desk: &Desk) -> Result<&Todo<Sealed>, Refusal> {
         let found = self.todos.get((desk.account, id));
-        found.filter(|todo| todo.actor == desk.actor).ok_or(Refusal::NotFound("todo"))
+        found.filter(|todo| desk.reaches(todo.actor)).ok_or(Refusal::NotFound("todo"))
     }
 
     fn activity(&self, id: ActivityId, desk: &Desk) -> Result<&Activity<Sealed>, Refusal> {
         let found = self.activities.get((desk.account, id));
-        found.filter(|activity| activity.actor == desk.actor).ok_or(Refusal::NotFound("activity"))
+        found.filter(|activity| desk.reaches(activity.actor)).ok_or(Refusal::NotFound("activity"))
     }
 
-    /// "Link to an active session": a session of the actor that has not ended.
-    fn check_active_link(&self, id: Option<SessionId>, desk: &Desk) -> Result<(), Refusal> {
+    /// "Link to a session": one of the actor whose row it is, whoever asks.
+    fn linkable(
+        &self,
+        id: SessionId,
+        actor: ActorId,
+        desk: &Desk,
+    ) -> Result<&Session<Sealed>, Refusal> {
+        let found = self.sessions.get((desk.account, id));
+        found.filter(|session| session.actor == actor).ok_or(Refusal::NoSuchSession(id))
+    }
+
+    /// "Link to an active session": one of the actor that has not ended.
+    fn check_active_link(
+        &self,
+        id: Option<SessionId>,
+        actor: ActorId,
+        desk: &Desk,
+    ) -> Result<(), Refusal> {
         let Some(id) = id else { return Ok(()) };
-        let session = self.session(id, desk).map_err(|_| Refusal::NoSuchSession(id))?;
-        match session.status {
+        match self.linkable(id, actor, desk)?.status {
             SessionStatus::Active => Ok(()),
             SessionStatus::Ended => Err(Refusal::SessionEnded(id)),
         }
@@ -576,11 +608,12 @@ impl Books {
     }
 
     fn new_todo(&self, new: NewTodo, desk: &Desk) -> Result<Todo<Sealed>, Refusal> {
-        self.check_active_link(new.session, desk)?;
+        desk.check_reach(new.actor)?;
+        self.check_active_link(new.session, new.actor, desk)?;
         Ok(Todo {
             id: TodoId(0),
             uid: new.uid,
-            actor: desk.actor,
+            actor: new.actor,
             session: new.session,
             title: new.title,
             description: new.description,
@@ -604,7 +637,7 @@ impl Books {
             return Err(Refusal::NotFound("todo"));
         }
         if let super::Patch::Set(id) = row.patch.session {
-            self.session(id, desk).map_err(|_| Refusal::NoSuchSession(id))?;
+            self.linkable(id, todo.actor, desk)?;
         }
         let TodoPatch { title, description, status, priority, due_at, session, note } = row.patch;
         let note = note.map(|note| note.sealed);
@@ -637,8 +670,9 @@ impl Books {
     }
 
     fn new_activity(&self, new: NewActivity, desk: &Desk) -> Result<Activity<Sealed>, Refusal> {
-        self.check_active_link(new.session, desk)?;
-        let kinds = self.kinds.get(&(desk.account, desk.actor));
+        desk.check_reach(new.actor)?;
+        self.check_active_link(new.session, new.actor, desk)?;
+        let kinds = self.kinds.get(&(desk.account, new.actor));
         let is_new = |kinds: &Kinds| !kinds.counts.contains_key(&new.activity_type);
         if kinds.is_some_and(|kinds| is_new(kinds) && kinds.total >= KINDS_MAX) {
             return Err(Refusal::TooManyKinds);
@@ -646,7 +680,7 @@ impl Books {
         Ok(Activity {
             id: ActivityId(0),
             uid: new.uid,
-            actor: desk.actor,
+            actor: new.actor,
             session: new.session,
             activity_type: new.activity_type,
             description: new.description,

@@ -109,6 +109,8 @@ pub struct RowPatch<I, P> {
 pub enum Intent {
     /// Start a session.
     StartSession {
+        /// Whose it is to be. Its notes are sealed with that actor's keys.
+        actor: ActorId,
         /// Its identity.
         uid: Uid,
         /// Its notes.
@@ -288,6 +290,8 @@ pub struct NewCode {
 /// A todo to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTodo {
+    /// Whose it is to be. Its texts are sealed with that actor's keys.
+    pub actor: ActorId,
     /// Its identity.
     pub uid: Uid,
     /// The active session to link it to.
@@ -305,6 +309,8 @@ pub struct NewTodo {
 /// An activity to log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewActivity {
+    /// Whose it is to be. Its text is sealed with that actor's keys.
+    pub actor: ActorId,
     /// Its identity.
     pub uid: Uid,
     /// The active session to link it to.

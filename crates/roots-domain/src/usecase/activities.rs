@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::access::Caller;
 use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::activity::{Activity, ActivityStats};
-use crate::model::id::{ActivityId, SessionId};
+use crate::model::id::{ActivityId, ActorId, SessionId};
 use crate::model::page::PageRequest;
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{ActivityText, ActivityType};
@@ -13,7 +13,7 @@ use crate::model::time::{TimeRange, Timestamp};
 use crate::model::unit::{Applied, AppliedRow, Intent, NewActivity};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{ActivityFilter, ActivityReader, UnitStore};
+use crate::port::store::{AccountReader, ActivityFilter, ActivityReader, UnitStore};
 
 /// Activities: what was done.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct Activities {
     pub units: Arc<dyn UnitStore>,
     /// Reads.
     pub reader: Arc<dyn ActivityReader>,
+    /// Tells the keys of the account's other actors.
+    pub accounts: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
     /// Names new rows.
@@ -54,6 +56,8 @@ impl ActivitySelection {
 /// An activity to log.
 #[derive(Debug, Clone)]
 pub struct ActivityDraft {
+    /// Whose it is to be, if not the caller's own.
+    pub actor: Option<ActorId>,
     /// What happened.
     pub description: ActivityText,
     /// Its category.
@@ -79,7 +83,7 @@ impl Activities {
         found.try_map(|activity| open(&*caller.keys, activity))
     }
 
-    /// The caller's activity of that id.
+    /// The activity of that id, if the caller reaches its actor.
     ///
     /// # Errors
     /// The database's fault, or a text that does not open.
@@ -89,8 +93,10 @@ impl Activities {
         id: ActivityId,
     ) -> Result<Option<Activity>, ReadError> {
         let found = self.reader.activity(caller.account.id, id).await?;
-        let own = found.filter(|activity| activity.actor == caller.actor.id);
-        own.map(|activity| open(&*caller.keys, activity)).transpose()
+        let reached = found.filter(|activity| caller.reaches(activity.actor));
+        let Some(found) = reached else { return Ok(None) };
+        let keys = super::row_keys(&*self.accounts, caller, found.actor).await?;
+        open(&*keys, found).map(Some)
     }
 
     /// The caller's activities in figures. Opens no text.
@@ -116,20 +122,26 @@ impl Activities {
         draft: ActivityDraft,
         terms: Terms,
     ) -> Result<Written<Activity>, WriteError> {
+        let actor = draft.actor.unwrap_or(caller.actor.id);
+        let keys = super::sealing_keys(&*self.accounts, caller, actor).await?;
         let uid = self.uids.next();
-        let sealer = Sealer { keys: &caller.keys, row: uid };
+        let sealer = Sealer { keys: &keys, row: uid };
         let intent = Intent::LogActivity(NewActivity {
+            actor,
             uid,
             session: draft.session,
             activity_type: draft.activity_type,
             description: sealer.seal(Field::ActivityDescription, draft.description.as_str())?,
             logged_at: draft.logged_at,
         });
-        let applied = self.apply(caller, intent, terms, "POST /activities").await?;
-        let AppliedRow::Activity(activity) = applied.row else {
+        let Applied { row, cost, balance } =
+            self.apply(caller, intent, terms, "POST /activities").await?;
+        let AppliedRow::Activity(activity) = row else {
             return Err(WriteError::mismatched());
         };
-        super::written(open(&*caller.keys, activity), applied.cost, applied.balance)
+        let (actor, row) = (activity.actor, ("activity", activity.id.0));
+        let open = |keys: &dyn Keyring| open(keys, activity);
+        super::written(&*self.accounts, caller, actor, row, (cost, balance), open).await
     }
 
     /// Deletes an activity for good.

@@ -4,17 +4,19 @@
 //! [`UnitOfWork`]; the store decides. Authorization is by construction: every call demands the
 //! [`Caller`], and finders demand the account.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::id::Uid;
+use crate::model::id::{ActorId, Uid};
 use crate::model::page::Page;
 use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::tag::EntityTag;
 use crate::model::unit::{Applied, Charge, Conditions, Intent, Refusal, Resealed, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{KeyError, Keyring};
-use crate::port::store::{ApplyError, StoreFault, UnitStore};
+use crate::port::store::{AccountReader, ApplyError, StoreFault, StoreResult, UnitStore};
 use access::Caller;
+use keyrings::Keyrings;
 
 pub mod access;
 pub mod accounts;
@@ -122,18 +124,50 @@ async fn apply(
     Ok(units.apply(unit).await?)
 }
 
-/// What a committed write comes to, once its row was opened.
-fn written<T>(
-    opened: Result<T, ReadError>,
-    cost: i64,
-    balance: i64,
+/// The keys that seal what is to be of `actor`, if that may be.
+async fn sealing_keys(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    actor: ActorId,
+) -> Result<Arc<dyn Keyring>, WriteError> {
+    // The store refuses it too, but without that actor's keys there is nothing to hand it.
+    if !caller.reaches(actor) {
+        return Err(Refusal::OwnerOnly.into());
+    }
+    let keys = Keyrings::of(reader, caller, BTreeSet::from([actor])).await?;
+    Ok(Arc::clone(keys.find(actor).ok_or(Refusal::NoSuchActor(actor))?))
+}
+
+/// The keys of the actor of one row, which the caller reaches.
+async fn row_keys(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    actor: ActorId,
+) -> StoreResult<Arc<dyn Keyring>> {
+    let keys = Keyrings::of(reader, caller, BTreeSet::from([actor])).await?;
+    Ok(Arc::clone(keys.of_row(actor)?))
+}
+
+/// What a committed write of a row of `actor` comes to, once that row is opened. Whatever fails
+/// then, the write stands, and no answer says otherwise.
+async fn written<T>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    actor: ActorId,
+    (what, id): (&'static str, i64),
+    (cost, balance): (i64, i64),
+    open: impl FnOnce(&dyn Keyring) -> Result<T, ReadError>,
 ) -> Result<Written<T>, WriteError> {
-    match opened {
+    let keys = row_keys(reader, caller, actor).await;
+    match keys.map_err(ReadError::from).and_then(|keys| open(&*keys)) {
         Ok(value) => Ok(Written { value, cost, balance }),
-        Err(ReadError::Unreadable { what, id }) => {
+        Err(ReadError::Unreadable { .. } | ReadError::Store(StoreFault::Broken(_))) => {
             Err(WriteError::SavedUnreadable { what, id, cost, balance })
         }
-        Err(ReadError::Store(fault)) => Err(WriteError::Store(fault)),
+        Err(ReadError::Store(fault)) => {
+            let cause = format!("the write stands, but its row was not opened: {fault}");
+            Err(WriteError::Store(StoreFault::OutcomeUnknown(cause)))
+        }
     }
 }
 

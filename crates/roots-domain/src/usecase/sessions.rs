@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::access::Caller;
 use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
-use crate::model::id::{SessionId, Uid};
+use crate::model::id::{ActorId, SessionId, Uid};
 use crate::model::page::PageRequest;
 use crate::model::sealed::{Field, Sealed};
 use crate::model::session::{Session, SessionPatch, SessionStatus};
@@ -13,7 +13,7 @@ use crate::model::text::LongText;
 use crate::model::unit::{Applied, AppliedRow, Intent, Resealed, RowPatch};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{SessionQuery, SessionReader, StoreResult, UnitStore};
+use crate::port::store::{AccountReader, SessionQuery, SessionReader, StoreResult, UnitStore};
 
 /// Work sessions: when agents start and stop.
 #[derive(Clone)]
@@ -22,10 +22,21 @@ pub struct Sessions {
     pub units: Arc<dyn UnitStore>,
     /// Reads.
     pub reader: Arc<dyn SessionReader>,
+    /// Tells the keys of the account's other actors.
+    pub accounts: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
     /// Names new rows.
     pub uids: Arc<dyn Uids>,
+}
+
+/// A session to start.
+#[derive(Debug, Clone, Default)]
+pub struct SessionDraft {
+    /// Whose it is to be, if not the caller's own.
+    pub actor: Option<ActorId>,
+    /// What there is to note.
+    pub notes: Option<LongText>,
 }
 
 impl Sessions {
@@ -45,13 +56,14 @@ impl Sessions {
         found.try_map(|session| open(&*caller.keys, &session))
     }
 
-    /// The caller's session of that id.
+    /// The session of that id, if the caller reaches its actor.
     ///
     /// # Errors
     /// The database's fault, or notes that do not open.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
-        let found = self.sealed(caller, id).await?;
-        found.map(|session| open(&*caller.keys, &session)).transpose()
+        let Some(found) = self.sealed(caller, id).await? else { return Ok(None) };
+        let keys = super::row_keys(&*self.accounts, caller, found.actor).await?;
+        open(&*keys, &found).map(Some)
     }
 
     /// Starts a session.
@@ -61,16 +73,18 @@ impl Sessions {
     pub async fn start(
         &self,
         caller: &Caller,
-        notes: Option<LongText>,
+        SessionDraft { actor, notes }: SessionDraft,
         terms: Terms,
     ) -> Result<Written<Session>, WriteError> {
+        let actor = actor.unwrap_or(caller.actor.id);
+        let keys = super::sealing_keys(&*self.accounts, caller, actor).await?;
         let uid = self.uids.next();
-        let sealer = Sealer { keys: &caller.keys, row: uid };
+        let sealer = Sealer { keys: &keys, row: uid };
         let notes =
             notes.map(|notes| sealer.seal(Field::SessionNotes, notes.as_str())).transpose()?;
-        let intent = Intent::StartSession { uid, notes };
+        let intent = Intent::StartSession { actor, uid, notes };
         let applied = self.apply(caller, intent, terms, "POST /sessions").await?;
-        written(caller, applied)
+        self.written(caller, applied).await
     }
 
     /// Changes a session: ends it, sets its notes, or both.
@@ -90,7 +104,7 @@ impl Sessions {
         let row = self.seal_patch(caller, id, patch).await?;
         let intent = Intent::PatchSession(row);
         let applied = self.apply(caller, intent, terms, "PATCH /sessions/{id}").await?;
-        written(caller, applied)
+        self.written(caller, applied).await
     }
 
     /// Deletes a session for good; its todos and activities stay, unlinked.
@@ -110,7 +124,7 @@ impl Sessions {
 
     async fn sealed(&self, caller: &Caller, id: SessionId) -> StoreResult<Option<Session<Sealed>>> {
         let found = self.reader.session(caller.account.id, id).await?;
-        Ok(found.filter(|session| session.actor == caller.actor.id))
+        Ok(found.filter(|session| caller.reaches(session.actor)))
     }
 
     /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
@@ -126,9 +140,12 @@ impl Sessions {
             Patch::Clear => (None, Patch::Clear),
             Patch::Set(notes) => {
                 let current = self.sealed(caller, id).await?;
-                let row = current.as_ref().map_or(Uid::NIL, |session| session.uid);
-                let stands = current.as_ref().and_then(|session| session.notes.as_ref());
-                let sealer = Sealer { keys: &caller.keys, row };
+                let current = current.as_ref();
+                let actor = current.map_or(caller.actor.id, |session| session.actor);
+                let keys = super::row_keys(&*self.accounts, caller, actor).await?;
+                let row = current.map_or(Uid::NIL, |session| session.uid);
+                let stands = current.and_then(|session| session.notes.as_ref());
+                let sealer = Sealer { keys: &keys, row };
                 let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), stands)?;
                 (Some(row), Patch::Set(notes))
             }
@@ -145,6 +162,19 @@ impl Sessions {
     ) -> Result<Applied, WriteError> {
         super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
     }
+
+    async fn written(
+        &self,
+        caller: &Caller,
+        Applied { row, cost, balance }: Applied,
+    ) -> Result<Written<Session>, WriteError> {
+        let AppliedRow::Session(session) = row else {
+            return Err(WriteError::mismatched());
+        };
+        let (actor, row) = (session.actor, ("session", session.id.0));
+        let open = |keys: &dyn Keyring| open(keys, &session);
+        super::written(&*self.accounts, caller, actor, row, (cost, balance), open).await
+    }
 }
 
 fn open(keys: &dyn Keyring, session: &Session<Sealed>) -> Result<Session, ReadError> {
@@ -159,11 +189,4 @@ fn open(keys: &dyn Keyring, session: &Session<Sealed>) -> Result<Session, ReadEr
         ended_at: session.ended_at,
         version: session.version,
     })
-}
-
-fn written(caller: &Caller, applied: Applied) -> Result<Written<Session>, WriteError> {
-    let AppliedRow::Session(session) = applied.row else {
-        return Err(WriteError::mismatched());
-    };
-    super::written(open(&*caller.keys, &session), applied.cost, applied.balance)
 }

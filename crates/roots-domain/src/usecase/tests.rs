@@ -24,12 +24,13 @@ use crate::model::unit::{
 };
 use crate::port::ambient::{MockClock, MockUids};
 use crate::port::keys::{AccountIdentity, KeyError, MockKeyring};
-use crate::port::store::{ApplyError, MockUnitStore, StoreFault};
+use crate::port::store::{ApplyError, HeldActor, MockAccountReader, MockUnitStore, StoreFault};
 
 mod access;
 mod accounts;
 mod activities;
 mod keyrings;
+mod owner;
 mod sessions;
 mod todos;
 
@@ -108,17 +109,30 @@ fn sealed(bytes: &str) -> Sealed {
     Sealed(bytes.into())
 }
 
+/// The same ciphertext, sealed with the keys of the peer.
+fn of_peer(sealed: &Sealed) -> Sealed {
+    Sealed([PEERS.as_bytes(), &sealed.0].concat())
+}
+
+const PEERS: &str = "peer's ";
+
 /// Seals so that each place and each time can be told, and opens only what was sealed for the
 /// place.
 fn keyring() -> MockKeyring {
+    keyring_of("")
+}
+
+/// Opens only what was sealed by the same actor.
+fn keyring_of(actor: &'static str) -> MockKeyring {
     let mut keys = MockKeyring::new();
     let times = AtomicU64::new(0);
     keys.expect_seal().returning(move |TextPlace { field, row }, text| {
-        Ok(cipher(field, row, times.fetch_add(1, Ordering::Relaxed) + 1, text))
+        let sealed = cipher(field, row, times.fetch_add(1, Ordering::Relaxed) + 1, text);
+        Ok(Sealed([actor.as_bytes(), &sealed.0].concat()))
     });
-    keys.expect_open().returning(|TextPlace { field, row }, sealed| {
+    keys.expect_open().returning(move |TextPlace { field, row }, sealed| {
         let text = String::from_utf8(sealed.0.clone()).unwrap();
-        let inside = text.strip_prefix(&format!("{field:?}|{row}|"));
+        let inside = text.strip_prefix(&format!("{actor}{field:?}|{row}|"));
         let opened = inside.and_then(|rest| rest.split_once('|'));
         opened.map(|(_, text)| text.to_owned()).ok_or(KeyError::DoesNotOpen)
     });
@@ -146,6 +160,34 @@ fn caller() -> Caller {
     }
 }
 
+/// The owner of the account, whose keys lead to the peer's.
+fn owner() -> Caller {
+    let mut keys = keyring();
+    keys.expect_for_actor().returning(|actor, _| {
+        assert_eq!(actor.id, PEER);
+        Ok(Arc::new(keyring_of(PEERS)))
+    });
+    let actor = Actor { role: Role::Owner, ..actor(ME) };
+    Caller { actor, keys: Arc::new(keys), ..caller() }
+}
+
+/// A reader that must not be asked for another actor's keys.
+fn no_others() -> Arc<MockAccountReader> {
+    Arc::new(MockAccountReader::new())
+}
+
+/// A reader that is asked for the peer's keys alone.
+fn others(found: Result<Vec<HeldActor>, StoreFault>) -> Arc<MockAccountReader> {
+    let mut reader = MockAccountReader::new();
+    let asked = reader.expect_held_actors().times(1..);
+    asked.withf(|_, actors| actors == [PEER]).returning(move |_, _| found.clone());
+    Arc::new(reader)
+}
+
+fn the_peer() -> Arc<MockAccountReader> {
+    others(Ok(vec![HeldActor { actor: actor(PEER), wraps: Vec::new() }]))
+}
+
 fn account() -> Account {
     Account {
         id: HOME,
@@ -168,7 +210,7 @@ fn actor(id: ActorId) -> Actor {
         uid: uid(91),
         name: name("ada"),
         kind: ActorKind::Agent,
-        role: Role::Owner,
+        role: Role::Member,
         is_active: true,
         key_epoch: KeyEpoch(3),
         created_at: at(1),
@@ -187,9 +229,13 @@ impl Sent {
     /// The intent, of a unit that the caller is to be charged for at that route.
     #[track_caller]
     fn intent(&self, endpoint: &'static str) -> Intent {
+        self.intent_of(Role::Member, endpoint)
+    }
+
+    #[track_caller]
+    fn intent_of(&self, role: Role, endpoint: &'static str) -> Intent {
         let unit = self.unit();
-        let bearer =
-            KeyBearer { account: HOME, actor: ME, role: Role::Owner, key: KEY, auth_epoch: EPOCH };
+        let bearer = KeyBearer { account: HOME, actor: ME, role, key: KEY, auth_epoch: EPOCH };
         let charge = Some(Charge { cost: 1, endpoint });
         let intent = unit.intent.clone();
         let expected = UnitOfWork {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::access::Caller;
 use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
-use crate::model::id::{SessionId, TodoId, Uid};
+use crate::model::account::Role;
+use crate::model::id::{ActorId, SessionId, TodoId, Uid};
 use crate::model::page::PageRequest;
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
@@ -14,7 +15,7 @@ use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::unit::{Applied, AppliedRow, Intent, NewTodo, Resealed, RowPatch};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{StoreResult, TodoQuery, TodoReader, UnitStore};
+use crate::port::store::{AccountReader, StoreResult, TodoQuery, TodoReader, UnitStore};
 
 /// Todos: what is to be done, and how it went.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Todos {
     pub units: Arc<dyn UnitStore>,
     /// Reads.
     pub reader: Arc<dyn TodoReader>,
+    /// Tells the keys of the account's other actors.
+    pub accounts: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
     /// Names new rows.
@@ -43,6 +46,8 @@ pub struct TodoFilter {
 /// A todo to create.
 #[derive(Debug, Clone)]
 pub struct TodoDraft {
+    /// Whose it is to be, if not the caller's own.
+    pub actor: Option<ActorId>,
     /// What is to be done.
     pub title: Title,
     /// More of that.
@@ -92,16 +97,17 @@ impl Todos {
         found.try_map(|todo| open(&*caller.keys, &todo))
     }
 
-    /// The caller's todo of that id.
+    /// The todo of that id, if the caller reaches its actor.
     ///
     /// # Errors
     /// The database's fault, or a text that does not open.
     pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
-        let found = self.sealed(caller, id).await?;
-        found.map(|todo| open(&*caller.keys, &todo)).transpose()
+        let Some(found) = self.sealed(caller, id).await? else { return Ok(None) };
+        let keys = super::row_keys(&*self.accounts, caller, found.actor).await?;
+        open(&*keys, &found).map(Some)
     }
 
-    /// The whole history of the caller's todo of that id, ascending.
+    /// The whole history of that todo, ascending, if the caller reaches its actor.
     ///
     /// # Errors
     /// The database's fault, or a note that does not open.
@@ -111,9 +117,10 @@ impl Todos {
         id: TodoId,
     ) -> Result<Option<Vec<StatusChange>>, ReadError> {
         let found = self.reader.todo_log(caller.account.id, id).await?;
-        let own = found.filter(|log| log.todo.actor == caller.actor.id);
-        own.map(|log| log.steps.iter().map(|step| open_step(&*caller.keys, step)).collect())
-            .transpose()
+        let reached = found.filter(|log| caller.reaches(log.todo.actor));
+        let Some(log) = reached else { return Ok(None) };
+        let keys = super::row_keys(&*self.accounts, caller, log.todo.actor).await?;
+        log.steps.iter().map(|step| open_step(&*keys, step)).collect::<Result<_, _>>().map(Some)
     }
 
     /// Creates a todo.
@@ -126,10 +133,13 @@ impl Todos {
         draft: TodoDraft,
         terms: Terms,
     ) -> Result<Written<Todo>, WriteError> {
+        let actor = draft.actor.unwrap_or(caller.actor.id);
+        let keys = super::sealing_keys(&*self.accounts, caller, actor).await?;
         let uid = self.uids.next();
-        let sealer = Sealer { keys: &caller.keys, row: uid };
+        let sealer = Sealer { keys: &keys, row: uid };
         let description = draft.description.as_ref();
         let intent = Intent::CreateTodo(NewTodo {
+            actor,
             uid,
             session: draft.session,
             title: sealer.seal(Field::TodoTitle, draft.title.as_str())?,
@@ -140,7 +150,7 @@ impl Todos {
             due_at: draft.due_at,
         });
         let applied = self.apply(caller, intent, terms, "POST /todos").await?;
-        written(caller, applied)
+        self.written(caller, applied).await
     }
 
     /// Changes a todo. A change of status is logged with it.
@@ -161,7 +171,7 @@ impl Todos {
         }
         let intent = Intent::PatchTodo { row, log_uid };
         let applied = self.apply(caller, intent, terms, "PATCH /todos/{id}").await?;
-        written(caller, applied)
+        self.written(caller, applied).await
     }
 
     /// Deletes a todo for good, and its log.
@@ -181,12 +191,13 @@ impl Todos {
 
     async fn sealed(&self, caller: &Caller, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
         let found = self.reader.todo(caller.account.id, id).await?;
-        Ok(found.filter(|todo| todo.actor == caller.actor.id))
+        Ok(found.filter(|todo| caller.reaches(todo.actor)))
     }
 
     /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
     /// learns (identity, and the ciphertexts that it compared with) the store checks again. A note
-    /// is sealed for its own new log row and needs no look-up.
+    /// is sealed for its own new log row, with the keys of the todo's actor: a member, which reaches
+    /// no other, needs no look-up for it.
     async fn seal_patch(
         &self,
         caller: &Caller,
@@ -195,11 +206,15 @@ impl Todos {
         log_uid: Uid,
     ) -> Result<RowPatch<TodoId, TodoPatch<Resealed>>, WriteError> {
         let TodoChange { title, description, status, priority, due_at, session, note } = change;
-        let brings_text = title.is_some() || matches!(description, Patch::Set(_));
-        let current = if brings_text { self.sealed(caller, id).await? } else { None };
-        let row = current.as_ref().map_or(Uid::NIL, |todo| todo.uid);
-        let sealer = Sealer { keys: &caller.keys, row };
+        let looks_up = title.is_some()
+            || matches!(description, Patch::Set(_))
+            || note.is_some() && caller.actor.role == Role::Owner;
+        let current = if looks_up { self.sealed(caller, id).await? } else { None };
         let stands = current.as_ref();
+        let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
+        let keys = super::row_keys(&*self.accounts, caller, actor).await?;
+        let row = stands.map_or(Uid::NIL, |todo| todo.uid);
+        let sealer = Sealer { keys: &keys, row };
         let patch = TodoPatch {
             title: title
                 .map(|text| {
@@ -213,7 +228,7 @@ impl Todos {
             })?,
             note: note
                 .map(|text| {
-                    let sealer = Sealer { keys: &caller.keys, row: log_uid };
+                    let sealer = Sealer { keys: &keys, row: log_uid };
                     sealer.reseal(Field::LogNote, text.as_str(), None)
                 })
                 .transpose()?,
@@ -222,7 +237,7 @@ impl Todos {
             due_at,
             session,
         };
-        Ok(RowPatch { id, sealed_for: brings_text.then_some(row), patch })
+        Ok(RowPatch { id, sealed_for: looks_up.then_some(row), patch })
     }
 
     async fn apply(
@@ -233,6 +248,19 @@ impl Todos {
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
         super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
+    }
+
+    async fn written(
+        &self,
+        caller: &Caller,
+        Applied { row, cost, balance }: Applied,
+    ) -> Result<Written<Todo>, WriteError> {
+        let AppliedRow::Todo(todo) = row else {
+            return Err(WriteError::mismatched());
+        };
+        let (actor, row) = (todo.actor, ("todo", todo.id.0));
+        let open = |keys: &dyn Keyring| open(keys, &todo);
+        super::written(&*self.accounts, caller, actor, row, (cost, balance), open).await
     }
 }
 
@@ -265,11 +293,4 @@ fn open_step(keys: &dyn Keyring, step: &StatusChange<Sealed>) -> Result<StatusCh
         new_status: step.new_status,
         logged_at: step.logged_at,
     })
-}
-
-fn written(caller: &Caller, applied: Applied) -> Result<Written<Todo>, WriteError> {
-    let AppliedRow::Todo(todo) = applied.row else {
-        return Err(WriteError::mismatched());
-    };
-    super::written(open(&*caller.keys, &todo), applied.cost, applied.balance)
 }

@@ -9,6 +9,7 @@ mod description;
 mod edge;
 mod faults;
 mod fuzz;
+mod owner;
 mod queries;
 mod refusals;
 mod successes;

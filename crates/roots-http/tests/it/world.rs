@@ -34,7 +34,7 @@ use roots_domain::port::keys::{
     Founding, KeyError, Keyring, Lookup, MintedCode, MintedKey, MockKeyring, MockLocksmith,
 };
 use roots_domain::port::store::{
-    ApplyError, Credentials, MockAccountReader, MockActivityReader, MockReadiness,
+    ApplyError, Credentials, HeldActor, MockAccountReader, MockActivityReader, MockReadiness,
     MockSessionReader, MockTodoReader, MockUnitStore, SessionQuery, SessionReader, StoreFault,
     StoreResult, TodoLog, UnitStore,
 };
@@ -54,6 +54,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 /// The key in force.
 pub(crate) const KEY: &str = "roots_1_key";
+/// A key of the account's other actor, a member.
+pub(crate) const MEMBERS_KEY: &str = "roots_1_members";
 /// A key of good form that nobody has.
 pub(crate) const UNKNOWN_KEY: &str = "roots_1_unknown";
 /// An account to make.
@@ -61,7 +63,7 @@ pub(crate) const NEW_ACCOUNT: &str =
     r#"{"account_name": "Acme", "actor_name": "docs-agent", "actor_type": "agent"}"#;
 /// The row of each kind whose text does not open.
 pub(crate) const DAMAGED: i64 = 13;
-/// The row of each kind that is another actor's.
+/// The row of each kind that is the member's.
 pub(crate) const ANOTHERS: i64 = 9;
 
 pub(crate) fn at(text: &str) -> Timestamp {
@@ -139,6 +141,7 @@ impl World {
             let hash = match key.expose_secret() {
                 KEY => 1,
                 UNKNOWN_KEY => 2,
+                MEMBERS_KEY => 3,
                 _ => return None,
             };
             Some(Lookup { account: AccountId(1), hash: LookupHash([hash; 32]) })
@@ -188,6 +191,11 @@ impl World {
         world.activities.expect_activity_counts().returning(|_| Ok(counts()));
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
         world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
+        world.accounts.expect_held_actors().returning(|_, ids| {
+            let held = |actor: Actor| HeldActor { actor, wraps: Vec::new() };
+            let there = [owner(), member()].into_iter().filter(|actor| ids.contains(&actor.id));
+            Ok(there.map(held).collect())
+        });
         world.accounts.expect_ledger().returning(|_, reason, page| {
             let mut items = ledger();
             items.retain(|entry| reason.is_none_or(|reason| entry.reason == reason));
@@ -238,18 +246,21 @@ impl World {
             sessions: Sessions {
                 units: units.clone(),
                 reader: sessions,
+                accounts: accounts.clone(),
                 clock: clock.clone(),
                 uids: uids.clone(),
             },
             todos: Todos {
                 units: units.clone(),
                 reader: Arc::new(self.todos),
+                accounts: accounts.clone(),
                 clock: clock.clone(),
                 uids: uids.clone(),
             },
             activities: Activities {
                 units: units.clone(),
                 reader: Arc::new(self.activities),
+                accounts: accounts.clone(),
                 clock: clock.clone(),
                 uids: uids.clone(),
             },
@@ -353,6 +364,10 @@ impl Ask {
     pub(crate) fn without_key(mut self) -> Self {
         self.headers.retain(|(name, _)| *name != "x-api-key");
         self
+    }
+
+    pub(crate) fn by_the_member(self) -> Self {
+        self.without_key().header("x-api-key", MEMBERS_KEY)
     }
 
     pub(crate) fn request(self) -> Request<Body> {
@@ -496,6 +511,7 @@ fn keyring() -> Arc<dyn Keyring> {
         }
         String::from_utf8(sealed.0.clone()).map_err(|_| KeyError::DoesNotOpen)
     });
+    keys.expect_for_actor().returning(|_, _| Ok(keyring()));
     Arc::new(keys)
 }
 
@@ -543,9 +559,14 @@ pub(crate) fn account() -> Account {
 }
 
 pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
+    let actor = match lookup.hash {
+        LookupHash([1, ..]) => owner(),
+        LookupHash([3, ..]) => member(),
+        _ => return None,
+    };
     let key = ApiKey {
-        id: KeyId(1),
-        actor: ActorId(1),
+        id: KeyId(actor.id.0),
+        actor: actor.id,
         lookup: lookup.hash,
         prefix: "roots_1_".into(),
         label: None,
@@ -556,8 +577,7 @@ pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
         succession: None,
         first_used_at: None,
     };
-    let found = Credentials { account: account(), actor: owner(), key, wraps: Vec::new() };
-    (lookup.hash == LookupHash([1; 32])).then_some(found)
+    Some(Credentials { account: account(), actor, key, wraps: Vec::new() })
 }
 
 pub(crate) fn founding() -> Founding {
@@ -692,9 +712,10 @@ fn ledger() -> Vec<LedgerEntry> {
 pub(crate) fn applied(unit: UnitOfWork) -> Applied {
     let at = unit.at;
     let row = match unit.intent {
-        Intent::StartSession { uid, notes } => AppliedRow::Session(Session {
+        Intent::StartSession { actor, uid, notes } => AppliedRow::Session(Session {
             id: SessionId(2),
             uid,
+            actor,
             notes,
             started_at: at,
             ..session(2).unwrap()
@@ -708,7 +729,7 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         Intent::CreateTodo(new) => AppliedRow::Todo(Todo {
             id: TodoId(2),
             uid: new.uid,
-            actor: ActorId(1),
+            actor: new.actor,
             session: new.session,
             title: new.title,
             description: new.description,
@@ -738,7 +759,7 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         Intent::LogActivity(new) => AppliedRow::Activity(Activity {
             id: ActivityId(2),
             uid: new.uid,
-            actor: ActorId(1),
+            actor: new.actor,
             session: new.session,
             activity_type: new.activity_type,
             description: new.description,

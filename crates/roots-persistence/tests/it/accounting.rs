@@ -15,6 +15,7 @@ use roots_domain::model::unit::{
 };
 use roots_domain::port::store::{AccountReader, ApplyError, Auditor, UnitStore};
 use roots_domain::usecase::accounts::Grant;
+use roots_domain::usecase::sessions::SessionDraft;
 use roots_domain::usecase::todos::TodoChange;
 use roots_domain::usecase::{Terms, WriteError};
 use roots_testkit::database::TestDatabase;
@@ -266,7 +267,7 @@ async fn what_is_given_stands_in_the_ledger(db: TestDatabase) {
     let account = caller.account.id;
     let given = world.accounts.grant(account, amount(50), Some(name("Thanks"))).await.unwrap();
     assert_eq!(given, 150);
-    world.sessions.start(&caller, None, Terms::default()).await.unwrap();
+    world.sessions.start(&caller, SessionDraft::default(), Terms::default()).await.unwrap();
     let given = world.accounts.grant(account, amount(1_000_000_000), None).await.unwrap();
     assert_eq!(given, 1_000_000_149);
 
@@ -296,7 +297,7 @@ async fn what_is_given_stands_in_the_ledger(db: TestDatabase) {
     let poor = world.caller(0).await;
     let credits = world.accounts.credits(&poor).await.unwrap();
     assert_eq!((credits.balance, credits.recent), (0, vec![]));
-    let answer = world.sessions.start(&poor, None, Terms::default()).await;
+    let answer = world.sessions.start(&poor, SessionDraft::default(), Terms::default()).await;
     let broke = Refusal::InsufficientCredits { balance: 0, cost: 1 };
     assert_eq!(answer, Err(WriteError::Refused(broke)));
     assert_eq!(db.store.audit().await.unwrap(), (2, vec![]));

@@ -8,7 +8,7 @@ use roots_domain::usecase::Terms;
 use roots_domain::usecase::activities::ActivitySelection;
 use roots_domain::usecase::todos::{TodoChange, TodoFilter};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::world::{World, activity_draft, long_text, todo_draft};
+use roots_testkit::world::{World, activity_draft, long_text, session_draft, todo_draft};
 
 roots_testkit::on_both! { a_day_of_work }
 
@@ -16,7 +16,7 @@ async fn a_day_of_work(db: TestDatabase) {
     let world = World::new(db.store.clone());
     let caller = world.caller(100).await;
     let session =
-        world.sessions.start(&caller, Some(long_text("Morning")), Terms::default()).await.unwrap();
+        world.sessions.start(&caller, session_draft("Morning"), Terms::default()).await.unwrap();
     assert_eq!((session.value.id.0, session.cost, session.balance), (1, 1, 99));
     let mut draft = todo_draft("Write docs");
     draft.session = Some(session.value.id);

@@ -15,7 +15,9 @@ use roots_domain::usecase::access::Caller;
 use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
 use roots_domain::usecase::todos::TodoChange;
 use roots_testkit::database::TestDatabase;
-use roots_testkit::world::{World, activity_draft, long_text, name, title, todo_draft};
+use roots_testkit::world::{
+    World, activity_draft, long_text, name, session_draft, title, todo_draft,
+};
 use sea_orm::{ConnectionTrait, Statement, Value};
 use secrecy::ExposeSecret;
 
@@ -99,7 +101,7 @@ async fn found(world: &World) -> NewCredentials {
 async fn write_all(world: &World, caller: &Caller) {
     let World { sessions, todos, activities, .. } = world;
     let session =
-        sessions.start(caller, Some(long_text(TEXTS[0])), Terms::default()).await.unwrap().value;
+        sessions.start(caller, session_draft(TEXTS[0]), Terms::default()).await.unwrap().value;
     let patch =
         SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Set(long_text(TEXTS[1])) };
     sessions.patch(caller, session.id, patch, Terms::default()).await.unwrap();
@@ -124,7 +126,7 @@ async fn write_all(world: &World, caller: &Caller) {
     activities.log(caller, activity_draft(TEXTS[8]), Terms::default()).await.unwrap();
 
     let session =
-        sessions.start(caller, Some(long_text(TEXTS[9])), Terms::default()).await.unwrap().value;
+        sessions.start(caller, session_draft(TEXTS[9]), Terms::default()).await.unwrap().value;
     sessions.delete(caller, session.id, Terms::default()).await.unwrap();
     let mut draft = todo_draft(TEXTS[10]);
     draft.description = Some(long_text(TEXTS[11]));

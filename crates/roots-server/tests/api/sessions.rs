@@ -1,6 +1,7 @@
 //! Sessions, and what is linked to them.
 
 use roots_domain::usecase::Terms;
+use roots_domain::usecase::sessions::SessionDraft;
 use roots_testkit::app::App;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
@@ -120,7 +121,7 @@ async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDataba
     // Another account's session is none of this one's, though it has such a number.
     let other = app.world.caller(10).await;
     for _ in 0..3 {
-        app.world.sessions.start(&other, None, Terms::default()).await.unwrap();
+        app.world.sessions.start(&other, SessionDraft::default(), Terms::default()).await.unwrap();
     }
     assert_eq!(app.post("/todos", &todo(json!(3))).await.status, 422);
     assert_eq!(app.patch("/todos/2", &json!({ "session_id": 3 })).await.status, 422);

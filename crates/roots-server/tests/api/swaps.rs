@@ -1,8 +1,10 @@
 //! Ciphertexts and wraps that someone moves about in the database do not open where they land.
 
+use std::collections::BTreeSet;
+
 use roots_crypto::RingLocksmith;
 use roots_domain::model::Patch;
-use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::Sealed;
@@ -10,16 +12,16 @@ use roots_domain::model::session::SessionPatch;
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::model::unit::NewAccount;
-use roots_domain::port::ambient::Uids;
-use roots_domain::port::keys::{AccountIdentity, ActorIdentity, Locksmith, MintedKey};
+use roots_domain::port::keys::{AccountIdentity, ActorIdentity, Locksmith};
 use roots_domain::port::store::StoreFault;
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::activities::ActivitySelection;
+use roots_domain::usecase::keyrings::Keyrings;
 use roots_domain::usecase::todos::{TodoChange, TodoFilter};
 use roots_domain::usecase::{ReadError, Terms, WriteError};
-use roots_testkit::ambient::RandomUids;
 use roots_testkit::database::TestDatabase;
-use roots_testkit::world::{World, activity_draft, long_text, title, todo_draft};
+use roots_testkit::members::{add_member, renew_member};
+use roots_testkit::world::{World, activity_draft, long_text, session_draft, title, todo_draft};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
 use secrecy::SecretString;
 
@@ -72,7 +74,7 @@ impl Scene {
         let db = database.connection().await;
         let [ours, theirs] = [world.found(100).await, world.found(100).await];
         let [owner, stranger] = [world.admit(&ours).await, world.admit(&theirs).await];
-        let (member, member_id, member_key) = member(&world, &db, &owner).await;
+        let (member, member_id, member_key) = member(&world, database, &owner).await;
         let keys = [
             (owner.account.id.0, owner.key, ours.api_key),
             (owner.account.id.0, KeyId(3), member_key),
@@ -105,8 +107,8 @@ impl Scene {
     async fn write(&mut self, author: usize, caller: &Caller, by: &str) {
         let World { sessions, todos, activities, .. } = &self.world;
         let text = |table: &str, column: &str| format!("{table}.{column} by {by}");
-        let notes = long_text(&text("sessions", "notes"));
-        let session = sessions.start(caller, Some(notes), Terms::default()).await.unwrap().value;
+        let draft = session_draft(&text("sessions", "notes"));
+        let session = sessions.start(caller, draft, Terms::default()).await.unwrap().value;
         let mut draft = todo_draft(&text("todos", "title"));
         draft.description = Some(long_text(&text("todos", "description")));
         let todo = todos.create(caller, draft, Terms::default()).await.unwrap().value;
@@ -187,68 +189,16 @@ async fn execute<const N: usize>(db: &DatabaseConnection, sql: &str, values: [Va
 /// its new key.
 pub(crate) async fn member(
     world: &World,
-    db: &DatabaseConnection,
+    database: &TestDatabase,
     owner: &Caller,
 ) -> (Caller, ActorId, SecretString) {
-    let uid: Uid = RandomUids.next();
-    let actor = ActorIdentity { id: ActorId(2), uid, epoch: KeyEpoch::FIRST };
-    let account = owner.account.id.0;
-    let sql = "INSERT INTO actors \
-        (account_id, actor_id, uid, name, kind, role, is_active, key_epoch, created_at) \
-        VALUES ($1, 2, $2, 'Member', 'agent', 'member', 1, 1, 0)";
-    execute(db, sql, [account.into(), uid.0.into()]).await;
-    let sql = "UPDATE accounts SET last_actor_id = 2, last_key_id = 3 WHERE account_id = $1";
-    execute(db, sql, [account.into()]).await;
-
-    let wraps = owner.keys.add_actor(actor).unwrap();
-    keep_wraps(db, account, &wraps).await;
-    let keyring = owner.keys.for_actor(actor, &wraps).unwrap();
-    let first = keyring.mint_key(KeyId(2)).unwrap();
-    keep_key(db, account, KeyId(2), &first).await;
-    let before = admit(world, &first.secret).await.unwrap();
-
-    let renewal = keyring.renew(KeyId(3)).unwrap();
-    keep_wraps(db, account, &renewal.wraps).await;
-    keep_key(db, account, KeyId(3), &renewal.key).await;
-    let sql = "UPDATE actors SET key_epoch = $2 WHERE account_id = $1 AND actor_id = 2";
-    execute(db, sql, [account.into(), i64::from(renewal.epoch.0).into()]).await;
-    (before, actor.id, renewal.key.secret)
-}
-
-async fn keep_key(db: &DatabaseConnection, account: i64, id: KeyId, key: &MintedKey) {
-    let sql = "INSERT INTO api_keys (account_id, key_id, actor_id, lookup, prefix, created_at) \
-        VALUES ($1, $2, 2, $3, $4, 0)";
-    let lookup = key.lookup.0.to_vec();
-    execute(db, sql, [account.into(), id.0.into(), lookup.into(), key.prefix.clone().into()]).await;
-    keep_wraps(db, account, &key.wraps).await;
-}
-
-async fn keep_wraps(db: &DatabaseConnection, account: i64, wraps: &[Wrap]) {
-    let sql = "INSERT INTO key_wraps (account_id, holder_kind, holder_id, holder_epoch, \
-        subject_kind, subject_id, subject_epoch, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    for wrap in wraps {
-        let (holder, holder_id, holder_epoch) = match wrap.holder {
-            WrapHolder::ApiKey(key) => ("api_key", key.0, KeyEpoch(0)),
-            WrapHolder::Recovery(code) => ("recovery", code.0, KeyEpoch(0)),
-            WrapHolder::Account(epoch) => ("account", 0, epoch),
-            WrapHolder::Actor(actor, epoch) => ("actor", actor.0, epoch),
-        };
-        let (subject, subject_id, subject_epoch) = match wrap.subject {
-            WrapSubject::Account(epoch) => ("account", 0, epoch),
-            WrapSubject::Actor(actor, epoch) => ("actor", actor.0, epoch),
-        };
-        let values = [
-            account.into(),
-            holder.into(),
-            holder_id.into(),
-            i64::from(holder_epoch.0).into(),
-            subject.into(),
-            subject_id.into(),
-            i64::from(subject_epoch.0).into(),
-            wrap.sealed.0.clone().into(),
-        ];
-        execute(db, sql, values).await;
-    }
+    let first = add_member(database, owner, 2).await;
+    let before = admit(world, &first).await.unwrap();
+    let id = before.actor.id;
+    let keys = Keyrings::of(&world.store, owner, BTreeSet::from([id])).await.unwrap();
+    let renewal = keys.of_row(id).unwrap().renew(KeyId(3)).unwrap();
+    renew_member(database, owner, id.0, &renewal).await;
+    (before, id, renewal.key.secret)
 }
 
 async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {

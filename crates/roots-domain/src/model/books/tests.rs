@@ -21,6 +21,7 @@ mod auditor;
 mod batches;
 mod conditions;
 mod needs;
+mod owner;
 mod precedence;
 mod sessions;
 mod todos;
@@ -177,14 +178,26 @@ fn bearer(actor: ActorId) -> KeyBearer {
     KeyBearer { account: HOME, actor, role: Role::Member, key: KEY, auth_epoch: EPOCH }
 }
 
+/// A member's unit. What it makes is its own.
 fn by(actor: ActorId, intent: Intent) -> UnitOfWork {
     let charge = Some(Charge::write(ROUTE));
+    let intent = naming(actor, intent);
     UnitOfWork {
         author: Author::Key(bearer(actor)),
         intent,
         charge,
         conditions: Conditions::default(),
         at: now(),
+    }
+}
+
+/// The same, but what it makes is that actor's.
+fn naming(actor: ActorId, intent: Intent) -> Intent {
+    match intent {
+        Intent::StartSession { uid, notes, .. } => Intent::StartSession { actor, uid, notes },
+        Intent::CreateTodo(new) => Intent::CreateTodo(NewTodo { actor, ..new }),
+        Intent::LogActivity(new) => Intent::LogActivity(NewActivity { actor, ..new }),
+        other => other,
     }
 }
 
@@ -203,7 +216,7 @@ fn program(intent: Intent) -> UnitOfWork {
 }
 
 fn start() -> Intent {
-    Intent::StartSession { uid: uid(1), notes: Some(sealed("started")) }
+    Intent::StartSession { actor: ME, uid: uid(1), notes: Some(sealed("started")) }
 }
 
 fn resealed(text: &str, same_as: Option<&str>) -> Resealed {
@@ -221,6 +234,7 @@ fn end(id: SessionId) -> Intent {
 
 fn new_todo(session: Option<SessionId>) -> Intent {
     Intent::CreateTodo(NewTodo {
+        actor: ME,
         uid: uid(2),
         session,
         title: sealed("new title"),
@@ -240,6 +254,7 @@ fn step(id: TodoId, to: TodoStatus) -> Intent {
 
 fn log(label: &str, session: Option<SessionId>) -> Intent {
     Intent::LogActivity(NewActivity {
+        actor: ME,
         uid: uid(3),
         session,
         activity_type: kind(label),

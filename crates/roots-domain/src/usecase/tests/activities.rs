@@ -38,7 +38,13 @@ fn opened() -> Activity {
 }
 
 fn activities(units: Arc<MockUnitStore>, reader: MockActivityReader) -> Activities {
-    Activities { units, reader: Arc::new(reader), clock: clock(), uids: uids(50) }
+    Activities {
+        units,
+        reader: Arc::new(reader),
+        accounts: no_others(),
+        clock: clock(),
+        uids: uids(50),
+    }
 }
 
 /// A reader that must not be asked.
@@ -48,6 +54,7 @@ fn no_reads() -> MockActivityReader {
 
 fn draft(logged_at: Option<Timestamp>) -> ActivityDraft {
     ActivityDraft {
+        actor: None,
         description: ActivityText::parse("Deployed").unwrap(),
         activity_type: kind("deploy"),
         session: Some(SessionId(2)),
@@ -81,6 +88,7 @@ fn logging_seals_the_description_for_the_new_row() {
             ready(activities(units, no_reads()).log(&caller(), draft(logged_at), Terms::default()));
         assert_eq!(logged, Ok(written(opened())));
         let intent = Intent::LogActivity(NewActivity {
+            actor: ME,
             uid: uid(50),
             session: Some(SessionId(2)),
             activity_type: kind("deploy"),

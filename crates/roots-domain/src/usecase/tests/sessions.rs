@@ -5,7 +5,7 @@ use crate::model::Patch;
 use crate::model::session::{Session, SessionPatch, SessionStatus};
 use crate::model::unit::{Resealed, RowPatch};
 use crate::port::store::{MockSessionReader, SessionQuery};
-use crate::usecase::sessions::Sessions;
+use crate::usecase::sessions::{SessionDraft, Sessions};
 
 const ID: SessionId = SessionId(2);
 
@@ -44,7 +44,17 @@ fn resealed(row: Uid, text: &str, same_as: Option<Sealed>) -> Resealed {
 }
 
 fn sessions(units: Arc<MockUnitStore>, reader: MockSessionReader) -> Sessions {
-    Sessions { units, reader: Arc::new(reader), clock: clock(), uids: uids(50) }
+    Sessions {
+        units,
+        reader: Arc::new(reader),
+        accounts: no_others(),
+        clock: clock(),
+        uids: uids(50),
+    }
+}
+
+fn draft(notes: Option<&str>) -> SessionDraft {
+    SessionDraft { actor: None, notes: notes.map(long) }
 }
 
 /// A reader that must not be asked.
@@ -75,19 +85,22 @@ fn kept(answer: Session<Sealed>) -> (Arc<MockUnitStore>, Sent) {
 fn starting_seals_the_notes_for_the_new_row() {
     let (units, sent) = kept(row(ME, Some(notes("morning"))));
     let sessions = sessions(units, no_reads());
-    let started = ready(sessions.start(&caller(), Some(long("morning")), Terms::default()));
+    let started = ready(sessions.start(&caller(), draft(Some("morning")), Terms::default()));
     assert_eq!(started, Ok(written(opened(Some("morning")))));
     let notes = Some(cipher(Field::SessionNotes, uid(50), 1, "morning"));
-    assert_eq!(sent.intent("POST /sessions"), Intent::StartSession { uid: uid(50), notes });
+    assert_eq!(
+        sent.intent("POST /sessions"),
+        Intent::StartSession { actor: ME, uid: uid(50), notes }
+    );
 }
 
 #[test]
 fn starting_without_notes_seals_nothing() {
     let (units, sent) = kept(row(ME, None));
     let started =
-        ready(sessions(units, no_reads()).start(&sealing_nothing(), None, Terms::default()));
+        ready(sessions(units, no_reads()).start(&sealing_nothing(), draft(None), Terms::default()));
     assert_eq!(started, Ok(written(opened(None))));
-    let intent = Intent::StartSession { uid: uid(50), notes: None };
+    let intent = Intent::StartSession { actor: ME, uid: uid(50), notes: None };
     assert_eq!(sent.intent("POST /sessions"), intent);
 }
 
@@ -169,7 +182,7 @@ fn where_the_row_cannot_be_read_or_the_text_not_sealed_nothing_is_sent() {
     assert_eq!(patched, unsealed);
     let sessions = sessions(no_units(), no_reads());
     assert_eq!(
-        ready(sessions.start(&sealing_nothing(), Some(long("x")), Terms::default())),
+        ready(sessions.start(&sealing_nothing(), draft(Some("x")), Terms::default())),
         unsealed
     );
 }
@@ -194,7 +207,8 @@ fn deleting_names_the_row_and_reads_nothing() {
 fn what_the_store_refuses_or_fails_at_is_passed_on() {
     for (answer, expected) in failures() {
         let store = || units(Err(answer.clone())).0;
-        let started = ready(sessions(store(), no_reads()).start(&caller(), None, Terms::default()));
+        let started =
+            ready(sessions(store(), no_reads()).start(&caller(), draft(None), Terms::default()));
         assert_eq!(started, Err(expected.clone()));
         let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
         let patched =
@@ -210,7 +224,7 @@ fn a_row_of_another_kind_is_the_stores_fault() {
     let store = || units(Ok(AppliedRow::Deleted)).0;
     assert_mismatched(ready(sessions(store(), no_reads()).start(
         &caller(),
-        None,
+        draft(None),
         Terms::default(),
     )));
     let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };

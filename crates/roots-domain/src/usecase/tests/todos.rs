@@ -47,7 +47,13 @@ fn description(text: &str) -> Sealed {
 }
 
 fn todos(units: Arc<MockUnitStore>, reader: MockTodoReader) -> Todos {
-    Todos { units, reader: Arc::new(reader), clock: clock(), uids: uids(FRESH) }
+    Todos {
+        units,
+        reader: Arc::new(reader),
+        accounts: no_others(),
+        clock: clock(),
+        uids: uids(FRESH),
+    }
 }
 
 /// A reader that must not be asked.
@@ -72,6 +78,7 @@ fn kept() -> (Arc<MockUnitStore>, Sent) {
 
 fn draft(description: Option<&str>) -> TodoDraft {
     TodoDraft {
+        actor: None,
         title: Title::parse("Deploy").unwrap(),
         description: description.map(long),
         session: Some(SessionId(2)),
@@ -102,6 +109,7 @@ fn creating_seals_each_text_for_its_field_of_the_new_row() {
             ready(todos(units, no_reads()).create(&caller(), draft(text), Terms::default()));
         assert_eq!(created, Ok(written(opened())));
         let intent = Intent::CreateTodo(NewTodo {
+            actor: ME,
             uid: uid(FRESH),
             session: Some(SessionId(2)),
             title: cipher(Field::TodoTitle, uid(FRESH), 1, "Deploy"),

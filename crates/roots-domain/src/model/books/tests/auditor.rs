@@ -28,6 +28,18 @@ struct Counts {
 
 type Answer = Result<Applied, Refusal>;
 
+/// Who asks, and as what.
+type Who = (ActorId, Role);
+
+fn may_touch(who: Who, whose: ActorId) -> bool {
+    who == (whose, Role::Member) || who.1 == Role::Owner
+}
+
+/// What is made is made for an actor whose rows may be touched.
+fn check_maker(who: Who, whose: ActorId) -> Result<(), Refusal> {
+    if may_touch(who, whose) { Ok(()) } else { Err(Refusal::OwnerOnly) }
+}
+
 /// What has become of a key since its bearer was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
@@ -95,7 +107,7 @@ impl World {
             (ABROAD, ME, log("review", Some(SessionId(1)))),
         ] {
             let unit = UnitOfWork { at: at(DAY_SECONDS), ..by(actor, intent) };
-            world.perform(account, actor, &unit).unwrap();
+            world.perform(account, (actor, Role::Member), &unit).unwrap();
         }
         world
     }
@@ -134,7 +146,7 @@ impl World {
     }
 
     fn attempt(&mut self, unit: &UnitOfWork) -> Answer {
-        let Author::Key(KeyBearer { account: home, actor, key, auth_epoch, .. }) = unit.author
+        let Author::Key(KeyBearer { account: home, actor, role, key, auth_epoch }) = unit.author
         else {
             let Intent::GrantCredits { account: home, amount, note } = &unit.intent else {
                 return Err(Refusal::KeyNotInForce);
@@ -159,7 +171,7 @@ impl World {
         if self.accounts[&home].status == AccountStatus::Suspended {
             return Err(Refusal::Suspended);
         }
-        let row = self.perform(home, actor, unit)?;
+        let row = self.perform(home, (actor, role), unit)?;
         let mut cost = 0;
         if let Some(charge) = unit.charge {
             cost = charge.cost;
@@ -203,12 +215,13 @@ impl World {
     fn perform(
         &mut self,
         home: AccountId,
-        actor: ActorId,
+        who: Who,
         unit: &UnitOfWork,
     ) -> Result<AppliedRow, Refusal> {
         let now = unit.at;
         match unit.intent.clone() {
-            Intent::StartSession { uid, notes } => {
+            Intent::StartSession { actor, uid, notes } => {
+                check_maker(who, actor)?;
                 self.ids(home).session += 1;
                 let id = SessionId(self.ids(home).session);
                 let status = SessionStatus::Active;
@@ -217,14 +230,19 @@ impl World {
                 self.sessions.insert((home, id), row.clone());
                 Ok(AppliedRow::Session(row))
             }
-            Intent::PatchSession(patch) => self.patch_session(home, actor, patch, now),
+            Intent::PatchSession(patch) => self.patch_session(home, who, patch, now),
             Intent::DeleteSession(id) => {
-                self.session_of(home, actor, id).ok_or(Refusal::NotFound("session"))?;
+                let found = self.sessions.get(&(home, id));
+                if !found.is_some_and(|row| may_touch(who, row.actor)) {
+                    return Err(Refusal::NotFound("session"));
+                }
                 self.sessions.remove(&(home, id));
                 self.unlink(home, id);
                 Ok(AppliedRow::Deleted)
             }
-            Intent::CreateTodo(NewTodo { uid, session, title, description, priority, due_at }) => {
+            Intent::CreateTodo(new) => {
+                let NewTodo { actor, uid, session, title, description, priority, due_at } = new;
+                check_maker(who, actor)?;
                 self.check_link(home, actor, session)?;
                 self.ids(home).todo += 1;
                 let row = Todo {
@@ -244,10 +262,10 @@ impl World {
                 self.todos.insert((home, row.id), row.clone());
                 Ok(AppliedRow::Todo(row))
             }
-            Intent::PatchTodo { row, log_uid } => self.patch_todo(home, actor, row, log_uid, now),
+            Intent::PatchTodo { row, log_uid } => self.patch_todo(home, who, row, log_uid, now),
             Intent::DeleteTodo(id) => {
-                let own = self.todos.get(&(home, id)).is_some_and(|row| row.actor == actor);
-                if !own {
+                let found = self.todos.get(&(home, id));
+                if !found.is_some_and(|row| may_touch(who, row.actor)) {
                     return Err(Refusal::NotFound("todo"));
                 }
                 self.todos.remove(&(home, id));
@@ -255,6 +273,8 @@ impl World {
                 Ok(AppliedRow::Deleted)
             }
             Intent::LogActivity(new) => {
+                let actor = new.actor;
+                check_maker(who, actor)?;
                 self.check_link(home, actor, new.session)?;
                 self.ids(home).activity += 1;
                 let row = Activity {
@@ -272,8 +292,8 @@ impl World {
                 Ok(AppliedRow::Activity(row))
             }
             Intent::DeleteActivity(id) => {
-                let own = self.activities.get(&(home, id)).is_some_and(|row| row.actor == actor);
-                if !own {
+                let found = self.activities.get(&(home, id));
+                if !found.is_some_and(|row| may_touch(who, row.actor)) {
                     return Err(Refusal::NotFound("activity"));
                 }
                 self.activities.remove(&(home, id));
@@ -291,12 +311,13 @@ impl World {
     fn patch_session(
         &mut self,
         home: AccountId,
-        actor: ActorId,
+        who: Who,
         RowPatch { id, sealed_for, patch }: RowPatch<SessionId, SessionPatch<Resealed>>,
         now: Timestamp,
     ) -> Result<AppliedRow, Refusal> {
-        let before = self
-            .session_of(home, actor, id)
+        let found = self.sessions.get(&(home, id)).filter(|row| may_touch(who, row.actor));
+        let before = found
+            .cloned()
             .filter(|row| sealed_for.is_none_or(|uid| uid == row.uid))
             .ok_or(Refusal::NotFound("session"))?;
         let mut row = before.clone();
@@ -321,7 +342,7 @@ impl World {
     fn patch_todo(
         &mut self,
         home: AccountId,
-        actor: ActorId,
+        who: Who,
         RowPatch { id, sealed_for, patch }: RowPatch<TodoId, TodoPatch<Resealed>>,
         log_uid: Uid,
         now: Timestamp,
@@ -339,7 +360,7 @@ impl World {
             (Cancelled, Open),
             (Cancelled, InProgress),
         ];
-        let found = self.todos.get(&(home, id)).filter(|row| row.actor == actor);
+        let found = self.todos.get(&(home, id)).filter(|row| may_touch(who, row.actor));
         let before = found
             .filter(|row| sealed_for.is_none_or(|uid| uid == row.uid))
             .ok_or(Refusal::NotFound("todo"))?
@@ -349,7 +370,7 @@ impl World {
             Patch::Keep => {}
             Patch::Clear => row.session = None,
             Patch::Set(link) => {
-                self.session_of(home, actor, link).ok_or(Refusal::NoSuchSession(link))?;
+                self.session_of(home, before.actor, link).ok_or(Refusal::NoSuchSession(link))?;
                 row.session = Some(link);
             }
         }

@@ -54,10 +54,15 @@ fn session_patches() -> impl Strategy<Value = Intent> {
     )
 }
 
+fn actors() -> impl Strategy<Value = ActorId> {
+    prop_oneof![5 => Just(ME), 1 => Just(PEER)]
+}
+
 fn new_todos() -> impl Strategy<Value = Intent> {
-    (uids(), maybe(ids(SessionId)), texts(), maybe(texts()), priorities(), maybe(times())).prop_map(
-        |(uid, session, title, description, priority, due_at)| {
-            let new = NewTodo { uid, session, title, description, priority, due_at };
+    let sessions = maybe(ids(SessionId));
+    (actors(), uids(), sessions, texts(), maybe(texts()), priorities(), maybe(times())).prop_map(
+        |(actor, uid, session, title, description, priority, due_at)| {
+            let new = NewTodo { actor, uid, session, title, description, priority, due_at };
             Intent::CreateTodo(new)
         },
     )
@@ -85,17 +90,17 @@ fn todo_patches() -> impl Strategy<Value = Intent> {
 
 fn new_activities() -> impl Strategy<Value = Intent> {
     let kinds = proptest::sample::select(&["general", "deploy", "review"][..]).prop_map(kind);
-    (uids(), maybe(ids(SessionId)), kinds, texts(), maybe(times())).prop_map(
-        |(uid, session, activity_type, description, logged_at)| {
-            let new = NewActivity { uid, session, activity_type, description, logged_at };
+    (actors(), uids(), maybe(ids(SessionId)), kinds, texts(), maybe(times())).prop_map(
+        |(actor, uid, session, activity_type, description, logged_at)| {
+            let new = NewActivity { actor, uid, session, activity_type, description, logged_at };
             Intent::LogActivity(new)
         },
     )
 }
 
 fn intents() -> impl Strategy<Value = Intent> {
-    let starts =
-        (uids(), maybe(texts())).prop_map(|(uid, notes)| Intent::StartSession { uid, notes });
+    let starts = (actors(), uids(), maybe(texts()))
+        .prop_map(|(actor, uid, notes)| Intent::StartSession { actor, uid, notes });
     prop_oneof![
         2 => starts.boxed(),
         5 => session_patches().boxed(),
@@ -110,17 +115,18 @@ fn intents() -> impl Strategy<Value = Intent> {
 
 pub(super) fn units() -> impl Strategy<Value = UnitOfWork> {
     let homes = || prop_oneof![4 => Just(HOME), 1 => Just(ABROAD)];
-    let actors = prop_oneof![5 => Just(ME), 1 => Just(PEER)];
+    let roles = proptest::sample::select(Role::ALL);
     let epochs = prop_oneof![9 => Just(EPOCH), 1 => Just(EPOCH - 1)];
     let fates = proptest::sample::select(&FATES[..]);
-    let bearers =
-        (homes(), actors, fates, epochs).prop_map(|(account, actor, fate, auth_epoch)| KeyBearer {
+    let bearers = (homes(), actors(), roles, fates, epochs).prop_map(
+        |(account, actor, role, fate, auth_epoch)| KeyBearer {
             account,
             actor,
-            role: Role::Member,
+            role,
             key: key_of(actor, fate),
             auth_epoch,
-        });
+        },
+    );
     let charges = prop_oneof![
         6 => Just(Some(Charge::write(ROUTE))),
         1 => (0..4_i64).prop_map(|cost| Some(Charge { cost, endpoint: "PATCH /route/{id}" })),

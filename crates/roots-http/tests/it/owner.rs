@@ -1,0 +1,78 @@
+//! What an owner reads and writes for another actor, and a member does not.
+
+use insta::assert_snapshot;
+
+use crate::world::{ANOTHERS, World, get, post};
+
+macro_rules! answers {
+    ($($name:ident: $ask:expr;)+) => {$(
+        #[tokio::test]
+        async fn $name() {
+            assert_snapshot!($ask.of_the_whole_world().await.told());
+        }
+    )+};
+}
+
+answers! {
+    an_owner_reads_a_members_session: get("/api/v1/sessions/9");
+    an_owner_creates_a_todo_for_a_member:
+        post("/api/v1/todos", r#"{"title": "Tidy up", "actor_id": 2}"#);
+    an_owner_names_an_actor_that_there_is_not:
+        post("/api/v1/activities", r#"{"description": "Read", "actor_id": 7}"#);
+    a_member_names_another_actor:
+        post("/api/v1/sessions", r#"{"actor_id": 1}"#).by_the_member();
+}
+
+#[tokio::test]
+async fn a_member_names_itself() {
+    let router = World::whole().router();
+    for (path, body) in [
+        ("/api/v1/sessions", r#"{"actor_id": 2}"#),
+        ("/api/v1/todos", r#"{"title": "Tidy up", "actor_id": 2}"#),
+        ("/api/v1/activities", r#"{"description": "Read", "actor_id": 2}"#),
+    ] {
+        let made = post(path, body).by_the_member().of(&router).await;
+        assert_eq!((made.status.as_u16(), made.json()["actor_id"].as_i64()), (201, Some(2)));
+    }
+}
+
+#[tokio::test]
+async fn a_member_finds_its_own_rows_alone() {
+    let router = World::whole().router();
+    for (path, status) in [
+        (format!("/api/v1/sessions/{ANOTHERS}"), 200),
+        (format!("/api/v1/todos/{ANOTHERS}"), 200),
+        (format!("/api/v1/todos/{ANOTHERS}/logs"), 200),
+        (format!("/api/v1/activities/{ANOTHERS}"), 200),
+        ("/api/v1/sessions/1".to_owned(), 404),
+        ("/api/v1/todos/1".to_owned(), 404),
+        ("/api/v1/todos/1/logs".to_owned(), 404),
+        ("/api/v1/activities/1".to_owned(), 404),
+    ] {
+        assert_eq!(get(&path).by_the_member().of(&router).await.status, status, "{path}");
+        // Its owner finds them all.
+        assert_eq!(get(&path).of(&router).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_actor_is_named_by_a_positive_integer() {
+    let router = World::keyed().router();
+    for (value, fault) in [
+        ("0", "actor_id must be a positive integer"),
+        ("-2", "actor_id must be a positive integer"),
+        (r#""2""#, "actor_id must be an integer, not a string"),
+        ("2.5", "actor_id must be an integer, not another number"),
+        (r#""all""#, "actor_id must be an integer, not a string"),
+    ] {
+        for (path, rest) in [
+            ("/api/v1/sessions", ""),
+            ("/api/v1/todos", r#""title": "x", "#),
+            ("/api/v1/activities", r#""description": "x", "#),
+        ] {
+            let body = format!(r#"{{{rest}"actor_id": {value}}}"#);
+            let answer = post(path, &body).of(&router).await;
+            assert_eq!((answer.status.as_u16(), answer.faults()), (422, vec![fault.to_owned()]));
+        }
+    }
+}
