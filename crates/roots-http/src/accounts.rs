@@ -17,9 +17,10 @@ use utoipa_axum::routes;
 use crate::auth::Bearer;
 use crate::body::{FromMembers, Json, Members, text};
 use crate::fields::{Faulty, one_of};
+use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Paging, Params, Query};
+use crate::query::{FromParams, NoParams, Params, Query};
 use crate::{App, Signup};
 
 /// Every route of accounts that needs a key.
@@ -230,7 +231,11 @@ struct LedgerPage {
     /// How many match in all.
     total: i64,
     limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
     offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// Which entries are listed.
@@ -240,15 +245,12 @@ struct LedgerQuery {
     /// Entries of this reason only.
     #[param(value_type = Option<ReasonName>, inline)]
     reason: Option<Reason>,
-    #[param(ignore)]
-    page: Paging,
 }
 
 impl FromParams for LedgerQuery {
     fn from_params(params: &mut Params) -> Result<Self, Faulty> {
         let reason = params.take("reason", |name| one_of(&Reason::ALL, Reason::name, &name));
-        let page = Paging::from_params(params);
-        Ok(Self { reason: reason?, page: page? })
+        Ok(Self { reason: reason? })
     }
 }
 
@@ -387,19 +389,23 @@ async fn credits(
         }],
         "total": 1,
         "limit": 20,
-        "offset": 0
+        "offset": 0,
+        "next_cursor": null
     })))
 )]
 async fn ledger(
     State(app): State<App>,
     caller: Bearer,
-    Query(query): Query<LedgerQuery>,
-) -> Result<axum::Json<LedgerPage>, Problem> {
-    let page = app.services.accounts.ledger(&caller, query.reason, query.page.into()).await?;
-    Ok(axum::Json(LedgerPage {
-        entries: page.items.into_iter().map(LedgerRow::from).collect(),
-        total: page.total,
-        limit: page.request.limit,
-        offset: page.request.offset,
-    }))
+    List { query, page }: List<LedgerQuery>,
+) -> Result<(NextLink, axum::Json<LedgerPage>), Problem> {
+    let found = app.services.accounts.ledger(&caller, query.reason, page.request(&caller)?).await?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = LedgerPage {
+        entries: found.items.into_iter().map(LedgerRow::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
 }

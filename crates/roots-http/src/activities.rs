@@ -18,9 +18,10 @@ use crate::auth::Bearer;
 use crate::body::{FromMembers, Members, actor_id, session_id, text};
 use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::Faulty;
+use crate::list::{List, NextLink, Paging};
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Paging, Params, Query, session_filter, time};
+use crate::query::{FromParams, NoParams, Params, Query, session_filter, time};
 use crate::{API_PATH, App};
 
 /// Every route of activities.
@@ -75,7 +76,11 @@ struct ActivityPage {
     /// How many match in all.
     total: i64,
     limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
     offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// An activity that was deleted.
@@ -146,16 +151,13 @@ struct ActivityQuery {
     activity_type: Option<ActivityType>,
     #[param(ignore)]
     of: Selection,
-    #[param(ignore)]
-    page: Paging,
 }
 
 impl FromParams for ActivityQuery {
     fn from_params(params: &mut Params) -> Result<Self, Faulty> {
         let activity_type = params.take("type", ActivityType::parse);
         let of = Selection::from_params(params);
-        let page = Paging::from_params(params);
-        Ok(Self { activity_type: activity_type?, of: of?, page: page? })
+        Ok(Self { activity_type: activity_type?, of: of? })
     }
 }
 
@@ -252,22 +254,26 @@ impl FromMembers for NewActivity {
         }],
         "total": 1,
         "limit": 20,
-        "offset": 0
+        "offset": 0,
+        "next_cursor": null
     })))
 )]
 async fn list(
     State(app): State<App>,
     caller: Bearer,
-    Query(query): Query<ActivityQuery>,
-) -> Result<axum::Json<ActivityPage>, Problem> {
+    List { query, page }: List<ActivityQuery>,
+) -> Result<(NextLink, axum::Json<ActivityPage>), Problem> {
     let selection = query.of.of(query.activity_type);
-    let page = app.services.activities.list(&caller, selection, query.page.into()).await?;
-    Ok(axum::Json(ActivityPage {
-        activities: page.items.into_iter().map(ActivityBody::from).collect(),
-        total: page.total,
-        limit: page.request.limit,
-        offset: page.request.offset,
-    }))
+    let found = app.services.activities.list(&caller, selection, page.request(&caller)?).await?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = ActivityPage {
+        activities: found.items.into_iter().map(ActivityBody::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
 }
 
 /// Get activity

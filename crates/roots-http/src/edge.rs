@@ -11,7 +11,7 @@ use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
-    ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -139,7 +139,7 @@ pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
         .expose_headers(
             exposed
                 .into_iter()
-                .chain([REQUEST_ID, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE])
+                .chain([REQUEST_ID, ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE])
                 .collect::<Vec<_>>(),
         )
         .max_age(PREFLIGHT_MAX_AGE)

@@ -11,6 +11,7 @@ mod body;
 mod conditional;
 mod edge;
 mod fields;
+mod list;
 mod openapi;
 mod path;
 mod problem;

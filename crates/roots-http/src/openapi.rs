@@ -119,17 +119,18 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool
 fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool) {
     let tags = operation.tags.as_deref().unwrap_or_default();
     let is_charged = is_write && tags.iter().any(|tag| CHARGED_TAGS.contains(&tag.as_str()));
-    let has_path_id = operation
-        .parameters
-        .iter()
-        .flatten()
-        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "id"));
+    let takes = |name| {
+        let mut parameters = operation.parameters.iter().flatten();
+        parameters.any(|parameter| matches!(parameter, RefOr::T(one) if one.name == name))
+    };
+    let (has_path_id, is_list) = (takes("id"), takes("cursor"));
     let answers_one = is_tagged && (!is_write || operation.request_body.is_some());
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
             let is_created = is_charged && status == "201";
             response.headers.extend(success_headers(is_charged, is_created));
             response.headers.extend((answers_one || is_created).then(etag));
+            response.headers.extend(is_list.then(link));
         }
     }
     if is_tagged {
@@ -223,6 +224,10 @@ fn header_parameter(name: &str, description: &str) -> Parameter {
         .description(Some(description))
         .schema(Some(Object::with_type(Type::String)))
         .build()
+}
+
+fn link() -> (String, RefOr<Header>) {
+    header(("Link", Type::String, "The next page, with rel=\"next\", where there is one."))
 }
 
 fn header((name, kind, description): (&str, Type, &str)) -> (String, RefOr<Header>) {

@@ -1,11 +1,10 @@
 //! Query strings: read strictly, for a filter that is ignored answers the wrong question.
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use roots_domain::model::Invalid;
 use roots_domain::model::id::SessionId;
-use roots_domain::model::page::{LIMIT_DEFAULT, PageRequest};
-use utoipa::IntoParams;
 
 use crate::fields::{Faulty, Fields};
 use crate::problem::Problem;
@@ -28,32 +27,6 @@ pub(crate) struct NoParams;
 impl FromParams for NoParams {
     fn from_params(_: &mut Params) -> Result<Self, Faulty> {
         Ok(Self)
-    }
-}
-
-/// The parameters of every list.
-#[derive(Clone, Copy, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Paging {
-    /// Max results to return: 1 to 100. Above 100 reads as 100, and the answer says so.
-    #[param(value_type = Option<i64>, minimum = 1, default = 20)]
-    limit: u32,
-    /// Number of results to skip.
-    #[param(value_type = Option<i64>, minimum = 0, default = 0)]
-    offset: i64,
-}
-
-impl FromParams for Paging {
-    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
-        let limit = params.take("limit", |text| PageRequest::parse_limit(&text));
-        let offset = params.take("offset", |text| PageRequest::parse_offset(&text));
-        Ok(Self { limit: limit?.unwrap_or(LIMIT_DEFAULT), offset: offset?.unwrap_or(0) })
-    }
-}
-
-impl From<Paging> for PageRequest {
-    fn from(Paging { limit, offset }: Paging) -> Self {
-        Self { limit, offset }
     }
 }
 
@@ -81,27 +54,41 @@ impl<T: FromParams, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let given = pairs(parts.uri.query().unwrap_or_default()).ok_or_else(|| {
-            Problem::bad_request("The query string is not valid percent-encoded UTF-8.")
-        })?;
-        let mut params = Params::new("parameter", given);
-        let read = T::from_params(&mut params);
-        let faults = params.finish();
-        match read {
-            Ok(read) if faults.is_empty() => Ok(Self(read)),
-            _ => Err(Problem::invalid_parameters(faults)),
-        }
+        Ok(Self(read(pairs(&parts.uri)?, T::from_params)?))
     }
 }
 
-fn pairs(query: &str) -> Option<Vec<(String, String)>> {
-    let pieces = query.split('&').filter(|piece| !piece.is_empty());
+/// What `from` reads of the parameters given.
+///
+/// # Errors
+/// Names every fault, and whatever was not read.
+pub(crate) fn read<T>(
+    given: Vec<(String, String)>,
+    from: impl FnOnce(&mut Params) -> Result<T, Faulty>,
+) -> Result<T, Problem> {
+    let mut params = Params::new("parameter", given);
+    let read = from(&mut params);
+    let faults = params.finish();
+    match read {
+        Ok(read) if faults.is_empty() => Ok(read),
+        _ => Err(Problem::invalid_parameters(faults)),
+    }
+}
+
+/// The parameters given, in their order.
+///
+/// # Errors
+/// They are not to be decoded.
+pub(crate) fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let pieces = uri.query().unwrap_or_default().split('&').filter(|piece| !piece.is_empty());
+    let pair = |piece: &str| {
+        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+        Some((decoded(name)?, decoded(value)?))
+    };
     pieces
-        .map(|piece| {
-            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            Some((decoded(name)?, decoded(value)?))
-        })
-        .collect()
+        .map(pair)
+        .collect::<Option<_>>()
+        .ok_or_else(|| Problem::bad_request("The query string is not valid percent-encoded UTF-8."))
 }
 
 /// Decodes a part of a query, in which `+` stands for a blank.
@@ -123,6 +110,13 @@ fn hex(digit: u8) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
+/// Encodes a part of a query, so that nothing in it means anything to a URI.
+pub(crate) fn encoded(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    let byte = |b| if is_plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+    text.bytes().map(byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use roots_domain::model::time::Timestamp;
@@ -135,7 +129,10 @@ mod tests {
         for bad in ["%", "%4", "%zz", "%+1", "%ff", "%C3"] {
             assert_eq!(decoded(bad), None, "{bad}");
         }
-        let given = pairs("a=1&&b&c=x=y&").unwrap();
+        for text in ["a b+c é%&=<>\"", "code-review_2.0~"] {
+            assert_eq!(decoded(&encoded(text)).as_deref(), Some(text));
+        }
+        let given = pairs(&Uri::from_static("/?a=1&&b&c=x=y&")).unwrap();
         let expected = [("a", "1"), ("b", ""), ("c", "x=y")];
         assert_eq!(given, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }

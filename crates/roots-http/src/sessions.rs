@@ -18,10 +18,11 @@ use crate::auth::Bearer;
 use crate::body::{FromMembers, Members, actor_id, text};
 use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::{Faulty, one_of};
+use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Paging, Params, Query};
+use crate::query::{FromParams, NoParams, Params, Query};
 use crate::{API_PATH, App};
 
 /// Every route of sessions.
@@ -68,7 +69,11 @@ struct SessionPage {
     /// How many match in all.
     total: i64,
     limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
     offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// A session that was deleted.
@@ -86,15 +91,12 @@ struct SessionQuery {
     /// Sessions of this status only.
     #[param(value_type = Option<StatusName>, inline)]
     status: Option<SessionStatus>,
-    #[param(ignore)]
-    page: Paging,
 }
 
 impl FromParams for SessionQuery {
     fn from_params(params: &mut Params) -> Result<Self, Faulty> {
         let status = params.take("status", |name| status(&name));
-        let page = Paging::from_params(params);
-        Ok(Self { status: status?, page: page? })
+        Ok(Self { status: status? })
     }
 }
 
@@ -163,21 +165,25 @@ choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name)
         }],
         "total": 1,
         "limit": 20,
-        "offset": 0
+        "offset": 0,
+        "next_cursor": null
     })))
 )]
 async fn list(
     State(app): State<App>,
     caller: Bearer,
-    Query(query): Query<SessionQuery>,
-) -> Result<axum::Json<SessionPage>, Problem> {
-    let page = app.services.sessions.list(&caller, query.status, query.page.into()).await?;
-    Ok(axum::Json(SessionPage {
-        sessions: page.items.into_iter().map(SessionBody::from).collect(),
-        total: page.total,
-        limit: page.request.limit,
-        offset: page.request.offset,
-    }))
+    List { query, page }: List<SessionQuery>,
+) -> Result<(NextLink, axum::Json<SessionPage>), Problem> {
+    let found = app.services.sessions.list(&caller, query.status, page.request(&caller)?).await?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = SessionPage {
+        sessions: found.items.into_iter().map(SessionBody::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
 }
 
 /// Get session

@@ -19,10 +19,11 @@ use crate::auth::Bearer;
 use crate::body::{FromMembers, Members, actor_id, integer, session_id, text};
 use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::{Faulty, one_of};
+use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Paging, Params, Query, session_filter};
+use crate::query::{FromParams, NoParams, Params, Query, session_filter};
 use crate::{API_PATH, App};
 
 /// Every route of todos.
@@ -87,7 +88,11 @@ struct TodoPage {
     /// How many match in all.
     total: i64,
     limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
     offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// A todo that was deleted.
@@ -147,8 +152,6 @@ struct TodoQuery {
     /// Filter by linked session.
     #[param(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    #[param(ignore)]
-    page: Paging,
 }
 
 impl FromParams for TodoQuery {
@@ -159,8 +162,7 @@ impl FromParams for TodoQuery {
             _ => Priority::parse(-1),
         });
         let session_id = session_filter(params);
-        let page = Paging::from_params(params);
-        Ok(Self { status: status?, priority: priority?, session_id: session_id?, page: page? })
+        Ok(Self { status: status?, priority: priority?, session_id: session_id? })
     }
 }
 
@@ -290,23 +292,27 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
         }],
         "total": 1,
         "limit": 20,
-        "offset": 0
+        "offset": 0,
+        "next_cursor": null
     })))
 )]
 async fn list(
     State(app): State<App>,
     caller: Bearer,
-    Query(query): Query<TodoQuery>,
-) -> Result<axum::Json<TodoPage>, Problem> {
-    let TodoQuery { status, priority, session_id, page } = query;
+    List { query, page }: List<TodoQuery>,
+) -> Result<(NextLink, axum::Json<TodoPage>), Problem> {
+    let TodoQuery { status, priority, session_id } = query;
     let filter = TodoFilter { status, priority, session: session_id };
-    let page = app.services.todos.list(&caller, filter, page.into()).await?;
-    Ok(axum::Json(TodoPage {
-        todos: page.items.into_iter().map(TodoBody::from).collect(),
-        total: page.total,
-        limit: page.request.limit,
-        offset: page.request.offset,
-    }))
+    let found = app.services.todos.list(&caller, filter, page.request(&caller)?).await?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = TodoPage {
+        todos: found.items.into_iter().map(TodoBody::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
 }
 
 /// Get todo

@@ -8,7 +8,7 @@ use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, SessionId, TodoId};
 use roots_domain::model::key::{ApiKey, KeyEpoch, Wrap, WrapSubject};
-use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::{DAY_MICROS, Day, TimeRange, Timestamp};
@@ -62,20 +62,28 @@ impl Store {
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// A page of `rows`, and how many there are in all, by one statement: a second one would cost
-    /// as much again, and tell of another moment.
-    async fn page<E, T>(
+    /// A page of `rows` in their order, which descends by columns that end with the id, and how many
+    /// there are in all, by one statement: a second one would cost as much again, and tell of another
+    /// moment. One row more than the page holds tells whether any follows.
+    async fn page<E, T, const N: usize>(
         &self,
         rows: Select<E>,
+        order: [E::Column; N],
         total: Expr,
         request: PageRequest,
     ) -> StoreResult<Page<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = Corrupt>,
+        T: TryFrom<E::Model, Error = Corrupt> + Listed,
     {
-        let offset = u64::try_from(request.offset).unwrap_or(0);
-        let rows = rows.limit(u64::from(request.limit)).offset(offset);
+        let mut rows = match request.start {
+            Start::Offset(offset) => rows.offset(u64::try_from(offset).unwrap_or(0)),
+            Start::After(place) => rows.filter(behind(order, place)),
+        };
+        for column in order {
+            rows = rows.order_by(column, Order::Desc);
+        }
+        let rows = rows.limit(u64::from(request.limit) + 1);
         let asked = rows.expr_as(total.clone(), TOTAL).into_query();
         let found = self.readers().query_all(&asked).await.map_err(of_read)?;
         let total = match found.first() {
@@ -83,8 +91,12 @@ impl Store {
             None => self.total(total).await?,
         };
         let read = |row| E::Model::from_query_result(row, "").map_err(of_read);
-        let items = found.iter().map(|row| Ok(T::try_from(read(row)?)?));
-        Ok(Page { items: items.collect::<StoreResult<_>>()?, total, request })
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let items = found.iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
+        let items = items.collect::<StoreResult<Vec<T>>>()?;
+        let last = items.last().filter(|_| found.len() > limit);
+        let next = last.map(Listed::place);
+        Ok(Page { items, total, request, next })
     }
 
     /// A total by itself, where no row is there to carry it.
@@ -94,6 +106,14 @@ impl Store {
         let none = || StoreFault::Broken("a total of nothing".to_owned());
         found.ok_or_else(none)?.try_get("", TOTAL).map_err(of_read)
     }
+}
+
+/// That a row stands behind a place. Compared as one value, the columns are sought in an index that
+/// ends with them; a row that was written in the meantime moves none of those behind.
+fn behind<C: ColumnTrait, const N: usize>(order: [C; N], place: Place) -> Expr {
+    let numbers = &place.0[place.0.len().saturating_sub(N)..];
+    let columns = order.map(|column| Expr::col(column.as_column_ref()));
+    Expr::tuple(columns).lt(Expr::tuple(numbers.iter().copied().map(Expr::value)))
 }
 
 /// Adds up kept counts, as a part of a statement.
@@ -140,8 +160,8 @@ impl SessionReader for Store {
             rows = rows.filter(Status.eq(status.name()));
             counts = counts.filter(tallies::Column::Label.eq(status.name()));
         }
-        let rows = rows.order_by(StartedAt, Order::Desc).order_by(SessionId, Order::Desc);
-        self.page(rows, sum(counts, tallies::Column::Count), query.page).await
+        let total = sum(counts, tallies::Column::Count);
+        self.page(rows, [StartedAt, SessionId], total, query.page).await
     }
 }
 
@@ -173,11 +193,11 @@ impl TodoReader for Store {
                 .filter(tallies::Column::Label.is_in(labels));
             sum(counts, tallies::Column::Count)
         };
-        let rows = rows
-            .order_by(Priority, Order::Desc)
-            .order_by(CreatedAt, Order::Desc)
-            .order_by(TodoId, Order::Desc);
-        self.page(rows, total, query.page).await
+        if query.priority.is_some() && !linked {
+            // An index that is entered by the priority orders what it finds by the rest.
+            return self.page(rows, [CreatedAt, TodoId], total, query.page).await;
+        }
+        self.page(rows, [Priority, CreatedAt, TodoId], total, query.page).await
     }
 
     async fn todo_log(&self, account: AccountId, id: TodoId) -> StoreResult<Option<TodoLog>> {
@@ -327,10 +347,16 @@ impl ActivityReader for Store {
         filter: &ActivityFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Activity<Sealed>>> {
-        let rows = selected(filter)
-            .order_by(activities::Column::LoggedAt, Order::Desc)
-            .order_by(activities::Column::ActivityId, Order::Desc);
-        self.page(rows, total_of(filter), page).await
+        use activities::Column::{ActivityId, LoggedAt};
+        let mut rest = filter.clone();
+        // What stands behind a place is no later than it: of two bounds SQLite seeks one, and reads
+        // from there.
+        if let (Start::After(Place([_, at, _])), Some(until)) = (page.start, filter.range.until)
+            && at <= until.micros()
+        {
+            rest.range.until = None;
+        }
+        self.page(selected(&rest), [LoggedAt, ActivityId], total_of(filter), page).await
     }
 
     async fn activity_counts(
@@ -428,8 +454,8 @@ impl AccountReader for Store {
             rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
             counts = counts.filter(tallies::Column::Label.eq(reason.name()));
         }
-        let rows = rows.order_by(ledger::Column::LedgerId, Order::Desc);
-        self.page(rows, sum(counts, tallies::Column::Count), page).await
+        let total = sum(counts, tallies::Column::Count);
+        self.page(rows, [ledger::Column::LedgerId], total, page).await
     }
 }
 

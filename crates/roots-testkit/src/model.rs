@@ -9,7 +9,7 @@ use roots_domain::model::Patch;
 use roots_domain::model::activity::{Activity, ActivityStats, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{ActivityId, ActorId, LedgerId, LogId, SessionId, TodoId};
-use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::page::{Listed, Page, PageRequest, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::ActivityType;
@@ -347,26 +347,98 @@ fn count(rows: usize) -> i64 {
     i64::try_from(rows).expect("few rows")
 }
 
-/// The rows of every page of a list, each page's total checked.
-async fn paged<T>(
+/// The rows of every page of a list, each of which is asked for by its offset and behind the place
+/// where the one before it ended.
+async fn paged<T: Listed + Clone + PartialEq + std::fmt::Debug>(
     what: &str,
     total: i64,
     limit: u32,
     mut page: impl AsyncFnMut(PageRequest) -> Page<T>,
 ) -> Vec<T> {
     let mut rows = Vec::new();
+    let mut next = None;
     loop {
-        let request = PageRequest { limit, offset: count(rows.len()) };
-        let page = page(request).await;
-        assert_eq!(page.total, total, "the total of {what} at {request:?}");
-        assert_eq!(page.request, request);
+        let request = PageRequest::skipping(count(rows.len()), limit);
+        let skipping = page(request).await;
+        assert_eq!(skipping.total, total, "the total of {what} at {request:?}");
+        assert_eq!(skipping.request, request);
         let left = usize::try_from(total).expect("a count") - rows.len();
         let expected = left.min(limit as usize);
-        assert_eq!(page.items.len(), expected, "a page of {what} at {request:?}");
-        rows.extend(page.items);
-        if left == expected {
+        assert_eq!(skipping.items.len(), expected, "a page of {what} at {request:?}");
+        let last = skipping.items.last().filter(|_| expected < left);
+        assert_eq!(skipping.next, last.map(Listed::place), "what follows {request:?} of {what}");
+        if let Some(place) = next {
+            let request = PageRequest { limit, start: Start::After(place) };
+            let following = page(request).await;
+            assert_eq!(
+                following,
+                Page { items: skipping.items.clone(), request, ..skipping },
+                "{what}"
+            );
+        }
+        next = skipping.next;
+        rows.extend(skipping.items);
+        if next.is_none() {
             return rows;
         }
+    }
+}
+
+/// The lists, each in its order.
+impl Model {
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self, reason: Option<Reason>) -> Vec<LedgerEntry> {
+        let matches = |entry: &&LedgerEntry| reason.is_none_or(|one| one == entry.reason);
+        self.ledger.iter().rev().filter(matches).cloned().collect()
+    }
+
+    /// An actor's sessions.
+    #[must_use]
+    pub fn sessions(&self, actor: ActorId, status: Option<SessionStatus>) -> Vec<Session<Sealed>> {
+        let mut found: Vec<_> = self
+            .sessions
+            .values()
+            .filter(|one| one.actor == actor && status.is_none_or(|is| is == one.status))
+            .cloned()
+            .collect();
+        found.sort_by_key(|one| std::cmp::Reverse((one.started_at, one.id)));
+        found
+    }
+
+    /// The todos that a query asks for, on whatever page.
+    #[must_use]
+    pub fn todos(&self, query: &TodoQuery) -> Vec<Todo<Sealed>> {
+        let mut found: Vec<_> = self
+            .todos
+            .values()
+            .filter(|one| one.actor == query.actor)
+            .filter(|one| query.status.is_none_or(|is| is == one.status))
+            .filter(|one| query.priority.is_none_or(|is| is == one.priority))
+            .filter(|one| query.session.is_none() || query.session == one.session)
+            .cloned()
+            .collect();
+        found.sort_by_key(|one| std::cmp::Reverse((one.priority, one.created_at, one.id)));
+        found
+    }
+
+    /// The activities that a filter selects.
+    #[must_use]
+    pub fn activities(&self, filter: &ActivityFilter) -> Vec<Activity<Sealed>> {
+        let TimeRange { since, until } = filter.range;
+        let is_kind =
+            |kind: &ActivityType| filter.activity_type.as_ref().is_none_or(|is| is == kind);
+        let mut found: Vec<_> = self
+            .activities
+            .values()
+            .filter(|one| one.actor == filter.actor && is_kind(&one.activity_type))
+            .filter(|one| filter.session.is_none() || filter.session == one.session)
+            .filter(|one| since.is_none_or(|since| since <= one.logged_at))
+            .filter(|one| until.is_none_or(|until| one.logged_at <= until))
+            .cloned()
+            .collect();
+        found.sort_by_key(|one| std::cmp::Reverse((one.logged_at, one.id)));
+        found
     }
 }
 
@@ -391,8 +463,7 @@ impl Model {
         let account = store.account(id).await.expect("a read").expect("the account");
         assert_eq!(account.balance, self.balance);
         for reason in [None].into_iter().chain(Reason::ALL.map(Some)) {
-            let matches = |entry: &&LedgerEntry| reason.is_none_or(|one| one == entry.reason);
-            let expected: Vec<_> = self.ledger.iter().rev().filter(matches).cloned().collect();
+            let expected = self.ledger(reason);
             let found = paged("the ledger", count(expected.len()), limit, async |page| {
                 store.ledger(id, reason, page).await.expect("a read")
             })
@@ -404,13 +475,7 @@ impl Model {
     async fn compare_sessions(&self, store: &Store, actor: ActorId, limit: u32) {
         let account = self.desk.account;
         for status in [None, Some(SessionStatus::Active), Some(SessionStatus::Ended)] {
-            let mut expected: Vec<_> = self
-                .sessions
-                .values()
-                .filter(|one| one.actor == actor && status.is_none_or(|is| is == one.status))
-                .cloned()
-                .collect();
-            expected.sort_by_key(|one| std::cmp::Reverse((one.started_at, one.id)));
+            let expected = self.sessions(actor, status);
             let found = paged("sessions", count(expected.len()), limit, async |page| {
                 let query = SessionQuery { account, actor, status, page };
                 store.sessions(&query).await.expect("a read")
@@ -427,20 +492,9 @@ impl Model {
         for status in statuses {
             for priority in [None].into_iter().chain(levels.map(Some)) {
                 for session in self.links() {
-                    let mut expected: Vec<_> = self
-                        .todos
-                        .values()
-                        .filter(|one| one.actor == actor)
-                        .filter(|one| status.is_none_or(|is| is == one.status))
-                        .filter(|one| priority.is_none_or(|is| is == one.priority))
-                        .filter(|one| session.is_none() || session == one.session)
-                        .cloned()
-                        .collect();
-                    expected.sort_by_key(|one| {
-                        std::cmp::Reverse((one.priority, one.created_at, one.id))
-                    });
                     let query =
                         |page| TodoQuery { account, actor, status, priority, session, page };
+                    let expected = self.todos(&query(PageRequest::default()));
                     let what = format!("todos {:?}", query(PageRequest::default()));
                     let found = paged(&what, count(expected.len()), limit, async |page| {
                         store.todos(&query(page)).await.expect("a read")
@@ -486,19 +540,7 @@ impl Model {
     }
 
     async fn compare_selected(&self, store: &Store, filter: &ActivityFilter, limit: u32) {
-        let is_kind =
-            |kind: &ActivityType| filter.activity_type.as_ref().is_none_or(|is| is == kind);
-        let TimeRange { since, until } = filter.range;
-        let mut expected: Vec<_> = self
-            .activities
-            .values()
-            .filter(|one| one.actor == filter.actor && is_kind(&one.activity_type))
-            .filter(|one| filter.session.is_none() || filter.session == one.session)
-            .filter(|one| since.is_none_or(|since| since <= one.logged_at))
-            .filter(|one| until.is_none_or(|until| one.logged_at <= until))
-            .cloned()
-            .collect();
-        expected.sort_by_key(|one| std::cmp::Reverse((one.logged_at, one.id)));
+        let expected = self.activities(filter);
         let what = format!("activities {filter:?}");
         let found = paged(&what, count(expected.len()), limit, async |page| {
             store.activities(filter, page).await.expect("a read")

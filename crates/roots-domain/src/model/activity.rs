@@ -1,6 +1,7 @@
 //! Activities: what was done, with statistics that need no decryption.
 
 use super::id::{ActivityId, ActorId, SessionId, Uid};
+use super::page::{Listed, Place};
 use super::session::SessionStatus;
 use super::tag::EntityTag;
 use super::text::ActivityType;
@@ -36,6 +37,12 @@ impl<T> Activity<T> {
     /// The state that it is in.
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
+    }
+}
+
+impl<T> Listed for Activity<T> {
+    fn place(&self) -> Place {
+        Place([0, self.logged_at.micros(), self.id.0])
     }
 }
 

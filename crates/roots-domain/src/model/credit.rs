@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::id::{ActorId, LedgerId};
+use super::page::{Listed, Place};
 use super::time::Timestamp;
 
 /// What a POST, PATCH or DELETE of sessions, todos and activities costs. Reads cost nothing.
@@ -61,6 +62,12 @@ pub struct LedgerEntry {
     pub note: Option<String>,
     /// When.
     pub created_at: Timestamp,
+}
+
+impl Listed for LedgerEntry {
+    fn place(&self) -> Place {
+        Place([0, 0, self.id.0])
+    }
 }
 
 /// A balance that can't be moved so.

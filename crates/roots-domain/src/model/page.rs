@@ -7,18 +7,55 @@ pub const LIMIT_MAX: u32 = 100;
 /// Rows of a page where nothing is asked for, as the documents' answers have it.
 pub const LIMIT_DEFAULT: u32 = 20;
 
+/// Where a row stands in its list: the numbers that the list is ordered by, the most telling first
+/// and the id last. A list that is ordered by fewer has zeros before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(pub [i64; 3]);
+
+/// What stands in lists.
+pub trait Listed {
+    /// Where it stands in any of them.
+    fn place(&self) -> Place;
+}
+
+/// Where a page starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// So many rows behind the first one.
+    Offset(i64),
+    /// Right behind that place, whether a row still stands there or not.
+    After(Place),
+}
+
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
     /// Most rows to return: 1 to [`LIMIT_MAX`].
     pub limit: u32,
-    /// Rows to skip.
-    pub offset: i64,
+    /// From where on.
+    pub start: Start,
 }
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self { limit: LIMIT_DEFAULT, offset: 0 }
+        Self::skipping(0, LIMIT_DEFAULT)
+    }
+}
+
+impl PageRequest {
+    /// The page behind the first `offset` rows.
+    #[must_use]
+    pub const fn skipping(offset: i64, limit: u32) -> Self {
+        Self { limit, start: Start::Offset(offset) }
+    }
+
+    /// How many rows are skipped: none where the page starts at a place.
+    #[must_use]
+    pub const fn offset(&self) -> i64 {
+        match self.start {
+            Start::Offset(offset) => offset,
+            Start::After(_) => 0,
+        }
     }
 }
 
@@ -57,6 +94,8 @@ pub struct Page<T> {
     pub total: i64,
     /// What was asked for.
     pub request: PageRequest,
+    /// The place of its last row, where another row follows it.
+    pub next: Option<Place>,
 }
 
 impl<T> Page<T> {
@@ -66,7 +105,7 @@ impl<T> Page<T> {
     /// The first that `change` answers.
     pub fn try_map<U, E>(self, change: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
         let items = self.items.into_iter().map(change).collect::<Result<_, _>>()?;
-        Ok(Page { items, total: self.total, request: self.request })
+        Ok(Page { items, total: self.total, request: self.request, next: self.next })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Patch;
 use super::id::{ActorId, SessionId, Uid};
+use super::page::{Listed, Place};
 use super::tag::EntityTag;
 use super::time::Timestamp;
 
@@ -59,6 +60,12 @@ impl<T> Session<T> {
     /// The state that it is in.
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
+    }
+}
+
+impl<T> Listed for Session<T> {
+    fn place(&self) -> Place {
+        Place([0, self.started_at.micros(), self.id.0])
     }
 }
 

@@ -1,6 +1,7 @@
 //! Todos, and the log of their status changes.
 
 use super::id::{ActorId, LogId, SessionId, TodoId, Uid};
+use super::page::{Listed, Place};
 use super::tag::EntityTag;
 use super::time::Timestamp;
 use super::{Invalid, Patch};
@@ -109,6 +110,12 @@ impl<T> Todo<T> {
     /// The state that it is in.
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
+    }
+}
+
+impl<T> Listed for Todo<T> {
+    fn place(&self) -> Place {
+        Place([self.priority.level().into(), self.created_at.micros(), self.id.0])
     }
 }
 

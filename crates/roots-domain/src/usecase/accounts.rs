@@ -170,7 +170,7 @@ impl Accounts {
     /// # Errors
     /// The database's fault.
     pub async fn credits(&self, caller: &Caller) -> Result<Credits, ReadError> {
-        let page = PageRequest { limit: RECENT_ENTRIES, offset: 0 };
+        let page = PageRequest::skipping(0, RECENT_ENTRIES);
         let recent = self.ledger(caller, None, page).await?.items;
         // The newest row is the balance; an account that was never given any has none.
         let balance = recent.first().map_or(0, |entry| entry.balance_after);

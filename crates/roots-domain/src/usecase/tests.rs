@@ -42,7 +42,7 @@ const EPOCH: i64 = 4;
 /// What the store says is left after a write.
 const LEFT: i64 = 41;
 
-const PAGE: PageRequest = PageRequest { limit: 2, offset: 4 };
+const PAGE: PageRequest = PageRequest::skipping(4, 2);
 
 /// The outcome of a future that waits for nothing.
 fn ready<T>(future: impl Future<Output = T>) -> T {
@@ -271,7 +271,7 @@ fn written<T>(value: T) -> Written<T> {
 }
 
 fn page<T>(items: Vec<T>) -> Page<T> {
-    Page { items, total: 7, request: PAGE }
+    Page { items, total: 7, request: PAGE, next: None }
 }
 
 fn away() -> StoreFault {

@@ -220,7 +220,9 @@ async fn answers_are_as_their_schemas_and_examples() {
         let answer = request.of(&router).await;
         assert_eq!(answer.status.as_str(), status, "{method} {path}");
         fits(&document, schema, &answer.json(), &format!("answer of {method} {path}"));
-        for header in success["headers"].as_object().unwrap().keys() {
+        // A list of one page leads nowhere.
+        let headers = success["headers"].as_object().unwrap().keys();
+        for header in headers.filter(|header| *header != "Link") {
             assert!(
                 !answer.header(&header.to_lowercase()).is_empty(),
                 "{header} of {method} {path}"

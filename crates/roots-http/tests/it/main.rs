@@ -5,6 +5,7 @@
 mod auth;
 mod bodies;
 mod conditional;
+mod cursors;
 mod description;
 mod edge;
 mod faults;

@@ -96,13 +96,16 @@ async fn a_range_reaches_the_store_as_it_was_meant() {
             filter.range == range
                 && filter.activity_type.as_ref().is_some_and(|kind| kind.as_str() == "deploy")
                 && filter.session.is_some_and(|session| session.0 == 3)
-                && *page == PageRequest { limit: 5, offset: 10 }
+                && *page == PageRequest::skipping(10, 5)
         })
         .once()
-        .returning(|_, request| Ok(Page { items: Vec::new(), total: 0, request }));
+        .returning(|_, request| Ok(Page { items: Vec::new(), total: 0, request, next: None }));
     let query = "type=deploy&session_id=3&since=2026-04-09T16:00:00+02:00&until=2026-04-09&limit=5&offset=10";
     let answer = get(&format!("/api/v1/activities?{query}")).of(&world.router()).await;
-    assert_eq!(answer.body, r#"{"activities":[],"total":0,"limit":5,"offset":10}"#);
+    assert_eq!(
+        answer.body,
+        r#"{"activities":[],"total":0,"limit":5,"offset":10,"next_cursor":null}"#
+    );
 }
 
 #[tokio::test]

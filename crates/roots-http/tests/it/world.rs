@@ -163,8 +163,19 @@ impl World {
 
     /// The caller is known and can be looked up.
     pub(crate) fn keyed() -> Self {
+        Self::keyed_as(1)
+    }
+
+    /// The same, and the caller is the actor of that id.
+    pub(crate) fn keyed_as(actor: i64) -> Self {
         let mut world = Self::bare();
-        world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+        world.accounts.expect_credentials().returning(move |lookup| {
+            let mut found = credentials(lookup);
+            if let Some(found) = &mut found {
+                found.actor.id = ActorId(actor);
+            }
+            Ok(found)
+        });
         world
     }
 
@@ -174,11 +185,21 @@ impl World {
         world.units.expect_apply().returning(|unit| Ok(applied(unit)));
         world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
         world.sessions.expect_sessions().returning(|query| {
-            Ok(Page { items: session(1).into_iter().collect(), total: 1, request: query.page })
+            Ok(Page {
+                items: session(1).into_iter().collect(),
+                total: 1,
+                request: query.page,
+                next: None,
+            })
         });
         world.todos.expect_todo().returning(|_, id| Ok(todo(id.0)));
         world.todos.expect_todos().returning(|query| {
-            Ok(Page { items: todo(1).into_iter().collect(), total: 1, request: query.page })
+            Ok(Page {
+                items: todo(1).into_iter().collect(),
+                total: 1,
+                request: query.page,
+                next: None,
+            })
         });
         world
             .todos
@@ -186,7 +207,12 @@ impl World {
             .returning(|_, id| Ok(todo(id.0).map(|todo| TodoLog { todo, steps: log() })));
         world.activities.expect_activity().returning(|_, id| Ok(activity(id.0)));
         world.activities.expect_activities().returning(|_, page| {
-            Ok(Page { items: activity(1).into_iter().collect(), total: 1, request: page })
+            Ok(Page {
+                items: activity(1).into_iter().collect(),
+                total: 1,
+                request: page,
+                next: None,
+            })
         });
         world.activities.expect_activity_counts().returning(|_| Ok(counts()));
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
@@ -200,7 +226,7 @@ impl World {
             let mut items = ledger();
             items.retain(|entry| reason.is_none_or(|reason| entry.reason == reason));
             let total = i64::try_from(items.len()).unwrap();
-            Ok(Page { items, total, request: page })
+            Ok(Page { items, total, request: page, next: None })
         });
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));

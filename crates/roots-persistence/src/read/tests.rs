@@ -94,14 +94,28 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
     Store { inner: Arc::new(Inner { source, readers, lanes: Vec::new(), closing, stopped }) }
 }
 
-/// Asks for everything that has no bound of its own, and tells after each what was asked.
-async fn ask(store: &Store, desk: &Desk, mut asked: impl FnMut(&'static str)) {
+/// Asks an account that was filled with `each` for everything that has no bound of its own, and tells
+/// after each what was asked.
+async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String)) {
+    let first = (desk.at.day().0 - DAYS) * DAY_MICROS;
+    // By when the row of an id started or was created.
+    let early = |id: i64| [first + id, id];
+    let start = |place| PageRequest { start: Start::After(place), ..PageRequest::default() };
+    let [at, id] = early(each / 20);
+    let deep_session = start(Place([0, at, id]));
+    let [at, id] = early(each / 2);
+    let deep_todo = start(Place([1, at, id]));
+    let deep_high_todo = start(Place([3, at, id]));
+    let deep_activity = start(Place([0, first + DAYS / 2 * DAY_MICROS + 5_000_000, each / 2]));
+    let deep_entry = start(Place([0, 0, each / 2]));
+    let top = PageRequest::default();
     let (account, actor) = (desk.account, ActorId(1));
-    let page = PageRequest::default();
     for (what, status) in [("sessions", None), ("sessions, active", Some(SessionStatus::Active))] {
-        let query = SessionQuery { account, actor, status, page };
-        assert_eq!(store.sessions(&query).await.unwrap().items.len(), 20);
-        asked(what);
+        for page in [top, deep_session] {
+            let query = SessionQuery { account, actor, status, page };
+            assert_eq!(store.sessions(&query).await.unwrap().items.len(), 20);
+            asked(format!("{what}, {page:?}"));
+        }
     }
     let (done, high) = (Some(TodoStatus::Done), Priority::parse(3).ok());
     for (what, status, priority, session) in [
@@ -114,23 +128,28 @@ async fn ask(store: &Store, desk: &Desk, mut asked: impl FnMut(&'static str)) {
         ("todos of a session, high", None, high, Some(SessionId(1))),
         ("todos of a session, done and high", done, high, Some(SessionId(1))),
     ] {
-        let query = TodoQuery { account, actor, status, priority, session, page };
-        store.todos(&query).await.unwrap();
-        asked(what);
+        for page in [top, if priority.is_some() { deep_high_todo } else { deep_todo }] {
+            let query = TodoQuery { account, actor, status, priority, session, page };
+            let found = store.todos(&query).await.unwrap().items.len();
+            assert!(found == 20 || session.is_some(), "{what}");
+            asked(format!("{what}, {page:?}"));
+        }
     }
     for (what, reason) in
         [("the ledger", None), ("the ledger, grants", Some(Reason::OperatorGrant))]
     {
-        assert_eq!(store.ledger(account, reason, page).await.unwrap().items.len(), 20);
-        asked(what);
+        for page in [top, deep_entry] {
+            assert_eq!(store.ledger(account, reason, page).await.unwrap().items.len(), 20);
+            asked(format!("{what}, {page:?}"));
+        }
     }
     let lookup = Lookup { account, hash: LookupHash([0; 32]) };
     store.credentials(lookup).await.unwrap().unwrap();
-    asked("a key");
+    asked("a key".to_owned());
     let identity = AccountIdentity { id: account, uid: uid(), epoch: KeyEpoch(2) };
     let held = store.held_actors(identity, &[ActorId(2), ActorId(400)]).await.unwrap();
     assert!(held.iter().all(|held| held.wraps.len() == 1) && held.len() == 2);
-    asked("actors and their wraps");
+    asked("actors and their wraps".to_owned());
     let day = |back: i64| Day(desk.at.day().0 - back);
     // Nothing happened in the evening before, and one thing in the first instant after.
     let ragged = TimeRange {
@@ -155,11 +174,16 @@ async fn ask(store: &Store, desk: &Desk, mut asked: impl FnMut(&'static str)) {
         ("activities of a kind with ragged ends", kind, None, ragged),
     ] {
         let filter = ActivityFilter { account, actor, activity_type, session, range };
-        let found = store.activities(&filter, page).await.unwrap();
-        assert!(found.total >= 1, "{what}");
-        asked(what);
+        // Of a session there are few, wherever they stand.
+        let deep = if session.is_some() { start(Place([0, i64::MAX, 0])) } else { deep_activity };
+        for page in [top, deep] {
+            let found = store.activities(&filter, page).await.unwrap();
+            assert!(found.total >= 1, "{what}");
+            assert!(found.items.len() == 20 || session.is_some(), "{what}");
+            asked(format!("{what}, {page:?}"));
+        }
         store.activity_counts(&filter).await.unwrap();
-        asked(what);
+        asked(format!("{what}, counted"));
     }
 }
 
@@ -184,9 +208,10 @@ async fn reads_of_sqlite_take_no_more_steps_in_a_large_account() {
     drop(all);
     let store = reading(readers, &db);
     let mut taken = Vec::new();
-    for desk in [small, large] {
+    for (desk, each) in [(small, 1_000), (large, 20_000)] {
         let mut of_account = Vec::new();
-        ask(&store, &desk, |what| of_account.push((what, steps.swap(0, Ordering::Relaxed)))).await;
+        ask(&store, &desk, each, |what| of_account.push((what, steps.swap(0, Ordering::Relaxed))))
+            .await;
         taken.push(of_account);
     }
     let mut grown = Vec::new();
@@ -211,11 +236,11 @@ async fn reads_of_postgres_touch_no_more_rows_than_they_need() {
     readers.set_metric_callback(move |info| tell.lock().unwrap().push(info.statement.clone()));
     let store = reading(readers, &db);
     let mut asked = Vec::new();
-    ask(&store, &desk, |what| {
-        asked.extend(told.lock().unwrap().drain(..).map(|statement| (what, statement)));
+    ask(&store, &desk, 20_000, |what| {
+        asked.extend(told.lock().unwrap().drain(..).map(|statement| (what.clone(), statement)));
     })
     .await;
-    assert!(asked.len() > 30);
+    assert!(asked.len() > 50);
     for (first, most) in ROWS_TOUCHED_MAX {
         db.execute(first).await;
         for (what, statement) in &asked {

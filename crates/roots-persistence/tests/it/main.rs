@@ -18,3 +18,5 @@ mod processes;
 mod reads;
 #[cfg(test)]
 mod resources;
+#[cfg(test)]
+mod walks;

@@ -92,12 +92,12 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
         (20, 21, vec![]),
         (20, i64::MAX, vec![]),
     ] {
-        let request = PageRequest { limit, offset };
+        let request = PageRequest::skipping(offset, limit);
         let page = db.store.activities(&filter, request).await.unwrap();
         let found: Vec<_> = page.items.iter().map(|one| one.id.0).collect();
         assert_eq!((found, page.total, page.request), (ids, 20, request));
     }
-    let far = PageRequest { limit: 100, offset: i64::MAX };
+    let far = PageRequest::skipping(i64::MAX, 100);
     let (account, actor) = (desk.account, desk.actor);
     let query = SessionQuery { account, actor, status: None, page: far };
     assert_eq!(db.store.sessions(&query).await.unwrap().items, []);

@@ -12,6 +12,7 @@ roots_testkit::on_both! {
     activities_are_listed_by_when_they_happened,
     statistics_are_of_what_is_selected,
     pages_make_up_the_whole_list,
+    a_cursor_is_of_one_list_and_one_account,
     what_a_list_does_not_understand_it_refuses,
 }
 
@@ -199,11 +200,56 @@ async fn pages_make_up_the_whole_list(database: TestDatabase) {
             seen.extend(ids(&list, items, id));
         }
         assert_eq!(seen, (1..=total).rev().collect::<Vec<_>>());
+        assert_eq!(walked(&app, &format!("{path}?limit=7"), items, id).await, seen);
+        assert_eq!(walked(&app, &format!("{path}?limit=50&offset=3"), items, id).await, seen[3..]);
         let beyond = app.get(&format!("{path}?offset=9223372036854775807")).await.expect(200);
         assert_eq!(beyond[items], json!([]));
         assert_eq!(beyond["offset"], i64::MAX);
         assert_eq!(beyond["total"], total);
     }
+}
+
+/// The ids of a list, page by page from that one on.
+async fn walked(app: &App, path: &str, items: &str, id: &str) -> Vec<i64> {
+    let (mut path, mut seen) = (path.to_owned(), Vec::new());
+    loop {
+        let answer = app.get(&path).await;
+        let list = answer.expect(200);
+        seen.extend(ids(&list, items, id));
+        let Some(cursor) = list["next_cursor"].as_str() else {
+            assert_eq!(answer.header("link"), None);
+            return seen;
+        };
+        let link = answer.header("link").unwrap().strip_prefix("</api/v1").unwrap();
+        link.strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut path);
+        assert!(path.ends_with(&format!("&cursor={cursor}")), "{path}");
+    }
+}
+
+async fn a_cursor_is_of_one_list_and_one_account(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    for priority in [1, 2, 1, 3, 1] {
+        let todo = json!({ "title": "one", "priority": priority });
+        app.post("/todos", &todo).await.expect(201);
+    }
+    assert_eq!(walked(&app, "/todos?limit=2", "todos", "todo_id").await, [4, 2, 5, 3, 1]);
+    let walk = walked(&app, "/todos?priority=1&limit=1", "todos", "todo_id").await;
+    assert_eq!(walk, [5, 3, 1]);
+    let list = app.get("/todos?priority=1&limit=1").await.expect(200);
+    let cursor = list["next_cursor"].as_str().unwrap();
+    // The row it was told at may move or go.
+    app.delete("/todos/5").await.expect(200);
+    let path = format!("/todos?priority=1&cursor={cursor}");
+    assert_eq!(ids(&app.get(&path).await.expect(200), "todos", "todo_id"), [3, 1]);
+    for other in ["/todos?", "/todos?priority=2&", "/sessions?", "/credits/ledger?priority=1&"] {
+        let refusal = app.get(&format!("{other}cursor={cursor}")).await.expect(400);
+        assert!(faulty(&refusal).contains(&"cursor") || other.contains("ledger"), "{other}");
+    }
+    let theirs = app.world.found(100).await;
+    let request = app
+        .stranger(reqwest::Method::GET, &format!("/api/v1{path}"))
+        .header("X-API-Key", secrecy::ExposeSecret::expose_secret(&theirs.api_key));
+    assert_eq!(faulty(&roots_testkit::app::send(request).await.expect(400)), ["cursor"]);
 }
 
 async fn what_a_list_does_not_understand_it_refuses(database: TestDatabase) {

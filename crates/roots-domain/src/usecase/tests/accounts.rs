@@ -276,14 +276,14 @@ fn ledger(
         .expect_ledger()
         .times(1)
         .withf(move |account, asked, page| (*account, *asked, *page) == (HOME, reason, request))
-        .return_once(move |_, _, _| Ok(Page { items, total: 30, request }));
+        .return_once(move |_, _, _| Ok(Page { items, total: 30, request, next: None }));
     reader
 }
 
 #[test]
 fn the_newest_of_twenty_ledger_rows_is_the_balance() {
     for (items, balance) in [(vec![], 0), (vec![entry(9, 7), entry(8, 8)], 7)] {
-        let first_twenty = PageRequest { limit: 20, offset: 0 };
+        let first_twenty = PageRequest::skipping(0, 20);
         let reader = ledger(None, first_twenty, items.clone());
         let accounts = accounts(MockUnitStore::new(), reader, MockLocksmith::new());
         let credits = ready(accounts.credits(&caller())).unwrap();
@@ -297,7 +297,7 @@ fn a_page_of_the_ledger_is_of_the_callers_account() {
     let reader = ledger(reason, PAGE, vec![entry(9, 7)]);
     let accounts = accounts(MockUnitStore::new(), reader, MockLocksmith::new());
     let found = ready(accounts.ledger(&caller(), reason, PAGE));
-    assert_eq!(found, Ok(Page { items: vec![entry(9, 7)], total: 30, request: PAGE }));
+    assert_eq!(found, Ok(Page { items: vec![entry(9, 7)], total: 30, request: PAGE, next: None }));
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! Cursors: a page says what follows it, and only whoever was told so can go there.
+
+use insta::assert_snapshot;
+use roots_domain::model::page::{Page, PageRequest, Place, Start};
+
+use crate::world::{Answer, World, get, session};
+
+/// Where the page of the world below ends.
+const END: Place = Place([0, 1_775_728_800_000_000, 1]);
+
+/// A world with more sessions than one; the caller is the actor of that id.
+fn world(actor: i64) -> World {
+    let mut world = World::keyed_as(actor);
+    world.sessions.expect_sessions().returning(|query| {
+        let items: Vec<_> = session(1).into_iter().collect();
+        Ok(Page { items, total: 3, request: query.page, next: Some(END) })
+    });
+    world.todos.expect_todos().returning(|query| {
+        Ok(Page { items: Vec::new(), total: 0, request: query.page, next: Some(END) })
+    });
+    world
+}
+
+async fn cursor(path: &str) -> String {
+    let answer = get(path).of(&world(1).router()).await;
+    answer.json()["next_cursor"].as_str().unwrap().to_owned()
+}
+
+async fn asked_with(cursor: &str, path: &str, actor: i64) -> Answer {
+    let and = if path.contains('?') { '&' } else { '?' };
+    get(&format!("{path}{and}cursor={cursor}")).of(&world(actor).router()).await
+}
+
+#[tokio::test]
+async fn a_page_tells_what_follows_it() {
+    let answer = get("/api/v1/sessions?limit=1&status=active").of(&world(1).router()).await;
+    assert_snapshot!(answer.told());
+}
+
+#[tokio::test]
+async fn the_link_keeps_the_filters_and_the_limit() {
+    for (query, kept) in [
+        ("", "limit=20"),
+        ("?limit=1000&offset=3", "limit=100"),
+        ("?session_id=7&st%61tus=open&&priority=1", "session_id=7&status=open&priority=1&limit=20"),
+    ] {
+        let answer = get(&format!("/api/v1/todos{query}")).of(&world(1).router()).await;
+        let cursor = answer.json()["next_cursor"].as_str().unwrap().to_owned();
+        let link = format!("</api/v1/todos?{kept}&cursor={cursor}>; rel=\"next\"");
+        assert_eq!(answer.header("link"), link);
+    }
+}
+
+#[tokio::test]
+async fn a_time_zone_in_a_link_reads_as_it_did() {
+    let mut world = World::keyed();
+    world.activities.expect_activities().times(2).returning(|filter, request| {
+        assert_eq!(filter.range.since.unwrap().to_string(), "2026-04-09T14:00:00Z");
+        Ok(Page { items: Vec::new(), total: 0, request, next: Some(END) })
+    });
+    let router = world.router();
+    let path = "/api/v1/activities?since=2026-04-09T16:00:00+02:00";
+    let first = get(path).of(&router).await;
+    let link = first.header("link").strip_prefix('<').unwrap();
+    let second = get(link.split_once('>').unwrap().0).of(&router).await;
+    assert_eq!(second.status, 200, "{}", second.body);
+}
+
+#[tokio::test]
+async fn the_core_is_asked_for_what_stands_behind_that_place() {
+    let cursor = cursor("/api/v1/sessions?status=ended&limit=1").await;
+    let mut world = World::keyed();
+    world
+        .sessions
+        .expect_sessions()
+        .withf(|query| query.page == PageRequest { limit: 7, start: Start::After(END) })
+        .once()
+        .returning(|query| Ok(Page { items: vec![], total: 3, request: query.page, next: None }));
+    // The limit may change, and the order in which the parameters stand.
+    let path = format!("/api/v1/sessions?limit=7&cursor={cursor}&status=ended");
+    let answer = get(&path).of(&world.router()).await;
+    let body = r#"{"sessions":[],"total":3,"limit":7,"offset":0,"next_cursor":null}"#;
+    assert_eq!((answer.body.as_str(), answer.header("link")), (body, ""));
+}
+
+#[tokio::test]
+async fn a_cursor_goes_with_its_list_its_filters_and_its_caller() {
+    let of_active = cursor("/api/v1/sessions?status=active").await;
+    let of_all = cursor("/api/v1/todos").await;
+    for (cursor, path, actor) in [
+        (&of_active, "/api/v1/sessions", 1),
+        (&of_active, "/api/v1/sessions?status=ended", 1),
+        (&of_active, "/api/v1/todos", 1),
+        (&of_active, "/api/v1/sessions?status=active", 2),
+        (&of_all, "/api/v1/sessions", 1),
+        (&of_all, "/api/v1/todos?priority=0", 1),
+        (&of_all, "/api/v1/todos?session_id=1", 1),
+    ] {
+        let answer = asked_with(cursor, path, actor).await;
+        assert_eq!(answer.status, 400, "{path} {actor}");
+        assert!(answer.faults()[0].starts_with("cursor must be the next_cursor"), "{path}");
+    }
+    assert_eq!(asked_with(&of_active, "/api/v1/sessions?status=active", 1).await.status, 200);
+    assert_snapshot!(asked_with(&of_active, "/api/v1/sessions", 1).await.told());
+}
+
+#[tokio::test]
+async fn a_cursor_that_was_changed_is_refused() {
+    let cursor = cursor("/api/v1/sessions").await;
+    let mut changed: Vec<String> =
+        ["", "x", "%00", "null", "AAAA"].map(str::to_owned).into_iter().collect();
+    changed.extend([cursor[1..].to_owned(), cursor[..cursor.len() - 1].to_owned()]);
+    changed.extend([format!("{cursor}="), format!("{cursor}A"), cursor.repeat(2)]);
+    for at in 0..cursor.len() {
+        let other = if &cursor[at..=at] == "A" { "B" } else { "A" };
+        changed.push(format!("{}{other}{}", &cursor[..at], &cursor[at + 1..]));
+    }
+    for changed in changed {
+        let answer = asked_with(&changed, "/api/v1/sessions", 1).await;
+        assert_eq!(answer.status, 400, "{changed}");
+        assert!(answer.faults()[0].starts_with("cursor must be"), "{changed}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_stands_instead_of_an_offset() {
+    let cursor = cursor("/api/v1/sessions").await;
+    let answer = asked_with(&cursor, "/api/v1/sessions?offset=0&limit=0", 1).await;
+    assert_snapshot!(answer.told());
+}
