@@ -12,11 +12,12 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use moka::sync::Cache;
 use roots_domain::model::unit::Refusal;
 use roots_domain::port::keys::Lookup;
-use roots_domain::usecase::access::Caller;
+use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::{WriteError, Written};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::App;
+use crate::limits::Visitor;
 use crate::problem::{Problem, credit_headers};
 
 /// The header that carries an API key.
@@ -28,6 +29,9 @@ const CALLER_TTL: Duration = Duration::from_secs(5);
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// Most callers that are remembered.
 const CALLERS_MAX: u64 = 10_000;
+/// How long a key that was good is looked up whatever else comes from its address, so that one
+/// neighbour's wrong keys lock nobody out.
+const KNOWN_TTL: Duration = Duration::from_hours(1);
 
 /// Callers that were admitted lately, with their keys unlocked, by where their key is looked up.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub(crate) struct Callers(Arc<Remembered>);
 
 struct Remembered {
     cache: Cache<Lookup, Arc<Caller>>,
+    /// Where keys that were good lately are looked up.
+    known: Cache<Lookup, ()>,
     sweep_period: Duration,
     sweeper: Once,
 }
@@ -47,16 +53,22 @@ impl Callers {
 
     fn remembered_for(ttl: Duration, sweep_period: Duration) -> Self {
         let cache = Cache::builder().max_capacity(CALLERS_MAX).time_to_live(ttl).build();
-        Self(Arc::new(Remembered { cache, sweep_period, sweeper: Once::new() }))
+        let known = Cache::builder().max_capacity(CALLERS_MAX).time_to_live(KNOWN_TTL).build();
+        Self(Arc::new(Remembered { cache, known, sweep_period, sweeper: Once::new() }))
     }
 
     fn get(&self, lookup: &Lookup) -> Option<Arc<Caller>> {
         self.0.cache.get(lookup)
     }
 
+    fn knows(&self, lookup: &Lookup) -> bool {
+        self.0.known.contains_key(lookup)
+    }
+
     /// The first one starts the sweeper, for a router may be made where nothing runs yet.
     fn remember(&self, lookup: Lookup, caller: Arc<Caller>) {
         self.0.cache.insert(lookup, caller);
+        self.0.known.insert(lookup, ());
         self.0.sweeper.call_once(|| {
             tokio::spawn(sweep(Arc::downgrade(&self.0), self.0.sweep_period));
         });
@@ -64,6 +76,7 @@ impl Callers {
 
     fn forget(&self, lookup: &Lookup) {
         self.0.cache.invalidate(lookup);
+        self.0.known.invalidate(lookup);
     }
 }
 
@@ -131,20 +144,54 @@ impl FromRequestParts<App> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let presented = presented_key(&mut parts.headers)?;
+        let visitor = Visitor::of(&parts.extensions)?.clone();
         let access = &app.services.access;
-        let lookup = access.recognize(&presented)?;
+        let recognized = presented_key(&mut parts.headers)
+            .and_then(|presented| Ok((access.recognize(&presented)?, presented)));
+        let (lookup, presented) = match recognized {
+            Ok(recognized) => recognized,
+            Err(problem) => {
+                visitor.count_stranger()?;
+                return Err(problem);
+            }
+        };
         let callers = app.callers.clone();
         let caller = if let Some(caller) = callers.get(&lookup) {
             access.check_expiry(&caller)?;
             caller
         } else {
-            let caller = Arc::new(access.admit(&presented, lookup).await?);
-            callers.remember(lookup, Arc::clone(&caller));
-            caller
+            admit(app, &visitor, &presented, lookup).await?
         };
+        visitor.count_request(&caller)?;
         Ok(Self { caller, lookup, callers })
     }
+}
+
+/// Looks a key up. Until it is found good it counts as wrong, so that no more look-ups run at once
+/// than wrong keys may come; one that was good lately counts only once it is found wrong.
+async fn admit(
+    app: &App,
+    visitor: &Visitor,
+    presented: &SecretString,
+    lookup: Lookup,
+) -> Result<Arc<Caller>, Problem> {
+    let is_known = app.callers.knows(&lookup);
+    if !is_known {
+        visitor.count_stranger()?;
+    }
+    let admitted = app.services.access.admit(presented, lookup).await;
+    let is_wrong = matches!(admitted, Err(AccessError::NotAdmitted));
+    match (is_known, is_wrong) {
+        (true, true) => {
+            app.callers.forget(&lookup);
+            visitor.count_stranger()?;
+        }
+        (false, false) => visitor.is_no_stranger(),
+        (true, false) | (false, true) => {}
+    }
+    let caller = Arc::new(admitted?);
+    app.callers.remember(lookup, Arc::clone(&caller));
+    Ok(caller)
 }
 
 /// Takes the key out of the headers, so that nothing further on can print it.
@@ -237,6 +284,10 @@ mod tests {
         assert!(callers.get(&LOOKUP).is_some());
         std::thread::sleep(2 * MOMENT);
         assert!(callers.get(&LOOKUP).is_none());
+        // That its key was good is remembered for longer, but not once it was found to have ended.
+        assert!(callers.knows(&LOOKUP));
+        callers.forget(&LOOKUP);
+        assert!(!callers.knows(&LOOKUP));
     }
 
     #[tokio::test]

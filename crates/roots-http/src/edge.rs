@@ -26,6 +26,7 @@ use crate::Origin;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
 use crate::conditional::misplaced;
+use crate::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::problem::{PROBLEM_JSON, Problem};
 
 /// Longest time that a request may take.
@@ -132,6 +133,7 @@ pub(crate) async fn no_such_path() -> Problem {
 /// What browsers are told about pages of these origins.
 pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
     let exposed = ["x-credits-cost", "x-credits-remaining"].map(HeaderName::from_static);
+    let limits = [RATE_LIMIT, RATE_LIMIT_POLICY];
     CorsLayer::new()
         .allow_origin(origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
@@ -139,6 +141,7 @@ pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
         .expose_headers(
             exposed
                 .into_iter()
+                .chain(limits)
                 .chain([REQUEST_ID, ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE])
                 .collect::<Vec<_>>(),
         )

@@ -6,11 +6,13 @@
 
 mod accounts;
 mod activities;
+mod address;
 mod auth;
 mod body;
 mod conditional;
 mod edge;
 mod fields;
+mod limits;
 mod list;
 mod openapi;
 mod path;
@@ -21,6 +23,8 @@ mod sessions;
 mod todos;
 
 pub use accounts::Bootstrapped;
+pub use address::TrustedProxy;
+pub use limits::RateLimits;
 
 use std::sync::Arc;
 
@@ -39,6 +43,8 @@ use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use utoipa_axum::router::OpenApiRouter;
+
+use limits::Limits;
 
 /// Where the API's own paths begin.
 const API_PATH: &str = "/api/v1";
@@ -69,6 +75,10 @@ pub struct HttpSettings {
     pub signup: Signup,
     /// The web pages that may call the API from a browser: none unless named.
     pub cors_origins: Vec<Origin>,
+    /// How often may be asked.
+    pub limits: RateLimits,
+    /// The proxies that are believed when they say whom they ask for: none unless named.
+    pub trusted_proxies: Vec<TrustedProxy>,
 }
 
 /// Who may make an account by `POST /bootstrap`.
@@ -123,7 +133,8 @@ struct Shared {
     description: Bytes,
 }
 
-/// The whole API as one service.
+/// The whole API as one service. It has to be served with the peers' addresses
+/// ([`axum::extract::ConnectInfo`] in each request): where they are missing, all share the limits of one.
 pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let uids = Arc::clone(&services.uids);
     let (routes, gathered) = routes().split_for_parts();
@@ -133,11 +144,13 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         callers: auth::Callers::new(),
         description: description(gathered).into(),
     });
+    let limits = Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone()));
     let mut served = routes
         .fallback(edge::no_such_path)
         .method_not_allowed_fallback(edge::other_method)
         .with_state(app)
-        .layer(from_fn(edge::guard));
+        .layer(from_fn(edge::guard))
+        .layer(from_fn_with_state(limits, limits::track));
     if !settings.cors_origins.is_empty() {
         let cors = edge::cors_layer(&settings.cors_origins);
         served = served.layer(from_fn_with_state(cors, edge::cors));
@@ -165,7 +178,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(activities::routes())
         .merge(accounts::routes())
         .layer(map_response(private));
-    let signup = accounts::signup_routes().layer(map_response(secret));
+    let signup =
+        accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
     let api = keyed.merge(signup).merge(service::description_routes());
     let undescribed = OpenApiRouter::from(service::docs());
     OpenApiRouter::default().merge(service::routes()).nest(API_PATH, api).merge(undescribed)

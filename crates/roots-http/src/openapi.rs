@@ -24,6 +24,19 @@ use crate::problem::{Kind, PROBLEM_JSON, Problem, ProblemBody};
 
 /// The tags whose writes cost.
 const CHARGED_TAGS: [&str; 3] = ["sessions", "todos", "activities"];
+/// The tag whose operations are limited though they need no key.
+const LIMITED_TAG: &str = "accounts";
+/// How a request stands with its limit.
+const LIMIT_HEADERS: [(&str, Type, &str); 2] = [
+    (
+        "RateLimit-Policy",
+        Type::String,
+        "The limit, where there is one: `q` requests at once, which come back evenly within `w` seconds.",
+    ),
+    ("RateLimit", Type::String, "What is left of it: `r` requests. In `t` seconds all are back."),
+];
+const RETRY_AFTER: (&str, Type, &str) =
+    ("Retry-After", Type::Integer, "Seconds until another try is worth it.");
 /// The one operation whose body may be left out.
 const BODY_OPTIONAL: &str = "startSession";
 
@@ -125,12 +138,16 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     };
     let (has_path_id, is_list) = (takes("id"), takes("cursor"));
     let answers_one = is_tagged && (!is_write || operation.request_body.is_some());
+    let is_limited = operation.security.is_none() || tags.iter().any(|tag| tag == LIMITED_TAG);
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
             let is_created = is_charged && status == "201";
             response.headers.extend(success_headers(is_charged, is_created));
             response.headers.extend((answers_one || is_created).then(etag));
             response.headers.extend(is_list.then(link));
+            if is_limited {
+                response.headers.extend(LIMIT_HEADERS.into_iter().map(header));
+            }
         }
     }
     if is_tagged {
@@ -147,6 +164,9 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     ];
     if operation.security.is_none() {
         errors.push(StatusCode::UNAUTHORIZED);
+    }
+    if is_limited {
+        errors.push(StatusCode::TOO_MANY_REQUESTS);
     }
     if has_path_id {
         errors.push(StatusCode::NOT_FOUND);
@@ -266,9 +286,11 @@ fn error_response(status: StatusCode) -> Response {
         StatusCode::UNAUTHORIZED => {
             headers.push(("WWW-Authenticate", Type::String, "How to send a key."));
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            headers.push(("Retry-After", Type::Integer, "Seconds until another try is worth it."));
+        StatusCode::TOO_MANY_REQUESTS => {
+            headers.push(RETRY_AFTER);
+            headers.extend(LIMIT_HEADERS);
         }
+        StatusCode::SERVICE_UNAVAILABLE => headers.push(RETRY_AFTER),
         _ => {}
     }
     response.headers = headers.into_iter().map(header).collect();

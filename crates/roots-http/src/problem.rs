@@ -119,6 +119,9 @@ kinds! {
     /// 422.
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body",
         "`errors` lists every fault of the body, field by field. Nothing was written.";
+    /// 429.
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
+        "A limit is reached: `detail` says which. Nothing was done and nothing charged. Try again after as many seconds as the header Retry-After says; before that, RateLimit tells how many requests are left and RateLimit-Policy what the limit is.";
     /// 500.
     Internal = INTERNAL_SERVER_ERROR, "internal-error", "Internal error",
         "The fault is ours. Whoever runs the service finds its cause in the log, under `request_id`.";
@@ -308,12 +311,19 @@ impl Problem {
         Self { headers: vec![header], ..Self::new(Kind::UnsupportedMediaType, detail) }
     }
 
+    /// A limit on requests is reached. `what` says of what there may be no more than `most`.
+    pub(crate) fn too_many_requests(most: u32, what: &str, retry_seconds: u32) -> Self {
+        let detail = format!("The limit is {most} {what}. Try again in {retry_seconds} s.");
+        Self::new(Kind::TooManyRequests, detail).retry_after(retry_seconds)
+    }
+
     /// A handler panicked. What it said is not told: it may hold a text.
     pub(crate) fn panicked() -> Self {
         Self::internal("the handler panicked")
     }
 
-    fn internal(cause: impl Into<Box<str>>) -> Self {
+    /// A fault of ours. The cause is for the log.
+    pub(crate) fn internal(cause: impl Into<Box<str>>) -> Self {
         Self::new(Kind::Internal, "Something went wrong on our side; the log has it.")
             .because(cause)
     }
@@ -360,6 +370,9 @@ impl Problem {
             Kind::Conflict => Refusal::AlreadyEnded(SessionId(2)).into(),
             Kind::NotFound => Self::not_found("session"),
             Kind::PreconditionFailed => Refusal::HasChanged("todo").into(),
+            Kind::TooManyRequests => {
+                Self::too_many_requests(120, "requests a minute with one key", 1)
+            }
             kind => Self::new(kind, format!("{}.", kind.title())),
         }
     }

@@ -1,10 +1,14 @@
 //! Connections: accepting them, and letting them end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio::{select, time};
+use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
 use crate::write_limit::WriteLimit;
@@ -106,13 +111,17 @@ async fn serve_within(limits: &Limits, listener: TcpListener, router: Router, mu
     let places = Arc::new(Semaphore::new(limits.connections));
     let connections = GracefulShutdown::new();
     let deadline = loop {
-        let (stream, place) = select! {
+        let (stream, peer, place) = select! {
             biased;
             deadline = stop.requested() => break deadline,
             accepted = accept(&listener, &places) => accepted,
         };
         let stream = WriteLimit::new(stream, limits.write_within);
-        let service = TowerToHyperService::new(router.clone());
+        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
+        let service = TowerToHyperService::new(service);
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
@@ -133,16 +142,16 @@ async fn serve_within(limits: &Limits, listener: TcpListener, router: Router, mu
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // It is never closed, so that a place is always given in the end.
     let place = Arc::clone(places).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(%error, "a connection can't be told to send without delay");
                 }
-                return (stream, place);
+                return (stream, peer, place);
             }
             // Whoever wanted that connection has gone; the next one may be fine.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {

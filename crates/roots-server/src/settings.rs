@@ -4,14 +4,15 @@
 //! sentence of ours, and the password of a database never stands in one.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::{env, fmt};
+use std::str::FromStr;
 
 use clap::{Args, Parser};
 use roots_domain::model::Invalid;
 use roots_domain::model::credit::GRANT_MAX;
-use roots_http::{HttpSettings, Origin, Signup};
+use roots_http::{HttpSettings, Origin, RateLimits, Signup, TrustedProxy};
 use roots_persistence::DatabaseUrl;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -69,6 +70,30 @@ pub(crate) struct RawSettings {
     )]
     signup: OsString,
 
+    /// How many accounts one address may make an hour; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_SIGNUPS_PER_HOUR",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "3",
+        allow_hyphen_values = true
+    )]
+    signups_per_hour: OsString,
+
+    /// How many recoveries one address may try an hour; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_RECOVERS_PER_HOUR",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "10",
+        allow_hyphen_values = true
+    )]
+    recovers_per_hour: OsString,
+
     /// Credits that a new account starts with
     #[arg(
         long,
@@ -103,6 +128,31 @@ pub(crate) struct RawSettings {
         default_value = "roots-operator.txt"
     )]
     operator_file: OsString,
+
+    /// How many requests a minute one API key may make; 0 is no limit, and none on wrong keys either
+    #[arg(
+        long,
+        env = "ROOTS_RATE_LIMIT_PER_MINUTE",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "120",
+        allow_hyphen_values = true
+    )]
+    rate_limit_per_minute: OsString,
+
+    /// Proxies in front, as addresses or networks separated by commas: from them, X-Forwarded-For
+    /// says who asks; none by default
+    #[arg(
+        long,
+        env = "ROOTS_TRUSTED_PROXIES",
+        hide_env_values = true,
+        global = true,
+        value_name = "PROXIES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    trusted_proxies: OsString,
 
     /// Origins whose pages may call the API from a browser, separated by commas; none by default
     #[arg(
@@ -216,22 +266,15 @@ impl Name {
     }
 }
 
-/// Settings that are planned and do nothing yet. A limit that is set and does not hold is a trap,
-/// so they are refused.
-const NOT_YET: [&str; 4] = [
-    "ROOTS_SIGNUPS_PER_HOUR",
-    "ROOTS_RECOVERS_PER_HOUR",
-    "ROOTS_RATE_LIMIT_PER_MINUTE",
-    "ROOTS_TRUSTED_PROXIES",
-];
+/// The highest limit that can be set.
+const LIMIT_MAX: u32 = 1_000_000;
 
 impl RawSettings {
-    /// Judges what was given, and the environment for what can't be given yet.
+    /// Judges what was given.
     ///
     /// # Errors
     /// One sentence on the first setting that can't be used.
     pub(crate) fn judge(self) -> Result<Settings, SettingError> {
-        refuse_not_yet(|name| env::var_os(name).is_some())?;
         let signup_credits = credits(Name("ROOTS_SIGNUP_CREDITS"), self.signup_credits)?;
         let open = Signup::Open { credits: signup_credits };
         let signup = [("closed", Signup::Closed), ("open", open)];
@@ -242,7 +285,23 @@ impl RawSettings {
             database_url: database_url(self.database_url)?,
             http: HttpSettings {
                 signup: one_of(Name("ROOTS_SIGNUP"), self.signup, signup)?,
-                cors_origins: origins(self.cors_origins)?,
+                cors_origins: list(Name("ROOTS_CORS_ORIGINS"), self.cors_origins, Origin::parse)?,
+                limits: RateLimits {
+                    requests_per_minute: limit(
+                        Name("ROOTS_RATE_LIMIT_PER_MINUTE"),
+                        self.rate_limit_per_minute,
+                    )?,
+                    signups_per_hour: limit(Name("ROOTS_SIGNUPS_PER_HOUR"), self.signups_per_hour)?,
+                    recovers_per_hour: limit(
+                        Name("ROOTS_RECOVERS_PER_HOUR"),
+                        self.recovers_per_hour,
+                    )?,
+                },
+                trusted_proxies: list(
+                    Name("ROOTS_TRUSTED_PROXIES"),
+                    self.trusted_proxies,
+                    TrustedProxy::parse,
+                )?,
             },
             signup_credits,
             operator_credits: credits(Name("ROOTS_OPERATOR_CREDITS"), self.operator_credits)?,
@@ -251,16 +310,6 @@ impl RawSettings {
             log_format: one_of(Name("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
             metrics_bind: self.metrics_bind.map(metrics).transpose()?,
         })
-    }
-}
-
-fn refuse_not_yet(is_set: impl Fn(&str) -> bool) -> Result<(), SettingError> {
-    match NOT_YET.into_iter().find(|name| is_set(name)) {
-        None => Ok(()),
-        Some(name) => Err(SettingError {
-            name: name.to_owned(),
-            fault: "is not available yet: unset it, as it would not hold".to_owned(),
-        }),
     }
 }
 
@@ -289,12 +338,25 @@ fn one_of<T: Copy, const N: usize>(
 }
 
 fn credits(name: Name, given: OsString) -> Result<i64, SettingError> {
+    whole_number(name, given, GRANT_MAX)
+}
+
+fn limit(name: Name, given: OsString) -> Result<u32, SettingError> {
+    whole_number(name, given, LIMIT_MAX)
+}
+
+/// A number from 0 to `max`.
+fn whole_number<T: FromStr + PartialOrd + fmt::Display + Copy>(
+    name: Name,
+    given: OsString,
+    max: T,
+) -> Result<T, SettingError> {
     let given = name.text(given)?;
     let plain = !given.is_empty() && given.bytes().all(|b| b.is_ascii_digit());
-    let amount = if plain { given.parse().ok() } else { None };
-    amount
-        .filter(|amount| (0..=GRANT_MAX).contains(amount))
-        .ok_or_else(|| name.refuse(&format!("a whole number from 0 to {GRANT_MAX}"), &given))
+    let number = if plain { given.parse().ok() } else { None };
+    number
+        .filter(|number| *number <= max)
+        .ok_or_else(|| name.refuse(&format!("a whole number from 0 to {max}"), &given))
 }
 
 fn file(name: Name, given: OsString) -> Result<PathBuf, SettingError> {
@@ -305,14 +367,17 @@ fn file(name: Name, given: OsString) -> Result<PathBuf, SettingError> {
     Ok(path)
 }
 
-fn origins(given: OsString) -> Result<Vec<Origin>, SettingError> {
-    let name = Name("ROOTS_CORS_ORIGINS");
+fn list<T>(
+    name: Name,
+    given: OsString,
+    parse: impl Fn(&str) -> Result<T, Invalid>,
+) -> Result<Vec<T>, SettingError> {
     let given = name.text(given)?;
     let parts = given.split(',').map(str::trim).filter(|part| !part.is_empty());
     let refused = |part: &str, fault: Invalid| {
         name.fault(format_args!("holds {part:?}, and each part, between commas, {fault}"))
     };
-    parts.map(|part| Origin::parse(part).map_err(|fault| refused(part, fault))).collect()
+    parts.map(|part| parse(part).map_err(|fault| refused(part, fault))).collect()
 }
 
 fn filter(given: OsString) -> Result<Targets, SettingError> {
@@ -364,6 +429,8 @@ mod tests {
         assert_eq!((settings.signup_credits, settings.operator_credits), (100, 1_000_000));
         assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
         assert_eq!(settings.http.cors_origins, []);
+        assert_eq!(settings.http.limits, RateLimits::default());
+        assert_eq!(settings.http.trusted_proxies, []);
         assert_eq!(settings.log_format, LogFormat::Text);
         assert_eq!(settings.metrics_bind, None);
     }
@@ -397,6 +464,14 @@ mod tests {
             ("--cors-origins", "example.org"),
             ("--cors-origins", "https://example.org, *"),
             ("--cors-origins", "https://example.org/path"),
+            ("--rate-limit-per-minute", "-1"),
+            ("--rate-limit-per-minute", "off"),
+            ("--rate-limit-per-minute", "1000001"),
+            ("--signups-per-hour", ""),
+            ("--recovers-per-hour", "99999999999"),
+            ("--trusted-proxies", "localhost"),
+            ("--trusted-proxies", "10.0.0.1, 10.0.0.0/33"),
+            ("--trusted-proxies", "0.0.0.0/0"),
             ("--log", "inof"),
             ("--log", ""),
             ("--log", "info,,debug"),
@@ -428,13 +503,19 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_would_not_hold_is_refused() {
-        let told = refuse_not_yet(|name| name == "ROOTS_RATE_LIMIT_PER_MINUTE").unwrap_err();
-        assert_eq!(
-            told.to_string(),
-            "ROOTS_RATE_LIMIT_PER_MINUTE is not available yet: unset it, as it would not hold."
-        );
-        assert_eq!(refuse_not_yet(|_| false), Ok(()));
+    fn limits_and_proxies_are_taken_as_they_are_given() {
+        let settings = judge(&[
+            "--rate-limit-per-minute=0",
+            "--signups-per-hour=1",
+            "--recovers-per-hour=2",
+            "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
+        ]);
+        let http = settings.unwrap().http;
+        let limits =
+            RateLimits { requests_per_minute: 0, signups_per_hour: 1, recovers_per_hour: 2 };
+        assert_eq!(http.limits, limits);
+        let proxies = ["127.0.0.1", "10.0.0.0/8"].map(|text| TrustedProxy::parse(text).unwrap());
+        assert_eq!(http.trusted_proxies, proxies);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The whole API on a port of its own, over a database of the test's own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
 use roots_domain::port::ambient::Uids;
 use roots_domain::usecase::accounts::NewCredentials;
-use roots_http::{HttpSettings, Services, Signup};
+use roots_http::{HttpSettings, RateLimits, Services, Signup};
 use roots_persistence::Store;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct App {
     pub database: Arc<TestDatabase>,
     /// An account to call it with.
     pub credentials: Arc<NewCredentials>,
+    /// How it is served.
+    pub settings: HttpSettings,
     /// A client to call it with.
     pub client: reqwest::Client,
 }
@@ -36,11 +39,24 @@ pub const SIGNUP_CREDITS: i64 = 100;
 pub const REQUEST_ID: &str = "a-test";
 
 impl App {
-    /// Starts it with an account of so many credits. Anybody may sign up.
+    /// Starts it with an account of so many credits. Anybody may sign up, and there are no limits.
     pub async fn start(database: TestDatabase, credits: i64) -> Self {
+        Self::start_with(database, credits, |_| {}).await
+    }
+
+    /// The same with settings of the test's own.
+    pub async fn start_with(
+        database: TestDatabase,
+        credits: i64,
+        set: impl FnOnce(&mut HttpSettings),
+    ) -> Self {
+        let signup = Signup::Open { credits: SIGNUP_CREDITS };
+        let mut settings =
+            HttpSettings { signup, limits: RateLimits::OFF, ..HttpSettings::default() };
+        set(&mut settings);
         let world = World::new(database.store.clone());
         let credentials = world.found(credits).await;
-        Self::serve(world, Arc::new(database), Arc::new(credentials)).await
+        Self::serve(world, Arc::new(database), Arc::new(credentials), settings).await
     }
 
     /// Starts another on the same database and for the same account, as another process does: with
@@ -48,13 +64,14 @@ impl App {
     pub async fn another(&self) -> Self {
         let store: Store = self.database.another_store().await;
         let (database, credentials) = (self.database.clone(), self.credentials.clone());
-        Self::serve(World::new(store), database, credentials).await
+        Self::serve(World::new(store), database, credentials, self.settings.clone()).await
     }
 
     async fn serve(
         world: World,
         database: Arc<TestDatabase>,
         credentials: Arc<NewCredentials>,
+        settings: HttpSettings,
     ) -> Self {
         let uids: Arc<dyn Uids> = Arc::new(RandomUids);
         let services = Services {
@@ -66,13 +83,12 @@ impl App {
             readiness: Arc::new(world.store.clone()),
             uids,
         };
-        let signup = Signup::Open { credits: SIGNUP_CREDITS };
-        let settings = HttpSettings { signup, ..HttpSettings::default() };
         let router = roots_http::router(services, &settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("its address"));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, world, database, credentials, client: reqwest::Client::new() }
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Self { address, world, database, credentials, settings, client: reqwest::Client::new() }
     }
 
     /// The key of its account.

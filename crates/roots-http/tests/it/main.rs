@@ -10,6 +10,7 @@ mod description;
 mod edge;
 mod faults;
 mod fuzz;
+mod limits;
 mod owner;
 mod queries;
 mod refusals;

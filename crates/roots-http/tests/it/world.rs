@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -43,7 +45,7 @@ use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
-use roots_http::{HttpSettings, Services, Signup};
+use roots_http::{HttpSettings, RateLimits, Services, Signup};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -155,7 +157,7 @@ impl World {
             accounts: MockAccountReader::new(),
             locksmith,
             readiness: MockReadiness::new(),
-            settings: HttpSettings::default(),
+            settings: HttpSettings { limits: RateLimits::OFF, ..HttpSettings::default() },
             clock: HandClock(Arc::new(AtomicI64::new(at("2026-04-09T14:00:00Z").micros()))),
             is_stuck: false,
         }
@@ -349,11 +351,12 @@ pub(crate) struct Ask {
     path: String,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    peer: Option<SocketAddr>,
 }
 
 pub(crate) fn ask(method: &'static str, path: &str) -> Ask {
     let key = ("x-api-key", KEY.to_owned());
-    Ask { method, path: path.to_owned(), headers: vec![key], body: Vec::new() }
+    Ask { method, path: path.to_owned(), headers: vec![key], body: Vec::new(), peer: None }
 }
 
 pub(crate) fn get(path: &str) -> Ask {
@@ -387,6 +390,12 @@ impl Ask {
         self
     }
 
+    /// Comes from that address.
+    pub(crate) fn from(mut self, ip: &str) -> Self {
+        self.peer = Some(SocketAddr::new(ip.parse().unwrap(), 4711));
+        self
+    }
+
     pub(crate) fn without_key(mut self) -> Self {
         self.headers.retain(|(name, _)| *name != "x-api-key");
         self
@@ -400,6 +409,9 @@ impl Ask {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
+        }
+        if let Some(peer) = self.peer {
+            request = request.extension(ConnectInfo(peer));
         }
         request.body(Body::from(self.body)).unwrap()
     }

@@ -16,6 +16,7 @@ mod credits;
 mod edge;
 mod faults;
 mod fuzz;
+mod limits;
 mod lists;
 mod needles;
 mod seeds;

@@ -86,6 +86,7 @@ impl Home {
             .env_clear()
             .env("ROOTS_BIND", "127.0.0.1:0")
             .env("ROOTS_LOG_FORMAT", "json")
+            .env("ROOTS_RATE_LIMIT_PER_MINUTE", "0")
             .env("ROOTS_DATABASE_URL", self.database_url())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

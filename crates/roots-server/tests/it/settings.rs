@@ -17,10 +17,10 @@ fn a_wrong_setting_refuses_the_start_with_one_sentence() {
         ("ROOTS_LOG", "loud"),
         ("ROOTS_LOG_FORMAT", "xml"),
         ("ROOTS_METRICS_BIND", ":9090"),
-        ("ROOTS_SIGNUPS_PER_HOUR", "3"),
-        ("ROOTS_RECOVERS_PER_HOUR", "10"),
-        ("ROOTS_RATE_LIMIT_PER_MINUTE", "120"),
-        ("ROOTS_TRUSTED_PROXIES", "127.0.0.1"),
+        ("ROOTS_SIGNUPS_PER_HOUR", "-3"),
+        ("ROOTS_RECOVERS_PER_HOUR", "ten"),
+        ("ROOTS_RATE_LIMIT_PER_MINUTE", "2/s"),
+        ("ROOTS_TRUSTED_PROXIES", "localhost"),
     ] {
         let home = Home::new();
         let mut command = home.command(&[]);

@@ -1,0 +1,189 @@
+//! How often may be asked, and what is said of it. Time stands still until it is moved.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use insta::assert_snapshot;
+use roots_http::{RateLimits, Signup, TrustedProxy};
+use tokio::time::advance;
+
+use crate::world::{Answer, Ask, NEW_ACCOUNT, UNKNOWN_KEY, World, ask, credentials, get, post};
+
+/// How many wrong keys one address may show a minute.
+const STRANGERS: usize = 60;
+
+fn limited(requests_per_minute: u32, signups_per_hour: u32) -> World {
+    let mut world = World::whole();
+    world.settings.limits = RateLimits { requests_per_minute, signups_per_hour, ..RateLimits::OFF };
+    world
+}
+
+async fn statuses(router: &Router, ask: &Ask, count: usize) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for _ in 0..count {
+        statuses.push(ask.clone().of(router).await.status.as_u16());
+    }
+    statuses
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_so_many_requests_a_minute() {
+    let router = limited(2, 0).router();
+    let read = get("/api/v1/sessions/1");
+    assert_snapshot!("a_request_within_the_limit", read.clone().of(&router).await.told());
+    // What fails counts as well.
+    assert_eq!(
+        post("/api/v1/sessions", "[]").of(&router).await.header("ratelimit"),
+        r#""key";r=0;t=60"#
+    );
+    assert_snapshot!("a_request_beyond_the_limit", read.clone().of(&router).await.told());
+    advance(Duration::from_millis(29_001)).await;
+    let soon = read.clone().of(&router).await;
+    assert_eq!((soon.status.as_u16(), soon.header("retry-after")), (429, "1"));
+    advance(Duration::from_millis(999)).await;
+    assert_eq!(statuses(&router, &read, 2).await, [200, 429]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_to_a_key_tells_its_limit() {
+    let router = limited(1_000, 0).router();
+    let document = serde_json::to_value(roots_http::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let method = method.to_uppercase().leak();
+            let answer = ask(method, &path.replace("{id}", "1")).of(&router).await;
+            let policy = answer.header("ratelimit-policy");
+            if operation.get("security").is_none() {
+                assert_eq!(policy, r#""key";q=1000;w=60"#, "{method} {path}");
+                assert!(answer.header("ratelimit").starts_with(r#""key";r=9"#));
+            } else {
+                assert_eq!(policy, "", "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_no_key_is_not_limited() {
+    let router = limited(1, 1).router();
+    for path in ["/health", "/ready", "/docs/problems", "/docs/", "/api/v1/openapi.json"] {
+        assert_eq!(statuses(&router, &get(path).without_key(), 5).await, [200; 5], "{path}");
+    }
+}
+
+/// A world that counts how often a key is looked up.
+fn counting_lookups() -> (World, Arc<AtomicUsize>) {
+    let mut world = limited(1_000, 0);
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&lookups);
+    world.accounts.checkpoint();
+    world.accounts.expect_credentials().returning(move |lookup| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok(credentials(lookup))
+    });
+    (world, lookups)
+}
+
+fn with_wrong_key() -> Ask {
+    get("/api/v1/sessions/1").without_key().header("x-api-key", UNKNOWN_KEY)
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_keys_are_limited_before_they_are_looked_up() {
+    let (world, lookups) = counting_lookups();
+    let router = world.router();
+    let wrong = with_wrong_key();
+    assert_snapshot!("a_wrong_key_within_the_limit", wrong.clone().of(&router).await.told());
+    assert_eq!(statuses(&router, &wrong, STRANGERS - 1).await, [401; STRANGERS - 1]);
+    assert_snapshot!("a_wrong_key_beyond_the_limit", wrong.clone().of(&router).await.told());
+    assert_eq!(statuses(&router, &wrong, 100).await, [429; 100]);
+    assert_eq!(lookups.load(Ordering::SeqCst), STRANGERS);
+    let malformed = get("/api/v1/sessions/1").without_key().header("x-api-key", "roots_1_typo");
+    assert_eq!(statuses(&router, &malformed, 2).await, [429; 2]);
+    let missing = get("/api/v1/sessions/1").without_key();
+    assert_eq!(statuses(&router, &missing, 2).await, [429; 2]);
+    // A key that was not seen here before has to wait with them; the next one a minute brings.
+    let good = get("/api/v1/sessions/1");
+    assert_eq!(statuses(&router, &good, 1).await, [429]);
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(statuses(&router, &good, 3).await, [200; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_key_is_not_counted_as_wrong_nor_held_up_by_wrong_ones() {
+    let (world, _) = counting_lookups();
+    let router = world.router();
+    let good = get("/api/v1/sessions/1");
+    assert_eq!(statuses(&router, &good, 2).await, [200; 2]);
+    assert_eq!(
+        statuses(&router, &with_wrong_key(), STRANGERS + 1).await[STRANGERS - 1..],
+        [401, 429]
+    );
+    assert_eq!(statuses(&router, &good, 2).await, [200; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_has_limits_of_its_own() {
+    let (mut world, _) = counting_lookups();
+    world.settings.trusted_proxies = vec![TrustedProxy::parse("10.0.0.0/8").unwrap()];
+    let router = world.router();
+    let wrong = |from: &str| with_wrong_key().from(from);
+    let exhausted = async |ask: Ask| {
+        statuses(&router, &ask, STRANGERS + 1).await[STRANGERS - 1..] == [401, 429]
+    };
+    assert!(exhausted(wrong("203.0.113.7")).await);
+    assert!(exhausted(wrong("203.0.113.8")).await);
+    // A name that a stranger gives itself is nobody's.
+    let named = wrong("203.0.113.7").header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(statuses(&router, &named, 1).await, [429]);
+    // A trusted proxy's word is taken.
+    let told = |told: &str| wrong("10.0.0.1").header("x-forwarded-for", told);
+    assert!(exhausted(told("203.0.113.9")).await);
+    assert_eq!(statuses(&router, &told("198.51.100.1, 203.0.113.7"), 1).await, [429]);
+    assert_eq!(statuses(&router, &told("203.0.113.10"), 1).await, [401]);
+    // Of IPv6, a network of 64 bits is one client.
+    assert!(exhausted(wrong("2001:db8::1")).await);
+    assert_eq!(statuses(&router, &wrong("2001:db8::ffff:1"), 1).await, [429]);
+    assert_eq!(statuses(&router, &wrong("2001:db8:0:1::1"), 1).await, [401]);
+}
+
+fn sign_up(from: &str) -> Ask {
+    post("/api/v1/bootstrap", NEW_ACCOUNT).without_key().from(from)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_makes_so_many_accounts_an_hour() {
+    let router = limited(0, 3).router();
+    let one = sign_up("203.0.113.7");
+    assert_snapshot!("a_signup_within_the_limit", one.clone().of(&router).await.told());
+    // What made no account does not count.
+    let faulty = post("/api/v1/bootstrap", "[]").without_key().from("203.0.113.7");
+    assert_eq!(faulty.clone().of(&router).await.header("ratelimit"), r#""signups";r=2;t=1200"#);
+    assert_eq!(statuses(&router, &faulty, 20).await, [422; 20]);
+    assert_eq!(statuses(&router, &one, 2).await, [201; 2]);
+    assert_snapshot!("a_signup_beyond_the_limit", one.clone().of(&router).await.told());
+    assert_eq!(statuses(&router, &sign_up("203.0.113.8"), 1).await, [201]);
+    advance(Duration::from_mins(20)).await;
+    assert_eq!(statuses(&router, &one, 2).await, [201, 429]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closed_signup_is_not_limited() {
+    let mut world = limited(0, 1);
+    world.settings.signup = Signup::Closed;
+    let router = world.router();
+    assert_eq!(statuses(&router, &sign_up("203.0.113.7"), 3).await, [403; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_limits_nothing_is_said_of_them() {
+    let router = World::whole().router();
+    let answers = [get("/api/v1/sessions/1"), with_wrong_key(), sign_up("203.0.113.7")];
+    for ask in answers {
+        let answer: Answer = ask.of(&router).await;
+        assert_eq!(answer.header("ratelimit"), "");
+        assert_eq!(answer.header("ratelimit-policy"), "");
+    }
+}

@@ -1,0 +1,53 @@
+//! Limits, over HTTP and with real keys.
+
+use reqwest::Method;
+use roots_http::{RateLimits, TrustedProxy};
+use roots_testkit::app::{App, send};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::on_both;
+use serde_json::json;
+
+on_both! {
+    a_write_beyond_the_limit_is_neither_done_nor_charged,
+    signups_are_limited_by_the_address_that_a_trusted_proxy_tells,
+}
+
+async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestDatabase) {
+    let app = App::start_with(database, 10, |settings| {
+        settings.limits = RateLimits { requests_per_minute: 2, ..RateLimits::OFF };
+    })
+    .await;
+    for left in ["1", "0"] {
+        let answer = app.post("/sessions", &json!({})).await;
+        answer.expect(201);
+        assert!(answer.header("ratelimit").unwrap().contains(&format!("r={left};")));
+    }
+    let refused = app.post("/sessions", &json!({})).await;
+    let problem = refused.expect(429);
+    assert_eq!(problem["type"], "/docs/problems#too-many-requests");
+    let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert_eq!(refused.header("x-credits-cost"), None);
+
+    // Another process counts for itself.
+    let another = app.another().await;
+    assert_eq!(another.get("/credits").await.expect(200)["balance"], 8);
+    assert_eq!(another.get("/sessions").await.expect(200)["total"], 2);
+}
+
+async fn signups_are_limited_by_the_address_that_a_trusted_proxy_tells(database: TestDatabase) {
+    let app = App::start_with(database, 10, |settings| {
+        settings.limits = RateLimits { signups_per_hour: 1, ..RateLimits::OFF };
+        settings.trusted_proxies = vec![TrustedProxy::parse("127.0.0.1").unwrap()];
+    })
+    .await;
+    let new = json!({"account_name": "Acme", "actor_name": "a", "actor_type": "agent"});
+    let sign_up = async |from: &str| {
+        let request = app.stranger(Method::POST, "/api/v1/bootstrap");
+        send(request.header("X-Forwarded-For", from).json(&new)).await
+    };
+    sign_up("203.0.113.7").await.expect(201);
+    sign_up("203.0.113.8").await.expect(201);
+    sign_up("203.0.113.7").await.expect(429);
+    sign_up("198.51.100.1, 203.0.113.7").await.expect(429);
+}
