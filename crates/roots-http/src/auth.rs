@@ -108,6 +108,11 @@ impl Deref for Bearer {
 }
 
 impl Bearer {
+    /// The caller, and where its key is looked up again.
+    pub(crate) fn into_parts(self) -> (Arc<Caller>, Lookup) {
+        (self.caller, self.lookup)
+    }
+
     /// What a write of this caller came to. A key that has ended meanwhile is forgotten.
     pub(crate) fn settle<T>(
         &self,

@@ -11,6 +11,8 @@ mod auth;
 mod body;
 mod conditional;
 mod edge;
+mod ending;
+mod exports;
 mod fields;
 mod limits;
 mod list;
@@ -24,6 +26,7 @@ mod todos;
 
 pub use accounts::Bootstrapped;
 pub use address::TrustedProxy;
+pub use ending::Ending;
 pub use limits::RateLimits;
 
 use std::sync::Arc;
@@ -40,6 +43,7 @@ use roots_domain::port::store::Readiness;
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use utoipa_axum::router::OpenApiRouter;
@@ -62,6 +66,8 @@ pub struct Services {
     pub activities: Activities,
     /// Accounts and their credits.
     pub accounts: Accounts,
+    /// Exports.
+    pub exports: Exports,
     /// Whether the database answers.
     pub readiness: Arc<dyn Readiness>,
     /// Names requests that come without a name.
@@ -79,6 +85,8 @@ pub struct HttpSettings {
     pub limits: RateLimits,
     /// The proxies that are believed when they say whom they ask for: none unless named.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// When it is to end.
+    pub ending: Ending,
 }
 
 /// Who may make an account by `POST /bootstrap`.
@@ -130,6 +138,7 @@ struct Shared {
     services: Services,
     signup: Signup,
     callers: auth::Callers,
+    ending: Ending,
     description: Bytes,
 }
 
@@ -142,6 +151,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         services,
         signup: settings.signup,
         callers: auth::Callers::new(),
+        ending: settings.ending.clone(),
         description: description(gathered).into(),
     });
     let limits = Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone()));
@@ -180,7 +190,8 @@ fn routes() -> OpenApiRouter<App> {
         .layer(map_response(private));
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
-    let api = keyed.merge(signup).merge(service::description_routes());
+    let files = exports::routes().layer(map_response(secret)).layer(map_response(by_key));
+    let api = keyed.merge(signup).merge(files).merge(service::description_routes());
     let undescribed = OpenApiRouter::from(service::docs());
     OpenApiRouter::default().merge(service::routes()).nest(API_PATH, api).merge(undescribed)
 }
@@ -189,6 +200,12 @@ fn routes() -> OpenApiRouter<App> {
 async fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    by_key(response).await
+}
+
+/// What depends on who asks varies by it.
+async fn by_key(mut response: Response) -> Response {
+    let headers = response.headers_mut();
     headers.append(VARY, auth::API_KEY.into());
     headers.append(VARY, AUTHORIZATION.into());
     response

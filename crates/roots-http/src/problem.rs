@@ -341,6 +341,13 @@ impl Problem {
         problem.because("the request timed out").retry_after(AWAY_RETRY_SECONDS)
     }
 
+    /// The service ends before the answer would.
+    pub(crate) fn ending() -> Self {
+        Self::new(Kind::Unavailable, "The service is being stopped. Try again shortly.")
+            .because("the service is being stopped")
+            .retry_after(AWAY_RETRY_SECONDS)
+    }
+
     /// For an answer of another's making that is an error.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
@@ -380,6 +387,16 @@ impl Problem {
     /// The status it is answered with.
     pub(crate) const fn status(&self) -> StatusCode {
         self.kind.status()
+    }
+
+    /// The URI of its kind.
+    pub(crate) fn uri(&self) -> String {
+        self.kind.uri()
+    }
+
+    /// What is wrong in this case.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Why, for the log.
@@ -491,6 +508,7 @@ impl From<AccessError> for Problem {
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
+            ReadError::Refused(refusal) => refusal.into(),
             ReadError::Store(fault) => fault.into(),
             ReadError::Unreadable { what, id } => Self::new(Kind::Unreadable, error.to_string())
                 .because(format!("a text of {what} {id} does not open")),

@@ -499,7 +499,7 @@ fn by_id<C: ColumnTrait>(
 
 /// Repeats the last one up to the next power of two, so that lists of every length share a few
 /// statement texts, which the database has prepared.
-fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
+pub(crate) fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
     if let Some(last) = list.last().cloned() {
         list.resize(list.len().next_power_of_two(), last);
     }

@@ -53,7 +53,7 @@ impl Store {
         Ok(found.map(T::try_from).transpose()?)
     }
 
-    async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
+    pub(crate) async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = Corrupt>,
@@ -227,7 +227,11 @@ fn todo_labels(status: Option<TodoStatus>, priority: Option<Priority>) -> Vec<St
 
 /// `column = value`. Where the rows are `linked` to one session they are found by that alone: SQLite
 /// keeps no statistics here, and would take an index that matches more columns and far more rows.
-fn is<C: ColumnTrait>(column: C, value: impl Into<Value> + Clone, linked: bool) -> SimpleExpr {
+pub(crate) fn is<C: ColumnTrait>(
+    column: C,
+    value: impl Into<Value> + Clone,
+    linked: bool,
+) -> SimpleExpr {
     if linked {
         // No index is looked up for an expression; the column is never NULL.
         return Func::coalesce([Expr::col(column), Expr::value(value.clone())]).eq(value);

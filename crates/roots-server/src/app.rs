@@ -8,6 +8,7 @@ use roots_domain::port::keys::Locksmith;
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_http::Services;
@@ -31,12 +32,14 @@ pub(crate) fn services(store: &Store) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let uids: Arc<dyn Uids> = Arc::new(TimedUids);
     let locksmith: Arc<dyn Locksmith> = Arc::new(RingLocksmith::default());
+    let access = Access {
+        locksmith: Arc::clone(&locksmith),
+        reader: store.clone(),
+        clock: Arc::clone(&clock),
+    };
     Services {
-        access: Access {
-            locksmith: Arc::clone(&locksmith),
-            reader: store.clone(),
-            clock: Arc::clone(&clock),
-        },
+        exports: Exports { access: access.clone(), reader: store.clone() },
+        access,
         sessions: Sessions {
             units: store.clone(),
             reader: store.clone(),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use roots_domain::usecase::accounts::NewCredentials;
+use roots_http::{Ending, HttpSettings};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::time::{self, Instant};
@@ -35,7 +36,12 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
         first_start::found_operator(&services.accounts, file, settings.operator_credits).await?;
     announce(operator.as_ref(), file, address);
 
-    let api = roots_http::router(services, &settings.http);
+    let mut told = stop.clone();
+    let ending = Ending::when(async move {
+        told.requested().await;
+    });
+    let http = HttpSettings { ending, ..settings.http.clone() };
+    let api = roots_http::router(services, &http);
     match metrics {
         None => listen::serve(listener, api, stop.clone()).await,
         Some((metrics_listener, metrics_address)) => {

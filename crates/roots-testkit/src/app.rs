@@ -80,6 +80,7 @@ impl App {
             todos: world.todos.clone(),
             activities: world.activities.clone(),
             accounts: world.accounts.clone(),
+            exports: world.exports.clone(),
             readiness: Arc::new(world.store.clone()),
             uids,
         };

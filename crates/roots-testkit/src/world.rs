@@ -11,6 +11,7 @@ use roots_domain::port::keys::Locksmith;
 use roots_domain::usecase::access::{Access, Caller};
 use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
 use roots_domain::usecase::activities::{Activities, ActivityDraft};
+use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::{SessionDraft, Sessions};
 use roots_domain::usecase::todos::{TodoDraft, Todos};
 use roots_persistence::Store;
@@ -35,6 +36,8 @@ pub struct World {
     pub todos: Todos,
     /// Activities.
     pub activities: Activities,
+    /// Exports.
+    pub exports: Exports,
 }
 
 impl World {
@@ -46,14 +49,13 @@ impl World {
         let uids: Arc<dyn Uids> = Arc::new(RandomUids);
         let locksmith: Arc<dyn Locksmith> = Arc::new(RingLocksmith::default());
         let shared = Arc::new(store.clone());
+        let access =
+            Access { locksmith: locksmith.clone(), reader: shared.clone(), clock: time.clone() };
         Self {
             store,
             clock,
-            access: Access {
-                locksmith: locksmith.clone(),
-                reader: shared.clone(),
-                clock: time.clone(),
-            },
+            exports: Exports { access: access.clone(), reader: shared.clone() },
+            access,
             accounts: Accounts {
                 units: shared.clone(),
                 reader: shared.clone(),

@@ -134,6 +134,14 @@ impl Access {
         Ok(self.reader.credentials(lookup).await?.is_some_and(|found| self.admits(&found)))
     }
 
+    /// Whether the key found there still admits its bearer.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`] once it does not, or the database's fault.
+    pub async fn check_again(&self, lookup: Lookup) -> Result<(), AccessError> {
+        if self.is_in_force(lookup).await? { Ok(()) } else { Err(AccessError::NotAdmitted) }
+    }
+
     /// Whether a caller that was admitted earlier is still admitted, as far as can be told without
     /// a look-up. Asked on every use.
     ///

@@ -21,6 +21,7 @@ use keyrings::Keyrings;
 pub mod access;
 pub mod accounts;
 pub mod activities;
+pub mod exports;
 pub mod keyrings;
 pub mod sessions;
 pub mod todos;
@@ -31,6 +32,9 @@ mod tests;
 /// Why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// A rule refused it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The database did not do its part.
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -164,6 +168,7 @@ async fn written<T>(
         Err(ReadError::Unreadable { .. } | ReadError::Store(StoreFault::Broken(_))) => {
             Err(WriteError::SavedUnreadable { what, id, cost, balance })
         }
+        Err(ReadError::Refused(refusal)) => Err(WriteError::Refused(refusal)),
         Err(ReadError::Store(fault)) => {
             let cause = format!("the write stands, but its row was not opened: {fault}");
             Err(WriteError::Store(StoreFault::OutcomeUnknown(cause)))

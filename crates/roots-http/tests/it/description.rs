@@ -19,6 +19,7 @@ GET /api/v1/activities/stats
 GET /api/v1/activities/{id}
 GET /api/v1/credits
 GET /api/v1/credits/ledger
+GET /api/v1/export
 GET /api/v1/openapi.json
 GET /api/v1/sessions
 GET /api/v1/sessions/{id}

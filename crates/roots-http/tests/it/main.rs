@@ -8,6 +8,7 @@ mod conditional;
 mod cursors;
 mod description;
 mod edge;
+mod exports;
 mod faults;
 mod fuzz;
 mod limits;

@@ -32,6 +32,7 @@ use roots_domain::model::unit::{
     Applied, AppliedRow, Intent, Management, Refusal, Resealed, UnitOfWork,
 };
 use roots_domain::port::ambient::{Clock, Uids};
+use roots_domain::port::archive::{MockArchiveReader, Piece};
 use roots_domain::port::keys::{
     Founding, KeyError, Keyring, Lookup, MintedCode, MintedKey, MockKeyring, MockLocksmith,
 };
@@ -43,6 +44,7 @@ use roots_domain::port::store::{
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_http::{HttpSettings, RateLimits, Services, Signup};
@@ -105,6 +107,7 @@ pub(crate) struct World {
     pub(crate) todos: MockTodoReader,
     pub(crate) activities: MockActivityReader,
     pub(crate) accounts: MockAccountReader,
+    pub(crate) archive: MockArchiveReader,
     pub(crate) locksmith: MockLocksmith,
     pub(crate) readiness: MockReadiness,
     pub(crate) settings: HttpSettings,
@@ -155,6 +158,7 @@ impl World {
             todos: MockTodoReader::new(),
             activities: MockActivityReader::new(),
             accounts: MockAccountReader::new(),
+            archive: MockArchiveReader::new(),
             locksmith,
             readiness: MockReadiness::new(),
             settings: HttpSettings { limits: RateLimits::OFF, ..HttpSettings::default() },
@@ -230,6 +234,10 @@ impl World {
             let total = i64::try_from(items.len()).unwrap();
             Ok(Page { items, total, request: page, next: None })
         });
+        world.archive.expect_sessions_after().returning(|_, _| Ok(piece(session)));
+        world.archive.expect_todos_after().returning(|_, _| Ok(piece(todo)));
+        world.archive.expect_activities_after().returning(|_, _| Ok(piece(activity)));
+        world.archive.expect_steps_of().returning(|_, _, _| Ok(log()));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
         world.settings.signup = Signup::Open { credits: 100 };
@@ -265,12 +273,11 @@ impl World {
             if self.is_stuck { Arc::new(Stuck) } else { Arc::new(self.sessions) };
         let locksmith = Arc::new(self.locksmith);
         let accounts = Arc::new(self.accounts);
+        let access =
+            Access { locksmith: locksmith.clone(), reader: accounts.clone(), clock: clock.clone() };
         let services = Services {
-            access: Access {
-                locksmith: locksmith.clone(),
-                reader: accounts.clone(),
-                clock: clock.clone(),
-            },
+            exports: Exports { access: access.clone(), reader: Arc::new(self.archive) },
+            access,
             sessions: Sessions {
                 units: units.clone(),
                 reader: sessions,
@@ -590,7 +597,7 @@ pub(crate) fn account() -> Account {
         balance: 99,
         auth_epoch: 1,
         key_epoch: KeyEpoch::FIRST,
-        counters: Counters::default(),
+        counters: Counters { session: DAMAGED, ..Counters::default() },
         created_at: at("2026-04-09T09:00:00Z"),
         version: 1,
     }
@@ -643,6 +650,11 @@ fn of_id<T>(id: i64, row: impl FnOnce(ActorId, Option<Sealed>) -> T) -> Option<T
         DAMAGED => Some(row(ActorId(1), Some(damaged()))),
         _ => None,
     }
+}
+
+/// All that there is of a kind.
+pub(crate) fn piece<T>(of_id: fn(i64) -> Option<T>) -> Piece<T> {
+    Piece { rows: [1, DAMAGED].into_iter().filter_map(of_id).collect(), next: None }
 }
 
 pub(crate) fn session(id: i64) -> Option<Session<Sealed>> {

@@ -1,0 +1,347 @@
+//! Exports: everything that an actor or an account has, opened, a piece at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::ReadError;
+use super::access::{Access, AccessError, Caller};
+use super::keyrings::Keyrings;
+use crate::model::account::{Account, Actor, Role};
+use crate::model::activity::Activity;
+use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
+use crate::model::sealed::{Field, Sealed, TextPlace};
+use crate::model::session::Session;
+use crate::model::time::Timestamp;
+use crate::model::todo::{StatusChange, Todo, TodoStatus};
+use crate::model::unit::Refusal;
+use crate::port::archive::{ArchiveReader, Holdings, PIECE_MAX_ROWS};
+use crate::port::keys::{Keyring, Lookup};
+use crate::port::store::{StoreFault, StoreResult};
+
+/// How long an export goes on before its key is looked up again.
+const RECHECK_SECONDS: i64 = 5;
+
+/// The version of what an export tells, and of how.
+pub const FORMAT: u32 = 1;
+
+/// Exports.
+#[derive(Clone)]
+pub struct Exports {
+    /// Tells whether a key still admits its bearer.
+    pub access: Access,
+    /// Walks through what is exported.
+    pub reader: Arc<dyn ArchiveReader>,
+}
+
+/// What stands for a stored text that does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// A text, if it opens.
+pub type Legible = Result<String, Unreadable>;
+
+/// One thing that is exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An actor.
+    Actor(Actor),
+    /// A session.
+    Session(Session<Legible>),
+    /// A todo, and where it stood before the first step of its log. Its steps follow it.
+    Todo(Todo<Legible>, TodoStatus),
+    /// A step of the todo before it, and whose that is.
+    Step(ActorId, StatusChange<Legible>),
+    /// An activity.
+    Activity(Activity<Legible>),
+}
+
+/// What an export begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportHeader {
+    /// The account whose rows these are: ids below are of it.
+    pub account: Account,
+    /// The actor whose rows alone are exported.
+    pub actor: Option<ActorId>,
+    /// When it began. What is newer is left out.
+    pub at: Timestamp,
+}
+
+impl Exports {
+    /// Begins an export of all that the account has, for its owner; for a member, or where `actor`
+    /// is given, of what that actor has.
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`] for a member that names another actor, or the database's fault.
+    pub async fn begin(
+        &self,
+        caller: Arc<Caller>,
+        lookup: Lookup,
+        actor: Option<ActorId>,
+    ) -> Result<Export, ReadError> {
+        let actor = match (actor, caller.actor.role) {
+            (Some(named), _) if !caller.reaches(named) => return Err(Refusal::OwnerOnly.into()),
+            (None, Role::Member) => Some(caller.actor.id),
+            (actor, _) => actor,
+        };
+        let id = caller.account.id;
+        let gone = || StoreFault::Broken(format!("account {id} of a caller is gone"));
+        let account = self.access.reader.account(id).await?.ok_or_else(gone)?;
+        let at = self.access.clock.now();
+        let of = Holdings { account: id, actor, given: account.counters };
+        Ok(Export {
+            exports: self.clone(),
+            caller,
+            lookup,
+            of,
+            checked_at: at,
+            stage: Stage::Actors,
+            header: ExportHeader { account, actor, at },
+        })
+    }
+}
+
+/// An export under way. It holds one piece at a time, and nothing of the database between two.
+pub struct Export {
+    exports: Exports,
+    caller: Arc<Caller>,
+    lookup: Lookup,
+    of: Holdings,
+    checked_at: Timestamp,
+    stage: Stage,
+    header: ExportHeader,
+}
+
+/// Where an export stands. Numbers are the ids to go on after.
+enum Stage {
+    Actors,
+    Sessions(i64),
+    Todos(i64),
+    Logs(Chapter),
+    Activities(i64),
+    Over,
+}
+
+/// A piece of todos whose logs are being read.
+struct Chapter {
+    /// Those whose steps are still to come, and whether they have been told themselves.
+    todos: VecDeque<(Todo<Sealed>, bool)>,
+    /// The step to go on after.
+    after: (TodoId, LogId),
+    /// The todo to go on after, once they are through.
+    next: Option<i64>,
+}
+
+impl Export {
+    /// What it begins with.
+    #[must_use]
+    pub const fn header(&self) -> &ExportHeader {
+        &self.header
+    }
+
+    /// What comes next; there may be nothing in it though there is more to come. `None` once all has
+    /// been told.
+    ///
+    /// # Errors
+    /// The key has ended meanwhile, or the database did not do its part.
+    pub async fn next(&mut self) -> Result<Option<Vec<Record>>, AccessError> {
+        self.check(matches!(self.stage, Stage::Over)).await?;
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let (records, stage) = match stage {
+            Stage::Actors => (self.actors().await?, Stage::Sessions(0)),
+            Stage::Sessions(after) => self.sessions(after).await?,
+            Stage::Todos(after) => self.todos(after).await?,
+            Stage::Logs(chapter) => self.logs(chapter).await?,
+            Stage::Activities(after) => self.activities(after).await?,
+            Stage::Over => return Ok(None),
+        };
+        self.stage = stage;
+        Ok(Some(records))
+    }
+
+    /// That the key is still in force is looked up every few seconds, and at the end: rows that go
+    /// with an account must not pass for rows that never were.
+    async fn check(&mut self, is_last: bool) -> Result<(), AccessError> {
+        let access = &self.exports.access;
+        access.check_expiry(&self.caller)?;
+        let now = access.clock.now();
+        if is_last || now >= self.checked_at.plus_seconds(RECHECK_SECONDS) {
+            access.check_again(self.lookup).await?;
+            self.checked_at = now;
+        }
+        Ok(())
+    }
+
+    async fn actors(&self) -> StoreResult<Vec<Record>> {
+        let mut actors = self.exports.access.reader.actors(self.of.account).await?;
+        actors.retain(|actor| self.of.actor.is_none_or(|wanted| wanted == actor.id));
+        Ok(actors.into_iter().map(Record::Actor).collect())
+    }
+
+    async fn sessions(&self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+        let piece = self.exports.reader.sessions_after(self.of, after).await?;
+        let keys = self.keys(piece.rows.iter().map(|session| session.actor)).await?;
+        let open = |session| Record::Session(open_session(&keys, session));
+        let stage = piece.next.map_or(Stage::Todos(0), Stage::Sessions);
+        Ok((piece.rows.into_iter().map(open).collect(), stage))
+    }
+
+    async fn todos(&self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+        let piece = self.exports.reader.todos_after(self.of, after).await?;
+        let todos = piece.rows.into_iter().map(|todo| (todo, false)).collect();
+        let chapter = Chapter { todos, after: (TodoId(0), LogId(0)), next: piece.next };
+        self.logs(chapter).await
+    }
+
+    /// Logs are read after their todos: a step that a todo took in between is told, and where the
+    /// todo stood before it.
+    async fn logs(&self, mut chapter: Chapter) -> StoreResult<(Vec<Record>, Stage)> {
+        let todos: Vec<_> = chapter.todos.iter().map(|(todo, _)| todo.id).collect();
+        let reader = &self.exports.reader;
+        let steps = if todos.is_empty() {
+            Vec::new()
+        } else {
+            reader.steps_of(self.of.account, &todos, chapter.after).await?
+        };
+        let keys = self.keys(chapter.todos.iter().map(|(todo, _)| todo.actor)).await?;
+        let is_last = steps.len() < usize::from(PIECE_MAX_ROWS);
+        let mut records = Vec::new();
+        for step in steps {
+            chapter.after = (step.todo, step.id);
+            records.extend(self.told_before(&mut chapter.todos, step.todo, &keys));
+            let Some((todo, is_told)) = chapter.todos.front_mut() else { break };
+            if !*is_told {
+                records.push(self.told(todo.clone(), step.old_status, &keys));
+                *is_told = true;
+            }
+            let actor = todo.actor;
+            records.push(Record::Step(actor, open_step(keys.get(&actor), step)));
+        }
+        if !is_last {
+            return Ok((records, Stage::Logs(chapter)));
+        }
+        records.extend(self.told_before(&mut chapter.todos, TodoId(i64::MAX), &keys));
+        Ok((records, chapter.next.map_or(Stage::Activities(0), Stage::Todos)))
+    }
+
+    /// The todos before that one, which have no more steps.
+    fn told_before(
+        &self,
+        todos: &mut VecDeque<(Todo<Sealed>, bool)>,
+        before: TodoId,
+        keys: &Keys,
+    ) -> Vec<Record> {
+        let mut records = Vec::new();
+        while let Some((todo, is_told)) = todos.pop_front_if(|(todo, _)| todo.id < before) {
+            if !is_told {
+                let status = todo.status;
+                records.push(self.told(todo, status, keys));
+            }
+        }
+        records
+    }
+
+    fn told(&self, todo: Todo<Sealed>, first_status: TodoStatus, keys: &Keys) -> Record {
+        let session = self.known(todo.session);
+        Record::Todo(Todo { session, ..open_todo(keys, todo) }, first_status)
+    }
+
+    async fn activities(&self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+        let piece = self.exports.reader.activities_after(self.of, after).await?;
+        let keys = self.keys(piece.rows.iter().map(|activity| activity.actor)).await?;
+        let open = |activity: Activity<Sealed>| {
+            let session = self.known(activity.session);
+            Record::Activity(Activity { session, ..open_activity(&keys, activity) })
+        };
+        let stage = piece.next.map_or(Stage::Over, Stage::Activities);
+        Ok((piece.rows.into_iter().map(open).collect(), stage))
+    }
+
+    /// A link to a session that is newer than the export leads nowhere in it.
+    fn known(&self, session: Option<SessionId>) -> Option<SessionId> {
+        session.filter(|id| id.0 <= self.of.given.session)
+    }
+
+    /// The keys of those actors, as far as they can be had: where a wrap is missing, texts are
+    /// unreadable, and the export goes on.
+    async fn keys(&self, actors: impl Iterator<Item = ActorId>) -> StoreResult<Keys> {
+        let mut keys = Keys::new();
+        for actor in actors.collect::<BTreeSet<_>>() {
+            let reader = &*self.exports.access.reader;
+            match Keyrings::of(reader, &self.caller, BTreeSet::from([actor])).await {
+                Ok(found) => keys.extend(found.find(actor).map(|found| (actor, found.clone()))),
+                Err(StoreFault::Broken(_)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// The keys of some actors.
+type Keys = BTreeMap<ActorId, Arc<dyn Keyring>>;
+
+fn open(keys: Option<&Arc<dyn Keyring>>, row: Uid, field: Field, sealed: &Sealed) -> Legible {
+    let keys = keys.ok_or(Unreadable)?;
+    keys.open(TextPlace { field, row }, sealed).map_err(|_| Unreadable)
+}
+
+fn open_session(keys: &Keys, session: Session<Sealed>) -> Session<Legible> {
+    let keys = keys.get(&session.actor);
+    Session {
+        notes: session.notes.map(|text| open(keys, session.uid, Field::SessionNotes, &text)),
+        id: session.id,
+        uid: session.uid,
+        actor: session.actor,
+        status: session.status,
+        started_at: session.started_at,
+        ended_at: session.ended_at,
+        version: session.version,
+    }
+}
+
+fn open_todo(keys: &Keys, todo: Todo<Sealed>) -> Todo<Legible> {
+    let keys = keys.get(&todo.actor);
+    Todo {
+        title: open(keys, todo.uid, Field::TodoTitle, &todo.title),
+        description: todo
+            .description
+            .map(|text| open(keys, todo.uid, Field::TodoDescription, &text)),
+        id: todo.id,
+        uid: todo.uid,
+        actor: todo.actor,
+        session: todo.session,
+        status: todo.status,
+        priority: todo.priority,
+        due_at: todo.due_at,
+        created_at: todo.created_at,
+        updated_at: todo.updated_at,
+        version: todo.version,
+    }
+}
+
+fn open_step(keys: Option<&Arc<dyn Keyring>>, step: StatusChange<Sealed>) -> StatusChange<Legible> {
+    StatusChange {
+        note: step.note.map(|text| open(keys, step.uid, Field::LogNote, &text)),
+        id: step.id,
+        uid: step.uid,
+        todo: step.todo,
+        old_status: step.old_status,
+        new_status: step.new_status,
+        logged_at: step.logged_at,
+    }
+}
+
+fn open_activity(keys: &Keys, activity: Activity<Sealed>) -> Activity<Legible> {
+    let keys = keys.get(&activity.actor);
+    Activity {
+        description: open(keys, activity.uid, Field::ActivityDescription, &activity.description),
+        id: activity.id,
+        uid: activity.uid,
+        actor: activity.actor,
+        session: activity.session,
+        activity_type: activity.activity_type,
+        logged_at: activity.logged_at,
+        created_at: activity.created_at,
+        version: activity.version,
+    }
+}

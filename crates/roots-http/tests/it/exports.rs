@@ -1,0 +1,157 @@
+//! Files of JSON lines, and how they end.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use insta::assert_snapshot;
+use roots_domain::model::account::AccountStatus;
+use roots_domain::port::archive::Piece;
+use roots_domain::port::store::StoreFault;
+use roots_http::Ending;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tower::ServiceExt;
+
+use crate::world::{Answer, World, account, credentials, get, piece, session};
+
+fn lines(body: &str) -> Vec<Value> {
+    body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn last(answer: &Answer) -> Value {
+    lines(&answer.body).pop().unwrap()
+}
+
+#[tokio::test]
+async fn an_account_is_exported() {
+    assert_snapshot!(get("/api/v1/export").of_the_whole_world().await.told());
+}
+
+#[tokio::test]
+async fn an_actor_is_exported() {
+    assert_snapshot!(get("/api/v1/export?actor_id=2").of_the_whole_world().await.told());
+}
+
+#[tokio::test]
+async fn every_parameter_that_is_wrong_is_named() {
+    let answer = get("/api/v1/export?actor_id=0&actor=1").of_the_whole_world().await;
+    assert_snapshot!(answer.told());
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_ends_it_with_a_line_that_says_so() {
+    let mut world = World::keyed();
+    world.accounts.expect_account().returning(|_| Ok(Some(account())));
+    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    world.archive.expect_sessions_after().returning(|_, after| match after {
+        0 => Ok(Piece { next: Some(13), ..piece(session) }),
+        _ => Err(StoreFault::Unavailable("a secret of the database".into())),
+    });
+    assert_snapshot!(get("/api/v1/export").of(&world.router()).await.told());
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_from_the_start_is_a_problem() {
+    let mut world = World::keyed();
+    let away = || StoreFault::Unavailable("a secret of the database".into());
+    world.accounts.expect_account().returning(move |_| Err(away()));
+    assert_snapshot!(get("/api/v1/export").of(&world.router()).await.told());
+}
+
+/// Rows without end.
+fn endless() -> World {
+    let mut world = World::bare();
+    world.accounts.expect_account().returning(|_| Ok(Some(account())));
+    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    world
+        .archive
+        .expect_sessions_after()
+        .returning(|_, after| Ok(Piece { next: Some(after + 1), ..piece(session) }));
+    world
+}
+
+#[tokio::test]
+async fn a_key_that_ends_on_the_way_ends_it() {
+    let mut world = endless();
+    // It is revoked once it has been admitted; time goes on with each look at the rows.
+    let looks = AtomicI64::new(0);
+    world.accounts.expect_credentials().returning(move |lookup| {
+        let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
+        Ok(credentials(lookup).filter(|_| is_first))
+    });
+    let clock = world.clock.clone();
+    world.archive = roots_domain::port::archive::MockArchiveReader::new();
+    world.archive.expect_sessions_after().returning(move |_, after| {
+        clock.set("2026-04-09T14:00:05Z");
+        Ok(Piece { next: Some(after + 1), ..piece(session) })
+    });
+    let answer = get("/api/v1/export").of(&world.router()).await;
+    assert_eq!(answer.status, 200);
+    let end = last(&answer);
+    assert_eq!(end["kind"], "error");
+    assert_eq!(end["type"], "/docs/problems#unauthorized");
+}
+
+#[tokio::test]
+async fn a_key_is_looked_up_again_before_the_last_line() {
+    let mut world = World::whole();
+    let looks = AtomicI64::new(0);
+    world.accounts.checkpoint();
+    world.accounts.expect_account().returning(|_| Ok(Some(account())));
+    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    world.accounts.expect_credentials().returning(move |lookup| {
+        let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
+        Ok(credentials(lookup).filter(|_| is_first))
+    });
+    let answer = get("/api/v1/export").of(&world.router()).await;
+    assert_eq!(last(&answer)["type"], "/docs/problems#unauthorized");
+}
+
+#[tokio::test]
+async fn the_end_of_the_service_ends_it() {
+    let mut world = endless();
+    world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+    let (tell, told) = oneshot::channel();
+    world.settings.ending = Ending::when(async {
+        let _ = told.await;
+    });
+    let request: Request<Body> = get("/api/v1/export").request();
+    let mut body = world.router().oneshot(request).await.unwrap().into_body();
+    // It has begun, and would never end.
+    let head = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(head.starts_with(b"{\"kind\":\"export\""));
+    let mut told_lines = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(told_lines.starts_with(b"{\"kind\":\"session\""));
+    tell.send(()).unwrap();
+    while let Some(frame) = body.frame().await {
+        // What is at hand is never waited for: others have to be let in.
+        tokio::task::yield_now().await;
+        told_lines = frame.unwrap().into_data().unwrap();
+    }
+    let end = lines(std::str::from_utf8(&told_lines).unwrap()).pop().unwrap();
+    assert_eq!(
+        (&end["kind"], &end["type"]),
+        (&"error".into(), &"/docs/problems#unavailable".into())
+    );
+}
+
+#[tokio::test]
+async fn a_suspended_account_is_exported() {
+    let mut world = World::whole();
+    world.accounts.checkpoint();
+    let suspended = || roots_domain::model::account::Account {
+        status: AccountStatus::Suspended,
+        balance: 0,
+        ..account()
+    };
+    world.accounts.expect_account().returning(move |_| Ok(Some(suspended())));
+    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    world.accounts.expect_credentials().returning(move |lookup| {
+        Ok(credentials(lookup)
+            .map(|found| roots_domain::port::store::Credentials { account: suspended(), ..found }))
+    });
+    let answer = get("/api/v1/export").of(&world.router()).await;
+    assert_eq!(last(&answer)["kind"], "end");
+}
