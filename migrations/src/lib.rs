@@ -10,6 +10,7 @@ use sea_orm_migration::sea_orm::DbBackend;
 
 mod m0001_founding;
 mod m0002_keys;
+mod m0003_usage;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -18,7 +19,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_founding::Founding), Box::new(m0002_keys::Keys)]
+        vec![
+            Box::new(m0001_founding::Founding),
+            Box::new(m0002_keys::Keys),
+            Box::new(m0003_usage::Usage),
+        ]
     }
 }
 

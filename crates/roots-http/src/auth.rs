@@ -4,21 +4,22 @@ use std::ops::Deref;
 use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 use moka::sync::Cache;
 use roots_domain::model::unit::Refusal;
+use roots_domain::model::usage::Endpoint;
 use roots_domain::port::keys::Lookup;
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::{WriteError, Written};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::App;
 use crate::limits::Visitor;
 use crate::problem::{Problem, credit_headers};
+use crate::{API_PATH, App, edge};
 
 /// The header that carries an API key.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -168,8 +169,16 @@ impl FromRequestParts<App> for Bearer {
             admit(app, &visitor, &presented, lookup).await?
         };
         visitor.count_request(&caller)?;
+        app.services.usage.count(&caller, called(parts));
         Ok(Self { caller, lookup, callers })
     }
+}
+
+/// What a request calls. Only what has a route asks for a key.
+fn called(parts: &Parts) -> Endpoint {
+    let path = parts.extensions.get().map_or("", MatchedPath::as_str);
+    let route = path.strip_prefix(API_PATH).unwrap_or(path).to_owned();
+    Endpoint { route, method: edge::known(&parts.method).to_owned() }
 }
 
 /// Looks a key up. Until it is found good it counts as wrong, so that no more look-ups run at once

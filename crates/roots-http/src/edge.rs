@@ -184,7 +184,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A method by name; those that anybody can make up share one, for each would be a metric.
-fn known(method: &Method) -> &'static str {
+pub(crate) fn known(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -23,6 +23,7 @@ mod query;
 mod service;
 mod sessions;
 mod todos;
+mod usage;
 
 pub use accounts::Bootstrapped;
 pub use address::TrustedProxy;
@@ -46,6 +47,7 @@ use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
+use roots_domain::usecase::usage::Usage;
 use utoipa_axum::router::OpenApiRouter;
 
 use limits::Limits;
@@ -68,6 +70,8 @@ pub struct Services {
     pub accounts: Accounts,
     /// Exports.
     pub exports: Exports,
+    /// How often accounts call what.
+    pub usage: Usage,
     /// Whether the database answers.
     pub readiness: Arc<dyn Readiness>,
     /// Names requests that come without a name.
@@ -187,6 +191,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(todos::routes())
         .merge(activities::routes())
         .merge(accounts::routes())
+        .merge(usage::routes())
         .layer(map_response(private));
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));

@@ -81,8 +81,16 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 7] {
 
 /// Rows of accounts that do not exist. A foreign key would prove that for every row written.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 7] =
-        ["sessions", "todos", "todo_logs", "activities", "ledger", "tallies", "activity_daily"];
+    const TABLES: [&str; 8] = [
+        "sessions",
+        "todos",
+        "todo_logs",
+        "activities",
+        "ledger",
+        "tallies",
+        "activity_daily",
+        "usage",
+    ];
     let mut found = Vec::new();
     for table in TABLES {
         let sql = format!(

@@ -24,7 +24,7 @@ use sea_orm::{
 
 use crate::entity::{
     accounts, activities, activity_daily, actors, api_keys, directory, key_wraps, recovery_codes,
-    sessions, tallies, todos,
+    sessions, tallies, todos, usage,
 };
 use crate::fault::{self, Failure};
 use crate::row::{self, Corrupt};
@@ -243,6 +243,7 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     put(tx, changes.ledger.iter().map(row::ledger_row), New).await?;
     write_tallies(tx, &changes).await?;
     write_daily(tx, &changes).await?;
+    add_counts(tx, changes.calls.iter().map(row::usage_row), usage::Column::Calls).await?;
     for (account, session) in &changes.unlinked {
         unlink(tx, account.0, session.0).await?;
     }

@@ -13,10 +13,12 @@ use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::{DAY_MICROS, Day, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+use roots_domain::model::usage::Endpoint;
 use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, HeldActor, Readiness,
     SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
+    UsageReader,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
 use sea_orm::{
@@ -27,7 +29,7 @@ use sea_orm::{
 use crate::Store;
 use crate::entity::{
     accounts, activities, activity_daily, actors, api_keys, key_wraps, ledger, sessions, tallies,
-    todo_logs, todos,
+    todo_logs, todos, usage,
 };
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
@@ -504,6 +506,25 @@ fn held_by_account(account: AccountIdentity) -> Condition {
     // A renewal that is not in force yet comes into force by the first use of its key.
     let epochs = (KeyEpoch::FIRST.0..=account.epoch.next().0).map(i64::from);
     held_by(account.id, row::PARTY_ACCOUNT, [0]).add(key_wraps::Column::HolderEpoch.is_in(epochs))
+}
+
+#[async_trait]
+impl UsageReader for Store {
+    async fn calls(
+        &self,
+        account: AccountId,
+        first: Day,
+        last: Day,
+    ) -> StoreResult<Vec<(Day, Endpoint, i64)>> {
+        let rows = usage::Entity::find()
+            .filter(usage::Column::AccountId.eq(account.0))
+            .filter(usage::Column::Day.between(first.0, last.0));
+        let rows = rows.all(self.readers()).await.map_err(of_read)?;
+        let calls = rows.into_iter().map(|row| {
+            (Day(row.day), Endpoint { route: row.route, method: row.method }, row.calls)
+        });
+        Ok(calls.collect())
+    }
 }
 
 #[async_trait]

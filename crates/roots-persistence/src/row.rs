@@ -19,11 +19,12 @@ use roots_domain::model::tally::{Daily, Tally};
 use roots_domain::model::text::{ActivityType, Name};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::usage::Calls;
 use roots_domain::port::store::StoreFault;
 
 use crate::entity::{
     accounts, activities, activity_daily, actors, api_keys, key_wraps, ledger, recovery_codes,
-    sessions, tallies, todo_logs, todos,
+    sessions, tallies, todo_logs, todos, usage,
 };
 
 /// A row that Roots can't have written.
@@ -506,5 +507,15 @@ pub(crate) fn daily_row(account: AccountId, daily: &Daily, count: i64) -> activi
         day: daily.day.0,
         activity_type: daily.activity_type.as_str().to_owned(),
         count,
+    }
+}
+
+pub(crate) fn usage_row((calls, count): (&Calls, &i64)) -> usage::Model {
+    usage::Model {
+        account_id: calls.account.0,
+        day: calls.day.0,
+        route: calls.endpoint.route.clone(),
+        method: calls.endpoint.method.clone(),
+        calls: *count,
     }
 }

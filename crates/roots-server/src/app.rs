@@ -11,6 +11,7 @@ use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
+use roots_domain::usecase::usage::Usage;
 use roots_http::Services;
 use roots_persistence::{DatabaseUrl, OpenError, Store};
 
@@ -65,8 +66,14 @@ pub(crate) fn services(store: &Store) -> Services {
             units: store.clone(),
             reader: store.clone(),
             locksmith,
-            clock,
+            clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
+        },
+        usage: Usage {
+            units: store.clone(),
+            reader: store.clone(),
+            clock,
+            pending: Arc::default(),
         },
         readiness: store,
         uids,

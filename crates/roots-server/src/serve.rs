@@ -3,11 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use roots_domain::usecase::accounts::NewCredentials;
+use roots_domain::usecase::usage::Usage;
 use roots_http::{Ending, HttpSettings};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::select;
 use tokio::time::{self, Instant};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
@@ -16,6 +19,9 @@ use crate::failure::Failure;
 use crate::listen::{self, Stop};
 use crate::settings::Settings;
 use crate::{app, first_start, prometheus, wiped};
+
+/// How often usage is written.
+const USAGE_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
@@ -36,6 +42,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
         first_start::found_operator(&services.accounts, file, settings.operator_credits).await?;
     announce(operator.as_ref(), file, address);
 
+    let usage = services.usage.clone();
+    let writing_usage = tokio::spawn(write_usage(usage.clone(), stop.clone()));
     let mut told = stop.clone();
     let ending = Ending::when(async move {
         told.requested().await;
@@ -53,7 +61,29 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
             );
         }
     }
-    close(store.close(), stop.requested().await).await
+    let end = async {
+        // What it was at is done, and what was counted since comes last.
+        let _ = writing_usage.await;
+        flush(&usage).await;
+        store.close().await;
+    };
+    close(end, stop.requested().await).await
+}
+
+/// Writes what is counted of usage every few seconds, until it is time to stop.
+async fn write_usage(usage: Usage, mut stop: Stop) {
+    loop {
+        select! {
+            _ = stop.requested() => return,
+            () = time::sleep(USAGE_EVERY) => flush(&usage).await,
+        }
+    }
+}
+
+async fn flush(usage: &Usage) {
+    if let Err(fault) = usage.flush().await {
+        warn!(%fault, "usage could not be written");
+    }
 }
 
 async fn bind(
@@ -135,7 +165,6 @@ mod tests {
 
     use std::future;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use axum::Router;
     use tokio::net::TcpStream;

@@ -81,6 +81,7 @@ impl App {
             activities: world.activities.clone(),
             accounts: world.accounts.clone(),
             exports: world.exports.clone(),
+            usage: world.usage.clone(),
             readiness: Arc::new(world.store.clone()),
             uids,
         };

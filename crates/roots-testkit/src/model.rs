@@ -231,7 +231,8 @@ impl Model {
             | Intent::TendKeys { .. }
             | Intent::ReserveAccount
             | Intent::FoundAccount(_)
-            | Intent::GrantCredits { .. } => Err(Refusal::KeyNotInForce),
+            | Intent::GrantCredits { .. }
+            | Intent::CountCalls(_) => Err(Refusal::KeyNotInForce),
         }
     }
 

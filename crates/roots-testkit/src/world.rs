@@ -14,6 +14,7 @@ use roots_domain::usecase::activities::{Activities, ActivityDraft};
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::{SessionDraft, Sessions};
 use roots_domain::usecase::todos::{TodoDraft, Todos};
+use roots_domain::usecase::usage::Usage;
 use roots_persistence::Store;
 use secrecy::SecretString;
 
@@ -38,6 +39,8 @@ pub struct World {
     pub activities: Activities,
     /// Exports.
     pub exports: Exports,
+    /// How often accounts call what.
+    pub usage: Usage,
 }
 
 impl World {
@@ -80,9 +83,15 @@ impl World {
             activities: Activities {
                 units: shared.clone(),
                 reader: shared.clone(),
-                accounts: shared,
-                clock: time,
+                accounts: shared.clone(),
+                clock: time.clone(),
                 uids,
+            },
+            usage: Usage {
+                units: shared.clone(),
+                reader: shared,
+                clock: time,
+                pending: Arc::default(),
             },
         }
     }

@@ -25,6 +25,7 @@ use super::unit::{
     Applied, AppliedRow, Author, Charge, Intent, KeyBearer, NewAccount, NewActivity, NewTodo,
     Refusal, Resealed, RowPatch, UnitOfWork,
 };
+use super::usage::Calls;
 
 mod keys;
 
@@ -75,6 +76,9 @@ impl Needs {
             self.directory = true;
         }
         self.add_keys(unit);
+        if let Intent::CountCalls(counts) = &unit.intent {
+            self.accounts.extend(counts.iter().map(|(calls, _)| calls.account));
+        }
         let Author::Key(KeyBearer { account, .. }) = unit.author else {
             return;
         };
@@ -107,7 +111,8 @@ impl Needs {
             | Intent::Manage(_)
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
-            | Intent::GrantCredits { .. } => {}
+            | Intent::GrantCredits { .. }
+            | Intent::CountCalls(_) => {}
         }
     }
 }
@@ -240,6 +245,8 @@ pub struct Changes {
     pub tallies: BTreeMap<(AccountId, Tally), i64>,
     /// By how much each daily count moved; none is 0.
     pub daily: BTreeMap<(AccountId, Daily), i64>,
+    /// How many calls to add.
+    pub calls: BTreeMap<Calls, i64>,
     /// Sessions whose todos and activities lose their link. They are among the deleted.
     pub unlinked: Vec<RowKey<SessionId>>,
 }
@@ -420,6 +427,7 @@ impl Books {
                 let note = note.map(super::text::Name::into_string);
                 self.grant_credits(account, amount, note, at)
             }
+            (Author::Program, Intent::CountCalls(counts)) => Ok(self.count_calls(counts)),
             // What belongs to an actor is written by its key alone.
             (Author::Program, _) => Err(Refusal::KeyNotInForce),
         }
@@ -450,6 +458,16 @@ impl Books {
         self.changes.tallies.retain(|_, moved| *moved != 0);
         self.changes.daily.retain(|_, moved| *moved != 0);
         self.changes
+    }
+
+    /// Counts beside the books: they are nothing that a rule rests on.
+    fn count_calls(&mut self, counts: Vec<(Calls, i64)>) -> Applied {
+        for (calls, count) in counts {
+            if self.account(calls.account).is_some() {
+                *self.changes.calls.entry(calls).or_default() += count;
+            }
+        }
+        Applied { row: AppliedRow::Counted, cost: 0, balance: 0 }
     }
 
     fn account(&self, id: AccountId) -> Option<&Account> {
@@ -539,12 +557,13 @@ impl Books {
             Intent::DeleteTodo(id) => Verdict::DeleteTodo(self.todo(id, desk)?.clone()),
             Intent::LogActivity(new) => Verdict::LogActivity(self.new_activity(new, desk)?),
             Intent::DeleteActivity(id) => Verdict::DeleteActivity(self.activity(id, desk)?.clone()),
-            // No key makes accounts or credits.
+            // No key makes accounts, credits or counts.
             Intent::ReserveAccount
             | Intent::FoundAccount(_)
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
             | Intent::GrantCredits { .. }
+            | Intent::CountCalls(_)
             // Decided elsewhere.
             | Intent::Manage(_) => return Err(Refusal::KeyNotInForce),
         })

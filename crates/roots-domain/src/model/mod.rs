@@ -18,6 +18,7 @@ pub mod text;
 pub mod time;
 pub mod todo;
 pub mod unit;
+pub mod usage;
 
 /// A value that breaks a rule. It displays as the end of a sentence whose subject is the field
 /// ("must not be empty"), and never repeats the value.

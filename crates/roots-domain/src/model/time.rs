@@ -109,11 +109,23 @@ impl Day {
     }
 }
 
+impl Day {
+    /// The day of a date.
+    pub(super) fn of(date: NaiveDate) -> Self {
+        Self(date.signed_duration_since(DateTime::UNIX_EPOCH.date_naive()).num_days())
+    }
+
+    /// Its date, moved into the years that can be told.
+    pub(super) fn date(self) -> NaiveDate {
+        let first = DateTime::from_timestamp_micros(self.first_instant().0).unwrap_or_default();
+        first.date_naive()
+    }
+}
+
 /// `2026-04-09`.
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = DateTime::from_timestamp_micros(self.first_instant().0).unwrap_or_default();
-        write!(f, "{}", date.date_naive())
+        write!(f, "{}", self.date())
     }
 }
 

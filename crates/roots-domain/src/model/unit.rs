@@ -16,6 +16,7 @@ use super::tag::EntityTag;
 use super::text::{ActivityType, Name};
 use super::time::Timestamp;
 use super::todo::{Priority, Todo, TodoPatch, TodoStatus};
+use super::usage::Calls;
 
 /// A write as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +169,8 @@ pub enum Intent {
         /// What to note.
         note: Option<Name>,
     },
+    /// Add to how often accounts called what. What is of no account is dropped.
+    CountCalls(Vec<(Calls, i64)>),
 }
 
 /// What a caller does about actors and keys. It costs nothing.
@@ -437,6 +440,8 @@ pub enum AppliedRow {
     Reserved(AccountId),
     /// An account founded, given credits or ids, or of which a key was used.
     Account(Box<Account>),
+    /// Calls counted.
+    Counted,
 }
 
 /// Why a unit was refused. It changed nothing and cost nothing. Each displays as one sentence for

@@ -14,6 +14,7 @@ use crate::model::text::ActivityType;
 use crate::model::time::{Day, TimeRange};
 use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use crate::model::unit::{Applied, Refusal, UnitOfWork};
+use crate::model::usage::Endpoint;
 use crate::port::keys::{AccountIdentity, Lookup};
 
 /// Why a database did not do its part. The text is for the log, never for a caller.
@@ -234,6 +235,19 @@ pub trait AccountReader: Send + Sync {
         reason: Option<Reason>,
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>>;
+}
+
+/// Reads how often accounts called what.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait UsageReader: Send + Sync {
+    /// The calls of an account on the days from `first` to `last`.
+    async fn calls(
+        &self,
+        account: AccountId,
+        first: Day,
+        last: Day,
+    ) -> StoreResult<Vec<(Day, Endpoint, i64)>>;
 }
 
 /// Tells whether the database answers.

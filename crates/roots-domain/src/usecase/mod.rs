@@ -25,6 +25,7 @@ pub mod exports;
 pub mod keyrings;
 pub mod sessions;
 pub mod todos;
+pub mod usage;
 
 #[cfg(test)]
 mod tests;

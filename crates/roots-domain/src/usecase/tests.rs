@@ -34,6 +34,7 @@ mod keyrings;
 mod owner;
 mod sessions;
 mod todos;
+mod usage;
 
 const HOME: AccountId = AccountId(1);
 const ME: ActorId = ActorId(1);

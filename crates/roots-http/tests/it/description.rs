@@ -26,6 +26,8 @@ GET /api/v1/sessions/{id}
 GET /api/v1/todos
 GET /api/v1/todos/{id}
 GET /api/v1/todos/{id}/logs
+GET /api/v1/usage
+GET /api/v1/usage/history
 GET /api/v1/whoami
 GET /docs/problems
 GET /health

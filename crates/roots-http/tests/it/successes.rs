@@ -62,6 +62,8 @@ answers! {
     credits_are_shown: get("/api/v1/credits");
     the_ledger_is_listed: get("/api/v1/credits/ledger?reason=api_write&limit=5");
 
+    usage_is_told: get("/api/v1/usage?period=2026-04");
+    usage_is_told_by_day: get("/api/v1/usage/history");
     health: get("/health").without_key();
     readiness: get("/ready").without_key();
     problems_are_explained: get("/docs/problems").without_key();

@@ -31,6 +31,7 @@ use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoSta
 use roots_domain::model::unit::{
     Applied, AppliedRow, Intent, Management, Refusal, Resealed, UnitOfWork,
 };
+use roots_domain::model::usage::Endpoint;
 use roots_domain::port::ambient::{Clock, Uids};
 use roots_domain::port::archive::{MockArchiveReader, Piece};
 use roots_domain::port::keys::{
@@ -38,8 +39,8 @@ use roots_domain::port::keys::{
 };
 use roots_domain::port::store::{
     ApplyError, Credentials, HeldActor, MockAccountReader, MockActivityReader, MockReadiness,
-    MockSessionReader, MockTodoReader, MockUnitStore, SessionQuery, SessionReader, StoreFault,
-    StoreResult, TodoLog, UnitStore,
+    MockSessionReader, MockTodoReader, MockUnitStore, MockUsageReader, SessionQuery, SessionReader,
+    StoreFault, StoreResult, TodoLog, UnitStore,
 };
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
@@ -47,6 +48,7 @@ use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
+use roots_domain::usecase::usage::Usage;
 use roots_http::{HttpSettings, RateLimits, Services, Signup};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -109,6 +111,7 @@ pub(crate) struct World {
     pub(crate) accounts: MockAccountReader,
     pub(crate) archive: MockArchiveReader,
     pub(crate) locksmith: MockLocksmith,
+    pub(crate) usage: MockUsageReader,
     pub(crate) readiness: MockReadiness,
     pub(crate) settings: HttpSettings,
     pub(crate) clock: HandClock,
@@ -160,6 +163,7 @@ impl World {
             accounts: MockAccountReader::new(),
             archive: MockArchiveReader::new(),
             locksmith,
+            usage: MockUsageReader::new(),
             readiness: MockReadiness::new(),
             settings: HttpSettings { limits: RateLimits::OFF, ..HttpSettings::default() },
             clock: HandClock(Arc::new(AtomicI64::new(at("2026-04-09T14:00:00Z").micros()))),
@@ -177,7 +181,7 @@ impl World {
         let mut world = Self::bare();
         world.accounts.expect_credentials().returning(move |lookup| {
             let mut found = credentials(lookup);
-            if let Some(found) = &mut found {
+            if let Some(found) = found.as_mut().filter(|found| found.actor.role == Role::Owner) {
                 found.actor.id = ActorId(actor);
             }
             Ok(found)
@@ -238,6 +242,7 @@ impl World {
         world.archive.expect_todos_after().returning(|_, _| Ok(piece(todo)));
         world.archive.expect_activities_after().returning(|_, _| Ok(piece(activity)));
         world.archive.expect_steps_of().returning(|_, _, _| Ok(log()));
+        world.usage.expect_calls().returning(|_, _, _| Ok(calls()));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
         world.settings.signup = Signup::Open { credits: 100 };
@@ -298,6 +303,12 @@ impl World {
                 accounts: accounts.clone(),
                 clock: clock.clone(),
                 uids: uids.clone(),
+            },
+            usage: Usage {
+                units: units.clone(),
+                reader: Arc::new(self.usage),
+                clock: clock.clone(),
+                pending: Arc::default(),
             },
             accounts: Accounts { units, reader: accounts, locksmith, clock, uids: uids.clone() },
             readiness: Arc::new(self.readiness),
@@ -733,6 +744,19 @@ fn counts() -> (Vec<(Day, ActivityType, i64)>, SessionCounts) {
     (counts, SessionCounts { total: 5, active: 1 })
 }
 
+/// As the contract counts them.
+fn calls() -> Vec<(Day, Endpoint, i64)> {
+    let called = |day: &str, method: &str, route: &str, calls| {
+        let endpoint = Endpoint { route: route.to_owned(), method: method.to_owned() };
+        (at(day).day(), endpoint, calls)
+    };
+    vec![
+        called("2026-04-08", "GET", "/todos", 12),
+        called("2026-04-09", "GET", "/todos", 18),
+        called("2026-04-09", "POST", "/activities", 12),
+    ]
+}
+
 fn ledger() -> Vec<LedgerEntry> {
     vec![
         LedgerEntry {
@@ -821,6 +845,7 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
             AppliedRow::Deleted
         }
         Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
+        Intent::CountCalls(_) => AppliedRow::Counted,
         Intent::Manage(management) => managed(*management, at),
         Intent::FoundAccount(_)
         | Intent::GrantCredits { .. }

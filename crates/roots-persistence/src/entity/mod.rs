@@ -14,3 +14,4 @@ pub(crate) mod sessions;
 pub(crate) mod tallies;
 pub(crate) mod todo_logs;
 pub(crate) mod todos;
+pub(crate) mod usage;

@@ -24,4 +24,5 @@ mod seeds;
 mod sessions;
 mod swaps;
 mod todos;
+mod usage;
 mod wire;

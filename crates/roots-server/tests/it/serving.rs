@@ -111,6 +111,25 @@ async fn running_out_of_files_passes() {
 }
 
 #[tokio::test]
+async fn usage_survives_the_end_of_the_process() {
+    let home = Home::new();
+    for run in 1..=2 {
+        let server = home.serve();
+        let api = server.client(&home.operator_key());
+        for _ in 0..3 {
+            api.read("/api/v1/whoami").await;
+        }
+        server.stop();
+        let server = home.serve();
+        let usage = server.client(&home.operator_key()).read("/api/v1/usage").await;
+        let whoami = &usage["top_endpoints"][0];
+        assert_eq!(whoami["endpoint"], "/whoami");
+        assert_eq!(whoami["calls"], 3 * run);
+        server.stop();
+    }
+}
+
+#[tokio::test]
 async fn not_even_the_finest_log_holds_a_key_or_a_text() {
     let home = Home::new();
     let mut command = home.command(&[]);

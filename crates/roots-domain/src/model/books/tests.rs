@@ -12,6 +12,7 @@ use super::super::text::Name;
 use super::super::time::Day;
 use super::super::todo::Priority;
 use super::super::unit::{Charge, Conditions};
+use super::super::usage::Endpoint;
 use super::*;
 
 mod accounts;
@@ -291,6 +292,11 @@ fn wrap() -> Wrap {
 
 fn found(new: NewAccount) -> Intent {
     Intent::FoundAccount(Box::new(new))
+}
+
+fn called(account: AccountId, count: i64) -> (Calls, i64) {
+    let endpoint = Endpoint { route: "/todos/{id}".to_owned(), method: "GET".to_owned() };
+    (Calls { account, day: now().day(), endpoint }, count)
 }
 
 fn grant(account: AccountId, amount: i64) -> Intent {

@@ -254,3 +254,22 @@ fn the_program_writes_for_no_actor() {
         assert_refused(&mut books(), program(intent), &Refusal::KeyNotInForce);
     }
 }
+
+#[test]
+fn calls_are_counted_beside_the_books_and_dropped_where_there_is_no_account() {
+    let mut books = books();
+    let counts = vec![called(HOME, 2), called(AccountId(9), 5)];
+    for counts in [counts, vec![called(HOME, 3)]] {
+        let counted = books.decide(program(Intent::CountCalls(counts))).unwrap();
+        assert_eq!(counted, Applied { row: AppliedRow::Counted, cost: 0, balance: 0 });
+    }
+    let changes = books.into_changes();
+    assert_eq!(changes.calls, BTreeMap::from([called(HOME, 5)]));
+    assert!(changes.accounts_changed.is_empty(), "nothing else is written");
+}
+
+#[test]
+fn no_key_counts_calls() {
+    let unit = mine(Intent::CountCalls(vec![called(HOME, 1)]));
+    assert_refused(&mut books(), unit, &Refusal::KeyNotInForce);
+}

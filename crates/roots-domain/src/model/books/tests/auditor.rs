@@ -304,7 +304,8 @@ impl World {
             | Intent::Manage(_)
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
-            | Intent::GrantCredits { .. } => Err(Refusal::KeyNotInForce),
+            | Intent::GrantCredits { .. }
+            | Intent::CountCalls(_) => Err(Refusal::KeyNotInForce),
         }
     }
 

@@ -58,6 +58,13 @@ fn founding_needs_the_directory_and_a_grant_its_account() {
 }
 
 #[test]
+fn counting_calls_needs_the_accounts_that_called() {
+    let unit = program(Intent::CountCalls(vec![called(HOME, 1), called(ABROAD, 2)]));
+    let accounts = BTreeSet::from([HOME, ABROAD]);
+    assert_eq!(Needs::of([&unit]), Needs { accounts, ..Needs::default() });
+}
+
+#[test]
 fn a_batch_needs_what_its_units_need_each_once() {
     let abroad = Author::Key(KeyBearer { account: ABROAD, ..bearer(ME) });
     let units = [

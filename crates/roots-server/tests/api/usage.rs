@@ -1,0 +1,93 @@
+//! Usage: counted, written, and added up.
+
+use roots_domain::port::ambient::Clock;
+use roots_testkit::app::App;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::on_both;
+use serde_json::{Value, json};
+
+on_both! {
+    usage_is_counted_by_endpoint_and_day,
+    usage_of_several_processes_adds_up,
+    usage_of_an_account_is_nobody_elses,
+    very_many_counts_are_written_in_bounded_statements,
+}
+
+async fn usage(app: &App, period: &str) -> Value {
+    app.get(&format!("/usage{period}")).await.expect(200)
+}
+
+async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let period = app.world.clock.now().to_string()[..7].to_owned();
+    let day = app.world.clock.now().to_string()[..10].to_owned();
+    app.post("/todos", &json!({"title": "one"})).await.expect(201);
+    for _ in 0..2 {
+        app.get("/todos/1").await.expect(200);
+    }
+    // What fails was called too; what has no key in force was not.
+    app.get("/todos/2").await.expect(404);
+    app.post("/todos", &json!({"titel": "two"})).await.expect(422);
+    app.get("/nothing").await.expect(404);
+    app.world.usage.flush().await.unwrap();
+    let told = usage(&app, "").await;
+    let expected = json!({
+        "period": period,
+        "used": 5,
+        "top_endpoints": [
+            {"endpoint": "/todos/{id}", "method": "GET", "calls": 3},
+            {"endpoint": "/todos", "method": "POST", "calls": 2},
+        ],
+    });
+    assert_eq!(told, expected);
+    app.world.usage.flush().await.unwrap();
+    assert_eq!(usage(&app, &format!("?period={period}")).await["used"], 6);
+    let history = app.get("/usage/history").await.expect(200);
+    assert_eq!(history, json!({"period": period, "daily": [{"day": day, "calls": 6}]}));
+    let empty = app.get("/usage/history?period=1970-01").await.expect(200);
+    assert_eq!(empty, json!({"period": "1970-01", "daily": []}));
+    assert_eq!(app.get("/usage?period=2026-4").await.status, 400);
+}
+
+async fn usage_of_several_processes_adds_up(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let another = app.another().await;
+    for app in [&app, &another, &app] {
+        app.get("/whoami").await.expect(200);
+        app.world.usage.flush().await.unwrap();
+    }
+    let (one, two) = tokio::join!(another.get("/whoami"), app.get("/whoami"));
+    one.expect(200);
+    two.expect(200);
+    let (one, two) = tokio::join!(app.world.usage.flush(), another.world.usage.flush());
+    one.unwrap();
+    two.unwrap();
+    // As a process that has just started sees it.
+    let third = app.another().await;
+    let called = json!([{"endpoint": "/whoami", "method": "GET", "calls": 5}]);
+    assert_eq!(usage(&third, "").await["top_endpoints"], called);
+}
+
+async fn usage_of_an_account_is_nobody_elses(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let other = app.world.found(10).await;
+    app.get("/whoami").await.expect(200);
+    app.world.usage.flush().await.unwrap();
+    let request = app.stranger(reqwest::Method::GET, "/api/v1/usage");
+    let key = secrecy::ExposeSecret::expose_secret(&other.api_key);
+    let told = roots_testkit::app::send(request.header("X-API-Key", key)).await.expect(200);
+    assert_eq!(told["used"], 0);
+}
+
+async fn very_many_counts_are_written_in_bounded_statements(database: TestDatabase) {
+    use roots_domain::model::usage::Endpoint;
+    let app = App::start(database, 10).await;
+    let caller = app.world.caller(10).await;
+    for number in 0..3_000 {
+        let endpoint = Endpoint { route: format!("/{number}"), method: "GET".to_owned() };
+        app.world.usage.count(&caller, endpoint);
+    }
+    app.world.usage.flush().await.unwrap();
+    let (_, found) = app.world.usage.of_month(&caller, None).await.unwrap();
+    assert_eq!((found.used, found.top.len()), (3_000, 10));
+}
