@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
-    ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_TYPE, ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -19,6 +20,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, Stream, StreamExt};
 use roots_domain::port::ambient::Uids;
 use tower::{Layer, ServiceExt};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::Predicate;
 use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
@@ -39,6 +43,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_ID_MAX_CHARS: usize = 128;
 /// What every API key begins with: one that was sent as a name by mistake is not repeated.
 const KEY_START: &str = "roots_";
+/// Below that, compressing gains nothing.
+const COMPRESSED_MIN_BYTES: u64 = 1_024;
 /// How long a browser may remember what a preflight said.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
@@ -153,6 +159,48 @@ pub(crate) async fn cors(State(layer): State<CorsLayer>, request: Request, next:
     let is_options = request.method() == Method::OPTIONS;
     if is_options && !request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return next.run(request).await;
+    }
+    match layer.layer(next).oneshot(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
+    }
+}
+
+/// What is compressed: what is long enough to gain by it, has no `ETag` (which names the bytes as they
+/// are), is not kept from being stored (as what holds a secret is), and does not come in a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compressible;
+
+impl Predicate for Compressible {
+    fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
+        let headers = response.headers();
+        let is_secret = headers.get(CACHE_CONTROL).is_some_and(|control| control == "no-store");
+        let length = response.body().size_hint().exact();
+        length.is_some_and(|bytes| bytes >= COMPRESSED_MIN_BYTES)
+            && !headers.contains_key(ETAG)
+            && !is_secret
+    }
+}
+
+pub(crate) fn compression_layer() -> CompressionLayer<Compressible> {
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(Compressible)
+}
+
+/// Applies that layer to what is read. The layer refuses whoever forbids it to answer plainly, so who
+/// speaks of that is answered plainly.
+pub(crate) async fn compress(
+    State(layer): State<CompressionLayer<Compressible>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if request.method() != Method::GET {
+        return next.run(request).await;
+    }
+    let is_choosy = |value: &HeaderValue| {
+        value.to_str().map_or(true, |text| text.contains('*') || text.contains("identity"))
+    };
+    if request.headers().get_all(ACCEPT_ENCODING).iter().any(is_choosy) {
+        request.headers_mut().remove(ACCEPT_ENCODING);
     }
     match layer.layer(next).oneshot(request).await {
         Ok(response) => response.map(Body::new),

@@ -164,6 +164,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         .method_not_allowed_fallback(edge::other_method)
         .with_state(app)
         .layer(from_fn(edge::guard))
+        .layer(from_fn_with_state(edge::compression_layer(), edge::compress))
         .layer(from_fn_with_state(limits, limits::track));
     if !settings.cors_origins.is_empty() {
         let cors = edge::cors_layer(&settings.cors_origins);

@@ -4,6 +4,7 @@
 
 mod auth;
 mod bodies;
+mod compression;
 mod conditional;
 mod cursors;
 mod description;
