@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use roots_domain::model::account::{AccountKind, Actor, ActorKind, Role};
+use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::credit::{LedgerEntry, Reason, WRITE_COST};
 use roots_domain::model::text::Name;
 use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::actors::{ActorBody, ActorKindName, RoleName, actor_kind};
 use crate::auth::Bearer;
 use crate::body::{FromMembers, Json, Members, text};
 use crate::fields::{Faulty, one_of};
@@ -59,15 +60,10 @@ impl FromMembers for NewAccount {
     fn from_members(members: &mut Members) -> Result<Self, Faulty> {
         let account_name = members.required("account_name", text(Name::parse));
         let actor_name = members.required("actor_name", text(Name::parse));
-        let actor_type = members
-            .required("actor_type", text(|name| one_of(ActorKind::ALL, ActorKind::name, &name)));
+        let actor_type = members.required("actor_type", text(|name| actor_kind(&name)));
         Ok(Self { account_name: account_name?, actor_name: actor_name?, actor_type: actor_type? })
     }
 }
-
-choice!(ActorKindName, "ActorType", ActorKind::ALL.iter().copied().map(ActorKind::name));
-
-choice!(RoleName, "Role", Role::ALL.iter().copied().map(Role::name));
 
 choice!(AccountKindName, "AccountType", AccountKind::ALL.iter().copied().map(AccountKind::name));
 
@@ -145,34 +141,6 @@ struct WhoamiBody {
     /// The others of the account, by id.
     other_actors: Vec<ActorBody>,
     credits_remaining: i64,
-}
-
-/// An actor of an account.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Actor)]
-struct ActorBody {
-    actor_id: i64,
-    name: String,
-    #[schema(value_type = ActorKindName)]
-    actor_type: &'static str,
-    #[schema(value_type = RoleName)]
-    role: &'static str,
-    is_active: bool,
-    #[schema(format = DateTime)]
-    created_at: String,
-}
-
-impl From<Actor> for ActorBody {
-    fn from(actor: Actor) -> Self {
-        Self {
-            actor_id: actor.id.0,
-            name: actor.name.into_string(),
-            actor_type: actor.kind.name(),
-            role: actor.role.name(),
-            is_active: actor.is_active,
-            created_at: actor.created_at.to_string(),
-        }
-    }
 }
 
 /// What the account has, and how that came about.

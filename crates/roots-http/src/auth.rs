@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 use moka::sync::Cache;
+use roots_domain::model::id::AccountId;
 use roots_domain::model::unit::Refusal;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::keys::Lookup;
@@ -23,9 +24,6 @@ use crate::{API_PATH, App, edge};
 
 /// The header that carries an API key.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// Longest time that a key which has been revoked goes on reading: for that long an admitted caller
-/// is not looked up again. Writes stop at once, for the store checks the key itself.
-const CALLER_TTL: Duration = Duration::from_secs(5);
 /// How often callers that are remembered no longer are dropped, and their unlocked keys with them.
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// Most callers that are remembered.
@@ -47,13 +45,17 @@ struct Remembered {
 }
 
 impl Callers {
-    /// Remembers nobody yet.
-    pub(crate) fn new() -> Self {
-        Self::remembered_for(CALLER_TTL, SWEEP_PERIOD)
+    /// Remembers nobody yet, and later each for that long.
+    pub(crate) fn new(ttl: Duration) -> Self {
+        Self::remembered_for(ttl, SWEEP_PERIOD)
     }
 
     fn remembered_for(ttl: Duration, sweep_period: Duration) -> Self {
-        let cache = Cache::builder().max_capacity(CALLERS_MAX).time_to_live(ttl).build();
+        let cache = Cache::builder()
+            .max_capacity(CALLERS_MAX)
+            .time_to_live(ttl)
+            .support_invalidation_closures()
+            .build();
         let known = Cache::builder().max_capacity(CALLERS_MAX).time_to_live(KNOWN_TTL).build();
         Self(Arc::new(Remembered { cache, known, sweep_period, sweeper: Once::new() }))
     }
@@ -78,6 +80,12 @@ impl Callers {
     fn forget(&self, lookup: &Lookup) {
         self.0.cache.invalidate(lookup);
         self.0.known.invalidate(lookup);
+    }
+
+    /// Forgets everyone of an account, after something that may have ended keys of it.
+    fn forget_account(&self, account: AccountId) {
+        // It fails where closures are not supported; then callers are forgotten in time.
+        let _ = self.0.cache.invalidate_entries_if(move |lookup, _| lookup.account == account);
     }
 }
 
@@ -129,6 +137,17 @@ impl Bearer {
             }
         }
     }
+
+    /// The same, of a write that may have ended keys of the account: here they stop at once.
+    pub(crate) fn settle_ending_keys<T>(
+        &self,
+        outcome: Result<Written<T>, WriteError>,
+    ) -> Result<(T, Credits), Problem> {
+        if outcome.is_ok() {
+            self.callers.forget_account(self.account.id);
+        }
+        self.settle(outcome)
+    }
 }
 
 /// What a write cost and what is left.
@@ -170,6 +189,7 @@ impl FromRequestParts<App> for Bearer {
         };
         visitor.count_request(&caller)?;
         app.services.usage.count(&caller, called(parts));
+        app.services.uses.note(&caller);
         Ok(Self { caller, lookup, callers })
     }
 }
@@ -204,6 +224,9 @@ async fn admit(
         (true, false) | (false, true) => {}
     }
     let caller = Arc::new(admitted?);
+    if caller.is_first_use {
+        app.callers.forget_account(lookup.account);
+    }
     app.callers.remember(lookup, Arc::clone(&caller));
     Ok(caller)
 }
@@ -245,7 +268,7 @@ fn bearer_token(value: &HeaderValue) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use roots_domain::model::account::{AccountKind, Actor, ActorKind, Role};
-    use roots_domain::model::id::{AccountId, ActorId, KeyId, Uid};
+    use roots_domain::model::id::{ActorId, KeyId, Uid};
     use roots_domain::model::key::{KeyEpoch, LookupHash};
     use roots_domain::model::text::Name;
     use roots_domain::model::time::Timestamp;
@@ -272,6 +295,7 @@ mod tests {
             key: KeyId(1),
             auth_epoch: 1,
             ends_at: None,
+            is_first_use: false,
             keys: Arc::new(MockKeyring::new()),
         }
     }

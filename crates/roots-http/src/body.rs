@@ -37,7 +37,7 @@ pub(crate) trait FromMembers: Sized {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Value {
     Null,
-    Bool,
+    Bool(bool),
     /// One beyond 64 bits is the nearest that there is, which the rules of a field judge alike.
     Integer(i64),
     /// A number with a fraction or an exponent.
@@ -55,7 +55,8 @@ impl Value {
         let raw = raw.get();
         match raw.as_bytes().first() {
             Some(b'n') => Self::Null,
-            Some(b't' | b'f') => Self::Bool,
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
             Some(b'"') => serde_json::from_str(raw).map_or(Self::BrokenText, Self::Text),
             Some(b'[') => Self::Array,
             Some(b'{') => Self::Object,
@@ -74,7 +75,7 @@ impl Value {
     const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
-            Self::Bool => "a boolean",
+            Self::Bool(_) => "a boolean",
             Self::Integer(_) => "an integer",
             Self::OtherNumber => "another number",
             Self::Text(_) | Self::BrokenText => "a string",
@@ -102,6 +103,14 @@ pub(crate) fn integer<T>(
     |value| match value {
         Value::Integer(number) => parse(number),
         other => Err(other.not("an integer")),
+    }
+}
+
+/// Reads a boolean.
+pub(crate) fn boolean(value: Value) -> Result<bool, Invalid> {
+    match value {
+        Value::Bool(truth) => Ok(truth),
+        other => Err(other.not("a boolean")),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod activities;
+mod actors;
 mod address;
 mod auth;
 mod body;
@@ -14,6 +15,7 @@ mod edge;
 mod ending;
 mod exports;
 mod fields;
+mod keys;
 mod limits;
 mod list;
 mod openapi;
@@ -31,6 +33,7 @@ pub use ending::Ending;
 pub use limits::RateLimits;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -45,9 +48,11 @@ use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
+use roots_domain::usecase::uses::Uses;
 use utoipa_axum::router::OpenApiRouter;
 
 use limits::Limits;
@@ -72,6 +77,10 @@ pub struct Services {
     pub exports: Exports,
     /// How often accounts call what.
     pub usage: Usage,
+    /// Actors and keys.
+    pub keys: Keys,
+    /// When keys were last used.
+    pub uses: Uses,
     /// Whether the database answers.
     pub readiness: Arc<dyn Readiness>,
     /// Names requests that come without a name.
@@ -79,7 +88,7 @@ pub struct Services {
 }
 
 /// How the API is served. The default is closed to strangers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// Who may make an account.
     pub signup: Signup,
@@ -91,6 +100,22 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// When it is to end.
     pub ending: Ending,
+    /// How long an admitted caller is not looked up again: the longest time that a key which has been
+    /// revoked goes on reading. Writes stop at once, for the store checks the key itself.
+    pub caller_ttl: Duration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            signup: Signup::default(),
+            cors_origins: Vec::new(),
+            limits: RateLimits::default(),
+            trusted_proxies: Vec::new(),
+            ending: Ending::default(),
+            caller_ttl: Duration::from_secs(5),
+        }
+    }
 }
 
 /// Who may make an account by `POST /bootstrap`.
@@ -154,7 +179,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let app = Arc::new(Shared {
         services,
         signup: settings.signup,
-        callers: auth::Callers::new(),
+        callers: auth::Callers::new(settings.caller_ttl),
         ending: settings.ending.clone(),
         description: description(gathered).into(),
     });
@@ -191,6 +216,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(sessions::routes())
         .merge(todos::routes())
         .merge(activities::routes())
+        .merge(actors::routes())
+        .merge(keys::routes())
         .merge(accounts::routes())
         .merge(usage::routes())
         .layer(map_response(private));
@@ -202,10 +229,13 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().merge(service::routes()).nest(API_PATH, api).merge(undescribed)
 }
 
+/// What holds a secret is nobody's to keep.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 /// What depends on who asks is nobody else's.
 async fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     by_key(response).await
 }
 
@@ -217,8 +247,7 @@ async fn by_key(mut response: Response) -> Response {
     response
 }
 
-/// What holds a secret is nobody's to keep.
 async fn secret(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }

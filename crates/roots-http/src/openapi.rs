@@ -37,13 +37,13 @@ const LIMIT_HEADERS: [(&str, Type, &str); 2] = [
 ];
 const RETRY_AFTER: (&str, Type, &str) =
     ("Retry-After", Type::Integer, "Seconds until another try is worth it.");
-/// The one operation whose body may be left out.
-const BODY_OPTIONAL: &str = "startSession";
+/// The operations whose body may be left out.
+const BODY_OPTIONAL: [&str; 2] = ["startSession", "rotateKey"];
 
 /// A type that stands, in the description alone, for a text out of the few given.
 macro_rules! choice {
-    ($type:ident, $name:literal, $names:expr) => {
-        enum $type {}
+    ($visible:vis $type:ident, $name:literal, $names:expr) => {
+        $visible enum $type {}
 
         impl utoipa::PartialSchema for $type {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
@@ -86,6 +86,10 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
         tag(
             "activities",
             "What was done, with statistics that need no decryption. Descriptions are encrypted at rest.",
+        ),
+        tag(
+            "keys",
+            "Actors, and the keys that admit them. A key that is lost loses no data. Everything here costs nothing.",
         ),
         tag("accounts", "Accounts and their credits. Everything here costs nothing."),
         tag("service", "The service itself."),
@@ -154,7 +158,8 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         tie(operation, is_write);
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
-        let is_optional = operation.operation_id.as_deref() == Some(BODY_OPTIONAL);
+        let is_optional =
+            operation.operation_id.as_deref().is_some_and(|id| BODY_OPTIONAL.contains(&id));
         body.required = Some(if is_optional { Required::False } else { Required::True });
     }
     let mut errors = vec![

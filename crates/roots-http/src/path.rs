@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use roots_domain::model::id::{ActivityId, SessionId, TodoId};
+use roots_domain::model::id::{ActivityId, ActorId, KeyId, SessionId, TodoId};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
@@ -33,7 +33,13 @@ macro_rules! path_ids {
     )+};
 }
 
-path_ids!(SessionId: "session", TodoId: "todo", ActivityId: "activity");
+path_ids!(
+    SessionId: "session",
+    TodoId: "todo",
+    ActivityId: "activity",
+    ActorId: "actor",
+    KeyId: "key"
+);
 
 impl<T: PathId, S: Send + Sync> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;

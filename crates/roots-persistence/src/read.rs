@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
-use roots_domain::model::id::{AccountId, ActivityId, ActorId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use roots_domain::model::key::{ApiKey, KeyEpoch, Wrap, WrapSubject};
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
@@ -16,9 +16,9 @@ use roots_domain::model::todo::{Priority, Todo, TodoStatus};
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, HeldActor, Readiness,
-    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
-    UsageReader,
+    AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, HeldActor, KeyQuery,
+    KeysOver, ListedKey, Readiness, SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog,
+    TodoQuery, TodoReader, UsageReader,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
 use sea_orm::{
@@ -33,6 +33,9 @@ use crate::entity::{
 };
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
+
+/// How many keys one look for those that are over takes in.
+const KEYS_SWEPT: u64 = 10_000;
 
 /// The column that holds how many rows there are in all.
 const TOTAL: &str = "total";
@@ -422,6 +425,65 @@ impl AccountReader for Store {
             .filter(actors::Column::AccountId.eq(account.0))
             .order_by(actors::Column::ActorId, Order::Asc);
         self.all(rows).await
+    }
+
+    async fn actor_page(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Actor>> {
+        let rows = actors::Entity::find().filter(actors::Column::AccountId.eq(account.0));
+        let total = count(rows.clone());
+        self.page(rows, [actors::Column::ActorId], total, page).await
+    }
+
+    async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>> {
+        use api_keys::Column::{AccountId, ActorId, KeyId};
+        let mut rows = api_keys::Entity::find().filter(AccountId.eq(query.account.0));
+        if let Some(actor) = query.actor {
+            rows = rows.filter(ActorId.eq(actor.0));
+        }
+        let total = count(rows.clone());
+        let page = self.page::<_, ApiKey, 1>(rows, [KeyId], total, query.page).await?;
+        let theirs = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(query.account.0))
+            .filter(actors::Column::ActorId.is_in(page.items.iter().map(|key| key.actor.0)));
+        let theirs = self.all::<_, Actor>(theirs).await?;
+        let theirs: BTreeMap<_, _> = theirs.iter().map(|actor| (actor.id, actor)).collect();
+        page.try_map(|key| {
+            let nobody = || StoreFault::Broken(format!("key {} is nobody's", key.id));
+            let actor = theirs.get(&key.actor).ok_or_else(nobody)?;
+            let (actor_name, actor_is_active) = (actor.name.clone(), actor.is_active);
+            Ok(ListedKey { key, actor_name, actor_is_active })
+        })
+    }
+
+    async fn keys_over(
+        &self,
+        at: Timestamp,
+        after: Option<(AccountId, KeyId)>,
+    ) -> StoreResult<KeysOver> {
+        use api_keys::Column;
+        let mut rows = api_keys::Entity::find();
+        if let Some((account, key)) = after {
+            let later = Column::AccountId.gt(account.0).or(Column::KeyId.gt(key.0));
+            rows = rows.filter(Column::AccountId.gte(account.0)).filter(later);
+        }
+        let rows: Vec<(i64, i64, Option<i64>, Option<i64>)> = rows
+            .select_only()
+            .columns([Column::AccountId, Column::KeyId, Column::ExpiresAt, Column::EndsAt])
+            .order_by(Column::AccountId, Order::Asc)
+            .order_by(Column::KeyId, Order::Asc)
+            .limit(KEYS_SWEPT)
+            .into_tuple()
+            .all(self.readers())
+            .await
+            .map_err(of_read)?;
+        let of = |account, key| (AccountId(account), KeyId(key));
+        let is_whole = rows.len() as u64 == KEYS_SWEPT;
+        let last = rows.last().filter(|_| is_whole).map(|row| of(row.0, row.1));
+        let is_over = |ends: &[Option<i64>]| {
+            let is_due = ends.iter().flatten().any(|end| *end <= at.micros());
+            is_due && ends[1] != Some(ApiKey::ENDED.micros())
+        };
+        let over = rows.into_iter().filter(|(_, _, expires, ends)| is_over(&[*expires, *ends]));
+        Ok(KeysOver { keys: over.map(|(account, key, ..)| of(account, key)).collect(), last })
     }
 
     async fn held_actors(

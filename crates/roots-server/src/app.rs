@@ -9,9 +9,11 @@ use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
+use roots_domain::usecase::uses::{Backlog, Uses};
 use roots_http::Services;
 use roots_persistence::{DatabaseUrl, OpenError, Store};
 
@@ -36,6 +38,7 @@ pub(crate) fn services(store: &Store) -> Services {
     let access = Access {
         locksmith: Arc::clone(&locksmith),
         reader: store.clone(),
+        units: store.clone(),
         clock: Arc::clone(&clock),
     };
     Services {
@@ -61,6 +64,18 @@ pub(crate) fn services(store: &Store) -> Services {
             accounts: store.clone(),
             clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
+        },
+        keys: Keys {
+            units: store.clone(),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
+            uids: Arc::clone(&uids),
+        },
+        uses: Uses {
+            units: store.clone(),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
+            backlog: Backlog::default(),
         },
         accounts: Accounts {
             units: store.clone(),

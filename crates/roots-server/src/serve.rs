@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use roots_domain::usecase::accounts::NewCredentials;
 use roots_domain::usecase::usage::Usage;
+use roots_domain::usecase::uses::Uses;
 use roots_http::{Ending, HttpSettings};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -22,6 +23,8 @@ use crate::{app, first_start, prometheus, wiped};
 
 /// How often usage is written.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
+/// How often it is written when keys were last used, and keys that are over are swept.
+const TEND_EVERY: Duration = Duration::from_mins(1);
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
@@ -44,6 +47,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
 
     let usage = services.usage.clone();
     let writing_usage = tokio::spawn(write_usage(usage.clone(), stop.clone()));
+    let uses = services.uses.clone();
+    let tending = tokio::spawn(tend(uses.clone(), stop.clone()));
     let mut told = stop.clone();
     let ending = Ending::when(async move {
         told.requested().await;
@@ -64,7 +69,9 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let end = async {
         // What it was at is done, and what was counted since comes last.
         let _ = writing_usage.await;
+        let _ = tending.await;
         flush(&usage).await;
+        write_uses(&uses).await;
         store.close().await;
     };
     close(end, stop.requested().await).await
@@ -83,6 +90,23 @@ async fn write_usage(usage: Usage, mut stop: Stop) {
 async fn flush(usage: &Usage) {
     if let Err(fault) = usage.flush().await {
         warn!(%fault, "usage could not be written");
+    }
+}
+
+/// Writes now and then when keys were last used, and ends those that are over, until it is time to
+/// stop.
+async fn tend(uses: Uses, mut stop: Stop) {
+    loop {
+        select! {
+            _ = stop.requested() => return,
+            () = time::sleep(TEND_EVERY) => write_uses(&uses).await,
+        }
+    }
+}
+
+async fn write_uses(uses: &Uses) {
+    if let Err(fault) = uses.tend().await {
+        warn!(%fault, "when keys were last used could not be written");
     }
 }
 

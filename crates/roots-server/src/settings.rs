@@ -12,7 +12,7 @@ use std::str::FromStr;
 use clap::{Args, Parser};
 use roots_domain::model::Invalid;
 use roots_domain::model::credit::GRANT_MAX;
-use roots_http::{Ending, HttpSettings, Origin, RateLimits, Signup, TrustedProxy};
+use roots_http::{HttpSettings, Origin, RateLimits, Signup, TrustedProxy};
 use roots_persistence::DatabaseUrl;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -302,7 +302,7 @@ impl RawSettings {
                     self.trusted_proxies,
                     TrustedProxy::parse,
                 )?,
-                ending: Ending::default(),
+                ..HttpSettings::default()
             },
             signup_credits,
             operator_credits: credits(Name("ROOTS_OPERATOR_CREDITS"), self.operator_credits)?,

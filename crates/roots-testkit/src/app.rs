@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
@@ -62,9 +63,15 @@ impl App {
     /// Starts another on the same database and for the same account, as another process does: with
     /// a store, a clock and a memory of its own.
     pub async fn another(&self) -> Self {
+        self.another_remembering(self.settings.caller_ttl).await
+    }
+
+    /// The same, that remembers whom it has admitted for that long.
+    pub async fn another_remembering(&self, caller_ttl: Duration) -> Self {
         let store: Store = self.database.another_store().await;
         let (database, credentials) = (self.database.clone(), self.credentials.clone());
-        Self::serve(World::new(store), database, credentials, self.settings.clone()).await
+        let settings = HttpSettings { caller_ttl, ..self.settings.clone() };
+        Self::serve(World::new(store), database, credentials, settings).await
     }
 
     async fn serve(
@@ -80,6 +87,8 @@ impl App {
             todos: world.todos.clone(),
             activities: world.activities.clone(),
             accounts: world.accounts.clone(),
+            keys: world.keys.clone(),
+            uses: world.uses.clone(),
             exports: world.exports.clone(),
             usage: world.usage.clone(),
             readiness: Arc::new(world.store.clone()),

@@ -12,9 +12,11 @@ use roots_domain::usecase::access::{Access, Caller};
 use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
 use roots_domain::usecase::activities::{Activities, ActivityDraft};
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::sessions::{SessionDraft, Sessions};
 use roots_domain::usecase::todos::{TodoDraft, Todos};
 use roots_domain::usecase::usage::Usage;
+use roots_domain::usecase::uses::{Backlog, Uses};
 use roots_persistence::Store;
 use secrecy::SecretString;
 
@@ -31,6 +33,10 @@ pub struct World {
     pub access: Access,
     /// Accounts.
     pub accounts: Accounts,
+    /// Actors and keys.
+    pub keys: Keys,
+    /// When keys were last used.
+    pub uses: Uses,
     /// Sessions.
     pub sessions: Sessions,
     /// Todos.
@@ -52,13 +58,29 @@ impl World {
         let uids: Arc<dyn Uids> = Arc::new(RandomUids);
         let locksmith: Arc<dyn Locksmith> = Arc::new(RingLocksmith::default());
         let shared = Arc::new(store.clone());
-        let access =
-            Access { locksmith: locksmith.clone(), reader: shared.clone(), clock: time.clone() };
+        let access = Access {
+            locksmith: locksmith.clone(),
+            reader: shared.clone(),
+            units: shared.clone(),
+            clock: time.clone(),
+        };
         Self {
             store,
             clock,
             exports: Exports { access: access.clone(), reader: shared.clone() },
             access,
+            keys: Keys {
+                units: shared.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+                uids: uids.clone(),
+            },
+            uses: Uses {
+                units: shared.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+                backlog: Backlog::default(),
+            },
             accounts: Accounts {
                 units: shared.clone(),
                 reader: shared.clone(),
@@ -94,6 +116,12 @@ impl World {
                 pending: Arc::default(),
             },
         }
+    }
+
+    /// The time that its clock will show in so many seconds, as the API writes it.
+    #[must_use]
+    pub fn clock_in(&self, seconds: i64) -> String {
+        self.clock.now().plus_seconds(seconds).to_string()
     }
 
     /// Founds an account with that many credits.

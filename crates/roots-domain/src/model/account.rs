@@ -5,6 +5,7 @@ use super::id::{
     AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId, Uid,
 };
 use super::key::KeyEpoch;
+use super::page::{Listed, Place};
 use super::text::Name;
 use super::time::Timestamp;
 
@@ -198,6 +199,12 @@ pub struct Actor {
     pub key_epoch: KeyEpoch,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Listed for Actor {
+    fn place(&self) -> Place {
+        Place([0, 0, self.id.0])
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 use std::fmt;
 
 use super::id::{ActorId, KeyId, RecoveryId};
+use super::page::{Listed, Place};
 use super::text::Name;
 use super::time::Timestamp;
 
@@ -140,6 +141,12 @@ impl ApiKey {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ends_at == Some(Self::ENDED)
+    }
+}
+
+impl Listed for ApiKey {
+    fn place(&self) -> Place {
+        Place([0, 0, self.id.0])
     }
 }
 

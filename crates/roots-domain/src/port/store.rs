@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use crate::model::account::{Account, Actor};
 use crate::model::activity::{Activity, SessionCounts};
 use crate::model::credit::{LedgerEntry, LedgerFault, Reason};
-use crate::model::id::{AccountId, ActivityId, ActorId, SessionId, TodoId};
+use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use crate::model::key::{ApiKey, Wrap};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatus};
-use crate::model::text::ActivityType;
-use crate::model::time::{Day, TimeRange};
+use crate::model::text::{ActivityType, Name};
+use crate::model::time::{Day, TimeRange, Timestamp};
 use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use crate::model::unit::{Applied, Refusal, UnitOfWork};
 use crate::model::usage::Endpoint;
@@ -192,6 +192,37 @@ pub struct Credentials {
     pub wraps: Vec<Wrap>,
 }
 
+/// Which keys are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Of which account.
+    pub account: AccountId,
+    /// Of which actor alone.
+    pub actor: Option<ActorId>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// A key of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// What its actor is called.
+    pub actor_name: Name,
+    /// Whether its actor is active.
+    pub actor_is_active: bool,
+}
+
+/// What a look at some keys found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeysOver {
+    /// Those that are over.
+    pub keys: Vec<(AccountId, KeyId)>,
+    /// The last that was looked at; `None` at the end of all.
+    pub last: Option<(AccountId, KeyId)>,
+}
+
 /// An actor as its account holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldActor {
@@ -218,6 +249,20 @@ pub trait AccountReader: Send + Sync {
 
     /// Its actors, by id.
     async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>>;
+
+    /// A page of its actors, descending by id.
+    async fn actor_page(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Actor>>;
+
+    /// A page of its keys, descending by id, those that have ended included.
+    async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>>;
+
+    /// Looks at some thousands of keys of all accounts, in their order, after that one: which of them
+    /// are no longer in force at that time, and have not ended for good.
+    async fn keys_over(
+        &self,
+        at: Timestamp,
+        after: Option<(AccountId, KeyId)>,
+    ) -> StoreResult<KeysOver>;
 
     /// Those of these actors that there are, in any order, each with the wraps by which the account's
     /// keys up to that epoch hold its keys. MUST read the actors before the wraps: a key that is renewed

@@ -6,12 +6,13 @@ use secrecy::SecretString;
 
 use crate::model::account::{AccountKind, Actor};
 use crate::model::id::{ActorId, KeyId};
+use crate::model::key::Succession;
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
-use crate::model::unit::{Author, KeyBearer};
+use crate::model::unit::{AppliedRow, Author, Conditions, Intent, KeyBearer, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
-use crate::port::store::{AccountReader, Credentials, StoreFault};
+use crate::port::store::{AccountReader, ApplyError, Credentials, StoreFault, UnitStore};
 
 /// Whoever bears a key in force, as of when it was looked up.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Caller {
     pub auth_epoch: i64,
     /// From when on the key admits nobody.
     pub ends_at: Option<Timestamp>,
+    /// Whether it was admitted by the first use of a key that ended others.
+    pub is_first_use: bool,
     /// The actor's keys.
     pub keys: Arc<dyn Keyring>,
 }
@@ -73,6 +76,8 @@ pub struct Access {
     pub locksmith: Arc<dyn Locksmith>,
     /// Finds them.
     pub reader: Arc<dyn AccountReader>,
+    /// Notes their first use.
+    pub units: Arc<dyn UnitStore>,
     /// Tells whether they have expired.
     pub clock: Arc<dyn Clock>,
 }
@@ -96,9 +101,15 @@ impl Access {
         presented: &SecretString,
         lookup: Lookup,
     ) -> Result<Caller, AccessError> {
-        let found = self.reader.credentials(lookup).await?.ok_or(AccessError::NotAdmitted)?;
+        let mut found = self.reader.credentials(lookup).await?.ok_or(AccessError::NotAdmitted)?;
         if !self.admits(&found) {
             return Err(AccessError::NotAdmitted);
+        }
+        let is_unseen = found.key.is_unseen();
+        if is_unseen && found.key.succession == Some(Succession::Renewal) {
+            // What its first use puts in force.
+            found.account.key_epoch = found.account.key_epoch.next();
+            found.actor.key_epoch = found.actor.key_epoch.next();
         }
         let account = AccountIdentity::from(&found.account);
         let actor = ActorIdentity::from(&found.actor);
@@ -113,6 +124,10 @@ impl Access {
                 return Err(StoreFault::Broken(cause).into());
             }
         };
+        if is_unseen {
+            // Only a key that opens what it should puts an end to others.
+            found.account.auth_epoch = self.note_first_use(&found).await?;
+        }
         let ends = [found.key.expires_at, found.key.ends_at];
         Ok(Caller {
             account,
@@ -122,8 +137,31 @@ impl Access {
             key: found.key.id,
             auth_epoch: found.account.auth_epoch,
             ends_at: ends.into_iter().flatten().min(),
+            is_first_use: is_unseen,
             keys,
         })
+    }
+
+    /// Ends what a key succeeds, now that it is used. Answers the account's auth epoch after it.
+    async fn note_first_use(&self, found: &Credentials) -> Result<i64, AccessError> {
+        let (account, actor, key) = (found.account.id, found.actor.id, found.key.id);
+        let intent = Intent::UseKey { account, actor, key };
+        let at = self.clock.now();
+        let unit = UnitOfWork {
+            author: Author::Program,
+            intent,
+            charge: None,
+            conditions: Conditions::default(),
+            at,
+        };
+        match self.units.apply(unit).await {
+            Ok(applied) => match applied.row {
+                AppliedRow::Account(account) => Ok(account.auth_epoch),
+                _ => Err(StoreFault::Broken("a use was answered with another row".into()).into()),
+            },
+            Err(ApplyError::Refused(_)) => Err(AccessError::NotAdmitted),
+            Err(ApplyError::Fault(fault)) => Err(fault.into()),
+        }
     }
 
     fn admits(&self, found: &Credentials) -> bool {

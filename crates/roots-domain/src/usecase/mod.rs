@@ -23,9 +23,11 @@ pub mod accounts;
 pub mod activities;
 pub mod exports;
 pub mod keyrings;
+pub mod keys;
 pub mod sessions;
 pub mod todos;
 pub mod usage;
+pub mod uses;
 
 #[cfg(test)]
 mod tests;

@@ -31,10 +31,12 @@ mod accounts;
 mod activities;
 mod exports;
 mod keyrings;
+mod keys;
 mod owner;
 mod sessions;
 mod todos;
 mod usage;
+mod uses;
 
 const HOME: AccountId = AccountId(1);
 const ME: ActorId = ActorId(1);
@@ -158,6 +160,7 @@ fn caller() -> Caller {
         key: KEY,
         auth_epoch: EPOCH,
         ends_at: None,
+        is_first_use: false,
         keys: Arc::new(keyring()),
     }
 }

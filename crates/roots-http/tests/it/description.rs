@@ -12,14 +12,19 @@ use crate::world::{World, ask};
 /// Every route there is. One that is added stands here, or this fails.
 const ROUTES: &str = "
 DELETE /api/v1/activities/{id}
+DELETE /api/v1/actors/{id}
+DELETE /api/v1/keys/{id}
 DELETE /api/v1/sessions/{id}
 DELETE /api/v1/todos/{id}
 GET /api/v1/activities
 GET /api/v1/activities/stats
 GET /api/v1/activities/{id}
+GET /api/v1/actors
+GET /api/v1/actors/{id}
 GET /api/v1/credits
 GET /api/v1/credits/ledger
 GET /api/v1/export
+GET /api/v1/keys
 GET /api/v1/openapi.json
 GET /api/v1/sessions
 GET /api/v1/sessions/{id}
@@ -32,10 +37,14 @@ GET /api/v1/whoami
 GET /docs/problems
 GET /health
 GET /ready
+PATCH /api/v1/actors/{id}
 PATCH /api/v1/sessions/{id}
 PATCH /api/v1/todos/{id}
 POST /api/v1/activities
+POST /api/v1/actors
 POST /api/v1/bootstrap
+POST /api/v1/keys
+POST /api/v1/keys/rotate
 POST /api/v1/sessions
 POST /api/v1/todos
 ";
@@ -188,7 +197,7 @@ async fn every_body_reader_knows_what_is_described_and_nothing_else() {
             assert!(answer.status.is_success(), "{method} {path}: {}", answer.body);
         }
     }
-    assert_eq!(bodies, 8);
+    assert_eq!(bodies, 13);
 }
 
 /// The names that a fault offers.

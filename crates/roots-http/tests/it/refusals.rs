@@ -1,13 +1,13 @@
 //! What the core refuses, and what is not there.
 
 use insta::assert_snapshot;
-use roots_domain::model::id::{AccountId, SessionId};
+use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal};
 use roots_domain::port::store::ApplyError;
 use roots_http::Signup;
 
-use crate::world::{NEW_ACCOUNT, World, delete, founding, get, patch, post};
+use crate::world::{NEW_ACCOUNT, World, ask, delete, founding, get, patch, post};
 
 macro_rules! refused {
     ($($name:ident: $refusal:expr, $ask:expr;)+) => {$(
@@ -24,6 +24,22 @@ refused! {
         post("/api/v1/sessions", "{}");
     a_suspended_account: Refusal::Suspended, delete("/api/v1/todos/1");
     a_member_that_asks_for_what_is_the_owners: Refusal::OwnerOnly, delete("/api/v1/todos/1");
+    a_key_in_grace: Refusal::KeyInGrace, ask("POST", "/api/v1/keys/rotate");
+    a_suspended_accounts_rotation: Refusal::Suspended, ask("POST", "/api/v1/keys/rotate");
+    the_last_key_of_the_owner: Refusal::LastOwnerKey, delete("/api/v1/keys/1");
+    a_key_that_is_not_there: Refusal::NotFound("key"), delete("/api/v1/keys/9");
+    an_owner_that_stays: Refusal::OwnerStays, delete("/api/v1/actors/1");
+    an_actor_that_is_not_there: Refusal::NotFound("actor"),
+        patch("/api/v1/actors/9", r#"{"is_active": false}"#);
+    a_member_that_adds_an_actor: Refusal::OwnerOnly,
+        post("/api/v1/actors", r#"{"name": "x", "actor_type": "human"}"#);
+    a_key_for_nobody: Refusal::NoSuchActor(ActorId(9)), post("/api/v1/keys", r#"{"actor_id": 9}"#);
+    a_key_for_an_inactive_actor: Refusal::ActorInactive(ActorId(1)),
+        post("/api/v1/keys", r#"{"actor_id": 1}"#);
+    a_key_born_expired: Refusal::ExpiryNotAhead,
+        post("/api/v1/keys", r#"{"actor_id": 1, "expires_at": "2026-04-09"}"#);
+    a_key_that_was_overtaken: Refusal::KeysRenewed(ActorId(1)),
+        post("/api/v1/keys", r#"{"actor_id": 1}"#);
     a_session_that_is_not_there: Refusal::NotFound("session"), delete("/api/v1/sessions/1");
     a_link_to_no_session: Refusal::NoSuchSession(SessionId(7)),
         post("/api/v1/todos", r#"{"title": "x", "session_id": 7}"#);

@@ -57,6 +57,23 @@ answers! {
     an_activity_is_deleted: delete("/api/v1/activities/1");
     activities_are_counted: get("/api/v1/activities/stats?since=2026-04-07");
 
+    actors_are_listed: get("/api/v1/actors?limit=5");
+    an_actor_is_shown: get("/api/v1/actors/2");
+    an_actor_is_added: post("/api/v1/actors", r#"{"name": "reviewer", "actor_type": "agent"}"#);
+    an_actor_is_renamed: patch("/api/v1/actors/2", r#"{"name": "Ada L."}"#);
+    an_actor_is_deactivated: delete("/api/v1/actors/2");
+
+    keys_are_listed: get("/api/v1/keys");
+    a_key_is_made: post(
+        "/api/v1/keys",
+        r#"{"actor_id": 2, "label": "laptop", "expires_at": "2027-01-01T00:00:00Z"}"#
+    );
+    a_members_key_is_renewed: post("/api/v1/keys", r#"{"actor_id": 2, "renew": true}"#);
+    the_owners_key_is_renewed: post("/api/v1/keys", r#"{"actor_id": 1, "renew": true}"#);
+    a_key_is_rotated: post("/api/v1/keys/rotate", r#"{"label": "new", "grace_seconds": 60}"#);
+    a_key_is_rotated_without_a_body: ask("POST", "/api/v1/keys/rotate");
+    a_key_is_revoked: delete("/api/v1/keys/2");
+
     an_account_is_made: post("/api/v1/bootstrap", NEW_ACCOUNT).without_key();
     the_caller_is_told_who_it_is: get("/api/v1/whoami");
     credits_are_shown: get("/api/v1/credits");

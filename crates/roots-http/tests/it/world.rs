@@ -35,20 +35,23 @@ use roots_domain::model::usage::Endpoint;
 use roots_domain::port::ambient::{Clock, Uids};
 use roots_domain::port::archive::{MockArchiveReader, Piece};
 use roots_domain::port::keys::{
-    Founding, KeyError, Keyring, Lookup, MintedCode, MintedKey, MockKeyring, MockLocksmith,
+    AccountRenewal, Founding, KeyError, Keyring, Lookup, MintedCode, MintedKey, MockKeyring,
+    MockLocksmith, Renewal,
 };
 use roots_domain::port::store::{
-    ApplyError, Credentials, HeldActor, MockAccountReader, MockActivityReader, MockReadiness,
-    MockSessionReader, MockTodoReader, MockUnitStore, MockUsageReader, SessionQuery, SessionReader,
-    StoreFault, StoreResult, TodoLog, UnitStore,
+    ApplyError, Credentials, HeldActor, ListedKey, MockAccountReader, MockActivityReader,
+    MockReadiness, MockSessionReader, MockTodoReader, MockUnitStore, MockUsageReader, SessionQuery,
+    SessionReader, StoreFault, StoreResult, TodoLog, UnitStore,
 };
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
+use roots_domain::usecase::uses::{Backlog, Uses};
 use roots_http::{HttpSettings, RateLimits, Services, Signup};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -173,7 +176,9 @@ impl World {
 
     /// The caller is known and can be looked up.
     pub(crate) fn keyed() -> Self {
-        Self::keyed_as(1)
+        let mut world = Self::bare();
+        world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+        world
     }
 
     /// The same, and the caller is the actor of that id.
@@ -227,10 +232,15 @@ impl World {
         world.activities.expect_activity_counts().returning(|_| Ok(counts()));
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
         world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
+        world.accounts.expect_actor_page().returning(|_, page| {
+            Ok(Page { items: vec![owner(), member()], total: 2, request: page, next: None })
+        });
         world.accounts.expect_held_actors().returning(|_, ids| {
-            let held = |actor: Actor| HeldActor { actor, wraps: Vec::new() };
-            let there = [owner(), member()].into_iter().filter(|actor| ids.contains(&actor.id));
-            Ok(there.map(held).collect())
+            let actors = [owner(), member()].into_iter().filter(|actor| ids.contains(&actor.id));
+            Ok(actors.map(|actor| HeldActor { actor, wraps: Vec::new() }).collect())
+        });
+        world.accounts.expect_keys().returning(|query| {
+            Ok(Page { items: listed_keys(), total: 3, request: query.page, next: None })
         });
         world.accounts.expect_ledger().returning(|_, reason, page| {
             let mut items = ledger();
@@ -254,7 +264,14 @@ impl World {
         let mut world = Self::keyed();
         world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
         world.todos.expect_todo().returning(|_, id| Ok(todo(id.0)));
-        world.units.expect_apply().returning(move |_| Err(ApplyError::Refused(refusal.clone())));
+        world.accounts.expect_held_actors().returning(|_, _| Ok(Vec::new()));
+        world.units.expect_apply().returning(move |unit| match &unit.intent {
+            // What comes after it is what is refused.
+            Intent::Manage(management) if matches!(**management, Management::ReserveIds(_)) => {
+                Ok(applied(unit))
+            }
+            _ => Err(ApplyError::Refused(refusal.clone())),
+        });
         world
     }
 
@@ -278,11 +295,27 @@ impl World {
             if self.is_stuck { Arc::new(Stuck) } else { Arc::new(self.sessions) };
         let locksmith = Arc::new(self.locksmith);
         let accounts = Arc::new(self.accounts);
-        let access =
-            Access { locksmith: locksmith.clone(), reader: accounts.clone(), clock: clock.clone() };
+        let access = Access {
+            locksmith: locksmith.clone(),
+            reader: accounts.clone(),
+            units: units.clone(),
+            clock: clock.clone(),
+        };
         let services = Services {
             exports: Exports { access: access.clone(), reader: Arc::new(self.archive) },
             access,
+            keys: Keys {
+                units: units.clone(),
+                reader: accounts.clone(),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            uses: Uses {
+                units: units.clone(),
+                reader: accounts.clone(),
+                clock: clock.clone(),
+                backlog: Backlog::default(),
+            },
             sessions: Sessions {
                 units: units.clone(),
                 reader: sessions,
@@ -560,6 +593,16 @@ fn damaged() -> Sealed {
 
 fn keyring() -> Arc<dyn Keyring> {
     let mut keys = MockKeyring::new();
+    keys.expect_add_actor().returning(|_| Ok(Vec::new()));
+    keys.expect_mint_key().returning(|_| Ok(founding().key));
+    keys.expect_for_actor().returning(|_, _| Ok(keyring()));
+    keys.expect_renew()
+        .returning(|_| Ok(Renewal { epoch: KeyEpoch(2), key: founding().key, wraps: Vec::new() }));
+    keys.expect_renew_account().returning(|_, _| {
+        let Founding { key, code, wraps } = founding();
+        let epoch = KeyEpoch(2);
+        Ok(AccountRenewal { account_epoch: epoch, owner_epoch: epoch, key, code, wraps })
+    });
     keys.expect_seal().returning(|_, text| Ok(sealed(text)));
     keys.expect_open().returning(|_, sealed| {
         if *sealed == damaged() {
@@ -853,6 +896,27 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         | Intent::TendKeys { .. } => AppliedRow::Account(Box::new(account())),
     };
     Applied { row, cost: unit.charge.map_or(0, |charge| charge.cost), balance: 98 }
+}
+
+/// A key in use, one that has expired, and one of an actor that is not active.
+fn listed_keys() -> Vec<ListedKey> {
+    let lookup = Lookup { account: AccountId(1), hash: LookupHash([1; 32]) };
+    let key = credentials(lookup).unwrap().key;
+    let of = |actor: Actor, key: ApiKey| ListedKey {
+        key: ApiKey { actor: actor.id, ..key },
+        actor_name: actor.name,
+        actor_is_active: actor.is_active,
+    };
+    let used = ApiKey { last_used: Some(at("2026-04-09T13:59:00Z")), ..key.clone() };
+    let over = ApiKey {
+        id: KeyId(2),
+        label: Some(name("laptop")),
+        expires_at: Some(at("2026-04-09T14:00:00Z")),
+        ..key.clone()
+    };
+    let idle = ApiKey { id: KeyId(3), ..key };
+    let inactive = Actor { is_active: false, ..member() };
+    vec![of(owner(), used), of(owner(), over), of(inactive, idle)]
 }
 
 /// Applies a unit of actors and keys to the rows above.

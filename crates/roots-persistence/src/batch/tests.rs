@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use roots_domain::model::Patch;
+use roots_domain::model::id::KeyId;
+use roots_domain::model::key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
 use roots_domain::model::session::SessionPatch;
 use roots_domain::model::todo::TodoStatus;
+use roots_domain::model::unit::{Author, Intent, KeyOrigin, Management, NewKey, Reservation};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::units::{Desk, apply_each, resealed};
+use roots_testkit::units::{Desk, apply_each, resealed, text};
 
 use super::*;
 
 roots_testkit::on_both! {
     the_statements_of_a_batch_do_not_depend_on_its_length,
     a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked,
+    a_rotation_costs_the_same_however_much_was_written,
 }
 
 /// A connection that writes, and how many statements it has run.
@@ -96,6 +100,91 @@ async fn a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked(db
         taken.push(statements(&writer, vec![desk.delete_session(session)]).await);
     }
     assert!(taken.iter().all(|one| *one == taken[0]), "{taken:?}");
+}
+
+/// An account whose owner has logged so many activities.
+async fn account_with_rows(db: &TestDatabase, rows: i64) -> Desk {
+    let desk = Desk::new(&db.store, 1).await;
+    let account = desk.account;
+    let (uid, bytes) = if db.is_postgres() {
+        ("'00000000-0000-0000-0000-000000000000'::uuid", "'\\x00'::bytea")
+    } else {
+        ("x'00000000000000000000000000000000'", "x'00'")
+    };
+    db.execute(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
+            INSERT INTO activities SELECT {account}, i, {uid}, 1, NULL, 'a', {bytes}, i, i, 1 FROM n"
+    ))
+    .await;
+    desk
+}
+
+/// The rotation of an owner's first key, and the first use of the new one.
+fn rotation(desk: &Desk) -> [UnitOfWork; 3] {
+    let new = KeyId(desk.key.0 + 1);
+    let holder = WrapHolder::ApiKey(new);
+    let wraps =
+        [WrapSubject::Account(KeyEpoch::FIRST), WrapSubject::Actor(desk.actor, KeyEpoch::FIRST)];
+    let key = NewKey {
+        id: new,
+        actor: desk.actor,
+        account_epoch: KeyEpoch::FIRST,
+        epoch: KeyEpoch::FIRST,
+        lookup: LookupHash([9; 32]),
+        prefix: "roots_1_new".to_owned(),
+        label: None,
+        expires_at: None,
+        wraps: wraps.map(|subject| Wrap { subject, holder, sealed: text("wrap") }).into(),
+        origin: KeyOrigin::Rotation { grace_seconds: 0 },
+    };
+    let manage = |management| UnitOfWork {
+        charge: None,
+        ..desk.unit(Intent::Manage(Box::new(management)), "POST /keys/rotate")
+    };
+    let used = Intent::UseKey { account: desk.account, actor: desk.actor, key: new };
+    [
+        manage(Management::ReserveIds(Reservation::OwnKey)),
+        manage(Management::AddKey(key)),
+        UnitOfWork { author: Author::Program, charge: None, ..desk.unit(used, "first use") },
+    ]
+}
+
+/// Counted in statements and, on SQLite, in steps of its virtual machine.
+async fn a_rotation_costs_the_same_however_much_was_written(db: TestDatabase) {
+    let (small, large) = (account_with_rows(&db, 10).await, account_with_rows(&db, 100_000).await);
+    let writer = counting(&db).await;
+    let steps = Arc::new(AtomicUsize::new(0));
+    if !db.is_postgres() {
+        let pool = writer.0.get_sqlite_connection_pool();
+        let mut connection = pool.acquire().await.unwrap();
+        let steps = steps.clone();
+        connection.lock_handle().await.unwrap().set_progress_handler(1, move || {
+            steps.fetch_add(1, Ordering::Relaxed);
+            true
+        });
+    }
+    let mut taken = Vec::new();
+    for desk in [small, large] {
+        let mut of_account = Vec::new();
+        for unit in rotation(&desk) {
+            steps.store(0, Ordering::Relaxed);
+            let statements = statements(&writer, vec![unit]).await;
+            of_account.push((statements, steps.load(Ordering::Relaxed)));
+        }
+        let keys: Vec<(i64, Option<i64>)> = db
+            .rows(&format!(
+                "SELECT key_id, ends_at FROM api_keys WHERE account_id = {} ORDER BY 1",
+                desk.account
+            ))
+            .await;
+        assert_eq!(keys, [(1, Some(0)), (2, None)]);
+        taken.push(of_account);
+    }
+    for (small, large) in taken[0].iter().zip(&taken[1]) {
+        assert_eq!(small.0, large.0, "statements: {taken:?}");
+        assert!(large.1 * 100 <= small.1 * 105, "steps: {taken:?}");
+        assert!(db.is_postgres() || small.1 > 0);
+    }
 }
 
 /// Trap 2: where the disk fails, no unit of the batch stands.

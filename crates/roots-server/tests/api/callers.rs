@@ -24,7 +24,7 @@ roots_testkit::on_both! {
 }
 
 /// Every path that needs a key, with a method that it takes.
-const KEYED: [(Method, &str); 17] = [
+const KEYED: [(Method, &str); 26] = [
     (Method::GET, "/sessions"),
     (Method::POST, "/sessions"),
     (Method::GET, "/sessions/1"),
@@ -42,6 +42,15 @@ const KEYED: [(Method, &str); 17] = [
     (Method::GET, "/whoami"),
     (Method::GET, "/credits"),
     (Method::GET, "/credits/ledger"),
+    (Method::GET, "/actors"),
+    (Method::POST, "/actors"),
+    (Method::GET, "/actors/1"),
+    (Method::PATCH, "/actors/1"),
+    (Method::DELETE, "/actors/1"),
+    (Method::GET, "/keys"),
+    (Method::POST, "/keys"),
+    (Method::POST, "/keys/rotate"),
+    (Method::DELETE, "/keys/1"),
 ];
 
 async fn a_key_is_sent_in_either_header(database: TestDatabase) {

@@ -21,6 +21,7 @@ mod admission;
 mod auditor;
 mod batches;
 mod conditions;
+mod keys;
 mod needs;
 mod owner;
 mod precedence;

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::model::id::RecoveryId;
-use crate::model::key::{ApiKey, LookupHash, Wrap, WrapHolder, WrapSubject};
+use crate::model::key::{ApiKey, LookupHash, Succession, Wrap, WrapHolder, WrapSubject};
 use crate::port::keys::{ActorIdentity, Lookup, MockLocksmith};
 use crate::port::store::{Credentials, MockAccountReader};
 use crate::usecase::access::{Access, AccessError};
@@ -61,7 +61,8 @@ fn access_looking(looks: impl IntoIterator<Item = Look>, locksmith: MockLocksmit
         let look = reader.expect_credentials().times(1).in_sequence(&mut order);
         look.withf(|lookup| *lookup == LOOKUP).return_once(|_| found);
     }
-    Access { locksmith: Arc::new(locksmith), reader: Arc::new(reader), clock: clock() }
+    let units = no_units();
+    Access { locksmith: Arc::new(locksmith), reader: Arc::new(reader), units, clock: clock() }
 }
 
 /// A locksmith that unlocks once, and only with all that was found.
@@ -92,7 +93,8 @@ fn what_is_no_key_is_refused_without_a_look_up() {
         let mut locksmith = MockLocksmith::new();
         locksmith.expect_recognize_key().times(1).return_const(answer);
         let reader = Arc::new(MockAccountReader::new());
-        Access { locksmith: Arc::new(locksmith), reader, clock: clock() }.recognize(&presented())
+        Access { locksmith: Arc::new(locksmith), reader, units: no_units(), clock: clock() }
+            .recognize(&presented())
     };
     assert_eq!(recognize(None), Err(AccessError::NotAdmitted));
     assert_eq!(recognize(Some(LOOKUP)), Ok(LOOKUP));
@@ -193,10 +195,83 @@ fn an_admitted_caller_is_admitted_until_the_first_end_of_its_key() {
 fn expiry_is_asked_on_every_use() {
     let reader = Arc::new(MockAccountReader::new());
     let locksmith = Arc::new(MockLocksmith::new());
-    let access = Access { locksmith, reader, clock: clock() };
+    let access = Access { locksmith, reader, units: no_units(), clock: clock() };
     let check = |ends_at| access.check_expiry(&Caller { ends_at, ..caller() });
     assert_eq!(check(None), Ok(()));
     assert_eq!(check(Some(now().plus_seconds(1))), Ok(()));
     assert_eq!(check(Some(now())), Err(AccessError::NotAdmitted));
     assert_eq!(check(Some(at(1))), Err(AccessError::NotAdmitted));
+}
+
+fn succeeding(succession: Succession) -> Credentials {
+    let found = credentials();
+    let key = ApiKey { succession: Some(succession), ..found.key };
+    Credentials { key, ..found }
+}
+
+/// Access to one key, whose first use is answered so.
+fn access_used(
+    found: Credentials,
+    locksmith: MockLocksmith,
+    answer: Result<AppliedRow, ApplyError>,
+) -> (Access, Sent) {
+    let (units, sent) = units(answer);
+    (Access { units, ..access(Ok(Some(found)), locksmith) }, sent)
+}
+
+const ROTATION: Succession = Succession::Rotation { replaces: KeyId(2), grace_seconds: 0 };
+
+#[test]
+fn the_first_use_of_a_key_is_noted_before_its_bearer_is_let_in() {
+    let after = Account { auth_epoch: EPOCH + 1, ..account() };
+    let answer = Ok(AppliedRow::Account(Box::new(after)));
+    let unlock = unlocking(Ok(MockKeyring::new()));
+    let (access, sent) = access_used(succeeding(ROTATION), unlock, answer);
+    let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
+    assert!(admitted.is_first_use);
+    assert_eq!(admitted.auth_epoch, EPOCH + 1);
+    let unit = sent.unit();
+    assert_eq!((unit.author, unit.charge, unit.at), (Author::Program, None, now()));
+    assert_eq!(unit.intent, Intent::UseKey { account: HOME, actor: ME, key: KEY });
+
+    // Later uses are not.
+    let mut seen = succeeding(ROTATION);
+    seen.key.first_used_at = Some(at(2));
+    let admitted = admit(seen, unlocking(Ok(MockKeyring::new()))).unwrap();
+    assert!(!admitted.is_first_use);
+}
+
+#[test]
+fn an_owners_renewal_is_unlocked_as_its_first_use_leaves_it() {
+    let mut locksmith = MockLocksmith::new();
+    locksmith
+        .expect_unlock()
+        .times(1)
+        .withf(|_, account, actor, _, _| (account.epoch, actor.epoch) == (KeyEpoch(3), KeyEpoch(4)))
+        .return_once(|_, _, _, _, _| Ok(Arc::new(MockKeyring::new())));
+    let answer = Ok(AppliedRow::Account(Box::new(account())));
+    let (access, _) = access_used(succeeding(Succession::Renewal), locksmith, answer);
+    let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
+    assert_eq!((admitted.account.epoch, admitted.actor.key_epoch), (KeyEpoch(3), KeyEpoch(4)));
+}
+
+#[test]
+fn a_key_that_opens_nothing_ends_no_other() {
+    let looks = [Ok(Some(succeeding(ROTATION))), Ok(Some(succeeding(ROTATION)))];
+    // Its store must not be handed anything.
+    let access = access_looking(looks, unlocking(Err(KeyError::WrapMissing)));
+    let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
+    assert!(matches!(refused, AccessError::Store(StoreFault::Broken(_))), "{refused:?}");
+}
+
+#[test]
+fn a_first_use_that_is_refused_lets_nobody_in() {
+    for (answer, expected) in [
+        (ApplyError::Refused(Refusal::KeyNotInForce), AccessError::NotAdmitted),
+        (ApplyError::Fault(away()), AccessError::Store(away())),
+    ] {
+        let unlock = unlocking(Ok(MockKeyring::new()));
+        let (access, _) = access_used(succeeding(ROTATION), unlock, Err(answer));
+        assert_eq!(ready(access.admit(&presented(), LOOKUP)).unwrap_err(), expected);
+    }
 }

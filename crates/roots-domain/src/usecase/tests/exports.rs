@@ -145,7 +145,7 @@ fn exports_at(
     clock: Arc<MockClock>,
 ) -> Exports {
     let locksmith = Arc::new(MockLocksmith::new());
-    let access = Access { locksmith, reader: Arc::new(accounts), clock };
+    let access = Access { locksmith, reader: Arc::new(accounts), units: no_units(), clock };
     Exports { access, reader: Arc::new(archive) }
 }
 

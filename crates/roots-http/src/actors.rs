@@ -1,0 +1,283 @@
+//! `/actors`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::Invalid;
+use roots_domain::model::account::{Actor, ActorKind, Role};
+use roots_domain::model::id::ActorId;
+use roots_domain::model::text::Name;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::Bearer;
+use crate::body::{FromMembers, Json, Members, boolean, text};
+use crate::fields::{Faulty, one_of};
+use crate::list::{List, NextLink, Paging};
+use crate::openapi::choice;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::{NoParams, Query};
+use crate::{API_PATH, App};
+
+/// Every route of actors.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list, add)).routes(routes!(get, update, deactivate))
+}
+
+choice!(pub(crate) ActorKindName, "ActorType", ActorKind::ALL.iter().copied().map(ActorKind::name));
+
+choice!(pub(crate) RoleName, "Role", Role::ALL.iter().copied().map(Role::name));
+
+/// What an actor is, by its name.
+pub(crate) fn actor_kind(name: &str) -> Result<ActorKind, Invalid> {
+    one_of(ActorKind::ALL, ActorKind::name, name)
+}
+
+/// An actor of an account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Actor)]
+pub(crate) struct ActorBody {
+    /// Counted per account.
+    actor_id: i64,
+    name: String,
+    #[schema(value_type = ActorKindName)]
+    actor_type: &'static str,
+    #[schema(value_type = RoleName)]
+    role: &'static str,
+    /// Whether its keys are good.
+    is_active: bool,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<Actor> for ActorBody {
+    fn from(actor: Actor) -> Self {
+        Self {
+            actor_id: actor.id.0,
+            name: actor.name.into_string(),
+            actor_type: actor.kind.name(),
+            role: actor.role.name(),
+            is_active: actor.is_active,
+            created_at: actor.created_at.to_string(),
+        }
+    }
+}
+
+/// A page of actors.
+#[derive(Serialize, ToSchema)]
+struct ActorPage {
+    actors: Vec<ActorBody>,
+    /// How many there are in all.
+    total: i64,
+    limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
+    offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// An actor that was deactivated.
+#[derive(Serialize, ToSchema)]
+struct ActorDeactivated {
+    /// `deactivated`
+    status: &'static str,
+    actor_id: i64,
+}
+
+/// An actor to make.
+#[derive(ToSchema)]
+#[schema(example = json!({"name": "review-agent", "actor_type": "agent"}))]
+#[serde(deny_unknown_fields)]
+struct NewActor {
+    /// 1 to 100 characters, none a control character.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    name: Name,
+    #[schema(value_type = ActorKindName)]
+    actor_type: ActorKind,
+}
+
+impl FromMembers for NewActor {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let name = members.required("name", text(Name::parse));
+        let actor_type = members.required("actor_type", text(|name| actor_kind(&name)));
+        Ok(Self { name: name?, actor_type: actor_type? })
+    }
+}
+
+/// A change to an actor: a merge patch (RFC 7396).
+#[derive(ToSchema)]
+#[schema(example = json!({"name": "reviewer"}))]
+#[serde(deny_unknown_fields)]
+struct ActorChange {
+    /// 1 to 100 characters, none a control character.
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 100)]
+    name: Option<Name>,
+    /// `false` ends its keys. `true` lets it have new ones.
+    #[schema(value_type = bool, required = false)]
+    is_active: Option<bool>,
+}
+
+impl FromMembers for ActorChange {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let name = members.replacement("name", text(Name::parse));
+        let is_active = members.replacement("is_active", boolean);
+        Ok(Self { name: name?, is_active: is_active? })
+    }
+}
+
+/// List actors
+///
+/// The actors of the caller's account, latest first. Costs nothing.
+#[utoipa::path(
+    get, path = "/actors", operation_id = "listActors", tag = "keys",
+    params(Paging),
+    responses((status = 200, description = "A page of actors.", body = ActorPage, example = json!({
+        "actors": [{
+            "actor_id": 1,
+            "name": "docs-agent",
+            "actor_type": "agent",
+            "role": "owner",
+            "is_active": true,
+            "created_at": "2026-04-09T09:00:00Z"
+        }],
+        "total": 1,
+        "limit": 20,
+        "offset": 0,
+        "next_cursor": null
+    })))
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Bearer,
+    List { page, .. }: List<NoParams>,
+) -> Result<(NextLink, axum::Json<ActorPage>), Problem> {
+    let found = app.services.keys.actors(&caller, page.request(&caller)?).await?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = ActorPage {
+        actors: found.items.into_iter().map(ActorBody::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
+}
+
+/// Get actor
+///
+/// Costs nothing.
+#[utoipa::path(
+    get, path = "/actors/{id}", operation_id = "getActor", tag = "keys",
+    params(Id<ActorId>),
+    responses((status = 200, description = "The actor.", body = ActorBody, example = json!({
+        "actor_id": 2,
+        "name": "review-agent",
+        "actor_type": "agent",
+        "role": "member",
+        "is_active": true,
+        "created_at": "2026-04-09T10:00:00Z"
+    })))
+)]
+async fn get(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<ActorId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<ActorBody>, Problem> {
+    let actor = app.services.keys.actor(&caller, id).await?;
+    Ok(axum::Json(actor.ok_or_else(|| Problem::not_found("actor"))?.into()))
+}
+
+/// Add actor
+///
+/// A member of the account. It has no key yet: `POST /keys` makes one. The owner's to do. Costs
+/// nothing.
+#[utoipa::path(
+    post, path = "/actors", operation_id = "addActor", tag = "keys",
+    request_body = NewActor,
+    responses(
+        (status = 201, description = "The actor.", body = ActorBody, example = json!({
+            "actor_id": 2,
+            "name": "review-agent",
+            "actor_type": "agent",
+            "role": "member",
+            "is_active": true,
+            "created_at": "2026-04-09T10:00:00Z"
+        })),
+        (status = 403, description = "Only the owner may.")
+    )
+)]
+async fn add(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+    Json(new): Json<NewActor>,
+) -> Result<Response, Problem> {
+    let outcome = app.services.keys.add_actor(&caller, new.name, new.actor_type).await;
+    let (actor, _) = caller.settle(outcome)?;
+    let location = [(LOCATION, format!("{API_PATH}/actors/{}", actor.id))];
+    Ok((StatusCode::CREATED, location, axum::Json(ActorBody::from(actor))).into_response())
+}
+
+/// Update actor
+///
+/// Rename it, deactivate it, or let it have keys again. The owner's to do. Costs nothing.
+#[utoipa::path(
+    patch, path = "/actors/{id}", operation_id = "updateActor", tag = "keys",
+    params(Id<ActorId>),
+    request_body(content((ActorChange = "application/json"), (ActorChange = "application/merge-patch+json"))),
+    responses(
+        (status = 200, description = "The actor as it is now.", body = ActorBody, example = json!({
+            "actor_id": 2,
+            "name": "reviewer",
+            "actor_type": "agent",
+            "role": "member",
+            "is_active": true,
+            "created_at": "2026-04-09T10:00:00Z"
+        })),
+        (status = 403, description = "Only the owner may."),
+        (status = 409, description = "The owner can't be deactivated.")
+    )
+)]
+async fn update(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<ActorId>,
+    _: Query<NoParams>,
+    Json(ActorChange { name, is_active }): Json<ActorChange>,
+) -> Result<axum::Json<ActorBody>, Problem> {
+    let outcome = app.services.keys.patch_actor(&caller, id, name, is_active).await;
+    let (actor, _) = caller.settle_ending_keys(outcome)?;
+    Ok(axum::Json(actor.into()))
+}
+
+/// Deactivate actor
+///
+/// Its keys end, its data stays. The owner's to do. Costs nothing.
+#[utoipa::path(
+    delete, path = "/actors/{id}", operation_id = "deactivateActor", tag = "keys",
+    params(Id<ActorId>),
+    responses(
+        (status = 200, description = "It is deactivated.", body = ActorDeactivated, example = json!({
+            "status": "deactivated",
+            "actor_id": 2
+        })),
+        (status = 403, description = "Only the owner may."),
+        (status = 409, description = "The owner can't be deactivated.")
+    )
+)]
+async fn deactivate(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<ActorId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<ActorDeactivated>, Problem> {
+    let outcome = app.services.keys.patch_actor(&caller, id, None, Some(false)).await;
+    let (actor, _) = caller.settle_ending_keys(outcome)?;
+    Ok(axum::Json(ActorDeactivated { status: "deactivated", actor_id: actor.id.0 }))
+}

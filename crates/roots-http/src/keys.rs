@@ -1,0 +1,322 @@
+//! `/keys`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::id::{ActorId, KeyId};
+use roots_domain::model::text::Name;
+use roots_domain::model::time::Timestamp;
+use roots_domain::usecase::keys::{Grace, KeyDraft, KeyEntry, ShownKey};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::Bearer;
+use crate::body::{FromMembers, Json, Members, actor_id, boolean, integer, text};
+use crate::fields::Faulty;
+use crate::list::{List, NextLink, Paging};
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::{NoParams, Query};
+use crate::{App, NO_STORE};
+
+/// Every route of keys.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, add))
+        .routes(routes!(rotate))
+        .routes(routes!(revoke))
+}
+
+/// An API key, without the key itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
+struct KeyBody {
+    /// Counted per account.
+    key_id: i64,
+    actor_id: i64,
+    actor_name: String,
+    /// The key's first characters, to tell keys apart by.
+    key_prefix: String,
+    #[schema(required)]
+    label: Option<String>,
+    /// Whether it admits its bearer.
+    is_active: bool,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was last used. It may be some minutes behind.
+    #[schema(required, format = DateTime)]
+    last_used: Option<String>,
+    /// From when on it is refused.
+    #[schema(required, format = DateTime)]
+    expires_at: Option<String>,
+}
+
+impl From<KeyEntry> for KeyBody {
+    fn from(KeyEntry { listed, is_active }: KeyEntry) -> Self {
+        let key = listed.key;
+        Self {
+            key_id: key.id.0,
+            actor_id: key.actor.0,
+            actor_name: listed.actor_name.into_string(),
+            key_prefix: key.prefix,
+            label: key.label.map(Name::into_string),
+            is_active,
+            created_at: key.created_at.to_string(),
+            last_used: key.last_used.map(|at| at.to_string()),
+            expires_at: key.expires_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// A page of keys.
+#[derive(Serialize, ToSchema)]
+struct KeyPage {
+    keys: Vec<KeyBody>,
+    /// How many there are in all.
+    total: i64,
+    limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
+    offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// A new key. It is shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewKeyShown)]
+struct ShownKeyBody<'a> {
+    key_id: i64,
+    actor_id: i64,
+    api_key: &'a str,
+    /// The key's first characters, to tell keys apart by.
+    key_prefix: &'a str,
+    #[schema(required)]
+    label: Option<&'a str>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// From when on it is refused.
+    #[schema(required, format = DateTime)]
+    expires_at: Option<String>,
+    /// Only where the owner's own key was renewed: takes the place of the code before, once the key
+    /// is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    recovery_code: Option<&'a str>,
+}
+
+fn shown(made: &ShownKey) -> Response {
+    let ShownKey { key, api_key, recovery_code } = made;
+    let body = ShownKeyBody {
+        key_id: key.id.0,
+        actor_id: key.actor.0,
+        api_key: api_key.expose_secret(),
+        key_prefix: &key.prefix,
+        label: key.label.as_ref().map(Name::as_str),
+        created_at: key.created_at.to_string(),
+        expires_at: key.expires_at.map(|at| at.to_string()),
+        recovery_code: recovery_code.as_ref().map(SecretString::expose_secret),
+    };
+    (StatusCode::CREATED, [(CACHE_CONTROL, NO_STORE)], axum::Json(body)).into_response()
+}
+
+/// A key that was revoked.
+#[derive(Serialize, ToSchema)]
+struct KeyRevoked {
+    /// `revoked`
+    status: &'static str,
+    key_id: i64,
+}
+
+/// A key to make.
+#[derive(ToSchema)]
+#[schema(example = json!({"actor_id": 2, "label": "laptop"}))]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    /// Whose it is to be.
+    #[schema(value_type = i64, minimum = 1)]
+    actor_id: ActorId,
+    /// 1 to 100 characters, none a control character.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    label: Option<Name>,
+    /// From when on it is refused. It must lie ahead; without it the key does not expire.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// After a leak: what is written from now on opens to the new key alone. A member's other keys end
+    /// at once. The owner's other keys and the recovery code end once the new key is used; a new
+    /// code comes with it.
+    #[schema(value_type = Option<bool>, default = false)]
+    renew: bool,
+}
+
+impl FromMembers for NewKey {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let actor_id = members.required("actor_id", actor_id);
+        let label = members.optional("label", text(Name::parse));
+        let expires_at = members.optional("expires_at", text(|at| Timestamp::parse(&at)));
+        let renew = members.optional("renew", boolean);
+        Ok(Self {
+            actor_id: actor_id?,
+            label: label?,
+            expires_at: expires_at?,
+            renew: renew?.unwrap_or(false),
+        })
+    }
+}
+
+/// How a key is rotated.
+#[derive(ToSchema)]
+#[schema(example = json!({"grace_seconds": 3600}))]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    /// 1 to 100 characters, none a control character. Without it the new key has the old one's.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    label: Option<Name>,
+    /// How much longer the old key stays in force once the new one is used, in seconds.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 604_800, default = 0)]
+    grace_seconds: Grace,
+}
+
+impl FromMembers for Rotation {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let label = members.optional("label", text(Name::parse));
+        let grace = members.optional("grace_seconds", integer(Grace::parse));
+        Ok(Self { label: label?, grace_seconds: grace?.unwrap_or_default() })
+    }
+}
+
+/// List keys
+///
+/// An owner's account's, a member's own; latest first, those that have ended included. Costs nothing.
+#[utoipa::path(
+    get, path = "/keys", operation_id = "listKeys", tag = "keys",
+    params(Paging),
+    responses((status = 200, description = "A page of keys.", body = KeyPage, example = json!({
+        "keys": [{
+            "key_id": 1,
+            "actor_id": 1,
+            "actor_name": "docs-agent",
+            "key_prefix": "roots_2_4fK9aZ",
+            "label": null,
+            "is_active": true,
+            "created_at": "2026-04-09T09:00:00Z",
+            "last_used": "2026-04-09T10:00:00Z",
+            "expires_at": null
+        }],
+        "total": 1,
+        "limit": 20,
+        "offset": 0,
+        "next_cursor": null
+    })))
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Bearer,
+    List { page, .. }: List<NoParams>,
+) -> Result<(NextLink, axum::Json<KeyPage>), Problem> {
+    let found = app.services.keys.keys(&caller, page.request(&caller)?).await?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = KeyPage {
+        keys: found.items.into_iter().map(KeyBody::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
+}
+
+/// Make key
+///
+/// For any actor of the account: a further one, one for an actor that has lost its own, or, with
+/// `renew`, one that takes the place of keys that have leaked. The owner's to do. Costs nothing.
+#[utoipa::path(
+    post, path = "/keys", operation_id = "addKey", tag = "keys",
+    request_body = NewKey,
+    responses(
+        (status = 201, description = "The key. It is shown this once.", body = ShownKeyBody, example = json!({
+            "key_id": 2,
+            "actor_id": 2,
+            "api_key": "roots_2_…",
+            "key_prefix": "roots_2_9bQx7T",
+            "label": "laptop",
+            "created_at": "2026-04-09T10:00:00Z",
+            "expires_at": null
+        })),
+        (status = 403, description = "Only the owner may."),
+        (status = 409, description = "The actor is deactivated, or its keys were renewed in between.")
+    )
+)]
+async fn add(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+    Json(new): Json<NewKey>,
+) -> Result<Response, Problem> {
+    let NewKey { actor_id: actor, label, expires_at, renew } = new;
+    let draft = KeyDraft { actor, label, expires_at, renew };
+    let (made, _) = caller.settle_ending_keys(app.services.keys.add(&caller, draft).await)?;
+    Ok(shown(&made))
+}
+
+/// Rotate key
+///
+/// Makes a key that takes the place of the one shown, which stays in force until the new one is first
+/// used: an answer that is lost locks nobody out. Rotating again before that replaces the unseen
+/// key. The new one expires when the old one would. Costs nothing. The body may be left out.
+#[utoipa::path(
+    post, path = "/keys/rotate", operation_id = "rotateKey", tag = "keys",
+    request_body = Rotation,
+    responses(
+        (status = 201, description = "The key. It is shown this once.", body = ShownKeyBody, example = json!({
+            "key_id": 2,
+            "actor_id": 1,
+            "api_key": "roots_2_…",
+            "key_prefix": "roots_2_9bQx7T",
+            "label": null,
+            "created_at": "2026-04-09T10:00:00Z",
+            "expires_at": null
+        })),
+        (status = 403, description = "The key is in its grace: it manages no keys.")
+    )
+)]
+async fn rotate(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+    Json(Rotation { label, grace_seconds }): Json<Rotation>,
+) -> Result<Response, Problem> {
+    let outcome = app.services.keys.rotate(&caller, label, grace_seconds).await;
+    let (made, _) = caller.settle(outcome)?;
+    Ok(shown(&made))
+}
+
+/// Revoke key
+///
+/// Its own for a member, any for the owner. Writes stop at once, reads within 5 s. A key that was to
+/// take its place and was never used ends with it. Costs nothing.
+#[utoipa::path(
+    delete, path = "/keys/{id}", operation_id = "revokeKey", tag = "keys",
+    params(Id<KeyId>),
+    responses(
+        (status = 200, description = "It has ended.", body = KeyRevoked, example = json!({
+            "status": "revoked",
+            "key_id": 2
+        })),
+        (status = 403, description = "The key shown is in its grace: it manages no keys."),
+        (status = 409, description = "It is the last key in force of the account's owner.")
+    )
+)]
+async fn revoke(
+    State(app): State<App>,
+    caller: Bearer,
+    Id(id): Id<KeyId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<KeyRevoked>, Problem> {
+    let (id, _) = caller.settle_ending_keys(app.services.keys.revoke(&caller, id).await)?;
+    Ok(axum::Json(KeyRevoked { status: "revoked", key_id: id.0 }))
+}
