@@ -11,6 +11,7 @@ use sea_orm_migration::sea_orm::DbBackend;
 mod m0001_founding;
 mod m0002_keys;
 mod m0003_usage;
+mod m0004_audit_trail;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_founding::Founding),
             Box::new(m0002_keys::Keys),
             Box::new(m0003_usage::Usage),
+            Box::new(m0004_audit_trail::AuditTrail),
         ]
     }
 }

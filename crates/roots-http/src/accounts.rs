@@ -65,7 +65,11 @@ impl FromMembers for NewAccount {
     }
 }
 
-choice!(AccountKindName, "AccountType", AccountKind::ALL.iter().copied().map(AccountKind::name));
+choice!(
+    pub(crate) AccountKindName,
+    "AccountType",
+    AccountKind::ALL.iter().copied().map(AccountKind::name)
+);
 
 choice!(ReasonName, "LedgerReason", Reason::ALL.map(Reason::name));
 

@@ -122,20 +122,21 @@ impl Bearer {
         (self.caller, self.lookup)
     }
 
-    /// What a write of this caller came to. A key that has ended meanwhile is forgotten.
+    /// What a write of this caller came to, and cost.
     pub(crate) fn settle<T>(
         &self,
         outcome: Result<Written<T>, WriteError>,
     ) -> Result<(T, Credits), Problem> {
-        match outcome {
-            Ok(Written { value, cost, balance }) => Ok((value, Credits { cost, balance })),
-            Err(error) => {
-                if matches!(error, WriteError::Refused(Refusal::KeyNotInForce)) {
-                    self.callers.forget(&self.lookup);
-                }
-                Err(error.into())
-            }
+        let Written { value, cost, balance } = self.checked(outcome)?;
+        Ok((value, Credits { cost, balance }))
+    }
+
+    /// What a write of this caller came to. A key that has ended meanwhile is forgotten.
+    pub(crate) fn checked<T>(&self, outcome: Result<T, WriteError>) -> Result<T, Problem> {
+        if matches!(outcome, Err(WriteError::Refused(Refusal::KeyNotInForce))) {
+            self.callers.forget(&self.lookup);
         }
+        Ok(outcome?)
     }
 
     /// The same, of a write that may have ended keys of the account: here they stop at once.

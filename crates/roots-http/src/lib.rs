@@ -19,12 +19,14 @@ mod keys;
 mod limits;
 mod list;
 mod openapi;
+mod operators;
 mod path;
 mod problem;
 mod query;
 mod service;
 mod sessions;
 mod todos;
+mod trail;
 mod usage;
 
 pub use accounts::Bootstrapped;
@@ -49,6 +51,7 @@ use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
@@ -73,6 +76,8 @@ pub struct Services {
     pub activities: Activities,
     /// Accounts and their credits.
     pub accounts: Accounts,
+    /// What operators do to accounts.
+    pub operators: Operators,
     /// Exports.
     pub exports: Exports,
     /// How often accounts call what.
@@ -219,6 +224,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(actors::routes())
         .merge(keys::routes())
         .merge(accounts::routes())
+        .merge(trail::routes())
+        .merge(operators::routes())
         .merge(usage::routes())
         .layer(map_response(private));
     let signup =

@@ -92,6 +92,10 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
             "Actors, and the keys that admit them. A key that is lost loses no data. Everything here costs nothing.",
         ),
         tag("accounts", "Accounts and their credits. Everything here costs nothing."),
+        tag(
+            "operators",
+            "What operators' accounts do to accounts. They see names, balances and activity, and no text. Everything here costs nothing.",
+        ),
         tag("service", "The service itself."),
     ]);
     let keys = ["api_key", "bearer"];

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use roots_domain::model::id::{ActivityId, ActorId, KeyId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
@@ -34,6 +34,7 @@ macro_rules! path_ids {
 }
 
 path_ids!(
+    AccountId: "account",
     SessionId: "session",
     TodoId: "todo",
     ActivityId: "activity",

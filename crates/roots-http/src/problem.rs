@@ -95,6 +95,9 @@ kinds! {
     /// 403: grace.
     KeyInGrace = FORBIDDEN, "key-in-grace", "A key in grace manages no keys",
         "This key was rotated, and what it was rotated to has been used: it reads and writes on until its grace is over, and manages no actors and no keys. Use the newer key.";
+    /// 403: a customer.
+    OperatorOnly = FORBIDDEN, "operator-only", "Only operators may do this",
+        "It takes a key of an operator's account. Ask whoever runs the service.";
     /// 404.
     NotFound = NOT_FOUND, "not-found", "Not found",
         "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account.";
@@ -541,6 +544,7 @@ impl From<Refusal> for Problem {
             Refusal::Suspended => Self::new(Kind::Suspended, detail),
             Refusal::OwnerOnly => Self::new(Kind::OwnerOnly, detail),
             Refusal::KeyInGrace => Self::new(Kind::KeyInGrace, detail),
+            Refusal::OperatorOnly => Self::new(Kind::OperatorOnly, detail),
             Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
             Refusal::HasChanged(_) => Self::new(Kind::PreconditionFailed, detail),
             Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
@@ -556,6 +560,7 @@ impl From<Refusal> for Problem {
             | Refusal::OwnerStays
             | Refusal::ActorInactive(_)
             | Refusal::KeysRenewed(_)
+            | Refusal::OwnAccount
             | Refusal::BalanceTooHigh => Self::new(Kind::Conflict, detail),
             // Nobody who signs up chooses an id: it was reserved, and still somebody else has it.
             Refusal::AccountExists(_) => Self::internal(detail),

@@ -13,17 +13,22 @@ use roots_domain::port::store::{AuditFault, Auditor, Discrepancy, StoreResult};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
-    FromQueryResult, IsolationLevel, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Statement, TransactionTrait,
+    FromQueryResult, IsolationLevel, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Statement, TransactionTrait,
 };
 
 use crate::Store;
-use crate::entity::{accounts, activities, activity_daily, ledger, sessions, tallies, todos};
+use crate::entity::{
+    accounts, activities, activity_daily, audit_trail, directory, ledger, sessions, tallies, todos,
+};
 use crate::fault::of_read;
 use crate::row;
 
 /// Ledger rows read at a time.
 const LEDGER_CHUNK_ROWS: u64 = 10_000;
+
+/// What the entries of the audit trail are counted as.
+const TRAIL: &str = "audit trail entries";
 
 /// A count, with its name.
 type Counts = BTreeMap<String, i64>;
@@ -55,9 +60,16 @@ impl Auditor for Store {
             after = row.account_id;
             let account = Account::try_from(row)?;
             let faults = audit_account(&tx, &account).await.map_err(of_read)?;
-            let of_account = |fault| Discrepancy { account: account.id, fault };
+            let of_account = |fault| Discrepancy { account: Some(account.id), fault };
             discrepancies.extend(faults.into_iter().map(of_account));
             proved += 1;
+        }
+        let counted = i64::try_from(proved).unwrap_or(i64::MAX);
+        let kept = directory::Entity::find().one(&tx).await.map_err(of_read)?;
+        let kept = kept.map_or(0, |directory| directory.accounts);
+        if kept != counted {
+            let fault = AuditFault::Count { what: "accounts".to_owned(), kept, counted };
+            discrepancies.push(Discrepancy { account: None, fault });
         }
         discrepancies.extend(ownerless(&tx).await.map_err(of_read)?);
         Ok((proved, discrepancies))
@@ -66,7 +78,7 @@ impl Auditor for Store {
 
 /// The tables whose rows carry an id that their account gave, the id's column, and the last one
 /// that an account has given.
-fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 7] {
+fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
     let given = account.counters;
     [
         ("actors", "actor_id", given.actor),
@@ -76,12 +88,13 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 7] {
         ("todos", "todo_id", given.todo),
         ("activities", "activity_id", given.activity),
         ("todo_logs", "log_id", given.log),
+        ("audit_trail", "audit_id", given.audit),
     ]
 }
 
 /// Rows of accounts that do not exist. A foreign key would prove that for every row written.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 8] = [
+    const TABLES: [&str; 9] = [
         "sessions",
         "todos",
         "todo_logs",
@@ -89,6 +102,7 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
         "ledger",
         "tallies",
         "activity_daily",
+        "audit_trail",
         "usage",
     ];
     let mut found = Vec::new();
@@ -99,7 +113,7 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
         );
         for (account, rows) in numbers(tx, &sql).await? {
             let fault = AuditFault::Ownerless { table, rows };
-            found.push(Discrepancy { account: AccountId(account), fault });
+            found.push(Discrepancy { account: Some(AccountId(account)), fault });
         }
     }
     Ok(found)
@@ -161,7 +175,9 @@ async fn audit_account(
         let beyond = highest.filter(|found| *found > given);
         faults.extend(beyond.map(|found| AuditFault::IdNotGiven { table, given, found }));
     }
-    let kept = kept_counts(tx, account.id).await?;
+    let mut kept = kept_counts(tx, account.id).await?;
+    // Its ids are its count: none is ever taken away.
+    kept.insert(TRAIL.to_owned(), account.counters.audit);
     let counted = recount(tx, account.id).await?;
     for what in kept.keys().chain(counted.keys().filter(|what| !kept.contains_key(*what))) {
         let (kept, counted) = (count_of(&kept, what), count_of(&counted, what));
@@ -245,6 +261,9 @@ async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts,
     let entries = ledger::Entity::find().filter(ledger::Column::AccountId.eq(of));
     let nobody = "CAST(0 AS BIGINT)";
     tally(row::TALLY_LEDGER, count_by(tx, entries, nobody, "reason").await?);
+    let trail = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(of));
+    let entries = trail.count(tx).await?;
+    counts.insert(TRAIL.to_owned(), i64::try_from(entries).unwrap_or(i64::MAX));
     let label = format!("CAST(logged_at / {DAY_MICROS} AS TEXT) || ' ' || activity_type");
     for row in count_by(tx, rows, "actor_id", &label).await? {
         let parts = row.label.split_once(' ').and_then(|(day, kind)| {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::Activity;
-use roots_domain::model::books::{Books, Changes, Kinds, Needs, RowKey};
+use roots_domain::model::books::{Books, Changes, Directory, Kinds, Needs, RowKey};
 use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::key::{ApiKey, RecoveryCode, WrapHolder};
 use roots_domain::model::session::Session;
@@ -73,7 +73,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
     let mut books = Books::default();
     if needs.directory {
         let row = directory::Entity::find().one(tx).await?;
-        books.load_directory(AccountId(row.map_or(0, |row| row.last_account_id)));
+        books.load_directory(row.map(Directory::from).unwrap_or_default());
     }
     if !needs.accounts.is_empty() {
         let ids = padded(needs.accounts.iter().map(|id| id.0).collect());
@@ -241,6 +241,7 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     put(tx, changes.logs.iter().map(row::log_row), New).await?;
     put(tx, changes.activities.written().map(row::activity_row), New).await?;
     put(tx, changes.ledger.iter().map(row::ledger_row), New).await?;
+    put(tx, changes.trail.iter().map(row::trail_row), New).await?;
     write_tallies(tx, &changes).await?;
     write_daily(tx, &changes).await?;
     add_counts(tx, changes.calls.iter().map(row::usage_row), usage::Column::Calls).await?;
@@ -259,9 +260,10 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
 }
 
 async fn write_accounts(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
-    if let Some(last) = changes.last_account {
+    if let Some(Directory { last_account, accounts }) = changes.directory {
         let updated = directory::Entity::update_many()
-            .col_expr(directory::Column::LastAccountId, Expr::value(last.0))
+            .col_expr(directory::Column::LastAccountId, Expr::value(last_account))
+            .col_expr(directory::Column::Accounts, Expr::value(accounts))
             .exec(tx)
             .await?;
         expect_rows("directory", 1, updated.rows_affected)?;

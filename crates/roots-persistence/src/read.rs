@@ -13,12 +13,13 @@ use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::{DAY_MICROS, Day, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+use roots_domain::model::trail::TrailEntry;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, Credentials, DailyCounts, HeldActor, KeyQuery,
-    KeysOver, ListedKey, Readiness, SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog,
-    TodoQuery, TodoReader, UsageReader,
+    AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, Credentials,
+    DailyCounts, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, SessionQuery, SessionReader,
+    StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader, UsageReader,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
 use sea_orm::{
@@ -28,8 +29,8 @@ use sea_orm::{
 
 use crate::Store;
 use crate::entity::{
-    accounts, activities, activity_daily, actors, api_keys, key_wraps, ledger, sessions, tallies,
-    todo_logs, todos, usage,
+    accounts, activities, activity_daily, actors, api_keys, audit_trail, directory, key_wraps,
+    ledger, sessions, tallies, todo_logs, todos, usage,
 };
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
@@ -524,6 +525,84 @@ impl AccountReader for Store {
         }
         let total = sum(counts, tallies::Column::Count);
         self.page(rows, [ledger::Column::LedgerId], total, page).await
+    }
+
+    async fn trail(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<TrailEntry>> {
+        let rows = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(account.0));
+        // Its ids are without gaps: the last one given is how many there are.
+        let given = accounts::Entity::find_by_id(account.0)
+            .select_only()
+            .column(accounts::Column::LastAuditId);
+        self.page(rows, [audit_trail::Column::AuditId], number(given), page).await
+    }
+}
+
+/// How an account is used.
+#[derive(FromQueryResult)]
+struct Usage {
+    account_id: i64,
+    writes: Option<i64>,
+    last_write_at: Option<i64>,
+}
+
+impl Store {
+    /// How those accounts are used, by a few index look-ups each.
+    async fn with_usage(&self, accounts: Vec<Account>) -> StoreResult<Vec<AccountOverview>> {
+        let account = || Expr::col((accounts::Entity, accounts::Column::AccountId));
+        let write = Reason::ApiWrite.name();
+        let writes = tallies::Entity::find()
+            .select_only()
+            .column(tallies::Column::Count)
+            .filter(Expr::col((tallies::Entity, tallies::Column::AccountId)).eq(account()))
+            .filter(tallies::Column::ActorId.eq(row::NO_ACTOR))
+            .filter(tallies::Column::Subject.eq(row::TALLY_LEDGER))
+            .filter(tallies::Column::Label.eq(write));
+        let last = ledger::Entity::find()
+            .select_only()
+            .column(ledger::Column::CreatedAt)
+            .filter(Expr::col((ledger::Entity, ledger::Column::AccountId)).eq(account()))
+            .filter(ledger::Column::Reason.eq(write))
+            .order_by(ledger::Column::LedgerId, Order::Desc)
+            .limit(1);
+        let ids = accounts.iter().map(|account| account.id.0);
+        let found = accounts::Entity::find()
+            .select_only()
+            .column(accounts::Column::AccountId)
+            .expr_as(number(writes), "writes")
+            .expr_as(number(last), "last_write_at")
+            .filter(accounts::Column::AccountId.is_in(ids))
+            .into_model::<Usage>()
+            .all(self.readers())
+            .await
+            .map_err(of_read)?;
+        let mut usage: BTreeMap<_, _> =
+            found.into_iter().map(|one| (one.account_id, one)).collect();
+        let overview = |account: Account| {
+            let used = usage.remove(&account.id.0);
+            AccountOverview {
+                writes: used.as_ref().and_then(|used| used.writes).unwrap_or(0),
+                last_write_at: used.and_then(|used| used.last_write_at).map(Timestamp::from_micros),
+                account,
+            }
+        };
+        Ok(accounts.into_iter().map(overview).collect())
+    }
+}
+
+#[async_trait]
+impl AccountsReader for Store {
+    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<AccountOverview>> {
+        let rows = accounts::Entity::find();
+        let kept = directory::Entity::find().select_only().column(directory::Column::Accounts);
+        let order = [accounts::Column::AccountId];
+        let Page { items, total, request, next } =
+            self.page(rows, order, number(kept), page).await?;
+        Ok(Page { items: self.with_usage(items).await?, total, request, next })
+    }
+
+    async fn account_overview(&self, id: AccountId) -> StoreResult<Option<AccountOverview>> {
+        let Some(account) = self.account(id).await? else { return Ok(None) };
+        Ok(self.with_usage(vec![account]).await?.pop())
     }
 }
 

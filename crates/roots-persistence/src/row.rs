@@ -6,9 +6,11 @@ use roots_domain::model::account::{
     Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
 };
 use roots_domain::model::activity::Activity;
+use roots_domain::model::books::Directory;
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
-    AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId, Uid,
+    AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
+    Uid,
 };
 use roots_domain::model::key::{
     ApiKey, KeyEpoch, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
@@ -19,12 +21,13 @@ use roots_domain::model::tally::{Daily, Tally};
 use roots_domain::model::text::{ActivityType, Name};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::trail::{Act, Deed, TrailEntry};
 use roots_domain::model::usage::Calls;
 use roots_domain::port::store::StoreFault;
 
 use crate::entity::{
-    accounts, activities, activity_daily, actors, api_keys, key_wraps, ledger, recovery_codes,
-    sessions, tallies, todo_logs, todos, usage,
+    accounts, activities, activity_daily, actors, api_keys, audit_trail, directory, key_wraps,
+    ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
 
 /// A row that Roots can't have written.
@@ -95,7 +98,14 @@ impl From<&Account> for accounts::Model {
             last_ledger_id: counters.ledger,
             created_at: account.created_at.micros(),
             version: account.version,
+            last_audit_id: counters.audit,
         }
+    }
+}
+
+impl From<directory::Model> for Directory {
+    fn from(row: directory::Model) -> Self {
+        Self { last_account: row.last_account_id, accounts: row.accounts }
     }
 }
 
@@ -121,6 +131,7 @@ impl TryFrom<accounts::Model> for Account {
                 activity: row.last_activity_id,
                 log: row.last_log_id,
                 ledger: row.last_ledger_id,
+                audit: row.last_audit_id,
             },
             created_at: at(row.created_at),
             version: row.version,
@@ -463,6 +474,42 @@ impl TryFrom<ledger::Model> for LedgerEntry {
             endpoint: row.endpoint,
             actor: row.actor_id.map(ActorId),
             note: row.note,
+            created_at: at(row.created_at),
+        })
+    }
+}
+
+pub(crate) fn trail_row((account, entry): &(AccountId, TrailEntry)) -> audit_trail::Model {
+    let deed = entry.deed;
+    audit_trail::Model {
+        account_id: account.0,
+        audit_id: entry.id.0,
+        action: deed.act.name().to_owned(),
+        actor_id: deed.actor.map(|id| id.0),
+        key_id: deed.key.map(|id| id.0),
+        by_account_id: deed.by_account.map(|id| id.0),
+        subject_account_id: deed.subject_account.map(|id| id.0),
+        subject_actor_id: deed.subject_actor.map(|id| id.0),
+        subject_key_id: deed.subject_key.map(|id| id.0),
+        created_at: entry.created_at.micros(),
+    }
+}
+
+impl TryFrom<audit_trail::Model> for TrailEntry {
+    type Error = Corrupt;
+
+    fn try_from(row: audit_trail::Model) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: AuditId(row.audit_id),
+            deed: Deed {
+                act: known(Act::from_name(&row.action), "audit_trail", "action")?,
+                actor: row.actor_id.map(ActorId),
+                key: row.key_id.map(KeyId),
+                by_account: row.by_account_id.map(AccountId),
+                subject_account: row.subject_account_id.map(AccountId),
+                subject_actor: row.subject_actor_id.map(ActorId),
+                subject_key: row.subject_key_id.map(KeyId),
+            },
             created_at: at(row.created_at),
         })
     }

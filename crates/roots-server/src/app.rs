@@ -10,6 +10,7 @@ use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
@@ -83,6 +84,11 @@ pub(crate) fn services(store: &Store) -> Services {
             locksmith,
             clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
+        },
+        operators: Operators {
+            units: store.clone(),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
         },
         usage: Usage {
             units: store.clone(),

@@ -176,7 +176,11 @@ pub(crate) async fn verify(settings: &Settings) -> Result<(), Failure> {
     store.close().await;
     let (accounts, faults) = audited?;
     for fault in &faults {
-        print(format!("Account {}: {}.\n", fault.account, fault.fault))?;
+        let whose = match fault.account {
+            Some(account) => format!("Account {account}"),
+            None => "All accounts".to_owned(),
+        };
+        print(format!("{whose}: {}.\n", fault.fault))?;
     }
     let proved = match accounts {
         1 => "1 account was proved".to_owned(),

@@ -74,6 +74,19 @@ impl App {
         Self::serve(World::new(store), database, credentials, settings).await
     }
 
+    /// The same API, called with the key of another account.
+    #[must_use]
+    pub fn by(&self, credentials: NewCredentials) -> Self {
+        Self {
+            address: self.address.clone(),
+            world: self.world.clone(),
+            database: self.database.clone(),
+            credentials: Arc::new(credentials),
+            client: self.client.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+
     async fn serve(
         world: World,
         database: Arc<TestDatabase>,
@@ -89,6 +102,7 @@ impl App {
             accounts: world.accounts.clone(),
             keys: world.keys.clone(),
             uses: world.uses.clone(),
+            operators: world.operators.clone(),
             exports: world.exports.clone(),
             usage: world.usage.clone(),
             readiness: Arc::new(world.store.clone()),

@@ -232,7 +232,8 @@ impl Model {
             | Intent::ReserveAccount
             | Intent::FoundAccount(_)
             | Intent::GrantCredits { .. }
-            | Intent::CountCalls(_) => Err(Refusal::KeyNotInForce),
+            | Intent::CountCalls(_)
+            | Intent::SetAccountStatus { .. } => Err(Refusal::KeyNotInForce),
         }
     }
 

@@ -13,6 +13,7 @@ use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
 use roots_domain::usecase::activities::{Activities, ActivityDraft};
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::{SessionDraft, Sessions};
 use roots_domain::usecase::todos::{TodoDraft, Todos};
 use roots_domain::usecase::usage::Usage;
@@ -33,6 +34,8 @@ pub struct World {
     pub access: Access,
     /// Accounts.
     pub accounts: Accounts,
+    /// Operators.
+    pub operators: Operators,
     /// Actors and keys.
     pub keys: Keys,
     /// When keys were last used.
@@ -88,6 +91,11 @@ impl World {
                 clock: time.clone(),
                 uids: uids.clone(),
             },
+            operators: Operators {
+                units: shared.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+            },
             sessions: Sessions {
                 units: shared.clone(),
                 reader: shared.clone(),
@@ -126,9 +134,14 @@ impl World {
 
     /// Founds an account with that many credits.
     pub async fn found(&self, credits: i64) -> NewCredentials {
+        self.found_of(AccountKind::Customer, credits).await
+    }
+
+    /// Founds an account for that, with that many credits.
+    pub async fn found_of(&self, kind: AccountKind, credits: i64) -> NewCredentials {
         let draft = AccountDraft {
             name: name("Test account"),
-            kind: AccountKind::Customer,
+            kind,
             owner_name: name("Test agent"),
             owner_kind: ActorKind::Agent,
             credits,

@@ -2,7 +2,8 @@
 
 use super::credit::{self, BalanceFault};
 use super::id::{
-    AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId, Uid,
+    AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
+    Uid,
 };
 use super::key::KeyEpoch;
 use super::page::{Listed, Place};
@@ -33,6 +34,7 @@ macro_rules! named {
         }
     };
 }
+pub(super) use named;
 
 named! {
     /// What an account is for.
@@ -105,6 +107,8 @@ pub struct Counters {
     pub log: i64,
     /// Ledger rows.
     pub ledger: i64,
+    /// Entries of the audit trail.
+    pub audit: i64,
 }
 
 macro_rules! counters {
@@ -131,6 +135,7 @@ counters! {
     next_activity: activity -> ActivityId,
     next_log: log -> LogId,
     next_ledger: ledger -> LedgerId,
+    next_audit: audit -> AuditId,
 }
 
 /// An account: the tenant. Whoever holds its lock is its only writer.
@@ -177,6 +182,12 @@ impl Account {
     pub fn grant(&mut self, amount: i64) -> Result<(), BalanceFault> {
         self.balance = credit::grant(self.balance, amount)?;
         Ok(())
+    }
+}
+
+impl Listed for Account {
+    fn place(&self) -> Place {
+        Place([0, 0, self.id.0])
     }
 }
 
@@ -252,6 +263,7 @@ mod tests {
         assert_eq!(ids.next_actor(), ActorId(1));
         assert_eq!(ids.next_key(), KeyId(1));
         assert_eq!(ids.next_recovery(), RecoveryId(1));
+        assert_eq!(ids.next_audit(), AuditId(1));
         let expected = Counters {
             actor: 1,
             key: 1,
@@ -261,6 +273,7 @@ mod tests {
             activity: 1,
             log: 1,
             ledger: 1,
+            audit: 1,
         };
         assert_eq!(ids, expected);
     }

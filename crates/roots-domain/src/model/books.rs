@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::account::{Account, AccountStatus, Actor, Counters, Role};
+use super::account::{Account, AccountKind, AccountStatus, Actor, Counters, Role};
 use super::activity::{Activity, KINDS_MAX};
 use super::credit::{BalanceFault, LedgerEntry, Reason};
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
@@ -18,9 +18,10 @@ use super::sealed::Sealed;
 use super::session::{Session, SessionPatch, SessionStatus, SessionStep};
 use super::tag::EntityTag;
 use super::tally::{Daily, Tally};
-use super::text::ActivityType;
+use super::text::{ActivityType, Name};
 use super::time::Timestamp;
 use super::todo::{StatusChange, Todo, TodoPatch, TodoStatus, TodoStep};
+use super::trail::{Act, Deed, TrailEntry};
 use super::unit::{
     Applied, AppliedRow, Author, Charge, Intent, KeyBearer, NewAccount, NewActivity, NewTodo,
     Refusal, Resealed, RowPatch, UnitOfWork,
@@ -35,7 +36,7 @@ pub type RowKey<I> = (AccountId, I);
 /// Every row that a batch changes, deletes or rests on.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// Whether it takes account ids.
+    /// Whether it takes account ids, or makes accounts.
     pub directory: bool,
     /// The accounts to lock and load.
     pub accounts: BTreeSet<AccountId>,
@@ -71,7 +72,7 @@ impl Needs {
     }
 
     fn add(&mut self, unit: &UnitOfWork) {
-        self.accounts.extend(unit.account());
+        self.accounts.extend(unit.accounts());
         if matches!(unit.intent, Intent::ReserveAccount | Intent::FoundAccount(_)) {
             self.directory = true;
         }
@@ -112,9 +113,19 @@ impl Needs {
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
             | Intent::GrantCredits { .. }
-            | Intent::CountCalls(_) => {}
+            | Intent::CountCalls(_)
+            | Intent::SetAccountStatus { .. } => {}
         }
     }
+}
+
+/// What there is of all accounts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Directory {
+    /// The last account id given, 0 for none.
+    pub last_account: i64,
+    /// How many accounts there are.
+    pub accounts: i64,
 }
 
 /// The kinds of activity that an actor has.
@@ -215,8 +226,8 @@ impl<I, T> Default for Difference<I, T> {
 /// What a batch changes, to be written whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The last account id given, where that moved.
-    pub last_account: Option<AccountId>,
+    /// The directory, where it moved.
+    pub directory: Option<Directory>,
     /// New accounts.
     pub accounts_founded: Vec<Account>,
     /// Changed accounts, whole. Their version is one above the one loaded, which guards the write.
@@ -241,6 +252,8 @@ pub struct Changes {
     pub logs: Vec<(AccountId, StatusChange<Sealed>)>,
     /// New ledger rows.
     pub ledger: Vec<(AccountId, LedgerEntry)>,
+    /// New entries of the audit trail.
+    pub trail: Vec<(AccountId, TrailEntry)>,
     /// By how much each count moved; none is 0.
     pub tallies: BTreeMap<(AccountId, Tally), i64>,
     /// By how much each daily count moved; none is 0.
@@ -254,7 +267,7 @@ pub struct Changes {
 /// What a batch rests on, and what it has done so far.
 #[derive(Debug, Clone)]
 pub struct Books {
-    last_account: AccountId,
+    directory: Directory,
     accounts: BTreeMap<AccountId, Row<Account>>,
     actors: Rows<ActorId, Actor>,
     keys: Rows<KeyId, ApiKey>,
@@ -269,7 +282,7 @@ pub struct Books {
 impl Default for Books {
     fn default() -> Self {
         Self {
-            last_account: AccountId(0),
+            directory: Directory::default(),
             accounts: BTreeMap::new(),
             actors: Rows::new(),
             keys: Rows::new(),
@@ -285,9 +298,9 @@ impl Default for Books {
 
 /// Loading: what the store found.
 impl Books {
-    /// The last account id given.
-    pub const fn load_directory(&mut self, last_account: AccountId) {
-        self.last_account = last_account;
+    /// The directory.
+    pub const fn load_directory(&mut self, directory: Directory) {
+        self.directory = directory;
     }
 
     /// A locked account.
@@ -402,6 +415,17 @@ impl Books {
     pub fn decide(&mut self, unit: UnitOfWork) -> Result<Applied, Refusal> {
         let UnitOfWork { author, intent, charge, conditions, at } = unit;
         match (author, intent) {
+            (Author::Key(bearer), Intent::GrantCredits { account, amount, note }) => {
+                self.admit_operator(bearer, at)?;
+                let endpoint = charge.map(|charge| charge.endpoint.to_owned());
+                self.grant_credits(account, amount, note, endpoint, at)?;
+                self.note_of_operator(Act::CreditsGranted, account, bearer, at);
+                self.account_applied(account)
+            }
+            (Author::Key(bearer), Intent::SetAccountStatus { account, status }) => {
+                self.admit_operator(bearer, at)?;
+                self.set_status(account, status, bearer, at)
+            }
             (Author::Key(bearer), intent) => {
                 self.admit(bearer, at)?;
                 if !intent.is_open_to_suspended() {
@@ -424,8 +448,9 @@ impl Books {
             (Author::Program, Intent::ReserveAccount) => Ok(self.reserve_account()),
             (Author::Program, Intent::FoundAccount(new)) => self.found_account(*new, at),
             (Author::Program, Intent::GrantCredits { account, amount, note }) => {
-                let note = note.map(super::text::Name::into_string);
-                self.grant_credits(account, amount, note, at)
+                self.grant_credits(account, amount, note, None, at)?;
+                self.note(account, Deed::of_program(Act::CreditsGranted), at);
+                self.account_applied(account)
             }
             (Author::Program, Intent::CountCalls(counts)) => Ok(self.count_calls(counts)),
             // What belongs to an actor is written by its key alone.
@@ -519,6 +544,16 @@ impl Books {
         if allowed.contains(&stands) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
     }
 
+    /// Any actor of an operator's account may do what operators do.
+    fn admit_operator(&self, bearer: KeyBearer, at: Timestamp) -> Result<(), Refusal> {
+        self.admit(bearer, at)?;
+        self.check_not_suspended(bearer.account)?;
+        match self.account(bearer.account).map(|account| account.kind) {
+            Some(AccountKind::Operator) => Ok(()),
+            _ => Err(Refusal::OperatorOnly),
+        }
+    }
+
     /// Judges the unit, then charges for it, then does it: nothing is done that is not paid, and
     /// nothing is paid that is not done.
     fn decide_resource(
@@ -557,14 +592,15 @@ impl Books {
             Intent::DeleteTodo(id) => Verdict::DeleteTodo(self.todo(id, desk)?.clone()),
             Intent::LogActivity(new) => Verdict::LogActivity(self.new_activity(new, desk)?),
             Intent::DeleteActivity(id) => Verdict::DeleteActivity(self.activity(id, desk)?.clone()),
-            // No key makes accounts, credits or counts.
+            // No key makes accounts or counts.
             Intent::ReserveAccount
             | Intent::FoundAccount(_)
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
-            | Intent::GrantCredits { .. }
             | Intent::CountCalls(_)
             // Decided elsewhere.
+            | Intent::GrantCredits { .. }
+            | Intent::SetAccountStatus { .. }
             | Intent::Manage(_) => return Err(Refusal::KeyNotInForce),
         })
     }
@@ -744,6 +780,31 @@ impl Books {
         self.changes.ledger.push((account, entry));
     }
 
+    /// Appends to an account's audit trail what was just done.
+    fn note(&mut self, account: AccountId, deed: Deed, at: Timestamp) {
+        let Some(of) = self.account_mut(account) else {
+            return;
+        };
+        let entry = TrailEntry { id: of.counters.next_audit(), deed, created_at: at };
+        self.changes.trail.push((account, entry));
+    }
+
+    /// What an operator does to another account stands in both trails: here by which of its actors,
+    /// there by which account.
+    fn note_of_operator(
+        &mut self,
+        act: Act,
+        subject: AccountId,
+        operator: KeyBearer,
+        at: Timestamp,
+    ) {
+        if subject != operator.account {
+            self.note(subject, Deed::of_operator(act, operator.account), at);
+        }
+        let deed = Deed::of(act, operator).to_account(subject);
+        self.note(operator.account, deed, at);
+    }
+
     fn count(&mut self, account: AccountId, tally: Tally, moved: i64) {
         *self.changes.tallies.entry((account, tally)).or_insert(0) += moved;
     }
@@ -827,23 +888,26 @@ impl Books {
     }
 
     fn reserve_account(&mut self) -> Applied {
-        self.last_account.0 += 1;
-        self.changes.last_account = Some(self.last_account);
-        Applied { row: AppliedRow::Reserved(self.last_account), cost: 0, balance: 0 }
+        self.directory.last_account += 1;
+        self.changes.directory = Some(self.directory);
+        let id = AccountId(self.directory.last_account);
+        Applied { row: AppliedRow::Reserved(id), cost: 0, balance: 0 }
     }
 
     fn found_account(&mut self, new: NewAccount, at: Timestamp) -> Result<Applied, Refusal> {
         // The first id may have been taken for an account that then was not founded.
-        let is_first = self.last_account <= NewAccount::FIRST;
-        let is_given = new.id <= self.last_account;
+        let last = AccountId(self.directory.last_account);
+        let is_first = last <= NewAccount::FIRST;
+        let is_given = new.id <= last;
         let fits = if new.must_be_first { is_first } else { is_given };
         if !fits || self.account(new.id).is_some() {
             return Err(Refusal::AccountExists(new.id));
         }
         if new.must_be_first {
-            self.last_account = new.id;
-            self.changes.last_account = Some(new.id);
+            self.directory.last_account = new.id.0;
         }
+        self.directory.accounts += 1;
+        self.changes.directory = Some(self.directory);
         let mut counters = Counters::default();
         let owner = Actor {
             id: counters.next_actor(),
@@ -904,11 +968,40 @@ impl Books {
         &mut self,
         account: AccountId,
         amount: i64,
-        note: Option<String>,
+        note: Option<Name>,
+        endpoint: Option<String>,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let text = EntryText { reason: Reason::OperatorGrant, endpoint: None, actor: None, note };
+        let note = note.map(Name::into_string);
+        let text = EntryText { reason: Reason::OperatorGrant, endpoint, actor: None, note };
         self.credit(account, amount, text, at)
+    }
+
+    /// What is so already changes nothing. A suspension moves the auth epoch, so that whoever was
+    /// admitted before is looked at again.
+    fn set_status(
+        &mut self,
+        id: AccountId,
+        status: AccountStatus,
+        operator: KeyBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        if id == operator.account && status == AccountStatus::Suspended {
+            return Err(Refusal::OwnAccount);
+        }
+        let account = self.account_mut(id).ok_or(Refusal::NoSuchAccount(id))?;
+        if account.status != status {
+            account.status = status;
+            let act = match status {
+                AccountStatus::Active => Act::AccountResumed,
+                AccountStatus::Suspended => {
+                    account.auth_epoch += 1;
+                    Act::AccountSuspended
+                }
+            };
+            self.note_of_operator(act, id, operator, at);
+        }
+        self.account_applied(id)
     }
 
     fn credit(

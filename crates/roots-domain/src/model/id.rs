@@ -50,6 +50,8 @@ ids! {
     LogId,
     /// A row of the ledger.
     LedgerId,
+    /// An entry of the audit trail.
+    AuditId,
 }
 
 fn positive(text: &str) -> Option<i64> {

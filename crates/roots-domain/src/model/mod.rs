@@ -17,6 +17,7 @@ pub mod tally;
 pub mod text;
 pub mod time;
 pub mod todo;
+pub mod trail;
 pub mod unit;
 pub mod usage;
 

@@ -5,7 +5,7 @@
 //! may batch it with others unseen.
 
 use super::Patch;
-use super::account::{Account, AccountKind, Actor, ActorKind, Role};
+use super::account::{Account, AccountKind, AccountStatus, Actor, ActorKind, Role};
 use super::activity::Activity;
 use super::credit::WRITE_COST;
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
@@ -79,6 +79,12 @@ impl Charge {
     #[must_use]
     pub const fn write(endpoint: &'static str) -> Self {
         Self { cost: WRITE_COST, endpoint }
+    }
+
+    /// The charge of what costs nothing, where the ledger names the route all the same.
+    #[must_use]
+    pub const fn nothing(endpoint: &'static str) -> Self {
+        Self { cost: 0, endpoint }
     }
 }
 
@@ -168,6 +174,13 @@ pub enum Intent {
         amount: i64,
         /// What to note.
         note: Option<Name>,
+    },
+    /// Suspend an account, or have it write again.
+    SetAccountStatus {
+        /// The account.
+        account: AccountId,
+        /// What it is to be.
+        status: AccountStatus,
     },
     /// Add to how often accounts called what. What is of no account is dropped.
     CountCalls(Vec<(Calls, i64)>),
@@ -381,7 +394,7 @@ impl Intent {
     /// Whether it may end keys, so that its batch-mates' are checked again.
     #[must_use]
     pub const fn may_end_keys(&self) -> bool {
-        matches!(self, Self::Manage(_) | Self::UseKey { .. })
+        matches!(self, Self::Manage(_) | Self::UseKey { .. } | Self::SetAccountStatus { .. })
     }
 
     /// Whether a suspended account may do it.
@@ -392,6 +405,16 @@ impl Intent {
 }
 
 impl UnitOfWork {
+    /// Every account that it rests on or writes in: its author's, whose key has to be in force, and
+    /// where it is another, the one that an operator's unit is about.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> + use<> {
+        let authors = match self.author {
+            Author::Key(bearer) => Some(bearer.account),
+            Author::Program => None,
+        };
+        authors.into_iter().chain(self.account())
+    }
+
     /// The account that it writes in; `None` if it only takes an account id.
     #[must_use]
     pub fn account(&self) -> Option<AccountId> {
@@ -400,6 +423,7 @@ impl UnitOfWork {
             (Intent::FoundAccount(new), _) => Some(new.id),
             (
                 Intent::GrantCredits { account, .. }
+                | Intent::SetAccountStatus { account, .. }
                 | Intent::UseKey { account, .. }
                 | Intent::TendKeys { account, .. },
                 _,
@@ -438,7 +462,7 @@ pub enum AppliedRow {
     Deleted,
     /// An account id taken.
     Reserved(AccountId),
-    /// An account founded, given credits or ids, or of which a key was used.
+    /// An account founded, given credits or ids, suspended or resumed, or of which a key was used.
     Account(Box<Account>),
     /// Calls counted.
     Counted,
@@ -478,6 +502,12 @@ pub enum Refusal {
     /// A key that was made for an epoch that is no longer the newest.
     #[error("The keys of actor {0} were renewed in between: try again.")]
     KeysRenewed(ActorId),
+    /// What an operator's account alone may do.
+    #[error("Only an operator's account may do this.")]
+    OperatorOnly,
+    /// An account that would suspend itself.
+    #[error("An account can't suspend itself: another operator's account may.")]
+    OwnAccount,
     /// No such row, or not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
@@ -586,6 +616,11 @@ mod tests {
             (
                 Refusal::KeysRenewed(ActorId(4)),
                 "The keys of actor 4 were renewed in between: try again.",
+            ),
+            (Refusal::OperatorOnly, "Only an operator's account may do this."),
+            (
+                Refusal::OwnAccount,
+                "An account can't suspend itself: another operator's account may.",
             ),
             (Refusal::NotFound("todo"), "There is no such todo."),
             (

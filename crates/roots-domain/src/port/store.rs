@@ -13,6 +13,7 @@ use crate::model::session::{Session, SessionStatus};
 use crate::model::text::{ActivityType, Name};
 use crate::model::time::{Day, TimeRange, Timestamp};
 use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use crate::model::trail::TrailEntry;
 use crate::model::unit::{Applied, Refusal, UnitOfWork};
 use crate::model::usage::Endpoint;
 use crate::port::keys::{AccountIdentity, Lookup};
@@ -280,6 +281,31 @@ pub trait AccountReader: Send + Sync {
         reason: Option<Reason>,
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>>;
+
+    /// A page of its audit trail, newest first. The total MUST NOT scan.
+    async fn trail(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<TrailEntry>>;
+}
+
+/// An account, and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountOverview {
+    /// The account.
+    pub account: Account,
+    /// How many writes it has paid for.
+    pub writes: i64,
+    /// When the last of them was.
+    pub last_write_at: Option<Timestamp>,
+}
+
+/// Reads what operators see of all accounts: nothing that belongs to an actor.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait AccountsReader: Send + Sync {
+    /// A page of all accounts, newest first. The total MUST NOT scan.
+    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<AccountOverview>>;
+
+    /// One of them.
+    async fn account_overview(&self, id: AccountId) -> StoreResult<Option<AccountOverview>>;
 }
 
 /// Reads how often accounts called what.
@@ -306,8 +332,8 @@ pub trait Readiness: Send + Sync {
 /// What does not add up in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discrepancy {
-    /// The account.
-    pub account: AccountId,
+    /// The account; `None` where it is of all of them together.
+    pub account: Option<AccountId>,
     /// What is wrong with it.
     pub fault: AuditFault,
 }

@@ -6,12 +6,13 @@ use secrecy::SecretString;
 
 use super::access::Caller;
 use super::{ReadError, WriteError};
-use crate::model::account::{Account, AccountKind, Actor, ActorKind};
+use crate::model::account::{Account, AccountKind, Actor, ActorKind, Role};
 use crate::model::credit::{self, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId};
 use crate::model::key::KeyEpoch;
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
+use crate::model::trail::TrailEntry;
 use crate::model::unit::{AppliedRow, Author, Conditions, Intent, NewAccount, UnitOfWork};
 use crate::model::{Invalid, unit::Refusal};
 use crate::port::ambient::{Clock, Uids};
@@ -190,6 +191,21 @@ impl Accounts {
         Ok(self.reader.ledger(caller.account.id, reason, page).await?)
     }
 
+    /// A page of the audit trail of the caller's account, newest first. It is for its owner to read.
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`], or the database's fault.
+    pub async fn trail(
+        &self,
+        caller: &Caller,
+        page: PageRequest,
+    ) -> Result<Page<TrailEntry>, ReadError> {
+        match caller.actor.role {
+            Role::Owner => Ok(self.reader.trail(caller.account.id, page).await?),
+            Role::Member => Err(Refusal::OwnerOnly.into()),
+        }
+    }
+
     async fn account(&self, caller: &Caller) -> Result<Account, ReadError> {
         let id = caller.account.id;
         let gone = || StoreFault::Broken(format!("account {id} of a caller is gone"));
@@ -272,5 +288,9 @@ impl Grant {
             return Ok(Self(amount));
         }
         Err(Invalid::new("must be 1 to 1000000000"))
+    }
+
+    pub(super) const fn credits(self) -> i64 {
+        self.0
     }
 }

@@ -24,6 +24,7 @@ pub mod activities;
 pub mod exports;
 pub mod keyrings;
 pub mod keys;
+pub mod operators;
 pub mod sessions;
 pub mod todos;
 pub mod usage;

@@ -13,6 +13,7 @@ mod exports;
 mod faults;
 mod fuzz;
 mod limits;
+mod operators;
 mod owner;
 mod queries;
 mod refusals;

@@ -19,7 +19,7 @@ use roots_domain::model::account::{
 use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
-    AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, SessionId, TodoId, Uid,
+    AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, SessionId, TodoId, Uid,
 };
 use roots_domain::model::key::{ApiKey, KeyEpoch, LookupHash};
 use roots_domain::model::page::Page;
@@ -28,8 +28,9 @@ use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::{ActivityType, Name};
 use roots_domain::model::time::{Day, Timestamp};
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use roots_domain::model::trail::{Act, Deed, TrailEntry};
 use roots_domain::model::unit::{
-    Applied, AppliedRow, Intent, Management, Refusal, Resealed, UnitOfWork,
+    Applied, AppliedRow, Intent, KeyBearer, Management, Refusal, Resealed, UnitOfWork,
 };
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::ambient::{Clock, Uids};
@@ -39,15 +40,17 @@ use roots_domain::port::keys::{
     MockLocksmith, Renewal,
 };
 use roots_domain::port::store::{
-    ApplyError, Credentials, HeldActor, ListedKey, MockAccountReader, MockActivityReader,
-    MockReadiness, MockSessionReader, MockTodoReader, MockUnitStore, MockUsageReader, SessionQuery,
-    SessionReader, StoreFault, StoreResult, TodoLog, UnitStore,
+    AccountOverview, ApplyError, Credentials, HeldActor, ListedKey, MockAccountReader,
+    MockAccountsReader, MockActivityReader, MockReadiness, MockSessionReader, MockTodoReader,
+    MockUnitStore, MockUsageReader, SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog,
+    UnitStore,
 };
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
@@ -112,6 +115,7 @@ pub(crate) struct World {
     pub(crate) todos: MockTodoReader,
     pub(crate) activities: MockActivityReader,
     pub(crate) accounts: MockAccountReader,
+    pub(crate) operators: MockAccountsReader,
     pub(crate) archive: MockArchiveReader,
     pub(crate) locksmith: MockLocksmith,
     pub(crate) usage: MockUsageReader,
@@ -164,6 +168,7 @@ impl World {
             todos: MockTodoReader::new(),
             activities: MockActivityReader::new(),
             accounts: MockAccountReader::new(),
+            operators: MockAccountsReader::new(),
             archive: MockArchiveReader::new(),
             locksmith,
             usage: MockUsageReader::new(),
@@ -181,13 +186,20 @@ impl World {
         world
     }
 
-    /// The same, and the caller is the actor of that id.
+    /// The same, and the owner is the actor of that id.
     pub(crate) fn keyed_as(actor: i64) -> Self {
+        Self::keyed_of(AccountKind::Customer, actor)
+    }
+
+    fn keyed_of(kind: AccountKind, owner: i64) -> Self {
         let mut world = Self::bare();
         world.accounts.expect_credentials().returning(move |lookup| {
             let mut found = credentials(lookup);
-            if let Some(found) = found.as_mut().filter(|found| found.actor.role == Role::Owner) {
-                found.actor.id = ActorId(actor);
+            if let Some(found) = &mut found {
+                found.account.kind = kind;
+                if found.actor.role == Role::Owner {
+                    found.actor.id = ActorId(owner);
+                }
             }
             Ok(found)
         });
@@ -196,7 +208,12 @@ impl World {
 
     /// All that there is can be read and written.
     pub(crate) fn whole() -> Self {
-        let mut world = Self::keyed();
+        Self::whole_of(AccountKind::Customer)
+    }
+
+    /// The same, and the caller's account is for that.
+    pub(crate) fn whole_of(kind: AccountKind) -> Self {
+        let mut world = Self::keyed_of(kind, 1);
         world.units.expect_apply().returning(|unit| Ok(applied(unit)));
         world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
         world.sessions.expect_sessions().returning(|query| {
@@ -253,6 +270,16 @@ impl World {
         world.archive.expect_activities_after().returning(|_, _| Ok(piece(activity)));
         world.archive.expect_steps_of().returning(|_, _, _| Ok(log()));
         world.usage.expect_calls().returning(|_, _, _| Ok(calls()));
+        world.accounts.expect_trail().returning(|_, page| {
+            let items = trail();
+            let total = i64::try_from(items.len()).unwrap();
+            Ok(Page { items, total, request: page, next: None })
+        });
+        world.operators.expect_accounts().returning(|page| {
+            let items = vec![overview(2).unwrap(), overview(1).unwrap()];
+            Ok(Page { items, total: 2, request: page, next: None })
+        });
+        world.operators.expect_account_overview().returning(|id| Ok(overview(id.0)));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
         world.settings.signup = Signup::Open { credits: 100 };
@@ -342,6 +369,11 @@ impl World {
                 reader: Arc::new(self.usage),
                 clock: clock.clone(),
                 pending: Arc::default(),
+            },
+            operators: Operators {
+                units: units.clone(),
+                reader: Arc::new(self.operators),
+                clock: clock.clone(),
             },
             accounts: Accounts { units, reader: accounts, locksmith, clock, uids: uids.clone() },
             readiness: Arc::new(self.readiness),
@@ -825,6 +857,49 @@ fn ledger() -> Vec<LedgerEntry> {
     ]
 }
 
+fn trail() -> Vec<TrailEntry> {
+    let entry =
+        |id, deed, created_at| TrailEntry { id: AuditId(id), deed, created_at: at(created_at) };
+    let bearer = KeyBearer {
+        account: AccountId(1),
+        actor: ActorId(1),
+        role: Role::Owner,
+        key: KeyId(1),
+        auth_epoch: 1,
+    };
+    vec![
+        entry(
+            3,
+            Deed::of(Act::CreditsGranted, bearer).to_account(AccountId(2)),
+            "2026-04-09T13:00:00Z",
+        ),
+        entry(
+            2,
+            Deed::of(Act::KeyRevoked, bearer).to_key(ActorId(2), KeyId(5)),
+            "2026-04-09T12:00:00Z",
+        ),
+        entry(1, Deed::of_operator(Act::AccountResumed, AccountId(7)), "2026-04-09T11:00:00Z"),
+    ]
+}
+
+fn overview(id: i64) -> Option<AccountOverview> {
+    let counters = Counters { actor: 3, ..Counters::default() };
+    let account = Account { id: AccountId(id), counters, ..account() };
+    match id {
+        1 => Some(AccountOverview {
+            account: Account { kind: AccountKind::Operator, ..account },
+            writes: 0,
+            last_write_at: None,
+        }),
+        2 => Some(AccountOverview {
+            account: Account { status: AccountStatus::Suspended, ..account },
+            writes: 7,
+            last_write_at: Some(at("2026-04-09T13:30:00Z")),
+        }),
+        _ => None,
+    }
+}
+
 /// Applies a unit to the rows above.
 pub(crate) fn applied(unit: UnitOfWork) -> Applied {
     let at = unit.at;
@@ -890,10 +965,15 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
         Intent::CountCalls(_) => AppliedRow::Counted,
         Intent::Manage(management) => managed(*management, at),
-        Intent::FoundAccount(_)
-        | Intent::GrantCredits { .. }
-        | Intent::UseKey { .. }
-        | Intent::TendKeys { .. } => AppliedRow::Account(Box::new(account())),
+        Intent::FoundAccount(_) | Intent::UseKey { .. } | Intent::TendKeys { .. } => {
+            AppliedRow::Account(Box::new(account()))
+        }
+        Intent::GrantCredits { account: id, amount, .. } => {
+            AppliedRow::Account(Box::new(Account { id, balance: 99 + amount, ..account() }))
+        }
+        Intent::SetAccountStatus { account: id, status } => {
+            AppliedRow::Account(Box::new(Account { id, status, ..account() }))
+        }
     };
     Applied { row, cost: unit.charge.map_or(0, |charge| charge.cost), balance: 98 }
 }

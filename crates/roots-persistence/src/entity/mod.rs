@@ -6,6 +6,7 @@ pub(crate) mod activities;
 pub(crate) mod activity_daily;
 pub(crate) mod actors;
 pub(crate) mod api_keys;
+pub(crate) mod audit_trail;
 pub(crate) mod directory;
 pub(crate) mod key_wraps;
 pub(crate) mod ledger;

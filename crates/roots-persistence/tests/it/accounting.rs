@@ -203,9 +203,9 @@ async fn a_write_of_or_to_an_account_that_may_not_changes_nothing(db: TestDataba
     let grant = |account| Intent::GrantCredits { account, amount: 1, note: None };
     refused(&db, program(grant(desk.account)), Refusal::BalanceTooHigh).await;
     refused(&db, program(grant(AccountId(99))), Refusal::NoSuchAccount(AccountId(99))).await;
-    // No key gives credits, not even to its own account.
+    // No customer's key gives credits, not even to its own account.
     let by_key = desk.unit(grant(desk.account), "POST /accounts/{id}/credits");
-    refused(&db, by_key, Refusal::KeyNotInForce).await;
+    refused(&db, by_key, Refusal::OperatorOnly).await;
     let mut nobody = desk.start_session();
     nobody.author = Author::Program;
     refused(&db, nobody, Refusal::KeyNotInForce).await;

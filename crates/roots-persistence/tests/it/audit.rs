@@ -100,6 +100,11 @@ fn damage_to_the_ledger() -> Vec<Damage> {
             vec![AuditFault::IdNotGiven { table: "activities", given: 1, found: 2 }],
         ),
         (
+            "UPDATE accounts SET last_audit_id = 1 WHERE account_id = 2",
+            "UPDATE accounts SET last_audit_id = 0 WHERE account_id = 2",
+            vec![count("audit trail entries", 1, 0)],
+        ),
+        (
             "UPDATE accounts SET last_ledger_id = 6 WHERE account_id = 2",
             "UPDATE accounts SET last_ledger_id = 5 WHERE account_id = 2",
             ledger([wrong_count(6, 5)]),
@@ -183,7 +188,7 @@ async fn each_kind_of_damage_is_found_where_it_is(db: TestDatabase) {
     for (damage, repair, faults) in damage_to_the_ledger().into_iter().chain(damage_to_the_counts())
     {
         assert_eq!(db.execute(damage).await, 1, "{damage}");
-        let of_account = |fault| Discrepancy { account: AccountId(2), fault };
+        let of_account = |fault| Discrepancy { account: Some(AccountId(2)), fault };
         let expected: Vec<_> = faults.into_iter().map(of_account).collect();
         assert_eq!(db.store.audit().await.unwrap(), (3, expected), "{damage}");
         assert!(db.execute(repair).await >= 1, "{repair}");
@@ -201,8 +206,8 @@ async fn damage_to_several_accounts_is_told_apart(db: TestDatabase) {
     let (accounts, found) = db.store.audit().await.unwrap();
     let wrong = LedgerFault::WrongBalance { expected: 96, found: 1_000 };
     let expected = [
-        Discrepancy { account: AccountId(1), fault: AuditFault::Ledger(wrong) },
-        Discrepancy { account: AccountId(3), fault: count("actor 1's todos open/0", 9, 1) },
+        Discrepancy { account: Some(AccountId(1)), fault: AuditFault::Ledger(wrong) },
+        Discrepancy { account: Some(AccountId(3)), fault: count("actor 1's todos open/0", 9, 1) },
     ];
     assert_eq!((accounts, found.as_slice()), (3, expected.as_slice()));
     let told: Vec<_> = found.iter().map(|one| one.fault.to_string()).collect();
@@ -229,7 +234,7 @@ async fn an_audit_goes_beyond_one_chunk_of_a_ledger(db: TestDatabase) {
     let edit = "UPDATE ledger SET balance_after = 0 WHERE account_id = 2 AND ledger_id = 20001";
     db.execute(edit).await;
     let fault = AuditFault::Ledger(broken_chain(20_001, 20_092, 0));
-    let expected = vec![Discrepancy { account: AccountId(2), fault }];
+    let expected = vec![Discrepancy { account: Some(AccountId(2)), fault }];
     assert_eq!(db.store.audit().await.unwrap(), (3, expected));
 }
 
@@ -241,7 +246,7 @@ async fn rows_of_no_account_are_found(db: TestDatabase) {
     let rows = i64::try_from(db.execute(copy).await).unwrap();
     db.execute("INSERT INTO tallies VALUES (8, 1, 'sessions', 'active', 3)").await;
     let found = |account, table, rows| Discrepancy {
-        account: AccountId(account),
+        account: Some(AccountId(account)),
         fault: AuditFault::Ownerless { table, rows },
     };
     let expected = vec![found(9, "ledger", rows), found(8, "tallies", 1)];

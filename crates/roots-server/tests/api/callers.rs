@@ -24,7 +24,7 @@ roots_testkit::on_both! {
 }
 
 /// Every path that needs a key, with a method that it takes.
-const KEYED: [(Method, &str); 26] = [
+const KEYED: [(Method, &str); 32] = [
     (Method::GET, "/sessions"),
     (Method::POST, "/sessions"),
     (Method::GET, "/sessions/1"),
@@ -51,6 +51,12 @@ const KEYED: [(Method, &str); 26] = [
     (Method::POST, "/keys"),
     (Method::POST, "/keys/rotate"),
     (Method::DELETE, "/keys/1"),
+    (Method::GET, "/audit"),
+    (Method::GET, "/accounts"),
+    (Method::GET, "/accounts/1"),
+    (Method::POST, "/accounts/1/credits"),
+    (Method::POST, "/accounts/1/suspend"),
+    (Method::POST, "/accounts/1/resume"),
 ];
 
 async fn a_key_is_sent_in_either_header(database: TestDatabase) {

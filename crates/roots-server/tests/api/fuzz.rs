@@ -43,7 +43,7 @@ impl Dice {
 /// A route, the methods that it takes, and the fields that it knows.
 type Route = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const ROUTES: [Route; 20] = [
+const ROUTES: [Route; 24] = [
     ("/api/v1/sessions", &["POST"], &["notes"]),
     ("/api/v1/sessions/{}", &["PATCH", "PATCH", "PATCH", "DELETE"], &["notes", "status"]),
     ("/api/v1/todos", &["POST"], &["title", "description", "session_id", "priority", "due_at"]),
@@ -57,6 +57,10 @@ const ROUTES: [Route; 20] = [
     ("/api/v1/activities", &["GET"], &[]),
     ("/api/v1/activities/stats", &["GET", "HEAD"], &[]),
     ("/api/v1/credits/ledger", &["GET"], &[]),
+    ("/api/v1/audit", &["GET"], &[]),
+    ("/api/v1/accounts", &["GET"], &[]),
+    ("/api/v1/accounts/{}", &["GET"], &[]),
+    ("/api/v1/accounts/{}/credits", &["POST"], &["amount", "note"]),
     ("/api/v1/sessions/{}", &["GET"], &[]),
     ("/api/v1/todos/{}", &["GET", "DELETE"], &[]),
     ("/api/v1/todos/{}/logs", &["GET"], &[]),

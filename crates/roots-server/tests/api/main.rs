@@ -21,6 +21,7 @@ mod keys;
 mod limits;
 mod lists;
 mod needles;
+mod operators;
 mod seeds;
 mod sessions;
 mod swaps;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::super::Patch;
 use super::super::account::{AccountKind, ActorKind, Role};
-use super::super::id::{LedgerId, LogId, RecoveryId, Uid};
+use super::super::id::{AuditId, LedgerId, LogId, RecoveryId, Uid};
 use super::super::key::{LookupHash, WrapHolder, WrapSubject};
 use super::super::text::Name;
 use super::super::time::Day;
@@ -23,6 +23,7 @@ mod batches;
 mod conditions;
 mod keys;
 mod needs;
+mod operators;
 mod owner;
 mod precedence;
 mod sessions;
@@ -95,6 +96,7 @@ fn account(id: AccountId) -> Account {
             activity: 30,
             log: 40,
             ledger: 50,
+            audit: 60,
         },
         created_at: at(0),
         version: 7,
@@ -153,7 +155,7 @@ fn kinds(present: &[&str], total: i64) -> Kinds {
 /// Two accounts alike, each with rows of two actors.
 fn books() -> Books {
     let mut books = Books::default();
-    books.load_directory(AccountId(2));
+    books.load_directory(Directory { last_account: 2, accounts: 2 });
     for home in [HOME, ABROAD] {
         books.load_account(account(home));
         for id in [ACTIVE, ENDED, OF_PEER] {
@@ -304,12 +306,20 @@ fn grant(account: AccountId, amount: i64) -> Intent {
     Intent::GrantCredits { account, amount, note: Some(name("refill")) }
 }
 
+fn set_status(account: AccountId, status: AccountStatus) -> Intent {
+    Intent::SetAccountStatus { account, status }
+}
+
+fn noted(id: i64, deed: Deed) -> TrailEntry {
+    TrailEntry { id: AuditId(id), deed, created_at: now() }
+}
+
 /// All that can be told of books: a refusal leaves it as it was.
 fn stands(books: &Books) -> impl PartialEq + Debug + use<> {
     let accounts: Vec<_> = books.accounts.values().map(|row| row.now.clone()).collect();
     let kinds: BTreeMap<_, _> =
         books.kinds.iter().map(|(of, kinds)| (*of, (kinds.counts.clone(), kinds.total))).collect();
-    (books.last_account, accounts, kinds, books.clone().into_changes())
+    (books.directory, accounts, kinds, books.clone().into_changes())
 }
 
 #[track_caller]

@@ -25,8 +25,17 @@ const GIVEN: Counters = Counters {
     log: 900,
     ..ZERO
 };
-const ZERO: Counters =
-    Counters { actor: 0, key: 0, recovery: 0, session: 0, todo: 0, activity: 0, log: 0, ledger: 0 };
+const ZERO: Counters = Counters {
+    actor: 0,
+    key: 0,
+    recovery: 0,
+    session: 0,
+    todo: 0,
+    activity: 0,
+    log: 0,
+    ledger: 0,
+    audit: 0,
+};
 
 fn whole_of(actor: Option<ActorId>) -> Holdings {
     Holdings { account: HOME, actor, given: GIVEN }

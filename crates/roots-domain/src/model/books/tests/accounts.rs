@@ -37,7 +37,7 @@ fn founded(id: AccountId, credits: i64) -> Account {
     }
 }
 
-/// What founding leaves, but for the directory.
+/// What founding leaves in a directory that counted no account, and gave that id last.
 fn founding_changes(id: AccountId, credits: i64) -> Changes {
     let key = ApiKey {
         id: KeyId(1),
@@ -71,6 +71,7 @@ fn founding_changes(id: AccountId, credits: i64) -> Changes {
     let tally = ((id, Tally::Ledger(Reason::BootstrapGrant)), 1);
     let ledger = (credits > 0).then_some((id, entry));
     Changes {
+        directory: Some(Directory { last_account: id.0, accounts: 1 }),
         accounts_founded: vec![founded(id, credits)],
         actors: Difference { inserted: vec![(id, owner())], ..Difference::default() },
         keys: Difference { inserted: vec![(id, key)], ..Difference::default() },
@@ -84,7 +85,7 @@ fn founding_changes(id: AccountId, credits: i64) -> Changes {
 
 fn directory(last: i64) -> Books {
     let mut books = Books::default();
-    books.load_directory(AccountId(last));
+    books.load_directory(Directory { last_account: last, accounts: 0 });
     books
 }
 
@@ -99,7 +100,8 @@ fn each_reserved_id_is_the_next() {
         let decided = books.decide(program(Intent::ReserveAccount));
         assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(id)), 0)));
     }
-    let expected = Changes { last_account: Some(AccountId(4)), ..Changes::default() };
+    let directory = Some(Directory { last_account: 4, accounts: 2 });
+    let expected = Changes { directory, ..Changes::default() };
     assert_eq!(books.into_changes(), expected);
 }
 
@@ -131,9 +133,7 @@ fn the_first_account_needs_no_reservation_and_takes_the_first_id() {
         let decided = books.decide(program(found(new)));
         let account = founded(AccountId(1), 25);
         assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(account)), 25)));
-        let expected =
-            Changes { last_account: Some(AccountId(1)), ..founding_changes(AccountId(1), 25) };
-        assert_eq!(books.into_changes(), expected);
+        assert_eq!(books.into_changes(), founding_changes(AccountId(1), 25));
     }
 }
 
@@ -144,7 +144,8 @@ fn after_the_first_account_the_next_id_is_the_second() {
     books.decide(program(found(new))).unwrap();
     let decided = books.decide(program(Intent::ReserveAccount));
     assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(2)), 0)));
-    assert_eq!(books.into_changes().last_account, Some(AccountId(2)));
+    let directory = Directory { last_account: 2, accounts: 1 };
+    assert_eq!(books.into_changes().directory, Some(directory));
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn a_grant_is_entered_with_its_note_and_costs_nothing() {
         let mut books = books();
         let before = Account { status, ..account(HOME) };
         books.load_account(before.clone());
-        let counters = Counters { ledger: 51, ..before.counters };
+        let counters = Counters { ledger: 51, audit: 61, ..before.counters };
         let granted = Account { balance: BALANCE + 40, counters, ..before };
         let decided = books.decide(program(grant(HOME, 40)));
         let row = AppliedRow::Account(Box::new(granted.clone()));
@@ -197,6 +198,7 @@ fn a_grant_is_entered_with_its_note_and_costs_nothing() {
         let expected = Changes {
             accounts_changed: vec![Account { version: 8, ..granted }],
             ledger: vec![(HOME, entry)],
+            trail: vec![(HOME, noted(61, Deed::of_program(Act::CreditsGranted)))],
             tallies: tallies([(Tally::Ledger(Reason::OperatorGrant), 1)]),
             ..Changes::default()
         };
@@ -233,8 +235,8 @@ fn a_grant_beyond_what_can_be_counted_is_refused() {
 }
 
 #[test]
-fn no_key_makes_accounts_or_credits() {
-    for intent in [Intent::ReserveAccount, found(founding(AccountId(2))), grant(HOME, 1)] {
+fn no_key_makes_accounts() {
+    for intent in [Intent::ReserveAccount, found(founding(AccountId(2)))] {
         assert_refused(&mut books(), mine(intent), &Refusal::KeyNotInForce);
     }
 }
@@ -250,6 +252,7 @@ fn the_program_writes_for_no_actor() {
         Intent::DeleteTodo(TODO),
         log("deploy", None),
         Intent::DeleteActivity(ACTIVITY),
+        set_status(HOME, AccountStatus::Suspended),
     ] {
         assert_refused(&mut books(), program(intent), &Refusal::KeyNotInForce);
     }

@@ -156,6 +156,7 @@ impl World {
             }
             let note = note.as_ref().map(Name::as_str);
             self.enter(*home, *amount, Reason::OperatorGrant, [None, note], None, unit.at);
+            self.ids(*home).audit += 1;
             let account = self.accounts[home].clone();
             let balance = account.balance;
             return Ok(Applied { row: AppliedRow::Account(Box::new(account)), cost: 0, balance });
@@ -305,7 +306,8 @@ impl World {
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
             | Intent::GrantCredits { .. }
-            | Intent::CountCalls(_) => Err(Refusal::KeyNotInForce),
+            | Intent::CountCalls(_)
+            | Intent::SetAccountStatus { .. } => Err(Refusal::KeyNotInForce),
         }
     }
 
@@ -541,7 +543,7 @@ impl Disk {
         }
         add(&mut self.counts.tallies, changes.tallies);
         add(&mut self.counts.daily, changes.daily);
-        assert_eq!((changes.last_account, changes.accounts_founded), (None, vec![]));
+        assert_eq!((changes.directory, changes.accounts_founded), (None, vec![]));
         let keys = (changes.actors, changes.keys, changes.codes, changes.holders_emptied);
         assert_eq!((keys, changes.wraps), (Default::default(), vec![]));
     }

@@ -293,7 +293,7 @@ enum What {
 
 fn directory(last: i64) -> Books {
     let mut books = Books::default();
-    books.load_directory(AccountId(last));
+    books.load_directory(Directory { last_account: last, accounts: 0 });
     books
 }
 

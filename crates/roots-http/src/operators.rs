@@ -1,0 +1,309 @@
+//! What operators do: `/accounts`.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::account::AccountStatus;
+use roots_domain::model::id::AccountId;
+use roots_domain::model::text::Name;
+use roots_domain::port::store::AccountOverview;
+use roots_domain::usecase::accounts::Grant;
+use roots_domain::usecase::operators;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::accounts::AccountKindName;
+use crate::auth::Bearer;
+use crate::body::{FromMembers, Json, Members, integer, text};
+use crate::fields::Faulty;
+use crate::list::{List, NextLink, Paging};
+use crate::openapi::choice;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::{NoParams, Query};
+
+/// Every route of operators.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(grant))
+        .routes(routes!(suspend))
+        .routes(routes!(resume))
+}
+
+/// The bearer of a key of an operator's account. To others nothing of a request is told: not
+/// whether an account is there, nor what is wrong with a body. The store judges it again.
+struct Operator(Bearer);
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Bearer::from_request_parts(parts, app).await?;
+        operators::check(&caller)?;
+        Ok(Self(caller))
+    }
+}
+
+choice!(StatusName, "AccountStatus", AccountStatus::ALL.iter().copied().map(AccountStatus::name));
+
+/// An account, as operators see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
+struct AccountBody {
+    account_id: i64,
+    name: String,
+    #[schema(value_type = AccountKindName)]
+    account_type: &'static str,
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    balance: i64,
+    /// How many actors it has, deactivated ones too.
+    actors: i64,
+    /// How many writes it has paid for.
+    writes: i64,
+    /// When the last of them was.
+    #[schema(required, format = DateTime)]
+    last_write_at: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<AccountOverview> for AccountBody {
+    fn from(AccountOverview { account, writes, last_write_at }: AccountOverview) -> Self {
+        Self {
+            account_id: account.id.0,
+            name: account.name.into_string(),
+            account_type: account.kind.name(),
+            status: account.status.name(),
+            balance: account.balance,
+            actors: account.counters.actor,
+            writes,
+            last_write_at: last_write_at.map(|at| at.to_string()),
+            created_at: account.created_at.to_string(),
+        }
+    }
+}
+
+/// A page of accounts.
+#[derive(Serialize, ToSchema)]
+struct AccountPage {
+    accounts: Vec<AccountBody>,
+    /// How many there are in all.
+    total: i64,
+    limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
+    offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Credits to give.
+#[derive(ToSchema)]
+#[schema(example = json!({"amount": 1000, "note": "April"}))]
+#[serde(deny_unknown_fields)]
+struct NewCredits {
+    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000)]
+    amount: Grant,
+    /// What to note beside them, 1 to 100 characters, none a control character.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    note: Option<Name>,
+}
+
+impl FromMembers for NewCredits {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let amount = members.required("amount", integer(Grant::parse));
+        let note = members.optional("note", text(Name::parse));
+        Ok(Self { amount: amount?, note: note? })
+    }
+}
+
+/// Credits that were given.
+#[derive(Serialize, ToSchema)]
+struct CreditsGranted {
+    account_id: i64,
+    /// What the account has now.
+    balance: i64,
+}
+
+/// Whether an account may write now.
+#[derive(Serialize, ToSchema)]
+struct AccountStanding {
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    account_id: i64,
+}
+
+/// List accounts
+///
+/// All of them, newest first: names, balances and activity, and nothing that belongs to an actor.
+/// For operators' accounts. Costs nothing.
+#[utoipa::path(
+    get, path = "/accounts", operation_id = "listAccounts", tag = "operators",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page of accounts.", body = AccountPage, example = json!({
+            "accounts": [{
+                "account_id": 2,
+                "name": "Acme",
+                "account_type": "customer",
+                "status": "active",
+                "balance": 97,
+                "actors": 1,
+                "writes": 3,
+                "last_write_at": "2026-04-09T14:00:00Z",
+                "created_at": "2026-04-09T09:00:00Z"
+            }],
+            "total": 1,
+            "limit": 20,
+            "offset": 0,
+            "next_cursor": null
+        })),
+        (status = 403, description = "The caller's account is not an operator's.")
+    )
+)]
+async fn list(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    List { query: NoParams, page }: List<NoParams>,
+) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
+    let found = app.services.operators.list(&caller, page.request(&caller)?).await?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = AccountPage {
+        accounts: found.items.into_iter().map(AccountBody::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
+}
+
+/// Get account
+///
+/// For operators' accounts. Costs nothing.
+#[utoipa::path(
+    get, path = "/accounts/{id}", operation_id = "getAccount", tag = "operators",
+    params(Id<AccountId>),
+    responses(
+        (status = 200, description = "The account.", body = AccountBody, example = json!({
+            "account_id": 2,
+            "name": "Acme",
+            "account_type": "customer",
+            "status": "active",
+            "balance": 97,
+            "actors": 1,
+            "writes": 3,
+            "last_write_at": "2026-04-09T14:00:00Z",
+            "created_at": "2026-04-09T09:00:00Z"
+        })),
+        (status = 403, description = "The caller's account is not an operator's.")
+    )
+)]
+async fn get(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Id(id): Id<AccountId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<AccountBody>, Problem> {
+    let found = app.services.operators.get(&caller, id).await?;
+    let found = found.ok_or_else(|| Problem::not_found("account"))?;
+    Ok(axum::Json(found.into()))
+}
+
+/// Grant credits
+///
+/// Gives an account credits, suspended or not, the caller's own too. For operators' accounts. Costs
+/// nothing.
+#[utoipa::path(
+    post, path = "/accounts/{id}/credits", operation_id = "grantCredits", tag = "operators",
+    params(Id<AccountId>),
+    request_body = NewCredits,
+    responses(
+        (status = 201, description = "What the account has now.", body = CreditsGranted, example = json!({
+            "account_id": 2,
+            "balance": 1097
+        })),
+        (status = 403, description = "The caller's account is not an operator's, or is suspended."),
+        (status = 409, description = "The balance would exceed what can be counted.")
+    )
+)]
+async fn grant(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Id(id): Id<AccountId>,
+    _: Query<NoParams>,
+    Json(new): Json<NewCredits>,
+) -> Result<Response, Problem> {
+    let outcome = app.services.operators.grant(&caller, id, new.amount, new.note).await;
+    let account = caller.checked(outcome)?;
+    let body = CreditsGranted { account_id: account.id.0, balance: account.balance };
+    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+}
+
+/// Suspend account
+///
+/// From now on it reads, exports and revokes keys, and any other write of it is 403: of every key,
+/// at once. An account that is suspended stays so. For operators' accounts; not for their own. Costs
+/// nothing.
+#[utoipa::path(
+    post, path = "/accounts/{id}/suspend", operation_id = "suspendAccount", tag = "operators",
+    params(Id<AccountId>),
+    responses(
+        (status = 200, description = "It is suspended.", body = AccountStanding, example = json!({
+            "status": "suspended",
+            "account_id": 2
+        })),
+        (status = 403, description = "The caller's account is not an operator's, or is suspended."),
+        (status = 409, description = "The account is the caller's own.")
+    )
+)]
+async fn suspend(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Id(id): Id<AccountId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<AccountStanding>, Problem> {
+    set_status(&app, &caller, id, AccountStatus::Suspended).await
+}
+
+/// Resume account
+///
+/// It writes again. An account that is not suspended stays as it is. For operators' accounts. Costs
+/// nothing.
+#[utoipa::path(
+    post, path = "/accounts/{id}/resume", operation_id = "resumeAccount", tag = "operators",
+    params(Id<AccountId>),
+    responses(
+        (status = 200, description = "It is active.", body = AccountStanding, example = json!({
+            "status": "active",
+            "account_id": 2
+        })),
+        (status = 403, description = "The caller's account is not an operator's, or is suspended.")
+    )
+)]
+async fn resume(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Id(id): Id<AccountId>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<AccountStanding>, Problem> {
+    set_status(&app, &caller, id, AccountStatus::Active).await
+}
+
+async fn set_status(
+    app: &App,
+    caller: &Bearer,
+    id: AccountId,
+    status: AccountStatus,
+) -> Result<axum::Json<AccountStanding>, Problem> {
+    let outcome = app.services.operators.set_status(caller, id, status).await;
+    let account = caller.checked(outcome)?;
+    Ok(axum::Json(AccountStanding { status: account.status.name(), account_id: account.id.0 }))
+}

@@ -1,0 +1,274 @@
+//! What operators do to accounts, and the trail that it leaves.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use roots_domain::model::account::AccountKind;
+use roots_domain::port::store::Auditor;
+use roots_domain::usecase::accounts::Grant;
+use roots_testkit::app::App;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::world::name;
+use serde_json::{Value, json};
+
+use crate::client::{balance, confirm, faulty, ids};
+
+roots_testkit::on_both! {
+    operators_see_every_account,
+    customers_do_nothing_of_operators,
+    a_grant_is_entered_and_costs_nothing,
+    racing_grants_of_two_operators_add_up,
+    a_suspension_stops_writes_at_once_in_every_process,
+    operators_suspend_others_and_not_themselves,
+    the_trail_holds_ids_and_actions_alone,
+}
+
+/// The API, called with the key of a new operator's account.
+async fn operator(app: &App) -> App {
+    app.by(app.world.found_of(AccountKind::Operator, 0).await)
+}
+
+async fn standing(app: &App, account: i64) -> Value {
+    app.get(&format!("/accounts/{account}")).await.expect(200)
+}
+
+async fn operators_see_every_account(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let operator = operator(&app).await;
+    app.world.clock.advance_seconds(60);
+    app.post("/sessions", &json!({ "notes": "not for operators" })).await.expect(201);
+    app.world.clock.advance_seconds(60);
+    app.post("/todos", &json!({ "title": "not for operators" })).await.expect(201);
+    operator.post("/accounts/1/credits", &json!({ "amount": 2 })).await.expect(201);
+    confirm("accounts_are_listed", &operator.get("/accounts").await);
+    confirm("an_account_is_shown", &operator.get("/accounts/1").await);
+    confirm("an_account_that_is_not_there", &operator.get("/accounts/3").await);
+    for _ in 0..3 {
+        app.world.found(0).await;
+    }
+    for (query, expected) in [
+        ("", &[5, 4, 3, 2, 1][..]),
+        ("?limit=2", &[5, 4]),
+        ("?limit=2&offset=3", &[2, 1]),
+        ("?offset=9", &[]),
+    ] {
+        let page = operator.get(&format!("/accounts{query}")).await.expect(200);
+        assert_eq!(ids(&page, "accounts", "account_id"), expected, "{query}");
+        assert_eq!(page["total"], 5, "{query}");
+    }
+    for bad in ["0", "-1", "x", "01", "9223372036854775808"] {
+        operator.get(&format!("/accounts/{bad}")).await.expect(404);
+    }
+    operator.get("/accounts?status=active").await.expect(400);
+    assert_eq!(app.world.store.audit().await.unwrap(), (5, vec![]));
+}
+
+async fn customers_do_nothing_of_operators(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let other = app.world.found(100).await.account;
+    let mut told = Vec::new();
+    for (method, path, body) in [
+        (Method::GET, "/accounts".to_owned(), None),
+        (Method::GET, "/accounts/1".to_owned(), None),
+        (Method::GET, format!("/accounts/{other}"), None),
+        (Method::GET, "/accounts/77".to_owned(), None),
+        (Method::POST, "/accounts/1/credits".to_owned(), Some(json!({ "amount": 1 }))),
+        (Method::POST, format!("/accounts/{other}/credits"), Some(json!({ "amount": 1 }))),
+        (Method::POST, "/accounts/77/credits".to_owned(), Some(json!({ "amount": 0 }))),
+        (Method::POST, "/accounts/1/suspend".to_owned(), None),
+        (Method::POST, format!("/accounts/{other}/suspend"), None),
+        (Method::POST, "/accounts/77/resume".to_owned(), None),
+    ] {
+        let answer = app.call(method, &path, body.as_ref()).await;
+        assert_eq!(answer.status, 403, "{path}");
+        told.push(answer);
+    }
+    confirm("a_customer_is_no_operator", &told[0]);
+    assert!(told.iter().all(|answer| answer.text == told[0].text), "nothing else is told");
+    assert_eq!(balance(&app).await, 100);
+    assert_eq!(app.get("/audit").await.expect(200)["total"], 0);
+    app.post("/sessions", &json!({})).await.expect(201);
+}
+
+async fn a_grant_is_entered_and_costs_nothing(database: TestDatabase) {
+    let app = App::start(database, 0).await;
+    let operator = operator(&app).await;
+    app.post("/sessions", &json!({})).await.expect(402);
+    let grant = json!({ "amount": 7, "note": "April" });
+    let granted = operator.post("/accounts/1/credits", &grant).await;
+    confirm("a_grant", &granted);
+    assert_eq!(granted.header("x-credits-cost"), None);
+    confirm("a_ledger_with_a_grant", &app.get("/credits/ledger").await);
+    app.post("/sessions", &json!({})).await.expect(201);
+    // Their own too, and the most there is at once.
+    let most = json!({ "amount": 1_000_000_000 });
+    let own = operator.post("/accounts/2/credits", &most).await.expect(201);
+    assert_eq!(own, json!({ "account_id": 2, "balance": 1_000_000_000 }));
+    for (bad, fields) in [
+        (json!({}), &["amount"][..]),
+        (json!({ "amount": 0 }), &["amount"]),
+        (json!({ "amount": -1 }), &["amount"]),
+        (json!({ "amount": 1_000_000_001 }), &["amount"]),
+        (json!({ "amount": 1.5 }), &["amount"]),
+        (json!({ "amount": "7", "note": "" }), &["amount", "note"]),
+        (json!({ "amount": 7, "note": "a\nb" }), &["note"]),
+        (json!({ "amount": 7, "account": 1 }), &["account"]),
+    ] {
+        let refused = operator.post("/accounts/1/credits", &bad).await.expect(422);
+        assert_eq!(faulty(&refused), fields, "{bad}");
+    }
+    operator.post("/accounts/9/credits", &grant).await.expect(404);
+    operator.post("/accounts/x/credits", &grant).await.expect(404);
+    app.database.execute("UPDATE accounts SET balance = 9223372036854775800").await;
+    operator.post("/accounts/1/credits", &json!({ "amount": 8 })).await.expect(409);
+    app.database.execute("UPDATE accounts SET balance = 6 WHERE account_id = 1").await;
+    app.database.execute("UPDATE accounts SET balance = 1000000000 WHERE account_id = 2").await;
+    assert_eq!(balance(&app).await, 6);
+    assert_eq!(app.world.store.audit().await.unwrap(), (2, vec![]));
+}
+
+/// From two processes, while the account writes in both.
+async fn racing_grants_of_two_operators_add_up(database: TestDatabase) {
+    const GRANTS: i64 = 32;
+    let app = App::start(database, 100).await;
+    let customers = [Arc::new(app.another().await), Arc::new(app)];
+    let operators = [operator(&customers[0]).await, operator(&customers[1]).await].map(Arc::new);
+    let target = customers[0].credentials.account.0;
+    let mut racing = Vec::new();
+    for number in 0..GRANTS {
+        let which = usize::from(number % 2 == 0);
+        let (operator, customer) = (operators[which].clone(), customers[which].clone());
+        racing.push(tokio::spawn(async move {
+            let grant = json!({ "amount": number * number + 1 });
+            let path = format!("/accounts/{target}/credits");
+            operator.post(&path, &grant).await.status
+        }));
+        racing.push(tokio::spawn(async move {
+            customer.post("/activities", &json!({ "description": "meanwhile" })).await.status
+        }));
+    }
+    for task in racing {
+        assert_eq!(task.await.unwrap(), 201);
+    }
+    let granted: i64 = (0..GRANTS).map(|number| number * number + 1).sum();
+    for app in &customers {
+        assert_eq!(balance(app).await, 100 + granted - GRANTS);
+        let ledger = app.get("/credits/ledger?reason=operator_grant").await.expect(200);
+        assert_eq!(ledger["total"], GRANTS);
+        assert_eq!(app.get("/audit").await.expect(200)["total"], GRANTS);
+        let (_, faults) = app.world.store.audit().await.unwrap();
+        assert_eq!(faults, []);
+    }
+    for operator in &operators {
+        assert_eq!(operator.get("/audit").await.expect(200)["total"], GRANTS / 2);
+    }
+}
+
+async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let there = app.another().await;
+    let operator = operator(&app).await;
+    // Both have admitted it and remember it.
+    for here in [&app, &there] {
+        here.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
+    }
+    let suspended = operator.call(Method::POST, "/accounts/1/suspend", None).await;
+    confirm("an_account_is_suspended", &suspended);
+    for here in [&there, &app] {
+        for (method, path, body) in [
+            (Method::POST, "/sessions", json!({})),
+            (Method::POST, "/todos", json!({ "title": "x" })),
+            (Method::POST, "/activities", json!({ "description": "x" })),
+            (Method::PATCH, "/sessions/1", json!({ "notes": "x" })),
+            (Method::DELETE, "/sessions/1", Value::Null),
+        ] {
+            let body = Some(&body).filter(|body| !body.is_null());
+            let refused = here.call(method, path, body).await;
+            assert_eq!(refused.status, 403, "{path}");
+            assert_eq!(refused.header("x-credits-cost"), None);
+            assert_eq!(refused.json()["type"], "/docs/problems#account-suspended");
+        }
+        for path in ["/sessions", "/todos", "/activities", "/activities/stats", "/audit"] {
+            here.get(path).await.expect(200);
+        }
+        assert_eq!(here.get("/sessions/1").await.expect(200)["notes"], "kept");
+        assert_eq!(balance(here).await, 98);
+    }
+    // Once is enough, and it can be given credits.
+    operator.call(Method::POST, "/accounts/1/suspend", None).await.expect(200);
+    operator.post("/accounts/1/credits", &json!({ "amount": 1 })).await.expect(201);
+    assert_eq!(standing(&operator, 1).await["status"], "suspended");
+    confirm(
+        "an_account_is_resumed",
+        &operator.call(Method::POST, "/accounts/1/resume", None).await,
+    );
+    operator.call(Method::POST, "/accounts/1/resume", None).await.expect(200);
+    for here in [&there, &app] {
+        here.patch("/sessions/1", &json!({ "notes": "written" })).await.expect(200);
+    }
+    assert_eq!(balance(&app).await, 97);
+    confirm("the_trail_of_a_suspension", &app.get("/audit").await);
+    confirm("the_trail_of_an_operator", &operator.get("/audit").await);
+    assert_eq!(app.world.store.audit().await.unwrap(), (2, vec![]));
+}
+
+async fn operators_suspend_others_and_not_themselves(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let one = operator(&app).await;
+    let other = operator(&app).await;
+    let (own, theirs) = (one.credentials.account.0, other.credentials.account.0);
+    let suspend = format!("/accounts/{own}/suspend");
+    confirm("an_operator_suspends_itself", &one.call(Method::POST, &suspend, None).await);
+    one.call(Method::POST, &format!("/accounts/{own}/resume"), None).await.expect(200);
+    one.call(Method::POST, &format!("/accounts/{theirs}/suspend"), None).await.expect(200);
+    for path in [suspend, format!("/accounts/{theirs}/resume"), "/accounts/1/suspend".to_owned()] {
+        let refused = other.call(Method::POST, &path, None).await.expect(403);
+        assert_eq!(refused["type"], "/docs/problems#account-suspended");
+    }
+    other.post("/accounts/1/credits", &json!({ "amount": 1 })).await.expect(403);
+    // It still sees.
+    other.get("/accounts").await.expect(200);
+    assert_eq!(balance(&app).await, 100);
+    assert_eq!(standing(&one, own).await["status"], "active");
+    for nobody in ["9", "x"] {
+        for act in ["suspend", "resume"] {
+            let path = format!("/accounts/{nobody}/{act}");
+            one.call(Method::POST, &path, None).await.expect(404);
+        }
+    }
+}
+
+async fn the_trail_holds_ids_and_actions_alone(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let operator = operator(&app).await;
+    let note = json!({ "amount": 5, "note": "a noted word" });
+    operator.post("/accounts/1/credits", &note).await.expect(201);
+    let grant = Grant::parse(5).unwrap();
+    let noted = Some(name("a noted word"));
+    app.world.accounts.grant(app.credentials.account, grant, noted).await.unwrap();
+    for act in ["suspend", "resume"] {
+        operator.call(Method::POST, &format!("/accounts/1/{act}"), None).await.expect(200);
+    }
+    let trail = app.get("/audit").await;
+    let actions: Vec<_> = trail.json()["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["action"].as_str().unwrap().to_owned(), entry["by_account_id"].clone()))
+        .collect();
+    let expected = [
+        ("account_resumed", json!(2)),
+        ("account_suspended", json!(2)),
+        ("credits_granted", Value::Null),
+        ("credits_granted", json!(2)),
+    ];
+    assert_eq!(actions, expected.map(|(action, by)| (action.to_owned(), by)));
+    for text in [trail.text, operator.get("/audit").await.text] {
+        for word in ["noted", "Test", "roots_"] {
+            assert!(!text.contains(word), "{word} in {text}");
+        }
+    }
+    let second = app.get("/audit?limit=1&offset=1").await.expect(200);
+    assert_eq!(ids(&second, "entries", "audit_id"), [3]);
+    assert_eq!(second["total"], 4);
+}
