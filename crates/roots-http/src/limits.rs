@@ -140,7 +140,7 @@ pub(crate) async fn signups(request: Request, next: Next) -> Response {
 }
 
 /// Limits how often recovery is tried. Every attempt counts.
-#[expect(dead_code, reason = "what it limits is on its way")]
+#[cfg_attr(not(test), expect(dead_code, reason = "what it limits is on its way"))]
 pub(crate) async fn recoveries(request: Request, next: Next) -> Response {
     if request.method() == Method::POST {
         let counted = Visitor::of(request.extensions()).and_then(|visitor| {
@@ -348,7 +348,13 @@ impl Clock for Ticks {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::http::header::RETRY_AFTER;
+    use axum::middleware::{from_fn, from_fn_with_state};
     use tokio::time::advance;
+    use tower::ServiceExt;
 
     use super::*;
 
@@ -391,6 +397,33 @@ mod tests {
         assert_eq!(waits(&limit, 2), Some(30_000));
         limit.take_back(&2);
         assert_eq!(waits(&limit, 2), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_recovery_that_is_tried_counts() {
+        let limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
+        let limits = Arc::new(Limits::new(&limits, Vec::new()));
+        let router: Router = Router::new()
+            .fallback(|| async { StatusCode::UNAUTHORIZED })
+            .layer(from_fn(recoveries))
+            .layer(from_fn_with_state(limits, track));
+        let ask = async |method: Method| {
+            let request = Request::builder().method(method).body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            let wait = answer.headers().get(RETRY_AFTER);
+            (answer.status().as_u16(), wait.map(|wait| wait.to_str().unwrap().to_owned()))
+        };
+        for _ in 0..5 {
+            assert_eq!(
+                ask(Method::OPTIONS).await,
+                (401, None),
+                "what is no attempt does not count"
+            );
+        }
+        assert_eq!([ask(Method::POST).await, ask(Method::POST).await], [(401, None), (401, None)]);
+        assert_eq!(ask(Method::POST).await, (429, Some("1800".to_owned())));
+        advance(Duration::from_mins(30)).await;
+        assert_eq!(ask(Method::POST).await, (401, None));
     }
 
     #[test]
