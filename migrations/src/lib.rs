@@ -12,6 +12,7 @@ mod m0001_founding;
 mod m0002_keys;
 mod m0003_usage;
 mod m0004_audit_trail;
+mod m0005_quarters;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_keys::Keys),
             Box::new(m0003_usage::Usage),
             Box::new(m0004_audit_trail::AuditTrail),
+            Box::new(m0005_quarters::Quarters),
         ]
     }
 }

@@ -8,6 +8,7 @@ use roots_domain::model::activity::{Activity, ActivityStats};
 use roots_domain::model::id::{ActivityId, ActorId, SessionId};
 use roots_domain::model::text::{ActivityText, ActivityType};
 use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::model::zone::Zone;
 use roots_domain::usecase::activities::{ActivityDraft, ActivitySelection};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -98,7 +99,7 @@ struct StatsBody {
     total_activities: i64,
     /// Falling by count, then by name.
     by_type: Vec<TypeCount>,
-    /// Ascending, without the days that have none. Days are UTC.
+    /// Ascending, without the days that have none. Days are those of `tz`.
     by_day: Vec<DayCount>,
     sessions: SessionCounts,
 }
@@ -168,6 +169,10 @@ struct Selection {
     /// Filter by linked session.
     #[param(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
+    /// The time zone whose days a plain date in `since` and `until`, and `by_day` of statistics, are:
+    /// a name of the IANA database. Times without an offset are UTC all the same.
+    #[param(value_type = Option<String>, default = "UTC", example = "Asia/Kathmandu")]
+    tz: Zone,
     /// ISO 8601 start date, included.
     #[param(value_type = Option<String>, example = "2026-04-01")]
     since: Option<Timestamp>,
@@ -179,15 +184,19 @@ struct Selection {
 impl FromParams for Selection {
     fn from_params(params: &mut Params) -> Result<Self, Faulty> {
         let session_id = session_filter(params);
-        let since = params.take("since", |text| time(text, Timestamp::parse));
-        let until = params.take("until", |text| time(text, Timestamp::parse_until));
-        Ok(Self { session_id: session_id?, since: since?, until: until? })
+        let tz = params.take("tz", |name| Zone::parse(&name));
+        // Where there is no such zone the dates are judged all the same.
+        let zone = tz.as_ref().ok().cloned().flatten().unwrap_or(Zone::UTC);
+        let since = params.take("since", |text| Timestamp::parse_since(&time(text), &zone));
+        let until = params.take("until", |text| Timestamp::parse_until(&time(text), &zone));
+        tz?;
+        Ok(Self { session_id: session_id?, since: since?, until: until?, tz: zone })
     }
 }
 
 impl Selection {
     fn of(self, activity_type: Option<ActivityType>) -> ActivitySelection {
-        let Self { session_id, since, until } = self;
+        let Self { session_id, since, until, tz: _ } = self;
         let range = TimeRange { since, until };
         ActivitySelection { activity_type, session: session_id, range }
     }
@@ -393,6 +402,7 @@ async fn stats(
     caller: Bearer,
     Query(selection): Query<Selection>,
 ) -> Result<axum::Json<StatsBody>, Problem> {
-    let stats = app.services.activities.stats(&caller, selection.of(None)).await?;
+    let zone = selection.tz.clone();
+    let stats = app.services.activities.stats(&caller, selection.of(None), &zone).await?;
     Ok(axum::Json(stats.into()))
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use roots_domain::model::account::Account;
 use roots_domain::model::credit::LedgerAudit;
 use roots_domain::model::id::{AccountId, LedgerId};
-use roots_domain::model::time::DAY_MICROS;
+use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_MICROS, Quarter};
 use roots_domain::port::store::{AuditFault, Auditor, Discrepancy, StoreResult};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -19,7 +19,8 @@ use sea_orm::{
 
 use crate::Store;
 use crate::entity::{
-    accounts, activities, activity_daily, audit_trail, directory, ledger, sessions, tallies, todos,
+    accounts, activities, activity_daily, activity_quarters, audit_trail, directory, ledger,
+    sessions, tallies, todos,
 };
 use crate::fault::of_read;
 use crate::row;
@@ -94,7 +95,7 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 
 /// Rows of accounts that do not exist. A foreign key would prove that for every row written.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 9] = [
+    const TABLES: [&str; 10] = [
         "sessions",
         "todos",
         "todo_logs",
@@ -104,6 +105,7 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
         "activity_daily",
         "audit_trail",
         "usage",
+        "activity_quarters",
     ];
     let mut found = Vec::new();
     for table in TABLES {
@@ -201,8 +203,12 @@ fn tally_name(actor: i64, subject: &str, label: &str) -> String {
 }
 
 fn daily_name(actor: i64, day: i64, activity_type: &str) -> String {
-    let day = roots_domain::model::time::Day(day);
-    format!("actor {actor}'s activities {activity_type} on {day}")
+    format!("actor {actor}'s activities {activity_type} on {}", Day(day))
+}
+
+fn quarter_name(actor: i64, quarter: i64, activity_type: &str) -> String {
+    let from = Quarter(quarter).first_instant();
+    format!("actor {actor}'s activities {activity_type} in the quarter from {from}")
 }
 
 async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts, DbErr> {
@@ -218,7 +224,13 @@ async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<Cou
         .await?
         .into_iter()
         .map(|row| (daily_name(row.actor_id, row.day, &row.activity_type), row.count));
-    Ok(tallies.chain(daily).collect())
+    let quarters = activity_quarters::Entity::find()
+        .filter(activity_quarters::Column::AccountId.eq(account.0))
+        .all(tx)
+        .await?
+        .into_iter()
+        .map(|row| (quarter_name(row.actor_id, row.quarter, &row.activity_type), row.count));
+    Ok(tallies.chain(daily).chain(quarters).collect())
 }
 
 /// Counts the rows of `select`, which are told apart by an actor and a label.
@@ -264,13 +276,17 @@ async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts,
     let trail = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(of));
     let entries = trail.count(tx).await?;
     counts.insert(TRAIL.to_owned(), i64::try_from(entries).unwrap_or(i64::MAX));
-    let label = format!("CAST(logged_at / {DAY_MICROS} AS TEXT) || ' ' || activity_type");
-    for row in count_by(tx, rows, "actor_id", &label).await? {
-        let parts = row.label.split_once(' ').and_then(|(day, kind)| {
-            day.parse().ok().map(|day: i64| daily_name(row.actor, day, kind))
-        });
-        let unreadable = || DbErr::Type("a day that is no number".to_owned());
-        counts.insert(parts.ok_or_else(unreadable)?, row.count);
+    for (micros, name) in
+        [(DAY_MICROS, daily_name as fn(i64, i64, &str) -> String), (QUARTER_MICROS, quarter_name)]
+    {
+        let label = format!("CAST(logged_at / {micros} AS TEXT) || ' ' || activity_type");
+        for row in count_by(tx, rows.clone(), "actor_id", &label).await? {
+            let parts = row.label.split_once(' ').and_then(|(span, kind)| {
+                span.parse().ok().map(|span: i64| name(row.actor, span, kind))
+            });
+            let unreadable = || DbErr::Type("a span that is no number".to_owned());
+            counts.insert(parts.ok_or_else(unreadable)?, row.count);
+        }
     }
     Ok(counts)
 }

@@ -12,6 +12,7 @@ use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::key::{ApiKey, RecoveryCode, WrapHolder};
 use roots_domain::model::session::Session;
 use roots_domain::model::text::ActivityType;
+use roots_domain::model::time::Quarter;
 use roots_domain::model::todo::Todo;
 use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict};
@@ -23,8 +24,8 @@ use sea_orm::{
 };
 
 use crate::entity::{
-    accounts, activities, activity_daily, actors, api_keys, directory, key_wraps, recovery_codes,
-    sessions, tallies, todos, usage,
+    accounts, activities, activity_daily, activity_quarters, actors, api_keys, directory,
+    key_wraps, recovery_codes, sessions, tallies, todos, usage,
 };
 use crate::fault::{self, Failure};
 use crate::row::{self, Corrupt};
@@ -243,7 +244,7 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     put(tx, changes.ledger.iter().map(row::ledger_row), New).await?;
     put(tx, changes.trail.iter().map(row::trail_row), New).await?;
     write_tallies(tx, &changes).await?;
-    write_daily(tx, &changes).await?;
+    write_spans(tx, &changes).await?;
     add_counts(tx, changes.calls.iter().map(row::usage_row), usage::Column::Calls).await?;
     for (account, session) in &changes.unlinked {
         unlink(tx, account.0, session.0).await?;
@@ -396,22 +397,55 @@ async fn write_tallies(tx: &DatabaseTransaction, changes: &Changes) -> Result<()
     sweep::<tallies::Entity>(tx, emptied, Count).await
 }
 
-async fn write_daily(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
-    use activity_daily::Column::{AccountId as Account, ActivityType, ActorId, Count, Day};
-    let moves = || changes.daily.iter();
-    let rows = moves().map(|((account, daily), moved)| row::daily_row(*account, daily, *moved));
-    add_counts(tx, rows, Count).await?;
+/// Counts by quarters of an hour, and what those add up to by days: most questions are for days.
+async fn write_spans(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
+    let rows =
+        || changes.quarters.iter().map(|((of, it), moved)| row::quarter_row(*of, it, *moved));
+    add_counts(tx, rows(), activity_quarters::Column::Count).await?;
     let mut emptied = Condition::any();
-    for ((account, daily), _) in moves().filter(|(_, moved)| **moved < 0) {
+    for row in rows().filter(|row| row.count < 0) {
+        use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
         emptied = emptied.add(
             Condition::all()
-                .add(Account.eq(account.0))
-                .add(ActorId.eq(daily.actor.0))
-                .add(Day.eq(daily.day.0))
-                .add(ActivityType.eq(daily.activity_type.as_str())),
+                .add(AccountId.eq(row.account_id))
+                .add(ActorId.eq(row.actor_id))
+                .add(Quarter.eq(row.quarter))
+                .add(ActivityType.eq(row.activity_type)),
         );
     }
-    sweep::<activity_daily::Entity>(tx, emptied, Count).await
+    sweep::<activity_quarters::Entity>(tx, emptied, activity_quarters::Column::Count).await?;
+
+    let mut days = BTreeMap::new();
+    for row in rows() {
+        let day = Quarter(row.quarter).day().0;
+        *days.entry((row.account_id, row.actor_id, day, row.activity_type)).or_insert(0) +=
+            row.count;
+    }
+    days.retain(|_, moved| *moved != 0);
+    let rows = || {
+        days.iter().map(|((account_id, actor_id, day, activity_type), count)| {
+            activity_daily::Model {
+                account_id: *account_id,
+                actor_id: *actor_id,
+                day: *day,
+                activity_type: activity_type.clone(),
+                count: *count,
+            }
+        })
+    };
+    add_counts(tx, rows(), activity_daily::Column::Count).await?;
+    let mut emptied = Condition::any();
+    for row in rows().filter(|row| row.count < 0) {
+        use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
+        emptied = emptied.add(
+            Condition::all()
+                .add(AccountId.eq(row.account_id))
+                .add(ActorId.eq(row.actor_id))
+                .add(Day.eq(row.day))
+                .add(ActivityType.eq(row.activity_type)),
+        );
+    }
+    sweep::<activity_daily::Entity>(tx, emptied, activity_daily::Column::Count).await
 }
 
 /// Moves counts by those of `rows`.

@@ -11,10 +11,11 @@ use roots_domain::model::key::{ApiKey, KeyEpoch, Wrap, WrapSubject};
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
-use roots_domain::model::time::{DAY_MICROS, Day, TimeRange, Timestamp};
+use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_MICROS, Quarter, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
 use roots_domain::model::trail::TrailEntry;
 use roots_domain::model::usage::Endpoint;
+use roots_domain::model::zone::Zone;
 use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
     AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, Credentials,
@@ -29,8 +30,8 @@ use sea_orm::{
 
 use crate::Store;
 use crate::entity::{
-    accounts, activities, activity_daily, actors, api_keys, audit_trail, directory, key_wraps,
-    ledger, sessions, tallies, todo_logs, todos, usage,
+    accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
+    directory, key_wraps, ledger, sessions, tallies, todo_logs, todos, usage,
 };
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
@@ -266,23 +267,35 @@ fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     rows
 }
 
-/// Those of them that lie in one ragged end of its range. Each end is a query of its own: of a choice
-/// between two, or within the whole range, SQLite scans all that lies between.
-fn in_end(
-    filter: &ActivityFilter,
-    (first, last): (Timestamp, Timestamp),
-) -> Select<activities::Entity> {
-    let range = TimeRange { since: Some(first), until: Some(last) };
-    selected(&ActivityFilter { range, ..filter.clone() })
+/// The same filter over another range. Each part of a range is asked for by itself: of a choice between
+/// two, or within the whole range, SQLite scans all that lies between.
+fn within(filter: &ActivityFilter, range: TimeRange) -> ActivityFilter {
+    ActivityFilter { range, ..filter.clone() }
 }
 
-/// The kept counts of the whole days of its range.
-fn daily(filter: &ActivityFilter, (first, last): (Day, Day)) -> Select<activity_daily::Entity> {
+/// The kept counts of whole days.
+fn daily(filter: &ActivityFilter, (first, last): (i64, i64)) -> Select<activity_daily::Entity> {
     use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
     let mut counts = activity_daily::Entity::find()
         .filter(AccountId.eq(filter.account.0))
         .filter(ActorId.eq(filter.actor.0))
-        .filter(Day.between(first.0, last.0));
+        .filter(Day.between(first, last));
+    if let Some(kind) = &filter.activity_type {
+        counts = counts.filter(ActivityType.eq(kind.as_str()));
+    }
+    counts
+}
+
+/// The kept counts of whole quarters of an hour.
+fn quarterly(
+    filter: &ActivityFilter,
+    (first, last): (i64, i64),
+) -> Select<activity_quarters::Entity> {
+    use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
+    let mut counts = activity_quarters::Entity::find()
+        .filter(AccountId.eq(filter.account.0))
+        .filter(ActorId.eq(filter.actor.0))
+        .filter(Quarter.between(first, last));
     if let Some(kind) = &filter.activity_type {
         counts = counts.filter(ActivityType.eq(kind.as_str()));
     }
@@ -302,16 +315,30 @@ fn total_of(filter: &ActivityFilter) -> Expr {
         return sum(counts, tallies::Column::Count);
     }
     let split = filter.range.by_day();
-    let days = split.days.map(|days| sum(daily(filter, days), activity_daily::Column::Count));
-    let ends = split.ends.into_iter().map(|end| count(in_end(filter, end)));
+    let days = split.whole.map(|days| sum(daily(filter, days), activity_daily::Column::Count));
+    let ends = split.ends.into_iter().flat_map(|end| {
+        let split = end.by_quarter();
+        let whole = split
+            .whole
+            .map(|quarters| sum(quarterly(filter, quarters), activity_quarters::Column::Count));
+        let ends = split.ends.into_iter().map(|end| count(selected(&within(filter, end))));
+        whole.into_iter().chain(ends).collect::<Vec<_>>()
+    });
     days.into_iter().chain(ends).reduce(ExprTrait::add).unwrap_or_else(|| Expr::value(0_i64))
 }
 
+/// The day that a clock shows at a time, of which there are `day` units a day, and which is `ahead` of
+/// UTC by as many. Both databases cut off towards zero, so two days are added first.
+fn shown(time: &str, day: i64, ahead: i64) -> String {
+    format!("({time} + {}) / {day} - 2", ahead + 2 * day)
+}
+
 impl Store {
-    /// Counts by day and type, by an index scan.
-    async fn scan_counts(&self, rows: Select<activities::Entity>) -> StoreResult<Vec<Part>> {
-        let day = format!("logged_at / {DAY_MICROS}");
-        rows.select_only()
+    /// Counts by type and by the day that a clock shows, by an index scan.
+    async fn scan_counts(&self, filter: &ActivityFilter, ahead: i64) -> StoreResult<Vec<Part>> {
+        let day = shown("logged_at", DAY_MICROS, ahead * 1_000_000);
+        selected(filter)
+            .select_only()
             .column_as(Expr::cust(day.clone()), "day")
             .column(activities::Column::ActivityType)
             .column_as(Expr::cust("COUNT(*)"), "count")
@@ -321,6 +348,111 @@ impl Store {
             .all(self.readers())
             .await
             .map_err(of_read)
+    }
+
+    /// Counts by type and by the day that a clock shows, which is ahead of UTC by as many seconds
+    /// throughout the range: from kept counts, but for ragged ends.
+    async fn add_counts(
+        &self,
+        parts: &mut Vec<Part>,
+        filter: &ActivityFilter,
+        ahead: i64,
+    ) -> StoreResult<()> {
+        if filter.session.is_some() {
+            parts.extend(self.scan_counts(filter, ahead).await?);
+            return Ok(());
+        }
+        let mut ends = vec![filter.range];
+        if ahead == 0 {
+            let split = filter.range.by_day();
+            if let Some(days) = split.whole {
+                use activity_daily::Column::{ActivityType, Count, Day};
+                let kept = daily(filter, days).select_only().columns([Day, ActivityType, Count]);
+                let kept = kept.into_model::<Part>().all(self.readers()).await;
+                parts.extend(kept.map_err(of_read)?);
+            }
+            ends = split.ends;
+        }
+        for end in ends {
+            let split = end.by_quarter();
+            if let Some(quarters) = split.whole {
+                self.add_quarters(parts, filter, quarters, ahead).await?;
+            }
+            for end in split.ends {
+                parts.extend(self.scan_counts(&within(filter, end), ahead).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_quarters(
+        &self,
+        parts: &mut Vec<Part>,
+        filter: &ActivityFilter,
+        quarters: (i64, i64),
+        ahead: i64,
+    ) -> StoreResult<()> {
+        use activity_quarters::Column::{ActivityType, Quarter as Of};
+        const DAY: i64 = DAY_MICROS / 1_000_000;
+        const QUARTER: i64 = QUARTER_MICROS / 1_000_000;
+        let begin = format!("quarter * {QUARTER}");
+        let day = shown(&begin, DAY, ahead);
+        let mut counts = quarterly(filter, quarters);
+        if ahead % QUARTER != 0 {
+            // Few clocks ever showed a midnight within a quarter. Those quarters are scanned.
+            let last = shown(&format!("{begin} + {}", QUARTER - 1), DAY, ahead);
+            let divided = quarterly(filter, quarters)
+                .select_only()
+                .column(Of)
+                .distinct()
+                .filter(Expr::cust(format!("{day} <> {last}")));
+            let divided: Vec<i64> =
+                divided.into_tuple().all(self.readers()).await.map_err(of_read)?;
+            for quarter in divided.into_iter().map(Quarter) {
+                let (since, until) = (quarter.first_instant(), quarter.last_instant());
+                let range = TimeRange { since: Some(since), until: Some(until) };
+                parts.extend(self.scan_counts(&within(filter, range), ahead).await?);
+            }
+            counts = counts.filter(Expr::cust(format!("{day} = {last}")));
+        }
+        let kept = counts
+            .select_only()
+            .column_as(Expr::cust(day.clone()), "day")
+            .column(ActivityType)
+            .column_as(Expr::cust("CAST(SUM(count) AS BIGINT)"), "count")
+            .group_by(Expr::cust(day))
+            .group_by(ActivityType)
+            .into_model::<Part>()
+            .all(self.readers())
+            .await;
+        parts.extend(kept.map_err(of_read)?);
+        Ok(())
+    }
+
+    /// The part of a filter's range in which its actor has anything: `None` where there is nothing. A
+    /// zone's clock has been moved often.
+    async fn worth_asking(&self, filter: &ActivityFilter) -> StoreResult<Option<TimeRange>> {
+        use activity_quarters::Column::Quarter as Of;
+        let whole = (Quarter::FIRST.0, Quarter::LAST.0);
+        let outermost = async |order| {
+            let kept = quarterly(&within(filter, TimeRange::default()), whole)
+                .select_only()
+                .column(Of)
+                .order_by(Of, order)
+                .limit(1);
+            let found: Option<i64> =
+                kept.into_tuple().one(self.readers()).await.map_err(of_read)?;
+            StoreResult::Ok(found.map(Quarter))
+        };
+        let (Some(first), Some(last)) =
+            (outermost(Order::Asc).await?, outermost(Order::Desc).await?)
+        else {
+            return Ok(None);
+        };
+        let TimeRange { since, until } = filter.range;
+        let since = since.map_or(first.first_instant(), |since| since.max(first.first_instant()));
+        let until = until.map_or(last.last_instant(), |until| until.min(last.last_instant()));
+        Ok(Some(TimeRange { since: Some(since), until: Some(until) }))
     }
 
     async fn session_counts(&self, filter: &ActivityFilter) -> StoreResult<SessionCounts> {
@@ -372,22 +504,17 @@ impl ActivityReader for Store {
     async fn activity_counts(
         &self,
         filter: &ActivityFilter,
+        zone: &Zone,
     ) -> StoreResult<(DailyCounts, SessionCounts)> {
-        let counts = if filter.session.is_some() {
-            self.scan_counts(selected(filter)).await?
-        } else {
-            let split = filter.range.by_day();
-            let mut counts = Vec::new();
-            if let Some(days) = split.days {
-                use activity_daily::Column::{ActivityType, Count, Day};
-                let kept = daily(filter, days).select_only().columns([Day, ActivityType, Count]);
-                counts = kept.into_model::<Part>().all(self.readers()).await.map_err(of_read)?;
+        let mut counts = Vec::new();
+        if *zone == Zone::UTC {
+            self.add_counts(&mut counts, filter, 0).await?;
+        } else if let Some(range) = self.worth_asking(filter).await? {
+            for stretch in zone.stretches(range) {
+                let filter = within(filter, stretch.range);
+                self.add_counts(&mut counts, &filter, stretch.offset_seconds).await?;
             }
-            for end in split.ends {
-                counts.extend(self.scan_counts(in_end(filter, end)).await?);
-            }
-            counts
-        };
+        }
         let counts = counts
             .into_iter()
             .map(|row| Ok((Day(row.day), row::activity_type(row.activity_type)?, row.count)))

@@ -17,7 +17,7 @@ use roots_domain::model::key::{
 };
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
-use roots_domain::model::tally::{Daily, Tally};
+use roots_domain::model::tally::{Quarterly, Tally};
 use roots_domain::model::text::{ActivityType, Name};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
@@ -26,7 +26,7 @@ use roots_domain::model::usage::Calls;
 use roots_domain::port::store::StoreFault;
 
 use crate::entity::{
-    accounts, activities, activity_daily, actors, api_keys, audit_trail, directory, key_wraps,
+    accounts, activities, activity_quarters, actors, api_keys, audit_trail, directory, key_wraps,
     ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
 
@@ -547,12 +547,16 @@ pub(crate) fn todo_label(status: TodoStatus, priority: Priority) -> String {
     format!("{}/{}", status.name(), priority.level())
 }
 
-pub(crate) fn daily_row(account: AccountId, daily: &Daily, count: i64) -> activity_daily::Model {
-    activity_daily::Model {
+pub(crate) fn quarter_row(
+    account: AccountId,
+    of: &Quarterly,
+    count: i64,
+) -> activity_quarters::Model {
+    activity_quarters::Model {
         account_id: account.0,
-        actor_id: daily.actor.0,
-        day: daily.day.0,
-        activity_type: daily.activity_type.as_str().to_owned(),
+        actor_id: of.actor.0,
+        quarter: of.quarter.0,
+        activity_type: of.activity_type.as_str().to_owned(),
         count,
     }
 }

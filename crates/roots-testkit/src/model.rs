@@ -13,11 +13,12 @@ use roots_domain::model::page::{Listed, Page, PageRequest, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::ActivityType;
-use roots_domain::model::time::{Day, TimeRange, Timestamp};
+use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use roots_domain::model::unit::{
     Applied, AppliedRow, Author, Intent, Refusal, Resealed, RowPatch, UnitOfWork,
 };
+use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, Auditor, SessionQuery, SessionReader, TodoQuery,
     TodoReader,
@@ -47,8 +48,6 @@ struct Last {
     activity: i64,
     log: i64,
 }
-
-const MICROS_OF_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 type Outcome = Result<AppliedRow, Refusal>;
 
@@ -550,10 +549,19 @@ impl Model {
         .await;
         assert_eq!(found, expected, "{what}");
 
+        self.compare_figures(store, filter, "UTC").await;
+    }
+
+    /// Compares the figures of what a filter selects, by the days of a zone.
+    pub async fn compare_figures(&self, store: &Store, filter: &ActivityFilter, zone: &str) {
+        let clock = jiff::tz::TimeZoneDatabase::bundled().get(zone).expect("a zone");
         let (mut by_type, mut by_day) = (BTreeMap::new(), BTreeMap::new());
-        for one in &expected {
+        let rows = self.activities(filter);
+        for one in &rows {
+            let at = jiff::Timestamp::from_microsecond(one.logged_at.micros()).expect("a time");
+            let shown = at.to_zoned(clock.clone()).date().to_string();
             *by_type.entry(one.activity_type.clone()).or_insert(0) += 1;
-            *by_day.entry(one.logged_at.micros() / MICROS_OF_A_DAY).or_insert(0) += 1;
+            *by_day.entry(shown).or_insert(0) += 1;
         }
         let mut by_type: Vec<(ActivityType, i64)> = by_type.into_iter().collect();
         by_type.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -561,17 +569,18 @@ impl Model {
             one.actor == filter.actor && filter.session.is_none_or(|is| is == one.id)
         });
         let sessions: Vec<_> = sessions.map(|one| one.status == SessionStatus::Active).collect();
-        let stats = ActivityStats {
-            total: count(expected.len()),
-            by_type,
-            by_day: by_day.into_iter().map(|(day, count)| (Day(day), count)).collect(),
-            sessions: SessionCounts {
-                total: count(sessions.len()),
-                active: count(sessions.iter().filter(|is_active| **is_active).count()),
-            },
+        let sessions = SessionCounts {
+            total: count(sessions.len()),
+            active: count(sessions.iter().filter(|is_active| **is_active).count()),
         };
-        let (counts, sessions) = store.activity_counts(filter).await.expect("a read");
-        assert_eq!(ActivityStats::sum(counts, sessions), stats, "statistics of {what}");
+        let is = Zone::parse(zone).expect("a zone");
+        let (counts, found) = store.activity_counts(filter, &is).await.expect("a read");
+        let figures = ActivityStats::sum(counts, found);
+        let what = format!("{filter:?} by the days of {zone}");
+        assert_eq!((figures.total, figures.by_type), (count(rows.len()), by_type), "{what}");
+        let days = figures.by_day.into_iter().map(|(day, count)| (day.to_string(), count));
+        assert_eq!(days.collect::<Vec<_>>(), by_day.into_iter().collect::<Vec<_>>(), "{what}");
+        assert_eq!(figures.sessions, sessions, "{what}");
     }
 
     /// No link, some of the sessions there are, and one there never was.

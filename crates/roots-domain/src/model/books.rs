@@ -17,7 +17,7 @@ use super::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapHolder};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch, SessionStatus, SessionStep};
 use super::tag::EntityTag;
-use super::tally::{Daily, Tally};
+use super::tally::{Quarterly, Tally};
 use super::text::{ActivityType, Name};
 use super::time::Timestamp;
 use super::todo::{StatusChange, Todo, TodoPatch, TodoStatus, TodoStep};
@@ -256,8 +256,8 @@ pub struct Changes {
     pub trail: Vec<(AccountId, TrailEntry)>,
     /// By how much each count moved; none is 0.
     pub tallies: BTreeMap<(AccountId, Tally), i64>,
-    /// By how much each daily count moved; none is 0.
-    pub daily: BTreeMap<(AccountId, Daily), i64>,
+    /// By how much each count of a quarter of an hour moved; none is 0.
+    pub quarters: BTreeMap<(AccountId, Quarterly), i64>,
     /// How many calls to add.
     pub calls: BTreeMap<Calls, i64>,
     /// Sessions whose todos and activities lose their link. They are among the deleted.
@@ -481,7 +481,7 @@ impl Books {
         self.changes.todos = self.todos.difference();
         self.changes.activities = self.activities.difference();
         self.changes.tallies.retain(|_, moved| *moved != 0);
-        self.changes.daily.retain(|_, moved| *moved != 0);
+        self.changes.quarters.retain(|_, moved| *moved != 0);
         self.changes
     }
 
@@ -811,7 +811,7 @@ impl Books {
 
     fn count_activity(&mut self, account: AccountId, activity: &Activity<Sealed>, moved: i64) {
         self.count(account, Tally::of_activity(activity), moved);
-        *self.changes.daily.entry((account, Daily::of(activity))).or_insert(0) += moved;
+        *self.changes.quarters.entry((account, Quarterly::of(activity))).or_insert(0) += moved;
     }
 
     fn counters(&mut self, desk: &Desk) -> Result<&mut Counters, Refusal> {

@@ -20,6 +20,7 @@ pub mod todo;
 pub mod trail;
 pub mod unit;
 pub mod usage;
+pub mod zone;
 
 /// A value that breaks a rule. It displays as the end of a sentence whose subject is the field
 /// ("must not be empty"), and never repeats the value.

@@ -5,7 +5,7 @@ use super::credit::Reason;
 use super::id::ActorId;
 use super::session::{Session, SessionStatus};
 use super::text::ActivityType;
-use super::time::Day;
+use super::time::Quarter;
 use super::todo::{Priority, Todo, TodoStatus};
 
 /// Something that is counted in an account. Its count is kept in the same transaction as what it
@@ -39,23 +39,23 @@ impl Tally {
     }
 }
 
-/// An actor's activities of a type on a day: the daily counts.
+/// An actor's activities of a type in a quarter of an hour. What is counted by days adds these up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Daily {
+pub struct Quarterly {
     /// Whose.
     pub actor: ActorId,
-    /// On which UTC day.
-    pub day: Day,
+    /// In which quarter.
+    pub quarter: Quarter,
     /// Of which type.
     pub activity_type: ActivityType,
 }
 
-impl Daily {
+impl Quarterly {
     /// Where an activity is counted.
     pub fn of<T>(activity: &Activity<T>) -> Self {
         Self {
             actor: activity.actor,
-            day: activity.logged_at.day(),
+            quarter: activity.logged_at.quarter(),
             activity_type: activity.activity_type.clone(),
         }
     }

@@ -8,9 +8,12 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Timelike};
 
 use super::Invalid;
+use super::zone::Zone;
 
 /// Microseconds in a day.
 pub const DAY_MICROS: i64 = 86_400_000_000;
+/// Microseconds in a quarter of an hour.
+pub const QUARTER_MICROS: i64 = 900_000_000;
 
 /// 9999-12-31T23:59:59.999999Z.
 const LAST_MICROS: i64 = 253_402_300_799_999_999;
@@ -43,6 +46,12 @@ impl Timestamp {
         Day(self.0.div_euclid(DAY_MICROS))
     }
 
+    /// The quarter of an hour it falls on.
+    #[must_use]
+    pub const fn quarter(self) -> Quarter {
+        Quarter(self.0.div_euclid(QUARTER_MICROS))
+    }
+
     /// The instant `seconds` later, within the years that can be told.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
@@ -55,21 +64,30 @@ impl Timestamp {
     /// # Errors
     /// Says what the form should be, or that the year is out of range.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match Moment::parse(text)? {
-            Moment::Instant(at) => Ok(at),
-            Moment::Day(day) => Ok(day.first_instant()),
-        }
+        Self::parse_since(text, &Zone::UTC)
     }
 
-    /// As [`Timestamp::parse`], for the end of a range: a plain date is its last instant, so that
-    /// the whole day is included.
+    /// As [`Timestamp::parse`], for the start of a range: a plain date is a day of that zone. A time
+    /// without an offset is UTC all the same.
     ///
     /// # Errors
     /// As [`Timestamp::parse`].
-    pub fn parse_until(text: &str) -> Result<Self, Invalid> {
+    pub fn parse_since(text: &str, zone: &Zone) -> Result<Self, Invalid> {
         match Moment::parse(text)? {
             Moment::Instant(at) => Ok(at),
-            Moment::Day(day) => Ok(day.last_instant()),
+            Moment::Day(day) => Ok(zone.first_instant(day)),
+        }
+    }
+
+    /// As [`Timestamp::parse_since`], for the end of a range: a plain date is its last instant, so
+    /// that the whole day is included.
+    ///
+    /// # Errors
+    /// As [`Timestamp::parse`].
+    pub fn parse_until(text: &str, zone: &Zone) -> Result<Self, Invalid> {
+        match Moment::parse(text)? {
+            Moment::Instant(at) => Ok(at),
+            Moment::Day(day) => Ok(zone.last_instant(day)),
         }
     }
 }
@@ -91,18 +109,18 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A UTC calendar day: days since 1970-01-01.
+/// A calendar day, of UTC or of a zone: days since 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub i64);
 
 impl Day {
-    /// Its first microsecond.
+    /// Its first microsecond in UTC.
     #[must_use]
     pub fn first_instant(self) -> Timestamp {
         Timestamp::from_micros(self.0.saturating_mul(DAY_MICROS))
     }
 
-    /// Its last microsecond.
+    /// Its last microsecond in UTC.
     #[must_use]
     pub fn last_instant(self) -> Timestamp {
         Timestamp::from_micros(self.0.saturating_mul(DAY_MICROS).saturating_add(DAY_MICROS - 1))
@@ -117,8 +135,9 @@ impl Day {
 
     /// Its date, moved into the years that can be told.
     pub(super) fn date(self) -> NaiveDate {
-        let first = DateTime::from_timestamp_micros(self.first_instant().0).unwrap_or_default();
-        first.date_naive()
+        // A zone's day may lie just outside of the years that can be told.
+        let seconds = self.0.saturating_mul(DAY_MICROS / 1_000_000);
+        DateTime::from_timestamp(seconds, 0).unwrap_or_default().date_naive()
     }
 }
 
@@ -126,6 +145,37 @@ impl Day {
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.date())
+    }
+}
+
+/// A quarter of an hour: quarters since 1970-01-01T00:00:00Z. The days of most zones begin and end
+/// with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quarter(pub i64);
+
+impl Quarter {
+    /// The first one of the years that can be told.
+    pub const FIRST: Self = Timestamp::FIRST.quarter();
+    /// The last one.
+    pub const LAST: Self = Timestamp::LAST.quarter();
+
+    /// The UTC day it falls on.
+    #[must_use]
+    pub const fn day(self) -> Day {
+        Day(self.0.div_euclid(DAY_MICROS / QUARTER_MICROS))
+    }
+
+    /// Its first microsecond.
+    #[must_use]
+    pub fn first_instant(self) -> Timestamp {
+        Timestamp::from_micros(self.0.saturating_mul(QUARTER_MICROS))
+    }
+
+    /// Its last microsecond.
+    #[must_use]
+    pub fn last_instant(self) -> Timestamp {
+        let first = self.0.saturating_mul(QUARTER_MICROS);
+        Timestamp::from_micros(first.saturating_add(QUARTER_MICROS - 1))
     }
 }
 
@@ -138,13 +188,13 @@ pub struct TimeRange {
     pub until: Option<Timestamp>,
 }
 
-/// A range in whole days, whose counts are kept, and the ragged ends beside them, which are scanned.
+/// A range in whole spans of one length, whose counts are kept, and the ragged ends beside them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DaySplit {
-    /// First and last of the whole days.
-    pub days: Option<(Day, Day)>,
-    /// The ends, at most two, each less than a day but where no whole day lies between them.
-    pub ends: Vec<(Timestamp, Timestamp)>,
+pub struct Split {
+    /// First and last of the whole spans, counted since 1970.
+    pub whole: Option<(i64, i64)>,
+    /// The ends, at most two, each shorter than a span but where no whole one lies between them.
+    pub ends: Vec<TimeRange>,
 }
 
 impl TimeRange {
@@ -156,22 +206,34 @@ impl TimeRange {
 
     /// Splits it into whole days and ragged ends. A range that ends before it begins is empty.
     #[must_use]
-    pub fn by_day(&self) -> DaySplit {
-        let since = self.since.unwrap_or(Timestamp::FIRST);
-        let until = self.until.unwrap_or(Timestamp::LAST);
+    pub fn by_day(&self) -> Split {
+        self.by_spans_of(DAY_MICROS)
+    }
+
+    /// Splits it into whole quarters of an hour and ragged ends, as [`TimeRange::by_day`].
+    #[must_use]
+    pub fn by_quarter(&self) -> Split {
+        self.by_spans_of(QUARTER_MICROS)
+    }
+
+    fn by_spans_of(&self, micros: i64) -> Split {
+        let since = self.since.unwrap_or(Timestamp::FIRST).0;
+        let until = self.until.unwrap_or(Timestamp::LAST).0;
         if since > until {
-            return DaySplit::default();
+            return Split::default();
         }
-        let starts_whole = since == since.day().first_instant();
-        let ends_whole = until == until.day().last_instant();
-        let first = Day(since.day().0 + i64::from(!starts_whole));
-        let last = Day(until.day().0 - i64::from(!ends_whole));
+        let range =
+            |first, last| Self { since: Some(Timestamp(first)), until: Some(Timestamp(last)) };
+        let starts_whole = since % micros == 0;
+        let ends_whole = (until + 1) % micros == 0;
+        let first = since / micros + i64::from(!starts_whole);
+        let last = until / micros - i64::from(!ends_whole);
         if first > last {
-            return DaySplit { days: None, ends: vec![(since, until)] };
+            return Split { whole: None, ends: vec![range(since, until)] };
         }
-        let head = (!starts_whole).then(|| (since, since.day().last_instant()));
-        let tail = (!ends_whole).then(|| (until.day().first_instant(), until));
-        DaySplit { days: Some((first, last)), ends: head.into_iter().chain(tail).collect() }
+        let head = (!starts_whole).then(|| range(since, first * micros - 1));
+        let tail = (!ends_whole).then(|| range((last + 1) * micros, until));
+        Split { whole: Some((first, last)), ends: head.into_iter().chain(tail).collect() }
     }
 }
 
@@ -343,9 +405,9 @@ mod tests {
 
     #[test]
     fn until_includes_the_whole_of_a_plain_day() {
-        let until = Timestamp::parse_until("2026-04-09").unwrap();
+        let until = Timestamp::parse_until("2026-04-09", &Zone::UTC).unwrap();
         assert_eq!(until.to_string(), "2026-04-09T23:59:59.999999Z");
-        let exact = Timestamp::parse_until("2026-04-09T00:00Z").unwrap();
+        let exact = Timestamp::parse_until("2026-04-09T00:00Z", &Zone::UTC).unwrap();
         assert_eq!(exact.to_string(), "2026-04-09T00:00:00Z");
         assert_eq!(until.day(), exact.day());
         assert_eq!(until.day().to_string(), "2026-04-09");
@@ -358,6 +420,9 @@ mod tests {
             prop_assert_eq!(Timestamp::parse(&at.to_string()).unwrap(), at);
             let day = at.day();
             prop_assert!(day.first_instant() <= at && at <= day.last_instant());
+            let quarter = at.quarter();
+            prop_assert!(quarter.first_instant() <= at && at <= quarter.last_instant());
+            prop_assert_eq!(quarter.day(), day);
         }
 
         #[test]
@@ -371,15 +436,20 @@ mod tests {
             let at = Timestamp::from_micros;
             let since = since.map(at).map(|t| if whole_since { t.day().first_instant() } else { t });
             let until = until.map(at).map(|t| if whole_until { t.day().last_instant() } else { t });
-            let split = TimeRange { since, until }.by_day();
+            let range = TimeRange { since, until };
             let probes = [since, until, Some(at(probe))];
-            for probe in probes.into_iter().flatten() {
-                let inside = since.is_none_or(|s| s <= probe) && until.is_none_or(|u| probe <= u);
-                let by_day = split.days.is_some_and(|(f, l)| f <= probe.day() && probe.day() <= l);
-                let by_end = split.ends.iter().filter(|(f, l)| *f <= probe && probe <= *l).count();
-                prop_assert_eq!(usize::from(by_day) + by_end, usize::from(inside));
+            for (split, micros) in [(range.by_day(), DAY_MICROS), (range.by_quarter(), QUARTER_MICROS)] {
+                for probe in probes.into_iter().flatten() {
+                    let is_in = |range: &TimeRange| {
+                        range.since.is_none_or(|s| s <= probe) && range.until.is_none_or(|u| probe <= u)
+                    };
+                    let span = probe.micros() / micros;
+                    let by_span = split.whole.is_some_and(|(f, l)| f <= span && span <= l);
+                    let by_end = split.ends.iter().filter(|end| is_in(end)).count();
+                    prop_assert_eq!(usize::from(by_span) + by_end, usize::from(is_in(&range)));
+                }
+                prop_assert!(split.ends.len() <= 2);
             }
-            prop_assert!(split.ends.len() <= 2);
         }
 
         #[test]

@@ -16,6 +16,7 @@ use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use crate::model::trail::TrailEntry;
 use crate::model::unit::{Applied, Refusal, UnitOfWork};
 use crate::model::usage::Endpoint;
+use crate::model::zone::Zone;
 use crate::port::keys::{AccountIdentity, Lookup};
 
 /// Why a database did not do its part. The text is for the log, never for a caller.
@@ -171,12 +172,14 @@ pub trait ActivityReader: Send + Sync {
         page: PageRequest,
     ) -> StoreResult<Page<Activity<Sealed>>>;
 
-    /// Counts by day and type, each of which may come in parts, and the sessions: all of the
-    /// actor's, or the one that the filter names. MUST NOT scan more than
-    /// [`ActivityReader::activities`] may.
+    /// Counts by type and by the days that the clock of a zone shows, each of which may come in
+    /// parts, and the sessions: all of the actor's, or the one that the filter names. MUST NOT scan
+    /// more than [`ActivityReader::activities`] may, but where the zone's clock is moved, or shows days
+    /// that end beside the quarters of an hour: there, what lies in such a quarter.
     async fn activity_counts(
         &self,
         filter: &ActivityFilter,
+        zone: &Zone,
     ) -> StoreResult<(DailyCounts, SessionCounts)>;
 }
 
@@ -378,7 +381,7 @@ pub enum AuditFault {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Auditor: Send + Sync {
-    /// Recounts everything that is counted as it is written: ledgers and balances, tallies, daily
-    /// counts. Answers how many accounts it proved, and what does not add up.
+    /// Recounts everything that is counted as it is written: ledgers and balances, tallies, counts
+    /// by day and by quarter of an hour. Answers how many accounts it proved, and what does not add up.
     async fn audit(&self) -> StoreResult<(u64, Vec<Discrepancy>)>;
 }

@@ -11,6 +11,7 @@ use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{ActivityText, ActivityType};
 use crate::model::time::{TimeRange, Timestamp};
 use crate::model::unit::{Applied, AppliedRow, Intent, NewActivity};
+use crate::model::zone::Zone;
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
 use crate::port::store::{AccountReader, ActivityFilter, ActivityReader, UnitStore};
@@ -99,7 +100,7 @@ impl Activities {
         open(&*keys, found).map(Some)
     }
 
-    /// The caller's activities in figures. Opens no text.
+    /// The caller's activities in figures, by the days of a zone. Opens no text.
     ///
     /// # Errors
     /// The database's fault.
@@ -107,8 +108,9 @@ impl Activities {
         &self,
         caller: &Caller,
         selection: ActivitySelection,
+        zone: &Zone,
     ) -> Result<ActivityStats, ReadError> {
-        let (counts, sessions) = self.reader.activity_counts(&selection.of(caller)).await?;
+        let (counts, sessions) = self.reader.activity_counts(&selection.of(caller), zone).await?;
         Ok(ActivityStats::sum(counts, sessions))
     }
 

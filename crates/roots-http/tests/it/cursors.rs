@@ -3,14 +3,14 @@
 use insta::assert_snapshot;
 use roots_domain::model::page::{Page, PageRequest, Place, Start};
 
-use crate::world::{Answer, World, get, session};
+use crate::world::{Ask, World, get, session};
 
 /// Where the page of the world below ends.
 const END: Place = Place([0, 1_775_728_800_000_000, 1]);
 
-/// A world with more sessions than one; the caller is the actor of that id.
-fn world(actor: i64) -> World {
-    let mut world = World::keyed_as(actor);
+/// A world with more sessions than one.
+fn world() -> World {
+    let mut world = World::keyed();
     world.sessions.expect_sessions().returning(|query| {
         let items: Vec<_> = session(1).into_iter().collect();
         Ok(Page { items, total: 3, request: query.page, next: Some(END) })
@@ -22,18 +22,18 @@ fn world(actor: i64) -> World {
 }
 
 async fn cursor(path: &str) -> String {
-    let answer = get(path).of(&world(1).router()).await;
+    let answer = get(path).of(&world().router()).await;
     answer.json()["next_cursor"].as_str().unwrap().to_owned()
 }
 
-async fn asked_with(cursor: &str, path: &str, actor: i64) -> Answer {
+fn with(cursor: &str, path: &str) -> Ask {
     let and = if path.contains('?') { '&' } else { '?' };
-    get(&format!("{path}{and}cursor={cursor}")).of(&world(actor).router()).await
+    get(&format!("{path}{and}cursor={cursor}"))
 }
 
 #[tokio::test]
 async fn a_page_tells_what_follows_it() {
-    let answer = get("/api/v1/sessions?limit=1&status=active").of(&world(1).router()).await;
+    let answer = get("/api/v1/sessions?limit=1&status=active").of(&world().router()).await;
     assert_snapshot!(answer.told());
 }
 
@@ -44,7 +44,7 @@ async fn the_link_keeps_the_filters_and_the_limit() {
         ("?limit=1000&offset=3", "limit=100"),
         ("?session_id=7&st%61tus=open&&priority=1", "session_id=7&status=open&priority=1&limit=20"),
     ] {
-        let answer = get(&format!("/api/v1/todos{query}")).of(&world(1).router()).await;
+        let answer = get(&format!("/api/v1/todos{query}")).of(&world().router()).await;
         let cursor = answer.json()["next_cursor"].as_str().unwrap().to_owned();
         let link = format!("</api/v1/todos?{kept}&cursor={cursor}>; rel=\"next\"");
         assert_eq!(answer.header("link"), link);
@@ -87,21 +87,23 @@ async fn the_core_is_asked_for_what_stands_behind_that_place() {
 async fn a_cursor_goes_with_its_list_its_filters_and_its_caller() {
     let of_active = cursor("/api/v1/sessions?status=active").await;
     let of_all = cursor("/api/v1/todos").await;
-    for (cursor, path, actor) in [
-        (&of_active, "/api/v1/sessions", 1),
-        (&of_active, "/api/v1/sessions?status=ended", 1),
-        (&of_active, "/api/v1/todos", 1),
-        (&of_active, "/api/v1/sessions?status=active", 2),
-        (&of_all, "/api/v1/sessions", 1),
-        (&of_all, "/api/v1/todos?priority=0", 1),
-        (&of_all, "/api/v1/todos?session_id=1", 1),
+    let router = world().router();
+    for ask in [
+        with(&of_active, "/api/v1/sessions"),
+        with(&of_active, "/api/v1/sessions?status=ended"),
+        with(&of_active, "/api/v1/todos"),
+        with(&of_active, "/api/v1/sessions?status=active").by_the_member(),
+        with(&of_all, "/api/v1/sessions"),
+        with(&of_all, "/api/v1/todos?priority=0"),
+        with(&of_all, "/api/v1/todos?session_id=1"),
     ] {
-        let answer = asked_with(cursor, path, actor).await;
-        assert_eq!(answer.status, 400, "{path} {actor}");
-        assert!(answer.faults()[0].starts_with("cursor must be the next_cursor"), "{path}");
+        let answer = ask.of(&router).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.faults()[0].starts_with("cursor must be the next_cursor"));
     }
-    assert_eq!(asked_with(&of_active, "/api/v1/sessions?status=active", 1).await.status, 200);
-    assert_snapshot!(asked_with(&of_active, "/api/v1/sessions", 1).await.told());
+    let again = with(&of_active, "/api/v1/sessions?status=active");
+    assert_eq!(again.of(&router).await.status, 200);
+    assert_snapshot!(with(&of_active, "/api/v1/sessions").of(&world().router()).await.told());
 }
 
 #[tokio::test]
@@ -115,8 +117,9 @@ async fn a_cursor_that_was_changed_is_refused() {
         let other = if &cursor[at..=at] == "A" { "B" } else { "A" };
         changed.push(format!("{}{other}{}", &cursor[..at], &cursor[at + 1..]));
     }
+    let router = world().router();
     for changed in changed {
-        let answer = asked_with(&changed, "/api/v1/sessions", 1).await;
+        let answer = with(&changed, "/api/v1/sessions").of(&router).await;
         assert_eq!(answer.status, 400, "{changed}");
         assert!(answer.faults()[0].starts_with("cursor must be"), "{changed}");
     }
@@ -125,6 +128,7 @@ async fn a_cursor_that_was_changed_is_refused() {
 #[tokio::test]
 async fn a_cursor_stands_instead_of_an_offset() {
     let cursor = cursor("/api/v1/sessions").await;
-    let answer = asked_with(&cursor, "/api/v1/sessions?offset=0&limit=0", 1).await;
+    let ask = with(&cursor, "/api/v1/sessions?offset=0&limit=0");
+    let answer = ask.of(&world().router()).await;
     assert_snapshot!(answer.told());
 }

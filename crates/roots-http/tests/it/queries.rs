@@ -2,8 +2,10 @@
 
 use insta::assert_snapshot;
 use roots_domain::model::account::AccountKind;
+use roots_domain::model::activity::SessionCounts;
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::time::TimeRange;
+use roots_domain::model::zone::Zone;
 
 use crate::world::{World, ask, at, get};
 
@@ -47,6 +49,11 @@ async fn each_value_is_held_to_what_its_parameter_names() {
         "activities?since=1969-12-31",
         "activities/stats?type=deploy",
         "activities/stats?limit=1",
+        "activities/stats?tz=",
+        "activities/stats?tz=Vienna",
+        "activities/stats?tz=%2B02:00",
+        "activities?tz=Etc/Unknown",
+        "sessions?tz=UTC",
         "credits/ledger?reason=gift",
     ] {
         let answer = get(&format!("/api/v1/{query}")).of(&router).await;
@@ -67,6 +74,8 @@ async fn values_within_are_taken() {
         "activities?since=2026-04-09T16:00:00+02:00",
         "activities?since=2026-04-09+14:00",
         "activities/stats?session_id=1&since=2026-04-01&until=2026-04-09",
+        "activities/stats?tz=Asia/Kathmandu",
+        "activities?tz=europe%2Fvienna&since=2026-03-29",
         "credits/ledger?reason=operator_grant",
     ] {
         let answer = get(&format!("/api/v1/{query}")).of(&router).await;
@@ -107,6 +116,42 @@ async fn a_range_reaches_the_store_as_it_was_meant() {
         answer.body,
         r#"{"activities":[],"total":0,"limit":5,"offset":10,"next_cursor":null}"#
     );
+}
+
+#[tokio::test]
+async fn a_plain_date_is_a_day_of_the_time_zone() {
+    let mut world = World::keyed();
+    let between = |since, until| TimeRange { since: Some(at(since)), until: Some(at(until)) };
+    world
+        .activities
+        .expect_activities()
+        .withf(move |filter, _| {
+            filter.range == between("2026-04-08T18:15:00Z", "2026-04-09T18:14:59.999999Z")
+        })
+        .once()
+        .returning(|_, request| Ok(Page { items: vec![], total: 0, request, next: None }));
+    world
+        .activities
+        .expect_activity_counts()
+        .withf(move |filter, zone| {
+            let range = between("2026-03-28T23:00:00Z", "2026-03-29T12:00:00Z");
+            filter.range == range && *zone == Zone::parse("Europe/Vienna").unwrap()
+        })
+        .once()
+        .returning(|_, _| Ok((Vec::new(), SessionCounts::default())));
+    let router = world.router();
+    let list = "/api/v1/activities?since=2026-04-09&until=2026-04-09&tz=Asia/Kathmandu";
+    assert_eq!(get(list).of(&router).await.status, 200);
+    // A time without an offset is UTC, in whatever zone.
+    let stats = "/api/v1/activities/stats?tz=Europe/Vienna&since=2026-03-29&until=2026-03-29T12:00";
+    assert_eq!(get(stats).of(&router).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_zone_that_there_is_not_is_told_with_every_other_fault() {
+    let query = "tz=Mars/Olympus&since=yesterday&limit=1";
+    let answer = get(&format!("/api/v1/activities/stats?{query}")).of_the_whole_world().await;
+    assert_snapshot!(answer.told());
 }
 
 #[tokio::test]

@@ -55,6 +55,9 @@ answers! {
     );
     an_activity_is_logged_by_default: post("/api/v1/activities", r#"{"description": "Read"}"#);
     an_activity_is_deleted: delete("/api/v1/activities/1");
+    activities_are_counted_by_the_days_of_a_zone: get(
+        "/api/v1/activities/stats?since=2026-04-07&tz=Asia/Kathmandu"
+    );
     activities_are_counted: get("/api/v1/activities/stats?since=2026-04-07");
 
     actors_are_listed: get("/api/v1/actors?limit=5");

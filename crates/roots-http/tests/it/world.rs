@@ -186,20 +186,12 @@ impl World {
         world
     }
 
-    /// The same, and the owner is the actor of that id.
-    pub(crate) fn keyed_as(actor: i64) -> Self {
-        Self::keyed_of(AccountKind::Customer, actor)
-    }
-
-    fn keyed_of(kind: AccountKind, owner: i64) -> Self {
+    fn keyed_of(kind: AccountKind) -> Self {
         let mut world = Self::bare();
         world.accounts.expect_credentials().returning(move |lookup| {
             let mut found = credentials(lookup);
             if let Some(found) = &mut found {
                 found.account.kind = kind;
-                if found.actor.role == Role::Owner {
-                    found.actor.id = ActorId(owner);
-                }
             }
             Ok(found)
         });
@@ -213,7 +205,7 @@ impl World {
 
     /// The same, and the caller's account is for that.
     pub(crate) fn whole_of(kind: AccountKind) -> Self {
-        let mut world = Self::keyed_of(kind, 1);
+        let mut world = Self::keyed_of(kind);
         world.units.expect_apply().returning(|unit| Ok(applied(unit)));
         world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
         world.sessions.expect_sessions().returning(|query| {
@@ -246,7 +238,7 @@ impl World {
                 next: None,
             })
         });
-        world.activities.expect_activity_counts().returning(|_| Ok(counts()));
+        world.activities.expect_activity_counts().returning(|_, _| Ok(counts()));
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
         world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
         world.accounts.expect_actor_page().returning(|_, page| {

@@ -65,7 +65,7 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase)
         ("DELETE /todos/{id}", &|id| desk.delete_todo(id)),
         ("DELETE /activities/{id}", &|id| desk.delete_activity(id)),
     ];
-    let most = if db.is_postgres() { 11 } else { 10 };
+    let most = if db.is_postgres() { 13 } else { 12 };
     for (what, unit) in &kinds {
         let mut taken = Vec::new();
         let mut next = 1;

@@ -4,6 +4,7 @@
 pub(crate) mod accounts;
 pub(crate) mod activities;
 pub(crate) mod activity_daily;
+pub(crate) mod activity_quarters;
 pub(crate) mod actors;
 pub(crate) mod api_keys;
 pub(crate) mod audit_trail;

@@ -119,6 +119,8 @@ fn damage_to_the_ledger() -> Vec<Damage> {
 
 fn damage_to_the_counts() -> Vec<Damage> {
     let general = "actor 1's activities general on 2026-04-09";
+    let in_quarter = "actor 1's activities general in the quarter from 2026-04-09T14:00:00Z";
+    let day_before = "actor 1's activities general in the quarter from 2026-04-08T14:00:00Z";
     vec![
         (
             "UPDATE tallies SET count = 2 WHERE account_id = 2 AND subject = 'sessions'",
@@ -167,13 +169,24 @@ fn damage_to_the_counts() -> Vec<Damage> {
             "DELETE FROM activity_daily WHERE day = 0",
             vec![count("actor 1's activities general on 1970-01-01", 1, 0)],
         ),
+        (
+            "UPDATE activity_quarters SET count = 3 \
+                WHERE account_id = 2 AND activity_type = 'general'",
+            "UPDATE activity_quarters SET count = 1 WHERE account_id = 2",
+            vec![count(in_quarter, 3, 1)],
+        ),
         // What is counted, broken, where the counts are right.
         (
             "UPDATE activities SET logged_at = logged_at - 86400000000 \
                 WHERE account_id = 2 AND activity_id = 1",
             "UPDATE activities SET logged_at = logged_at + 86400000000 \
                 WHERE account_id = 2 AND activity_id = 1",
-            vec![count(general, 1, 0), count("actor 1's activities general on 2026-04-08", 0, 1)],
+            vec![
+                count(in_quarter, 1, 0),
+                count(general, 1, 0),
+                count(day_before, 0, 1),
+                count("actor 1's activities general on 2026-04-08", 0, 1),
+            ],
         ),
         (
             "UPDATE todos SET priority = 3 WHERE account_id = 2",

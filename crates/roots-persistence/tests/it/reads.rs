@@ -3,6 +3,7 @@
 use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, StoreFault,
     TodoQuery, TodoReader,
@@ -15,6 +16,7 @@ use crate::chance::{self, Dice};
 
 roots_testkit::on_both! {
     every_list_and_figure_is_that_of_a_look_at_every_row,
+    figures_are_by_the_days_that_the_clock_of_a_zone_shows,
     a_page_ends_where_the_list_does,
     nobody_sees_another_accounts_rows,
     a_row_that_roots_never_wrote_is_a_fault_and_no_guess,
@@ -71,6 +73,72 @@ async fn every_list_and_figure_is_that_of_a_look_at_every_row(db: TestDatabase) 
     model.compare(&db.store, &chance::ACTORS, &ranges(&desk), 30).await;
     // An actor that has nothing.
     model.compare(&db.store, &[3], &ranges(&desk), 30).await;
+}
+
+/// Where a clock was moved: about that instant, and about the midnights beside it.
+const MOVES: [(&str, &str); 9] = [
+    ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),
+    ("Africa/Monrovia", "1972-01-07T00:44:30Z"),
+    ("Europe/Vienna", "2026-03-29T01:00:00Z"),
+    ("Europe/Vienna", "2025-10-26T01:00:00Z"),
+    ("America/Sao_Paulo", "2018-02-18T02:00:00Z"),
+    ("America/Sao_Paulo", "2017-10-15T03:00:00Z"),
+    ("America/St_Johns", "2010-11-07T02:31:00Z"),
+    ("Pacific/Apia", "2011-12-30T10:00:00Z"),
+    ("Pacific/Chatham", "2026-04-04T14:00:00Z"),
+];
+
+async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 10_000).await;
+    let mut model = Model::new(desk, 10_000);
+    let moved = |at: Timestamp, by: i64| Timestamp::from_micros(at.micros() + by);
+    let mut units = vec![desk.start_session()];
+    let mut ranges = vec![TimeRange::default()];
+    for (name, at) in MOVES {
+        let (zone, at) = (Zone::parse(name).unwrap(), Timestamp::parse(at).unwrap());
+        let mut bounds = vec![at];
+        for back in -1..=1 {
+            let day = roots_domain::model::time::Day(at.day().0 + back);
+            let (since, until) = (zone.first_instant(day), zone.last_instant(day));
+            bounds.extend([since, moved(until, 1)]);
+            ranges.push(TimeRange { since: Some(since), until: Some(until) });
+        }
+        ranges.push(TimeRange { since: Some(moved(at, -7_000_000)), until: Some(moved(at, 1)) });
+        ranges.push(TimeRange { since: None, until: Some(at) });
+        ranges.push(TimeRange { since: Some(at), until: None });
+        for (count, bound) in (0_i64..).zip(bounds) {
+            for by in [-3_600_000_000, -1_000_000, -1, 0, 1, 899_000_000, 3_600_000_000] {
+                let link = (count % 3 == 0).then_some(1);
+                let kind = chance::KINDS[usize::try_from(count % 2).unwrap()];
+                units.push(desk.log_activity_as(kind, link, Some(moved(bound, by))));
+            }
+        }
+    }
+    // The first and the last day there are.
+    for at in [Timestamp::FIRST, Timestamp::FIRST.plus_seconds(50_000)] {
+        units.push(desk.log_activity_as("a", None, Some(at)));
+    }
+    for unit in &units {
+        model.expect(unit).unwrap();
+    }
+    answers(begin_all(&db.store, units)).await;
+    let names: std::collections::BTreeSet<_> =
+        MOVES.iter().map(|(name, _)| *name).chain(["UTC", "Asia/Tokyo", "Etc/UTC"]).collect();
+    let filter = |session, range| ActivityFilter {
+        account: desk.account,
+        actor: desk.actor,
+        activity_type: None,
+        session,
+        range,
+    };
+    for name in names {
+        for range in &ranges {
+            model.compare_figures(&db.store, &filter(None, *range), name).await;
+        }
+        model.compare_figures(&db.store, &filter(Some(SessionId(1)), ranges[0]), name).await;
+    }
+    // The totals of lists are made of the same counts.
+    model.compare(&db.store, &[1], &ranges, 100).await;
 }
 
 async fn a_page_ends_where_the_list_does(db: TestDatabase) {

@@ -4,6 +4,7 @@ use roots_domain::model::Patch;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::todo::TodoStatus;
+use roots_domain::model::zone::Zone;
 use roots_domain::usecase::Terms;
 use roots_domain::usecase::activities::ActivitySelection;
 use roots_domain::usecase::todos::{TodoChange, TodoFilter};
@@ -43,7 +44,7 @@ async fn a_day_of_work(db: TestDatabase) {
     let all = ActivitySelection::default();
     let activities = world.activities.list(&caller, all.clone(), page).await.unwrap();
     assert_eq!((activities.total, activities.items[0].session), (1, None));
-    let stats = world.activities.stats(&caller, all).await.unwrap();
+    let stats = world.activities.stats(&caller, all, &Zone::UTC).await.unwrap();
     assert_eq!((stats.total, stats.sessions.total), (1, 0));
     let credits = world.accounts.credits(&caller).await.unwrap();
     assert_eq!((credits.balance, credits.recent.len()), (94, 7));

@@ -91,7 +91,14 @@ async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
         })
     );
     let ledger = app.get("/credits/ledger").await.expect(200);
-    assert_eq!(ledger, json!({ "entries": expected, "total": 9, "limit": 20, "offset": 0 }));
+    let page = json!({
+        "entries": expected,
+        "total": 9,
+        "limit": 20,
+        "offset": 0,
+        "next_cursor": null
+    });
+    assert_eq!(ledger, page);
     assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
 }
 

@@ -153,6 +153,20 @@ async fn statistics_are_of_what_is_selected(database: TestDatabase) {
     confirm("statistics", &app.get("/activities/stats").await);
     let narrow = "/activities/stats?since=2026-04-08T12:00:00Z&until=2026-04-08";
     confirm("statistics_of_half_a_day", &app.get(narrow).await);
+    // Where the clock is 5:45 ahead, two of them happened a day later than in UTC.
+    let zoned = "/activities/stats?tz=Asia/Kathmandu";
+    confirm("statistics_of_a_zone", &app.get(zoned).await);
+    for (days, expected) in [
+        ("since=2026-04-08&until=2026-04-08", 2),
+        ("since=2026-04-09", 2),
+        ("until=2026-04-07", 2),
+        ("since=2026-04-08T23:59:59.999999&until=2026-04-09T00:00", 2),
+    ] {
+        let stats = app.get(&format!("{zoned}&{days}")).await.expect(200);
+        assert_eq!(stats["total_activities"], expected, "{days}");
+        let list = app.get(&format!("/activities?tz=Asia/Kathmandu&{days}")).await.expect(200);
+        assert_eq!(list["total"], expected, "{days}");
+    }
     confirm("statistics_of_a_session", &app.get("/activities/stats?session_id=1").await);
     let both = "/activities/stats?session_id=1&since=2026-04-07&until=2026-04-07";
     assert_eq!(app.get(both).await.expect(200)["total_activities"], 1);
@@ -284,6 +298,7 @@ async fn what_a_list_does_not_understand_it_refuses(database: TestDatabase) {
         ("/activities?until=10000-01-01", "until"),
         ("/activities/stats?type=deploy", "type"),
         ("/activities/stats?limit=1", "limit"),
+        ("/activities/stats?tz=Nowhere", "tz"),
         ("/credits/ledger?reason=gift", "reason"),
         ("/credits?limit=1", "limit"),
         ("/whoami?verbose=1", "verbose"),

@@ -12,6 +12,7 @@ use roots_domain::model::session::SessionPatch;
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::model::unit::NewAccount;
+use roots_domain::model::zone::Zone;
 use roots_domain::port::keys::{AccountIdentity, ActorIdentity, Locksmith};
 use roots_domain::port::store::StoreFault;
 use roots_domain::usecase::access::{AccessError, Caller};
@@ -270,7 +271,7 @@ async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabas
     assert!(world.todos.list(caller, filter, page).await.is_err());
     assert!(world.activities.list(caller, selection.clone(), page).await.is_err());
     // What is counted is not opened.
-    assert_eq!(world.activities.stats(caller, selection).await.unwrap().total, 2);
+    assert_eq!(world.activities.stats(caller, selection, &Zone::UTC).await.unwrap().total, 2);
 
     let patch = SessionPatch { status: None, notes: Patch::Set(long_text("mended")) };
     let mended = world

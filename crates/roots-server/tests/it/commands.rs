@@ -63,6 +63,10 @@ async fn finds_each_thing_that_was_broken(home: Home) {
         ("UPDATE tallies SET count = count + 1 WHERE subject = 'activities'", "count = count - 1"),
         ("UPDATE tallies SET count = count + 1 WHERE subject = 'ledger'", "count = count - 1"),
         (
+            "UPDATE activity_quarters SET count = count + 1 WHERE activity_type = 'deploy'",
+            "count = count - 1",
+        ),
+        (
             "UPDATE activity_daily SET count = count + 1 WHERE activity_type = 'deploy'",
             "count = count - 1",
         ),

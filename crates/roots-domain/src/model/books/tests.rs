@@ -9,7 +9,7 @@ use super::super::account::{AccountKind, ActorKind, Role};
 use super::super::id::{AuditId, LedgerId, LogId, RecoveryId, Uid};
 use super::super::key::{LookupHash, WrapHolder, WrapSubject};
 use super::super::text::Name;
-use super::super::time::Day;
+use super::super::time::Quarter;
 use super::super::todo::Priority;
 use super::super::unit::{Charge, Conditions};
 use super::super::usage::Endpoint;
@@ -367,8 +367,9 @@ fn tallies<const N: usize>(moves: [(Tally, i64); N]) -> BTreeMap<(AccountId, Tal
     moves.into_iter().map(|(tally, moved)| ((HOME, tally), moved)).collect()
 }
 
-fn daily(day: i64, label: &str, moved: i64) -> BTreeMap<(AccountId, Daily), i64> {
-    let of = Daily { actor: ME, day: Day(day), activity_type: kind(label) };
+fn quarters(at: Timestamp, label: &str, moved: i64) -> BTreeMap<(AccountId, Quarterly), i64> {
+    let quarter = Quarter(at.micros() / 900_000_000);
+    let of = Quarterly { actor: ME, quarter, activity_type: kind(label) };
     BTreeMap::from([((HOME, of), moved)])
 }
 

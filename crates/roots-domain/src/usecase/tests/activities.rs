@@ -6,6 +6,7 @@ use crate::model::id::ActivityId;
 use crate::model::text::{ActivityText, ActivityType};
 use crate::model::time::{Day, TimeRange};
 use crate::model::unit::NewActivity;
+use crate::model::zone::Zone;
 use crate::port::store::{ActivityFilter, MockActivityReader};
 use crate::usecase::activities::{Activities, ActivityDraft, ActivitySelection};
 
@@ -182,18 +183,19 @@ fn a_page_is_of_the_callers_own_activities_and_opened() {
 fn figures_are_of_the_caller_alone_and_open_no_text() {
     let sessions = SessionCounts { total: 3, active: 1 };
     let mut reader = MockActivityReader::new();
-    reader.expect_activity_counts().times(1).withf(|asked| *asked == filter()).return_once(
-        move |_| {
-            let counts = vec![
-                (Day(2), kind("deploy"), 1),
-                (Day(1), kind("deploy"), 2),
-                (Day(1), kind("deploy"), 4),
-            ];
-            Ok((counts, sessions))
-        },
-    );
+    let zone = Zone::parse("Asia/Kathmandu").unwrap();
+    let (of, in_zone) = (filter(), zone.clone());
+    let is_asked = move |asked: &ActivityFilter, by: &Zone| *asked == of && *by == in_zone;
+    reader.expect_activity_counts().times(1).withf(is_asked).return_once(move |_, _| {
+        let counts = vec![
+            (Day(2), kind("deploy"), 1),
+            (Day(1), kind("deploy"), 2),
+            (Day(1), kind("deploy"), 4),
+        ];
+        Ok((counts, sessions))
+    });
     let blind = Caller { keys: Arc::new(MockKeyring::new()), ..caller() };
-    let figures = ready(activities(no_units(), reader).stats(&blind, selection()));
+    let figures = ready(activities(no_units(), reader).stats(&blind, selection(), &zone));
     let expected = ActivityStats {
         total: 7,
         by_type: vec![(kind("deploy"), 7)],

@@ -17,7 +17,7 @@ fn logged(label: &str, session: Option<SessionId>) -> Activity<Sealed> {
 }
 
 #[test]
-fn logging_one_counts_it_by_type_and_on_its_day() {
+fn logging_one_counts_it_by_type_and_in_its_quarter() {
     for session in [None, Some(ACTIVE)] {
         let mut books = books();
         let decided = books.decide(mine(log("review", session)));
@@ -25,7 +25,7 @@ fn logging_one_counts_it_by_type_and_on_its_day() {
         assert_eq!(decided, Ok(paid_for(AppliedRow::Activity(expected.clone()), 99)));
         let expected = Changes {
             activities: inserted(expected),
-            daily: daily(2, "review", 1),
+            quarters: quarters(now(), "review", 1),
             ..paid(1, |ids| ids.activity = 31)
                 .and_tallies([(Tally::Activities(ME, kind("review")), 1)])
         };
@@ -34,24 +34,24 @@ fn logging_one_counts_it_by_type_and_on_its_day() {
 }
 
 #[test]
-fn one_logged_late_counts_on_the_day_it_happened() {
+fn one_logged_late_counts_in_the_quarter_it_happened_in() {
     let mut books = books();
     let Intent::LogActivity(new) = log("review", None) else { panic!("it logs") };
     let late = Intent::LogActivity(NewActivity { logged_at: Some(at(9)), ..new });
     let decided = books.decide(mine(late));
     let expected = Activity { logged_at: at(9), ..logged("review", None) };
     assert_eq!(decided, Ok(paid_for(AppliedRow::Activity(expected), 99)));
-    assert_eq!(books.into_changes().daily, daily(0, "review", 1));
+    assert_eq!(books.into_changes().quarters, quarters(at(9), "review", 1));
 }
 
 #[test]
-fn deleting_one_uncounts_it_on_the_day_it_happened() {
+fn deleting_one_uncounts_it_in_the_quarter_it_happened_in() {
     let mut books = books();
     let decided = books.decide(mine(Intent::DeleteActivity(ACTIVITY)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
     let expected = Changes {
         activities: deleted(ACTIVITY),
-        daily: daily(1, "deploy", -1),
+        quarters: quarters(at(DAY_SECONDS + 5), "deploy", -1),
         ..paid(1, |_| ()).and_tallies([(Tally::Activities(ME, kind("deploy")), -1)])
     };
     assert_eq!(books.into_changes(), expected);

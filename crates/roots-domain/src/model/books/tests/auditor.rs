@@ -23,7 +23,7 @@ struct World {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Counts {
     tallies: BTreeMap<(AccountId, Tally), i64>,
-    daily: BTreeMap<(AccountId, Daily), i64>,
+    quarters: BTreeMap<(AccountId, Quarterly), i64>,
 }
 
 type Answer = Result<Applied, Refusal>;
@@ -451,9 +451,10 @@ impl World {
         for ((home, _), row) in &self.activities {
             let tally = Tally::Activities(row.actor, row.activity_type.clone());
             *tallies.entry((*home, tally)).or_default() += 1;
-            let day = Day(row.logged_at.micros() / 1_000_000 / DAY_SECONDS);
-            let daily = Daily { actor: row.actor, day, activity_type: row.activity_type.clone() };
-            *counts.daily.entry((*home, daily)).or_default() += 1;
+            let quarter = Quarter(row.logged_at.micros() / 1_000_000 / 900);
+            let activity_type = row.activity_type.clone();
+            let quarterly = Quarterly { actor: row.actor, quarter, activity_type };
+            *counts.quarters.entry((*home, quarterly)).or_default() += 1;
         }
         counts
     }
@@ -542,7 +543,7 @@ impl Disk {
             self.rows.unlink(home, session);
         }
         add(&mut self.counts.tallies, changes.tallies);
-        add(&mut self.counts.daily, changes.daily);
+        add(&mut self.counts.quarters, changes.quarters);
         assert_eq!((changes.directory, changes.accounts_founded), (None, vec![]));
         let keys = (changes.actors, changes.keys, changes.codes, changes.holders_emptied);
         assert_eq!((keys, changes.wraps), (Default::default(), vec![]));

@@ -44,7 +44,7 @@ fn an_owner_writes_for_any_actor_and_the_ledger_names_who_asked() {
             Tally::Ledger(_) => None,
         });
         assert!(counted.into_iter().all(|actor| actor == PEER), "{intent:?}");
-        assert!(changes.daily.keys().all(|(_, daily)| daily.actor == PEER), "{intent:?}");
+        assert!(changes.quarters.keys().all(|(_, one)| one.actor == PEER), "{intent:?}");
     }
 }
 
