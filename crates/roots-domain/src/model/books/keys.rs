@@ -9,6 +9,7 @@ use super::super::account::{Actor, Role};
 use super::super::id::{AccountId, ActorId, KeyId, RecoveryId};
 use super::super::key::{ApiKey, KeyEpoch, RecoveryCode, Succession, Wrap, WrapHolder};
 use super::super::time::Timestamp;
+use super::super::trail::{Act, Deed};
 use super::super::unit::{
     Applied, AppliedRow, Author, Intent, KeyBearer, KeyOrigin, Management, NewActor, NewCode,
     NewKey, Refusal, Reservation, UnitOfWork,
@@ -95,16 +96,40 @@ impl Books {
         }
         match management {
             Management::ReserveIds(kinds) => self.reserve_ids(account, kinds),
-            Management::AddActor(new) => self.add_actor(account, new, at),
+            Management::AddActor(new) => {
+                let deed = Deed::of(Act::ActorAdded, bearer).to_actor(new.id);
+                let applied = self.add_actor(account, new, at)?;
+                self.note(account, deed, at);
+                Ok(applied)
+            }
             Management::PatchActor { id, name, is_active } => {
                 let found = self.actors.get((account, id)).ok_or(Refusal::NotFound("actor"))?;
-                let mut actor = found.clone();
+                let before = found.clone();
+                let mut actor = before.clone();
                 actor.name = name.unwrap_or(actor.name);
                 self.set_active(account, &mut actor, is_active)?;
                 self.actors.set((account, id), Some(actor.clone()));
+                if actor.name != before.name {
+                    self.note(account, Deed::of(Act::ActorRenamed, bearer).to_actor(id), at);
+                }
+                if actor.is_active != before.is_active {
+                    let activated = actor.is_active;
+                    let act = if activated { Act::ActorActivated } else { Act::ActorDeactivated };
+                    self.note(account, Deed::of(act, bearer).to_actor(id), at);
+                }
                 self.managed(account, AppliedRow::Actor(actor))
             }
-            Management::AddKey(new) => self.add_key(account, new, &shown, at),
+            Management::AddKey(new) => {
+                let act = match new.origin {
+                    KeyOrigin::Beside => Act::KeyMade,
+                    KeyOrigin::Rotation { .. } => Act::KeyRotated,
+                    KeyOrigin::Renewal | KeyOrigin::AccountRenewal { .. } => Act::KeyRenewed,
+                };
+                let deed = Deed::of(act, bearer).to_key(new.actor, new.id);
+                let applied = self.add_key(account, new, &shown, at)?;
+                self.note(account, deed, at);
+                Ok(applied)
+            }
             Management::RevokeKey(id) => self.revoke_key(id, bearer, at),
         }
     }
@@ -276,6 +301,8 @@ impl Books {
             if is_owners && is_last && is_live(&key) {
                 return Err(Refusal::LastOwnerKey);
             }
+            let deed = Deed::of(Act::KeyRevoked, bearer).to_key(key.actor, id);
+            self.note(account, deed, at);
             self.end_key(account, id);
             let unseen = self.unseen(account, |succession| {
                 matches!(succession, Succession::Rotation { replaces, .. } if replaces == id)

@@ -1,5 +1,6 @@
 //! What operators do to accounts.
 
+use super::super::super::unit::Management;
 use super::*;
 
 /// A third account, of operators.
@@ -180,4 +181,66 @@ fn a_unit_of_operators_needs_their_account_and_the_other() {
         assert_eq!(Needs::of([&unit]), Needs { accounts, ..Needs::default() });
         assert_eq!(unit.account(), Some(HOME), "it goes where the other account's units go");
     }
+}
+
+#[test]
+fn what_the_owner_does_to_actors_and_keys_is_noted_where_it_changes_something() {
+    let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
+    let manage = |management| program(Intent::Manage(Box::new(management)));
+    let actor = |id, role| Actor {
+        id,
+        uid: uid(70),
+        name: name("ada"),
+        kind: ActorKind::Human,
+        role,
+        is_active: true,
+        key_epoch: KeyEpoch::FIRST,
+        created_at: at(0),
+    };
+    let key = |id, actor| ApiKey {
+        id,
+        actor,
+        lookup: LookupHash([1; 32]),
+        prefix: "roots_1_abc".into(),
+        label: None,
+        created_at: at(0),
+        last_used: None,
+        expires_at: None,
+        ends_at: None,
+        succession: None,
+        first_used_at: None,
+    };
+    let theirs = KeyId(2);
+    let mut books = books();
+    books.load_actor(HOME, actor(ME, Role::Owner));
+    books.load_actor(HOME, actor(PEER, Role::Member));
+    books.load_key(HOME, key(KEY, ME));
+    books.load_key(HOME, key(theirs, PEER));
+    let patch = |new: &str, is_active| Management::PatchActor {
+        id: PEER,
+        name: Some(name(new)),
+        is_active,
+    };
+    // Twice each: what is so already is no act.
+    for management in [
+        Management::RevokeKey(theirs),
+        Management::RevokeKey(theirs),
+        patch("eve", None),
+        patch("eve", Some(false)),
+        patch("eve", Some(false)),
+        patch("eve", Some(true)),
+    ] {
+        let author =
+            Author::Key(KeyBearer { auth_epoch: books.account(HOME).unwrap().auth_epoch, ..owner });
+        books.decide(UnitOfWork { author, ..manage(management) }).unwrap();
+    }
+    let done: Vec<_> = books.into_changes().trail.into_iter().map(|(_, it)| it.deed).collect();
+    let to_peer = |act| Deed::of(act, owner).to_actor(PEER);
+    let expected = [
+        Deed::of(Act::KeyRevoked, owner).to_key(PEER, theirs),
+        to_peer(Act::ActorRenamed),
+        to_peer(Act::ActorDeactivated),
+        to_peer(Act::ActorActivated),
+    ];
+    assert_eq!(done, expected);
 }
