@@ -13,6 +13,7 @@ mod m0002_keys;
 mod m0003_usage;
 mod m0004_audit_trail;
 mod m0005_quarters;
+mod m0006_idempotency;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_usage::Usage),
             Box::new(m0004_audit_trail::AuditTrail),
             Box::new(m0005_quarters::Quarters),
+            Box::new(m0006_idempotency::Idempotency),
         ]
     }
 }

@@ -18,6 +18,7 @@ use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::{WriteError, Written};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::conditional::IDEMPOTENT_REPLAYED;
 use crate::limits::Visitor;
 use crate::problem::{Problem, credit_headers};
 use crate::{API_PATH, App, edge};
@@ -127,8 +128,8 @@ impl Bearer {
         &self,
         outcome: Result<Written<T>, WriteError>,
     ) -> Result<(T, Credits), Problem> {
-        let Written { value, cost, balance } = self.checked(outcome)?;
-        Ok((value, Credits { cost, balance }))
+        let Written { value, cost, balance, is_replay } = self.checked(outcome)?;
+        Ok((value, Credits { cost, balance, is_replay }))
     }
 
     /// What a write of this caller came to. A key that has ended meanwhile is forgotten.
@@ -151,10 +152,11 @@ impl Bearer {
     }
 }
 
-/// What a write cost and what is left.
+/// What a write cost and what is left, and whether it was done and paid for before.
 pub(crate) struct Credits {
     cost: i64,
     balance: i64,
+    is_replay: bool,
 }
 
 impl IntoResponseParts for Credits {
@@ -162,6 +164,9 @@ impl IntoResponseParts for Credits {
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
         parts.headers_mut().extend(credit_headers(self.cost, self.balance));
+        if self.is_replay {
+            parts.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        }
         Ok(parts)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use roots_domain::model::id::{ActorId, SessionId};
@@ -193,20 +194,28 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = if body.is_end_stream() {
-            Bytes::new()
-        } else {
-            check_media_type(&parts.method, &parts.headers)?;
-            read_whole(&parts.headers, body).await?
-        };
-        let given = if bytes.is_empty() { Vec::new() } else { object(&bytes)? };
-        let mut members = Members::new("field", given);
-        let read = T::from_members(&mut members);
-        let faults = members.finish();
-        match read {
-            Ok(read) if faults.is_empty() => Ok(Self(read)),
-            _ => Err(Problem::invalid_body(faults)),
-        }
+        judge(&receive(&parts, body).await?).map(Self)
+    }
+}
+
+/// Reads a JSON body whole. It may be missing.
+pub(crate) async fn receive(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    check_media_type(&parts.method, &parts.headers)?;
+    read_whole(&parts.headers, body).await
+}
+
+/// Judges a body, all its fields at once.
+pub(crate) fn judge<T: FromMembers>(bytes: &[u8]) -> Result<T, Problem> {
+    let given = if bytes.is_empty() { Vec::new() } else { object(bytes)? };
+    let mut members = Members::new("field", given);
+    let read = T::from_members(&mut members);
+    let faults = members.finish();
+    match read {
+        Ok(read) if faults.is_empty() => Ok(read),
+        _ => Err(Problem::invalid_body(faults)),
     }
 }
 
@@ -247,7 +256,7 @@ fn is_json(content_type: &str, is_patch: bool) -> bool {
     })
 }
 
-async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > BODY_MAX_BYTES as u64) {
         return Err(Problem::body_too_large());

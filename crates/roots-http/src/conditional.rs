@@ -1,5 +1,5 @@
-//! What a caller ties a request to (RFC 9110): the states that it knows (`If-None-Match`) or insists
-//! on (`If-Match`).
+//! What a caller ties a request to: the states that it knows (`If-None-Match`) or insists on
+//! (`If-Match`, RFC 9110), and the name that makes a write safe to repeat (`Idempotency-Key`).
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
@@ -7,15 +7,22 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use roots_domain::model::tag::EntityTag;
-use roots_domain::usecase::Terms;
+use roots_domain::usecase::{Named, Terms};
 use serde::Serialize;
 
 use crate::API_PATH;
-use crate::body::{FromMembers, Json};
+use crate::body::{self, FromMembers};
 use crate::problem::Problem;
 
 /// The lists whose resources carry entity tags.
 const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
+
+/// The header that names a write.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header that tells an answer which was given before.
+pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Longest name of a write.
+const KEY_MAX_CHARS: usize = 255;
 
 /// Whether a route, below [`API_PATH`], is that of one resource with an entity tag.
 pub(crate) fn is_tagged(route: &str) -> bool {
@@ -26,8 +33,12 @@ pub(crate) fn is_tagged(route: &str) -> bool {
 /// ignoring it would be a lie. What a path does not have is for others to tell.
 pub(crate) fn misplaced(method: &Method, route: &str, headers: &HeaderMap) -> Option<HeaderName> {
     let is_write = !method.is_safe();
-    let is_tagged = route.strip_prefix(API_PATH).is_some_and(is_tagged);
-    let fits = [(IF_MATCH, is_write && is_tagged), (IF_NONE_MATCH, !is_write)];
+    let route = route.strip_prefix(API_PATH).unwrap_or_default();
+    let fits = [
+        (IDEMPOTENCY_KEY, is_write && (TAGGED.contains(&route) || is_tagged(route))),
+        (IF_MATCH, is_write && is_tagged(route)),
+        (IF_NONE_MATCH, !is_write),
+    ];
     fits.into_iter().find_map(|(name, fits)| (!fits && headers.contains_key(&name)).then_some(name))
 }
 
@@ -81,34 +92,80 @@ pub(crate) struct Sent<T> {
 impl<T: FromMembers, S: Sync> FromRequest<S> for Sent<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let terms = terms(request.headers())?;
-        let Json(body) = Json::from_request(request, state).await?;
-        Ok(Self { body, terms })
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let (if_match, key) = (if_match(&parts.headers)?, idempotency_key(&parts.headers)?);
+        let bytes = body::receive(&parts, body).await?;
+        let named = key.map(|key| Named { key, request: fingerprinted(&parts, &bytes) });
+        Ok(Self { body: body::judge(&bytes)?, terms: Terms { if_match, named } })
     }
 }
 
-/// A write without a body, and what it is tied to.
+/// A write that takes no body, and what it is tied to.
 pub(crate) struct SentBare(pub(crate) Terms);
 
 impl<S: Sync> FromRequest<S> for SentBare {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        terms(request.headers()).map(Self)
+        let (parts, body) = request.into_parts();
+        let (if_match, key) = (if_match(&parts.headers)?, idempotency_key(&parts.headers)?);
+        let named = match key {
+            None => None,
+            Some(key) => {
+                let bytes = body::read_whole(&parts.headers, body).await?;
+                Some(Named { key, request: fingerprinted(&parts, &bytes) })
+            }
+        };
+        Ok(Self(Terms { if_match, named }))
     }
 }
 
-fn terms(headers: &HeaderMap) -> Result<Terms, Problem> {
-    let if_match = match tags(headers, &IF_MATCH)? {
+/// The states that a write insists on, if it does.
+fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EntityTag>>, Problem> {
+    Ok(match tags(headers, &IF_MATCH)? {
         // Whatever state it is in: that it must be there goes without saying.
         None | Some(Tags::Any) => None,
         // A weak tag matches nothing here, and so does a tag that is none of ours.
         Some(Tags::Of(given)) => {
             Some(given.into_iter().filter(|given| !given.is_weak).filter_map(|it| it.tag).collect())
         }
-    };
-    Ok(Terms { if_match })
+    })
+}
+
+/// What makes a request this one and no other: method, path, query and body, byte for byte. Neither
+/// of the first three holds a line break.
+fn fingerprinted(parts: &Parts, body: &[u8]) -> Vec<u8> {
+    let head = format!("{}\n{}\n", parts.method, parts.uri);
+    [head.as_bytes(), body].concat()
+}
+
+/// The name of a write, if it has one: visible ASCII, bare or as a string of RFC 9651, 3.3.3.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(only) = given.next() else { return Ok(None) };
+    let key = only.to_str().ok().map(str::trim).and_then(unquoted).filter(|key| {
+        (1..=KEY_MAX_CHARS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    match key {
+        Some(key) if given.next().is_none() => Ok(Some(key)),
+        _ => Err(Problem::malformed_idempotency_key()),
+    }
+}
+
+/// What stands between quotes, if there are any. There a backslash goes before a quote or another.
+fn unquoted(text: &str) -> Option<String> {
+    let Some(quoted) = text.strip_prefix('"') else { return Some(text.to_owned()) };
+    let mut inner = quoted.strip_suffix('"')?.chars();
+    let mut plain = String::new();
+    while let Some(c) = inner.next() {
+        plain.push(match c {
+            '"' => return None,
+            '\\' => inner.next().filter(|escaped| matches!(escaped, '"' | '\\'))?,
+            c => c,
+        });
+    }
+    Some(plain)
 }
 
 /// What `If-Match` and `If-None-Match` name.
@@ -250,6 +307,52 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_the_same_bare_and_quoted() {
+        let read = |value: &str| {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, value)]);
+            idempotency_key(&headers).map_err(|problem| problem.status().as_u16())
+        };
+        let longest = "k".repeat(KEY_MAX_CHARS);
+        for (given, key) in [
+            ("a", "a"),
+            ("\"a\"", "a"),
+            ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+            (" a ", "a"),
+            ("a\"b\\c", "a\"b\\c"),
+            (r#""a\"b\\c""#, "a\"b\\c"),
+            ("!~,;=", "!~,;="),
+            (&longest, &longest),
+            (&format!("\"{longest}\""), &longest),
+        ] {
+            assert_eq!(read(given), Ok(Some(key.to_owned())), "{given}");
+        }
+        for bad in [
+            "",
+            " ",
+            "\"\"",
+            "\"",
+            "\"a",
+            "\"a\"b\"",
+            r#""a\""#,
+            r#""a\b""#,
+            "a b",
+            "\"a b\"",
+            "a\tb",
+            "\u{e9}",
+            &format!("{longest}k"),
+            &format!("\"{longest}k\""),
+        ] {
+            assert_eq!(read(bad), Err(400), "{bad}");
+        }
+        assert_eq!(idempotency_key(&HeaderMap::new()).map_err(|_| ()), Ok(None));
+        let mut twice = HeaderMap::new();
+        twice.append(IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
+        twice.append(IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
+        assert!(idempotency_key(&twice).is_err());
+    }
+
+    #[test]
     fn a_header_is_misplaced_where_it_has_no_meaning() {
         let header =
             |name: &HeaderName| HeaderMap::from_iter([(name.clone(), "*".parse().unwrap())]);
@@ -266,9 +369,14 @@ mod tests {
             );
             assert!(!fits(&IF_MATCH, &Method::POST, list));
             assert!(!fits(&IF_NONE_MATCH, &Method::POST, list));
+            assert!(fits(&IDEMPOTENCY_KEY, &Method::POST, list));
+            assert!(fits(&IDEMPOTENCY_KEY, &Method::DELETE, &one));
+            assert!(!fits(&IDEMPOTENCY_KEY, &Method::GET, &one));
+            assert!(!fits(&IDEMPOTENCY_KEY, &Method::GET, list));
         }
         for other in ["/api/v1/todos/{id}/logs", "/todos/{id}", "/api/v1/actors/{id}", "/health"] {
             assert!(!fits(&IF_MATCH, &Method::DELETE, other), "{other}");
+            assert!(!fits(&IDEMPOTENCY_KEY, &Method::POST, other), "{other}");
             assert!(fits(&IF_NONE_MATCH, &Method::HEAD, other), "{other}");
         }
         assert_eq!(misplaced(&Method::POST, "/api/v1/sessions", &HeaderMap::new()), None);

@@ -29,7 +29,7 @@ use tracing::Instrument;
 use crate::Origin;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
-use crate::conditional::misplaced;
+use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
 use crate::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::problem::{PROBLEM_JSON, Problem};
 
@@ -49,7 +49,6 @@ const COMPRESSED_MIN_BYTES: u64 = 1_024;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Outermost: names the request, reads off what is left of its body, writes a problem out, logs and
 /// counts. Neither log nor metrics ever hold a URI, a key or a text.
@@ -105,9 +104,6 @@ pub(crate) async fn observe(
 /// Innermost: holds a request to its time and turns a panic into an answer. Refuses headers that
 /// change what a request means where they have no meaning, for ignoring them would be a lie.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(IDEMPOTENCY_KEY) {
-        return Problem::unsupported_header(&IDEMPOTENCY_KEY).into_response();
-    }
     if let Some(route) = request.extensions().get::<MatchedPath>()
         && let Some(header) = misplaced(request.method(), route.as_str(), request.headers())
     {
@@ -143,12 +139,28 @@ pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([API_KEY, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, REQUEST_ID])
+        .allow_headers([
+            API_KEY,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IDEMPOTENCY_KEY,
+            IF_MATCH,
+            IF_NONE_MATCH,
+            REQUEST_ID,
+        ])
         .expose_headers(
             exposed
                 .into_iter()
                 .chain(limits)
-                .chain([REQUEST_ID, ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE])
+                .chain([
+                    REQUEST_ID,
+                    ETAG,
+                    IDEMPOTENT_REPLAYED,
+                    LINK,
+                    LOCATION,
+                    RETRY_AFTER,
+                    WWW_AUTHENTICATE,
+                ])
                 .collect::<Vec<_>>(),
         )
         .max_age(PREFLIGHT_MAX_AGE)

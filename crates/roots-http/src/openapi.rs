@@ -158,6 +158,13 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
             }
         }
     }
+    if is_charged {
+        let name = "Names the write, to repeat it safely: 1 to 255 visible ASCII characters, bare or \
+                    quoted. The same request with the same key within 24 hours is answered as the \
+                    first success was, and charged once.";
+        let parameter = header_parameter("Idempotency-Key", name);
+        operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+    }
     if is_tagged {
         tie(operation, is_write);
     }
@@ -192,7 +199,12 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         errors.push(StatusCode::PRECONDITION_FAILED);
     }
     if is_charged {
-        errors.extend([StatusCode::PAYMENT_REQUIRED, StatusCode::FORBIDDEN]);
+        errors.extend([
+            StatusCode::PAYMENT_REQUIRED,
+            StatusCode::FORBIDDEN,
+            StatusCode::CONFLICT,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ]);
     }
     let responses = &mut operation.responses.responses;
     // What the handler says of an error of its own stays beside the reference.
@@ -217,6 +229,8 @@ fn success_headers(is_charged: bool, is_created: bool) -> BTreeMap<String, RefOr
     if is_charged {
         headers.push(("X-Credits-Cost", Type::Integer, "What the write cost."));
         headers.push(("X-Credits-Remaining", Type::Integer, "What the account has left."));
+        let told = "`true` where this was answered before: nothing was done or charged now.";
+        headers.push(("Idempotent-Replayed", Type::String, told));
     }
     if is_created {
         headers.push(("Location", Type::String, "Where the new one is."));
@@ -294,6 +308,10 @@ fn error_response(status: StatusCode) -> Response {
     match status {
         StatusCode::UNAUTHORIZED => {
             headers.push(("WWW-Authenticate", Type::String, "How to send a key."));
+        }
+        StatusCode::CONFLICT => {
+            let told = "With `still-in-flight`: seconds until another try is worth it.";
+            headers.push(("Retry-After", Type::Integer, told));
         }
         StatusCode::TOO_MANY_REQUESTS => {
             headers.push(RETRY_AFTER);

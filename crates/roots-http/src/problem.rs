@@ -27,7 +27,7 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What stands for a field where a body is wrong as a whole.
 const BODY: &str = "body";
-/// Seconds until a full queue is worth another try.
+/// Seconds until a full queue, or a write under way, is worth another try.
 const BUSY_RETRY_SECONDS: u32 = 1;
 /// Seconds until a database that is away is worth another try.
 const AWAY_RETRY_SECONDS: u32 = 5;
@@ -110,6 +110,9 @@ kinds! {
     /// 409.
     Conflict = CONFLICT, "conflict", "Not possible in this state",
         "What you ask for does not fit the state of what it concerns: a session that has ended, a step between statuses that there is not. Nothing was written. Read it again and decide anew.";
+    /// 409: a twin is in flight.
+    StillInFlight = CONFLICT, "still-in-flight", "Still being worked on",
+        "A request with the same `Idempotency-Key` is being worked on right now. Send yours again, unchanged, after as many seconds as the header Retry-After says: then it is answered as that one was.";
     /// 412.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Changed in the meantime",
         "It is no longer in a state that `If-Match` names: somebody has changed it since you read it. Nothing was written. Read it again, decide anew, and send the ETag of what you read.";
@@ -122,6 +125,9 @@ kinds! {
     /// 422.
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body",
         "`errors` lists every fault of the body, field by field. Nothing was written.";
+    /// 422: a key that names another request.
+    KeyOfAnotherRequest = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key names another request",
+        "You sent this `Idempotency-Key` with another route, query or body within the last 24 hours, and that write was done. Nothing was written now. Take a new key for a new request; to repeat the old one, send it byte for byte as it was.";
     /// 429.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
         "A limit is reached: `detail` says which. Nothing was done and nothing charged. Try again after as many seconds as the header Retry-After says; before that, RateLimit tells how many requests are left and RateLimit-Policy what the limit is.";
@@ -136,7 +142,7 @@ kinds! {
         "Nothing was done. Try again after as many seconds as the header Retry-After says.";
     /// 503: unknown outcome.
     OutcomeUnknown = SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is unknown",
-        "The write may stand or not. Look whether it does before you repeat it.";
+        "The write may stand or not. If it had an `Idempotency-Key`, send it again as it was: it is not done or charged twice. Otherwise look whether it stands before you repeat it.";
 }
 
 impl Kind {
@@ -185,13 +191,6 @@ impl Problem {
         Self::new(Kind::BadRequest, detail)
     }
 
-    /// A header that is to come.
-    pub(crate) fn unsupported_header(name: &HeaderName) -> Self {
-        let detail =
-            format!("The header {name} is not supported yet: send the request without it.");
-        Self::new(Kind::BadRequest, detail)
-    }
-
     /// A header that means nothing where it stands.
     pub(crate) fn misplaced_header(name: &HeaderName) -> Self {
         let detail = format!("The header {name} has no meaning here: send the request without it.");
@@ -204,6 +203,13 @@ impl Problem {
             "The header {name} must be * or entity tags as ETag gives them, quotes included."
         );
         Self::new(Kind::BadRequest, detail)
+    }
+
+    /// `Idempotency-Key` names nothing, or was sent twice.
+    pub(crate) fn malformed_idempotency_key() -> Self {
+        Self::bad_request(
+            "The header idempotency-key must be one of 1 to 255 visible ASCII characters, bare or quoted.",
+        )
     }
 
     /// The body is no JSON.
@@ -379,6 +385,8 @@ impl Problem {
             }
             Kind::Conflict => Refusal::AlreadyEnded(SessionId(2)).into(),
             Kind::NotFound => Self::not_found("session"),
+            Kind::StillInFlight => Refusal::StillInFlight.into(),
+            Kind::KeyOfAnotherRequest => Refusal::KeyOfAnotherRequest.into(),
             Kind::PreconditionFailed => Refusal::HasChanged("todo").into(),
             Kind::TooManyRequests => {
                 Self::too_many_requests(120, "requests a minute with one key", 1)
@@ -546,6 +554,10 @@ impl From<Refusal> for Problem {
             Refusal::KeyInGrace => Self::new(Kind::KeyInGrace, detail),
             Refusal::OperatorOnly => Self::new(Kind::OperatorOnly, detail),
             Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
+            Refusal::KeyOfAnotherRequest => Self::new(Kind::KeyOfAnotherRequest, detail),
+            Refusal::StillInFlight => {
+                Self::new(Kind::StillInFlight, detail).retry_after(BUSY_RETRY_SECONDS)
+            }
             Refusal::HasChanged(_) => Self::new(Kind::PreconditionFailed, detail),
             Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
             Refusal::ExpiryNotAhead => Self::of_field("expires_at", detail),

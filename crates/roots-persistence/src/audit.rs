@@ -95,7 +95,7 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 
 /// Rows of accounts that do not exist. A foreign key would prove that for every row written.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 10] = [
+    const TABLES: [&str; 11] = [
         "sessions",
         "todos",
         "todo_logs",
@@ -106,6 +106,7 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
         "audit_trail",
         "usage",
         "activity_quarters",
+        "idempotency",
     ];
     let mut found = Vec::new();
     for table in TABLES {

@@ -9,6 +9,7 @@ use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::books::{Books, Changes, Directory, Kinds, Needs, RowKey};
 use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::idempotency::{FORGET_MAX_ROWS, KeptAnswer};
 use roots_domain::model::key::{ApiKey, RecoveryCode, WrapHolder};
 use roots_domain::model::session::Session;
 use roots_domain::model::text::ActivityType;
@@ -25,7 +26,7 @@ use sea_orm::{
 
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, directory,
-    key_wraps, recovery_codes, sessions, tallies, todos, usage,
+    idempotency, key_wraps, recovery_codes, sessions, tallies, todos, usage,
 };
 use crate::fault::{self, Failure};
 use crate::row::{self, Corrupt};
@@ -109,6 +110,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
             books.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
         }
     }
+    load_answers(tx, &mut books, &needs).await?;
     let kinds = books.kinds_to_count(&needs);
     load_kinds(tx, &mut books, kinds).await?;
     Ok(books)
@@ -170,6 +172,30 @@ async fn load_keys(
         for row in found.all(tx).await? {
             books.load_code(AccountId(row.account_id), RecoveryCode::try_from(row)?);
         }
+    }
+    Ok(())
+}
+
+async fn load_answers(
+    tx: &DatabaseTransaction,
+    books: &mut Books,
+    needs: &Needs,
+) -> Result<(), Failure> {
+    use idempotency::Column::{AccountId as Account, ActorId as Actor, KeyMac};
+    let mut wanted = BTreeMap::<_, Vec<Vec<u8>>>::new();
+    for (account, actor, key) in &needs.answers {
+        wanted.entry((account.0, actor.0)).or_default().push(key.0.to_vec());
+    }
+    let mut these = Condition::any();
+    for ((account, actor), keys) in wanted {
+        let of = Condition::all().add(Account.eq(account)).add(Actor.eq(actor));
+        these = these.add(of.add(KeyMac.is_in(padded(keys))));
+    }
+    if these.is_empty() {
+        return Ok(());
+    }
+    for row in idempotency::Entity::find().filter(these).all(tx).await? {
+        books.load_answer(AccountId(row.account_id), KeptAnswer::try_from(row)?);
     }
     Ok(())
 }
@@ -243,6 +269,12 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     put(tx, changes.activities.written().map(row::activity_row), New).await?;
     put(tx, changes.ledger.iter().map(row::ledger_row), New).await?;
     put(tx, changes.trail.iter().map(row::trail_row), New).await?;
+    let answers = changes.answers.iter().map(row::answer_row).collect::<Result<Vec<_>, _>>()?;
+    // The younger answer overwrites one that has expired.
+    put(tx, answers.into_iter(), NewerBy(idempotency::Column::CreatedAt)).await?;
+    for (account, before) in &changes.forgotten {
+        forget_answers(tx, account.0, before.micros()).await?;
+    }
     write_tallies(tx, &changes).await?;
     write_spans(tx, &changes).await?;
     add_counts(tx, changes.calls.iter().map(row::usage_row), usage::Column::Calls).await?;
@@ -502,6 +534,20 @@ async fn unlink(tx: &DatabaseTransaction, account: i64, session: i64) -> Result<
         .filter(activities::Column::SessionId.eq(session))
         .exec(tx)
         .await?;
+    Ok(())
+}
+
+/// Forgets the oldest answers of an account from before then, so many at most.
+async fn forget_answers(
+    tx: &DatabaseTransaction,
+    account: i64,
+    before: i64,
+) -> Result<(), Failure> {
+    let sql = "DELETE FROM idempotency WHERE account_id = $1 AND (actor_id, key_mac) IN \
+               (SELECT actor_id, key_mac FROM idempotency \
+               WHERE account_id = $1 AND created_at < $2 ORDER BY created_at LIMIT $3)";
+    let values = [account.into(), before.into(), i64::from(FORGET_MAX_ROWS).into()];
+    tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
     Ok(())
 }
 

@@ -3,12 +3,15 @@
 //! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
 //! for nobody and the cost of a write falls as load grows.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use roots_domain::model::unit::{Applied, UnitOfWork};
+use roots_domain::model::idempotency::AnswerKey;
+use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
 use roots_domain::port::store::{ApplyError, StoreFault};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -30,17 +33,69 @@ const FIRST_PAUSE: Duration = Duration::from_millis(4);
 
 type Answer = Result<Applied, ApplyError>;
 
-/// A unit, and where its answer goes. A caller that hung up drops its end, and nothing more: what
-/// was accepted is done.
+/// A unit, and who waits for its answer.
 pub(crate) struct Job {
     unit: UnitOfWork,
+    caller: Waiting,
+}
+
+/// Where an answer goes. A caller that hung up drops its end, and nothing more: what was accepted is
+/// done, and its name is taken until then.
+struct Waiting {
     answer: oneshot::Sender<Answer>,
+    claim: Claim,
+}
+
+impl Waiting {
+    /// Frees the name first: whoever has an answer may ask again at once.
+    fn tell(self, answer: Answer) {
+        drop(self.claim);
+        // An error here is a caller that hung up.
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// The names of the requests that a lane holds. There are as many at most as units.
+#[derive(Debug, Clone, Default)]
+struct InFlight(Arc<Mutex<HashSet<AnswerKey>>>);
+
+impl InFlight {
+    /// Takes the names of a unit, until the claim is dropped.
+    fn claim(&self, unit: &UnitOfWork) -> Result<Claim, Refusal> {
+        let keys: Vec<_> = unit.answer_keys().collect();
+        if !keys.is_empty() {
+            let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if keys.iter().any(|key| taken.contains(key)) {
+                return Err(Refusal::StillInFlight);
+            }
+            taken.extend(&keys);
+        }
+        Ok(Claim { of: self.clone(), keys })
+    }
+}
+
+/// Names that are taken.
+struct Claim {
+    of: InFlight,
+    keys: Vec<AnswerKey>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.keys.is_empty() {
+            let mut taken = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for key in &self.keys {
+                taken.remove(key);
+            }
+        }
+    }
 }
 
 /// The near end of a lane.
 #[derive(Debug, Clone)]
 pub(crate) struct LaneHandle {
     queue: mpsc::Sender<Job>,
+    in_flight: InFlight,
 }
 
 /// The far end of a lane.
@@ -52,7 +107,7 @@ pub(crate) struct Lane {
 /// A lane that takes units until `closing` turns true, and then finishes those it has.
 pub(crate) fn lane(closing: watch::Receiver<bool>) -> (LaneHandle, Lane) {
     let (near, far) = mpsc::channel(QUEUE_MAX_UNITS);
-    (LaneHandle { queue: near }, Lane { queue: far, closing })
+    (LaneHandle { queue: near, in_flight: InFlight::default() }, Lane { queue: far, closing })
 }
 
 impl LaneHandle {
@@ -61,10 +116,13 @@ impl LaneHandle {
         self.queue.is_closed()
     }
 
-    /// Hands a unit over and waits for its answer.
+    /// Hands a unit over and waits for its answer. One that is named as another that the lane still
+    /// holds is refused at once.
     pub(crate) async fn apply(&self, unit: UnitOfWork) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Job { unit, answer }).map_err(|refused| match refused {
+        let claim = self.in_flight.claim(&unit)?;
+        let caller = Waiting { answer, claim };
+        self.queue.try_send(Job { unit, caller }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreFault::Busy,
             mpsc::error::TrySendError::Closed(_) => gone(),
         })?;
@@ -129,7 +187,7 @@ fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
 /// that only the culprit fails.
 async fn work_off(link: &Link, jobs: Vec<Job>) {
     let (units, callers): (Vec<_>, Vec<_>) =
-        jobs.into_iter().map(|job| (job.unit, job.answer)).unzip();
+        jobs.into_iter().map(|job| (job.unit, job.caller)).unzip();
     match apply(link, &units).await {
         Err(Failure::Data(cause)) if units.len() > 1 => {
             tracing::warn!(cause, units = units.len(), "a batch failed: trying each unit alone");
@@ -152,16 +210,14 @@ async fn work_off(link: &Link, jobs: Vec<Job>) {
     }
 }
 
-type Decided = Result<Applied, roots_domain::model::unit::Refusal>;
+type Decided = Result<Applied, Refusal>;
 
-fn respond(caller: oneshot::Sender<Answer>, answer: Result<Option<Decided>, Failure>) {
-    let answer = match answer {
+fn respond(caller: Waiting, answer: Result<Option<Decided>, Failure>) {
+    caller.tell(match answer {
         Ok(Some(decided)) => decided.map_err(ApplyError::Refused),
         Ok(None) => Err(StoreFault::Broken("a unit was not decided".to_owned()).into()),
         Err(failure) => Err(ApplyError::Fault(failure.into())),
-    };
-    // An error here is a caller that hung up.
-    let _ = caller.send(answer);
+    });
 }
 
 async fn apply(link: &Link, units: &[UnitOfWork]) -> Result<Answers, Failure> {
@@ -196,7 +252,8 @@ mod tests {
             conditions: Conditions::default(),
             at: Timestamp::FIRST,
         };
-        Job { unit, answer: oneshot::channel().0 }
+        let claim = InFlight::default().claim(&unit).unwrap();
+        Job { unit, caller: Waiting { answer: oneshot::channel().0, claim } }
     }
 
     #[test]
@@ -230,7 +287,7 @@ mod tests {
             async move {
                 assert!(!is_first, "the first batch");
                 for job in jobs {
-                    respond(job.answer, Err(Failure::Data("the second batch".to_owned())));
+                    respond(job.caller, Err(Failure::Data("the second batch".to_owned())));
                 }
             }
         }));

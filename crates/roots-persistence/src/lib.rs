@@ -18,6 +18,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::{Mutex, oneshot, watch};
 
+mod answer;
 mod archive;
 mod audit;
 mod batch;

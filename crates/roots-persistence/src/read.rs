@@ -18,14 +18,14 @@ use roots_domain::model::usage::Endpoint;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
-    AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, Credentials,
-    DailyCounts, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, SessionQuery, SessionReader,
-    StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader, UsageReader,
+    AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, AnswerReader,
+    Credentials, DailyCounts, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, SessionQuery,
+    SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader, UsageReader,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select, Value,
+    QueryOrder, QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
 use crate::Store;
@@ -792,6 +792,26 @@ impl UsageReader for Store {
             (Day(row.day), Endpoint { route: row.route, method: row.method }, row.calls)
         });
         Ok(calls.collect())
+    }
+}
+
+#[async_trait]
+impl AnswerReader for Store {
+    async fn account_with_answers(
+        &self,
+        before: Timestamp,
+        from: AccountId,
+    ) -> StoreResult<Option<AccountId>> {
+        // One look at the index of the answers' ages for each account.
+        let sql = "SELECT account_id FROM accounts WHERE account_id >= $1 AND EXISTS \
+                   (SELECT 1 FROM idempotency WHERE idempotency.account_id = accounts.account_id \
+                   AND idempotency.created_at < $2) ORDER BY account_id LIMIT 1";
+        let db = self.readers();
+        let values = [from.0.into(), before.micros().into()];
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        let found = db.query_one_raw(statement).await.map_err(of_read)?;
+        let id = found.map(|row| row.try_get_by_index(0)).transpose().map_err(of_read)?;
+        Ok(id.map(AccountId))
     }
 }
 

@@ -12,6 +12,7 @@ use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
     Uid,
 };
+use roots_domain::model::idempotency::{AnswerKey, KeptAnswer, Mac, NamedRequest};
 use roots_domain::model::key::{
     ApiKey, KeyEpoch, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
 };
@@ -25,9 +26,10 @@ use roots_domain::model::trail::{Act, Deed, TrailEntry};
 use roots_domain::model::usage::Calls;
 use roots_domain::port::store::StoreFault;
 
+use crate::answer;
 use crate::entity::{
-    accounts, activities, activity_quarters, actors, api_keys, audit_trail, directory, key_wraps,
-    ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
+    accounts, activities, activity_quarters, actors, api_keys, audit_trail, directory, idempotency,
+    key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
 
 /// A row that Roots can't have written.
@@ -510,6 +512,39 @@ impl TryFrom<audit_trail::Model> for TrailEntry {
                 subject_actor: row.subject_actor_id.map(ActorId),
                 subject_key: row.subject_key_id.map(KeyId),
             },
+            created_at: at(row.created_at),
+        })
+    }
+}
+
+pub(crate) fn answer_row(
+    ((account, ..), answer): (&AnswerKey, &KeptAnswer),
+) -> Result<idempotency::Model, Corrupt> {
+    Ok(idempotency::Model {
+        account_id: account.0,
+        actor_id: answer.actor.0,
+        key_mac: answer.request.key.0.to_vec(),
+        request_mac: answer.request.request.0.to_vec(),
+        answer: known(answer::written(&answer.row), "idempotency", "answer")?,
+        cost: answer.cost,
+        created_at: answer.created_at.micros(),
+    })
+}
+
+impl TryFrom<idempotency::Model> for KeptAnswer {
+    type Error = Corrupt;
+
+    fn try_from(row: idempotency::Model) -> Result<Self, Corrupt> {
+        let mac =
+            |bytes: Vec<u8>, column| known(bytes.try_into().ok().map(Mac), "idempotency", column);
+        Ok(Self {
+            actor: ActorId(row.actor_id),
+            request: NamedRequest {
+                key: mac(row.key_mac, "key_mac")?,
+                request: mac(row.request_mac, "request_mac")?,
+            },
+            row: known(answer::read(&row.answer), "idempotency", "answer")?,
+            cost: row.cost,
             created_at: at(row.created_at),
         })
     }

@@ -13,6 +13,7 @@ use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
+use roots_domain::usecase::upkeep::Upkeep;
 use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::{Backlog, Uses};
 use roots_http::Services;
@@ -99,4 +100,10 @@ pub(crate) fn services(store: &Store) -> Services {
         readiness: store,
         uids,
     }
+}
+
+/// What is done from time to time on that database.
+pub(crate) fn upkeep(store: &Store) -> Upkeep {
+    let store = Arc::new(store.clone());
+    Upkeep { units: store.clone(), reader: store, clock: Arc::new(SystemClock) }
 }

@@ -218,7 +218,8 @@ mod tests {
 
     type Outcome = Result<Applied, ApplyError>;
 
-    const FOUNDED: Applied = Applied { row: AppliedRow::Deleted, cost: 0, balance: 0 };
+    const FOUNDED: Applied =
+        Applied { row: AppliedRow::Deleted, cost: 0, balance: 0, is_replay: false };
 
     /// Accounts of a database that answers `found` to the founding; `any` tells, look by look,
     /// whether there is an account.

@@ -4,6 +4,7 @@
 //! - [`app`]: the core on its adapters; [`ambient`] is the time and the identities.
 //! - [`serve`]: the server from start to end: [`first_start`], then [`listen`] with its
 //!   [`write_limit`], and [`prometheus`] beside it.
+//! - [`upkeep`]: what the server does from time to time.
 //! - [`commands`]: everything else that the program can be asked to do.
 //! - [`wiped`]: how what holds a key is worded.
 
@@ -17,6 +18,7 @@ mod logging;
 mod prometheus;
 mod serve;
 mod settings;
+mod upkeep;
 mod wiped;
 mod write_limit;
 

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::listen::{self, Stop};
 use crate::settings::Settings;
-use crate::{app, first_start, prometheus, wiped};
+use crate::{app, first_start, prometheus, upkeep, wiped};
 
 /// How often usage is written.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
@@ -45,6 +45,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
         first_start::found_operator(&services.accounts, file, settings.operator_credits).await?;
     announce(operator.as_ref(), file, address);
 
+    let upkeep = tokio::spawn(upkeep::run(app::upkeep(&store)));
     let usage = services.usage.clone();
     let writing_usage = tokio::spawn(write_usage(usage.clone(), stop.clone()));
     let uses = services.uses.clone();
@@ -66,6 +67,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
             );
         }
     }
+    upkeep.abort();
     let end = async {
         // What it was at is done, and what was counted since comes last.
         let _ = writing_usage.await;

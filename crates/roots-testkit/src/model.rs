@@ -118,7 +118,7 @@ impl Model {
         }
         *self = next;
         let cost = unit.charge.map_or(0, |charge| charge.cost);
-        Ok(Applied { row, cost, balance: self.balance })
+        Ok(Applied { row, cost, balance: self.balance, is_replay: false })
     }
 
     fn own_session(&self, actor: ActorId, id: SessionId) -> Option<&Session<Sealed>> {
@@ -232,7 +232,8 @@ impl Model {
             | Intent::FoundAccount(_)
             | Intent::GrantCredits { .. }
             | Intent::CountCalls(_)
-            | Intent::SetAccountStatus { .. } => Err(Refusal::KeyNotInForce),
+            | Intent::SetAccountStatus { .. }
+            | Intent::ForgetAnswers { .. } => Err(Refusal::KeyNotInForce),
         }
     }
 

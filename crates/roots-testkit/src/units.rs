@@ -90,7 +90,7 @@ impl Desk {
             key: self.key,
             auth_epoch: self.auth_epoch,
         });
-        let conditions = Conditions { if_match: None };
+        let conditions = Conditions { if_match: None, idempotency: None };
         UnitOfWork {
             author,
             intent,

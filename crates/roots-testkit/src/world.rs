@@ -16,6 +16,7 @@ use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::{SessionDraft, Sessions};
 use roots_domain::usecase::todos::{TodoDraft, Todos};
+use roots_domain::usecase::upkeep::Upkeep;
 use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::{Backlog, Uses};
 use roots_persistence::Store;
@@ -50,6 +51,8 @@ pub struct World {
     pub exports: Exports,
     /// How often accounts call what.
     pub usage: Usage,
+    /// What is done from time to time.
+    pub upkeep: Upkeep,
 }
 
 impl World {
@@ -110,6 +113,7 @@ impl World {
                 clock: time.clone(),
                 uids: uids.clone(),
             },
+            upkeep: Upkeep { units: shared.clone(), reader: shared.clone(), clock: time.clone() },
             activities: Activities {
                 units: shared.clone(),
                 reader: shared.clone(),

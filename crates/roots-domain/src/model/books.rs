@@ -13,6 +13,7 @@ use super::account::{Account, AccountKind, AccountStatus, Actor, Counters, Role}
 use super::activity::{Activity, KINDS_MAX};
 use super::credit::{BalanceFault, LedgerEntry, Reason};
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
+use super::idempotency::{AnswerKey, Idempotency, KeptAnswer, NamedRequest};
 use super::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapHolder};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch, SessionStatus, SessionStep};
@@ -23,8 +24,8 @@ use super::time::Timestamp;
 use super::todo::{StatusChange, Todo, TodoPatch, TodoStatus, TodoStep};
 use super::trail::{Act, Deed, TrailEntry};
 use super::unit::{
-    Applied, AppliedRow, Author, Charge, Intent, KeyBearer, NewAccount, NewActivity, NewTodo,
-    Refusal, Resealed, RowPatch, UnitOfWork,
+    Applied, AppliedRow, Author, Charge, Conditions, Intent, KeyBearer, NewAccount, NewActivity,
+    NewTodo, Refusal, Resealed, RowPatch, UnitOfWork,
 };
 use super::usage::Calls;
 
@@ -58,6 +59,8 @@ pub struct Needs {
     pub activities: BTreeSet<RowKey<ActivityId>>,
     /// Kinds of activity of which it must be known whether the actor has any.
     pub kinds: BTreeSet<(AccountId, ActorId, ActivityType)>,
+    /// Answers that may have been kept.
+    pub answers: BTreeSet<AnswerKey>,
 }
 
 impl Needs {
@@ -73,6 +76,7 @@ impl Needs {
 
     fn add(&mut self, unit: &UnitOfWork) {
         self.accounts.extend(unit.accounts());
+        self.answers.extend(unit.answer_keys());
         if matches!(unit.intent, Intent::ReserveAccount | Intent::FoundAccount(_)) {
             self.directory = true;
         }
@@ -114,7 +118,8 @@ impl Needs {
             | Intent::TendKeys { .. }
             | Intent::GrantCredits { .. }
             | Intent::CountCalls(_)
-            | Intent::SetAccountStatus { .. } => {}
+            | Intent::SetAccountStatus { .. }
+            | Intent::ForgetAnswers { .. } => {}
         }
     }
 }
@@ -262,6 +267,10 @@ pub struct Changes {
     pub calls: BTreeMap<Calls, i64>,
     /// Sessions whose todos and activities lose their link. They are among the deleted.
     pub unlinked: Vec<RowKey<SessionId>>,
+    /// New answers to keep. One may take the place of an expired one.
+    pub answers: BTreeMap<AnswerKey, KeptAnswer>,
+    /// Accounts of which some answers from before then are to be forgotten.
+    pub forgotten: Vec<(AccountId, Timestamp)>,
 }
 
 /// What a batch rests on, and what it has done so far.
@@ -276,6 +285,7 @@ pub struct Books {
     sessions: Rows<SessionId, Session<Sealed>>,
     todos: Rows<TodoId, Todo<Sealed>>,
     activities: Rows<ActivityId, Activity<Sealed>>,
+    answers: BTreeMap<AnswerKey, KeptAnswer>,
     changes: Changes,
 }
 
@@ -291,6 +301,7 @@ impl Default for Books {
             sessions: Rows::new(),
             todos: Rows::new(),
             activities: Rows::new(),
+            answers: BTreeMap::new(),
             changes: Changes::default(),
         }
     }
@@ -362,6 +373,11 @@ impl Books {
         self.activities.load((account, activity.id), activity);
     }
 
+    /// A kept answer.
+    pub fn load_answer(&mut self, account: AccountId, answer: KeptAnswer) {
+        self.answers.insert((account, answer.actor, answer.request.key), answer);
+    }
+
     /// The kinds of activity to count, once the activities are loaded: those that the units bring,
     /// and beside them those that may go with an activity that they delete.
     #[must_use]
@@ -407,8 +423,8 @@ impl Desk {
 
 /// Deciding.
 impl Books {
-    /// Decides one unit: its caller may still write, then the state that it insists on, then the
-    /// rules, then the balance.
+    /// Decides one unit: whether it was done before, then that its caller may still write, then the
+    /// state that it insists on, then the rules, then the balance.
     ///
     /// # Errors
     /// Why it is refused; the books are then as they were.
@@ -427,16 +443,28 @@ impl Books {
                 self.set_status(account, status, bearer, at)
             }
             (Author::Key(bearer), intent) => {
+                let Conditions { if_match, idempotency } = conditions;
+                if let Some(idempotency) = &idempotency
+                    && let Some(answered) = self.answered(idempotency, bearer, at)
+                {
+                    return answered;
+                }
                 self.admit(bearer, at)?;
                 if !intent.is_open_to_suspended() {
                     self.check_not_suspended(bearer.account)?;
                 }
                 let KeyBearer { account, actor, role, .. } = bearer;
                 let desk = Desk { account, actor, role, at };
-                self.check_state(&intent, conditions.if_match.as_deref(), &desk)?;
+                self.check_state(&intent, if_match.as_deref(), &desk)?;
                 match intent {
                     Intent::Manage(management) => self.manage(*management, bearer, at),
-                    intent => self.decide_resource(intent, &desk, charge),
+                    intent => {
+                        let applied = self.decide_resource(intent, &desk, charge)?;
+                        if let Some(idempotency) = idempotency {
+                            self.keep(idempotency.now, bearer, &applied, at);
+                        }
+                        Ok(applied)
+                    }
                 }
             }
             (Author::Program, Intent::UseKey { account, actor, key }) => {
@@ -453,6 +481,12 @@ impl Books {
                 self.account_applied(account)
             }
             (Author::Program, Intent::CountCalls(counts)) => Ok(self.count_calls(counts)),
+            (Author::Program, Intent::ForgetAnswers { account, before }) => {
+                let owner = self.account(account).ok_or(Refusal::NoSuchAccount(account))?;
+                let balance = owner.balance;
+                self.changes.forgotten.push((account, before));
+                Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance, is_replay: false })
+            }
             // What belongs to an actor is written by its key alone.
             (Author::Program, _) => Err(Refusal::KeyNotInForce),
         }
@@ -492,7 +526,7 @@ impl Books {
                 *self.changes.calls.entry(calls).or_default() += count;
             }
         }
-        Applied { row: AppliedRow::Counted, cost: 0, balance: 0 }
+        Applied { row: AppliedRow::Counted, cost: 0, balance: 0, is_replay: false }
     }
 
     fn account(&self, id: AccountId) -> Option<&Account> {
@@ -501,6 +535,33 @@ impl Books {
 
     fn account_mut(&mut self, id: AccountId) -> Option<&mut Account> {
         self.accounts.get_mut(&id).and_then(|row| row.now.as_mut())
+    }
+
+    /// What is answered to a request that was named before: the first success again, whatever has
+    /// become of its row, or that the name is taken. `None` for a name that is new.
+    fn answered(
+        &self,
+        idempotency: &Idempotency,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Option<Result<Applied, Refusal>> {
+        let find = |key| self.answers.get(&(bearer.account, bearer.actor, key));
+        let mut kept = idempotency.all().filter_map(|named| Some((named, find(named.key)?)));
+        let (named, kept) = kept.find(|(_, kept)| !kept.is_expired(at))?;
+        if named.request != kept.request.request {
+            return Some(Err(Refusal::KeyOfAnotherRequest));
+        }
+        let balance = self.account(bearer.account)?.balance;
+        Some(Ok(Applied { row: kept.row.clone(), cost: kept.cost, balance, is_replay: true }))
+    }
+
+    /// Keeps the answer to a request that is named for the first time.
+    fn keep(&mut self, request: NamedRequest, bearer: KeyBearer, applied: &Applied, at: Timestamp) {
+        let (row, cost) = (applied.row.clone(), applied.cost);
+        let answer = KeptAnswer { actor: bearer.actor, request, row, cost, created_at: at };
+        let key = (bearer.account, bearer.actor, request.key);
+        self.answers.insert(key, answer.clone());
+        self.changes.answers.insert(key, answer);
     }
 
     fn admit(&self, bearer: KeyBearer, at: Timestamp) -> Result<(), Refusal> {
@@ -567,7 +628,7 @@ impl Books {
         self.pay(desk, charge)?;
         let row = self.carry_out(verdict, desk)?;
         let balance = self.account(desk.account).map_or(0, |account| account.balance);
-        Ok(Applied { row, cost, balance })
+        Ok(Applied { row, cost, balance, is_replay: false })
     }
 
     fn judge(&self, intent: Intent, desk: &Desk) -> Result<Verdict, Refusal> {
@@ -598,6 +659,7 @@ impl Books {
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
             | Intent::CountCalls(_)
+            | Intent::ForgetAnswers { .. }
             // Decided elsewhere.
             | Intent::GrantCredits { .. }
             | Intent::SetAccountStatus { .. }
@@ -891,7 +953,7 @@ impl Books {
         self.directory.last_account += 1;
         self.changes.directory = Some(self.directory);
         let id = AccountId(self.directory.last_account);
-        Applied { row: AppliedRow::Reserved(id), cost: 0, balance: 0 }
+        Applied { row: AppliedRow::Reserved(id), cost: 0, balance: 0, is_replay: false }
     }
 
     fn found_account(&mut self, new: NewAccount, at: Timestamp) -> Result<Applied, Refusal> {
@@ -1020,7 +1082,12 @@ impl Books {
     fn account_applied(&self, id: AccountId) -> Result<Applied, Refusal> {
         let account = self.account(id).ok_or(Refusal::NoSuchAccount(id))?.clone();
         let balance = account.balance;
-        Ok(Applied { row: AppliedRow::Account(Box::new(account)), cost: 0, balance })
+        Ok(Applied {
+            row: AppliedRow::Account(Box::new(account)),
+            cost: 0,
+            balance,
+            is_replay: false,
+        })
     }
 }
 

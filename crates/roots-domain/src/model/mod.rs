@@ -8,6 +8,7 @@ pub mod activity;
 pub mod books;
 pub mod credit;
 pub mod id;
+pub mod idempotency;
 pub mod key;
 pub mod page;
 pub mod sealed;

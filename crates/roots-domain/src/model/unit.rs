@@ -9,6 +9,7 @@ use super::account::{Account, AccountKind, AccountStatus, Actor, ActorKind, Role
 use super::activity::Activity;
 use super::credit::WRITE_COST;
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
+use super::idempotency::{AnswerKey, Idempotency};
 use super::key::{ApiKey, KeyEpoch, LookupHash, Wrap};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch};
@@ -63,6 +64,8 @@ pub struct Conditions {
     /// The states of the row in one of which it must be, to be changed or deleted. An empty list
     /// allows none.
     pub if_match: Option<Vec<EntityTag>>,
+    /// What makes it safe to repeat.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// What a write costs, and the route that the ledger names: `PATCH /todos/{id}`.
@@ -184,6 +187,13 @@ pub enum Intent {
     },
     /// Add to how often accounts called what. What is of no account is dropped.
     CountCalls(Vec<(Calls, i64)>),
+    /// Forget some of an account's kept answers.
+    ForgetAnswers {
+        /// The account.
+        account: AccountId,
+        /// Those from before then.
+        before: Timestamp,
+    },
 }
 
 /// What a caller does about actors and keys. It costs nothing.
@@ -425,12 +435,26 @@ impl UnitOfWork {
                 Intent::GrantCredits { account, .. }
                 | Intent::SetAccountStatus { account, .. }
                 | Intent::UseKey { account, .. }
-                | Intent::TendKeys { account, .. },
+                | Intent::TendKeys { account, .. }
+                | Intent::ForgetAnswers { account, .. },
                 _,
             ) => Some(*account),
             (_, Author::Key(bearer)) => Some(bearer.account),
             (_, Author::Program) => None,
         }
+    }
+}
+
+impl UnitOfWork {
+    /// What an answer to it may be kept under.
+    pub fn answer_keys(&self) -> impl Iterator<Item = AnswerKey> {
+        let named = match (self.author, &self.conditions.idempotency) {
+            (Author::Key(bearer), Some(idempotency)) => Some((bearer, idempotency)),
+            _ => None,
+        };
+        named.into_iter().flat_map(|(bearer, idempotency)| {
+            idempotency.all().map(move |named| (bearer.account, bearer.actor, named.key))
+        })
     }
 }
 
@@ -441,8 +465,11 @@ pub struct Applied {
     pub row: AppliedRow,
     /// What the unit cost.
     pub cost: i64,
-    /// The account's balance after it.
+    /// The account's balance: after it, or, for a replay, now.
     pub balance: i64,
+    /// Whether it was done before, and this tells again what was answered then. Nothing was done or
+    /// charged now.
+    pub is_replay: bool,
 }
 
 /// The row that a committed unit left.
@@ -508,6 +535,12 @@ pub enum Refusal {
     /// An account that would suspend itself.
     #[error("An account can't suspend itself: another operator's account may.")]
     OwnAccount,
+    /// The caller has named another request by this key.
+    #[error("This Idempotency-Key was sent with another request within a day: take a new one.")]
+    KeyOfAnotherRequest,
+    /// A request that the caller has named by this key is still being worked on.
+    #[error("A request with this Idempotency-Key is still being worked on: ask again shortly.")]
+    StillInFlight,
     /// No such row, or not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
@@ -621,6 +654,14 @@ mod tests {
             (
                 Refusal::OwnAccount,
                 "An account can't suspend itself: another operator's account may.",
+            ),
+            (
+                Refusal::KeyOfAnotherRequest,
+                "This Idempotency-Key was sent with another request within a day: take a new one.",
+            ),
+            (
+                Refusal::StillInFlight,
+                "A request with this Idempotency-Key is still being worked on: ask again shortly.",
             ),
             (Refusal::NotFound("todo"), "There is no such todo."),
             (

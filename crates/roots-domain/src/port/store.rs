@@ -59,11 +59,25 @@ pub trait UnitStore: Send + Sync {
     ///
     /// MUST decide through [`crate::model::books::Books`] while holding the account's lock, answer
     /// success only once the write is durable, and answer a refusal only once what it rests on is.
+    /// MUST refuse with [`Refusal::StillInFlight`] what is named as a unit that it is still at work on.
     /// MUST carry on with a unit it has accepted when the caller goes away.
     ///
     /// # Errors
     /// The refusal, or the database's fault.
     async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError>;
+}
+
+/// Finds answers that are kept no longer.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait AnswerReader: Send + Sync {
+    /// The first account, by id and not below `from`, that has answers from before then. MUST NOT
+    /// scan the answers.
+    async fn account_with_answers(
+        &self,
+        before: Timestamp,
+        from: AccountId,
+    ) -> StoreResult<Option<AccountId>>;
 }
 
 /// Which sessions are asked for.

@@ -136,14 +136,13 @@ impl Activities {
             description: sealer.seal(Field::ActivityDescription, draft.description.as_str())?,
             logged_at: draft.logged_at,
         });
-        let Applied { row, cost, balance } =
-            self.apply(caller, intent, terms, "POST /activities").await?;
-        let AppliedRow::Activity(activity) = row else {
+        let applied = self.apply(caller, intent, terms, "POST /activities").await?;
+        let AppliedRow::Activity(activity) = &applied.row else {
             return Err(WriteError::mismatched());
         };
         let (actor, row) = (activity.actor, ("activity", activity.id.0));
-        let open = |keys: &dyn Keyring| open(keys, activity);
-        super::written(&*self.accounts, caller, actor, row, (cost, balance), open).await
+        let open = |keys: &dyn Keyring| open(keys, activity.clone());
+        super::written(&*self.accounts, caller, actor, row, &applied, open).await
     }
 
     /// Deletes an activity for good.
@@ -158,7 +157,7 @@ impl Activities {
     ) -> Result<Written<ActivityId>, WriteError> {
         let intent = Intent::DeleteActivity(id);
         let applied = self.apply(caller, intent, terms, "DELETE /activities/{id}").await?;
-        Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
+        Ok(Written::of(id, &applied))
     }
 
     async fn apply(

@@ -239,8 +239,8 @@ impl Keys {
     /// The refusal, or the database's fault.
     pub async fn revoke(&self, caller: &Caller, id: KeyId) -> Result<Written<KeyId>, WriteError> {
         match self.manage(caller, Management::RevokeKey(id)).await? {
-            Written { value: AppliedRow::Key(key), cost, balance } => {
-                Ok(Written { value: key.id, cost, balance })
+            Written { value: AppliedRow::Key(key), cost, balance, is_replay } => {
+                Ok(Written { value: key.id, cost, balance, is_replay })
             }
             _ => Err(WriteError::mismatched()),
         }
@@ -288,9 +288,12 @@ impl Keys {
             origin,
         };
         match self.manage(caller, Management::AddKey(new)).await? {
-            Written { value: AppliedRow::Key(key), cost, balance } => {
-                Ok(Written { value: ShownKey { key, api_key, recovery_code }, cost, balance })
-            }
+            Written { value: AppliedRow::Key(key), cost, balance, is_replay } => Ok(Written {
+                value: ShownKey { key, api_key, recovery_code },
+                cost,
+                balance,
+                is_replay,
+            }),
             _ => Err(WriteError::mismatched()),
         }
     }
@@ -308,8 +311,8 @@ impl Keys {
         management: Management,
     ) -> Result<Written<Actor>, WriteError> {
         match self.manage(caller, management).await? {
-            Written { value: AppliedRow::Actor(actor), cost, balance } => {
-                Ok(Written { value: actor, cost, balance })
+            Written { value: AppliedRow::Actor(actor), cost, balance, is_replay } => {
+                Ok(Written { value: actor, cost, balance, is_replay })
             }
             _ => Err(WriteError::mismatched()),
         }
@@ -330,7 +333,12 @@ impl Keys {
             at: self.clock.now(),
         };
         let applied = self.units.apply(unit).await?;
-        Ok(Written { value: applied.row, cost: applied.cost, balance: applied.balance })
+        Ok(Written {
+            value: applied.row,
+            cost: applied.cost,
+            balance: applied.balance,
+            is_replay: applied.is_replay,
+        })
     }
 }
 

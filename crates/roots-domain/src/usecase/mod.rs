@@ -5,15 +5,17 @@
 //! [`Caller`], and finders demand the account.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::model::id::{ActorId, Uid};
+use crate::model::idempotency::{Idempotency, Mac, NamedRequest};
 use crate::model::page::Page;
 use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::tag::EntityTag;
 use crate::model::unit::{Applied, Charge, Conditions, Intent, Refusal, Resealed, UnitOfWork};
 use crate::port::ambient::Clock;
-use crate::port::keys::{KeyError, Keyring};
+use crate::port::keys::{KeyError, Keyring, MacPurpose};
 use crate::port::store::{AccountReader, ApplyError, StoreFault, StoreResult, UnitStore};
 use access::Caller;
 use keyrings::Keyrings;
@@ -27,6 +29,7 @@ pub mod keys;
 pub mod operators;
 pub mod sessions;
 pub mod todos;
+pub mod upkeep;
 pub mod usage;
 pub mod uses;
 
@@ -106,8 +109,17 @@ pub struct Written<T> {
     pub value: T,
     /// What the write cost.
     pub cost: i64,
-    /// The account's balance after it.
+    /// The account's balance: after it, or, for a replay, now.
     pub balance: i64,
+    /// Whether it was done before, and this tells again what was answered then.
+    pub is_replay: bool,
+}
+
+impl<T> Written<T> {
+    fn of(value: T, applied: &Applied) -> Self {
+        let Applied { cost, balance, is_replay, .. } = *applied;
+        Self { value, cost, balance, is_replay }
+    }
 }
 
 /// What a caller ties a write to. By default it is tied to nothing.
@@ -115,6 +127,37 @@ pub struct Written<T> {
 pub struct Terms {
     /// The states of the row in one of which it must be; an empty list allows none.
     pub if_match: Option<Vec<EntityTag>>,
+    /// What makes it safe to repeat.
+    pub named: Option<Named>,
+}
+
+/// A request that its caller has named by a key, to repeat it safely. It holds texts: it is never
+/// printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The key.
+    pub key: String,
+    /// All that makes the request this one and no other.
+    pub request: Vec<u8>,
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Named(…)")
+    }
+}
+
+impl Named {
+    /// What stands for it in the store, under each epoch of its caller's key.
+    fn macs(&self, keys: &dyn Keyring) -> Result<Idempotency, KeyError> {
+        let (of_key, of_request) = (MacPurpose::IdempotencyKey, MacPurpose::RequestFingerprint);
+        let both = |(key, request)| NamedRequest { key: Mac(key), request: Mac(request) };
+        let now = (keys.mac(of_key, self.key.as_bytes())?, keys.mac(of_request, &self.request)?);
+        let earlier_keys = keys.earlier_macs(of_key, self.key.as_bytes())?;
+        let earlier_requests = keys.earlier_macs(of_request, &self.request)?;
+        let before = earlier_keys.into_iter().zip(earlier_requests).map(both).collect();
+        Ok(Idempotency { now: both(now), before })
+    }
 }
 
 /// Has one write of a caller charged and applied.
@@ -127,7 +170,9 @@ async fn apply(
     endpoint: &'static str,
 ) -> Result<Applied, WriteError> {
     let charge = Some(Charge::write(endpoint));
-    let conditions = Conditions { if_match: terms.if_match };
+    let Terms { if_match, named } = terms;
+    let idempotency = named.map(|named| named.macs(&*caller.keys)).transpose()?;
+    let conditions = Conditions { if_match, idempotency };
     let unit = UnitOfWork { author: caller.author(), intent, charge, conditions, at: clock.now() };
     Ok(units.apply(unit).await?)
 }
@@ -163,12 +208,13 @@ async fn written<T>(
     caller: &Caller,
     actor: ActorId,
     (what, id): (&'static str, i64),
-    (cost, balance): (i64, i64),
+    applied: &Applied,
     open: impl FnOnce(&dyn Keyring) -> Result<T, ReadError>,
 ) -> Result<Written<T>, WriteError> {
+    let Applied { cost, balance, .. } = *applied;
     let keys = row_keys(reader, caller, actor).await;
     match keys.map_err(ReadError::from).and_then(|keys| open(&*keys)) {
-        Ok(value) => Ok(Written { value, cost, balance }),
+        Ok(value) => Ok(Written::of(value, applied)),
         Err(ReadError::Unreadable { .. } | ReadError::Store(StoreFault::Broken(_))) => {
             Err(WriteError::SavedUnreadable { what, id, cost, balance })
         }

@@ -84,7 +84,7 @@ impl Sessions {
             notes.map(|notes| sealer.seal(Field::SessionNotes, notes.as_str())).transpose()?;
         let intent = Intent::StartSession { actor, uid, notes };
         let applied = self.apply(caller, intent, terms, "POST /sessions").await?;
-        self.written(caller, applied).await
+        self.written(caller, &applied).await
     }
 
     /// Changes a session: ends it, sets its notes, or both.
@@ -104,7 +104,7 @@ impl Sessions {
         let row = self.seal_patch(caller, id, patch).await?;
         let intent = Intent::PatchSession(row);
         let applied = self.apply(caller, intent, terms, "PATCH /sessions/{id}").await?;
-        self.written(caller, applied).await
+        self.written(caller, &applied).await
     }
 
     /// Deletes a session for good; its todos and activities stay, unlinked.
@@ -119,7 +119,7 @@ impl Sessions {
     ) -> Result<Written<SessionId>, WriteError> {
         let intent = Intent::DeleteSession(id);
         let applied = self.apply(caller, intent, terms, "DELETE /sessions/{id}").await?;
-        Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
+        Ok(Written::of(id, &applied))
     }
 
     async fn sealed(&self, caller: &Caller, id: SessionId) -> StoreResult<Option<Session<Sealed>>> {
@@ -166,14 +166,14 @@ impl Sessions {
     async fn written(
         &self,
         caller: &Caller,
-        Applied { row, cost, balance }: Applied,
+        applied: &Applied,
     ) -> Result<Written<Session>, WriteError> {
-        let AppliedRow::Session(session) = row else {
+        let AppliedRow::Session(session) = &applied.row else {
             return Err(WriteError::mismatched());
         };
         let (actor, row) = (session.actor, ("session", session.id.0));
-        let open = |keys: &dyn Keyring| open(keys, &session);
-        super::written(&*self.accounts, caller, actor, row, (cost, balance), open).await
+        let open = |keys: &dyn Keyring| open(keys, session);
+        super::written(&*self.accounts, caller, actor, row, applied, open).await
     }
 }
 

@@ -32,6 +32,7 @@ mod activities;
 mod exports;
 mod keyrings;
 mod keys;
+mod named;
 mod owner;
 mod sessions;
 mod todos;
@@ -261,7 +262,7 @@ fn units(answer: Result<AppliedRow, ApplyError>) -> (Arc<MockUnitStore>, Sent) {
     let seen = sent.clone();
     units.expect_apply().times(1).returning(move |unit| {
         *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(unit);
-        answer.clone().map(|row| Applied { row, cost: 1, balance: LEFT })
+        answer.clone().map(|row| Applied { row, cost: 1, balance: LEFT, is_replay: false })
     });
     (Arc::new(units), sent)
 }
@@ -272,7 +273,7 @@ fn no_units() -> Arc<MockUnitStore> {
 }
 
 fn written<T>(value: T) -> Written<T> {
-    Written { value, cost: 1, balance: LEFT }
+    Written { value, cost: 1, balance: LEFT, is_replay: false }
 }
 
 fn page<T>(items: Vec<T>) -> Page<T> {

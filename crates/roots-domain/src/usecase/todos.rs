@@ -150,7 +150,7 @@ impl Todos {
             due_at: draft.due_at,
         });
         let applied = self.apply(caller, intent, terms, "POST /todos").await?;
-        self.written(caller, applied).await
+        self.written(caller, &applied).await
     }
 
     /// Changes a todo. A change of status is logged with it.
@@ -171,7 +171,7 @@ impl Todos {
         }
         let intent = Intent::PatchTodo { row, log_uid };
         let applied = self.apply(caller, intent, terms, "PATCH /todos/{id}").await?;
-        self.written(caller, applied).await
+        self.written(caller, &applied).await
     }
 
     /// Deletes a todo for good, and its log.
@@ -186,7 +186,7 @@ impl Todos {
     ) -> Result<Written<TodoId>, WriteError> {
         let intent = Intent::DeleteTodo(id);
         let applied = self.apply(caller, intent, terms, "DELETE /todos/{id}").await?;
-        Ok(Written { value: id, cost: applied.cost, balance: applied.balance })
+        Ok(Written::of(id, &applied))
     }
 
     async fn sealed(&self, caller: &Caller, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
@@ -253,14 +253,14 @@ impl Todos {
     async fn written(
         &self,
         caller: &Caller,
-        Applied { row, cost, balance }: Applied,
+        applied: &Applied,
     ) -> Result<Written<Todo>, WriteError> {
-        let AppliedRow::Todo(todo) = row else {
+        let AppliedRow::Todo(todo) = &applied.row else {
             return Err(WriteError::mismatched());
         };
         let (actor, row) = (todo.actor, ("todo", todo.id.0));
-        let open = |keys: &dyn Keyring| open(keys, &todo);
-        super::written(&*self.accounts, caller, actor, row, (cost, balance), open).await
+        let open = |keys: &dyn Keyring| open(keys, todo);
+        super::written(&*self.accounts, caller, actor, row, applied, open).await
     }
 }
 

@@ -89,13 +89,6 @@ async fn a_request_keeps_a_sane_name_and_is_given_one_otherwise() {
     assert!(two.of(&router).await.header("x-request-id").starts_with("019d728c-"));
 }
 
-#[tokio::test]
-async fn headers_that_are_not_supported_yet_are_not_ignored() {
-    let router = World::bare().router();
-    let keyed = post("/api/v1/sessions", "{}").header("idempotency-key", "once");
-    assert_snapshot!(keyed.of(&router).await.told());
-}
-
 fn with_origins(origins: &[&str]) -> World {
     let mut world = World::whole();
     world.settings.cors_origins = origins.iter().map(|text| Origin::parse(text).unwrap()).collect();

@@ -12,6 +12,7 @@ mod edge;
 mod exports;
 mod faults;
 mod fuzz;
+mod idempotency;
 mod limits;
 mod operators;
 mod owner;

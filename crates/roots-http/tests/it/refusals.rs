@@ -73,9 +73,12 @@ async fn a_reserved_account_that_is_taken_is_our_fault() {
     world.settings.signup = Signup::Open { credits: 100 };
     world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
     world.units.expect_apply().returning(|unit| match unit.intent {
-        Intent::ReserveAccount => {
-            Ok(Applied { row: AppliedRow::Reserved(AccountId(2)), cost: 0, balance: 0 })
-        }
+        Intent::ReserveAccount => Ok(Applied {
+            row: AppliedRow::Reserved(AccountId(2)),
+            cost: 0,
+            balance: 0,
+            is_replay: false,
+        }),
         _ => Err(ApplyError::Refused(Refusal::AccountExists(AccountId(2)))),
     });
     let answer = post("/api/v1/bootstrap", NEW_ACCOUNT).without_key().of(&world.router()).await;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
@@ -36,8 +37,8 @@ use roots_domain::model::usage::Endpoint;
 use roots_domain::port::ambient::{Clock, Uids};
 use roots_domain::port::archive::{MockArchiveReader, Piece};
 use roots_domain::port::keys::{
-    AccountRenewal, Founding, KeyError, Keyring, Lookup, MintedCode, MintedKey, MockKeyring,
-    MockLocksmith, Renewal,
+    AccountRenewal, Founding, KeyError, Keyring, Lookup, MacPurpose, MintedCode, MintedKey,
+    MockKeyring, MockLocksmith, Renewal,
 };
 use roots_domain::port::store::{
     AccountOverview, ApplyError, Credentials, HeldActor, ListedKey, MockAccountReader,
@@ -635,7 +636,18 @@ fn keyring() -> Arc<dyn Keyring> {
         String::from_utf8(sealed.0.clone()).map_err(|_| KeyError::DoesNotOpen)
     });
     keys.expect_for_actor().returning(|_, _| Ok(keyring()));
+    keys.expect_mac().returning(|purpose, bytes| Ok(mac(2, purpose, bytes)));
+    keys.expect_earlier_macs().returning(|purpose, bytes| Ok(vec![mac(1, purpose, bytes)]));
     Arc::new(keys)
+}
+
+/// Differs wherever what it stands for differs.
+fn mac(epoch: u8, purpose: MacPurpose, bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = DefaultHasher::new();
+    (epoch, purpose, bytes).hash(&mut hasher);
+    let mut mac = [0; 32];
+    mac[..8].copy_from_slice(&hasher.finish().to_be_bytes());
+    mac
 }
 
 fn name(text: &str) -> Name {
@@ -951,9 +963,10 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
             created_at: at,
             version: 1,
         }),
-        Intent::DeleteSession(_) | Intent::DeleteTodo(_) | Intent::DeleteActivity(_) => {
-            AppliedRow::Deleted
-        }
+        Intent::DeleteSession(_)
+        | Intent::DeleteTodo(_)
+        | Intent::DeleteActivity(_)
+        | Intent::ForgetAnswers { .. } => AppliedRow::Deleted,
         Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
         Intent::CountCalls(_) => AppliedRow::Counted,
         Intent::Manage(management) => managed(*management, at),
@@ -967,7 +980,12 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
             AppliedRow::Account(Box::new(Account { id, status, ..account() }))
         }
     };
-    Applied { row, cost: unit.charge.map_or(0, |charge| charge.cost), balance: 98 }
+    Applied {
+        row,
+        cost: unit.charge.map_or(0, |charge| charge.cost),
+        balance: 98,
+        is_replay: false,
+    }
 }
 
 /// A key in use, one that has expired, and one of an actor that is not active.

@@ -11,6 +11,8 @@ mod chance;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod keyrings;
 #[cfg(test)]
 mod processes;

@@ -10,10 +10,10 @@ use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::usecase::Terms;
 use roots_domain::usecase::access::Caller;
 use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
 use roots_domain::usecase::todos::TodoChange;
+use roots_domain::usecase::{Named, Terms};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::world::{
     World, activity_draft, long_text, name, session_draft, title, todo_draft,
@@ -41,6 +41,8 @@ const TEXTS: [&str; 13] = [
     "Verworfener Sternschnuppenkatalog",
     "verschwundener Zitronenfalterchor",
 ];
+/// How a write is named, and what stands in its body.
+const NAMED: [&str; 2] = ["Schleiereulengezwitscher", "Rosenkohlverschwiegenheit"];
 /// The name of the account, which is stored in the clear.
 const NAME: &str = "Marzipankartoffelverein";
 /// What the test stores in the clear itself, to be found in every form.
@@ -59,7 +61,7 @@ async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase)
     // The key's first characters are kept on purpose, to tell keys apart by.
     let key_tail = key.strip_prefix(&credentials.key_prefix).expect("the key's own prefix");
     let secrets = [key, key_tail, code, &bare_code];
-    let secret = Search::of(TEXTS.into_iter().chain(secrets));
+    let secret = Search::of(TEXTS.into_iter().chain(NAMED).chain(secrets));
     let (planted, named) = (Search::of([PLANTED]), Search::of([NAME]));
 
     let mut moments = vec![("in use", stored(&database))];
@@ -123,7 +125,15 @@ async fn write_all(world: &World, caller: &Caller) {
         ..TodoChange::default()
     };
     todos.patch(caller, todo.id, change, Terms::default()).await.unwrap();
-    activities.log(caller, activity_draft(TEXTS[8]), Terms::default()).await.unwrap();
+    let [key, request] = NAMED;
+    let body = format!("{{\"description\":\"{}\",\"x\":\"{request}\"}}", TEXTS[8]);
+    let named = Named { key: key.to_owned(), request: body.into_bytes() };
+    let terms = Terms { named: Some(named), ..Terms::default() };
+    for is_replay in [false, true] {
+        let draft = activity_draft(TEXTS[8]);
+        let logged = activities.log(caller, draft, terms.clone()).await.unwrap();
+        assert_eq!(logged.is_replay, is_replay);
+    }
 
     let session =
         sessions.start(caller, session_draft(TEXTS[9]), Terms::default()).await.unwrap().value;

@@ -15,7 +15,7 @@ roots_testkit::on_both! {
     every_answer_has_a_name,
     what_is_private_is_not_kept,
     the_service_tells_of_itself_without_a_key,
-    what_is_not_supported_yet_is_not_ignored,
+    what_means_nothing_where_it_stands_is_not_ignored,
 }
 
 const PATHS: [(&str, &str); 15] = [
@@ -205,11 +205,16 @@ async fn the_service_tells_of_itself_without_a_key(database: TestDatabase) {
     }
 }
 
-async fn what_is_not_supported_yet_is_not_ignored(database: TestDatabase) {
+async fn what_means_nothing_where_it_stands_is_not_ignored(database: TestDatabase) {
     let app = App::start(database, 100).await;
-    for (header, value) in [("Idempotency-Key", "once"), ("If-Match", "\"x\"")] {
-        let request = app.request(Method::POST, "/sessions").json(&json!({}));
-        let refused = send(request.header(header, value)).await;
+    for (method, path, header) in [
+        (Method::POST, "/sessions", "If-Match"),
+        (Method::POST, "/sessions", "If-None-Match"),
+        (Method::GET, "/sessions", "Idempotency-Key"),
+        (Method::POST, "/bootstrap", "Idempotency-Key"),
+    ] {
+        let request = app.request(method, path).json(&json!({}));
+        let refused = send(request.header(header, "\"x\"")).await;
         assert_eq!(refused.status, 400, "{header}");
     }
     assert_eq!(app.get("/sessions").await.expect(200)["total"], 0);

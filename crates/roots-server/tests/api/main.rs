@@ -17,6 +17,7 @@ mod edge;
 mod exports;
 mod faults;
 mod fuzz;
+mod idempotency;
 mod keys;
 mod limits;
 mod lists;

@@ -88,8 +88,58 @@ async fn a_kill_loses_nothing_that_was_answered(home: Home) {
     }
 }
 
+/// A write whose answer was lost on the way is asked for again by its key: it stands once and was
+/// charged once, whether it was accepted before the end or not.
+async fn what_was_not_answered_can_be_asked_for_again(home: Home) {
+    let mut server = home.serve();
+    let api = server.client(&home.operator_key());
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (api, answered) = (api.clone(), Arc::clone(&answered));
+        callers.spawn(async move {
+            let mut asked = Vec::new();
+            for number in 0_u32.. {
+                let name = format!("{caller}-{number}");
+                let told = api.log_named(&name).await;
+                asked.push((name, told.is_some()));
+                if told.is_none() {
+                    break;
+                }
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            asked
+        });
+    }
+    wait_for("enough answers", || (answered.load(Ordering::Relaxed) >= ENOUGH).then_some(()));
+    server.signal(Signal::SIGKILL);
+    server.end();
+    let asked = callers.join_all().await.concat();
+    assert!(asked.iter().any(|(_, was_answered)| !was_answered));
+
+    let server = home.serve();
+    let api = server.client(&home.operator_key());
+    for (name, was_answered) in &asked {
+        let is_replay = api.log_named(name).await.unwrap();
+        assert!(is_replay || !was_answered, "{name} was answered, and done again");
+    }
+    let there: HashSet<String> = api.activities().await.into_iter().collect();
+    assert_eq!(there.len(), asked.len(), "each stands");
+    assert_eq!(api.read("/api/v1/activities?limit=1").await["total"], asked.len(), "and once");
+    let balance = api.read("/api/v1/credits").await["balance"].as_i64().unwrap();
+    assert_eq!(balance, 1_000_000 - i64::try_from(asked.len()).unwrap());
+    server.stop();
+    let verified = home.run(&["verify"]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
 mod sqlite {
     use super::Home;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_not_answered_can_be_asked_for_again() {
+        super::what_was_not_answered_can_be_asked_for_again(Home::new()).await;
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_stop_lets_what_is_in_flight_end() {
@@ -104,6 +154,11 @@ mod sqlite {
 
 mod postgres {
     use super::Home;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_not_answered_can_be_asked_for_again() {
+        super::what_was_not_answered_can_be_asked_for_again(Home::on_postgres().await).await;
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_stop_lets_what_is_in_flight_end() {

@@ -299,6 +299,16 @@ impl Api {
         }
     }
 
+    /// Logs an activity of that name and text. Whether it was told again, if it was answered 201.
+    pub(crate) async fn log_named(&self, name: &str) -> Option<bool> {
+        let post = self.post("/api/v1/activities", &json!({ "description": name }));
+        let answer = post.header("Idempotency-Key", name).send().await.ok()?;
+        let is_created = answer.status() == StatusCode::CREATED;
+        let is_replay = answer.headers().contains_key("idempotent-replayed");
+        let is_whole = answer.bytes().await.is_ok();
+        (is_created && is_whole).then_some(is_replay)
+    }
+
     /// The texts of all activities.
     pub(crate) async fn activities(&self) -> Vec<String> {
         let mut texts = Vec::new();

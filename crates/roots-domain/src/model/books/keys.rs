@@ -390,7 +390,7 @@ impl Books {
 
     fn managed(&self, account: AccountId, row: AppliedRow) -> Result<Applied, Refusal> {
         let balance = self.account(account).ok_or(Refusal::KeyNotInForce)?.balance;
-        Ok(Applied { row, cost: 0, balance })
+        Ok(Applied { row, cost: 0, balance, is_replay: false })
     }
 
     fn raise_auth_epoch(&mut self, account: AccountId) {

@@ -21,6 +21,7 @@ mod admission;
 mod auditor;
 mod batches;
 mod conditions;
+mod idempotency;
 mod keys;
 mod needs;
 mod operators;
@@ -335,7 +336,7 @@ fn apply(books: &mut Books, intent: Intent) -> AppliedRow {
 }
 
 fn paid_for(row: AppliedRow, balance: i64) -> Applied {
-    Applied { row, cost: 1, balance }
+    Applied { row, cost: 1, balance, is_replay: false }
 }
 
 /// What so many paid writes of mine leave, whatever they write; `tune` gives the ids they took.

@@ -114,7 +114,9 @@ fn answering<const N: usize>(
             .times(1)
             .in_sequence(&mut order)
             .withf(move |unit| *unit == expected)
-            .return_once(|_| answer.map(|row| Applied { row, cost: 0, balance: 100 }));
+            .return_once(|_| {
+                answer.map(|row| Applied { row, cost: 0, balance: 100, is_replay: false })
+            });
     }
     units
 }

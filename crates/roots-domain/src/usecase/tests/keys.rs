@@ -87,7 +87,7 @@ fn keys() -> (Keys, Asked) {
                 AppliedRow::Actor(actor(PEER))
             }
         };
-        Ok(Applied { row, cost: 0, balance: LEFT })
+        Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
     });
     let mut reader = MockAccountReader::new();
     reader.expect_held_actors().returning(|_, ids| {

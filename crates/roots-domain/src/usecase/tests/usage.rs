@@ -27,7 +27,7 @@ fn store(answers: Vec<StoreFault>) -> (MockUnitStore, Written) {
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(counts);
         match answers.next() {
             Some(fault) => Err(ApplyError::Fault(fault)),
-            None => Ok(Applied { row: AppliedRow::Counted, cost: 0, balance: 0 }),
+            None => Ok(Applied { row: AppliedRow::Counted, cost: 0, balance: 0, is_replay: false }),
         }
     });
     (units, written)

@@ -25,7 +25,7 @@ fn uses(
             assert_eq!((unit.author, unit.charge), (Author::Program, None));
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(unit.intent);
             let row = AppliedRow::Account(Box::new(account()));
-            answer.clone().map(|()| Applied { row, cost: 0, balance: LEFT })
+            answer.clone().map(|()| Applied { row, cost: 0, balance: LEFT, is_replay: false })
         });
     }
     let mut reader = MockAccountReader::new();

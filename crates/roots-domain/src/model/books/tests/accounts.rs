@@ -90,7 +90,7 @@ fn directory(last: i64) -> Books {
 }
 
 fn free(row: AppliedRow, balance: i64) -> Applied {
-    Applied { row, cost: 0, balance }
+    Applied { row, cost: 0, balance, is_replay: false }
 }
 
 #[test]
@@ -264,7 +264,10 @@ fn calls_are_counted_beside_the_books_and_dropped_where_there_is_no_account() {
     let counts = vec![called(HOME, 2), called(AccountId(9), 5)];
     for counts in [counts, vec![called(HOME, 3)]] {
         let counted = books.decide(program(Intent::CountCalls(counts))).unwrap();
-        assert_eq!(counted, Applied { row: AppliedRow::Counted, cost: 0, balance: 0 });
+        assert_eq!(
+            counted,
+            Applied { row: AppliedRow::Counted, cost: 0, balance: 0, is_replay: false }
+        );
     }
     let changes = books.into_changes();
     assert_eq!(changes.calls, BTreeMap::from([called(HOME, 5)]));

@@ -159,7 +159,12 @@ impl World {
             self.ids(*home).audit += 1;
             let account = self.accounts[home].clone();
             let balance = account.balance;
-            return Ok(Applied { row: AppliedRow::Account(Box::new(account)), cost: 0, balance });
+            return Ok(Applied {
+                row: AppliedRow::Account(Box::new(account)),
+                cost: 0,
+                balance,
+                is_replay: false,
+            });
         };
         let ended = match fate_of(key) {
             Fate::Good => false,
@@ -183,7 +188,7 @@ impl World {
             let endpoint = Some(charge.endpoint);
             self.enter(home, -cost, Reason::ApiWrite, [endpoint, None], Some(actor), unit.at);
         }
-        Ok(Applied { row, cost, balance: self.accounts[&home].balance })
+        Ok(Applied { row, cost, balance: self.accounts[&home].balance, is_replay: false })
     }
 
     fn session_of(
@@ -307,7 +312,8 @@ impl World {
             | Intent::TendKeys { .. }
             | Intent::GrantCredits { .. }
             | Intent::CountCalls(_)
-            | Intent::SetAccountStatus { .. } => Err(Refusal::KeyNotInForce),
+            | Intent::SetAccountStatus { .. }
+            | Intent::ForgetAnswers { .. } => Err(Refusal::KeyNotInForce),
         }
     }
 

@@ -14,7 +14,7 @@ fn tied() -> [(Intent, EntityTag, &'static str); 5] {
 }
 
 fn if_match(tags: &[EntityTag], intent: Intent) -> UnitOfWork {
-    let conditions = Conditions { if_match: Some(tags.to_vec()) };
+    let conditions = Conditions { if_match: Some(tags.to_vec()), ..Conditions::default() };
     UnitOfWork { conditions, ..mine(intent) }
 }
 

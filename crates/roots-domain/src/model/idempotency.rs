@@ -1,0 +1,103 @@
+//! Idempotency: a write that its caller has named by a key is done once, however often it is asked
+//! for. Whoever asks again is answered what was answered first.
+
+use std::fmt;
+
+use super::id::{AccountId, ActorId};
+use super::time::Timestamp;
+use super::unit::AppliedRow;
+
+/// How long an answer is kept. A key that comes back later is as good as new.
+pub const KEPT_SECONDS: i64 = 24 * 60 * 60;
+/// Most answers that one unit forgets, so that none holds up the writes behind it.
+pub const FORGET_MAX_ROWS: u32 = 500;
+
+/// What stands for a caller's key, or for its request, in the store. It does not confirm a guess.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 32]);
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mac(…)")
+    }
+}
+
+/// A named request, as one epoch of its caller's key has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedRequest {
+    /// What stands for the name.
+    pub key: Mac,
+    /// What stands for all that makes the request this one and no other.
+    pub request: Mac,
+}
+
+/// What makes a unit safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The request, in the epoch of its caller's key that is in force.
+    pub now: NamedRequest,
+    /// The same in the epochs before: it may have been kept before a renewal.
+    pub before: Vec<NamedRequest>,
+}
+
+impl Idempotency {
+    /// The request in every epoch, the one in force first.
+    pub fn all(&self) -> impl Iterator<Item = &NamedRequest> {
+        std::iter::once(&self.now).chain(&self.before)
+    }
+}
+
+/// What a kept answer is found by. A key is its caller's own: another actor may use the same.
+pub type AnswerKey = (AccountId, ActorId, Mac);
+
+/// The answer to a named request, kept with the write that it tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Who asked.
+    pub actor: ActorId,
+    /// For what.
+    pub request: NamedRequest,
+    /// The row as it was left then, sealed as it was.
+    pub row: AppliedRow,
+    /// What it cost.
+    pub cost: i64,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+impl KeptAnswer {
+    /// Whether it counts no more, swept or not.
+    #[must_use]
+    pub fn is_expired(&self, at: Timestamp) -> bool {
+        self.created_at < oldest_kept(at)
+    }
+}
+
+/// Answers from before then are not kept at `at`.
+#[must_use]
+pub fn oldest_kept(at: Timestamp) -> Timestamp {
+    at.plus_seconds(-KEPT_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_kept_for_a_day() {
+        let begun = Timestamp::FIRST.plus_seconds(1_000_000);
+        let mac = Mac([7; 32]);
+        let kept = KeptAnswer {
+            actor: ActorId(1),
+            request: NamedRequest { key: mac, request: mac },
+            row: AppliedRow::Deleted,
+            cost: 1,
+            created_at: begun,
+        };
+        assert!(!kept.is_expired(begun));
+        assert!(!kept.is_expired(begun.plus_seconds(KEPT_SECONDS)));
+        assert!(kept.is_expired(begun.plus_seconds(KEPT_SECONDS + 1)));
+        assert!(!kept.is_expired(begun.plus_seconds(-60)), "another process's clock is behind");
+        assert_eq!(format!("{mac:?}"), "Mac(…)");
+    }
+}

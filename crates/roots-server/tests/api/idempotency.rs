@@ -1,0 +1,278 @@
+//! Writes that are named are done once, however often they are asked for.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use roots_domain::model::idempotency::KEPT_SECONDS;
+use roots_domain::port::store::Auditor;
+use roots_testkit::app::{Answer, App, send};
+use roots_testkit::database::TestDatabase;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::client::balance;
+
+roots_testkit::on_both! {
+    a_write_is_told_again_when_its_row_has_changed_or_is_gone,
+    a_delete_and_an_end_can_be_retried,
+    another_request_of_the_same_key_is_refused,
+    a_request_in_flight_is_to_be_asked_for_again,
+    a_caller_that_hung_up_finds_out,
+    the_last_credit_can_be_spent_and_asked_for_again,
+    a_key_comes_before_the_state_and_the_rules,
+    a_refusal_is_not_kept,
+    sixteen_twins_are_charged_once,
+    sixteen_twins_of_two_processes_are_charged_once,
+    a_key_is_new_again_after_a_day,
+}
+
+const TWINS: usize = 16;
+
+async fn named(app: &App, key: &str, method: Method, path: &str, body: &Value) -> Answer {
+    let request = app.request(method, path).header("Idempotency-Key", key);
+    send(if body.is_null() { request } else { request.json(body) }).await
+}
+
+async fn post(app: &App, key: &str, path: &str, body: &Value) -> Answer {
+    named(app, key, Method::POST, path, body).await
+}
+
+fn is_replay(answer: &Answer) -> bool {
+    let told = answer.header("idempotent-replayed");
+    assert!(told.is_none_or(|told| told == "true"));
+    told.is_some()
+}
+
+/// The same answer as the first, told again, with what is left now.
+fn assert_told_again(again: &Answer, first: &Answer, left: i64) {
+    assert!(!is_replay(first) && is_replay(again), "{again:?}");
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    for header in ["etag", "location", "content-type", "x-credits-cost"] {
+        assert_eq!(again.header(header), first.header(header), "{header}");
+    }
+    assert_eq!(again.header("x-credits-remaining"), Some(left.to_string().as_str()));
+}
+
+async fn a_write_is_told_again_when_its_row_has_changed_or_is_gone(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let writes = [
+        (Method::POST, "/sessions", json!({ "notes": "the first" })),
+        (Method::POST, "/todos", json!({ "title": "a todo", "session_id": 1 })),
+        (Method::POST, "/activities", json!({ "description": "done", "session_id": 1 })),
+        (Method::PATCH, "/todos/1", json!({ "title": "another", "status": "done", "note": "x" })),
+        (Method::PATCH, "/sessions/1", json!({ "notes": "later" })),
+    ];
+    let mut firsts = Vec::new();
+    for (number, (method, path, body)) in writes.iter().enumerate() {
+        let first = named(&app, &format!("key-{number}"), method.clone(), path, body).await;
+        assert!(matches!(first.status, 200 | 201), "{}", first.text);
+        firsts.push(first);
+    }
+    let changes = [
+        (Method::PATCH, "/todos/1", json!({ "title": "changed", "session_id": null })),
+        (Method::PATCH, "/sessions/1", json!({ "status": "ended", "notes": "changed" })),
+        (Method::DELETE, "/sessions/1", Value::Null),
+        (Method::DELETE, "/todos/1", Value::Null),
+        (Method::DELETE, "/activities/1", Value::Null),
+    ];
+    for (method, path, body) in changes {
+        let body = if body.is_null() { None } else { Some(&body) };
+        app.call(method, path, body).await.expect(200);
+        let left = balance(&app).await;
+        for (number, (method, path, body)) in writes.iter().enumerate() {
+            let again = named(&app, &format!("key-{number}"), method.clone(), path, body).await;
+            assert_told_again(&again, &firsts[number], left);
+        }
+        assert_eq!(balance(&app).await, left, "nothing was charged");
+    }
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 0, "nothing was done");
+    // Another process knows it too, and whichever way the key is written.
+    let other = app.another().await;
+    let (method, path, body) = &writes[1];
+    let again = named(&other, "\"key-1\"", method.clone(), path, body).await;
+    assert_told_again(&again, &firsts[1], 90);
+    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+}
+
+async fn a_delete_and_an_end_can_be_retried(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({})).await.expect(201);
+    let end = json!({ "status": "ended" });
+    let ended = named(&app, "end", Method::PATCH, "/sessions/1", &end).await;
+    ended.expect(200);
+    assert_told_again(&named(&app, "end", Method::PATCH, "/sessions/1", &end).await, &ended, 98);
+    app.patch("/sessions/1", &end).await.expect(409);
+    let gone = named(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
+    assert_eq!(gone.expect(200), json!({ "status": "deleted", "session_id": 1 }));
+    let again = named(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
+    assert_told_again(&again, &gone, 97);
+    app.delete("/sessions/1").await.expect(404);
+    assert_told_again(&named(&app, "end", Method::PATCH, "/sessions/1", &end).await, &ended, 97);
+}
+
+async fn another_request_of_the_same_key_is_refused(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let body = json!({ "title": "x" });
+    post(&app, "key", "/todos", &body).await.expect(201);
+    for (method, path, body) in [
+        (Method::POST, "/todos", json!({ "title": "y" })),
+        (Method::POST, "/sessions", json!({})),
+        (Method::PATCH, "/todos/1", body.clone()),
+        (Method::DELETE, "/todos/1", Value::Null),
+    ] {
+        let refused = named(&app, "key", method, path, &body).await;
+        assert_eq!(refused.expect(422)["type"], "/docs/problems#idempotency-key-reused", "{path}");
+        assert_eq!(refused.header("x-credits-cost"), None);
+    }
+    // The same members in other bytes are another body; another query is refused as a query.
+    let spaced = app.request(Method::POST, "/todos").header("Idempotency-Key", "key");
+    let spaced = spaced.header("Content-Type", "application/json").body(r#"{ "title": "x" }"#);
+    send(spaced).await.expect(422);
+    post(&app, "key", "/todos?x=1", &body).await.expect(400);
+    assert_eq!(balance(&app).await, 99);
+    post(&app, "other", "/todos", &body).await.expect(201);
+    assert!(is_replay(&post(&app, "key", "/todos", &body).await));
+}
+
+async fn a_request_in_flight_is_to_be_asked_for_again(database: TestDatabase) {
+    let app = Arc::new(App::start(database, 100).await);
+    let body = json!({ "title": "x" });
+    let hold = app.database.hold(app.credentials.account).await;
+    let first = tokio::spawn({
+        let (app, body) = (Arc::clone(&app), body.clone());
+        async move { post(&app, "key", "/todos", &body).await }
+    });
+    hold.until_felt().await;
+    let twin = post(&app, "key", "/todos", &body).await;
+    assert_eq!(twin.expect(409)["type"], "/docs/problems#still-in-flight");
+    assert_eq!(twin.header("retry-after"), Some("1"));
+    hold.release().await;
+    let first = first.await.unwrap();
+    first.expect(201);
+    assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 99);
+}
+
+/// The answer is lost on the way: the connection goes after the write was accepted.
+async fn a_caller_that_hung_up_finds_out(database: TestDatabase) {
+    let app = Arc::new(App::start(database, 100).await);
+    let body = json!({ "title": "x" });
+    let hold = app.database.hold(app.credentials.account).await;
+    let lost = tokio::spawn({
+        let (app, body) = (Arc::clone(&app), body.clone());
+        async move { post(&app, "key", "/todos", &body).await }
+    });
+    hold.until_felt().await;
+    lost.abort();
+    assert!(lost.await.is_err());
+    hold.release().await;
+    let found = loop {
+        let found = post(&app, "key", "/todos", &body).await;
+        if found.status != 409 {
+            break found;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(found.expect(201)["todo_id"], 1);
+    assert!(is_replay(&found));
+    assert_eq!(balance(&app).await, 99);
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
+}
+
+async fn the_last_credit_can_be_spent_and_asked_for_again(database: TestDatabase) {
+    let app = App::start(database, 1).await;
+    let body = json!({ "title": "x" });
+    let first = post(&app, "key", "/todos", &body).await;
+    first.expect(201);
+    assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 0);
+    post(&app, "other", "/todos", &body).await.expect(402);
+    app.world.store.audit().await.unwrap();
+}
+
+async fn a_key_comes_before_the_state_and_the_rules(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    app.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    let stands = app.get("/todos/1").await.header("etag").unwrap().to_owned();
+    let done = json!({ "status": "done" });
+    let tied = async || {
+        let request = app.request(Method::PATCH, "/todos/1").header("If-Match", &stands);
+        send(request.header("Idempotency-Key", "done").json(&done)).await
+    };
+    let first = tied().await;
+    first.expect(200);
+    // The state has moved by this very write.
+    assert_told_again(&tied().await, &first, 98);
+    app.patch("/todos/1", &json!({ "status": "open" })).await.expect(200);
+    app.patch("/todos/1", &json!({ "status": "cancelled" })).await.expect(200);
+    app.patch("/todos/1", &done).await.expect(409);
+    assert_told_again(&tied().await, &first, 96);
+}
+
+async fn a_refusal_is_not_kept(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let todo = json!({ "title": "x", "session_id": 1 });
+    post(&app, "key", "/todos", &todo).await.expect(422);
+    app.post("/sessions", &json!({})).await.expect(201);
+    let first = post(&app, "key", "/todos", &todo).await;
+    first.expect(201);
+    assert!(!is_replay(&first));
+    post(&app, "key", "/todos", &json!({ "titel": "x" })).await.expect(422);
+    assert_eq!(balance(&app).await, 98);
+}
+
+/// All ask for the same until they are answered. One is done, and all are told of it.
+async fn race(apps: [Arc<App>; 2]) {
+    let mut twins = JoinSet::new();
+    for twin in 0..TWINS {
+        let app = Arc::clone(&apps[twin % 2]);
+        twins.spawn(async move {
+            let body = json!({ "title": "one and the same", "description": "of many" });
+            loop {
+                let answer = post(&app, "race", "/todos", &body).await;
+                if answer.status != 409 {
+                    return answer;
+                }
+                assert_eq!(answer.header("retry-after"), Some("1"));
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let answers = twins.join_all().await;
+    let told = answers[0].expect(201);
+    assert_eq!(told["todo_id"], 1);
+    assert!(answers.iter().all(|answer| answer.expect(201) == told));
+    assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
+    let app = &apps[0];
+    assert_eq!(balance(app).await, 99, "one was charged");
+    assert_eq!(app.get("/credits/ledger?reason=api_write").await.expect(200)["total"], 1);
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
+    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+}
+
+async fn sixteen_twins_are_charged_once(database: TestDatabase) {
+    let app = Arc::new(App::start(database, 100).await);
+    race([app.clone(), app]).await;
+}
+
+async fn sixteen_twins_of_two_processes_are_charged_once(database: TestDatabase) {
+    let app = Arc::new(App::start(database, 100).await);
+    let other = Arc::new(app.another().await);
+    race([app, other]).await;
+}
+
+async fn a_key_is_new_again_after_a_day(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let body = json!({ "title": "x" });
+    let first = post(&app, "key", "/todos", &body).await;
+    first.expect(201);
+    app.world.clock.advance_seconds(KEPT_SECONDS);
+    app.world.upkeep.forget_answers().await.unwrap();
+    assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 99);
+    app.world.clock.advance_seconds(1);
+    let late = post(&app, "key", "/todos", &body).await;
+    assert_eq!(late.expect(201)["todo_id"], 2);
+    assert!(!is_replay(&late));
+    app.world.clock.advance_seconds(KEPT_SECONDS + 1);
+    app.world.upkeep.forget_answers().await.unwrap();
+    let left = "SELECT COUNT(*) FROM idempotency";
+    assert_eq!(app.database.rows::<(i64,)>(left).await, [(0,)]);
+}
