@@ -105,6 +105,11 @@ fn damage_to_the_ledger() -> Vec<Damage> {
             vec![count("audit trail entries", 1, 0)],
         ),
         (
+            "UPDATE accounts SET last_key_id = 0 WHERE account_id = 2",
+            "UPDATE accounts SET last_key_id = 1 WHERE account_id = 2",
+            vec![AuditFault::IdNotGiven { table: "api_keys", given: 0, found: 1 }],
+        ),
+        (
             "UPDATE accounts SET last_ledger_id = 6 WHERE account_id = 2",
             "UPDATE accounts SET last_ledger_id = 5 WHERE account_id = 2",
             ledger([wrong_count(6, 5)]),

@@ -192,8 +192,8 @@ fn an_owner_exports_the_account_and_a_member_itself() {
         Caller { actor, ..caller() }
     };
     for (caller, asked, walked) in [
-        (caller(), None, None),
-        (caller(), Some(PEER), Some(PEER)),
+        (owner(), None, None),
+        (owner(), Some(PEER), Some(PEER)),
         (member(PEER), None, Some(PEER)),
         (member(PEER), Some(PEER), Some(PEER)),
     ] {
