@@ -14,6 +14,7 @@ mod m0003_usage;
 mod m0004_audit_trail;
 mod m0005_quarters;
 mod m0006_idempotency;
+mod m0007_account_lists;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_audit_trail::AuditTrail),
             Box::new(m0005_quarters::Quarters),
             Box::new(m0006_idempotency::Idempotency),
+            Box::new(m0007_account_lists::AccountLists),
         ]
     }
 }

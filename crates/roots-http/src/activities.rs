@@ -9,6 +9,7 @@ use roots_domain::model::id::{ActivityId, ActorId, SessionId};
 use roots_domain::model::text::{ActivityText, ActivityType};
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::zone::Zone;
+use roots_domain::usecase::access::Whose;
 use roots_domain::usecase::activities::{ActivityDraft, ActivitySelection};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -22,7 +23,7 @@ use crate::fields::Faulty;
 use crate::list::{List, NextLink, Paging};
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Params, Query, session_filter, time};
+use crate::query::{FromParams, NoParams, Params, Query, session_filter, time, whose};
 use crate::{API_PATH, App};
 
 /// Every route of activities.
@@ -179,6 +180,10 @@ struct Selection {
     /// ISO 8601 end date, included; of a plain date, the whole day.
     #[param(value_type = Option<String>, example = "2026-04-09")]
     until: Option<Timestamp>,
+    /// Whose: an actor's id, or `all` for every actor of the account. The caller's own by default;
+    /// another's are the owner's to ask for.
+    #[param(rename = "actor_id", value_type = Option<String>, pattern = "^([1-9][0-9]*|all)$")]
+    whose: Whose,
 }
 
 impl FromParams for Selection {
@@ -189,16 +194,17 @@ impl FromParams for Selection {
         let zone = tz.as_ref().ok().cloned().flatten().unwrap_or(Zone::UTC);
         let since = params.take("since", |text| Timestamp::parse_since(&time(text), &zone));
         let until = params.take("until", |text| Timestamp::parse_until(&time(text), &zone));
+        let whose = whose(params);
         tz?;
-        Ok(Self { session_id: session_id?, since: since?, until: until?, tz: zone })
+        Ok(Self { session_id: session_id?, since: since?, until: until?, tz: zone, whose: whose? })
     }
 }
 
 impl Selection {
     fn of(self, activity_type: Option<ActivityType>) -> ActivitySelection {
-        let Self { session_id, since, until, tz: _ } = self;
+        let Self { session_id, since, until, tz: _, whose } = self;
         let range = TimeRange { since, until };
-        ActivitySelection { activity_type, session: session_id, range }
+        ActivitySelection { whose, activity_type, session: session_id, range }
     }
 }
 
@@ -247,7 +253,7 @@ impl FromMembers for NewActivity {
 
 /// List activities
 ///
-/// The caller's activities, latest first. Costs nothing.
+/// The caller's activities, or, for an owner, any actor's, latest first. Costs nothing.
 #[utoipa::path(
     get, path = "/activities", operation_id = "listActivities", tag = "activities",
     params(ActivityQuery, Selection, Paging),

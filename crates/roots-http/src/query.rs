@@ -4,7 +4,8 @@ use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
 use roots_domain::model::Invalid;
-use roots_domain::model::id::SessionId;
+use roots_domain::model::id::{ActorId, SessionId};
+use roots_domain::usecase::access::Whose;
 
 use crate::fields::{Faulty, Fields};
 use crate::problem::Problem;
@@ -28,6 +29,17 @@ impl FromParams for NoParams {
     fn from_params(_: &mut Params) -> Result<Self, Faulty> {
         Ok(Self)
     }
+}
+
+/// Reads an `actor_id`: one that no actor has matches nothing; what no actor can have is a slip.
+pub(crate) fn whose(params: &mut Params) -> Result<Whose, Faulty> {
+    let read = |text: String| match text.as_str() {
+        "all" => Ok(Whose::All),
+        id => ActorId::parse(id)
+            .map(Whose::Of)
+            .ok_or_else(|| Invalid::new("must be a positive integer, or all")),
+    };
+    Ok(params.take("actor_id", read)?.unwrap_or_default())
 }
 
 /// Reads a `session_id`. One that no session has matches nothing; what no session can have is a slip.

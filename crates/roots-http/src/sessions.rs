@@ -8,7 +8,8 @@ use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::LongText;
 use roots_domain::model::{Invalid, Patch};
-use roots_domain::usecase::sessions::SessionDraft;
+use roots_domain::usecase::access::Whose;
+use roots_domain::usecase::sessions::{SessionDraft, SessionFilter};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -22,7 +23,7 @@ use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Params, Query};
+use crate::query::{FromParams, NoParams, Params, Query, whose};
 use crate::{API_PATH, App};
 
 /// Every route of sessions.
@@ -91,12 +92,17 @@ struct SessionQuery {
     /// Sessions of this status only.
     #[param(value_type = Option<StatusName>, inline)]
     status: Option<SessionStatus>,
+    /// Whose: an actor's id, or `all` for every actor of the account. The caller's own by default;
+    /// another's are the owner's to ask for.
+    #[param(rename = "actor_id", value_type = Option<String>, pattern = "^([1-9][0-9]*|all)$")]
+    whose: Whose,
 }
 
 impl FromParams for SessionQuery {
     fn from_params(params: &mut Params) -> Result<Self, Faulty> {
         let status = params.take("status", |name| status(&name));
-        Ok(Self { status: status? })
+        let whose = whose(params);
+        Ok(Self { status: status?, whose: whose? })
     }
 }
 
@@ -150,7 +156,7 @@ choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name)
 
 /// List sessions
 ///
-/// The caller's sessions, latest first. Costs nothing.
+/// The caller's sessions, or, for an owner, any actor's, latest first. Costs nothing.
 #[utoipa::path(
     get, path = "/sessions", operation_id = "listSessions", tag = "sessions",
     params(SessionQuery, Paging),
@@ -174,7 +180,9 @@ async fn list(
     caller: Bearer,
     List { query, page }: List<SessionQuery>,
 ) -> Result<(NextLink, axum::Json<SessionPage>), Problem> {
-    let found = app.services.sessions.list(&caller, query.status, page.request(&caller)?).await?;
+    let SessionQuery { status, whose } = query;
+    let filter = SessionFilter { whose, status };
+    let found = app.services.sessions.list(&caller, filter, page.request(&caller)?).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = SessionPage {
         sessions: found.items.into_iter().map(SessionBody::from).collect(),

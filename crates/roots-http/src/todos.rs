@@ -9,6 +9,7 @@ use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::{Invalid, Patch};
+use roots_domain::usecase::access::Whose;
 use roots_domain::usecase::todos::{TodoChange, TodoDraft, TodoFilter};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -23,7 +24,7 @@ use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Params, Query, session_filter};
+use crate::query::{FromParams, NoParams, Params, Query, session_filter, whose};
 use crate::{API_PATH, App};
 
 /// Every route of todos.
@@ -152,6 +153,10 @@ struct TodoQuery {
     /// Filter by linked session.
     #[param(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
+    /// Whose: an actor's id, or `all` for every actor of the account. The caller's own by default;
+    /// another's are the owner's to ask for.
+    #[param(rename = "actor_id", value_type = Option<String>, pattern = "^([1-9][0-9]*|all)$")]
+    whose: Whose,
 }
 
 impl FromParams for TodoQuery {
@@ -162,7 +167,8 @@ impl FromParams for TodoQuery {
             _ => Priority::parse(-1),
         });
         let session_id = session_filter(params);
-        Ok(Self { status: status?, priority: priority?, session_id: session_id? })
+        let whose = whose(params);
+        Ok(Self { status: status?, priority: priority?, session_id: session_id?, whose: whose? })
     }
 }
 
@@ -273,7 +279,7 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 
 /// List todos
 ///
-/// The caller's todos, by falling priority, then latest first. Costs nothing.
+/// The caller's todos, or, for an owner, any actor's, by falling priority, then latest first. Costs nothing.
 #[utoipa::path(
     get, path = "/todos", operation_id = "listTodos", tag = "todos",
     params(TodoQuery, Paging),
@@ -301,8 +307,8 @@ async fn list(
     caller: Bearer,
     List { query, page }: List<TodoQuery>,
 ) -> Result<(NextLink, axum::Json<TodoPage>), Problem> {
-    let TodoQuery { status, priority, session_id } = query;
-    let filter = TodoFilter { status, priority, session: session_id };
+    let TodoQuery { status, priority, session_id, whose } = query;
+    let filter = TodoFilter { whose, status, priority, session: session_id };
     let found = app.services.todos.list(&caller, filter, page.request(&caller)?).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = TodoPage {

@@ -140,11 +140,30 @@ fn number<E: EntityTrait>(query: Select<E>) -> Expr {
     Expr::SubQuery(None, Box::new(query.into_query().into()))
 }
 
-fn tallies_of(account: AccountId, actor: i64, subject: &str) -> Select<tallies::Entity> {
+/// The counts of one actor, or of all that the account has.
+fn tallies_of(
+    account: AccountId,
+    actor: Option<ActorId>,
+    subject: &str,
+) -> Select<tallies::Entity> {
     tallies::Entity::find()
         .filter(tallies::Column::AccountId.eq(account.0))
-        .filter(tallies::Column::ActorId.eq(actor))
+        .filter(kept_of(tallies::Column::ActorId, account, actor))
         .filter(tallies::Column::Subject.eq(subject))
+}
+
+/// That a kept count is of the actor, or of any that the account has. Kept counts are ordered by
+/// actor: where all are named they are looked up one after the other, and what is kept of other things
+/// is not read.
+fn kept_of<C: ColumnTrait>(column: C, account: AccountId, actor: Option<ActorId>) -> SimpleExpr {
+    if let Some(actor) = actor {
+        return column.eq(actor.0);
+    }
+    let all = actors::Entity::find()
+        .select_only()
+        .column(actors::Column::ActorId)
+        .filter(actors::Column::AccountId.eq(account.0));
+    column.in_subquery(all.into_query())
 }
 
 #[async_trait]
@@ -159,10 +178,11 @@ impl SessionReader for Store {
 
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>> {
         use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
-        let mut rows = sessions::Entity::find()
-            .filter(AccountId.eq(query.account.0))
-            .filter(ActorId.eq(query.actor.0));
-        let mut counts = tallies_of(query.account, query.actor.0, row::TALLY_SESSIONS);
+        let mut rows = sessions::Entity::find().filter(AccountId.eq(query.account.0));
+        let mut counts = tallies_of(query.account, query.actor, row::TALLY_SESSIONS);
+        if let Some(actor) = query.actor {
+            rows = rows.filter(ActorId.eq(actor.0));
+        }
         if let Some(status) = query.status {
             rows = rows.filter(Status.eq(status.name()));
             counts = counts.filter(tallies::Column::Label.eq(status.name()));
@@ -181,8 +201,10 @@ impl TodoReader for Store {
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
         let linked = query.session.is_some();
-        let own = is(ActorId, query.actor.0, linked);
-        let mut rows = todos::Entity::find().filter(AccountId.eq(query.account.0)).filter(own);
+        let mut rows = todos::Entity::find().filter(AccountId.eq(query.account.0));
+        if let Some(actor) = query.actor {
+            rows = rows.filter(is(ActorId, actor.0, linked));
+        }
         if let Some(status) = query.status {
             rows = rows.filter(is(Status, status.name(), linked));
         }
@@ -196,7 +218,7 @@ impl TodoReader for Store {
             count(rows.clone())
         } else {
             let labels = todo_labels(query.status, query.priority);
-            let counts = tallies_of(query.account, query.actor.0, row::TALLY_TODOS)
+            let counts = tallies_of(query.account, query.actor, row::TALLY_TODOS)
                 .filter(tallies::Column::Label.is_in(labels));
             sum(counts, tallies::Column::Count)
         };
@@ -250,8 +272,10 @@ pub(crate) fn is<C: ColumnTrait>(
 fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::{AccountId, ActivityType, ActorId, LoggedAt, SessionId};
     let linked = filter.session.is_some();
-    let own = is(ActorId, filter.actor.0, linked);
-    let mut rows = activities::Entity::find().filter(AccountId.eq(filter.account.0)).filter(own);
+    let mut rows = activities::Entity::find().filter(AccountId.eq(filter.account.0));
+    if let Some(actor) = filter.actor {
+        rows = rows.filter(is(ActorId, actor.0, linked));
+    }
     if let Some(kind) = &filter.activity_type {
         rows = rows.filter(is(ActivityType, kind.as_str(), linked));
     }
@@ -278,7 +302,7 @@ fn daily(filter: &ActivityFilter, (first, last): (i64, i64)) -> Select<activity_
     use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
     let mut counts = activity_daily::Entity::find()
         .filter(AccountId.eq(filter.account.0))
-        .filter(ActorId.eq(filter.actor.0))
+        .filter(kept_of(ActorId, filter.account, filter.actor))
         .filter(Day.between(first, last));
     if let Some(kind) = &filter.activity_type {
         counts = counts.filter(ActivityType.eq(kind.as_str()));
@@ -294,7 +318,7 @@ fn quarterly(
     use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
     let mut counts = activity_quarters::Entity::find()
         .filter(AccountId.eq(filter.account.0))
-        .filter(ActorId.eq(filter.actor.0))
+        .filter(kept_of(ActorId, filter.account, filter.actor))
         .filter(Quarter.between(first, last));
     if let Some(kind) = &filter.activity_type {
         counts = counts.filter(ActivityType.eq(kind.as_str()));
@@ -308,7 +332,7 @@ fn total_of(filter: &ActivityFilter) -> Expr {
         return count(selected(filter));
     }
     if filter.range.is_open() {
-        let mut counts = tallies_of(filter.account, filter.actor.0, row::TALLY_ACTIVITIES);
+        let mut counts = tallies_of(filter.account, filter.actor, row::TALLY_ACTIVITIES);
         if let Some(kind) = &filter.activity_type {
             counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
         }
@@ -459,12 +483,13 @@ impl Store {
         let mut counts = SessionCounts::default();
         if let Some(id) = filter.session {
             let session = self.session(filter.account, id).await?;
-            if let Some(own) = session.filter(|session| session.actor == filter.actor) {
-                counts.add(own.status, 1);
+            let asked = |session: &Session<_>| filter.actor.is_none_or(|one| one == session.actor);
+            if let Some(found) = session.filter(asked) {
+                counts.add(found.status, 1);
             }
             return Ok(counts);
         }
-        let kept = tallies_of(filter.account, filter.actor.0, row::TALLY_SESSIONS);
+        let kept = tallies_of(filter.account, filter.actor, row::TALLY_SESSIONS);
         for tally in kept.all(self.readers()).await.map_err(of_read)? {
             let status = SessionStatus::from_name(&tally.label);
             let unknown = || StoreFault::Broken("a tally of sessions of no status".to_owned());
@@ -645,7 +670,7 @@ impl AccountReader for Store {
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>> {
         let mut rows = ledger::Entity::find().filter(ledger::Column::AccountId.eq(account.0));
-        let mut counts = tallies_of(account, row::NO_ACTOR, row::TALLY_LEDGER);
+        let mut counts = tallies_of(account, Some(ActorId(row::NO_ACTOR)), row::TALLY_LEDGER);
         if let Some(reason) = reason {
             rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
             counts = counts.filter(tallies::Column::Label.eq(reason.name()));

@@ -1,6 +1,6 @@
 //! Members of an account, put into the database past the API.
 
-use roots_domain::model::id::{ActorId, KeyId};
+use roots_domain::model::id::{AccountId, ActorId, KeyId};
 use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::port::ambient::Uids;
 use roots_domain::port::keys::{ActorIdentity, MintedKey, Renewal};
@@ -10,13 +10,9 @@ use secrecy::SecretString;
 use crate::ambient::RandomUids;
 use crate::database::TestDatabase;
 
-/// Gives the account of `owner` the member of that id, with a key of the same id.
-pub async fn add_member(database: &TestDatabase, owner: &Caller, id: i64) -> SecretString {
+/// Gives an account the member of that id, without any key.
+pub async fn put_member(database: &TestDatabase, account: AccountId, id: i64) -> ActorIdentity {
     let actor = ActorIdentity { id: ActorId(id), uid: RandomUids.next(), epoch: KeyEpoch::FIRST };
-    let wraps = owner.keys.add_actor(actor).expect("the account's key");
-    let keys = owner.keys.for_actor(actor, &wraps).expect("the member's keys");
-    let minted = keys.mint_key(KeyId(id)).expect("a key");
-    let account = owner.account.id;
     let uid = hex(actor.uid.as_bytes());
     let uid = if database.is_postgres() { format!("'{uid}'") } else { format!("x'{uid}'") };
     database
@@ -25,12 +21,22 @@ pub async fn add_member(database: &TestDatabase, owner: &Caller, id: i64) -> Sec
                 created_at) VALUES ({account}, {id}, {uid}, 'Member {id}', 'agent', 'member', 1, 1, 0)"
         ))
         .await;
+    let given = format!("UPDATE accounts SET last_actor_id = {id} WHERE account_id = {account}");
+    database.execute(&given).await;
+    actor
+}
+
+/// Gives the account of `owner` the member of that id, with a key of the same id.
+pub async fn add_member(database: &TestDatabase, owner: &Caller, id: i64) -> SecretString {
+    let account = owner.account.id;
+    let actor = put_member(database, account, id).await;
+    let wraps = owner.keys.add_actor(actor).expect("the account's key");
+    let keys = owner.keys.for_actor(actor, &wraps).expect("the member's keys");
+    let minted = keys.mint_key(KeyId(id)).expect("a key");
     put_wraps(database, owner, &wraps).await;
     put_key(database, owner, id, id, &minted).await;
     database
-        .execute(&format!(
-            "UPDATE accounts SET last_actor_id = {id}, last_key_id = {id} WHERE account_id = {account}"
-        ))
+        .execute(&format!("UPDATE accounts SET last_key_id = {id} WHERE account_id = {account}"))
         .await;
     minted.secret
 }

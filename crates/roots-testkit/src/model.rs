@@ -386,6 +386,11 @@ async fn paged<T: Listed + Clone + PartialEq + std::fmt::Debug>(
     }
 }
 
+/// Whether what is of that actor is asked for, where no actor asks for all.
+fn is_of(actor: ActorId, asked: Option<ActorId>) -> bool {
+    asked.is_none_or(|asked| asked == actor)
+}
+
 /// The lists, each in its order.
 impl Model {
     /// The ledger.
@@ -395,13 +400,17 @@ impl Model {
         self.ledger.iter().rev().filter(matches).cloned().collect()
     }
 
-    /// An actor's sessions.
+    /// The sessions of an actor, or of all.
     #[must_use]
-    pub fn sessions(&self, actor: ActorId, status: Option<SessionStatus>) -> Vec<Session<Sealed>> {
+    pub fn sessions(
+        &self,
+        actor: Option<ActorId>,
+        status: Option<SessionStatus>,
+    ) -> Vec<Session<Sealed>> {
         let mut found: Vec<_> = self
             .sessions
             .values()
-            .filter(|one| one.actor == actor && status.is_none_or(|is| is == one.status))
+            .filter(|one| is_of(one.actor, actor) && status.is_none_or(|is| is == one.status))
             .cloned()
             .collect();
         found.sort_by_key(|one| std::cmp::Reverse((one.started_at, one.id)));
@@ -414,7 +423,7 @@ impl Model {
         let mut found: Vec<_> = self
             .todos
             .values()
-            .filter(|one| one.actor == query.actor)
+            .filter(|one| is_of(one.actor, query.actor))
             .filter(|one| query.status.is_none_or(|is| is == one.status))
             .filter(|one| query.priority.is_none_or(|is| is == one.priority))
             .filter(|one| query.session.is_none() || query.session == one.session)
@@ -433,7 +442,7 @@ impl Model {
         let mut found: Vec<_> = self
             .activities
             .values()
-            .filter(|one| one.actor == filter.actor && is_kind(&one.activity_type))
+            .filter(|one| is_of(one.actor, filter.actor) && is_kind(&one.activity_type))
             .filter(|one| filter.session.is_none() || filter.session == one.session)
             .filter(|one| since.is_none_or(|since| since <= one.logged_at))
             .filter(|one| until.is_none_or(|until| one.logged_at <= until))
@@ -449,8 +458,8 @@ impl Model {
     /// Asks the store for everything in every way, and compares.
     pub async fn compare(&self, store: &Store, actors: &[i64], ranges: &[TimeRange], limit: u32) {
         self.compare_books(store, limit).await;
-        for actor in actors {
-            let actor = ActorId(*actor);
+        let one_by_one = actors.iter().map(|actor| Some(ActorId(*actor)));
+        for actor in one_by_one.chain([None]) {
             self.compare_sessions(store, actor, limit).await;
             self.compare_todos(store, actor, limit).await;
             self.compare_activities(store, actor, ranges, limit).await;
@@ -474,7 +483,7 @@ impl Model {
         }
     }
 
-    async fn compare_sessions(&self, store: &Store, actor: ActorId, limit: u32) {
+    async fn compare_sessions(&self, store: &Store, actor: Option<ActorId>, limit: u32) {
         let account = self.desk.account;
         for status in [None, Some(SessionStatus::Active), Some(SessionStatus::Ended)] {
             let expected = self.sessions(actor, status);
@@ -483,11 +492,11 @@ impl Model {
                 store.sessions(&query).await.expect("a read")
             })
             .await;
-            assert_eq!(found, expected, "sessions of {actor}, {status:?}");
+            assert_eq!(found, expected, "sessions of {actor:?}, {status:?}");
         }
     }
 
-    async fn compare_todos(&self, store: &Store, actor: ActorId, limit: u32) {
+    async fn compare_todos(&self, store: &Store, actor: Option<ActorId>, limit: u32) {
         let account = self.desk.account;
         let statuses = [None].into_iter().chain(TodoStatus::ALL.map(Some));
         let levels = [0, 1, 2, 3].map(|level| Priority::parse(level).expect("a priority"));
@@ -506,7 +515,7 @@ impl Model {
                 }
             }
         }
-        for todo in self.todos.values().filter(|todo| todo.actor == actor) {
+        for todo in self.todos.values().filter(|todo| is_of(todo.actor, actor)) {
             let log = store.todo_log(account, todo.id).await.expect("a read").expect("a todo");
             let steps = self.logs.iter().filter(|step| step.todo == todo.id);
             assert_eq!(log.todo, *todo);
@@ -517,7 +526,7 @@ impl Model {
     async fn compare_activities(
         &self,
         store: &Store,
-        actor: ActorId,
+        actor: Option<ActorId>,
         ranges: &[TimeRange],
         limit: u32,
     ) {
@@ -567,7 +576,7 @@ impl Model {
         let mut by_type: Vec<(ActivityType, i64)> = by_type.into_iter().collect();
         by_type.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let sessions = self.sessions.values().filter(|one| {
-            one.actor == filter.actor && filter.session.is_none_or(|is| is == one.id)
+            is_of(one.actor, filter.actor) && filter.session.is_none_or(|is| is == one.id)
         });
         let sessions: Vec<_> = sessions.map(|one| one.status == SessionStatus::Active).collect();
         let sessions = SessionCounts {

@@ -85,8 +85,8 @@ pub trait AnswerReader: Send + Sync {
 pub struct SessionQuery {
     /// Of which account.
     pub account: AccountId,
-    /// Of which actor.
-    pub actor: ActorId,
+    /// Of which actor; of every one of the account where none is named.
+    pub actor: Option<ActorId>,
     /// Of which status.
     pub status: Option<SessionStatus>,
     /// Which part.
@@ -113,8 +113,8 @@ pub trait SessionReader: Send + Sync {
 pub struct TodoQuery {
     /// Of which account.
     pub account: AccountId,
-    /// Of which actor.
-    pub actor: ActorId,
+    /// Of which actor; of every one of the account where none is named.
+    pub actor: Option<ActorId>,
     /// Of which status.
     pub status: Option<TodoStatus>,
     /// Of which priority.
@@ -154,8 +154,8 @@ pub trait TodoReader: Send + Sync {
 pub struct ActivityFilter {
     /// Of which account.
     pub account: AccountId,
-    /// Of which actor.
-    pub actor: ActorId,
+    /// Of which actor; of every one of the account where none is named.
+    pub actor: Option<ActorId>,
     /// Of which type.
     pub activity_type: Option<ActivityType>,
     /// Linked to which session.
@@ -187,7 +187,7 @@ pub trait ActivityReader: Send + Sync {
     ) -> StoreResult<Page<Activity<Sealed>>>;
 
     /// Counts by type and by the days that the clock of a zone shows, each of which may come in
-    /// parts, and the sessions: all of the actor's, or the one that the filter names. MUST NOT scan
+    /// parts, and the sessions: all of those actors', or the one that the filter names. MUST NOT scan
     /// more than [`ActivityReader::activities`] may, but where the zone's clock is moved, or shows days
     /// that end beside the quarters of an hour: there, what lies in such a quarter.
     async fn activity_counts(

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::model::account::{AccountKind, Actor};
+use crate::model::account::{AccountKind, Actor, Role};
 use crate::model::id::{ActorId, KeyId};
 use crate::model::key::Succession;
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
-use crate::model::unit::{AppliedRow, Author, Conditions, Intent, KeyBearer, UnitOfWork};
+use crate::model::unit::{AppliedRow, Author, Conditions, Intent, KeyBearer, Refusal, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
 use crate::port::store::{AccountReader, ApplyError, Credentials, StoreFault, UnitStore};
@@ -50,11 +50,38 @@ impl Caller {
         })
     }
 
+    /// The actor whose rows are chosen so, none for all of the account's. An actor that there is not
+    /// has no rows.
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`] for a member, unless it names itself.
+    pub fn choose(&self, whose: Whose) -> Result<Option<ActorId>, Refusal> {
+        let chosen = match whose {
+            Whose::Own => Some(self.actor.id),
+            Whose::Of(actor) => Some(actor),
+            Whose::All => None,
+        };
+        let may = chosen.map_or(self.actor.role == Role::Owner, |actor| self.reaches(actor));
+        if may { Ok(chosen) } else { Err(Refusal::OwnerOnly) }
+    }
+
     /// Whether it may read and write what is of that actor.
     #[must_use]
     pub fn reaches(&self, actor: ActorId) -> bool {
         self.actor.role.reaches(self.actor.id, actor)
     }
+}
+
+/// Whose rows a list or a figure is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Whose {
+    /// The caller's own.
+    #[default]
+    Own,
+    /// That actor's.
+    Of(ActorId),
+    /// Every actor's of the account.
+    All,
 }
 
 /// Why nobody was admitted.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access::Caller;
+use super::access::{Caller, Whose};
 use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::activity::{Activity, ActivityStats};
 use crate::model::id::{ActivityId, ActorId, SessionId};
@@ -10,7 +10,7 @@ use crate::model::page::PageRequest;
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{ActivityText, ActivityType};
 use crate::model::time::{TimeRange, Timestamp};
-use crate::model::unit::{Applied, AppliedRow, Intent, NewActivity};
+use crate::model::unit::{Applied, AppliedRow, Intent, NewActivity, Refusal};
 use crate::model::zone::Zone;
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
@@ -31,9 +31,11 @@ pub struct Activities {
     pub uids: Arc<dyn Uids>,
 }
 
-/// Which of the caller's activities are asked for.
+/// Which activities are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct ActivitySelection {
+    /// Whose.
+    pub whose: Whose,
     /// Of which type.
     pub activity_type: Option<ActivityType>,
     /// Linked to which session.
@@ -43,14 +45,14 @@ pub struct ActivitySelection {
 }
 
 impl ActivitySelection {
-    fn of(self, caller: &Caller) -> ActivityFilter {
-        ActivityFilter {
+    fn of(self, caller: &Caller) -> Result<ActivityFilter, Refusal> {
+        Ok(ActivityFilter {
             account: caller.account.id,
-            actor: caller.actor.id,
+            actor: caller.choose(self.whose)?,
             activity_type: self.activity_type,
             session: self.session,
             range: self.range,
-        }
+        })
     }
 }
 
@@ -70,18 +72,18 @@ pub struct ActivityDraft {
 }
 
 impl Activities {
-    /// A page of the caller's activities.
+    /// A page of activities.
     ///
     /// # Errors
-    /// The database's fault, or a text that does not open.
+    /// The refusal, the database's fault, or a text that does not open.
     pub async fn list(
         &self,
         caller: &Caller,
         selection: ActivitySelection,
         page: PageRequest,
     ) -> Opened<Activity> {
-        let found = self.reader.activities(&selection.of(caller), page).await?;
-        found.try_map(|activity| open(&*caller.keys, activity))
+        let found = self.reader.activities(&selection.of(caller)?, page).await?;
+        super::opened(&*self.accounts, caller, found, |activity| activity.actor, open).await
     }
 
     /// The activity of that id, if the caller reaches its actor.
@@ -100,17 +102,17 @@ impl Activities {
         open(&*keys, found).map(Some)
     }
 
-    /// The caller's activities in figures, by the days of a zone. Opens no text.
+    /// Activities in figures, by the days of a zone. Opens no text.
     ///
     /// # Errors
-    /// The database's fault.
+    /// The refusal, or the database's fault.
     pub async fn stats(
         &self,
         caller: &Caller,
         selection: ActivitySelection,
         zone: &Zone,
     ) -> Result<ActivityStats, ReadError> {
-        let (counts, sessions) = self.reader.activity_counts(&selection.of(caller), zone).await?;
+        let (counts, sessions) = self.reader.activity_counts(&selection.of(caller)?, zone).await?;
         Ok(ActivityStats::sum(counts, sessions))
     }
 

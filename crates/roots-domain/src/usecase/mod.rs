@@ -201,6 +201,19 @@ async fn row_keys(
     Ok(Arc::clone(keys.of_row(actor)?))
 }
 
+/// The same page with its rows opened, each with the keys of its actor.
+async fn opened<S, T>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    page: Page<S>,
+    actor: impl Fn(&S) -> ActorId,
+    open: impl Fn(&dyn Keyring, S) -> Result<T, ReadError>,
+) -> Result<Page<T>, ReadError> {
+    let actors = page.items.iter().map(&actor).collect();
+    let keys = Keyrings::of(reader, caller, actors).await?;
+    page.try_map(|row| open(&**keys.of_row(actor(&row))?, row))
+}
+
 /// What a committed write of a row of `actor` comes to, once that row is opened. Whatever fails
 /// then, the write stands, and no answer says otherwise.
 async fn written<T>(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access::Caller;
+use super::access::{Caller, Whose};
 use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
 use crate::model::id::{ActorId, SessionId, Uid};
@@ -39,21 +39,31 @@ pub struct SessionDraft {
     pub notes: Option<LongText>,
 }
 
+/// Which sessions are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SessionFilter {
+    /// Whose.
+    pub whose: Whose,
+    /// Of which status.
+    pub status: Option<SessionStatus>,
+}
+
 impl Sessions {
-    /// A page of the caller's sessions.
+    /// A page of sessions.
     ///
     /// # Errors
-    /// The database's fault, or a text that does not open.
+    /// The refusal, the database's fault, or a text that does not open.
     pub async fn list(
         &self,
         caller: &Caller,
-        status: Option<SessionStatus>,
+        SessionFilter { whose, status }: SessionFilter,
         page: PageRequest,
     ) -> Opened<Session> {
-        let (account, actor) = (caller.account.id, caller.actor.id);
+        let (account, actor) = (caller.account.id, caller.choose(whose)?);
         let query = SessionQuery { account, actor, status, page };
         let found = self.reader.sessions(&query).await?;
-        found.try_map(|session| open(&*caller.keys, &session))
+        let open = |keys: &dyn Keyring, session| open(keys, &session);
+        super::opened(&*self.accounts, caller, found, |session| session.actor, open).await
     }
 
     /// The session of that id, if the caller reaches its actor.

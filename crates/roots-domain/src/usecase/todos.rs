@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access::Caller;
+use super::access::{Caller, Whose};
 use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
 use crate::model::account::Role;
@@ -32,9 +32,11 @@ pub struct Todos {
     pub uids: Arc<dyn Uids>,
 }
 
-/// Which of the caller's todos are asked for.
+/// Which todos are asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TodoFilter {
+    /// Whose.
+    pub whose: Whose,
     /// Of which status.
     pub status: Option<TodoStatus>,
     /// Of which priority.
@@ -80,21 +82,22 @@ pub struct TodoChange {
 }
 
 impl Todos {
-    /// A page of the caller's todos.
+    /// A page of todos.
     ///
     /// # Errors
-    /// The database's fault, or a text that does not open.
+    /// The refusal, the database's fault, or a text that does not open.
     pub async fn list(
         &self,
         caller: &Caller,
         filter: TodoFilter,
         page: PageRequest,
     ) -> Opened<Todo> {
-        let TodoFilter { status, priority, session } = filter;
-        let (account, actor) = (caller.account.id, caller.actor.id);
+        let TodoFilter { whose, status, priority, session } = filter;
+        let (account, actor) = (caller.account.id, caller.choose(whose)?);
         let query = TodoQuery { account, actor, status, priority, session, page };
         let found = self.reader.todos(&query).await?;
-        found.try_map(|todo| open(&*caller.keys, &todo))
+        let open = |keys: &dyn Keyring, todo| open(keys, &todo);
+        super::opened(&*self.accounts, caller, found, |todo| todo.actor, open).await
     }
 
     /// The todo of that id, if the caller reaches its actor.

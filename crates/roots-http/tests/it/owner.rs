@@ -19,6 +19,11 @@ answers! {
         post("/api/v1/todos", r#"{"title": "Tidy up", "actor_id": 2}"#);
     an_owner_names_an_actor_that_there_is_not:
         post("/api/v1/activities", r#"{"description": "Read", "actor_id": 7}"#);
+    sessions_of_all_are_listed: get("/api/v1/sessions?actor_id=all&status=active");
+    a_members_todos_are_listed: get("/api/v1/todos?actor_id=2&limit=1");
+    activities_of_all_are_counted: get("/api/v1/activities/stats?actor_id=all");
+    a_member_asks_for_everybodys_todos: get("/api/v1/todos?actor_id=all").by_the_member();
+    whose_rows_are_asked_for_is_a_number_or_all: get("/api/v1/sessions?actor_id=ALL");
     a_member_names_another_actor:
         post("/api/v1/sessions", r#"{"actor_id": 1}"#).by_the_member();
 }
@@ -74,5 +79,37 @@ async fn an_actor_is_named_by_a_positive_integer() {
             let answer = post(path, &body).of(&router).await;
             assert_eq!((answer.status.as_u16(), answer.faults()), (422, vec![fault.to_owned()]));
         }
+    }
+}
+
+#[tokio::test]
+async fn lists_and_figures_take_an_actor_that_is_the_callers_to_ask_for() {
+    let router = World::whole().router();
+    for path in ["sessions", "todos", "activities", "activities/stats"] {
+        for (actor, owner, member) in [
+            ("1", 200, 403),
+            ("2", 200, 200),
+            // Nobody's: it matches nothing.
+            ("7", 200, 403),
+            ("all", 200, 403),
+            ("0", 400, 400),
+            ("-1", 400, 400),
+            ("01", 400, 400),
+            ("All", 400, 400),
+            ("1,2", 400, 400),
+            ("", 400, 400),
+            ("9223372036854775808", 400, 400),
+        ] {
+            let ask = || get(&format!("/api/v1/{path}?actor_id={actor}"));
+            let told = (ask().of(&router).await, ask().by_the_member().of(&router).await);
+            let told = (told.0.status.as_u16(), told.1.status.as_u16());
+            assert_eq!(told, (owner, member), "{path} of {actor}");
+        }
+        let twice = format!("/api/v1/{path}?actor_id=1&actor_id=all");
+        assert_eq!(get(&twice).of(&router).await.status, 400);
+    }
+    for path in ["sessions/1", "todos/1", "todos/1/logs", "activities/1", "credits", "whoami"] {
+        let path = format!("/api/v1/{path}?actor_id=1");
+        assert_eq!(get(&path).of(&router).await.status, 400, "{path}");
     }
 }

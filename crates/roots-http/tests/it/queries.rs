@@ -32,7 +32,7 @@ async fn each_value_is_held_to_what_its_parameter_names() {
         "sessions?offset=9223372036854775808",
         "sessions?status=active&status=active",
         "sessions?cursor=x",
-        "sessions?actor_id=1",
+        "sessions?actor_id=one",
         "sessions?%FF=1",
         "sessions?status=%",
         "sessions?status=%C3",

@@ -18,6 +18,8 @@ use crate::Inner;
 use crate::source::Source;
 
 const DAYS: i64 = 40;
+/// The actors of an account, of whatever size it is. Figures of all of them take a look at each.
+const MEMBERS: i64 = 40;
 
 /// Fills an account with `each` todos, activities and ledger rows and a tenth of sessions. The
 /// activities of a day all lie in its first hours; ten of them, of whatever size the account is, are
@@ -61,7 +63,7 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
         ),
         format!(
             "{n} INSERT INTO actors SELECT {account}, i + 1, {uid}, 'a', 'agent', 'member', 1, 1, 0 \
-                FROM n"
+                FROM n WHERE i < {MEMBERS}"
         ),
         format!(
             "{n} INSERT INTO key_wraps SELECT {account}, 'account', 0, 1, 'actor', i + 1, 1, {bytes} \
@@ -113,12 +115,13 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
     let deep_activity = start(Place([0, first + DAYS / 2 * DAY_MICROS + 5_000_000, each / 2]));
     let deep_entry = start(Place([0, 0, each / 2]));
     let top = PageRequest::default();
-    let (account, actor) = (desk.account, ActorId(1));
+    let account = desk.account;
+    let actors = [("", Some(ActorId(1))), (" of all", None)];
     for (what, status) in [("sessions", None), ("sessions, active", Some(SessionStatus::Active))] {
-        for page in [top, deep_session] {
+        for (page, (whose, actor)) in product(&[top, deep_session], &actors) {
             let query = SessionQuery { account, actor, status, page };
             assert_eq!(store.sessions(&query).await.unwrap().items.len(), 20);
-            asked(format!("{what}, {page:?}"));
+            asked(format!("{what}{whose}, {page:?}"));
         }
     }
     let (done, high) = (Some(TodoStatus::Done), Priority::parse(3).ok());
@@ -132,11 +135,12 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
         ("todos of a session, high", None, high, Some(SessionId(1))),
         ("todos of a session, done and high", done, high, Some(SessionId(1))),
     ] {
-        for page in [top, if priority.is_some() { deep_high_todo } else { deep_todo }] {
+        let deep = if priority.is_some() { deep_high_todo } else { deep_todo };
+        for (page, (whose, actor)) in product(&[top, deep], &actors) {
             let query = TodoQuery { account, actor, status, priority, session, page };
             let found = store.todos(&query).await.unwrap().items.len();
-            assert!(found == 20 || session.is_some(), "{what}");
-            asked(format!("{what}, {page:?}"));
+            assert!(found == 20 || session.is_some(), "{what}{whose}");
+            asked(format!("{what}{whose}, {page:?}"));
         }
     }
     for (what, reason) in
@@ -151,7 +155,7 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
     store.credentials(lookup).await.unwrap().unwrap();
     asked("a key".to_owned());
     let identity = AccountIdentity { id: account, uid: uid(), epoch: KeyEpoch(2) };
-    let held = store.held_actors(identity, &[ActorId(2), ActorId(400)]).await.unwrap();
+    let held = store.held_actors(identity, &[ActorId(2), ActorId(MEMBERS)]).await.unwrap();
     assert!(held.iter().all(|held| held.wraps.len() == 1) && held.len() == 2);
     asked("actors and their wraps".to_owned());
     let day = |back: i64| Day(desk.at.day().0 - back);
@@ -177,22 +181,30 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
         ("activities with ragged ends", None, None, ragged),
         ("activities of a kind with ragged ends", kind, None, ragged),
     ] {
-        let filter = ActivityFilter { account, actor, activity_type, session, range };
         // Of a session there are few, wherever they stand.
         let deep = if session.is_some() { start(Place([0, i64::MAX, 0])) } else { deep_activity };
-        for page in [top, deep] {
-            let found = store.activities(&filter, page).await.unwrap();
-            assert!(found.total >= 1, "{what}");
-            assert!(found.items.len() == 20 || session.is_some(), "{what}");
-            asked(format!("{what}, {page:?}"));
-        }
-        store.activity_counts(&filter, &Zone::UTC).await.unwrap();
-        asked(format!("{what}, counted"));
-        for name in ["Asia/Kathmandu", "Europe/Vienna"] {
-            store.activity_counts(&filter, &Zone::parse(name).unwrap()).await.unwrap();
-            asked(format!("{what}, counted by the days of {name}"));
+        for (whose, actor) in actors {
+            let activity_type = activity_type.clone();
+            let filter = ActivityFilter { account, actor, activity_type, session, range };
+            for page in [top, deep] {
+                let found = store.activities(&filter, page).await.unwrap();
+                assert!(found.total >= 1, "{what}{whose}");
+                assert!(found.items.len() == 20 || session.is_some(), "{what}{whose}");
+                asked(format!("{what}{whose}, {page:?}"));
+            }
+            store.activity_counts(&filter, &Zone::UTC).await.unwrap();
+            asked(format!("{what}{whose}, counted"));
+            for name in ["Asia/Kathmandu", "Europe/Vienna"] {
+                store.activity_counts(&filter, &Zone::parse(name).unwrap()).await.unwrap();
+                asked(format!("{what}{whose}, counted by the days of {name}"));
+            }
         }
     }
+}
+
+/// Each of these with each of those.
+fn product<A: Copy, B: Copy>(some: &[A], others: &[B]) -> Vec<(A, B)> {
+    some.iter().flat_map(|a| others.iter().map(move |b| (*a, *b))).collect()
 }
 
 /// On SQLite, by the steps of its virtual machine, which are the same each time.

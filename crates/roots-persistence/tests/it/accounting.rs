@@ -19,6 +19,7 @@ use roots_domain::usecase::sessions::SessionDraft;
 use roots_domain::usecase::todos::TodoChange;
 use roots_domain::usecase::{Terms, WriteError};
 use roots_testkit::database::TestDatabase;
+use roots_testkit::members::put_member;
 use roots_testkit::model::Model;
 use roots_testkit::units::{self, Desk, answers, begin_all, resealed};
 use roots_testkit::world::{World, name};
@@ -310,6 +311,7 @@ async fn the_books_agree_with_a_second_opinion(db: TestDatabase) {
     for seed in 0..2 {
         let mut dice = Dice(seed);
         let mut desk = Desk::new(&db.store, 350).await;
+        put_member(&db, desk.account, 2).await;
         let mut model = Model::new(desk, 350);
         let mut refusals = 0;
         while model.balance() > 0 {

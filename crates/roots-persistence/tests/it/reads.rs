@@ -9,6 +9,7 @@ use roots_domain::port::store::{
     TodoQuery, TodoReader,
 };
 use roots_testkit::database::TestDatabase;
+use roots_testkit::members::put_member;
 use roots_testkit::model::Model;
 use roots_testkit::units::{Desk, answers, apply_each, begin_all};
 
@@ -58,6 +59,7 @@ fn ranges(desk: &Desk) -> Vec<TimeRange> {
 async fn every_list_and_figure_is_that_of_a_look_at_every_row(db: TestDatabase) {
     let mut dice = Dice(7);
     let mut desk = Desk::new(&db.store, 1_000).await;
+    put_member(&db, desk.account, 2).await;
     let mut model = Model::new(desk, 1_000);
     let planned: Vec<_> = (0..260)
         .map(|_| {
@@ -126,7 +128,7 @@ async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase
         MOVES.iter().map(|(name, _)| *name).chain(["UTC", "Asia/Tokyo", "Etc/UTC"]).collect();
     let filter = |session, range| ActivityFilter {
         account: desk.account,
-        actor: desk.actor,
+        actor: Some(desk.actor),
         activity_type: None,
         session,
         range,
@@ -146,7 +148,7 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
     apply_each(&db.store, (0..20).map(|_| desk.log_activity("a"))).await;
     let filter = ActivityFilter {
         account: desk.account,
-        actor: desk.actor,
+        actor: Some(desk.actor),
         activity_type: None,
         session: None,
         range: TimeRange::default(),
@@ -166,7 +168,7 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
         assert_eq!((found, page.total, page.request), (ids, 20, request));
     }
     let far = PageRequest::skipping(i64::MAX, 100);
-    let (account, actor) = (desk.account, desk.actor);
+    let (account, actor) = (desk.account, Some(desk.actor));
     let query = SessionQuery { account, actor, status: None, page: far };
     assert_eq!(db.store.sessions(&query).await.unwrap().items, []);
     let query =

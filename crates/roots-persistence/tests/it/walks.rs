@@ -53,20 +53,20 @@ fn places<T: Listed>(page: Page<T>) -> Page<Place> {
 
 fn todos(desk: &Desk, list: &List, page: PageRequest) -> Option<TodoQuery> {
     let List::Todos(status, priority, session) = *list else { return None };
-    let (account, actor) = (desk.account, desk.actor);
+    let (account, actor) = (desk.account, Some(desk.actor));
     Some(TodoQuery { account, actor, status, priority, session, page })
 }
 
 fn activities(desk: &Desk, list: &List) -> Option<ActivityFilter> {
     let List::Activities(kind, session, range) = *list else { return None };
-    let (account, actor) = (desk.account, desk.actor);
+    let (account, actor) = (desk.account, Some(desk.actor));
     let activity_type = kind.map(|kind| ActivityType::parse(kind).unwrap());
     Some(ActivityFilter { account, actor, activity_type, session, range })
 }
 
 impl List {
     async fn page(&self, db: &TestDatabase, desk: &Desk, page: PageRequest) -> Page<Place> {
-        let (store, account, actor) = (&db.store, desk.account, desk.actor);
+        let (store, account, actor) = (&db.store, desk.account, Some(desk.actor));
         if let Some(query) = todos(desk, self, page) {
             return places(store.todos(&query).await.unwrap());
         }
@@ -87,7 +87,7 @@ impl List {
             rows.iter().map(Listed::place).collect()
         }
         match self {
-            Self::Sessions(status) => of(&model.sessions(desk.actor, *status)),
+            Self::Sessions(status) => of(&model.sessions(Some(desk.actor), *status)),
             Self::Todos(..) => {
                 of(&model.todos(&todos(desk, self, PageRequest::default()).unwrap()))
             }

@@ -18,6 +18,7 @@ use roots_domain::port::store::StoreFault;
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::activities::ActivitySelection;
 use roots_domain::usecase::keyrings::Keyrings;
+use roots_domain::usecase::sessions::SessionFilter;
 use roots_domain::usecase::todos::{TodoChange, TodoFilter};
 use roots_domain::usecase::{ReadError, Terms, WriteError};
 use roots_testkit::database::TestDatabase;
@@ -266,7 +267,7 @@ async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabas
     let selection = ActivitySelection::default();
     let told = |error: ReadError| error.to_string();
     let newest = &second[0];
-    let listed = world.sessions.list(caller, None, page).await.map_err(told);
+    let listed = world.sessions.list(caller, SessionFilter::default(), page).await.map_err(told);
     assert_eq!(listed.unwrap_err(), told(unreadable(newest).unwrap_err()));
     assert!(world.todos.list(caller, filter, page).await.is_err());
     assert!(world.activities.list(caller, selection.clone(), page).await.is_err());
@@ -310,7 +311,7 @@ async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabas
     world.sessions.delete(caller, SessionId(session.id), Terms::default()).await.unwrap();
     world.todos.delete(caller, TodoId(todo.id), Terms::default()).await.unwrap();
     world.activities.delete(caller, ActivityId(activity.id), Terms::default()).await.unwrap();
-    assert_eq!(world.sessions.list(caller, None, page).await.unwrap().total, 1);
+    assert_eq!(world.sessions.list(caller, SessionFilter::default(), page).await.unwrap().total, 1);
     assert_eq!(world.todos.list(caller, filter, page).await.unwrap().total, 0);
 }
 

@@ -8,6 +8,7 @@ use crate::model::time::{Day, TimeRange};
 use crate::model::unit::NewActivity;
 use crate::model::zone::Zone;
 use crate::port::store::{ActivityFilter, MockActivityReader};
+use crate::usecase::access::Whose;
 use crate::usecase::activities::{Activities, ActivityDraft, ActivitySelection};
 
 const ID: ActivityId = ActivityId(5);
@@ -65,6 +66,7 @@ fn draft(logged_at: Option<Timestamp>) -> ActivityDraft {
 
 fn selection() -> ActivitySelection {
     ActivitySelection {
+        whose: Whose::Own,
         activity_type: Some(kind("deploy")),
         session: Some(SessionId(2)),
         range: TimeRange { since: Some(at(1)), until: None },
@@ -74,7 +76,7 @@ fn selection() -> ActivitySelection {
 fn filter() -> ActivityFilter {
     ActivityFilter {
         account: HOME,
-        actor: ME,
+        actor: Some(ME),
         activity_type: Some(kind("deploy")),
         session: Some(SessionId(2)),
         range: TimeRange { since: Some(at(1)), until: None },

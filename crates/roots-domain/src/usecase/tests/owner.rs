@@ -9,10 +9,15 @@ use crate::model::session::{Session, SessionPatch, SessionStatus};
 use crate::model::text::{ActivityText, ActivityType, LogNote, Title};
 use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::unit::{NewActivity, NewTodo, Resealed, RowPatch};
-use crate::port::store::{MockActivityReader, MockSessionReader, MockTodoReader, TodoLog};
-use crate::usecase::activities::{Activities, ActivityDraft};
-use crate::usecase::sessions::{SessionDraft, Sessions};
-use crate::usecase::todos::{TodoChange, TodoDraft, Todos};
+use crate::model::zone::Zone;
+use crate::port::store::{
+    ActivityFilter, MockActivityReader, MockSessionReader, MockTodoReader, SessionQuery, TodoLog,
+    TodoQuery,
+};
+use crate::usecase::access::Whose;
+use crate::usecase::activities::{Activities, ActivityDraft, ActivitySelection};
+use crate::usecase::sessions::{SessionDraft, SessionFilter, Sessions};
+use crate::usecase::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
 
 const SESSION: SessionId = SessionId(2);
 const TODO: TodoId = TodoId(7);
@@ -310,4 +315,114 @@ fn once_a_write_stands_no_answer_says_that_it_does_not() {
     let broken = StoreFault::Broken("odd".into());
     assert_eq!(patched(others(Err(broken))), Err(saved_unreadable("session", 2)));
     assert_eq!(patched(others(Ok(Vec::new()))), Err(saved_unreadable("session", 2)));
+}
+
+/// Whose rows an owner may choose, and which actor the store is then asked for.
+const CHOICES: [(Whose, Option<ActorId>); 4] = [
+    (Whose::Own, Some(ME)),
+    (Whose::Of(ME), Some(ME)),
+    (Whose::Of(PEER), Some(PEER)),
+    (Whose::All, None),
+];
+
+fn own_session() -> Session<Sealed> {
+    session(ME, stored(Field::SessionNotes, uid(20), "evening"))
+}
+
+#[test]
+fn an_owner_chooses_any_actor_and_a_member_only_itself() {
+    for (whose, actor) in CHOICES {
+        assert_eq!(owner().choose(whose), Ok(actor));
+        let own = actor == Some(ME);
+        let chosen = if own { Ok(actor) } else { Err(Refusal::OwnerOnly) };
+        assert_eq!(caller().choose(whose), chosen, "{whose:?}");
+    }
+}
+
+#[test]
+fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys() {
+    for (whose, actor) in CHOICES {
+        let mut reader = MockSessionReader::new();
+        let query = SessionQuery { account: HOME, actor, status: None, page: PAGE };
+        let asked = reader.expect_sessions().times(1).withf(move |asked| *asked == query);
+        asked.return_once(|_| Ok(page(vec![their_session(), own_session(), their_session()])));
+        let service = sessions(no_units(), None, the_peer());
+        let service = Sessions { reader: Arc::new(reader), ..service };
+        let filter = SessionFilter { whose, ..SessionFilter::default() };
+        let theirs = || session(PEER, "morning".to_owned());
+        let opened = page(vec![theirs(), session(ME, "evening".to_owned()), theirs()]);
+        assert_eq!(ready(service.list(&owner(), filter, PAGE)), Ok(opened));
+
+        let mut reader = MockTodoReader::new();
+        let query = TodoQuery {
+            account: HOME,
+            actor,
+            status: None,
+            priority: None,
+            session: None,
+            page: PAGE,
+        };
+        let asked = reader.expect_todos().times(1).withf(move |asked| *asked == query);
+        asked.return_once(|_| Ok(page(vec![their_todo()])));
+        let service = Todos { reader: Arc::new(reader), ..todos(no_units(), None, the_peer()) };
+        let filter = TodoFilter { whose, ..TodoFilter::default() };
+        let opened = page(vec![todo(PEER, "Write docs".to_owned())]);
+        assert_eq!(ready(service.list(&owner(), filter, PAGE)), Ok(opened));
+
+        let mut reader = MockActivityReader::new();
+        let filter = ActivityFilter {
+            account: HOME,
+            actor,
+            activity_type: None,
+            session: None,
+            range: crate::model::time::TimeRange::default(),
+        };
+        let asked = filter.clone();
+        reader
+            .expect_activities()
+            .times(1)
+            .withf(move |filter, _| *filter == asked)
+            .return_once(|_, _| Ok(page(vec![their_activity()])));
+        reader
+            .expect_activity_counts()
+            .times(1)
+            .withf(move |asked, _| *asked == filter)
+            .return_once(|_, _| Ok(Default::default()));
+        let service = activities(no_units(), None, the_peer());
+        let service = Activities { reader: Arc::new(reader), ..service };
+        let selection = ActivitySelection { whose, ..ActivitySelection::default() };
+        let opened = page(vec![activity(PEER, "deployed".to_owned())]);
+        assert_eq!(ready(service.list(&owner(), selection.clone(), PAGE)), Ok(opened));
+        assert!(ready(service.stats(&owner(), selection, &Zone::UTC)).is_ok());
+    }
+}
+
+#[test]
+fn a_page_with_one_text_that_does_not_open_names_its_row() {
+    let mut reader = MockSessionReader::new();
+    // Sealed by the caller, but it stands in the peer's row.
+    let swapped = session(PEER, stored(Field::SessionNotes, uid(20), "evening"));
+    reader.expect_sessions().return_once(|_| Ok(page(vec![own_session(), swapped])));
+    let service = sessions(no_units(), None, the_peer());
+    let service = Sessions { reader: Arc::new(reader), ..service };
+    let filter = SessionFilter { whose: Whose::All, status: None };
+    let list = ready(service.list(&owner(), filter, PAGE));
+    assert_eq!(list, Err(unreadable("session", 2)));
+}
+
+#[test]
+fn a_member_that_asks_for_others_rows_reads_nothing() {
+    let refused = || ReadError::Refused(Refusal::OwnerOnly);
+    for whose in [Whose::Of(PEER), Whose::All] {
+        let service = sessions(no_units(), None, no_others());
+        let filter = SessionFilter { whose, ..SessionFilter::default() };
+        assert_eq!(ready(service.list(&caller(), filter, PAGE)), Err(refused()));
+        let service = todos(no_units(), None, no_others());
+        let filter = TodoFilter { whose, ..TodoFilter::default() };
+        assert_eq!(ready(service.list(&caller(), filter, PAGE)), Err(refused()));
+        let service = activities(no_units(), None, no_others());
+        let selection = ActivitySelection { whose, ..ActivitySelection::default() };
+        assert_eq!(ready(service.list(&caller(), selection.clone(), PAGE)), Err(refused()));
+        assert_eq!(ready(service.stats(&caller(), selection, &Zone::UTC)), Err(refused()));
+    }
 }

@@ -5,7 +5,7 @@ use crate::model::Patch;
 use crate::model::session::{Session, SessionPatch, SessionStatus};
 use crate::model::unit::{Resealed, RowPatch};
 use crate::port::store::{MockSessionReader, SessionQuery};
-use crate::usecase::sessions::{SessionDraft, Sessions};
+use crate::usecase::sessions::{SessionDraft, SessionFilter, Sessions};
 
 const ID: SessionId = SessionId(2);
 
@@ -262,13 +262,14 @@ fn a_page_is_of_the_callers_own_sessions_and_opened() {
     let list = |answer: Vec<Session<Sealed>>| {
         let mut reader = MockSessionReader::new();
         let status = Some(SessionStatus::Active);
-        let query = SessionQuery { account: HOME, actor: ME, status, page: PAGE };
+        let filter = SessionFilter { status, ..SessionFilter::default() };
+        let query = SessionQuery { account: HOME, actor: Some(ME), status, page: PAGE };
         reader
             .expect_sessions()
             .times(1)
             .withf(move |asked| *asked == query)
             .return_once(|_| Ok(page(answer)));
-        ready(sessions(no_units(), reader).list(&caller(), status, PAGE))
+        ready(sessions(no_units(), reader).list(&caller(), filter, PAGE))
     };
     let rows = vec![row(ME, Some(notes("morning"))), row(ME, None)];
     assert_eq!(list(rows.clone()), Ok(page(vec![opened(Some("morning")), opened(None)])));

@@ -7,6 +7,7 @@ use crate::model::text::{LogNote, Title};
 use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::unit::{NewTodo, Resealed, RowPatch};
 use crate::port::store::{MockTodoReader, TodoLog, TodoQuery};
+use crate::usecase::access::Whose;
 use crate::usecase::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
 
 const ID: TodoId = TodoId(7);
@@ -338,14 +339,15 @@ fn a_page_is_of_the_callers_own_todos_and_opened() {
     let list = |answer: Vec<Todo<Sealed>>| {
         let (status, priority) = (Some(TodoStatus::Open), Some(Priority::default()));
         let session = Some(SessionId(2));
-        let query = TodoQuery { account: HOME, actor: ME, status, priority, session, page: PAGE };
+        let query =
+            TodoQuery { account: HOME, actor: Some(ME), status, priority, session, page: PAGE };
         let mut reader = MockTodoReader::new();
         reader
             .expect_todos()
             .times(1)
             .withf(move |asked| *asked == query)
             .return_once(|_| Ok(page(answer)));
-        let filter = TodoFilter { status, priority, session };
+        let filter = TodoFilter { whose: Whose::Own, status, priority, session };
         ready(todos(no_units(), reader).list(&caller(), filter, PAGE))
     };
     assert_eq!(list(vec![row(ME), row(ME)]), Ok(page(vec![opened(), opened()])));
