@@ -23,6 +23,7 @@ mod limits;
 mod lists;
 mod needles;
 mod operators;
+mod owner;
 mod seeds;
 mod sessions;
 mod swaps;

@@ -1,0 +1,250 @@
+//! What an owner reads and writes for its members, and a member for nobody else.
+
+use reqwest::Method;
+use roots_testkit::app::{Answer, App, send};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::members::add_member;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crate::client::{confirm, faulty, ids};
+
+roots_testkit::on_both! {
+    an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte,
+    what_is_linked_belongs_to_one_actor,
+    all_is_one_list_in_order_and_the_sum_of_each,
+    a_ciphertext_of_another_actor_does_not_open_to_the_owner,
+}
+
+/// Every kind of text: of two bytes and of four, with combining characters, quotes and line ends.
+const TEXT: &str = "Grüße \u{1f331} e\u{301} \"quoted\" \\ \t\r\n end ";
+
+/// An account of an owner and the members 2 and 3.
+struct Account {
+    app: App,
+    keys: [SecretString; 2],
+}
+
+impl Account {
+    async fn new(database: TestDatabase) -> Self {
+        let app = App::start(database, 1_000).await;
+        let owner = app.world.admit(&app.credentials).await;
+        let two = add_member(&app.database, &owner, 2).await;
+        let three = add_member(&app.database, &owner, 3).await;
+        Self { app, keys: [two, three] }
+    }
+
+    /// Calls as the actor of that id.
+    async fn call(&self, actor: usize, method: Method, path: &str, body: Value) -> Answer {
+        let key = match actor {
+            1 => self.app.key(),
+            member => self.keys[member - 2].expose_secret(),
+        };
+        let request = self
+            .app
+            .stranger(method, &format!("/api/v1{path}"))
+            .header("X-API-Key", key)
+            .header("X-Request-Id", "a-test");
+        send(if body.is_null() { request } else { request.json(&body) }).await
+    }
+
+    async fn get(&self, actor: usize, path: &str) -> Answer {
+        self.call(actor, Method::GET, path, Value::Null).await
+    }
+
+    async fn post(&self, actor: usize, path: &str, body: Value) -> Answer {
+        self.call(actor, Method::POST, path, body).await
+    }
+}
+
+async fn an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte(database: TestDatabase) {
+    let account = Account::new(database).await;
+    for (writer, reader) in [(1, 2), (2, 1)] {
+        let text = format!("{TEXT}by {writer}");
+        let body = json!({ "notes": text, "actor_id": 2 });
+        let session = account.post(writer, "/sessions", body).await.expect(201);
+        let body = json!({ "title": text, "description": text, "actor_id": 2 });
+        let todo = account.post(writer, "/todos", body).await.expect(201);
+        let body = json!({ "description": text, "actor_id": 2 });
+        let activity = account.post(writer, "/activities", body).await.expect(201);
+        let session = format!("/sessions/{}", session["session_id"]);
+        let todo = format!("/todos/{}", todo["todo_id"]);
+        let activity = format!("/activities/{}", activity["activity_id"]);
+        for path in [&session, &todo, &activity] {
+            let (written, read) =
+                (account.get(writer, path).await, account.get(reader, path).await);
+            assert_eq!(written.expect(200), read.expect(200), "{path}");
+            assert_eq!(read.json()["actor_id"], 2);
+            assert_eq!(account.get(3, path).await.status, 404, "{path}");
+        }
+        assert_eq!(account.get(reader, &session).await.json()["notes"], *text);
+        assert_eq!(account.get(reader, &activity).await.json()["description"], *text);
+
+        // The reader now changes what the writer made, and the writer reads that.
+        let changed = format!("{TEXT}changed by {reader}");
+        let patch = async |path: &str, body: Value| {
+            account.call(reader, Method::PATCH, path, body).await.expect(200)
+        };
+        patch(&session, json!({ "notes": changed, "status": "ended" })).await;
+        patch(&todo, json!({ "status": "in_progress" })).await;
+        patch(&todo, json!({ "status": "done", "note": changed })).await;
+        patch(&todo, json!({ "description": changed })).await;
+        assert_eq!(account.get(writer, &session).await.expect(200)["notes"], *changed);
+        let found = account.get(writer, &todo).await.expect(200);
+        assert_eq!((&found["title"], &found["description"]), (&json!(text), &json!(changed)));
+        let logs = format!("{todo}/logs");
+        let log = account.get(writer, &logs).await.expect(200);
+        assert_eq!(log["logs"][1]["note"], *changed);
+        assert_eq!(log, account.get(reader, &logs).await.expect(200));
+        assert_eq!(account.get(3, &logs).await.status, 404);
+        for path in [&session, &todo, &activity] {
+            let delete = |actor| account.call(actor, Method::DELETE, path, Value::Null);
+            assert_eq!(delete(3).await.status, 404);
+            delete(reader).await.expect(200);
+            assert_eq!(account.get(writer, path).await.status, 404);
+        }
+    }
+    // The ledger names who asked: each made three rows, patched four times and deleted three.
+    let asked = "SELECT actor_id, COUNT(*) FROM ledger WHERE reason = 'api_write' \
+        GROUP BY actor_id ORDER BY actor_id";
+    let asked = account.app.database.rows::<(i64, i64)>(asked).await;
+    assert_eq!(asked, [(1, 10), (2, 10)]);
+    let nobody = json!({ "title": "x", "actor_id": 9 });
+    confirm("a_todo_for_nobody", &account.post(1, "/todos", nobody).await);
+    let others = json!({ "notes": "x", "actor_id": 3 });
+    confirm("a_session_for_another_member", &account.post(2, "/sessions", others).await);
+    confirm("a_list_of_another_member", &account.get(2, "/activities?actor_id=3").await);
+}
+
+async fn what_is_linked_belongs_to_one_actor(database: TestDatabase) {
+    let account = Account::new(database).await;
+    account.post(1, "/sessions", json!({})).await.expect(201);
+    account.post(1, "/sessions", json!({ "actor_id": 2 })).await.expect(201);
+    account.post(1, "/todos", json!({ "title": "mine", "session_id": 1 })).await.expect(201);
+    let theirs = json!({ "title": "theirs", "session_id": 2, "actor_id": 2 });
+    account.post(1, "/todos", theirs).await.expect(201);
+    for (path, body) in [
+        ("/todos", json!({ "title": "x", "session_id": 2 })),
+        ("/todos", json!({ "title": "x", "session_id": 1, "actor_id": 2 })),
+        ("/activities", json!({ "description": "x", "session_id": 2 })),
+        ("/activities", json!({ "description": "x", "session_id": 1, "actor_id": 2 })),
+    ] {
+        let refused = account.post(1, path, body.clone()).await.expect(422);
+        assert_eq!(faulty(&refused), ["session_id"], "{body}");
+    }
+    for (todo, session) in [("/todos/1", 2), ("/todos/2", 1)] {
+        let body = json!({ "session_id": session });
+        let refused = account.call(1, Method::PATCH, todo, body).await.expect(422);
+        assert_eq!(faulty(&refused), ["session_id"], "{todo}");
+    }
+    let linked = account.get(1, "/todos?actor_id=all&session_id=2").await.expect(200);
+    assert_eq!(ids(&linked, "todos", "todo_id"), [2]);
+    // A filter by somebody else's session matches nothing.
+    assert_eq!(account.get(1, "/todos?session_id=2").await.expect(200)["total"], 0);
+    let stats = account.get(1, "/activities/stats?actor_id=all&session_id=2").await.expect(200);
+    assert_eq!(stats["sessions"], json!({ "total": 1, "active": 1 }));
+}
+
+async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
+    let account = Account::new(database).await;
+    let day = 86_400;
+    for turn in 0..9 {
+        let actor = turn % 3 + 1;
+        account.app.world.clock.advance_seconds(day / 4);
+        account.post(actor, "/sessions", json!({ "notes": format!("{turn}") })).await.expect(201);
+        let todo = json!({ "title": format!("{turn}"), "priority": turn % 2 });
+        account.post(actor, "/todos", todo).await.expect(201);
+        let activity = json!({
+            "description": format!("{turn}"),
+            "activity_type": (["deploy", "review"][turn % 2])
+        });
+        account.post(actor, "/activities", activity).await.expect(201);
+    }
+    let of = async |path: &str, items: &str| {
+        let (mut texts, mut next) = (Vec::new(), format!("{path}&limit=2"));
+        loop {
+            let page = account.get(1, &next).await.expect(200);
+            for item in page[items].as_array().unwrap() {
+                let mut fields = ["notes", "title", "description"].into_iter();
+                let text = fields.find_map(|field| item[field].as_str()).unwrap();
+                let turn: usize = text.parse().unwrap();
+                assert_eq!(item["actor_id"], turn % 3 + 1);
+                texts.push(turn);
+            }
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                assert_eq!(page["total"], texts.len());
+                return texts;
+            };
+            next = format!("{path}&limit=2&cursor={cursor}");
+        }
+    };
+    let falling = [8, 7, 6, 5, 4, 3, 2, 1, 0];
+    assert_eq!(of("/sessions?actor_id=all", "sessions").await, falling);
+    assert_eq!(of("/sessions?actor_id=all&status=active", "sessions").await, falling);
+    assert_eq!(of("/activities?actor_id=all", "activities").await, falling);
+    assert_eq!(of("/activities?actor_id=all&type=deploy", "activities").await, [8, 6, 4, 2, 0]);
+    assert_eq!(of("/todos?actor_id=all", "todos").await, [7, 5, 3, 1, 8, 6, 4, 2, 0]);
+    assert_eq!(of("/todos?actor_id=all&priority=1", "todos").await, [7, 5, 3, 1]);
+    assert_eq!(of("/sessions?actor_id=2", "sessions").await, [7, 4, 1]);
+    assert_eq!(of("/sessions?actor_id=1", "sessions").await, [6, 3, 0]);
+    assert_eq!(account.get(1, "/todos?actor_id=9").await.expect(200)["total"], 0);
+
+    // A cursor leads on in the list of the same actors alone.
+    let page = account.get(1, "/sessions?actor_id=all&limit=1").await.expect(200);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    for of in ["", "actor_id=1&", "actor_id=2&"] {
+        let other = format!("/sessions?{of}limit=1&cursor={cursor}");
+        assert_eq!(account.get(1, &other).await.status, 400, "{other}");
+    }
+
+    let mut sums = (0, 0, 0);
+    let figures = |stats: &Value| {
+        let number = |value: &Value| value.as_i64().unwrap();
+        (
+            number(&stats["total_activities"]),
+            number(&stats["sessions"]["total"]),
+            stats["by_day"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|day| number(&day["count"]))
+                .sum::<i64>(),
+        )
+    };
+    for actor in 1..=3 {
+        let path = format!("/activities/stats?actor_id={actor}");
+        let one = figures(&account.get(1, &path).await.expect(200));
+        assert_eq!(one, figures(&account.get(actor, "/activities/stats").await.expect(200)));
+        sums = (sums.0 + one.0, sums.1 + one.1, sums.2 + one.2);
+    }
+    let all = account.get(1, "/activities/stats?actor_id=all").await;
+    assert_eq!(figures(&all.expect(200)), sums);
+    confirm("stats_of_all", &all);
+    confirm("sessions_of_all", &account.get(1, "/sessions?actor_id=all&limit=3").await);
+}
+
+async fn a_ciphertext_of_another_actor_does_not_open_to_the_owner(database: TestDatabase) {
+    let account = Account::new(database).await;
+    for actor in 1..=3 {
+        account.post(actor, "/sessions", json!({ "notes": TEXT })).await.expect(201);
+    }
+    let db = &account.app.database;
+    let swap = |to: i64, from: i64| {
+        format!(
+            "UPDATE sessions SET notes = (SELECT notes FROM sessions WHERE session_id = {from}) \
+                WHERE session_id = {to}"
+        )
+    };
+    for (to, from) in [(2, 1), (3, 2)] {
+        db.execute(&swap(to, from)).await;
+        let read = account.get(1, &format!("/sessions/{to}")).await.expect(500);
+        assert!(read["detail"].as_str().unwrap().contains(&format!("session {to}")), "{read}");
+    }
+    assert_eq!(account.get(1, "/sessions?actor_id=all").await.status, 500);
+    // Nor does a row that is given to another actor.
+    account.post(2, "/sessions", json!({ "notes": TEXT })).await.expect(201);
+    assert_eq!(account.get(1, "/sessions/4").await.expect(200)["notes"], TEXT);
+    db.execute("UPDATE sessions SET actor_id = 3 WHERE session_id = 4").await;
+    assert_eq!(account.get(1, "/sessions/4").await.status, 500);
+    assert_eq!(account.get(3, "/sessions/4").await.status, 500);
+}
