@@ -15,6 +15,7 @@ mod m0004_audit_trail;
 mod m0005_quarters;
 mod m0006_idempotency;
 mod m0007_account_lists;
+mod m0008_erasures;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_quarters::Quarters),
             Box::new(m0006_idempotency::Idempotency),
             Box::new(m0007_account_lists::AccountLists),
+            Box::new(m0008_erasures::Erasures),
         ]
     }
 }

@@ -123,6 +123,11 @@ impl Bearer {
         (self.caller, self.lookup)
     }
 
+    /// Forgets whoever was admitted to the caller's account, which is no more.
+    pub(crate) fn forget_account(&self) {
+        self.callers.forget_account(self.caller.account.id);
+    }
+
     /// What a write of this caller came to, and cost.
     pub(crate) fn settle<T>(
         &self,

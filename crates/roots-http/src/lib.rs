@@ -13,6 +13,7 @@ mod body;
 mod conditional;
 mod edge;
 mod ending;
+mod erasures;
 mod exports;
 mod fields;
 mod keys;
@@ -49,6 +50,7 @@ use roots_domain::port::store::Readiness;
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
@@ -86,6 +88,8 @@ pub struct Services {
     pub keys: Keys,
     /// When keys were last used.
     pub uses: Uses,
+    /// Erasures.
+    pub erasures: Erasures,
     /// Whether the database answers.
     pub readiness: Arc<dyn Readiness>,
     /// Names requests that come without a name.
@@ -231,7 +235,10 @@ fn routes() -> OpenApiRouter<App> {
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
     let files = exports::routes().layer(map_response(secret)).layer(map_response(by_key));
-    let api = keyed.merge(signup).merge(files).merge(service::description_routes());
+    let confirmed =
+        erasures::routes().layer(from_fn(limits::recoveries)).layer(map_response(secret));
+    let api =
+        keyed.merge(signup).merge(files).merge(confirmed).merge(service::description_routes());
     let undescribed = OpenApiRouter::from(service::docs());
     OpenApiRouter::default().merge(service::routes()).nest(API_PATH, api).merge(undescribed)
 }

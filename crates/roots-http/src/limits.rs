@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Extensions, HeaderName, HeaderValue, Method};
+use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::Clock;
@@ -139,10 +139,9 @@ pub(crate) async fn signups(request: Request, next: Next) -> Response {
     response
 }
 
-/// Limits how often recovery is tried. Every attempt counts.
-#[cfg_attr(not(test), expect(dead_code, reason = "what it limits is on its way"))]
+/// Limits how often a recovery code is tried. Every attempt counts.
 pub(crate) async fn recoveries(request: Request, next: Next) -> Response {
-    if request.method() == Method::POST {
+    if !request.method().is_safe() {
         let counted = Visitor::of(request.extensions()).and_then(|visitor| {
             visitor.count(visitor.limits.recoveries.as_ref(), &visitor.address)
         });
@@ -350,8 +349,8 @@ impl Clock for Ticks {
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::StatusCode;
     use axum::http::header::RETRY_AFTER;
+    use axum::http::{Method, StatusCode};
     use axum::middleware::{from_fn, from_fn_with_state};
     use tokio::time::advance;
     use tower::ServiceExt;

@@ -98,6 +98,9 @@ kinds! {
     /// 403: a customer.
     OperatorOnly = FORBIDDEN, "operator-only", "Only operators may do this",
         "It takes a key of an operator's account. Ask whoever runs the service.";
+    /// 403: confirmation.
+    WrongRecoveryCode = FORBIDDEN, "wrong-recovery-code", "Not the recovery code of this account",
+        "What can't be undone is confirmed by the account's recovery code, the newest. Nothing was done. Without the code, make a new one with a key of the owner.";
     /// 404.
     NotFound = NOT_FOUND, "not-found", "Not found",
         "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account.";
@@ -553,6 +556,7 @@ impl From<Refusal> for Problem {
             Refusal::OwnerOnly => Self::new(Kind::OwnerOnly, detail),
             Refusal::KeyInGrace => Self::new(Kind::KeyInGrace, detail),
             Refusal::OperatorOnly => Self::new(Kind::OperatorOnly, detail),
+            Refusal::WrongRecoveryCode => Self::new(Kind::WrongRecoveryCode, detail),
             Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => Self::new(Kind::NotFound, detail),
             Refusal::KeyOfAnotherRequest => Self::new(Kind::KeyOfAnotherRequest, detail),
             Refusal::StillInFlight => {
@@ -569,6 +573,7 @@ impl From<Refusal> for Problem {
             | Refusal::CannotReopen(_)
             | Refusal::ForbiddenStep { .. }
             | Refusal::LastOwnerKey
+            | Refusal::LastOperator
             | Refusal::OwnerStays
             | Refusal::ActorInactive(_)
             | Refusal::KeysRenewed(_)

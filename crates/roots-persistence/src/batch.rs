@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roots_domain::model::account::{Account, Actor};
+use roots_domain::model::account::{Account, AccountKind, Actor};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::books::{Books, Changes, Directory, Kinds, Needs, RowKey};
 use roots_domain::model::id::{AccountId, ActorId};
@@ -28,6 +28,7 @@ use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, directory,
     idempotency, key_wraps, recovery_codes, sessions, tallies, todos, usage,
 };
+use crate::erase;
 use crate::fault::{self, Failure};
 use crate::row::{self, Corrupt};
 
@@ -83,6 +84,12 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
         for row in found.all(tx).await? {
             books.load_account(Account::try_from(row)?);
         }
+    }
+    if let Some(account) = needs.other_operator_than {
+        let others = accounts::Entity::find()
+            .filter(accounts::Column::AccountId.ne(account.0))
+            .filter(accounts::Column::Kind.eq(AccountKind::Operator.name()));
+        books.load_other_operator(others.one(tx).await?.is_some());
     }
     books.check_again(units, &mut needs);
     load_keys(tx, &mut books, &needs).await?;
@@ -261,6 +268,12 @@ async fn load_kinds(
 }
 
 async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure> {
+    for (account, at) in &changes.erased {
+        erase::end(tx, *account, *at).await?;
+    }
+    for (account, at) in &changes.swept {
+        erase::sweep(tx, *account, *at).await?;
+    }
     write_accounts(tx, &changes).await?;
     put(tx, changes.sessions.written().map(row::session_row), NewerBy(sessions::Column::Version))
         .await?;

@@ -167,12 +167,12 @@ impl Lane {
     }
 }
 
-/// Cuts jobs into batches, in their order: a unit that reaches beyond its row is applied alone.
+/// Cuts jobs into batches, in their order, but for the units that are applied by themselves.
 fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
     let mut batches: Vec<Vec<Job>> = Vec::new();
     let mut open = false;
     for job in jobs {
-        let alone = job.unit.intent.reaches_beyond_its_row();
+        let alone = job.unit.intent.stands_alone();
         match batches.last_mut() {
             Some(batch) if open && !alone => batch.push(job),
             _ => batches.push(vec![job]),

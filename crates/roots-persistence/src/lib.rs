@@ -23,6 +23,7 @@ mod archive;
 mod audit;
 mod batch;
 mod entity;
+mod erase;
 mod fault;
 mod lane;
 mod postgres;

@@ -8,6 +8,7 @@ use roots_domain::port::keys::Locksmith;
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
@@ -66,6 +67,12 @@ pub(crate) fn services(store: &Store) -> Services {
             accounts: store.clone(),
             clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
+        },
+        erasures: Erasures {
+            units: store.clone(),
+            reader: store.clone(),
+            locksmith: Arc::clone(&locksmith),
+            clock: Arc::clone(&clock),
         },
         keys: Keys {
             units: store.clone(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use roots_domain::usecase::accounts::NewCredentials;
+use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::Uses;
 use roots_http::{Ending, HttpSettings};
@@ -25,6 +26,8 @@ use crate::{app, first_start, prometheus, upkeep, wiped};
 const USAGE_EVERY: Duration = Duration::from_secs(5);
 /// How often it is written when keys were last used, and keys that are over are swept.
 const TEND_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked whether an erased account was left unswept, by a process that has ended.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
@@ -50,6 +53,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let writing_usage = tokio::spawn(write_usage(usage.clone(), stop.clone()));
     let uses = services.uses.clone();
     let tending = tokio::spawn(tend(uses.clone(), stop.clone()));
+    tokio::spawn(sweep_erased(services.erasures.clone()));
     let mut told = stop.clone();
     let ending = Ending::when(async move {
         told.requested().await;
@@ -109,6 +113,16 @@ async fn tend(uses: Uses, mut stop: Stop) {
 async fn write_uses(uses: &Uses) {
     if let Err(fault) = uses.tend().await {
         warn!(%fault, "when keys were last used could not be written");
+    }
+}
+
+/// Sweeps what erased accounts have left behind where whoever was at it did not come to the end.
+async fn sweep_erased(erasures: Erasures) {
+    loop {
+        if let Err(fault) = erasures.sweep().await {
+            warn!(%fault, "rows of an erased account are left for later");
+        }
+        time::sleep(SWEEP_EVERY).await;
     }
 }
 

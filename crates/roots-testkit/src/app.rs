@@ -87,6 +87,18 @@ impl App {
         }
     }
 
+    /// The same one, called by another account, of so many credits.
+    pub async fn as_another(&self, credits: i64) -> Self {
+        Self {
+            address: self.address.clone(),
+            world: self.world.clone(),
+            database: self.database.clone(),
+            credentials: Arc::new(self.world.found(credits).await),
+            settings: self.settings.clone(),
+            client: self.client.clone(),
+        }
+    }
+
     async fn serve(
         world: World,
         database: Arc<TestDatabase>,
@@ -105,6 +117,7 @@ impl App {
             operators: world.operators.clone(),
             exports: world.exports.clone(),
             usage: world.usage.clone(),
+            erasures: world.erasures.clone(),
             readiness: Arc::new(world.store.clone()),
             uids,
         };

@@ -226,6 +226,8 @@ impl Model {
                 Ok(AppliedRow::Deleted)
             }
             Intent::Manage(_)
+            | Intent::EraseAccount { .. }
+            | Intent::SweepErased(_)
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
             | Intent::ReserveAccount

@@ -11,6 +11,7 @@ use roots_domain::port::keys::Locksmith;
 use roots_domain::usecase::access::{Access, Caller};
 use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
 use roots_domain::usecase::activities::{Activities, ActivityDraft};
+use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
@@ -53,6 +54,8 @@ pub struct World {
     pub usage: Usage,
     /// What is done from time to time.
     pub upkeep: Upkeep,
+    /// Erasures.
+    pub erasures: Erasures,
 }
 
 impl World {
@@ -75,6 +78,12 @@ impl World {
             clock,
             exports: Exports { access: access.clone(), reader: shared.clone() },
             access,
+            erasures: Erasures {
+                units: shared.clone(),
+                reader: shared.clone(),
+                locksmith: locksmith.clone(),
+                clock: time.clone(),
+            },
             keys: Keys {
                 units: shared.clone(),
                 reader: shared.clone(),

@@ -29,6 +29,7 @@ use super::unit::{
 };
 use super::usage::Calls;
 
+mod erasures;
 mod keys;
 
 /// A row's key: ids are counted per account.
@@ -41,6 +42,8 @@ pub struct Needs {
     pub directory: bool,
     /// The accounts to lock and load.
     pub accounts: BTreeSet<AccountId>,
+    /// An account of which it must be known whether an operator's is left without it.
+    pub other_operator_than: Option<AccountId>,
     /// Actors.
     pub actors: BTreeSet<RowKey<ActorId>>,
     /// Keys, whatever became of them.
@@ -77,14 +80,17 @@ impl Needs {
     fn add(&mut self, unit: &UnitOfWork) {
         self.accounts.extend(unit.accounts());
         self.answers.extend(unit.answer_keys());
-        if matches!(unit.intent, Intent::ReserveAccount | Intent::FoundAccount(_)) {
+        if matches!(
+            unit.intent,
+            Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::EraseAccount { .. }
+        ) {
             self.directory = true;
         }
         self.add_keys(unit);
         if let Intent::CountCalls(counts) = &unit.intent {
             self.accounts.extend(counts.iter().map(|(calls, _)| calls.account));
         }
-        let Author::Key(KeyBearer { account, .. }) = unit.author else {
+        let Author::Key(KeyBearer { account, key, .. }) = unit.author else {
             return;
         };
         match &unit.intent {
@@ -110,6 +116,11 @@ impl Needs {
             Intent::DeleteActivity(id) => {
                 self.activities.insert((account, *id));
             }
+            Intent::EraseAccount { .. } => {
+                self.other_operator_than = Some(account);
+                self.keys.insert((account, key));
+                self.codes.insert(account);
+            }
             Intent::StartSession { .. }
             | Intent::ReserveAccount
             | Intent::FoundAccount(_)
@@ -119,6 +130,7 @@ impl Needs {
             | Intent::GrantCredits { .. }
             | Intent::CountCalls(_)
             | Intent::SetAccountStatus { .. }
+            | Intent::SweepErased(_)
             | Intent::ForgetAnswers { .. } => {}
         }
     }
@@ -235,6 +247,10 @@ pub struct Changes {
     pub directory: Option<Directory>,
     /// New accounts.
     pub accounts_founded: Vec<Account>,
+    /// Accounts that end, and when.
+    pub erased: Vec<(AccountId, Timestamp)>,
+    /// Accounts that have ended, of which some rows are swept.
+    pub swept: Vec<(AccountId, Timestamp)>,
     /// Changed accounts, whole. Their version is one above the one loaded, which guards the write.
     pub accounts_changed: Vec<Account>,
     /// Actors.
@@ -277,6 +293,7 @@ pub struct Changes {
 #[derive(Debug, Clone)]
 pub struct Books {
     directory: Directory,
+    other_operator: bool,
     accounts: BTreeMap<AccountId, Row<Account>>,
     actors: Rows<ActorId, Actor>,
     keys: Rows<KeyId, ApiKey>,
@@ -293,6 +310,7 @@ impl Default for Books {
     fn default() -> Self {
         Self {
             directory: Directory::default(),
+            other_operator: false,
             accounts: BTreeMap::new(),
             actors: Rows::new(),
             keys: Rows::new(),
@@ -458,6 +476,7 @@ impl Books {
                 self.check_state(&intent, if_match.as_deref(), &desk)?;
                 match intent {
                     Intent::Manage(management) => self.manage(*management, bearer, at),
+                    Intent::EraseAccount { code } => self.erase_account(code, bearer, at),
                     intent => {
                         let applied = self.decide_resource(intent, &desk, charge)?;
                         if let Some(idempotency) = idempotency {
@@ -473,6 +492,7 @@ impl Books {
             (Author::Program, Intent::TendKeys { account, used, over }) => {
                 self.tend_keys(account, &used, &over, at)
             }
+            (Author::Program, Intent::SweepErased(account)) => self.sweep_erased(account, at),
             (Author::Program, Intent::ReserveAccount) => Ok(self.reserve_account()),
             (Author::Program, Intent::FoundAccount(new)) => self.found_account(*new, at),
             (Author::Program, Intent::GrantCredits { account, amount, note }) => {
@@ -660,9 +680,11 @@ impl Books {
             | Intent::TendKeys { .. }
             | Intent::CountCalls(_)
             | Intent::ForgetAnswers { .. }
+            | Intent::SweepErased(_)
             // Decided elsewhere.
             | Intent::GrantCredits { .. }
             | Intent::SetAccountStatus { .. }
+            | Intent::EraseAccount { .. }
             | Intent::Manage(_) => return Err(Refusal::KeyNotInForce),
         })
     }

@@ -169,6 +169,13 @@ pub enum Intent {
         /// Keys that may have expired, or come to the end of their grace.
         over: Vec<KeyId>,
     },
+    /// End the caller's account for good.
+    EraseAccount {
+        /// What its recovery code is found by, which confirms it.
+        code: LookupHash,
+    },
+    /// Delete some of what an account that has ended has left.
+    SweepErased(AccountId),
     /// Give an account credits.
     GrantCredits {
         /// The account.
@@ -398,7 +405,13 @@ impl Intent {
     /// statements of its own, and its cost is linear in what it touches.
     #[must_use]
     pub const fn reaches_beyond_its_row(&self) -> bool {
-        matches!(self, Self::DeleteSession(_))
+        matches!(self, Self::DeleteSession(_) | Self::EraseAccount { .. })
+    }
+
+    /// Whether it is applied by itself: it reaches beyond its row, or is a batch in itself.
+    #[must_use]
+    pub const fn stands_alone(&self) -> bool {
+        self.reaches_beyond_its_row() || matches!(self, Self::SweepErased(_))
     }
 
     /// Whether it may end keys, so that its batch-mates' are checked again.
@@ -436,6 +449,7 @@ impl UnitOfWork {
                 | Intent::SetAccountStatus { account, .. }
                 | Intent::UseKey { account, .. }
                 | Intent::TendKeys { account, .. }
+                | Intent::SweepErased(account)
                 | Intent::ForgetAnswers { account, .. },
                 _,
             ) => Some(*account),
@@ -514,6 +528,12 @@ pub enum Refusal {
     /// Ending the key that the account hangs on.
     #[error("This is the last key in force of the account's owner: rotate it instead.")]
     LastOwnerKey,
+    /// A recovery code that is not the account's.
+    #[error("This is not the recovery code of this account.")]
+    WrongRecoveryCode,
+    /// Ending the account without which nobody runs the service.
+    #[error("This is the last operator's account: make another one first.")]
+    LastOperator,
     /// Deactivating the owner.
     #[error("The owner of an account can't be deactivated.")]
     OwnerStays,
@@ -639,6 +659,8 @@ mod tests {
                 Refusal::LastOwnerKey,
                 "This is the last key in force of the account's owner: rotate it instead.",
             ),
+            (Refusal::WrongRecoveryCode, "This is not the recovery code of this account."),
+            (Refusal::LastOperator, "This is the last operator's account: make another one first."),
             (Refusal::OwnerStays, "The owner of an account can't be deactivated."),
             (Refusal::NoSuchActor(ActorId(4)), "There is no actor 4."),
             (

@@ -338,6 +338,14 @@ pub trait UsageReader: Send + Sync {
     ) -> StoreResult<Vec<(Day, Endpoint, i64)>>;
 }
 
+/// Tells of accounts that were erased.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait ErasureReader: Send + Sync {
+    /// One of which something may be left.
+    async fn unswept(&self) -> StoreResult<Option<AccountId>>;
+}
+
 /// Tells whether the database answers.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]

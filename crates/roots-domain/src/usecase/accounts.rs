@@ -17,7 +17,7 @@ use crate::model::unit::{AppliedRow, Author, Conditions, Intent, NewAccount, Uni
 use crate::model::{Invalid, unit::Refusal};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::{AccountIdentity, ActorIdentity, Founding, Locksmith};
-use crate::port::store::{AccountReader, StoreFault, UnitStore};
+use crate::port::store::{AccountReader, UnitStore};
 
 /// How many of the newest ledger rows a look at the credits shows.
 const RECENT_ENTRIES: u32 = 20;
@@ -207,9 +207,9 @@ impl Accounts {
     }
 
     async fn account(&self, caller: &Caller) -> Result<Account, ReadError> {
-        let id = caller.account.id;
-        let gone = || StoreFault::Broken(format!("account {id} of a caller is gone"));
-        Ok(self.reader.account(id).await?.ok_or_else(gone)?)
+        let found = self.reader.account(caller.account.id).await?;
+        // It was erased since its caller was admitted.
+        Ok(found.ok_or(Refusal::KeyNotInForce)?)
     }
 
     fn prepare(

@@ -84,8 +84,9 @@ impl Exports {
             (actor, _) => actor,
         };
         let id = caller.account.id;
-        let gone = || StoreFault::Broken(format!("account {id} of a caller is gone"));
-        let account = self.access.reader.account(id).await?.ok_or_else(gone)?;
+        let account = self.access.reader.account(id).await?;
+        // It was erased since its caller was admitted.
+        let account = account.ok_or(Refusal::KeyNotInForce)?;
         let at = self.access.clock.now();
         let of = Holdings { account: id, actor, given: account.counters };
         Ok(Export {

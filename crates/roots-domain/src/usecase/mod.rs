@@ -23,6 +23,7 @@ use keyrings::Keyrings;
 pub mod access;
 pub mod accounts;
 pub mod activities;
+pub mod erasures;
 pub mod exports;
 pub mod keyrings;
 pub mod keys;

@@ -13,6 +13,7 @@ use crate::world::{World, ask};
 
 /// Every route there is. One that is added stands here, or this fails.
 const ROUTES: &str = "
+DELETE /api/v1/accounts/me
 DELETE /api/v1/activities/{id}
 DELETE /api/v1/actors/{id}
 DELETE /api/v1/keys/{id}
@@ -210,7 +211,7 @@ async fn every_body_reader_knows_what_is_described_and_nothing_else() {
             assert!(answer.status.is_success(), "{method} {path}: {}", answer.body);
         }
     }
-    assert_eq!(bodies, 14);
+    assert_eq!(bodies, 15);
 }
 
 /// The names that a fault offers.

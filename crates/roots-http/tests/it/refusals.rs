@@ -54,6 +54,10 @@ refused! {
         patch("/api/v1/todos/1", r#"{"status": "cancelled"}"#);
     a_note_without_a_change: Refusal::NoteWithoutChange,
         patch("/api/v1/todos/1", r#"{"note": "lost"}"#);
+    a_code_that_is_not_the_accounts: Refusal::WrongRecoveryCode,
+        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00002-CODE"}"#);
+    the_last_operators_account: Refusal::LastOperator,
+        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00002-CODE"}"#);
     too_many_kinds: Refusal::TooManyKinds,
         post("/api/v1/activities", r#"{"description": "x", "activity_type": "new"}"#);
 }

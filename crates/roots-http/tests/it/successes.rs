@@ -82,6 +82,8 @@ answers! {
     credits_are_shown: get("/api/v1/credits");
     the_ledger_is_listed: get("/api/v1/credits/ledger?reason=api_write&limit=5");
 
+    an_account_is_erased: delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00002-CODE"}"#);
+
     usage_is_told: get("/api/v1/usage?period=2026-04");
     usage_is_told_by_day: get("/api/v1/usage/history");
     health: get("/health").without_key();

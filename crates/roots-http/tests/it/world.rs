@@ -42,13 +42,14 @@ use roots_domain::port::keys::{
 };
 use roots_domain::port::store::{
     AccountOverview, ApplyError, Credentials, HeldActor, ListedKey, MockAccountReader,
-    MockAccountsReader, MockActivityReader, MockReadiness, MockSessionReader, MockTodoReader,
-    MockUnitStore, MockUsageReader, SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog,
-    UnitStore,
+    MockAccountsReader, MockActivityReader, MockErasureReader, MockReadiness, MockSessionReader,
+    MockTodoReader, MockUnitStore, MockUsageReader, SessionQuery, SessionReader, StoreFault,
+    StoreResult, TodoLog, UnitStore,
 };
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
+use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
@@ -118,6 +119,7 @@ pub(crate) struct World {
     pub(crate) accounts: MockAccountReader,
     pub(crate) operators: MockAccountsReader,
     pub(crate) archive: MockArchiveReader,
+    pub(crate) erasures: MockErasureReader,
     pub(crate) locksmith: MockLocksmith,
     pub(crate) usage: MockUsageReader,
     pub(crate) readiness: MockReadiness,
@@ -171,6 +173,7 @@ impl World {
             accounts: MockAccountReader::new(),
             operators: MockAccountsReader::new(),
             archive: MockArchiveReader::new(),
+            erasures: MockErasureReader::new(),
             locksmith,
             usage: MockUsageReader::new(),
             readiness: MockReadiness::new(),
@@ -273,6 +276,11 @@ impl World {
             Ok(Page { items, total: 2, request: page, next: None })
         });
         world.operators.expect_account_overview().returning(|id| Ok(overview(id.0)));
+        world
+            .locksmith
+            .expect_recognize_code()
+            .returning(|_| Some(Lookup { account: AccountId(1), hash: LookupHash([3; 32]) }));
+        world.erasures.expect_unswept().returning(|| Ok(None));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
         world.settings.signup = Signup::Open { credits: 100 };
@@ -292,6 +300,10 @@ impl World {
             }
             _ => Err(ApplyError::Refused(refusal.clone())),
         });
+        world
+            .locksmith
+            .expect_recognize_code()
+            .returning(|_| Some(Lookup { account: AccountId(1), hash: LookupHash([3; 32]) }));
         world
     }
 
@@ -356,6 +368,12 @@ impl World {
                 accounts: accounts.clone(),
                 clock: clock.clone(),
                 uids: uids.clone(),
+            },
+            erasures: Erasures {
+                units: units.clone(),
+                reader: Arc::new(self.erasures),
+                locksmith: locksmith.clone(),
+                clock: clock.clone(),
             },
             usage: Usage {
                 units: units.clone(),
@@ -966,6 +984,8 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         Intent::DeleteSession(_)
         | Intent::DeleteTodo(_)
         | Intent::DeleteActivity(_)
+        | Intent::EraseAccount { .. }
+        | Intent::SweepErased(_)
         | Intent::ForgetAnswers { .. } => AppliedRow::Deleted,
         Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
         Intent::CountCalls(_) => AppliedRow::Counted,

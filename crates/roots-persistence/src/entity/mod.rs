@@ -9,6 +9,7 @@ pub(crate) mod actors;
 pub(crate) mod api_keys;
 pub(crate) mod audit_trail;
 pub(crate) mod directory;
+pub(crate) mod erasures;
 pub(crate) mod idempotency;
 pub(crate) mod key_wraps;
 pub(crate) mod ledger;

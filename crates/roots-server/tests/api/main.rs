@@ -14,6 +14,7 @@ mod client;
 mod conditional;
 mod credits;
 mod edge;
+mod erasures;
 mod exports;
 mod faults;
 mod fuzz;

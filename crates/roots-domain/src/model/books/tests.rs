@@ -21,6 +21,7 @@ mod admission;
 mod auditor;
 mod batches;
 mod conditions;
+mod erasures;
 mod idempotency;
 mod keys;
 mod needs;

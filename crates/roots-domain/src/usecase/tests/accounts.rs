@@ -247,11 +247,11 @@ fn whoami_tells_the_others_and_what_is_left() {
 }
 
 #[test]
-fn an_account_of_a_caller_that_is_gone_is_the_stores_fault() {
+fn a_caller_whose_account_was_erased_is_not_admitted() {
     let reader = reading(None, vec![]);
     let accounts = accounts(MockUnitStore::new(), reader, MockLocksmith::new());
     let error = ready(accounts.whoami(&caller())).unwrap_err();
-    assert!(matches!(error, ReadError::Store(StoreFault::Broken(_))), "{error:?}");
+    assert_eq!(error, Refusal::KeyNotInForce.into());
 }
 
 fn entry(id: i64, balance_after: i64) -> LedgerEntry {

@@ -164,7 +164,7 @@ fn begin(exports: &Exports, caller: Caller, actor: Option<ActorId>) -> Result<Ex
 
 /// All that it tells but the actors.
 fn told(exports: &Exports) -> Result<Vec<Record>, AccessError> {
-    let mut export = begin(exports, caller(), None).unwrap();
+    let mut export = begin(exports, owner(), None).unwrap();
     let mut records = Vec::new();
     while let Some(more) = ready(export.next())? {
         records.extend(more);
@@ -377,7 +377,7 @@ fn a_key_is_looked_up_again_as_time_goes_on_and_at_the_end() {
             at(i64::try_from(seconds.fetch_add(moves, Ordering::Relaxed)).unwrap())
         });
         let exports = exports_at(accounts, empty(), Arc::new(clock));
-        let mut export = begin(&exports, caller(), None).unwrap();
+        let mut export = begin(&exports, owner(), None).unwrap();
         let mut pieces = 0;
         let end = loop {
             match ready(export.next()) {
@@ -398,7 +398,7 @@ fn an_expired_key_ends_it() {
         .expect_now()
         .returning(move || at(seconds.fetch_add(1, Ordering::Relaxed).try_into().unwrap()));
     let exports = exports_at(accounts(), empty(), Arc::new(clock));
-    let caller = Caller { ends_at: Some(at(3)), ..caller() };
+    let caller = Caller { ends_at: Some(at(3)), ..owner() };
     let mut export = begin(&exports, caller, None).unwrap();
     while let Ok(Some(_)) = ready(export.next()) {}
     assert_eq!(ready(export.next()), Err(AccessError::NotAdmitted));

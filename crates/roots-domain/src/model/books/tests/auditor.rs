@@ -308,6 +308,8 @@ impl World {
             Intent::ReserveAccount
             | Intent::FoundAccount(_)
             | Intent::Manage(_)
+            | Intent::EraseAccount { .. }
+            | Intent::SweepErased(_)
             | Intent::UseKey { .. }
             | Intent::TendKeys { .. }
             | Intent::GrantCredits { .. }

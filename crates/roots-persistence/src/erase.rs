@@ -1,0 +1,152 @@
+//! Erasing an account: what opens it, and then whatever is left, some rows at a time.
+
+use roots_domain::model::id::AccountId;
+use roots_domain::model::time::Timestamp;
+use roots_domain::port::store::{ErasureReader, StoreResult};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, Order,
+    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use crate::Store;
+use crate::entity::{
+    accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
+    erasures, idempotency, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos,
+    usage,
+};
+use crate::fault::{Failure, of_read};
+
+/// Most rows that one unit sweeps.
+const SWEEP_MAX_ROWS: u64 = 1_000;
+
+/// Deletes rows of an account from the tables named, in that order, at most so many of each, and says
+/// which tables those are.
+macro_rules! tables {
+    ($(#[$doc:meta])* $name:ident, $clear:ident: $($table:ident),+ $(,)?) => {
+        $(#[$doc])*
+        #[cfg(test)]
+        const $name: &[&str] = &[$(stringify!($table)),+];
+
+        async fn $clear(
+            tx: &DatabaseTransaction,
+            account: AccountId,
+            most: u64,
+        ) -> Result<u64, Failure> {
+            let mut left = most;
+            $(
+                if left > 0 {
+                    left = left.saturating_sub(delete_some::<$table::Entity>(tx, account, left).await?);
+                }
+            )+
+            Ok(most - left)
+        }
+    };
+}
+
+tables! {
+    /// What ends with an account at once, whatever rests on other rows before those.
+    ENDED, clear_access: key_wraps, recovery_codes, api_keys, actors, accounts
+}
+
+tables! {
+    /// What is swept after it, whatever rests on other rows before those.
+    SWEPT, clear_rest:
+    activities, todo_logs, todos, sessions, ledger, tallies, activity_daily, activity_quarters, idempotency,
+    usage, audit_trail
+}
+
+/// Ends an account: every wrap, key and code of it, its actors and itself. Nobody is admitted by any
+/// of them from here on, and nothing that is left opens.
+pub(crate) async fn end(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    clear_access(tx, account, u64::from(u32::MAX)).await?;
+    let erasure = erasures::ActiveModel {
+        account_id: ActiveValue::Set(account.0),
+        erased_at: ActiveValue::Set(at.micros()),
+        swept_at: ActiveValue::Set(None),
+    };
+    erasures::Entity::insert(erasure).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Deletes some of what an ended account has left; notes when nothing is.
+pub(crate) async fn sweep(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    if clear_rest(tx, account, SWEEP_MAX_ROWS).await? < SWEEP_MAX_ROWS {
+        erasures::Entity::update_many()
+            .col_expr(erasures::Column::SweptAt, Expr::value(at.micros()))
+            .filter(erasures::Column::AccountId.eq(account.0))
+            .filter(erasures::Column::SweptAt.is_null())
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Deletes at most so many rows of an account, found by primary key.
+async fn delete_some<E: EntityTrait>(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+    most: u64,
+) -> Result<u64, Failure> {
+    let key = || E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
+    let Some(tenant) = key().next() else { return Ok(0) };
+    let mut these = Query::select();
+    these.columns(key()).from(E::default()).and_where(tenant.eq(account.0)).limit(most);
+    let place = Expr::tuple(key().map(Expr::col).collect::<Vec<_>>());
+    let deleted = E::delete_many()
+        .filter(tenant.eq(account.0))
+        .filter(place.in_subquery(these))
+        .exec(tx)
+        .await?;
+    Ok(deleted.rows_affected)
+}
+
+#[async_trait::async_trait]
+impl ErasureReader for Store {
+    async fn unswept(&self) -> StoreResult<Option<AccountId>> {
+        let found = erasures::Entity::find()
+            .filter(erasures::Column::SweptAt.is_null())
+            .order_by(erasures::Column::AccountId, Order::Asc)
+            .limit(1)
+            .one(self.readers())
+            .await
+            .map_err(of_read)?;
+        Ok(found.map(|row| AccountId(row.account_id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use roots_testkit::database::TestDatabase;
+
+    use super::*;
+
+    roots_testkit::on_both! { every_table_of_a_tenant_is_erased }
+
+    /// What a later migration adds stands in [`ENDED`] or in [`SWEPT`], or this fails.
+    async fn every_table_of_a_tenant_is_erased(database: TestDatabase) {
+        let of_tenants = if database.is_postgres() {
+            "SELECT CAST(table_name AS TEXT) FROM information_schema.columns \
+                WHERE table_schema = 'public' AND column_name = 'account_id'"
+        } else {
+            "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+                WHERE m.type = 'table' AND c.name = 'account_id'"
+        };
+        let found: Vec<(String,)> = database.rows(of_tenants).await;
+        let mut found: BTreeSet<_> = found.into_iter().map(|(table,)| table).collect();
+        assert!(found.remove("erasures"), "what is kept");
+        let erased: BTreeSet<_> =
+            ENDED.iter().chain(SWEPT).map(|name| (*name).to_owned()).collect();
+        assert_eq!(found, erased);
+    }
+}

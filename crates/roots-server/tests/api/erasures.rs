@@ -1,0 +1,220 @@
+//! The end of an account.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::unit::{Author, Conditions, Intent, UnitOfWork};
+use roots_domain::port::store::{Auditor, ErasureReader, UnitStore};
+use roots_testkit::app::{Answer, App, send};
+use roots_testkit::database::{TestDatabase, until};
+use roots_testkit::members::add_member;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::client::confirm;
+use crate::needles::Search;
+
+roots_testkit::on_both! {
+    nothing_is_left_of_an_erased_account,
+    an_erased_account_admits_nobody_in_any_process,
+    what_was_cut_off_is_swept_later,
+    it_takes_the_owner_and_the_code,
+    the_last_operators_account_stays,
+}
+
+async fn erase(app: &App, code: &str) -> Answer {
+    app.call(Method::DELETE, "/accounts/me", Some(&json!({ "recovery_code": code }))).await
+}
+
+async fn swept(app: &App) {
+    until("nothing is left", async || app.world.store.unswept().await.unwrap().is_none()).await;
+}
+
+/// Something of everything.
+async fn live(app: &App) {
+    app.post("/sessions", &json!({ "notes": "Quittenzwirbelei" })).await.expect(201);
+    let todo = json!({ "title": "Drosselklappenpoesie", "session_id": 1 });
+    app.post("/todos", &todo).await.expect(201);
+    let change = json!({ "status": "done", "note": "Purpurschneckenrennen" });
+    app.patch("/todos/1", &change).await.expect(200);
+    let activity = json!({ "description": "Nebelkrähenflüsterer", "session_id": 1 });
+    app.post("/activities", &activity).await.expect(201);
+}
+
+/// How many rows each table has of an account.
+async fn rows_of(database: &TestDatabase, account: i64) -> Vec<(String, i64)> {
+    let of_tenants = if database.is_postgres() {
+        "SELECT CAST(table_name AS TEXT) FROM information_schema.columns \
+            WHERE table_schema = 'public' AND column_name = 'account_id' ORDER BY 1"
+    } else {
+        "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+            WHERE m.type = 'table' AND c.name = 'account_id' ORDER BY 1"
+    };
+    let mut found = Vec::new();
+    for (table,) in database.rows::<(String,)>(of_tenants).await {
+        let count = format!("SELECT COUNT(*) FROM {table} WHERE account_id = {account}");
+        let rows: Vec<(i64,)> = database.rows(&count).await;
+        found.push((table, rows[0].0));
+    }
+    found
+}
+
+async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
+    let app = App::start(database, 5_000).await;
+    let owner = app.world.admit(&app.credentials).await;
+    add_member(&app.database, &owner, 2).await;
+    live(&app).await;
+    // More than one step sweeps.
+    for _ in 0..1_200 {
+        app.post("/activities", &json!({ "description": "Heidelbeerzentrifuge" }))
+            .await
+            .expect(201);
+    }
+    let other = app.as_another(100).await;
+    live(&other).await;
+    let others = other.credentials.account.0;
+    let before = rows_of(&app.database, others).await;
+    let id = app.credentials.account.0;
+    let own = rows_of(&app.database, id).await;
+    let empty: BTreeSet<_> =
+        own.iter().filter(|(_, rows)| *rows == 0).map(|(table, _)| table.as_str()).collect();
+    assert!(empty.contains("erasures") && empty.len() <= 5, "nothing to erase: {empty:?}");
+    // Texts at rest, names and wraps: whatever belongs to this account alone.
+    let sealed: Vec<(Vec<u8>,)> = app
+        .database
+        .rows(&format!(
+            "SELECT notes FROM sessions WHERE account_id = {id} \
+             UNION ALL SELECT title FROM todos WHERE account_id = {id} \
+             UNION ALL SELECT note FROM todo_logs WHERE account_id = {id} \
+             UNION ALL SELECT description FROM activities WHERE account_id = {id} \
+             UNION ALL SELECT sealed FROM key_wraps WHERE account_id = {id} \
+             UNION ALL SELECT lookup FROM api_keys WHERE account_id = {id} \
+             UNION ALL SELECT lookup FROM recovery_codes WHERE account_id = {id}"
+        ))
+        .await;
+    let code = app.credentials.recovery_code.expose_secret().to_owned();
+    confirm("an_account_is_erased", &erase(&app, &code).await);
+    swept(&app).await;
+
+    let left = rows_of(&app.database, id).await;
+    let left: Vec<_> = left.into_iter().filter(|(_, rows)| *rows > 0).collect();
+    assert_eq!(left, [("erasures".to_owned(), 1)]);
+    assert_eq!(rows_of(&app.database, others).await, before);
+    assert_eq!(other.get("/todos/1").await.expect(200)["title"], "Drosselklappenpoesie");
+    let (_, faults) = app.world.store.audit().await.unwrap();
+    assert_eq!(faults, []);
+    // Its id is not given again.
+    assert!(app.world.found(0).await.account.0 > others);
+
+    if !app.database.is_postgres() {
+        // SQLite writes zeros over what is deleted, once the WAL has been taken over.
+        app.database.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        let files = std::fs::read_dir(app.database.folder.path()).unwrap();
+        for file in files.map(Result::unwrap) {
+            let bytes = std::fs::read(file.path()).unwrap();
+            for (needle,) in &sealed {
+                let is_found = bytes.windows(needle.len()).any(|window| window == needle);
+                assert!(!is_found, "a ciphertext in {}", file.path().display());
+            }
+            let names = Search::of(["Member 2"]).found_in(&bytes);
+            assert_eq!(names, BTreeSet::new(), "a name in {}", file.path().display());
+        }
+    }
+}
+
+async fn an_erased_account_admits_nobody_in_any_process(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let owner = app.world.admit(&app.credentials).await;
+    let member = add_member(&app.database, &owner, 2).await;
+    let elsewhere = app.another().await;
+    let as_member = async |app: &App, method: Method| {
+        let request = app
+            .stranger(method, "/api/v1/todos")
+            .header("X-API-Key", member.expose_secret())
+            .json(&json!({ "title": "x" }));
+        send(request).await.status
+    };
+    for process in [&app, &elsewhere] {
+        process.get("/todos").await.expect(200);
+        assert_eq!(as_member(process, Method::POST).await, 201);
+    }
+    let code = app.credentials.recovery_code.expose_secret().to_owned();
+    erase(&app, &code).await.expect(200);
+    assert_eq!(app.get("/todos").await.status, 401);
+    assert_eq!(as_member(&app, Method::GET).await, 401);
+    assert_eq!(erase(&app, &code).await.status, 401);
+    // The other process remembers them for some seconds, and finds nothing for them to write.
+    assert_eq!(as_member(&elsewhere, Method::POST).await, 401);
+    assert_eq!(elsewhere.post("/todos", &json!({ "title": "x" })).await.status, 401);
+    assert_eq!(elsewhere.get("/todos").await.status, 401);
+    let (_, faults) = app.world.store.audit().await.unwrap();
+    assert_eq!(faults, [], "while it is swept");
+    swept(&app).await;
+}
+
+async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
+    let app = App::start(database, 5_000).await;
+    for _ in 0..1_500 {
+        app.post("/activities", &json!({ "description": "x" })).await.expect(201);
+    }
+    let caller = app.world.admit(&app.credentials).await;
+    app.world.erasures.erase(&caller, &app.credentials.recovery_code).await.unwrap();
+    let unit = UnitOfWork {
+        author: Author::Program,
+        intent: Intent::SweepErased(app.credentials.account),
+        charge: None,
+        conditions: Conditions::default(),
+        at: Timestamp::FIRST,
+    };
+    app.world.store.apply(unit).await.unwrap();
+    let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
+    assert_eq!(left, [(500,)], "a step is bounded");
+    let (_, faults) = app.world.store.audit().await.unwrap();
+    assert_eq!(faults, []);
+    // The process ends here, and another one starts.
+    let elsewhere = app.another().await;
+    elsewhere.world.erasures.sweep().await.unwrap();
+    let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
+    assert_eq!(left, [(0,)]);
+    assert_eq!(app.world.store.unswept().await, Ok(None));
+}
+
+async fn it_takes_the_owner_and_the_code(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let owner = app.world.admit(&app.credentials).await;
+    let member = add_member(&app.database, &owner, 2).await;
+    let code = app.credentials.recovery_code.expose_secret().to_owned();
+    let other = app.world.found(0).await;
+    let typo =
+        format!("{}{}", &code[..code.len() - 1], if code.ends_with('0') { '1' } else { '0' });
+    confirm("an_erasure_with_a_wrong_code", &erase(&app, &typo).await);
+    let others = other.recovery_code.expose_secret();
+    for wrong in ["", "x", others, app.key()] {
+        assert_eq!(erase(&app, wrong).await.status, 403, "{wrong}");
+    }
+    confirm("an_erasure_without_a_code", &app.delete("/accounts/me").await);
+    let as_member = app
+        .stranger(Method::DELETE, "/api/v1/accounts/me")
+        .header("X-API-Key", member.expose_secret())
+        .header("X-Request-Id", "a-test")
+        .json(&json!({ "recovery_code": code }));
+    confirm("a_members_erasure", &send(as_member).await);
+    app.database.execute("UPDATE accounts SET status = 'suspended'").await;
+    confirm("a_suspended_accounts_erasure", &erase(&app, &code).await);
+    app.database.execute("UPDATE accounts SET status = 'active'").await;
+    app.get("/whoami").await.expect(200);
+    erase(&app, &code.to_lowercase()).await.expect(200);
+}
+
+async fn the_last_operators_account_stays(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let id = app.credentials.account;
+    let code = app.credentials.recovery_code.expose_secret().to_owned();
+    let make = format!("UPDATE accounts SET kind = 'operator' WHERE account_id = {id}");
+    app.database.execute(&make).await;
+    app.world.found(0).await;
+    confirm("the_last_operators_erasure", &erase(&app, &code).await);
+    app.database.execute("UPDATE accounts SET kind = 'operator'").await;
+    erase(&app, &code).await.expect(200);
+}
