@@ -187,7 +187,10 @@ impl Predicate for Compressible {
     fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
         let headers = response.headers();
         let is_secret = headers.get(CACHE_CONTROL).is_some_and(|control| control == "no-store");
-        let length = response.body().size_hint().exact();
+        // A HEAD has no body left by now, but says how long it would be.
+        let told =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = told.or_else(|| response.body().size_hint().exact());
         length.is_some_and(|bytes| bytes >= COMPRESSED_MIN_BYTES)
             && !headers.contains_key(ETAG)
             && !is_secret
@@ -205,13 +208,15 @@ pub(crate) async fn compress(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if request.method() != Method::GET {
+    let is_head = request.method() == Method::HEAD;
+    if request.method() != Method::GET && !is_head {
         return next.run(request).await;
     }
     let is_choosy = |value: &HeaderValue| {
         value.to_str().map_or(true, |text| text.contains('*') || text.contains("identity"))
     };
-    if request.headers().get_all(ACCEPT_ENCODING).iter().any(is_choosy) {
+    // There is nothing of a HEAD to compress, but its answer varies as that of the GET does.
+    if is_head || request.headers().get_all(ACCEPT_ENCODING).iter().any(is_choosy) {
         request.headers_mut().remove(ACCEPT_ENCODING);
     }
     match layer.layer(next).oneshot(request).await {
