@@ -16,6 +16,7 @@ mod m0005_quarters;
 mod m0006_idempotency;
 mod m0007_account_lists;
 mod m0008_erasures;
+mod m0009_imports;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_idempotency::Idempotency),
             Box::new(m0007_account_lists::AccountLists),
             Box::new(m0008_erasures::Erasures),
+            Box::new(m0009_imports::Imports),
         ]
     }
 }

@@ -20,7 +20,7 @@ use crate::problem::Problem;
 /// Most bytes of a body.
 pub(crate) const BODY_MAX_BYTES: usize = 1024 * 1024;
 /// Longest time that a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The members of a JSON object.
 pub(crate) type Members = Fields<Value>;
@@ -270,29 +270,50 @@ pub(crate) async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes,
     }
 }
 
-/// The members of the object that the body is. What is wrong with its form is told by line and
-/// column alone: a parser's own words may repeat the text.
-fn object(bytes: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
+/// What is wrong with the form of JSON. It displays as the end of a sentence whose subject is the JSON,
+/// and tells by line and column alone: a parser's own words may repeat the text.
+#[derive(Debug)]
+pub(crate) enum Malformed {
+    /// It can't be read.
+    Json { what: &'static str, line: usize, column: usize },
+    /// It is something else.
+    NoObject(&'static str),
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json { what, line, column } => {
+                // What ends with a line ends at column 0 of the next one, where people count from 1.
+                write!(f, "{what} at line {line}, column {}", (*column).max(1))
+            }
+            Self::NoObject(kind) => write!(f, "must be a JSON object, not {kind}"),
+        }
+    }
+}
+
+/// The members of a JSON object.
+pub(crate) fn object(bytes: &[u8]) -> Result<Vec<(String, Value)>, Malformed> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         let read = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let line = read.matches('\n').count() + 1;
         let column = read.rsplit('\n').next().map_or(0, str::len) + 1;
-        Problem::malformed_json("is not UTF-8,", line, column)
+        Malformed::Json { what: "is not UTF-8,", line, column }
     })?;
     match Value::of(parse(text)?) {
         Value::Object => parse(text).map(|Given(members)| members),
-        other => Err(Problem::not_an_object(other.kind())),
+        other => Err(Malformed::NoObject(other.kind())),
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
     serde_json::from_str(text).map_err(|fault| {
         let what = if fault.is_eof() {
             "ends too early to be JSON,"
         } else {
             "is not JSON that can be read,"
         };
-        Problem::malformed_json(what, fault.line(), fault.column())
+        Malformed::Json { what, line: fault.line(), column: fault.column() }
     })
 }
 

@@ -26,10 +26,12 @@ use tower_http::compression::predicate::Predicate;
 use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
+use crate::API_PATH;
 use crate::Origin;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
 use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
+use crate::imports::IMPORT_PATH;
 use crate::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::problem::{PROBLEM_JSON, Problem};
 
@@ -110,12 +112,19 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
         return Problem::misplaced_header(&header).into_response();
     }
     let is_write = !request.method().is_safe();
+    let limit = if takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
     let running = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(REQUEST_TIMEOUT, running).await {
+    match tokio::time::timeout(limit, running).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::panicked().into_response(),
         Err(_) => Problem::overdue(is_write).into_response(),
     }
+}
+
+/// Whether a request is held to a time piece by piece, for its body is as long as it likes.
+fn takes_its_time(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>();
+    route.is_some_and(|route| route.as_str().strip_prefix(API_PATH) == Some(IMPORT_PATH))
 }
 
 /// Answers the methods that a path does not have: `OPTIONS` learns from `Allow` those it does.

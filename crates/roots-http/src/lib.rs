@@ -16,6 +16,7 @@ mod ending;
 mod erasures;
 mod exports;
 mod fields;
+mod imports;
 mod keys;
 mod limits;
 mod list;
@@ -52,6 +53,7 @@ use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
@@ -88,6 +90,8 @@ pub struct Services {
     pub keys: Keys,
     /// When keys were last used.
     pub uses: Uses,
+    /// Imports.
+    pub imports: Imports,
     /// Erasures.
     pub erasures: Erasures,
     /// Whether the database answers.
@@ -234,7 +238,10 @@ fn routes() -> OpenApiRouter<App> {
         .layer(map_response(private));
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
-    let files = exports::routes().layer(map_response(secret)).layer(map_response(by_key));
+    let files = exports::routes()
+        .merge(imports::routes())
+        .layer(map_response(secret))
+        .layer(map_response(by_key));
     let confirmed =
         erasures::routes().layer(from_fn(limits::recoveries)).layer(map_response(secret));
     let api =

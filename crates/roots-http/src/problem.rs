@@ -17,7 +17,8 @@ use roots_domain::usecase::{ReadError, WriteError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::body::BODY_MAX_BYTES;
+use crate::body::{BODY_MAX_BYTES, Malformed};
+use crate::exports::NDJSON;
 use crate::fields::{Fault, Faults};
 
 /// Where the kinds of problems are explained, one by one.
@@ -215,20 +216,6 @@ impl Problem {
         )
     }
 
-    /// The body is no JSON.
-    pub(crate) fn malformed_json(what: &'static str, line: usize, column: usize) -> Self {
-        // What ends with a line ends at column 0 of the next one, where people count from 1.
-        let column = column.max(1);
-        let detail = format!("The body {what} at line {line}, column {column}.");
-        Self::new(Kind::MalformedJson, detail)
-    }
-
-    /// The body is JSON, but no object.
-    pub(crate) fn not_an_object(kind: &'static str) -> Self {
-        let message = format!("must be a JSON object, not {kind}");
-        Self::invalid_body(vec![Fault { field: BODY.to_owned(), message }])
-    }
-
     /// What is wrong with one field, or with the whole.
     fn of_field(field: &str, detail: String) -> Self {
         let fault = Fault { field: field.to_owned(), message: detail.clone() };
@@ -323,6 +310,24 @@ impl Problem {
         Self { headers: vec![header], ..Self::new(Kind::UnsupportedMediaType, detail) }
     }
 
+    /// The body is no file of JSON lines.
+    pub(crate) fn no_json_lines() -> Self {
+        let detail = "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so.";
+        let accepted = (HeaderName::from_static("accept-post"), HeaderValue::from_static(NDJSON));
+        Self { headers: vec![accepted], ..Self::new(Kind::UnsupportedMediaType, detail) }
+    }
+
+    /// What a file came to that was not read to its end.
+    pub(crate) fn after_line(mut self, line: u64) -> Self {
+        // Behind the header, which is not written.
+        if line > 1 {
+            let goes_on = "send the file again, and that is not written twice.";
+            let before = format!("What came before it, up to line {line}, is in: {goes_on}");
+            self.detail = format!("{} {before}", self.detail).into();
+        }
+        self
+    }
+
     /// A limit on requests is reached. `what` says of what there may be no more than `most`.
     pub(crate) fn too_many_requests(most: u32, what: &str, retry_seconds: u32) -> Self {
         let detail = format!("The limit is {most} {what}. Try again in {retry_seconds} s.");
@@ -375,7 +380,9 @@ impl Problem {
         let fault =
             |field: &str, message: &str| Fault { field: field.into(), message: message.into() };
         match kind {
-            Kind::MalformedJson => Self::malformed_json("ends too early to be JSON,", 3, 1),
+            Kind::MalformedJson => {
+                Malformed::Json { what: "ends too early to be JSON,", line: 3, column: 1 }.into()
+            }
             Kind::InvalidParameters => {
                 Self::invalid_parameters(vec![fault("status", "must be one of active, ended")])
             }
@@ -485,6 +492,20 @@ pub(crate) struct ProblemBody {
     cost: Option<i64>,
 }
 
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Json { .. } => {
+                Self::new(Kind::MalformedJson, format!("The body {malformed}."))
+            }
+            Malformed::NoObject(_) => {
+                let message = malformed.to_string();
+                Self::invalid_body(vec![Fault { field: BODY.to_owned(), message }])
+            }
+        }
+    }
+}
+
 impl From<StoreFault> for Problem {
     fn from(fault: StoreFault) -> Self {
         let cause = fault.to_string();
@@ -572,6 +593,7 @@ impl From<Refusal> for Problem {
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)
             | Refusal::ForbiddenStep { .. }
+            | Refusal::StepFromElsewhere { .. }
             | Refusal::LastOwnerKey
             | Refusal::LastOperator
             | Refusal::OwnerStays

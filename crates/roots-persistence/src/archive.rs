@@ -1,18 +1,20 @@
-//! Walks through what an account holds, by primary key.
+//! Walks through what an account holds, by primary key; and what came into it from elsewhere.
 
 use async_trait::async_trait;
 use roots_domain::model::activity::Activity;
-use roots_domain::model::id::{AccountId, LogId, TodoId};
+use roots_domain::model::id::{AccountId, ActorId, LogId, TodoId, Uid};
+use roots_domain::model::import::Origin;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::Session;
 use roots_domain::model::todo::{StatusChange, Todo};
-use roots_domain::port::archive::{ArchiveReader, Holdings, PIECE_MAX_ROWS, Piece};
+use roots_domain::port::archive::{ArchiveReader, Holdings, ImportReader, PIECE_MAX_ROWS, Piece};
 use roots_domain::port::store::StoreResult;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::Store;
-use crate::entity::{activities, sessions, todo_logs, todos};
+use crate::entity::{activities, imports, sessions, todo_logs, todos};
+use crate::fault::of_read;
 use crate::read::is;
 use crate::row::Corrupt;
 
@@ -53,6 +55,23 @@ impl Store {
         let is_full = rows.len() == usize::from(PIECE_MAX_ROWS);
         let through = rows.last().map(id).filter(|_| is_full).unwrap_or(upto);
         Ok(Piece { rows, next: (through < given).then_some(through) })
+    }
+}
+
+#[async_trait]
+impl ImportReader for Store {
+    async fn imported_actors(
+        &self,
+        account: AccountId,
+        source: Uid,
+    ) -> StoreResult<Vec<(ActorId, ActorId)>> {
+        let actor = Origin::Actor(ActorId(0)).kind();
+        let rows = imports::Entity::find()
+            .filter(imports::Column::AccountId.eq(account.0))
+            .filter(imports::Column::Source.eq(source.0))
+            .filter(imports::Column::Kind.eq(actor));
+        let rows = rows.all(self.readers()).await.map_err(of_read)?;
+        Ok(rows.into_iter().map(|row| (ActorId(row.source_id), ActorId(row.id))).collect())
     }
 }
 

@@ -26,7 +26,7 @@ use sea_orm::{
 
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, directory,
-    idempotency, key_wraps, recovery_codes, sessions, tallies, todos, usage,
+    idempotency, imports, key_wraps, recovery_codes, sessions, tallies, todos, usage,
 };
 use crate::erase;
 use crate::fault::{self, Failure};
@@ -93,6 +93,8 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
     }
     books.check_again(units, &mut needs);
     load_keys(tx, &mut books, &needs).await?;
+    load_imported(tx, &mut books, &needs).await?;
+    books.follow_imports(units, &mut needs);
     if let Some(these) = by_id(
         (sessions::Column::AccountId, sessions::Column::SessionId),
         needs.sessions.iter().map(|(account, id)| (account.0, id.0)),
@@ -207,6 +209,37 @@ async fn load_answers(
     Ok(())
 }
 
+/// Which of the rows that come in have come in before.
+async fn load_imported(
+    tx: &DatabaseTransaction,
+    books: &mut Books,
+    needs: &Needs,
+) -> Result<(), Failure> {
+    use imports::Column::{AccountId as Account, Kind, Source, SourceId};
+    let mut wanted = BTreeMap::<_, BTreeSet<i64>>::new();
+    for (account, source, origin) in &needs.imported {
+        wanted.entry((*account, *source, origin.kind())).or_default().insert(origin.id());
+    }
+    let mut these = Condition::any();
+    for ((account, source, kind), ids) in wanted {
+        these = these.add(
+            Condition::all()
+                .add(Account.eq(account.0))
+                .add(Source.eq(source.0))
+                .add(Kind.eq(kind))
+                .add(SourceId.is_in(padded(ids.into_iter().collect()))),
+        );
+    }
+    if these.is_empty() {
+        return Ok(());
+    }
+    for row in imports::Entity::find().filter(these).all(tx).await? {
+        let (key, id) = row::imported(&row)?;
+        books.load_imported(key, id);
+    }
+    Ok(())
+}
+
 /// How many activities the actors have of the needed kinds; and where one is new to an actor, how
 /// many kinds it has in all, of which there are few.
 async fn load_kinds(
@@ -281,6 +314,7 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     put(tx, changes.logs.iter().map(row::log_row), New).await?;
     put(tx, changes.activities.written().map(row::activity_row), New).await?;
     put(tx, changes.ledger.iter().map(row::ledger_row), New).await?;
+    put(tx, changes.imported.iter().map(row::import_row), New).await?;
     put(tx, changes.trail.iter().map(row::trail_row), New).await?;
     let answers = changes.answers.iter().map(row::answer_row).collect::<Result<Vec<_>, _>>()?;
     // The younger answer overwrites one that has expired.

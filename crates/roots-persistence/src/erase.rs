@@ -12,8 +12,8 @@ use sea_orm::{
 use crate::Store;
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
-    erasures, idempotency, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos,
-    usage,
+    erasures, idempotency, imports, key_wraps, ledger, recovery_codes, sessions, tallies,
+    todo_logs, todos, usage,
 };
 use crate::fault::{Failure, of_read};
 
@@ -53,7 +53,7 @@ tables! {
     /// What is swept after it, whatever rests on other rows before those.
     SWEPT, clear_rest:
     activities, todo_logs, todos, sessions, ledger, tallies, activity_daily, activity_quarters, idempotency,
-    usage, audit_trail
+    usage, audit_trail, imports
 }
 
 /// Ends an account: every wrap, key and code of it, its actors and itself. Nobody is admitted by any

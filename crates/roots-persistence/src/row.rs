@@ -6,13 +6,14 @@ use roots_domain::model::account::{
     Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
 };
 use roots_domain::model::activity::Activity;
-use roots_domain::model::books::Directory;
+use roots_domain::model::books::{Directory, ImportKey};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
     Uid,
 };
 use roots_domain::model::idempotency::{AnswerKey, KeptAnswer, Mac, NamedRequest};
+use roots_domain::model::import::Origin;
 use roots_domain::model::key::{
     ApiKey, KeyEpoch, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
 };
@@ -29,7 +30,7 @@ use roots_domain::port::store::StoreFault;
 use crate::answer;
 use crate::entity::{
     accounts, activities, activity_quarters, actors, api_keys, audit_trail, directory, idempotency,
-    key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
+    imports, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
 
 /// A row that Roots can't have written.
@@ -548,6 +549,21 @@ impl TryFrom<idempotency::Model> for KeptAnswer {
             created_at: at(row.created_at),
         })
     }
+}
+
+pub(crate) fn import_row(((account, source, origin), id): &(ImportKey, i64)) -> imports::Model {
+    imports::Model {
+        account_id: account.0,
+        source: source.0,
+        kind: origin.kind().to_owned(),
+        source_id: origin.id(),
+        id: *id,
+    }
+}
+
+pub(crate) fn imported(row: &imports::Model) -> Result<(ImportKey, i64), Corrupt> {
+    let origin = known(Origin::from_parts(&row.kind, row.source_id), "imports", "kind")?;
+    Ok(((AccountId(row.account_id), Uid(row.source), origin), row.id))
 }
 
 /// What a tally is of, as it is stored.

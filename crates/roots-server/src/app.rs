@@ -10,6 +10,7 @@ use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
@@ -65,6 +66,13 @@ pub(crate) fn services(store: &Store) -> Services {
             units: store.clone(),
             reader: store.clone(),
             accounts: store.clone(),
+            clock: Arc::clone(&clock),
+            uids: Arc::clone(&uids),
+        },
+        imports: Imports {
+            units: store.clone(),
+            accounts: store.clone(),
+            reader: store.clone(),
             clock: Arc::clone(&clock),
             uids: Arc::clone(&uids),
         },

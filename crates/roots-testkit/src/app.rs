@@ -117,6 +117,7 @@ impl App {
             operators: world.operators.clone(),
             exports: world.exports.clone(),
             usage: world.usage.clone(),
+            imports: world.imports.clone(),
             erasures: world.erasures.clone(),
             readiness: Arc::new(world.store.clone()),
             uids,

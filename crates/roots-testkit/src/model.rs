@@ -225,17 +225,8 @@ impl Model {
                 self.activities.remove(&id.0);
                 Ok(AppliedRow::Deleted)
             }
-            Intent::Manage(_)
-            | Intent::EraseAccount { .. }
-            | Intent::SweepErased(_)
-            | Intent::UseKey { .. }
-            | Intent::TendKeys { .. }
-            | Intent::ReserveAccount
-            | Intent::FoundAccount(_)
-            | Intent::GrantCredits { .. }
-            | Intent::CountCalls(_)
-            | Intent::SetAccountStatus { .. }
-            | Intent::ForgetAnswers { .. } => Err(Refusal::KeyNotInForce),
+            // What no actor asks for, or not of its rows.
+            _ => Err(Refusal::KeyNotInForce),
         }
     }
 

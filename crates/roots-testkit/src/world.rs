@@ -13,6 +13,7 @@ use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
 use roots_domain::usecase::activities::{Activities, ActivityDraft};
 use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::{SessionDraft, Sessions};
@@ -54,6 +55,8 @@ pub struct World {
     pub usage: Usage,
     /// What is done from time to time.
     pub upkeep: Upkeep,
+    /// Imports.
+    pub imports: Imports,
     /// Erasures.
     pub erasures: Erasures,
 }
@@ -78,6 +81,13 @@ impl World {
             clock,
             exports: Exports { access: access.clone(), reader: shared.clone() },
             access,
+            imports: Imports {
+                units: shared.clone(),
+                accounts: shared.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+                uids: uids.clone(),
+            },
             erasures: Erasures {
                 units: shared.clone(),
                 reader: shared.clone(),

@@ -30,7 +30,10 @@ use super::unit::{
 use super::usage::Calls;
 
 mod erasures;
+mod imports;
 mod keys;
+
+pub use imports::ImportKey;
 
 /// A row's key: ids are counted per account.
 pub type RowKey<I> = (AccountId, I);
@@ -60,6 +63,8 @@ pub struct Needs {
     pub todos: BTreeSet<RowKey<TodoId>>,
     /// Activities.
     pub activities: BTreeSet<RowKey<ActivityId>>,
+    /// Rows of which it must be known whether they have come in from elsewhere.
+    pub imported: BTreeSet<ImportKey>,
     /// Kinds of activity of which it must be known whether the actor has any.
     pub kinds: BTreeSet<(AccountId, ActorId, ActivityType)>,
     /// Answers that may have been kept.
@@ -116,6 +121,7 @@ impl Needs {
             Intent::DeleteActivity(id) => {
                 self.activities.insert((account, *id));
             }
+            Intent::Import(import) => self.add_import(account, import),
             Intent::EraseAccount { .. } => {
                 self.other_operator_than = Some(account);
                 self.keys.insert((account, key));
@@ -271,6 +277,8 @@ pub struct Changes {
     pub activities: Difference<ActivityId, Activity<Sealed>>,
     /// New status changes.
     pub logs: Vec<(AccountId, StatusChange<Sealed>)>,
+    /// New rows that have come in from elsewhere, and the ids that they were given.
+    pub imported: Vec<(ImportKey, i64)>,
     /// New ledger rows.
     pub ledger: Vec<(AccountId, LedgerEntry)>,
     /// New entries of the audit trail.
@@ -298,6 +306,7 @@ pub struct Books {
     actors: Rows<ActorId, Actor>,
     keys: Rows<KeyId, ApiKey>,
     codes: Rows<RecoveryId, RecoveryCode>,
+    imported: HashMap<ImportKey, i64>,
     kinds: HashMap<(AccountId, ActorId), Kinds>,
     sessions: Rows<SessionId, Session<Sealed>>,
     todos: Rows<TodoId, Todo<Sealed>>,
@@ -315,6 +324,7 @@ impl Default for Books {
             actors: Rows::new(),
             keys: Rows::new(),
             codes: Rows::new(),
+            imported: HashMap::new(),
             kinds: HashMap::new(),
             sessions: Rows::new(),
             todos: Rows::new(),
@@ -477,6 +487,7 @@ impl Books {
                 match intent {
                     Intent::Manage(management) => self.manage(*management, bearer, at),
                     Intent::EraseAccount { code } => self.erase_account(code, bearer, at),
+                    Intent::Import(import) => self.import(import, &desk),
                     intent => {
                         let applied = self.decide_resource(intent, &desk, charge)?;
                         if let Some(idempotency) = idempotency {
@@ -685,6 +696,7 @@ impl Books {
             | Intent::GrantCredits { .. }
             | Intent::SetAccountStatus { .. }
             | Intent::EraseAccount { .. }
+            | Intent::Import(_)
             | Intent::Manage(_) => return Err(Refusal::KeyNotInForce),
         })
     }
@@ -811,11 +823,7 @@ impl Books {
     fn new_activity(&self, new: NewActivity, desk: &Desk) -> Result<Activity<Sealed>, Refusal> {
         desk.check_reach(new.actor)?;
         self.check_active_link(new.session, new.actor, desk)?;
-        let kinds = self.kinds.get(&(desk.account, new.actor));
-        let is_new = |kinds: &Kinds| !kinds.counts.contains_key(&new.activity_type);
-        if kinds.is_some_and(|kinds| is_new(kinds) && kinds.total >= KINDS_MAX) {
-            return Err(Refusal::TooManyKinds);
-        }
+        self.check_kind(desk.account, new.actor, &new.activity_type)?;
         Ok(Activity {
             id: ActivityId(0),
             uid: new.uid,
@@ -827,6 +835,21 @@ impl Books {
             created_at: desk.at,
             version: 1,
         })
+    }
+
+    /// An actor's kinds stay few.
+    fn check_kind(
+        &self,
+        account: AccountId,
+        actor: ActorId,
+        kind: &ActivityType,
+    ) -> Result<(), Refusal> {
+        let kinds = self.kinds.get(&(account, actor));
+        let is_new = |kinds: &Kinds| !kinds.counts.contains_key(kind);
+        if kinds.is_some_and(|kinds| is_new(kinds) && kinds.total >= KINDS_MAX) {
+            return Err(Refusal::TooManyKinds);
+        }
+        Ok(())
     }
 
     fn pay(&mut self, desk: &Desk, charge: Option<Charge>) -> Result<(), Refusal> {

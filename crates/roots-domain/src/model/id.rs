@@ -64,6 +64,12 @@ fn positive(text: &str) -> Option<i64> {
 pub struct Uid(pub Uuid);
 
 impl Uid {
+    /// The uid that reads so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+
     /// Names no row at all.
     pub const NIL: Self = Self(Uuid::nil());
 

@@ -9,6 +9,7 @@ pub mod books;
 pub mod credit;
 pub mod id;
 pub mod idempotency;
+pub mod import;
 pub mod key;
 pub mod page;
 pub mod sealed;

@@ -10,6 +10,7 @@ use super::activity::Activity;
 use super::credit::WRITE_COST;
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
 use super::idempotency::{AnswerKey, Idempotency};
+use super::import::{Import, Imported};
 use super::key::{ApiKey, KeyEpoch, LookupHash, Wrap};
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch};
@@ -169,6 +170,8 @@ pub enum Intent {
         /// Keys that may have expired, or come to the end of their grace.
         over: Vec<KeyId>,
     },
+    /// Write rows that come from elsewhere.
+    Import(Import),
     /// End the caller's account for good.
     EraseAccount {
         /// What its recovery code is found by, which confirms it.
@@ -411,7 +414,7 @@ impl Intent {
     /// Whether it is applied by itself: it reaches beyond its row, or is a batch in itself.
     #[must_use]
     pub const fn stands_alone(&self) -> bool {
-        self.reaches_beyond_its_row() || matches!(self, Self::SweepErased(_))
+        self.reaches_beyond_its_row() || matches!(self, Self::Import(_) | Self::SweepErased(_))
     }
 
     /// Whether it may end keys, so that its batch-mates' are checked again.
@@ -499,6 +502,8 @@ pub enum AppliedRow {
     Actor(Actor),
     /// A key made or ended.
     Key(ApiKey),
+    /// Rows that came from elsewhere, and what became of each.
+    Imported(Vec<Result<Imported, Refusal>>),
     /// A row deleted.
     Deleted,
     /// An account id taken.
@@ -573,6 +578,14 @@ pub enum Refusal {
     /// A link to a session that has ended.
     #[error("Session {0} has ended: only an active session can be linked to.")]
     SessionEnded(SessionId),
+    /// A step of a log that does not begin where its todo stands.
+    #[error("The todo stands at {}, and this step begins at {}.", .stands.name(), .from.name())]
+    StepFromElsewhere {
+        /// Where the step begins.
+        from: TodoStatus,
+        /// Where the todo stands.
+        stands: TodoStatus,
+    },
     /// Ending an ended session.
     #[error("Session {0} has already ended.")]
     AlreadyEnded(SessionId),

@@ -1,11 +1,11 @@
-//! What the core needs of a database to export what it holds.
+//! What the core needs of a database to export what it holds, and to take it in.
 
 use async_trait::async_trait;
 
 use super::store::StoreResult;
 use crate::model::account::Counters;
 use crate::model::activity::Activity;
-use crate::model::id::{AccountId, ActorId, LogId, TodoId};
+use crate::model::id::{AccountId, ActorId, LogId, TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::session::Session;
 use crate::model::todo::{StatusChange, Todo};
@@ -31,6 +31,18 @@ pub struct Piece<T> {
     pub rows: Vec<T>,
     /// The id to go on after; `None` when nothing is left.
     pub next: Option<i64>,
+}
+
+/// Tells what has come in from elsewhere.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait ImportReader: Send + Sync {
+    /// The actors of that source, each with the one that it is here.
+    async fn imported_actors(
+        &self,
+        account: AccountId,
+        source: Uid,
+    ) -> StoreResult<Vec<(ActorId, ActorId)>>;
 }
 
 /// Walks through what an account holds, in the order of ids, a piece at a time.

@@ -25,6 +25,7 @@ pub mod accounts;
 pub mod activities;
 pub mod erasures;
 pub mod exports;
+pub mod imports;
 pub mod keyrings;
 pub mod keys;
 pub mod operators;

@@ -52,6 +52,7 @@ POST /api/v1/accounts/{id}/suspend
 POST /api/v1/activities
 POST /api/v1/actors
 POST /api/v1/bootstrap
+POST /api/v1/import
 POST /api/v1/keys
 POST /api/v1/keys/rotate
 POST /api/v1/sessions
@@ -184,6 +185,10 @@ async fn every_body_reader_knows_what_is_described_and_nothing_else() {
             continue;
         };
         for (media_type, content) in content {
+            if media_type == "application/x-ndjson" {
+                // Each line of it is of a kind of its own.
+                continue;
+            }
             bodies += 1;
             let schema = resolved(&document, &content["schema"]);
             assert_eq!(schema["additionalProperties"], false, "{method} {path}");
@@ -246,6 +251,11 @@ async fn answers_are_as_their_schemas_and_examples() {
         let sent = &value["requestBody"]["content"]["application/json"]["schema"];
         if !sent.is_null() {
             request = request.json(&resolved(&document, sent)["example"].to_string());
+        }
+        if value["requestBody"]["content"]["application/x-ndjson"].is_object() {
+            let header =
+                r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
+            request = request.header("content-type", "application/x-ndjson").body(header);
         }
         let answer = request.of(&router).await;
         assert_eq!(answer.status.as_str(), status, "{method} {path}");

@@ -13,6 +13,7 @@ mod exports;
 mod faults;
 mod fuzz;
 mod idempotency;
+mod imports;
 mod limits;
 mod operators;
 mod owner;

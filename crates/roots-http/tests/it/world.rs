@@ -22,6 +22,7 @@ use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, SessionId, TodoId, Uid,
 };
+use roots_domain::model::import::Imported;
 use roots_domain::model::key::{ApiKey, KeyEpoch, LookupHash};
 use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
@@ -35,7 +36,7 @@ use roots_domain::model::unit::{
 };
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::ambient::{Clock, Uids};
-use roots_domain::port::archive::{MockArchiveReader, Piece};
+use roots_domain::port::archive::{MockArchiveReader, MockImportReader, Piece};
 use roots_domain::port::keys::{
     AccountRenewal, Founding, KeyError, Keyring, Lookup, MacPurpose, MintedCode, MintedKey,
     MockKeyring, MockLocksmith, Renewal,
@@ -51,6 +52,7 @@ use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
 use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
+use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
@@ -119,6 +121,7 @@ pub(crate) struct World {
     pub(crate) accounts: MockAccountReader,
     pub(crate) operators: MockAccountsReader,
     pub(crate) archive: MockArchiveReader,
+    pub(crate) imports: MockImportReader,
     pub(crate) erasures: MockErasureReader,
     pub(crate) locksmith: MockLocksmith,
     pub(crate) usage: MockUsageReader,
@@ -173,6 +176,7 @@ impl World {
             accounts: MockAccountReader::new(),
             operators: MockAccountsReader::new(),
             archive: MockArchiveReader::new(),
+            imports: MockImportReader::new(),
             erasures: MockErasureReader::new(),
             locksmith,
             usage: MockUsageReader::new(),
@@ -280,6 +284,7 @@ impl World {
             .locksmith
             .expect_recognize_code()
             .returning(|_| Some(Lookup { account: AccountId(1), hash: LookupHash([3; 32]) }));
+        world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
         world.erasures.expect_unswept().returning(|| Ok(None));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
@@ -366,6 +371,13 @@ impl World {
                 units: units.clone(),
                 reader: Arc::new(self.activities),
                 accounts: accounts.clone(),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            imports: Imports {
+                units: units.clone(),
+                accounts: accounts.clone(),
+                reader: Arc::new(self.imports),
                 clock: clock.clone(),
                 uids: uids.clone(),
             },
@@ -987,6 +999,9 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         | Intent::EraseAccount { .. }
         | Intent::SweepErased(_)
         | Intent::ForgetAnswers { .. } => AppliedRow::Deleted,
+        Intent::Import(import) => AppliedRow::Imported(
+            import.rows.iter().map(|row| Ok(Imported::New(row.origin().id()))).collect(),
+        ),
         Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
         Intent::CountCalls(_) => AppliedRow::Counted,
         Intent::Manage(management) => managed(*management, at),

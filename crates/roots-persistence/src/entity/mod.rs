@@ -11,6 +11,7 @@ pub(crate) mod audit_trail;
 pub(crate) mod directory;
 pub(crate) mod erasures;
 pub(crate) mod idempotency;
+pub(crate) mod imports;
 pub(crate) mod key_wraps;
 pub(crate) mod ledger;
 pub(crate) mod recovery_codes;

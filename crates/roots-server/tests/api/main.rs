@@ -19,6 +19,7 @@ mod exports;
 mod faults;
 mod fuzz;
 mod idempotency;
+mod imports;
 mod keys;
 mod limits;
 mod lists;

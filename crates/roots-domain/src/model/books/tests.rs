@@ -23,6 +23,7 @@ mod batches;
 mod conditions;
 mod erasures;
 mod idempotency;
+mod imports;
 mod keys;
 mod needs;
 mod operators;

@@ -1,0 +1,578 @@
+//! `/import`: a file of JSON lines, taken in as it comes.
+
+use std::mem;
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use futures_util::StreamExt;
+use roots_domain::model::Invalid;
+use roots_domain::model::account::{ActorKind, Role};
+use roots_domain::model::activity::Activity;
+use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
+use roots_domain::model::import::{IMPORT_MAX_ROWS, Imported, check_session_end};
+use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::text::{ActivityText, ActivityType, LogNote, LongText, Name, Title};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::unit::Refusal;
+use roots_domain::usecase::exports::FORMAT;
+use roots_domain::usecase::imports::{ActorDraft, Importing, RowDraft};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::auth::Bearer;
+use crate::body::{
+    BODY_MAX_BYTES, BODY_TIMEOUT, FromMembers, Malformed, Members, Value, integer, object, text,
+};
+use crate::ending::Ending;
+use crate::exports::NDJSON;
+use crate::fields::{FAULTS_MAX, Fault, Faulty, one_of};
+use crate::problem::Problem;
+use crate::query::{FromParams, Params, Query};
+
+/// Where files come in.
+pub(crate) const IMPORT_PATH: &str = "/import";
+/// Most bytes of a line: as many as a body by itself may have.
+const LINE_MAX_BYTES: usize = BODY_MAX_BYTES;
+/// How many bytes of lines are taken in at a time, and a line more.
+const TAKEN_BYTES: usize = 512 * 1024;
+
+/// The route of imports.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(import))
+}
+
+/// How a file is imported.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ImportQuery {
+    /// Everything becomes this actor's. Without it, what was the owner's becomes the owner's, and what
+    /// was a member's goes to a member of the same name and kind.
+    #[param(value_type = Option<i64>, minimum = 1)]
+    actor_id: Option<ActorId>,
+    /// Rows before this line are left out. The header and the actors are read all the same.
+    #[param(value_type = Option<i64>, minimum = 1, default = 1)]
+    from_line: u64,
+}
+
+impl FromParams for ImportQuery {
+    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+        let positive = || Invalid::new("must be a positive integer");
+        let actor_id = params.take("actor_id", |text| ActorId::parse(&text).ok_or_else(positive));
+        let from_line = params.take("from_line", |text| {
+            // A line is counted as ids are.
+            TodoId::parse(&text).map(|line| line.0.unsigned_abs()).ok_or_else(positive)
+        });
+        Ok(Self { actor_id: actor_id?, from_line: from_line?.unwrap_or(1) })
+    }
+}
+
+/// What became of a file.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Import)]
+struct ImportBody {
+    /// How many lines were read.
+    lines: u64,
+    imported: ImportedCounts,
+    /// Rows that had come in before, and were left as they are.
+    already_imported: u64,
+    /// Lines with faults. Nothing of them was written.
+    faulty: u64,
+    /// The first of them, at most 100.
+    faults: Vec<LineFaults>,
+    /// Whether the last line was the count line of a whole export.
+    is_whole: bool,
+}
+
+/// Rows that were written.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct ImportedCounts {
+    sessions: u64,
+    todos: u64,
+    todo_logs: u64,
+    activities: u64,
+}
+
+/// Everything that is wrong with a line.
+#[derive(Debug, Serialize, ToSchema)]
+struct LineFaults {
+    /// Counted from 1.
+    line: u64,
+    errors: Vec<Fault>,
+}
+
+/// Lines of a body as it comes, each of a bounded length.
+struct Lines {
+    body: BodyDataStream,
+    /// What has come and was not read yet.
+    rest: Bytes,
+    begun: Vec<u8>,
+    is_too_long: bool,
+    count: u64,
+}
+
+/// A line, or that it was too long.
+type RawLine = Result<Vec<u8>, ()>;
+
+impl Lines {
+    fn new(body: Body) -> Self {
+        let body = body.into_data_stream();
+        Self { body, rest: Bytes::new(), begun: Vec::new(), is_too_long: false, count: 0 }
+    }
+
+    /// The next line that is not blank, and its number. `None` at the end.
+    async fn next(&mut self) -> Result<Option<(u64, RawLine)>, Problem> {
+        loop {
+            let (line, is_last) = if let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
+                let piece = self.rest.split_to(end + 1);
+                self.add(&piece[..end]);
+                (self.take(), false)
+            } else {
+                let piece = mem::take(&mut self.rest);
+                self.add(&piece);
+                match tokio::time::timeout(BODY_TIMEOUT, self.body.next()).await {
+                    Ok(Some(Ok(bytes))) => {
+                        self.rest = bytes;
+                        continue;
+                    }
+                    Ok(Some(Err(_))) => return Err(Problem::bad_request("The body broke off.")),
+                    Ok(None) => (self.take(), true),
+                    Err(_) => return Err(Problem::request_timeout()),
+                }
+            };
+            let is_blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
+            if !(is_last && is_blank) {
+                self.count += 1;
+            }
+            match (is_blank, is_last) {
+                (true, true) => return Ok(None),
+                (true, false) => {}
+                _ => return Ok(Some((self.count, line))),
+            }
+        }
+    }
+
+    /// What is too long is read on, and not kept.
+    fn add(&mut self, piece: &[u8]) {
+        if self.begun.len() + piece.len() > LINE_MAX_BYTES {
+            self.is_too_long = true;
+            self.begun = Vec::new();
+        }
+        if !self.is_too_long {
+            self.begun.extend_from_slice(piece);
+        }
+    }
+
+    fn take(&mut self) -> RawLine {
+        let line = mem::take(&mut self.begun);
+        if mem::take(&mut self.is_too_long) { Err(()) } else { Ok(line) }
+    }
+}
+
+/// What a line says.
+enum Line {
+    Header(Uid),
+    Actor(ActorDraft),
+    Row(Box<RowDraft>),
+    End,
+    Error,
+}
+
+fn id<T>(wrap: fn(i64) -> T) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    integer(move |number| {
+        if number < 1 {
+            return Err(Invalid::new("must be a positive integer"));
+        }
+        Ok(wrap(number))
+    })
+}
+
+fn time(value: Value) -> Result<Timestamp, Invalid> {
+    text(|text| Timestamp::parse(&text))(value)
+}
+
+fn todo_status(value: Value) -> Result<TodoStatus, Invalid> {
+    text(|name| one_of(&TodoStatus::ALL, TodoStatus::name, &name))(value)
+}
+
+/// The kinds of lines, as an export has them.
+const KINDS: [&str; 8] =
+    ["export", "actor", "session", "todo", "todo_log", "activity", "end", "error"];
+
+impl FromMembers for Line {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let kind = members.required("kind", text(|name| one_of(&KINDS, |kind| kind, &name)))?;
+        match kind {
+            "export" => header(members),
+            "actor" => actor(members),
+            "session" => session(members),
+            "todo" => todo(members),
+            "todo_log" => step(members),
+            "activity" => activity(members),
+            "end" => {
+                for name in ["counts", "total", "unreadable"] {
+                    members.take(name, Ok)?;
+                }
+                Ok(Self::End)
+            }
+            _ => {
+                for name in ["type", "error"] {
+                    members.take(name, Ok)?;
+                }
+                Ok(Self::Error)
+            }
+        }
+    }
+}
+
+fn header(members: &mut Members) -> Result<Line, Faulty> {
+    let format =
+        members.required(
+            "format",
+            integer(|format| {
+                if format == i64::from(FORMAT) { Ok(()) } else { Err(Invalid::new("must be 1")) }
+            }),
+        );
+    let source = members.required(
+        "source",
+        text(|text| Uid::parse(&text).ok_or_else(|| Invalid::new("must be a UUID"))),
+    );
+    // What else an export tells of itself.
+    for name in ["account_id", "account_name", "actor_id", "exported_at"] {
+        members.take(name, Ok)?;
+    }
+    format?;
+    Ok(Line::Header(source?))
+}
+
+fn actor(members: &mut Members) -> Result<Line, Faulty> {
+    let id = members.required("actor_id", id(ActorId));
+    let name = members.required("name", text(Name::parse));
+    let kind =
+        members.required("actor_type", text(|name| one_of(ActorKind::ALL, ActorKind::name, &name)));
+    let role = members.required("role", text(|name| one_of(Role::ALL, Role::name, &name)));
+    for name in ["is_active", "created_at"] {
+        members.take(name, Ok)?;
+    }
+    Ok(Line::Actor(ActorDraft { id: id?, name: name?, kind: kind?, role: role? }))
+}
+
+/// Names the texts of a row that could not be exported. Where the row can't be without, that is a
+/// fault of the text itself.
+fn unreadable(members: &mut Members) -> Result<(), Faulty> {
+    members.take("unreadable", |value| match value {
+        Value::Array => Ok(()),
+        _ => Err(Invalid::new("must be an array")),
+    })?;
+    Ok(())
+}
+
+fn session(members: &mut Members) -> Result<Line, Faulty> {
+    let id = members.required("session_id", self::id(SessionId));
+    let status = members
+        .required("status", text(|name| one_of(&SessionStatus::ALL, SessionStatus::name, &name)));
+    let notes = members.optional("notes", text(LongText::parse));
+    let started_at = members.required("started_at", time);
+    let ended_at = members.optional("ended_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    let unreadable = unreadable(members);
+    let (status, started_at, ended_at) = (status?, started_at?, ended_at?);
+    check_session_end(status, started_at, ended_at)
+        .map_err(|invalid| members.fault("ended_at", invalid.to_string()))?;
+    unreadable?;
+    Ok(Line::Row(Box::new(RowDraft::Session(Session {
+        id: id?,
+        uid: Uid::NIL,
+        actor: actor?,
+        status,
+        notes: notes?,
+        started_at,
+        ended_at,
+        version: 1,
+    }))))
+}
+
+fn todo(members: &mut Members) -> Result<Line, Faulty> {
+    let id = members.required("todo_id", self::id(TodoId));
+    let session = members.optional("session_id", self::id(SessionId));
+    let title = members.required("title", text(Title::parse));
+    let description = members.optional("description", text(LongText::parse));
+    let status = members.required("status", todo_status);
+    let first_status = members.optional("first_status", todo_status);
+    let priority = members.optional("priority", integer(Priority::parse));
+    let due_at = members.optional("due_at", time);
+    let created_at = members.required("created_at", time);
+    let updated_at = members.optional("updated_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    let unreadable = unreadable(members);
+    let (created_at, updated_at) = (created_at?, updated_at?);
+    if updated_at.is_some_and(|updated_at| updated_at < created_at) {
+        return Err(members.fault("updated_at", "must not be before created_at"));
+    }
+    unreadable?;
+    let todo = Todo {
+        id: id?,
+        uid: Uid::NIL,
+        actor: actor?,
+        session: session?,
+        title: title?,
+        description: None,
+        status: first_status?.unwrap_or(status?),
+        priority: priority?.unwrap_or_default(),
+        due_at: due_at?,
+        created_at,
+        updated_at: updated_at.unwrap_or(created_at),
+        version: 1,
+    };
+    Ok(Line::Row(Box::new(RowDraft::Todo(todo, description?))))
+}
+
+fn step(members: &mut Members) -> Result<Line, Faulty> {
+    let id = members.required("log_id", self::id(LogId));
+    let todo = members.required("todo_id", self::id(TodoId));
+    let old_status = members.required("old_status", todo_status);
+    let new_status = members.required("new_status", todo_status);
+    let note = members.optional("note", text(LogNote::parse));
+    let logged_at = members.required("logged_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    unreadable(members)?;
+    let step = StatusChange {
+        id: id?,
+        uid: Uid::NIL,
+        todo: todo?,
+        old_status: old_status?,
+        new_status: new_status?,
+        note: note?,
+        logged_at: logged_at?,
+    };
+    Ok(Line::Row(Box::new(RowDraft::Step(actor?, step))))
+}
+
+fn activity(members: &mut Members) -> Result<Line, Faulty> {
+    let id = members.required("activity_id", self::id(ActivityId));
+    let session = members.optional("session_id", self::id(SessionId));
+    let activity_type = members.optional("activity_type", text(ActivityType::parse));
+    let description = members.required("description", text(ActivityText::parse));
+    let logged_at = members.required("logged_at", time);
+    let created_at = members.optional("created_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    unreadable(members)?;
+    let logged_at = logged_at?;
+    Ok(Line::Row(Box::new(RowDraft::Activity(Activity {
+        id: id?,
+        uid: Uid::NIL,
+        actor: actor?,
+        session: session?,
+        activity_type: activity_type?.unwrap_or_default(),
+        description: description?,
+        logged_at,
+        created_at: created_at?.unwrap_or(logged_at),
+        version: 1,
+    }))))
+}
+
+/// What is wrong with a row in the account that it comes to.
+fn fault_of(refusal: &Refusal) -> Fault {
+    let field = match refusal {
+        Refusal::NoSuchSession(_) => "session_id",
+        Refusal::NotFound("todo") => "todo_id",
+        Refusal::NoSuchActor(_) => "actor_id",
+        Refusal::TooManyKinds => "activity_type",
+        Refusal::StepFromElsewhere { .. } => "old_status",
+        Refusal::ForbiddenStep { .. } => "new_status",
+        _ => "line",
+    };
+    Fault { field: field.to_owned(), message: refusal.to_string() }
+}
+
+/// A file on its way in.
+struct Taking {
+    importing: Importing,
+    from_line: u64,
+    told: ImportBody,
+    /// Rows that wait to be written, and their lines.
+    rows: Vec<(u64, RowDraft)>,
+    waiting_bytes: usize,
+    /// The last line that is through.
+    through: u64,
+}
+
+impl Taking {
+    async fn take_all(&mut self, lines: &mut Lines, ending: &mut Ending) -> Result<(), Problem> {
+        while let Some((number, line)) = next(lines, ending).await? {
+            let bytes = line.as_ref().map_or(0, Vec::len);
+            match read(line) {
+                Ok(line) => self.take(number, bytes, line).await?,
+                Err(faults) => self.faulty(number, faults),
+            }
+            if self.rows.is_empty() {
+                self.through = number;
+            }
+        }
+        self.write().await
+    }
+
+    fn faulty(&mut self, line: u64, errors: Vec<Fault>) {
+        self.told.faulty += 1;
+        if self.told.faults.len() < FAULTS_MAX {
+            self.told.faults.push(LineFaults { line, errors });
+        }
+    }
+
+    async fn take(&mut self, number: u64, bytes: usize, line: Line) -> Result<(), Problem> {
+        self.told.is_whole = matches!(line, Line::End);
+        match line {
+            Line::Header(_) => {
+                let message = "is the kind of the first line alone".to_owned();
+                self.faulty(number, vec![Fault { field: "kind".to_owned(), message }]);
+            }
+            Line::Actor(actor) => {
+                self.write().await?;
+                if let Err(refusal) = self.importing.actor(actor).await? {
+                    self.faulty(number, vec![fault_of(&refusal)]);
+                }
+            }
+            Line::Row(row) if number >= self.from_line => {
+                self.rows.push((number, *row));
+                self.waiting_bytes += bytes;
+                if self.rows.len() >= IMPORT_MAX_ROWS || self.waiting_bytes >= TAKEN_BYTES {
+                    self.write().await?;
+                }
+            }
+            Line::Row(_) | Line::End | Line::Error => {}
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that wait.
+    async fn write(&mut self) -> Result<(), Problem> {
+        self.waiting_bytes = 0;
+        let (lines, rows): (Vec<_>, Vec<_>) = mem::take(&mut self.rows).into_iter().unzip();
+        let counters: Vec<fn(&mut ImportedCounts) -> &mut u64> = rows.iter().map(counter).collect();
+        let outcomes = self.importing.rows(rows).await?;
+        for ((line, counter), outcome) in lines.into_iter().zip(counters).zip(outcomes) {
+            match outcome {
+                Ok(Imported::New(_)) => *counter(&mut self.told.imported) += 1,
+                Ok(Imported::Known(_)) => self.told.already_imported += 1,
+                Err(refusal) => self.faulty(line, vec![fault_of(&refusal)]),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn counter(row: &RowDraft) -> fn(&mut ImportedCounts) -> &mut u64 {
+    match row {
+        RowDraft::Session(_) => |counts| &mut counts.sessions,
+        RowDraft::Todo(..) => |counts| &mut counts.todos,
+        RowDraft::Step(..) => |counts| &mut counts.todo_logs,
+        RowDraft::Activity(_) => |counts| &mut counts.activities,
+    }
+}
+
+/// What a line of bytes says, or everything that is wrong with it.
+fn read(line: RawLine) -> Result<Line, Vec<Fault>> {
+    let whole = |message: String| vec![Fault { field: "line".to_owned(), message }];
+    let line = line.map_err(|()| whole(format!("must be at most {LINE_MAX_BYTES} bytes long")))?;
+    let given = object(&line).map_err(|malformed: Malformed| whole(malformed.to_string()))?;
+    let mut members = Members::new("field", given);
+    let read = Line::from_members(&mut members);
+    match (read, members.finish()) {
+        (Ok(read), faults) if faults.is_empty() => Ok(read),
+        (_, faults) => Err(faults.listed),
+    }
+}
+
+/// Import
+///
+/// Takes in a file of JSON lines as an export tells them: times and links are kept, ids are given anew.
+/// Each line is written whole or not at all; one with faults is told, and those that follow go on. What
+/// has come in before is left as it is, so after a cut the same file can be sent again. Costs nothing.
+#[utoipa::path(
+    post, path = IMPORT_PATH, operation_id = "import", tag = "accounts",
+    params(ImportQuery),
+    request_body(content = String, content_type = "application/x-ndjson", description = "An export, from its first line on. A line may have up to 1 MiB; there may be any number of them."),
+    responses(
+        (status = 200, description = "What became of it.", body = ImportBody, example = json!({
+            "lines": 8,
+            "imported": {"sessions": 1, "todos": 1, "todo_logs": 2, "activities": 1},
+            "already_imported": 0,
+            "faulty": 0,
+            "faults": [],
+            "is_whole": true
+        })),
+        (status = 403, description = "A member's key, or a suspended account.")
+    )
+)]
+async fn import(
+    State(app): State<App>,
+    caller: Bearer,
+    Query(query): Query<ImportQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<axum::Json<ImportBody>, Problem> {
+    check_media_type(&headers)?;
+    let mut lines = Lines::new(body);
+    let mut ending = app.ending.clone();
+    let source = header_of(next(&mut lines, &mut ending).await?)?;
+    let (caller, _) = caller.into_parts();
+    let importing = app.services.imports.begin(caller, source, query.actor_id).await?;
+    let mut taking = Taking {
+        importing,
+        from_line: query.from_line,
+        told: ImportBody::default(),
+        rows: Vec::new(),
+        waiting_bytes: 0,
+        through: 1,
+    };
+    match taking.take_all(&mut lines, &mut ending).await {
+        Ok(()) => {
+            taking.told.lines = lines.count;
+            // What the account finds fault with is known later than what is wrong with a line itself.
+            taking.told.faults.sort_by_key(|faults| faults.line);
+            Ok(axum::Json(taking.told))
+        }
+        Err(problem) => Err(problem.after_line(taking.through)),
+    }
+}
+
+/// The next line, unless the service ends before it comes.
+async fn next(lines: &mut Lines, ending: &mut Ending) -> Result<Option<(u64, RawLine)>, Problem> {
+    tokio::select! {
+        biased;
+        () = ending.begun() => Err(Problem::ending()),
+        line = lines.next() => line,
+    }
+}
+
+/// The source that a first line names.
+fn header_of(first: Option<(u64, RawLine)>) -> Result<Uid, Problem> {
+    let missing =
+        |message: &str| vec![Fault { field: "kind".to_owned(), message: message.to_owned() }];
+    match first.map(|(_, line)| read(line)) {
+        Some(Ok(Line::Header(source))) => Ok(source),
+        Some(Err(faults)) => Err(Problem::invalid_body(faults)),
+        _ => Err(Problem::invalid_body(missing("must be export on the first line"))),
+    }
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut given = headers.get_all(CONTENT_TYPE).iter();
+    let fits = match (given.next().and_then(|only| only.to_str().ok()), given.next()) {
+        (Some(only), None) => {
+            let essence = only.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case(NDJSON)
+        }
+        _ => false,
+    };
+    let is_plain = headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding == "identity");
+    if fits && is_plain {
+        return Ok(());
+    }
+    Err(Problem::no_json_lines())
+}
