@@ -1,14 +1,17 @@
-//! Accounts and their credits: `/bootstrap`, `/whoami`, `/credits`.
+//! Accounts and their credits: `/bootstrap`, `/recover`, `/recovery-code`, `/whoami`, `/credits`.
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::credit::{LedgerEntry, Reason, WRITE_COST};
+use roots_domain::model::id::AccountId;
 use roots_domain::model::text::Name;
 use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
-use secrecy::ExposeSecret;
+use roots_domain::usecase::recovery::Recovered;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,13 +19,13 @@ use utoipa_axum::routes;
 
 use crate::actors::{ActorBody, ActorKindName, RoleName, actor_kind};
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, text};
+use crate::body::{FromMembers, Json, Members, account_id, text};
 use crate::fields::{Faulty, one_of};
 use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::problem::Problem;
 use crate::query::{FromParams, NoParams, Params, Query};
-use crate::{App, Signup};
+use crate::{App, NO_STORE, Signup};
 
 /// Every route of accounts that needs a key.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -30,11 +33,17 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(whoami))
         .routes(routes!(credits))
         .routes(routes!(ledger))
+        .routes(routes!(renew_code))
 }
 
 /// The route that makes accounts, and needs none.
 pub(crate) fn signup_routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(bootstrap))
+}
+
+/// The route that leads back into an account, and needs none.
+pub(crate) fn recovery_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(recover))
 }
 
 /// An account to make.
@@ -103,8 +112,8 @@ pub struct Bootstrapped<'a> {
     key_prefix: &'a str,
     /// What the account starts with.
     credits: i64,
-    /// Opens what the API key opens. To get a new key by it is for a later release: keep it for
-    /// then, for there is no other way back into the account.
+    /// Opens what the API key opens, and leads to a new key by `POST /recover`. Where both are lost
+    /// there is no way back into the account.
     recovery_code: &'a str,
     warning: &'static str,
 }
@@ -127,6 +136,66 @@ impl<'a> From<&'a NewCredentials> for Bootstrapped<'a> {
 
 /// What is said with secrets that are kept nowhere.
 const WARNING: &str = "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account.";
+
+/// A way back into an account.
+#[derive(ToSchema)]
+#[schema(example = json!({"recovery_code": "…"}))]
+#[serde(deny_unknown_fields)]
+struct Recovery {
+    /// It names its account by itself.
+    #[schema(value_type = String)]
+    recovery_code: SecretString,
+    /// The account that it must be of.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    account_id: Option<AccountId>,
+}
+
+impl FromMembers for Recovery {
+    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+        let recovery_code = members.required("recovery_code", text(|code| Ok(code.into())));
+        let account_id = members.optional("account_id", account_id);
+        Ok(Self { recovery_code: recovery_code?, account_id: account_id? })
+    }
+}
+
+/// A new key of an account's owner and a new recovery code. Both are shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recovered)]
+struct RecoveredBody<'a> {
+    account_id: i64,
+    actor_id: i64,
+    key_id: i64,
+    api_key: &'a str,
+    /// The key's first characters, to tell keys apart by.
+    key_prefix: &'a str,
+    /// Takes the place of the code that was used, once the key is used.
+    recovery_code: &'a str,
+    warning: &'static str,
+}
+
+impl<'a> From<&'a Recovered> for RecoveredBody<'a> {
+    fn from(made: &'a Recovered) -> Self {
+        Self {
+            account_id: made.account.0,
+            actor_id: made.owner.0,
+            key_id: made.key.0,
+            api_key: made.api_key.expose_secret(),
+            key_prefix: &made.key_prefix,
+            recovery_code: made.recovery_code.expose_secret(),
+            warning: WARNING,
+        }
+    }
+}
+
+/// A new recovery code. It is shown this once.
+#[derive(Serialize, ToSchema)]
+struct RecoveryCodeRenewed<'a> {
+    account_id: i64,
+    recovery_code: &'a str,
+    warning: &'static str,
+}
+
+const CODE_WARNING: &str = "Store the recovery code now: it is shown only this once, and those before it are no longer valid. Whoever has it can read everything in this account.";
 
 /// Who the caller is.
 #[derive(Serialize, ToSchema)]
@@ -264,6 +333,71 @@ async fn bootstrap(
     };
     let made = app.services.accounts.bootstrap(draft).await?;
     Ok((StatusCode::CREATED, axum::Json(Bootstrapped::from(&made))).into_response())
+}
+
+/// Recover an account
+///
+/// Needs no key: for a recovery code it answers a new key of the account's owner, and a new code. Both
+/// are shown this once. The owner's other keys end at once; members' keys and all data stay. The old
+/// code stays valid until the new key is first used: if the answer is lost, recover again, which
+/// replaces the key and the code that were never used. A suspended account can be recovered too.
+/// Costs nothing.
+#[utoipa::path(
+    post, path = "/recover", operation_id = "recover", tag = "accounts",
+    request_body = Recovery,
+    security(()),
+    responses(
+        (status = 201, description = "The new key and the new code.", body = RecoveredBody, example = json!({
+            "account_id": 2,
+            "actor_id": 1,
+            "key_id": 3,
+            "api_key": "roots_2_…",
+            "key_prefix": "roots_2_9bQx7T",
+            "recovery_code": "…",
+            "warning": "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account."
+        })),
+        (status = 401, description = "The code is wrong, has been used, or is not of that account."),
+        (status = 409, description = "The owner's keys were renewed in between.")
+    )
+)]
+async fn recover(
+    State(app): State<App>,
+    _: Query<NoParams>,
+    Json(Recovery { recovery_code, account_id }): Json<Recovery>,
+) -> Result<Response, Problem> {
+    let made = app.services.accounts.recover(&recovery_code, account_id).await?;
+    app.callers.forget_account(made.account);
+    Ok((StatusCode::CREATED, axum::Json(RecoveredBody::from(&made))).into_response())
+}
+
+/// Renew recovery code
+///
+/// Makes a new code and ends all others at once, with them a renewal of the owner's key that was never
+/// used. The owner's to do. Costs nothing.
+#[utoipa::path(
+    post, path = "/recovery-code", operation_id = "renewRecoveryCode", tag = "accounts",
+    responses(
+        (status = 201, description = "The new code.", body = RecoveryCodeRenewed, example = json!({
+            "account_id": 2,
+            "recovery_code": "…",
+            "warning": "Store the recovery code now: it is shown only this once, and those before it are no longer valid. Whoever has it can read everything in this account."
+        })),
+        (status = 403, description = "Only the owner may, by a key that is not in its grace, while the account is not suspended."),
+        (status = 409, description = "The owner's keys were renewed in between.")
+    )
+)]
+async fn renew_code(
+    State(app): State<App>,
+    caller: Bearer,
+    _: Query<NoParams>,
+) -> Result<Response, Problem> {
+    let code = caller.checked(app.services.accounts.renew_code(&caller).await)?;
+    let body = RecoveryCodeRenewed {
+        account_id: caller.account.id.0,
+        recovery_code: code.expose_secret(),
+        warning: CODE_WARNING,
+    };
+    Ok((StatusCode::CREATED, [(CACHE_CONTROL, NO_STORE)], axum::Json(body)).into_response())
 }
 
 /// Who am I

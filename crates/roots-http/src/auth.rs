@@ -84,7 +84,7 @@ impl Callers {
     }
 
     /// Forgets everyone of an account, after something that may have ended keys of it.
-    fn forget_account(&self, account: AccountId) {
+    pub(crate) fn forget_account(&self, account: AccountId) {
         // It fails where closures are not supported; then callers are forgotten in time.
         let _ = self.0.cache.invalidate_entries_if(move |lookup, _| lookup.account == account);
     }

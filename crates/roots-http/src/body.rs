@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use roots_domain::model::id::{ActorId, SessionId};
+use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::{Invalid, Patch};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -123,6 +123,11 @@ pub(crate) fn session_id(value: Value) -> Result<SessionId, Invalid> {
 /// Reads the id of the actor whose something is to be.
 pub(crate) fn actor_id(value: Value) -> Result<ActorId, Invalid> {
     positive(value).map(ActorId)
+}
+
+/// Reads the id of an account.
+pub(crate) fn account_id(value: Value) -> Result<AccountId, Invalid> {
+    positive(value).map(AccountId)
 }
 
 fn positive(value: Value) -> Result<i64, Invalid> {

@@ -81,6 +81,9 @@ kinds! {
     /// 401.
     Unauthorized = UNAUTHORIZED, "unauthorized", "No valid API key",
         "Send the key in X-API-Key, or as Authorization: Bearer. A key that was revoked, has expired or was mistyped is refused alike.";
+    /// 401: a recovery code.
+    WrongCode = UNAUTHORIZED, "invalid-recovery-code", "No valid recovery code",
+        "A code that was mistyped, has been used, was replaced by a newer one or belongs to another account is refused alike. Use the newest one that you were shown. Where there is none, what is encrypted is lost: nobody else holds its keys.";
     /// 402.
     InsufficientCredits = PAYMENT_REQUIRED, "insufficient-credits", "Insufficient credits",
         "`balance` is what the account has and `cost` what the write costs. Nothing was written. Reads go on working; ask whoever runs the service for credits.";
@@ -263,6 +266,13 @@ impl Problem {
         };
         let header = (WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         Self { headers: vec![header], ..Self::new(Kind::Unauthorized, detail) }
+    }
+
+    /// No recovery code in force.
+    fn wrong_code(detail: String) -> Self {
+        let challenge = HeaderValue::from_static(r#"Bearer realm="roots""#);
+        let headers = vec![(WWW_AUTHENTICATE, challenge)];
+        Self { headers, ..Self::new(Kind::WrongCode, detail) }
     }
 
     /// Accounts are not made here.
@@ -573,6 +583,7 @@ impl From<Refusal> for Problem {
         match refusal {
             // As when it is found at once: what became of a key is not told.
             Refusal::KeyNotInForce => AccessError::NotAdmitted.into(),
+            Refusal::CodeNotInForce => Self::wrong_code(detail),
             Refusal::Suspended => Self::new(Kind::Suspended, detail),
             Refusal::OwnerOnly => Self::new(Kind::OwnerOnly, detail),
             Refusal::KeyInGrace => Self::new(Kind::KeyInGrace, detail),

@@ -6,21 +6,25 @@ use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
-use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
-use roots_domain::model::key::{ApiKey, KeyEpoch, Wrap, WrapSubject};
+use roots_domain::model::id::{
+    AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId,
+};
+use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject};
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_MICROS, Quarter, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
 use roots_domain::model::trail::TrailEntry;
+use roots_domain::model::unit::NewAccount;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
     AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, AnswerReader,
-    Credentials, DailyCounts, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, SessionQuery,
-    SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader, UsageReader,
+    Credentials, DailyCounts, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable,
+    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
+    UsageReader,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
 use sea_orm::{
@@ -31,7 +35,7 @@ use sea_orm::{
 use crate::Store;
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
-    directory, key_wraps, ledger, sessions, tallies, todo_logs, todos, usage,
+    directory, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
@@ -569,6 +573,25 @@ impl AccountReader for Store {
         Ok(Some(Credentials { account, actor, key, wraps }))
     }
 
+    async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>> {
+        let account_id = lookup.account.0;
+        // First of all: the port says so.
+        let Some(account) = self.account(lookup.account).await? else { return Ok(None) };
+        let code = recovery_codes::Entity::find()
+            .filter(recovery_codes::Column::AccountId.eq(account_id))
+            .filter(recovery_codes::Column::Lookup.eq(lookup.hash.0.to_vec()));
+        let Some(code) = self.one::<_, RecoveryCode>(code).await? else { return Ok(None) };
+        let came_with = match code.comes_with {
+            Some(key) => self.one(api_keys::Entity::find_by_id((account_id, key.0))).await?,
+            None => None,
+        };
+        let owner = actors::Entity::find_by_id((account_id, NewAccount::OWNER.0));
+        let Some(owner) = self.one::<_, Actor>(owner).await? else { return Ok(None) };
+        let wraps = wraps_from_code((&account).into(), code.id, owner.id);
+        let wraps = self.all::<_, Wrap>(wraps).await?;
+        Ok(Some(Recoverable { account, owner, code, came_with, wraps }))
+    }
+
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
         self.one(accounts::Entity::find_by_id(id.0)).await
     }
@@ -768,6 +791,24 @@ fn wraps_from(account: AccountIdentity, key: &ApiKey) -> Select<key_wraps::Entit
             .add(held_by(account.id, row::HOLDER_API_KEY, [key.id.0]))
             .add(held_by(account.id, row::PARTY_ACTOR, [key.actor.0]))
             .add(former),
+    )
+}
+
+/// What a recovery code leads to: the wraps that it holds itself, those by which the account's key
+/// holds its own former epochs, and those that lead on to the owner's keys.
+fn wraps_from_code(
+    account: AccountIdentity,
+    code: RecoveryId,
+    owner: ActorId,
+) -> Select<key_wraps::Entity> {
+    use key_wraps::Column::{SubjectId, SubjectKind};
+    let of_account = SubjectKind.eq(row::PARTY_ACCOUNT);
+    let of_owner = SubjectKind.eq(row::PARTY_ACTOR).and(SubjectId.eq(owner.0));
+    key_wraps::Entity::find().filter(
+        Condition::any()
+            .add(held_by(account.id, row::HOLDER_RECOVERY, [code.0]))
+            .add(held_by_account(account).add(of_account.or(of_owner)))
+            .add(held_by(account.id, row::PARTY_ACTOR, [owner.0])),
     )
 }
 

@@ -143,7 +143,7 @@ fn text(credentials: &NewCredentials) -> Zeroizing<String> {
         "# The operator account of Roots (account {}, actor {}). These are shown here and nowhere\n\
          # else: put both away in a safe place, then delete this file.\n\
          ROOTS_API_KEY={}\n\
-         # For recovery when the key is lost, which a later release brings. Keep it.\n\
+         # If the key is lost: POST /api/v1/recover with this code makes a new one.\n\
          ROOTS_RECOVERY_CODE={}\n",
         credentials.account,
         credentials.owner,
@@ -273,10 +273,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(made.api_key.expose_secret()));
         assert!(text.contains(made.recovery_code.expose_secret()));
-        // It promises nothing that this release does not do.
-        assert!(
-            text.contains("\n# For recovery when the key is lost, which a later release brings.")
-        );
+        assert!(text.contains("\n# If the key is lost: POST /api/v1/recover with this code"));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(made.credits, 7);
     }

@@ -497,6 +497,10 @@ impl Books {
                     }
                 }
             }
+            (Author::Code(bearer), Intent::Manage(management)) => {
+                self.manage_by_code(*management, bearer, at)
+            }
+            (Author::Code(_), _) => Err(Refusal::CodeNotInForce),
             (Author::Program, Intent::UseKey { account, actor, key }) => {
                 self.use_key(account, actor, key, at)
             }

@@ -113,9 +113,10 @@ pub enum Succession {
         /// How much longer that one stays in force, in seconds.
         grace_seconds: i64,
     },
-    /// Of every other key of the owner, and of every recovery code but the one that came with it.
+    /// Of every recovery code but the one that came with it, by one of which it was made. The owner's
+    /// other keys ended when it was.
     Recovery,
-    /// As [`Succession::Recovery`]; and the next epoch of the account's key and of its owner's comes
+    /// Of every other key of the owner, and of every recovery code but the one that came with it; and the next epoch of the account's key and of its owner's comes
     /// into force.
     Renewal,
 }

@@ -40,6 +40,8 @@ pub struct UnitOfWork {
 pub enum Author {
     /// The bearer of an API key.
     Key(KeyBearer),
+    /// The bearer of a recovery code.
+    Code(CodeBearer),
     /// Whoever runs the program: the first start, the command line, a sign-up.
     Program,
 }
@@ -57,6 +59,15 @@ pub struct KeyBearer {
     pub key: KeyId,
     /// The account's auth epoch then. Where it has moved since, the key is checked again.
     pub auth_epoch: i64,
+}
+
+/// The bearer of a recovery code. Whether it is still good is looked at whenever it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeBearer {
+    /// Its account.
+    pub account: AccountId,
+    /// The code.
+    pub code: RecoveryId,
 }
 
 /// What the caller of a unit ties it to. By default it is tied to nothing.
@@ -226,6 +237,8 @@ pub enum Management {
     AddKey(NewKey),
     /// End a key, and with it those that were to succeed it and were never used.
     RevokeKey(KeyId),
+    /// Make a recovery code, and end all others.
+    RenewCode(RenewedCode),
 }
 
 /// Which ids are taken.
@@ -237,6 +250,8 @@ pub enum Reservation {
     OwnKey,
     /// One of a key, for any actor.
     Key,
+    /// One of a recovery code.
+    Code,
     /// One of a key and one of a recovery code.
     KeyAndCode,
 }
@@ -246,7 +261,7 @@ impl Management {
     #[must_use]
     pub const fn is_owners(&self) -> bool {
         match self {
-            Self::AddActor(_) | Self::PatchActor { .. } => true,
+            Self::AddActor(_) | Self::PatchActor { .. } | Self::RenewCode(_) => true,
             Self::ReserveIds(kinds) => !matches!(kinds, Reservation::OwnKey),
             Self::AddKey(new) => !matches!(new.origin, KeyOrigin::Rotation { .. }),
             Self::RevokeKey(_) => false,
@@ -312,6 +327,12 @@ pub enum KeyOrigin {
         /// The recovery code that takes the place of those before.
         code: NewCode,
     },
+    /// The account's recovery code was used: the key is its owner's only one from now on, and the code
+    /// ends once it is used.
+    Recovery {
+        /// The recovery code that takes the place of those before.
+        code: NewCode,
+    },
 }
 
 /// A recovery code to make.
@@ -321,6 +342,17 @@ pub struct NewCode {
     pub id: RecoveryId,
     /// What it is found by.
     pub lookup: LookupHash,
+}
+
+/// A recovery code that takes the place of all others at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewedCode {
+    /// The code.
+    pub code: NewCode,
+    /// The epoch of the account's key that it opens.
+    pub account_epoch: KeyEpoch,
+    /// The wraps that were made with it.
+    pub wraps: Vec<Wrap>,
 }
 
 /// A todo to create.
@@ -436,6 +468,7 @@ impl UnitOfWork {
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + use<> {
         let authors = match self.author {
             Author::Key(bearer) => Some(bearer.account),
+            Author::Code(bearer) => Some(bearer.account),
             Author::Program => None,
         };
         authors.into_iter().chain(self.account())
@@ -457,6 +490,7 @@ impl UnitOfWork {
                 _,
             ) => Some(*account),
             (_, Author::Key(bearer)) => Some(bearer.account),
+            (_, Author::Code(bearer)) => Some(bearer.account),
             (_, Author::Program) => None,
         }
     }
@@ -521,6 +555,9 @@ pub enum Refusal {
     /// The caller's key is revoked, expired, or its actor deactivated.
     #[error("This key is no longer in force.")]
     KeyNotInForce,
+    /// The recovery code is wrong or has ended: which of them is not told.
+    #[error("The recovery code is not valid.")]
+    CodeNotInForce,
     /// The account may not write.
     #[error("This account is suspended: it can be read, but not written.")]
     Suspended,
@@ -659,6 +696,7 @@ mod tests {
         let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
         for (refusal, sentence) in [
             (Refusal::KeyNotInForce, "This key is no longer in force."),
+            (Refusal::CodeNotInForce, "The recovery code is not valid."),
             (Refusal::Suspended, "This account is suspended: it can be read, but not written."),
             (
                 Refusal::OwnerOnly,

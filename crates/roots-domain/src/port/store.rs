@@ -6,7 +6,7 @@ use crate::model::account::{Account, Actor};
 use crate::model::activity::{Activity, SessionCounts};
 use crate::model::credit::{LedgerEntry, LedgerFault, Reason};
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
-use crate::model::key::{ApiKey, Wrap};
+use crate::model::key::{ApiKey, RecoveryCode, Wrap};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatus};
@@ -210,6 +210,21 @@ pub struct Credentials {
     pub wraps: Vec<Wrap>,
 }
 
+/// What a look-up of a recovery code finds.
+#[derive(Debug, Clone)]
+pub struct Recoverable {
+    /// The account.
+    pub account: Account,
+    /// Its owner.
+    pub owner: Actor,
+    /// The code. One that has ended is not found.
+    pub code: RecoveryCode,
+    /// The key that it came with, if it came with one.
+    pub came_with: Option<ApiKey>,
+    /// The wraps that lead from the code to the keys of the account and of its owner.
+    pub wraps: Vec<Wrap>,
+}
+
 /// Which keys are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyQuery {
@@ -261,6 +276,10 @@ pub trait AccountReader: Send + Sync {
     /// a key that ends in between is then either seen to have ended, or goes with an auth epoch
     /// that a write is checked against.
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>>;
+
+    /// The recovery code found there, with what it opens. MUST read the account first and the wraps
+    /// last.
+    async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>>;
 
     /// The account as it stands.
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;

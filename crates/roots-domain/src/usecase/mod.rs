@@ -29,6 +29,7 @@ pub mod imports;
 pub mod keyrings;
 pub mod keys;
 pub mod operators;
+pub mod recovery;
 pub mod sessions;
 pub mod todos;
 pub mod upkeep;

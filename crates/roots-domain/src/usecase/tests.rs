@@ -34,6 +34,7 @@ mod keyrings;
 mod keys;
 mod named;
 mod owner;
+mod recovery;
 mod sessions;
 mod todos;
 mod usage;

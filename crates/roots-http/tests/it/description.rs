@@ -55,6 +55,8 @@ POST /api/v1/bootstrap
 POST /api/v1/import
 POST /api/v1/keys
 POST /api/v1/keys/rotate
+POST /api/v1/recover
+POST /api/v1/recovery-code
 POST /api/v1/sessions
 POST /api/v1/todos
 ";
@@ -134,10 +136,10 @@ fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_
 }
 
 #[test]
-fn what_the_recovery_code_is_for_is_not_promised_before_it_comes() {
+fn it_is_told_what_the_recovery_code_is_for() {
     let schemas = &document()["components"]["schemas"];
     let told = &schemas["Bootstrapped"]["properties"]["recovery_code"]["description"];
-    assert!(told.as_str().unwrap().contains("for a later release"), "{told}");
+    assert!(told.as_str().unwrap().contains("`POST /recover`"), "{told}");
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ refused! {
         post("/api/v1/keys", r#"{"actor_id": 1, "expires_at": "2026-04-09"}"#);
     a_key_that_was_overtaken: Refusal::KeysRenewed(ActorId(1)),
         post("/api/v1/keys", r#"{"actor_id": 1}"#);
+    a_code_that_has_ended_in_between: Refusal::CodeNotInForce,
+        post("/api/v1/recover", r#"{"recovery_code": "00001-CODE"}"#).without_key();
+    a_member_that_renews_the_code: Refusal::OwnerOnly, ask("POST", "/api/v1/recovery-code");
     a_session_that_is_not_there: Refusal::NotFound("session"), delete("/api/v1/sessions/1");
     a_link_to_no_session: Refusal::NoSuchSession(SessionId(7)),
         post("/api/v1/todos", r#"{"title": "x", "session_id": 7}"#);
@@ -55,11 +58,33 @@ refused! {
     a_note_without_a_change: Refusal::NoteWithoutChange,
         patch("/api/v1/todos/1", r#"{"note": "lost"}"#);
     a_code_that_is_not_the_accounts: Refusal::WrongRecoveryCode,
-        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00002-CODE"}"#);
+        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#);
     the_last_operators_account: Refusal::LastOperator,
-        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00002-CODE"}"#);
+        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#);
     too_many_kinds: Refusal::TooManyKinds,
         post("/api/v1/activities", r#"{"description": "x", "activity_type": "new"}"#);
+}
+
+#[tokio::test]
+async fn codes_that_are_none_are_refused_alike() {
+    let recover = async |body: &str| {
+        // Anew each time, so that requests are named alike.
+        let router = World::whole().router();
+        post("/api/v1/recover", body).without_key().of(&router).await
+    };
+    let refused = recover(r#"{"recovery_code": "00001-USED"}"#).await.told();
+    assert_snapshot!(refused);
+    for body in [
+        r#"{"recovery_code": "nonsense"}"#,
+        r#"{"recovery_code": ""}"#,
+        r#"{"recovery_code": "00001-CODE", "account_id": 2}"#,
+        r#"{"recovery_code": "00001-USED", "account_id": 1}"#,
+    ] {
+        assert_eq!(recover(body).await.told(), refused, "{body}");
+    }
+    let agreeing = r#"{"recovery_code": "00001-CODE", "account_id": 1}"#;
+    assert_eq!(recover(agreeing).await.status, 201);
+    assert_eq!(recover(r#"{"recovery_code": 7, "account_id": 0}"#).await.status, 422);
 }
 
 #[tokio::test]

@@ -78,11 +78,14 @@ answers! {
     a_key_is_revoked: delete("/api/v1/keys/2");
 
     an_account_is_made: post("/api/v1/bootstrap", NEW_ACCOUNT).without_key();
+    an_account_is_recovered: post("/api/v1/recover", r#"{"recovery_code": "00001-CODE"}"#)
+        .without_key();
+    a_recovery_code_is_renewed: ask("POST", "/api/v1/recovery-code");
     the_caller_is_told_who_it_is: get("/api/v1/whoami");
     credits_are_shown: get("/api/v1/credits");
     the_ledger_is_listed: get("/api/v1/credits/ledger?reason=api_write&limit=5");
 
-    an_account_is_erased: delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00002-CODE"}"#);
+    an_account_is_erased: delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#);
 
     usage_is_told: get("/api/v1/usage?period=2026-04");
     usage_is_told_by_day: get("/api/v1/usage/history");

@@ -20,10 +20,11 @@ use roots_domain::model::account::{
 use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
-    AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, SessionId, TodoId, Uid,
+    AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
+    Uid,
 };
 use roots_domain::model::import::Imported;
-use roots_domain::model::key::{ApiKey, KeyEpoch, LookupHash};
+use roots_domain::model::key::{ApiKey, KeyEpoch, LookupHash, RecoveryCode};
 use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
@@ -44,8 +45,8 @@ use roots_domain::port::keys::{
 use roots_domain::port::store::{
     AccountOverview, ApplyError, Credentials, HeldActor, ListedKey, MockAccountReader,
     MockAccountsReader, MockActivityReader, MockErasureReader, MockReadiness, MockSessionReader,
-    MockTodoReader, MockUnitStore, MockUsageReader, SessionQuery, SessionReader, StoreFault,
-    StoreResult, TodoLog, UnitStore,
+    MockTodoReader, MockUnitStore, MockUsageReader, Recoverable, SessionQuery, SessionReader,
+    StoreFault, StoreResult, TodoLog, UnitStore,
 };
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
@@ -72,6 +73,10 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 pub(crate) const KEY: &str = "roots_1_key";
 /// A key of the account's other actor, a member.
 pub(crate) const MEMBERS_KEY: &str = "roots_1_members";
+/// The recovery code in force.
+pub(crate) const CODE: &str = "00001-CODE";
+/// A code of good form that is none any more.
+pub(crate) const UNKNOWN_CODE: &str = "00001-USED";
 /// A key of good form that nobody has.
 pub(crate) const UNKNOWN_KEY: &str = "roots_1_unknown";
 /// An account to make.
@@ -168,6 +173,16 @@ impl World {
             Some(Lookup { account: AccountId(1), hash: LookupHash([hash; 32]) })
         });
         locksmith.expect_unlock().returning(|_, _, _, _, _| Ok(keyring()));
+        locksmith.expect_recognize_code().returning(|code| {
+            let hash = match code.expose_secret() {
+                // What the description shows.
+                CODE | "…" => 1,
+                UNKNOWN_CODE => 2,
+                _ => return None,
+            };
+            Some(Lookup { account: AccountId(1), hash: LookupHash([hash; 32]) })
+        });
+        locksmith.expect_recover().returning(|_, _, _, _, _| Ok(keyring()));
         Self {
             units: MockUnitStore::new(),
             sessions: MockSessionReader::new(),
@@ -191,6 +206,7 @@ impl World {
     pub(crate) fn keyed() -> Self {
         let mut world = Self::bare();
         world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+        world.accounts.expect_recoverable().returning(|lookup| Ok(recoverable(lookup)));
         world
     }
 
@@ -247,6 +263,7 @@ impl World {
             })
         });
         world.activities.expect_activity_counts().returning(|_, _| Ok(counts()));
+        world.accounts.expect_recoverable().returning(|lookup| Ok(recoverable(lookup)));
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
         world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
         world.accounts.expect_actor_page().returning(|_, page| {
@@ -280,10 +297,6 @@ impl World {
             Ok(Page { items, total: 2, request: page, next: None })
         });
         world.operators.expect_account_overview().returning(|id| Ok(overview(id.0)));
-        world
-            .locksmith
-            .expect_recognize_code()
-            .returning(|_| Some(Lookup { account: AccountId(1), hash: LookupHash([3; 32]) }));
         world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
         world.erasures.expect_unswept().returning(|| Ok(None));
         world.readiness.expect_ping().returning(|| Ok(()));
@@ -305,10 +318,6 @@ impl World {
             }
             _ => Err(ApplyError::Refused(refusal.clone())),
         });
-        world
-            .locksmith
-            .expect_recognize_code()
-            .returning(|_| Some(Lookup { account: AccountId(1), hash: LookupHash([3; 32]) }));
         world
     }
 
@@ -651,6 +660,7 @@ fn keyring() -> Arc<dyn Keyring> {
     keys.expect_add_actor().returning(|_| Ok(Vec::new()));
     keys.expect_mint_key().returning(|_| Ok(founding().key));
     keys.expect_for_actor().returning(|_, _| Ok(keyring()));
+    keys.expect_mint_code().returning(|_| Ok(founding().code));
     keys.expect_renew()
         .returning(|_| Ok(Renewal { epoch: KeyEpoch(2), key: founding().key, wraps: Vec::new() }));
     keys.expect_renew_account().returning(|_, _| {
@@ -743,6 +753,22 @@ pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
         first_used_at: None,
     };
     Some(Credentials { account: account(), actor, key, wraps: Vec::new() })
+}
+
+fn recoverable(lookup: Lookup) -> Option<Recoverable> {
+    let code = RecoveryCode {
+        id: RecoveryId(1),
+        lookup: lookup.hash,
+        created_at: at("2026-04-09T09:00:00Z"),
+        comes_with: None,
+    };
+    (lookup.hash == LookupHash([1; 32])).then(|| Recoverable {
+        account: account(),
+        owner: owner(),
+        code,
+        came_with: None,
+        wraps: Vec::new(),
+    })
 }
 
 pub(crate) fn founding() -> Founding {
@@ -1084,6 +1110,7 @@ fn managed(management: Management, at: Timestamp) -> AppliedRow {
             succession: None,
             first_used_at: None,
         }),
+        Management::RenewCode(_) => AppliedRow::Account(Box::new(account())),
         Management::RevokeKey(id) => {
             let key = credentials(Lookup { account: AccountId(1), hash: LookupHash([1; 32]) });
             AppliedRow::Key(ApiKey { id, ends_at: Some(ApiKey::ENDED), ..key.unwrap().key })

@@ -24,7 +24,7 @@ roots_testkit::on_both! {
 }
 
 /// Every path that needs a key, with a method that it takes.
-const KEYED: [(Method, &str); 32] = [
+const KEYED: [(Method, &str); 33] = [
     (Method::GET, "/sessions"),
     (Method::POST, "/sessions"),
     (Method::GET, "/sessions/1"),
@@ -51,6 +51,7 @@ const KEYED: [(Method, &str); 32] = [
     (Method::POST, "/keys"),
     (Method::POST, "/keys/rotate"),
     (Method::DELETE, "/keys/1"),
+    (Method::POST, "/recovery-code"),
     (Method::GET, "/audit"),
     (Method::GET, "/accounts"),
     (Method::GET, "/accounts/1"),

@@ -18,11 +18,13 @@ roots_testkit::on_both! {
     what_means_nothing_where_it_stands_is_not_ignored,
 }
 
-const PATHS: [(&str, &str); 15] = [
+const PATHS: [(&str, &str); 17] = [
     ("/health", "GET,HEAD"),
     ("/ready", "GET,HEAD"),
     ("/api/v1/openapi.json", "GET,HEAD"),
     ("/api/v1/bootstrap", "POST"),
+    ("/api/v1/recover", "POST"),
+    ("/api/v1/recovery-code", "POST"),
     ("/api/v1/whoami", "GET,HEAD"),
     ("/api/v1/credits", "GET,HEAD"),
     ("/api/v1/credits/ledger", "GET,HEAD"),

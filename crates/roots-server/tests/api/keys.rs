@@ -25,13 +25,13 @@ roots_testkit::on_both! {
 }
 
 /// Whoever bears a key.
-struct Holder<'a> {
-    app: &'a App,
-    key: String,
+pub(crate) struct Holder<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) key: String,
 }
 
 impl Holder<'_> {
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let request = self
             .app
             .stranger(method, &format!("/api/v1{path}"))
@@ -44,11 +44,11 @@ impl Holder<'_> {
         .await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call(Method::GET, path, None).await
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.call(Method::POST, path, Some(body)).await
     }
 
@@ -56,7 +56,7 @@ impl Holder<'_> {
         self.call(Method::DELETE, path, None).await
     }
 
-    async fn is_let_in(&self) -> bool {
+    pub(crate) async fn is_let_in(&self) -> bool {
         match self.get("/whoami").await.status {
             200 => true,
             401 => false,
@@ -65,7 +65,7 @@ impl Holder<'_> {
     }
 
     /// A text in every place that holds one.
-    async fn write(&self, text: &str) {
+    pub(crate) async fn write(&self, text: &str) {
         self.post("/sessions", json!({ "notes": format!("{text} notes") })).await.expect(201);
         let todo = json!({
             "title": format!("{text} title"), "description": format!("{text} description")
@@ -79,7 +79,7 @@ impl Holder<'_> {
     }
 
     /// Every text that it has written, as it reads it now.
-    async fn read(&self) -> Vec<String> {
+    pub(crate) async fn read(&self) -> Vec<String> {
         let mut texts = Vec::new();
         let mut todos = Vec::new();
         for (list, fields) in [
@@ -103,7 +103,7 @@ impl Holder<'_> {
 }
 
 /// What [`Holder::write`] writes.
-fn texts_of(written: &[&str]) -> Vec<String> {
+pub(crate) fn texts_of(written: &[&str]) -> Vec<String> {
     let parts = ["notes", "title", "description", "note", "happened"];
     let each = written.iter().flat_map(|text| parts.map(|part| format!("{text} {part}")));
     let mut texts: Vec<_> = each.collect();
@@ -111,16 +111,16 @@ fn texts_of(written: &[&str]) -> Vec<String> {
     texts
 }
 
-fn secret(made: &Value) -> String {
+pub(crate) fn secret(made: &Value) -> String {
     made["api_key"].as_str().unwrap().to_owned()
 }
 
-fn owner(app: &App) -> Holder<'_> {
+pub(crate) fn owner(app: &App) -> Holder<'_> {
     Holder { app, key: app.key().to_owned() }
 }
 
 /// A member of the account, actor 2, with a key of its own.
-async fn member(app: &App) -> Holder<'_> {
+pub(crate) async fn member(app: &App) -> Holder<'_> {
     let owner = owner(app);
     let new = json!({ "name": "Member", "actor_type": "agent" });
     let actor = owner.post("/actors", new).await.expect(201)["actor_id"].clone();
@@ -128,7 +128,7 @@ async fn member(app: &App) -> Holder<'_> {
     Holder { app, key: secret(&made) }
 }
 
-async fn assert_books_balance(app: &App) {
+pub(crate) async fn assert_books_balance(app: &App) {
     let (_, discrepancies) = app.world.store.audit().await.unwrap();
     assert_eq!(discrepancies, []);
 }

@@ -26,6 +26,7 @@ mod lists;
 mod needles;
 mod operators;
 mod owner;
+mod recovery;
 mod seeds;
 mod sessions;
 mod swaps;

@@ -3,7 +3,7 @@
 //! Whatever ends a key raises the account's auth epoch, so that every unit that was accepted under
 //! the one before is checked again, in whatever process; and it takes the key's wraps, so that the
 //! key opens nothing more. What a key is to succeed stays in force until that key is first used: an
-//! answer that is lost on the way locks nobody out.
+//! answer that is lost on the way locks nobody out. Of a recovery that is the code.
 
 use super::super::account::{Actor, Role};
 use super::super::id::{AccountId, ActorId, KeyId, RecoveryId};
@@ -11,8 +11,8 @@ use super::super::key::{ApiKey, KeyEpoch, RecoveryCode, Succession, Wrap, WrapHo
 use super::super::time::Timestamp;
 use super::super::trail::{Act, Deed};
 use super::super::unit::{
-    Applied, AppliedRow, Author, Intent, KeyBearer, KeyOrigin, Management, NewActor, NewCode,
-    NewKey, Refusal, Reservation, UnitOfWork,
+    Applied, AppliedRow, Author, CodeBearer, Intent, KeyBearer, KeyOrigin, Management, NewActor,
+    NewCode, NewKey, Refusal, RenewedCode, Reservation, UnitOfWork,
 };
 use super::{Books, Needs};
 
@@ -37,6 +37,13 @@ impl Needs {
                 self.keys.insert((bearer.account, bearer.key));
                 self.add_management(management, bearer);
             }
+            (Intent::Manage(management), Author::Code(CodeBearer { account, .. })) => {
+                self.codes.insert(account);
+                if let Management::AddKey(new) = &**management {
+                    self.actors.insert((account, new.actor));
+                    self.key_holders.insert((account, new.actor));
+                }
+            }
             _ => {}
         }
     }
@@ -54,7 +61,7 @@ impl Needs {
             Management::AddKey(new) => {
                 self.actors.insert((account, new.actor));
                 match new.origin {
-                    KeyOrigin::Beside => {}
+                    KeyOrigin::Beside | KeyOrigin::Recovery { .. } => {}
                     KeyOrigin::Rotation { .. } => {
                         self.keys_replaced.insert((account, bearer.key));
                     }
@@ -75,8 +82,25 @@ impl Needs {
                     self.codes.insert(account);
                 }
             }
+            Management::RenewCode(_) => {
+                self.key_holders.insert((account, bearer.actor));
+                self.codes.insert(account);
+            }
         }
     }
+}
+
+/// Which epochs of the keys of its account and of its actor a new key opens.
+#[derive(Clone, Copy)]
+enum Opens {
+    InForce,
+    NextOfActor,
+    NextOfBoth,
+}
+
+/// Whether a key that succeeds others in that way came with a recovery code.
+const fn replaces_codes(succession: Succession) -> bool {
+    matches!(succession, Succession::Recovery | Succession::Renewal)
 }
 
 impl Books {
@@ -124,6 +148,8 @@ impl Books {
                     KeyOrigin::Beside => Act::KeyMade,
                     KeyOrigin::Rotation { .. } => Act::KeyRotated,
                     KeyOrigin::Renewal | KeyOrigin::AccountRenewal { .. } => Act::KeyRenewed,
+                    // It takes the code.
+                    KeyOrigin::Recovery { .. } => return Err(Refusal::KeyNotInForce),
                 };
                 let deed = Deed::of(act, bearer).to_key(new.actor, new.id);
                 let applied = self.add_key(account, new, &shown, at)?;
@@ -131,6 +157,25 @@ impl Books {
                 Ok(applied)
             }
             Management::RevokeKey(id) => self.revoke_key(id, bearer, at),
+            Management::RenewCode(new) => self.renew_code(new, bearer, at),
+        }
+    }
+
+    /// What the bearer of a recovery code may do: recover, and nothing else.
+    pub(super) fn manage_by_code(
+        &mut self,
+        management: Management,
+        bearer: CodeBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let shown = self.codes.get((bearer.account, bearer.code));
+        let shown = shown.ok_or(Refusal::CodeNotInForce)?.clone();
+        match management {
+            Management::ReserveIds(kinds @ Reservation::KeyAndCode) => {
+                self.reserve_ids(bearer.account, kinds)
+            }
+            Management::AddKey(new) => self.recover(bearer.account, new, &shown, at),
+            _ => Err(Refusal::CodeNotInForce),
         }
     }
 
@@ -139,6 +184,7 @@ impl Books {
         match kinds {
             Reservation::Actor => counters.actor += 1,
             Reservation::OwnKey | Reservation::Key => counters.key += 1,
+            Reservation::Code => counters.recovery += 1,
             Reservation::KeyAndCode => {
                 counters.key += 1;
                 counters.recovery += 1;
@@ -195,38 +241,18 @@ impl Books {
         shown: &ApiKey,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let NewKey { id, actor: of, account_epoch, epoch, origin, label, expires_at, .. } = new;
-        let actor = self.actors.get((account, of)).ok_or(Refusal::NoSuchActor(of))?.clone();
-        if !actor.is_active {
-            return Err(Refusal::ActorInactive(of));
-        }
-        if expires_at.is_some_and(|end| end <= at) {
-            return Err(Refusal::ExpiryNotAhead);
-        }
-        let newest = self.account(account).ok_or(Refusal::KeyNotInForce)?.key_epoch;
-        let opens = match origin {
-            KeyOrigin::Beside | KeyOrigin::Rotation { .. } => (newest, actor.key_epoch),
-            KeyOrigin::Renewal => (newest, actor.key_epoch.next()),
-            KeyOrigin::AccountRenewal { .. } => (newest.next(), actor.key_epoch.next()),
+        let opens = match new.origin {
+            KeyOrigin::Beside | KeyOrigin::Rotation { .. } | KeyOrigin::Recovery { .. } => {
+                Opens::InForce
+            }
+            KeyOrigin::Renewal => Opens::NextOfActor,
+            KeyOrigin::AccountRenewal { .. } => Opens::NextOfBoth,
         };
-        if (account_epoch, epoch) != opens {
-            return Err(Refusal::KeysRenewed(of));
-        }
-        let mut key = ApiKey {
-            id,
-            actor: of,
-            lookup: new.lookup,
-            prefix: new.prefix,
-            label,
-            created_at: at,
-            last_used: None,
-            expires_at,
-            ends_at: None,
-            succession: None,
-            first_used_at: None,
-        };
+        let (actor, mut key) = self.judge_key(account, &new, opens, at)?;
+        let NewKey { id, actor: of, account_epoch, epoch, origin, .. } = new;
         match origin {
             KeyOrigin::Beside => {}
+            KeyOrigin::Recovery { .. } => return Err(Refusal::KeyNotInForce),
             KeyOrigin::Rotation { .. } if of != shown.actor => {
                 return Err(Refusal::NoSuchActor(of));
             }
@@ -254,6 +280,108 @@ impl Books {
         self.managed(account, AppliedRow::Key(key))
     }
 
+    /// The row of a new key, and its actor, if it may be made.
+    fn judge_key(
+        &self,
+        account: AccountId,
+        new: &NewKey,
+        opens: Opens,
+        at: Timestamp,
+    ) -> Result<(Actor, ApiKey), Refusal> {
+        let of = new.actor;
+        let actor = self.actors.get((account, of)).ok_or(Refusal::NoSuchActor(of))?.clone();
+        if !actor.is_active {
+            return Err(Refusal::ActorInactive(of));
+        }
+        if new.expires_at.is_some_and(|end| end <= at) {
+            return Err(Refusal::ExpiryNotAhead);
+        }
+        let newest = self.account(account).ok_or(Refusal::KeyNotInForce)?.key_epoch;
+        let opens = match opens {
+            Opens::InForce => (newest, actor.key_epoch),
+            Opens::NextOfActor => (newest, actor.key_epoch.next()),
+            Opens::NextOfBoth => (newest.next(), actor.key_epoch.next()),
+        };
+        if (new.account_epoch, new.epoch) != opens {
+            return Err(Refusal::KeysRenewed(of));
+        }
+        let key = ApiKey {
+            id: new.id,
+            actor: of,
+            lookup: new.lookup,
+            prefix: new.prefix.clone(),
+            label: new.label.clone(),
+            created_at: at,
+            last_used: None,
+            expires_at: new.expires_at,
+            ends_at: None,
+            succession: None,
+            first_used_at: None,
+        };
+        Ok((actor, key))
+    }
+
+    /// Makes a key for the owner, who showed the code `shown`. The owner's other keys end at once;
+    /// the code stays until the new key is used, so that an answer that is lost locks nobody out.
+    fn recover(
+        &mut self,
+        account: AccountId,
+        new: NewKey,
+        shown: &RecoveryCode,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let KeyOrigin::Recovery { code } = new.origin.clone() else {
+            return Err(Refusal::CodeNotInForce);
+        };
+        let came_with = shown.comes_with.and_then(|id| self.keys.get((account, id)));
+        let came_with = came_with.filter(|key| key.is_unseen()).cloned();
+        let puts_in_force = came_with.as_ref().and_then(|key| key.succession);
+        let opens = match puts_in_force {
+            Some(Succession::Renewal) => Opens::NextOfBoth,
+            _ => Opens::InForce,
+        };
+        let (owner, mut key) = self.judge_key(account, &new, opens, at)?;
+        if owner.role != Role::Owner {
+            return Err(Refusal::CodeNotInForce);
+        }
+        if let Some(came_with) = came_with {
+            // Whoever has the code has seen the key that was shown with it.
+            self.succeed(account, came_with, at);
+        }
+        self.remove_unseen(account, replaces_codes);
+        self.end_keys_of(account, owner.id, None);
+        self.add_code(account, code, Some(key.id), at);
+        key.succession = Some(Succession::Recovery);
+        self.keys.set((account, key.id), Some(key.clone()));
+        self.add_wraps(account, new.wraps);
+        self.raise_auth_epoch(account);
+        self.note(account, Deed::of_program(Act::RecoveryUsed).to_key(owner.id, key.id), at);
+        self.managed(account, AppliedRow::Key(key))
+    }
+
+    /// Makes a recovery code in the place of all others. A renewal that was never put in force goes
+    /// with the code that came with it.
+    fn renew_code(
+        &mut self,
+        new: RenewedCode,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let account = bearer.account;
+        let newest = self.account(account).ok_or(Refusal::KeyNotInForce)?.key_epoch;
+        if new.account_epoch != newest {
+            return Err(Refusal::KeysRenewed(bearer.actor));
+        }
+        self.remove_unseen(account, replaces_codes);
+        for code in self.codes_where(account, |_| true) {
+            self.remove_code(account, code);
+        }
+        self.add_code(account, new.code, None, at);
+        self.add_wraps(account, new.wraps);
+        self.note(account, Deed::of(Act::RecoveryCodeRenewed, bearer), at);
+        self.account_applied(account)
+    }
+
     /// Makes way for the next epochs of the account's key and its owner's: those that were made before
     /// and never put in force go.
     fn prepare_renewal(
@@ -262,9 +390,7 @@ impl Books {
         owner: ActorId,
         (account_epoch, owner_epoch): (KeyEpoch, KeyEpoch),
     ) {
-        self.remove_unseen(account, |succession| {
-            matches!(succession, Succession::Recovery | Succession::Renewal)
-        });
+        self.remove_unseen(account, replaces_codes);
         self.empty(account, WrapHolder::Account(account_epoch));
         self.empty(account, WrapHolder::Actor(owner, owner_epoch));
     }
@@ -324,36 +450,43 @@ impl Books {
         id: KeyId,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let owner = self.actors.get((account, actor)).filter(|actor| actor.is_active);
-        let mut owner = owner.ok_or(Refusal::KeyNotInForce)?.clone();
+        if !self.actors.get((account, actor)).is_some_and(|actor| actor.is_active) {
+            return Err(Refusal::KeyNotInForce);
+        }
         let found = self.keys.get((account, id));
         let key = found.filter(|key| key.actor == actor && key.in_force(at));
         let key = key.ok_or(Refusal::KeyNotInForce)?.clone();
-        let Some(succession) = key.succession.filter(|_| key.is_unseen()) else {
-            return self.account_applied(account);
-        };
-        match succession {
-            Succession::Rotation { replaces, grace_seconds } => {
+        if key.is_unseen() {
+            self.succeed(account, key, at);
+            self.raise_auth_epoch(account);
+        }
+        self.account_applied(account)
+    }
+
+    /// Ends what a key succeeds, now that it is seen, and puts in force what it came with.
+    fn succeed(&mut self, account: AccountId, key: ApiKey, at: Timestamp) {
+        match key.succession {
+            None => return,
+            Some(Succession::Rotation { replaces, grace_seconds }) => {
                 self.begin_grace(account, replaces, grace_seconds, at);
             }
-            Succession::Recovery | Succession::Renewal => {
-                self.end_keys_of(account, actor, Some(id));
-                let others: Vec<_> = self.codes_where(account, |with| with != Some(id));
-                for code in others {
+            Some(Succession::Recovery | Succession::Renewal) => {
+                self.end_keys_of(account, key.actor, Some(key.id));
+                for code in self.codes_where(account, |with| with != Some(key.id)) {
                     self.remove_code(account, code);
                 }
             }
         }
-        if succession == Succession::Renewal {
-            owner.key_epoch = owner.key_epoch.next();
-            self.actors.set((account, actor), Some(owner));
+        if key.succession == Some(Succession::Renewal) {
+            if let Some(mut owner) = self.actors.get((account, key.actor)).cloned() {
+                owner.key_epoch = owner.key_epoch.next();
+                self.actors.set((account, key.actor), Some(owner));
+            }
             if let Some(account) = self.account_mut(account) {
                 account.key_epoch = account.key_epoch.next();
             }
         }
-        self.keys.set((account, id), Some(ApiKey { first_used_at: Some(at), ..key }));
-        self.raise_auth_epoch(account);
-        self.account_applied(account)
+        self.keys.set((account, key.id), Some(ApiKey { first_used_at: Some(at), ..key }));
     }
 
     fn begin_grace(&mut self, account: AccountId, id: KeyId, grace_seconds: i64, at: Timestamp) {

@@ -86,6 +86,7 @@ fn keys() -> (Keys, Asked) {
             Management::AddActor(_) | Management::PatchActor { .. } => {
                 AppliedRow::Actor(actor(PEER))
             }
+            other @ Management::RenewCode(_) => panic!("{other:?} is not asked for here"),
         };
         Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
     });

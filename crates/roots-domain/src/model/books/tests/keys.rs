@@ -7,7 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::key::Succession;
-use crate::model::unit::{KeyOrigin, Management, NewActor, NewCode, NewKey, Reservation};
+use crate::model::unit::{
+    CodeBearer, KeyOrigin, Management, NewActor, NewCode, NewKey, RenewedCode, Reservation,
+};
 
 const OWNER: ActorId = ActorId(1);
 const MEMBER: ActorId = ActorId(2);
@@ -152,7 +154,9 @@ impl Desk {
         let id = KeyId(self.account.counters.key);
         let (before, account) = (self.actors[&actor].key_epoch, self.account.key_epoch);
         let (epoch, account_epoch) = match origin {
-            KeyOrigin::Beside | KeyOrigin::Rotation { .. } => (before, account),
+            KeyOrigin::Beside | KeyOrigin::Rotation { .. } | KeyOrigin::Recovery { .. } => {
+                (before, account)
+            }
             KeyOrigin::Renewal => (before.next(), account),
             KeyOrigin::AccountRenewal { .. } => (before.next(), account.next()),
         };
@@ -207,6 +211,64 @@ impl Desk {
         }
     }
 
+    fn by_code(&mut self, code: RecoveryId, management: Management) -> Result<AppliedRow, Refusal> {
+        let author = Author::Code(CodeBearer { account: self.account.id, code });
+        self.apply(self.unit(author, Intent::Manage(Box::new(management))))
+    }
+
+    /// Uses a recovery code.
+    fn recover(&mut self, by: RecoveryId) -> Result<KeyId, Refusal> {
+        self.by_code(by, Management::ReserveIds(Reservation::KeyAndCode))?;
+        let new = self.next_recovery(by);
+        match self.by_code(by, Management::AddKey(new))? {
+            AppliedRow::Key(key) => Ok(key.id),
+            other => panic!("{other:?} is no key"),
+        }
+    }
+
+    /// The key that a recovery code is used for, with the wraps that the cryptography makes for it and
+    /// for the code that comes with it.
+    fn next_recovery(&self, by: RecoveryId) -> NewKey {
+        let counters = self.account.counters;
+        let (id, code) = (KeyId(counters.key), RecoveryId(counters.recovery));
+        let came_with = self.codes.get(&by).and_then(|code| self.keys.get(&code.comes_with?));
+        let renews = came_with
+            .is_some_and(|key| key.is_unseen() && key.succession == Some(Succession::Renewal));
+        let of = |epoch: KeyEpoch| if renews { epoch.next() } else { epoch };
+        let (epoch, account_epoch) =
+            (of(self.actors[&OWNER].key_epoch), of(self.account.key_epoch));
+        let mut wraps = under(WrapHolder::ApiKey(id), OWNER, epoch, Some(account_epoch));
+        wraps.push(wrapped(WrapHolder::Recovery(code), WrapSubject::Account(account_epoch)));
+        let code = NewCode { id: code, lookup: LookupHash([7; 32]) };
+        NewKey {
+            id,
+            actor: OWNER,
+            account_epoch,
+            epoch,
+            lookup: LookupHash([9; 32]),
+            prefix: "roots_3_new".into(),
+            label: None,
+            expires_at: None,
+            wraps,
+            origin: KeyOrigin::Recovery { code },
+        }
+    }
+
+    /// Makes a recovery code as `shown` asks for it.
+    fn renew_code(&mut self, shown: KeyId) -> Result<RecoveryId, Refusal> {
+        self.manage(shown, Management::ReserveIds(Reservation::Code))?;
+        let (id, account_epoch) =
+            (RecoveryId(self.account.counters.recovery), self.account.key_epoch);
+        let wraps = vec![wrapped(WrapHolder::Recovery(id), WrapSubject::Account(account_epoch))];
+        let code = NewCode { id, lookup: LookupHash([6; 32]) };
+        let renewed = RenewedCode { code, account_epoch, wraps };
+        self.manage(shown, Management::RenewCode(renewed)).map(|_| id)
+    }
+
+    fn code_ids(&self) -> Vec<RecoveryId> {
+        self.codes.keys().copied().collect()
+    }
+
     fn is_let_in(&self, key: &ApiKey) -> bool {
         key.in_force(self.at) && self.actors[&key.actor].is_active
     }
@@ -256,7 +318,13 @@ impl Desk {
         let live = |key: &&ApiKey| {
             key.actor == OWNER && self.is_let_in(key) && !key.is_unseen() && key.ends_at.is_none()
         };
-        assert!(self.keys.values().any(|key| live(&key)), "the owner is locked out");
+        let is_recovered =
+            |key: &ApiKey| key.is_unseen() && key.succession == Some(Succession::Recovery);
+        let mut owners = self.keys.values();
+        assert!(
+            owners.any(|key| live(&key) || !key.has_ended() && is_recovered(key)),
+            "the owner is locked out"
+        );
         // A code that came with no unseen key opens all that there is.
         let unseen = |id: KeyId| self.keys.get(&id).is_some_and(ApiKey::is_unseen);
         let mut good = self.codes.values().filter(|code| !code.comes_with.is_some_and(unseen));
@@ -457,12 +525,144 @@ fn an_owners_renewal_comes_into_force_with_its_first_use() {
     desk.check();
 }
 
+const FIRST_CODE: RecoveryId = RecoveryId(1);
+
+#[test]
+fn a_recovery_ends_the_owners_keys_at_once_and_the_code_with_its_first_use() {
+    let mut desk = Desk::new();
+    let peer = desk.add(FIRST, MEMBER, What::Beside).unwrap();
+    let rotated = desk.add(FIRST, OWNER, What::Rotation(60)).unwrap();
+    let epoch = desk.account.auth_epoch;
+    let late = UnitOfWork { charge: None, ..desk.unit(Author::Key(desk.bearer(FIRST)), start()) };
+    let lost = desk.recover(FIRST_CODE).unwrap();
+    assert_eq!(desk.apply(late), Err(Refusal::KeyNotInForce));
+    assert!(desk.keys[&FIRST].has_ended() && desk.keys[&rotated].has_ended());
+    assert!(!desk.keys[&peer].has_ended());
+    assert_eq!(desk.account.auth_epoch, epoch + 1);
+    assert_eq!(desk.code_ids(), [FIRST_CODE, RecoveryId(2)]);
+    desk.check();
+    // Its answer was lost: the code is good still, and what nobody saw goes.
+    let next = desk.recover(FIRST_CODE).unwrap();
+    assert!(!desk.keys.contains_key(&lost));
+    assert_eq!(desk.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+    assert_eq!(desk.use_key(lost), Err(Refusal::KeyNotInForce));
+    desk.check();
+    desk.use_key(next).unwrap();
+    assert_eq!(desk.code_ids(), [RecoveryId(3)]);
+    assert_eq!(desk.recover(FIRST_CODE), Err(Refusal::CodeNotInForce));
+    desk.check();
+    // The code that came with a key which was never used, the key being lost.
+    let unused = desk.recover(RecoveryId(3)).unwrap();
+    let again = desk.recover(RecoveryId(4)).unwrap();
+    assert!(desk.keys[&unused].has_ended());
+    assert_eq!(desk.code_ids(), [RecoveryId(4), RecoveryId(5)]);
+    desk.use_key(again).unwrap();
+    desk.check();
+}
+
+#[test]
+fn the_code_of_a_renewal_puts_it_in_force() {
+    let mut desk = Desk::new();
+    let renewed = desk.add(FIRST, OWNER, What::Renewal).unwrap();
+    let key = desk.recover(RecoveryId(2)).unwrap();
+    assert_eq!((desk.account.key_epoch, desk.actors[&OWNER].key_epoch), (KeyEpoch(2), KeyEpoch(2)));
+    assert!(desk.keys[&FIRST].has_ended() && desk.keys[&renewed].has_ended());
+    assert_eq!(desk.code_ids(), [RecoveryId(2), RecoveryId(3)]);
+    desk.check();
+    desk.use_key(key).unwrap();
+    desk.check();
+
+    // The one before it does not: the renewal was never seen, and goes.
+    let mut desk = Desk::new();
+    let renewed = desk.add(FIRST, OWNER, What::Renewal).unwrap();
+    desk.recover(FIRST_CODE).unwrap();
+    assert_eq!(desk.account.key_epoch, KeyEpoch::FIRST);
+    assert!(!desk.keys.contains_key(&renewed));
+    assert_eq!(desk.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+    desk.check();
+}
+
+#[test]
+fn a_renewed_code_is_the_only_one_at_once() {
+    let mut desk = Desk::new();
+    let peer = desk.add(FIRST, MEMBER, What::Beside).unwrap();
+    let unseen = desk.add(FIRST, OWNER, What::Renewal).unwrap();
+    let code = desk.renew_code(FIRST).unwrap();
+    assert_eq!(desk.code_ids(), [code]);
+    assert!(!desk.keys.contains_key(&unseen), "its code has ended");
+    desk.check();
+    assert_eq!(desk.renew_code(peer), Err(Refusal::OwnerOnly));
+    for ended in [FIRST_CODE, RecoveryId(2)] {
+        assert_eq!(desk.recover(ended), Err(Refusal::CodeNotInForce));
+    }
+    // One that was made for an epoch that is over.
+    let account_epoch = KeyEpoch(9);
+    let new = NewCode { id: RecoveryId(9), lookup: LookupHash([6; 32]) };
+    let early = RenewedCode { code: new, account_epoch, wraps: Vec::new() };
+    let refused = desk.manage(FIRST, Management::RenewCode(early));
+    assert_eq!(refused, Err(Refusal::KeysRenewed(OWNER)));
+    // What is suspended is recovered, and nothing else.
+    desk.account.status = AccountStatus::Suspended;
+    assert_eq!(desk.renew_code(FIRST), Err(Refusal::Suspended));
+    desk.recover(code).unwrap();
+    desk.check();
+}
+
+#[test]
+fn a_code_recovers_and_does_nothing_else() {
+    let mut desk = Desk::new();
+    let before = desk.clone();
+    let beside = NewKey { origin: KeyOrigin::Beside, ..desk.next_recovery(FIRST_CODE) };
+    let members = NewKey { actor: MEMBER, ..desk.next_recovery(FIRST_CODE) };
+    for management in [
+        Management::ReserveIds(Reservation::Actor),
+        Management::ReserveIds(Reservation::Key),
+        Management::RevokeKey(FIRST),
+        Management::AddKey(beside),
+        Management::AddKey(members),
+    ] {
+        assert_eq!(desk.by_code(FIRST_CODE, management), Err(Refusal::CodeNotInForce));
+    }
+    let author = Author::Code(CodeBearer { account: desk.account.id, code: FIRST_CODE });
+    assert_eq!(desk.apply(desk.unit(author, start())), Err(Refusal::CodeNotInForce));
+    let early = NewKey { epoch: KeyEpoch(2), ..desk.next_recovery(FIRST_CODE) };
+    let refused = desk.by_code(FIRST_CODE, Management::AddKey(early));
+    assert_eq!(refused, Err(Refusal::KeysRenewed(OWNER)));
+    // And a key does not recover.
+    let by_key = Management::AddKey(desk.next_recovery(FIRST_CODE));
+    assert_eq!(desk.manage(FIRST, by_key), Err(Refusal::KeyNotInForce));
+    assert_eq!(format!("{desk:?}"), format!("{before:?}"));
+}
+
+#[test]
+fn recoveries_and_new_codes_are_noted() {
+    let desk = Desk::new();
+    let trail = |author: Author, management: Management| {
+        let unit = desk.unit(author, Intent::Manage(Box::new(management)));
+        let mut books = desk.load(std::slice::from_ref(&unit));
+        books.decide(unit).unwrap();
+        books.into_changes().trail.into_iter().map(|(_, entry)| entry.deed).collect::<Vec<_>>()
+    };
+    let new = desk.next_recovery(FIRST_CODE);
+    let made = Deed::of_program(Act::RecoveryUsed).to_key(OWNER, new.id);
+    let by_code = Author::Code(CodeBearer { account: desk.account.id, code: FIRST_CODE });
+    assert_eq!(trail(by_code, Management::AddKey(new)), [made]);
+    let owner = desk.bearer(FIRST);
+    let code = NewCode { id: RecoveryId(2), lookup: LookupHash([6; 32]) };
+    let account_epoch = desk.account.key_epoch;
+    let renewed = RenewedCode { code, account_epoch, wraps: Vec::new() };
+    let deed = Deed::of(Act::RecoveryCodeRenewed, owner);
+    assert_eq!(trail(Author::Key(owner), Management::RenewCode(renewed)), [deed]);
+}
+
 /// Something that may happen to keys; those and the actors are picked from what there is.
 #[derive(Debug, Clone)]
 enum Step {
     Add(usize, bool, u8, i64),
     Use(usize),
     Revoke(usize, usize),
+    Recover(usize),
+    RenewCode(usize),
     SetActive(bool),
     Tend,
     Wait(i64),
@@ -475,6 +675,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => add.prop_map(|(shown, owners, what, grace)| Step::Add(shown, owners, what, grace)),
         6 => any_key().prop_map(Step::Use),
         3 => (any_key(), any_key()).prop_map(|(shown, key)| Step::Revoke(shown, key)),
+        3 => any_key().prop_map(Step::Recover),
+        1 => any_key().prop_map(Step::RenewCode),
         1 => any::<bool>().prop_map(Step::SetActive),
         1 => Just(Step::Tend),
         1 => (1..100_i64).prop_map(Step::Wait),
@@ -483,7 +685,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 impl Desk {
-    /// One of the keys that admit their bearer, which is then used.
+    /// One of the keys that admit their bearer, which is then used. The owner has one at least, seen or
+    /// not.
     fn pick(&mut self, index: usize) -> KeyId {
         let admitted = self.keys.values().filter(|key| self.is_let_in(key)).map(|key| key.id);
         let admitted: Vec<_> = admitted.collect();
@@ -509,6 +712,14 @@ impl Desk {
                 let shown = self.pick(shown);
                 let all: Vec<_> = self.keys.keys().copied().collect();
                 let _ = self.manage(shown, Management::RevokeKey(all[key % all.len()]));
+            }
+            Step::Recover(code) => {
+                let codes = self.code_ids();
+                self.recover(codes[code % codes.len()]).unwrap();
+            }
+            Step::RenewCode(shown) => {
+                let shown = self.pick(shown);
+                let _ = self.renew_code(shown);
             }
             Step::SetActive(is_active) => {
                 let shown = self.pick(0);

@@ -1,0 +1,160 @@
+//! The way back into an account whose owner has lost its key: the recovery code.
+//!
+//! As with keys, ids are taken first, by a unit of its own.
+
+use secrecy::SecretString;
+
+use super::WriteError;
+use super::access::Caller;
+use super::accounts::Accounts;
+use crate::model::account::Counters;
+use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
+use crate::model::key::{ApiKey, Succession};
+use crate::model::unit::{
+    AppliedRow, Author, CodeBearer, Conditions, Intent, KeyOrigin, Management, NewCode, NewKey,
+    Refusal, RenewedCode, Reservation, UnitOfWork,
+};
+use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Lookup, MintedCode};
+use crate::port::store::StoreFault;
+
+/// What a recovery made, with the secrets that are shown this once.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The account.
+    pub account: AccountId,
+    /// Its owner.
+    pub owner: ActorId,
+    /// The owner's key.
+    pub key: KeyId,
+    /// The key itself.
+    pub api_key: SecretString,
+    /// Its first characters.
+    pub key_prefix: String,
+    /// The recovery code that takes the place of the one that was used, once the key is used.
+    pub recovery_code: SecretString,
+}
+
+/// What a recovery code opens.
+struct Unlocked {
+    account: AccountIdentity,
+    owner: ActorIdentity,
+    code: RecoveryId,
+    keys: std::sync::Arc<dyn Keyring>,
+}
+
+impl Accounts {
+    /// Makes a key for the owner of the account whose recovery code this is, which must be that
+    /// account where one is given. The owner's other keys end at once. The code stays good until the
+    /// new key is used; to recover again before that replaces the key that was not used.
+    ///
+    /// # Errors
+    /// [`Refusal::CodeNotInForce`], the database's fault, or no randomness.
+    pub async fn recover(
+        &self,
+        presented: &SecretString,
+        account: Option<AccountId>,
+    ) -> Result<Recovered, WriteError> {
+        let lookup = self.locksmith.recognize_code(presented);
+        let lookup = lookup.filter(|found| account.is_none_or(|id| id == found.account));
+        let lookup = lookup.ok_or(Refusal::CodeNotInForce)?;
+        let Unlocked { account, owner, code, keys } = self.unlock(presented, lookup).await?;
+        let author = Author::Code(CodeBearer { account: account.id, code });
+        let taken = self.reserve_ids(author, Reservation::KeyAndCode).await?;
+        let (id, code_id) = (KeyId(taken.key), RecoveryId(taken.recovery));
+        let mut key = keys.mint_key(id)?;
+        let code = keys.mint_code(code_id)?;
+        key.wraps.extend(code.wraps);
+        let new = NewKey {
+            id,
+            actor: owner.id,
+            account_epoch: account.epoch,
+            epoch: owner.epoch,
+            lookup: key.lookup,
+            prefix: key.prefix.clone(),
+            label: None,
+            expires_at: None,
+            wraps: key.wraps,
+            origin: KeyOrigin::Recovery { code: NewCode { id: code_id, lookup: code.lookup } },
+        };
+        self.manage(author, Management::AddKey(new)).await?;
+        Ok(Recovered {
+            account: account.id,
+            owner: owner.id,
+            key: id,
+            api_key: key.secret,
+            key_prefix: key.prefix,
+            recovery_code: code.secret,
+        })
+    }
+
+    /// Makes a recovery code that takes the place of all others at once. The owner's to do.
+    ///
+    /// # Errors
+    /// The refusal, the database's fault, or no randomness.
+    pub async fn renew_code(&self, caller: &Caller) -> Result<SecretString, WriteError> {
+        let author = caller.author();
+        let taken = self.reserve_ids(author, Reservation::Code).await?;
+        let id = RecoveryId(taken.recovery);
+        let MintedCode { secret, lookup, wraps } = caller.keys.mint_code(id)?;
+        let code = NewCode { id, lookup };
+        let renewed = RenewedCode { code, account_epoch: caller.account.epoch, wraps };
+        self.manage(author, Management::RenewCode(renewed)).await?;
+        Ok(secret)
+    }
+
+    /// Looks a recognized code up and unlocks what it opens.
+    async fn unlock(
+        &self,
+        presented: &SecretString,
+        lookup: Lookup,
+    ) -> Result<Unlocked, WriteError> {
+        let found = self.reader.recoverable(lookup).await?.ok_or(Refusal::CodeNotInForce)?;
+        let mut account = AccountIdentity::from(&found.account);
+        let mut owner = ActorIdentity::from(&found.owner);
+        let is_unseen_renewal =
+            |key: &ApiKey| key.is_unseen() && key.succession == Some(Succession::Renewal);
+        if found.came_with.as_ref().is_some_and(is_unseen_renewal) {
+            // What the use of the code puts in force.
+            account.epoch = account.epoch.next();
+            owner.epoch = owner.epoch.next();
+        }
+        let code = found.code.id;
+        match self.locksmith.recover(presented, account, owner, code, &found.wraps) {
+            Ok(keys) => Ok(Unlocked { account, owner, code, keys }),
+            // Its wraps go with a code: it may have ended between two looks.
+            Err(_) if self.reader.recoverable(lookup).await?.is_none() => {
+                Err(Refusal::CodeNotInForce.into())
+            }
+            Err(error) => {
+                let cause = format!("recovery code {code} of account {}: {error}", account.id);
+                Err(StoreFault::Broken(cause).into())
+            }
+        }
+    }
+
+    async fn reserve_ids(
+        &self,
+        author: Author,
+        kinds: Reservation,
+    ) -> Result<Counters, WriteError> {
+        match self.manage(author, Management::ReserveIds(kinds)).await? {
+            AppliedRow::Account(account) => Ok(account.counters),
+            _ => Err(WriteError::mismatched()),
+        }
+    }
+
+    async fn manage(
+        &self,
+        author: Author,
+        management: Management,
+    ) -> Result<AppliedRow, WriteError> {
+        let unit = UnitOfWork {
+            author,
+            intent: Intent::Manage(Box::new(management)),
+            charge: None,
+            conditions: Conditions::default(),
+            at: self.clock.now(),
+        };
+        Ok(self.units.apply(unit).await?.row)
+    }
+}
