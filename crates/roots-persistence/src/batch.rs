@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roots_domain::model::account::{Account, AccountKind, Actor};
+use roots_domain::model::account::{Account, AccountKind, AccountStatus, Actor};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::books::{Books, Changes, Directory, Kinds, Needs, RowKey};
 use roots_domain::model::id::{AccountId, ActorId};
@@ -88,7 +88,8 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
     if let Some(account) = needs.other_operator_than {
         let others = accounts::Entity::find()
             .filter(accounts::Column::AccountId.ne(account.0))
-            .filter(accounts::Column::Kind.eq(AccountKind::Operator.name()));
+            .filter(accounts::Column::Kind.eq(AccountKind::Operator.name()))
+            .filter(accounts::Column::Status.eq(AccountStatus::Active.name()));
         books.load_other_operator(others.one(tx).await?.is_some());
     }
     books.check_again(units, &mut needs);
