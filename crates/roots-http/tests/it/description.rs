@@ -218,7 +218,7 @@ async fn every_body_reader_knows_what_is_described_and_nothing_else() {
             assert!(answer.status.is_success(), "{method} {path}: {}", answer.body);
         }
     }
-    assert_eq!(bodies, 15);
+    assert_eq!(bodies, 16);
 }
 
 /// The names that a fault offers.
