@@ -36,8 +36,6 @@ named! {
         AccountSuspended = "account_suspended",
         /// The account may write again.
         AccountResumed = "account_resumed",
-        /// The account was erased.
-        AccountErased = "account_erased",
     }
 }
 

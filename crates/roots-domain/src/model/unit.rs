@@ -465,6 +465,12 @@ impl Intent {
 }
 
 impl UnitOfWork {
+    /// One that costs nothing and is tied to nothing.
+    #[must_use]
+    pub fn free(author: Author, intent: Intent, at: Timestamp) -> Self {
+        Self { author, intent, charge: None, conditions: Conditions::default(), at }
+    }
+
     /// Every account that it rests on or writes in: its author's, whose key has to be in force, and
     /// where it is another, the one that an operator's unit is about.
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + use<> {

@@ -9,7 +9,7 @@ use crate::model::id::{ActorId, KeyId};
 use crate::model::key::Succession;
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
-use crate::model::unit::{AppliedRow, Author, Conditions, Intent, KeyBearer, Refusal, UnitOfWork};
+use crate::model::unit::{AppliedRow, Author, Intent, KeyBearer, Refusal, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
 use crate::port::store::{AccountReader, ApplyError, Credentials, StoreFault, UnitStore};
@@ -174,13 +174,7 @@ impl Access {
         let (account, actor, key) = (found.account.id, found.actor.id, found.key.id);
         let intent = Intent::UseKey { account, actor, key };
         let at = self.clock.now();
-        let unit = UnitOfWork {
-            author: Author::Program,
-            intent,
-            charge: None,
-            conditions: Conditions::default(),
-            at,
-        };
+        let unit = UnitOfWork::free(Author::Program, intent, at);
         match self.units.apply(unit).await {
             Ok(applied) => match applied.row {
                 AppliedRow::Account(account) => Ok(account.auth_epoch),

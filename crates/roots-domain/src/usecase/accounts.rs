@@ -13,7 +13,7 @@ use crate::model::key::KeyEpoch;
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
 use crate::model::trail::TrailEntry;
-use crate::model::unit::{AppliedRow, Author, Conditions, Intent, NewAccount, UnitOfWork};
+use crate::model::unit::{AppliedRow, Author, Intent, NewAccount, UnitOfWork};
 use crate::model::{Invalid, unit::Refusal};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::{AccountIdentity, ActorIdentity, Founding, Locksmith};
@@ -255,13 +255,7 @@ impl Accounts {
 
     async fn apply(&self, intent: Intent) -> Result<AppliedRow, WriteError> {
         let at = self.clock.now();
-        let unit = UnitOfWork {
-            author: Author::Program,
-            intent,
-            charge: None,
-            conditions: Conditions::default(),
-            at,
-        };
+        let unit = UnitOfWork::free(Author::Program, intent, at);
         Ok(self.units.apply(unit).await?.row)
     }
 }

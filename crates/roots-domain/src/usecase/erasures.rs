@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::WriteError;
 use super::access::Caller;
-use crate::model::unit::{Author, Conditions, Intent, Refusal, UnitOfWork};
+use crate::model::unit::{Author, Intent, Refusal, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::Locksmith;
 use crate::port::store::{ErasureReader, UnitStore};
@@ -51,9 +51,8 @@ impl Erasures {
     }
 
     async fn apply(&self, author: Author, intent: Intent) -> Result<(), WriteError> {
-        let conditions = Conditions::default();
         let at = self.clock.now();
-        let unit = UnitOfWork { author, intent, charge: None, conditions, at };
+        let unit = UnitOfWork::free(author, intent, at);
         self.units.apply(unit).await?;
         Ok(())
     }

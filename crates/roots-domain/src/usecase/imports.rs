@@ -14,7 +14,7 @@ use crate::model::sealed::Field;
 use crate::model::session::Session;
 use crate::model::text::{ActivityText, LogNote, LongText, Name, Title};
 use crate::model::todo::{StatusChange, Todo};
-use crate::model::unit::{AppliedRow, Conditions, Intent, Refusal, UnitOfWork};
+use crate::model::unit::{AppliedRow, Intent, Refusal, UnitOfWork};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::archive::ImportReader;
 use crate::port::keys::{KeyError, Keyring};
@@ -261,8 +261,7 @@ impl Importing {
         let intent = Intent::Import(Import { source: self.source, rows });
         let at = self.imports.clock.now();
         let author = self.caller.author();
-        let conditions = Conditions::default();
-        let unit = UnitOfWork { author, intent, charge: None, conditions, at };
+        let unit = UnitOfWork::free(author, intent, at);
         match self.imports.units.apply(unit).await?.row {
             AppliedRow::Imported(outcomes) => Ok(outcomes),
             _ => Err(WriteError::mismatched()),

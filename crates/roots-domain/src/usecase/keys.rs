@@ -17,8 +17,8 @@ use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::model::unit::{
-    AppliedRow, Conditions, Intent, KeyOrigin, Management, NewActor, NewCode, NewKey, Refusal,
-    Reservation, UnitOfWork,
+    AppliedRow, Intent, KeyOrigin, Management, NewActor, NewCode, NewKey, Refusal, Reservation,
+    UnitOfWork,
 };
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::{AccountRenewal, ActorIdentity, Keyring, MintedKey, Renewal};
@@ -325,13 +325,7 @@ impl Keys {
     ) -> Result<Written<AppliedRow>, WriteError> {
         let intent = Intent::Manage(Box::new(management));
         let author = caller.author();
-        let unit = UnitOfWork {
-            author,
-            intent,
-            charge: None,
-            conditions: Conditions::default(),
-            at: self.clock.now(),
-        };
+        let unit = UnitOfWork::free(author, intent, self.clock.now());
         let applied = self.units.apply(unit).await?;
         Ok(Written {
             value: applied.row,

@@ -11,8 +11,8 @@ use crate::model::account::Counters;
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
 use crate::model::key::{ApiKey, Succession};
 use crate::model::unit::{
-    AppliedRow, Author, CodeBearer, Conditions, Intent, KeyOrigin, Management, NewCode, NewKey,
-    Refusal, RenewedCode, Reservation, UnitOfWork,
+    AppliedRow, Author, CodeBearer, Intent, KeyOrigin, Management, NewCode, NewKey, Refusal,
+    RenewedCode, Reservation, UnitOfWork,
 };
 use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Lookup, MintedCode};
 use crate::port::store::StoreFault;
@@ -148,13 +148,7 @@ impl Accounts {
         author: Author,
         management: Management,
     ) -> Result<AppliedRow, WriteError> {
-        let unit = UnitOfWork {
-            author,
-            intent: Intent::Manage(Box::new(management)),
-            charge: None,
-            conditions: Conditions::default(),
-            at: self.clock.now(),
-        };
+        let unit = UnitOfWork::free(author, Intent::Manage(Box::new(management)), self.clock.now());
         Ok(self.units.apply(unit).await?.row)
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::WriteError;
 use crate::model::id::AccountId;
 use crate::model::idempotency::oldest_kept;
-use crate::model::unit::{Author, Conditions, Intent, UnitOfWork};
+use crate::model::unit::{Author, Intent, UnitOfWork};
 use crate::port::ambient::Clock;
-use crate::port::store::{AnswerReader, UnitStore};
+use crate::port::store::{AnswerReader, ApplyError, UnitStore};
 
 /// Sweeps up what has had its time.
 #[derive(Clone)]
@@ -30,15 +30,16 @@ impl Upkeep {
         let before = oldest_kept(self.clock.now());
         let mut from = AccountId(0);
         while let Some(account) = self.reader.account_with_answers(before, from).await? {
-            let unit = UnitOfWork {
-                author: Author::Program,
-                intent: Intent::ForgetAnswers { account, before },
-                charge: None,
-                conditions: Conditions::default(),
-                at: self.clock.now(),
+            let unit = UnitOfWork::free(
+                Author::Program,
+                Intent::ForgetAnswers { account, before },
+                self.clock.now(),
+            );
+            from = match self.units.apply(unit).await {
+                // An account that was erased meanwhile took its answers along.
+                Err(ApplyError::Refused(_)) => AccountId(account.0 + 1),
+                applied => applied.map(|_| account)?,
             };
-            self.units.apply(unit).await?;
-            from = account;
         }
         Ok(())
     }

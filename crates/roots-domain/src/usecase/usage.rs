@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::ReadError;
 use super::access::Caller;
 use crate::model::time::Day;
-use crate::model::unit::{Author, Conditions, Intent, UnitOfWork};
+use crate::model::unit::{Author, Intent, UnitOfWork};
 use crate::model::usage::{self, Calls, Endpoint, Month, MonthUsage};
 use crate::port::ambient::Clock;
 use crate::port::store::{ApplyError, StoreFault, UnitStore, UsageReader};
@@ -87,13 +87,7 @@ impl Usage {
 
     async fn write(&self, counts: Vec<(Calls, i64)>) -> Result<(), StoreFault> {
         let intent = Intent::CountCalls(counts.clone());
-        let unit = UnitOfWork {
-            author: Author::Program,
-            intent,
-            charge: None,
-            conditions: Conditions::default(),
-            at: self.clock.now(),
-        };
+        let unit = UnitOfWork::free(Author::Program, intent, self.clock.now());
         let fault = match self.units.apply(unit).await {
             Ok(_) => return Ok(()),
             Err(ApplyError::Fault(fault)) => fault,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::access::Caller;
 use crate::model::id::{AccountId, KeyId};
 use crate::model::time::Timestamp;
-use crate::model::unit::{Author, Conditions, Intent, UnitOfWork};
+use crate::model::unit::{Author, Intent, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::store::{AccountReader, ApplyError, StoreFault, UnitStore};
 
@@ -85,13 +85,7 @@ impl Uses {
                 continue;
             }
             let intent = Intent::TendKeys { account, used: used.clone(), over };
-            let unit = UnitOfWork {
-                author: Author::Program,
-                intent,
-                charge: None,
-                conditions: Conditions::default(),
-                at,
-            };
+            let unit = UnitOfWork::free(Author::Program, intent, at);
             if let Err(ApplyError::Fault(failed)) = self.units.apply(unit).await {
                 self.put_back(account, &used);
                 fault = Some(failed);

@@ -127,6 +127,19 @@ fn answers_are_forgotten_account_by_account_until_none_is_due() {
 }
 
 #[test]
+fn an_account_that_was_erased_meanwhile_does_not_end_the_sweep() {
+    let (mut reader, mut units) = (MockAnswerReader::new(), MockUnitStore::new());
+    reader.expect_account_with_answers().times(2).returning(|_, from| {
+        assert!([0, 4].contains(&from.0), "{from}");
+        Ok((from.0 == 0).then_some(AccountId(3)))
+    });
+    let gone = |_| Err(Refusal::NoSuchAccount(AccountId(3)).into());
+    units.expect_apply().times(1).return_once(gone);
+    let upkeep = Upkeep { units: Arc::new(units), reader: Arc::new(reader), clock: clock() };
+    assert_eq!(ready(upkeep.forget_answers()), Ok(()));
+}
+
+#[test]
 fn a_database_that_is_away_is_swept_another_time() {
     let mut reader = MockAnswerReader::new();
     reader.expect_account_with_answers().times(1).returning(|_, _| Err(away()));
