@@ -111,8 +111,9 @@ async fn delete_some<E: EntityTrait>(
 
 #[async_trait::async_trait]
 impl ErasureReader for Store {
-    async fn unswept(&self) -> StoreResult<Option<AccountId>> {
+    async fn unswept(&self, from: AccountId) -> StoreResult<Option<AccountId>> {
         let found = erasures::Entity::find()
+            .filter(erasures::Column::AccountId.gte(from.0))
             .filter(erasures::Column::SweptAt.is_null())
             .order_by(erasures::Column::AccountId, Order::Asc)
             .limit(1)

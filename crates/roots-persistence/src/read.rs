@@ -559,6 +559,11 @@ impl AccountReader for Store {
         Ok(self.one::<_, Account>(any).await?.is_some())
     }
 
+    async fn last_account(&self) -> StoreResult<AccountId> {
+        let row = directory::Entity::find().one(self.readers()).await.map_err(of_read)?;
+        Ok(AccountId(row.map_or(0, |row| row.last_account_id)))
+    }
+
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
         let account_id = lookup.account.0;
         // First of all: the port says why.

@@ -87,16 +87,27 @@ pub(crate) async fn found_operator(
     credits: i64,
 ) -> Result<Option<NewCredentials>, FirstStartError> {
     let deadline = Instant::now() + WAIT_FOR_FOUNDER;
+    let mut made = None;
     while !accounts.any().await? {
-        let draft = operator(credits).map_err(FirstStartError::Name)?;
-        let prepared = accounts.prepare_first(draft)?;
+        let prepared = if let Some(prepared) = made.take() {
+            prepared
+        } else {
+            let draft = operator(credits).map_err(FirstStartError::Name)?;
+            accounts.prepare_first(draft).await?
+        };
         match OperatorFile::write(path, &text(&prepared.credentials)) {
-            Ok(file) => return settle(accounts.found(prepared).await, file),
+            Ok(file) => {
+                let founded = settle(accounts.found(prepared).await, file)?;
+                if founded.is_some() {
+                    return Ok(founded);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // Another process is between the file and the account, or was stopped there.
                 if Instant::now() >= deadline {
                     return Err(FirstStartError::NeverFounded { path: path.to_owned() });
                 }
+                made = Some(prepared);
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             Err(error) => return Err(FirstStartError::Unwritable { path: path.to_owned(), error }),
@@ -105,7 +116,7 @@ pub(crate) async fn found_operator(
     Ok(None)
 }
 
-/// What becomes of the file once the founding has ended.
+/// What becomes of the file once the founding has ended. None where another was faster.
 fn settle(
     founded: Result<NewCredentials, WriteError>,
     file: OperatorFile,
@@ -233,6 +244,7 @@ mod tests {
         reader
             .expect_has_accounts()
             .returning(move || Ok(any(looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed))));
+        reader.expect_last_account().returning(|| Ok(AccountId(0)));
         Accounts {
             units: Arc::new(units),
             reader: Arc::new(reader),
@@ -322,13 +334,13 @@ mod tests {
     #[tokio::test]
     async fn a_loser_removes_its_own_file_only() {
         let (_folder, path) = place();
-        let lost = accounts(|_| false, another_was_first);
+        let lost = accounts(|look| look > 0, another_was_first);
         assert!(found_operator(&lost, &path, 7).await.unwrap().is_none());
         assert!(!is_still_there(&path));
 
         let theirs = path.clone();
         let lost = accounts(
-            |_| false,
+            |look| look > 0,
             move || {
                 fs::rename(&theirs, theirs.with_extension("moved")).unwrap();
                 fs::write(&theirs, "another's").unwrap();
@@ -337,6 +349,18 @@ mod tests {
         );
         assert!(found_operator(&lost, &path, 7).await.unwrap().is_none());
         assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
+    }
+
+    #[tokio::test]
+    async fn whoever_took_the_id_and_founded_nothing_is_not_waited_for() {
+        let (_folder, path) = place();
+        let tries = std::sync::atomic::AtomicU32::new(0);
+        let found = move || match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => another_was_first(),
+            _ => Ok(FOUNDED),
+        };
+        let made = found_operator(&accounts(|_| false, found), &path, 7).await.unwrap().unwrap();
+        assert!(fs::read_to_string(&path).unwrap().contains(made.api_key.expose_secret()));
     }
 
     #[tokio::test]

@@ -41,7 +41,8 @@ pub type RowKey<I> = (AccountId, I);
 /// Every row that a batch changes, deletes or rests on.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// Whether it takes account ids, or makes accounts.
+    /// Whether it takes account ids, or decides which accounts there are and may act: an erasure
+    /// rests on how others stand.
     pub directory: bool,
     /// The accounts to lock and load.
     pub accounts: BTreeSet<AccountId>,
@@ -87,7 +88,10 @@ impl Needs {
         self.answers.extend(unit.answer_keys());
         if matches!(
             unit.intent,
-            Intent::ReserveAccount | Intent::FoundAccount(_) | Intent::EraseAccount { .. }
+            Intent::ReserveAccount
+                | Intent::FoundAccount(_)
+                | Intent::EraseAccount { .. }
+                | Intent::SetAccountStatus { .. }
         ) {
             self.directory = true;
         }
@@ -1006,15 +1010,19 @@ impl Books {
     }
 
     fn found_account(&mut self, new: NewAccount, at: Timestamp) -> Result<Applied, Refusal> {
-        // The first id may have been taken for an account that then was not founded.
-        let last = AccountId(self.directory.last_account);
-        let is_first = last <= NewAccount::FIRST;
-        let is_given = new.id <= last;
-        let fits = if new.must_be_first { is_first } else { is_given };
+        // Where no id was ever given there is no account, nor was there one that has left rows.
+        let is_given = new.id.0 <= self.directory.last_account;
+        let is_very_first = self.directory.last_account == 0 && new.id == NewAccount::FIRST;
+        let fits = if new.must_be_first {
+            self.directory.accounts == 0
+                && (is_very_first || is_given && new.id != NewAccount::FIRST)
+        } else {
+            is_given
+        };
         if !fits || self.account(new.id).is_some() {
             return Err(Refusal::AccountExists(new.id));
         }
-        if new.must_be_first {
+        if is_very_first {
             self.directory.last_account = new.id.0;
         }
         self.directory.accounts += 1;

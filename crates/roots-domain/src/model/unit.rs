@@ -394,7 +394,8 @@ pub struct NewActivity {
 /// An account to found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
-    /// Its id: a reserved one, or that of the very first account.
+    /// Its id: a reserved one, or that of the very first account. Once an id was given, even to an
+    /// account that was erased since, the first one is not to be had without it.
     pub id: AccountId,
     /// Its identity.
     pub uid: Uid,
@@ -418,7 +419,7 @@ pub struct NewAccount {
     pub wraps: Vec<Wrap>,
     /// The credits it starts with.
     pub credits: i64,
-    /// Whether it must be the first account of the database.
+    /// Whether it must be the database's only account.
     pub must_be_first: bool,
 }
 
@@ -431,7 +432,7 @@ impl NewAccount {
     pub const KEY: KeyId = KeyId(1);
     /// The id of a new account's recovery code.
     pub const CODE: RecoveryId = RecoveryId(1);
-    /// The id of a database's first account.
+    /// The id of the first account of a database that has given none yet.
     pub const FIRST: AccountId = AccountId(1);
 }
 

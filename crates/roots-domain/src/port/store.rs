@@ -272,6 +272,9 @@ pub trait AccountReader: Send + Sync {
     /// Whether there is any account yet.
     async fn has_accounts(&self) -> StoreResult<bool>;
 
+    /// The last account id that was given, whatever became of the account; 0 if none was.
+    async fn last_account(&self) -> StoreResult<AccountId>;
+
     /// The key found there, with all that admits its bearer. MUST read the account before the key:
     /// a key that ends in between is then either seen to have ended, or goes with an auth epoch
     /// that a write is checked against.
@@ -361,8 +364,8 @@ pub trait UsageReader: Send + Sync {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ErasureReader: Send + Sync {
-    /// One of which something may be left.
-    async fn unswept(&self) -> StoreResult<Option<AccountId>>;
+    /// The first account, by id and not below `from`, of which something may be left.
+    async fn unswept(&self, from: AccountId) -> StoreResult<Option<AccountId>>;
 }
 
 /// Tells whether the database answers.

@@ -105,20 +105,22 @@ impl Accounts {
     /// # Errors
     /// The database's fault, or no randomness.
     pub async fn bootstrap(&self, draft: AccountDraft) -> Result<NewCredentials, WriteError> {
-        let applied = self.apply(Intent::ReserveAccount).await?;
-        let AppliedRow::Reserved(id) = applied else {
-            return Err(WriteError::mismatched());
-        };
+        let id = self.reserve().await?;
         let prepared = self.prepare(id, draft, false)?;
         self.found(prepared).await
     }
 
-    /// Makes the keys of a database's first account, without founding it.
+    /// Makes the keys of an account for a database that has none, without founding it. It takes an
+    /// id unless it is the very first: an account that was erased keeps its own.
     ///
     /// # Errors
-    /// No randomness.
-    pub fn prepare_first(&self, draft: AccountDraft) -> Result<PreparedAccount, WriteError> {
-        self.prepare(NewAccount::FIRST, draft, true)
+    /// The database's fault, or no randomness.
+    pub async fn prepare_first(&self, draft: AccountDraft) -> Result<PreparedAccount, WriteError> {
+        let id = match self.reader.last_account().await? {
+            AccountId(0) => NewAccount::FIRST,
+            _ => self.reserve().await?,
+        };
+        self.prepare(id, draft, true)
     }
 
     /// Founds a prepared account.
@@ -251,6 +253,13 @@ impl Accounts {
             credits: draft.credits,
         };
         Ok(PreparedAccount { credentials, new })
+    }
+
+    async fn reserve(&self) -> Result<AccountId, WriteError> {
+        match self.apply(Intent::ReserveAccount).await? {
+            AppliedRow::Reserved(id) => Ok(id),
+            _ => Err(WriteError::mismatched()),
+        }
     }
 
     async fn apply(&self, intent: Intent) -> Result<AppliedRow, WriteError> {

@@ -6,10 +6,21 @@ use secrecy::SecretString;
 
 use super::WriteError;
 use super::access::Caller;
+use crate::model::id::AccountId;
 use crate::model::unit::{Author, Intent, Refusal, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::Locksmith;
 use crate::port::store::{ErasureReader, UnitStore};
+
+/// Why something of erased accounts is left.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {error}", .account.map_or_else(|| "erased accounts".to_owned(), |id| format!("erased account {id}")))]
+pub struct Unswept {
+    /// The account, where it is known.
+    pub account: Option<AccountId>,
+    /// What came in between.
+    pub error: WriteError,
+}
 
 /// Erasures.
 #[derive(Clone)]
@@ -39,15 +50,26 @@ impl Erasures {
     }
 
     /// Sweeps what erased accounts have left behind, some rows at a time, so that others' writes come
-    /// in between. Where it is cut off, the next call goes on, in whatever process.
+    /// in between. Where it is cut off, the next call goes on, in whatever process. An account that
+    /// can't be swept holds up no other.
     ///
     /// # Errors
-    /// The database's fault.
-    pub async fn sweep(&self) -> Result<(), WriteError> {
-        while let Some(account) = self.reader.unswept().await? {
-            self.apply(Author::Program, Intent::SweepErased(account)).await?;
+    /// The first fault met, once everything else is swept.
+    pub async fn sweep(&self) -> Result<(), Unswept> {
+        let (mut from, mut failed) = (AccountId(0), None);
+        loop {
+            let found = self.reader.unswept(from).await;
+            let found = found.map_err(|fault| Unswept { account: None, error: fault.into() })?;
+            let Some(account) = found else { break };
+            from = match self.apply(Author::Program, Intent::SweepErased(account)).await {
+                Ok(()) => account,
+                Err(error) => {
+                    failed = failed.or(Some(Unswept { account: Some(account), error }));
+                    AccountId(account.0 + 1)
+                }
+            };
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     async fn apply(&self, author: Author, intent: Intent) -> Result<(), WriteError> {

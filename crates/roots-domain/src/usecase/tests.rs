@@ -29,6 +29,7 @@ use crate::port::store::{ApplyError, HeldActor, MockAccountReader, MockUnitStore
 mod access;
 mod accounts;
 mod activities;
+mod erasures;
 mod exports;
 mod keyrings;
 mod keys;

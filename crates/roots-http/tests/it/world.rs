@@ -298,7 +298,7 @@ impl World {
         });
         world.operators.expect_account_overview().returning(|id| Ok(overview(id.0)));
         world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-        world.erasures.expect_unswept().returning(|| Ok(None));
+        world.erasures.expect_unswept().returning(|_| Ok(None));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
         world.settings.signup = Signup::Open { credits: 100 };

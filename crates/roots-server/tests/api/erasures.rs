@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::unit::{Author, Conditions, Intent, UnitOfWork};
 use roots_domain::port::store::{Auditor, ErasureReader, UnitStore};
@@ -28,7 +29,10 @@ async fn erase(app: &App, code: &str) -> Answer {
 }
 
 async fn swept(app: &App) {
-    until("nothing is left", async || app.world.store.unswept().await.unwrap().is_none()).await;
+    until("nothing is left", async || {
+        app.world.store.unswept(AccountId(0)).await.unwrap().is_none()
+    })
+    .await;
 }
 
 /// Something of everything.
@@ -177,7 +181,7 @@ async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
     elsewhere.world.erasures.sweep().await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
     assert_eq!(left, [(0,)]);
-    assert_eq!(app.world.store.unswept().await, Ok(None));
+    assert_eq!(app.world.store.unswept(AccountId(0)).await, Ok(None));
 }
 
 async fn it_takes_the_owner_and_the_code(database: TestDatabase) {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::Signal;
+use roots_testkit::database::until;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -133,8 +135,47 @@ async fn what_was_not_answered_can_be_asked_for_again(home: Home) {
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
+/// A process that is killed while it sweeps an erased account leaves the rest to the next one.
+async fn a_killed_sweep_is_gone_on_with(home: Home) {
+    const ROWS: i64 = 300_000;
+    let (key, code) = home.bootstrap(&[]);
+    let db = home.database().await;
+    let many = format!(
+        "WITH RECURSIVE days(day) AS (SELECT 1 UNION ALL SELECT day + 1 FROM days WHERE day < {ROWS}) \
+         INSERT INTO usage (account_id, day, route, method, calls) \
+         SELECT 1, day, '/todos', 'GET', 1 FROM days"
+    );
+    db.execute_unprepared(&many).await.unwrap();
+    db.close().await.unwrap();
+    let left = "usage WHERE account_id = 1";
+
+    let mut server = home.serve();
+    server.client(&key).erase(&code).await;
+    server.signal(Signal::SIGKILL);
+    server.end();
+    assert!(home.count(left).await > 0, "it was killed in the middle of it");
+    assert_eq!(home.count("erasures WHERE swept_at IS NULL").await, 1);
+    // The wraps went first.
+    assert_eq!(home.count("key_wraps WHERE account_id = 1").await, 0);
+
+    let server = home.serve();
+    let is_swept = async || home.count("erasures WHERE swept_at IS NULL").await == 0;
+    until("the rest is swept", is_swept).await;
+    for table in ["usage", "ledger", "tallies", "audit_trail", "api_keys", "actors", "accounts"] {
+        assert_eq!(home.count(&format!("{table} WHERE account_id = 1")).await, 0, "{table}");
+    }
+    server.stop();
+    let verified = home.run(&["verify"]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
 mod sqlite {
     use super::Home;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_killed_sweep_is_gone_on_with() {
+        super::a_killed_sweep_is_gone_on_with(Home::new()).await;
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_not_answered_can_be_asked_for_again() {
@@ -154,6 +195,11 @@ mod sqlite {
 
 mod postgres {
     use super::Home;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_killed_sweep_is_gone_on_with() {
+        super::a_killed_sweep_is_gone_on_with(Home::on_postgres().await).await;
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_not_answered_can_be_asked_for_again() {

@@ -161,3 +161,36 @@ async fn an_unwritable_database_folder_refuses_the_start() {
     assert!(told.contains("roots.db"), "{told}");
     assert!(!home.operator_file().exists());
 }
+
+/// The first account was a customer's, and is erased: its id is not given to the operator, nor does
+/// the operator's own erasure meet it.
+async fn an_erased_first_account_is_not_founded_anew(home: Home) {
+    let (key, code) = home.bootstrap(&[]);
+    let server = home.serve();
+    assert!(!home.operator_file().exists(), "there is an account");
+    server.client(&key).erase(&code).await;
+    server.stop();
+
+    let server = home.serve();
+    let operator = server.client(&home.operator_key());
+    let me = operator.read("/api/v1/whoami").await;
+    assert_eq!((&me["account_type"], &me["account_id"]), (&"operator".into(), &2.into()));
+    home.bootstrap(&["--operator"]);
+    let file = fs::read_to_string(home.operator_file()).unwrap();
+    let code = file.lines().find_map(|line| line.strip_prefix("ROOTS_RECOVERY_CODE=")).unwrap();
+    operator.erase(code).await;
+    server.stop();
+    assert_eq!((home.accounts().await, home.count("erasures").await), (1, 2));
+    let verified = home.run(&["verify"]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
+#[tokio::test]
+async fn an_erased_first_account_is_not_founded_anew_on_sqlite() {
+    an_erased_first_account_is_not_founded_anew(Home::new()).await;
+}
+
+#[tokio::test]
+async fn an_erased_first_account_is_not_founded_anew_on_postgresql() {
+    an_erased_first_account_is_not_founded_anew(Home::on_postgres().await).await;
+}

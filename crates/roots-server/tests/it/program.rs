@@ -99,6 +99,16 @@ impl Home {
         finish(self.command(args))
     }
 
+    /// Makes an account from the command line. Answers its key and its recovery code.
+    pub(crate) fn bootstrap(&self, more: &[&str]) -> (String, String) {
+        let args = ["bootstrap", "--account-name", "Acme", "--actor-name", "Ada"];
+        let output = self.run(&[&args[..], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let secret = |name: &str| made[name].as_str().unwrap().to_owned();
+        (secret("api_key"), secret("recovery_code"))
+    }
+
     /// Starts it as a server, and waits until it listens.
     pub(crate) fn serve(&self) -> Server {
         Server::start(self.command(&[]))
@@ -118,8 +128,13 @@ impl Home {
 
     /// How many accounts there are.
     pub(crate) async fn accounts(&self) -> i64 {
+        self.count("accounts").await
+    }
+
+    /// How many rows there are of a table, which may be narrowed.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
         let db = self.database().await;
-        let sql = "SELECT COUNT(*) FROM accounts";
+        let sql = format!("SELECT COUNT(*) FROM {table}");
         let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await;
         let count = row.unwrap().unwrap().try_get_by_index(0).unwrap();
         db.close().await.unwrap();
@@ -274,6 +289,15 @@ impl Api {
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.base)).header("X-API-Key", &self.key).json(body)
+    }
+
+    /// Erases the account, and demands that it is answered well.
+    pub(crate) async fn erase(&self, recovery_code: &str) {
+        let url = format!("{}/api/v1/accounts/me", self.base);
+        let asked = self.client.delete(url).header("X-API-Key", &self.key);
+        let answer = asked.json(&json!({ "recovery_code": recovery_code })).send().await.unwrap();
+        let status = answer.status();
+        assert_eq!(status, StatusCode::OK, "{}", answer.text().await.unwrap());
     }
 
     /// Asks, and demands that it is answered well.

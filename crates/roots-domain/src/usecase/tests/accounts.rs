@@ -184,16 +184,23 @@ fn no_secrets_are_given_for_an_account_that_was_not_founded() {
 }
 
 #[test]
-fn the_first_account_is_prepared_without_the_store_and_founded_only_if_it_is_first() {
-    let found = Intent::FoundAccount(Box::new(new_account(AccountId(1), true)));
-    let one = accounts(MockUnitStore::new(), no_reads(), founding(AccountId(1)));
-    let prepared = one.prepare_first(draft()).unwrap();
-    assert_credentials(&prepared.credentials, AccountId(1));
-    assert!(!format!("{prepared:?}").contains("the key"));
+fn the_first_account_takes_an_id_unless_none_was_given_yet_and_is_founded_only_if_it_is_first() {
+    for (last, id) in [(0, AccountId(1)), (1, AccountId(2)), (6, AccountId(7))] {
+        let units = match last {
+            0 => MockUnitStore::new(),
+            _ => answering([(Intent::ReserveAccount, Ok(AppliedRow::Reserved(id)))]),
+        };
+        let mut reader = no_reads();
+        reader.expect_last_account().times(1).return_once(move || Ok(AccountId(last)));
+        let prepared = ready(accounts(units, reader, founding(id)).prepare_first(draft())).unwrap();
+        assert_credentials(&prepared.credentials, id);
+        assert!(!format!("{prepared:?}").contains("the key"));
 
-    let units = answering([(found, Ok(founded()))]);
-    let made = ready(accounts(units, no_reads(), MockLocksmith::new()).found(prepared)).unwrap();
-    assert_credentials(&made, AccountId(1));
+        let found = Intent::FoundAccount(Box::new(new_account(id, true)));
+        let units = answering([(found, Ok(founded()))]);
+        let founder = accounts(units, no_reads(), MockLocksmith::new());
+        assert_credentials(&ready(founder.found(prepared)).unwrap(), id);
+    }
 }
 
 #[test]

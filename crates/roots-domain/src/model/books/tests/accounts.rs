@@ -126,15 +126,33 @@ fn an_account_without_credits_has_an_empty_ledger() {
 
 #[test]
 fn the_first_account_needs_no_reservation_and_takes_the_first_id() {
-    // 1 was taken for an account that then was not founded.
-    for last in [0, 1] {
-        let mut books = directory(last);
-        let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
-        let decided = books.decide(program(found(new)));
-        let account = founded(AccountId(1), 25);
-        assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(account)), 25)));
-        assert_eq!(books.into_changes(), founding_changes(AccountId(1), 25));
+    let mut books = directory(0);
+    let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
+    let decided = books.decide(program(found(new)));
+    let account = founded(AccountId(1), 25);
+    assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(account)), 25)));
+    assert_eq!(books.into_changes(), founding_changes(AccountId(1), 25));
+}
+
+#[test]
+fn an_id_that_was_ever_given_is_not_founded_anew_as_the_first() {
+    // 1 was erased, or is about to be founded by whoever took it.
+    for last in [1, 3] {
+        let first = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
+        let exists = Refusal::AccountExists(AccountId(1));
+        assert_refused(&mut directory(last), program(found(first)), &exists);
     }
+    // One that was taken for it.
+    let id = AccountId(3);
+    let new = NewAccount { must_be_first: true, ..founding(id) };
+    let mut books = directory(3);
+    let decided = books.decide(program(found(new.clone())));
+    assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(founded(id, 25))), 25)));
+    assert_eq!(books.into_changes(), founding_changes(id, 25));
+    // It is the only one, or none.
+    let mut books = directory(3);
+    books.load_directory(Directory { last_account: 3, accounts: 1 });
+    assert_refused(&mut books, program(found(new)), &Refusal::AccountExists(id));
 }
 
 #[test]
