@@ -298,8 +298,13 @@ impl Keyring for RingKeyring {
         mac(self.account, self.key_in_force()?, purpose, bytes)
     }
 
-    fn earlier_macs(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<Vec<[u8; 32]>, KeyError> {
-        let earlier = self.keys.range(..self.actor.epoch).rev();
+    fn earlier_macs(
+        &self,
+        purpose: MacPurpose,
+        bytes: &[u8],
+        most: usize,
+    ) -> Result<Vec<[u8; 32]>, KeyError> {
+        let earlier = self.keys.range(..self.actor.epoch).rev().take(most);
         earlier.map(|(_, key)| mac(self.account, key, purpose, bytes)).collect()
     }
 

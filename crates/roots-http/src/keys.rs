@@ -248,7 +248,7 @@ async fn list(
             "expires_at": null
         })),
         (status = 403, description = "Only the owner may."),
-        (status = 409, description = "The actor is deactivated, or its keys were renewed in between.")
+        (status = 409, description = "The actor is deactivated, has as many keys in force as it may, or its keys were renewed in between.")
     )
 )]
 async fn add(
@@ -281,7 +281,8 @@ async fn add(
             "created_at": "2026-04-09T10:00:00Z",
             "expires_at": null
         })),
-        (status = 403, description = "The key is in its grace: it manages no keys.")
+        (status = 403, description = "The key is in its grace: it manages no keys."),
+        (status = 409, description = "With a grace: the actor has as many keys in force as it may. Or its keys were renewed in between.")
     )
 )]
 async fn rotate(

@@ -609,6 +609,7 @@ impl From<Refusal> for Problem {
             | Refusal::LastOperator
             | Refusal::OwnerStays
             | Refusal::ActorInactive(_)
+            | Refusal::TooManyKeys(_)
             | Refusal::KeysRenewed(_)
             | Refusal::OwnAccount
             | Refusal::BalanceTooHigh => Self::new(Kind::Conflict, detail),

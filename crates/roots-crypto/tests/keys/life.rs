@@ -258,7 +258,7 @@ fn a_mac_is_of_its_purpose_its_actor_and_its_epoch() {
     assert_ne!(first, of(&*member, key, "twice"));
     assert_ne!(first, of(&*member, print, "once"));
     assert_ne!(first, of(&*owner, key, "once"));
-    assert!(member.earlier_macs(key, b"once").unwrap().is_empty());
+    assert!(member.earlier_macs(key, b"once", 8).unwrap().is_empty());
 
     let mut world = world;
     for epoch in 2..=3 {
@@ -271,7 +271,8 @@ fn a_mac_is_of_its_purpose_its_actor_and_its_epoch() {
         world.member_key = world.keep_key(id, renewal.key);
     }
     let member = world.member().unwrap();
-    let earlier = member.earlier_macs(key, b"once").unwrap();
+    let earlier = member.earlier_macs(key, b"once", 8).unwrap();
+    assert_eq!(member.earlier_macs(key, b"once", 1).unwrap(), earlier[..1], "the latest first");
     assert_eq!(earlier.len(), 2);
     assert_eq!(earlier[1], first);
     assert_ne!(earlier[0], first);

@@ -9,6 +9,9 @@ use super::unit::AppliedRow;
 
 /// How long an answer is kept. A key that comes back later is as good as new.
 pub const KEPT_SECONDS: i64 = 24 * 60 * 60;
+/// In how many epochs of its caller's key before the one in force a name is looked up. Who renews a key
+/// more often than that within [`KEPT_SECONDS`] has the answers from before done anew.
+pub const EPOCHS_BEFORE_MAX: usize = 8;
 /// Most answers that one unit forgets, so that none holds up the writes behind it.
 pub const FORGET_MAX_ROWS: u32 = 500;
 
@@ -36,12 +39,13 @@ pub struct NamedRequest {
 pub struct Idempotency {
     /// The request, in the epoch of its caller's key that is in force.
     pub now: NamedRequest,
-    /// The same in the epochs before: it may have been kept before a renewal.
+    /// The same in the latest epochs before, [`EPOCHS_BEFORE_MAX`] at most: it may have been kept
+    /// before a renewal.
     pub before: Vec<NamedRequest>,
 }
 
 impl Idempotency {
-    /// The request in every epoch, the one in force first.
+    /// The request in each of these epochs, the one in force first.
     pub fn all(&self) -> impl Iterator<Item = &NamedRequest> {
         std::iter::once(&self.now).chain(&self.before)
     }

@@ -15,6 +15,9 @@ use super::page::{Listed, Place};
 use super::text::Name;
 use super::time::Timestamp;
 
+/// Most keys of an actor that are in force: what ends all of them at once stays quick.
+pub const KEYS_MAX: usize = 1_000;
+
 /// Generation of an actor's or an account's key, from 1. A renewal makes the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyEpoch(pub i32);

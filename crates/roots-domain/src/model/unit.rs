@@ -594,6 +594,9 @@ pub enum Refusal {
     /// A key for an actor that has none while it is inactive.
     #[error("Actor {0} is deactivated: it gets no key before it is active again.")]
     ActorInactive(ActorId),
+    /// One more key for an actor that has as many as it may.
+    #[error("Actor {0} has {limit} keys in force, which is the most: revoke some first.", limit = super::key::KEYS_MAX)]
+    TooManyKeys(ActorId),
     /// A key that would be born expired.
     #[error("The expiry must lie ahead.")]
     ExpiryNotAhead,
@@ -726,6 +729,10 @@ mod tests {
             (
                 Refusal::ActorInactive(ActorId(4)),
                 "Actor 4 is deactivated: it gets no key before it is active again.",
+            ),
+            (
+                Refusal::TooManyKeys(ActorId(4)),
+                "Actor 4 has 1000 keys in force, which is the most: revoke some first.",
             ),
             (Refusal::ExpiryNotAhead, "The expiry must lie ahead."),
             (

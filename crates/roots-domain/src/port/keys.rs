@@ -180,12 +180,18 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// [`KeyError::Unsupported`].
     fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], KeyError>;
 
-    /// What [`Keyring::mac`] answered in the epochs before, latest first: a look-up of what may
-    /// have been stored before a renewal tries these too. Empty for a key never renewed.
+    /// What [`Keyring::mac`] answered in the epochs before, the latest of them first and no more than
+    /// `most`: a look-up of what may have been stored before a renewal tries these too. Empty for a
+    /// key never renewed.
     ///
     /// # Errors
     /// [`KeyError::Unsupported`].
-    fn earlier_macs(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<Vec<[u8; 32]>, KeyError>;
+    fn earlier_macs(
+        &self,
+        purpose: MacPurpose,
+        bytes: &[u8],
+        most: usize,
+    ) -> Result<Vec<[u8; 32]>, KeyError>;
 
     /// Makes one more API key for the actor: its own rotation, or a new one from the owner by way
     /// of [`Keyring::for_actor`]. Opens what this keyring opens of the actor; an owner's own key

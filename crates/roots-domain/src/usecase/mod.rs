@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::id::{ActorId, Uid};
-use crate::model::idempotency::{Idempotency, Mac, NamedRequest};
+use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Idempotency, Mac, NamedRequest};
 use crate::model::page::Page;
 use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::tag::EntityTag;
@@ -151,13 +151,14 @@ impl fmt::Debug for Named {
 }
 
 impl Named {
-    /// What stands for it in the store, under each epoch of its caller's key.
+    /// What stands for it in the store, under the latest epochs of its caller's key.
     fn macs(&self, keys: &dyn Keyring) -> Result<Idempotency, KeyError> {
         let (of_key, of_request) = (MacPurpose::IdempotencyKey, MacPurpose::RequestFingerprint);
         let both = |(key, request)| NamedRequest { key: Mac(key), request: Mac(request) };
         let now = (keys.mac(of_key, self.key.as_bytes())?, keys.mac(of_request, &self.request)?);
-        let earlier_keys = keys.earlier_macs(of_key, self.key.as_bytes())?;
-        let earlier_requests = keys.earlier_macs(of_request, &self.request)?;
+        let most = EPOCHS_BEFORE_MAX;
+        let earlier_keys = keys.earlier_macs(of_key, self.key.as_bytes(), most)?;
+        let earlier_requests = keys.earlier_macs(of_request, &self.request, most)?;
         let before = earlier_keys.into_iter().zip(earlier_requests).map(both).collect();
         Ok(Idempotency { now: both(now), before })
     }

@@ -65,40 +65,44 @@ impl Usage {
     }
 
     /// Writes what was counted. What fails is kept for the next time; where it is not known whether
-    /// it was written it is let go, so that no call is counted twice.
+    /// it was written it is let go, so that no call is counted twice. So are counts that the database
+    /// does not take, so that they are not in the way of others.
     ///
     /// # Errors
-    /// The database's fault.
+    /// The database's fault: of several, the last.
     pub async fn flush(&self) -> Result<(), StoreFault> {
         let mut rest = self.pending.take().into_iter();
         let mut outcome = Ok(());
-        while outcome.is_ok() {
+        loop {
             let counts: Vec<_> = rest.by_ref().take(UNIT_MAX_COUNTS).collect();
             if counts.is_empty() {
-                return Ok(());
+                return outcome;
             }
-            outcome = self.write(counts).await;
+            match self.write(&counts).await {
+                Ok(()) => {}
+                Err(StoreFault::Broken(cause)) => {
+                    let lost = counts.len();
+                    outcome = Err(StoreFault::Broken(format!("{lost} counts let go: {cause}")));
+                }
+                Err(fault) => {
+                    let known = !matches!(fault, StoreFault::OutcomeUnknown(_));
+                    for (calls, count) in counts.into_iter().filter(|_| known).chain(rest) {
+                        self.pending.add(calls, count);
+                    }
+                    return Err(fault);
+                }
+            }
         }
-        for (calls, count) in rest {
-            self.pending.add(calls, count);
-        }
-        outcome
     }
 
-    async fn write(&self, counts: Vec<(Calls, i64)>) -> Result<(), StoreFault> {
-        let intent = Intent::CountCalls(counts.clone());
+    async fn write(&self, counts: &[(Calls, i64)]) -> Result<(), StoreFault> {
+        let intent = Intent::CountCalls(counts.to_vec());
         let unit = UnitOfWork::free(Author::Program, intent, self.clock.now());
-        let fault = match self.units.apply(unit).await {
-            Ok(_) => return Ok(()),
-            Err(ApplyError::Fault(fault)) => fault,
-            Err(ApplyError::Refused(refusal)) => StoreFault::Broken(refusal.to_string()),
-        };
-        if !matches!(fault, StoreFault::OutcomeUnknown(_)) {
-            for (calls, count) in counts {
-                self.pending.add(calls, count);
-            }
+        match self.units.apply(unit).await {
+            Ok(_) => Ok(()),
+            Err(ApplyError::Fault(fault)) => Err(fault),
+            Err(ApplyError::Refused(refusal)) => Err(StoreFault::Broken(refusal.to_string())),
         }
-        Err(fault)
     }
 
     /// How often the caller's account called what, in a month or in the present one. What was not

@@ -16,6 +16,11 @@ use crate::port::store::{AccountReader, ApplyError, StoreFault, UnitStore};
 /// Most keys whose use is noted between two writes; the use of others goes unnoted.
 pub const NOTED_MAX: usize = 100_000;
 
+/// Most keys that one unit tends, so that none holds up the writes behind it.
+const UNIT_MAX_KEYS: usize = 500;
+/// How many units may fail because the database is away, until it is taken to be away for all.
+const AWAY_MAX: u32 = 3;
+
 /// Notes uses, and tends keys.
 #[derive(Clone)]
 pub struct Uses {
@@ -46,6 +51,20 @@ struct Due {
     over: Vec<KeyId>,
 }
 
+impl Due {
+    /// The same in parts, each for one unit.
+    fn cut(mut self) -> Vec<Self> {
+        let mut parts = Vec::new();
+        while !self.used.is_empty() || !self.over.is_empty() {
+            let used = self.used.drain(..UNIT_MAX_KEYS.min(self.used.len())).collect::<Vec<_>>();
+            let room = UNIT_MAX_KEYS - used.len();
+            let over = self.over.drain(..room.min(self.over.len())).collect();
+            parts.push(Self { used, over });
+        }
+        parts
+    }
+}
+
 impl Uses {
     /// Notes that the caller used its key.
     pub fn note(&self, caller: &Caller) {
@@ -58,10 +77,10 @@ impl Uses {
     }
 
     /// Writes the uses that were noted, and ends some of the keys that are over, so that their wraps
-    /// go: one unit an account.
+    /// go, account by account. One that fails does not keep others from being tended.
     ///
     /// # Errors
-    /// The database's fault. What was not written then is noted still.
+    /// The database's fault: of several, the last. Uses that were not written then are noted still.
     pub async fn tend(&self) -> Result<(), StoreFault> {
         let at = self.clock.now();
         let swept = self.pending().swept;
@@ -78,20 +97,27 @@ impl Uses {
         for ((account, key), last) in uses {
             due.entry(account).or_default().used.push((key, last));
         }
-        let mut fault = None;
-        for (account, Due { used, over }) in due {
-            if fault.is_some() {
+        let mut outcome = Ok(());
+        let mut away = 0;
+        let parts = due
+            .into_iter()
+            .flat_map(|(account, due)| due.cut().into_iter().map(move |part| (account, part)));
+        for (account, Due { used, over }) in parts {
+            if away == AWAY_MAX {
                 self.put_back(account, &used);
+                // What was to be ended is looked for again.
+                self.pending().swept = swept;
                 continue;
             }
             let intent = Intent::TendKeys { account, used: used.clone(), over };
             let unit = UnitOfWork::free(Author::Program, intent, at);
-            if let Err(ApplyError::Fault(failed)) = self.units.apply(unit).await {
+            if let Err(ApplyError::Fault(fault)) = self.units.apply(unit).await {
                 self.put_back(account, &used);
-                fault = Some(failed);
+                away += u32::from(!matches!(fault, StoreFault::Broken(_)));
+                outcome = Err(fault);
             }
         }
-        fault.map_or(Ok(()), Err)
+        outcome
     }
 
     fn put_back(&self, account: AccountId, used: &[(KeyId, Timestamp)]) {

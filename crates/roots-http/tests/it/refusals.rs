@@ -36,6 +36,7 @@ refused! {
     a_key_for_nobody: Refusal::NoSuchActor(ActorId(9)), post("/api/v1/keys", r#"{"actor_id": 9}"#);
     a_key_for_an_inactive_actor: Refusal::ActorInactive(ActorId(1)),
         post("/api/v1/keys", r#"{"actor_id": 1}"#);
+    a_key_too_many: Refusal::TooManyKeys(ActorId(1)), post("/api/v1/keys", r#"{"actor_id": 1}"#);
     a_key_born_expired: Refusal::ExpiryNotAhead,
         post("/api/v1/keys", r#"{"actor_id": 1, "expires_at": "2026-04-09"}"#);
     a_key_that_was_overtaken: Refusal::KeysRenewed(ActorId(1)),

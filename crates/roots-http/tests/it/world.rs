@@ -677,7 +677,7 @@ fn keyring() -> Arc<dyn Keyring> {
     });
     keys.expect_for_actor().returning(|_, _| Ok(keyring()));
     keys.expect_mac().returning(|purpose, bytes| Ok(mac(2, purpose, bytes)));
-    keys.expect_earlier_macs().returning(|purpose, bytes| Ok(vec![mac(1, purpose, bytes)]));
+    keys.expect_earlier_macs().returning(|purpose, bytes, _| Ok(vec![mac(1, purpose, bytes)]));
     Arc::new(keys)
 }
 

@@ -7,7 +7,7 @@
 
 use super::super::account::{Actor, Role};
 use super::super::id::{AccountId, ActorId, KeyId, RecoveryId};
-use super::super::key::{ApiKey, KeyEpoch, RecoveryCode, Succession, Wrap, WrapHolder};
+use super::super::key::{ApiKey, KEYS_MAX, KeyEpoch, RecoveryCode, Succession, Wrap, WrapHolder};
 use super::super::time::Timestamp;
 use super::super::trail::{Act, Deed};
 use super::super::unit::{
@@ -61,11 +61,14 @@ impl Needs {
             Management::AddKey(new) => {
                 self.actors.insert((account, new.actor));
                 match new.origin {
-                    KeyOrigin::Beside | KeyOrigin::Recovery { .. } => {}
-                    KeyOrigin::Rotation { .. } => {
+                    KeyOrigin::Recovery { .. } => {}
+                    KeyOrigin::Rotation { grace_seconds } => {
                         self.keys_replaced.insert((account, bearer.key));
+                        if grace_seconds > 0 {
+                            self.key_holders.insert((account, new.actor));
+                        }
                     }
-                    KeyOrigin::Renewal => {
+                    KeyOrigin::Beside | KeyOrigin::Renewal => {
                         self.key_holders.insert((account, new.actor));
                     }
                     KeyOrigin::AccountRenewal { .. } => {
@@ -251,12 +254,15 @@ impl Books {
         let (actor, mut key) = self.judge_key(account, &new, opens, at)?;
         let NewKey { id, actor: of, account_epoch, epoch, origin, .. } = new;
         match origin {
-            KeyOrigin::Beside => {}
+            KeyOrigin::Beside => self.check_room(account, of, at)?,
             KeyOrigin::Recovery { .. } => return Err(Refusal::KeyNotInForce),
             KeyOrigin::Rotation { .. } if of != shown.actor => {
                 return Err(Refusal::NoSuchActor(of));
             }
             KeyOrigin::Rotation { grace_seconds } => {
+                if grace_seconds > 0 {
+                    self.check_room(account, of, at)?;
+                }
                 self.remove_unseen(account, |succession| {
                     matches!(succession, Succession::Rotation { replaces, .. } if replaces == shown.id)
                 });
@@ -278,6 +284,13 @@ impl Books {
         self.keys.set((account, id), Some(key.clone()));
         self.add_wraps(account, new.wraps);
         self.managed(account, AppliedRow::Key(key))
+    }
+
+    /// An actor's keys stay few enough to be ended by one unit. One that takes the place of another
+    /// without grace is always let in, so that nobody who is full is kept from rotating.
+    fn check_room(&self, account: AccountId, of: ActorId, at: Timestamp) -> Result<(), Refusal> {
+        let in_force = self.keys_of(account, of).filter(|key| key.in_force(at));
+        if in_force.count() < KEYS_MAX { Ok(()) } else { Err(Refusal::TooManyKeys(of)) }
     }
 
     /// The row of a new key, and its actor, if it may be made.

@@ -1,7 +1,7 @@
 //! Writes that their callers name.
 
 use super::*;
-use crate::model::idempotency::{Mac, oldest_kept};
+use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Mac, oldest_kept};
 use crate::model::session::{SessionPatch, SessionStatus};
 use crate::model::unit::Conditions;
 use crate::port::keys::MacPurpose;
@@ -24,7 +24,8 @@ fn renewed_twice() -> Caller {
     let mut keys = keyring();
     keys.expect_mac().returning(|purpose, bytes| Ok(mac(3, purpose, bytes)));
     keys.expect_earlier_macs()
-        .returning(|purpose, bytes| Ok(vec![mac(2, purpose, bytes), mac(1, purpose, bytes)]));
+        .withf(|_, _, most| *most == EPOCHS_BEFORE_MAX)
+        .returning(|purpose, bytes, _| Ok(vec![mac(2, purpose, bytes), mac(1, purpose, bytes)]));
     Caller { keys: Arc::new(keys), ..caller() }
 }
 

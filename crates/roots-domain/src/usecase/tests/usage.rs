@@ -64,6 +64,22 @@ fn what_was_not_written_is_kept_for_the_next_time() {
 }
 
 #[test]
+fn what_the_database_does_not_take_is_not_in_the_way_of_the_rest() {
+    let broken = StoreFault::Broken("no such table".to_owned());
+    let (units, written) = store(vec![broken]);
+    let usage = usage(units);
+    for route in 0..600 {
+        usage.count(&caller(), endpoint(&format!("/{route:03}")));
+    }
+    let told = StoreFault::Broken("500 counts let go: no such table".to_owned());
+    assert_eq!(ready(usage.flush()), Err(told));
+    ready(usage.flush()).unwrap();
+    let lengths: Vec<_> = written.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(lengths, [500, 100], "each once");
+    assert_eq!(written.lock().unwrap()[1][0], calls("/500", 1));
+}
+
+#[test]
 fn what_may_be_written_is_not_written_again() {
     let unknown = || StoreFault::OutcomeUnknown("gone".to_owned());
     let (units, written) = store(vec![unknown()]);

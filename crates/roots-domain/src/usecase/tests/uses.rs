@@ -62,7 +62,7 @@ fn what_was_used_is_written_once_an_account_with_what_is_over() {
 }
 
 #[test]
-fn what_could_not_be_written_is_noted_still() {
+fn what_could_not_be_written_is_noted_still_and_is_not_in_the_way_of_others() {
     let looks = [(None, KeysOver::default()), (None, KeysOver::default())];
     let gone = ApplyError::Refused(Refusal::KeyNotInForce);
     let (uses, seen) = uses([Err(ApplyError::Fault(away())), Ok(()), Err(gone)], looks);
@@ -71,5 +71,43 @@ fn what_could_not_be_written_is_noted_still() {
     assert_eq!(ready(uses.tend()), Err(away()));
     ready(uses.tend()).unwrap();
     let (home, abroad) = (tended(HOME, &[1], &[]), tended(ABROAD, &[2], &[]));
-    assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), [home.clone(), home, abroad]);
+    assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), [home.clone(), abroad, home]);
+}
+
+#[test]
+fn a_database_that_is_away_is_not_asked_for_every_account() {
+    let found = |last| KeysOver { keys: vec![(AccountId(9), KeyId(1))], last };
+    let last = Some((AccountId(9), KeyId(1)));
+    let looks = [(None, found(last)), (None, found(None))];
+    let failed = || Err(ApplyError::Fault(away()));
+    let broken = Err(ApplyError::Fault(StoreFault::Broken("one of them".to_owned())));
+    let first = [failed(), broken, failed(), failed()];
+    let (uses, seen) = uses(first.into_iter().chain((0..6).map(|_| Ok(()))), looks);
+    for account in 1..=5 {
+        uses.note(&of(AccountId(account), 7));
+    }
+    assert_eq!(ready(uses.tend()), Err(away()));
+    assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner).len(), 4);
+    // All of it is done the next time, what the look had found included.
+    ready(uses.tend()).unwrap();
+    let mut expected: Vec<_> = (1..=5).map(|id| tended(AccountId(id), &[7], &[])).collect();
+    expected.push(tended(AccountId(9), &[], &[1]));
+    assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner)[4..], expected);
+}
+
+#[test]
+fn one_unit_tends_so_many_keys_at_most() {
+    let keys: Vec<_> = (1001..=1601).map(|id| (HOME, KeyId(id))).collect();
+    let looks = [(None, KeysOver { keys, last: None })];
+    let (uses, seen) = uses([Ok(()), Ok(()), Ok(())], looks);
+    for key in 1..=700 {
+        uses.note(&of(HOME, key));
+    }
+    ready(uses.tend()).unwrap();
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let lengths = seen.iter().map(|intent| match intent {
+        Intent::TendKeys { used, over, .. } => (used.len(), over.len()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(lengths.collect::<Vec<_>>(), [(500, 0), (200, 300), (0, 301)]);
 }

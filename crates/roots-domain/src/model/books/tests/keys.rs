@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::key::Succession;
+use crate::model::key::{KEYS_MAX, Succession};
 use crate::model::unit::{
     CodeBearer, KeyOrigin, Management, NewActor, NewCode, NewKey, RenewedCode, Reservation,
 };
@@ -507,6 +507,35 @@ fn each_rule_has_its_refusal() {
     desk.account.status = AccountStatus::Suspended;
     assert_eq!(desk.add(FIRST, OWNER, What::Beside), Err(Refusal::Suspended));
     assert!(desk.manage(FIRST, Management::RevokeKey(own)).is_ok());
+}
+
+#[test]
+fn an_actor_has_so_many_keys_in_force_at_most() {
+    let mut desk = Desk::new();
+    let own = desk.add(FIRST, MEMBER, What::Beside).unwrap();
+    let template = desk.keys[&own].clone();
+    let last = KeyId(i64::try_from(KEYS_MAX).unwrap() + 1);
+    for id in (3..=last.0).map(KeyId) {
+        desk.keys.insert(id, ApiKey { id, ..template.clone() });
+    }
+    desk.account.counters.key = last.0;
+    let full = Err(Refusal::TooManyKeys(MEMBER));
+    assert_eq!(desk.add(FIRST, MEMBER, What::Beside), full);
+    assert_eq!(desk.add(own, MEMBER, What::Rotation(60)), full, "the old one would stay");
+    // The limit is each actor's own, and keeps nobody from rotating or renewing.
+    desk.add(FIRST, OWNER, What::Beside).unwrap();
+    let next = desk.add(own, MEMBER, What::Rotation(0)).unwrap();
+    desk.use_key(next).unwrap();
+    assert_eq!(desk.add(FIRST, MEMBER, What::Beside), full);
+    // Whatever has ended or expired makes room.
+    desk.manage(FIRST, Management::RevokeKey(KeyId(3))).unwrap();
+    desk.add(FIRST, MEMBER, What::Beside).unwrap();
+    assert_eq!(desk.add(FIRST, MEMBER, What::Beside), full);
+    desk.keys.get_mut(&KeyId(4)).unwrap().expires_at = Some(desk.at);
+    desk.add(FIRST, MEMBER, What::Beside).unwrap();
+    assert_eq!(desk.add(FIRST, MEMBER, What::Beside), full);
+    desk.add(FIRST, MEMBER, What::Renewal).unwrap();
+    assert_eq!(desk.keys.values().filter(|key| desk.is_let_in(key)).count(), 3);
 }
 
 #[test]
