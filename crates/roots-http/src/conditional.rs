@@ -4,6 +4,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use roots_domain::model::tag::EntityTag;
@@ -134,9 +135,11 @@ fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EntityTag>>, Problem> {
 }
 
 /// What makes a request this one and no other: method, path, query and body, byte for byte. Neither
-/// of the first three holds a line break.
+/// of the first three holds a line break. Which host it was sent to is no part of it, though it may stand
+/// before the path (RFC 9112, 3.2.2).
 fn fingerprinted(parts: &Parts, body: &[u8]) -> Vec<u8> {
-    let head = format!("{}\n{}\n", parts.method, parts.uri);
+    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let head = format!("{}\n{target}\n", parts.method);
     [head.as_bytes(), body].concat()
 }
 

@@ -109,6 +109,10 @@ async fn a_request_is_its_method_path_and_body_and_its_name_is_bare_or_quoted() 
     let plain = named(delete("/api/v1/todos/1")).without_key();
     let bearer = plain.header("authorization", &format!("Bearer {}", crate::world::KEY));
     assert_eq!(macs(tied).await, macs(bearer).await);
+    // Nor which host it was sent to, where a proxy wrote that out.
+    let whole = named(post("http://roots.example/api/v1/todos", NEW_TODO));
+    let origin = named(post("/api/v1/todos", NEW_TODO));
+    assert_eq!(macs(whole).await, macs(origin).await);
 }
 
 #[tokio::test]
