@@ -1,7 +1,8 @@
 //! A batch of units in one transaction: lock and load, decide, write the difference.
 //!
 //! What is decided stands in [`roots_domain::model::books`]; here are only the statements. Their
-//! number depends on which tables a batch touches, not on how many units it holds.
+//! number depends on which tables a batch touches, not on how many units it holds, as long as it binds
+//! no more values than a statement may.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +31,13 @@ use crate::entity::{
 };
 use crate::erase;
 use crate::fault::{self, Failure};
+use crate::postgres;
 use crate::row::{self, Corrupt};
+use finder::{Finder, VALUES_MAX, cut};
+
+mod finder;
+
+pub(crate) use finder::padded;
 
 /// What each unit of a batch is answered, once the batch is durable.
 pub(crate) type Answers = Vec<Result<Applied, Refusal>>;
@@ -41,19 +48,29 @@ impl From<Corrupt> for Failure {
     }
 }
 
+/// How long to wait for a lock that another process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// As long as callers can: nobody else waits with them.
+    Out,
+    /// A moment: others wait behind, who want nothing of what is locked.
+    Briefly,
+}
+
 /// Applies the units in their order in one transaction. On failure nothing of them stands, but for
 /// [`Failure::OutcomeUnknown`].
 pub(crate) async fn apply(
     db: &DatabaseConnection,
     units: &[UnitOfWork],
+    wait: Wait,
 ) -> Result<Answers, Failure> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     let tx = db.begin_with_options(options).await?;
-    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
-        lift_time_limit(&tx).await?;
+    if tx.get_database_backend() == sea_orm::DbBackend::Postgres {
+        set_limits(&tx, units, wait).await?;
     }
     let mut books = load(&tx, units).await?;
     let answers: Answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
@@ -63,9 +80,16 @@ pub(crate) async fn apply(
 }
 
 /// What reaches beyond its row takes as long as there are rows that it touches.
-async fn lift_time_limit(tx: &DatabaseTransaction) -> Result<(), Failure> {
-    if tx.get_database_backend() == sea_orm::DbBackend::Postgres {
-        tx.execute_unprepared(crate::postgres::NO_STATEMENT_LIMIT).await?;
+async fn set_limits(
+    tx: &DatabaseTransaction,
+    units: &[UnitOfWork],
+    wait: Wait,
+) -> Result<(), Failure> {
+    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
+        tx.execute_unprepared(postgres::NO_STATEMENT_LIMIT).await?;
+    }
+    if wait == Wait::Briefly {
+        tx.execute_unprepared(postgres::BRIEF_LOCK_WAIT).await?;
     }
     Ok(())
 }
@@ -78,8 +102,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
         let row = directory::Entity::find().one(tx).await?;
         books.load_directory(row.map(Directory::from).unwrap_or_default());
     }
-    if !needs.accounts.is_empty() {
-        let ids = padded(needs.accounts.iter().map(|id| id.0).collect());
+    for ids in cut(needs.accounts.iter().map(|id| id.0).collect()) {
         let found = accounts::Entity::find().filter(accounts::Column::AccountId.is_in(ids));
         for row in found.all(tx).await? {
             books.load_account(Account::try_from(row)?);
@@ -96,7 +119,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
     load_keys(tx, &mut books, &needs).await?;
     load_imported(tx, &mut books, &needs).await?;
     books.follow_imports(units, &mut needs);
-    if let Some(these) = by_id(
+    for these in by_id(
         (sessions::Column::AccountId, sessions::Column::SessionId),
         needs.sessions.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -104,7 +127,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
             books.load_session(AccountId(row.account_id), Session::try_from(row)?);
         }
     }
-    if let Some(these) = by_id(
+    for these in by_id(
         (todos::Column::AccountId, todos::Column::TodoId),
         needs.todos.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -112,7 +135,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
             books.load_todo(AccountId(row.account_id), Todo::try_from(row)?);
         }
     }
-    if let Some(these) = by_id(
+    for these in by_id(
         (activities::Column::AccountId, activities::Column::ActivityId),
         needs.activities.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -136,7 +159,7 @@ async fn lock(tx: &DatabaseTransaction, needs: &Needs) -> Result<(), Failure> {
     }
     let directory = needs.directory.then_some(0);
     let ids = directory.into_iter().chain(needs.accounts.iter().map(|id| id.0));
-    let keys: Vec<i64> = ids.map(|id| crate::postgres::LOCK_SPACE | id).collect();
+    let keys: Vec<i64> = ids.map(postgres::lock_key).collect();
     let sql = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
     tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
     Ok(())
@@ -153,21 +176,19 @@ async fn load_keys(
     };
     // What has not ended for good is found by two ranges of an index.
     let holders = || needs.key_holders.iter().map(|(account, id)| (account.0, id.0));
-    let open_ended = by_id((Account, Of), holders());
-    let ending = by_id((Account, Of), holders());
-    let these = [
-        by_id((Account, KeyId), ids(&needs.keys).into_iter()),
-        by_id((Account, ReplacesKeyId), ids(&needs.keys_replaced).into_iter()),
-        open_ended.map(|these| Condition::all().add(these).add(EndsAt.is_null())),
-        ending.map(|these| Condition::all().add(these).add(EndsAt.gt(ApiKey::ENDED.micros()))),
-    ];
-    let these = these.into_iter().flatten().fold(Condition::any(), Condition::add);
-    if !these.is_empty() {
+    let open_ended = || EndsAt.is_null();
+    let ending = || EndsAt.gt(ApiKey::ENDED.micros());
+    let mut these = Finder::default();
+    these.add_ids((Account, KeyId), ids(&needs.keys).into_iter(), Condition::all);
+    these.add_ids((Account, ReplacesKeyId), ids(&needs.keys_replaced).into_iter(), Condition::all);
+    these.add_ids((Account, Of), holders(), || Condition::all().add(open_ended()));
+    these.add_ids((Account, Of), holders(), || Condition::all().add(ending()));
+    for these in these.packed() {
         for row in api_keys::Entity::find().filter(these).all(tx).await? {
             books.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
         }
     }
-    if let Some(these) = by_id(
+    for these in by_id(
         (actors::Column::AccountId, actors::Column::ActorId),
         needs.actors.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -175,8 +196,7 @@ async fn load_keys(
             books.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
         }
     }
-    if !needs.codes.is_empty() {
-        let ids = padded(needs.codes.iter().map(|id| id.0).collect());
+    for ids in cut(needs.codes.iter().map(|id| id.0).collect()) {
         let found =
             recovery_codes::Entity::find().filter(recovery_codes::Column::AccountId.is_in(ids));
         for row in found.all(tx).await? {
@@ -196,16 +216,15 @@ async fn load_answers(
     for (account, actor, key) in &needs.answers {
         wanted.entry((account.0, actor.0)).or_default().push(key.0.to_vec());
     }
-    let mut these = Condition::any();
+    let mut these = Finder::default();
     for ((account, actor), keys) in wanted {
-        let of = Condition::all().add(Account.eq(account)).add(Actor.eq(actor));
-        these = these.add(of.add(KeyMac.is_in(padded(keys))));
+        let of = || Condition::all().add(Account.eq(account)).add(Actor.eq(actor));
+        these.add_list(of, KeyMac, keys);
     }
-    if these.is_empty() {
-        return Ok(());
-    }
-    for row in idempotency::Entity::find().filter(these).all(tx).await? {
-        books.load_answer(AccountId(row.account_id), KeptAnswer::try_from(row)?);
+    for these in these.packed() {
+        for row in idempotency::Entity::find().filter(these).all(tx).await? {
+            books.load_answer(AccountId(row.account_id), KeptAnswer::try_from(row)?);
+        }
     }
     Ok(())
 }
@@ -221,22 +240,19 @@ async fn load_imported(
     for (account, source, origin) in &needs.imported {
         wanted.entry((*account, *source, origin.kind())).or_default().insert(origin.id());
     }
-    let mut these = Condition::any();
+    let mut these = Finder::default();
     for ((account, source, kind), ids) in wanted {
-        these = these.add(
-            Condition::all()
-                .add(Account.eq(account.0))
-                .add(Source.eq(source.0))
-                .add(Kind.eq(kind))
-                .add(SourceId.is_in(padded(ids.into_iter().collect()))),
-        );
+        let of = || {
+            let of = Condition::all().add(Account.eq(account.0)).add(Source.eq(source.0));
+            of.add(Kind.eq(kind))
+        };
+        these.add_list(of, SourceId, ids.into_iter().collect());
     }
-    if these.is_empty() {
-        return Ok(());
-    }
-    for row in imports::Entity::find().filter(these).all(tx).await? {
-        let (key, id) = row::imported(&row)?;
-        books.load_imported(key, id);
+    for these in these.packed() {
+        for row in imports::Entity::find().filter(these).all(tx).await? {
+            let (key, id) = row::imported(&row)?;
+            books.load_imported(key, id);
+        }
     }
     Ok(())
 }
@@ -265,26 +281,28 @@ async fn load_kinds(
             .filter(Count.gt(0))
             .select_only()
     };
-    let mut these = Condition::any();
+    let mut these = Finder::default();
     for (actor, labels) in &wanted {
-        these = these.add(of(*actor).add(Label.is_in(padded(labels.clone()))));
+        these.add_list(|| of(*actor), Label, labels.clone());
     }
     let mut kinds: BTreeMap<_, Kinds> =
         wanted.keys().map(|actor| (*actor, Kinds::default())).collect();
-    let columns = counted().columns([Account, Actor, Label, Count]).filter(these);
-    for (account, actor, label, count) in
-        columns.into_tuple::<(i64, i64, String, i64)>().all(tx).await?
-    {
-        let present = kinds.entry((AccountId(account), ActorId(actor))).or_default();
-        present.counts.insert(row::activity_type(label)?, count);
-    }
-    let mut incomplete = Condition::any();
-    for (actor, labels) in &wanted {
-        if kinds.get(actor).is_some_and(|kinds| kinds.counts.len() < labels.len()) {
-            incomplete = incomplete.add(of(*actor));
+    for these in these.packed() {
+        let columns = counted().columns([Account, Actor, Label, Count]).filter(these);
+        for (account, actor, label, count) in
+            columns.into_tuple::<(i64, i64, String, i64)>().all(tx).await?
+        {
+            let present = kinds.entry((AccountId(account), ActorId(actor))).or_default();
+            present.counts.insert(row::activity_type(label)?, count);
         }
     }
-    if !incomplete.is_empty() {
+    let mut incomplete = Finder::default();
+    for (actor, labels) in &wanted {
+        if kinds.get(actor).is_some_and(|kinds| kinds.counts.len() < labels.len()) {
+            incomplete.add(of(*actor));
+        }
+    }
+    for incomplete in incomplete.packed() {
         let totals = counted()
             .columns([Account, Actor])
             .expr(Label.count())
@@ -380,17 +398,15 @@ async fn empty_holders(
         let (kind, id, epoch) = row::holder(*holder);
         ids.entry((account.0, kind, epoch)).or_default().push(id);
     }
-    let mut these = Condition::any();
+    let mut these = Finder::default();
     for ((account, kind, epoch), ids) in ids {
-        these = these.add(
-            Condition::all()
-                .add(Account.eq(account))
-                .add(HolderKind.eq(kind))
-                .add(HolderId.is_in(padded(ids)))
-                .add(HolderEpoch.eq(epoch)),
-        );
+        let of = || {
+            let of = Condition::all().add(Account.eq(account)).add(HolderKind.eq(kind));
+            of.add(HolderEpoch.eq(epoch))
+        };
+        these.add_list(of, HolderId, ids);
     }
-    if !these.is_empty() {
+    for these in these.packed() {
         key_wraps::Entity::delete_many().filter(these).exec(tx).await?;
     }
     Ok(())
@@ -407,7 +423,7 @@ enum Standing<C> {
 }
 use Standing::{InPlace, New, NewerBy};
 
-/// Writes rows with one statement, over those that may stand already.
+/// Writes rows over those that may stand already.
 async fn put<M>(
     tx: &DatabaseTransaction,
     rows: impl Iterator<Item = M>,
@@ -418,28 +434,47 @@ where
     M::Entity: EntityTrait<Model = M>,
     <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
 {
-    let rows: Vec<_> = rows.map(IntoActiveModel::into_active_model).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let entity = M::Entity::default();
-    let table = entity.table_name();
-    let expected = rows.len() as u64;
-    let mut insert = M::Entity::insert_many(rows);
     let mut overwrite = primary_key::<M::Entity>();
     overwrite.update_columns(<M::Entity as EntityTrait>::Column::iter());
-    match standing {
-        New => {}
-        InPlace => insert = insert.on_conflict(overwrite),
+    let overwrite = match standing {
+        New => None,
+        InPlace => Some(overwrite),
         NewerBy(version) => {
-            let stands = (Alias::new(table), version);
+            let stands = (Alias::new(M::Entity::default().table_name()), version);
             let ours = Expr::col((Alias::new("excluded"), version));
             overwrite.action_and_where(Expr::col(stands).lt(ours));
-            insert = insert.on_conflict(overwrite);
+            Some(overwrite)
         }
+    };
+    insert(tx, rows, overwrite).await
+}
+
+/// Inserts rows by one statement, or as many as their values take, and counts those it meets.
+async fn insert<M>(
+    tx: &DatabaseTransaction,
+    rows: impl Iterator<Item = M>,
+    where_one_stands: Option<OnConflict>,
+) -> Result<(), Failure>
+where
+    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    M::Entity: EntityTrait<Model = M>,
+    <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
+{
+    let entity = M::Entity::default();
+    let most = VALUES_MAX / <M::Entity as EntityTrait>::Column::iter().count();
+    let mut rows: Vec<_> = rows.map(IntoActiveModel::into_active_model).collect();
+    while !rows.is_empty() {
+        let rest = rows.split_off(most.min(rows.len()));
+        let expected = rows.len() as u64;
+        let mut insert = M::Entity::insert_many(rows);
+        if let Some(overwrite) = &where_one_stands {
+            insert = insert.on_conflict(overwrite.clone());
+        }
+        let met = insert.exec_without_returning(tx).await?;
+        expect_rows(entity.table_name(), expected, met)?;
+        rows = rest;
     }
-    let written = insert.exec_without_returning(tx).await?;
-    expect_rows(table, expected, written)
+    Ok(())
 }
 
 fn primary_key<E: EntityTrait>() -> OnConflict {
@@ -461,11 +496,11 @@ async fn write_tallies(tx: &DatabaseTransaction, changes: &Changes) -> Result<()
     let rows = moves().map(|((account, tally), moved)| row::tally_row(*account, tally, *moved));
     add_counts(tx, rows, Count).await?;
     // Counts of activity types are swept at zero, since types come and go; the rest are few.
-    let mut emptied = Condition::any();
+    let mut emptied = Finder::default();
     for ((account, tally), _) in moves().filter(|(_, moved)| **moved < 0) {
         let row = row::tally_row(*account, tally, 0);
         if row.subject == row::TALLY_ACTIVITIES {
-            emptied = emptied.add(
+            emptied.add(
                 Condition::all()
                     .add(Account.eq(row.account_id))
                     .add(ActorId.eq(row.actor_id))
@@ -482,10 +517,10 @@ async fn write_spans(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), 
     let rows =
         || changes.quarters.iter().map(|((of, it), moved)| row::quarter_row(*of, it, *moved));
     add_counts(tx, rows(), activity_quarters::Column::Count).await?;
-    let mut emptied = Condition::any();
+    let mut emptied = Finder::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
-        emptied = emptied.add(
+        emptied.add(
             Condition::all()
                 .add(AccountId.eq(row.account_id))
                 .add(ActorId.eq(row.actor_id))
@@ -514,10 +549,10 @@ async fn write_spans(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), 
         })
     };
     add_counts(tx, rows(), activity_daily::Column::Count).await?;
-    let mut emptied = Condition::any();
+    let mut emptied = Finder::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
-        emptied = emptied.add(
+        emptied.add(
             Condition::all()
                 .add(AccountId.eq(row.account_id))
                 .add(ActorId.eq(row.actor_id))
@@ -539,27 +574,19 @@ where
     M::Entity: EntityTrait<Model = M>,
     <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
 {
-    let rows: Vec<_> = rows.map(IntoActiveModel::into_active_model).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let entity = M::Entity::default();
-    let table = entity.table_name();
-    let expected = rows.len() as u64;
-    let moved =
-        Expr::col((Alias::new(table), count)).add(Expr::col((Alias::new("excluded"), count)));
+    let stands = Expr::col((Alias::new(M::Entity::default().table_name()), count));
+    let moved = stands.add(Expr::col((Alias::new("excluded"), count)));
     let mut add = primary_key::<M::Entity>();
     add.value(count, moved);
-    let met = M::Entity::insert_many(rows).on_conflict(add).exec_without_returning(tx).await?;
-    expect_rows(table, expected, met)
+    insert(tx, rows, Some(add)).await
 }
 
 async fn sweep<E: EntityTrait>(
     tx: &DatabaseTransaction,
-    emptied: Condition,
+    emptied: Finder,
     count: E::Column,
 ) -> Result<(), Failure> {
-    if !emptied.is_empty() {
+    for emptied in emptied.packed() {
         E::delete_many().filter(count.eq(0)).filter(emptied).exec(tx).await?;
     }
     Ok(())
@@ -605,36 +632,21 @@ async fn delete<E: EntityTrait>(
     rows: impl ExactSizeIterator<Item = (i64, i64)>,
 ) -> Result<(), Failure> {
     let expected = rows.len() as u64;
-    let Some(these) = by_id(columns, rows) else { return Ok(()) };
-    let deleted = E::delete_many().filter(these).exec(tx).await?;
-    let entity = E::default();
-    expect_rows(entity.table_name(), expected, deleted.rows_affected)
+    let mut met = 0;
+    for these in by_id(columns, rows) {
+        met += E::delete_many().filter(these).exec(tx).await?.rows_affected;
+    }
+    expect_rows(E::default().table_name(), expected, met)
 }
 
-/// `account = a AND id IN (…) OR …`: an index look-up an account. `None` for no rows.
+/// What finds those rows.
 fn by_id<C: ColumnTrait>(
-    (account, id): (C, C),
+    columns: (C, C),
     rows: impl Iterator<Item = (i64, i64)>,
-) -> Option<Condition> {
-    let mut grouped = BTreeMap::<i64, BTreeSet<i64>>::new();
-    for (of, row) in rows {
-        grouped.entry(of).or_default().insert(row);
-    }
-    let mut these = Condition::any();
-    for (of, ids) in grouped {
-        let ids = padded(ids.into_iter().collect());
-        these = these.add(Condition::all().add(account.eq(of)).add(id.is_in(ids)));
-    }
-    (!these.is_empty()).then_some(these)
-}
-
-/// Repeats the last one up to the next power of two, so that lists of every length share a few
-/// statement texts, which the database has prepared.
-pub(crate) fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
-    if let Some(last) = list.last().cloned() {
-        list.resize(list.len().next_power_of_two(), last);
-    }
-    list
+) -> Vec<Condition> {
+    let mut these = Finder::default();
+    these.add_ids(columns, rows, Condition::all);
+    these.packed()
 }
 
 #[cfg(test)]

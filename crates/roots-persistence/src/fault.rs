@@ -10,6 +10,8 @@ pub(crate) enum Failure {
     Away(String),
     /// Someone else was faster: nothing was written, and trying again helps.
     Contended(String),
+    /// Someone else keeps a lock: nothing was written, and who wants nothing of it need not wait.
+    Locked(String),
     /// The data: nothing was written, and trying again does not help.
     Data(String),
     /// The connection went during COMMIT: what was written stands or not.
@@ -19,7 +21,9 @@ pub(crate) enum Failure {
 impl From<Failure> for StoreFault {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Away(cause) | Failure::Contended(cause) => Self::Unavailable(cause),
+            Failure::Away(cause) | Failure::Contended(cause) | Failure::Locked(cause) => {
+                Self::Unavailable(cause)
+            }
             Failure::Data(cause) => Self::Broken(cause),
             Failure::OutcomeUnknown(cause) => Self::OutcomeUnknown(cause),
         }
@@ -36,6 +40,10 @@ impl From<DbErr> for Failure {
         }
     }
 }
+
+/// What the driver says of a statement that binds more values than PostgreSQL takes. SQLite answers a
+/// code that says so.
+const TOO_MANY_VALUES: &str = "too many arguments for query";
 
 /// What the error says by itself.
 fn classified(error: &DbErr) -> Failure {
@@ -55,6 +63,10 @@ fn classified(error: &DbErr) -> Failure {
             | SqlxError::Decode(_)
             | SqlxError::Encode(_)
             | SqlxError::TypeNotFound { .. } => Failure::Data(error.to_string()),
+            // Nothing was sent. The whole text would hold the statement.
+            SqlxError::Protocol(ref told) if told.contains(TOO_MANY_VALUES) => {
+                Failure::Data(TOO_MANY_VALUES.to_owned())
+            }
             _ => Failure::Away(error.to_string()),
         };
     };
@@ -96,8 +108,10 @@ fn of_sqlite(code: i32, told: String) -> Failure {
 /// SQLSTATEs of PostgreSQL (its manual, appendix A).
 fn of_postgres(code: &str, told: String) -> Failure {
     match code {
-        // serialization_failure, deadlock_detected, lock_not_available
-        "40001" | "40P01" | "55P03" => Failure::Contended(told),
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => Failure::Contended(told),
+        // lock_not_available
+        "55P03" => Failure::Locked(told),
         // query_canceled (a time-out), read_only_sql_transaction (a standby), the two time-outs that
         // end a connection within a transaction, the password
         "57014" | "25006" | "25P03" | "25P04" | "28P01" | "28000" => Failure::Away(told),
@@ -124,9 +138,10 @@ pub(crate) fn of_commit(error: DbErr) -> Failure {
     match Failure::from(error) {
         Failure::Away(cause) => Failure::OutcomeUnknown(cause),
         failure if sure => failure,
-        Failure::Contended(cause) | Failure::Data(cause) | Failure::OutcomeUnknown(cause) => {
-            Failure::OutcomeUnknown(cause)
-        }
+        Failure::Contended(cause)
+        | Failure::Locked(cause)
+        | Failure::Data(cause)
+        | Failure::OutcomeUnknown(cause) => Failure::OutcomeUnknown(cause),
     }
 }
 
@@ -147,6 +162,7 @@ mod tests {
         assert_eq!(of_sqlite(13, told()), Failure::Away(told()));
         assert_eq!(of_sqlite(1555, told()), Failure::Data(told()));
         assert_eq!(of_postgres("40001", told()), Failure::Contended(told()));
+        assert_eq!(of_postgres("55P03", told()), Failure::Locked(told()));
         assert_eq!(of_postgres("57P01", told()), Failure::Away(told()));
         assert_eq!(of_postgres("08006", told()), Failure::Away(told()));
         assert_eq!(of_postgres("23505", told()), Failure::Data(told()));

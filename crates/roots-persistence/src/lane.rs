@@ -3,7 +3,7 @@
 //! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
 //! for nobody and the cost of a write falls as load grows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use roots_domain::model::idempotency::AnswerKey;
-use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
+use roots_domain::model::unit::{Applied, Intent, Refusal, UnitOfWork};
 use roots_domain::port::store::{ApplyError, StoreFault};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::batch::Answers;
+use crate::batch::{Answers, Wait};
 use crate::fault::Failure;
 use crate::source::Link;
 
@@ -182,29 +182,94 @@ fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
     batches
 }
 
-/// Applies a batch and answers its jobs, all of them after COMMIT: a refusal too may rest on a
-/// batch-mate's write. Where the data is the cause of a failure, each unit is tried once alone, so
-/// that only the culprit fails.
+/// Applies a batch and answers its jobs. What another process has locked holds up no more than its own
+/// callers: the others are answered first, and then those wait it out.
 async fn work_off(link: &Link, jobs: Vec<Job>) {
-    let (units, callers): (Vec<_>, Vec<_>) =
-        jobs.into_iter().map(|job| (job.unit, job.caller)).unzip();
-    match apply(link, &units).await {
-        Err(Failure::Data(cause)) if units.len() > 1 => {
-            tracing::warn!(cause, units = units.len(), "a batch failed: trying each unit alone");
-            for (unit, caller) in units.into_iter().zip(callers) {
-                let alone = apply(link, &[unit]).await;
-                let answer = alone.map(|mut answers| answers.pop());
-                respond(caller, answer);
-            }
+    let batch = Batch::from(jobs);
+    if let [UnitOfWork { intent: Intent::CountCalls(_), .. }] = batch.units[..] {
+        // It locks many accounts, and comes again by itself.
+        return batch.settle(link, Wait::Briefly).await;
+    }
+    let accounts: BTreeSet<_> = batch.units.iter().flat_map(UnitOfWork::accounts).collect();
+    let accounts = accounts.len();
+    if accounts < 2 {
+        return batch.settle(link, Wait::Out).await;
+    }
+    let applied = apply(link, &batch.units, Wait::Briefly).await;
+    let Err(Failure::Locked(cause)) = applied else {
+        return batch.answer(link, applied).await;
+    };
+    tracing::warn!(cause, accounts, "a batch met a lock: trying each account by itself");
+    let mut locked_out = Vec::new();
+    for batch in batch.by_accounts() {
+        match apply(link, &batch.units, Wait::Briefly).await {
+            Err(Failure::Locked(_)) => locked_out.push(batch),
+            applied => batch.answer(link, applied).await,
         }
-        Err(failure) => {
-            for caller in callers {
-                respond(caller, Err(failure.clone()));
-            }
+    }
+    for batch in locked_out {
+        batch.settle(link, Wait::Out).await;
+    }
+}
+
+/// Units that are applied together, and who waits for each.
+#[derive(Default)]
+struct Batch {
+    units: Vec<UnitOfWork>,
+    callers: Vec<Waiting>,
+}
+
+impl From<Vec<Job>> for Batch {
+    fn from(jobs: Vec<Job>) -> Self {
+        let (units, callers) = jobs.into_iter().map(|job| (job.unit, job.caller)).unzip();
+        Self { units, callers }
+    }
+}
+
+impl Batch {
+    /// The units of the same accounts together, in their order.
+    fn by_accounts(self) -> impl Iterator<Item = Self> {
+        let mut batches = BTreeMap::<_, Self>::new();
+        for (unit, caller) in self.units.into_iter().zip(self.callers) {
+            let accounts: BTreeSet<_> = unit.accounts().collect();
+            let batch = batches.entry(accounts).or_default();
+            batch.units.push(unit);
+            batch.callers.push(caller);
         }
-        Ok(answers) => {
-            for (caller, answer) in callers.into_iter().zip(answers) {
-                respond(caller, Ok(Some(answer)));
+        batches.into_values()
+    }
+
+    async fn settle(self, link: &Link, wait: Wait) {
+        let applied = apply(link, &self.units, wait).await;
+        self.answer(link, applied).await;
+    }
+
+    /// Answers all callers after COMMIT: a refusal too may rest on a batch-mate's write. Where the
+    /// data is the cause of a failure, each unit is tried once alone, so that only the culprit fails.
+    async fn answer(self, link: &Link, applied: Result<Answers, Failure>) {
+        let Self { units, callers } = self;
+        match applied {
+            Err(Failure::Data(cause)) if units.len() > 1 => {
+                tracing::warn!(
+                    cause,
+                    units = units.len(),
+                    "a batch failed: trying each unit alone"
+                );
+                for (unit, caller) in units.into_iter().zip(callers) {
+                    let alone = apply(link, &[unit], Wait::Out).await;
+                    let answer = alone.map(|mut answers| answers.pop());
+                    respond(caller, answer);
+                }
+            }
+            Err(failure) => {
+                for caller in callers {
+                    respond(caller, Err(failure.clone()));
+                }
+            }
+            Ok(answers) => {
+                for (caller, answer) in callers.into_iter().zip(answers) {
+                    respond(caller, Ok(Some(answer)));
+                }
             }
         }
     }
@@ -220,11 +285,11 @@ fn respond(caller: Waiting, answer: Result<Option<Decided>, Failure>) {
     });
 }
 
-async fn apply(link: &Link, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+async fn apply(link: &Link, units: &[UnitOfWork], wait: Wait) -> Result<Answers, Failure> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
-        match link.apply(units).await {
+        match link.apply(units, wait).await {
             Err(Failure::Contended(cause)) if begun.elapsed() < PATIENCE => {
                 tracing::debug!(cause, "a batch was overtaken");
             }
@@ -233,7 +298,7 @@ async fn apply(link: &Link, units: &[UnitOfWork]) -> Result<Answers, Failure> {
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    link.apply(units).await
+    link.apply(units, wait).await
 }
 
 #[cfg(test)]

@@ -24,15 +24,24 @@ const READ_BY_INDEX: [(&str, &str); 2] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off")];
 
 /// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
-/// apart. The lower half is an account's id, and 0 the directory.
-pub(crate) const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
+/// apart, as long as ids fit the lower one.
+const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
+
+/// The lock of an account, or of the directory, whose id is 0. No two ids share one, however large:
+/// operators may name accounts that there are not.
+pub(crate) const fn lock_key(id: i64) -> i64 {
+    LOCK_SPACE ^ id
+}
+
 /// Statements that take their time, within a transaction.
 pub(crate) const NO_TIME_LIMIT: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 /// A statement that takes its time, within a transaction that still does not wait for ever.
 pub(crate) const NO_STATEMENT_LIMIT: &str = "SET LOCAL statement_timeout = 0";
-/// The lock under which the schema changes.
-pub(crate) const MIGRATION_LOCK: i64 = 0x526f_6f75_0000_0000;
+/// To wait for a lock no longer than the work under one usually takes several times over.
+pub(crate) const BRIEF_LOCK_WAIT: &str = "SET LOCAL lock_timeout = '500ms'";
+/// The lock under which the schema changes. It is negative, as that of no account is.
+pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
 fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
@@ -77,6 +86,16 @@ mod tests {
     use sea_orm::{ConnectionTrait, Statement};
 
     use super::*;
+
+    #[test]
+    fn no_two_accounts_share_a_lock_and_none_has_that_of_migrations() {
+        let ids = [0, 1, 2, 1 << 32, (1 << 32) + 1, (1 << 34) + 1, 0x7400_0000_0001, i64::MAX];
+        let keys = ids.map(lock_key);
+        let distinct: std::collections::BTreeSet<_> = keys.into();
+        assert_eq!(distinct.len(), ids.len());
+        assert!(MIGRATION_LOCK < 0 && keys.iter().all(|key| *key >= 0));
+        assert_eq!(lock_key(7), LOCK_SPACE | 7);
+    }
 
     /// "What was answered 2xx is durable" rests on this.
     #[tokio::test]

@@ -9,7 +9,7 @@ use roots_domain::model::unit::UnitOfWork;
 use roots_domain::port::store::StoreFault;
 use sea_orm::{DatabaseConnection, DbErr};
 
-use crate::batch::{self, Answers};
+use crate::batch::{self, Answers, Wait};
 use crate::fault::Failure;
 use crate::{postgres, sqlite};
 
@@ -94,14 +94,14 @@ impl Link {
     }
 
     /// Applies a batch.
-    pub(crate) async fn apply(&self, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+    pub(crate) async fn apply(&self, units: &[UnitOfWork], wait: Wait) -> Result<Answers, Failure> {
         self.source.check().map_err(|fault| Failure::Away(fault.to_string()))?;
         let spare = self.spare().take();
         let db = match spare {
             Some(db) => db,
             None => self.source.writer().await?,
         };
-        let applied = apply_in_time(&db, units).await;
+        let applied = apply_in_time(&db, units, wait).await;
         if applied.is_ok() {
             *self.spare() = Some(db);
         } else {
@@ -130,10 +130,15 @@ async fn give_up(db: DatabaseConnection) {
 
 /// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
 /// hangs is not known, so nor is the outcome. What reaches beyond its row may take long in earnest.
-async fn apply_in_time(db: &DatabaseConnection, units: &[UnitOfWork]) -> Result<Answers, Failure> {
+async fn apply_in_time(
+    db: &DatabaseConnection,
+    units: &[UnitOfWork],
+    wait: Wait,
+) -> Result<Answers, Failure> {
+    let applied = batch::apply(db, units, wait);
     if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
-        return batch::apply(db, units).await;
+        return applied.await;
     }
-    let in_time = tokio::time::timeout(BATCH_MAX_TIME, batch::apply(db, units)).await;
+    let in_time = tokio::time::timeout(BATCH_MAX_TIME, applied).await;
     in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
 }

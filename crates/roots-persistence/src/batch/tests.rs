@@ -18,6 +18,7 @@ roots_testkit::on_both! {
     the_statements_of_a_batch_do_not_depend_on_its_length,
     a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked,
     a_rotation_costs_the_same_however_much_was_written,
+    a_statement_of_too_many_values_is_told_from_a_database_that_is_away,
 }
 
 /// A connection that writes, and how many statements it has run.
@@ -41,7 +42,7 @@ async fn statements(
     units: Vec<UnitOfWork>,
 ) -> usize {
     let before = count.load(Ordering::SeqCst);
-    for answer in apply(db, &units).await.unwrap() {
+    for answer in apply(db, &units, Wait::Out).await.unwrap() {
         answer.unwrap();
     }
     count.load(Ordering::SeqCst) - before
@@ -187,6 +188,20 @@ async fn a_rotation_costs_the_same_however_much_was_written(db: TestDatabase) {
     }
 }
 
+/// What is too much for one statement is the data's fault: units are then tried alone.
+async fn a_statement_of_too_many_values_is_told_from_a_database_that_is_away(db: TestDatabase) {
+    const VALUES: usize = 70_000;
+    let (writer, _) = counting(&db).await;
+    let backend = writer.get_database_backend();
+    let places: Vec<_> = (1..=VALUES).map(|number| format!("${number}")).collect();
+    let sql = format!("SELECT 1 WHERE 1 IN ({})", places.join(", "));
+    let values = (0_i64..).take(VALUES).map(sea_orm::Value::from);
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let failure = Failure::from(writer.query_all_raw(statement).await.unwrap_err());
+    let Failure::Data(told) = failure else { panic!("{failure:?}") };
+    assert!(told.len() < 100, "it quotes the statement");
+}
+
 /// Trap 2: where the disk fails, no unit of the batch stands.
 #[tokio::test]
 async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
@@ -200,11 +215,15 @@ async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
     let units = [desk.start_session(), desk.create_todo(&large), desk.log_activity("a")];
     let full = Failure::Away("database error 13".to_owned());
     for _ in 0..2 {
-        assert_eq!(apply(&writer, &units).await, Err(full.clone()));
+        assert_eq!(apply(&writer, &units, Wait::Out).await, Err(full.clone()));
         assert_eq!(db.dump().await, before);
     }
     writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
-    let balances: Vec<_> =
-        apply(&writer, &units).await.unwrap().into_iter().map(|one| one.unwrap().balance).collect();
+    let balances: Vec<_> = apply(&writer, &units, Wait::Out)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|one| one.unwrap().balance)
+        .collect();
     assert_eq!(balances, [999, 998, 997]);
 }

@@ -149,6 +149,35 @@ mod server {
         assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
     }
 
+    /// Another process keeps an account locked, as the deletion of a large session does.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_account_that_is_locked_keeps_its_own_callers_waiting_and_no_others() {
+        let db = TestDatabase::postgres().await;
+        // Every other account is on the same lane.
+        let mut desks = Vec::new();
+        for _ in 0..5 {
+            desks.push(Desk::new(&db.store, 100).await);
+        }
+        let (one, locked, other) = (desks[0], desks[2], desks[4]);
+        // What queues up behind a write that waits is one batch.
+        let gathering = db.hold(one.account).await;
+        let first = begin_all(&db.store, [one.start_session()]);
+        gathering.until_felt().await;
+        let hold = db.hold(locked.account).await;
+        let late = begin_all(&db.store, (0..5).map(|_| locked.start_session()));
+        let both = (0..10).map(|turn| if turn % 2 == 0 { one } else { other });
+        let calls = begin_all(&db.store, both.map(|desk| desk.start_session()));
+        gathering.release().await;
+        for answer in answers(first).await.into_iter().chain(answers(calls).await) {
+            answer.unwrap();
+        }
+        hold.release().await;
+        for (left, answer) in (0..5).rev().zip(answers(late).await) {
+            assert_eq!(answer.unwrap().balance, 95 + left, "in their order");
+        }
+        assert_eq!(db.store.audit().await.unwrap(), (5, vec![]));
+    }
+
     #[tokio::test]
     async fn a_backup_of_a_server_is_not_ours_to_make() {
         let db = TestDatabase::postgres().await;

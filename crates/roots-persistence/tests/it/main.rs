@@ -7,6 +7,8 @@ mod audit;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod chance;
 #[cfg(test)]
 mod faults;

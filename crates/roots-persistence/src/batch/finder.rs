@@ -1,0 +1,140 @@
+//! What finds rows, in as few statements as the values allow that they bind. A list may be as long as
+//! it likes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ColumnTrait, Condition, Value};
+
+/// Most values that one statement binds: SQLite takes 32,766 and PostgreSQL 65,535.
+pub(super) const VALUES_MAX: usize = 30_000;
+/// Most values of one list, padding included.
+const LIST_MAX: usize = 4_096;
+/// Most values that a condition binds beside its list.
+const BESIDE_LIST: usize = 8;
+/// Most conditions of one statement: SQLite takes 1,000 that are joined by OR.
+const CONDITIONS_MAX: usize = 512;
+
+/// Conditions of which each finds some of the rows that are asked for.
+#[derive(Default)]
+pub(super) struct Finder(Vec<(usize, Condition)>);
+
+impl Finder {
+    /// Adds what `these` finds, which binds few values.
+    pub(super) fn add(&mut self, these: Condition) {
+        self.0.push((BESIDE_LIST, these));
+    }
+
+    /// Adds those of whom `of` finds that have one of these values there.
+    pub(super) fn add_list<V: Into<Value> + Clone>(
+        &mut self,
+        of: impl Fn() -> Condition,
+        column: impl ColumnTrait,
+        list: Vec<V>,
+    ) {
+        for list in cut(list) {
+            self.0.push((BESIDE_LIST + list.len(), of().add(column.is_in(list))));
+        }
+    }
+
+    /// Adds the rows of those accounts and ids that `of` finds too: an index look-up an account.
+    pub(super) fn add_ids<C: ColumnTrait>(
+        &mut self,
+        (account, id): (C, C),
+        rows: impl Iterator<Item = (i64, i64)>,
+        of: impl Fn() -> Condition,
+    ) {
+        let mut grouped = BTreeMap::<i64, BTreeSet<i64>>::new();
+        for (of, row) in rows {
+            grouped.entry(of).or_default().insert(row);
+        }
+        for (owner, ids) in grouped {
+            let of = || of().add(account.eq(owner));
+            self.add_list(of, id, ids.into_iter().collect());
+        }
+    }
+
+    /// One condition a statement, no more of them than it takes; none where nothing is asked for.
+    pub(super) fn packed(self) -> Vec<Condition> {
+        let mut packed = Vec::new();
+        let (mut open, mut values) = (Condition::any(), 0);
+        for (more, these) in self.0 {
+            if values + more > VALUES_MAX || open.len() == CONDITIONS_MAX {
+                packed.push(std::mem::replace(&mut open, Condition::any()));
+                values = 0;
+            }
+            open = open.add(these);
+            values += more;
+        }
+        if !open.is_empty() {
+            packed.push(open);
+        }
+        packed
+    }
+}
+
+/// A list in parts that one statement takes, each [padded].
+pub(super) fn cut<T: Clone>(mut list: Vec<T>) -> Vec<Vec<T>> {
+    let mut parts = Vec::new();
+    while !list.is_empty() {
+        let rest = list.split_off(LIST_MAX.min(list.len()));
+        parts.push(padded(list));
+        list = rest;
+    }
+    parts
+}
+
+/// Repeats the last one up to the next power of two, so that lists of every length share a few
+/// statement texts, which the database has prepared.
+pub(crate) fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
+    if let Some(last) = list.last().cloned() {
+        list.resize(list.len().next_power_of_two(), last);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::sessions::Column::{AccountId, SessionId, Version};
+    use crate::entity::sessions::Entity;
+    use sea_orm::{EntityTrait, QueryFilter, QueryTrait};
+
+    /// How many values each statement binds.
+    fn bound(finder: Finder) -> Vec<usize> {
+        let select = |these| Entity::find().filter(these).as_query().clone();
+        let values = |these| {
+            let (_, values) = select(these).build(sea_orm::sea_query::PostgresQueryBuilder);
+            values.0.len()
+        };
+        finder.packed().into_iter().map(values).collect()
+    }
+
+    #[test]
+    fn short_lists_share_one_statement_and_a_few_texts() {
+        let found = |rows: &[(i64, i64)]| {
+            let mut finder = Finder::default();
+            finder.add_ids((AccountId, SessionId), rows.iter().copied(), Condition::all);
+            finder.add_ids((AccountId, SessionId), rows.iter().copied(), || {
+                Condition::all().add(Version.gt(1))
+            });
+            bound(finder)
+        };
+        assert_eq!(found(&[]), [0_usize; 0]);
+        assert_eq!(found(&[(1, 1)]), [2 + 3]);
+        assert_eq!(found(&[(1, 1), (1, 2), (1, 3), (2, 9)]), [(5 + 2) + (6 + 3)]);
+        assert_eq!(cut(vec![1, 2, 3]), [[1, 2, 3, 3]]);
+    }
+
+    #[test]
+    fn no_statement_binds_more_values_than_it_may() {
+        for accounts in [1, 7, 2_000] {
+            let mut finder = Finder::default();
+            let rows = (0..100_000).map(|id| (id % accounts, id));
+            finder.add_ids((AccountId, SessionId), rows, Condition::all);
+            let bound = bound(finder);
+            assert!(bound.len() < 12, "{bound:?}");
+            assert!(bound.iter().all(|values| *values <= VALUES_MAX), "{bound:?}");
+            assert!(bound.iter().sum::<usize>() >= 100_000, "{bound:?}");
+        }
+    }
+}

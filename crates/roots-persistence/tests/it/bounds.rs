@@ -1,0 +1,101 @@
+//! However much a unit is about, it fits the statements of the database.
+
+use roots_domain::model::account::Role;
+use roots_domain::model::id::{ActorId, KeyId};
+use roots_domain::model::unit::{Author, Intent, KeyBearer, Management, UnitOfWork};
+use roots_domain::port::store::{Auditor, UnitStore};
+use roots_testkit::database::TestDatabase;
+use roots_testkit::members::put_member;
+use roots_testkit::units::{Desk, answers, begin_all};
+
+roots_testkit::on_both! {
+    an_actor_with_very_many_keys_can_be_deactivated,
+    very_many_keys_are_tended_by_one_unit,
+}
+
+/// Of which a row has 14 values: more than either database takes at once.
+const KEYS: i64 = 5_000;
+const MEMBER: i64 = 2;
+
+/// An owner's desk, whose account has a member with so many keys: more than any that was made by rule.
+async fn with_keys(db: &TestDatabase) -> Desk {
+    let desk = Desk::new(&db.store, 100).await;
+    let account = desk.account;
+    put_member(db, account, MEMBER).await;
+    let (lookup, sealed) = if db.is_postgres() {
+        ("decode(lpad(to_hex(i), 64, '0'), 'hex')", "'\\x00'::bytea")
+    } else {
+        ("randomblob(32)", "x'00'")
+    };
+    let numbers = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {})",
+        KEYS + 1
+    );
+    db.execute(&format!(
+        "{numbers} INSERT INTO api_keys (account_id, key_id, actor_id, lookup, prefix, created_at) \
+            SELECT {account}, i, {MEMBER}, {lookup}, 'roots_1_', 0 FROM n"
+    ))
+    .await;
+    db.execute(&format!(
+        "{numbers} INSERT INTO key_wraps SELECT {account}, 'api_key', i, 0, 'actor', {MEMBER}, 1, \
+            {sealed} FROM n"
+    ))
+    .await;
+    let given = KEYS + 1;
+    db.execute(&format!("UPDATE accounts SET last_key_id = {given} WHERE account_id = {account}"))
+        .await;
+    desk
+}
+
+/// How many keys of the member have ended for good, and how many wraps its keys hold.
+async fn ended(db: &TestDatabase) -> (i64, i64) {
+    let keys = format!("SELECT COUNT(*) FROM api_keys WHERE actor_id = {MEMBER} AND ends_at = 0");
+    let wraps = format!(
+        "SELECT COUNT(*) FROM key_wraps WHERE holder_kind = 'api_key' AND subject_id = {MEMBER}"
+    );
+    (db.rows::<(i64,)>(&keys).await[0].0, db.rows::<(i64,)>(&wraps).await[0].0)
+}
+
+/// One unit, in a batch with another of the same account.
+async fn applied_beside_another(db: &TestDatabase, desk: &Desk, unit: UnitOfWork) {
+    let hold = db.hold(desk.account).await;
+    let calls = begin_all(&db.store, [desk.start_session(), unit, desk.start_session()]);
+    hold.until_felt().await;
+    hold.release().await;
+    for answer in answers(calls).await {
+        answer.unwrap();
+    }
+    assert_eq!(ended(db).await, (KEYS, 0));
+    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+}
+
+async fn an_actor_with_very_many_keys_can_be_deactivated(db: TestDatabase) {
+    let desk = with_keys(&db).await;
+    assert_eq!(ended(&db).await, (0, KEYS));
+    let patch = Management::PatchActor { id: ActorId(MEMBER), name: None, is_active: Some(false) };
+    let author = Author::Key(KeyBearer {
+        account: desk.account,
+        actor: desk.actor,
+        role: Role::Owner,
+        key: desk.key,
+        auth_epoch: desk.auth_epoch,
+    });
+    let unit = UnitOfWork::free(author, Intent::Manage(Box::new(patch)), desk.at);
+    applied_beside_another(&db, &desk, unit).await;
+    let inactive = "SELECT COUNT(*) FROM actors WHERE actor_id = 2 AND is_active = 0";
+    assert_eq!(db.rows::<(i64,)>(inactive).await, [(1,)]);
+}
+
+async fn very_many_keys_are_tended_by_one_unit(db: TestDatabase) {
+    let desk = with_keys(&db).await;
+    db.execute("UPDATE api_keys SET expires_at = 1 WHERE actor_id = 2").await;
+    let ids = (2..=KEYS + 1).map(KeyId);
+    let intent = Intent::TendKeys {
+        account: desk.account,
+        used: ids.clone().map(|id| (id, desk.at)).collect(),
+        over: ids.collect(),
+    };
+    let unit = UnitOfWork::free(Author::Program, intent, desk.at);
+    db.store.apply(unit.clone()).await.unwrap();
+    applied_beside_another(&db, &desk, unit).await;
+}
