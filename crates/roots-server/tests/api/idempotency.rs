@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use roots_domain::model::idempotency::KEPT_SECONDS;
+use roots_domain::model::idempotency::{EPOCHS_BEFORE_MAX, KEPT_SECONDS};
 use roots_domain::port::store::Auditor;
 use roots_testkit::app::{Answer, App, send};
 use roots_testkit::database::TestDatabase;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::balance;
+use crate::keys::{Holder, member, owner, secret};
 
 roots_testkit::on_both! {
     a_write_is_told_again_when_its_row_has_changed_or_is_gone,
@@ -24,6 +25,8 @@ roots_testkit::on_both! {
     sixteen_twins_are_charged_once,
     sixteen_twins_of_two_processes_are_charged_once,
     a_key_is_new_again_after_a_day,
+    a_new_key_of_the_same_actor_tells_again_what_the_old_one_did,
+    what_an_owner_writes_for_a_member_is_told_to_the_owner_again,
 }
 
 const TWINS: usize = 16;
@@ -257,6 +260,81 @@ async fn sixteen_twins_of_two_processes_are_charged_once(database: TestDatabase)
     let app = Arc::new(App::start(database, 100).await);
     let other = Arc::new(app.another().await);
     race([app, other]).await;
+}
+
+/// A todo, named `key`, by the bearer of an API key.
+async fn todo_by(holder: &Holder<'_>, body: &Value) -> Answer {
+    let request = holder.app.stranger(Method::POST, "/api/v1/todos");
+    let request = request.header("X-API-Key", &holder.key).header("X-Request-Id", "a-test");
+    send(request.header("Idempotency-Key", "key").json(body)).await
+}
+
+async fn a_new_key_of_the_same_actor_tells_again_what_the_old_one_did(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let mut boss = owner(&app);
+    let mut peer = member(&app).await;
+    let body = json!({ "title": "once" });
+    let firsts = [todo_by(&boss, &body).await, todo_by(&peer, &body).await];
+    assert!(firsts.iter().all(|first| first.status == 201), "{firsts:?}");
+    let told = async |boss: &Holder<'_>, peer: &Holder<'_>| {
+        for (holder, first) in [boss, peer].into_iter().zip(&firsts) {
+            assert_told_again(&todo_by(holder, &body).await, first, 98);
+            let other = todo_by(holder, &json!({ "title": "another" })).await.expect(422);
+            assert_eq!(other["type"], "/docs/problems#idempotency-key-reused");
+        }
+    };
+    for holder in [&mut boss, &mut peer] {
+        holder.key = secret(&holder.post("/keys/rotate", json!({})).await.expect(201));
+    }
+    told(&boss, &peer).await;
+    // Each renewal makes another epoch of the actor's key, under which the name was never kept.
+    for _ in 0..2 {
+        let renewed = json!({ "actor_id": 2, "renew": true });
+        peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
+        told(&boss, &peer).await;
+        let renewed = json!({ "actor_id": 1, "renew": true });
+        boss.key = secret(&boss.post("/keys", renewed).await.expect(201));
+        told(&boss, &peer).await;
+    }
+    let made = json!({ "actor_id": 2 });
+    peer.key = secret(&boss.post("/keys", made).await.expect(201));
+    told(&boss, &peer).await;
+    let totals = [boss.get("/todos").await, peer.get("/todos").await];
+    assert!(totals.iter().all(|list| list.expect(200)["total"] == 1), "each was done once");
+    // As many renewals back as are looked at, and one more.
+    for left in (0..EPOCHS_BEFORE_MAX - 2).rev() {
+        let renewed = json!({ "actor_id": 2, "renew": true });
+        peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
+        assert!(is_replay(&todo_by(&peer, &body).await), "{left}");
+    }
+    let renewed = json!({ "actor_id": 2, "renew": true });
+    peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
+    assert!(!is_replay(&todo_by(&peer, &body).await));
+    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+}
+
+/// A name is its caller's, whomever the row is of.
+async fn what_an_owner_writes_for_a_member_is_told_to_the_owner_again(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let (boss, peer) = (owner(&app), member(&app).await);
+    let body = json!({ "title": "for the member", "actor_id": 2 });
+    let first = todo_by(&boss, &body).await;
+    assert_eq!(first.expect(201)["actor_id"], 2);
+    assert_told_again(&todo_by(&boss, &body).await, &first, 99);
+    // The same without the member is another request, and by the member it is the member's own.
+    let own = todo_by(&boss, &json!({ "title": "for the member" })).await.expect(422);
+    assert_eq!(own["type"], "/docs/problems#idempotency-key-reused");
+    let theirs = todo_by(&peer, &body).await;
+    assert!(!is_replay(&theirs), "{}", theirs.text);
+    assert_eq!(theirs.expect(201)["todo_id"], 2);
+    assert_told_again(&todo_by(&peer, &body).await, &theirs, 98);
+    assert_told_again(&todo_by(&boss, &body).await, &first, 98);
+    // It is told as it was, in texts too, whoever changes the row.
+    let path = format!("/todos/{}", first.json()["todo_id"]);
+    peer.call(Method::PATCH, &path, Some(json!({ "title": "changed" }))).await.expect(200);
+    peer.call(Method::DELETE, &path, None).await.expect(200);
+    assert_told_again(&todo_by(&boss, &body).await, &first, 96);
+    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
 }
 
 async fn a_key_is_new_again_after_a_day(database: TestDatabase) {
