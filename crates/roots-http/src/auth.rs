@@ -137,9 +137,11 @@ impl Bearer {
         Ok((value, Credits { cost, balance, is_replay }))
     }
 
-    /// What a write of this caller came to. A key that has ended meanwhile is forgotten.
+    /// What a write of this caller came to. A key that has ended meanwhile is forgotten, and so is
+    /// what was known of one whose account was renewed: whoever tries again is looked up again.
     pub(crate) fn checked<T>(&self, outcome: Result<T, WriteError>) -> Result<T, Problem> {
-        if matches!(outcome, Err(WriteError::Refused(Refusal::KeyNotInForce))) {
+        if let Err(WriteError::Refused(Refusal::KeyNotInForce | Refusal::KeysRenewed(_))) = outcome
+        {
             self.callers.forget(&self.lookup);
         }
         Ok(outcome?)

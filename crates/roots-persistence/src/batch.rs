@@ -116,7 +116,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
         books.load_other_operator(others.one(tx).await?.is_some());
     }
     books.check_again(units, &mut needs);
-    load_keys(tx, &mut books, &needs).await?;
+    load_keys(tx, &mut books, &mut needs).await?;
     load_imported(tx, &mut books, &needs).await?;
     books.follow_imports(units, &mut needs);
     for these in by_id(
@@ -168,9 +168,17 @@ async fn lock(tx: &DatabaseTransaction, needs: &Needs) -> Result<(), Failure> {
 async fn load_keys(
     tx: &DatabaseTransaction,
     books: &mut Books,
-    needs: &Needs,
+    needs: &mut Needs,
 ) -> Result<(), Failure> {
     use api_keys::Column::{AccountId as Account, ActorId as Of, EndsAt, KeyId, ReplacesKeyId};
+    for ids in cut(needs.codes.iter().map(|id| id.0).collect()) {
+        let found =
+            recovery_codes::Entity::find().filter(recovery_codes::Column::AccountId.is_in(ids));
+        for row in found.all(tx).await? {
+            books.load_code(AccountId(row.account_id), RecoveryCode::try_from(row)?);
+        }
+    }
+    books.follow_codes(needs);
     let ids = |keys: &BTreeSet<RowKey<roots_domain::model::id::KeyId>>| {
         keys.iter().map(|(account, id)| (account.0, id.0)).collect::<Vec<_>>()
     };
@@ -194,13 +202,6 @@ async fn load_keys(
     ) {
         for row in actors::Entity::find().filter(these).all(tx).await? {
             books.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
-        }
-    }
-    for ids in cut(needs.codes.iter().map(|id| id.0).collect()) {
-        let found =
-            recovery_codes::Entity::find().filter(recovery_codes::Column::AccountId.is_in(ids));
-        for row in found.all(tx).await? {
-            books.load_code(AccountId(row.account_id), RecoveryCode::try_from(row)?);
         }
     }
     Ok(())

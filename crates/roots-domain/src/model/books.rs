@@ -132,6 +132,7 @@ impl Needs {
                 self.codes.insert(account);
             }
             Intent::StartSession { .. }
+            | Intent::NoteExport { .. }
             | Intent::ReserveAccount
             | Intent::FoundAccount(_)
             | Intent::Manage(_)
@@ -491,6 +492,7 @@ impl Books {
                 match intent {
                     Intent::Manage(management) => self.manage(*management, bearer, at),
                     Intent::EraseAccount { code } => self.erase_account(code, bearer, at),
+                    Intent::NoteExport { actor } => self.note_export(actor, bearer, at),
                     Intent::Import(import) => self.import(import, &desk),
                     intent => {
                         let applied = self.decide_resource(intent, &desk, charge)?;
@@ -704,6 +706,7 @@ impl Books {
             | Intent::GrantCredits { .. }
             | Intent::SetAccountStatus { .. }
             | Intent::EraseAccount { .. }
+            | Intent::NoteExport { .. }
             | Intent::Import(_)
             | Intent::Manage(_) => return Err(Refusal::KeyNotInForce),
         })
@@ -902,6 +905,20 @@ impl Books {
         };
         let entry = TrailEntry { id: of.counters.next_audit(), deed, created_at: at };
         self.changes.trail.push((account, entry));
+    }
+
+    fn note_export(
+        &mut self,
+        actor: Option<ActorId>,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        if bearer.role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
+        let deed = Deed { subject_actor: actor, ..Deed::of(Act::Exported, bearer) };
+        self.note(bearer.account, deed, at);
+        self.account_applied(bearer.account)
     }
 
     /// What an operator does to another account stands in both trails: here by which of its actors,

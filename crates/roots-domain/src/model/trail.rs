@@ -3,6 +3,7 @@
 
 use super::account::named;
 use super::id::{AccountId, ActorId, AuditId, KeyId};
+use super::key::{ApiKey, Succession};
 use super::page::{Listed, Place};
 use super::time::Timestamp;
 use super::unit::KeyBearer;
@@ -22,6 +23,8 @@ named! {
         KeyMade = "key_made",
         /// A key was made to take another's place.
         KeyRotated = "key_rotated",
+        /// A key was used for the first time, which ended what it was made to replace.
+        KeySucceeded = "key_succeeded",
         /// A key was revoked.
         KeyRevoked = "key_revoked",
         /// An actor's key was renewed: a new epoch begins.
@@ -30,6 +33,8 @@ named! {
         RecoveryUsed = "recovery_used",
         /// A new recovery code took the old one's place.
         RecoveryCodeRenewed = "recovery_code_renewed",
+        /// The owner had all that the account has exported, or all that an actor has.
+        Exported = "exported",
         /// Credits were given.
         CreditsGranted = "credits_granted",
         /// The account was suspended.
@@ -78,6 +83,19 @@ impl Deed {
     pub const fn of(act: Act, bearer: KeyBearer) -> Self {
         let KeyBearer { actor, key, .. } = bearer;
         Self { actor: Some(actor), key: Some(key), ..Self::of_program(act) }
+    }
+
+    /// Done by the first use of a key: to the key that it was rotated from, or to all that its actor
+    /// had before.
+    #[must_use]
+    pub const fn of_succession(key: &ApiKey) -> Self {
+        let replaced = match key.succession {
+            Some(Succession::Rotation { replaces, .. }) => Some(replaces),
+            _ => None,
+        };
+        let act = Self::of_program(Act::KeySucceeded);
+        Self { actor: Some(key.actor), key: Some(key.id), subject_key: replaced, ..act }
+            .to_actor(key.actor)
     }
 
     /// Done by an operator's account, to another one.

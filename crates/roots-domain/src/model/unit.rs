@@ -183,6 +183,11 @@ pub enum Intent {
     },
     /// Write rows that come from elsewhere.
     Import(Import),
+    /// Note that the caller, an owner, exports what its account has.
+    NoteExport {
+        /// The actor whose rows alone are exported.
+        actor: Option<ActorId>,
+    },
     /// End the caller's account for good.
     EraseAccount {
         /// What its recovery code is found by, which confirms it.
@@ -280,6 +285,8 @@ pub struct NewActor {
     pub name: Name,
     /// What it is.
     pub kind: ActorKind,
+    /// The epoch of the account's key that holds its key.
+    pub account_epoch: KeyEpoch,
     /// The wraps by which the account holds its key.
     pub wraps: Vec<Wrap>,
 }
@@ -461,7 +468,11 @@ impl Intent {
     /// Whether a suspended account may do it.
     #[must_use]
     pub fn is_open_to_suspended(&self) -> bool {
-        matches!(self, Self::Manage(management) if matches!(**management, Management::RevokeKey(_)))
+        match self {
+            Self::Manage(management) => matches!(**management, Management::RevokeKey(_)),
+            Self::NoteExport { .. } => true,
+            _ => false,
+        }
     }
 }
 

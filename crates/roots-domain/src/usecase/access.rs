@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::model::account::{AccountKind, Actor, Role};
 use crate::model::id::{ActorId, KeyId};
-use crate::model::key::Succession;
+use crate::model::key::{Succession, WrapHolder, WrapSubject};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::model::unit::{AppliedRow, Author, Intent, KeyBearer, Refusal, UnitOfWork};
@@ -96,6 +96,21 @@ pub enum AccessError {
     Store(#[from] StoreFault),
 }
 
+/// How often a key is looked up whose parts do not go together.
+const LOOKS_MAX: u32 = 3;
+
+/// Whether a key opens the epochs in force, as every key does that is in force itself: a renewal ends
+/// those that do not.
+fn opens_what_is_in_force(found: &Credentials) -> bool {
+    let own = WrapHolder::ApiKey(found.key.id);
+    found.wraps.iter().filter(|wrap| wrap.holder == own).all(|wrap| match wrap.subject {
+        WrapSubject::Account(epoch) => epoch == found.account.key_epoch,
+        WrapSubject::Actor(actor, epoch) => {
+            actor != found.actor.id || epoch == found.actor.key_epoch
+        }
+    })
+}
+
 /// Admits callers.
 #[derive(Clone)]
 pub struct Access {
@@ -128,16 +143,8 @@ impl Access {
         presented: &SecretString,
         lookup: Lookup,
     ) -> Result<Caller, AccessError> {
-        let mut found = self.reader.credentials(lookup).await?.ok_or(AccessError::NotAdmitted)?;
-        if !self.admits(&found) {
-            return Err(AccessError::NotAdmitted);
-        }
+        let mut found = self.look_up(lookup).await?;
         let is_unseen = found.key.is_unseen();
-        if is_unseen && found.key.succession == Some(Succession::Renewal) {
-            // What its first use puts in force.
-            found.account.key_epoch = found.account.key_epoch.next();
-            found.actor.key_epoch = found.actor.key_epoch.next();
-        }
         let account = AccountIdentity::from(&found.account);
         let actor = ActorIdentity::from(&found.actor);
         let unlocked = self.locksmith.unlock(presented, account, actor, found.key.id, &found.wraps);
@@ -167,6 +174,30 @@ impl Access {
             is_first_use: is_unseen,
             keys,
         })
+    }
+
+    /// What is found of a key that admits its bearer, with the epochs that its use leaves in force.
+    ///
+    /// A renewal that comes into force between two reads of one look makes its parts differ; then
+    /// whatever its bearer wrapped would be wrapped under a key that is over. So it is looked again.
+    async fn look_up(&self, lookup: Lookup) -> Result<Credentials, AccessError> {
+        for _ in 0..LOOKS_MAX {
+            let found = self.reader.credentials(lookup).await?;
+            let mut found = found.ok_or(AccessError::NotAdmitted)?;
+            if !self.admits(&found) {
+                return Err(AccessError::NotAdmitted);
+            }
+            if found.key.is_unseen() && found.key.succession == Some(Succession::Renewal) {
+                found.account.key_epoch = found.account.key_epoch.next();
+                found.actor.key_epoch = found.actor.key_epoch.next();
+            }
+            if opens_what_is_in_force(&found) {
+                return Ok(found);
+            }
+        }
+        let account = lookup.account;
+        let cause = format!("a key of account {account} opens an epoch that is not in force");
+        Err(StoreFault::Broken(cause).into())
     }
 
     /// Ends what a key succeeds, now that it is used. Answers the account's auth epoch after it.

@@ -13,10 +13,10 @@ use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo, TodoStatus};
-use crate::model::unit::Refusal;
+use crate::model::unit::{Intent, Refusal, UnitOfWork};
 use crate::port::archive::{ArchiveReader, Holdings, PIECE_MAX_ROWS};
 use crate::port::keys::{Keyring, Lookup};
-use crate::port::store::{StoreFault, StoreResult};
+use crate::port::store::{ApplyError, StoreFault, StoreResult};
 
 /// How long an export goes on before its key is looked up again.
 const RECHECK_SECONDS: i64 = 5;
@@ -68,10 +68,11 @@ pub struct ExportHeader {
 
 impl Exports {
     /// Begins an export of all that the account has, for its owner; for a member, or where `actor`
-    /// is given, of what that actor has.
+    /// is given, of what that actor has. What an owner exports is noted in the audit trail first.
     ///
     /// # Errors
-    /// [`Refusal::OwnerOnly`] for a member that names another actor, or the database's fault.
+    /// [`Refusal::OwnerOnly`] for a member that names another actor, [`Refusal::KeyNotInForce`], or
+    /// the database's fault.
     pub async fn begin(
         &self,
         caller: Arc<Caller>,
@@ -84,10 +85,17 @@ impl Exports {
             (actor, _) => actor,
         };
         let id = caller.account.id;
+        let at = self.access.clock.now();
+        if caller.actor.role == Role::Owner {
+            let noted = UnitOfWork::free(caller.author(), Intent::NoteExport { actor }, at);
+            self.access.units.apply(noted).await.map_err(|error| match error {
+                ApplyError::Refused(refusal) => ReadError::Refused(refusal),
+                ApplyError::Fault(fault) => ReadError::Store(fault),
+            })?;
+        }
         let account = self.access.reader.account(id).await?;
         // It was erased since its caller was admitted.
         let account = account.ok_or(Refusal::KeyNotInForce)?;
-        let at = self.access.clock.now();
         let of = Holdings { account: id, actor, given: account.counters };
         Ok(Export {
             exports: self.clone(),
@@ -96,6 +104,7 @@ impl Exports {
             of,
             checked_at: at,
             stage: Stage::Actors,
+            broken: None,
             header: ExportHeader { account, actor, at },
         })
     }
@@ -109,6 +118,8 @@ pub struct Export {
     of: Holdings,
     checked_at: Timestamp,
     stage: Stage,
+    /// The first fault of keys that were not to be had.
+    broken: Option<StoreFault>,
     header: ExportHeader,
 }
 
@@ -143,7 +154,8 @@ impl Export {
     /// been told.
     ///
     /// # Errors
-    /// The key has ended meanwhile, or the database did not do its part.
+    /// The key has ended meanwhile, or the database did not do its part. Where the keys of an actor
+    /// were not to be had, that is told at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<Record>>, AccessError> {
         self.check(matches!(self.stage, Stage::Over)).await?;
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
@@ -153,7 +165,7 @@ impl Export {
             Stage::Todos(after) => self.todos(after).await?,
             Stage::Logs(chapter) => self.logs(chapter).await?,
             Stage::Activities(after) => self.activities(after).await?,
-            Stage::Over => return Ok(None),
+            Stage::Over => return self.broken.take().map_or(Ok(None), |fault| Err(fault.into())),
         };
         self.stage = stage;
         Ok(Some(records))
@@ -178,7 +190,7 @@ impl Export {
         Ok(actors.into_iter().map(Record::Actor).collect())
     }
 
-    async fn sessions(&self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+    async fn sessions(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
         let piece = self.exports.reader.sessions_after(self.of, after).await?;
         let keys = self.keys(piece.rows.iter().map(|session| session.actor)).await?;
         let open = |session| Record::Session(open_session(&keys, session));
@@ -186,7 +198,7 @@ impl Export {
         Ok((piece.rows.into_iter().map(open).collect(), stage))
     }
 
-    async fn todos(&self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+    async fn todos(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
         let piece = self.exports.reader.todos_after(self.of, after).await?;
         let todos = piece.rows.into_iter().map(|todo| (todo, false)).collect();
         let chapter = Chapter { todos, after: (TodoId(0), LogId(0)), next: piece.next };
@@ -195,7 +207,7 @@ impl Export {
 
     /// Logs are read after their todos: a step that a todo took in between is told, and where the
     /// todo stood before it.
-    async fn logs(&self, mut chapter: Chapter) -> StoreResult<(Vec<Record>, Stage)> {
+    async fn logs(&mut self, mut chapter: Chapter) -> StoreResult<(Vec<Record>, Stage)> {
         let todos: Vec<_> = chapter.todos.iter().map(|(todo, _)| todo.id).collect();
         let reader = &self.exports.reader;
         let steps = if todos.is_empty() {
@@ -246,7 +258,7 @@ impl Export {
         Record::Todo(Todo { session, ..open_todo(keys, todo) }, first_status)
     }
 
-    async fn activities(&self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+    async fn activities(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
         let piece = self.exports.reader.activities_after(self.of, after).await?;
         let keys = self.keys(piece.rows.iter().map(|activity| activity.actor)).await?;
         let open = |activity: Activity<Sealed>| {
@@ -263,14 +275,16 @@ impl Export {
     }
 
     /// The keys of those actors, as far as they can be had: where a wrap is missing, texts are
-    /// unreadable, and the export goes on.
-    async fn keys(&self, actors: impl Iterator<Item = ActorId>) -> StoreResult<Keys> {
+    /// unreadable, and the export goes on to all that there is, but does not end well.
+    async fn keys(&mut self, actors: impl Iterator<Item = ActorId>) -> StoreResult<Keys> {
         let mut keys = Keys::new();
         for actor in actors.collect::<BTreeSet<_>>() {
             let reader = &*self.exports.access.reader;
             match Keyrings::of(reader, &self.caller, BTreeSet::from([actor])).await {
                 Ok(found) => keys.extend(found.find(actor).map(|found| (actor, found.clone()))),
-                Err(StoreFault::Broken(_)) => {}
+                Err(fault @ StoreFault::Broken(_)) => {
+                    self.broken.get_or_insert(fault);
+                }
                 Err(fault) => return Err(fault),
             }
         }

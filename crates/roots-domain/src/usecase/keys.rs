@@ -135,7 +135,8 @@ impl Keys {
         let taken = self.reserve(caller, Reservation::Actor).await?;
         let (id, uid) = (ActorId(taken.actor), self.uids.next());
         let wraps = caller.keys.add_actor(ActorIdentity { id, uid, epoch: KeyEpoch::FIRST })?;
-        let new = NewActor { id, uid, name, kind, wraps };
+        let account_epoch = caller.account.epoch;
+        let new = NewActor { id, uid, name, kind, account_epoch, wraps };
         self.manage_actor(caller, Management::AddActor(new)).await
     }
 

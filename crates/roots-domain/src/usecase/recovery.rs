@@ -15,7 +15,7 @@ use crate::model::unit::{
     RenewedCode, Reservation, UnitOfWork,
 };
 use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Lookup, MintedCode};
-use crate::port::store::StoreFault;
+use crate::port::store::{Recoverable, StoreFault};
 
 /// What a recovery made, with the secrets that are shown this once.
 #[derive(Debug)]
@@ -109,27 +109,21 @@ impl Accounts {
         lookup: Lookup,
     ) -> Result<Unlocked, WriteError> {
         let found = self.reader.recoverable(lookup).await?.ok_or(Refusal::CodeNotInForce)?;
-        let mut account = AccountIdentity::from(&found.account);
-        let mut owner = ActorIdentity::from(&found.owner);
-        let is_unseen_renewal =
-            |key: &ApiKey| key.is_unseen() && key.succession == Some(Succession::Renewal);
-        if found.came_with.as_ref().is_some_and(is_unseen_renewal) {
-            // What the use of the code puts in force.
-            account.epoch = account.epoch.next();
-            owner.epoch = owner.epoch.next();
-        }
+        let (account, owner) = put_in_force(&found);
         let code = found.code.id;
-        match self.locksmith.recover(presented, account, owner, code, &found.wraps) {
-            Ok(keys) => Ok(Unlocked { account, owner, code, keys }),
-            // Its wraps go with a code: it may have ended between two looks.
-            Err(_) if self.reader.recoverable(lookup).await?.is_none() => {
-                Err(Refusal::CodeNotInForce.into())
-            }
-            Err(error) => {
-                let cause = format!("recovery code {code} of account {}: {error}", account.id);
-                Err(StoreFault::Broken(cause).into())
-            }
+        let unlocked = self.locksmith.recover(presented, account, owner, code, &found.wraps);
+        let error = match unlocked {
+            Ok(keys) => return Ok(Unlocked { account, owner, code, keys }),
+            Err(error) => error,
+        };
+        // Its wraps go with a code: it may have ended between two reads, or a renewal have come into
+        // force.
+        let again = self.reader.recoverable(lookup).await?.ok_or(Refusal::CodeNotInForce)?;
+        if put_in_force(&again) != (account, owner) {
+            return Err(Refusal::KeysRenewed(owner.id).into());
         }
+        let cause = format!("recovery code {code} of account {}: {error}", account.id);
+        Err(StoreFault::Broken(cause).into())
     }
 
     async fn reserve_ids(
@@ -151,4 +145,17 @@ impl Accounts {
         let unit = UnitOfWork::free(author, Intent::Manage(Box::new(management)), self.clock.now());
         Ok(self.units.apply(unit).await?.row)
     }
+}
+
+/// The account and its owner, of the epochs that the use of the code leaves in force.
+fn put_in_force(found: &Recoverable) -> (AccountIdentity, ActorIdentity) {
+    let mut account = AccountIdentity::from(&found.account);
+    let mut owner = ActorIdentity::from(&found.owner);
+    let is_unseen_renewal =
+        |key: &ApiKey| key.is_unseen() && key.succession == Some(Succession::Renewal);
+    if found.came_with.as_ref().is_some_and(is_unseen_renewal) {
+        account.epoch = account.epoch.next();
+        owner.epoch = owner.epoch.next();
+    }
+    (account, owner)
 }

@@ -1031,9 +1031,10 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         Intent::ReserveAccount => AppliedRow::Reserved(AccountId(2)),
         Intent::CountCalls(_) => AppliedRow::Counted,
         Intent::Manage(management) => managed(*management, at),
-        Intent::FoundAccount(_) | Intent::UseKey { .. } | Intent::TendKeys { .. } => {
-            AppliedRow::Account(Box::new(account()))
-        }
+        Intent::FoundAccount(_)
+        | Intent::NoteExport { .. }
+        | Intent::UseKey { .. }
+        | Intent::TendKeys { .. } => AppliedRow::Account(Box::new(account())),
         Intent::GrantCredits { account: id, amount, .. } => {
             AppliedRow::Account(Box::new(Account { id, balance: 99 + amount, ..account() }))
         }

@@ -64,6 +64,8 @@ async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: T
     let keys = keys_of(&world, &owner, [TWO]).await.unwrap();
     let renewal = keys.of_row(TWO).unwrap().renew(KeyId(9)).unwrap();
     renew_member(&db, &owner, 2, &renewal).await;
+    // What the owner was about to write for it meanwhile is not lost either.
+    let late = keys.of_row(TWO).unwrap().seal(place, "late").unwrap();
     // The owner is the one that was admitted before.
     let keys = keys_of(&world, &owner, [TWO]).await.unwrap();
     let after = keys.of_row(TWO).unwrap().seal(place, "after").unwrap();
@@ -71,6 +73,7 @@ async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: T
     let renewed = world.bearer(&renewal.key.secret).await;
     for keyring in [&renewed.keys, keys.of_row(TWO).unwrap()] {
         assert_eq!(keyring.open(place, &before).as_deref(), Ok("before"));
+        assert_eq!(keyring.open(place, &late).as_deref(), Ok("late"));
         assert_eq!(keyring.open(place, &after).as_deref(), Ok("after"));
     }
 }

@@ -20,6 +20,8 @@ roots_testkit::on_both! {
     a_row_that_stands_throughout_is_told_once,
     rows_are_found_however_far_apart,
     a_damaged_text_ends_nothing,
+    where_a_wrap_is_missing_all_else_is_told_and_then_the_error,
+    what_an_owner_exports_stands_in_the_trail,
     who_does_not_read_on_holds_nothing_up,
     a_revoked_key_ends_it,
     a_suspended_account_without_credits_is_exported,
@@ -230,6 +232,49 @@ async fn a_damaged_text_ends_nothing(database: TestDatabase) {
     assert_eq!((&end["total"], &end["unreadable"]), (&json!(11), &json!(4)));
     let todo = of_kind(&file, "todo")[1].clone();
     assert_eq!((&todo["title"], &todo["description"]), (&Value::Null, &json!("d")));
+}
+
+async fn where_a_wrap_is_missing_all_else_is_told_and_then_the_error(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let owner = app.world.admit(&app.credentials).await;
+    add_member(&app.database, &owner, 2).await;
+    let theirs = json!({ "description": "theirs", "actor_id": 2 });
+    app.post("/activities", &theirs).await.expect(201);
+    app.post("/activities", &json!({ "description": "own" })).await.expect(201);
+    app.database
+        .execute("DELETE FROM key_wraps WHERE holder_kind = 'account' AND subject_id = 2")
+        .await;
+    let file = lines(&app.get("/export").await.text);
+    let texts: Vec<_> =
+        of_kind(&file, "activity").iter().map(|line| line["description"].clone()).collect();
+    assert_eq!(texts, [Value::Null, json!("own")]);
+    let end = file.last().unwrap();
+    assert_eq!(
+        (&end["kind"], &end["type"]),
+        (&json!("error"), &json!("/docs/problems#internal-error"))
+    );
+    assert!(of_kind(&file, "end").is_empty(), "it does not pass for whole");
+    // What needs no such wrap ends well.
+    let own = lines(&app.get("/export?actor_id=1").await.text);
+    assert_eq!(own.last().unwrap()["kind"], "end");
+}
+
+async fn what_an_owner_exports_stands_in_the_trail(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let owner = app.world.admit(&app.credentials).await;
+    let member = add_member(&app.database, &owner, 2).await;
+    app.get("/export").await;
+    app.get("/export?actor_id=2").await;
+    let as_member = app.stranger(Method::GET, "/api/v1/export");
+    assert_eq!(send(as_member.header("X-API-Key", member.expose_secret())).await.status, 200);
+    let trail = app.get("/audit").await.expect(200);
+    let noted: Vec<_> = trail["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| json!([it["action"], it["actor_id"], it["key_id"], it["subject_actor_id"]]))
+        .collect();
+    assert_eq!(noted, [json!(["exported", 1, 1, 2]), json!(["exported", 1, 1, null])]);
 }
 
 async fn who_does_not_read_on_holds_nothing_up(database: TestDatabase) {

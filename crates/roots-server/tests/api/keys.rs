@@ -15,6 +15,7 @@ roots_testkit::on_both! {
     an_answer_that_is_lost_locks_nobody_out,
     a_rotated_key_has_its_grace,
     a_key_that_ends_stops_writing_at_once_everywhere,
+    a_renewal_elsewhere_is_found_out_and_tried_again,
     a_member_manages_its_own_keys_only,
     an_owner_is_never_locked_out,
     a_deactivated_actor_is_shut_out_and_its_data_stays,
@@ -331,6 +332,22 @@ async fn a_key_that_ends_stops_writing_at_once_everywhere(database: TestDatabase
     assert!(!reader.is_let_in().await);
     // Whoever's key has not ended goes on, though it was remembered from before.
     assert_eq!(other.post("/sessions", &json!({})).await.status, 201);
+}
+
+/// What is remembered of a member of the account's keys is over when the owner has renewed them.
+async fn a_renewal_elsewhere_is_found_out_and_tried_again(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let other = app.another().await;
+    let peer = member(&app).await;
+    let peer_there = Holder { app: &other, key: peer.key.clone() };
+    assert!(peer_there.is_let_in().await);
+    let renew = json!({ "actor_id": 1, "renew": true });
+    let renewed = owner(&app).post("/keys", renew).await.expect(201);
+    let boss = Holder { app: &app, key: secret(&renewed) };
+    boss.write("renewed").await;
+    let refused = peer_there.post("/keys/rotate", json!({})).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    peer_there.post("/keys/rotate", json!({})).await.expect(201);
 }
 
 async fn a_member_manages_its_own_keys_only(database: TestDatabase) {

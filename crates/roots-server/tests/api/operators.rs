@@ -9,6 +9,7 @@ use roots_domain::usecase::accounts::Grant;
 use roots_testkit::app::App;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::world::name;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::client::{balance, confirm, faulty, ids};
@@ -20,6 +21,7 @@ roots_testkit::on_both! {
     racing_grants_of_two_operators_add_up,
     a_suspension_stops_writes_at_once_in_every_process,
     operators_suspend_others_and_not_themselves,
+    racing_suspensions_and_erasures_leave_an_operator_that_can_act,
     the_trail_holds_ids_and_actions_alone,
 }
 
@@ -236,6 +238,60 @@ async fn operators_suspend_others_and_not_themselves(database: TestDatabase) {
             one.call(Method::POST, &path, None).await.expect(404);
         }
     }
+}
+
+/// Each of them suspends the others and erases itself, from two processes.
+async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database: TestDatabase) {
+    const OPERATORS: usize = 4;
+    let app = App::start(database, 100).await;
+    let there = app.another().await;
+    for round in 0..4 {
+        let mut operators = Vec::new();
+        for number in 0..OPERATORS {
+            let process = if number % 2 == 0 { &app } else { &there };
+            operators.push(Arc::new(operator(process).await));
+        }
+        let ids: Vec<_> = operators.iter().map(|it| it.credentials.account.0).collect();
+        // Those of the round before can be suspended or gone, but for one, which is.
+        let others: Vec<(i64,)> = app
+            .database
+            .rows(
+                "SELECT account_id FROM accounts WHERE kind = 'operator' AND status = 'active' \
+                 ORDER BY account_id",
+            )
+            .await;
+        for (id,) in others.into_iter().filter(|(id,)| !ids.contains(id)) {
+            let path = format!("/accounts/{id}/suspend");
+            operators[0].call(Method::POST, &path, None).await.expect(200);
+        }
+        let mut racing = Vec::new();
+        for number in 0..OPERATORS {
+            for step in 1..OPERATORS {
+                let path = format!("/accounts/{}/suspend", ids[(number + step) % OPERATORS]);
+                let one = operators[number].clone();
+                racing.push(tokio::spawn(async move {
+                    one.call(Method::POST, &path, None).await.status
+                }));
+            }
+            let one = operators[number].clone();
+            racing.push(tokio::spawn(async move {
+                let code =
+                    json!({ "recovery_code": one.credentials.recovery_code.expose_secret() });
+                one.call(Method::DELETE, "/accounts/me", Some(&code)).await.status
+            }));
+        }
+        for task in racing {
+            let status = task.await.unwrap();
+            assert!([200, 401, 403, 404, 409].contains(&status), "{status}");
+        }
+        let left: Vec<(i64,)> = app
+            .database
+            .rows("SELECT COUNT(*) FROM accounts WHERE kind = 'operator' AND status = 'active'")
+            .await;
+        assert!(left[0].0 >= 1, "nobody is left, in round {round}");
+    }
+    let (_, faults) = app.world.store.audit().await.unwrap();
+    assert_eq!(faults, []);
 }
 
 async fn the_trail_holds_ids_and_actions_alone(database: TestDatabase) {

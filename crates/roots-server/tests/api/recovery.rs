@@ -16,6 +16,7 @@ roots_testkit::on_both! {
     an_answer_to_a_recovery_that_is_lost_locks_nobody_out,
     a_renewed_account_is_recovered_by_its_new_code,
     the_code_of_a_renewal_that_was_never_used_puts_it_in_force,
+    a_code_outlasts_the_key_that_it_came_with,
     codes_that_are_wrong_are_refused_alike,
     a_new_code_ends_the_old_at_once,
     recovery_costs_nothing_and_works_for_a_suspended_account,
@@ -95,9 +96,11 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
     let made = next.post("/keys", json!({ "actor_id": 2, "renew": true })).await.expect(201);
     assert_eq!(holder(&app, &made).read().await, texts_of(&[text, "meanwhile"]));
     let trail = next.get("/audit").await.expect(200);
-    let used: Vec<_> = trail["entries"].as_array().unwrap().iter().collect();
-    let used = used.iter().filter(|entry| entry["action"] == "recovery_used").count();
-    assert_eq!(used, 1, "{trail}");
+    let entries = trail["entries"].as_array().unwrap();
+    for action in ["recovery_used", "key_succeeded"] {
+        let noted = entries.iter().filter(|entry| entry["action"] == action).count();
+        assert_eq!(noted, 1, "{action}: {trail}");
+    }
     assert_books_balance(&app).await;
 }
 
@@ -181,6 +184,29 @@ async fn the_code_of_a_renewal_that_was_never_used_puts_it_in_force(database: Te
     assert_eq!(recover_by(&app, &code(&renewed)).await.status, 401);
     let last = holder(&app, &recovered);
     assert_eq!(last.read().await, texts_of(&["before", "meanwhile", "after"]));
+    assert_books_balance(&app).await;
+}
+
+async fn a_code_outlasts_the_key_that_it_came_with(database: TestDatabase) {
+    let app = App::start(database, 1_000).await;
+    let boss = owner(&app);
+    boss.write("before").await;
+    let soon = app.world.clock_in(60);
+    let renew = json!({ "actor_id": 1, "renew": true, "expires_at": soon });
+    let renewed = boss.post("/keys", renew).await.expect(201);
+    app.world.clock.advance_seconds(60);
+    app.world.uses.tend().await.unwrap();
+    assert!(!holder(&app, &renewed).is_let_in().await);
+    let key = renewed["key_id"].to_string();
+    let held = format!("key_wraps WHERE holder_kind = 'api_key' AND holder_id = {key}");
+    assert_eq!(count(&app, &held).await, 0, "the key opens nothing any more");
+    boss.write("meanwhile").await;
+
+    let recovered = recover_by(&app, &code(&renewed)).await.expect(201);
+    assert!(!boss.is_let_in().await);
+    let next = holder(&app, &recovered);
+    assert_eq!(next.read().await, texts_of(&["before", "meanwhile"]));
+    assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401);
     assert_books_balance(&app).await;
 }
 

@@ -107,6 +107,15 @@ const fn replaces_codes(succession: Succession) -> bool {
 }
 
 impl Books {
+    /// Adds the keys that codes came with, once the codes are loaded: those that have expired are
+    /// not among the keys that a unit names.
+    pub fn follow_codes(&self, needs: &mut Needs) {
+        for ((account, _), row) in &self.codes.0 {
+            let key = row.now.as_ref().and_then(|code| code.comes_with);
+            needs.keys.extend(key.map(|key| (*account, key)));
+        }
+    }
+
     pub(super) fn manage(
         &mut self,
         management: Management,
@@ -125,7 +134,7 @@ impl Books {
             Management::ReserveIds(kinds) => self.reserve_ids(account, kinds),
             Management::AddActor(new) => {
                 let deed = Deed::of(Act::ActorAdded, bearer).to_actor(new.id);
-                let applied = self.add_actor(account, new, at)?;
+                let applied = self.add_actor(bearer, new, at)?;
                 self.note(account, deed, at);
                 Ok(applied)
             }
@@ -198,10 +207,11 @@ impl Books {
 
     fn add_actor(
         &mut self,
-        account: AccountId,
+        KeyBearer { account, actor: owner, .. }: KeyBearer,
         new: NewActor,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
+        self.check_epoch(account, new.account_epoch, owner)?;
         let actor = Actor {
             id: new.id,
             uid: new.uid,
@@ -234,6 +244,17 @@ impl Books {
         }
         actor.is_active = is_active.unwrap_or(actor.is_active);
         Ok(())
+    }
+
+    /// That what its owner wrapped or is to open with the account's key is of the epoch in force.
+    fn check_epoch(
+        &self,
+        account: AccountId,
+        epoch: KeyEpoch,
+        owner: ActorId,
+    ) -> Result<(), Refusal> {
+        let in_force = self.account(account).ok_or(Refusal::KeyNotInForce)?.key_epoch;
+        if epoch == in_force { Ok(()) } else { Err(Refusal::KeysRenewed(owner)) }
     }
 
     /// Makes a key for one who showed the key `shown`.
@@ -361,7 +382,7 @@ impl Books {
             // Whoever has the code has seen the key that was shown with it.
             self.succeed(account, came_with, at);
         }
-        self.remove_unseen(account, replaces_codes);
+        self.remove_unseen_with_codes(account);
         self.end_keys_of(account, owner.id, None);
         self.add_code(account, code, Some(key.id), at);
         key.succession = Some(Succession::Recovery);
@@ -381,11 +402,8 @@ impl Books {
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
         let account = bearer.account;
-        let newest = self.account(account).ok_or(Refusal::KeyNotInForce)?.key_epoch;
-        if new.account_epoch != newest {
-            return Err(Refusal::KeysRenewed(bearer.actor));
-        }
-        self.remove_unseen(account, replaces_codes);
+        self.check_epoch(account, new.account_epoch, bearer.actor)?;
+        self.remove_unseen_with_codes(account);
         for code in self.codes_where(account, |_| true) {
             self.remove_code(account, code);
         }
@@ -403,7 +421,7 @@ impl Books {
         owner: ActorId,
         (account_epoch, owner_epoch): (KeyEpoch, KeyEpoch),
     ) {
-        self.remove_unseen(account, replaces_codes);
+        self.remove_unseen_with_codes(account);
         self.empty(account, WrapHolder::Account(account_epoch));
         self.empty(account, WrapHolder::Actor(owner, owner_epoch));
     }
@@ -470,8 +488,10 @@ impl Books {
         let key = found.filter(|key| key.actor == actor && key.in_force(at));
         let key = key.ok_or(Refusal::KeyNotInForce)?.clone();
         if key.is_unseen() {
+            let deed = Deed::of_succession(&key);
             self.succeed(account, key, at);
             self.raise_auth_epoch(account);
+            self.note(account, deed, at);
         }
         self.account_applied(account)
     }
@@ -502,15 +522,24 @@ impl Books {
         self.keys.set((account, key.id), Some(ApiKey { first_used_at: Some(at), ..key }));
     }
 
+    /// Of the key that is succeeded, and of those before it that are in their grace still: none is
+    /// good for longer than the one that came after it, so that a rotation without a grace ends all.
     fn begin_grace(&mut self, account: AccountId, id: KeyId, grace_seconds: i64, at: Timestamp) {
-        let Some(mut key) = self.keys.get((account, id)).cloned() else { return };
-        if grace_seconds == 0 {
-            self.end_key(account, id);
-            return;
-        }
         let end = at.plus_seconds(grace_seconds);
-        key.ends_at = Some(key.ends_at.map_or(end, |before| before.min(end)));
-        self.keys.set((account, id), Some(key));
+        let mut next = Some(id);
+        while let Some(mut key) = next.and_then(|id| self.keys.get((account, id)).cloned()) {
+            next = match key.succession {
+                // A key is always younger than what it replaces.
+                Some(Succession::Rotation { replaces, .. }) if replaces < key.id => Some(replaces),
+                _ => None,
+            };
+            if grace_seconds == 0 {
+                self.end_key(account, key.id);
+            } else {
+                key.ends_at = Some(key.ends_at.map_or(end, |before| before.min(end)));
+                self.keys.set((account, key.id), Some(key));
+            }
+        }
     }
 
     pub(super) fn tend_keys(
@@ -527,8 +556,10 @@ impl Books {
             }
         }
         for id in over {
+            // By itself a key ends alone: a code that came with it was shown, and may be all that its
+            // owner has kept.
             if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(at)) {
-                self.end_key(account, *id);
+                self.close_key(account, *id);
             }
         }
         self.account_applied(account)
@@ -560,12 +591,17 @@ impl Books {
 
     /// Ends a key for good. What comes with one that was never used goes with it.
     fn end_key(&mut self, account: AccountId, id: KeyId) {
-        let Some(key) = self.keys.get((account, id)).cloned() else { return };
-        if key.is_unseen() {
+        if self.keys.get((account, id)).is_some_and(ApiKey::is_unseen) {
             for code in self.codes_where(account, |with| with == Some(id)) {
                 self.remove_code(account, code);
             }
         }
+        self.close_key(account, id);
+    }
+
+    /// Ends a key for good, and nothing that came with it.
+    fn close_key(&mut self, account: AccountId, id: KeyId) {
+        let Some(key) = self.keys.get((account, id)).cloned() else { return };
         self.keys.set((account, id), Some(ApiKey { ends_at: Some(ApiKey::ENDED), ..key }));
         self.empty(account, WrapHolder::ApiKey(id));
     }
@@ -582,6 +618,17 @@ impl Books {
             self.end_key(account, id);
             self.keys.set((account, id), None);
         }
+    }
+
+    /// Removes what was made to replace codes and was never used: another takes its place. Of a key
+    /// that has expired the code is left.
+    fn remove_unseen_with_codes(&mut self, account: AccountId) {
+        let unseen = self.keys.of(account).filter(|key| key.is_unseen()).map(|key| key.id);
+        let unseen: Vec<_> = unseen.collect();
+        for code in self.codes_where(account, |with| with.is_some_and(|id| unseen.contains(&id))) {
+            self.remove_code(account, code);
+        }
+        self.remove_unseen(account, replaces_codes);
     }
 
     fn codes_where(

@@ -241,6 +241,45 @@ fn the_first_use_of_a_key_is_noted_before_its_bearer_is_let_in() {
     assert!(!admitted.is_first_use);
 }
 
+/// An owner's key of those epochs of its account and of itself.
+fn opening(found: Credentials, account: i32, actor: i32) -> Credentials {
+    let subjects =
+        [WrapSubject::Account(KeyEpoch(account)), WrapSubject::Actor(ME, KeyEpoch(actor))];
+    let wrap = |subject| Wrap { subject, holder: WrapHolder::ApiKey(KEY), sealed: sealed("wrap") };
+    Credentials { wraps: subjects.map(wrap).into(), ..found }
+}
+
+/// The key was first used between the reads of the account and of the key.
+#[test]
+fn what_was_read_of_two_moments_is_read_again() {
+    let mut used = opening(succeeding(Succession::Renewal), 3, 4);
+    used.key.first_used_at = Some(at(2));
+    used.actor.key_epoch = KeyEpoch(4);
+    let torn = used.clone();
+    used.account.key_epoch = KeyEpoch(3);
+    // Or between those of the key and of the actor.
+    let mut half = opening(succeeding(Succession::Renewal), 3, 4);
+    half.actor.key_epoch = KeyEpoch(4);
+    for torn in [torn, half] {
+        let mut locksmith = MockLocksmith::new();
+        let unlock = locksmith.expect_unlock().times(1);
+        unlock
+            .withf(|_, account, actor, _, _| (account.epoch.0, actor.epoch.0) == (3, 4))
+            .return_once(|_, _, _, _, _| Ok(Arc::new(MockKeyring::new())));
+        let looks = [Ok(Some(torn.clone())), Ok(Some(used.clone()))];
+        let access = access_looking(looks, locksmith);
+        let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
+        assert_eq!(admitted.account.epoch, KeyEpoch(3));
+        assert!(!admitted.is_first_use);
+
+        // What never goes together admits nobody.
+        let looks = [(); 3].map(|()| Ok(Some(torn.clone())));
+        let access = access_looking(looks, MockLocksmith::new());
+        let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
+        assert!(matches!(refused, AccessError::Store(StoreFault::Broken(_))), "{refused:?}");
+    }
+}
+
 #[test]
 fn an_owners_renewal_is_unlocked_as_its_first_use_leaves_it() {
     let mut locksmith = MockLocksmith::new();
@@ -250,7 +289,8 @@ fn an_owners_renewal_is_unlocked_as_its_first_use_leaves_it() {
         .withf(|_, account, actor, _, _| (account.epoch, actor.epoch) == (KeyEpoch(3), KeyEpoch(4)))
         .return_once(|_, _, _, _, _| Ok(Arc::new(MockKeyring::new())));
     let answer = Ok(AppliedRow::Account(Box::new(account())));
-    let (access, _) = access_used(succeeding(Succession::Renewal), locksmith, answer);
+    let found = opening(succeeding(Succession::Renewal), 3, 4);
+    let (access, _) = access_used(found, locksmith, answer);
     let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
     assert_eq!((admitted.account.epoch, admitted.actor.key_epoch), (KeyEpoch(3), KeyEpoch(4)));
 }

@@ -154,7 +154,14 @@ fn exports_at(
     clock: Arc<MockClock>,
 ) -> Exports {
     let locksmith = Arc::new(MockLocksmith::new());
-    let access = Access { locksmith, reader: Arc::new(accounts), units: no_units(), clock };
+    // Any owner's is noted.
+    let mut units = MockUnitStore::new();
+    units.expect_apply().returning(|unit| {
+        assert!(matches!(unit.intent, Intent::NoteExport { .. }), "{:?}", unit.intent);
+        let row = AppliedRow::Account(Box::new(account()));
+        Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
+    });
+    let access = Access { locksmith, reader: Arc::new(accounts), units: Arc::new(units), clock };
     Exports { access, reader: Arc::new(archive) }
 }
 
@@ -212,6 +219,35 @@ fn an_owner_exports_the_account_and_a_member_itself() {
     }
     let refused = begin(&exports(accounts(), empty()), member(PEER), Some(ME));
     assert_eq!(refused.err(), Some(Refusal::OwnerOnly.into()));
+}
+
+#[test]
+fn what_an_owner_exports_is_noted_first() {
+    let member = Caller { actor: Actor { role: Role::Member, ..actor(ME) }, ..caller() };
+    for (caller, actor, answer, expected) in [
+        (owner(), None, Ok(()), Ok(())),
+        (owner(), Some(PEER), Ok(()), Ok(())),
+        (owner(), None, Err(away().into()), Err(ReadError::Store(away()))),
+        (
+            owner(),
+            None,
+            Err(Refusal::KeyNotInForce.into()),
+            Err(ReadError::Refused(Refusal::KeyNotInForce)),
+        ),
+    ] {
+        let row = AppliedRow::Account(Box::new(account()));
+        let (units, sent) = units(answer.map(|()| row));
+        let mut exports = exports(accounts(), empty());
+        exports.access.units = units;
+        let author = caller.author();
+        assert_eq!(begin(&exports, caller, actor).map(drop), expected);
+        let unit = sent.unit();
+        assert_eq!((unit.author, unit.charge, unit.at), (author, None, now()));
+        assert_eq!(unit.intent, Intent::NoteExport { actor });
+    }
+    let mut exports = exports(accounts(), empty());
+    exports.access.units = no_units();
+    assert!(begin(&exports, member, None).is_ok());
 }
 
 #[test]
@@ -332,27 +368,31 @@ fn what_does_not_open_is_told_and_ends_nothing() {
 }
 
 #[test]
-fn an_actor_whose_keys_are_missing_does_not_end_it_and_a_database_that_is_away_does() {
+fn an_actor_whose_keys_are_missing_is_told_at_the_end_and_a_database_that_is_away_at_once() {
     let of_peer = || Session { actor: PEER, ..session(1) };
-    for (answer, expected) in [
-        (StoreFault::Broken("no wrap".into()), Ok(vec![Some(Err(Unreadable))])),
-        (away(), Err(AccessError::Store(away()))),
-    ] {
+    let broken = || StoreFault::Broken("no wrap".into());
+    for (answer, expected) in [(broken(), vec![Some(Err(Unreadable))]), (away(), vec![])] {
         let mut archive = empty();
         archive.checkpoint();
         archive.expect_sessions_after().returning(move |_, _| piece(vec![of_peer()], None));
         archive.expect_todos_after().returning(|_, _| piece(vec![], None));
         archive.expect_activities_after().returning(|_, _| piece(vec![], None));
         let mut accounts = accounts();
+        let fault = answer.clone();
         accounts.expect_held_actors().returning(move |_, _| Err(answer.clone()));
-        let notes = told(&exports(accounts, archive)).map(|records| {
-            let notes = |record| match record {
-                Record::Session(session) => session.notes,
-                _ => unreachable!("nothing else is there"),
-            };
-            records.into_iter().map(notes).collect::<Vec<_>>()
-        });
-        assert_eq!(notes, expected);
+        let exports = exports(accounts, archive);
+        let mut export = begin(&exports, owner(), None).unwrap();
+        let mut notes = Vec::new();
+        let end = loop {
+            match ready(export.next()) {
+                Ok(Some(records)) => notes.extend(records.into_iter().filter_map(|it| match it {
+                    Record::Session(session) => Some(session.notes),
+                    _ => None,
+                })),
+                end => break end,
+            }
+        };
+        assert_eq!((notes, end), (expected, Err(AccessError::Store(fault))));
     }
 }
 

@@ -187,6 +187,7 @@ fn an_actor_is_made_with_a_key_that_its_account_holds() {
         uid: uid(70),
         name: name("peer"),
         kind: ActorKind::Human,
+        account_epoch: KeyEpoch(2),
         wraps: vec![wrap(WrapHolder::Account(KeyEpoch(2)))],
     };
     assert_asked(&asked, Reservation::Actor, Management::AddActor(new));

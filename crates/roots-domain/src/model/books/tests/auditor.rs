@@ -309,6 +309,7 @@ impl World {
             | Intent::FoundAccount(_)
             | Intent::Manage(_)
             | Intent::EraseAccount { .. }
+            | Intent::NoteExport { .. }
             | Intent::SweepErased(_)
             | Intent::Import(_)
             | Intent::UseKey { .. }

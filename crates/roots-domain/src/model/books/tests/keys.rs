@@ -63,6 +63,7 @@ impl Desk {
             uid: uid(52),
             name: name("peer"),
             kind: ActorKind::Agent,
+            account_epoch: KeyEpoch::FIRST,
             wraps: vec![wrap],
         };
         desk.manage(KeyId(1), Management::AddActor(new)).unwrap();
@@ -86,6 +87,10 @@ impl Desk {
         books.load_account(self.account.clone());
         books.check_again(units, &mut needs);
         let home = self.account.id;
+        if needs.codes.contains(&home) {
+            self.codes.values().for_each(|code| books.load_code(home, code.clone()));
+        }
+        books.follow_codes(&mut needs);
         for key in self.keys.values() {
             let replaces = match key.succession {
                 Some(Succession::Rotation { replaces, .. }) => Some(replaces),
@@ -100,9 +105,6 @@ impl Desk {
         }
         for actor in self.actors.values().filter(|it| needs.actors.contains(&(home, it.id))) {
             books.load_actor(home, actor.clone());
-        }
-        if needs.codes.contains(&home) {
-            self.codes.values().for_each(|code| books.load_code(home, code.clone()));
         }
         books
     }
@@ -301,6 +303,20 @@ impl Desk {
             if !self.is_let_in(key) {
                 continue;
             }
+            // What a look at it tells of the epochs in force is right.
+            let renews = key.is_unseen() && key.succession == Some(Succession::Renewal);
+            let of = |epoch: KeyEpoch| if renews { epoch.next() } else { epoch };
+            for (_, subject) in
+                self.wraps.iter().filter(|(of, _)| *of == WrapHolder::ApiKey(key.id))
+            {
+                let in_force = match *subject {
+                    WrapSubject::Account(_) => WrapSubject::Account(of(self.account.key_epoch)),
+                    WrapSubject::Actor(id, _) => {
+                        WrapSubject::Actor(id, of(self.actors[&id].key_epoch))
+                    }
+                };
+                assert_eq!(*subject, in_force, "{key:?}");
+            }
             let of_whom = |actor: &&Actor| key.actor == OWNER || actor.id == key.actor;
             for actor in self.actors.values().filter(of_whom) {
                 for subject in all_of(actor) {
@@ -407,6 +423,97 @@ fn a_rotated_key_stays_until_the_new_one_is_used() {
     assert_eq!(desk.manage(FIRST, Management::RevokeKey(next)), Err(Refusal::KeyInGrace));
     let author = Author::Key(desk.bearer(FIRST));
     assert!(desk.apply(desk.unit(author, start())).is_ok_and(|row| row != AppliedRow::Deleted));
+}
+
+#[test]
+fn a_key_in_grace_does_not_outlast_the_one_that_came_after_it() {
+    for (first, second, left) in
+        [(600, 0, None), (600, 60, Some(60)), (60, 600, Some(60)), (0, 600, None)]
+    {
+        let mut desk = Desk::new();
+        let beside = desk.add(FIRST, OWNER, What::Beside).unwrap();
+        let next = desk.add(FIRST, OWNER, What::Rotation(first)).unwrap();
+        desk.use_key(next).unwrap();
+        let begun = desk.at;
+        let last = desk.add(next, OWNER, What::Rotation(second)).unwrap();
+        // The rotation alone ends nothing.
+        assert_eq!(desk.keys[&FIRST].has_ended(), first == 0);
+        desk.use_key(last).unwrap();
+        let end = left.map_or(ApiKey::ENDED, |seconds| begun.plus_seconds(seconds));
+        assert_eq!(desk.keys[&FIRST].ends_at, Some(end), "{first} {second}");
+        assert_eq!(desk.keys[&next].has_ended(), second == 0);
+        assert_eq!(desk.keys[&beside].ends_at, None, "it is of another line");
+        desk.check();
+    }
+}
+
+#[test]
+fn a_code_outlasts_the_key_that_it_came_with() {
+    for way in 0..3 {
+        let mut desk = Desk::new();
+        let peer = desk.add(FIRST, MEMBER, What::Beside).unwrap();
+        let renewed = desk.add(FIRST, OWNER, What::Renewal).unwrap();
+        desk.keys.get_mut(&renewed).unwrap().expires_at = Some(desk.at.plus_seconds(60));
+        desk.at = desk.at.plus_seconds(60);
+        let (account, over) = (desk.account.id, vec![renewed]);
+        let sweep = Intent::TendKeys { account, used: Vec::new(), over };
+        desk.apply(desk.unit(Author::Program, sweep)).unwrap();
+        assert!(desk.keys[&renewed].has_ended());
+        let came_with = RecoveryId(2);
+        assert_eq!(desk.code_ids(), [FIRST_CODE, came_with]);
+        desk.check();
+        match way {
+            // It recovers, and puts the renewal in force.
+            0 => {
+                let key = desk.recover(came_with).unwrap();
+                assert_eq!(desk.account.key_epoch, KeyEpoch(2));
+                desk.check();
+                desk.use_key(key).unwrap();
+                assert!(!desk.code_ids().contains(&came_with));
+            }
+            // What is made in its place takes it away, as before.
+            1 => {
+                let key = desk.add(FIRST, OWNER, What::Renewal).unwrap();
+                assert_eq!(desk.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+                desk.check();
+                desk.use_key(key).unwrap();
+                assert_eq!(desk.code_ids(), [RecoveryId(3)]);
+            }
+            _ => {
+                desk.recover(FIRST_CODE).unwrap();
+                assert_eq!(desk.account.key_epoch, KeyEpoch::FIRST);
+                assert_eq!(desk.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+            }
+        }
+        assert!(!desk.keys[&peer].has_ended());
+        desk.check();
+    }
+}
+
+#[test]
+fn an_actor_is_not_held_by_an_account_key_that_is_over() {
+    let mut desk = Desk::new();
+    let next = desk.add(FIRST, OWNER, What::Renewal).unwrap();
+    desk.use_key(next).unwrap();
+    desk.manage(next, Management::ReserveIds(Reservation::Actor)).unwrap();
+    let new = |account_epoch| {
+        let id = ActorId(3);
+        let (holder, subject) =
+            (WrapHolder::Account(account_epoch), WrapSubject::Actor(id, KeyEpoch::FIRST));
+        Management::AddActor(NewActor {
+            id,
+            uid: uid(53),
+            name: name("late"),
+            kind: ActorKind::Agent,
+            account_epoch,
+            wraps: vec![wrapped(holder, subject)],
+        })
+    };
+    let before = format!("{desk:?}");
+    assert_eq!(desk.manage(next, new(KeyEpoch::FIRST)), Err(Refusal::KeysRenewed(OWNER)));
+    assert_eq!(format!("{desk:?}"), before);
+    desk.manage(next, new(KeyEpoch(2))).unwrap();
+    desk.check();
 }
 
 #[test]
@@ -661,6 +768,27 @@ fn a_code_recovers_and_does_nothing_else() {
     let by_key = Management::AddKey(desk.next_recovery(FIRST_CODE));
     assert_eq!(desk.manage(FIRST, by_key), Err(Refusal::KeyNotInForce));
     assert_eq!(format!("{desk:?}"), format!("{before:?}"));
+}
+
+#[test]
+fn the_first_use_of_a_key_that_ends_others_is_noted_once() {
+    for (what, replaced) in [(What::Rotation(60), Some(FIRST)), (What::Renewal, None)] {
+        let mut desk = Desk::new();
+        let key = desk.add(FIRST, OWNER, what).unwrap();
+        let (account, actor) = (desk.account.id, OWNER);
+        let used = desk.unit(Author::Program, Intent::UseKey { account, actor, key });
+        let mut books = desk.load(std::slice::from_ref(&used));
+        books.decide(used.clone()).unwrap();
+        books.decide(used).unwrap();
+        let trail: Vec<_> = books.into_changes().trail.into_iter().map(|(_, it)| it.deed).collect();
+        let by_key = Deed::of(Act::KeySucceeded, KeyBearer { key, ..desk.bearer(FIRST) });
+        assert_eq!(trail, [Deed { subject_key: replaced, ..by_key.to_actor(OWNER) }]);
+    }
+    let mut desk = Desk::new();
+    let beside = desk.add(FIRST, OWNER, What::Beside).unwrap();
+    let given = desk.account.counters.audit;
+    desk.use_key(beside).unwrap();
+    assert_eq!(desk.account.counters.audit, given);
 }
 
 #[test]

@@ -246,3 +246,23 @@ fn what_the_owner_does_to_actors_and_keys_is_noted_where_it_changes_something() 
     ];
     assert_eq!(done, expected);
 }
+
+#[test]
+fn what_an_owner_exports_is_noted_also_while_its_account_is_suspended() {
+    let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
+    for status in [AccountStatus::Active, SUSPENDED] {
+        let mut books = books();
+        books.load_account(Account { status, ..account(HOME) });
+        let export = |actor| {
+            let unit = program(Intent::NoteExport { actor });
+            UnitOfWork { author: Author::Key(owner), ..unit }
+        };
+        books.decide(export(None)).unwrap();
+        books.decide(export(Some(PEER))).unwrap();
+        let deed = Deed::of(Act::Exported, owner);
+        let expected = [(HOME, noted(61, deed)), (HOME, noted(62, deed.to_actor(PEER)))];
+        assert_eq!(books.into_changes().trail, expected);
+    }
+    let by_member = mine(Intent::NoteExport { actor: Some(ME) });
+    assert_refused(&mut books(), by_member, &Refusal::OwnerOnly);
+}
