@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
 
-use crate::world::{Answer, World, account, credentials, get, piece, session};
+use crate::world::{Answer, World, account, applied, credentials, get, piece, session};
 
 fn lines(body: &str) -> Vec<Value> {
     body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -43,6 +43,7 @@ async fn every_parameter_that_is_wrong_is_named() {
 #[tokio::test]
 async fn a_database_that_goes_away_ends_it_with_a_line_that_says_so() {
     let mut world = World::keyed();
+    world.units.expect_apply().returning(|unit| Ok(applied(unit)));
     world.accounts.expect_account().returning(|_| Ok(Some(account())));
     world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
     world.archive.expect_sessions_after().returning(|_, after| match after {
@@ -55,6 +56,7 @@ async fn a_database_that_goes_away_ends_it_with_a_line_that_says_so() {
 #[tokio::test]
 async fn a_database_that_is_away_from_the_start_is_a_problem() {
     let mut world = World::keyed();
+    world.units.expect_apply().returning(|unit| Ok(applied(unit)));
     let away = || StoreFault::Unavailable("a secret of the database".into());
     world.accounts.expect_account().returning(move |_| Err(away()));
     assert_snapshot!(get("/api/v1/export").of(&world.router()).await.told());
@@ -63,6 +65,7 @@ async fn a_database_that_is_away_from_the_start_is_a_problem() {
 /// Rows without end.
 fn endless() -> World {
     let mut world = World::bare();
+    world.units.expect_apply().returning(|unit| Ok(applied(unit)));
     world.accounts.expect_account().returning(|_| Ok(Some(account())));
     world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
     world
