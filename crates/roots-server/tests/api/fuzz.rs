@@ -20,10 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "Pfauenaugenflimmern";
 
 /// Numbers by chance, from a seed (xorshift64*).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -31,11 +31,11 @@ impl Dice {
         usize::try_from(high).unwrap() % sides
     }
 
-    fn one_of(&mut self, all: &[&'static str]) -> &'static str {
+    pub(crate) fn one_of(&mut self, all: &[&'static str]) -> &'static str {
         all[self.roll(all.len())]
     }
 
-    fn is_one_in(&mut self, chances: usize) -> bool {
+    pub(crate) fn is_one_in(&mut self, chances: usize) -> bool {
         self.roll(chances) == 0
     }
 }

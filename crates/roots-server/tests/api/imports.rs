@@ -21,23 +21,23 @@ roots_testkit::on_both! {
     lines_are_bounded_and_a_body_is_not,
 }
 
-async fn import(app: &App, query: &str, file: impl Into<String>) -> Answer {
+pub(crate) async fn import(app: &App, query: &str, file: impl Into<String>) -> Answer {
     let request = app.request(Method::POST, &format!("/import{query}"));
     send(request.header("content-type", "application/x-ndjson").body(file.into())).await
 }
 
-async fn exported(app: &App) -> String {
+pub(crate) async fn exported(app: &App) -> String {
     let answer = app.get("/export").await;
     assert_eq!(answer.status, 200);
     answer.text
 }
 
-fn lines(file: &str) -> Vec<Value> {
+pub(crate) fn lines(file: &str) -> Vec<Value> {
     file.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
 /// A file as it would be, had its ids been given in another account: each kind counted from 1.
-fn renumbered(file: &str) -> Vec<Value> {
+pub(crate) fn renumbered(file: &str) -> Vec<Value> {
     let mut ids: BTreeMap<(String, i64), i64> = BTreeMap::new();
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
     let mut told = Vec::new();

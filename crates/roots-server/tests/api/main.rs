@@ -18,6 +18,7 @@ mod erasures;
 mod exports;
 mod faults;
 mod fuzz;
+mod histories;
 mod idempotency;
 mod imports;
 mod keys;

@@ -169,12 +169,63 @@ async fn a_killed_sweep_is_gone_on_with(home: Home) {
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
+/// An import that is cut off between two lines goes on by the same file: every row comes in, and none
+/// of them twice.
+async fn an_import_that_was_cut_off_goes_on(home: Home) {
+    const ROWS: i64 = 5_000;
+    let row = |id| {
+        let row = json!({
+            "kind": "activity", "activity_id": id, "actor_id": 1,
+            "description": format!("row {id}"), "logged_at": "2026-04-09T14:00:00Z"
+        });
+        format!("{row}\n")
+    };
+    let head = concat!(
+        r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#,
+        "\n",
+        r#"{"kind":"actor","actor_id":1,"name":"x","actor_type":"agent","role":"owner"}"#,
+        "\n",
+    );
+    let file = head.to_owned() + &(1..=ROWS).map(row).collect::<String>();
+    let there =
+        async |api: &Api| api.read("/api/v1/activities?limit=1").await["total"].as_i64().unwrap();
+
+    let mut server = home.serve();
+    let api = server.client(&home.operator_key());
+    let importing = tokio::spawn({
+        let (api, file) = (api.clone(), file.clone());
+        async move { api.import(file).await }
+    });
+    while there(&api).await < 200 {}
+    server.signal(Signal::SIGKILL);
+    server.end();
+    assert_eq!(importing.await.unwrap(), None, "it was to be cut off");
+
+    let server = home.serve();
+    let api = server.client(&home.operator_key());
+    let kept = there(&api).await;
+    assert!((200..ROWS).contains(&kept), "{kept}");
+    assert_eq!(api.import(file.clone()).await, Some((ROWS - kept, kept)));
+    assert_eq!(api.import(file).await, Some((0, ROWS)));
+    assert_eq!(there(&api).await, ROWS);
+    let texts: HashSet<String> = api.activities().await.into_iter().collect();
+    assert_eq!(i64::try_from(texts.len()).unwrap(), ROWS);
+    server.stop();
+    let verified = home.run(&["verify"]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
 mod sqlite {
     use super::Home;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_killed_sweep_is_gone_on_with() {
         super::a_killed_sweep_is_gone_on_with(Home::new()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_import_that_was_cut_off_goes_on() {
+        super::an_import_that_was_cut_off_goes_on(Home::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -199,6 +250,11 @@ mod postgres {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_killed_sweep_is_gone_on_with() {
         super::a_killed_sweep_is_gone_on_with(Home::on_postgres().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_import_that_was_cut_off_goes_on() {
+        super::an_import_that_was_cut_off_goes_on(Home::on_postgres().await).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

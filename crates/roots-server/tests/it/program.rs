@@ -333,6 +333,18 @@ impl Api {
         (is_created && is_whole).then_some(is_replay)
     }
 
+    /// Imports a file, if it is let come to the end. How many rows were new, and how many were in.
+    pub(crate) async fn import(&self, file: String) -> Option<(i64, i64)> {
+        let post = self.client.post(format!("{}/api/v1/import", self.base));
+        let post =
+            post.header("X-API-Key", &self.key).header("Content-Type", "application/x-ndjson");
+        let told: Value = post.body(file).send().await.ok()?.json().await.ok()?;
+        assert_eq!(told["faulty"], 0, "{told}");
+        let imported = told["imported"].as_object().unwrap().values();
+        let new = imported.map(|count| count.as_i64().unwrap()).sum();
+        Some((new, told["already_imported"].as_i64().unwrap()))
+    }
+
     /// The texts of all activities.
     pub(crate) async fn activities(&self) -> Vec<String> {
         let mut texts = Vec::new();

@@ -1,0 +1,141 @@
+//! Lives drawn by chance, the same each time, that are taken along: exported, imported into a fresh
+//! account, and exported again.
+
+use roots_domain::port::store::Auditor;
+use roots_testkit::app::App;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::members::add_member;
+use serde_json::{Value, json};
+
+use crate::client::balance;
+use crate::fuzz::Dice;
+use crate::imports::{exported, import, lines, renumbered};
+
+roots_testkit::on_both! { whatever_was_lived_comes_in_as_it_was }
+
+const LIVES: u64 = 3;
+/// How much is tried in a life. Not all of it is possible.
+const STEPS: usize = 150;
+const TEXTS: [&str; 8] = [
+    "plain",
+    " kept \t as it is\r\n",
+    "\u{1}\u{7f}\u{2028}",
+    "\u{1f980} e\u{301} \u{200f}",
+    "\"quoted\\\"",
+    "{\"kind\":\"end\"}",
+    "0123456789012345678901234567890",
+    "01234567890123456789012345678901",
+];
+const STATUSES: [&str; 4] = ["open", "in_progress", "done", "cancelled"];
+const TIMES: [&str; 5] = [
+    "1970-01-01T00:00:00Z",
+    "2025-03-30T01:59:59.999999Z",
+    "2026-04-09",
+    "2026-04-09T14:00:00+05:45",
+    "9999-12-31T23:59:59.999999Z",
+];
+
+/// A text, or none.
+fn text(dice: &mut Dice) -> Value {
+    if dice.is_one_in(5) { Value::Null } else { dice.one_of(&TEXTS).into() }
+}
+
+/// An id that may be of a row.
+fn id(dice: &mut Dice) -> usize {
+    1 + dice.roll(20)
+}
+
+/// Something that the owner does for itself or for the member. What is not possible is refused.
+async fn step(app: &App, dice: &mut Dice) {
+    let actor = 1 + dice.roll(2);
+    let session = if dice.is_one_in(2) { json!(id(dice)) } else { Value::Null };
+    let (status, when) = (dice.one_of(&STATUSES), dice.one_of(&TIMES));
+    let answer = match dice.roll(12) {
+        0 | 1 => app.post("/sessions", &json!({ "notes": text(dice), "actor_id": actor })).await,
+        2 => {
+            let end = json!({ "status": "ended", "notes": text(dice) });
+            app.patch(&format!("/sessions/{}", id(dice)), &end).await
+        }
+        3 | 4 => {
+            let todo = json!({
+                "title": dice.one_of(&TEXTS), "description": text(dice), "priority": dice.roll(4),
+                "due_at": when, "session_id": session, "actor_id": actor
+            });
+            app.post("/todos", &todo).await
+        }
+        5 | 6 => {
+            let change = json!({ "status": status, "note": text(dice) });
+            app.patch(&format!("/todos/{}", id(dice)), &change).await
+        }
+        7 => {
+            let change =
+                json!({ "description": text(dice), "session_id": session, "due_at": null });
+            app.patch(&format!("/todos/{}", id(dice)), &change).await
+        }
+        8 | 9 => {
+            let activity = json!({
+                "description": dice.one_of(&TEXTS), "activity_type": status, "logged_at": when,
+                "session_id": session, "actor_id": actor
+            });
+            app.post("/activities", &activity).await
+        }
+        10 => {
+            let kind = dice.one_of(&["sessions", "todos", "activities"]);
+            app.delete(&format!("/{kind}/{}", id(dice))).await
+        }
+        _ => {
+            // Many things happen at one instant.
+            app.world.clock.advance_seconds(i64::try_from(dice.roll(5_000)).unwrap());
+            return;
+        }
+    };
+    assert!(answer.status < 500, "{}", answer.text);
+}
+
+/// A new account with a member.
+async fn fresh(app: &App, credits: i64) -> App {
+    let account = app.as_another(credits).await;
+    let owner = account.world.admit(&account.credentials).await;
+    add_member(&account.database, &owner, 2).await;
+    account
+}
+
+async fn whatever_was_lived_comes_in_as_it_was(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    for seed in 1..=LIVES {
+        let mut dice = Dice(seed);
+        let lived = fresh(&app, 1_000).await;
+        for _ in 0..STEPS {
+            step(&lived, &mut dice).await;
+        }
+        let file = exported(&lived).await;
+        let rows = lines(&file);
+        let kinds = ["session", "todo", "todo_log", "activity"];
+        assert!(kinds.iter().all(|kind| rows.iter().any(|row| row["kind"] == *kind)), "{seed}");
+
+        let other = fresh(&app, 10).await;
+        let told = import(&other, "", file.clone()).await.expect(200);
+        assert_eq!(
+            (&told["faulty"], &told["is_whole"]),
+            (&json!(0), &json!(true)),
+            "{seed}: {told}"
+        );
+        let again = exported(&other).await;
+        assert_eq!(renumbered(&again), renumbered(&file), "{seed}");
+        let stats = "/activities/stats?actor_id=all";
+        assert_eq!(other.get(stats).await.expect(200), lived.get(stats).await.expect(200));
+        assert_eq!(balance(&other).await, 10);
+
+        // Cut anywhere, begun again each time, and taken along once more.
+        let third = fresh(&app, 10).await;
+        for _ in 0..4 {
+            let part: Vec<_> = again.lines().take(1 + dice.roll(rows.len())).collect();
+            let told = import(&third, "", part.join("\n")).await.expect(200);
+            assert_eq!(told["faulty"], 0, "{seed}: {told}");
+        }
+        import(&third, "", again.clone()).await.expect(200);
+        assert_eq!(renumbered(&exported(&third).await), renumbered(&file), "{seed}");
+    }
+    let (_, faults) = Auditor::audit(&app.world.store).await.unwrap();
+    assert_eq!(faults, []);
+}
