@@ -21,6 +21,7 @@ use crate::actors::{ActorBody, ActorKindName, RoleName, actor_kind};
 use crate::auth::Bearer;
 use crate::body::{FromMembers, Json, Members, account_id, text};
 use crate::fields::{Faulty, one_of};
+use crate::limits::Attempt;
 use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::problem::Problem;
@@ -362,6 +363,7 @@ async fn bootstrap(
 )]
 async fn recover(
     State(app): State<App>,
+    _: Attempt,
     _: Query<NoParams>,
     Json(Recovery { recovery_code, account_id }): Json<Recovery>,
 ) -> Result<Response, Problem> {

@@ -17,6 +17,7 @@ use roots_domain::port::keys::Lookup;
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::{WriteError, Written};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::Instrument;
 
 use crate::conditional::IDEMPOTENT_REPLAYED;
 use crate::limits::Visitor;
@@ -198,7 +199,10 @@ impl FromRequestParts<App> for Bearer {
             access.check_expiry(&caller)?;
             caller
         } else {
-            admit(app, &visitor, &presented, lookup).await?
+            // Whoever hangs up leaves it running: nothing else would take back what was counted.
+            let admission = admit(Arc::clone(app), visitor.clone(), presented, lookup);
+            let admitted = tokio::spawn(admission.in_current_span()).await;
+            admitted.unwrap_or_else(|_| Err(Problem::panicked()))?
         };
         visitor.count_request(&caller)?;
         app.services.usage.count(&caller, called(parts));
@@ -217,16 +221,16 @@ fn called(parts: &Parts) -> Endpoint {
 /// Looks a key up. Until it is found good it counts as wrong, so that no more look-ups run at once
 /// than wrong keys may come; one that was good lately counts only once it is found wrong.
 async fn admit(
-    app: &App,
-    visitor: &Visitor,
-    presented: &SecretString,
+    app: App,
+    visitor: Visitor,
+    presented: SecretString,
     lookup: Lookup,
 ) -> Result<Arc<Caller>, Problem> {
     let is_known = app.callers.knows(&lookup);
     if !is_known {
         visitor.count_stranger()?;
     }
-    let admitted = app.services.access.admit(presented, lookup).await;
+    let admitted = app.services.access.admit(&presented, lookup).await;
     let is_wrong = matches!(admitted, Err(AccessError::NotAdmitted));
     match (is_known, is_wrong) {
         (true, true) => {
@@ -308,6 +312,7 @@ mod tests {
             key: KeyId(1),
             auth_epoch: 1,
             ends_at: None,
+            replaces: None,
             is_first_use: false,
             keys: Arc::new(MockKeyring::new()),
         }

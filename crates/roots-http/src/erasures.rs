@@ -15,6 +15,7 @@ use crate::App;
 use crate::auth::Bearer;
 use crate::body::{FromMembers, Json, Members, text};
 use crate::fields::Faulty;
+use crate::limits::Attempt;
 use crate::problem::Problem;
 use crate::query::{NoParams, Query};
 
@@ -67,6 +68,7 @@ struct AccountErased {
 async fn erase(
     State(app): State<App>,
     caller: Bearer,
+    _: Attempt,
     _: Query<NoParams>,
     Json(confirmation): Json<Confirmation>,
 ) -> Result<axum::Json<AccountErased>, Problem> {

@@ -238,19 +238,16 @@ fn routes() -> OpenApiRouter<App> {
         .layer(map_response(private));
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
-    let recovery =
-        accounts::recovery_routes().layer(from_fn(limits::recoveries)).layer(map_response(secret));
-    let files = exports::routes()
+    let recovery = accounts::recovery_routes().layer(map_response(secret));
+    let keyed_secrets = exports::routes()
         .merge(imports::routes())
+        .merge(erasures::routes())
         .layer(map_response(secret))
         .layer(map_response(by_key));
-    let confirmed =
-        erasures::routes().layer(from_fn(limits::recoveries)).layer(map_response(secret));
     let api = keyed
         .merge(signup)
         .merge(recovery)
-        .merge(files)
-        .merge(confirmed)
+        .merge(keyed_secrets)
         .merge(service::description_routes());
     let undescribed = OpenApiRouter::from(service::docs());
     OpenApiRouter::default().merge(service::routes()).nest(API_PATH, api).merge(undescribed)

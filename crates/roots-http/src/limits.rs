@@ -10,7 +10,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -35,6 +36,8 @@ const STRANGERS_PER_MINUTE: u32 = 60;
 const REMEMBERED_MAX: u64 = 20_000;
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
+/// How long a line of rotated keys is remembered without a use: as long as a grace may last.
+const LINE_TTL: Duration = Duration::from_hours(7 * 24);
 
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -42,7 +45,7 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 /// How often may be asked. 0 is no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Requests a minute with one key. Without it, wrong keys are not limited either.
+    /// Requests a minute with one key, and with those it was rotated to. Without it, wrong keys are not limited either.
     pub requests_per_minute: u32,
     /// Accounts made an hour from one address.
     pub signups_per_hour: u32,
@@ -65,6 +68,7 @@ impl Default for RateLimits {
 /// The limits, and what each remembers.
 pub(crate) struct Limits {
     keys: Option<Limit<(AccountId, KeyId)>>,
+    lines: Lines,
     strangers: Option<Limit<IpAddr>>,
     signups: Option<Limit<IpAddr>>,
     recoveries: Option<Limit<IpAddr>>,
@@ -81,6 +85,7 @@ impl Limits {
                 limits.requests_per_minute,
                 MINUTE,
             ),
+            lines: Lines::new(),
             strangers: Limit::new(
                 "strangers",
                 "requests a minute without a valid key from one address",
@@ -139,17 +144,18 @@ pub(crate) async fn signups(request: Request, next: Next) -> Response {
     response
 }
 
-/// Limits how often a recovery code is tried. Every attempt counts.
-pub(crate) async fn recoveries(request: Request, next: Next) -> Response {
-    if !request.method().is_safe() {
-        let counted = Visitor::of(request.extensions()).and_then(|visitor| {
-            visitor.count(visitor.limits.recoveries.as_ref(), &visitor.address)
-        });
-        if let Err(problem) = counted {
-            return problem.into_response();
-        }
+/// A recovery code is tried. Every attempt counts, so a handler asks for it once nothing else keeps the
+/// caller from trying.
+pub(crate) struct Attempt;
+
+impl<S: Sync> FromRequestParts<S> for Attempt {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let visitor = Visitor::of(&parts.extensions)?;
+        visitor.count(visitor.limits.recoveries.as_ref(), &visitor.address)?;
+        Ok(Self)
     }
-    next.run(request).await
 }
 
 /// Where a request comes from, and how it stands with the limits.
@@ -170,12 +176,14 @@ impl Visitor {
         extensions.get().ok_or_else(|| Problem::internal("a request passed by the limits"))
     }
 
-    /// Counts a request of that caller.
+    /// Counts a request of that caller, against the first key of the line that its own is of.
     ///
     /// # Errors
     /// Its key is over its limit.
     pub(crate) fn count_request(&self, caller: &Caller) -> Result<(), Problem> {
-        self.count(self.limits.keys.as_ref(), &(caller.account.id, caller.key))
+        let account = caller.account.id;
+        let first = self.limits.lines.first_of(account, caller.key, caller.replaces);
+        self.count(self.limits.keys.as_ref(), &(account, first))
     }
 
     /// Counts a request without a key, or with one that is wrong or may be: before it is looked up.
@@ -265,6 +273,29 @@ struct Standing {
     wait: Option<Duration>,
 }
 
+/// Keys that were rotated, and the first of the line that each is of: whoever rotates has no more than
+/// it had, nor more with those that are in their grace.
+struct Lines(Cache<(AccountId, KeyId), KeyId>);
+
+impl Lines {
+    fn new() -> Self {
+        let cache = Cache::builder()
+            .max_capacity(REMEMBERED_MAX)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(LINE_TTL)
+            .build();
+        Self(cache)
+    }
+
+    /// The first key of its line, as far as it is remembered.
+    fn first_of(&self, account: AccountId, key: KeyId, before: Option<KeyId>) -> KeyId {
+        let Some(before) = before else { return key };
+        let first = self.0.get(&(account, before)).unwrap_or(before);
+        self.0.insert((account, key), first);
+        first
+    }
+}
+
 /// Someone to count for.
 trait Who: Hash + Eq + Clone + Send + Sync + 'static {}
 
@@ -347,13 +378,7 @@ impl Clock for Ticks {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::body::Body;
-    use axum::http::header::RETRY_AFTER;
-    use axum::http::{Method, StatusCode};
-    use axum::middleware::{from_fn, from_fn_with_state};
     use tokio::time::advance;
-    use tower::ServiceExt;
 
     use super::*;
 
@@ -398,31 +423,17 @@ mod tests {
         assert_eq!(waits(&limit, 2), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn every_recovery_that_is_tried_counts() {
-        let limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
-        let limits = Arc::new(Limits::new(&limits, Vec::new()));
-        let router: Router = Router::new()
-            .fallback(|| async { StatusCode::UNAUTHORIZED })
-            .layer(from_fn(recoveries))
-            .layer(from_fn_with_state(limits, track));
-        let ask = async |method: Method| {
-            let request = Request::builder().method(method).body(Body::empty()).unwrap();
-            let answer = router.clone().oneshot(request).await.unwrap();
-            let wait = answer.headers().get(RETRY_AFTER);
-            (answer.status().as_u16(), wait.map(|wait| wait.to_str().unwrap().to_owned()))
+    #[test]
+    fn a_line_of_keys_is_known_by_its_first() {
+        let lines = Lines::new();
+        let first = |key, before: Option<i64>| {
+            lines.first_of(AccountId(1), KeyId(key), before.map(KeyId)).0
         };
-        for _ in 0..5 {
-            assert_eq!(
-                ask(Method::OPTIONS).await,
-                (401, None),
-                "what is no attempt does not count"
-            );
-        }
-        assert_eq!([ask(Method::POST).await, ask(Method::POST).await], [(401, None), (401, None)]);
-        assert_eq!(ask(Method::POST).await, (429, Some("1800".to_owned())));
-        advance(Duration::from_mins(30)).await;
-        assert_eq!(ask(Method::POST).await, (401, None));
+        assert_eq!(first(1, None), 1);
+        assert_eq!([first(2, Some(1)), first(3, Some(1)), first(4, Some(3))], [1, 1, 1]);
+        // Where what came before was not seen here, what is known of it counts.
+        assert_eq!([first(8, Some(7)), first(7, Some(6)), first(8, Some(7))], [7, 6, 6]);
+        assert_eq!(lines.first_of(AccountId(2), KeyId(5), Some(KeyId(4))), KeyId(4));
     }
 
     #[test]

@@ -39,6 +39,10 @@ const RETRY_AFTER: (&str, Type, &str) =
     ("Retry-After", Type::Integer, "Seconds until another try is worth it.");
 /// The operations whose body may be left out.
 const BODY_OPTIONAL: [&str; 2] = ["startSession", "rotateKey"];
+/// The operations that answer from memory, and so at once and always.
+const FROM_MEMORY: [&str; 3] = ["health", "problems", "openapi"];
+/// The operation whose body has no largest size: each line of it has.
+const ENDLESS: &str = "import";
 
 /// A type that stands, in the description alone, for a text out of the few given.
 macro_rules! choice {
@@ -145,6 +149,8 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         parameters.any(|parameter| matches!(parameter, RefOr::T(one) if one.name == name))
     };
     let (has_path_id, is_list) = (takes("id"), takes("cursor"));
+    let names_actor = takes("actor_id");
+    let id = operation.operation_id.clone().unwrap_or_default();
     let answers_one = is_tagged && (!is_write || operation.request_body.is_some());
     let is_limited = operation.security.is_none() || tags.iter().any(|tag| tag == LIMITED_TAG);
     for (status, response) in &mut operation.responses.responses {
@@ -169,15 +175,16 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         tie(operation, is_write);
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
-        let is_optional =
-            operation.operation_id.as_deref().is_some_and(|id| BODY_OPTIONAL.contains(&id));
+        let is_optional = BODY_OPTIONAL.contains(&id.as_str());
         body.required = Some(if is_optional { Required::False } else { Required::True });
     }
-    let mut errors = vec![
-        StatusCode::BAD_REQUEST,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        StatusCode::SERVICE_UNAVAILABLE,
-    ];
+    let mut errors = vec![StatusCode::BAD_REQUEST];
+    if !FROM_MEMORY.contains(&id.as_str()) {
+        errors.extend([StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE]);
+    }
+    if names_actor {
+        errors.push(StatusCode::FORBIDDEN);
+    }
     if operation.security.is_none() {
         errors.push(StatusCode::UNAUTHORIZED);
     }
@@ -190,10 +197,12 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     if operation.request_body.is_some() {
         errors.extend([
             StatusCode::REQUEST_TIMEOUT,
-            StatusCode::PAYLOAD_TOO_LARGE,
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             StatusCode::UNPROCESSABLE_ENTITY,
         ]);
+        if id != ENDLESS {
+            errors.push(StatusCode::PAYLOAD_TOO_LARGE);
+        }
     }
     if is_tagged && is_write {
         errors.push(StatusCode::PRECONDITION_FAILED);

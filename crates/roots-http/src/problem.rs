@@ -71,7 +71,7 @@ macro_rules! kinds {
 kinds! {
     /// 400: the form of the request.
     BadRequest = BAD_REQUEST, "bad-request", "Bad request",
-        "The request itself is not well formed, or asks for something that is not supported yet. `detail` says which.";
+        "The request itself is not well formed, or has a header that means nothing where it stands: `If-Match` on a list, `Idempotency-Key` on a read. `detail` says which.";
     /// 400: JSON that can't be read.
     MalformedJson = BAD_REQUEST, "malformed-json", "Malformed JSON",
         "The body is not JSON. `detail` says at which line and column reading stopped.";
@@ -92,7 +92,7 @@ kinds! {
         "Accounts are made by whoever runs this service: ask there.";
     /// 403: suspension.
     Suspended = FORBIDDEN, "account-suspended", "The account is suspended",
-        "It can be read but not written. Ask whoever runs the service.";
+        "It reads, exports, revokes keys and can be recovered; nothing else of it is written, and nothing was charged. Ask whoever runs the service.";
     /// 403: a member.
     OwnerOnly = FORBIDDEN, "owner-only", "Only the owner may do this",
         "It takes a key of the account's owner. A member reads and writes its own, and rotates and revokes its own keys: leave `actor_id` out.";

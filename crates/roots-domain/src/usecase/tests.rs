@@ -163,6 +163,7 @@ fn caller() -> Caller {
         key: KEY,
         auth_epoch: EPOCH,
         ends_at: None,
+        replaces: None,
         is_first_use: false,
         keys: Arc::new(keyring()),
     }

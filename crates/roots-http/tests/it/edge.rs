@@ -203,7 +203,7 @@ async fn the_log_and_the_metrics_hold_routes_and_causes_but_no_key_and_no_text()
     get("/api/v1/todos/12345?a-secret=1").of(&router).await;
     get("/a-secret-path").header("x-request-id", KEY).of(&router).await;
     ask("BREW", "/api/v1/todos").of(&router).await;
-    let failing = World::failing(StoreFault::Broken("the cause".into())).router();
+    let failing = World::failing(&StoreFault::Broken("the cause".into())).router();
     get("/api/v1/sessions/4711").of(&failing).await;
 
     let log = Log::end();

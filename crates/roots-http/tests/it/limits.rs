@@ -4,12 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use insta::assert_snapshot;
+use roots_domain::model::id::KeyId;
+use roots_domain::model::key::{LookupHash, Succession};
+use roots_domain::model::unit::{Applied, UnitOfWork};
+use roots_domain::port::store::{ApplyError, UnitStore};
 use roots_http::{RateLimits, Signup, TrustedProxy};
+use tokio::sync::Notify;
 use tokio::time::advance;
 
-use crate::world::{Answer, Ask, NEW_ACCOUNT, UNKNOWN_KEY, World, ask, credentials, get, post};
+use crate::world::{
+    Answer, Ask, CODE, NEW_ACCOUNT, UNKNOWN_CODE, UNKNOWN_KEY, World, applied, ask, credentials,
+    delete, get, post,
+};
 
 /// How many wrong keys one address may show a minute.
 const STRANGERS: usize = 60;
@@ -44,6 +53,73 @@ async fn a_key_has_so_many_requests_a_minute() {
     assert_eq!((soon.status.as_u16(), soon.header("retry-after")), (429, "1"));
     advance(Duration::from_millis(999)).await;
     assert_eq!(statuses(&router, &read, 2).await, [200, 429]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotated_key_goes_on_where_the_one_before_it_stood() {
+    let mut world = limited(4, 0);
+    world.accounts.checkpoint();
+    world.accounts.expect_credentials().returning(|lookup| {
+        let mut found = credentials(lookup);
+        if let (LookupHash([3, ..]), Some(found)) = (lookup.hash, &mut found) {
+            let succession = Succession::Rotation { replaces: KeyId(1), grace_seconds: 60 };
+            found.key.succession = Some(succession);
+            found.key.first_used_at = Some(found.key.created_at);
+        }
+        Ok(found)
+    });
+    let router = world.router();
+    let old = get("/api/v1/sessions/1");
+    // The member's key stands for the one that the other was rotated to.
+    let new = old.clone().by_the_member();
+    assert_eq!(statuses(&router, &old, 2).await, [200; 2]);
+    assert_eq!(new.clone().of(&router).await.header("ratelimit"), r#""key";r=1;t=45"#);
+    assert_eq!(statuses(&router, &old, 1).await, [200]);
+    assert_eq!(statuses(&router, &new, 1).await, [429]);
+    assert_eq!(statuses(&router, &old, 1).await, [429]);
+}
+
+/// A store that applies nothing until it is let.
+#[derive(Default)]
+struct Held {
+    has_begun: Notify,
+    may_go_on: Notify,
+}
+
+#[async_trait]
+impl UnitStore for Held {
+    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
+        self.has_begun.notify_one();
+        self.may_go_on.notified().await;
+        Ok(applied(unit))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_hangs_up_while_a_good_key_is_let_in_does_not_count_as_wrong() {
+    let mut world = limited(1_000, 0);
+    world.accounts.checkpoint();
+    world.accounts.expect_credentials().returning(|lookup| {
+        let mut found = credentials(lookup);
+        if let Some(found) = &mut found {
+            // Its first use is noted, which takes its time.
+            found.key.succession = Some(Succession::Recovery);
+        }
+        Ok(found)
+    });
+    let held = Arc::new(Held::default());
+    world.store = Some(held.clone());
+    let router = world.router();
+    tokio::select! {
+        _ = get("/api/v1/sessions/1").of(&router) => unreachable!("it was answered"),
+        () = held.has_begun.notified() => {}
+    }
+    let stranger = get("/api/v1/sessions/1").without_key();
+    // As long as it is not known whether the key is good, it counts.
+    assert_eq!(stranger.clone().of(&router).await.header("ratelimit"), r#""strangers";r=58;t=2"#);
+    held.may_go_on.notify_one();
+    tokio::task::yield_now().await;
+    assert_eq!(stranger.of(&router).await.header("ratelimit"), r#""strangers";r=58;t=2"#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +163,7 @@ fn counting_lookups() -> (World, Arc<AtomicUsize>) {
 }
 
 fn with_wrong_key() -> Ask {
-    get("/api/v1/sessions/1").without_key().header("x-api-key", UNKNOWN_KEY)
+    with_wrong_key_instead(get("/api/v1/sessions/1"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,6 +251,43 @@ async fn closed_signup_is_not_limited() {
     world.settings.signup = Signup::Closed;
     let router = world.router();
     assert_eq!(statuses(&router, &sign_up("203.0.113.7"), 3).await, [403; 3]);
+}
+
+fn recovery(code: &str) -> String {
+    format!(r#"{{"recovery_code": "{code}"}}"#)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_recovery_that_is_tried_counts() {
+    let mut world = World::whole();
+    world.settings.limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
+    let router = world.router();
+    let attempt = post("/api/v1/recover", &recovery(UNKNOWN_CODE)).without_key();
+    // What is no attempt does not count.
+    assert_eq!(statuses(&router, &ask("OPTIONS", "/api/v1/recover"), 5).await, [204; 5]);
+    assert_eq!(statuses(&router, &attempt, 2).await, [401; 2]);
+    assert_snapshot!("a_recovery_beyond_the_limit", attempt.clone().of(&router).await.told());
+    advance(Duration::from_mins(30)).await;
+    assert_eq!(statuses(&router, &attempt, 2).await, [401, 429]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_counts_as_an_attempt_once_its_key_is_known_to_be_good() {
+    let mut world = World::whole();
+    let recovers_per_hour = 2;
+    world.settings.limits = RateLimits { recovers_per_hour, ..RateLimits::OFF };
+    let router = world.router();
+    let erase = |code| delete("/api/v1/accounts/me").json(&recovery(code));
+    // Strangers use up nobody's attempts.
+    for stranger in [erase(CODE).without_key(), with_wrong_key_instead(erase(CODE))] {
+        assert_eq!(statuses(&router, &stranger, 5).await, [401; 5]);
+    }
+    assert_eq!(statuses(&router, &erase(UNKNOWN_CODE), 2).await, [200; 2]);
+    assert_eq!(statuses(&router, &erase(CODE), 1).await, [429]);
+}
+
+fn with_wrong_key_instead(ask: Ask) -> Ask {
+    ask.without_key().header("x-api-key", UNKNOWN_KEY)
 }
 
 #[tokio::test(start_paused = true)]

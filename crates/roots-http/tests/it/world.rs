@@ -9,10 +9,11 @@ use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
+use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use roots_domain::model::account::{
     Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
@@ -135,6 +136,8 @@ pub(crate) struct World {
     pub(crate) clock: HandClock,
     /// Whether the store and the reader of sessions never answer.
     pub(crate) is_stuck: bool,
+    /// What applies units instead of `units`.
+    pub(crate) store: Option<Arc<dyn UnitStore>>,
 }
 
 /// A database that neither answers nor fails.
@@ -199,6 +202,7 @@ impl World {
             settings: HttpSettings { limits: RateLimits::OFF, ..HttpSettings::default() },
             clock: HandClock(Arc::new(AtomicI64::new(at("2026-04-09T14:00:00Z").micros()))),
             is_stuck: false,
+            store: None,
         }
     }
 
@@ -321,22 +325,52 @@ impl World {
         world
     }
 
-    /// The database is away, or whatever else is at fault.
-    pub(crate) fn failing(fault: StoreFault) -> Self {
-        let mut world = Self::keyed();
-        let apply_fault = fault.clone();
-        world.units.expect_apply().returning(move |_| Err(ApplyError::Fault(apply_fault.clone())));
-        let ping_fault = fault.clone();
-        world.readiness.expect_ping().returning(move || Err(ping_fault.clone()));
-        world.sessions.expect_session().returning(move |_, _| Err(fault.clone()));
+    /// The database is away, or whatever else is at fault. Only who calls is found.
+    pub(crate) fn failing(fault: &StoreFault) -> Self {
+        macro_rules! fail {
+            ($world:ident: $($mock:ident.$expect:ident($($any:pat),*);)+) => {$({
+                let fault = fault.clone();
+                $world.$mock.$expect().returning(move |$($any),*| Err(fault.clone().into()));
+            })+};
+        }
+        let mut world = Self::keyed_of(AccountKind::Operator);
+        world.accounts.expect_recoverable().returning(|lookup| Ok(recoverable(lookup)));
+        world.settings.signup = Signup::Open { credits: 100 };
+        fail! { world:
+            units.expect_apply(_);
+            sessions.expect_session(_, _);
+            sessions.expect_sessions(_);
+            todos.expect_todo(_, _);
+            todos.expect_todos(_);
+            todos.expect_todo_log(_, _);
+            activities.expect_activity(_, _);
+            activities.expect_activities(_, _);
+            activities.expect_activity_counts(_, _);
+            accounts.expect_account(_);
+            accounts.expect_actors(_);
+            accounts.expect_actor_page(_, _);
+            accounts.expect_held_actors(_, _);
+            accounts.expect_keys(_);
+            accounts.expect_ledger(_, _, _);
+            accounts.expect_trail(_, _);
+            archive.expect_sessions_after(_, _);
+            operators.expect_accounts(_);
+            operators.expect_account_overview(_);
+            imports.expect_imported_actors(_, _);
+            usage.expect_calls(_, _, _);
+            readiness.expect_ping();
+        }
         world
     }
 
     pub(crate) fn router(self) -> Router {
         let clock: Arc<dyn Clock> = Arc::new(self.clock);
         let uids: Arc<dyn Uids> = Arc::new(Counted(AtomicU64::new(1)));
-        let units: Arc<dyn UnitStore> =
-            if self.is_stuck { Arc::new(Stuck) } else { Arc::new(self.units) };
+        let units: Arc<dyn UnitStore> = match self.store {
+            Some(store) => store,
+            None if self.is_stuck => Arc::new(Stuck),
+            None => Arc::new(self.units),
+        };
         let sessions: Arc<dyn SessionReader> =
             if self.is_stuck { Arc::new(Stuck) } else { Arc::new(self.sessions) };
         let locksmith = Arc::new(self.locksmith);
@@ -511,9 +545,13 @@ impl Ask {
         self
     }
 
-    pub(crate) fn without_key(mut self) -> Self {
-        self.headers.retain(|(name, _)| *name != "x-api-key");
+    pub(crate) fn without(mut self, header: &str) -> Self {
+        self.headers.retain(|(name, _)| *name != header);
         self
+    }
+
+    pub(crate) fn without_key(self) -> Self {
+        self.without("x-api-key")
     }
 
     pub(crate) fn by_the_member(self) -> Self {
@@ -534,6 +572,14 @@ impl Ask {
     /// Asks once, in a world that knows everything.
     pub(crate) async fn of_the_whole_world(self) -> Answer {
         self.of(&World::whole().router()).await
+    }
+
+    /// The same, by a body that begins and does not go on.
+    pub(crate) async fn cut_off(self, router: &Router) -> Answer {
+        let begun = stream::once(async { Ok::<_, std::io::Error>(Bytes::from("{")) });
+        let mut request = self.request();
+        *request.body_mut() = Body::from_stream(begun.chain(stream::pending()));
+        Answer::of(router.clone().oneshot(request).await.unwrap()).await
     }
 
     pub(crate) async fn of(self, router: &Router) -> Answer {
