@@ -1,8 +1,8 @@
 //! The description and the service say the same.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use axum::Router;
 use roots_domain::model::account::AccountKind;
@@ -66,17 +66,23 @@ fn everything() -> Router {
     World::whole_of(AccountKind::Operator).router()
 }
 
-struct Operation {
-    method: &'static str,
-    path: String,
-    value: Value,
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) value: Value,
 }
 
-fn document() -> Value {
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+pub(crate) fn document() -> Value {
     serde_json::to_value(roots_http::openapi()).unwrap()
 }
 
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let document = document();
     let paths = document["paths"].as_object().unwrap();
     let items = paths.iter().flat_map(|(path, item)| {
@@ -89,7 +95,7 @@ fn operations() -> Vec<Operation> {
     items.collect()
 }
 
-fn resolved(document: &Value, value: &Value) -> Value {
+pub(crate) fn resolved(document: &Value, value: &Value) -> Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).unwrap().clone(),
         None => value.clone(),
@@ -99,8 +105,7 @@ fn resolved(document: &Value, value: &Value) -> Value {
 #[test]
 fn it_is_openapi_3_1_and_lists_every_route() {
     assert_eq!(document()["openapi"], "3.1.0");
-    let mut routes: Vec<_> =
-        operations().iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    let mut routes: Vec<_> = operations().iter().map(ToString::to_string).collect();
     routes.sort();
     assert_eq!(routes.join("\n"), ROUTES.trim());
 }

@@ -6,6 +6,7 @@ mod auth;
 mod bodies;
 mod compression;
 mod conditional;
+mod coverage;
 mod cursors;
 mod description;
 mod edge;
