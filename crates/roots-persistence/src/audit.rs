@@ -12,9 +12,9 @@ use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_MICROS, Quarter};
 use roots_domain::port::store::{AuditFault, Auditor, Discrepancy, StoreResult};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
-    FromQueryResult, IsolationLevel, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Statement, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    FromQueryResult, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement,
 };
 
 use crate::Store;
@@ -44,14 +44,8 @@ struct Counted {
 #[async_trait]
 impl Auditor for Store {
     async fn audit(&self) -> StoreResult<(u64, Vec<Discrepancy>)> {
-        let sqlite = self.readers().get_database_backend() == sea_orm::DbBackend::Sqlite;
-        let (isolation, access) = if sqlite {
-            (None, None) // A SQLite transaction reads one snapshot as it is.
-        } else {
-            (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly))
-        };
-        let tx = self.readers().begin_with_config(isolation, access).await.map_err(of_read)?;
-        if !sqlite {
+        let tx = self.snapshot().await?;
+        if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared(crate::postgres::NO_TIME_LIMIT).await.map_err(of_read)?;
         }
         let mut discrepancies = Vec::new();

@@ -1,6 +1,6 @@
 //! Readers. Every finder demands the account; totals come from what is counted as it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
@@ -13,7 +13,7 @@ use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
-use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_MICROS, Quarter, TimeRange, Timestamp};
+use roots_domain::model::time::{DAY_MICROS, Day, Split, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
 use roots_domain::model::trail::TrailEntry;
 use roots_domain::model::unit::NewAccount;
@@ -26,10 +26,11 @@ use roots_domain::port::store::{
     SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
     UsageReader,
 };
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select, Statement, Value,
+    AccessMode, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend,
+    EntityTrait, FromQueryResult, IsolationLevel, JoinType, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement, TransactionTrait, Value,
 };
 
 use crate::Store;
@@ -46,12 +47,31 @@ const KEYS_SWEPT: u64 = 10_000;
 /// The column that holds how many rows there are in all.
 const TOTAL: &str = "total";
 
-/// One row of a query that counts activities.
+/// Activities counted by UTC days. By session, whosever they are, for actor 0.
 #[derive(FromQueryResult)]
-struct Part {
+struct OfDay {
+    actor_id: i64,
     day: i64,
     activity_type: String,
     count: i64,
+}
+
+/// Activities counted within a [`Window`].
+#[derive(FromQueryResult)]
+struct OfWindow {
+    since: i64,
+    activity_type: String,
+    count: i64,
+}
+
+/// A part of a UTC day whose counts belong to another date, in quarters of an hour or in microseconds.
+struct Window {
+    actor: i64,
+    since: i64,
+    until: i64,
+    /// Where they were counted, and where they are to be. A UTC day's parts are the same for every
+    /// actor.
+    moved: (Option<Day>, Option<Day>),
 }
 
 impl Store {
@@ -355,132 +375,182 @@ fn total_of(filter: &ActivityFilter) -> Expr {
     days.into_iter().chain(ends).reduce(ExprTrait::add).unwrap_or_else(|| Expr::value(0_i64))
 }
 
-/// The day that a clock shows at a time, of which there are `day` units a day, and which is `ahead` of
-/// UTC by as many. Both databases cut off towards zero, so two days are added first.
-fn shown(time: &str, day: i64, ahead: i64) -> String {
-    format!("({time} + {}) / {day} - 2", ahead + 2 * day)
+/// Counts by UTC days, all of each day that the range of a filter touches.
+async fn count_days(db: &impl ConnectionTrait, filter: &ActivityFilter) -> StoreResult<Vec<OfDay>> {
+    let TimeRange { since, until } = filter.range;
+    let first = since.unwrap_or(Timestamp::FIRST).day();
+    let last = until.unwrap_or(Timestamp::LAST).day();
+    let counts = if filter.session.is_some() {
+        let (since, until) = (Some(first.first_instant()), Some(last.last_instant()));
+        let day = format!("logged_at / {DAY_MICROS}");
+        selected(&within(filter, TimeRange { since, until }))
+            .select_only()
+            .expr_as(Expr::value(0_i64), "actor_id")
+            .expr_as(Expr::cust(day.clone()), "day")
+            .column(activities::Column::ActivityType)
+            .expr_as(Expr::cust("COUNT(*)"), "count")
+            .group_by(Expr::cust(day))
+            .group_by(activities::Column::ActivityType)
+            .into_model::<OfDay>()
+            .all(db)
+            .await
+    } else {
+        use activity_daily::Column::{ActivityType, ActorId, Count, Day};
+        let kept = daily(filter, (first.0, last.0)).select_only();
+        kept.columns([ActorId, Day, ActivityType, Count]).into_model::<OfDay>().all(db).await
+    };
+    counts.map_err(of_read)
+}
+
+/// Counts within windows of whole quarters, from what is kept of each.
+fn count_quarters(
+    filter: &ActivityFilter,
+    windows: &[Window],
+    backend: DbBackend,
+) -> SelectStatement {
+    use activity_quarters::Column::{AccountId, ActivityType, ActorId, Count, Quarter};
+    let mut kept = activity_quarters::Entity::find().filter(AccountId.eq(filter.account.0));
+    if let Some(kind) = &filter.activity_type {
+        kept = kept.filter(ActivityType.eq(kind.as_str()));
+    }
+    let count = Expr::col(Count.as_column_ref()).sum().cast_as("BIGINT");
+    let counts = kept.select_only().column(ActivityType).expr_as(count, "count");
+    by_window(counts.group_by(ActivityType), Quarter, Some(ActorId), windows, backend)
+}
+
+/// Counts within windows of any length, by an index scan of each.
+fn count_rows(filter: &ActivityFilter, windows: &[Window], backend: DbBackend) -> SelectStatement {
+    use activities::Column::{ActivityType, ActorId, LoggedAt};
+    let rows = selected(&within(filter, TimeRange::default()));
+    let count = Expr::cust("COUNT(*)");
+    let counts = rows.select_only().column(ActivityType).expr_as(count, "count");
+    let actor = filter.session.is_none().then_some(ActorId);
+    by_window(counts.group_by(ActivityType), LoggedAt, actor, windows, backend)
+}
+
+/// Asks a query for each of the windows of a column, which are an actor's where there is a column for
+/// it. However many windows there are, this is one statement, of one text: a list is one value.
+fn by_window<E: EntityTrait>(
+    counts: Select<E>,
+    column: E::Column,
+    actor: Option<E::Column>,
+    windows: &[Window],
+    backend: DbBackend,
+) -> SelectStatement {
+    let part = |name| Expr::col(("part", name));
+    let time = Expr::col(column.as_column_ref());
+    let mut these = Condition::all().add(time.between(part("since"), part("until")));
+    if let Some(actor) = actor {
+        these = these.add(Expr::col(actor.as_column_ref()).eq(part("whose")));
+    }
+    let mut counts = counts.into_query().cond_where(these).to_owned();
+    if backend == DbBackend::Postgres {
+        let numbers = |number: fn(&Window) -> i64| {
+            let numbers = windows.iter().map(number).collect::<Vec<_>>();
+            Func::cust("UNNEST").arg(Expr::value(numbers).cast_as("BIGINT[]"))
+        };
+        let list = Query::select()
+            .expr_as(numbers(|window| window.actor), "whose")
+            .expr_as(numbers(|window| window.since), "since")
+            .expr_as(numbers(|window| window.until), "until")
+            .to_owned();
+        // Lateral, so that an index is sought for each window: it would rather go through all that
+        // an account has.
+        return Query::select()
+            .columns([("part", "since"), ("of", "activity_type"), ("of", "count")])
+            .from_subquery(list, "part")
+            .join_lateral(JoinType::InnerJoin, counts, "of", Expr::cust("TRUE"))
+            .to_owned();
+    }
+    let one = |window: &Window| format!("[{},{},{}]", window.actor, window.since, window.until);
+    let list = windows.iter().map(one).collect::<Vec<_>>().join(",");
+    let list = Query::select()
+        .expr_as(Expr::cust("value ->> 0"), "whose")
+        .expr_as(Expr::cust("value ->> 1"), "since")
+        .expr_as(Expr::cust("value ->> 2"), "until")
+        .from_function(Func::cust("json_each").arg(format!("[{list}]")), "list")
+        .to_owned();
+    // For the same reason a cross join: SQLite keeps its order.
+    counts
+        .expr(part("since"))
+        .from_clear()
+        .from_subquery(list, "part")
+        .cross_join(E::default())
+        .add_group_by([part("since")])
+        .to_owned()
+}
+
+/// What is counted within windows, taken away from where it was counted and added where it belongs.
+async fn add_moved(
+    db: &impl ConnectionTrait,
+    asked: SelectStatement,
+    windows: &[Window],
+    counts: &mut DailyCounts,
+) -> StoreResult<()> {
+    let moves: BTreeMap<_, _> = windows.iter().map(|one| (one.since, one.moved)).collect();
+    for row in db.query_all(&asked).await.map_err(of_read)? {
+        let row = OfWindow::from_query_result(&row, "").map_err(of_read)?;
+        let activity_type = row::activity_type(row.activity_type)?;
+        let Some((from, to)) = moves.get(&row.since) else { continue };
+        counts.extend(from.map(|day| (day, activity_type.clone(), -row.count)));
+        counts.extend(to.map(|day| (day, activity_type, row.count)));
+    }
+    Ok(())
+}
+
+/// Counts by type and by the days that a clock shows: those by UTC days, less the parts of those that
+/// show another date. Only days on which there is anything are looked at.
+async fn count_shown(
+    db: &impl ConnectionTrait,
+    filter: &ActivityFilter,
+    zone: &Zone,
+) -> StoreResult<DailyCounts> {
+    let of_days = count_days(db, filter).await?;
+    let days: BTreeSet<_> = of_days.iter().map(|row| Day(row.day)).collect();
+    let cuts: BTreeMap<_, _> = zone.cut(days, filter.range).map(|cut| (cut.day, cut)).collect();
+    let mut counts = DailyCounts::new();
+    let (mut quarters, mut rows) = (Vec::new(), Vec::new());
+    let mut actors_days = BTreeSet::new();
+    for OfDay { actor_id: actor, day, activity_type, count } in of_days {
+        let Some(cut) = cuts.get(&Day(day)) else { continue };
+        let activity_type = row::activity_type(activity_type)?;
+        counts.extend(cut.most.map(|day| (day, activity_type, count)));
+        if !actors_days.insert((actor, day)) {
+            continue;
+        }
+        for piece in &cut.rest {
+            let moved = (cut.most, piece.shown);
+            let split = match filter.session {
+                Some(_) => Split { whole: None, ends: vec![piece.range] },
+                None => piece.range.by_quarter(),
+            };
+            let whole = split.whole.into_iter();
+            quarters.extend(whole.map(|(since, until)| Window { actor, since, until, moved }));
+            let ends = split.ends.iter().filter_map(|end| end.since.zip(end.until));
+            let ends = ends.map(|(since, until)| (since.micros(), until.micros()));
+            rows.extend(ends.map(|(since, until)| Window { actor, since, until, moved }));
+        }
+    }
+    let backend = db.get_database_backend();
+    if !quarters.is_empty() {
+        let asked = count_quarters(filter, &quarters, backend);
+        add_moved(db, asked, &quarters, &mut counts).await?;
+    }
+    if !rows.is_empty() {
+        add_moved(db, count_rows(filter, &rows, backend), &rows, &mut counts).await?;
+    }
+    Ok(counts)
 }
 
 impl Store {
-    /// Counts by type and by the day that a clock shows, by an index scan.
-    async fn scan_counts(&self, filter: &ActivityFilter, ahead: i64) -> StoreResult<Vec<Part>> {
-        let day = shown("logged_at", DAY_MICROS, ahead * 1_000_000);
-        selected(filter)
-            .select_only()
-            .column_as(Expr::cust(day.clone()), "day")
-            .column(activities::Column::ActivityType)
-            .column_as(Expr::cust("COUNT(*)"), "count")
-            .group_by(Expr::cust(day))
-            .group_by(activities::Column::ActivityType)
-            .into_model::<Part>()
-            .all(self.readers())
-            .await
-            .map_err(of_read)
-    }
-
-    /// Counts by type and by the day that a clock shows, which is ahead of UTC by as many seconds
-    /// throughout the range: from kept counts, but for ragged ends.
-    async fn add_counts(
-        &self,
-        parts: &mut Vec<Part>,
-        filter: &ActivityFilter,
-        ahead: i64,
-    ) -> StoreResult<()> {
-        if filter.session.is_some() {
-            parts.extend(self.scan_counts(filter, ahead).await?);
-            return Ok(());
-        }
-        let mut ends = vec![filter.range];
-        if ahead == 0 {
-            let split = filter.range.by_day();
-            if let Some(days) = split.whole {
-                use activity_daily::Column::{ActivityType, Count, Day};
-                let kept = daily(filter, days).select_only().columns([Day, ActivityType, Count]);
-                let kept = kept.into_model::<Part>().all(self.readers()).await;
-                parts.extend(kept.map_err(of_read)?);
-            }
-            ends = split.ends;
-        }
-        for end in ends {
-            let split = end.by_quarter();
-            if let Some(quarters) = split.whole {
-                self.add_quarters(parts, filter, quarters, ahead).await?;
-            }
-            for end in split.ends {
-                parts.extend(self.scan_counts(&within(filter, end), ahead).await?);
-            }
-        }
-        Ok(())
-    }
-
-    async fn add_quarters(
-        &self,
-        parts: &mut Vec<Part>,
-        filter: &ActivityFilter,
-        quarters: (i64, i64),
-        ahead: i64,
-    ) -> StoreResult<()> {
-        use activity_quarters::Column::{ActivityType, Quarter as Of};
-        const DAY: i64 = DAY_MICROS / 1_000_000;
-        const QUARTER: i64 = QUARTER_MICROS / 1_000_000;
-        let begin = format!("quarter * {QUARTER}");
-        let day = shown(&begin, DAY, ahead);
-        let mut counts = quarterly(filter, quarters);
-        if ahead % QUARTER != 0 {
-            // Few clocks ever showed a midnight within a quarter. Those quarters are scanned.
-            let last = shown(&format!("{begin} + {}", QUARTER - 1), DAY, ahead);
-            let divided = quarterly(filter, quarters)
-                .select_only()
-                .column(Of)
-                .distinct()
-                .filter(Expr::cust(format!("{day} <> {last}")));
-            let divided: Vec<i64> =
-                divided.into_tuple().all(self.readers()).await.map_err(of_read)?;
-            for quarter in divided.into_iter().map(Quarter) {
-                let (since, until) = (quarter.first_instant(), quarter.last_instant());
-                let range = TimeRange { since: Some(since), until: Some(until) };
-                parts.extend(self.scan_counts(&within(filter, range), ahead).await?);
-            }
-            counts = counts.filter(Expr::cust(format!("{day} = {last}")));
-        }
-        let kept = counts
-            .select_only()
-            .column_as(Expr::cust(day.clone()), "day")
-            .column(ActivityType)
-            .column_as(Expr::cust("CAST(SUM(count) AS BIGINT)"), "count")
-            .group_by(Expr::cust(day))
-            .group_by(ActivityType)
-            .into_model::<Part>()
-            .all(self.readers())
-            .await;
-        parts.extend(kept.map_err(of_read)?);
-        Ok(())
-    }
-
-    /// The part of a filter's range in which its actor has anything: `None` where there is nothing. A
-    /// zone's clock has been moved often.
-    async fn worth_asking(&self, filter: &ActivityFilter) -> StoreResult<Option<TimeRange>> {
-        use activity_quarters::Column::Quarter as Of;
-        let whole = (Quarter::FIRST.0, Quarter::LAST.0);
-        let outermost = async |order| {
-            let kept = quarterly(&within(filter, TimeRange::default()), whole)
-                .select_only()
-                .column(Of)
-                .order_by(Of, order)
-                .limit(1);
-            let found: Option<i64> =
-                kept.into_tuple().one(self.readers()).await.map_err(of_read)?;
-            StoreResult::Ok(found.map(Quarter))
+    /// A transaction in which every statement reads the same moment.
+    pub(crate) async fn snapshot(&self) -> StoreResult<DatabaseTransaction> {
+        let (isolation, access) = match self.readers().get_database_backend() {
+            // A SQLite transaction reads one snapshot as it is.
+            DbBackend::Sqlite => (None, None),
+            _ => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
         };
-        let (Some(first), Some(last)) =
-            (outermost(Order::Asc).await?, outermost(Order::Desc).await?)
-        else {
-            return Ok(None);
-        };
-        let TimeRange { since, until } = filter.range;
-        let since = since.map_or(first.first_instant(), |since| since.max(first.first_instant()));
-        let until = until.map_or(last.last_instant(), |until| until.min(last.last_instant()));
-        Ok(Some(TimeRange { since: Some(since), until: Some(until) }))
+        self.readers().begin_with_config(isolation, access).await.map_err(of_read)
     }
 
     async fn session_counts(&self, filter: &ActivityFilter) -> StoreResult<SessionCounts> {
@@ -535,19 +605,16 @@ impl ActivityReader for Store {
         filter: &ActivityFilter,
         zone: &Zone,
     ) -> StoreResult<(DailyCounts, SessionCounts)> {
-        let mut counts = Vec::new();
-        if *zone == Zone::UTC {
-            self.add_counts(&mut counts, filter, 0).await?;
-        } else if let Some(range) = self.worth_asking(filter).await? {
-            for stretch in zone.stretches(range) {
-                let filter = within(filter, stretch.range);
-                self.add_counts(&mut counts, &filter, stretch.offset_seconds).await?;
-            }
-        }
-        let counts = counts
-            .into_iter()
-            .map(|row| Ok((Day(row.day), row::activity_type(row.activity_type)?, row.count)))
-            .collect::<Result<_, Corrupt>>()?;
+        let is_one_statement = *zone == Zone::UTC && filter.range.by_day().ends.is_empty();
+        let counts = if is_one_statement {
+            count_shown(self.readers(), filter, zone).await?
+        } else {
+            // What is taken away must be what was counted before.
+            let tx = self.snapshot().await?;
+            let counts = count_shown(&tx, filter, zone).await?;
+            tx.commit().await.map_err(of_read)?;
+            counts
+        };
         Ok((counts, self.session_counts(filter).await?))
     }
 }

@@ -79,7 +79,7 @@ impl SessionCounts {
 }
 
 impl ActivityStats {
-    /// Adds up counts by day and type, each of which may come in parts.
+    /// Adds up counts by day and type, each of which may come in parts, some of which take away.
     #[must_use]
     pub fn sum(
         counts: impl IntoIterator<Item = (Day, ActivityType, i64)>,
@@ -88,11 +88,13 @@ impl ActivityStats {
         use std::collections::BTreeMap;
         let (mut by_type, mut by_day) = (BTreeMap::new(), BTreeMap::new());
         let mut total = 0;
-        for (day, activity_type, count) in counts.into_iter().filter(|(_, _, count)| *count != 0) {
+        for (day, activity_type, count) in counts {
             total += count;
             *by_type.entry(activity_type).or_insert(0) += count;
             *by_day.entry(day).or_insert(0) += count;
         }
+        by_type.retain(|_, count| *count != 0);
+        by_day.retain(|_, count| *count != 0);
         let mut by_type: Vec<_> = by_type.into_iter().collect();
         by_type.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Self { total, by_type, by_day: by_day.into_iter().collect(), sessions }
@@ -112,13 +114,18 @@ mod tests {
             (Day(1), kind("deploy"), 5),
             (Day(3), kind("deploy"), 3),
             (Day(2), kind("ghost"), 0),
+            // Moved from one day to another.
+            (Day(4), kind("review"), 2),
+            (Day(4), kind("review"), -2),
+            (Day(3), kind("review"), 2),
+            (Day(1), kind("general"), -2),
         ];
         let stats = ActivityStats::sum(counts, SessionCounts { total: 5, active: 1 });
         assert_eq!(stats.total, 36);
         assert_eq!(
             stats.by_type,
-            [(kind("general"), 20), (kind("deploy"), 8), (kind("review"), 8)]
+            [(kind("general"), 18), (kind("review"), 10), (kind("deploy"), 8)]
         );
-        assert_eq!(stats.by_day, [(Day(1), 25), (Day(3), 11)]);
+        assert_eq!(stats.by_day, [(Day(1), 23), (Day(3), 13)]);
     }
 }

@@ -16,13 +16,25 @@ const REACH_MICROS: i64 = 2 * DAY_MICROS;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
-/// A span of time throughout which a zone's clock is ahead of UTC by the same.
+/// A part of a UTC day throughout which a zone's clock shows one date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct Piece {
     /// Its first and its last instant.
     pub range: TimeRange,
-    /// By how many seconds; negative where the clock is behind.
-    pub offset_seconds: i64,
+    /// That date. `None` outside of the range that is asked for.
+    pub shown: Option<Day>,
+}
+
+/// How what is counted by UTC days is counted by those that a clock shows: all of a UTC day goes to
+/// the date of its longest piece, and what is in the other pieces is moved from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The UTC day.
+    pub day: Day,
+    /// What the longest of its pieces shows.
+    pub most: Option<Day>,
+    /// The pieces that show something else. Together they may be longer than the one.
+    pub rest: Vec<Piece>,
 }
 
 impl Zone {
@@ -60,38 +72,66 @@ impl Zone {
         Timestamp::from_micros(spans.iter().rev().find_map(of_span).unwrap_or(end))
     }
 
-    /// The stretches that make up a range, ascending. There are two a year where the clock goes by
-    /// the seasons.
-    #[must_use]
-    pub fn stretches(&self, range: TimeRange) -> Vec<Stretch> {
+    /// Cuts up UTC days, one by one, by what the clock shows in a range. Ascending days are looked up
+    /// the fastest.
+    pub fn cut(
+        &self,
+        days: impl IntoIterator<Item = Day>,
+        range: TimeRange,
+    ) -> impl Iterator<Item = Cut> {
         let since = range.since.unwrap_or(Timestamp::FIRST).micros();
         let until = range.until.unwrap_or(Timestamp::LAST).micros();
-        let at = |micros| Some(Timestamp::from_micros(micros));
-        let stretch = |span: Span| Stretch {
-            range: TimeRange { since: at(span.first), until: at(span.last) },
-            offset_seconds: span.offset / 1_000_000,
-        };
-        self.spans(since, until).into_iter().map(stretch).collect()
+        let mut span = self.span(since);
+        days.into_iter().map(move |day| {
+            let (mut at, end) = (day.first_instant().micros(), day.last_instant().micros());
+            let mut pieces: Vec<(i64, i64, Option<Day>)> = Vec::new();
+            while at <= end {
+                if at < span.first || span.last < at {
+                    span = self.span(at);
+                }
+                let date = Day((at + span.offset).div_euclid(DAY_MICROS));
+                let shown = (since <= at && at <= until).then_some(date);
+                let midnight = (date.0 + 1) * DAY_MICROS - span.offset;
+                let bound = match at {
+                    _ if at < since => since - 1,
+                    _ if at <= until => until,
+                    _ => end,
+                };
+                let last = (midnight - 1).min(span.last).min(bound).min(end);
+                match pieces.last_mut() {
+                    Some((_, until, before)) if *before == shown => *until = last,
+                    _ => pieces.push((at, last, shown)),
+                }
+                at = last + 1;
+            }
+            let longest =
+                pieces.iter().enumerate().max_by_key(|(_, (first, last, _))| last - first);
+            let longest = longest.map(|(index, _)| index);
+            let most = longest.and_then(|index| pieces.remove(index).2);
+            let rest = pieces.into_iter().filter(|(_, _, shown)| *shown != most);
+            let rest = rest.map(|(first, last, shown)| {
+                let at = |micros| Some(Timestamp::from_micros(micros));
+                Piece { range: TimeRange { since: at(first), until: at(last) }, shown }
+            });
+            Cut { day, most, rest: rest.collect() }
+        })
     }
 
-    /// The same in microseconds, which may lie before 1970.
+    /// Which spans there are from one instant to another, in microseconds, which may lie before 1970.
     fn spans(&self, first: i64, last: i64) -> Vec<Span> {
-        let mut spans = Vec::new();
-        if first > last {
-            return spans;
+        let mut spans = vec![self.span(first)];
+        while let Some(ended) = spans.last().map(|span| span.last).filter(|ended| *ended < last) {
+            spans.push(self.span(ended + 1));
         }
-        let mut span = Span { first, last, offset: self.offset(first) };
-        let changes = self.0.following(instant(first));
-        let changes = changes.map(|change| change.timestamp().as_microsecond());
-        for at in changes.take_while(|at| *at <= last) {
-            let offset = self.offset(at);
-            if offset != span.offset {
-                spans.push(Span { last: at - 1, ..span });
-                span = Span { first: at, last, offset };
-            }
-        }
-        spans.push(span);
         spans
+    }
+
+    /// The span from an instant on. The one after it may be ahead by the same: a clock changes its name
+    /// as well.
+    fn span(&self, first: i64) -> Span {
+        let next = self.0.following(instant(first)).next();
+        let last = next.map_or(i64::MAX, |change| change.timestamp().as_microsecond() - 1);
+        Span { first, last, offset: self.offset(first) }
     }
 
     fn offset(&self, micros: i64) -> i64 {
@@ -99,7 +139,7 @@ impl Zone {
     }
 }
 
-/// All in microseconds.
+/// A span of time throughout which a zone's clock is ahead of UTC by the same. All in microseconds.
 #[derive(Clone, Copy)]
 struct Span {
     first: i64,
@@ -220,20 +260,89 @@ mod tests {
         }
     }
 
+    /// What a cut says of a day: the date of its longest piece, then the other pieces.
+    fn told(cut: &Cut) -> String {
+        let date =
+            |shown: Option<Day>| shown.map_or_else(|| "no date".to_owned(), |day| day.to_string());
+        let rest = cut.rest.iter().map(|piece| {
+            let (since, until) = (piece.range.since.unwrap(), piece.range.until.unwrap());
+            format!(", {since} to {until}: {}", date(piece.shown))
+        });
+        date(cut.most) + &rest.collect::<String>()
+    }
+
     #[test]
-    fn a_zone_has_two_stretches_a_year_and_utc_has_one_for_ever() {
-        assert_eq!(Zone::UTC.stretches(TimeRange::default()).len(), 1);
-        let year = TimeRange {
-            since: Timestamp::parse("2026-01-01").ok(),
-            until: Timestamp::parse("2027-01-01").ok(),
+    fn a_day_of_utc_is_cut_up_where_the_clock_shows_another_date() {
+        let range = |since, until| TimeRange {
+            since: Timestamp::parse(since).ok(),
+            until: Timestamp::parse(until).ok(),
         };
-        let offsets = |name| -> Vec<_> {
-            zone(name).stretches(year).iter().map(|stretch| stretch.offset_seconds).collect()
-        };
-        assert_eq!(offsets("Europe/Vienna"), [3_600, 7_200, 3_600]);
-        assert_eq!(offsets("Asia/Kathmandu"), [20_700]);
-        let empty = TimeRange { since: year.until, until: year.since };
-        assert_eq!(zone("Europe/Vienna").stretches(empty), []);
+        let open = TimeRange::default();
+        for (name, date, within, cut_up) in [
+            ("UTC", "2026-04-09", open, "2026-04-09"),
+            (
+                "Asia/Kathmandu",
+                "2026-04-09",
+                open,
+                "2026-04-09, 2026-04-09T18:15:00Z to 2026-04-09T23:59:59.999999Z: 2026-04-10",
+            ),
+            (
+                "America/New_York",
+                "2026-07-01",
+                open,
+                "2026-07-01, 2026-07-01T00:00:00Z to 2026-07-01T03:59:59.999999Z: 2026-06-30",
+            ),
+            // Most of it shows the next date.
+            (
+                "Pacific/Auckland",
+                "2026-01-01",
+                open,
+                "2026-01-02, 2026-01-01T00:00:00Z to 2026-01-01T10:59:59.999999Z: 2026-01-01",
+            ),
+            // The clock is moved, but not about midnight.
+            (
+                "Europe/Vienna",
+                "2026-03-29",
+                open,
+                "2026-03-29, 2026-03-29T22:00:00Z to 2026-03-29T23:59:59.999999Z: 2026-03-30",
+            ),
+            // A date that the clock left out.
+            (
+                "Pacific/Apia",
+                "2011-12-30",
+                open,
+                "2011-12-31, 2011-12-30T00:00:00Z to 2011-12-30T09:59:59.999999Z: 2011-12-29",
+            ),
+            // It goes back at a minute past midnight.
+            (
+                "America/St_Johns",
+                "2010-11-07",
+                open,
+                "2010-11-07, 2010-11-07T00:00:00Z to 2010-11-07T02:29:59.999999Z: 2010-11-06, \
+                 2010-11-07T02:31:00Z to 2010-11-07T03:29:59.999999Z: 2010-11-06",
+            ),
+            // What lies outside of the range.
+            (
+                "Asia/Kathmandu",
+                "2026-04-09",
+                range("2026-04-09T01:00:00Z", "2026-04-09T20:00:00Z"),
+                "2026-04-09, 2026-04-09T00:00:00Z to 2026-04-09T00:59:59.999999Z: no date, \
+                 2026-04-09T18:15:00Z to 2026-04-09T20:00:00Z: 2026-04-10, \
+                 2026-04-09T20:00:00.000001Z to 2026-04-09T23:59:59.999999Z: no date",
+            ),
+            (
+                "Europe/Vienna",
+                "2026-04-09",
+                range("2026-04-09T21:00:00Z", "2027-01-01"),
+                "no date, 2026-04-09T21:00:00Z to 2026-04-09T21:59:59.999999Z: 2026-04-09, \
+                 2026-04-09T22:00:00Z to 2026-04-09T23:59:59.999999Z: 2026-04-10",
+            ),
+            ("Europe/Vienna", "2026-04-09", range("2027-01-01", "2028-01-01"), "no date"),
+            ("Europe/Vienna", "2026-04-09", range("2026-04-09T12:00:00Z", "2026-04-09"), "no date"),
+        ] {
+            let cuts: Vec<_> = zone(name).cut([day(date)], within).collect();
+            assert_eq!(cuts.iter().map(told).collect::<Vec<_>>(), [cut_up], "{date} in {name}");
+        }
     }
 
     /// Every zone that exists, a day of any year in which clocks were moved about, and instants around
@@ -244,9 +353,14 @@ mod tests {
             since: Some(Timestamp::from_micros(first.micros() - DAY_MICROS)),
             until: Some(Timestamp::from_micros(last.micros() + DAY_MICROS)),
         };
-        let stretches = zone.stretches(near);
-        let bounds = stretches.iter().flat_map(|one| [one.range.since, one.range.until]).flatten();
-        for at in bounds.chain([first, last]).flat_map(|at| [-1, 0, 1].map(|by| at.micros() + by)) {
+        let utc = (first.day().0 - 2).max(0)..=(last.day().0 + 2).min(Timestamp::LAST.day().0);
+        let cuts: Vec<_> = zone.cut(utc.map(Day), near).collect();
+        let pieces = cuts.iter().flat_map(|cut| &cut.rest);
+        let bounds = pieces.flat_map(|piece| [piece.range.since, piece.range.until]).flatten();
+        let moves = zone.spans(first.micros() - DAY_MICROS, last.micros() + DAY_MICROS);
+        let moves = moves.iter().map(|span| Timestamp::from_micros(span.first));
+        let bounds: Vec<_> = bounds.chain(moves).chain([first, last]).collect();
+        for at in bounds.iter().flat_map(|at| [-1, 0, 1].map(|by| at.micros() + by)) {
             let at = Timestamp::from_micros(at);
             let is_shown = shown(zone, at);
             if is_shown == day {
@@ -254,25 +368,37 @@ mod tests {
             }
             assert!(at >= first || is_shown < day, "{name} {day} {at} is too early");
             assert!(at <= last || is_shown > day, "{name} {day} {at} is too late");
-            let covers =
-                |one: &&Stretch| one.range.since <= Some(at) && Some(at) <= one.range.until;
-            let inside = near.since <= Some(at) && Some(at) <= near.until;
-            let covering: Vec<_> = stretches.iter().filter(covers).collect();
-            assert_eq!(covering.len(), usize::from(inside), "{name} {at}");
-            for one in covering {
-                assert_eq!(one.offset_seconds * 1_000_000, zone.offset(at.micros()), "{name} {at}");
-            }
+        }
+        for at in bounds.iter().flat_map(|at| [-1, 0, 1].map(|by| at.micros() + by)) {
+            let at = Timestamp::from_micros(at);
+            let around = cuts.iter().find(|cut| cut.day == at.day());
+            let Some(cut) = around else { continue };
+            let holds =
+                |piece: &&Piece| piece.range.since <= Some(at) && Some(at) <= piece.range.until;
+            let holding: Vec<_> = cut.rest.iter().filter(holds).collect();
+            assert!(holding.len() <= 1, "{name} {at}");
+            let found = holding.first().map_or(cut.most, |piece| piece.shown);
+            let is_within = near.since <= Some(at) && Some(at) <= near.until;
+            assert_eq!(found, is_within.then(|| shown(zone, at)), "{name} {at}");
+        }
+        for cut in &cuts {
+            let length = |piece: &Piece| {
+                piece.range.until.unwrap().micros() - piece.range.since.unwrap().micros() + 1
+            };
+            let rest: i64 = cut.rest.iter().map(length).sum();
+            let longest = cut.rest.iter().map(length).max().unwrap_or(0);
+            assert!(longest <= DAY_MICROS - rest, "{name} {}", cut.day);
         }
     }
 
     #[test]
     fn every_zone_is_cut_up_where_its_clock_is_moved() {
-        let until = Timestamp::parse("2038-01-01").ok();
+        let until = Timestamp::parse("2038-01-01").unwrap().micros();
         let mut moves = 0;
         for name in TimeZoneDatabase::bundled().available() {
             let zone = zone(name.as_str());
-            for stretch in zone.stretches(TimeRange { since: None, until }) {
-                let at = stretch.range.since.unwrap();
+            for span in zone.spans(0, until) {
+                let at = Timestamp::from_micros(span.first);
                 for back in -1..=1 {
                     let day = Day(shown(&zone, at).0 + back);
                     if day.0 > 0 {

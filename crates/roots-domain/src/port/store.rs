@@ -164,7 +164,7 @@ pub struct ActivityFilter {
     pub range: TimeRange,
 }
 
-/// Activities counted by day and type; a day and type may come in parts.
+/// Activities counted by day and type; a day and type may come in parts, some of which take away.
 pub type DailyCounts = Vec<(Day, ActivityType, i64)>;
 
 /// Reads activities.
@@ -188,8 +188,9 @@ pub trait ActivityReader: Send + Sync {
 
     /// Counts by type and by the days that the clock of a zone shows, each of which may come in
     /// parts, and the sessions: all of those actors', or the one that the filter names. MUST NOT scan
-    /// more than [`ActivityReader::activities`] may, but where the zone's clock is moved, or shows days
-    /// that end beside the quarters of an hour: there, what lies in such a quarter.
+    /// more than [`ActivityReader::activities`] may, but where the zone's clock shows days that end
+    /// beside the quarters of an hour: there, what lies in such a quarter. MUST NOT ask the database
+    /// more often for a long range than for a short one.
     async fn activity_counts(
         &self,
         filter: &ActivityFilter,

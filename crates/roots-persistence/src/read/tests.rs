@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex as StdMutex};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::key::LookupHash;
 use roots_domain::model::text::ActivityType;
+use roots_domain::model::time::QUARTER_MICROS;
 use roots_testkit::database::TestDatabase;
-use roots_testkit::units::{Desk, uid};
+use roots_testkit::units::{Desk, apply_each, uid};
 use sea_orm::sea_query::{PostgresQueryBuilder, QueryBuilder};
 use sea_orm::{DatabaseConnection, Statement, TransactionTrait};
 use tokio::sync::{Mutex, watch};
@@ -197,6 +198,53 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
             for name in ["Asia/Kathmandu", "Europe/Vienna"] {
                 store.activity_counts(&filter, &Zone::parse(name).unwrap()).await.unwrap();
                 asked(format!("{what}{whose}, counted by the days of {name}"));
+            }
+        }
+    }
+}
+
+/// A clock is moved twice a year, for ever. Neither the years between two activities nor the days that
+/// have any make for more statements.
+#[tokio::test]
+async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_time() {
+    const STATEMENTS_MAX: usize = 8;
+    for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let desk = Desk::new(&db.store, 1_000).await;
+        let times = ["1970-01-01T00:30:00Z", "9999-12-31T23:00:00Z"].into_iter();
+        let times = times.map(|at| Timestamp::parse(at).unwrap());
+        // Once a month for thirty years, at all times of a day.
+        let months = (0..360).map(|month| desk.at.plus_seconds(-month * 2_635_200));
+        let times = times.chain(months).map(|at| desk.log_activity_as("a", Some(1), Some(at)));
+        apply_each(&db.store, std::iter::once(desk.start_session()).chain(times)).await;
+        let mut readers = if db.is_postgres() {
+            crate::postgres::readers(&db.url).await.unwrap()
+        } else {
+            crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
+        };
+        let told = Arc::new(AtomicU64::new(0));
+        let tell = told.clone();
+        readers.set_metric_callback(move |_| {
+            tell.fetch_add(1, Ordering::Relaxed);
+        });
+        let store = reading(readers, &db);
+        let ragged = TimeRange {
+            since: Timestamp::parse("1970-01-01T00:07:30Z").ok(),
+            until: Timestamp::parse("9999-12-31T23:07:30Z").ok(),
+        };
+        for name in ["UTC", "Europe/Vienna", "America/New_York", "Africa/Monrovia"] {
+            for session in [None, Some(SessionId(1))] {
+                for range in [TimeRange::default(), ragged] {
+                    let (account, actor) = (desk.account, Some(desk.actor));
+                    let filter =
+                        ActivityFilter { account, actor, activity_type: None, session, range };
+                    let zone = Zone::parse(name).unwrap();
+                    let (counts, _) = store.activity_counts(&filter, &zone).await.unwrap();
+                    let total: i64 = counts.iter().map(|(_, _, count)| count).sum();
+                    assert_eq!(total, 362, "{name} {session:?} {range:?}");
+                    let asked = told.swap(0, Ordering::Relaxed);
+                    let asked = usize::try_from(asked).unwrap();
+                    assert!((1..=STATEMENTS_MAX).contains(&asked), "{name}: {asked} statements");
+                }
             }
         }
     }

@@ -28,7 +28,8 @@ impl Dice {
         self.below(times) == 0
     }
 
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+    /// One of these.
+    pub(crate) fn one<T: Clone>(&mut self, of: &[T]) -> T {
         of[usize::try_from(self.below(i64::try_from(of.len()).unwrap())).unwrap()].clone()
     }
 }

@@ -18,6 +18,7 @@ use crate::chance::{self, Dice};
 roots_testkit::on_both! {
     every_list_and_figure_is_that_of_a_look_at_every_row,
     figures_are_by_the_days_that_the_clock_of_a_zone_shows,
+    figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row,
     a_page_ends_where_the_list_does,
     nobody_sees_another_accounts_rows,
     a_row_that_roots_never_wrote_is_a_fault_and_no_guess,
@@ -141,6 +142,70 @@ async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase
     }
     // The totals of lists are made of the same counts.
     model.compare(&db.store, &[1], &ranges, 100).await;
+}
+
+/// Zones by chance, and activities by chance: many about the midnights and the moves of their clocks.
+async fn figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row(db: TestDatabase) {
+    let mut dice = Dice(2_026);
+    let desk = Desk::new(&db.store, 10_000).await;
+    put_member(&db, desk.account, 2).await;
+    let mut model = Model::new(desk, 10_000);
+    let mut zones = roots_testkit::model::zones();
+    // Half hours, clocks on either side of the date line, one that is moved by half an hour.
+    let named = ["Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Kiritimati", "Pacific/Niue"];
+    let mut picked: Vec<_> = named.map(str::to_owned).to_vec();
+    while picked.len() < 24 {
+        let at = dice.below(i64::try_from(zones.len()).unwrap());
+        picked.push(zones.swap_remove(usize::try_from(at).unwrap()));
+    }
+    let mut bounds = vec![Timestamp::FIRST, Timestamp::LAST];
+    let mut units: Vec<_> = chance::ACTORS.map(|actor| desk.of_actor(actor).start_session()).into();
+    for name in &picked {
+        let zone = Zone::parse(name).unwrap();
+        let turns = roots_testkit::model::moves(name, 400);
+        for _ in 0..12 {
+            let any = Timestamp::from_micros(dice.below(253_402_300_800) * 1_000_000);
+            let recent = desk.at.plus_seconds(-dice.below(1_000_000_000));
+            let moved = dice.one(&turns.iter().copied().chain([recent]).collect::<Vec<_>>());
+            let midnight = zone.first_instant(dice.one(&[any, recent, moved]).day());
+            let bound = dice.one(&[any, recent, moved, moved, midnight, midnight]);
+            bounds.push(bound);
+            for _ in 0..2 {
+                let seconds = [-3_600, -1_800, -900, -1, 0, 1, 899, 900, 1_800, 3_600];
+                let at = bound.plus_seconds(dice.one(&seconds)).micros() + dice.below(3) - 1;
+                let desk = desk.of_actor(dice.one(&chance::ACTORS));
+                let link = (dice.below(3) == 0).then_some(desk.actor.0);
+                let kind = dice.one(&chance::KINDS);
+                let at = Some(Timestamp::from_micros(at));
+                units.push(desk.log_activity_as(kind, link, at));
+            }
+        }
+    }
+    for unit in &units {
+        model.expect(unit).unwrap();
+    }
+    answers(begin_all(&db.store, units)).await;
+    for name in &picked {
+        for _ in 0..8 {
+            let (one, other) = (dice.one(&bounds), dice.one(&bounds));
+            let range = dice.one(&[
+                TimeRange::default(),
+                TimeRange { since: Some(one), until: None },
+                TimeRange { since: None, until: Some(one) },
+                TimeRange { since: Some(one.min(other)), until: Some(one.max(other)) },
+            ]);
+            let actor = dice.one(&[None, Some(ActorId(1)), Some(ActorId(2)), Some(ActorId(3))]);
+            let kind = roots_testkit::world::activity_type(dice.one(&chance::KINDS));
+            let filter = ActivityFilter {
+                account: desk.account,
+                actor,
+                activity_type: dice.one(&[None, None, Some(kind)]),
+                session: dice.one(&[None, None, Some(SessionId(1)), Some(SessionId(2))]),
+                range,
+            };
+            model.compare_figures(&db.store, &filter, name).await;
+        }
+    }
 }
 
 async fn a_page_ends_where_the_list_does(db: TestDatabase) {
