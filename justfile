@@ -23,6 +23,10 @@ tidy:
 openapi *args:
     cargo xtask openapi {{args}}
 
+# A release build, measured (--quick: whether it runs; --report: the page of what was measured)
+bench *args:
+    cargo xtask bench {{args}}
+
 # A throw-away PostgreSQL, until Ctrl-C
 postgres:
     cargo xtask postgres

@@ -1,11 +1,12 @@
 //! The chores of the workspace, as `cargo xtask NAME`: what CI runs, the tests with a throw-away `PostgreSQL`, the
-//! rules of the house and the committed `OpenAPI` document.
+//! benchmark, the rules of the house and the committed `OpenAPI` document.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a chore tells the developer at the terminal how it went"
 )]
 
+mod bench;
 mod ci;
 mod openapi;
 mod postgres;
@@ -32,6 +33,8 @@ enum Chore {
     },
     /// Start the tests' throw-away database server, print its URL, keep it until Ctrl-C or the end of the input
     Postgres,
+    /// Build a release and measure it against what this machine can do at best (docs/performance.md)
+    Bench(bench::Options),
     /// Check the rules of the house that the compiler doesn't know
     Tidy,
     /// Write the API's document, as the code has it, to docs/openapi.json
@@ -59,6 +62,7 @@ fn perform(chore: Chore) -> Result<(), Box<dyn Error>> {
         Chore::Ci => ci::perform(),
         Chore::Test { args } => test::perform(&args),
         Chore::Postgres => postgres::perform(),
+        Chore::Bench(options) => bench::perform(&options),
         Chore::Tidy => tidy::perform(),
         Chore::Openapi { check } => openapi::perform(check),
     }

@@ -53,7 +53,7 @@ fn document() -> Result<String, Box<dyn Error>> {
 }
 
 /// Where cargo, by its messages, has put the binary of this name.
-fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let target = &message["target"];

@@ -11,14 +11,15 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use nix::unistd;
 use tempfile::TempDir;
 
-use self::programs::{Programs, ProgramsError};
+pub(crate) use self::programs::Programs;
+use self::programs::ProgramsError;
 use crate::run::{self, RunError};
 
 /// Its ports. Above them lies what the system hands out for outgoing connections, which would collide under load.
@@ -27,12 +28,16 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// How many ports are tried: another process may take a free one before the server does.
 const ATTEMPTS: usize = 4;
 
-/// Added to the configuration that `initdb` makes. What it holds is thrown away and need not survive a crash: nothing
-/// waits for the disk. It has no socket file, whose path could become too long in a deep temporary folder.
+/// Added to the configuration that `initdb` makes. It has no socket file, whose path could become too long in a deep
+/// temporary folder.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
+";
+
+/// What tests hold is thrown away and need not survive a crash: nothing waits for the disk.
+const NOT_DURABLE: &str = "
 fsync = off
 full_page_writes = off
 ";
@@ -83,13 +88,22 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Makes and starts one, once the programs for it are there.
     pub(crate) fn start() -> Result<Self, ClusterError> {
-        let programs = Programs::find_or_install()?;
         let user = User::to_switch_to()?;
         // Root's own TMPDIR may be closed to that user.
         let parent = if user.is_some() { "/tmp".into() } else { env::temp_dir() };
+        Self::start_in(&parent, user, &[SETTINGS, NOT_DURABLE].concat())
+    }
+
+    /// Makes and starts one in a folder below `parent` that makes every write durable, as one in earnest does.
+    pub(crate) fn start_durable(parent: &Path) -> Result<Self, ClusterError> {
+        Self::start_in(parent, User::to_switch_to()?, SETTINGS)
+    }
+
+    fn start_in(parent: &Path, user: Option<User>, settings: &str) -> Result<Self, ClusterError> {
+        let programs = Programs::find_or_install()?;
         let folder = tempfile::Builder::new().prefix("roots-postgres-").tempdir_in(parent)?;
         let mut cluster = Self { programs, folder, user, port: 0 };
-        cluster.initialize()?;
+        cluster.initialize(settings)?;
         cluster.serve()?;
         Ok(cluster)
     }
@@ -97,15 +111,17 @@ impl Cluster {
     /// What the tests look for in their environment.
     pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
         [
-            (
-                "ROOTS_TEST_POSTGRES",
-                format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
-            ),
+            ("ROOTS_TEST_POSTGRES", self.url()),
             ("ROOTS_TEST_POSTGRES_BIN", self.programs.folder().display().to_string()),
         ]
     }
 
-    fn initialize(&self) -> Result<(), ClusterError> {
+    /// The URL of the database that it has from the start.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn initialize(&self, settings: &str) -> Result<(), ClusterError> {
         if let Some(user) = self.user {
             chown(self.folder.path(), Some(user.uid), Some(user.gid))?;
         }
@@ -117,9 +133,8 @@ impl Cluster {
         if !made.status.success() {
             return Err(ClusterError::NotMade { said: said(&made) });
         }
-        let mut settings =
-            OpenOptions::new().append(true).open(self.data().join("postgresql.conf"))?;
-        Ok(settings.write_all(SETTINGS.as_bytes())?)
+        let mut file = OpenOptions::new().append(true).open(self.data().join("postgresql.conf"))?;
+        Ok(file.write_all(settings.as_bytes())?)
     }
 
     fn serve(&mut self) -> Result<(), ClusterError> {

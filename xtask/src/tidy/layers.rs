@@ -7,7 +7,7 @@ pub(super) struct Rule {
     forbidden: &'static [&'static str],
 }
 
-pub(super) const RULES: [Rule; 4] = [
+pub(super) const RULES: [Rule; 6] = [
     Rule {
         package: "roots-domain",
         forbidden: &[
@@ -25,6 +25,19 @@ pub(super) const RULES: [Rule; 4] = [
     Rule { package: "roots-http", forbidden: &["roots-crypto", "roots-persistence"] },
     Rule { package: "roots-crypto", forbidden: &["roots-http", "roots-persistence"] },
     Rule { package: "roots-persistence", forbidden: &["roots-http", "roots-crypto"] },
+    // What measures and tests is not shipped, and what is measured is the program as it is shipped.
+    Rule { package: "roots-server", forbidden: &["roots-bench", "roots-testkit"] },
+    Rule {
+        package: "roots-bench",
+        forbidden: &[
+            "roots-domain",
+            "roots-http",
+            "roots-crypto",
+            "roots-persistence",
+            "roots-migrations",
+            "roots-server",
+        ],
+    },
 ];
 
 impl Rule {

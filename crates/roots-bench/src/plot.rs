@@ -1,0 +1,215 @@
+//! The plots, as SVG: bars, lying, a name before each.
+
+use std::error::Error;
+
+use plotters::coord::ranged1d::SegmentValue;
+use plotters::prelude::*;
+
+use crate::results::{Engine, Results, Series, Spread};
+
+/// Pixels.
+const WIDTH: u32 = 960;
+const ROW_HEIGHT: u32 = 22;
+const MARGIN_HEIGHT: u32 = 110;
+const NAMES_WIDTH: u32 = 420;
+/// Figures beyond that are cut off: how much more they have than they need says nothing.
+const SURPLUS_MAX: f64 = 5.0;
+
+const OWN: [(Engine, RGBColor); 2] =
+    [(Engine::Sqlite, RGBColor(31, 119, 180)), (Engine::Postgres, RGBColor(44, 160, 44))];
+const FLOOR: RGBColor = RGBColor(150, 150, 150);
+const MISSED: RGBColor = RGBColor(214, 39, 40);
+
+/// A plot: what its bars are, and the bars.
+struct Plot {
+    title: String,
+    axis: &'static str,
+    /// A line across all bars.
+    line: Option<f64>,
+    bars: Vec<Bar>,
+}
+
+struct Bar {
+    name: String,
+    value: f64,
+    /// Between which its rounds lay.
+    between: (f64, f64),
+    color: RGBColor,
+}
+
+/// A plot that was drawn.
+pub(crate) struct Drawn {
+    /// The name of its file.
+    pub(crate) file: &'static str,
+    pub(crate) title: String,
+    pub(crate) svg: String,
+}
+
+/// All plots.
+///
+/// # Errors
+/// The plotter fails.
+pub(crate) fn all(results: &Results) -> Result<Vec<Drawn>, Box<dyn Error>> {
+    let plots = [
+        ("targets.svg", targets(results)),
+        ("rates.svg", rates(results)),
+        ("latencies.svg", latencies(results)),
+    ];
+    let draw = |(file, plot): (_, Plot)| Ok(Drawn { file, svg: plot.draw()?, title: plot.title });
+    plots.into_iter().map(draw).collect()
+}
+
+fn color(engine: Option<Engine>) -> RGBColor {
+    let own = OWN.iter().find(|(own, _)| Some(*own) == engine);
+    own.map_or(FLOOR, |(_, color)| *color)
+}
+
+fn named(series: &Series) -> String {
+    series
+        .engine
+        .map_or(series.name.clone(), |engine| format!("{}: {}", engine.name(), series.name))
+}
+
+fn targets(results: &Results) -> Plot {
+    let bars = results.figures.iter().map(|figure| {
+        let surplus = figure.surplus().min(SURPLUS_MAX);
+        Bar {
+            name: format!("{}: {}", figure.engine.name(), figure.name),
+            value: surplus,
+            between: (surplus, surplus),
+            color: if figure.is_reached() { color(Some(figure.engine)) } else { MISSED },
+        }
+    });
+    Plot {
+        title: "How far each figure goes".to_owned(),
+        axis: "1 is what was to be reached, 2 twice as good; cut off at 5",
+        line: Some(1.0),
+        bars: bars.collect(),
+    }
+}
+
+fn rates(results: &Results) -> Plot {
+    let bars = results.series.iter().filter(|series| !is_compared(series)).map(|series| {
+        let rates: Vec<f64> = series.rounds.iter().map(|round| round.rate).collect();
+        let Spread { median, least, most } = Spread::of(&rates);
+        let color = if is_floor(series) { FLOOR } else { color(series.engine) };
+        Bar { name: named(series), value: median, between: (least, most), color }
+    });
+    Plot {
+        title: "How many a second".to_owned(),
+        axis: "a second; the line at the end of a bar goes from the worst round to the best",
+        line: None,
+        bars: bars.collect(),
+    }
+}
+
+fn latencies(results: &Results) -> Plot {
+    let own =
+        |series: &&Series| series.engine.is_some() && !is_compared(series) && !is_floor(series);
+    let bars = results.series.iter().filter(own).filter_map(|series| {
+        let p50 = series.median(|round| round.p50_ms)?;
+        let p99 = series.median(|round| round.p99_ms)?;
+        let color = color(series.engine);
+        Some(Bar { name: named(series), value: p50, between: (p50, p99), color })
+    });
+    Plot {
+        title: "How long one takes".to_owned(),
+        axis: "milliseconds; the bar is the p50, the line at its end goes on to the p99",
+        line: None,
+        bars: bars.collect(),
+    }
+}
+
+fn is_floor(series: &Series) -> bool {
+    series.engine.is_none() || series.name.starts_with(crate::figures::name::STORE)
+}
+
+/// Whether it is only there to be compared with another size.
+fn is_compared(series: &Series) -> bool {
+    use crate::figures::name::{LARGE, SMALL};
+    series.name.ends_with(SMALL) || series.name.ends_with(LARGE)
+}
+
+impl Plot {
+    fn draw(&self) -> Result<String, Box<dyn Error>> {
+        let rows = u32::try_from(self.bars.len())?;
+        let most = self.bars.iter().map(|bar| bar.between.1.max(bar.value)).fold(0.0, f64::max);
+        let mut text = String::new();
+        {
+            let size = (WIDTH, MARGIN_HEIGHT + rows * ROW_HEIGHT);
+            let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+            area.fill(&WHITE)?;
+            let mut chart = ChartBuilder::on(&area)
+                .caption(&self.title, ("sans-serif", 20))
+                .margin(12)
+                .x_label_area_size(44)
+                .y_label_area_size(NAMES_WIDTH)
+                .build_cartesian_2d(
+                    0.0..(most * 1.05).max(f64::EPSILON),
+                    (0..rows).into_segmented(),
+                )?;
+            // The first one is at the top.
+            let name = |value: &SegmentValue<u32>| match value {
+                SegmentValue::CenterOf(row) => {
+                    let bar = rows.checked_sub(row + 1).and_then(|at| self.bars.get(at as usize));
+                    bar.map(|bar| bar.name.clone()).unwrap_or_default()
+                }
+                _ => String::new(),
+            };
+            chart
+                .configure_mesh()
+                .disable_y_mesh()
+                .x_desc(self.axis)
+                .y_labels(self.bars.len())
+                .y_label_formatter(&name)
+                .label_style(("sans-serif", 13))
+                .draw()?;
+            for (row, bar) in (0..rows).rev().zip(&self.bars) {
+                let corners =
+                    [(0.0, SegmentValue::Exact(row)), (bar.value, SegmentValue::Exact(row + 1))];
+                let mut body = Rectangle::new(corners, bar.color.filled());
+                body.set_margin(3, 3, 0, 0);
+                chart.draw_series([body])?;
+                let middle = SegmentValue::CenterOf(row);
+                let (least, most) = bar.between;
+                let line = [(least, middle.clone()), (most, middle)];
+                chart.draw_series([PathElement::new(line, BLACK)])?;
+            }
+            if let Some(at) = self.line {
+                let line = [(at, SegmentValue::Exact(0)), (at, SegmentValue::Exact(rows))];
+                chart.draw_series([PathElement::new(line, BLACK)])?;
+            }
+            area.present()?;
+        }
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_names_its_bars() {
+        let bar = |name: &str, value| Bar {
+            name: name.to_owned(),
+            value,
+            between: (value, value * 2.0),
+            color: FLOOR,
+        };
+        let bars = vec![bar("GET /a", 1.0), bar("GET /b", 3.0)];
+        let plot = Plot { title: "How fast".to_owned(), axis: "a second", line: Some(1.0), bars };
+        let drawn = plot.draw().unwrap();
+        assert!(drawn.starts_with("<svg "), "{drawn}");
+        for text in ["How fast", "a second", "GET /a", "GET /b"] {
+            assert_eq!(drawn.matches(text).count(), 1, "{text}: {drawn}");
+        }
+    }
+
+    #[test]
+    fn a_plot_of_nothing_is_empty() {
+        let plot =
+            Plot { title: "None".to_owned(), axis: "a second", line: None, bars: Vec::new() };
+        assert!(plot.draw().unwrap().contains("None"));
+    }
+}
