@@ -358,3 +358,67 @@ fn work(run: &Arc<Run>, connections: usize) -> Result<(), LoadError> {
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::floor::web;
+
+    /// An order to the web floor, with answers of 8 to 10 bytes.
+    async fn order(pace: Pace, sizes: &[usize]) -> Order {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async { axum::serve(listener, web::router(&[8, 9, 10])).await });
+        let asks = sizes.iter().map(|bytes| Ask::plain(web::path(*bytes))).collect();
+        Order { address, server: std::process::id(), connections: 4, pace, asks, first: 5 }
+    }
+
+    async fn carry_out(order: &Order) -> Result<Told, LoadError> {
+        let run = Arc::new(Run::new(order)?);
+        let (worker, connections) = (Arc::clone(&run), order.connections);
+        tokio::task::spawn_blocking(move || work(&worker, connections)).await??;
+        Ok(run.told(run.before, Spent::now(run.server)?, 1))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn as_many_as_were_ordered_are_asked() {
+        let told = carry_out(&order(Pace::Count(50), &[8, 9]).await).await.unwrap();
+        assert_eq!((told.good.count, told.refused.count, told.unsent), (50, 0, 0));
+        assert_eq!(told.next, 55);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_answer_that_was_not_expected_ends_the_load() {
+        let error = carry_out(&order(Pace::Count(50), &[8, 11]).await).await.unwrap_err();
+        let LoadError::Unexpected { status, .. } = error else { panic!("{error}") };
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_goes_round_or_is_spread() {
+        let asked = |run: &Run, taken| run.request(taken).uri().path().to_owned();
+        let run = Run::new(&order(Pace::Count(9), &[8, 9, 10]).await).unwrap();
+        // Where the last order ended: at the sixth.
+        assert_eq!([0, 1, 2, 3].map(|taken| asked(&run, taken)), ["/10", "/8", "/9", "/10"]);
+        let run = Run::new(&order(Pace::Spread(6), &[8, 9, 10]).await).unwrap();
+        let spread = [0, 1, 2, 3, 4, 5].map(|taken| asked(&run, taken));
+        assert_eq!(spread, ["/8", "/8", "/9", "/9", "/10", "/10"]);
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_connection_in_time_is_not_sent() {
+        let window = Window { warm_up: Duration::ZERO, time: Duration::from_hours(1) };
+        let pace = Pace::Rate { per_second: 100.0, window };
+        let mut run = Run::new(&order(pace, &[8]).await).unwrap();
+        run.begun = run.begun.checked_sub(Duration::from_mins(1)).unwrap();
+        let mut outcome = Outcome::default();
+        let due = run.next(&mut outcome).await.unwrap();
+        // A minute late, of which it makes up all but the last moments.
+        assert_eq!(due.number, outcome.unsent);
+        assert!(outcome.unsent >= 5_990, "{}", outcome.unsent);
+    }
+}

@@ -146,8 +146,9 @@ impl Plot {
                 .y_label_area_size(NAMES_WIDTH)
                 .build_cartesian_2d(
                     0.0..(most * 1.05).max(f64::EPSILON),
-                    (0..rows).into_segmented(),
+                    (0..rows.saturating_sub(1)).into_segmented(),
                 )?;
+            let edge = |row| if row < rows { SegmentValue::Exact(row) } else { SegmentValue::Last };
             // The first one is at the top.
             let name = |value: &SegmentValue<u32>| match value {
                 SegmentValue::CenterOf(row) => {
@@ -159,14 +160,15 @@ impl Plot {
             chart
                 .configure_mesh()
                 .disable_y_mesh()
+                .light_line_style(TRANSPARENT)
+                .x_label_formatter(&|value| ((value * 100.0).round() / 100.0).to_string())
                 .x_desc(self.axis)
                 .y_labels(self.bars.len())
                 .y_label_formatter(&name)
                 .label_style(("sans-serif", 13))
                 .draw()?;
             for (row, bar) in (0..rows).rev().zip(&self.bars) {
-                let corners =
-                    [(0.0, SegmentValue::Exact(row)), (bar.value, SegmentValue::Exact(row + 1))];
+                let corners = [(0.0, edge(row)), (bar.value, edge(row + 1))];
                 let mut body = Rectangle::new(corners, bar.color.filled());
                 body.set_margin(3, 3, 0, 0);
                 chart.draw_series([body])?;
@@ -176,7 +178,7 @@ impl Plot {
                 chart.draw_series([PathElement::new(line, BLACK)])?;
             }
             if let Some(at) = self.line {
-                let line = [(at, SegmentValue::Exact(0)), (at, SegmentValue::Exact(rows))];
+                let line = [(at, edge(0)), (at, edge(rows))];
                 chart.draw_series([PathElement::new(line, BLACK)])?;
             }
             area.present()?;

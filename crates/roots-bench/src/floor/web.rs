@@ -20,12 +20,6 @@ pub(crate) fn path(bytes: usize) -> String {
 /// # Errors
 /// The system gives no port, or takes it away.
 pub(crate) async fn serve(sizes: &[usize]) -> io::Result<()> {
-    let mut router = Router::new();
-    for bytes in sizes {
-        let json = HeaderValue::from_static("application/json");
-        let answer = ([(CONTENT_TYPE, json)], Bytes::from(document(*bytes)));
-        router = router.route(&path(*bytes), get(async move || answer.clone()));
-    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let mut out = io::stdout();
     writeln!(out, "address={}", listener.local_addr()?)?;
@@ -34,7 +28,18 @@ pub(crate) async fn serve(sizes: &[usize]) -> io::Result<()> {
         // As Roots does.
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(listener, router).await
+    axum::serve(listener, router(sizes)).await
+}
+
+/// A path for each of those sizes.
+pub(crate) fn router(sizes: &[usize]) -> Router {
+    let mut router = Router::new();
+    for bytes in sizes {
+        let json = HeaderValue::from_static("application/json");
+        let answer = ([(CONTENT_TYPE, json)], Bytes::from(document(*bytes)));
+        router = router.route(&path(*bytes), get(async move || answer.clone()));
+    }
+    router
 }
 
 /// A JSON of so many bytes, at least 8.
