@@ -246,9 +246,13 @@ impl Described {
             }
             ("updateActor" | "deactivateActor", 409) => vec![Refusal::OwnerStays],
             ("updateActor" | "deactivateActor", 404) => vec![Refusal::NotFound("actor")],
-            ("addKey", 409) => vec![Refusal::ActorInactive(actor), Refusal::KeysRenewed(actor)],
+            ("addKey", 409) => vec![
+                Refusal::ActorInactive(actor),
+                Refusal::KeysRenewed(actor),
+                Refusal::TooManyKeys(actor),
+            ],
             ("addKey", 422) => vec![Refusal::NoSuchActor(actor), Refusal::ExpiryNotAhead],
-            ("rotateKey", 409) => vec![Refusal::KeysRenewed(actor)],
+            ("rotateKey", 409) => vec![Refusal::KeysRenewed(actor), Refusal::TooManyKeys(actor)],
             ("revokeKey", 404) => vec![Refusal::NotFound("key")],
             ("revokeKey", 409) => vec![Refusal::LastOwnerKey],
             ("renewRecoveryCode" | "recover", 409) => vec![Refusal::KeysRenewed(ActorId(1))],
