@@ -136,9 +136,13 @@ fn reach(
     mut in_hand: Vec<(WrapHolder, Key)>,
     wraps: &[Wrap],
 ) -> Result<Reached, KeyError> {
+    let mut held = BTreeMap::<WrapHolder, Vec<&Wrap>>::new();
+    for wrap in wraps.iter().filter(|wrap| leads(wrap)) {
+        held.entry(wrap.holder).or_default().push(wrap);
+    }
     let mut reached = Reached { account_keys: Epochs::new(), actor_keys: Epochs::new() };
     while let Some((holder, wrapping_key)) = in_hand.pop() {
-        for wrap in wraps.iter().filter(|wrap| wrap.holder == holder && leads(wrap)) {
+        for wrap in held.get(&holder).into_iter().flatten() {
             let (keys, epoch) = match wrap.subject {
                 WrapSubject::Account(epoch) => (&mut reached.account_keys, epoch),
                 WrapSubject::Actor(of, epoch) if of == actor => (&mut reached.actor_keys, epoch),
