@@ -462,6 +462,10 @@ async fn export(
 ) -> Result<Response, Problem> {
     let (caller, lookup) = caller.into_parts();
     let export = app.services.exports.begin(caller, lookup, query.actor_id).await?;
+    if let Some(fault) = export.unnoted() {
+        let account = export.header().account.id;
+        tracing::warn!(%account, %fault, "an owner's export is not noted in the audit trail");
+    }
     let name = file_name(export.header());
     let mut head = Vec::new();
     Line::Export(export.header().into()).write(&mut head);

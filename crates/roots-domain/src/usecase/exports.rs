@@ -68,7 +68,8 @@ pub struct ExportHeader {
 
 impl Exports {
     /// Begins an export of all that the account has, for its owner; for a member, or where `actor`
-    /// is given, of what that actor has. What an owner exports is noted in the audit trail first.
+    /// is given, of what that actor has. What an owner exports is noted in the audit trail first; a
+    /// database that takes no writes keeps nobody from what it has ([`Export::unnoted`]).
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`] for a member that names another actor, [`Refusal::KeyNotInForce`], or
@@ -86,12 +87,14 @@ impl Exports {
         };
         let id = caller.account.id;
         let at = self.access.clock.now();
+        let mut unnoted = None;
         if caller.actor.role == Role::Owner {
-            let noted = UnitOfWork::free(caller.author(), Intent::NoteExport { actor }, at);
-            self.access.units.apply(noted).await.map_err(|error| match error {
-                ApplyError::Refused(refusal) => ReadError::Refused(refusal),
-                ApplyError::Fault(fault) => ReadError::Store(fault),
-            })?;
+            let note = UnitOfWork::free(caller.author(), Intent::NoteExport { actor }, at);
+            match self.access.units.apply(note).await {
+                Ok(_) => {}
+                Err(ApplyError::Refused(refusal)) => return Err(refusal.into()),
+                Err(ApplyError::Fault(fault)) => unnoted = Some(fault),
+            }
         }
         let account = self.access.reader.account(id).await?;
         // It was erased since its caller was admitted.
@@ -104,6 +107,7 @@ impl Exports {
             of,
             checked_at: at,
             stage: Stage::Actors,
+            unnoted,
             broken: None,
             header: ExportHeader { account, actor, at },
         })
@@ -118,6 +122,8 @@ pub struct Export {
     of: Holdings,
     checked_at: Timestamp,
     stage: Stage,
+    /// Why it was not noted.
+    unnoted: Option<StoreFault>,
     /// The first fault of keys that were not to be had.
     broken: Option<StoreFault>,
     header: ExportHeader,
@@ -148,6 +154,12 @@ impl Export {
     #[must_use]
     pub const fn header(&self) -> &ExportHeader {
         &self.header
+    }
+
+    /// Why it does not stand in the audit trail, where it should.
+    #[must_use]
+    pub const fn unnoted(&self) -> Option<&StoreFault> {
+        self.unnoted.as_ref()
     }
 
     /// What comes next; there may be nothing in it though there is more to come. `None` once all has
