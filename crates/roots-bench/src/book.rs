@@ -11,6 +11,9 @@ const LOAD_SHARE: f64 = 0.6;
 /// More than this of the machine, taken by others, spoils the figures.
 const DISTURBED: f64 = 0.05;
 
+/// The system tells of its processors in steps too coarse for less.
+const LONG_SECONDS: f64 = 0.4;
+
 /// All rounds.
 #[derive(Default)]
 pub(crate) struct Book {
@@ -31,14 +34,13 @@ impl Book {
     /// Enters a round of a load.
     pub(crate) fn enter_load(&mut self, engine: Option<Engine>, name: &str, told: &Told) {
         let at = self.index(engine, name);
-        let each = |cpu: f64| {
-            let answers = number(told.good.count + told.refused.count);
-            (answers > 0.0).then(|| cpu / answers * 1_000_000.0)
-        };
+        let answers = number(told.good.count + told.refused.count);
+        let is_long = told.seconds >= LONG_SECONDS && answers > 0.0;
+        let each = |cpu: f64| is_long.then(|| cpu / answers * 1_000_000.0);
         self.series[at].rounds.push(Round {
             server_micros: each(told.server_cpu),
             load_micros: each(told.load_cpu),
-            busy: Some(told.busy()),
+            busy: is_long.then(|| told.busy()),
             ..Round::of(&told.good, told.seconds)
         });
         self.strained[at] += usize::from(is_strained(told));
