@@ -15,6 +15,7 @@ pub(crate) mod name {
     pub(crate) const GET_SESSION: &str = "GET /sessions/{id}";
     pub(crate) const LIST: &str = "GET /activities?limit=20";
     pub(crate) const STATS: &str = "GET /activities/stats of a year";
+    pub(crate) const LOG_MOST: &str = "POST /activities, 128 connections";
     pub(crate) const OVERLOADED: &str = "POST /activities, more than it sustains";
     pub(crate) const SYNC: &str = "fdatasync";
     pub(crate) const STORE: &str = "store floor";
@@ -153,7 +154,7 @@ pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
     figures.push(figure("from a start to the first answer".to_owned(), " s", starts, target));
 
     let too_much = |what: &str| format!("asked {OVERLOAD} × of what it sustains: {what}");
-    let values = ratios(own(name::OVERLOADED), own(name::LOG), rate);
+    let values = ratios(own(name::OVERLOADED), own(name::LOG_MOST), rate);
     let target = Target::AtLeast(OVERLOADED_GOOD);
     figures.push(figure(too_much("good answers, of the peak"), " ×", values, target));
     let values = measured.overload.iter().map(answered).collect();
@@ -217,6 +218,8 @@ mod tests {
             series(None, &name::web(300), [100.0, 200.0], 1.0),
             series(None, name::SYNC, [1.0, 1.0], 2.0),
             series(ours, name::LOG, [30.0, 40.0], 1.0),
+            series(ours, name::LOG_MOST, [50.0, 50.0], 1.0),
+            series(ours, name::OVERLOADED, [45.0, 25.0], 1.0),
             series(ours, name::STORE, [100.0, 400.0], 1.0),
             series(ours, name::LOG_ALONE, [1.0, 1.0], 3.8),
             series(ours, "a page, small", [1.0, 1.0], 2.0),
@@ -242,6 +245,7 @@ mod tests {
         assert_eq!(named("a page, large").values, [1.5, 1.5]);
         assert!(!named("memory, idle").is_reached() && named("at its highest").is_reached());
         assert!(named("first answer").is_reached());
+        assert_eq!(named("of the peak").values, [0.9, 0.5]);
         assert_eq!(named("answered at all").values, [1.0, 0.8]);
         assert_eq!(named("refusal").values, [40.0, 20.0]);
         assert!(!named("POST /todos").is_reached(), "what was not measured is not reached");

@@ -26,6 +26,9 @@ use crate::stage::{Script, Side, Stage};
 const CONNECTIONS: usize = 64;
 /// Those of the statistics.
 const STATS_CONNECTIONS: usize = 16;
+/// Those that find out what the server sustains: while one batch is written the next one gathers, and
+/// both are full.
+const MOST_CONNECTIONS: usize = 128;
 /// Those of the load that is too much: as many as the server takes on, less some to spare.
 const OVERLOAD_CONNECTIONS: usize = 850;
 /// How much more it asks than the server sustains.
@@ -286,6 +289,7 @@ impl Act {
             load(name::LOG_ALL, CONNECTIONS, stage.crowd.iter().map(Owner::log_activity).collect()),
             load(name::CREATE_TODO, CONNECTIONS, vec![busy.create_todo()]),
             load(name::STEP_TODO, CONNECTIONS, stage.step_todos()),
+            load(name::LOG_MOST, MOST_CONNECTIONS, vec![busy.log_activity()]),
             load(name::LOG_ALONE, 1, vec![busy.log_activity()]),
             load(name::GET_SESSION, CONNECTIONS, stage.get_sessions()),
             load(name::LIST, CONNECTIONS, vec![stage.large.owner.get("/activities?limit=20")]),
@@ -315,7 +319,7 @@ impl Act {
             let asks = load.asks.clone();
             let told = steady(plan, server, load.connections, asks, load.next)?;
             load.next = told.next;
-            if load.name == name::LOG {
+            if load.name == name::LOG_MOST {
                 peak = told.rate();
             }
             book.enter_load(engine, load.name, &told);
