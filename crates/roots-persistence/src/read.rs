@@ -795,6 +795,9 @@ struct Usage {
 impl Store {
     /// How those accounts are used, by a few index look-ups each.
     async fn with_usage(&self, accounts: Vec<Account>) -> StoreResult<Vec<AccountOverview>> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
         let account = || Expr::col((accounts::Entity, accounts::Column::AccountId));
         let write = Reason::ApiWrite.name();
         let writes = tallies::Entity::find()

@@ -12,6 +12,7 @@ use sea_orm::{
 use tempfile::TempDir;
 
 use crate::postgres;
+use crate::tap::Tap;
 
 /// A database of one test's own. SQLite's is gone with it; PostgreSQL's goes with its server.
 pub struct TestDatabase {
@@ -21,6 +22,8 @@ pub struct TestDatabase {
     pub url: String,
     /// Where its files lie; on PostgreSQL, a folder for the test to use.
     pub folder: TempDir,
+    /// On PostgreSQL, the way by which its stores go to it, but for those of programs that the test runs.
+    pub tap: Option<Tap>,
 }
 
 impl TestDatabase {
@@ -28,7 +31,7 @@ impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roots.db").display());
-        Self::open(url, folder).await
+        Self::open(url, folder, None).await
     }
 
     /// A PostgreSQL database on the server that the tests run on.
@@ -44,18 +47,24 @@ impl TestDatabase {
             .expect("a new database on the test server");
         admin.close().await.expect("closing the connection to the test server");
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
-        Self::open(format!("{base}/{name}"), folder).await
+        let url = format!("{base}/{name}");
+        let tap = Tap::on(&url).await;
+        Self::open(url, folder, Some(tap)).await
     }
 
-    async fn open(url: String, folder: TempDir) -> Self {
-        let store = open(&url).await;
+    async fn open(url: String, folder: TempDir, tap: Option<Tap>) -> Self {
+        let store = open(tap.as_ref().map_or(&url, |tap| &tap.url)).await;
         store.migrate().await.expect("the newest schema");
-        Self { store, url, folder }
+        if let Some(tap) = &tap {
+            // A new schema is for all tenants at once.
+            tap.forget();
+        }
+        Self { store, url, folder, tap }
     }
 
     /// Another store on the same database, as another process has.
     pub async fn another_store(&self) -> Store {
-        open(&self.url).await
+        open(self.tap.as_ref().map_or(&self.url, |tap| &tap.url)).await
     }
 
     /// A connection past the store, to look at or to break what it keeps.

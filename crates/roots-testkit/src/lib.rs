@@ -11,9 +11,12 @@
 pub mod ambient;
 pub mod app;
 pub mod database;
+pub mod dice;
 pub mod members;
 pub mod model;
 pub mod postgres;
+pub mod tap;
+pub mod tenants;
 pub mod units;
 pub mod world;
 

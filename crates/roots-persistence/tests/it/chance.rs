@@ -6,33 +6,8 @@ use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, TodoPatch, TodoStatus};
 use roots_domain::model::unit::{Resealed, UnitOfWork};
+pub(crate) use roots_testkit::dice::Dice;
 use roots_testkit::units::{Desk, resealed, text};
-
-/// `SplitMix64`.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`.
-    pub(crate) fn below(&mut self, end: i64) -> i64 {
-        i64::try_from(self.roll() % end.unsigned_abs()).unwrap()
-    }
-
-    fn once_in(&mut self, times: i64) -> bool {
-        self.below(times) == 0
-    }
-
-    /// One of these.
-    pub(crate) fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.below(i64::try_from(of.len()).unwrap())).unwrap()].clone()
-    }
-}
 
 /// Few texts, so that patches often bring the one that stands.
 const TEXTS: [&str; 3] = ["", "one", "two"];

@@ -114,7 +114,7 @@ mod server {
         let server = roots_testkit::postgres::server_url();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&DatabaseUrl::parse(&server).unwrap()).await.unwrap();
-        TestDatabase { store, url: server, folder }.execute(sql).await;
+        TestDatabase { store, url: server, folder, tap: None }.execute(sql).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -264,7 +264,7 @@ mod file {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", file.display());
         let store = Store::open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
-        let copy = TestDatabase { store, url, folder };
+        let copy = TestDatabase { store, url, folder, tap: None };
         assert_eq!(copy.dump().await, before);
         assert_eq!(copy.store.audit().await.unwrap(), (1, vec![]));
         apply_each(&copy.store, [desk.log_activity("a")]).await;

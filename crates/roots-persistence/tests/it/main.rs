@@ -23,4 +23,6 @@ mod reads;
 #[cfg(test)]
 mod resources;
 #[cfg(test)]
+mod tenants;
+#[cfg(test)]
 mod walks;

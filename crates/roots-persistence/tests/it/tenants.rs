@@ -1,0 +1,132 @@
+//! Everything a tenant owns can be spread over machines by its account: proved from the catalogue of
+//! PostgreSQL. That no query leaves the account out is judged wherever a test asks something: see
+//! [`roots_testkit::tenants`].
+
+use std::collections::BTreeSet;
+
+use roots_testkit::database::TestDatabase;
+use roots_testkit::tenants::{SHARED_TABLES, TENANT};
+
+const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c \
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')";
+
+/// The tables of tenants, each of which has the column.
+async fn tenants_tables(db: &TestDatabase) -> BTreeSet<String> {
+    let having = format!(
+        "{TABLES} AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid \
+            AND a.attname = '{TENANT}' AND a.attnotnull AND a.atttypid = 'bigint'::regtype)"
+    );
+    db.rows::<(String,)>(&having).await.into_iter().map(|(table,)| table).collect()
+}
+
+#[tokio::test]
+async fn every_table_is_a_tenants_but_for_a_few_that_are_named() {
+    let db = TestDatabase::postgres().await;
+    let all: BTreeSet<_> =
+        db.rows::<(String,)>(TABLES).await.into_iter().map(|one| one.0).collect();
+    let theirs = tenants_tables(&db).await;
+    let shared: BTreeSet<_> = all.difference(&theirs).map(String::as_str).collect();
+    assert_eq!(shared, BTreeSet::from(SHARED_TABLES));
+    assert!(theirs.len() >= 18, "{theirs:?}");
+}
+
+/// A distributed table may have no key of another kind: it could not be held to over several machines.
+#[tokio::test]
+async fn every_key_of_a_tenants_table_starts_with_the_account() {
+    let db = TestDatabase::postgres().await;
+    let theirs = tenants_tables(&db).await;
+    // Of each constraint: its kind, its table, the first of its columns; of a foreign key, the table and
+    // the column that it leads to, and what follows a deletion or a change there: nothing, or another
+    // deletion.
+    let constraints = "SELECT CAST(k.contype AS TEXT), CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), \
+            COALESCE(CAST(f.relname AS TEXT), ''), COALESCE(CAST(fa.attname AS TEXT), ''), \
+            CAST(k.confdeltype AS TEXT) || CAST(k.confupdtype AS TEXT) \
+        FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid \
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1] \
+        LEFT JOIN pg_class f ON f.oid = k.confrelid \
+        LEFT JOIN pg_attribute fa ON fa.attrelid = f.oid AND fa.attnum = k.confkey[1] \
+        WHERE k.connamespace = 'public'::regnamespace AND k.contype IN ('p', 'u', 'f', 'x')";
+    let (mut primary, mut unique, mut foreign) = (BTreeSet::new(), 0, 0);
+    let found = db.rows::<(String, String, String, String, String, String)>(constraints).await;
+    for (kind, table, column, target, target_column, acts) in found {
+        if !theirs.contains(&table) {
+            assert!(kind == "p", "{table} has no other keys");
+            continue;
+        }
+        assert_eq!(column, TENANT, "{kind} of {table}");
+        match kind.as_str() {
+            "p" => assert!(primary.insert(table)),
+            "u" => unique += 1,
+            "f" => {
+                assert!(theirs.contains(&target), "{table} leads to {target}");
+                assert_eq!(target_column, TENANT, "{table} leads to {target}");
+                let harmless = ["aa", "ca"].contains(&acts.as_str());
+                assert!(harmless, "{table}: a key that holds the account can't be set to NULL");
+                foreign += 1;
+            }
+            other => panic!("{table} has a constraint of the kind {other}"),
+        }
+    }
+    assert_eq!(primary, theirs, "each has a primary key");
+    assert!(unique >= 2 && foreign >= 4, "{unique} {foreign}");
+    let indexes = "SELECT CAST(t.relname AS TEXT), CAST(i.relname AS TEXT), \
+            COALESCE(CAST(a.attname AS TEXT), 'an expression') \
+        FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid \
+        LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.indkey[0] \
+        WHERE t.relnamespace = 'public'::regnamespace";
+    for (table, index, column) in db.rows::<(String, String, String)>(indexes).await {
+        assert!(column == TENANT || !theirs.contains(&table), "{index} starts with {column}");
+    }
+}
+
+/// What is one for all machines would have to be asked for there: ids come from the account's row, and
+/// times and uids from the program.
+#[tokio::test]
+async fn the_database_makes_up_nothing_by_itself() {
+    let db = TestDatabase::postgres().await;
+    let sequences = "SELECT CAST(relname AS TEXT) FROM pg_class \
+        WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace";
+    assert_eq!(db.rows::<(String,)>(sequences).await, []);
+    let triggers = "SELECT CAST(tgname AS TEXT) FROM pg_trigger WHERE NOT tgisinternal";
+    assert_eq!(db.rows::<(String,)>(triggers).await, []);
+    let functions = "SELECT CAST(proname AS TEXT) FROM pg_proc \
+        WHERE pronamespace = 'public'::regnamespace";
+    assert_eq!(db.rows::<(String,)>(functions).await, []);
+    let volatile = "SELECT CAST(c.relname AS TEXT), pg_get_expr(d.adbin, d.adrelid) \
+        FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid \
+        WHERE c.relnamespace = 'public'::regnamespace AND pg_get_expr(d.adbin, d.adrelid) LIKE '%(%'";
+    assert_eq!(db.rows::<(String, String)>(volatile).await, []);
+}
+
+/// The steps that `docs/operations.md` has: each tenant's table is distributed by the account, behind those
+/// that it leads to, and the others are named.
+#[tokio::test]
+async fn the_documented_steps_spread_every_table() {
+    let db = TestDatabase::postgres().await;
+    let documented = include_str!("../../../../docs/operations.md");
+    let step = |line: &str, call: &str| {
+        let rest = line.trim().strip_prefix(&format!("SELECT {call}('"))?;
+        rest.split_once('\'').map(|(table, rest)| (table.to_owned(), rest.to_owned()))
+    };
+    let steps = documented.lines().filter_map(|line| step(line, "create_distributed_table"));
+    let steps: Vec<_> = steps.collect();
+    for (table, rest) in &steps {
+        let by = if table == "accounts" {
+            format!(", '{TENANT}');")
+        } else {
+            format!(", '{TENANT}', colocate_with => 'accounts');")
+        };
+        assert_eq!(*rest, by, "{table}");
+    }
+    let order: Vec<_> = steps.into_iter().map(|(table, _)| table).collect();
+    assert_eq!(order.iter().cloned().collect::<BTreeSet<_>>(), tenants_tables(&db).await);
+    let place = |table: &str| order.iter().position(|one| one == table);
+    let leads = "SELECT CAST(c.relname AS TEXT), CAST(f.relname AS TEXT) FROM pg_constraint k \
+        JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid \
+        WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace";
+    for (table, target) in db.rows::<(String, String)>(leads).await {
+        assert!(place(&target) < place(&table), "{target} comes before {table}");
+    }
+    let shared = documented.lines().filter_map(|line| step(line, "create_reference_table"));
+    assert_eq!(shared.map(|(table, _)| table).collect::<Vec<_>>(), ["directory"]);
+}
