@@ -4,6 +4,7 @@
 mod commands;
 mod durability;
 mod first_start;
+mod processes;
 mod program;
 mod serving;
 mod settings;

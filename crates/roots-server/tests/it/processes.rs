@@ -1,0 +1,386 @@
+//! Three servers on one PostgreSQL are as one: whichever is asked, the books are the same.
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, StatusCode};
+use roots_domain::model::id::{AccountId, ActorId, KeyId};
+use roots_domain::model::page::PageRequest;
+use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::model::todo::TodoStatus;
+use roots_domain::model::unit::{AppliedRow, UnitOfWork};
+use roots_domain::port::store::{ActivityFilter, TodoQuery};
+use roots_testkit::database::until;
+use roots_testkit::dice::Dice;
+use roots_testkit::model::Model;
+use roots_testkit::units::Desk;
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::program::{Api, Home, Server, text};
+
+const SERVERS: usize = 3;
+/// Those that ask at the same time, for each account.
+const CALLERS: u64 = 8;
+/// What each of them asks for.
+const WRITES: usize = 40;
+
+/// A write that costs, as it is asked for over HTTP.
+#[derive(Debug, Clone)]
+enum Write {
+    Start,
+    End(i64),
+    DeleteSession(i64),
+    Create { title: String, priority: i64, session: Option<i64> },
+    Step(i64, TodoStatus),
+    DeleteTodo(i64),
+    Log { kind: &'static str, session: Option<i64> },
+    DeleteActivity(i64),
+}
+
+/// The same text in every activity, as [`Desk`] writes it.
+const DESCRIPTION: &str = "what happened";
+
+impl Write {
+    /// Of ids so low that some of them exist, and some no more.
+    fn by_chance(dice: &mut Dice, who: u64) -> Self {
+        let id = 1 + dice.below(30);
+        let session = dice.once_in(3).then(|| 1 + dice.below(4));
+        match dice.below(16) {
+            0 => Self::Start,
+            1 => Self::End(1 + dice.below(4)),
+            2 if dice.once_in(3) => Self::DeleteSession(1 + dice.below(4)),
+            2..=5 => {
+                let title = format!("{who} wants {}", dice.below(1_000));
+                Self::Create { title, priority: dice.below(4), session }
+            }
+            6..=9 => Self::Step(id, dice.one(&TodoStatus::ALL)),
+            10 => Self::DeleteTodo(id),
+            11..=14 => Self::Log { kind: dice.one(&["deploy", "review"]), session },
+            _ => Self::DeleteActivity(id),
+        }
+    }
+
+    fn request(&self) -> (Method, String, Option<Value>) {
+        let (method, path, body) = match self {
+            Self::Start => (Method::POST, "sessions".to_owned(), Some(json!({}))),
+            Self::End(id) => {
+                (Method::PATCH, format!("sessions/{id}"), Some(json!({ "status": "ended" })))
+            }
+            Self::DeleteSession(id) => (Method::DELETE, format!("sessions/{id}"), None),
+            Self::Create { title, priority, session } => {
+                let body = json!({ "title": title, "priority": priority, "session_id": session });
+                (Method::POST, "todos".to_owned(), Some(body))
+            }
+            Self::Step(id, status) => {
+                (Method::PATCH, format!("todos/{id}"), Some(json!({ "status": status.name() })))
+            }
+            Self::DeleteTodo(id) => (Method::DELETE, format!("todos/{id}"), None),
+            Self::Log { kind, session } => {
+                let body = json!({
+                    "description": DESCRIPTION, "activity_type": kind, "session_id": session,
+                });
+                (Method::POST, "activities".to_owned(), Some(body))
+            }
+            Self::DeleteActivity(id) => (Method::DELETE, format!("activities/{id}"), None),
+        };
+        (method, format!("/api/v1/{path}"), body)
+    }
+
+    /// The same for the model.
+    fn unit(&self, desk: &Desk) -> UnitOfWork {
+        match self {
+            Self::Start => desk.start_session(),
+            Self::End(id) => desk.end_session(*id),
+            Self::DeleteSession(id) => desk.delete_session(*id),
+            Self::Create { title, priority, session } => {
+                desk.create_todo_as(title, *priority, *session)
+            }
+            Self::Step(id, status) => desk.step_todo(*id, *status),
+            Self::DeleteTodo(id) => desk.delete_todo(*id),
+            Self::Log { kind, session } => desk.log_activity_as(kind, *session, None),
+            Self::DeleteActivity(id) => desk.delete_activity(*id),
+        }
+    }
+}
+
+/// What was answered to a write that was done.
+struct Done {
+    write: Write,
+    /// The credits left, by which the writes of an account are in order.
+    left: i64,
+    body: Value,
+    is_replay: bool,
+}
+
+/// Asks for a write. `None` is a refusal, which must be one of those that a rule makes.
+async fn ask(api: &Api, write: &Write, name: Option<&str>) -> Option<Done> {
+    let (method, path, body) = write.request();
+    let mut request = api.ask(method, &path);
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    if let Some(name) = name {
+        request = request.header("Idempotency-Key", name);
+    }
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let text = answer.text().await.unwrap();
+    if !status.is_success() {
+        let refused = [402, 404, 409, 422].contains(&status.as_u16());
+        assert!(refused, "{write:?}: {status} {text}");
+        return None;
+    }
+    let left = headers["x-credits-remaining"].to_str().unwrap().parse().unwrap();
+    let body = serde_json::from_str(&text).unwrap();
+    let is_replay = headers.contains_key("idempotent-replayed");
+    Some(Done { write: write.clone(), left, body, is_replay })
+}
+
+/// Writes by chance, each to a server by chance; one in four twice at once, to two of them.
+async fn write_by_chance(servers: Vec<Api>, seed: u64) -> Vec<Done> {
+    let mut dice = Dice(seed);
+    let mut done = Vec::new();
+    for number in 0..WRITES {
+        let write = Write::by_chance(&mut dice, seed);
+        let (api, other) = (dice.one(&servers), dice.one(&servers));
+        if dice.once_in(4) {
+            let name = format!("{seed}-{number}");
+            let twins = (ask(&api, &write, Some(&name)), ask(&other, &write, Some(&name)));
+            let twins: Vec<_> = <[_; 2]>::from(tokio::join!(twins.0, twins.1)).into();
+            let twins: Vec<_> = twins.into_iter().flatten().collect();
+            let first = twins.iter().filter(|twin| !twin.is_replay).count();
+            assert!(first == 1 || twins.is_empty(), "{write:?} was done {first} times");
+            assert!(twins.windows(2).all(|two| two[0].body == two[1].body), "{write:?}");
+            done.extend(twins.into_iter().filter(|twin| !twin.is_replay));
+        } else {
+            done.extend(ask(&api, &write, None).await);
+        }
+    }
+    done
+}
+
+/// Goes through the writes of an account in the order in which they were paid for: the model must have
+/// done each, with the same ids, rows and balances.
+fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (Model, Desk) {
+    let mut desk = Desk {
+        account: AccountId(account),
+        actor: ActorId(1),
+        key: KeyId(1),
+        auth_epoch: 0,
+        at: Timestamp::FIRST,
+    };
+    let mut model = Model::new(desk, credits);
+    done.sort_by_key(|one| std::cmp::Reverse(one.left));
+    for Done { write, left, body, .. } in done {
+        let at = ["ended_at", "updated_at", "created_at", "started_at"];
+        let at = at.iter().find_map(|field| body[field].as_str());
+        desk.at = at.map_or(desk.at, |at| Timestamp::parse(at).unwrap());
+        let applied = model.expect(&write.unit(&desk));
+        let applied = applied.unwrap_or_else(|refusal| panic!("{write:?} was done: {refusal}"));
+        assert_eq!(applied.balance, left, "{write:?}");
+        match &applied.row {
+            AppliedRow::Session(row) => {
+                assert_eq!(body["session_id"], row.id.0, "{write:?}");
+                assert_eq!(body["status"], row.status.name(), "{write:?}");
+            }
+            AppliedRow::Todo(row) => assert_eq!(shown(&body), shown_todo(row), "{write:?}"),
+            AppliedRow::Activity(row) => assert_eq!(body["activity_id"], row.id.0, "{write:?}"),
+            _ => assert_eq!(body["status"], "deleted", "{write:?}"),
+        }
+    }
+    (model, desk)
+}
+
+/// A todo as the API shows it.
+fn shown(todo: &Value) -> Value {
+    let fields =
+        ["todo_id", "session_id", "title", "status", "priority", "created_at", "updated_at"];
+    json!(fields.map(|field| (field, todo[field].clone())).into_iter().collect::<BTreeMap<_, _>>())
+}
+
+fn shown_todo(row: &roots_domain::model::todo::Todo<roots_domain::model::sealed::Sealed>) -> Value {
+    json!({
+        "todo_id": row.id.0,
+        "session_id": row.session.map(|session| session.0),
+        "title": text(&row.title.0),
+        "status": row.status.name(),
+        "priority": row.priority.level(),
+        "created_at": row.created_at.to_string(),
+        "updated_at": row.updated_at.to_string(),
+    })
+}
+
+/// All pages of a list.
+async fn list(api: &Api, path: &str, name: &str) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = api.read(&format!("/api/v1/{path}?limit=50{cursor}")).await;
+        rows.extend(page[name].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next_cursor"].as_str() else {
+            assert_eq!(page["total"], rows.len(), "{path}");
+            return rows;
+        };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+/// What a server shows of an account is what the model has.
+async fn compare(api: &Api, model: &Model, desk: &Desk) {
+    let (account, actor, page) = (desk.account, Some(desk.actor), PageRequest::default());
+    let query = TodoQuery { account, actor, status: None, priority: None, session: None, page };
+    let todos: Vec<_> = list(api, "todos", "todos").await.iter().map(shown).collect();
+    assert_eq!(todos, model.todos(&query).iter().map(shown_todo).collect::<Vec<_>>());
+    let sessions = list(api, "sessions", "sessions").await;
+    let sessions = sessions.iter().map(|row| (row["session_id"].clone(), row["status"].clone()));
+    let expected = model.sessions(actor, None).into_iter();
+    let expected = expected.map(|row| (json!(row.id.0), json!(row.status.name())));
+    assert_eq!(sessions.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    let filter = ActivityFilter {
+        account,
+        actor,
+        activity_type: None,
+        session: None,
+        range: TimeRange::default(),
+    };
+    let activities = list(api, "activities", "activities").await;
+    let activities = activities.iter().map(|row| {
+        assert_eq!(row["description"], DESCRIPTION);
+        (row["activity_id"].clone(), row["activity_type"].clone(), row["session_id"].clone())
+    });
+    let expected = model.activities(&filter).into_iter().map(|row| {
+        let session = row.session.map(|session| session.0);
+        (json!(row.id.0), json!(row.activity_type.as_str()), json!(session))
+    });
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(activities.collect::<Vec<_>>(), expected);
+    let figures = api.read("/api/v1/activities/stats").await;
+    assert_eq!(figures["total_activities"], expected.len(), "{figures}");
+    for row in model.todos(&query) {
+        let log = api.read(&format!("/api/v1/todos/{}/logs", row.id.0)).await;
+        let steps = log["logs"].as_array().unwrap();
+        let mut status = json!("open");
+        for step in steps {
+            assert_eq!(step["old_status"], status, "{log}");
+            status = step["new_status"].clone();
+        }
+        assert_eq!(status, row.status.name(), "{log}");
+    }
+    let entries = list(api, "credits/ledger", "entries").await;
+    let entries = entries.iter().map(|row| {
+        let fields = ["ledger_id", "delta", "balance_after", "reason", "related_endpoint"];
+        json!(fields.map(|field| row[field].clone()))
+    });
+    let expected = model.ledger(None).into_iter().map(|row| {
+        json!([row.id.0, row.delta, row.balance_after, row.reason.name(), row.endpoint])
+    });
+    assert_eq!(entries.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    let balance = api.read("/api/v1/credits").await;
+    assert_eq!(balance["balance"], model.balance());
+}
+
+fn servers(home: &Home) -> Vec<Server> {
+    (0..SERVERS).map(|_| home.serve()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_servers_keep_the_books_of_one() {
+    let home = Home::on_postgres().await;
+    let servers = servers(&home);
+    let operator = home.operator_key();
+    // The last credit of the second account is asked for by many.
+    let accounts = [(1, 1_000_000, operator), (2, 100, home.bootstrap(&[]).0)];
+    let mut callers = JoinSet::new();
+    for (account, _, key) in &accounts {
+        let apis: Vec<_> = servers.iter().map(|server| server.client(key)).collect();
+        for caller in 0..CALLERS {
+            let seed = 1_000 * u64::try_from(*account).unwrap() + caller;
+            let (account, apis) = (*account, apis.clone());
+            callers.spawn(async move { (account, write_by_chance(apis, seed).await) });
+        }
+    }
+    let mut done = BTreeMap::<i64, Vec<Done>>::new();
+    for (account, theirs) in callers.join_all().await {
+        done.entry(account).or_default().extend(theirs);
+    }
+    for (account, credits, key) in &accounts {
+        let done = done.remove(account).unwrap();
+        assert!(done.len() >= 100.min(usize::try_from(*credits).unwrap()), "{}", done.len());
+        let (model, desk) = replay(*account, *credits, done);
+        for server in &servers {
+            compare(&server.client(key), &model, &desk).await;
+        }
+    }
+    for server in servers {
+        let log = server.stop();
+        let faults = log.iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+    let verified = home.run(&["verify"]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
+/// What ends a key in one process ends its writes at once in all, and its reads as soon as none
+/// remembers it; the process that ended it reads no more either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_one_server_ends_is_over_in_all() {
+    let home = Home::on_postgres().await;
+    let servers = servers(&home);
+    let owner = servers[0].client(&home.operator_key());
+    let member = json!({ "name": "Member", "actor_type": "agent" });
+    let member = owner.post("/api/v1/actors", &member).send().await.unwrap();
+    let member: Value = serde_json::from_str(&member.text().await.unwrap()).unwrap();
+    let body = json!({ "actor_id": member["actor_id"] });
+    let made = owner.post("/api/v1/keys", &body).send().await.unwrap();
+    let made: Value = serde_json::from_str(&made.text().await.unwrap()).unwrap();
+    let key = made["api_key"].as_str().unwrap();
+    let theirs: Vec<_> = servers.iter().map(|server| server.client(key)).collect();
+    for api in &theirs {
+        api.read("/api/v1/whoami").await;
+    }
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();
+    let read = async |api: &Api| status(api.get("/api/v1/whoami")).await;
+    let write =
+        async |api: &Api| status(api.post("/api/v1/todos", &json!({ "title": "late" }))).await;
+    assert_eq!(write(&theirs[1]).await, StatusCode::CREATED);
+
+    let revoke = owner.ask(Method::DELETE, &format!("/api/v1/keys/{}", made["key_id"]));
+    assert_eq!(status(revoke).await, StatusCode::OK);
+    assert_eq!(read(&theirs[0]).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(write(&theirs[1]).await, StatusCode::UNAUTHORIZED);
+    // Who was refused is not remembered either.
+    assert_eq!(read(&theirs[1]).await, StatusCode::UNAUTHORIZED);
+    // This one was not asked since. It forgets after the 5 seconds that docs/operations.md tells of.
+    until("no server remembers the key", async || {
+        read(&theirs[2]).await == StatusCode::UNAUTHORIZED
+    })
+    .await;
+    assert_eq!(write(&theirs[2]).await, StatusCode::UNAUTHORIZED);
+    let todos = home.count("todos").await;
+    assert_eq!(todos, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_three_servers_have_counted_of_usage_adds_up() {
+    const CALLS: i64 = 10;
+    let home = Home::on_postgres().await;
+    let servers = servers(&home);
+    let key = home.operator_key();
+    for server in &servers {
+        let api = server.client(&key);
+        for _ in 0..CALLS {
+            api.read("/api/v1/sessions").await;
+        }
+    }
+    for server in servers {
+        server.stop();
+    }
+    let db = home.database().await;
+    let sql = "SELECT CAST(SUM(calls) AS BIGINT) FROM usage WHERE account_id = 1";
+    let sum = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(sum).await.unwrap().unwrap();
+    let calls: i64 = row.try_get_by_index(0).unwrap();
+    assert_eq!(calls, CALLS * i64::try_from(SERVERS).unwrap());
+    db.close().await.unwrap();
+}
