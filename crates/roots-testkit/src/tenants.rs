@@ -61,7 +61,7 @@ pub fn judge(sql: &str) -> Result<(), String> {
     static GOOD: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let mut good = GOOD.lock().unwrap_or_else(PoisonError::into_inner);
     let good = good.get_or_insert_default();
-    if good.contains(sql) || OVER_ALL_TENANTS.iter().any(|(_, form)| is_of_form(sql, form)) {
+    if good.contains(sql) || over_all(sql).is_some() {
         return Ok(());
     }
     let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql);
@@ -73,6 +73,12 @@ pub fn judge(sql: &str) -> Result<(), String> {
             Ok(())
         }
     }
+}
+
+/// What a statement that goes over all tenants is for, if it is one that may.
+#[must_use]
+pub fn over_all(sql: &str) -> Option<&'static str> {
+    OVER_ALL_TENANTS.iter().find(|(_, form)| is_of_form(sql, form)).map(|(name, _)| *name)
 }
 
 fn is_of_form(sql: &str, form: &str) -> bool {

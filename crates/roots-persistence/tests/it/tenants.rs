@@ -4,8 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use roots_domain::model::account::AccountKind;
+use roots_domain::model::page::PageRequest;
+use roots_domain::port::store::{AccountReader, Auditor};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::tenants::{SHARED_TABLES, TENANT};
+use roots_testkit::tenants::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
+use roots_testkit::world::World;
+use sea_orm::{ConnectionTrait, Database, Statement};
 
 const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c \
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')";
@@ -129,4 +134,39 @@ async fn the_documented_steps_spread_every_table() {
     }
     let shared = documented.lines().filter_map(|line| step(line, "create_reference_table"));
     assert_eq!(shared.map(|(table, _)| table).collect::<Vec<_>>(), ["directory"]);
+}
+
+/// Nothing is allowed that is not needed.
+#[tokio::test]
+async fn each_statement_that_may_go_over_all_tenants_is_made() {
+    let db = TestDatabase::postgres().await;
+    let world = World::new(db.store.clone());
+    db.store.has_accounts().await.unwrap();
+    let operator = world.admit(&world.found_of(AccountKind::Operator, 0).await).await;
+    world.operators.list(&operator, PageRequest::default()).await.unwrap();
+    let ending = world.found(0).await;
+    let owner = world.admit(&ending).await;
+    world.erasures.erase(&owner, &ending.recovery_code).await.unwrap();
+    world.erasures.sweep().await.unwrap();
+    world.uses.tend().await.unwrap();
+    world.upkeep.forget_answers().await.unwrap();
+    db.store.audit().await.unwrap();
+    let heard = db.tap.as_ref().unwrap().heard();
+    let made: BTreeSet<_> = heard.iter().filter_map(|sql| tenants::over_all(sql)).collect();
+    assert_eq!(made, OVER_ALL_TENANTS.iter().map(|(name, _)| *name).collect());
+}
+
+/// Prepared or not, a statement that forgets the account fails the test that made it.
+#[tokio::test]
+#[should_panic(
+    expected = "todos of no account_id, by SELECT COUNT(*) FROM todos WHERE todo_id = $1"
+)]
+async fn a_statement_that_forgets_the_account_is_heard() {
+    let db = TestDatabase::postgres().await;
+    let past = Database::connect(&db.tap.as_ref().unwrap().url).await.unwrap();
+    past.execute_unprepared("SELECT COUNT(*) FROM todos WHERE account_id = 1").await.unwrap();
+    let sql = "SELECT COUNT(*) FROM todos WHERE todo_id = $1";
+    let asked = Statement::from_sql_and_values(past.get_database_backend(), sql, [1_i64.into()]);
+    past.query_one_raw(asked).await.unwrap();
+    past.close().await.unwrap();
 }
