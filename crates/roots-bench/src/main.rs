@@ -3,7 +3,7 @@
 //! `cargo xtask bench` builds what is measured and starts this; `docs/performance.md` says what is
 //! measured and how to read it.
 //!
-//! - [`measure`]: what is measured, in which order, on which [`stage`]; [`book`] takes it down.
+//! - [`mod@measure`]: what is measured, in which order, on which [`stage`]; [`book`] takes it down.
 //! - [`floor`]: what the machine can do at best, with nothing of ours in the way.
 //! - [`load`]: many connections that ask, in a process of its own; [`asks`] is what they ask, and
 //!   each is a [`client`].
