@@ -23,7 +23,7 @@ use crate::source::Link;
 /// Most units of a batch.
 pub(crate) const BATCH_MAX_UNITS: usize = 64;
 /// Most units that wait for a lane; one more is refused at once.
-pub(crate) const QUEUE_MAX_UNITS: usize = 1_024;
+pub(crate) const QUEUE_MAX_UNITS: usize = 256;
 /// How often a batch is tried that someone else was faster than.
 const ATTEMPTS: u32 = 6;
 /// From when on it is not tried again: waiting for a lock takes long already, and callers wait too.

@@ -25,6 +25,7 @@ mod batch;
 mod entity;
 mod erase;
 mod fault;
+mod figures;
 mod lane;
 mod postgres;
 mod read;
@@ -36,6 +37,7 @@ mod writer;
 
 pub use url::{DatabaseUrl, UrlFault};
 
+use figures::Figures;
 use lane::LaneHandle;
 use source::{FileIdentity, Source};
 use url::Target;
@@ -49,6 +51,7 @@ pub struct Store {
 struct Inner {
     source: Source,
     readers: DatabaseConnection,
+    figures: Figures,
     lanes: Vec<LaneHandle>,
     closing: watch::Sender<bool>,
     stopped: Mutex<Vec<oneshot::Receiver<()>>>,
@@ -109,8 +112,8 @@ impl Store {
             stopped.push(writer::start(source.clone(), far).await?);
         }
         let readers = source.readers().await?;
-        let stopped = Mutex::new(stopped);
-        Ok(Self { inner: Arc::new(Inner { source, readers, lanes, closing, stopped }) })
+        let (stopped, figures) = (Mutex::new(stopped), Figures::new());
+        Ok(Self { inner: Arc::new(Inner { source, readers, figures, lanes, closing, stopped }) })
     }
 
     /// Brings the schema to the newest. Two processes may do it at once: one waits for the other.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
-use roots_domain::model::activity::{Activity, SessionCounts};
+use roots_domain::model::activity::{Activity, ActivityStats, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId,
@@ -13,6 +13,7 @@ use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::{DAY_MICROS, Day, Split, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, Todo, TodoStatus};
 use roots_domain::model::trail::TrailEntry;
@@ -22,9 +23,8 @@ use roots_domain::model::zone::Zone;
 use roots_domain::port::keys::{AccountIdentity, Lookup};
 use roots_domain::port::store::{
     AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, AnswerReader,
-    Credentials, DailyCounts, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable,
-    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
-    UsageReader,
+    Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable, SessionQuery,
+    SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader, UsageReader,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
@@ -52,9 +52,12 @@ const TOTAL: &str = "total";
 struct OfDay {
     actor_id: i64,
     day: i64,
-    activity_type: String,
-    count: i64,
+    /// By type: see [`row::counts`]. A row each would cost more than all that is read for it.
+    counts: String,
 }
+
+/// Activities counted by day and type; a day and type may come in parts, some of which take away.
+type DailyCounts = Vec<(Day, ActivityType, i64)>;
 
 /// Activities counted within a [`Window`].
 #[derive(FromQueryResult)]
@@ -387,17 +390,22 @@ async fn count_days(db: &impl ConnectionTrait, filter: &ActivityFilter) -> Store
             .select_only()
             .expr_as(Expr::value(0_i64), "actor_id")
             .expr_as(Expr::cust(day.clone()), "day")
-            .column(activities::Column::ActivityType)
-            .expr_as(Expr::cust("COUNT(*)"), "count")
+            .expr_as(Expr::cust("activity_type || ' ' || COUNT(*)"), "counts")
             .group_by(Expr::cust(day))
             .group_by(activities::Column::ActivityType)
             .into_model::<OfDay>()
             .all(db)
             .await
     } else {
-        use activity_daily::Column::{ActivityType, ActorId, Count, Day};
-        let kept = daily(filter, (first.0, last.0)).select_only();
-        kept.columns([ActorId, Day, ActivityType, Count]).into_model::<OfDay>().all(db).await
+        use activity_daily::Column::{ActorId, Day};
+        let joined = match db.get_database_backend() {
+            DbBackend::Postgres => "STRING_AGG",
+            _ => "GROUP_CONCAT",
+        };
+        let counts = Expr::cust(format!("{joined}(activity_type || ' ' || count, ' ')"));
+        let kept = daily(filter, (first.0, last.0)).select_only().columns([ActorId, Day]);
+        let days = kept.expr_as(counts, "counts").group_by(ActorId).group_by(Day);
+        days.into_model::<OfDay>().all(db).await
     };
     counts.map_err(of_read)
 }
@@ -511,10 +519,14 @@ async fn count_shown(
     let mut counts = DailyCounts::new();
     let (mut quarters, mut rows) = (Vec::new(), Vec::new());
     let mut actors_days = BTreeSet::new();
-    for OfDay { actor_id: actor, day, activity_type, count } in of_days {
+    for OfDay { actor_id: actor, day, counts: of_day } in of_days {
         let Some(cut) = cuts.get(&Day(day)) else { continue };
-        let activity_type = row::activity_type(activity_type)?;
-        counts.extend(cut.most.map(|day| (day, activity_type, count)));
+        if let Some(day) = cut.most {
+            for of_type in row::counts(&of_day) {
+                let (activity_type, count) = of_type?;
+                counts.push((day, activity_type, count));
+            }
+        }
         if !actors_days.insert((actor, day)) {
             continue;
         }
@@ -551,6 +563,13 @@ impl Store {
             _ => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
         };
         self.readers().begin_with_config(isolation, access).await.map_err(of_read)
+    }
+
+    /// The version of an account, which every write of it raises.
+    async fn version(&self, account: AccountId) -> StoreResult<Option<i64>> {
+        let version = accounts::Entity::find_by_id(account.0).select_only();
+        let version = version.column(accounts::Column::Version).into_tuple::<i64>();
+        version.one(self.readers()).await.map_err(of_read)
     }
 
     async fn session_counts(&self, filter: &ActivityFilter) -> StoreResult<SessionCounts> {
@@ -600,11 +619,16 @@ impl ActivityReader for Store {
         self.page(selected(&rest), [LoggedAt, ActivityId], total_of(filter), page).await
     }
 
-    async fn activity_counts(
+    async fn activity_stats(
         &self,
         filter: &ActivityFilter,
         zone: &Zone,
-    ) -> StoreResult<(DailyCounts, SessionCounts)> {
+    ) -> StoreResult<ActivityStats> {
+        // Read first: what is counted after it is no older.
+        let version = self.version(filter.account).await?;
+        if let Some(known) = self.inner.figures.get(filter, zone, version) {
+            return Ok(known);
+        }
         let is_one_statement = *zone == Zone::UTC && filter.range.by_day().ends.is_empty();
         let counts = if is_one_statement {
             count_shown(self.readers(), filter, zone).await?
@@ -615,7 +639,9 @@ impl ActivityReader for Store {
             tx.commit().await.map_err(of_read)?;
             counts
         };
-        Ok((counts, self.session_counts(filter).await?))
+        let stats = ActivityStats::sum(counts, self.session_counts(filter).await?);
+        self.inner.figures.remember(filter, zone, version, &stats);
+        Ok(stats)
     }
 }
 

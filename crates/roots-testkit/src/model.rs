@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use roots_domain::model::Patch;
-use roots_domain::model::activity::{Activity, ActivityStats, SessionCounts};
+use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{ActivityId, ActorId, LedgerId, LogId, SessionId, TodoId};
 use roots_domain::model::page::{Listed, Page, PageRequest, Start};
@@ -577,8 +577,7 @@ impl Model {
             active: count(sessions.iter().filter(|is_active| **is_active).count()),
         };
         let is = Zone::parse(zone).expect("a zone");
-        let (counts, found) = store.activity_counts(filter, &is).await.expect("a read");
-        let figures = ActivityStats::sum(counts, found);
+        let figures = store.activity_stats(filter, &is).await.expect("a read");
         let what = format!("{filter:?} by the days of {zone}");
         assert_eq!((figures.total, figures.by_type), (count(rows.len()), by_type), "{what}");
         let days = figures.by_day.into_iter().map(|(day, count)| (day.to_string(), count));

@@ -231,9 +231,20 @@ pub async fn answers(calls: Vec<UnderWay>) -> Vec<Answer> {
     answers
 }
 
-/// Applies units one after the other; each must succeed.
+/// Applies units in their order, as many at once as a lane has room for. The answers are in that order.
+pub async fn apply_all(store: &Store, units: impl IntoIterator<Item = UnitOfWork>) -> Vec<Answer> {
+    const AT_ONCE: usize = 128;
+    let mut units = units.into_iter().peekable();
+    let mut found = Vec::new();
+    while units.peek().is_some() {
+        found.extend(answers(begin_all(store, units.by_ref().take(AT_ONCE))).await);
+    }
+    found
+}
+
+/// Applies units as [`apply_all`] does; each must succeed.
 pub async fn apply_each(store: &Store, units: impl IntoIterator<Item = UnitOfWork>) {
-    for answer in answers(begin_all(store, units)).await {
+    for answer in apply_all(store, units).await {
         answer.expect("a write that is applied");
     }
 }

@@ -180,7 +180,7 @@ impl Quarter {
 }
 
 /// A span of time, both ends included; an end that is not given is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TimeRange {
     /// From here.
     pub since: Option<Timestamp>,

@@ -51,6 +51,12 @@ impl Zone {
         zone.map(Self).ok_or_else(|| Invalid::new(form))
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
     /// The first instant of a day: of one that the clock left out, the first after it.
     #[must_use]
     pub fn first_instant(&self, day: Day) -> Timestamp {

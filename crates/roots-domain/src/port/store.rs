@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::model::account::{Account, Actor};
-use crate::model::activity::{Activity, SessionCounts};
+use crate::model::activity::{Activity, ActivityStats};
 use crate::model::credit::{LedgerEntry, LedgerFault, Reason};
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use crate::model::key::{ApiKey, RecoveryCode, Wrap};
@@ -150,7 +150,7 @@ pub trait TodoReader: Send + Sync {
 }
 
 /// Which activities are asked for or counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActivityFilter {
     /// Of which account.
     pub account: AccountId,
@@ -163,9 +163,6 @@ pub struct ActivityFilter {
     /// When they happened.
     pub range: TimeRange,
 }
-
-/// Activities counted by day and type; a day and type may come in parts, some of which take away.
-pub type DailyCounts = Vec<(Day, ActivityType, i64)>;
 
 /// Reads activities.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
@@ -186,16 +183,16 @@ pub trait ActivityReader: Send + Sync {
         page: PageRequest,
     ) -> StoreResult<Page<Activity<Sealed>>>;
 
-    /// Counts by type and by the days that the clock of a zone shows, each of which may come in
-    /// parts, and the sessions: all of those actors', or the one that the filter names. MUST NOT scan
+    /// Activities in figures, by the days that the clock of a zone shows, and the sessions beside
+    /// them: all of those actors', or the one that the filter names. MUST NOT scan
     /// more than [`ActivityReader::activities`] may, but where the zone's clock shows days that end
     /// beside the quarters of an hour: there, what lies in such a quarter. MUST NOT ask the database
     /// more often for a long range than for a short one.
-    async fn activity_counts(
+    async fn activity_stats(
         &self,
         filter: &ActivityFilter,
         zone: &Zone,
-    ) -> StoreResult<(DailyCounts, SessionCounts)>;
+    ) -> StoreResult<ActivityStats>;
 }
 
 /// What a look-up of an API key finds.

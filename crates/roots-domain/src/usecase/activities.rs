@@ -112,8 +112,7 @@ impl Activities {
         selection: ActivitySelection,
         zone: &Zone,
     ) -> Result<ActivityStats, ReadError> {
-        let (counts, sessions) = self.reader.activity_counts(&selection.of(caller)?, zone).await?;
-        Ok(ActivityStats::sum(counts, sessions))
+        Ok(self.reader.activity_stats(&selection.of(caller)?, zone).await?)
     }
 
     /// Logs an activity.

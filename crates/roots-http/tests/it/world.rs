@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use roots_domain::model::account::{
     Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
 };
-use roots_domain::model::activity::{Activity, SessionCounts};
+use roots_domain::model::activity::{Activity, ActivityStats, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
@@ -266,7 +266,7 @@ impl World {
                 next: None,
             })
         });
-        world.activities.expect_activity_counts().returning(|_, _| Ok(counts()));
+        world.activities.expect_activity_stats().returning(|_, _| Ok(figures()));
         world.accounts.expect_recoverable().returning(|lookup| Ok(recoverable(lookup)));
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
         world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
@@ -345,7 +345,7 @@ impl World {
             todos.expect_todo_log(_, _);
             activities.expect_activity(_, _);
             activities.expect_activities(_, _);
-            activities.expect_activity_counts(_, _);
+            activities.expect_activity_stats(_, _);
             accounts.expect_account(_);
             accounts.expect_actors(_);
             accounts.expect_actor_page(_, _);
@@ -912,7 +912,7 @@ pub(crate) fn activity(id: i64) -> Option<Activity<Sealed>> {
 }
 
 /// As the seed has them.
-fn counts() -> (Vec<(Day, ActivityType, i64)>, SessionCounts) {
+fn figures() -> ActivityStats {
     let day = |text: &str| at(text).day();
     let kind = |text: &str| ActivityType::parse(text).unwrap();
     let counts = vec![
@@ -922,7 +922,7 @@ fn counts() -> (Vec<(Day, ActivityType, i64)>, SessionCounts) {
         (day("2026-04-09"), kind("deploy"), 6),
         (day("2026-04-09"), kind("review"), 8),
     ];
-    (counts, SessionCounts { total: 5, active: 1 })
+    ActivityStats::sum(counts, SessionCounts { total: 5, active: 1 })
 }
 
 /// As the contract counts them.

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::*;
 use crate::Inner;
+use crate::figures::Figures;
 use crate::source::Source;
 
 const DAYS: i64 = 40;
@@ -98,7 +99,9 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
     let source = Source::Postgres { url: db.url.clone() };
     let (closing, _) = watch::channel(false);
     let stopped = Mutex::new(Vec::new());
-    Store { inner: Arc::new(Inner { source, readers, lanes: Vec::new(), closing, stopped }) }
+    let figures = Figures::new();
+    let lanes = Vec::new();
+    Store { inner: Arc::new(Inner { source, readers, figures, lanes, closing, stopped }) }
 }
 
 /// Asks an account that was filled with `each` for everything that has no bound of its own, and tells
@@ -193,10 +196,10 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
                 assert!(found.items.len() == 20 || session.is_some(), "{what}{whose}");
                 asked(format!("{what}{whose}, {page:?}"));
             }
-            store.activity_counts(&filter, &Zone::UTC).await.unwrap();
+            store.activity_stats(&filter, &Zone::UTC).await.unwrap();
             asked(format!("{what}{whose}, counted"));
             for name in ["Asia/Kathmandu", "Europe/Vienna"] {
-                store.activity_counts(&filter, &Zone::parse(name).unwrap()).await.unwrap();
+                store.activity_stats(&filter, &Zone::parse(name).unwrap()).await.unwrap();
                 asked(format!("{what}{whose}, counted by the days of {name}"));
             }
         }
@@ -238,9 +241,8 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
                     let filter =
                         ActivityFilter { account, actor, activity_type: None, session, range };
                     let zone = Zone::parse(name).unwrap();
-                    let (counts, _) = store.activity_counts(&filter, &zone).await.unwrap();
-                    let total: i64 = counts.iter().map(|(_, _, count)| count).sum();
-                    assert_eq!(total, 362, "{name} {session:?} {range:?}");
+                    let figures = store.activity_stats(&filter, &zone).await.unwrap();
+                    assert_eq!(figures.total, 362, "{name} {session:?} {range:?}");
                     let asked = told.swap(0, Ordering::Relaxed);
                     let asked = usize::try_from(asked).unwrap();
                     assert!((1..=STATEMENTS_MAX).contains(&asked), "{name}: {asked} statements");

@@ -143,7 +143,7 @@ async fn a_commit_that_is_refused_falls_on_the_culprit_alone(db: TestDatabase) {
 /// Trap 4: a full queue answers soon and does not grow.
 async fn a_full_queue_refuses_at_once_and_what_it_accepted_is_done(db: TestDatabase) {
     // What a queue holds, and what a batch may have taken off it.
-    const QUEUE: usize = 1_024;
+    const QUEUE: usize = 256;
     const BATCH: usize = 64;
     let desk = Desk::new(&db.store, 2_000).await;
     let hold = db.hold(desk.account).await;

@@ -77,7 +77,7 @@ async fn migrating_again_or_at_once_changes_nothing(db: TestDatabase) {
 async fn what_was_accepted_before_closing_is_durable(db: TestDatabase) {
     let desk = Desk::new(&db.store, 1_000).await;
     let hold = db.hold(desk.account).await;
-    let calls = begin_all(&db.store, (0..300).map(|_| desk.log_activity("a")));
+    let calls = begin_all(&db.store, (0..200).map(|_| desk.log_activity("a")));
     let closing = tokio::spawn({
         let store = db.store.clone();
         async move { store.close().await }
@@ -270,7 +270,7 @@ mod file {
         apply_each(&copy.store, [desk.log_activity("a")]).await;
 
         // Amid writes it is of one moment.
-        let calls = begin_all(&db.store, (0..600).map(|_| desk.log_activity("a")));
+        let calls = begin_all(&db.store, (0..250).map(|_| desk.log_activity("a")));
         let file = db.folder.path().join("amid.db");
         db.store.backup(&file).await.unwrap();
         assert!(answers(calls).await.iter().all(Result::is_ok));

@@ -11,7 +11,7 @@ use roots_domain::port::store::{
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
 use roots_testkit::model::Model;
-use roots_testkit::units::{Desk, answers, apply_each, begin_all};
+use roots_testkit::units::{Desk, apply_all, apply_each};
 
 use crate::chance::{self, Dice};
 
@@ -72,7 +72,7 @@ async fn every_list_and_figure_is_that_of_a_look_at_every_row(db: TestDatabase) 
     for unit in &planned {
         let _ = model.expect(unit);
     }
-    answers(begin_all(&db.store, planned)).await;
+    apply_all(&db.store, planned).await;
     model.compare(&db.store, &chance::ACTORS, &ranges(&desk), 30).await;
     // An actor that has nothing.
     model.compare(&db.store, &[3], &ranges(&desk), 30).await;
@@ -124,7 +124,7 @@ async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase
     for unit in &units {
         model.expect(unit).unwrap();
     }
-    answers(begin_all(&db.store, units)).await;
+    apply_all(&db.store, units).await;
     let names: std::collections::BTreeSet<_> =
         MOVES.iter().map(|(name, _)| *name).chain(["UTC", "Asia/Tokyo", "Etc/UTC"]).collect();
     let filter = |session, range| ActivityFilter {
@@ -184,7 +184,7 @@ async fn figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row(db: Te
     for unit in &units {
         model.expect(unit).unwrap();
     }
-    answers(begin_all(&db.store, units)).await;
+    apply_all(&db.store, units).await;
     for name in &picked {
         for _ in 0..8 {
             let (one, other) = (dice.one(&bounds), dice.one(&bounds));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Patch;
 use crate::model::account::Role::Owner;
-use crate::model::activity::Activity;
+use crate::model::activity::{Activity, ActivityStats, SessionCounts};
 use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::session::{Session, SessionPatch, SessionStatus};
 use crate::model::text::{ActivityText, ActivityType, LogNote, Title};
@@ -384,10 +384,10 @@ fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys()
             .withf(move |filter, _| *filter == asked)
             .return_once(|_, _| Ok(page(vec![their_activity()])));
         reader
-            .expect_activity_counts()
+            .expect_activity_stats()
             .times(1)
             .withf(move |asked, _| *asked == filter)
-            .return_once(|_, _| Ok(Default::default()));
+            .return_once(|_, _| Ok(ActivityStats::sum([], SessionCounts::default())));
         let service = activities(no_units(), None, the_peer());
         let service = Activities { reader: Arc::new(reader), ..service };
         let selection = ActivitySelection { whose, ..ActivitySelection::default() };

@@ -1,0 +1,52 @@
+//! Figures that were counted lately. Whoever watches an account asks for the same ones again and
+//! again, and a year of days has many to add up.
+
+use moka::sync::Cache;
+use roots_domain::model::activity::ActivityStats;
+use roots_domain::model::zone::Zone;
+use roots_domain::port::store::ActivityFilter;
+
+/// What may be kept of them in all, in bytes, about.
+const KEPT_BYTES: u64 = 4 << 20;
+
+/// Figures, and the version of the account at which they were counted. As long as an account has that
+/// version nothing of it was written, by whatever process.
+#[derive(Debug)]
+pub(crate) struct Figures(Cache<(ActivityFilter, String), (i64, ActivityStats)>);
+
+impl Figures {
+    pub(crate) fn new() -> Self {
+        let weigh = |_: &_, (_, stats): &(i64, ActivityStats)| {
+            // An entry of either list, and what an entry of the cache takes by itself.
+            let entries = stats.by_day.len() + 4 * stats.by_type.len();
+            u32::try_from(512 + 16 * entries).unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build())
+    }
+
+    pub(crate) fn get(
+        &self,
+        filter: &ActivityFilter,
+        zone: &Zone,
+        version: Option<i64>,
+    ) -> Option<ActivityStats> {
+        let (counted_at, stats) = self.0.get(&key(filter, zone))?;
+        (Some(counted_at) == version).then_some(stats)
+    }
+
+    pub(crate) fn remember(
+        &self,
+        filter: &ActivityFilter,
+        zone: &Zone,
+        version: Option<i64>,
+        stats: &ActivityStats,
+    ) {
+        if let Some(version) = version {
+            self.0.insert(key(filter, zone), (version, stats.clone()));
+        }
+    }
+}
+
+fn key(filter: &ActivityFilter, zone: &Zone) -> (ActivityFilter, String) {
+    (filter.clone(), zone.name().to_owned())
+}
