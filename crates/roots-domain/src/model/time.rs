@@ -114,6 +114,11 @@ impl fmt::Display for Timestamp {
 pub struct Day(pub i64);
 
 impl Day {
+    /// The first one of the years that can be told.
+    pub const FIRST: Self = Self(0);
+    /// The last one.
+    pub const LAST: Self = Self(LAST_MICROS / DAY_MICROS);
+
     /// Its first microsecond in UTC.
     #[must_use]
     pub fn first_instant(self) -> Timestamp {

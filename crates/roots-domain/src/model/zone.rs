@@ -57,9 +57,13 @@ impl Zone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
-    /// The first instant of a day: of one that the clock left out, the first after it.
+    /// The first instant of a day: of one that the clock left out, the first after it. The first of
+    /// all days begins with the first instant of all.
     #[must_use]
     pub fn first_instant(&self, day: Day) -> Timestamp {
+        if day <= Day::FIRST {
+            return Timestamp::FIRST;
+        }
         let begin = day.0.saturating_mul(DAY_MICROS);
         let spans = self.spans(begin - REACH_MICROS, begin + REACH_MICROS);
         let of_span =
@@ -68,9 +72,13 @@ impl Zone {
     }
 
     /// The last instant of a day: of one that the clock left out, the last before it. Where the clock
-    /// is put back past midnight it lies after the first instant of the next day.
+    /// is put back past midnight it lies after the first instant of the next day. The last of all days
+    /// ends with the last instant of all.
     #[must_use]
     pub fn last_instant(&self, day: Day) -> Timestamp {
+        if day >= Day::LAST {
+            return Timestamp::LAST;
+        }
         let end = day.0.saturating_add(1).saturating_mul(DAY_MICROS) - 1;
         let spans = self.spans(end - REACH_MICROS, end + REACH_MICROS);
         let of_span =
@@ -79,7 +87,8 @@ impl Zone {
     }
 
     /// Cuts up UTC days, one by one, by what the clock shows in a range. Ascending days are looked up
-    /// the fastest.
+    /// the fastest. Where a clock shows a day before the first of all or after the last, what happens
+    /// belongs to that one: a day has a date that can be told, and asked for.
     pub fn cut(
         &self,
         days: impl IntoIterator<Item = Day>,
@@ -96,7 +105,8 @@ impl Zone {
                     span = self.span(at);
                 }
                 let date = Day((at + span.offset).div_euclid(DAY_MICROS));
-                let shown = (since <= at && at <= until).then_some(date);
+                let told = date.clamp(Day::FIRST, Day::LAST);
+                let shown = (since <= at && at <= until).then_some(told);
                 let midnight = (date.0 + 1) * DAY_MICROS - span.offset;
                 let bound = match at {
                     _ if at < since => since - 1,
@@ -174,7 +184,8 @@ mod tests {
 
     /// The day that the clock of a zone shows.
     fn shown(zone: &Zone, at: Timestamp) -> Day {
-        Day((at.micros() + zone.offset(at.micros())).div_euclid(DAY_MICROS))
+        let day = Day((at.micros() + zone.offset(at.micros())).div_euclid(DAY_MICROS));
+        day.clamp(Day::FIRST, Day::LAST)
     }
 
     #[test]
@@ -248,6 +259,9 @@ mod tests {
             // Time begins and ends with the years that can be told.
             ("Asia/Tokyo", "1970-01-01", "1970-01-01T00:00:00Z", "1970-01-01T14:59:59.999999Z"),
             ("America/Lima", "9999-12-31", "9999-12-31T05:00:00Z", "9999-12-31T23:59:59.999999Z"),
+            // And what a clock shows outside of them is of the first day and of the last.
+            ("America/Lima", "1970-01-01", "1970-01-01T00:00:00Z", "1970-01-02T04:59:59.999999Z"),
+            ("Asia/Tokyo", "9999-12-31", "9999-12-30T15:00:00Z", "9999-12-31T23:59:59.999999Z"),
         ] {
             let (zone, day) = (zone(name), day(date));
             let found = (zone.first_instant(day).to_string(), zone.last_instant(day).to_string());
@@ -407,7 +421,7 @@ mod tests {
                 let at = Timestamp::from_micros(span.first);
                 for back in -1..=1 {
                     let day = Day(shown(&zone, at).0 + back);
-                    if day.0 > 0 {
+                    if day >= Day::FIRST {
                         judge(&zone, name.as_str(), day);
                     }
                 }
@@ -421,7 +435,7 @@ mod tests {
         #[test]
         fn any_day_of_any_zone_is_bounded_by_its_first_and_last_instant(
             pick in any::<prop::sample::Index>(),
-            day in 1_i64..2_900_000,
+            day in prop_oneof![8 => Day::FIRST.0..=Day::LAST.0, 1 => 0..=2_i64, 1 => Day::LAST.0 - 2..=Day::LAST.0],
         ) {
             let database = TimeZoneDatabase::bundled();
             let names: Vec<_> = database.available().collect();
