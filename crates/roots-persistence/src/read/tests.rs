@@ -375,3 +375,44 @@ async fn the_account_is_read_before_the_key() {
         .collect();
     assert_eq!(tables, [Some("accounts"), Some("api_keys"), Some("actors"), Some("key_wraps")]);
 }
+
+/// Whoever watches an account pays one look-up for figures that still hold, and misses no write, whoever
+/// makes it: `store` does not write itself.
+#[tokio::test]
+async fn figures_are_counted_anew_once_their_account_was_written_to() {
+    for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let desk = Desk::new(&db.store, 100).await;
+        let mut readers = if db.is_postgres() {
+            crate::postgres::readers(&db.url).await.unwrap()
+        } else {
+            crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
+        };
+        let told = Arc::new(AtomicU64::new(0));
+        let tell = told.clone();
+        readers.set_metric_callback(move |_| {
+            tell.fetch_add(1, Ordering::Relaxed);
+        });
+        let store = reading(readers, &db);
+        let filter = ActivityFilter {
+            account: desk.account,
+            actor: Some(desk.actor),
+            activity_type: None,
+            session: None,
+            range: TimeRange::default(),
+        };
+        let total = async |zone: &str| {
+            let zone = Zone::parse(zone).unwrap();
+            let figures = store.activity_stats(&filter, &zone).await.unwrap();
+            (figures.total, figures.sessions.total, told.swap(0, Ordering::Relaxed))
+        };
+        apply_each(&db.store, [desk.log_activity("a"), desk.start_session()]).await;
+        assert_eq!(total("UTC").await, (1, 1, 3));
+        assert_eq!(total("UTC").await, (1, 1, 1));
+        assert!(total("Asia/Tokyo").await.2 > 1);
+        apply_each(&db.store, [desk.log_activity("b")]).await;
+        assert_eq!(total("UTC").await, (2, 1, 3));
+        apply_each(&db.store, [desk.start_session()]).await;
+        assert_eq!(total("UTC").await, (2, 2, 3));
+        assert_eq!(total("UTC").await, (2, 2, 1));
+    }
+}
