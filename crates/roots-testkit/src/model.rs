@@ -562,7 +562,10 @@ impl Model {
         let rows = self.activities(filter);
         for one in &rows {
             let at = jiff::Timestamp::from_microsecond(one.logged_at.micros()).expect("a time");
-            let shown = at.to_zoned(clock.clone()).date().to_string();
+            let shown = at.to_zoned(clock.clone()).date();
+            // Days outside of the years that can be told are of the first and the last.
+            let shown = shown.clamp(jiff::civil::date(1970, 1, 1), jiff::civil::date(9999, 12, 31));
+            let shown = shown.to_string();
             *by_type.entry(one.activity_type.clone()).or_insert(0) += 1;
             *by_day.entry(shown).or_insert(0) += 1;
         }

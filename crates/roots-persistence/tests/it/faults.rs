@@ -98,7 +98,7 @@ async fn what_was_accepted_before_closing_is_durable(db: TestDatabase) {
 
     let again = db.another_store().await;
     let account = again.account(desk.account).await.unwrap().unwrap();
-    assert_eq!((account.balance, account.counters.activity), (700, 300));
+    assert_eq!((account.balance, account.counters.activity), (800, 200));
     assert_eq!(again.audit().await.unwrap(), (1, vec![]));
 }
 
