@@ -122,7 +122,7 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
 }
 
 /// Whether a request is held to a time piece by piece, for its body is as long as it likes.
-fn takes_its_time(request: &Request) -> bool {
+pub(crate) fn takes_its_time(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
     route.is_some_and(|route| route.as_str().strip_prefix(API_PATH) == Some(IMPORT_PATH))
 }

@@ -10,6 +10,7 @@ mod actors;
 mod address;
 mod auth;
 mod body;
+mod budget;
 mod conditional;
 mod edge;
 mod ending;
@@ -33,6 +34,7 @@ mod usage;
 
 pub use accounts::Bootstrapped;
 pub use address::TrustedProxy;
+pub use budget::Budget;
 pub use ending::Ending;
 pub use limits::RateLimits;
 
@@ -113,6 +115,10 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// When it is to end.
     pub ending: Ending,
+    /// What large answers hold together until they are sent.
+    pub large_answers: Budget,
+    /// What large bodies of requests hold together while they are read.
+    pub large_bodies: Budget,
     /// How long an admitted caller is not looked up again: the longest time that a key which has been
     /// revoked goes on reading. Writes stop at once, for the store checks the key itself.
     pub caller_ttl: Duration,
@@ -126,6 +132,8 @@ impl Default for HttpSettings {
             limits: RateLimits::default(),
             trusted_proxies: Vec::new(),
             ending: Ending::default(),
+            large_answers: Budget::default(),
+            large_bodies: Budget::default(),
             caller_ttl: Duration::from_secs(5),
         }
     }
@@ -181,6 +189,7 @@ struct Shared {
     signup: Signup,
     callers: auth::Callers,
     ending: Ending,
+    turns: budget::Turns,
     description: Bytes,
 }
 
@@ -188,12 +197,13 @@ struct Shared {
 /// ([`axum::extract::ConnectInfo`] in each request): where they are missing, all share the limits of one.
 pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let uids = Arc::clone(&services.uids);
-    let (routes, gathered) = routes().split_for_parts();
+    let (routes, gathered) = routes(&settings.large_answers).split_for_parts();
     let app = Arc::new(Shared {
         services,
         signup: settings.signup,
         callers: auth::Callers::new(settings.caller_ttl),
         ending: settings.ending.clone(),
+        turns: budget::Turns::default(),
         description: description(gathered).into(),
     });
     let limits = Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone()));
@@ -201,6 +211,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         .fallback(edge::no_such_path)
         .method_not_allowed_fallback(edge::other_method)
         .with_state(app)
+        .layer(from_fn_with_state(settings.large_bodies.clone(), budget::hold_body))
         .layer(from_fn(edge::guard))
         .layer(from_fn_with_state(edge::compression_layer(), edge::compress))
         .layer(from_fn_with_state(limits, limits::track));
@@ -214,7 +225,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
 /// The API as an `OpenAPI` 3.1 document. It depends on nothing that runs.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    openapi::complete(routes().into_openapi())
+    openapi::complete(routes(&Budget::default()).into_openapi())
 }
 
 fn description(gathered: utoipa::openapi::OpenApi) -> String {
@@ -224,7 +235,7 @@ fn description(gathered: utoipa::openapi::OpenApi) -> String {
 
 /// Every route there is: those that the description lists, and the pages that render it. Routers
 /// are put together here and nowhere else, to which a test holds the source.
-fn routes() -> OpenApiRouter<App> {
+fn routes(large_answers: &Budget) -> OpenApiRouter<App> {
     let keyed = OpenApiRouter::default()
         .merge(sessions::routes())
         .merge(todos::routes())
@@ -235,6 +246,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(trail::routes())
         .merge(operators::routes())
         .merge(usage::routes())
+        .layer(from_fn_with_state(large_answers.clone(), budget::hold_answer))
         .layer(map_response(private));
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));

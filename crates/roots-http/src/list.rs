@@ -18,6 +18,8 @@ use roots_domain::model::page::{LIMIT_DEFAULT, Page, PageRequest, Place, Start};
 use roots_domain::usecase::access::Caller;
 use utoipa::IntoParams;
 
+use crate::App;
+use crate::budget::Turn;
 use crate::fields::{Fault, Faulty};
 use crate::problem::Problem;
 use crate::query::{FromParams, Params, encoded, pairs, read};
@@ -65,10 +67,10 @@ impl FromParams for Paging {
     }
 }
 
-impl<T: FromParams, S: Sync> FromRequestParts<S> for List<T> {
+impl<T: FromParams + Send> FromRequestParts<App> for List<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let mut filters = pairs(&parts.uri)?;
         let both = |params: &mut Params| {
             let (query, paging) = (T::from_params(params), Paging::from_params(params));
@@ -77,7 +79,8 @@ impl<T: FromParams, S: Sync> FromRequestParts<S> for List<T> {
         let (query, paging) = read(filters.clone(), both)?;
         filters.retain(|(name, _)| !PAGING.contains(&name.as_str()));
         let path = parts.extensions.get::<MatchedPath>().cloned();
-        Ok(Self { query, page: Asked { path, filters, paging } })
+        let turn = Turn::of(&app.turns).await;
+        Ok(Self { query, page: Asked { path, filters, paging, _turn: turn } })
     }
 }
 
@@ -86,6 +89,7 @@ pub(crate) struct Asked {
     path: Option<MatchedPath>,
     filters: Vec<(String, String)>,
     paging: Paging,
+    _turn: Turn,
 }
 
 impl Asked {

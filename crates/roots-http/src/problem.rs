@@ -368,6 +368,26 @@ impl Problem {
         problem.because("the request timed out").retry_after(AWAY_RETRY_SECONDS)
     }
 
+    /// Answers that are being sent hold as much memory as they may.
+    pub(crate) fn no_room_for_answer() -> Self {
+        Self::new(
+            Kind::Unavailable,
+            "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows.",
+        )
+        .because("large answers hold as much as they may")
+        .retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// Bodies that are being read hold as much memory as they may.
+    pub(crate) fn no_room_for_body() -> Self {
+        Self::new(
+            Kind::Unavailable,
+            "Too many large bodies are being sent just now. Nothing was done: try again shortly.",
+        )
+        .because("large bodies hold as much as they may")
+        .retry_after(BUSY_RETRY_SECONDS)
+    }
+
     /// The service ends before the answer would.
     pub(crate) fn ending() -> Self {
         Self::new(Kind::Unavailable, "The service is being stopped. Try again shortly.")

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use crate::auth::Bearer;
 use crate::body::{FromMembers, Members, actor_id, integer, session_id, text};
+use crate::budget::Turn;
 use crate::conditional::{Known, Sent, SentBare, Tagged};
 use crate::fields::{Faulty, one_of};
 use crate::list::{List, NextLink, Paging};
@@ -487,6 +488,7 @@ async fn logs(
     caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
+    _turn: Turn,
 ) -> Result<axum::Json<TodoLog>, Problem> {
     let log = app.services.todos.log(&caller, id).await?;
     let log = log.ok_or_else(|| Problem::not_found("todo"))?;

@@ -128,7 +128,7 @@ fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_
         // A folder would go unread: then this is to walk into it.
         let mut source = fs::read_to_string(&path).unwrap();
         if path.ends_with("lib.rs") {
-            let begin = source.find("\nfn routes() ").unwrap();
+            let begin = source.find("\nfn routes(").unwrap();
             let end = begin + source[begin..].find("\n}\n").unwrap();
             let composer: String = source.drain(begin..end).collect();
             assert_eq!(adders(&composer), ["nest", "merge"]);

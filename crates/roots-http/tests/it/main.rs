@@ -4,6 +4,7 @@
 
 mod auth;
 mod bodies;
+mod budget;
 mod compression;
 mod conditional;
 mod coverage;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 use crate::program::{Home, PROGRAM, Server, wait_for};
 
@@ -107,6 +109,58 @@ async fn running_out_of_files_passes() {
     });
     drop(connections);
     assert!(server.client(&home.operator_key()).log_activity("still there").await);
+    server.stop();
+}
+
+/// Asks for a page and reads no more than the head's beginning of the answer: its status.
+async fn unread(address: &str, path: &str, key: &str) -> (u16, tokio::net::TcpStream) {
+    let socket = TcpSocket::new_v4().unwrap();
+    // The system takes little off the server's hands.
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let ask = format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n");
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).await.unwrap();
+    let begin = str::from_utf8(&begin).unwrap();
+    (begin.strip_prefix("HTTP/1.1 ").unwrap().parse().unwrap(), stream)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_answers_that_nobody_reads_hold_up_nobody_else() {
+    let home = Home::new();
+    let server = home.serve();
+    let key = home.operator_key();
+    let api = server.client(&key);
+    // Each of its characters becomes six: a page of 9.4 MiB, of which 64 MiB hold six.
+    let todo = json!({ "title": "x", "description": "\u{1}".repeat(65_536) });
+    for _ in 0..25 {
+        let answer = api.post("/api/v1/todos", &todo).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+    }
+    let page = "/api/v1/todos?limit=25";
+    let mut statuses = Vec::new();
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        let (status, stream) = unread(&server.address, page, &key).await;
+        statuses.push(status);
+        held.push(stream);
+    }
+    assert_eq!(statuses, [vec![200; 6], vec![503; 24]].concat());
+    let refused = api.get(page).send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert!(api.log_activity("others write").await);
+    assert_eq!(api.read("/api/v1/activities").await["total"], 1);
+
+    drop(held);
+    loop {
+        let answer = api.get(page).send().await.unwrap();
+        if answer.status() == 200 {
+            assert!(answer.bytes().await.unwrap().len() > 9 * 1024 * 1024);
+            break;
+        }
+    }
     server.stop();
 }
 
