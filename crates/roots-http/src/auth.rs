@@ -1,4 +1,5 @@
-//! Who asks: the API key of a request, and the callers that were admitted a moment ago.
+//! Who asks: the API key of a request, the callers that were admitted a moment ago, and the keys that
+//! were found wrong.
 
 use std::ops::Deref;
 use std::sync::{Arc, Once, Weak};
@@ -9,6 +10,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
+use moka::ops::compute::{CompResult, Op};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use roots_domain::model::id::AccountId;
 use roots_domain::model::unit::Refusal;
@@ -17,6 +20,7 @@ use roots_domain::port::keys::Lookup;
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::{WriteError, Written};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::conditional::IDEMPOTENT_REPLAYED;
@@ -33,8 +37,15 @@ const CALLERS_MAX: u64 = 10_000;
 /// How long a key that was good is looked up whatever else comes from its address, so that one
 /// neighbour's wrong keys lock nobody out.
 const KNOWN_TTL: Duration = Duration::from_hours(1);
+/// How long after it was last looked up a key is remembered as wrong, so that whoever goes on asking
+/// with one uses up no guesses of its address.
+const WRONG_TTL: Duration = Duration::from_mins(5);
+/// Most keys that are remembered as wrong. Beyond it, those that were not shown for the longest time
+/// are forgotten.
+const WRONG_MAX: u64 = 20_000;
 
-/// Callers that were admitted lately, with their keys unlocked, by where their key is looked up.
+/// What was found of keys lately, by where each is looked up: of one that was good for a moment its
+/// caller, with its keys unlocked.
 #[derive(Clone)]
 pub(crate) struct Callers(Arc<Remembered>);
 
@@ -42,8 +53,20 @@ struct Remembered {
     cache: Cache<Lookup, Arc<Caller>>,
     /// Where keys that were good lately are looked up.
     known: Cache<Lookup, ()>,
+    /// When keys were last looked up that were found wrong.
+    wrong: Cache<Lookup, Instant>,
+    /// For how long what was found stands without another look.
+    ttl: Duration,
     sweep_period: Duration,
     sweeper: Once,
+}
+
+/// What a key is known as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Good,
+    Wrong,
+    Not,
 }
 
 impl Callers {
@@ -59,29 +82,60 @@ impl Callers {
             .support_invalidation_closures()
             .build();
         let known = Cache::builder().max_capacity(CALLERS_MAX).time_to_live(KNOWN_TTL).build();
-        Self(Arc::new(Remembered { cache, known, sweep_period, sweeper: Once::new() }))
+        let wrong = Cache::builder()
+            .max_capacity(WRONG_MAX)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(WRONG_TTL)
+            .build();
+        Self(Arc::new(Remembered { cache, known, wrong, ttl, sweep_period, sweeper: Once::new() }))
     }
 
     fn get(&self, lookup: &Lookup) -> Option<Arc<Caller>> {
         self.0.cache.get(lookup)
     }
 
-    fn knows(&self, lookup: &Lookup) -> bool {
-        self.0.known.contains_key(lookup)
+    fn known(&self, lookup: &Lookup) -> Known {
+        if self.0.known.contains_key(lookup) {
+            Known::Good
+        } else if self.0.wrong.contains_key(lookup) {
+            Known::Wrong
+        } else {
+            Known::Not
+        }
+    }
+
+    /// Whether a key that is remembered as wrong is to be looked up again. Of all who ask so at once,
+    /// one is told to.
+    fn may_look_again(&self, lookup: Lookup) -> bool {
+        let ttl = self.0.ttl;
+        let looked = self.0.wrong.entry(lookup).and_compute_with(|found| match found {
+            Some(last) if last.value().elapsed() >= ttl => Op::Put(Instant::now()),
+            _ => Op::Nop,
+        });
+        matches!(looked, CompResult::ReplacedWith(_))
     }
 
     /// The first one starts the sweeper, for a router may be made where nothing runs yet.
     fn remember(&self, lookup: Lookup, caller: Arc<Caller>) {
         self.0.cache.insert(lookup, caller);
         self.0.known.insert(lookup, ());
+        self.0.wrong.invalidate(&lookup);
         self.0.sweeper.call_once(|| {
             tokio::spawn(sweep(Arc::downgrade(&self.0), self.0.sweep_period));
         });
     }
 
+    /// Remembers a key as wrong. Answers whether it was not yet.
+    fn remember_wrong(&self, lookup: Lookup) -> bool {
+        self.0.cache.invalidate(&lookup);
+        self.0.known.invalidate(&lookup);
+        let looked = self.0.wrong.entry(lookup).and_upsert_with(|_| Instant::now());
+        !looked.is_old_value_replaced()
+    }
+
+    /// Has a caller looked up again when it next asks.
     fn forget(&self, lookup: &Lookup) {
         self.0.cache.invalidate(lookup);
-        self.0.known.invalidate(lookup);
     }
 
     /// Forgets everyone of an account, after something that may have ended keys of it.
@@ -218,27 +272,47 @@ fn called(parts: &Parts) -> Endpoint {
     Endpoint { route, method: edge::known(&parts.method).to_owned() }
 }
 
-/// Looks a key up. Until it is found good it counts as wrong, so that no more look-ups run at once
-/// than wrong keys may come; one that was good lately counts only once it is found wrong.
+/// Looks a key up, unless it was found wrong a moment ago.
+///
+/// One that is not known counts as a guess until it is found good, so that no more look-ups run at
+/// once than guesses may be made, and neither more nor fewer may be made for requests that need no
+/// look-up. A guess is counted once a key: after it, a wrong key counts as a stranger, before it is
+/// looked up again. One that was good lately counts only once it is found wrong.
 async fn admit(
     app: App,
     visitor: Visitor,
     presented: SecretString,
     lookup: Lookup,
 ) -> Result<Arc<Caller>, Problem> {
-    let is_known = app.callers.knows(&lookup);
-    if !is_known {
-        visitor.count_stranger()?;
+    let known = app.callers.known(&lookup);
+    match known {
+        Known::Good => {}
+        Known::Wrong => {
+            visitor.count_stranger()?;
+            if !app.callers.may_look_again(lookup) {
+                return Err(AccessError::NotAdmitted.into());
+            }
+        }
+        Known::Not => visitor.count_guess()?,
     }
     let admitted = app.services.access.admit(&presented, lookup).await;
-    let is_wrong = matches!(admitted, Err(AccessError::NotAdmitted));
-    match (is_known, is_wrong) {
-        (true, true) => {
-            app.callers.forget(&lookup);
-            visitor.count_stranger()?;
+    if matches!(admitted, Err(AccessError::NotAdmitted)) {
+        let is_news = app.callers.remember_wrong(lookup);
+        match known {
+            Known::Good => visitor.count_stranger()?,
+            // Another that asked with it at the same time was counted.
+            Known::Not if !is_news => {
+                visitor.take_back_guess();
+                visitor.count_stranger()?;
+            }
+            Known::Wrong | Known::Not => {}
         }
-        (false, false) => visitor.is_no_stranger(),
-        (true, false) | (false, true) => {}
+    } else {
+        match known {
+            Known::Good => {}
+            Known::Wrong => visitor.take_back_stranger(),
+            Known::Not => visitor.take_back_guess(),
+        }
     }
     let caller = Arc::new(admitted?);
     if caller.is_first_use {
@@ -341,9 +415,42 @@ mod tests {
         std::thread::sleep(2 * MOMENT);
         assert!(callers.get(&LOOKUP).is_none());
         // That its key was good is remembered for longer, but not once it was found to have ended.
-        assert!(callers.knows(&LOOKUP));
+        assert_eq!(callers.known(&LOOKUP), Known::Good);
         callers.forget(&LOOKUP);
-        assert!(!callers.knows(&LOOKUP));
+        assert_eq!(callers.known(&LOOKUP), Known::Good);
+        callers.remember_wrong(LOOKUP);
+        assert_eq!(callers.known(&LOOKUP), Known::Wrong);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_key_is_looked_up_again_by_one_at_a_time() {
+        let callers = Callers::new(MOMENT);
+        assert!(!callers.may_look_again(LOOKUP));
+        assert_eq!(callers.known(&LOOKUP), Known::Not);
+        assert_eq!([callers.remember_wrong(LOOKUP), callers.remember_wrong(LOOKUP)], [true, false]);
+        assert!(!callers.may_look_again(LOOKUP));
+        tokio::time::advance(MOMENT).await;
+        assert_eq!([callers.may_look_again(LOOKUP), callers.may_look_again(LOOKUP)], [true, false]);
+        tokio::time::advance(MOMENT).await;
+        callers.remember_wrong(LOOKUP);
+        assert!(!callers.may_look_again(LOOKUP));
+        callers.remember(LOOKUP, Arc::new(caller()));
+        assert_eq!(callers.known(&LOOKUP), Known::Good);
+        callers.remember_wrong(LOOKUP);
+        assert!(callers.get(&LOOKUP).is_none());
+    }
+
+    #[test]
+    fn many_wrong_keys_do_not_fill_the_memory() {
+        let callers = Callers::new(MOMENT);
+        let most = usize::try_from(WRONG_MAX).unwrap();
+        for count in 0..4 * WRONG_MAX {
+            let mut hash = [0; 32];
+            hash[..8].copy_from_slice(&count.to_le_bytes());
+            callers.remember_wrong(Lookup { account: AccountId(1), hash: LookupHash(hash) });
+        }
+        callers.0.wrong.run_pending_tasks();
+        assert!(callers.0.wrong.iter().count() <= most);
     }
 
     #[tokio::test]

@@ -119,8 +119,9 @@ pub struct HttpSettings {
     pub large_answers: Budget,
     /// What large bodies of requests hold together while they are read.
     pub large_bodies: Budget,
-    /// How long an admitted caller is not looked up again: the longest time that a key which has been
-    /// revoked goes on reading. Writes stop at once, for the store checks the key itself.
+    /// How long a key is not looked up again that admitted its bearer, or was found wrong: the longest
+    /// time that one which has been revoked goes on reading. Writes stop at once, for the store checks
+    /// the key itself.
     pub caller_ttl: Duration,
 }
 

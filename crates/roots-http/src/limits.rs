@@ -29,9 +29,11 @@ use tokio::time::Instant;
 use crate::address::{self, TrustedProxy};
 use crate::problem::Problem;
 
-/// How many requests a minute one address may make without a key that is known to be good. It covers
-/// a fleet of agents that start at once, and no guessing.
+/// How many requests a minute one address may make without a key, or with one that is known to be wrong.
 const STRANGERS_PER_MINUTE: u32 = 60;
+/// How many keys a minute that are not known yet are looked up for one address, but for those that are
+/// found good. It covers a fleet of agents that start at once, and no guessing.
+const GUESSES_PER_MINUTE: u32 = 60;
 /// How many keys or addresses a limit remembers.
 const REMEMBERED_MAX: u64 = 20_000;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -70,6 +72,7 @@ pub(crate) struct Limits {
     keys: Option<Limit<(AccountId, KeyId)>>,
     lines: Lines,
     strangers: Option<Limit<IpAddr>>,
+    guesses: Option<Limit<IpAddr>>,
     signups: Option<Limit<IpAddr>>,
     recoveries: Option<Limit<IpAddr>>,
     trusted: Vec<TrustedProxy>,
@@ -77,7 +80,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(limits: &RateLimits, trusted: Vec<TrustedProxy>) -> Self {
-        let strangers = if limits.requests_per_minute == 0 { 0 } else { STRANGERS_PER_MINUTE };
+        let unless_off = |most| if limits.requests_per_minute == 0 { 0 } else { most };
         Self {
             keys: Limit::new(
                 "key",
@@ -89,7 +92,13 @@ impl Limits {
             strangers: Limit::new(
                 "strangers",
                 "requests a minute without a valid key from one address",
-                strangers,
+                unless_off(STRANGERS_PER_MINUTE),
+                MINUTE,
+            ),
+            guesses: Limit::new(
+                "guesses",
+                "unknown keys a minute from one address",
+                unless_off(GUESSES_PER_MINUTE),
                 MINUTE,
             ),
             signups: Limit::new(
@@ -186,7 +195,7 @@ impl Visitor {
         self.count(self.limits.keys.as_ref(), &(account, first))
     }
 
-    /// Counts a request without a key, or with one that is wrong or may be: before it is looked up.
+    /// Counts a request without a key, or with one that is wrong.
     ///
     /// # Errors
     /// Too many of them came from this address.
@@ -194,9 +203,22 @@ impl Visitor {
         self.count(self.limits.strangers.as_ref(), &self.address)
     }
 
-    /// Takes back that it was counted: the key was not found wrong.
-    pub(crate) fn is_no_stranger(&self) {
+    /// Takes back that it was counted: the key is not wrong any more.
+    pub(crate) fn take_back_stranger(&self) {
         self.take_back(self.limits.strangers.as_ref(), &self.address);
+    }
+
+    /// Counts a key that is not known, before it is looked up.
+    ///
+    /// # Errors
+    /// Too many of them came from this address.
+    pub(crate) fn count_guess(&self) -> Result<(), Problem> {
+        self.count(self.limits.guesses.as_ref(), &self.address)
+    }
+
+    /// Takes back that it was counted: the key was not found wrong.
+    pub(crate) fn take_back_guess(&self) {
+        self.take_back(self.limits.guesses.as_ref(), &self.address);
     }
 
     fn count<K: Who>(&self, limit: Option<&Limit<K>>, who: &K) -> Result<(), Problem> {

@@ -78,7 +78,7 @@ pub(crate) const MEMBERS_KEY: &str = "roots_1_members";
 pub(crate) const CODE: &str = "00001-CODE";
 /// A code of good form that is none any more.
 pub(crate) const UNKNOWN_CODE: &str = "00001-USED";
-/// A key of good form that nobody has.
+/// A key of good form that nobody has. So is each that a number up to 255 makes of it.
 pub(crate) const UNKNOWN_KEY: &str = "roots_1_unknown";
 /// An account to make.
 pub(crate) const NEW_ACCOUNT: &str =
@@ -168,12 +168,17 @@ impl World {
         let mut locksmith = MockLocksmith::new();
         locksmith.expect_recognize_key().returning(|key| {
             let hash = match key.expose_secret() {
-                KEY => 1,
-                UNKNOWN_KEY => 2,
-                MEMBERS_KEY => 3,
-                _ => return None,
+                KEY => [1; 32],
+                UNKNOWN_KEY => [2; 32],
+                MEMBERS_KEY => [3; 32],
+                another => {
+                    let count = another.strip_prefix(UNKNOWN_KEY)?.parse().ok()?;
+                    let mut hash = [count; 32];
+                    hash[0] = 4;
+                    hash
+                }
             };
-            Some(Lookup { account: AccountId(1), hash: LookupHash([hash; 32]) })
+            Some(Lookup { account: AccountId(1), hash: LookupHash(hash) })
         });
         locksmith.expect_unlock().returning(|_, _, _, _, _| Ok(keyring()));
         locksmith.expect_recognize_code().returning(|code| {

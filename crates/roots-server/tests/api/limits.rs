@@ -10,6 +10,7 @@ use serde_json::json;
 on_both! {
     a_write_beyond_the_limit_is_neither_done_nor_charged,
     signups_are_limited_by_the_address_that_a_trusted_proxy_tells,
+    neighbours_without_a_good_key_keep_no_good_key_out,
 }
 
 async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestDatabase) {
@@ -50,4 +51,34 @@ async fn signups_are_limited_by_the_address_that_a_trusted_proxy_tells(database:
     sign_up("203.0.113.8").await.expect(201);
     sign_up("203.0.113.7").await.expect(429);
     sign_up("198.51.100.1, 203.0.113.7").await.expect(429);
+}
+
+async fn neighbours_without_a_good_key_keep_no_good_key_out(database: TestDatabase) {
+    let limits = RateLimits { requests_per_minute: 1_000, ..RateLimits::OFF };
+    let app = App::start_with(database, 10, |settings| settings.limits = limits).await;
+    let member = json!({"name": "builder", "actor_type": "agent"});
+    let actor = app.post("/actors", &member).await.expect(201)["actor_id"].clone();
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let made = app.post("/keys", &json!({ "actor_id": actor })).await;
+        keys.push(made.expect(201).clone());
+    }
+    let [revoked, good] = [&keys[0], &keys[1]];
+    app.delete(&format!("/keys/{}", revoked["key_id"])).await.expect(200);
+    // Another process has seen none of them.
+    let another = app.another().await;
+    let ask = |key: Option<&str>| {
+        let request = another.stranger(Method::GET, "/api/v1/sessions");
+        send(key.into_iter().fold(request, |request, key| request.header("X-API-Key", key)))
+    };
+    let mut refused = 0;
+    for round in 0..120 {
+        let key = if round % 2 == 0 { revoked["api_key"].as_str() } else { None };
+        let answer = ask(key).await;
+        assert!(matches!(answer.status, 401 | 429), "{}", answer.status);
+        refused += i32::from(answer.status == 429);
+    }
+    assert!(refused > 0);
+    ask(good["api_key"].as_str()).await.expect(200);
+    another.get("/sessions").await.expect(200);
 }
