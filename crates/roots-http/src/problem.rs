@@ -71,16 +71,16 @@ macro_rules! kinds {
 kinds! {
     /// 400: the form of the request.
     BadRequest = BAD_REQUEST, "bad-request", "Bad request",
-        "The request itself is not well formed, or has a header that means nothing where it stands: `If-Match` on a list, `Idempotency-Key` on a read. `detail` says which.";
+        "The request itself is not well formed, or has a header that means nothing where it stands: `If-Match` on a list, `Idempotency-Key` on a read. `detail` says which. Nothing was done, but for lines of an import that `detail` may count. Mend it, or leave that header out, and send the request again.";
     /// 400: JSON that can't be read.
     MalformedJson = BAD_REQUEST, "malformed-json", "Malformed JSON",
-        "The body is not JSON. `detail` says at which line and column reading stopped.";
+        "The body is not JSON in UTF-8. `detail` says at which line and column reading stopped; the slip is there or just before: a quote or a bracket that is not closed, a comma too many. Nothing was written. Mend it and send it again, best as a JSON library writes it and not put together by hand.";
     /// 400: the query.
     InvalidParameters = BAD_REQUEST, "invalid-parameters", "Invalid query parameters",
-        "`errors` lists every parameter that is unknown, given twice, or has a value outside what it takes. Nothing was filtered by the others.";
+        "`errors` lists every parameter that is unknown, given twice, or has a value outside what it takes. Nothing was read or done, not even by those that are fine. Mend each or leave it out; `/docs` names all that the path takes, with their values.";
     /// 401.
     Unauthorized = UNAUTHORIZED, "unauthorized", "No valid API key",
-        "Send the key in X-API-Key, or as Authorization: Bearer. A key that was revoked, has expired or was mistyped is refused alike.";
+        "Send the key in X-API-Key, or as Authorization: Bearer. A key that was revoked, has expired or was mistyped is refused alike. If it was rotated, use the one that came of it. Otherwise a member asks the account's owner for a new key, and the owner gets one by the recovery code: `POST /api/v1/recover`.";
     /// 401: a recovery code.
     WrongCode = UNAUTHORIZED, "invalid-recovery-code", "No valid recovery code",
         "A code that was mistyped, has been used, was replaced by a newer one or belongs to another account is refused alike. Use the newest one that you were shown. Where there is none, what is encrypted is lost: nobody else holds its keys.";
@@ -107,16 +107,16 @@ kinds! {
         "What can't be undone is confirmed by the account's recovery code, the newest. Nothing was done. Without the code, make a new one with a key of the owner.";
     /// 404.
     NotFound = NOT_FOUND, "not-found", "Not found",
-        "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account.";
+        "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account. Look at the path, which begins with `/api/v1`, and at the id: the list above it shows those that there are. What was deleted does not come back.";
     /// 405.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
-        "The path exists, the method does not. The header Allow lists those that do.";
+        "The path exists, the method does not. The header Allow lists those that do: use one of them.";
     /// 408.
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive",
-        "The body stopped coming in. Nothing was done: send it again.";
+        "The body stopped coming in, or came too slowly. Nothing was done, but for lines of an import that `detail` may count: send it again, with as many bytes as Content-Length announces.";
     /// 409.
     Conflict = CONFLICT, "conflict", "Not possible in this state",
-        "What you ask for does not fit the state of what it concerns: a session that has ended, a step between statuses that there is not. Nothing was written. Read it again and decide anew.";
+        "What you ask for does not fit the state of what it concerns: a session that has ended, a step between statuses that there is not, a last key that has to stay. `detail` says what stands against it, and which steps there are. Nothing was written. Read it again and decide anew.";
     /// 409: a twin is in flight.
     StillInFlight = CONFLICT, "still-in-flight", "Still being worked on",
         "A request with the same `Idempotency-Key` is being worked on right now. Send yours again, unchanged, after as many seconds as the header Retry-After says: then it is answered as that one was.";
@@ -125,13 +125,13 @@ kinds! {
         "It is no longer in a state that `If-Match` names: somebody has changed it since you read it. Nothing was written. Read it again, decide anew, and send the ETag of what you read.";
     /// 413.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
-        "A body may have up to 1 MiB.";
+        "A body may have up to 1 MiB; texts have limits of their own, well below that. Nothing was written. Shorten the texts, or write several smaller todos or activities in the place of one. Many rows at once come in by `POST /api/v1/import`, whose body may be of any length.";
     /// 415.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type",
-        "Bodies are JSON in UTF-8, uncompressed: Content-Type: application/json, or for PATCH application/merge-patch+json too.";
+        "What was sent is not of the type that is taken here, or does not say so. Nothing was done. Send it in UTF-8, uncompressed, with one Content-Type: `application/json` for most; for PATCH that or `application/merge-patch+json`; for `POST /api/v1/import`, whose body is JSON lines, `application/x-ndjson`. `detail` says which it is here. Where no body is taken, send none.";
     /// 422.
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body",
-        "`errors` lists every fault of the body, field by field. Nothing was written.";
+        "The body can be read, but does not say what can be done: `errors` lists every fault, field by field, and for an unknown field the name that it was probably meant to be. Nothing was written. Mend each of them and send it again; `/docs` names every field that the path takes. Where no body is taken, send none, or `{}`.";
     /// 422: a key that names another request.
     KeyOfAnotherRequest = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key names another request",
         "You sent this `Idempotency-Key` with another route, query or body within the last 24 hours, and that write was done. Nothing was written now. Take a new key for a new request; to repeat the old one, send it byte for byte as it was.";
@@ -140,13 +140,13 @@ kinds! {
         "A limit is reached: `detail` says which. Nothing was done and nothing charged. Try again after as many seconds as the header Retry-After says; before that, RateLimit tells how many requests are left and RateLimit-Policy what the limit is.";
     /// 500.
     Internal = INTERNAL_SERVER_ERROR, "internal-error", "Internal error",
-        "The fault is ours. Whoever runs the service finds its cause in the log, under `request_id`.";
+        "The fault is ours. Whoever runs the service finds its cause in the log, under `request_id`: tell them that. Look whether a write stands before you repeat it; if it had an `Idempotency-Key`, send it again as it was: it is not done or charged twice.";
     /// 500: a stored text.
     Unreadable = INTERNAL_SERVER_ERROR, "unreadable-text", "A stored text can't be read",
         "A stored text is damaged; `detail` says of what. It can still be deleted or overwritten. Whoever runs the service finds more in the log, under `request_id`.";
     /// 503.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Unavailable for now",
-        "Nothing was done. Try again after as many seconds as the header Retry-After says.";
+        "The database is away or has more to do than it can, or the service is being stopped. Nothing was done, but for lines of an import that `detail` may count. Try again, unchanged, after as many seconds as the header Retry-After says, and wait longer each time that it is answered so again.";
     /// 503: unknown outcome.
     OutcomeUnknown = SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is unknown",
         "The write may stand or not. If it had an `Idempotency-Key`, send it again as it was: it is not done or charged twice. Otherwise look whether it stands before you repeat it.";
