@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 
 use crate::actors::{ActorBody, ActorKindName, RoleName, actor_kind};
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, account_id, text};
+use crate::body::{FromMembers, Json, Members, NoFields, account_id, text};
 use crate::fields::{Faulty, one_of};
 use crate::limits::Attempt;
 use crate::list::{List, NextLink, Paging};
@@ -392,6 +392,7 @@ async fn renew_code(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
+    _: Json<NoFields>,
 ) -> Result<Response, Problem> {
     let code = caller.checked(app.services.accounts.renew_code(&caller).await)?;
     let body = RecoveryCodeRenewed {

@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Members, actor_id, session_id, text};
-use crate::conditional::{Known, Sent, SentBare, Tagged};
+use crate::body::{FromMembers, Members, NoFields, actor_id, session_id, text};
+use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::Faulty;
 use crate::list::{List, NextLink, Paging};
 use crate::path::Id;
@@ -375,7 +375,7 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
-    SentBare(terms): SentBare,
+    Sent { terms, .. }: Sent<NoFields>,
 ) -> Result<Response, Problem> {
     let (id, credits) = caller.settle(app.services.activities.delete(&caller, id, terms).await)?;
     let body = ActivityDeleted { status: "deleted", activity_id: id.0 };

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, boolean, text};
+use crate::body::{FromMembers, Json, Members, NoFields, boolean, text};
 use crate::fields::{Faulty, one_of};
 use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
@@ -276,6 +276,7 @@ async fn deactivate(
     caller: Bearer,
     Id(id): Id<ActorId>,
     _: Query<NoParams>,
+    _: Json<NoFields>,
 ) -> Result<axum::Json<ActorDeactivated>, Problem> {
     let outcome = app.services.keys.patch_actor(&caller, id, None, Some(false)).await;
     let (actor, _) = caller.settle_ending_keys(outcome)?;

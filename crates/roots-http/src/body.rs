@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -32,6 +32,16 @@ pub(crate) struct Json<T>(pub(crate) T);
 pub(crate) trait FromMembers: Sized {
     /// Reads every member that there is, also after one was faulty.
     fn from_members(members: &mut Members) -> Result<Self, Faulty>;
+}
+
+/// No fields at all: what a write that takes no body reads, so that nothing that was sent passes in
+/// silence. It may be missing, or an empty object.
+pub(crate) struct NoFields;
+
+impl FromMembers for NoFields {
+    fn from_members(_: &mut Members) -> Result<Self, Faulty> {
+        Ok(Self)
+    }
 }
 
 /// A JSON value, as far as any field needs it.
@@ -203,13 +213,13 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads a JSON body whole. It may be missing.
+/// Reads a JSON body whole. It may be missing, which one that is sent in chunks shows only at its end.
 pub(crate) async fn receive(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
+    let bytes = read_whole(&parts.headers, body).await?;
+    if !bytes.is_empty() {
+        check_media_type(&parts.method, &parts.headers)?;
     }
-    check_media_type(&parts.method, &parts.headers)?;
-    read_whole(&parts.headers, body).await
+    Ok(bytes)
 }
 
 /// Judges a body, all its fields at once.
@@ -261,7 +271,7 @@ fn is_json(content_type: &str, is_patch: bool) -> bool {
     })
 }
 
-pub(crate) async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > BODY_MAX_BYTES as u64) {
         return Err(Problem::body_too_large());

@@ -102,26 +102,6 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-/// A write that takes no body, and what it is tied to.
-pub(crate) struct SentBare(pub(crate) Terms);
-
-impl<S: Sync> FromRequest<S> for SentBare {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let (if_match, key) = (if_match(&parts.headers)?, idempotency_key(&parts.headers)?);
-        let named = match key {
-            None => None,
-            Some(key) => {
-                let bytes = body::read_whole(&parts.headers, body).await?;
-                Some(Named { key, request: fingerprinted(&parts, &bytes) })
-            }
-        };
-        Ok(Self(Terms { if_match, named }))
-    }
-}
-
 /// The states that a write insists on, if it does.
 fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EntityTag>>, Problem> {
     Ok(match tags(headers, &IF_MATCH)? {

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, actor_id, boolean, integer, text};
+use crate::body::{FromMembers, Json, Members, NoFields, actor_id, boolean, integer, text};
 use crate::fields::Faulty;
 use crate::list::{List, NextLink, Paging};
 use crate::path::Id;
@@ -317,6 +317,7 @@ async fn revoke(
     caller: Bearer,
     Id(id): Id<KeyId>,
     _: Query<NoParams>,
+    _: Json<NoFields>,
 ) -> Result<axum::Json<KeyRevoked>, Problem> {
     let (id, _) = caller.settle_ending_keys(app.services.keys.revoke(&caller, id).await)?;
     Ok(axum::Json(KeyRevoked { status: "revoked", key_id: id.0 }))

@@ -194,7 +194,8 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     if has_path_id {
         errors.push(StatusCode::NOT_FOUND);
     }
-    if operation.request_body.is_some() {
+    // Also where none is taken: what is sent all the same is judged.
+    if is_write {
         errors.extend([
             StatusCode::REQUEST_TIMEOUT,
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

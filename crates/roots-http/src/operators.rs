@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::accounts::AccountKindName;
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, integer, text};
+use crate::body::{FromMembers, Json, Members, NoFields, integer, text};
 use crate::fields::Faulty;
 use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
@@ -269,6 +269,7 @@ async fn suspend(
     Operator(caller): Operator,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
+    _: Json<NoFields>,
 ) -> Result<axum::Json<AccountStanding>, Problem> {
     set_status(&app, &caller, id, AccountStatus::Suspended).await
 }
@@ -293,6 +294,7 @@ async fn resume(
     Operator(caller): Operator,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
+    _: Json<NoFields>,
 ) -> Result<axum::Json<AccountStanding>, Problem> {
     set_status(&app, &caller, id, AccountStatus::Active).await
 }

@@ -16,8 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Members, actor_id, text};
-use crate::conditional::{Known, Sent, SentBare, Tagged};
+use crate::body::{FromMembers, Members, NoFields, actor_id, text};
+use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::{Faulty, one_of};
 use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
@@ -300,7 +300,7 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
-    SentBare(terms): SentBare,
+    Sent { terms, .. }: Sent<NoFields>,
 ) -> Result<Response, Problem> {
     let (id, credits) = caller.settle(app.services.sessions.delete(&caller, id, terms).await)?;
     let body = SessionDeleted { status: "deleted", session_id: id.0 };

@@ -17,9 +17,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Bearer;
-use crate::body::{FromMembers, Members, actor_id, integer, session_id, text};
+use crate::body::{FromMembers, Members, NoFields, actor_id, integer, session_id, text};
 use crate::budget::Turn;
-use crate::conditional::{Known, Sent, SentBare, Tagged};
+use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::{Faulty, one_of};
 use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
@@ -450,7 +450,7 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
-    SentBare(terms): SentBare,
+    Sent { terms, .. }: Sent<NoFields>,
 ) -> Result<Response, Problem> {
     let (id, credits) = caller.settle(app.services.todos.delete(&caller, id, terms).await)?;
     let body = TodoDeleted { status: "deleted", todo_id: id.0 };

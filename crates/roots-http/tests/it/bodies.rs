@@ -1,8 +1,10 @@
 //! Bodies: every fault in one answer.
 
 use insta::assert_snapshot;
+use roots_domain::model::account::AccountKind;
+use roots_domain::port::store::StoreFault;
 
-use crate::world::{World, ask, delete, get, patch, post};
+use crate::world::{Ask, World, ask, delete, patch, post};
 
 #[tokio::test]
 async fn every_fault_of_a_body_stands_in_one_answer() {
@@ -265,11 +267,78 @@ async fn a_body_that_is_not_there_needs_no_media_type() {
     assert_eq!(needed.faults(), ["title is required"]);
 }
 
+/// Every write that takes no body, and its status.
+fn bare_writes() -> Vec<(Ask, u16)> {
+    let post = |path| ask("POST", path);
+    vec![
+        (delete("/api/v1/sessions/1"), 200),
+        (delete("/api/v1/todos/1"), 200),
+        (delete("/api/v1/activities/1"), 200),
+        (delete("/api/v1/actors/2"), 200),
+        (delete("/api/v1/keys/1"), 200),
+        (post("/api/v1/recovery-code"), 201),
+        (post("/api/v1/accounts/2/suspend"), 200),
+        (post("/api/v1/accounts/2/resume"), 200),
+    ]
+}
+
 #[tokio::test]
-async fn what_needs_no_body_ignores_one() {
+async fn a_write_that_takes_no_body_judges_one() {
+    let router = World::whole_of(AccountKind::Operator).router();
+    for (write, status) in bare_writes() {
+        for fine in [
+            write.clone(),
+            write.clone().header("content-type", "text/plain"),
+            write.clone().json("{}"),
+            write.clone().json(" { } "),
+        ] {
+            let answer = fine.of(&router).await;
+            assert_eq!(answer.status, status, "{}", answer.body);
+        }
+        let unknown = write.clone().json(r#"{"x": 1}"#).of(&router).await;
+        assert_eq!(unknown.status, 422, "{}", unknown.body);
+        assert_eq!(unknown.faults(), ["x is not a known field: there are none here"]);
+        for (refused, status) in [
+            (write.clone().json("{"), 400),
+            (write.clone().json("[]"), 422),
+            (write.clone().json("null"), 422),
+            (write.clone().body("{}"), 415),
+            (write.clone().header("content-type", "text/plain").body("x"), 415),
+            (write.clone().json(&" ".repeat(1024 * 1024 + 1)), 413),
+        ] {
+            let answer = refused.of(&router).await;
+            assert_eq!(answer.status, status, "{}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_where_a_body_is_refused() {
+    // Whatever it would ask of the store would be 500.
+    let router = World::failing(&StoreFault::Broken("asked".to_owned())).router();
+    for (write, _) in bare_writes() {
+        assert_eq!(write.clone().of(&router).await.status, 500);
+        assert_eq!(write.clone().json("{").of(&router).await.status, 400);
+        assert_eq!(write.json(r#"{"x": 1}"#).of(&router).await.status, 422);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_brings_nothing_is_no_body() {
     let router = World::whole().router();
-    assert_eq!(delete("/api/v1/sessions/1").json("{\"x\": ").of(&router).await.status, 200);
-    assert_eq!(get("/api/v1/sessions/1").body("x").of(&router).await.status, 200);
+    for ask in [ask("POST", "/api/v1/sessions"), delete("/api/v1/sessions/1")] {
+        let answer = ask.streamed(&router).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_read_ignores_a_body() {
+    let router = World::whole().router();
+    for method in ["GET", "HEAD"] {
+        let read = ask(method, "/api/v1/sessions/1").header("content-type", "text/plain");
+        assert_eq!(read.body("x").of(&router).await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -111,8 +111,10 @@ impl Described {
         }
     }
 
+    /// Asked with that body, also where none is taken.
     fn sending(&self, body: &str) -> Ask {
-        let (media_type, _) = self.body.as_ref().unwrap();
+        let media_type =
+            self.body.as_ref().map_or("application/json", |(media_type, _)| media_type);
         self.asked("1", "").header("content-type", media_type).body(body)
     }
 
@@ -139,7 +141,8 @@ impl Described {
         let whole = |ask| Scene::of(self.whole(), ask);
         let mut scenes: Vec<Scene> =
             self.refusals(status).into_iter().map(|refusal| self.refused(refusal)).collect();
-        let takes_json = self.body.as_ref().is_some_and(|(media_type, _)| *media_type != NDJSON);
+        let takes_lines = self.body.as_ref().is_some_and(|(media_type, _)| *media_type == NDJSON);
+        let judges_json = self.method != "GET" && !takes_lines;
         match status {
             200 | 201 => scenes.push(whole(self.valid())),
             304 => scenes.push(whole(self.valid().header("if-none-match", "*"))),
@@ -147,7 +150,7 @@ impl Described {
                 scenes.push(whole(self.with_body(self.asked("1", "?qqqqqqqq=1"))));
                 // Of no form, or where it means nothing.
                 scenes.push(whole(self.valid().header("idempotency-key", "a b")));
-                if takes_json {
+                if judges_json {
                     scenes.push(whole(self.sending("{\"")));
                 }
             }
@@ -168,9 +171,12 @@ impl Described {
                 scene.ask = scene.ask.clone().header("if-match", "\"gone\"");
             }),
             413 => scenes.push(whole(self.sending(&" ".repeat(1024 * 1024 + 1)))),
-            415 => scenes.push(whole(self.valid().without("content-type"))),
-            422 if takes_json => scenes.push(whole(self.sending(r#"{"qqqqqqqq": 1}"#))),
-            422 if self.body.is_some() => scenes.push(whole(self.sending("{}"))),
+            415 if self.body.is_some() => {
+                scenes.push(whole(self.valid().without("content-type")));
+            }
+            415 => scenes.push(whole(self.sending("{}").without("content-type"))),
+            422 if judges_json => scenes.push(whole(self.sending(r#"{"qqqqqqqq": 1}"#))),
+            422 if takes_lines => scenes.push(whole(self.sending("{}"))),
             429 => {
                 let mut world = self.whole();
                 world.settings.limits = RateLimits {

@@ -98,7 +98,7 @@ async fn a_request_is_its_method_path_and_body_and_its_name_is_bare_or_quoted() 
         delete("/api/v1/sessions/1"),
         delete("/api/v1/todos/1"),
         delete("/api/v1/activities/1"),
-        delete("/api/v1/activities/1").body("{}"),
+        delete("/api/v1/activities/1").json("{}"),
     ] {
         let (same, request) = macs(named(other)).await;
         assert_eq!(same, key);

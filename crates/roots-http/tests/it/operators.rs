@@ -95,9 +95,10 @@ async fn a_key_that_has_ended_is_forgotten() {
     world.units.checkpoint();
     world.units.expect_apply().returning(|_| Err(ApplyError::Refused(Refusal::KeyNotInForce)));
     let router = world.router();
-    for path in ["/api/v1/accounts/2/credits", "/api/v1/accounts/2/suspend"] {
-        let answer = post(path, GRANT).of(&router).await;
-        assert_eq!(answer.status, 401, "{path}");
+    for write in
+        [post("/api/v1/accounts/2/credits", GRANT), post("/api/v1/accounts/2/suspend", "{}")]
+    {
+        assert_eq!(write.of(&router).await.status, 401);
     }
 }
 

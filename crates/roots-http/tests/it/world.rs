@@ -587,6 +587,13 @@ impl Ask {
         Answer::of(router.clone().oneshot(request).await.unwrap()).await
     }
 
+    /// The same, by a body of no announced length, which brings nothing.
+    pub(crate) async fn streamed(self, router: &Router) -> Answer {
+        let mut request = self.request();
+        *request.body_mut() = Body::from_stream(stream::empty::<std::io::Result<Bytes>>());
+        Answer::of(router.clone().oneshot(request).await.unwrap()).await
+    }
+
     pub(crate) async fn of(self, router: &Router) -> Answer {
         Answer::of(router.clone().oneshot(self.request()).await.unwrap()).await
     }
