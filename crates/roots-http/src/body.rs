@@ -14,7 +14,7 @@ use roots_domain::model::{Invalid, Patch};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::fields::{Faulty, Fields};
+use crate::fields::{Fault, Faulty, Fields};
 use crate::problem::Problem;
 
 /// Most bytes of a body.
@@ -49,15 +49,20 @@ impl FromMembers for NoFields {
 pub(crate) enum Value {
     Null,
     Bool(bool),
-    /// One beyond 64 bits is the nearest that there is, which the rules of a field judge alike.
     Integer(i64),
+    /// An integer beyond 64 bits.
+    HugeInteger {
+        /// The nearest that there is.
+        nearest: i64,
+    },
     /// A number with a fraction or an exponent.
     OtherNumber,
     Text(String),
     /// A string that is no text: it holds half of a pair of surrogates.
     BrokenText,
     Array,
-    Object,
+    /// As it is written.
+    Object(String),
 }
 
 impl Value {
@@ -70,11 +75,11 @@ impl Value {
             Some(b'f') => Self::Bool(false),
             Some(b'"') => serde_json::from_str(raw).map_or(Self::BrokenText, Self::Text),
             Some(b'[') => Self::Array,
-            Some(b'{') => Self::Object,
+            Some(b'{') => Self::Object(raw.to_owned()),
             _ if raw.contains(['.', 'e', 'E']) => Self::OtherNumber,
             _ => {
                 let nearest = if raw.starts_with('-') { i64::MIN } else { i64::MAX };
-                Self::Integer(raw.parse().unwrap_or(nearest))
+                raw.parse().map_or(Self::HugeInteger { nearest }, Self::Integer)
             }
         }
     }
@@ -87,11 +92,11 @@ impl Value {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Integer(_) => "an integer",
+            Self::Integer(_) | Self::HugeInteger { .. } => "an integer",
             Self::OtherNumber => "another number",
             Self::Text(_) | Self::BrokenText => "a string",
             Self::Array => "an array",
-            Self::Object => "an object",
+            Self::Object(_) => "an object",
         }
     }
 }
@@ -107,12 +112,16 @@ pub(crate) fn text<T>(
     }
 }
 
-/// Reads an integer by `parse`.
+/// Reads an integer by `parse`. One beyond 64 bits is never taken for another: where the rules have
+/// nothing against the nearest that there is, its size is the fault.
 pub(crate) fn integer<T>(
     parse: impl FnOnce(i64) -> Result<T, Invalid>,
 ) -> impl FnOnce(Value) -> Result<T, Invalid> {
     |value| match value {
         Value::Integer(number) => parse(number),
+        Value::HugeInteger { nearest } => {
+            parse(nearest).and_then(|_| Err(Invalid::new("must be an integer of at most 63 bits")))
+        }
         other => Err(other.not("an integer")),
     }
 }
@@ -140,7 +149,29 @@ pub(crate) fn account_id(value: Value) -> Result<AccountId, Invalid> {
     positive(value).map(AccountId)
 }
 
-fn positive(value: Value) -> Result<i64, Invalid> {
+/// Reads an object by `read`.
+pub(crate) fn nested<T>(
+    read: impl FnOnce(&mut Members) -> Result<T, Faulty>,
+) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    |value| match value {
+        Value::Object(raw) => {
+            let given = object(raw.as_bytes()).map_err(|fault| Invalid::new(fault.to_string()))?;
+            let mut members = Members::new("field", given);
+            let read = read(&mut members);
+            match (read, members.finish().listed.first()) {
+                (Ok(read), None) => Ok(read),
+                (_, Some(Fault { field, message })) => {
+                    Err(Invalid::new(format!("is faulty: {field} {message}")))
+                }
+                (Err(Faulty), None) => Err(Invalid::new("is faulty")),
+            }
+        }
+        other => Err(other.not("an object")),
+    }
+}
+
+/// Reads an id.
+pub(crate) fn positive(value: Value) -> Result<i64, Invalid> {
     integer(|number| {
         if number < 1 {
             return Err(Invalid::new("must be a positive integer"));
@@ -290,9 +321,19 @@ async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
 #[derive(Debug)]
 pub(crate) enum Malformed {
     /// It can't be read.
-    Json { what: &'static str, line: usize, column: usize },
+    Json { what: &'static str, line: u64, column: usize },
     /// It is something else.
     NoObject(&'static str),
+}
+
+impl Malformed {
+    /// The same, where the JSON is a line by itself: that one.
+    pub(crate) fn at_line(self, number: u64) -> Self {
+        match self {
+            Self::Json { what, column, .. } => Self::Json { what, line: number, column },
+            other @ Self::NoObject(_) => other,
+        }
+    }
 }
 
 impl fmt::Display for Malformed {
@@ -311,14 +352,15 @@ impl fmt::Display for Malformed {
 pub(crate) fn object(bytes: &[u8]) -> Result<Vec<(String, Value)>, Malformed> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         let read = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-        let line = read.matches('\n').count() + 1;
+        let line = read.matches('\n').count() as u64 + 1;
         let column = read.rsplit('\n').next().map_or(0, str::len) + 1;
         Malformed::Json { what: "is not UTF-8,", line, column }
     })?;
-    match Value::of(parse(text)?) {
-        Value::Object => parse(text).map(|Given(members)| members),
-        other => Err(Malformed::NoObject(other.kind())),
+    let raw: &RawValue = parse(text)?;
+    if !raw.get().starts_with('{') {
+        return Err(Malformed::NoObject(Value::of(raw).kind()));
     }
+    parse(text).map(|Given(members)| members)
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
@@ -328,7 +370,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
         } else {
             "is not JSON that can be read,"
         };
-        Malformed::Json { what, line: fault.line(), column: fault.column() }
+        Malformed::Json { what, line: fault.line() as u64, column: fault.column() }
     })
 }
 

@@ -65,14 +65,17 @@ pub(crate) async fn observe(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
 
+    let is_piecemeal = takes_its_time(&request);
     let rest = lend_body(&mut request);
     let span = tracing::info_span!("request", request_id = %id);
     let mut response = next.run(request).instrument(span).await;
-    if let Some(rest) = rest {
+    let status = response.status();
+    // What comes piece by piece and is given up has stopped coming: there is nothing to read off.
+    let is_silent = is_piecemeal && status == StatusCode::REQUEST_TIMEOUT;
+    if let Some(rest) = rest.filter(|_| !is_silent) {
         rest.drain().await;
     }
 
-    let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let problem = response.extensions_mut().remove::<Problem>();
     let problem = problem.or_else(|| is_error.then(|| Problem::of_status(status)));

@@ -193,13 +193,13 @@ struct ActivityLine {
 }
 
 /// How many lines there are of each kind.
-#[derive(Default, Serialize, ToSchema)]
-struct Counts {
-    actors: u64,
-    sessions: u64,
-    todos: u64,
-    todo_logs: u64,
-    activities: u64,
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Counts {
+    pub(crate) actors: u64,
+    pub(crate) sessions: u64,
+    pub(crate) todos: u64,
+    pub(crate) todo_logs: u64,
+    pub(crate) activities: u64,
 }
 
 impl Counts {
@@ -216,12 +216,12 @@ impl Counts {
 
 /// The last line of a whole export. A file without it was cut off.
 #[derive(Default, Serialize, ToSchema)]
-struct EndLine {
-    counts: Counts,
+pub(crate) struct EndLine {
+    pub(crate) counts: Counts,
     /// All of them.
-    total: u64,
+    pub(crate) total: u64,
     /// How many of them hold a text that can't be read.
-    unreadable: u64,
+    pub(crate) unreadable: u64,
 }
 
 /// The last line of an export that failed on the way. What stands before it is right, but not all.

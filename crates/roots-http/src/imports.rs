@@ -27,10 +27,10 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::auth::Bearer;
 use crate::body::{
-    BODY_MAX_BYTES, BODY_TIMEOUT, FromMembers, Malformed, Members, Value, integer, object, text,
+    BODY_MAX_BYTES, BODY_TIMEOUT, Members, Value, integer, nested, object, positive, text,
 };
 use crate::ending::Ending;
-use crate::exports::NDJSON;
+use crate::exports::{Counts, EndLine, NDJSON};
 use crate::fields::{FAULTS_MAX, Fault, Faulty, one_of};
 use crate::problem::Problem;
 use crate::query::{FromParams, Params, Query};
@@ -39,6 +39,8 @@ use crate::query::{FromParams, Params, Query};
 pub(crate) const IMPORT_PATH: &str = "/import";
 /// Most bytes of a line: as many as a body by itself may have.
 const LINE_MAX_BYTES: usize = BODY_MAX_BYTES;
+/// What a line is told that has more.
+const TOO_LONG: &str = "must be at most 1 MiB long";
 /// How many bytes of lines are taken in at a time, and a line more.
 const TAKEN_BYTES: usize = 512 * 1024;
 
@@ -85,7 +87,8 @@ struct ImportBody {
     faulty: u64,
     /// The first of them, at most 100.
     faults: Vec<LineFaults>,
-    /// Whether the last line was the count line of a whole export.
+    /// Whether the file is a whole export: its last line counts the lines of each kind, and as many
+    /// came. False for a file that holds only what was left of one.
     is_whole: bool,
 }
 
@@ -179,17 +182,18 @@ enum Line {
     Header(Uid),
     Actor(ActorDraft),
     Row(Box<RowDraft>),
-    End,
+    End(EndLine),
     Error,
 }
 
 fn id<T>(wrap: fn(i64) -> T) -> impl FnOnce(Value) -> Result<T, Invalid> {
-    integer(move |number| {
-        if number < 1 {
-            return Err(Invalid::new("must be a positive integer"));
-        }
-        Ok(wrap(number))
-    })
+    move |value| positive(value).map(wrap)
+}
+
+fn count(value: Value) -> Result<u64, Invalid> {
+    integer(|number| u64::try_from(number).map_err(|_| Invalid::new("must be an integer from 0")))(
+        value,
+    )
 }
 
 fn time(value: Value) -> Result<Timestamp, Invalid> {
@@ -204,28 +208,21 @@ fn todo_status(value: Value) -> Result<TodoStatus, Invalid> {
 const KINDS: [&str; 8] =
     ["export", "actor", "session", "todo", "todo_log", "activity", "end", "error"];
 
-impl FromMembers for Line {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
-        let kind = members.required("kind", text(|name| one_of(&KINDS, |kind| kind, &name)))?;
-        match kind {
-            "export" => header(members),
-            "actor" => actor(members),
-            "session" => session(members),
-            "todo" => todo(members),
-            "todo_log" => step(members),
-            "activity" => activity(members),
-            "end" => {
-                for name in ["counts", "total", "unreadable"] {
-                    members.take(name, Ok)?;
-                }
-                Ok(Self::End)
+/// A line of that kind.
+fn line_of(kind: &str, members: &mut Members) -> Result<Line, Faulty> {
+    match kind {
+        "export" => header(members),
+        "actor" => actor(members),
+        "session" => session(members),
+        "todo" => todo(members),
+        "todo_log" => step(members),
+        "activity" => activity(members),
+        "end" => end(members),
+        _ => {
+            for name in ["type", "error"] {
+                members.take(name, Ok)?;
             }
-            _ => {
-                for name in ["type", "error"] {
-                    members.take(name, Ok)?;
-                }
-                Ok(Self::Error)
-            }
+            Ok(Line::Error)
         }
     }
 }
@@ -376,6 +373,33 @@ fn activity(members: &mut Members) -> Result<Line, Faulty> {
     }))))
 }
 
+fn end(members: &mut Members) -> Result<Line, Faulty> {
+    let counts = members.required(
+        "counts",
+        nested(|members| {
+            let actors = members.required("actors", count);
+            let sessions = members.required("sessions", count);
+            let todos = members.required("todos", count);
+            let todo_logs = members.required("todo_logs", count);
+            let activities = members.required("activities", count);
+            Ok(Counts {
+                actors: actors?,
+                sessions: sessions?,
+                todos: todos?,
+                todo_logs: todo_logs?,
+                activities: activities?,
+            })
+        }),
+    );
+    let total = members.required("total", count);
+    let unreadable = members.optional("unreadable", count);
+    Ok(Line::End(EndLine {
+        counts: counts?,
+        total: total?,
+        unreadable: unreadable?.unwrap_or_default(),
+    }))
+}
+
 /// What is wrong with a row in the account that it comes to.
 fn fault_of(refusal: &Refusal) -> Fault {
     let field = match refusal {
@@ -395,6 +419,8 @@ struct Taking {
     importing: Importing,
     from_line: u64,
     told: ImportBody,
+    /// The lines that have come, those with faults and those that are left out too.
+    came: EndLine,
     /// Rows that wait to be written, and their lines.
     rows: Vec<(u64, RowDraft)>,
     waiting_bytes: usize,
@@ -406,7 +432,9 @@ impl Taking {
     async fn take_all(&mut self, lines: &mut Lines, ending: &mut Ending) -> Result<(), Problem> {
         while let Some((number, line)) = next(lines, ending).await? {
             let bytes = line.as_ref().map_or(0, Vec::len);
-            match read(line) {
+            let (kind, line) = read(number, &line);
+            self.came(kind);
+            match line {
                 Ok(line) => self.take(number, bytes, line).await?,
                 Err(faults) => self.faulty(number, faults),
             }
@@ -417,6 +445,22 @@ impl Taking {
         self.write().await
     }
 
+    /// A line of that kind has come, or one whose kind can't be read.
+    fn came(&mut self, kind: Option<&str>) {
+        self.told.is_whole = false;
+        let EndLine { counts, total, .. } = &mut self.came;
+        let count = match kind {
+            Some("actor") => &mut counts.actors,
+            Some("session") => &mut counts.sessions,
+            Some("todo") => &mut counts.todos,
+            Some("todo_log") => &mut counts.todo_logs,
+            Some("activity") => &mut counts.activities,
+            _ => return,
+        };
+        *count += 1;
+        *total += 1;
+    }
+
     fn faulty(&mut self, line: u64, errors: Vec<Fault>) {
         self.told.faulty += 1;
         if self.told.faults.len() < FAULTS_MAX {
@@ -425,7 +469,6 @@ impl Taking {
     }
 
     async fn take(&mut self, number: u64, bytes: usize, line: Line) -> Result<(), Problem> {
-        self.told.is_whole = matches!(line, Line::End);
         match line {
             Line::Header(_) => {
                 let message = "is the kind of the first line alone".to_owned();
@@ -444,7 +487,10 @@ impl Taking {
                     self.write().await?;
                 }
             }
-            Line::Row(_) | Line::End | Line::Error => {}
+            Line::End(end) => {
+                self.told.is_whole = end.counts == self.came.counts && end.total == self.came.total;
+            }
+            Line::Row(_) | Line::Error => {}
         }
         Ok(())
     }
@@ -475,17 +521,28 @@ fn counter(row: &RowDraft) -> fn(&mut ImportedCounts) -> &mut u64 {
     }
 }
 
-/// What a line of bytes says, or everything that is wrong with it.
-fn read(line: RawLine) -> Result<Line, Vec<Fault>> {
-    let whole = |message: String| vec![Fault { field: "line".to_owned(), message }];
-    let line = line.map_err(|()| whole(format!("must be at most {LINE_MAX_BYTES} bytes long")))?;
-    let given = object(&line).map_err(|malformed: Malformed| whole(malformed.to_string()))?;
+/// What a line says, or everything that is wrong with it.
+type ReadLine = Result<Line, Vec<Fault>>;
+
+/// What a line of bytes says, and its kind as far as that can be read.
+fn read(number: u64, line: &RawLine) -> (Option<&'static str>, ReadLine) {
+    let malformed = match line.as_deref().map(object) {
+        Ok(Ok(given)) => return judge(given),
+        Ok(Err(malformed)) => malformed.at_line(number).to_string(),
+        Err(()) => TOO_LONG.to_owned(),
+    };
+    (None, Err(vec![Fault { field: "line".to_owned(), message: malformed }]))
+}
+
+fn judge(given: Vec<(String, Value)>) -> (Option<&'static str>, ReadLine) {
     let mut members = Members::new("field", given);
-    let read = Line::from_members(&mut members);
-    match (read, members.finish()) {
+    let kind = members.required("kind", text(|name| one_of(&KINDS, |kind| kind, &name))).ok();
+    let read = kind.ok_or(Faulty).and_then(|kind| line_of(kind, &mut members));
+    let read = match (read, members.finish()) {
         (Ok(read), faults) if faults.is_empty() => Ok(read),
         (_, faults) => Err(faults.listed),
-    }
+    };
+    (kind, read)
 }
 
 /// Import
@@ -526,6 +583,7 @@ async fn import(
         importing,
         from_line: query.from_line,
         told: ImportBody::default(),
+        came: EndLine::default(),
         rows: Vec::new(),
         waiting_bytes: 0,
         through: 1,
@@ -552,13 +610,21 @@ async fn next(lines: &mut Lines, ending: &mut Ending) -> Result<Option<(u64, Raw
 
 /// The source that a first line names.
 fn header_of(first: Option<(u64, RawLine)>) -> Result<Uid, Problem> {
-    let missing =
-        |message: &str| vec![Fault { field: "kind".to_owned(), message: message.to_owned() }];
-    match first.map(|(_, line)| read(line)) {
-        Some(Ok(Line::Header(source))) => Ok(source),
-        Some(Err(faults)) => Err(Problem::invalid_body(faults)),
-        _ => Err(Problem::invalid_body(missing("must be export on the first line"))),
-    }
+    let fault = |field: &str, message: &str| {
+        vec![Fault { field: field.to_owned(), message: message.to_owned() }]
+    };
+    let faults = match first {
+        Some((_, Err(()))) => fault("line", TOO_LONG),
+        Some((number, Ok(line))) => {
+            match judge(object(&line).map_err(|malformed| malformed.at_line(number))?) {
+                (_, Ok(Line::Header(source))) => return Ok(source),
+                (_, Ok(_)) => fault("kind", "must be export on the first line"),
+                (_, Err(faults)) => faults,
+            }
+        }
+        None => fault("kind", "must be export on the first line"),
+    };
+    Err(Problem::invalid_body(faults))
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -26,6 +26,8 @@ pub(crate) const PROBLEMS_PATH: &str = "/docs/problems";
 /// The media type of a problem.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
+/// What a problem says that is one before anything was done.
+const NOTHING_DONE: &str = "Nothing was done";
 /// What stands for a field where a body is wrong as a whole.
 const BODY: &str = "body";
 /// Seconds until a full queue, or a write under way, is worth another try.
@@ -331,9 +333,9 @@ impl Problem {
     pub(crate) fn after_line(mut self, line: u64) -> Self {
         // Behind the header, which is not written.
         if line > 1 {
-            let goes_on = "send the file again, and that is not written twice.";
-            let before = format!("What came before it, up to line {line}, is in: {goes_on}");
-            self.detail = format!("{} {before}", self.detail).into();
+            let told = self.detail.replace(NOTHING_DONE, "Nothing more was done");
+            let goes_on = "send it again, and that is not written twice.";
+            self.detail = format!("{told} Up to line {line} the file is in: {goes_on}").into();
         }
         self
     }

@@ -361,3 +361,26 @@ async fn a_flood_of_faults_is_counted() {
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.ends_with("50001 faults, the first 100 of which are listed."), "{detail}");
 }
+
+#[tokio::test]
+async fn no_integer_is_taken_for_another_one() {
+    let router = World::whole().router();
+    let beyond = "must be an integer of at most 63 bits";
+    let priority = "must be 0 (lowest) to 3 (highest)";
+    for (path, body, field, message) in [
+        ("todos", r#"{"title":"x","session_id":N}"#, "session_id", beyond),
+        ("todos", r#"{"title":"x","session_id":-N}"#, "session_id", "must be a positive integer"),
+        ("activities", r#"{"description":"x","session_id":N}"#, "session_id", beyond),
+        ("activities", r#"{"description":"x","actor_id":N}"#, "actor_id", beyond),
+        ("todos", r#"{"title":"x","priority":N}"#, "priority", priority),
+        ("todos", r#"{"title":"x","priority":-N}"#, "priority", priority),
+    ] {
+        for number in ["9223372036854775809", "10000000000000000000000000000000000000000"] {
+            let answer = post(&format!("/api/v1/{path}"), &body.replace('N', number));
+            let answer = answer.of(&router).await;
+            assert_eq!(answer.status, 422, "{body}");
+            let fault = serde_json::json!([{ "field": field, "message": message }]);
+            assert_eq!(answer.json()["errors"], fault, "{body}");
+        }
+    }
+}
