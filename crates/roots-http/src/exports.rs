@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use roots_domain::model::Invalid;
@@ -457,16 +457,23 @@ impl Telling {
 )]
 async fn export(
     State(app): State<App>,
+    method: Method,
     caller: Bearer,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
     let (caller, lookup) = caller.into_parts();
+    if method == Method::HEAD {
+        let header = app.services.exports.header(&caller, query.actor_id).await?;
+        // How long it would be is not known.
+        let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+        return Ok((headers(&header), body).into_response());
+    }
     let export = app.services.exports.begin(caller, lookup, query.actor_id).await?;
     if let Some(fault) = export.unnoted() {
         let account = export.header().account.id;
         tracing::warn!(%account, %fault, "an owner's export is not noted in the audit trail");
     }
-    let name = file_name(export.header());
+    let headers = headers(export.header());
     let mut head = Vec::new();
     Line::Export(export.header().into()).write(&mut head);
     let telling = Telling {
@@ -485,8 +492,12 @@ async fn export(
         };
         next.instrument(span.clone())
     });
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static(NDJSON)), (CONTENT_DISPOSITION, name)];
     Ok((headers, Body::from_stream(first.chain(rest))).into_response())
+}
+
+fn headers(header: &ExportHeader) -> [(HeaderName, HeaderValue); 2] {
+    let media_type = (CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    [media_type, (CONTENT_DISPOSITION, file_name(header))]
 }
 
 /// Tells whose it is and of when: `roots-2-20260409T140000Z.jsonl`.

@@ -563,7 +563,8 @@ fn judge(given: Vec<(String, Value)>) -> (Option<&'static str>, ReadLine) {
             "faults": [],
             "is_whole": true
         })),
-        (status = 403, description = "A member's key, or a suspended account.")
+        (status = 403, description = "A member's key, or a suspended account."),
+        (status = 422, description = "The first line is no header, or that of an export of this very account.")
     )
 )]
 async fn import(

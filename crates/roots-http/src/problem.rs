@@ -620,6 +620,7 @@ impl From<Refusal> for Problem {
             Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
             Refusal::ExpiryNotAhead => Self::of_field("expires_at", detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
+            Refusal::OwnExport => Self::of_field("source", detail),
             Refusal::NoteWithoutChange => Self::of_field("note", detail),
             Refusal::TooManyKinds => Self::of_field("activity_type", detail),
             Refusal::SessionEnded(_)

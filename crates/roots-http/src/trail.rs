@@ -85,7 +85,8 @@ struct AuditPage {
 /// Audit trail
 ///
 /// What owners and operators did to the account, newest first: actors, keys, the recovery code,
-/// exports by the owner, credits, suspensions. Ids and actions only. It is for the owner to read, and costs nothing.
+/// exports and imports by the owner, credits, suspensions. Ids and actions only. It is for the owner
+/// to read, and costs nothing.
 #[utoipa::path(
     get, path = "/audit", operation_id = "listAudit", tag = "accounts",
     params(Paging),

@@ -133,6 +133,7 @@ impl Needs {
             }
             Intent::StartSession { .. }
             | Intent::NoteExport { .. }
+            | Intent::NoteImport { .. }
             | Intent::ReserveAccount
             | Intent::FoundAccount(_)
             | Intent::Manage(_)
@@ -492,7 +493,13 @@ impl Books {
                 match intent {
                     Intent::Manage(management) => self.manage(*management, bearer, at),
                     Intent::EraseAccount { code } => self.erase_account(code, bearer, at),
-                    Intent::NoteExport { actor } => self.note_export(actor, bearer, at),
+                    Intent::NoteExport { actor } => {
+                        self.note_of_owner(Act::Exported, actor, bearer, at)
+                    }
+                    Intent::NoteImport { source, actor } => {
+                        self.check_not_own(source, bearer.account)?;
+                        self.note_of_owner(Act::Imported, actor, bearer, at)
+                    }
                     Intent::Import(import) => self.import(import, &desk),
                     intent => {
                         let applied = self.decide_resource(intent, &desk, charge)?;
@@ -707,6 +714,7 @@ impl Books {
             | Intent::SetAccountStatus { .. }
             | Intent::EraseAccount { .. }
             | Intent::NoteExport { .. }
+            | Intent::NoteImport { .. }
             | Intent::Import(_)
             | Intent::Manage(_) => return Err(Refusal::KeyNotInForce),
         })
@@ -907,8 +915,10 @@ impl Books {
         self.changes.trail.push((account, entry));
     }
 
-    fn note_export(
+    /// An owner takes along, or brings in, what may be one actor's alone.
+    fn note_of_owner(
         &mut self,
+        act: Act,
         actor: Option<ActorId>,
         bearer: KeyBearer,
         at: Timestamp,
@@ -916,7 +926,7 @@ impl Books {
         if bearer.role != Role::Owner {
             return Err(Refusal::OwnerOnly);
         }
-        let deed = Deed { subject_actor: actor, ..Deed::of(Act::Exported, bearer) };
+        let deed = Deed { subject_actor: actor, ..Deed::of(act, bearer) };
         self.note(bearer.account, deed, at);
         self.account_applied(bearer.account)
     }

@@ -35,6 +35,8 @@ named! {
         RecoveryCodeRenewed = "recovery_code_renewed",
         /// The owner had all that the account has exported, or all that an actor has.
         Exported = "exported",
+        /// The owner brought in rows of another account, for an actor or for all of them.
+        Imported = "imported",
         /// Credits were given.
         CreditsGranted = "credits_granted",
         /// The account was suspended.

@@ -183,6 +183,13 @@ pub enum Intent {
     },
     /// Write rows that come from elsewhere.
     Import(Import),
+    /// Note that the caller, an owner, begins to bring in what another account has.
+    NoteImport {
+        /// The account that it comes from.
+        source: Uid,
+        /// The actor whose everything becomes.
+        actor: Option<ActorId>,
+    },
     /// Note that the caller, an owner, exports what its account has.
     NoteExport {
         /// The actor whose rows alone are exported.
@@ -638,6 +645,9 @@ pub enum Refusal {
     /// A link to a session that has ended.
     #[error("Session {0} has ended: only an active session can be linked to.")]
     SessionEnded(SessionId),
+    /// An import of what an account has into that account.
+    #[error("This is an export of this very account: everything in it would be here twice.")]
+    OwnExport,
     /// A step of a log that does not begin where its todo stands.
     #[error("The todo stands at {}, and this step begins at {}.", .stands.name(), .from.name())]
     StepFromElsewhere {
@@ -737,6 +747,10 @@ mod tests {
             (Refusal::LastOperator, "This is the last operator's account: make another one first."),
             (Refusal::OwnerStays, "The owner of an account can't be deactivated."),
             (Refusal::NoSuchActor(ActorId(4)), "There is no actor 4."),
+            (
+                Refusal::OwnExport,
+                "This is an export of this very account: everything in it would be here twice.",
+            ),
             (
                 Refusal::ActorInactive(ActorId(4)),
                 "Actor 4 is deactivated: it gets no key before it is active again.",

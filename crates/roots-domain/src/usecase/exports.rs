@@ -80,12 +80,7 @@ impl Exports {
         lookup: Lookup,
         actor: Option<ActorId>,
     ) -> Result<Export, ReadError> {
-        let actor = match (actor, caller.actor.role) {
-            (Some(named), _) if !caller.reaches(named) => return Err(Refusal::OwnerOnly.into()),
-            (None, Role::Member) => Some(caller.actor.id),
-            (actor, _) => actor,
-        };
-        let id = caller.account.id;
+        let actor = exported(&caller, actor)?;
         let at = self.access.clock.now();
         let mut unnoted = None;
         if caller.actor.role == Role::Owner {
@@ -96,10 +91,8 @@ impl Exports {
                 Err(ApplyError::Fault(fault)) => unnoted = Some(fault),
             }
         }
-        let account = self.access.reader.account(id).await?;
-        // It was erased since its caller was admitted.
-        let account = account.ok_or(Refusal::KeyNotInForce)?;
-        let of = Holdings { account: id, actor, given: account.counters };
+        let header = self.header_of(&caller, actor, at).await?;
+        let of = Holdings { account: header.account.id, actor, given: header.account.counters };
         Ok(Export {
             exports: self.clone(),
             caller,
@@ -109,8 +102,41 @@ impl Exports {
             stage: Stage::Actors,
             unnoted,
             broken: None,
-            header: ExportHeader { account, actor, at },
+            header,
         })
+    }
+
+    /// What an export would begin with. It hands out nothing, so it is not noted.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn header(
+        &self,
+        caller: &Caller,
+        actor: Option<ActorId>,
+    ) -> Result<ExportHeader, ReadError> {
+        self.header_of(caller, exported(caller, actor)?, self.access.clock.now()).await
+    }
+
+    async fn header_of(
+        &self,
+        caller: &Caller,
+        actor: Option<ActorId>,
+        at: Timestamp,
+    ) -> Result<ExportHeader, ReadError> {
+        let account = self.access.reader.account(caller.account.id).await?;
+        // It was erased since its caller was admitted.
+        let account = account.ok_or(Refusal::KeyNotInForce)?;
+        Ok(ExportHeader { account, actor, at })
+    }
+}
+
+/// Whose rows a caller exports; `None` for everyone's.
+fn exported(caller: &Caller, actor: Option<ActorId>) -> Result<Option<ActorId>, Refusal> {
+    match (actor, caller.actor.role) {
+        (Some(named), _) if !caller.reaches(named) => Err(Refusal::OwnerOnly),
+        (None, Role::Member) => Ok(Some(caller.actor.id)),
+        (actor, _) => Ok(actor),
     }
 }
 

@@ -78,10 +78,12 @@ impl RowDraft {
 pub type Outcome = Result<Imported, Refusal>;
 
 impl Imports {
-    /// Begins an import from that source, all of it to one actor if that is given.
+    /// Begins an import from that source, all of it to one actor if that is given. It is noted in the
+    /// audit trail first.
     ///
     /// # Errors
-    /// [`Refusal::OwnerOnly`], [`Refusal::NoSuchActor`], or the database's fault.
+    /// [`Refusal::OwnerOnly`], [`Refusal::NoSuchActor`], [`Refusal::OwnExport`],
+    /// [`Refusal::Suspended`], or the database's fault.
     pub async fn begin(
         &self,
         caller: Arc<Caller>,
@@ -104,6 +106,9 @@ impl Imports {
         if let Some(to) = to {
             importing.keys(to).await?;
         }
+        let (author, at) = (importing.caller.author(), self.clock.now());
+        let note = Intent::NoteImport { source, actor: to };
+        self.units.apply(UnitOfWork::free(author, note, at)).await?;
         Ok(importing)
     }
 }

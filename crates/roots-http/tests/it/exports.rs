@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
 
-use crate::world::{Answer, World, account, applied, credentials, get, piece, session};
+use crate::world::{Answer, World, account, applied, ask, credentials, get, piece, session};
 
 fn lines(body: &str) -> Vec<Value> {
     body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -32,6 +32,14 @@ async fn an_account_is_exported() {
 #[tokio::test]
 async fn an_actor_is_exported() {
     assert_snapshot!(get("/api/v1/export?actor_id=2").of_the_whole_world().await.told());
+}
+
+#[tokio::test]
+async fn who_asks_for_the_head_alone_exports_nothing() {
+    let mut world = World::keyed();
+    world.units.expect_apply().never();
+    world.accounts.expect_account().returning(|_| Ok(Some(account())));
+    assert_snapshot!(ask("HEAD", "/api/v1/export").of(&world.router()).await.told());
 }
 
 #[tokio::test]

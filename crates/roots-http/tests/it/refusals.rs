@@ -62,6 +62,11 @@ refused! {
         delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#);
     the_last_operators_account: Refusal::LastOperator,
         delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#);
+    an_import_of_what_the_account_has:
+        Refusal::OwnExport,
+        ask("POST", "/api/v1/import").header("content-type", "application/x-ndjson").body(
+            r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#,
+        );
     too_many_kinds: Refusal::TooManyKinds,
         post("/api/v1/activities", r#"{"description": "x", "activity_type": "new"}"#);
 }

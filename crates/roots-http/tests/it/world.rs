@@ -320,6 +320,7 @@ impl World {
         world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
         world.todos.expect_todo().returning(|_, id| Ok(todo(id.0)));
         world.accounts.expect_held_actors().returning(|_, _| Ok(Vec::new()));
+        world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
         world.units.expect_apply().returning(move |unit| match &unit.intent {
             // What comes after it is what is refused.
             Intent::Manage(management) if matches!(**management, Management::ReserveIds(_)) => {
@@ -1091,6 +1092,7 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         Intent::Manage(management) => managed(*management, at),
         Intent::FoundAccount(_)
         | Intent::NoteExport { .. }
+        | Intent::NoteImport { .. }
         | Intent::UseKey { .. }
         | Intent::TendKeys { .. } => AppliedRow::Account(Box::new(account())),
         Intent::GrantCredits { account: id, amount, .. } => {

@@ -265,6 +265,7 @@ async fn what_an_owner_exports_stands_in_the_trail(database: TestDatabase) {
     let member = add_member(&app.database, &owner, 2).await;
     app.get("/export").await;
     app.get("/export?actor_id=2").await;
+    assert_eq!(send(app.request(Method::HEAD, "/export")).await.status, 200);
     let as_member = app.stranger(Method::GET, "/api/v1/export");
     assert_eq!(send(as_member.header("X-API-Key", member.expose_secret())).await.status, 200);
     let trail = app.get("/audit").await.expect(200);

@@ -17,6 +17,8 @@ roots_testkit::on_both! {
     a_file_that_was_cut_goes_on_where_it_was,
     a_line_with_faults_is_told_and_leaves_the_others_alone,
     everything_may_become_one_actors,
+    what_an_account_has_does_not_come_in_again,
+    what_an_owner_imports_stands_in_the_trail,
     an_import_is_the_owners_and_costs_nothing,
     lines_are_bounded_and_a_body_is_not,
 }
@@ -249,11 +251,38 @@ async fn everything_may_become_one_actors(database: TestDatabase) {
     let app = App::start(database, 100).await;
     let owner = app.world.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
+    let told = import(&app, "?actor_id=2", file(&[todo(1)])).await.expect(200);
+    assert_eq!(told["imported"]["todos"], 1);
+    assert_eq!(app.get("/todos/1").await.expect(200)["actor_id"], 2);
+}
+
+async fn what_an_account_has_does_not_come_in_again(database: TestDatabase) {
+    let app = App::start(database, 10).await;
     app.post("/todos", &json!({ "title": "mine" })).await.expect(201);
     let file = exported(&app).await;
-    let told = import(&app, "?actor_id=2", file).await.expect(200);
-    assert_eq!(told["imported"]["todos"], 1);
-    assert_eq!(app.get("/todos/2").await.expect(200)["actor_id"], 2);
+    for query in ["", "?actor_id=1"] {
+        let refused = import(&app, query, file.clone()).await.expect(422);
+        assert_eq!(refused["errors"][0]["field"], "source");
+    }
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
+}
+
+async fn what_an_owner_imports_stands_in_the_trail(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let owner = app.world.admit(&app.credentials).await;
+    add_member(&app.database, &owner, 2).await;
+    import(&app, "", file(&[todo(1)])).await.expect(200);
+    import(&app, "?actor_id=2", file(&[])).await.expect(200);
+    // What is refused is not noted.
+    import(&app, "?actor_id=9", file(&[todo(2)])).await.expect(422);
+    import(&app, "", todo(2).to_string()).await.expect(422);
+    let trail = app.get("/audit").await.expect(200);
+    let entries = trail["entries"].as_array().unwrap().iter();
+    let told = |it: &Value| json!([it["action"], it["actor_id"], it["subject_actor_id"]]);
+    let noted: Vec<_> = entries.map(told).collect();
+    assert_eq!(noted, [json!(["imported", 1, 2]), json!(["imported", 1, null])]);
+    let (_, faults) = roots_domain::port::store::Auditor::audit(&app.world.store).await.unwrap();
+    assert_eq!(faults, []);
 }
 
 async fn an_import_is_the_owners_and_costs_nothing(database: TestDatabase) {

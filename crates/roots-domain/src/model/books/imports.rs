@@ -56,6 +56,14 @@ impl Books {
         }
     }
 
+    /// Ids are given anew, so what an account has would be there twice.
+    pub(super) fn check_not_own(&self, source: Uid, account: AccountId) -> Result<(), Refusal> {
+        match self.account(account) {
+            Some(account) if account.uid == source => Err(Refusal::OwnExport),
+            _ => Ok(()),
+        }
+    }
+
     /// Each row by itself: one that is refused leaves the others alone.
     pub(super) fn import(&mut self, import: Import, desk: &Desk) -> Result<Applied, Refusal> {
         if desk.role != Role::Owner {

@@ -310,6 +310,7 @@ impl World {
             | Intent::Manage(_)
             | Intent::EraseAccount { .. }
             | Intent::NoteExport { .. }
+            | Intent::NoteImport { .. }
             | Intent::SweepErased(_)
             | Intent::Import(_)
             | Intent::UseKey { .. }

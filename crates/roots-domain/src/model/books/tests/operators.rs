@@ -266,3 +266,25 @@ fn what_an_owner_exports_is_noted_also_while_its_account_is_suspended() {
     let by_member = mine(Intent::NoteExport { actor: Some(ME) });
     assert_refused(&mut books(), by_member, &Refusal::OwnerOnly);
 }
+
+#[test]
+fn what_an_owner_imports_is_noted_and_is_of_another_account() {
+    let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
+    let import = |source, actor| {
+        let unit = program(Intent::NoteImport { source, actor });
+        UnitOfWork { author: Author::Key(owner), ..unit }
+    };
+    let mut books = books();
+    books.decide(import(uid(7), None)).unwrap();
+    books.decide(import(uid(7), Some(PEER))).unwrap();
+    let own = account(HOME).uid;
+    assert_refused(&mut books, import(own, None), &Refusal::OwnExport);
+    let by_member = mine(Intent::NoteImport { source: uid(7), actor: None });
+    assert_refused(&mut books, by_member, &Refusal::OwnerOnly);
+    books.load_account(Account { status: SUSPENDED, ..account(HOME) });
+    assert_refused(&mut books, import(uid(7), None), &Refusal::Suspended);
+    let trail = books.into_changes().trail;
+    let deed = Deed::of(Act::Imported, owner);
+    let expected = [deed, deed.to_actor(PEER)];
+    assert_eq!(trail.iter().map(|(_, entry)| entry.deed).collect::<Vec<_>>(), expected);
+}
