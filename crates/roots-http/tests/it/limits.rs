@@ -97,18 +97,22 @@ impl UnitStore for Held {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn whoever_hangs_up_while_a_good_key_is_let_in_does_not_count_as_wrong() {
-    let mut world = limited(1_000, 0);
+/// Has every good key be one that was never used: its first use is noted, which takes its time.
+fn unseen(world: &mut World) {
     world.accounts.checkpoint();
     world.accounts.expect_credentials().returning(|lookup| {
         let mut found = credentials(lookup);
         if let Some(found) = &mut found {
-            // Its first use is noted, which takes its time.
             found.key.succession = Some(Succession::Recovery);
         }
         Ok(found)
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_hangs_up_while_a_good_key_is_let_in_does_not_count_as_wrong() {
+    let mut world = limited(1_000, 0);
+    unseen(&mut world);
     let held = Arc::new(Held::default());
     world.store = Some(held.clone());
     let router = world.router();
@@ -137,14 +141,7 @@ impl UnitStore for Together {
 #[tokio::test(start_paused = true)]
 async fn a_wrong_key_is_one_guess_however_many_show_it_at_once() {
     let mut world = limited(1_000, 0);
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().returning(|lookup| {
-        let mut found = credentials(lookup);
-        if let Some(found) = &mut found {
-            found.key.succession = Some(Succession::Recovery);
-        }
-        Ok(found)
-    });
+    unseen(&mut world);
     world.store = Some(Arc::new(Together(Barrier::new(2))));
     let router = world.router();
     let ask = || get("/api/v1/sessions/1").of(&router);

@@ -94,6 +94,21 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
     desk
 }
 
+/// A store that reads and does not write, and how many statements it has made.
+async fn reading_aloud(db: &TestDatabase) -> (Store, Arc<AtomicU64>) {
+    let mut readers = if db.is_postgres() {
+        crate::postgres::readers(&db.url).await.unwrap()
+    } else {
+        crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
+    };
+    let told = Arc::new(AtomicU64::new(0));
+    let tell = told.clone();
+    readers.set_metric_callback(move |_| {
+        tell.fetch_add(1, Ordering::Relaxed);
+    });
+    (reading(readers, db), told)
+}
+
 /// A store that reads through these connections and does not write.
 fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
     let source = Source::Postgres { url: db.url.clone() };
@@ -219,17 +234,7 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
         let months = (0..360).map(|month| desk.at.plus_seconds(-month * 2_635_200));
         let times = times.chain(months).map(|at| desk.log_activity_as("a", Some(1), Some(at)));
         apply_each(&db.store, std::iter::once(desk.start_session()).chain(times)).await;
-        let mut readers = if db.is_postgres() {
-            crate::postgres::readers(&db.url).await.unwrap()
-        } else {
-            crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
-        };
-        let told = Arc::new(AtomicU64::new(0));
-        let tell = told.clone();
-        readers.set_metric_callback(move |_| {
-            tell.fetch_add(1, Ordering::Relaxed);
-        });
-        let store = reading(readers, &db);
+        let (store, told) = reading_aloud(&db).await;
         let ragged = TimeRange {
             since: Timestamp::parse("1970-01-01T00:07:30Z").ok(),
             until: Timestamp::parse("9999-12-31T23:07:30Z").ok(),
@@ -382,17 +387,7 @@ async fn the_account_is_read_before_the_key() {
 async fn figures_are_counted_anew_once_their_account_was_written_to() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let desk = Desk::new(&db.store, 100).await;
-        let mut readers = if db.is_postgres() {
-            crate::postgres::readers(&db.url).await.unwrap()
-        } else {
-            crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
-        };
-        let told = Arc::new(AtomicU64::new(0));
-        let tell = told.clone();
-        readers.set_metric_callback(move |_| {
-            tell.fetch_add(1, Ordering::Relaxed);
-        });
-        let store = reading(readers, &db);
+        let (store, told) = reading_aloud(&db).await;
         let filter = ActivityFilter {
             account: desk.account,
             actor: Some(desk.actor),
