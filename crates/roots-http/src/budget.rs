@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::request::Parts;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -74,19 +73,12 @@ impl Budget {
     }
 }
 
-/// Has a large answer to a read take what it holds, until the last byte of it has gone or its
-/// connection has. Nothing is waited for between making it and this, so that those which are not held
-/// yet are no more than there are threads. A write that was done is never refused its answer: that is
-/// one row.
-pub(crate) async fn hold_answer(
-    State(budget): State<Budget>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let is_read = request.method().is_safe();
-    let response = next.run(request).await;
+/// Has a large answer take what it holds, until the last byte of it has gone or its connection has.
+/// Nothing is waited for between making it and this, so that those which are not held yet are no more
+/// than there are threads.
+pub(crate) async fn hold_answer(budget: &Budget, response: Response) -> Response {
     let length = response.body().size_hint().exact();
-    let Some(bytes) = length.filter(|bytes| is_read && *bytes > SMALL_ANSWER_MAX_BYTES) else {
+    let Some(bytes) = length.filter(|bytes| *bytes > SMALL_ANSWER_MAX_BYTES) else {
         return response;
     };
     let Some(taken) = budget.take(bytes) else {
@@ -118,10 +110,10 @@ impl AsRef<[u8]> for Held {
 
 /// Has the large body of a request take what it may come to, before anything of it is read. An import
 /// is read line by line, and takes nothing.
-pub(crate) async fn hold_body(
-    State(budget): State<Budget>,
+pub(crate) async fn hold_body<F: Future<Output = Response>>(
+    budget: &Budget,
     request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     let max = BODY_MAX_BYTES as u64;
     let announced = request.headers().get(CONTENT_LENGTH);
@@ -134,12 +126,12 @@ pub(crate) async fn hold_body(
         None => max,
     };
     if bytes <= SMALL_BODY_MAX_BYTES {
-        return next.run(request).await;
+        return next(request).await;
     }
     let Some(_taken) = budget.take_in_time(bytes).await else {
         return Problem::no_room_for_body().into_response();
     };
-    next.run(request).await
+    next(request).await
 }
 
 /// The turns of lists.

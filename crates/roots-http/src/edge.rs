@@ -1,6 +1,11 @@
 //! The edge: what every request passes, whatever it asks for. It names the request, holds it to
 //! its time, writes problems out, and keeps the log and the metrics.
+//!
+//! It is one layer, of functions that call each other: a router clones and boxes all that is below a
+//! layer for each request, so that each layer more costs more than the one before.
 
+use std::convert::Infallible;
+use std::future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +16,7 @@ use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
-    CONTENT_TYPE, ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+    CONTENT_TYPE, ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -19,7 +24,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, Stream, StreamExt};
 use roots_domain::port::ambient::Uids;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
@@ -30,9 +35,10 @@ use crate::API_PATH;
 use crate::Origin;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
+use crate::budget::{Budget, hold_body};
 use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
 use crate::imports::IMPORT_PATH;
-use crate::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use crate::limits::{self, Limits, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::problem::{PROBLEM_JSON, Problem};
 
 /// Longest time that a request may take.
@@ -52,12 +58,32 @@ const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What requests pass.
+pub(crate) struct Edge {
+    pub(crate) uids: Arc<dyn Uids>,
+    /// What browsers are told, where pages of any origin may call.
+    pub(crate) cors: Option<CorsLayer>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) compression: CompressionLayer<Compressible>,
+    pub(crate) large_bodies: Budget,
+}
+
+/// Everything that a request passes, from the outside in.
+pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let body = |request| hold_body(&edge.large_bodies, request, |request| next.run(request));
+    let guarded = |request| guard(request, body);
+    let compressed = |request| compress(&edge.compression, request, guarded);
+    let tracked = |request| limits::track(&edge.limits, request, compressed);
+    let shared = |request| cors(edge.cors.as_ref(), request, tracked);
+    observe(&*edge.uids, request, shared).await
+}
+
 /// Outermost: names the request, reads off what is left of its body, writes a problem out, logs and
 /// counts. Neither log nor metrics ever hold a URI, a key or a text.
-pub(crate) async fn observe(
-    State(uids): State<Arc<dyn Uids>>,
+async fn observe<F: Future<Output = Response>>(
+    uids: &dyn Uids,
     mut request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers()).unwrap_or_else(|| uids.next().to_string());
@@ -68,7 +94,7 @@ pub(crate) async fn observe(
     let is_piecemeal = takes_its_time(&request);
     let rest = lend_body(&mut request);
     let span = tracing::info_span!("request", request_id = %id);
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next(request).instrument(span).await;
     let status = response.status();
     // What comes piece by piece and is given up has stopped coming: there is nothing to read off.
     let is_silent = is_piecemeal && status == StatusCode::REQUEST_TIMEOUT;
@@ -108,7 +134,10 @@ pub(crate) async fn observe(
 
 /// Innermost: holds a request to its time and turns a panic into an answer. Refuses headers that
 /// change what a request means where they have no meaning, for ignoring them would be a lie.
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
+async fn guard<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     if let Some(route) = request.extensions().get::<MatchedPath>()
         && let Some(header) = misplaced(request.method(), route.as_str(), request.headers())
     {
@@ -116,7 +145,8 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     }
     let is_write = !request.method().is_safe();
     let limit = if takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
-    let running = AssertUnwindSafe(next.run(request)).catch_unwind();
+    // What fails before it is polled fails within, too.
+    let running = AssertUnwindSafe(async { next(request).await }).catch_unwind();
     match tokio::time::timeout(limit, running).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::panicked().into_response(),
@@ -178,15 +208,62 @@ pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-/// Applies that layer but to an `OPTIONS` that is no preflight, which is answered like everyone's.
-pub(crate) async fn cors(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+/// Tells browsers what pages may read of an answer, and answers their preflights. An `OPTIONS` that is
+/// no preflight is answered like everyone's.
+async fn cors<F: Future<Output = Response>>(
+    layer: Option<&CorsLayer>,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let Some(layer) = layer else { return next(request).await };
     let is_options = request.method() == Method::OPTIONS;
-    if is_options && !request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        return next.run(request).await;
+    let is_preflight = request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if is_options && is_preflight {
+        return look_over(layer, request, Response::default()).await;
     }
-    match layer.layer(next).oneshot(request).await {
-        Ok(response) => response.map(Body::new),
+    if is_options {
+        return next(request).await;
+    }
+    let asked = same_headers(&request, &ORIGIN);
+    look_over(layer, asked, next(request).await).await
+}
+
+/// Has a layer look over an answer that is there already. It sees `asked` of its request.
+async fn look_over<L>(layer: &L, asked: Request, response: Response) -> Response
+where
+    L: Layer<Ready>,
+    L::Service: Service<Request, Error = Infallible>,
+    <L::Service as Service<Request>>::Response: IntoResponse,
+{
+    match layer.layer(Ready(Some(response))).oneshot(asked).await {
+        Ok(response) => response.into_response(),
         Err(never) => match never {},
+    }
+}
+
+/// A request that has only those headers of another.
+fn same_headers(request: &Request, name: &HeaderName) -> Request {
+    let mut asked = Request::default();
+    for value in request.headers().get_all(name) {
+        asked.headers_mut().append(name, value.clone());
+    }
+    asked
+}
+
+/// A service that gives the answer which it holds.
+struct Ready(Option<Response>);
+
+impl Service<Request> for Ready {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = future::Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        future::ready(Ok(self.0.take().unwrap_or_default()))
     }
 }
 
@@ -213,28 +290,30 @@ pub(crate) fn compression_layer() -> CompressionLayer<Compressible> {
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(Compressible)
 }
 
-/// Applies that layer to what is read. The layer refuses whoever forbids it to answer plainly, so who
-/// speaks of that is answered plainly.
-pub(crate) async fn compress(
-    State(layer): State<CompressionLayer<Compressible>>,
-    mut request: Request,
-    next: Next,
+/// Compresses what is read, where that gains anything and the caller takes it. The layer refuses whoever
+/// forbids it to answer plainly, so who speaks of that is answered plainly.
+async fn compress<F: Future<Output = Response>>(
+    layer: &CompressionLayer<Compressible>,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     let is_head = request.method() == Method::HEAD;
     if request.method() != Method::GET && !is_head {
-        return next.run(request).await;
+        return next(request).await;
     }
+    let mut asked = same_headers(&request, &ACCEPT_ENCODING);
     let is_choosy = |value: &HeaderValue| {
         value.to_str().map_or(true, |text| text.contains('*') || text.contains("identity"))
     };
     // There is nothing of a HEAD to compress, but its answer varies as that of the GET does.
-    if is_head || request.headers().get_all(ACCEPT_ENCODING).iter().any(is_choosy) {
-        request.headers_mut().remove(ACCEPT_ENCODING);
+    if is_head || asked.headers().get_all(ACCEPT_ENCODING).iter().any(is_choosy) {
+        asked.headers_mut().remove(ACCEPT_ENCODING);
     }
-    match layer.layer(next).oneshot(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(never) => match never {},
+    let response = next(request).await;
+    if Compressible.should_compress(&response) {
+        return look_over(layer, asked, response).await;
     }
+    response
 }
 
 fn write_out(problem: &Problem, id: &str, response: &mut Response) {

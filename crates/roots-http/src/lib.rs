@@ -43,9 +43,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, VARY};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use roots_domain::model::Invalid;
 use roots_domain::port::ambient::Uids;
@@ -64,6 +65,7 @@ use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::Uses;
 use utoipa_axum::router::OpenApiRouter;
 
+use edge::Edge;
 use limits::Limits;
 
 /// Where the API's own paths begin.
@@ -207,20 +209,19 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         turns: budget::Turns::default(),
         description: description(gathered).into(),
     });
-    let limits = Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone()));
-    let mut served = routes
+    let has_pages = !settings.cors_origins.is_empty();
+    let edge = Arc::new(Edge {
+        uids,
+        cors: has_pages.then(|| edge::cors_layer(&settings.cors_origins)),
+        limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone())),
+        compression: edge::compression_layer(),
+        large_bodies: settings.large_bodies.clone(),
+    });
+    routes
         .fallback(edge::no_such_path)
         .method_not_allowed_fallback(edge::other_method)
         .with_state(app)
-        .layer(from_fn_with_state(settings.large_bodies.clone(), budget::hold_body))
-        .layer(from_fn(edge::guard))
-        .layer(from_fn_with_state(edge::compression_layer(), edge::compress))
-        .layer(from_fn_with_state(limits, limits::track));
-    if !settings.cors_origins.is_empty() {
-        let cors = edge::cors_layer(&settings.cors_origins);
-        served = served.layer(from_fn_with_state(cors, edge::cors));
-    }
-    served.layer(from_fn_with_state(uids, edge::observe))
+        .layer(from_fn_with_state(edge, edge::pass))
 }
 
 /// The API as an `OpenAPI` 3.1 document. It depends on nothing that runs.
@@ -247,8 +248,7 @@ fn routes(large_answers: &Budget) -> OpenApiRouter<App> {
         .merge(trail::routes())
         .merge(operators::routes())
         .merge(usage::routes())
-        .layer(from_fn_with_state(large_answers.clone(), budget::hold_answer))
-        .layer(map_response(private));
+        .layer(from_fn_with_state(large_answers.clone(), private));
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
     let recovery = accounts::recovery_routes().layer(map_response(secret));
@@ -269,8 +269,14 @@ fn routes(large_answers: &Budget) -> OpenApiRouter<App> {
 /// What holds a secret is nobody's to keep.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What depends on who asks is nobody else's.
-async fn private(mut response: Response) -> Response {
+/// What depends on who asks is nobody else's. A large answer to a read takes of the budget; a write that
+/// was done is never refused its answer, which is one row.
+async fn private(State(large_answers): State<Budget>, request: Request, next: Next) -> Response {
+    let is_read = request.method().is_safe();
+    let mut response = next.run(request).await;
+    if is_read {
+        response = budget::hold_answer(&large_answers, response).await;
+    }
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     by_key(response).await

@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -120,18 +120,19 @@ impl Limits {
 
 /// Learns where a request comes from, hands it on as a [`Visitor`], and says in the answer how that
 /// stands with the limit that it counted against.
-pub(crate) async fn track(
-    State(limits): State<Arc<Limits>>,
+pub(crate) async fn track<F: Future<Output = Response>>(
+    limits: &Arc<Limits>,
     mut request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     // Where nobody says who asks, all are one.
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
     let address = address::of_client(peer, request.headers(), &limits.trusted);
+    let limits = Arc::clone(limits);
     let visitor = Visitor { limits, address, standing: Arc::default() };
     request.extensions_mut().insert(visitor.clone());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     response.headers_mut().extend(visitor.headers());
     response
 }
