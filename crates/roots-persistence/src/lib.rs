@@ -29,16 +29,19 @@ mod figures;
 mod lane;
 mod postgres;
 mod read;
+mod readers;
 mod row;
 mod source;
 mod sqlite;
 mod url;
 mod writer;
 
+pub use readers::take_seat;
 pub use url::{DatabaseUrl, UrlFault};
 
 use figures::Figures;
 use lane::LaneHandle;
+use readers::Readers;
 use source::{FileIdentity, Source};
 use url::Target;
 
@@ -50,11 +53,21 @@ pub struct Store {
 
 struct Inner {
     source: Source,
-    readers: DatabaseConnection,
+    readers: Readers,
     figures: Figures,
     lanes: Vec<LaneHandle>,
     closing: watch::Sender<bool>,
     stopped: Mutex<Vec<oneshot::Receiver<()>>>,
+}
+
+/// The threads of a process that work with a store.
+#[derive(Clone, Default)]
+pub struct Threads {
+    /// How many serve, each of which [takes a seat](take_seat).
+    pub serving: usize,
+    /// What the thread that writes to SQLite does before all else. The one that it starts works for it
+    /// alone.
+    pub at_sqlite_writer: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Why a database could not be opened or brought to the newest schema.
@@ -96,12 +109,20 @@ pub enum BackupError {
 }
 
 impl Store {
+    /// [Opens](Self::open_for) a database for a process that has no threads of its own to serve by.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        Self::open_for(url, &Threads::default()).await
+    }
+
     /// Opens a database and starts what writes to it. Makes the SQLite file, for its owner alone to
     /// read, where the URL says so. Does not touch the schema: see [`Store::migrate`].
     ///
     /// # Errors
     /// The file can't be made or opened, or the database can't be reached.
-    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+    pub async fn open_for(url: &DatabaseUrl, threads: &Threads) -> Result<Self, OpenError> {
         let (closing, told) = watch::channel(false);
         let mut lanes = Vec::new();
         let mut stopped = Vec::new();
@@ -109,9 +130,13 @@ impl Store {
         for _ in 0..source.lanes() {
             let (near, far) = lane::lane(told.clone());
             lanes.push(near);
-            stopped.push(writer::start(source.clone(), far).await?);
+            let first = match source {
+                Source::Sqlite { .. } => threads.at_sqlite_writer.clone(),
+                Source::Postgres { .. } => None,
+            };
+            stopped.push(writer::start(source.clone(), far, first).await?);
         }
-        let readers = source.readers().await?;
+        let readers = Readers::open(&source, threads.serving).await?;
         let (stopped, figures) = (Mutex::new(stopped), Figures::new());
         Ok(Self { inner: Arc::new(Inner { source, readers, figures, lanes, closing, stopped }) })
     }
@@ -179,8 +204,7 @@ impl Store {
             // An error is a lane that stopped without saying so.
             let _ = lane.await;
         }
-        // The pool is shared with clones of this store; what fails to close is closed with the process.
-        let _ = self.inner.readers.clone().close().await;
+        self.inner.readers.close().await;
     }
 
     /// Whether it can be written to: the database lies where it was found, and every lane is at work.
@@ -192,7 +216,7 @@ impl Store {
     }
 
     fn readers(&self) -> &DatabaseConnection {
-        &self.inner.readers
+        self.inner.readers.here()
     }
 }
 

@@ -7,8 +7,9 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 /// Writer lanes of a process.
 pub(crate) const LANES: usize = 2;
-/// Connections that read at a time.
-const READERS: u32 = 8;
+/// Connections that read at a time, and the fewest of a pool.
+const READERS: usize = 8;
+const READERS_MIN: usize = 2;
 /// A connection that was idle for longer is asked whether it still stands before it is used: after
 /// the database was away, no request has to find out.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -73,10 +74,11 @@ pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
     Database::connect(options).await
 }
 
-/// The pool that reads.
-pub(crate) async fn readers(url: &str) -> Result<DatabaseConnection, DbErr> {
+/// A pool that reads, of so many. It connects once it is used.
+pub(crate) async fn readers(url: &str, pools: usize) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, &READ_BY_INDEX);
-    options.max_connections(READERS);
+    let most = (READERS / pools.max(1)).max(READERS_MIN);
+    options.max_connections(u32::try_from(most).unwrap_or(u32::MAX)).connect_lazy(true);
     Database::connect(options).await
 }
 

@@ -55,11 +55,11 @@ impl Source {
         }
     }
 
-    /// The pool to read from.
-    pub(crate) async fn readers(&self) -> Result<DatabaseConnection, DbErr> {
+    /// A pool to read from, of so many. It connects once it is used.
+    pub(crate) async fn readers(&self, pools: usize) -> Result<DatabaseConnection, DbErr> {
         match self {
             Self::Sqlite { file, .. } => sqlite::readers(file).await,
-            Self::Postgres { url } => postgres::readers(url).await,
+            Self::Postgres { url } => postgres::readers(url, pools).await,
         }
     }
 

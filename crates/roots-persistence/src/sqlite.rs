@@ -15,7 +15,7 @@ use crate::fault::Failure;
 
 /// Writer lanes: SQLite has one writer at a time.
 pub(crate) const LANES: usize = 1;
-/// Connections that read at a time.
+/// Connections of a pool that reads.
 const READERS: u32 = 4;
 /// How long a connection waits for another process that writes. A batch waits several times over.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -102,11 +102,11 @@ pub(crate) async fn writer(file: &Path) -> Result<DatabaseConnection, DbErr> {
     connect(options).await
 }
 
-/// The pool that reads.
+/// A pool that reads. It connects once it is used.
 pub(crate) async fn readers(file: &Path) -> Result<DatabaseConnection, DbErr> {
     let path = file.to_owned();
     let mut options = options(file);
-    options.max_connections(READERS).min_connections(1).map_sqlx_sqlite_opts(move |_| {
+    options.max_connections(READERS).connect_lazy(true).map_sqlx_sqlite_opts(move |_| {
         base(&path).pragma("cache_size", READER_CACHE_KIB).pragma("query_only", "ON")
     });
     connect(options).await
@@ -138,6 +138,24 @@ mod tests {
         let sql = format!("SELECT CAST(\"{name}\" AS TEXT) FROM pragma_{name}");
         let statement = Statement::from_string(db.get_database_backend(), sql);
         db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    }
+
+    /// `.cargo/config.toml` says why each.
+    #[tokio::test]
+    async fn sqlite_is_built_as_it_is_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roots.db");
+        make_file(&file).unwrap();
+        let db = writer(&file).await.unwrap();
+        let sql = "SELECT GROUP_CONCAT(compile_options, ' ') FROM pragma_compile_options";
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        let found = db.query_one_raw(statement).await.unwrap().unwrap();
+        let options: String = found.try_get_by_index(0).unwrap();
+        let has = |option| options.split(' ').any(|one| one == option);
+        for wanted in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=1048576"] {
+            assert!(has(wanted), "{wanted} is not among {options}");
+        }
+        assert!(!has("ENABLE_MEMORY_MANAGEMENT"), "{options}");
     }
 
     /// "What was answered 2xx is durable" rests on this, and so does what is said of deletion.

@@ -2,6 +2,7 @@
 //! statements one after the other, and none of them then waits behind requests.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -9,13 +10,20 @@ use crate::OpenError;
 use crate::lane::Lane;
 use crate::source::{Link, Source};
 
-/// Starts a lane. Answers once its connection stands; what it gives back tells when it has stopped.
-pub(crate) async fn start(source: Source, lane: Lane) -> Result<oneshot::Receiver<()>, OpenError> {
+/// Starts a lane, on a thread that does something else first. Answers once its connection stands; what it gives back tells when it has stopped.
+pub(crate) async fn start(
+    source: Source,
+    lane: Lane,
+    first: Option<Arc<dyn Fn() + Send + Sync>>,
+) -> Result<oneshot::Receiver<()>, OpenError> {
     let (ready, opened) = oneshot::channel();
     let (stopped, end) = oneshot::channel();
     std::thread::Builder::new()
         .name("roots-writer".to_owned())
         .spawn(move || {
+            if let Some(first) = first {
+                first();
+            }
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
                 Err(error) => {

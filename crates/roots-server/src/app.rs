@@ -19,7 +19,7 @@ use roots_domain::usecase::upkeep::Upkeep;
 use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::{Backlog, Uses};
 use roots_http::Services;
-use roots_persistence::{DatabaseUrl, OpenError, Store};
+use roots_persistence::{DatabaseUrl, OpenError, Store, Threads};
 
 use crate::ambient::{SystemClock, TimedUids};
 
@@ -27,8 +27,8 @@ use crate::ambient::{SystemClock, TimedUids};
 ///
 /// # Errors
 /// It can't be opened or migrated.
-pub(crate) async fn open(url: &DatabaseUrl) -> Result<Store, OpenError> {
-    let store = Store::open(url).await?;
+pub(crate) async fn open(url: &DatabaseUrl, threads: &Threads) -> Result<Store, OpenError> {
+    let store = Store::open_for(url, threads).await?;
     store.migrate().await?;
     Ok(store)
 }

@@ -10,7 +10,7 @@ use roots_domain::model::text::Name;
 use roots_domain::port::store::{AccountReader, Auditor, StoreFault};
 use roots_domain::usecase::accounts::{AccountDraft, Grant, NewCredentials};
 use roots_http::Bootstrapped;
-use roots_persistence::Store;
+use roots_persistence::{Store, Threads};
 use zeroize::Zeroizing;
 
 use crate::app;
@@ -106,7 +106,7 @@ fn amount(given: &str) -> Result<Grant, String> {
 
 /// `migrate`.
 pub(crate) async fn migrate(settings: &Settings) -> Result<(), Failure> {
-    let store = app::open(&settings.database_url).await?;
+    let store = app::open(&settings.database_url, &Threads::default()).await?;
     store.close().await;
     print("The database has the newest schema.\n")
 }
@@ -128,7 +128,7 @@ pub(crate) async fn bootstrap(settings: &Settings, asked: Bootstrap) -> Result<(
         owner_kind: asked.actor_type,
         credits,
     };
-    let store = app::open(&settings.database_url).await?;
+    let store = app::open(&settings.database_url, &Threads::default()).await?;
     let made = app::services(&store).accounts.bootstrap(draft).await;
     store.close().await;
     print(credentials(&made?)?)
@@ -146,7 +146,7 @@ fn credentials(made: &NewCredentials) -> Result<Zeroizing<Vec<u8>>, Failure> {
 /// `credits grant`.
 pub(crate) async fn credits(settings: &Settings, asked: Credits) -> Result<(), Failure> {
     let Credits::Grant { account, amount, note } = asked;
-    let store = app::open(&settings.database_url.clone().existing()).await?;
+    let store = app::open(&settings.database_url.clone().existing(), &Threads::default()).await?;
     let granted = app::services(&store).accounts.grant(account, amount, note).await;
     store.close().await;
     print(format!("Account {account} has {} credits now.\n", granted?))
@@ -171,7 +171,7 @@ pub(crate) async fn backup(settings: &Settings, file: PathBuf) -> Result<(), Fai
 
 /// `verify`.
 pub(crate) async fn verify(settings: &Settings) -> Result<(), Failure> {
-    let store = app::open(&settings.database_url.clone().existing()).await?;
+    let store = app::open(&settings.database_url.clone().existing(), &Threads::default()).await?;
     let audited = store.audit().await;
     store.close().await;
     let (accounts, faults) = audited?;

@@ -15,7 +15,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio::{select, time};
 use tower::ServiceExt;
@@ -90,59 +90,70 @@ impl Stop {
     }
 }
 
-/// What connections may take.
-struct Limits {
-    /// How many are open at once.
-    connections: usize,
+/// A connection that was accepted.
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    /// Its place among those that may be open, and among those of its server.
+    place: (Option<OwnedSemaphorePermit>, Arc<()>),
+}
+
+/// The near end of what serves connections.
+pub(crate) struct Server {
+    incoming: mpsc::UnboundedSender<Accepted>,
+    /// Shared by its connections.
+    places: Arc<()>,
+}
+
+/// The far end.
+pub(crate) struct Duty {
+    incoming: mpsc::UnboundedReceiver<Accepted>,
+    router: Router,
+    stop: Stop,
     /// How long an answer may rest while the client does not read on.
     write_within: Duration,
 }
 
-/// Serves until `stop`; then accepts no more, and lets what is in flight end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
-    let limits = Limits { connections: CONNECTIONS_MAX, write_within: WRITE_WITHIN };
-    serve_within(&limits, listener, router, stop).await;
+/// What serves connections, on whichever runtime its duty is done.
+pub(crate) fn server(router: Router, stop: Stop) -> (Server, Duty) {
+    // There are no more in it than connections may be open.
+    let (near, far) = mpsc::unbounded_channel();
+    let server = Server { incoming: near, places: Arc::default() };
+    (server, Duty { incoming: far, router, stop, write_within: WRITE_WITHIN })
 }
 
-async fn serve_within(limits: &Limits, listener: TcpListener, router: Router, mut stop: Stop) {
-    let mut http = http1::Builder::new();
-    // It takes a hundred headers by default, and has them on the stack as long as none says how many.
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(HEAD_MAX_BYTES);
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let connections = GracefulShutdown::new();
-    let deadline = loop {
+/// Serves on this runtime until `stop`; then accepts no more, and lets what is in flight end.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
+    let (server, duty) = server(router, stop.clone());
+    tokio::join!(accept(listener, vec![server], stop), duty.fulfil());
+}
+
+/// Accepts connections until `stop`, each for the server that has the fewest.
+pub(crate) async fn accept(listener: TcpListener, servers: Vec<Server>, stop: Stop) {
+    accept_some(CONNECTIONS_MAX, listener, servers, stop).await;
+}
+
+async fn accept_some(most: usize, listener: TcpListener, servers: Vec<Server>, mut stop: Stop) {
+    let places = Arc::new(Semaphore::new(most));
+    loop {
         let (stream, peer, place) = select! {
             biased;
-            deadline = stop.requested() => break deadline,
-            accepted = accept(&listener, &places) => accepted,
+            _ = stop.requested() => return,
+            accepted = next(&listener, &places) => accepted,
         };
-        let stream = WriteLimit::new(stream, limits.write_within);
-        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request
-        });
-        let service = TowerToHyperService::new(service);
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "a connection failed");
-            }
-            drop(place);
-        });
-    };
-    drop(listener);
-    if time::timeout_at(deadline - STORE_WITHIN, connections.shutdown()).await.is_err() {
-        let open = limits.connections - places.available_permits();
-        warn!(open, "connections were cut off: they did not end in time");
+        let fewest = servers.iter().min_by_key(|server| Arc::strong_count(&server.places));
+        if let Some(Server { incoming, places }) = fewest {
+            // Servers take connections for as long as they may be given any.
+            let _ = incoming.send(Accepted { stream, peer, place: (place, Arc::clone(places)) });
+        }
     }
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(
+async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+) -> (std::net::TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // It is never closed, so that a place is always given in the end.
     let place = Arc::clone(places).acquire_owned().await.ok();
     loop {
@@ -151,7 +162,10 @@ async fn accept(
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(%error, "a connection can't be told to send without delay");
                 }
-                return (stream, peer, place);
+                match stream.into_std() {
+                    Ok(stream) => return (stream, peer, place),
+                    Err(error) => debug!(%error, "a connection can't be handed on"),
+                }
             }
             // Whoever wanted that connection has gone; the next one may be fine.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
@@ -161,6 +175,48 @@ async fn accept(
                 warn!(%error, "connections can't be accepted just now");
                 time::sleep(REST_AFTER_FAILURE).await;
             }
+        }
+    }
+}
+
+impl Duty {
+    /// Serves what is accepted until no more is, and lets what is in flight end.
+    pub(crate) async fn fulfil(mut self) {
+        let mut http = http1::Builder::new();
+        // It takes a hundred headers by default, and has them on the stack as long as none says how many.
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WITHIN)
+            .max_header_size(HEAD_MAX_BYTES);
+        let connections = GracefulShutdown::new();
+        while let Some(Accepted { stream, peer, place }) = self.incoming.recv().await {
+            let stream = match TcpStream::from_std(stream) {
+                Ok(stream) => WriteLimit::new(stream, self.write_within),
+                Err(error) => {
+                    warn!(%error, "a connection can't be served");
+                    continue;
+                }
+            };
+            let service = self.router.clone().map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request
+            });
+            let service = TowerToHyperService::new(service);
+            let connection = http.serve_connection(TokioIo::new(stream), service);
+            let connection = connections.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    debug!(%error, "a connection failed");
+                }
+                drop(place);
+            });
+        }
+        let deadline = self.stop.requested().await;
+        let open = connections.count();
+        if time::timeout_at(deadline - STORE_WITHIN, connections.shutdown()).await.is_err() {
+            warn!(
+                open,
+                "connections were cut off: of those that were open, some did not end in time"
+            );
         }
     }
 }
@@ -185,8 +241,9 @@ mod tests {
             .route("/small", get(|| async { "small" }));
         let (_tell, stop) = Stop::by_hand();
         // With one place, the second client waits for the first one's.
-        let limits = Limits { connections: 1, write_within: Duration::from_millis(100) };
-        tokio::spawn(async move { serve_within(&limits, listener, router, stop).await });
+        let (server, duty) = server(router, stop.clone());
+        tokio::spawn(accept_some(1, listener, vec![server], stop));
+        tokio::spawn(Duty { write_within: Duration::from_millis(100), ..duty }.fulfil());
 
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();

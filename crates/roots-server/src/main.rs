@@ -18,6 +18,7 @@ mod logging;
 mod prometheus;
 mod serve;
 mod settings;
+mod threads;
 mod upkeep;
 mod wiped;
 mod write_limit;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 fn start(asked: CommandLine) -> Result<(), Failure> {
     let settings = asked.settings.judge()?;
     logging::start(&settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::System)?;

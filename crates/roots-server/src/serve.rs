@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::listen::{self, Stop};
 use crate::settings::Settings;
-use crate::{app, first_start, prometheus, upkeep, wiped};
+use crate::{app, first_start, prometheus, threads, upkeep, wiped};
 
 /// How often usage is written.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
         None => None,
         Some(address) => Some(bind("ROOTS_METRICS_BIND", address).await?),
     };
-    let store = app::open(&settings.database_url).await?;
+    let store = app::open(&settings.database_url, &threads::of_store(settings.writer)).await?;
     let mut stop = Stop::on_signals().map_err(Failure::System)?;
     let services = app::services(&store);
     let file = &settings.operator_file;
@@ -60,15 +60,21 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     });
     let http = HttpSettings { ending, ..settings.http.clone() };
     let api = roots_http::router(services, &http);
+    let (servers, ends): (Vec<_>, Vec<_>) =
+        threads::serve(&api, &stop).map_err(Failure::System)?.into_iter().unzip();
+    let api = async {
+        listen::accept(listener, servers, stop.clone()).await;
+        for end in ends {
+            // An error is a thread that ended without saying so.
+            let _ = end.await;
+        }
+    };
     match metrics {
-        None => listen::serve(listener, api, stop.clone()).await,
+        None => api.await,
         Some((metrics_listener, metrics_address)) => {
             let metrics = prometheus::start()?;
             info!(address = %metrics_address, "metrics are served");
-            tokio::join!(
-                listen::serve(listener, api, stop.clone()),
-                listen::serve(metrics_listener, metrics, stop.clone()),
-            );
+            tokio::join!(api, listen::serve(metrics_listener, metrics, stop.clone()));
         }
     }
     upkeep.abort();

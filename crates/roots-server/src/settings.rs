@@ -17,6 +17,7 @@ use roots_persistence::DatabaseUrl;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::commands::Command;
+use crate::threads::{self, WriterProcessor};
 
 /// Roots keeps an agent's sessions, todos and activities, encrypted and accounted, and serves them
 /// over HTTP.
@@ -197,6 +198,19 @@ pub(crate) struct RawSettings {
         value_name = "ADDRESS"
     )]
     metrics_bind: Option<OsString>,
+
+    /// Which processor SQLite is written on: its number, any, or auto, which is the last one where the
+    /// program has all of each to itself
+    #[arg(
+        long,
+        env = "ROOTS_WRITER_PROCESSOR",
+        hide_env_values = true,
+        global = true,
+        value_name = "PROCESSOR",
+        default_value = "auto",
+        allow_hyphen_values = true
+    )]
+    writer_processor: OsString,
 }
 
 /// The settings, each of them good.
@@ -220,6 +234,8 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     /// Where to serve the metrics, if anywhere.
     pub(crate) metrics_bind: Option<SocketAddr>,
+    /// Where SQLite is written.
+    pub(crate) writer: WriterProcessor,
 }
 
 /// How a log line looks.
@@ -310,6 +326,7 @@ impl RawSettings {
             log: filter(self.log)?,
             log_format: one_of(Name("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
             metrics_bind: self.metrics_bind.map(metrics).transpose()?,
+            writer: writer(self.writer_processor)?,
         })
     }
 }
@@ -358,6 +375,20 @@ fn whole_number<T: FromStr + PartialOrd + fmt::Display + Copy>(
     number
         .filter(|number| *number <= max)
         .ok_or_else(|| name.refuse(&format!("a whole number from 0 to {max}"), &given))
+}
+
+fn writer(given: OsString) -> Result<WriterProcessor, SettingError> {
+    let name = Name("ROOTS_WRITER_PROCESSOR");
+    let given = name.text(given)?;
+    let there = threads::processors();
+    let number = || given.parse().ok().filter(|number| there.contains(number));
+    match given.as_str() {
+        "auto" => Ok(WriterProcessor::Auto),
+        "any" => Ok(WriterProcessor::Any),
+        _ => number().map(WriterProcessor::Number).ok_or_else(|| {
+            name.refuse("auto, any, or the number of a processor that the program may use", &given)
+        }),
+    }
 }
 
 fn file(name: Name, given: OsString) -> Result<PathBuf, SettingError> {
@@ -434,6 +465,7 @@ mod tests {
         assert_eq!(settings.http.trusted_proxies, []);
         assert_eq!(settings.log_format, LogFormat::Text);
         assert_eq!(settings.metrics_bind, None);
+        assert_eq!(settings.writer, WriterProcessor::Auto);
     }
 
     #[test]
@@ -483,6 +515,9 @@ mod tests {
             ("--log-format", "xml"),
             ("--metrics-bind", "9090"),
             ("--metrics-bind", "two\nlines"),
+            ("--writer-processor", "none"),
+            ("--writer-processor", "-1"),
+            ("--writer-processor", "99999"),
         ] {
             let told = judge(&[flag, bad]).unwrap_err().to_string();
             let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();

@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, watch};
 use super::*;
 use crate::Inner;
 use crate::figures::Figures;
+use crate::readers::Readers;
 use crate::source::Source;
 
 const DAYS: i64 = 40;
@@ -97,7 +98,7 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
 /// A store that reads and does not write, and how many statements it has made.
 async fn reading_aloud(db: &TestDatabase) -> (Store, Arc<AtomicU64>) {
     let mut readers = if db.is_postgres() {
-        crate::postgres::readers(&db.url).await.unwrap()
+        crate::postgres::readers(&db.url, 1).await.unwrap()
     } else {
         crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
     };
@@ -115,7 +116,7 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
     let (closing, _) = watch::channel(false);
     let stopped = Mutex::new(Vec::new());
     let figures = Figures::new();
-    let lanes = Vec::new();
+    let (lanes, readers) = (Vec::new(), Readers::only(readers));
     Store { inner: Arc::new(Inner { source, readers, figures, lanes, closing, stopped }) }
 }
 
@@ -305,7 +306,7 @@ async fn reads_of_postgres_touch_no_more_rows_than_they_need() {
     const ROWS_TOUCHED_MAX: [(&str, f64); 2] = [("SELECT 1", 5_000.0), ("ANALYZE", 400.0)];
     let db = TestDatabase::postgres().await;
     let desk = fill(&db, 20_000).await;
-    let mut readers = crate::postgres::readers(&db.url).await.unwrap();
+    let mut readers = crate::postgres::readers(&db.url, 1).await.unwrap();
     let told = Arc::new(StdMutex::new(Vec::new()));
     let tell = told.clone();
     readers.set_metric_callback(move |info| tell.lock().unwrap().push(info.statement.clone()));
