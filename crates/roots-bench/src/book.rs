@@ -2,6 +2,7 @@
 
 use crate::latency::number;
 use crate::load::Told;
+use crate::measure::OVERLOAD;
 use crate::results::{Engine, Round, Run, Series, Spread};
 
 /// A machine that is busier than this has nothing left to give.
@@ -85,6 +86,23 @@ impl Book {
     }
 }
 
+/// What there is to say of a load that was more than the server sustains: how much of it was asked.
+pub(crate) fn unsent(engine: Engine, loads: &[Told]) -> Option<String> {
+    let share = |told: &Told| {
+        let unsent = number(usize::try_from(told.unsent).unwrap_or(usize::MAX));
+        unsent / (unsent + number(told.good.count + told.refused.count)).max(1.0)
+    };
+    let percent = 100.0 * Spread::of(&loads.iter().map(share).collect::<Vec<_>>()).median;
+    (percent >= 1.0).then(|| {
+        format!(
+            "Of {OVERLOAD} × what it sustains on {}, {percent:.0} % was never asked: all connections \
+             waited. At its peak the server and the load have nothing left of the machine, so that an \
+             answer more, good or not, is another one less.",
+            engine.name()
+        )
+    })
+}
+
 /// Whether the load took the machine for itself: nothing of it was left, and what answered did with
 /// much less than the load. A client costs about what a bare server does, so a half is its due.
 fn is_strained(told: &Told) -> bool {
@@ -135,5 +153,14 @@ mod tests {
         assert_eq!(remarks.len(), 3, "{remarks:?}");
         assert!(remarks[1].starts_with("Other work took 25 %"), "{remarks:?}");
         assert!(remarks[2].ends_with("SQLite a."), "{remarks:?}");
+    }
+
+    #[test]
+    fn what_was_never_asked_is_told() {
+        let all = told(1.0, 1.0, 2.0);
+        assert_eq!(unsent(Engine::Sqlite, &[all]), None);
+        let half = Told { unsent: 1_000, ..all };
+        let said = unsent(Engine::Sqlite, &[half]).unwrap();
+        assert!(said.starts_with("Of 2 × what it sustains on SQLite, 50 % was never"), "{said}");
     }
 }

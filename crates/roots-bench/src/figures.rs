@@ -1,6 +1,5 @@
 //! The figures, and what they are to reach.
 
-use crate::latency::number;
 use crate::load::Told;
 use crate::measure::OVERLOAD;
 use crate::results::{Engine, Figure, Round, Series, Spread, Target};
@@ -57,7 +56,6 @@ const START_SECONDS: [f64; 2] = [0.3, 0.5];
 /// What is to be left of the peak where more is asked, how much of all that is asked is to be answered
 /// at all, and the milliseconds within which 99 of 100 refusals come.
 const OVERLOADED_GOOD: f64 = 0.9;
-const OVERLOADED_ANSWERED: f64 = 0.99;
 const REFUSED_P99_MS: f64 = 50.0;
 
 /// What a database's figures are made of.
@@ -157,11 +155,8 @@ pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
     let values = ratios(own(name::OVERLOADED), own(name::LOG_MOST), rate);
     let target = Target::AtLeast(OVERLOADED_GOOD);
     figures.push(figure(too_much("good answers, of the peak"), " ×", values, target));
-    let values = measured.overload.iter().map(answered).collect();
-    let target = Target::AtLeast(OVERLOADED_ANSWERED);
-    figures.push(figure(too_much("answered at all"), " ×", values, target));
     let refused: Vec<f64> = measured.overload.iter().map(|told| told.refused.p99_ms).collect();
-    // Where nothing is refused, that is told by what was not answered.
+    // Where nothing was refused there is nothing to tell.
     if refused.iter().any(|ms| *ms > 0.0) {
         let target = Target::AtMost(REFUSED_P99_MS);
         figures.push(figure(too_much("p99 of a refusal"), " ms", refused, target));
@@ -179,16 +174,10 @@ fn ratios(ours: &[Round], theirs: &[Round], of: impl Fn(&Round) -> Option<f64>) 
     both.filter_map(|(ours, theirs)| Some(of(ours)? / of(theirs)?)).collect()
 }
 
-/// How much of what was due was answered, of 1.
-fn answered(told: &Told) -> f64 {
-    let answered = number(told.good.count + told.refused.count);
-    answered / (answered + number(usize::try_from(told.unsent).unwrap_or(usize::MAX))).max(1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::Quantiles;
+    use crate::latency::{Quantiles, number};
 
     fn series(engine: Option<Engine>, name: &str, rates: [f64; 2], p50_ms: f64) -> Series {
         let round = |rate| Round { rate, p50_ms: Some(p50_ms), ..Round::default() };
@@ -246,7 +235,6 @@ mod tests {
         assert!(!named("memory, idle").is_reached() && named("at its highest").is_reached());
         assert!(named("first answer").is_reached());
         assert_eq!(named("of the peak").values, [0.9, 0.5]);
-        assert_eq!(named("answered at all").values, [1.0, 0.8]);
         assert_eq!(named("refusal").values, [40.0, 20.0]);
         assert!(!named("POST /todos").is_reached(), "what was not measured is not reached");
     }

@@ -71,9 +71,9 @@ pub(crate) struct Told {
     pub(crate) next: u64,
     /// The seconds that count; all the rest is of them alone.
     pub(crate) seconds: f64,
-    /// What was done.
+    /// What was done, from when it was due.
     pub(crate) good: Quantiles,
-    /// What was refused with 503.
+    /// What was refused with 503, from when it was sent.
     pub(crate) refused: Quantiles,
     /// What was due and found no free connection.
     pub(crate) unsent: u64,
@@ -294,6 +294,7 @@ impl Run {
         let mut client = Client::open(self.address).await.map_err(failed)?;
         let mut outcome = Outcome::default();
         while let Some(due) = self.next(&mut outcome).await {
+            let sent = Instant::now();
             let answer = client.send(self.request(due.number)).await.map_err(failed)?;
             let now = Instant::now();
             let refused = matches!(self.pace, Pace::Rate { .. })
@@ -307,8 +308,11 @@ impl Run {
                 });
             }
             if self.counts(now) {
-                let kind = if refused { &mut outcome.refused } else { &mut outcome.good };
-                kind.record(now - due.at);
+                if refused {
+                    outcome.refused.record(now - sent);
+                } else {
+                    outcome.good.record(now - due.at);
+                }
             }
         }
         Ok(outcome)

@@ -125,7 +125,7 @@ fn perform(asked: Asked) -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         Asked::Floor(asked) => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             Ok(runtime.block_on(floor::web::serve(&asked.sizes))?)
         }
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::asks::{self, Owner};
-use crate::book::Book;
+use crate::book::{self, Book};
 use crate::client::Ask;
 use crate::figures::{self, name};
 use crate::floor::pgbench::Pgbench;
@@ -155,7 +155,7 @@ pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
     }
     drop(web);
 
-    let mut figures = Vec::new();
+    let (mut figures, mut unsent) = (Vec::new(), Vec::new());
     for act in acts {
         let memory = act.stage.large.server.memory()?;
         figures.extend(figures::of(
@@ -169,6 +169,7 @@ pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
                 highest_mib: memory.highest,
             },
         ));
+        unsent.extend(book::unsent(act.stage.engine, &act.overload));
         eprintln!("{}: proving that everything adds up", act.stage.engine.name());
         act.stage.strike()?;
     }
@@ -183,7 +184,7 @@ pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
         rows: scale.rows,
         accounts: scale.accounts,
     };
-    let remarks = book.remarks(&run);
+    let remarks = book.remarks(&run).into_iter().chain(unsent).collect();
     Ok(Results { run, machine: machine::this(), series: book.series, figures, remarks })
 }
 
