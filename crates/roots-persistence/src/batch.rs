@@ -20,7 +20,7 @@ use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection,
-    DatabaseTransaction, EntityName, EntityTrait, IntoActiveModel, Iterable, ModelTrait,
+    DatabaseTransaction, DbBackend, EntityName, EntityTrait, IntoActiveModel, Iterable, ModelTrait,
     PrimaryKeyToColumn, QueryFilter, QuerySelect, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
 };
@@ -35,6 +35,7 @@ use crate::postgres;
 use crate::row::{self, Corrupt};
 use finder::{Finder, VALUES_MAX, cut};
 
+mod arrays;
 mod finder;
 
 pub(crate) use finder::padded;
@@ -69,7 +70,7 @@ pub(crate) async fn apply(
         ..TransactionOptions::default()
     };
     let tx = db.begin_with_options(options).await?;
-    if tx.get_database_backend() == sea_orm::DbBackend::Postgres {
+    if tx.get_database_backend() == DbBackend::Postgres {
         set_limits(&tx, units, wait).await?;
     }
     let mut books = load(&tx, units).await?;
@@ -154,7 +155,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
 /// keeps the order of its rows, so no two batches wait for each other.
 async fn lock(tx: &DatabaseTransaction, needs: &Needs) -> Result<(), Failure> {
     let backend = tx.get_database_backend();
-    if backend != sea_orm::DbBackend::Postgres {
+    if backend != DbBackend::Postgres {
         return Ok(());
     }
     let directory = needs.directory.then_some(0);
@@ -463,15 +464,20 @@ where
 {
     let entity = M::Entity::default();
     let most = VALUES_MAX / <M::Entity as EntityTrait>::Column::iter().count();
-    let mut rows: Vec<_> = rows.map(IntoActiveModel::into_active_model).collect();
+    let mut rows: Vec<_> = rows.collect();
     while !rows.is_empty() {
         let rest = rows.split_off(most.min(rows.len()));
         let expected = rows.len() as u64;
-        let mut insert = M::Entity::insert_many(rows);
-        if let Some(overwrite) = &where_one_stands {
-            insert = insert.on_conflict(overwrite.clone());
-        }
-        let met = insert.exec_without_returning(tx).await?;
+        let met = if tx.get_database_backend() == DbBackend::Postgres && rows.len() > 1 {
+            tx.execute(&arrays::insert(&rows, where_one_stands.as_ref())).await?.rows_affected()
+        } else {
+            let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+            let mut insert = M::Entity::insert_many(rows);
+            if let Some(overwrite) = &where_one_stands {
+                insert = insert.on_conflict(overwrite.clone());
+            }
+            insert.exec_without_returning(tx).await?
+        };
         expect_rows(entity.table_name(), expected, met)?;
         rows = rest;
     }

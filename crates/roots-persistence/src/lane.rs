@@ -3,6 +3,7 @@
 //! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
 //! for nobody and the cost of a write falls as load grows.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,14 +45,57 @@ pub(crate) struct Job {
 struct Waiting {
     answer: oneshot::Sender<Answer>,
     claim: Claim,
+    home: Home,
 }
 
-impl Waiting {
+/// Answers, and who waits for each.
+type Letters = Vec<(oneshot::Sender<Answer>, Answer)>;
+
+/// Where answers are told to those who wait for them on one thread.
+type Home = mpsc::UnboundedSender<Letters>;
+
+/// The home of this thread.
+fn home() -> Home {
+    thread_local! {
+        static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
+    }
+    HOME.with_borrow_mut(|home| match home {
+        Some(home) if !home.is_closed() => home.clone(),
+        _ => {
+            let (near, mut far) = mpsc::unbounded_channel::<Letters>();
+            tokio::spawn(async move {
+                while let Some(answers) = far.recv().await {
+                    for (caller, answer) in answers {
+                        // An error here is a caller that hung up.
+                        let _ = caller.send(answer);
+                    }
+                }
+            });
+            home.insert(near).clone()
+        }
+    })
+}
+
+/// Answers to be sent, by where they go: to wake another thread is dear, and each is woken once.
+#[derive(Default)]
+struct Mail(Vec<(Home, Letters)>);
+
+impl Mail {
     /// Frees the name first: whoever has an answer may ask again at once.
-    fn tell(self, answer: Answer) {
-        drop(self.claim);
-        // An error here is a caller that hung up.
-        let _ = self.answer.send(answer);
+    fn add(&mut self, Waiting { answer: caller, claim, home }: Waiting, answer: Answer) {
+        drop(claim);
+        let known = self.0.iter_mut().find(|(known, _)| known.same_channel(&home));
+        match known {
+            Some((_, answers)) => answers.push((caller, answer)),
+            None => self.0.push((home, vec![(caller, answer)])),
+        }
+    }
+
+    fn send(self) {
+        for (home, answers) in self.0 {
+            // An error here is callers that have ended with all that ran on their thread.
+            let _ = home.send(answers);
+        }
     }
 }
 
@@ -121,7 +165,7 @@ impl LaneHandle {
     pub(crate) async fn apply(&self, unit: UnitOfWork) -> Answer {
         let (answer, answered) = oneshot::channel();
         let claim = self.in_flight.claim(&unit)?;
-        let caller = Waiting { answer, claim };
+        let caller = Waiting { answer, claim, home: home() };
         self.queue.try_send(Job { unit, caller }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreFault::Busy,
             mpsc::error::TrySendError::Closed(_) => gone(),
@@ -248,6 +292,7 @@ impl Batch {
     /// data is the cause of a failure, each unit is tried once alone, so that only the culprit fails.
     async fn answer(self, link: &Link, applied: Result<Answers, Failure>) {
         let Self { units, callers } = self;
+        let mut mail = Mail::default();
         match applied {
             Err(Failure::Data(cause)) if units.len() > 1 => {
                 tracing::warn!(
@@ -257,32 +302,35 @@ impl Batch {
                 );
                 for (unit, caller) in units.into_iter().zip(callers) {
                     let alone = apply(link, &[unit], Wait::Out).await;
-                    let answer = alone.map(|mut answers| answers.pop());
-                    respond(caller, answer);
+                    let mut mail = Mail::default();
+                    mail.add(caller, worded(alone.map(|mut answers| answers.pop())));
+                    // Nobody waits for what takes the next one long.
+                    mail.send();
                 }
             }
             Err(failure) => {
                 for caller in callers {
-                    respond(caller, Err(failure.clone()));
+                    mail.add(caller, worded(Err(failure.clone())));
                 }
             }
             Ok(answers) => {
                 for (caller, answer) in callers.into_iter().zip(answers) {
-                    respond(caller, Ok(Some(answer)));
+                    mail.add(caller, worded(Ok(Some(answer))));
                 }
             }
         }
+        mail.send();
     }
 }
 
 type Decided = Result<Applied, Refusal>;
 
-fn respond(caller: Waiting, answer: Result<Option<Decided>, Failure>) {
-    caller.tell(match answer {
+fn worded(answer: Result<Option<Decided>, Failure>) -> Answer {
+    match answer {
         Ok(Some(decided)) => decided.map_err(ApplyError::Refused),
         Ok(None) => Err(StoreFault::Broken("a unit was not decided".to_owned()).into()),
         Err(failure) => Err(ApplyError::Fault(failure.into())),
-    });
+    }
 }
 
 async fn apply(link: &Link, units: &[UnitOfWork], wait: Wait) -> Result<Answers, Failure> {
@@ -318,7 +366,8 @@ mod tests {
             at: Timestamp::FIRST,
         };
         let claim = InFlight::default().claim(&unit).unwrap();
-        Job { unit, caller: Waiting { answer: oneshot::channel().0, claim } }
+        let home = mpsc::unbounded_channel().0;
+        Job { unit, caller: Waiting { answer: oneshot::channel().0, claim, home } }
     }
 
     #[test]
@@ -351,9 +400,12 @@ mod tests {
             let is_first = std::mem::take(&mut first);
             async move {
                 assert!(!is_first, "the first batch");
+                let mut mail = Mail::default();
                 for job in jobs {
-                    respond(job.caller, Err(Failure::Data("the second batch".to_owned())));
+                    let failed = Failure::Data("the second batch".to_owned());
+                    mail.add(job.caller, worded(Err(failed)));
                 }
+                mail.send();
             }
         }));
         let lost = near.apply(job(Intent::ReserveAccount).unit).await;

@@ -1,6 +1,7 @@
 //! Readers. Every finder demands the account; totals come from what is counted as it is written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
@@ -77,7 +78,44 @@ struct Window {
     moved: (Option<Day>, Option<Day>),
 }
 
+/// A statement that finds a row by its id, for each database: put together once.
+struct ById(OnceLock<String>, OnceLock<String>);
+
+impl ById {
+    const fn new() -> Self {
+        Self(OnceLock::new(), OnceLock::new())
+    }
+
+    fn text<E: EntityTrait>(&self, backend: DbBackend, [account, id]: [E::Column; 2]) -> &str {
+        let known = if backend == DbBackend::Postgres { &self.0 } else { &self.1 };
+        known.get_or_init(|| {
+            // No LIMIT: there is one at most.
+            E::find().filter(account.eq(0_i64)).filter(id.eq(0_i64)).build(backend).sql
+        })
+    }
+}
+
 impl Store {
+    /// The row of that account and id.
+    async fn by_id<E, T>(
+        &self,
+        statement: &ById,
+        columns: [E::Column; 2],
+        ids: (i64, i64),
+    ) -> StoreResult<Option<T>>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = Corrupt>,
+    {
+        let db = self.readers();
+        let backend = db.get_database_backend();
+        let text = statement.text::<E>(backend, columns);
+        let asked = Statement::from_sql_and_values(backend, text, [ids.0.into(), ids.1.into()]);
+        let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else { return Ok(None) };
+        let row = E::Model::from_query_result(&row, "").map_err(of_read)?;
+        Ok(Some(T::try_from(row)?))
+    }
+
     async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
     where
         E: EntityTrait,
@@ -200,7 +238,9 @@ impl SessionReader for Store {
         account: AccountId,
         id: SessionId,
     ) -> StoreResult<Option<Session<Sealed>>> {
-        self.one(sessions::Entity::find_by_id((account.0, id.0))).await
+        use sessions::Column::{AccountId, SessionId};
+        static BY_ID: ById = ById::new();
+        self.by_id::<sessions::Entity, _>(&BY_ID, [AccountId, SessionId], (account.0, id.0)).await
     }
 
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>> {
@@ -222,7 +262,9 @@ impl SessionReader for Store {
 #[async_trait]
 impl TodoReader for Store {
     async fn todo(&self, account: AccountId, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
-        self.one(todos::Entity::find_by_id((account.0, id.0))).await
+        use todos::Column::{AccountId, TodoId};
+        static BY_ID: ById = ById::new();
+        self.by_id::<todos::Entity, _>(&BY_ID, [AccountId, TodoId], (account.0, id.0)).await
     }
 
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
@@ -599,7 +641,10 @@ impl ActivityReader for Store {
         account: AccountId,
         id: ActivityId,
     ) -> StoreResult<Option<Activity<Sealed>>> {
-        self.one(activities::Entity::find_by_id((account.0, id.0))).await
+        use activities::Column::{AccountId, ActivityId};
+        static BY_ID: ById = ById::new();
+        let columns = [AccountId, ActivityId];
+        self.by_id::<activities::Entity, _>(&BY_ID, columns, (account.0, id.0)).await
     }
 
     async fn activities(

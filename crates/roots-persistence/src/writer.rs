@@ -24,7 +24,13 @@ pub(crate) async fn start(
             if let Some(first) = first {
                 first();
             }
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            match source {
+                // It only ever waits for another thread, which is cheaper without sockets.
+                Source::Sqlite { .. } => runtime.enable_time(),
+                Source::Postgres { .. } => runtime.enable_all(),
+            };
+            let runtime = match runtime.build() {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     let _ = ready.send(Err(OpenError::Writer(error)));
