@@ -163,20 +163,28 @@ fn push_base62(bytes: &[u8], digits: usize, text: &mut String) {
     text.extend(written.iter().copied().map(char::from));
 }
 
+/// Digits that are read together: as many as a byte can be scaled by within 64 bits.
+const DIGITS_AT_ONCE: usize = 9;
+
 /// Reads digits into the big-endian number `into`. `None` where one is no digit, or the number
 /// does not fit.
 fn read_base62(digits: &str, into: &mut [u8]) -> Option<()> {
-    for digit in digits.bytes() {
-        let mut carry = u16::from(match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'A'..=b'Z' => digit - b'A' + 10,
-            b'a'..=b'z' => digit - b'a' + 36,
-            _ => return None,
-        });
+    for digits in digits.as_bytes().chunks(DIGITS_AT_ONCE) {
+        let (mut scale, mut carry) = (1, 0);
+        for digit in digits {
+            scale *= 62;
+            carry = carry * 62
+                + u64::from(match digit {
+                    b'0'..=b'9' => digit - b'0',
+                    b'A'..=b'Z' => digit - b'A' + 10,
+                    b'a'..=b'z' => digit - b'a' + 36,
+                    _ => return None,
+                });
+        }
         for byte in into.iter_mut().rev() {
-            let [high, low] = (u16::from(*byte) * 62 + carry).to_be_bytes();
-            *byte = low;
-            carry = u16::from(high);
+            let scaled = u64::from(*byte) * scale + carry;
+            *byte = scaled.to_be_bytes()[7];
+            carry = scaled >> 8;
         }
         if carry != 0 {
             return None;

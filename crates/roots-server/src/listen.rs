@@ -21,6 +21,7 @@ use tokio::{select, time};
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
+use crate::logging;
 use crate::write_limit::WriteLimit;
 
 /// How many connections are open at once; the next ones wait in the system's queue. Below the 1,024
@@ -65,6 +66,7 @@ impl Stop {
                 select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
                 if told.elapsed() > SAME_SIGNAL_WITHIN {
                     warn!("stopped at once");
+                    logging::finish();
                     std::process::exit(1);
                 }
             }

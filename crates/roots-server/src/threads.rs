@@ -13,9 +13,18 @@ use tokio::sync::oneshot;
 
 use crate::listen::{self, Server, Stop};
 
-/// How many threads serve: as many as can run at a time.
-fn serving() -> usize {
+/// Most threads that serve: each has connections of its own to the database, of which there are not that
+/// many.
+const SERVING_MAX: usize = 16;
+
+/// How many threads can run at a time.
+fn parallelism() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// How many threads serve.
+fn serving() -> usize {
+    parallelism().min(SERVING_MAX)
 }
 
 /// Where SQLite is written: by two threads, which hand each other every statement. On one processor
@@ -36,7 +45,7 @@ impl WriterProcessor {
         match self {
             Self::Auto => {
                 let processors = processors();
-                processors.last().copied().filter(|_| processors.len() == serving())
+                processors.last().copied().filter(|_| processors.len() == parallelism())
             }
             Self::Any => None,
             Self::Number(number) => Some(number),
