@@ -31,6 +31,9 @@ const ROWS_IN_HAND: usize = 1_024;
 /// Pages kept in memory, in KiB; negative is SQLite's way to say so.
 const READER_CACHE_KIB: &str = "-2048";
 const WRITER_CACHE_KIB: &str = "-8192";
+/// How many pages are written beside the file before they are moved into it, of 4 KiB each. Pages that
+/// every batch writes are moved once.
+const MOVED_AFTER_PAGES: &str = "4000";
 
 /// Makes the file and its folder where they are missing, for the owner alone to read: the database
 /// gives its own mode to the files it keeps beside it.
@@ -95,10 +98,11 @@ fn base(file: &Path) -> SqliteConnectOptions {
 pub(crate) async fn writer(file: &Path) -> Result<DatabaseConnection, DbErr> {
     let path = file.to_owned();
     let mut options = options(file);
-    options
-        .max_connections(1)
-        .min_connections(1)
-        .map_sqlx_sqlite_opts(move |_| base(&path).pragma("cache_size", WRITER_CACHE_KIB));
+    options.max_connections(1).min_connections(1).map_sqlx_sqlite_opts(move |_| {
+        base(&path)
+            .pragma("cache_size", WRITER_CACHE_KIB)
+            .pragma("wal_autocheckpoint", MOVED_AFTER_PAGES)
+    });
     connect(options).await
 }
 
