@@ -62,6 +62,8 @@ const REFUSED_P99_MS: f64 = 50.0;
 pub(crate) struct Measured<'a> {
     /// Everything that was entered.
     pub(crate) series: &'a [Series],
+    /// How many rounds this database had. Floors had others before.
+    pub(crate) rounds: usize,
     /// Loads that are compared with the web floor, and how many bytes they are answered with.
     pub(crate) floors: &'a [(&'static str, usize)],
     /// More than it sustains, round by round.
@@ -76,7 +78,9 @@ pub(crate) struct Measured<'a> {
 impl Measured<'_> {
     fn rounds(&self, engine: Option<Engine>, name: &str) -> &[Round] {
         let found = self.series.iter().find(|one| one.engine == engine && one.name == name);
-        found.map_or(&[], |series| &series.rounds)
+        found.map_or(&[], |Series { rounds, .. }| {
+            &rounds[rounds.len().saturating_sub(self.rounds)..]
+        })
     }
 
     /// The web floor of a load.
@@ -203,8 +207,10 @@ mod tests {
     #[test]
     fn a_figure_is_compared_with_the_floor_of_its_round() {
         let ours = Some(Engine::Sqlite);
+        let mut floors_of_two_databases = series(None, &name::web(300), [100.0, 200.0], 1.0);
+        floors_of_two_databases.rounds.insert(0, Round { rate: 7.0, ..Round::default() });
         let all = [
-            series(None, &name::web(300), [100.0, 200.0], 1.0),
+            floors_of_two_databases,
             series(None, name::SYNC, [1.0, 1.0], 2.0),
             series(ours, name::LOG, [30.0, 40.0], 1.0),
             series(ours, name::LOG_MOST, [50.0, 50.0], 1.0),
@@ -217,6 +223,7 @@ mod tests {
         ];
         let measured = Measured {
             series: &all,
+            rounds: 2,
             floors: &[(name::LOG, 300)],
             overload: &[told(40, 0), told(20, 20)],
             starts: &[0.1, 0.4, 0.2],

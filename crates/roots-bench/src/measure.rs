@@ -18,7 +18,7 @@ use crate::floor::{sync, web};
 use crate::load::{Order, Pace, Told, Window};
 use crate::machine;
 use crate::process::{self, ProcessError, Server};
-use crate::results::{Engine, Results, Round, Run};
+use crate::results::{Engine, Figure, Results, Round, Run};
 use crate::roots::Roots;
 use crate::stage::{Script, Side, Stage};
 
@@ -124,54 +124,19 @@ struct Load {
 /// # Errors
 /// Something did not do its part.
 pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
-    let mut acts = Vec::new();
+    if !plan.on_sqlite && plan.postgres.is_none() {
+        return Err("there is nothing to measure".into());
+    }
+    let mut book = Book::default();
+    let (mut figures, mut unsent) = (Vec::new(), Vec::new());
+    // One after the other: a database that was filled has work to do by itself for a while.
     if plan.on_sqlite {
-        acts.push(sqlite(plan)?);
+        let act = sqlite(plan)?;
+        unsent.extend(perform_on(act, plan, &mut book, &mut figures)?);
     }
     if let Some(postgres) = &plan.postgres {
-        acts.push(self::postgres(plan, postgres)?);
-    }
-    let Some(first) = acts.first() else { return Err("there is nothing to measure".into()) };
-    // Answers differ by the digits of ids alone from one database to the other.
-    let floors = web_floors(&first.stage)?;
-    let mut sizes: Vec<usize> = floors.iter().map(|(_, bytes)| *bytes).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    let web = start_web_floor(plan, &sizes)?;
-
-    let mut book = Book::default();
-    for round in 1..=plan.scale.rounds {
-        eprintln!("round {round} of {}", plan.scale.rounds);
-        let synced = sync::measure(&plan.folder, plan.scale.window.time)?.quantiles();
-        book.enter(None, name::SYNC, Round::of(&synced, plan.scale.window.time.as_secs_f64()));
-        for bytes in &sizes {
-            let asks = vec![Ask::plain(web::path(*bytes))];
-            let told = steady(plan, &web, CONNECTIONS, asks, 0)?;
-            book.enter_load(None, &name::web(*bytes), &told);
-        }
-        for act in &mut acts {
-            act.play(plan, &mut book)?;
-        }
-    }
-    drop(web);
-
-    let (mut figures, mut unsent) = (Vec::new(), Vec::new());
-    for act in acts {
-        let memory = act.stage.large.server.memory()?;
-        figures.extend(figures::of(
-            act.stage.engine,
-            &figures::Measured {
-                series: &book.series,
-                floors: &floors,
-                overload: &act.overload,
-                starts: &act.stage.starts,
-                idle_mib: act.stage.idle_mib,
-                highest_mib: memory.highest,
-            },
-        ));
-        unsent.extend(book::unsent(act.stage.engine, &act.overload));
-        eprintln!("{}: proving that everything adds up", act.stage.engine.name());
-        act.stage.strike()?;
+        let act = self::postgres(plan, postgres)?;
+        unsent.extend(perform_on(act, plan, &mut book, &mut figures)?);
     }
     let scale = &plan.scale;
     let run = Run {
@@ -186,6 +151,49 @@ pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
     };
     let remarks = book.remarks(&run).into_iter().chain(unsent).collect();
     Ok(Results { run, machine: machine::this(), series: book.series, figures, remarks })
+}
+
+/// Measures one database, and the floors beside it. Answers what there is to remark.
+fn perform_on(
+    mut act: Act,
+    plan: &Plan,
+    book: &mut Book,
+    figures: &mut Vec<Figure>,
+) -> Result<Option<String>, Box<dyn Error>> {
+    let engine = act.stage.engine;
+    let floors = web_floors(&act.stage)?;
+    let mut sizes: Vec<usize> = floors.iter().map(|(_, bytes)| *bytes).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let web = start_web_floor(plan, &sizes)?;
+    for round in 1..=plan.scale.rounds {
+        eprintln!("{}: round {round} of {}", engine.name(), plan.scale.rounds);
+        let synced = sync::measure(&plan.folder, plan.scale.window.time)?.quantiles();
+        book.enter(None, name::SYNC, Round::of(&synced, plan.scale.window.time.as_secs_f64()));
+        for bytes in &sizes {
+            let asks = vec![Ask::plain(web::path(*bytes))];
+            let told = steady(plan, &web, CONNECTIONS, asks, 0)?;
+            book.enter_load(None, &name::web(*bytes), &told);
+        }
+        act.play(plan, book)?;
+    }
+    drop(web);
+    figures.extend(figures::of(
+        engine,
+        &figures::Measured {
+            series: &book.series,
+            rounds: plan.scale.rounds,
+            floors: &floors,
+            overload: &act.overload,
+            starts: &act.stage.starts,
+            idle_mib: act.stage.idle_mib,
+            highest_mib: act.stage.large.server.memory()?.highest,
+        },
+    ));
+    eprintln!("{}: proving that everything adds up", engine.name());
+    let unsent = book::unsent(engine, &act.overload);
+    act.stage.strike()?;
+    Ok(unsent)
 }
 
 fn sqlite(plan: &Plan) -> Result<Act, Box<dyn Error>> {
