@@ -86,7 +86,7 @@ impl Book {
     }
 }
 
-/// What there is to say of a load that was more than the server sustains: how much of it was asked.
+/// What there is to say of a load that was to be more than the server sustains: how much it was.
 pub(crate) fn unsent(engine: Engine, loads: &[Told]) -> Option<String> {
     let share = |told: &Told| {
         let unsent = number(usize::try_from(told.unsent).unwrap_or(usize::MAX));
@@ -95,10 +95,10 @@ pub(crate) fn unsent(engine: Engine, loads: &[Told]) -> Option<String> {
     let percent = 100.0 * Spread::of(&loads.iter().map(share).collect::<Vec<_>>()).median;
     (percent >= 1.0).then(|| {
         format!(
-            "Of {OVERLOAD} × what it sustains on {}, {percent:.0} % was never asked: all connections \
-             waited. At its peak the server and the load have nothing left of the machine, so that an \
-             answer more, good or not, is another one less.",
-            engine.name()
+            "Of {OVERLOAD} × what it sustains on {}, {percent:.0} % was never asked, since all connections \
+             waited for answers: it was asked {:.1} × of it.",
+            engine.name(),
+            OVERLOAD * (1.0 - percent / 100.0)
         )
     })
 }

@@ -53,8 +53,8 @@ const GROWTH: f64 = 1.25;
 const IDLE_MIB: f64 = 40.0;
 const HIGHEST_MIB: f64 = 150.0;
 const START_SECONDS: [f64; 2] = [0.3, 0.5];
-/// What is to be left of the peak where more is asked, how much of all that is asked is to be answered
-/// at all, and the milliseconds within which 99 of 100 refusals come.
+/// What is to be left of the peak where more is asked, and the milliseconds within which 99 of 100
+/// refusals come.
 const OVERLOADED_GOOD: f64 = 0.9;
 const REFUSED_P99_MS: f64 = 50.0;
 

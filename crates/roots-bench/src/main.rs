@@ -45,6 +45,10 @@ use measure::{Plan, Postgres, Scale};
 use plot::Drawn;
 use results::{Engine, Results};
 
+/// As the server has it, so that the floor has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Measures Roots; `cargo xtask bench` starts it")]
 enum Asked {

@@ -352,6 +352,8 @@ impl Act {
             let sides =
                 [(name::SMALL, &self.stage.small, small), (name::LARGE, &self.stage.large, large)];
             for (size, side, Growing { name, ask, count }) in sides {
+                // A server that was not asked for a while answers the first ones late.
+                order(&side.server, 1, Pace::Count(count / 4), vec![ask.clone()], 0)?;
                 let told = order(&side.server, 1, Pace::Count(count), vec![ask], 0)?;
                 book.enter_load(Some(self.stage.engine), &format!("{name}{size}"), &told);
             }

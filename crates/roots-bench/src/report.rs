@@ -98,9 +98,10 @@ fn series_table(series: &[Series]) -> String {
     table(head, rows)
 }
 
-/// Three digits, or all before the point.
+/// Three digits, or all before the point; four of what is little more than 1, as targets are.
 fn short(value: f64) -> String {
     let digits = match value.abs() {
+        less if less < 1.5 => 3,
         less if less < 10.0 => 2,
         less if less < 100.0 => 1,
         _ => 0,
@@ -168,8 +169,8 @@ mod tests {
             &figure(&[], Target::AtLeast(0.5)),
         ]);
         let rows: Vec<_> = told.lines().skip(2).collect();
-        assert_eq!(rows[0], "| a      | 2.00 ms | 1.50 – 12.2 | ≤ 1.25 ms |  **no** |");
-        assert_eq!(rows[1], "| a      |  150 ms |             | ≥ 0.50 ms |     yes |");
+        assert_eq!(rows[0], "| a      | 2.00 ms | 1.50 – 12.2 | ≤ 1.250 ms |  **no** |");
+        assert_eq!(rows[1], "| a      |  150 ms |             | ≥ 0.500 ms |     yes |");
         assert_eq!(rows[2], "| a      |       – |             | ≥ 0.50 ms |  **no** |");
     }
 

@@ -417,6 +417,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn callers_whose_thread_has_ended_keep_no_answer_from_others() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let gone = std::thread::spawn(move || runtime().block_on(async { home() })).join().unwrap();
+        assert!(gone.is_closed() && !home().is_closed());
+        assert!(home().same_channel(&home()) && !home().same_channel(&gone));
+
+        let in_flight = InFlight::default();
+        let claim = || in_flight.claim(&job(Intent::ReserveAccount).unit).unwrap();
+        let mut mail = Mail::default();
+        let mut answered = Vec::new();
+        for home in [gone, home(), home()] {
+            let (answer, told) = oneshot::channel();
+            mail.add(Waiting { answer, claim: claim(), home }, Err(gone_fault()));
+            answered.push(told);
+        }
+        assert_eq!(mail.0.len(), 2, "one letter a thread");
+        mail.send();
+        let mut answered = answered.into_iter();
+        assert!(answered.next().unwrap().await.is_err());
+        for told in answered {
+            assert_eq!(told.await.unwrap(), Err(gone_fault()));
+        }
+    }
+
+    fn gone_fault() -> ApplyError {
+        gone().into()
+    }
+
+    #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_does_not_grow() {
         let (_open, closing) = watch::channel(false);
         let (near, _far) = lane(closing);

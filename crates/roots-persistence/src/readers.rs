@@ -1,8 +1,8 @@
 //! Connections to read by: a pool for each thread that serves, and one for all others.
 //!
-//! A connection belongs to the thread that opened it: there its runtime waits for it, and where threads
-//! are kept to processors, whatever works for it is on the same one. To hand a statement over to
-//! another processor and its rows back costs more than most statements.
+//! A connection belongs to the thread that opened it: there its runtime waits for it, and the system
+//! mostly keeps what works for it near. To hand a statement over to another processor and its rows back
+//! costs more than most statements.
 
 use std::cell::Cell;
 

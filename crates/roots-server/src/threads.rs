@@ -28,7 +28,7 @@ fn serving() -> usize {
 }
 
 /// Where SQLite is written: by two threads, which hand each other every statement. On one processor
-/// that takes a tenth of the time.
+/// neither has to wake another one for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriterProcessor {
     /// On the last one, where all that the program may run on are its own to use up. Where it may use

@@ -24,13 +24,15 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens that file, as durable as the server does.
+    /// Opens that file as the server does.
     pub(crate) fn open(file: &Path, description_bytes: usize) -> rusqlite::Result<Self> {
         let db = Connection::open(file)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", "ON")?;
         db.pragma_update(None, "cache_size", -8_192)?;
+        db.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        db.pragma_update(None, "secure_delete", "ON")?;
         Ok(Self { db, description: vec![7; description_bytes] })
     }
 

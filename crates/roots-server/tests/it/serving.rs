@@ -23,7 +23,8 @@ async fn metrics_are_served_on_an_address_of_their_own() {
     api.read("/api/v1/whoami").await;
     api.get("/api/v1/no-such-thing/secret-path").send().await.unwrap();
 
-    let metrics = server.logged("metrics are served")[0]["address"].as_str().unwrap().to_owned();
+    let line = wait_for("the metrics", || server.logged("metrics are served").pop());
+    let metrics = line["address"].as_str().unwrap();
     let answer = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = answer.get(format!("http://{metrics}/metrics")).send().await.unwrap();
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
