@@ -171,7 +171,7 @@ mod tests {
         let rows: Vec<_> = told.lines().skip(2).collect();
         assert_eq!(rows[0], "| a      | 2.00 ms | 1.50 – 12.2 | ≤ 1.250 ms |  **no** |");
         assert_eq!(rows[1], "| a      |  150 ms |             | ≥ 0.500 ms |     yes |");
-        assert_eq!(rows[2], "| a      |       – |             | ≥ 0.50 ms |  **no** |");
+        assert_eq!(rows[2], "| a      |       – |             | ≥ 0.500 ms |  **no** |");
     }
 
     #[test]

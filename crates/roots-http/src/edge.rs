@@ -303,7 +303,8 @@ async fn compress<F: Future<Output = Response>>(
     }
     let mut asked = same_headers(&request, &ACCEPT_ENCODING);
     let is_choosy = |value: &HeaderValue| {
-        value.to_str().map_or(true, |text| text.contains('*') || text.contains("identity"))
+        let text = value.to_str().map(str::to_ascii_lowercase);
+        text.map_or(true, |text| text.contains('*') || text.contains("identity"))
     };
     // There is nothing of a HEAD to compress, but its answer varies as that of the GET does.
     if is_head || asked.headers().get_all(ACCEPT_ENCODING).iter().any(is_choosy) {

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr};
 
 use crate::source::Source;
 
@@ -34,7 +34,7 @@ impl Readers {
         for _ in 0..seats {
             of_seats.push(source.readers(seats).await?);
         }
-        let of_all = source.readers(seats + 1).await?;
+        let of_all = source.readers(1).await?;
         of_all.ping().await?;
         Ok(Self { of_seats, of_all })
     }
@@ -45,9 +45,11 @@ impl Readers {
         Self { of_seats: Vec::new(), of_all }
     }
 
-    /// The pool of this thread.
+    /// The pool of this thread, as long as it has a connection to give: whoever reads something that
+    /// takes long must not hold up all others on the thread.
     pub(crate) fn here(&self) -> &DatabaseConnection {
-        SEAT.get().and_then(|seat| self.of_seats.get(seat)).unwrap_or(&self.of_all)
+        let own = SEAT.get().and_then(|seat| self.of_seats.get(seat));
+        own.filter(|pool| can_give(pool)).unwrap_or(&self.of_all)
     }
 
     /// Lets all connections go.
@@ -59,12 +61,23 @@ impl Readers {
     }
 }
 
+/// Whether a pool has a connection that nobody uses, or may open another.
+fn can_give(pool: &DatabaseConnection) -> bool {
+    if pool.get_database_backend() == DbBackend::Postgres {
+        let pool = pool.get_postgres_connection_pool();
+        return pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
+    }
+    let pool = pool.get_sqlite_connection_pool();
+    pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections()
+}
+
 #[cfg(test)]
 mod tests {
     use std::ptr;
     use std::thread;
 
     use roots_testkit::database::TestDatabase;
+    use sea_orm::TransactionTrait;
 
     use super::*;
     use crate::source::FileIdentity;
@@ -86,6 +99,16 @@ mod tests {
         let own = [pool_of(0), pool_of(1)];
         assert!(own[0] != own[1] && !own.contains(&all));
         assert_eq!(pool_of(2), all);
+
+        // What takes long on one thread sends the rest of it to the others' pool.
+        let mut taken = Vec::new();
+        for _ in 0..readers.of_seats[0].get_sqlite_connection_pool().options().get_max_connections()
+        {
+            assert_eq!(pool_of(0), own[0]);
+            taken.push(readers.of_seats[0].begin().await.unwrap());
+        }
+        assert_eq!((pool_of(0), pool_of(1)), (all, own[1]));
+        drop(taken);
         readers.close().await;
     }
 }

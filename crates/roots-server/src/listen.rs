@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio::{select, time};
 use tower::ServiceExt;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::logging;
 use crate::write_limit::WriteLimit;
@@ -143,11 +143,14 @@ async fn accept_some(most: usize, listener: TcpListener, servers: Vec<Server>, m
             _ = stop.requested() => return,
             accepted = next(&listener, &places) => accepted,
         };
-        let fewest = servers.iter().min_by_key(|server| Arc::strong_count(&server.places));
-        if let Some(Server { incoming, places }) = fewest {
-            // Servers take connections for as long as they may be given any.
-            let _ = incoming.send(Accepted { stream, peer, place: (place, Arc::clone(places)) });
-        }
+        let at_work = servers.iter().filter(|server| !server.incoming.is_closed());
+        let fewest = at_work.min_by_key(|server| Arc::strong_count(&server.places));
+        let Some(Server { incoming, places }) = fewest else {
+            error!("no thread is left that serves");
+            return;
+        };
+        // One that has ended since takes it with it.
+        let _ = incoming.send(Accepted { stream, peer, place: (place, Arc::clone(places)) });
     }
 }
 

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 
 use crate::listen::{self, Server, Stop};
 
-/// Most threads that serve: each has connections of its own to the database, of which there are not that
-/// many.
-const SERVING_MAX: usize = 16;
+/// Most threads that serve: each has connections of its own to the database, and with those open files, of
+/// which a process commonly may have 1,024.
+const SERVING_MAX: usize = 8;
 
 /// How many threads can run at a time.
 fn parallelism() -> usize {
