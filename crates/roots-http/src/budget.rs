@@ -24,7 +24,7 @@ const SMALL_ANSWER_MAX_BYTES: u64 = 256 * 1024;
 const SMALL_BODY_MAX_BYTES: u64 = 128 * 1024;
 /// Longest time that a request waits for what its body takes. It is not read before.
 const BODY_PATIENCE: Duration = Duration::from_secs(5);
-/// How many lists are made at the same time: twice as many as there are connections to read by.
+/// How many lists are made at the same time: about as many as there are connections to read by.
 const LISTS_AT_ONCE: usize = 16;
 /// What is counted by.
 const KIB: usize = 1024;

@@ -54,7 +54,7 @@ type Letters = Vec<(oneshot::Sender<Answer>, Answer)>;
 /// Where answers are told to those who wait for them on one thread.
 type Home = mpsc::UnboundedSender<Letters>;
 
-/// The home of this thread.
+/// The home of this thread, which runs one runtime at a time.
 fn home() -> Home {
     thread_local! {
         static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
@@ -304,7 +304,7 @@ impl Batch {
                     let alone = apply(link, &[unit], Wait::Out).await;
                     let mut mail = Mail::default();
                     mail.add(caller, worded(alone.map(|mut answers| answers.pop())));
-                    // Nobody waits for what takes the next one long.
+                    // At once: the next one may take its time.
                     mail.send();
                 }
             }

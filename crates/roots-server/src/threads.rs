@@ -43,14 +43,16 @@ pub(crate) enum WriterProcessor {
 impl WriterProcessor {
     fn number(self) -> Option<usize> {
         match self {
-            Self::Auto => {
-                let processors = processors();
-                processors.last().copied().filter(|_| processors.len() == parallelism())
-            }
+            Self::Auto => last_of_own(&processors(), parallelism()),
             Self::Any => None,
             Self::Number(number) => Some(number),
         }
     }
+}
+
+/// The last processor, where as many threads can run at a time as there are.
+fn last_of_own(processors: &[usize], parallelism: usize) -> Option<usize> {
+    processors.last().copied().filter(|_| processors.len() == parallelism)
 }
 
 /// What a store has to know of the threads that work with it.
@@ -140,7 +142,9 @@ mod tests {
     fn the_writer_is_kept_where_it_was_asked_to_be() {
         assert_eq!(WriterProcessor::Any.number(), None);
         assert_eq!(WriterProcessor::Number(3).number(), Some(3));
-        let auto = WriterProcessor::Auto.number();
-        assert!(auto.is_none() || auto == processors().last().copied());
+        assert_eq!(last_of_own(&[0, 3], 2), Some(3));
+        // A share of them, as a container has; and where it can't be told which there are.
+        assert_eq!(last_of_own(&[0, 1, 2, 3], 2), None);
+        assert_eq!(last_of_own(&[], 2), None);
     }
 }
