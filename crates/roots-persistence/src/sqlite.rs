@@ -134,7 +134,7 @@ fn is_busy(error: &DbErr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{ConnectionTrait, Statement};
+    use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, TransactionTrait};
 
     use super::*;
 
@@ -156,7 +156,7 @@ mod tests {
         let found = db.query_one_raw(statement).await.unwrap().unwrap();
         let options: String = found.try_get_by_index(0).unwrap();
         let has = |option| options.split(' ').any(|one| one == option);
-        for wanted in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=1048576"] {
+        for wanted in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=126976"] {
             assert!(has(wanted), "{wanted} is not among {options}");
         }
         assert!(!has("ENABLE_MEMORY_MANAGEMENT"), "{options}");
@@ -179,5 +179,33 @@ mod tests {
         }
         let readers = readers(&file).await.unwrap();
         assert_eq!(pragma(&readers, "query_only").await, "1");
+    }
+    /// `.cargo/config.toml` says when it is kept in a file.
+    #[tokio::test]
+    async fn a_statement_that_moves_many_pages_is_taken_back_whole() {
+        const ROWS: i64 = 2_000;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roots.db");
+        make_file(&file).unwrap();
+        let db = writer(&file).await.unwrap();
+        let setup = format!(
+            "CREATE TABLE rows (id INTEGER PRIMARY KEY, kept TEXT NOT NULL CHECK (kept <> 'no'), page BLOB); \
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) \
+            INSERT INTO rows SELECT i, 'yes', zeroblob(3000) FROM n"
+        );
+        db.execute_unprepared(&setup).await.unwrap();
+        let kept = async |tx: &DatabaseTransaction, what: &str| -> i64 {
+            let sql = format!("SELECT COUNT(*) FROM rows WHERE kept = '{what}'");
+            let statement = Statement::from_string(tx.get_database_backend(), sql);
+            tx.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+        };
+        let tx = db.begin().await.unwrap();
+        let last_fails = format!("UPDATE rows SET kept = IIF(id = {ROWS}, 'no', 'moved')");
+        let failure = Failure::from(tx.execute_unprepared(&last_fails).await.unwrap_err());
+        assert!(matches!(failure, Failure::Data(_)), "{failure:?}");
+        assert_eq!(kept(&tx, "yes").await, ROWS);
+        tx.execute_unprepared("UPDATE rows SET kept = 'moved'").await.unwrap();
+        assert_eq!(kept(&tx, "moved").await, ROWS);
+        tx.commit().await.unwrap();
     }
 }
