@@ -17,12 +17,11 @@ use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::Quarter;
 use roots_domain::model::todo::Todo;
 use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection,
-    DatabaseTransaction, DbBackend, EntityName, EntityTrait, IntoActiveModel, Iterable, ModelTrait,
-    PrimaryKeyToColumn, QueryFilter, QuerySelect, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    EntityName, EntityTrait, ModelTrait, QueryFilter, QuerySelect, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::entity::{
@@ -33,10 +32,12 @@ use crate::erase;
 use crate::fault::{self, Failure};
 use crate::postgres;
 use crate::row::{self, Corrupt};
-use finder::{Finder, VALUES_MAX, cut};
+use finder::{Finder, array, by_arrays, one_of};
+use insert::Standing;
+use insert::Standing::{Adding, InPlace, New, NewerBy};
 
-mod arrays;
 mod finder;
+mod insert;
 
 pub(crate) use finder::padded;
 
@@ -70,42 +71,34 @@ pub(crate) async fn apply(
         ..TransactionOptions::default()
     };
     let tx = db.begin_with_options(options).await?;
-    if tx.get_database_backend() == DbBackend::Postgres {
-        set_limits(&tx, units, wait).await?;
+    // What reaches beyond its row takes as long as there are rows that it touches.
+    let is_long = units.iter().any(|unit| unit.intent.reaches_beyond_its_row());
+    if is_long && tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(postgres::NO_STATEMENT_LIMIT).await?;
     }
-    let mut books = load(&tx, units).await?;
+    let mut books = load(&tx, units, wait).await?;
     let answers: Answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
     write(&tx, books.into_changes()).await?;
     tx.commit().await.map_err(fault::of_commit)?;
     Ok(answers)
 }
 
-/// What reaches beyond its row takes as long as there are rows that it touches.
-async fn set_limits(
+async fn load(
     tx: &DatabaseTransaction,
     units: &[UnitOfWork],
     wait: Wait,
-) -> Result<(), Failure> {
-    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
-        tx.execute_unprepared(postgres::NO_STATEMENT_LIMIT).await?;
-    }
-    if wait == Wait::Briefly {
-        tx.execute_unprepared(postgres::BRIEF_LOCK_WAIT).await?;
-    }
-    Ok(())
-}
-
-async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, Failure> {
+) -> Result<Books, Failure> {
+    let backend = tx.get_database_backend();
     let mut needs = Needs::of(units);
-    lock(tx, &needs).await?;
+    lock(tx, &needs, wait).await?;
     let mut books = Books::default();
     if needs.directory {
         let row = directory::Entity::find().one(tx).await?;
         books.load_directory(row.map(Directory::from).unwrap_or_default());
     }
-    for ids in cut(needs.accounts.iter().map(|id| id.0).collect()) {
-        let found = accounts::Entity::find().filter(accounts::Column::AccountId.is_in(ids));
-        for row in found.all(tx).await? {
+    let ids = needs.accounts.iter().map(|id| id.0).collect();
+    for these in one_of(backend, accounts::Column::AccountId, ids) {
+        for row in accounts::Entity::find().filter(these).all(tx).await? {
             books.load_account(Account::try_from(row)?);
         }
     }
@@ -121,6 +114,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
     load_imported(tx, &mut books, &needs).await?;
     books.follow_imports(units, &mut needs);
     for these in by_id(
+        backend,
         (sessions::Column::AccountId, sessions::Column::SessionId),
         needs.sessions.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -129,6 +123,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
         }
     }
     for these in by_id(
+        backend,
         (todos::Column::AccountId, todos::Column::TodoId),
         needs.todos.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -137,6 +132,7 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
         }
     }
     for these in by_id(
+        backend,
         (activities::Column::AccountId, activities::Column::ActivityId),
         needs.activities.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -151,9 +147,9 @@ async fn load(tx: &DatabaseTransaction, units: &[UnitOfWork]) -> Result<Books, F
 }
 
 /// Whoever holds an account's lock is its only writer. SQLite has one writer in all, which BEGIN
-/// IMMEDIATE made sure of. PostgreSQL takes advisory locks in the order of the ids: a function scan
-/// keeps the order of its rows, so no two batches wait for each other.
-async fn lock(tx: &DatabaseTransaction, needs: &Needs) -> Result<(), Failure> {
+/// IMMEDIATE made sure of. PostgreSQL takes advisory locks in the order of the ids, so that no two
+/// batches wait for each other.
+async fn lock(tx: &DatabaseTransaction, needs: &Needs, wait: Wait) -> Result<(), Failure> {
     let backend = tx.get_database_backend();
     if backend != DbBackend::Postgres {
         return Ok(());
@@ -161,7 +157,10 @@ async fn lock(tx: &DatabaseTransaction, needs: &Needs) -> Result<(), Failure> {
     let directory = needs.directory.then_some(0);
     let ids = directory.into_iter().chain(needs.accounts.iter().map(|id| id.0));
     let keys: Vec<i64> = ids.map(postgres::lock_key).collect();
-    let sql = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+    let sql = match wait {
+        Wait::Out => postgres::LOCK,
+        Wait::Briefly => postgres::LOCK_BRIEFLY,
+    };
     tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
     Ok(())
 }
@@ -172,10 +171,10 @@ async fn load_keys(
     needs: &mut Needs,
 ) -> Result<(), Failure> {
     use api_keys::Column::{AccountId as Account, ActorId as Of, EndsAt, KeyId, ReplacesKeyId};
-    for ids in cut(needs.codes.iter().map(|id| id.0).collect()) {
-        let found =
-            recovery_codes::Entity::find().filter(recovery_codes::Column::AccountId.is_in(ids));
-        for row in found.all(tx).await? {
+    let backend = tx.get_database_backend();
+    let ids = needs.codes.iter().map(|id| id.0).collect();
+    for these in one_of(backend, recovery_codes::Column::AccountId, ids) {
+        for row in recovery_codes::Entity::find().filter(these).all(tx).await? {
             books.load_code(AccountId(row.account_id), RecoveryCode::try_from(row)?);
         }
     }
@@ -198,6 +197,7 @@ async fn load_keys(
         }
     }
     for these in by_id(
+        backend,
         (actors::Column::AccountId, actors::Column::ActorId),
         needs.actors.iter().map(|(account, id)| (account.0, id.0)),
     ) {
@@ -283,13 +283,26 @@ async fn load_kinds(
             .filter(Count.gt(0))
             .select_only()
     };
-    let mut these = Finder::default();
-    for (actor, labels) in &wanted {
-        these.add_list(|| of(*actor), Label, labels.clone());
-    }
+    let these = if tx.get_database_backend() == DbBackend::Postgres && wanted.len() > 1 {
+        let rows = || {
+            wanted.iter().flat_map(|((account, actor), labels)| {
+                labels.iter().map(move |label| (account.0, actor.0, label.clone()))
+            })
+        };
+        let accounts = array(rows().map(|(account, ..)| account));
+        let actors = array(rows().map(|(_, actor, _)| actor));
+        let labels = array(rows().map(|(.., label)| label));
+        vec![by_arrays([Account, Actor, Label], [accounts, actors, labels])]
+    } else {
+        let mut these = Finder::default();
+        for (actor, labels) in &wanted {
+            these.add_list(|| of(*actor), Label, labels.clone());
+        }
+        these.packed()
+    };
     let mut kinds: BTreeMap<_, Kinds> =
         wanted.keys().map(|actor| (*actor, Kinds::default())).collect();
-    for these in these.packed() {
+    for these in these {
         let columns = counted().columns([Account, Actor, Label, Count]).filter(these);
         for (account, actor, label, count) in
             columns.into_tuple::<(i64, i64, String, i64)>().all(tx).await?
@@ -345,7 +358,7 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     }
     write_tallies(tx, &changes).await?;
     write_spans(tx, &changes).await?;
-    add_counts(tx, changes.calls.iter().map(row::usage_row), usage::Column::Calls).await?;
+    put(tx, changes.calls.iter().map(row::usage_row), Adding(usage::Column::Calls)).await?;
     for (account, session) in &changes.unlinked {
         unlink(tx, account.0, session.0).await?;
     }
@@ -414,78 +427,19 @@ async fn empty_holders(
     Ok(())
 }
 
-/// Which rows may stand already where one is put.
-enum Standing<C> {
-    /// None.
-    New,
-    /// One whose version, in that column, is below.
-    NewerBy(C),
-    /// Any: it was loaded under the account's lock.
-    InPlace,
-}
-use Standing::{InPlace, New, NewerBy};
-
-/// Writes rows over those that may stand already.
-async fn put<M>(
+/// Writes rows, over those that may stand already, and counts those that it meets.
+async fn put<M: ModelTrait>(
     tx: &DatabaseTransaction,
     rows: impl Iterator<Item = M>,
     standing: Standing<<M::Entity as EntityTrait>::Column>,
-) -> Result<(), Failure>
-where
-    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
-    M::Entity: EntityTrait<Model = M>,
-    <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
-{
-    let mut overwrite = primary_key::<M::Entity>();
-    overwrite.update_columns(<M::Entity as EntityTrait>::Column::iter());
-    let overwrite = match standing {
-        New => None,
-        InPlace => Some(overwrite),
-        NewerBy(version) => {
-            let stands = (Alias::new(M::Entity::default().table_name()), version);
-            let ours = Expr::col((Alias::new("excluded"), version));
-            overwrite.action_and_where(Expr::col(stands).lt(ours));
-            Some(overwrite)
-        }
-    };
-    insert(tx, rows, overwrite).await
-}
-
-/// Inserts rows by one statement, or as many as their values take, and counts those it meets.
-async fn insert<M>(
-    tx: &DatabaseTransaction,
-    rows: impl Iterator<Item = M>,
-    where_one_stands: Option<OnConflict>,
-) -> Result<(), Failure>
-where
-    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
-    M::Entity: EntityTrait<Model = M>,
-    <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
-{
-    let entity = M::Entity::default();
-    let most = VALUES_MAX / <M::Entity as EntityTrait>::Column::iter().count();
-    let mut rows: Vec<_> = rows.collect();
-    while !rows.is_empty() {
-        let rest = rows.split_off(most.min(rows.len()));
-        let expected = rows.len() as u64;
-        let met = if tx.get_database_backend() == DbBackend::Postgres && rows.len() > 1 {
-            tx.execute(&arrays::insert(&rows, where_one_stands.as_ref())).await?.rows_affected()
-        } else {
-            let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
-            let mut insert = M::Entity::insert_many(rows);
-            if let Some(overwrite) = &where_one_stands {
-                insert = insert.on_conflict(overwrite.clone());
-            }
-            insert.exec_without_returning(tx).await?
-        };
-        expect_rows(entity.table_name(), expected, met)?;
-        rows = rest;
+) -> Result<(), Failure> {
+    let rows: Vec<_> = rows.collect();
+    for rows in rows.chunks(insert::rows_max::<M>()) {
+        let statement = insert::statement(tx.get_database_backend(), rows, standing);
+        let met = tx.execute_raw(statement).await?.rows_affected();
+        expect_rows(M::Entity::default().table_name(), rows.len() as u64, met)?;
     }
     Ok(())
-}
-
-fn primary_key<E: EntityTrait>() -> OnConflict {
-    OnConflict::columns(E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column))
 }
 
 /// Every write checks how many rows it met. A row that was not met where it was loaded under the
@@ -501,7 +455,7 @@ async fn write_tallies(tx: &DatabaseTransaction, changes: &Changes) -> Result<()
     use tallies::Column::{AccountId as Account, ActorId, Count, Label, Subject};
     let moves = || changes.tallies.iter();
     let rows = moves().map(|((account, tally), moved)| row::tally_row(*account, tally, *moved));
-    add_counts(tx, rows, Count).await?;
+    put(tx, rows, Adding(Count)).await?;
     // Counts of activity types are swept at zero, since types come and go; the rest are few.
     let mut emptied = Finder::default();
     for ((account, tally), _) in moves().filter(|(_, moved)| **moved < 0) {
@@ -523,7 +477,7 @@ async fn write_tallies(tx: &DatabaseTransaction, changes: &Changes) -> Result<()
 async fn write_spans(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
     let rows =
         || changes.quarters.iter().map(|((of, it), moved)| row::quarter_row(*of, it, *moved));
-    add_counts(tx, rows(), activity_quarters::Column::Count).await?;
+    put(tx, rows(), Adding(activity_quarters::Column::Count)).await?;
     let mut emptied = Finder::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
@@ -555,7 +509,7 @@ async fn write_spans(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), 
             }
         })
     };
-    add_counts(tx, rows(), activity_daily::Column::Count).await?;
+    put(tx, rows(), Adding(activity_daily::Column::Count)).await?;
     let mut emptied = Finder::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
@@ -568,24 +522,6 @@ async fn write_spans(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), 
         );
     }
     sweep::<activity_daily::Entity>(tx, emptied, activity_daily::Column::Count).await
-}
-
-/// Moves counts by those of `rows`.
-async fn add_counts<M>(
-    tx: &DatabaseTransaction,
-    rows: impl Iterator<Item = M>,
-    count: <M::Entity as EntityTrait>::Column,
-) -> Result<(), Failure>
-where
-    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
-    M::Entity: EntityTrait<Model = M>,
-    <M::Entity as EntityTrait>::ActiveModel: ActiveModelTrait<Entity = M::Entity> + Send,
-{
-    let stands = Expr::col((Alias::new(M::Entity::default().table_name()), count));
-    let moved = stands.add(Expr::col((Alias::new("excluded"), count)));
-    let mut add = primary_key::<M::Entity>();
-    add.value(count, moved);
-    insert(tx, rows, Some(add)).await
 }
 
 async fn sweep<E: EntityTrait>(
@@ -640,7 +576,7 @@ async fn delete<E: EntityTrait>(
 ) -> Result<(), Failure> {
     let expected = rows.len() as u64;
     let mut met = 0;
-    for these in by_id(columns, rows) {
+    for these in by_id(tx.get_database_backend(), columns, rows) {
         met += E::delete_many().filter(these).exec(tx).await?.rows_affected;
     }
     expect_rows(E::default().table_name(), expected, met)
@@ -648,11 +584,17 @@ async fn delete<E: EntityTrait>(
 
 /// What finds those rows.
 fn by_id<C: ColumnTrait>(
+    backend: DbBackend,
     columns: (C, C),
     rows: impl Iterator<Item = (i64, i64)>,
 ) -> Vec<Condition> {
+    let rows: Vec<_> = rows.collect();
+    if backend == DbBackend::Postgres && rows.iter().any(|(account, _)| *account != rows[0].0) {
+        let (accounts, ids): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        return vec![by_arrays([columns.0, columns.1], [array(accounts), array(ids)])];
+    }
     let mut these = Finder::default();
-    these.add_ids(columns, rows, Condition::all);
+    these.add_ids(columns, rows.into_iter(), Condition::all);
     these.packed()
 }
 

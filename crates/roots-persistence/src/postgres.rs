@@ -24,6 +24,14 @@ const PREPARED_STATEMENTS: usize = 512;
 const READ_BY_INDEX: [(&str, &str); 3] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
 
+/// So does a batch: what it loads is found row by row from the arrays that it is given.
+const WRITE_BY_INDEX: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_seqscan", "off"),
+];
+
 /// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
 /// apart, as long as ids fit the lower one.
 const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
@@ -39,8 +47,12 @@ pub(crate) const NO_TIME_LIMIT: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 /// A statement that takes its time, within a transaction that still does not wait for ever.
 pub(crate) const NO_STATEMENT_LIMIT: &str = "SET LOCAL statement_timeout = 0";
-/// To wait for a lock no longer than the work under one usually takes several times over.
-pub(crate) const BRIEF_LOCK_WAIT: &str = "SET LOCAL lock_timeout = '500ms'";
+/// Takes locks in the order of their keys: a function scan keeps the order of its rows.
+pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+/// As [`LOCK`], waiting for each no longer than the work under one usually takes several times over. The
+/// limit is set first, as it stands first, and holds to the end of the transaction.
+pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms', true), \
+    pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
 /// The lock under which the schema changes. It is negative, as that of no account is.
 pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
@@ -61,6 +73,8 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
                     ("statement_timeout", "15s"),
                     ("lock_timeout", "10s"),
                     ("idle_in_transaction_session_timeout", "30s"),
+                    // No statement here takes as long as it takes to compile one.
+                    ("jit", "off"),
                 ])
                 .options(more.iter().copied())
         });
@@ -69,7 +83,7 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
 
 /// What one lane writes through: a connection, and another for when the first one hangs.
 pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = options(url, &[]);
+    let mut options = options(url, &WRITE_BY_INDEX);
     options.max_connections(2);
     Database::connect(options).await
 }

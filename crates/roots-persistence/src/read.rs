@@ -839,6 +839,9 @@ impl AccountReader for Store {
         let mut counts = tallies_of(account, Some(ActorId(row::NO_ACTOR)), row::TALLY_LEDGER);
         if let Some(reason) = reason {
             rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
+            if reason != Reason::ApiWrite {
+                rows = rows.filter(Expr::cust(IN_LEDGER_BY_REASON));
+            }
             counts = counts.filter(tallies::Column::Label.eq(reason.name()));
         }
         let total = sum(counts, tallies::Column::Count);
@@ -854,6 +857,10 @@ impl AccountReader for Store {
         self.page(rows, [audit_trail::Column::AuditId], number(given), page).await
     }
 }
+
+/// What the index of the ledger by reason holds, in its own words, so that it is known to hold what is
+/// looked for.
+const IN_LEDGER_BY_REASON: &str = "reason <> 'api_write'";
 
 /// How an account is used.
 #[derive(FromQueryResult)]

@@ -231,6 +231,7 @@ fn binds(condition: &Expr, table: &str, open: &BTreeSet<String>) -> bool {
         Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
             names(left) && is_known(right) || names(right) && is_known(left)
         }
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, .. } => names(left),
         Expr::InList { expr, negated: false, .. }
         | Expr::InSubquery { expr, negated: false, .. } => names(expr),
         _ => false,
@@ -287,6 +288,8 @@ mod tests {
              WHERE t.account_id = $1",
             "SELECT a.account_id, (SELECT COUNT(*) FROM ledger l WHERE l.account_id = a.account_id) \
              FROM accounts a WHERE a.account_id IN ($1, $2)",
+            "SELECT * FROM accounts WHERE \"account_id\" = ANY($1::bigint[])",
+            "SELECT * FROM todos WHERE (account_id, todo_id) IN (SELECT UNNEST($1), UNNEST($2))",
             "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k",
             "WITH mine AS (SELECT * FROM todos WHERE account_id = $1) SELECT * FROM mine",
             "INSERT INTO todos (account_id, todo_id) VALUES ($1, $2), ($3, $4) \
@@ -305,6 +308,8 @@ mod tests {
             "SELECT * FROM todos WHERE account_id = $1 OR todo_id = 1",
             "SELECT * FROM todos WHERE NOT account_id = $1",
             "SELECT * FROM todos WHERE account_id NOT IN ($1)",
+            "SELECT * FROM todos WHERE account_id > ANY($1)",
+            "SELECT * FROM todos WHERE todo_id = ANY($1)",
             "SELECT * FROM todos t JOIN sessions s ON s.session_id = t.session_id WHERE t.account_id = $1",
             "SELECT * FROM todos t JOIN sessions s ON s.account_id = t.account_id",
             "SELECT (SELECT COUNT(*) FROM todos) FROM accounts WHERE account_id = $1",

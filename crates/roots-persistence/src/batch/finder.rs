@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ColumnTrait, Condition, Value};
+use sea_orm::sea_query::{ArrayType, Expr, ValueType};
+use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
 
 /// Most values that one statement binds: SQLite takes 32,766 and PostgreSQL 65,535.
 pub(super) const VALUES_MAX: usize = 30_000;
@@ -70,6 +71,45 @@ impl Finder {
         }
         packed
     }
+}
+
+/// What finds the rows that have one of these values there: a condition a statement.
+pub(super) fn one_of(
+    backend: DbBackend,
+    column: impl ColumnTrait,
+    list: Vec<i64>,
+) -> Vec<Condition> {
+    if backend == DbBackend::Postgres && !list.is_empty() {
+        let text = format!("\"{}\" = ANY($1::bigint[])", column.as_str());
+        return vec![Condition::all().add(Expr::cust_with_values(text, [array(list)]))];
+    }
+    cut(list).into_iter().map(|list| Condition::all().add(column.is_in(list))).collect()
+}
+
+/// What finds rows of several accounts on PostgreSQL by what they have in these columns, an array of
+/// values a column: however many there are, the statement has one text, which is planned once. Those of
+/// one account are better found by its own id, so that tables spread by accounts are asked in one place.
+pub(super) fn by_arrays<C: ColumnTrait, const N: usize>(
+    columns: [C; N],
+    arrays: [Value; N],
+) -> Condition {
+    let names: Vec<_> = columns.iter().map(|column| format!("\"{}\"", column.as_str())).collect();
+    let unnested: Vec<_> = (1..)
+        .zip(&arrays)
+        .map(|(number, array)| {
+            let of =
+                if matches!(array, Value::Array(ArrayType::String, _)) { "text" } else { "bigint" };
+            format!("UNNEST(${number}::{of}[])")
+        })
+        .collect();
+    let text = format!("({}) IN (SELECT {})", names.join(", "), unnested.join(", "));
+    Condition::all().add(Expr::cust_with_values(text, arrays))
+}
+
+/// Values as one array.
+pub(super) fn array<V: ValueType + Into<Value>>(list: impl IntoIterator<Item = V>) -> Value {
+    let list = list.into_iter().map(Into::into).collect();
+    Value::Array(V::array_type(), Some(Box::new(list)))
 }
 
 /// A list in parts that one statement takes, each [padded].

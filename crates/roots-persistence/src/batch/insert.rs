@@ -1,0 +1,241 @@
+//! Rows written by one statement. Its text is long and depends on little, so it is put together once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait,
+    PrimaryKeyToColumn, Statement, Value,
+};
+
+use super::finder::VALUES_MAX;
+
+/// Texts of more rows are not kept: few batches have as many.
+const KEPT_ROWS_MAX: usize = 64;
+
+/// Which rows may stand already where one is put, and what becomes of them.
+#[derive(Clone, Copy)]
+pub(super) enum Standing<C> {
+    /// None.
+    New,
+    /// One whose version, in that column, is below: it is overwritten.
+    NewerBy(C),
+    /// Any, which was loaded under the account's lock: it is overwritten.
+    InPlace,
+    /// Any: what it counts, in that column, is added to.
+    Adding(C),
+}
+
+type Entity<M> = <M as ModelTrait>::Entity;
+type Column<M> = <Entity<M> as EntityTrait>::Column;
+
+/// Most rows of one statement.
+pub(super) fn rows_max<M: ModelTrait>() -> usize {
+    VALUES_MAX / Column::<M>::iter().count()
+}
+
+/// The statement that inserts rows, of which there is one at least.
+pub(super) fn statement<M: ModelTrait>(
+    backend: DbBackend,
+    rows: &[M],
+    standing: Standing<Column<M>>,
+) -> Statement {
+    if backend == DbBackend::Postgres && rows.len() > 1 {
+        return of_arrays(rows, standing);
+    }
+    let values = rows.iter().flat_map(|row| Column::<M>::iter().map(|column| row.get(column)));
+    let text = kept::<M>(backend, rows.len(), standing, || {
+        // SQLite keeps what it may have to take back of a statement that can fail halfway, unless
+        // it is told to leave that to the transaction.
+        let or = if backend == DbBackend::Sqlite { " OR FAIL" } else { "" };
+        let mut number = 0;
+        let mut place = || match backend {
+            DbBackend::Postgres => {
+                number += 1;
+                format!("${number}")
+            }
+            // One with a number has a name, by which it is looked for whenever it is bound.
+            _ => "?".to_owned(),
+        };
+        let rows = rows.iter().map(|_| {
+            let places = Column::<M>::iter().map(|_| place());
+            format!("({})", listed(places))
+        });
+        let rows = format!("VALUES {}", listed(rows));
+        around::<M>(or, &rows, standing)
+    });
+    Statement::from_sql_and_values(backend, text, values)
+}
+
+/// Rows as PostgreSQL takes them best: an array a column. However many there are, the statement has
+/// one text, which is planned once, and few values to bind.
+fn of_arrays<M: ModelTrait>(rows: &[M], standing: Standing<Column<M>>) -> Statement {
+    let (mut values, mut arrays, mut selected) = (Vec::new(), Vec::new(), Vec::new());
+    let mut add = |name: String, array: Vec<Value>| {
+        let of = array.first().map_or(ArrayType::BigInt, Value::array_type);
+        values.push(Value::Array(of.clone(), Some(Box::new(array))));
+        arrays.push(format!("UNNEST(${}::{}[]) AS {name}", values.len(), name_of(&of)));
+    };
+    for (number, column) in Column::<M>::iter().enumerate() {
+        let array = rows.iter().map(|row| row.get(column));
+        if column.def().is_null() {
+            // Arrays of the library hold no NULL, so that which there are is told beside them.
+            let array: Vec<_> = array.map(|value| (is_null(&value), value)).collect();
+            add(format!("n{number}"), array.iter().map(|(null, _)| Value::from(*null)).collect());
+            let filled =
+                |(null, value): (bool, Value)| if null { value.dummy_value() } else { value };
+            add(format!("c{number}"), array.into_iter().map(filled).collect());
+            selected.push(format!("CASE WHEN n{number} THEN NULL ELSE c{number} END"));
+        } else {
+            add(format!("c{number}"), array.collect());
+            selected.push(format!("c{number}"));
+        }
+    }
+    let text = kept::<M>(DbBackend::Postgres, 0, standing, || {
+        let selected = listed(selected.into_iter());
+        let rows =
+            format!("SELECT {selected} FROM (SELECT {}) AS given", listed(arrays.into_iter()));
+        around::<M>("", &rows, standing)
+    });
+    Statement::from_sql_and_values(DbBackend::Postgres, text, values)
+}
+
+fn is_null(value: &Value) -> bool {
+    *value == value.as_null()
+}
+
+/// What PostgreSQL calls the types that there are columns of.
+fn name_of(array: &ArrayType) -> &'static str {
+    match array {
+        ArrayType::Bool => "boolean",
+        ArrayType::SmallInt => "smallint",
+        ArrayType::String => "text",
+        ArrayType::Bytes => "bytea",
+        ArrayType::Uuid => "uuid",
+        _ => "bigint",
+    }
+}
+
+/// The whole text, around those rows.
+fn around<M: ModelTrait>(or: &str, rows: &str, standing: Standing<Column<M>>) -> String {
+    let table = Entity::<M>::default().table_name();
+    let columns = listed(Column::<M>::iter().map(quoted));
+    let mut text = format!("INSERT{or} INTO \"{table}\" ({columns}) {rows}");
+    let keys =
+        || <Entity<M> as EntityTrait>::PrimaryKey::iter().map(|key| quoted(key.into_column()));
+    // A key that is set, if to the same, has every row looked for that refers to it.
+    let moved = || {
+        let others =
+            Column::<M>::iter().map(quoted).filter(|column| keys().all(|key| key != *column));
+        listed(others.map(|column| format!("{column} = excluded.{column}")))
+    };
+    let action = match standing {
+        Standing::New => return text,
+        Standing::InPlace => moved(),
+        Standing::NewerBy(version) => {
+            format!("{} WHERE \"{table}\".{1} < excluded.{1}", moved(), quoted(version))
+        }
+        Standing::Adding(count) => format!("{0} = \"{table}\".{0} + excluded.{0}", quoted(count)),
+    };
+    // Writing to a string can't fail.
+    let _ = write!(text, " ON CONFLICT ({}) DO UPDATE SET {action}", listed(keys()));
+    text
+}
+
+fn quoted(column: impl IdenStatic) -> String {
+    format!("\"{}\"", column.as_str())
+}
+
+fn listed(parts: impl Iterator<Item = impl AsRef<str>>) -> String {
+    let mut list = String::new();
+    for part in parts {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(part.as_ref());
+    }
+    list
+}
+
+/// What a text depends on: whether it is for PostgreSQL, the table, what may stand, and how many rows.
+type Shape = (bool, &'static str, u8, usize);
+
+thread_local! {
+    static TEXTS: RefCell<HashMap<Shape, String>> = RefCell::default();
+}
+
+/// The text of that shape, put together where it is not kept.
+fn kept<M: ModelTrait>(
+    backend: DbBackend,
+    rows: usize,
+    standing: Standing<Column<M>>,
+    put_together: impl FnOnce() -> String,
+) -> String {
+    if rows > KEPT_ROWS_MAX {
+        return put_together();
+    }
+    let standing = match standing {
+        Standing::New => 0,
+        Standing::NewerBy(_) => 1,
+        Standing::InPlace => 2,
+        Standing::Adding(_) => 3,
+    };
+    let table = Entity::<M>::default().table_name();
+    let shape = (backend == DbBackend::Postgres, table, standing, rows);
+    TEXTS.with_borrow_mut(|texts| texts.entry(shape).or_insert_with(put_together).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::tallies::{self, Column};
+
+    fn text(backend: DbBackend, rows: usize, standing: Standing<Column>) -> String {
+        let row = tallies::Model {
+            account_id: 1,
+            actor_id: 2,
+            subject: "todos".to_owned(),
+            label: "open/2".to_owned(),
+            count: 3,
+        };
+        let statement = statement(backend, &vec![row; rows], standing);
+        let values = statement.values.as_ref().map_or(0, |values| values.0.len());
+        format!("{} -- {values} values", statement.sql)
+    }
+
+    #[test]
+    fn the_texts_of_both_databases() {
+        const COLUMNS: &str = r#""account_id", "actor_id", "subject", "label", "count""#;
+        const KEY: &str = r#""account_id", "actor_id", "subject", "label""#;
+        assert_eq!(
+            text(DbBackend::Sqlite, 2, Standing::Adding(Column::Count)),
+            format!(
+                r#"INSERT OR FAIL INTO "tallies" ({COLUMNS}) VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?) ON CONFLICT ({KEY}) DO UPDATE SET "count" = "tallies"."count" + excluded."count" -- 10 values"#
+            )
+        );
+        assert_eq!(
+            text(DbBackend::Postgres, 1, Standing::NewerBy(Column::Count)),
+            format!(
+                r#"INSERT INTO "tallies" ({COLUMNS}) VALUES ($1, $2, $3, $4, $5) ON CONFLICT ({KEY}) DO UPDATE SET "count" = excluded."count" WHERE "tallies"."count" < excluded."count" -- 5 values"#
+            )
+        );
+        assert_eq!(
+            text(DbBackend::Postgres, 3, Standing::New),
+            format!(
+                r#"INSERT INTO "tallies" ({COLUMNS}) SELECT c0, c1, c2, c3, c4 FROM (SELECT UNNEST($1::bigint[]) AS c0, UNNEST($2::bigint[]) AS c1, UNNEST($3::text[]) AS c2, UNNEST($4::text[]) AS c3, UNNEST($5::bigint[]) AS c4) AS given -- 5 values"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_text_is_of_its_own_shape_alone() {
+        let of = |rows| text(DbBackend::Sqlite, rows, Standing::New);
+        let all: std::collections::BTreeSet<_> = [1, 2, 64, 65, 2, 66].map(of).into();
+        assert_eq!(all.len(), 5);
+        assert_eq!(text(DbBackend::Sqlite, 2, Standing::New), of(2));
+        assert_ne!(text(DbBackend::Sqlite, 2, Standing::InPlace), of(2));
+        assert_ne!(text(DbBackend::Postgres, 2, Standing::New), of(2));
+    }
+}
