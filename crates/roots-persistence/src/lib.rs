@@ -65,9 +65,8 @@ struct Inner {
 pub struct Threads {
     /// How many serve, each of which [takes a seat](take_seat).
     pub serving: usize,
-    /// What the thread that writes to SQLite does before all else. The one that it starts works for it
-    /// alone.
-    pub at_sqlite_writer: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// What each thread that writes does before all else. One that it starts works for it alone.
+    pub at_writer: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Why a database could not be opened or brought to the newest schema.
@@ -130,10 +129,7 @@ impl Store {
         for _ in 0..source.lanes() {
             let (near, far) = lane::lane(told.clone());
             lanes.push(near);
-            let first = match source {
-                Source::Sqlite { .. } => threads.at_sqlite_writer.clone(),
-                Source::Postgres { .. } => None,
-            };
+            let first = threads.at_writer.clone();
             stopped.push(writer::start(source.clone(), far, first).await?);
         }
         let readers = Readers::open(&source, threads.serving).await?;

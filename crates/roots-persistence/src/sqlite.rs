@@ -33,7 +33,7 @@ const READER_CACHE_KIB: &str = "-2048";
 const WRITER_CACHE_KIB: &str = "-8192";
 /// How many pages are written beside the file before they are moved into it, of 4 KiB each. Pages that
 /// every batch writes are moved once.
-const MOVED_AFTER_PAGES: &str = "4000";
+const MOVED_AFTER_PAGES: &str = "12000";
 
 /// Makes the file and its folder where they are missing, for the owner alone to read: the database
 /// gives its own mode to the files it keeps beside it.

@@ -199,8 +199,8 @@ pub(crate) struct RawSettings {
     )]
     metrics_bind: Option<OsString>,
 
-    /// Which processor SQLite is written on: its number, any, or auto, which is the last one where the
-    /// program has all of each to itself
+    /// Which processor the threads that write are kept to: its number, any, or auto, which is the last one
+    /// where the program has all of each to itself
     #[arg(
         long,
         env = "ROOTS_WRITER_PROCESSOR",

@@ -1,5 +1,5 @@
 //! The threads that work, and where: one that serves for each processor, with a runtime of its own, so
-//! that a request and all that is done for it stay together; and the one that writes to SQLite.
+//! that a request and all that is done for it stay together; and those that write.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -27,8 +27,9 @@ fn serving() -> usize {
     parallelism().min(SERVING_MAX)
 }
 
-/// Where SQLite is written: by two threads, which hand each other every statement. On one processor
-/// neither has to wake another one for it.
+/// Where the threads that write are. On SQLite they are two, which hand each other every statement; on
+/// one processor neither has to wake another one for it. On PostgreSQL they hand it to the database's,
+/// and whatever processor theirs is, the system brings the two together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriterProcessor {
     /// On the last one, where all that the program may run on are its own to use up. Where it may use
@@ -57,14 +58,14 @@ fn last_of_own(processors: &[usize], parallelism: usize) -> Option<usize> {
 
 /// What a store has to know of the threads that work with it.
 pub(crate) fn of_store(writer: WriterProcessor) -> Threads {
-    let at_sqlite_writer = writer.number().map(|number| -> Arc<dyn Fn() + Send + Sync> {
+    let at_writer = writer.number().map(|number| -> Arc<dyn Fn() + Send + Sync> {
         Arc::new(move || {
             if let Err(error) = keep_to(number) {
-                tracing::warn!(%error, processor = number, "the writer can't be kept to a processor");
+                tracing::warn!(%error, processor = number, "a writer can't be kept to a processor");
             }
         })
     });
-    Threads { serving: serving(), at_sqlite_writer }
+    Threads { serving: serving(), at_writer }
 }
 
 /// Starts the threads that serve. Each tells once it has ended, which it does on `stop`.

@@ -31,7 +31,7 @@ impl Store {
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", "ON")?;
         db.pragma_update(None, "cache_size", -8_192)?;
-        db.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        db.pragma_update(None, "wal_autocheckpoint", 12_000)?;
         db.pragma_update(None, "secure_delete", "ON")?;
         Ok(Self { db, description: vec![7; description_bytes] })
     }
