@@ -116,8 +116,11 @@ async fn observe<F: Future<Output = Response>>(
 
     let (status, took) = (response.status().as_u16(), started.elapsed());
     let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    if status >= 500 {
-        let cause = problem.as_ref().and_then(Problem::cause).unwrap_or("unknown");
+    let cause = problem.as_ref().and_then(Problem::cause);
+    // A 503 without a cause is a refusal for want of room: nothing has failed, and where there are many
+    // they must cost little.
+    if status >= 500 && (status != 503 || cause.is_some()) {
+        let cause = cause.unwrap_or("unknown");
         tracing::error!(request_id = %id, method, route, status, latency_us, cause, "request failed");
     } else {
         tracing::info!(request_id = %id, method, route, status, latency_us, "request");

@@ -547,11 +547,10 @@ impl From<StoreFault> for Problem {
                 "The service can't do this just now. Nothing was done: try again shortly.",
             )
             .retry_after(AWAY_RETRY_SECONDS),
-            StoreFault::Busy => Self::new(
-                Kind::Unavailable,
-                "The service is busy. Nothing was done: try again shortly.",
-            )
-            .retry_after(BUSY_RETRY_SECONDS),
+            StoreFault::Busy => {
+                let told = "The service is busy. Nothing was done: try again shortly.";
+                return Self::new(Kind::Unavailable, told).retry_after(BUSY_RETRY_SECONDS);
+            }
             StoreFault::OutcomeUnknown(_) => Self::new(
                 Kind::OutcomeUnknown,
                 "It is not known whether this was done: look before you repeat it.",
