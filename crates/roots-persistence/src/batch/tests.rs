@@ -18,6 +18,8 @@ roots_testkit::on_both! {
     the_statements_of_a_batch_do_not_depend_on_its_length,
     a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked,
     a_rotation_costs_the_same_however_much_was_written,
+    a_batch_of_many_accounts_finds_what_is_theirs,
+    what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way,
     a_statement_of_too_many_values_is_told_from_a_database_that_is_away,
 }
 
@@ -186,6 +188,105 @@ async fn a_rotation_costs_the_same_however_much_was_written(db: TestDatabase) {
         assert!(large.1 * 100 <= small.1 * 105, "steps: {taken:?}");
         assert!(db.is_postgres() || small.1 > 0);
     }
+}
+
+async fn a_batch_of_many_accounts_finds_what_is_theirs(db: TestDatabase) {
+    const ACCOUNTS: usize = 40;
+    let mut desks = Vec::new();
+    for _ in 0..ACCOUNTS {
+        desks.push(Desk::new(&db.store, 100).await);
+    }
+    let writer = counting(&db).await;
+    let mut taken = Vec::new();
+    for many in [&desks[..2], &desks[2..]] {
+        let of_each = |unit: fn(&Desk) -> Vec<UnitOfWork>| many.iter().flat_map(unit).collect();
+        let made = of_each(|desk| {
+            vec![
+                desk.start_session(),
+                desk.create_todo_as("one", 1, Some(1)),
+                desk.create_todo("two"),
+                desk.log_activity("a"),
+                desk.log_activity("b"),
+            ]
+        });
+        let moved = of_each(|desk| {
+            vec![
+                desk.step_todo(1, TodoStatus::Done),
+                desk.step_todo(2, TodoStatus::InProgress),
+                desk.end_session(1),
+                desk.log_activity("a"),
+                desk.log_activity("c"),
+            ]
+        });
+        let removed = of_each(|desk| vec![desk.delete_todo(1), desk.delete_activity(2)]);
+        let mut these = Vec::new();
+        for units in [made, moved, removed] {
+            these.push(statements(&writer, units).await);
+        }
+        taken.push(these);
+    }
+    if db.is_postgres() {
+        assert_eq!(taken[0], taken[1]);
+    }
+    for desk in desks {
+        let of = |sql: &str| sql.replace('?', &desk.account.to_string());
+        let todos: Vec<(i64, String, Option<i64>)> = db
+            .rows(&of("SELECT todo_id, status, session_id FROM todos WHERE account_id = ?"))
+            .await;
+        assert_eq!(todos, [(2, "in_progress".to_owned(), None)]);
+        let counted: Vec<(String, i64)> = db
+            .rows(&of("SELECT label, count FROM tallies WHERE account_id = ? \
+                AND subject = 'activities' ORDER BY label"))
+            .await;
+        assert_eq!(counted, [("a", 2), ("c", 1)].map(|(label, count)| (label.to_owned(), count)));
+        let balance: Vec<(i64,)> =
+            db.rows(&of("SELECT balance FROM accounts WHERE account_id = ?")).await;
+        assert_eq!(balance, [(100 - 12,)]);
+    }
+}
+
+/// The rules allow no such row; should one come, its batch fails for its data.
+async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 100).await;
+    apply_each(&db.store, [desk.create_todo("one")]).await;
+    let (writer, _) = counting(&db).await;
+    let before = db.dump().await;
+    let mut rows = todos::Entity::find().all(&writer).await.unwrap();
+    for (id, row) in (2..).zip(&mut rows) {
+        (row.todo_id, row.session_id) = (id, Some(99));
+    }
+    let tx = writer.begin().await.unwrap();
+    put(&tx, rows.into_iter(), New).await.unwrap();
+    let failure = tx.commit().await.map_err(fault::of_commit).unwrap_err();
+    assert!(matches!(failure, Failure::Data(_)), "{failure:?}");
+    assert_eq!(db.dump().await, before);
+    let next = apply(&writer, &[desk.log_activity("a")], Wait::Out).await.unwrap();
+    assert_eq!(next[0].as_ref().unwrap().balance, 98);
+}
+
+/// Counted in steps of SQLite's virtual machine.
+#[tokio::test]
+async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
+    let db = TestDatabase::sqlite().await;
+    let desk = Desk::new(&db.store, 10_000).await;
+    apply_each(&db.store, [desk.start_session(), desk.start_session()]).await;
+    apply_each(&db.store, (0..500).map(|_| desk.log_activity_as("a", Some(2), None))).await;
+    let (writer, _) = counting(&db).await;
+    let steps = Arc::new(AtomicUsize::new(0));
+    let counter = steps.clone();
+    let mut connection = writer.get_sqlite_connection_pool().acquire().await.unwrap();
+    connection.lock_handle().await.unwrap().set_progress_handler(1, move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        true
+    });
+    drop(connection);
+    let mut taken = Vec::new();
+    for session in [1, 2] {
+        let before = steps.load(Ordering::Relaxed);
+        apply(&writer, &[desk.end_session(session)], Wait::Out).await.unwrap()[0].clone().unwrap();
+        taken.push(steps.load(Ordering::Relaxed) - before);
+    }
+    assert!(taken[0] > 0 && taken[1] < taken[0] + 50, "{taken:?}");
 }
 
 /// What is too much for one statement is the data's fault: units are then tried alone.
