@@ -117,8 +117,8 @@ async fn observe<F: Future<Output = Response>>(
     let (status, took) = (response.status().as_u16(), started.elapsed());
     let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let cause = problem.as_ref().and_then(Problem::cause);
-    // A 503 without a cause is a refusal for want of room: nothing has failed, and where there are many
-    // they must cost little.
+    // A 503 without a cause is a write that is refused since too many wait: nothing has failed, and
+    // where there are many of them they must cost little.
     if status >= 500 && (status != 503 || cause.is_some()) {
         let cause = cause.unwrap_or("unknown");
         tracing::error!(request_id = %id, method, route, status, latency_us, cause, "request failed");

@@ -113,32 +113,20 @@ async fn load(
     load_keys(tx, &mut books, &mut needs).await?;
     load_imported(tx, &mut books, &needs).await?;
     books.follow_imports(units, &mut needs);
-    for these in by_id(
-        backend,
-        (sessions::Column::AccountId, sessions::Column::SessionId),
-        needs.sessions.iter().map(|(account, id)| (account.0, id.0)),
-    ) {
-        for row in sessions::Entity::find().filter(these).all(tx).await? {
-            books.load_session(AccountId(row.account_id), Session::try_from(row)?);
-        }
+    let columns = (sessions::Column::AccountId, sessions::Column::SessionId);
+    let ids = needs.sessions.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<sessions::Entity>(tx, columns, ids).await? {
+        books.load_session(AccountId(row.account_id), Session::try_from(row)?);
     }
-    for these in by_id(
-        backend,
-        (todos::Column::AccountId, todos::Column::TodoId),
-        needs.todos.iter().map(|(account, id)| (account.0, id.0)),
-    ) {
-        for row in todos::Entity::find().filter(these).all(tx).await? {
-            books.load_todo(AccountId(row.account_id), Todo::try_from(row)?);
-        }
+    let columns = (todos::Column::AccountId, todos::Column::TodoId);
+    let ids = needs.todos.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<todos::Entity>(tx, columns, ids).await? {
+        books.load_todo(AccountId(row.account_id), Todo::try_from(row)?);
     }
-    for these in by_id(
-        backend,
-        (activities::Column::AccountId, activities::Column::ActivityId),
-        needs.activities.iter().map(|(account, id)| (account.0, id.0)),
-    ) {
-        for row in activities::Entity::find().filter(these).all(tx).await? {
-            books.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
-        }
+    let columns = (activities::Column::AccountId, activities::Column::ActivityId);
+    let ids = needs.activities.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<activities::Entity>(tx, columns, ids).await? {
+        books.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
     }
     load_answers(tx, &mut books, &needs).await?;
     let kinds = books.kinds_to_count(&needs);
@@ -196,14 +184,10 @@ async fn load_keys(
             books.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
         }
     }
-    for these in by_id(
-        backend,
-        (actors::Column::AccountId, actors::Column::ActorId),
-        needs.actors.iter().map(|(account, id)| (account.0, id.0)),
-    ) {
-        for row in actors::Entity::find().filter(these).all(tx).await? {
-            books.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
-        }
+    let columns = (actors::Column::AccountId, actors::Column::ActorId);
+    let ids = needs.actors.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<actors::Entity>(tx, columns, ids).await? {
+        books.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
     }
     Ok(())
 }
@@ -283,33 +267,40 @@ async fn load_kinds(
             .filter(Count.gt(0))
             .select_only()
     };
-    let these = if tx.get_database_backend() == DbBackend::Postgres && wanted.len() > 1 {
-        let rows = || {
-            wanted.iter().flat_map(|((account, actor), labels)| {
-                labels.iter().map(move |label| (account.0, actor.0, label.clone()))
-            })
+    let found: Vec<(i64, i64, String, i64)> =
+        if tx.get_database_backend() == DbBackend::Postgres && wanted.len() > 1 {
+            let rows = || {
+                wanted.iter().flat_map(|((account, actor), labels)| {
+                    labels.iter().map(move |label| (account.0, actor.0, label.clone()))
+                })
+            };
+            let arrays = [
+                array(rows().map(|(account, ..)| account)),
+                array(rows().map(|(_, actor, _)| actor)),
+                array(rows().map(|_| row::TALLY_ACTIVITIES.to_owned())),
+                array(rows().map(|(.., label)| label)),
+            ];
+            let read = by_arrays::<tallies::Entity, 4>([Account, Actor, Subject, Label], arrays);
+            let rows = tallies::Entity::find().from_raw_sql(read).all(tx).await?;
+            let present = rows.into_iter().filter(|row| row.count > 0);
+            present.map(|row| (row.account_id, row.actor_id, row.label, row.count)).collect()
+        } else {
+            let mut these = Finder::default();
+            for (actor, labels) in &wanted {
+                these.add_list(|| of(*actor), Label, labels.clone());
+            }
+            let mut found = Vec::new();
+            for these in these.packed() {
+                let columns = counted().columns([Account, Actor, Label, Count]).filter(these);
+                found.extend(columns.into_tuple::<(i64, i64, String, i64)>().all(tx).await?);
+            }
+            found
         };
-        let accounts = array(rows().map(|(account, ..)| account));
-        let actors = array(rows().map(|(_, actor, _)| actor));
-        let labels = array(rows().map(|(.., label)| label));
-        vec![by_arrays([Account, Actor, Label], [accounts, actors, labels])]
-    } else {
-        let mut these = Finder::default();
-        for (actor, labels) in &wanted {
-            these.add_list(|| of(*actor), Label, labels.clone());
-        }
-        these.packed()
-    };
     let mut kinds: BTreeMap<_, Kinds> =
         wanted.keys().map(|actor| (*actor, Kinds::default())).collect();
-    for these in these {
-        let columns = counted().columns([Account, Actor, Label, Count]).filter(these);
-        for (account, actor, label, count) in
-            columns.into_tuple::<(i64, i64, String, i64)>().all(tx).await?
-        {
-            let present = kinds.entry((AccountId(account), ActorId(actor))).or_default();
-            present.counts.insert(row::activity_type(label)?, count);
-        }
+    for (account, actor, label, count) in found {
+        let present = kinds.entry((AccountId(account), ActorId(actor))).or_default();
+        present.counts.insert(row::activity_type(label)?, count);
     }
     let mut incomplete = Finder::default();
     for (actor, labels) in &wanted {
@@ -335,6 +326,11 @@ async fn load_kinds(
 }
 
 async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure> {
+    let is_usual =
+        changes.forgotten.is_empty() && changes.erased.is_empty() && changes.swept.is_empty();
+    if !is_usual && tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(postgres::PLAN_ANEW).await?;
+    }
     for (account, at) in &changes.erased {
         erase::end(tx, *account, *at).await?;
     }
@@ -576,25 +572,39 @@ async fn delete<E: EntityTrait>(
 ) -> Result<(), Failure> {
     let expected = rows.len() as u64;
     let mut met = 0;
-    for these in by_id(tx.get_database_backend(), columns, rows) {
+    for these in by_id(columns, rows) {
         met += E::delete_many().filter(these).exec(tx).await?.rows_affected;
     }
     expect_rows(E::default().table_name(), expected, met)
 }
 
+/// The rows of those accounts and ids.
+async fn rows_by_id<E: EntityTrait>(
+    tx: &DatabaseTransaction,
+    columns: (E::Column, E::Column),
+    rows: impl Iterator<Item = (i64, i64)>,
+) -> Result<Vec<E::Model>, Failure> {
+    let rows: Vec<_> = rows.collect();
+    let of_several = rows.iter().any(|(account, _)| *account != rows[0].0);
+    if of_several && tx.get_database_backend() == DbBackend::Postgres {
+        let (accounts, ids): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let read = by_arrays::<E, 2>([columns.0, columns.1], [array(accounts), array(ids)]);
+        return Ok(E::find().from_raw_sql(read).all(tx).await?);
+    }
+    let mut found = Vec::new();
+    for these in by_id(columns, rows.into_iter()) {
+        found.extend(E::find().filter(these).all(tx).await?);
+    }
+    Ok(found)
+}
+
 /// What finds those rows.
 fn by_id<C: ColumnTrait>(
-    backend: DbBackend,
     columns: (C, C),
     rows: impl Iterator<Item = (i64, i64)>,
 ) -> Vec<Condition> {
-    let rows: Vec<_> = rows.collect();
-    if backend == DbBackend::Postgres && rows.iter().any(|(account, _)| *account != rows[0].0) {
-        let (accounts, ids): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        return vec![by_arrays([columns.0, columns.1], [array(accounts), array(ids)])];
-    }
     let mut these = Finder::default();
-    these.add_ids(columns, rows.into_iter(), Condition::all);
+    these.add_ids(columns, rows, Condition::all);
     these.packed()
 }
 

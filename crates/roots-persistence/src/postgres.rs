@@ -24,13 +24,11 @@ const PREPARED_STATEMENTS: usize = 512;
 const READ_BY_INDEX: [(&str, &str); 3] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
 
-/// So does a batch: what it loads is found row by row from the arrays that it is given.
-const WRITE_BY_INDEX: [(&str, &str); 4] = [
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-    ("enable_seqscan", "off"),
-];
+/// So does a batch, whose statements name their rows by their keys.
+const WRITE_BY_INDEX: [(&str, &str); 2] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+/// But for those that remove many rows at a time, within a transaction.
+pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
 /// apart, as long as ids fit the lower one.

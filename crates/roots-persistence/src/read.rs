@@ -871,7 +871,8 @@ struct Usage {
 }
 
 impl Store {
-    /// How those accounts are used, by a few index look-ups each.
+    /// How those accounts are used, by a few index look-ups each, and a walk back over the grants since
+    /// the last write.
     async fn with_usage(&self, accounts: Vec<Account>) -> StoreResult<Vec<AccountOverview>> {
         if accounts.is_empty() {
             return Ok(Vec::new());

@@ -289,7 +289,8 @@ mod tests {
             "SELECT a.account_id, (SELECT COUNT(*) FROM ledger l WHERE l.account_id = a.account_id) \
              FROM accounts a WHERE a.account_id IN ($1, $2)",
             "SELECT * FROM accounts WHERE \"account_id\" = ANY($1::bigint[])",
-            "SELECT * FROM todos WHERE (account_id, todo_id) IN (SELECT UNNEST($1), UNNEST($2))",
+            "SELECT f.* FROM (SELECT UNNEST($1::bigint[]) AS a) AS g, \
+             LATERAL (SELECT * FROM todos AS t WHERE t.account_id = g.a OFFSET 0) AS f",
             "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k",
             "WITH mine AS (SELECT * FROM todos WHERE account_id = $1) SELECT * FROM mine",
             "INSERT INTO todos (account_id, todo_id) VALUES ($1, $2), ($3, $4) \
@@ -309,6 +310,7 @@ mod tests {
             "SELECT * FROM todos WHERE NOT account_id = $1",
             "SELECT * FROM todos WHERE account_id NOT IN ($1)",
             "SELECT * FROM todos WHERE account_id > ANY($1)",
+            "SELECT f.* FROM (SELECT 1) AS g, LATERAL (SELECT * FROM todos AS t OFFSET 0) AS f",
             "SELECT * FROM todos WHERE todo_id = ANY($1)",
             "SELECT * FROM todos t JOIN sessions s ON s.session_id = t.session_id WHERE t.account_id = $1",
             "SELECT * FROM todos t JOIN sessions s ON s.account_id = t.account_id",

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{ArrayType, Expr, ValueType};
-use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
+use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, IdenStatic, Statement, Value};
 
 /// Most values that one statement binds: SQLite takes 32,766 and PostgreSQL 65,535.
 pub(super) const VALUES_MAX: usize = 30_000;
@@ -86,24 +86,30 @@ pub(super) fn one_of(
     cut(list).into_iter().map(|list| Condition::all().add(column.is_in(list))).collect()
 }
 
-/// What finds rows of several accounts on PostgreSQL by what they have in these columns, an array of
-/// values a column: however many there are, the statement has one text, which is planned once. Those of
-/// one account are better found by its own id, so that tables spread by accounts are asked in one place.
-pub(super) fn by_arrays<C: ColumnTrait, const N: usize>(
-    columns: [C; N],
+/// What reads rows of several accounts on PostgreSQL by what they have in these columns, an array of
+/// values a column: however many there are, the statement has one text, which is planned once. Each is
+/// looked up by itself: `OFFSET 0` keeps the planner, who may know nothing of the table yet, from going
+/// through all of it instead. Those of one account are better found by its own id, so that tables
+/// spread by accounts are asked in one place.
+pub(super) fn by_arrays<E: EntityTrait, const N: usize>(
+    columns: [E::Column; N],
     arrays: [Value; N],
-) -> Condition {
-    let names: Vec<_> = columns.iter().map(|column| format!("\"{}\"", column.as_str())).collect();
-    let unnested: Vec<_> = (1..)
-        .zip(&arrays)
-        .map(|(number, array)| {
-            let of =
-                if matches!(array, Value::Array(ArrayType::String, _)) { "text" } else { "bigint" };
-            format!("UNNEST(${number}::{of}[])")
-        })
-        .collect();
-    let text = format!("({}) IN (SELECT {})", names.join(", "), unnested.join(", "));
-    Condition::all().add(Expr::cust_with_values(text, arrays))
+) -> Statement {
+    let table = E::default().table_name();
+    let (mut unnested, mut equal) = (Vec::new(), Vec::new());
+    for (number, (column, array)) in (1..).zip(columns.iter().zip(&arrays)) {
+        let of =
+            if matches!(array, Value::Array(ArrayType::String, _)) { "text" } else { "bigint" };
+        unnested.push(format!("UNNEST(${number}::{of}[]) AS c{number}"));
+        equal.push(format!("t.\"{}\" = given.c{number}", column.as_str()));
+    }
+    let text = format!(
+        "SELECT found.* FROM (SELECT {}) AS given, \
+         LATERAL (SELECT * FROM \"{table}\" AS t WHERE {} OFFSET 0) AS found",
+        unnested.join(", "),
+        equal.join(" AND "),
+    );
+    Statement::from_sql_and_values(DbBackend::Postgres, text, arrays)
 }
 
 /// Values as one array.

@@ -47,8 +47,8 @@ pub(super) fn statement<M: ModelTrait>(
     }
     let values = rows.iter().flat_map(|row| Column::<M>::iter().map(|column| row.get(column)));
     let text = kept::<M>(backend, rows.len(), standing, || {
-        // SQLite keeps what it may have to take back of a statement that can fail halfway, unless
-        // it is told to leave that to the transaction.
+        // SQLite keeps what it may have to take back of a statement that can fail halfway, unless it
+        // is told to leave that to the transaction. It does so all the same where rows may stand.
         let or = if backend == DbBackend::Sqlite { " OR FAIL" } else { "" };
         let mut number = 0;
         let mut place = || match backend {
