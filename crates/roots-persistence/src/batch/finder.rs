@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{ArrayType, Expr, ValueType};
-use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, IdenStatic, Statement, Value};
+use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, Statement, Value};
+
+use super::insert::{listed, quoted};
 
 /// Most values that one statement binds: SQLite takes 32,766 and PostgreSQL 65,535.
 pub(super) const VALUES_MAX: usize = 30_000;
@@ -80,7 +82,7 @@ pub(super) fn one_of(
     list: Vec<i64>,
 ) -> Vec<Condition> {
     if backend == DbBackend::Postgres && !list.is_empty() {
-        let text = format!("\"{}\" = ANY($1::bigint[])", column.as_str());
+        let text = format!("{} = ANY($1::bigint[])", quoted(column));
         return vec![Condition::all().add(Expr::cust_with_values(text, [array(list)]))];
     }
     cut(list).into_iter().map(|list| Condition::all().add(column.is_in(list))).collect()
@@ -96,20 +98,38 @@ pub(super) fn by_arrays<E: EntityTrait, const N: usize>(
     arrays: [Value; N],
 ) -> Statement {
     let table = E::default().table_name();
-    let (mut unnested, mut equal) = (Vec::new(), Vec::new());
-    for (number, (column, array)) in (1..).zip(columns.iter().zip(&arrays)) {
-        let of =
-            if matches!(array, Value::Array(ArrayType::String, _)) { "text" } else { "bigint" };
-        unnested.push(format!("UNNEST(${number}::{of}[]) AS c{number}"));
-        equal.push(format!("t.\"{}\" = given.c{number}", column.as_str()));
-    }
+    let equal = (1..).zip(&columns).map(|(number, column)| {
+        let column = quoted(*column);
+        format!("t.{column} = given.c{number}")
+    });
     let text = format!(
         "SELECT found.* FROM (SELECT {}) AS given, \
          LATERAL (SELECT * FROM \"{table}\" AS t WHERE {} OFFSET 0) AS found",
-        unnested.join(", "),
-        equal.join(" AND "),
+        unnested(&arrays),
+        equal.collect::<Vec<_>>().join(" AND "),
     );
     Statement::from_sql_and_values(DbBackend::Postgres, text, arrays)
+}
+
+/// The values of arrays side by side, as columns `c1`, `c2` and so on.
+pub(super) fn unnested(arrays: &[Value]) -> String {
+    let columns = (1..).zip(arrays).map(|(number, array)| {
+        let of = match array {
+            Value::Array(of, _) => of.clone(),
+            single => single.array_type(),
+        };
+        // What PostgreSQL calls the types that there are columns of.
+        let of = match of {
+            ArrayType::Bool => "boolean",
+            ArrayType::SmallInt => "smallint",
+            ArrayType::String => "text",
+            ArrayType::Bytes => "bytea",
+            ArrayType::Uuid => "uuid",
+            _ => "bigint",
+        };
+        format!("UNNEST(${number}::{of}[]) AS c{number}")
+    });
+    listed(columns)
 }
 
 /// Values as one array.

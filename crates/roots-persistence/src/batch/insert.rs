@@ -10,7 +10,7 @@ use sea_orm::{
     PrimaryKeyToColumn, Statement, Value,
 };
 
-use super::finder::VALUES_MAX;
+use super::finder::{self, VALUES_MAX};
 
 /// Texts of more rows are not kept: few batches have as many.
 const KEPT_ROWS_MAX: usize = 64;
@@ -72,50 +72,45 @@ pub(super) fn statement<M: ModelTrait>(
 /// Rows as PostgreSQL takes them best: an array a column. However many there are, the statement has
 /// one text, which is planned once, and few values to bind.
 fn of_arrays<M: ModelTrait>(rows: &[M], standing: Standing<Column<M>>) -> Statement {
-    let (mut values, mut arrays, mut selected) = (Vec::new(), Vec::new(), Vec::new());
-    let mut add = |name: String, array: Vec<Value>| {
-        let of = array.first().map_or(ArrayType::BigInt, Value::array_type);
-        values.push(Value::Array(of.clone(), Some(Box::new(array))));
-        arrays.push(format!("UNNEST(${}::{}[]) AS {name}", values.len(), name_of(&of)));
-    };
-    for (number, column) in Column::<M>::iter().enumerate() {
-        let array = rows.iter().map(|row| row.get(column));
-        if column.def().is_null() {
+    let mut arrays = Vec::new();
+    for column in Column::<M>::iter() {
+        let mut array: Vec<_> = rows.iter().map(|row| row.get(column)).collect();
+        if is_nullable(column) {
             // Arrays of the library hold no NULL, so that which there are is told beside them.
-            let array: Vec<_> = array.map(|value| (is_null(&value), value)).collect();
-            add(format!("n{number}"), array.iter().map(|(null, _)| Value::from(*null)).collect());
-            let filled =
-                |(null, value): (bool, Value)| if null { value.dummy_value() } else { value };
-            add(format!("c{number}"), array.into_iter().map(filled).collect());
-            selected.push(format!("CASE WHEN n{number} THEN NULL ELSE c{number} END"));
-        } else {
-            add(format!("c{number}"), array.collect());
-            selected.push(format!("c{number}"));
+            arrays.push(finder::array(array.iter().map(is_null)));
+            for value in array.iter_mut().filter(|value| is_null(value)) {
+                *value = value.dummy_value();
+            }
         }
+        let of = array.first().map_or(ArrayType::BigInt, Value::array_type);
+        arrays.push(Value::Array(of, Some(Box::new(array))));
     }
     let text = kept::<M>(DbBackend::Postgres, 0, standing, || {
-        let selected = listed(selected.into_iter());
-        let rows =
-            format!("SELECT {selected} FROM (SELECT {}) AS given", listed(arrays.into_iter()));
+        let unnested = finder::unnested(&arrays);
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            format!("c{number}")
+        };
+        let selected = Column::<M>::iter().map(|column| {
+            if is_nullable(column) {
+                format!("CASE WHEN {} THEN NULL ELSE {} END", next(), next())
+            } else {
+                next()
+            }
+        });
+        let rows = format!("SELECT {} FROM (SELECT {unnested}) AS given", listed(selected));
         around::<M>("", &rows, standing)
     });
-    Statement::from_sql_and_values(DbBackend::Postgres, text, values)
+    Statement::from_sql_and_values(DbBackend::Postgres, text, arrays)
+}
+
+fn is_nullable(column: impl ColumnTrait) -> bool {
+    column.def().is_null()
 }
 
 fn is_null(value: &Value) -> bool {
     *value == value.as_null()
-}
-
-/// What PostgreSQL calls the types that there are columns of.
-fn name_of(array: &ArrayType) -> &'static str {
-    match array {
-        ArrayType::Bool => "boolean",
-        ArrayType::SmallInt => "smallint",
-        ArrayType::String => "text",
-        ArrayType::Bytes => "bytea",
-        ArrayType::Uuid => "uuid",
-        _ => "bigint",
-    }
 }
 
 /// The whole text, around those rows.
@@ -144,11 +139,11 @@ fn around<M: ModelTrait>(or: &str, rows: &str, standing: Standing<Column<M>>) ->
     text
 }
 
-fn quoted(column: impl IdenStatic) -> String {
+pub(super) fn quoted(column: impl IdenStatic) -> String {
     format!("\"{}\"", column.as_str())
 }
 
-fn listed(parts: impl Iterator<Item = impl AsRef<str>>) -> String {
+pub(super) fn listed(parts: impl Iterator<Item = impl AsRef<str>>) -> String {
     let mut list = String::new();
     for part in parts {
         if !list.is_empty() {
@@ -224,7 +219,7 @@ mod tests {
         assert_eq!(
             text(DbBackend::Postgres, 3, Standing::New),
             format!(
-                r#"INSERT INTO "tallies" ({COLUMNS}) SELECT c0, c1, c2, c3, c4 FROM (SELECT UNNEST($1::bigint[]) AS c0, UNNEST($2::bigint[]) AS c1, UNNEST($3::text[]) AS c2, UNNEST($4::text[]) AS c3, UNNEST($5::bigint[]) AS c4) AS given -- 5 values"#
+                r#"INSERT INTO "tallies" ({COLUMNS}) SELECT c1, c2, c3, c4, c5 FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2, UNNEST($3::text[]) AS c3, UNNEST($4::text[]) AS c4, UNNEST($5::bigint[]) AS c5) AS given -- 5 values"#
             )
         );
     }
