@@ -301,7 +301,7 @@ impl FromParams for LedgerQuery {
 /// Needs no key: it answers the first one, and a recovery code. Both are shown this once. Refused
 /// where sign-up is closed, which is the default.
 #[utoipa::path(
-    post, path = "/bootstrap", operation_id = "bootstrap", tag = "accounts",
+    post, path = "/api/v1/bootstrap", operation_id = "bootstrap", tag = "accounts",
     request_body = NewAccount,
     security(()),
     responses(
@@ -344,7 +344,7 @@ async fn bootstrap(
 /// replaces the key and the code that were never used. A suspended account can be recovered too.
 /// Costs nothing.
 #[utoipa::path(
-    post, path = "/recover", operation_id = "recover", tag = "accounts",
+    post, path = "/api/v1/recover", operation_id = "recover", tag = "accounts",
     request_body = Recovery,
     security(()),
     responses(
@@ -377,7 +377,7 @@ async fn recover(
 /// Makes a new code and ends all others at once, with them a renewal of the owner's key that was never
 /// used. The owner's to do. Costs nothing.
 #[utoipa::path(
-    post, path = "/recovery-code", operation_id = "renewRecoveryCode", tag = "accounts",
+    post, path = "/api/v1/recovery-code", operation_id = "renewRecoveryCode", tag = "accounts",
     responses(
         (status = 201, description = "The new code.", body = RecoveryCodeRenewed, example = json!({
             "account_id": 2,
@@ -407,7 +407,7 @@ async fn renew_code(
 ///
 /// The actor of the key, its account, and what is left of its credits. Costs nothing.
 #[utoipa::path(
-    get, path = "/whoami", operation_id = "whoami", tag = "accounts",
+    get, path = "/api/v1/whoami", operation_id = "whoami", tag = "accounts",
     responses((status = 200, description = "The caller.", body = WhoamiBody, example = json!({
         "actor_id": 1,
         "actor_name": "docs-agent",
@@ -444,7 +444,7 @@ async fn whoami(
 /// The balance of the account, what requests cost, and the newest entries of the ledger. Costs
 /// nothing.
 #[utoipa::path(
-    get, path = "/credits", operation_id = "getCredits", tag = "accounts",
+    get, path = "/api/v1/credits", operation_id = "getCredits", tag = "accounts",
     responses((status = 200, description = "The credits.", body = CreditsBody, example = json!({
         "balance": 99,
         "cost_model": {"reads": 0, "writes": 1},
@@ -485,7 +485,7 @@ async fn credits(
 ///
 /// Every entry, newest first. Costs nothing.
 #[utoipa::path(
-    get, path = "/credits/ledger", operation_id = "listLedger", tag = "accounts",
+    get, path = "/api/v1/credits/ledger", operation_id = "listLedger", tag = "accounts",
     params(LedgerQuery, Paging),
     responses((status = 200, description = "A page of the ledger.", body = LedgerPage, example = json!({
         "entries": [{

@@ -255,7 +255,7 @@ impl FromMembers for NewActivity {
 ///
 /// The caller's activities, or, for an owner, any actor's, latest first. Costs nothing.
 #[utoipa::path(
-    get, path = "/activities", operation_id = "listActivities", tag = "activities",
+    get, path = "/api/v1/activities", operation_id = "listActivities", tag = "activities",
     params(ActivityQuery, Selection, Paging),
     responses((status = 200, description = "A page of activities.", body = ActivityPage, example = json!({
         "activities": [{
@@ -295,7 +295,7 @@ async fn list(
 ///
 /// A single activity with decrypted description. Costs nothing.
 #[utoipa::path(
-    get, path = "/activities/{id}", operation_id = "getActivity", tag = "activities",
+    get, path = "/api/v1/activities/{id}", operation_id = "getActivity", tag = "activities",
     params(Id<ActivityId>),
     responses((status = 200, description = "The activity.", body = ActivityBody, example = json!({
         "activity_id": 1,
@@ -323,7 +323,7 @@ async fn get(
 ///
 /// Costs 1 credit.
 #[utoipa::path(
-    post, path = "/activities", operation_id = "logActivity", tag = "activities",
+    post, path = "/api/v1/activities", operation_id = "logActivity", tag = "activities",
     request_body = NewActivity,
     responses(
         (status = 201, description = "The activity, logged.", body = ActivityBody, example = json!({
@@ -363,7 +363,7 @@ async fn log(
 ///
 /// For good. Costs 1 credit.
 #[utoipa::path(
-    delete, path = "/activities/{id}", operation_id = "deleteActivity", tag = "activities",
+    delete, path = "/api/v1/activities/{id}", operation_id = "deleteActivity", tag = "activities",
     params(Id<ActivityId>),
     responses((status = 200, description = "It is gone.", body = ActivityDeleted, example = json!({
         "status": "deleted",
@@ -386,7 +386,7 @@ async fn delete(
 ///
 /// Aggregated statistics. No description is returned, nor decrypted. Costs nothing.
 #[utoipa::path(
-    get, path = "/activities/stats", operation_id = "getActivityStats", tag = "activities",
+    get, path = "/api/v1/activities/stats", operation_id = "getActivityStats", tag = "activities",
     params(Selection),
     responses((status = 200, description = "The figures.", body = StatsBody, example = json!({
         "total_activities": 47,

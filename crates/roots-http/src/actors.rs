@@ -134,7 +134,7 @@ impl FromMembers for ActorChange {
 ///
 /// The actors of the caller's account, latest first. Costs nothing.
 #[utoipa::path(
-    get, path = "/actors", operation_id = "listActors", tag = "keys",
+    get, path = "/api/v1/actors", operation_id = "listActors", tag = "keys",
     params(Paging),
     responses((status = 200, description = "A page of actors.", body = ActorPage, example = json!({
         "actors": [{
@@ -172,7 +172,7 @@ async fn list(
 ///
 /// Costs nothing.
 #[utoipa::path(
-    get, path = "/actors/{id}", operation_id = "getActor", tag = "keys",
+    get, path = "/api/v1/actors/{id}", operation_id = "getActor", tag = "keys",
     params(Id<ActorId>),
     responses((status = 200, description = "The actor.", body = ActorBody, example = json!({
         "actor_id": 2,
@@ -198,7 +198,7 @@ async fn get(
 /// A member of the account. It has no key yet: `POST /keys` makes one. The owner's to do. Costs
 /// nothing.
 #[utoipa::path(
-    post, path = "/actors", operation_id = "addActor", tag = "keys",
+    post, path = "/api/v1/actors", operation_id = "addActor", tag = "keys",
     request_body = NewActor,
     responses(
         (status = 201, description = "The actor.", body = ActorBody, example = json!({
@@ -228,7 +228,7 @@ async fn add(
 ///
 /// Rename it, deactivate it, or let it have keys again. The owner's to do. Costs nothing.
 #[utoipa::path(
-    patch, path = "/actors/{id}", operation_id = "updateActor", tag = "keys",
+    patch, path = "/api/v1/actors/{id}", operation_id = "updateActor", tag = "keys",
     params(Id<ActorId>),
     request_body(content((ActorChange = "application/json"), (ActorChange = "application/merge-patch+json"))),
     responses(
@@ -260,7 +260,7 @@ async fn update(
 ///
 /// Its keys end, its data stays. The owner's to do. Costs nothing.
 #[utoipa::path(
-    delete, path = "/actors/{id}", operation_id = "deactivateActor", tag = "keys",
+    delete, path = "/api/v1/actors/{id}", operation_id = "deactivateActor", tag = "keys",
     params(Id<ActorId>),
     responses(
         (status = 200, description = "It is deactivated.", body = ActorDeactivated, example = json!({

@@ -4,6 +4,7 @@
 //! It is one layer, of functions that call each other: a router clones and boxes all that is below a
 //! layer for each request, so that each layer more costs more than the one before.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::future;
 use std::panic::AssertUnwindSafe;
@@ -16,7 +17,7 @@ use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
-    CONTENT_TYPE, ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER,
+    CONTENT_TYPE, ETAG, EXPECT, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER, VARY,
     WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -31,11 +32,10 @@ use tower_http::compression::predicate::Predicate;
 use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
-use crate::API_PATH;
 use crate::Origin;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
-use crate::budget::{Budget, hold_body};
+use crate::budget::{Budget, hold_answer, hold_body};
 use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
 use crate::imports::IMPORT_PATH;
 use crate::limits::{self, Limits, RATE_LIMIT, RATE_LIMIT_POLICY};
@@ -66,11 +66,15 @@ pub(crate) struct Edge {
     pub(crate) limits: Arc<Limits>,
     pub(crate) compression: CompressionLayer<Compressible>,
     pub(crate) large_bodies: Budget,
+    pub(crate) large_answers: Budget,
+    /// The routes whose answers depend on who asks.
+    pub(crate) private: HashSet<String>,
 }
 
 /// Everything that a request passes, from the outside in.
 pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let body = |request| hold_body(&edge.large_bodies, request, |request| next.run(request));
+    let answer = |request| keep_private(&edge, request, |request| next.run(request));
+    let body = |request| hold_body(&edge.large_bodies, request, answer);
     let guarded = |request| guard(request, body);
     let compressed = |request| compress(&edge.compression, request, guarded);
     let tracked = |request| limits::track(&edge.limits, request, compressed);
@@ -157,10 +161,43 @@ async fn guard<F: Future<Output = Response>>(
     }
 }
 
+/// What depends on who asks is nobody else's. A large answer to a read takes of the budget; a write that
+/// was done is never refused its answer, which is one row.
+async fn keep_private<F: Future<Output = Response>>(
+    edge: &Edge,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    if !route.is_some_and(|route| edge.private.contains(route.as_str())) {
+        return next(request).await;
+    }
+    let (is_read, asks_methods) = (request.method().is_safe(), request.method() == Method::OPTIONS);
+    let mut response = next(request).await;
+    // Which methods a path has is the same for all.
+    if asks_methods || response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    if is_read {
+        response = hold_answer(&edge.large_answers, response).await;
+    }
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    by_key(response).await
+}
+
+/// What depends on who asks varies by it.
+pub(crate) async fn by_key(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.append(VARY, API_KEY.into());
+    headers.append(VARY, AUTHORIZATION.into());
+    response
+}
+
 /// Whether a request is held to a time piece by piece, for its body is as long as it likes.
 pub(crate) fn takes_its_time(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
-    route.is_some_and(|route| route.as_str().strip_prefix(API_PATH) == Some(IMPORT_PATH))
+    route.is_some_and(|route| route.as_str() == IMPORT_PATH)
 }
 
 /// Answers the methods that a path does not have: `OPTIONS` learns from `Allow` those it does.

@@ -54,7 +54,7 @@ struct AccountErased {
 /// For good: every key and code of it ends, and nothing opens any of its texts; then its rows go. The
 /// owner's, and confirmed by the recovery code. Costs nothing. The last operator's account stays.
 #[utoipa::path(
-    delete, path = "/accounts/me", operation_id = "eraseAccount", tag = "accounts",
+    delete, path = "/api/v1/accounts/me", operation_id = "eraseAccount", tag = "accounts",
     request_body = Confirmation,
     responses(
         (status = 200, description = "It is erased.", body = AccountErased, example = json!({

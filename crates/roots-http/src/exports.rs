@@ -440,7 +440,7 @@ impl Telling {
 /// where the export failed on the way it says so instead. A file without either was cut off. Costs
 /// nothing, and works while the account is suspended.
 #[utoipa::path(
-    get, path = "/export", operation_id = "export", tag = "accounts",
+    get, path = "/api/v1/export", operation_id = "export", tag = "accounts",
     params(ExportQuery),
     responses(
         (status = 200, description = "A line a row, decrypted.", content_type = "application/x-ndjson", body = Line, example = json!({

@@ -36,7 +36,7 @@ use crate::problem::Problem;
 use crate::query::{FromParams, Params, Query};
 
 /// Where files come in.
-pub(crate) const IMPORT_PATH: &str = "/import";
+pub(crate) const IMPORT_PATH: &str = "/api/v1/import";
 /// Most bytes of a line: as many as a body by itself may have.
 const LINE_MAX_BYTES: usize = BODY_MAX_BYTES;
 /// What a line is told that has more.

@@ -193,7 +193,7 @@ impl FromMembers for Rotation {
 ///
 /// An owner's account's, a member's own; latest first, those that have ended included. Costs nothing.
 #[utoipa::path(
-    get, path = "/keys", operation_id = "listKeys", tag = "keys",
+    get, path = "/api/v1/keys", operation_id = "listKeys", tag = "keys",
     params(Paging),
     responses((status = 200, description = "A page of keys.", body = KeyPage, example = json!({
         "keys": [{
@@ -235,7 +235,7 @@ async fn list(
 /// For any actor of the account: a further one, one for an actor that has lost its own, or, with
 /// `renew`, one that takes the place of keys that have leaked. The owner's to do. Costs nothing.
 #[utoipa::path(
-    post, path = "/keys", operation_id = "addKey", tag = "keys",
+    post, path = "/api/v1/keys", operation_id = "addKey", tag = "keys",
     request_body = NewKey,
     responses(
         (status = 201, description = "The key. It is shown this once.", body = ShownKeyBody, example = json!({
@@ -269,7 +269,7 @@ async fn add(
 /// used: an answer that is lost locks nobody out. Rotating again before that replaces the unseen
 /// key. The new one expires when the old one would. Costs nothing. The body may be left out.
 #[utoipa::path(
-    post, path = "/keys/rotate", operation_id = "rotateKey", tag = "keys",
+    post, path = "/api/v1/keys/rotate", operation_id = "rotateKey", tag = "keys",
     request_body = Rotation,
     responses(
         (status = 201, description = "The key. It is shown this once.", body = ShownKeyBody, example = json!({
@@ -301,7 +301,7 @@ async fn rotate(
 /// Its own for a member, any for the owner. Writes stop at once, reads within 5 s. A key that was to
 /// take its place and was never used ends with it. Costs nothing.
 #[utoipa::path(
-    delete, path = "/keys/{id}", operation_id = "revokeKey", tag = "keys",
+    delete, path = "/api/v1/keys/{id}", operation_id = "revokeKey", tag = "keys",
     params(Id<KeyId>),
     responses(
         (status = 200, description = "It has ended.", body = KeyRevoked, example = json!({

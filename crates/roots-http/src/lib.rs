@@ -38,15 +38,15 @@ pub use budget::Budget;
 pub use ending::Ending;
 pub use limits::RateLimits;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Request, State};
 use axum::http::HeaderValue;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, VARY};
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::http::header::CACHE_CONTROL;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use roots_domain::model::Invalid;
 use roots_domain::port::ambient::Uids;
@@ -200,7 +200,8 @@ struct Shared {
 /// ([`axum::extract::ConnectInfo`] in each request): where they are missing, all share the limits of one.
 pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let uids = Arc::clone(&services.uids);
-    let (routes, gathered) = routes(&settings.large_answers).split_for_parts();
+    let Routes { all, private } = routes();
+    let (routes, gathered) = all.split_for_parts();
     let app = Arc::new(Shared {
         services,
         signup: settings.signup,
@@ -216,6 +217,8 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone())),
         compression: edge::compression_layer(),
         large_bodies: settings.large_bodies.clone(),
+        large_answers: settings.large_answers.clone(),
+        private,
     });
     routes
         .fallback(edge::no_such_path)
@@ -227,7 +230,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
 /// The API as an `OpenAPI` 3.1 document. It depends on nothing that runs.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    openapi::complete(routes(&Budget::default()).into_openapi())
+    openapi::complete(routes().all.into_openapi())
 }
 
 fn description(gathered: utoipa::openapi::OpenApi) -> String {
@@ -235,9 +238,16 @@ fn description(gathered: utoipa::openapi::OpenApi) -> String {
     openapi::complete(gathered).to_json().unwrap_or_default()
 }
 
-/// Every route there is: those that the description lists, and the pages that render it. Routers
-/// are put together here and nowhere else, to which a test holds the source.
-fn routes(large_answers: &Budget) -> OpenApiRouter<App> {
+/// Every route there is.
+struct Routes {
+    /// Those that the description lists, and the pages that render it.
+    all: OpenApiRouter<App>,
+    /// The paths of those whose answers depend on who asks.
+    private: HashSet<String>,
+}
+
+/// Routers are put together here and nowhere else, to which a test holds the source.
+fn routes() -> Routes {
     let keyed = OpenApiRouter::default()
         .merge(sessions::routes())
         .merge(todos::routes())
@@ -247,8 +257,8 @@ fn routes(large_answers: &Budget) -> OpenApiRouter<App> {
         .merge(accounts::routes())
         .merge(trail::routes())
         .merge(operators::routes())
-        .merge(usage::routes())
-        .layer(from_fn_with_state(large_answers.clone(), private));
+        .merge(usage::routes());
+    let private = keyed.get_openapi().paths.paths.keys().cloned().collect();
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
     let recovery = accounts::recovery_routes().layer(map_response(secret));
@@ -256,39 +266,19 @@ fn routes(large_answers: &Budget) -> OpenApiRouter<App> {
         .merge(imports::routes())
         .merge(erasures::routes())
         .layer(map_response(secret))
-        .layer(map_response(by_key));
-    let api = keyed
+        .layer(map_response(edge::by_key));
+    let all = keyed
         .merge(signup)
         .merge(recovery)
         .merge(keyed_secrets)
-        .merge(service::description_routes());
-    let undescribed = OpenApiRouter::from(service::docs());
-    OpenApiRouter::default().merge(service::routes()).nest(API_PATH, api).merge(undescribed)
+        .merge(service::description_routes())
+        .merge(service::routes())
+        .merge(OpenApiRouter::from(service::docs()));
+    Routes { all, private }
 }
 
 /// What holds a secret is nobody's to keep.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
-/// What depends on who asks is nobody else's. A large answer to a read takes of the budget; a write that
-/// was done is never refused its answer, which is one row.
-async fn private(State(large_answers): State<Budget>, request: Request, next: Next) -> Response {
-    let is_read = request.method().is_safe();
-    let mut response = next.run(request).await;
-    if is_read {
-        response = budget::hold_answer(&large_answers, response).await;
-    }
-    let headers = response.headers_mut();
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
-    by_key(response).await
-}
-
-/// What depends on who asks varies by it.
-async fn by_key(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.append(VARY, auth::API_KEY.into());
-    headers.append(VARY, AUTHORIZATION.into());
-    response
-}
 
 async fn secret(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);

@@ -145,7 +145,7 @@ struct AccountStanding {
 /// All of them, newest first: names, balances and activity, and nothing that belongs to an actor.
 /// For operators' accounts. Costs nothing.
 #[utoipa::path(
-    get, path = "/accounts", operation_id = "listAccounts", tag = "operators",
+    get, path = "/api/v1/accounts", operation_id = "listAccounts", tag = "operators",
     params(Paging),
     responses(
         (status = 200, description = "A page of accounts.", body = AccountPage, example = json!({
@@ -189,7 +189,7 @@ async fn list(
 ///
 /// For operators' accounts. Costs nothing.
 #[utoipa::path(
-    get, path = "/accounts/{id}", operation_id = "getAccount", tag = "operators",
+    get, path = "/api/v1/accounts/{id}", operation_id = "getAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
         (status = 200, description = "The account.", body = AccountBody, example = json!({
@@ -222,7 +222,7 @@ async fn get(
 /// Gives an account credits, suspended or not, the caller's own too. For operators' accounts. Costs
 /// nothing.
 #[utoipa::path(
-    post, path = "/accounts/{id}/credits", operation_id = "grantCredits", tag = "operators",
+    post, path = "/api/v1/accounts/{id}/credits", operation_id = "grantCredits", tag = "operators",
     params(Id<AccountId>),
     request_body = NewCredits,
     responses(
@@ -253,7 +253,7 @@ async fn grant(
 /// at once. An account that is suspended stays so. For operators' accounts; not for their own. Costs
 /// nothing.
 #[utoipa::path(
-    post, path = "/accounts/{id}/suspend", operation_id = "suspendAccount", tag = "operators",
+    post, path = "/api/v1/accounts/{id}/suspend", operation_id = "suspendAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
         (status = 200, description = "It is suspended.", body = AccountStanding, example = json!({
@@ -279,7 +279,7 @@ async fn suspend(
 /// It writes again. An account that is not suspended stays as it is. For operators' accounts. Costs
 /// nothing.
 #[utoipa::path(
-    post, path = "/accounts/{id}/resume", operation_id = "resumeAccount", tag = "operators",
+    post, path = "/api/v1/accounts/{id}/resume", operation_id = "resumeAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
         (status = 200, description = "It is active.", body = AccountStanding, example = json!({

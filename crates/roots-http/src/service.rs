@@ -98,7 +98,7 @@ async fn ready(State(app): State<App>, _: Query<NoParams>) -> Result<axum::Json<
 
 /// This description
 #[utoipa::path(
-    get, path = "/openapi.json", operation_id = "openapi", tag = "service", security(()),
+    get, path = "/api/v1/openapi.json", operation_id = "openapi", tag = "service", security(()),
     responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = Object))
 )]
 async fn description(State(app): State<App>, _: Query<NoParams>) -> Response {

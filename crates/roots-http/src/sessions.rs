@@ -158,7 +158,7 @@ choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name)
 ///
 /// The caller's sessions, or, for an owner, any actor's, latest first. Costs nothing.
 #[utoipa::path(
-    get, path = "/sessions", operation_id = "listSessions", tag = "sessions",
+    get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "sessions",
     params(SessionQuery, Paging),
     responses((status = 200, description = "A page of sessions.", body = SessionPage, example = json!({
         "sessions": [{
@@ -198,7 +198,7 @@ async fn list(
 ///
 /// A single session with decrypted notes. Costs nothing.
 #[utoipa::path(
-    get, path = "/sessions/{id}", operation_id = "getSession", tag = "sessions",
+    get, path = "/api/v1/sessions/{id}", operation_id = "getSession", tag = "sessions",
     params(Id<SessionId>),
     responses((status = 200, description = "The session.", body = SessionBody, example = json!({
         "session_id": 1,
@@ -225,7 +225,7 @@ async fn get(
 ///
 /// Costs 1 credit. The body may be left out.
 #[utoipa::path(
-    post, path = "/sessions", operation_id = "startSession", tag = "sessions",
+    post, path = "/api/v1/sessions", operation_id = "startSession", tag = "sessions",
     request_body = NewSession,
     responses((status = 201, description = "The session, started.", body = SessionBody, example = json!({
         "session_id": 2,
@@ -255,7 +255,7 @@ async fn start(
 ///
 /// End it, add notes, or both. Costs 1 credit. A session that has ended stays so.
 #[utoipa::path(
-    patch, path = "/sessions/{id}", operation_id = "updateSession", tag = "sessions",
+    patch, path = "/api/v1/sessions/{id}", operation_id = "updateSession", tag = "sessions",
     params(Id<SessionId>),
     request_body(content((SessionChange = "application/json"), (SessionChange = "application/merge-patch+json"))),
     responses(
@@ -288,7 +288,7 @@ async fn update(
 /// For good. Its activities and todos are unlinked, not deleted: their `session_id` becomes null.
 /// Costs 1 credit.
 #[utoipa::path(
-    delete, path = "/sessions/{id}", operation_id = "deleteSession", tag = "sessions",
+    delete, path = "/api/v1/sessions/{id}", operation_id = "deleteSession", tag = "sessions",
     params(Id<SessionId>),
     responses((status = 200, description = "It is gone.", body = SessionDeleted, example = json!({
         "status": "deleted",

@@ -282,7 +282,7 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 ///
 /// The caller's todos, or, for an owner, any actor's, by falling priority, then latest first. Costs nothing.
 #[utoipa::path(
-    get, path = "/todos", operation_id = "listTodos", tag = "todos",
+    get, path = "/api/v1/todos", operation_id = "listTodos", tag = "todos",
     params(TodoQuery, Paging),
     responses((status = 200, description = "A page of todos.", body = TodoPage, example = json!({
         "todos": [{
@@ -326,7 +326,7 @@ async fn list(
 ///
 /// A single todo with decrypted title and description. Costs nothing.
 #[utoipa::path(
-    get, path = "/todos/{id}", operation_id = "getTodo", tag = "todos",
+    get, path = "/api/v1/todos/{id}", operation_id = "getTodo", tag = "todos",
     params(Id<TodoId>),
     responses((status = 200, description = "The todo.", body = TodoBody, example = json!({
         "todo_id": 1,
@@ -357,7 +357,7 @@ async fn get(
 ///
 /// Costs 1 credit.
 #[utoipa::path(
-    post, path = "/todos", operation_id = "createTodo", tag = "todos",
+    post, path = "/api/v1/todos", operation_id = "createTodo", tag = "todos",
     request_body = NewTodo,
     responses(
         (status = 201, description = "The todo, created.", body = TodoBody, example = json!({
@@ -400,7 +400,7 @@ async fn create(
 ///
 /// Any combination of fields. A change of status is logged. Costs 1 credit.
 #[utoipa::path(
-    patch, path = "/todos/{id}", operation_id = "updateTodo", tag = "todos",
+    patch, path = "/api/v1/todos/{id}", operation_id = "updateTodo", tag = "todos",
     params(Id<TodoId>),
     request_body(content((TodoChangeBody = "application/json"), (TodoChangeBody = "application/merge-patch+json"))),
     responses(
@@ -438,7 +438,7 @@ async fn update(
 ///
 /// For good, and all its status change logs. Costs 1 credit.
 #[utoipa::path(
-    delete, path = "/todos/{id}", operation_id = "deleteTodo", tag = "todos",
+    delete, path = "/api/v1/todos/{id}", operation_id = "deleteTodo", tag = "todos",
     params(Id<TodoId>),
     responses((status = 200, description = "It is gone.", body = TodoDeleted, example = json!({
         "status": "deleted",
@@ -461,7 +461,7 @@ async fn delete(
 ///
 /// The full status change history of a todo, earliest first. Costs nothing.
 #[utoipa::path(
-    get, path = "/todos/{id}/logs", operation_id = "getTodoLogs", tag = "todos",
+    get, path = "/api/v1/todos/{id}/logs", operation_id = "getTodoLogs", tag = "todos",
     params(Id<TodoId>),
     responses((status = 200, description = "The history.", body = TodoLog, example = json!({
         "logs": [

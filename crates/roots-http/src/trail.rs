@@ -88,7 +88,7 @@ struct AuditPage {
 /// exports and imports by the owner, credits, suspensions. Ids and actions only. It is for the owner
 /// to read, and costs nothing.
 #[utoipa::path(
-    get, path = "/audit", operation_id = "listAudit", tag = "accounts",
+    get, path = "/api/v1/audit", operation_id = "listAudit", tag = "accounts",
     params(Paging),
     responses(
         (status = 200, description = "A page of the audit trail.", body = AuditPage, example = json!({

@@ -91,7 +91,7 @@ impl From<(Day, i64)> for DayCalls {
 /// that was within its limit, whatever came of it. Counted apart from the ledger and written every few
 /// seconds: the latest may be missing. Costs nothing.
 #[utoipa::path(
-    get, path = "/usage", operation_id = "getUsage", tag = "accounts",
+    get, path = "/api/v1/usage", operation_id = "getUsage", tag = "accounts",
     params(UsageQuery),
     responses((status = 200, description = "The month.", body = UsageBody, example = json!({
         "period": "2026-04",
@@ -119,7 +119,7 @@ async fn usage(
 ///
 /// How often the account called the API on each day of a month, in UTC. Costs nothing.
 #[utoipa::path(
-    get, path = "/usage/history", operation_id = "getUsageHistory", tag = "accounts",
+    get, path = "/api/v1/usage/history", operation_id = "getUsageHistory", tag = "accounts",
     params(UsageQuery),
     responses((status = 200, description = "The month's days.", body = HistoryBody, example = json!({
         "period": "2026-04",

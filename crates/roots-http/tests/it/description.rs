@@ -131,7 +131,7 @@ fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_
             let begin = source.find("\nfn routes(").unwrap();
             let end = begin + source[begin..].find("\n}\n").unwrap();
             let composer: String = source.drain(begin..end).collect();
-            assert_eq!(adders(&composer), ["nest", "merge"]);
+            assert_eq!(adders(&composer), ["merge"]);
             let undescribed: Vec<_> = composer.split("OpenApiRouter::from(").skip(1).collect();
             assert_eq!(undescribed.len(), 1);
             assert!(undescribed[0].starts_with("service::docs())"));
