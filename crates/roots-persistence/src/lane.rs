@@ -2,6 +2,9 @@
 //!
 //! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
 //! for nobody and the cost of a write falls as load grows.
+//!
+//! Where several processes write, a lane has another one beside it: it hands over whom another process
+//! locks out, and nobody waits behind them.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -23,8 +26,12 @@ use crate::source::Link;
 
 /// Most units of a batch.
 pub(crate) const BATCH_MAX_UNITS: usize = 64;
-/// Most units that wait for a lane; one more is refused at once.
-pub(crate) const QUEUE_MAX_UNITS: usize = 256;
+/// Most units that wait for a lane.
+pub(crate) const QUEUE_MAX_UNITS: usize = 512;
+/// How long one more waits for room before it is refused. A burst finds room in that time. And a refusal
+/// costs nearly as much as a write: the later it comes, the less do those who ask again at once take from
+/// those who were admitted.
+const ROOM_WITHIN: Duration = Duration::from_millis(25);
 /// How often a batch is tried that someone else was faster than.
 const ATTEMPTS: u32 = 6;
 /// From when on it is not tried again: waiting for a lock takes long already, and callers wait too.
@@ -99,9 +106,9 @@ impl Mail {
     }
 }
 
-/// The names of the requests that a lane holds. There are as many at most as units.
+/// The names of the requests that lanes hold. There are as many at most as units.
 #[derive(Debug, Clone, Default)]
-struct InFlight(Arc<Mutex<HashSet<AnswerKey>>>);
+pub(crate) struct InFlight(Arc<Mutex<HashSet<AnswerKey>>>);
 
 impl InFlight {
     /// Takes the names of a unit, until the claim is dropped.
@@ -146,12 +153,21 @@ pub(crate) struct LaneHandle {
 pub(crate) struct Lane {
     queue: mpsc::Receiver<Job>,
     closing: watch::Receiver<bool>,
+    aside: Aside,
 }
 
+/// Where a lane hands over whom another process locks out. Without one it waits with them.
+type Aside = Option<mpsc::Sender<Job>>;
+
 /// A lane that takes units until `closing` turns true, and then finishes those it has.
-pub(crate) fn lane(closing: watch::Receiver<bool>) -> (LaneHandle, Lane) {
+pub(crate) fn lane(
+    closing: watch::Receiver<bool>,
+    in_flight: InFlight,
+    aside: Option<&LaneHandle>,
+) -> (LaneHandle, Lane) {
     let (near, far) = mpsc::channel(QUEUE_MAX_UNITS);
-    (LaneHandle { queue: near, in_flight: InFlight::default() }, Lane { queue: far, closing })
+    let aside = aside.map(|lane| lane.queue.clone());
+    (LaneHandle { queue: near, in_flight }, Lane { queue: far, closing, aside })
 }
 
 impl LaneHandle {
@@ -161,15 +177,19 @@ impl LaneHandle {
     }
 
     /// Hands a unit over and waits for its answer. One that is named as another that the lane still
-    /// holds is refused at once.
+    /// holds is refused at once, one that finds no room soon.
     pub(crate) async fn apply(&self, unit: UnitOfWork) -> Answer {
-        let (answer, answered) = oneshot::channel();
         let claim = self.in_flight.claim(&unit)?;
-        let caller = Waiting { answer, claim, home: home() };
-        self.queue.try_send(Job { unit, caller }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreFault::Busy,
-            mpsc::error::TrySendError::Closed(_) => gone(),
-        })?;
+        let room = match self.queue.try_reserve() {
+            Ok(room) => room,
+            Err(mpsc::error::TrySendError::Closed(())) => return Err(gone().into()),
+            Err(mpsc::error::TrySendError::Full(())) => {
+                let room = tokio::time::timeout(ROOM_WITHIN, self.queue.reserve()).await;
+                room.map_err(|_| StoreFault::Busy)?.map_err(|_| gone())?
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        room.send(Job { unit, caller: Waiting { answer, claim, home: home() } });
         // The lane answers each job that it takes; it can only fail to by being killed at work.
         let lost = || StoreFault::OutcomeUnknown("the writer stopped".to_owned());
         answered.await.unwrap_or_else(|_| Err(lost().into()))
@@ -183,7 +203,8 @@ pub(crate) fn gone() -> StoreFault {
 impl Lane {
     /// Works until it is told to close and its queue is empty.
     pub(crate) async fn run(self, link: Link) {
-        self.each(|batch| work_off(&link, batch)).await;
+        let aside = self.aside.clone();
+        self.each(|batch| work_off(&link, &aside, batch)).await;
         link.close().await;
     }
 
@@ -227,8 +248,8 @@ fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
 }
 
 /// Applies a batch and answers its jobs. What another process has locked holds up no more than its own
-/// callers: the others are answered first, and then those wait it out.
-async fn work_off(link: &Link, jobs: Vec<Job>) {
+/// callers: the others are answered first, and then those wait it out, aside where there is a lane for it.
+async fn work_off(link: &Link, aside: &Aside, jobs: Vec<Job>) {
     let batch = Batch::from(jobs);
     if let [UnitOfWork { intent: Intent::CountCalls(_), .. }] = batch.units[..] {
         // It locks many accounts, and comes again by itself.
@@ -236,23 +257,30 @@ async fn work_off(link: &Link, jobs: Vec<Job>) {
     }
     let accounts: BTreeSet<_> = batch.units.iter().flat_map(UnitOfWork::accounts).collect();
     let accounts = accounts.len();
-    if accounts < 2 {
+    if accounts < 2 && aside.is_none() {
         return batch.settle(link, Wait::Out).await;
     }
     let applied = apply(link, &batch.units, Wait::Briefly).await;
     let Err(Failure::Locked(cause)) = applied else {
         return batch.answer(link, applied).await;
     };
-    tracing::warn!(cause, accounts, "a batch met a lock: trying each account by itself");
     let mut locked_out = Vec::new();
-    for batch in batch.by_accounts() {
-        match apply(link, &batch.units, Wait::Briefly).await {
-            Err(Failure::Locked(_)) => locked_out.push(batch),
-            applied => batch.answer(link, applied).await,
+    if accounts < 2 {
+        locked_out.push(batch);
+    } else {
+        tracing::warn!(cause, accounts, "a batch met a lock: trying each account by itself");
+        for batch in batch.by_accounts() {
+            match apply(link, &batch.units, Wait::Briefly).await {
+                Err(Failure::Locked(_)) => locked_out.push(batch),
+                applied => batch.answer(link, applied).await,
+            }
         }
     }
     for batch in locked_out {
-        batch.settle(link, Wait::Out).await;
+        let rest = batch.hand_over(aside);
+        if !rest.units.is_empty() {
+            rest.settle(link, Wait::Out).await;
+        }
     }
 }
 
@@ -281,6 +309,16 @@ impl Batch {
             batch.callers.push(caller);
         }
         batches.into_values()
+    }
+
+    /// Hands its jobs over, in their order, and keeps those that find no room there.
+    fn hand_over(self, aside: &Aside) -> Self {
+        let Some(aside) = aside else { return self };
+        let jobs = self.units.into_iter().zip(self.callers);
+        let refused = jobs.filter_map(|(unit, caller)| {
+            aside.try_send(Job { unit, caller }).err().map(mpsc::error::TrySendError::into_inner)
+        });
+        refused.collect::<Vec<_>>().into()
     }
 
     async fn settle(self, link: &Link, wait: Wait) {
@@ -385,7 +423,7 @@ mod tests {
     #[test]
     fn a_lane_that_nobody_works_is_told_closed() {
         let (_open, closing) = watch::channel(false);
-        let (near, far) = lane(closing);
+        let (near, far) = lane(closing, InFlight::default(), None);
         assert!(!near.is_closed());
         drop(far);
         assert!(near.is_closed());
@@ -394,7 +432,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_that_panics_takes_down_its_own_callers_only() {
         let (_open, closing) = watch::channel(false);
-        let (near, far) = lane(closing);
+        let (near, far) = lane(closing, InFlight::default(), None);
         let mut first = true;
         let working = tokio::spawn(far.each(move |jobs| {
             let is_first = std::mem::take(&mut first);
@@ -445,10 +483,10 @@ mod tests {
         gone().into()
     }
 
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once_and_does_not_grow() {
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_soon_and_does_not_grow() {
         let (_open, closing) = watch::channel(false);
-        let (near, _far) = lane(closing);
+        let (near, mut far) = lane(closing, InFlight::default(), None);
         let waiting: Vec<_> = (0..QUEUE_MAX_UNITS)
             .map(|_| {
                 let near = near.clone();
@@ -458,8 +496,24 @@ mod tests {
         while near.queue.capacity() > 0 {
             tokio::task::yield_now().await;
         }
+        let begun = Instant::now();
         let refused = near.apply(job(Intent::ReserveAccount).unit).await;
         assert_eq!(refused, Err(ApplyError::Fault(StoreFault::Busy)));
+        assert!(begun.elapsed() <= 2 * ROOM_WITHIN);
+
+        // Whoever finds room meanwhile is not.
+        let next = tokio::spawn({
+            let near = near.clone();
+            async move { near.apply(job(Intent::ReserveAccount).unit).await }
+        });
+        tokio::time::sleep(ROOM_WITHIN / 2).await;
+        far.queue.recv().await.unwrap();
+        tokio::time::sleep(2 * ROOM_WITHIN).await;
+        assert!(!next.is_finished() && near.queue.capacity() == 0);
+
+        // Nor does whoever hung up take any.
+        far.queue.recv().await.unwrap();
+        assert_eq!(near.queue.capacity(), 1);
         for task in waiting {
             task.abort();
         }

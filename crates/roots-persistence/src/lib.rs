@@ -40,7 +40,7 @@ pub use readers::take_seat;
 pub use url::{DatabaseUrl, UrlFault};
 
 use figures::Figures;
-use lane::LaneHandle;
+use lane::{InFlight, LaneHandle};
 use readers::Readers;
 use source::{FileIdentity, Source};
 use url::Target;
@@ -56,6 +56,8 @@ struct Inner {
     readers: Readers,
     figures: Figures,
     lanes: Vec<LaneHandle>,
+    /// The lane of what comes in batches already, or waits for other processes.
+    aside: Option<LaneHandle>,
     closing: watch::Sender<bool>,
     stopped: Mutex<Vec<oneshot::Receiver<()>>>,
 }
@@ -123,18 +125,21 @@ impl Store {
     /// The file can't be made or opened, or the database can't be reached.
     pub async fn open_for(url: &DatabaseUrl, threads: &Threads) -> Result<Self, OpenError> {
         let (closing, told) = watch::channel(false);
-        let mut lanes = Vec::new();
-        let mut stopped = Vec::new();
         let source = find(url)?;
-        for _ in 0..source.lanes() {
-            let (near, far) = lane::lane(told.clone());
-            lanes.push(near);
+        let in_flight = InFlight::default();
+        let lane = |aside| lane::lane(told.clone(), in_flight.clone(), aside);
+        let (aside, aside_far) = source.has_aside().then(|| lane(None)).unzip();
+        let (lanes, far): (Vec<_>, Vec<_>) =
+            (0..source.lanes(threads.serving)).map(|_| lane(aside.as_ref())).unzip();
+        let mut stopped = Vec::new();
+        for far in far.into_iter().chain(aside_far) {
             let first = threads.at_writer.clone();
             stopped.push(writer::start(source.clone(), far, first).await?);
         }
         let readers = Readers::open(&source, threads.serving).await?;
         let (stopped, figures) = (Mutex::new(stopped), Figures::new());
-        Ok(Self { inner: Arc::new(Inner { source, readers, figures, lanes, closing, stopped }) })
+        let inner = Inner { source, readers, figures, lanes, aside, closing, stopped };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Brings the schema to the newest. Two processes may do it at once: one waits for the other.
@@ -205,7 +210,7 @@ impl Store {
 
     /// Whether it can be written to: the database lies where it was found, and every lane is at work.
     fn check(&self) -> StoreResult<()> {
-        if self.inner.lanes.iter().any(LaneHandle::is_closed) {
+        if self.inner.lanes.iter().chain(&self.inner.aside).any(LaneHandle::is_closed) {
             return Err(lane::gone());
         }
         self.inner.source.check()
@@ -234,7 +239,12 @@ fn find(url: &DatabaseUrl) -> Result<Source, OpenError> {
 #[async_trait]
 impl UnitStore for Store {
     async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
-        // An account is always on the same lane, so that its units meet in one batch.
+        if let Some(aside) = &self.inner.aside
+            && unit.intent.is_batch()
+        {
+            return aside.apply(unit).await;
+        }
+        // An account is always on the same lane, so that its units meet in one batch, in their order.
         let account = unit.account().map_or(0, |account| account.0.unsigned_abs());
         let lanes = &self.inner.lanes;
         let index = usize::try_from(account % lanes.len() as u64).unwrap_or(0);

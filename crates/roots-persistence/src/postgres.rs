@@ -1,12 +1,13 @@
-//! PostgreSQL: a few writer lanes a process, an account always on the same one; several processes are
-//! safe by the accounts' locks.
+//! PostgreSQL: a writer lane or two a process, an account always on the same one, and one aside for
+//! what comes in batches already; several processes are safe by the accounts' locks.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
-/// Writer lanes of a process.
-pub(crate) const LANES: usize = 2;
+/// So many threads that serve have a writer lane. The more lanes the fewer units a batch, and a batch costs
+/// its dozen round trips however many there are.
+pub(crate) const SERVING_OF_LANE: usize = 4;
 /// Connections that read at a time, and the fewest of a pool.
 const READERS: usize = 8;
 const READERS_MIN: usize = 2;

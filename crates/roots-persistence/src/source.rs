@@ -39,12 +39,17 @@ impl FileIdentity {
 }
 
 impl Source {
-    /// How many lanes write to it.
-    pub(crate) fn lanes(&self) -> usize {
+    /// How many lanes write to it, beside so many threads that serve.
+    pub(crate) fn lanes(&self, serving: usize) -> usize {
         match self {
             Self::Sqlite { .. } => sqlite::LANES,
-            Self::Postgres { .. } => postgres::LANES,
+            Self::Postgres { .. } => (serving / postgres::SERVING_OF_LANE).max(1),
         }
+    }
+
+    /// Whether a lane beside those is of use: SQLite has one writer at a time.
+    pub(crate) fn has_aside(&self) -> bool {
+        matches!(self, Self::Postgres { .. })
     }
 
     /// A connection to write through.

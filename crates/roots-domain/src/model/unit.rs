@@ -458,12 +458,17 @@ impl Intent {
         matches!(self, Self::DeleteSession(_) | Self::EraseAccount { .. })
     }
 
-    /// Whether it is applied by itself: it reaches beyond its row, or is a batch in itself. Counts of
+    /// Whether it is a batch in itself: many rows at a time, of something that goes on for longer. Counts of
     /// calls lock many accounts, and other writes must not wait with them for one that is busy.
     #[must_use]
+    pub const fn is_batch(&self) -> bool {
+        matches!(self, Self::Import(_) | Self::SweepErased(_) | Self::CountCalls(_))
+    }
+
+    /// Whether it is applied by itself.
+    #[must_use]
     pub const fn stands_alone(&self) -> bool {
-        self.reaches_beyond_its_row()
-            || matches!(self, Self::Import(_) | Self::SweepErased(_) | Self::CountCalls(_))
+        self.reaches_beyond_its_row() || self.is_batch()
     }
 
     /// Whether it may end keys, so that its batch-mates' are checked again.

@@ -117,7 +117,9 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
     let stopped = Mutex::new(Vec::new());
     let figures = Figures::new();
     let (lanes, readers) = (Vec::new(), Readers::only(readers));
-    Store { inner: Arc::new(Inner { source, readers, figures, lanes, closing, stopped }) }
+    Store {
+        inner: Arc::new(Inner { source, readers, figures, lanes, aside: None, closing, stopped }),
+    }
 }
 
 /// Asks an account that was filled with `each` for everything that has no bound of its own, and tells

@@ -10,7 +10,7 @@ use roots_domain::port::store::{
     AccountReader, ActivityReader, ApplyError, Auditor, Readiness, SessionReader, StoreFault,
     UnitStore,
 };
-use roots_persistence::{BackupError, DatabaseUrl, OpenError, Store};
+use roots_persistence::{BackupError, DatabaseUrl, OpenError, Store, Threads};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::units::{Answer, Desk, answers, apply_each, begin_all};
 
@@ -153,12 +153,12 @@ mod server {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_account_that_is_locked_keeps_its_own_callers_waiting_and_no_others() {
         let db = TestDatabase::postgres().await;
-        // Every other account is on the same lane.
+        // All are on the same lane.
         let mut desks = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..3 {
             desks.push(Desk::new(&db.store, 100).await);
         }
-        let (one, locked, other) = (desks[0], desks[2], desks[4]);
+        let (one, locked, other) = (desks[0], desks[1], desks[2]);
         // What queues up behind a write that waits is one batch.
         let gathering = db.hold(one.account).await;
         let first = begin_all(&db.store, [one.start_session()]);
@@ -171,11 +171,44 @@ mod server {
         for answer in answers(first).await.into_iter().chain(answers(calls).await) {
             answer.unwrap();
         }
+        // Nor do those wait who come later, whoever else asks for the locked one meanwhile.
+        let later = begin_all(&db.store, [locked.end_session(1)]);
+        for _ in 0..3 {
+            db.store.apply(other.start_session()).await.unwrap();
+        }
         hold.release().await;
         for (left, answer) in (0..5).rev().zip(answers(late).await) {
             assert_eq!(answer.unwrap().balance, 95 + left, "in their order");
         }
-        assert_eq!(db.store.audit().await.unwrap(), (5, vec![]));
+        for answer in answers(later).await {
+            assert_eq!(answer.unwrap().balance, 94);
+        }
+        assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+    }
+
+    /// As many threads serve as give two lanes, and the one aside.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn accounts_of_several_lanes_are_written_side_by_side() {
+        let db = TestDatabase::postgres().await;
+        let threads = Threads { serving: 8, ..Threads::default() };
+        let store = Store::open_for(&DatabaseUrl::parse(&db.url).unwrap(), &threads).await.unwrap();
+        let mut desks = Vec::new();
+        for _ in 0..4 {
+            desks.push(Desk::new(&db.store, 100).await);
+        }
+        // One lane is held up, and the other is not.
+        let hold = db.hold(desks[0].account).await;
+        let late = begin_all(&store, [desks[0].start_session()]);
+        hold.until_felt().await;
+        store.apply(desks[1].start_session()).await.unwrap();
+        hold.release().await;
+        let calls = (0..40).map(|turn| desks[turn % 4].log_activity("a"));
+        for answer in answers(late).await.into_iter().chain(answers(begin_all(&store, calls)).await)
+        {
+            answer.unwrap();
+        }
+        store.close().await;
+        assert_eq!(db.store.audit().await.unwrap(), (4, vec![]));
     }
 
     #[tokio::test]
