@@ -20,8 +20,8 @@ use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    EntityName, EntityTrait, ModelTrait, QueryFilter, QuerySelect, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    EntityName, EntityTrait, FromQueryResult, ModelTrait, QueryFilter, QuerySelect,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 
 use crate::entity::{
@@ -32,7 +32,7 @@ use crate::erase;
 use crate::fault::{self, Failure};
 use crate::postgres;
 use crate::row::{self, Corrupt};
-use finder::{Finder, array, by_arrays, one_of};
+use finder::{Finder, one_of};
 use insert::Standing;
 use insert::Standing::{Adding, InPlace, New, NewerBy};
 
@@ -88,7 +88,6 @@ async fn load(
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Books, Failure> {
-    let backend = tx.get_database_backend();
     let mut needs = Needs::of(units);
     lock(tx, &needs, wait).await?;
     let mut books = Books::default();
@@ -96,11 +95,8 @@ async fn load(
         let row = directory::Entity::find().one(tx).await?;
         books.load_directory(row.map(Directory::from).unwrap_or_default());
     }
-    let ids = needs.accounts.iter().map(|id| id.0).collect();
-    for these in one_of(backend, accounts::Column::AccountId, ids) {
-        for row in accounts::Entity::find().filter(these).all(tx).await? {
-            books.load_account(Account::try_from(row)?);
-        }
+    for account in accounts_of(tx, &needs.accounts).await? {
+        books.load_account(account);
     }
     if let Some(account) = needs.other_operator_than {
         let others = accounts::Entity::find()
@@ -151,6 +147,34 @@ async fn lock(tx: &DatabaseTransaction, needs: &Needs, wait: Wait) -> Result<(),
     };
     tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
     Ok(())
+}
+
+async fn accounts_of(
+    tx: &DatabaseTransaction,
+    ids: &BTreeSet<roots_domain::model::id::AccountId>,
+) -> Result<Vec<Account>, Failure> {
+    use accounts::Column::AccountId;
+    let backend = tx.get_database_backend();
+    let mut found = Vec::new();
+    if backend == DbBackend::Postgres {
+        for these in one_of(backend, AccountId, ids.iter().map(|id| id.0).collect()) {
+            for row in accounts::Entity::find().filter(these).all(tx).await? {
+                found.push(Account::try_from(row)?);
+            }
+        }
+        return Ok(found);
+    }
+    let ids = ids.iter().map(|id| [id.0.into()]).collect();
+    let in_short =
+        finder::on_sqlite::<accounts::Entity, 1>(row::ACCOUNT_IN_SHORT, [AccountId], ids);
+    for statement in in_short {
+        for row in tx.query_all_raw(statement).await? {
+            let rest: String = row.try_get_by_index(2)?;
+            let (uid, name) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            found.push(row::account_in_short(uid, name, &rest)?);
+        }
+    }
+    Ok(found)
 }
 
 async fn load_keys(
@@ -267,40 +291,27 @@ async fn load_kinds(
             .filter(Count.gt(0))
             .select_only()
     };
-    let found: Vec<(i64, i64, String, i64)> =
-        if tx.get_database_backend() == DbBackend::Postgres && wanted.len() > 1 {
-            let rows = || {
-                wanted.iter().flat_map(|((account, actor), labels)| {
-                    labels.iter().map(move |label| (account.0, actor.0, label.clone()))
-                })
-            };
-            let arrays = [
-                array(rows().map(|(account, ..)| account)),
-                array(rows().map(|(_, actor, _)| actor)),
-                array(rows().map(|_| row::TALLY_ACTIVITIES.to_owned())),
-                array(rows().map(|(.., label)| label)),
-            ];
-            let read = by_arrays::<tallies::Entity, 4>([Account, Actor, Subject, Label], arrays);
-            let rows = tallies::Entity::find().from_raw_sql(read).all(tx).await?;
-            let present = rows.into_iter().filter(|row| row.count > 0);
-            present.map(|row| (row.account_id, row.actor_id, row.label, row.count)).collect()
-        } else {
-            let mut these = Finder::default();
-            for (actor, labels) in &wanted {
-                these.add_list(|| of(*actor), Label, labels.clone());
-            }
-            let mut found = Vec::new();
-            for these in these.packed() {
-                let columns = counted().columns([Account, Actor, Label, Count]).filter(these);
-                found.extend(columns.into_tuple::<(i64, i64, String, i64)>().all(tx).await?);
-            }
-            found
-        };
+    let rows = wanted.iter().flat_map(|((account, actor), labels)| {
+        labels.iter().map(|label| {
+            let subject = row::TALLY_ACTIVITIES.into();
+            [account.0.into(), actor.0.into(), subject, label.as_str().into()]
+        })
+    });
+    let columns = [Account, Actor, Subject, Label];
+    let of_one = || {
+        let mut these = Finder::default();
+        for (actor, labels) in &wanted {
+            let of = || of(*actor).add(Subject.eq(row::TALLY_ACTIVITIES));
+            these.add_list(of, Label, labels.clone());
+        }
+        these.packed()
+    };
+    let found = look_up::<tallies::Entity, 4>(tx, columns, rows.collect(), of_one).await?;
     let mut kinds: BTreeMap<_, Kinds> =
         wanted.keys().map(|actor| (*actor, Kinds::default())).collect();
-    for (account, actor, label, count) in found {
-        let present = kinds.entry((AccountId(account), ActorId(actor))).or_default();
-        present.counts.insert(row::activity_type(label)?, count);
+    for row in found.into_iter().filter(|row| row.count > 0) {
+        let present = kinds.entry((AccountId(row.account_id), ActorId(row.actor_id))).or_default();
+        present.counts.insert(row::activity_type(row.label)?, row.count);
     }
     let mut incomplete = Finder::default();
     for (actor, labels) in &wanted {
@@ -584,16 +595,32 @@ async fn rows_by_id<E: EntityTrait>(
     columns: (E::Column, E::Column),
     rows: impl Iterator<Item = (i64, i64)>,
 ) -> Result<Vec<E::Model>, Failure> {
-    let rows: Vec<_> = rows.collect();
-    let of_several = rows.iter().any(|(account, _)| *account != rows[0].0);
-    if of_several && tx.get_database_backend() == DbBackend::Postgres {
-        let (accounts, ids): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let read = by_arrays::<E, 2>([columns.0, columns.1], [array(accounts), array(ids)]);
-        return Ok(E::find().from_raw_sql(read).all(tx).await?);
-    }
+    let ids: Vec<_> = rows.collect();
+    let rows = ids.iter().map(|(account, id)| [(*account).into(), (*id).into()]).collect();
+    let of_one = || by_id(columns, ids.iter().copied());
+    look_up::<E, 2>(tx, columns.into(), rows, of_one).await
+}
+
+/// The rows that have such values in these columns, of which the first one is the account. Where all are
+/// of one account, PostgreSQL is asked for them as `of_one` says: by its id, so that tables spread by
+/// accounts are asked in one place, and by plain values, which a lone row is found by sooner.
+async fn look_up<E: EntityTrait, const N: usize>(
+    tx: &DatabaseTransaction,
+    columns: [E::Column; N],
+    rows: Vec<[Value; N]>,
+    of_one: impl FnOnce() -> Vec<Condition>,
+) -> Result<Vec<E::Model>, Failure> {
+    let backend = tx.get_database_backend();
     let mut found = Vec::new();
-    for these in by_id(columns, rows.into_iter()) {
-        found.extend(E::find().filter(these).all(tx).await?);
+    let is_of_one = rows.iter().all(|row| row[0] == rows[0][0]);
+    if is_of_one && backend == DbBackend::Postgres {
+        for these in of_one() {
+            found.extend(E::find().filter(these).all(tx).await?);
+        }
+        return Ok(found);
+    }
+    for statement in finder::look_ups::<E, N>(backend, columns, rows) {
+        found.extend(E::Model::find_by_statement(statement).all(tx).await?);
     }
     Ok(found)
 }

@@ -88,27 +88,66 @@ pub(super) fn one_of(
     cut(list).into_iter().map(|list| Condition::all().add(column.is_in(list))).collect()
 }
 
-/// What reads rows of several accounts on PostgreSQL by what they have in these columns, an array of
-/// values a column: however many there are, the statement has one text, which is planned once. Each is
-/// looked up by itself: `OFFSET 0` keeps the planner, who may know nothing of the table yet, from going
-/// through all of it instead. Those of one account are better found by its own id, so that tables
-/// spread by accounts are asked in one place.
-pub(super) fn by_arrays<E: EntityTrait, const N: usize>(
+/// What reads the rows that have such values in these columns, each looked up by itself. However many
+/// there are, few texts do: on PostgreSQL one, with an array a column, where `OFFSET 0` keeps the
+/// planner, who may know nothing of the table yet, from going through all of it instead; on SQLite one for
+/// each power of two, to which they are [padded].
+pub(super) fn look_ups<E: EntityTrait, const N: usize>(
+    backend: DbBackend,
     columns: [E::Column; N],
-    arrays: [Value; N],
-) -> Statement {
-    let table = E::default().table_name();
-    let equal = (1..).zip(&columns).map(|(number, column)| {
-        let column = quoted(*column);
-        format!("t.{column} = given.c{number}")
+    rows: Vec<[Value; N]>,
+) -> Vec<Statement> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    if backend == DbBackend::Postgres {
+        let of = |column: usize| {
+            let list: Vec<_> = rows.iter().map(|row| row[column].clone()).collect();
+            Value::Array(list[0].array_type(), Some(Box::new(list)))
+        };
+        let arrays: [Value; N] = std::array::from_fn(of);
+        let given = format!("SELECT {}", unnested(&arrays));
+        let text = format!(
+            "SELECT found.* FROM ({given}) AS given, LATERAL (SELECT * FROM {} AS t WHERE {} OFFSET 0) AS found",
+            table::<E>(),
+            equal(columns, "c"),
+        );
+        return vec![Statement::from_sql_and_values(backend, text, arrays)];
+    }
+    on_sqlite::<E, N>("t.*", columns, rows)
+}
+
+/// As [`look_ups`] on SQLite, of each row what is `selected` of `t`.
+pub(super) fn on_sqlite<E: EntityTrait, const N: usize>(
+    selected: &str,
+    columns: [E::Column; N],
+    rows: Vec<[Value; N]>,
+) -> Vec<Statement> {
+    let place = format!("({})", listed([const { "?" }; N].into_iter()));
+    let statements = cut(rows).into_iter().map(|rows| {
+        // CROSS JOIN is its way to say that what is given comes first.
+        let text = format!(
+            "SELECT {selected} FROM (VALUES {}) AS given CROSS JOIN {} AS t WHERE {}",
+            listed(std::iter::repeat_n(&place, rows.len())),
+            table::<E>(),
+            equal(columns, "column"),
+        );
+        Statement::from_sql_and_values(DbBackend::Sqlite, text, rows.into_iter().flatten())
     });
-    let text = format!(
-        "SELECT found.* FROM (SELECT {}) AS given, \
-         LATERAL (SELECT * FROM \"{table}\" AS t WHERE {} OFFSET 0) AS found",
-        unnested(&arrays),
-        equal.collect::<Vec<_>>().join(" AND "),
-    );
-    Statement::from_sql_and_values(DbBackend::Postgres, text, arrays)
+    statements.collect()
+}
+
+fn table<E: EntityTrait>() -> String {
+    format!("\"{}\"", E::default().table_name())
+}
+
+/// That the columns of a table have what those that are given have, which are numbered.
+fn equal<C: ColumnTrait, const N: usize>(columns: [C; N], given: &str) -> String {
+    let equal = (1..).zip(columns).map(|(number, column)| {
+        let column = quoted(column);
+        format!("t.{column} = given.{given}{number}")
+    });
+    equal.collect::<Vec<_>>().join(" AND ")
 }
 
 /// The values of arrays side by side, as columns `c1`, `c2` and so on.
@@ -189,6 +228,37 @@ mod tests {
         assert_eq!(found(&[(1, 1)]), [2 + 3]);
         assert_eq!(found(&[(1, 1), (1, 2), (1, 3), (2, 9)]), [(5 + 2) + (6 + 3)]);
         assert_eq!(cut(vec![1, 2, 3]), [[1, 2, 3, 3]]);
+    }
+
+    #[test]
+    fn rows_are_looked_up_by_few_texts() {
+        let of = |backend, rows: i64| -> Vec<(String, usize)> {
+            let rows = (1..=rows).map(|id| [7.into(), id.into()]).collect();
+            look_ups::<Entity, 2>(backend, [AccountId, SessionId], rows)
+                .into_iter()
+                .map(|found| (found.sql, found.values.map_or(0, |values| values.0.len())))
+                .collect()
+        };
+        let text = |rows: &str| {
+            format!(
+                "SELECT t.* FROM (VALUES {rows}) AS given CROSS JOIN \"sessions\" AS t \
+                 WHERE t.\"account_id\" = given.column1 AND t.\"session_id\" = given.column2"
+            )
+        };
+        assert_eq!(of(DbBackend::Sqlite, 0), []);
+        assert_eq!(of(DbBackend::Sqlite, 1), [(text("(?, ?)"), 2)]);
+        let four = text("(?, ?), (?, ?), (?, ?), (?, ?)");
+        assert_eq!(
+            [of(DbBackend::Sqlite, 3), of(DbBackend::Sqlite, 4)].concat(),
+            [(four.clone(), 8), (four, 8)]
+        );
+        assert_eq!(of(DbBackend::Sqlite, 5_000).len(), 2);
+
+        let text = "SELECT found.* FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2) AS given, \
+            LATERAL (SELECT * FROM \"sessions\" AS t WHERE t.\"account_id\" = given.c1 \
+            AND t.\"session_id\" = given.c2 OFFSET 0) AS found";
+        assert_eq!(of(DbBackend::Postgres, 0), []);
+        assert_eq!(of(DbBackend::Postgres, 5_000), [(text.to_owned(), 2)]);
     }
 
     #[test]

@@ -264,6 +264,28 @@ async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way
     assert_eq!(next[0].as_ref().unwrap().balance, 98);
 }
 
+#[tokio::test]
+async fn an_account_that_is_read_in_short_is_the_same_one() {
+    let db = TestDatabase::sqlite().await;
+    let desks = [Desk::new(&db.store, 100).await, Desk::new(&db.store, 200).await];
+    db.execute(&format!(
+        "UPDATE accounts SET name = 'Ä %s ''b''  c', status = 'suspended', balance = {}, auth_epoch = 2, \
+            key_epoch = 3, last_actor_id = 4, last_key_id = 5, last_recovery_id = 6, last_session_id = 7, \
+            last_todo_id = 8, last_activity_id = 9, last_log_id = 10, last_ledger_id = 11, \
+            created_at = -12, version = 13, last_audit_id = 14 WHERE account_id = {}",
+        i64::MAX,
+        desks[0].account
+    ))
+    .await;
+    let (writer, _) = counting(&db).await;
+    let rows = accounts::Entity::find().all(&writer).await.unwrap();
+    let whole: Vec<_> = rows.into_iter().map(|row| Account::try_from(row).unwrap()).collect();
+    let tx = writer.begin().await.unwrap();
+    let ids = desks.map(|desk| desk.account).into();
+    assert_eq!(accounts_of(&tx, &ids).await.unwrap(), whole);
+    assert_eq!((whole.len(), whole[0].balance), (2, i64::MAX));
+}
+
 /// Counted in steps of SQLite's virtual machine.
 #[tokio::test]
 async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
