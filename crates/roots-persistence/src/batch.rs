@@ -164,9 +164,9 @@ async fn accounts_of(
         }
         return Ok(found);
     }
-    let ids = ids.iter().map(|id| [id.0.into()]).collect();
+    let ids: Vec<_> = ids.iter().map(|id| [id.0.into()]).collect();
     let in_short =
-        finder::on_sqlite::<accounts::Entity, 1>(row::ACCOUNT_IN_SHORT, [AccountId], ids);
+        finder::on_sqlite::<accounts::Entity, 1>(row::ACCOUNT_IN_SHORT, [AccountId], &ids);
     for statement in in_short {
         for row in tx.query_all_raw(statement).await? {
             let rest: String = row.try_get_by_index(2)?;
@@ -619,7 +619,7 @@ async fn look_up<E: EntityTrait, const N: usize>(
         }
         return Ok(found);
     }
-    for statement in finder::look_ups::<E, N>(backend, columns, rows) {
+    for statement in finder::look_ups::<E, N>(backend, columns, &rows) {
         found.extend(E::Model::find_by_statement(statement).all(tx).await?);
     }
     Ok(found)

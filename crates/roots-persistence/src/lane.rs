@@ -4,16 +4,17 @@
 //! for nobody and the cost of a write falls as load grows.
 //!
 //! Where several processes write, a lane has another one beside it: it hands over whom another process
-//! locks out, and nobody waits behind them.
+//! locks out, and who comes after them of the same account, so that nobody else waits behind them.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 
+use roots_domain::model::id::AccountId;
 use roots_domain::model::idempotency::AnswerKey;
 use roots_domain::model::unit::{Applied, Intent, Refusal, UnitOfWork};
 use roots_domain::port::store::{ApplyError, StoreFault};
@@ -53,6 +54,8 @@ struct Waiting {
     answer: oneshot::Sender<Answer>,
     claim: Claim,
     home: Home,
+    /// Where it was handed over.
+    stay: Option<Stay>,
 }
 
 /// Answers, and who waits for each.
@@ -89,8 +92,8 @@ struct Mail(Vec<(Home, Letters)>);
 
 impl Mail {
     /// Frees the name first: whoever has an answer may ask again at once.
-    fn add(&mut self, Waiting { answer: caller, claim, home }: Waiting, answer: Answer) {
-        drop(claim);
+    fn add(&mut self, Waiting { answer: caller, claim, home, stay }: Waiting, answer: Answer) {
+        drop((claim, stay));
         let known = self.0.iter_mut().find(|(known, _)| known.same_channel(&home));
         match known {
             Some((_, answers)) => answers.push((caller, answer)),
@@ -106,7 +109,7 @@ impl Mail {
     }
 }
 
-/// The names of the requests that lanes hold. There are as many at most as units.
+/// The names of the requests that lanes hold, or that wait for room there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InFlight(Arc<Mutex<HashSet<AnswerKey>>>);
 
@@ -153,11 +156,77 @@ pub(crate) struct LaneHandle {
 pub(crate) struct Lane {
     queue: mpsc::Receiver<Job>,
     closing: watch::Receiver<bool>,
-    aside: Aside,
+    /// Without one it waits with those whom another process locks out.
+    aside: Option<Aside>,
 }
 
-/// Where a lane hands over whom another process locks out. Without one it waits with them.
-type Aside = Option<mpsc::Sender<Job>>;
+/// Where a lane hands over whom another process locks out.
+#[derive(Debug, Clone)]
+struct Aside {
+    queue: mpsc::Sender<Job>,
+    /// How many units of each account are there. All of one account come from one lane.
+    staying: Arc<Mutex<HashMap<AccountId, usize>>>,
+}
+
+impl Aside {
+    fn staying(&self) -> MutexGuard<'_, HashMap<AccountId, usize>> {
+        self.staying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Splits off what has to follow others that are there.
+    fn followers(&self, batch: Batch) -> (Batch, Batch) {
+        let staying = self.staying();
+        if staying.is_empty() {
+            return (Batch::default(), batch);
+        }
+        let follows = |job: &Job| job.unit.accounts().any(|account| staying.contains_key(&account));
+        let (followers, others): (Vec<_>, Vec<_>) = batch.into_jobs().partition(follows);
+        (followers.into(), others.into())
+    }
+
+    /// Hands jobs over, in their order. Refuses those that find no room, and gives back those for which
+    /// it is too late.
+    fn take(&self, batch: Batch) -> Batch {
+        let mut late = Vec::new();
+        let mut mail = Mail::default();
+        for mut job in batch.into_jobs() {
+            let accounts: Vec<_> = job.unit.accounts().collect();
+            for account in &accounts {
+                *self.staying().entry(*account).or_default() += 1;
+            }
+            job.caller.stay = Some(Stay { aside: self.clone(), accounts });
+            match self.queue.try_send(job) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Closed(job)) => late.push(job),
+                Err(mpsc::error::TrySendError::Full(job)) => {
+                    mail.add(job.caller, Err(StoreFault::Busy.into()));
+                }
+            }
+        }
+        mail.send();
+        late.into()
+    }
+}
+
+/// That a unit of those accounts is aside.
+struct Stay {
+    aside: Aside,
+    accounts: Vec<AccountId>,
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        let mut staying = self.aside.staying();
+        for account in &self.accounts {
+            if let Some(units) = staying.get_mut(account) {
+                *units -= 1;
+                if *units == 0 {
+                    staying.remove(account);
+                }
+            }
+        }
+    }
+}
 
 /// A lane that takes units until `closing` turns true, and then finishes those it has.
 pub(crate) fn lane(
@@ -166,7 +235,7 @@ pub(crate) fn lane(
     aside: Option<&LaneHandle>,
 ) -> (LaneHandle, Lane) {
     let (near, far) = mpsc::channel(QUEUE_MAX_UNITS);
-    let aside = aside.map(|lane| lane.queue.clone());
+    let aside = aside.map(|lane| Aside { queue: lane.queue.clone(), staying: Arc::default() });
     (LaneHandle { queue: near, in_flight }, Lane { queue: far, closing, aside })
 }
 
@@ -189,7 +258,8 @@ impl LaneHandle {
             }
         };
         let (answer, answered) = oneshot::channel();
-        room.send(Job { unit, caller: Waiting { answer, claim, home: home() } });
+        let caller = Waiting { answer, claim, home: home(), stay: None };
+        room.send(Job { unit, caller });
         // The lane answers each job that it takes; it can only fail to by being killed at work.
         let lost = || StoreFault::OutcomeUnknown("the writer stopped".to_owned());
         answered.await.unwrap_or_else(|_| Err(lost().into()))
@@ -204,7 +274,7 @@ impl Lane {
     /// Works until it is told to close and its queue is empty.
     pub(crate) async fn run(self, link: Link) {
         let aside = self.aside.clone();
-        self.each(|batch| work_off(&link, &aside, batch)).await;
+        self.each(|batch| work_off(&link, aside.as_ref(), batch)).await;
         link.close().await;
     }
 
@@ -249,37 +319,48 @@ fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
 
 /// Applies a batch and answers its jobs. What another process has locked holds up no more than its own
 /// callers: the others are answered first, and then those wait it out, aside where there is a lane for it.
-async fn work_off(link: &Link, aside: &Aside, jobs: Vec<Job>) {
-    let batch = Batch::from(jobs);
+async fn work_off(link: &Link, aside: Option<&Aside>, jobs: Vec<Job>) {
+    let mut batch = Batch::from(jobs);
     if let [UnitOfWork { intent: Intent::CountCalls(_), .. }] = batch.units[..] {
         // It locks many accounts, and comes again by itself.
         return batch.settle(link, Wait::Briefly).await;
+    }
+    let mut locked_out = Vec::new();
+    if let Some(aside) = aside {
+        let (followers, others) = aside.followers(batch);
+        locked_out.push(followers);
+        batch = others;
     }
     let accounts: BTreeSet<_> = batch.units.iter().flat_map(UnitOfWork::accounts).collect();
     let accounts = accounts.len();
     if accounts < 2 && aside.is_none() {
         return batch.settle(link, Wait::Out).await;
     }
-    let applied = apply(link, &batch.units, Wait::Briefly).await;
-    let Err(Failure::Locked(cause)) = applied else {
-        return batch.answer(link, applied).await;
-    };
-    let mut locked_out = Vec::new();
-    if accounts < 2 {
-        locked_out.push(batch);
-    } else {
-        tracing::warn!(cause, accounts, "a batch met a lock: trying each account by itself");
-        for batch in batch.by_accounts() {
-            match apply(link, &batch.units, Wait::Briefly).await {
-                Err(Failure::Locked(_)) => locked_out.push(batch),
-                applied => batch.answer(link, applied).await,
+    if !batch.units.is_empty() {
+        match apply(link, &batch.units, Wait::Briefly).await {
+            Err(Failure::Locked(_)) if accounts < 2 => locked_out.push(batch),
+            Err(Failure::Locked(cause)) => {
+                tracing::warn!(
+                    cause,
+                    accounts,
+                    "a batch met a lock: trying each account by itself"
+                );
+                for batch in batch.by_accounts() {
+                    match apply(link, &batch.units, Wait::Briefly).await {
+                        Err(Failure::Locked(_)) => locked_out.push(batch),
+                        applied => batch.answer(link, applied).await,
+                    }
+                }
             }
+            applied => batch.answer(link, applied).await,
         }
     }
-    for batch in locked_out {
-        let rest = batch.hand_over(aside);
-        if !rest.units.is_empty() {
-            rest.settle(link, Wait::Out).await;
+    for mut batch in locked_out {
+        if let Some(aside) = aside {
+            batch = aside.take(batch);
+        }
+        if !batch.units.is_empty() {
+            batch.settle(link, Wait::Out).await;
         }
     }
 }
@@ -311,14 +392,8 @@ impl Batch {
         batches.into_values()
     }
 
-    /// Hands its jobs over, in their order, and keeps those that find no room there.
-    fn hand_over(self, aside: &Aside) -> Self {
-        let Some(aside) = aside else { return self };
-        let jobs = self.units.into_iter().zip(self.callers);
-        let refused = jobs.filter_map(|(unit, caller)| {
-            aside.try_send(Job { unit, caller }).err().map(mpsc::error::TrySendError::into_inner)
-        });
-        refused.collect::<Vec<_>>().into()
+    fn into_jobs(self) -> impl Iterator<Item = Job> {
+        self.units.into_iter().zip(self.callers).map(|(unit, caller)| Job { unit, caller })
     }
 
     async fn settle(self, link: &Link, wait: Wait) {
@@ -405,7 +480,7 @@ mod tests {
         };
         let claim = InFlight::default().claim(&unit).unwrap();
         let home = mpsc::unbounded_channel().0;
-        Job { unit, caller: Waiting { answer: oneshot::channel().0, claim, home } }
+        Job { unit, caller: Waiting { answer: oneshot::channel().0, claim, home, stay: None } }
     }
 
     #[test]
@@ -427,6 +502,38 @@ mod tests {
         assert!(!near.is_closed());
         drop(far);
         assert!(near.is_closed());
+    }
+
+    #[tokio::test]
+    async fn an_account_follows_its_own_aside_until_they_are_answered() {
+        let (_open, closing) = watch::channel(false);
+        let (near, mut far) = lane(closing.clone(), InFlight::default(), None);
+        let (_, own) = lane(closing, InFlight::default(), Some(&near));
+        let aside = own.aside.unwrap();
+        let of = |account| job(Intent::SweepErased(AccountId(account)));
+        let accounts = |batch: Batch| -> Vec<_> {
+            batch.units.iter().flat_map(UnitOfWork::accounts).map(|id| id.0).collect()
+        };
+        let split = |jobs: Vec<Job>| {
+            let (followers, others) = aside.followers(jobs.into());
+            (accounts(followers), accounts(others))
+        };
+        assert_eq!(split(vec![of(1), of(2)]), (vec![], vec![1, 2]));
+        assert_eq!(aside.take(vec![of(1), of(1)].into()).units, []);
+        assert_eq!(split(vec![of(2), of(1), of(3)]), (vec![1], vec![2, 3]));
+
+        for expected in [vec![1], vec![]] {
+            let job = far.queue.recv().await.unwrap();
+            Mail::default().add(job.caller, Err(gone_fault()));
+            assert_eq!(split(vec![of(1)]).0, expected);
+        }
+        // Where there is no room they are refused, and where it ends they come back.
+        let most = i64::try_from(QUEUE_MAX_UNITS).unwrap();
+        assert_eq!(aside.take((0..=most).map(of).collect::<Vec<_>>().into()).units, []);
+        assert_eq!(split(vec![of(most), of(0)]), (vec![0], vec![most]));
+        drop(far);
+        assert_eq!(split(vec![of(0)]), (vec![], vec![0]));
+        assert_eq!(accounts(aside.take(vec![of(7)].into())), [7]);
     }
 
     #[tokio::test]
@@ -467,7 +574,7 @@ mod tests {
         let mut answered = Vec::new();
         for home in [gone, home(), home()] {
             let (answer, told) = oneshot::channel();
-            mail.add(Waiting { answer, claim: claim(), home }, Err(gone_fault()));
+            mail.add(Waiting { answer, claim: claim(), home, stay: None }, Err(gone_fault()));
             answered.push(told);
         }
         assert_eq!(mail.0.len(), 2, "one letter a thread");

@@ -244,7 +244,7 @@ impl UnitStore for Store {
         {
             return aside.apply(unit).await;
         }
-        // An account is always on the same lane, so that its units meet in one batch, in their order.
+        // An account is always on the same lane, so that its units meet in one batch.
         let account = unit.account().map_or(0, |account| account.0.unsigned_abs());
         let lanes = &self.inner.lanes;
         let index = usize::try_from(account % lanes.len() as u64).unwrap_or(0);

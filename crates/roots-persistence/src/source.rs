@@ -147,3 +147,17 @@ async fn apply_in_time(
     let in_time = tokio::time::timeout(BATCH_MAX_TIME, applied).await;
     in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_threads_share_a_lane_and_a_file_has_one() {
+        let server = Source::Postgres { url: String::new() };
+        assert_eq!([0, 1, 4, 7, 8].map(|serving| server.lanes(serving)), [1, 1, 1, 1, 2]);
+        let identity = FileIdentity(0, 0);
+        let file = Source::Sqlite { file: PathBuf::new(), identity };
+        assert_eq!((file.lanes(8), file.has_aside(), server.has_aside()), (1, false, true));
+    }
+}

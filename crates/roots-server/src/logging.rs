@@ -74,12 +74,27 @@ impl Told<'_> {
         }
         self.is_first = false;
     }
+
+    fn by_library(&mut self, field: &Field, record: impl FnOnce(&mut DefaultVisitor<'_>)) {
+        let mut library = DefaultVisitor::new(self.writer.by_ref(), self.is_first);
+        record(&mut library);
+        self.result = self.result.and(library.finish());
+        // Those it leaves out.
+        self.is_first &= field.name().starts_with("log.");
+    }
+}
+
+/// Whether a field's name is written as it is: the line's own text has none, and some of the library's are
+/// left out or shortened.
+fn is_plain_name(field: &Field) -> bool {
+    field.name().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && field.name() != "message"
 }
 
 impl Visit for Told<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-        if field.name() != MESSAGE && value.bytes().all(is_plain) {
+        if is_plain_name(field) && value.bytes().all(is_plain) {
             self.put(field, ["\"", value, "\""]);
         } else {
             self.record_debug(field, &value);
@@ -87,19 +102,21 @@ impl Visit for Told<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, ["", &value.to_string(), ""]);
+        if is_plain_name(field) {
+            self.put(field, ["", &value.to_string(), ""]);
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.by_library(field, |library| library.record_error(field, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut library = DefaultVisitor::new(self.writer.by_ref(), self.is_first);
-        library.record_debug(field, value);
-        self.result = self.result.and(library.finish());
-        self.is_first = false;
+        self.by_library(field, |library| library.record_debug(field, value));
     }
 }
-
-/// The field that is the line's own text.
-const MESSAGE: &str = "message";
 
 /// Writes what has gathered, before the process ends.
 pub(crate) fn finish() {
@@ -208,6 +225,9 @@ mod tests {
             let _entered = span.enter();
             tracing::error!(cause = "a \"quote\", a \\ and\na line", is_first = true, "it failed");
             tracing::warn!(error = %"\u{1b}[31mred", ratio = 0.5, none = Option::<&str>::None);
+            let error = std::io::Error::other("\u{1b}[31mred");
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(log.line = 3_u64, log.target = "sqlx", r#type = "a", error, "hidden");
             tracing::info!(name = "grün", below = -3, empty = "", "");
         });
         let [theirs, ours] = written.map(|file| {
@@ -216,7 +236,7 @@ mod tests {
             (&*file).read_to_string(&mut lines).unwrap();
             lines
         });
-        assert_eq!(theirs.lines().count(), 4);
+        assert_eq!(theirs.lines().count(), 5);
         assert!(theirs.contains(r#"request request_id=01a202b4 method="GET" status=200 took=7"#));
         assert_eq!(ours, theirs);
     }

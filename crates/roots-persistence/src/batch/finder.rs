@@ -91,11 +91,11 @@ pub(super) fn one_of(
 /// What reads the rows that have such values in these columns, each looked up by itself. However many
 /// there are, few texts do: on PostgreSQL one, with an array a column, where `OFFSET 0` keeps the
 /// planner, who may know nothing of the table yet, from going through all of it instead; on SQLite one for
-/// each power of two, to which they are [padded].
+/// each power of two.
 pub(super) fn look_ups<E: EntityTrait, const N: usize>(
     backend: DbBackend,
     columns: [E::Column; N],
-    rows: Vec<[Value; N]>,
+    rows: &[[Value; N]],
 ) -> Vec<Statement> {
     if rows.is_empty() {
         return Vec::new();
@@ -121,10 +121,13 @@ pub(super) fn look_ups<E: EntityTrait, const N: usize>(
 pub(super) fn on_sqlite<E: EntityTrait, const N: usize>(
     selected: &str,
     columns: [E::Column; N],
-    rows: Vec<[Value; N]>,
+    rows: &[[Value; N]],
 ) -> Vec<Statement> {
     let place = format!("({})", listed([const { "?" }; N].into_iter()));
-    let statements = cut(rows).into_iter().map(|rows| {
+    let statements = rows.chunks(LIST_MAX).map(|rows| {
+        let mut rows = rows.to_vec();
+        // NULL equals nothing.
+        rows.resize(rows.len().next_power_of_two(), [const { Value::BigInt(None) }; N]);
         // CROSS JOIN is its way to say that what is given comes first.
         let text = format!(
             "SELECT {selected} FROM (VALUES {}) AS given CROSS JOIN {} AS t WHERE {}",
@@ -233,8 +236,8 @@ mod tests {
     #[test]
     fn rows_are_looked_up_by_few_texts() {
         let of = |backend, rows: i64| -> Vec<(String, usize)> {
-            let rows = (1..=rows).map(|id| [7.into(), id.into()]).collect();
-            look_ups::<Entity, 2>(backend, [AccountId, SessionId], rows)
+            let rows: Vec<_> = (1..=rows).map(|id| [7.into(), id.into()]).collect();
+            look_ups::<Entity, 2>(backend, [AccountId, SessionId], &rows)
                 .into_iter()
                 .map(|found| (found.sql, found.values.map_or(0, |values| values.0.len())))
                 .collect()

@@ -267,7 +267,10 @@ async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way
 #[tokio::test]
 async fn an_account_that_is_read_in_short_is_the_same_one() {
     let db = TestDatabase::sqlite().await;
-    let desks = [Desk::new(&db.store, 100).await, Desk::new(&db.store, 200).await];
+    let mut desks = Vec::new();
+    for credits in [100, 200, 300] {
+        desks.push(Desk::new(&db.store, credits).await);
+    }
     db.execute(&format!(
         "UPDATE accounts SET name = 'Ä %s ''b''  c', status = 'suspended', balance = {}, auth_epoch = 2, \
             key_epoch = 3, last_actor_id = 4, last_key_id = 5, last_recovery_id = 6, last_session_id = 7, \
@@ -281,9 +284,9 @@ async fn an_account_that_is_read_in_short_is_the_same_one() {
     let rows = accounts::Entity::find().all(&writer).await.unwrap();
     let whole: Vec<_> = rows.into_iter().map(|row| Account::try_from(row).unwrap()).collect();
     let tx = writer.begin().await.unwrap();
-    let ids = desks.map(|desk| desk.account).into();
+    let ids = desks.iter().map(|desk| desk.account).collect();
     assert_eq!(accounts_of(&tx, &ids).await.unwrap(), whole);
-    assert_eq!((whole.len(), whole[0].balance), (2, i64::MAX));
+    assert_eq!((whole.len(), whole[0].balance), (3, i64::MAX));
 }
 
 /// Counted in steps of SQLite's virtual machine.
