@@ -267,12 +267,12 @@ fn routes() -> Routes {
         .merge(erasures::routes())
         .layer(map_response(secret))
         .layer(map_response(edge::by_key));
-    let all = keyed
+    let all = service::routes()
+        .merge(keyed)
         .merge(signup)
         .merge(recovery)
         .merge(keyed_secrets)
         .merge(service::description_routes())
-        .merge(service::routes())
         .merge(OpenApiRouter::from(service::docs()));
     Routes { all, private }
 }
