@@ -159,9 +159,10 @@ pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
     let values = ratios(own(name::OVERLOADED), own(name::LOG_MOST), rate);
     let target = Target::AtLeast(OVERLOADED_GOOD);
     figures.push(figure(too_much("good answers, of the peak"), " ×", values, target));
-    let refused: Vec<f64> = measured.overload.iter().map(|told| told.refused.p99_ms).collect();
     // Where nothing was refused there is nothing to tell.
-    if refused.iter().any(|ms| *ms > 0.0) {
+    let refused = measured.overload.iter().filter(|told| told.refused.count > 0);
+    let refused: Vec<f64> = refused.map(|told| told.refused.p99_ms).collect();
+    if !refused.is_empty() {
         let target = Target::AtMost(REFUSED_P99_MS);
         figures.push(figure(too_much("p99 of a refusal"), " ms", refused, target));
     }
