@@ -149,9 +149,10 @@ async fn lock(tx: &DatabaseTransaction, needs: &Needs, wait: Wait) -> Result<(),
     Ok(())
 }
 
+/// Those accounts, as far as there are any.
 async fn accounts_of(
     tx: &DatabaseTransaction,
-    ids: &BTreeSet<roots_domain::model::id::AccountId>,
+    ids: &BTreeSet<AccountId>,
 ) -> Result<Vec<Account>, Failure> {
     use accounts::Column::AccountId;
     let backend = tx.get_database_backend();

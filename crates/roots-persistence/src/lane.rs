@@ -245,7 +245,7 @@ impl LaneHandle {
         self.queue.is_closed()
     }
 
-    /// Hands a unit over and waits for its answer. One that is named as another that the lane still
+    /// Hands a unit over and waits for its answer. One that is named as another that a lane still
     /// holds is refused at once, one that finds no room soon.
     pub(crate) async fn apply(&self, unit: UnitOfWork) -> Answer {
         let claim = self.in_flight.claim(&unit)?;
@@ -383,11 +383,11 @@ impl Batch {
     /// The units of the same accounts together, in their order.
     fn by_accounts(self) -> impl Iterator<Item = Self> {
         let mut batches = BTreeMap::<_, Self>::new();
-        for (unit, caller) in self.units.into_iter().zip(self.callers) {
-            let accounts: BTreeSet<_> = unit.accounts().collect();
+        for job in self.into_jobs() {
+            let accounts: BTreeSet<_> = job.unit.accounts().collect();
             let batch = batches.entry(accounts).or_default();
-            batch.units.push(unit);
-            batch.callers.push(caller);
+            batch.units.push(job.unit);
+            batch.callers.push(job.caller);
         }
         batches.into_values()
     }
