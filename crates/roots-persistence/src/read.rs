@@ -27,7 +27,9 @@ use roots_domain::port::store::{
     Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable, SessionQuery,
     SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader, UsageReader,
 };
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{
+    Asterisk, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType,
+};
 use sea_orm::{
     AccessMode, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend,
     EntityTrait, FromQueryResult, IsolationLevel, JoinType, Order, QueryFilter, QueryOrder,
@@ -134,12 +136,12 @@ impl Store {
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// A page of `rows` in their order, which descends by columns that end with the id, and how many
-    /// there are in all, by one statement: a second one would cost as much again, and tell of another
-    /// moment. One row more than the page holds tells whether any follows.
+    /// A page of `rows`, whose parts are merged in their order, which descends by columns that end with
+    /// the id, and how many there are in all, by one statement: a second one would cost as much again,
+    /// and tell of another moment. One row more than the page holds tells whether any follows.
     async fn page<E, T, const N: usize>(
         &self,
-        rows: Select<E>,
+        rows: Parts<E>,
         order: [E::Column; N],
         total: Expr,
         request: PageRequest,
@@ -148,15 +150,34 @@ impl Store {
         E: EntityTrait,
         T: TryFrom<E::Model, Error = Corrupt> + Listed,
     {
-        let mut rows = match request.start {
-            Start::Offset(offset) => rows.offset(u64::try_from(offset).unwrap_or(0)),
-            Start::After(place) => rows.filter(behind(order, place)),
+        let (take, skip) = (u64::from(request.limit) + 1, request.offset().unsigned_abs());
+        let ordered = |mut rows: SelectStatement| {
+            for column in order {
+                // By its name in the result, which is all that a merged row has.
+                rows.order_by(column, Order::Desc);
+            }
+            rows
         };
-        for column in order {
-            rows = rows.order_by(column, Order::Desc);
-        }
-        let rows = rows.limit(u64::from(request.limit) + 1);
-        let asked = rows.expr_as(total.clone(), TOTAL).into_query();
+        let part = |rows: Select<E>| {
+            let rows = match request.start {
+                Start::Offset(_) => rows,
+                Start::After(place) => rows.filter(behind(order, place)),
+            };
+            rows.into_query()
+        };
+        let rows = match (rows.rest, self.readers().get_database_backend()) {
+            (None, _) => part(rows.first),
+            (Some(rest), DbBackend::Postgres) => {
+                // It would sort all of a part of which it expects few rows.
+                let first = |rows| {
+                    let rows = ordered(part(rows)).limit(skip.saturating_add(take)).to_owned();
+                    Query::select().column(Asterisk).from_subquery(rows, "part").to_owned()
+                };
+                union(first(rows.first), first(rest))
+            }
+            (Some(rest), _) => union(part(rows.first), part(rest)),
+        };
+        let asked = ordered(rows).limit(take).offset(skip).expr_as(total.clone(), TOTAL).to_owned();
         let found = self.readers().query_all(&asked).await.map_err(of_read)?;
         let total = match found.first() {
             Some(row) => row.try_get("", TOTAL).map_err(of_read)?,
@@ -178,6 +199,47 @@ impl Store {
         let none = || StoreFault::Broken("a total of nothing".to_owned());
         found.ok_or_else(none)?.try_get("", TOTAL).map_err(of_read)
     }
+}
+
+/// Rows of which each part stands in one order in an index.
+struct Parts<E: EntityTrait> {
+    first: Select<E>,
+    rest: Option<Select<E>>,
+}
+
+impl<E: EntityTrait> From<Select<E>> for Parts<E> {
+    fn from(rows: Select<E>) -> Self {
+        Self { first: rows, rest: None }
+    }
+}
+
+/// Of `rows` those of an actor, or of all that the account has: then what its owner has, in that
+/// actor's own order, and the rest, in the account's. Where rows are `linked` to one session, its order
+/// holds them whosever they are.
+fn whose<E: EntityTrait>(
+    rows: Select<E>,
+    column: E::Column,
+    actor: Option<ActorId>,
+    linked: bool,
+) -> Parts<E> {
+    match actor {
+        Some(actor) => rows.filter(is(column, actor.0, linked)).into(),
+        None if linked => rows.into(),
+        None => Parts {
+            first: rows.clone().filter(column.eq(NewAccount::OWNER.0)),
+            rest: Some(rows.filter(Expr::cust(IN_ORDER_OF_ACCOUNT))),
+        },
+    }
+}
+
+/// What the indexes of all that an account has hold, in their own words, so that they are known to hold
+/// what is looked for: an owner's rows are in its own.
+const IN_ORDER_OF_ACCOUNT: &str = "actor_id <> 1";
+
+/// The rows of both.
+fn union(mut some: SelectStatement, others: SelectStatement) -> SelectStatement {
+    let all = some.union(UnionType::All, others).to_owned();
+    Query::select().column(("all", Asterisk)).from_subquery(all, "all").to_owned()
 }
 
 /// That a row stands behind a place. Compared as one value, the columns are sought in an index that
@@ -247,14 +309,12 @@ impl SessionReader for Store {
         use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
         let mut rows = sessions::Entity::find().filter(AccountId.eq(query.account.0));
         let mut counts = tallies_of(query.account, query.actor, row::TALLY_SESSIONS);
-        if let Some(actor) = query.actor {
-            rows = rows.filter(ActorId.eq(actor.0));
-        }
         if let Some(status) = query.status {
             rows = rows.filter(Status.eq(status.name()));
             counts = counts.filter(tallies::Column::Label.eq(status.name()));
         }
         let total = sum(counts, tallies::Column::Count);
+        let rows = whose(rows, ActorId, query.actor, false);
         self.page(rows, [StartedAt, SessionId], total, query.page).await
     }
 }
@@ -271,9 +331,6 @@ impl TodoReader for Store {
         use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
         let linked = query.session.is_some();
         let mut rows = todos::Entity::find().filter(AccountId.eq(query.account.0));
-        if let Some(actor) = query.actor {
-            rows = rows.filter(is(ActorId, actor.0, linked));
-        }
         if let Some(status) = query.status {
             rows = rows.filter(is(Status, status.name(), linked));
         }
@@ -283,14 +340,16 @@ impl TodoReader for Store {
         if let Some(session) = query.session {
             rows = rows.filter(SessionId.eq(session.0));
         }
-        let total = if query.session.is_some() {
-            count(rows.clone())
+        let total = if linked {
+            let of_actor = query.actor.map(|actor| is(ActorId, actor.0, linked));
+            count(rows.clone().filter(Condition::all().add_option(of_actor)))
         } else {
             let labels = todo_labels(query.status, query.priority);
             let counts = tallies_of(query.account, query.actor, row::TALLY_TODOS)
                 .filter(tallies::Column::Label.is_in(labels));
             sum(counts, tallies::Column::Count)
         };
+        let rows = whose(rows, ActorId, query.actor, linked);
         if query.priority.is_some() && !linked {
             // An index that is entered by the priority orders what it finds by the rest.
             return self.page(rows, [CreatedAt, TodoId], total, query.page).await;
@@ -337,14 +396,11 @@ pub(crate) fn is<C: ColumnTrait>(
     column.eq(value)
 }
 
-/// The activities that a filter selects.
+/// The activities that a filter selects, whosever they are.
 fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
-    use activities::Column::{AccountId, ActivityType, ActorId, LoggedAt, SessionId};
+    use activities::Column::{AccountId, ActivityType, LoggedAt, SessionId};
     let linked = filter.session.is_some();
     let mut rows = activities::Entity::find().filter(AccountId.eq(filter.account.0));
-    if let Some(actor) = filter.actor {
-        rows = rows.filter(is(ActorId, actor.0, linked));
-    }
     if let Some(kind) = &filter.activity_type {
         rows = rows.filter(is(ActivityType, kind.as_str(), linked));
     }
@@ -358,6 +414,17 @@ fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
         rows = rows.filter(LoggedAt.lte(until.micros()));
     }
     rows
+}
+
+/// The activities that a filter selects, to be counted: those of all actors by one look for each.
+fn counted(filter: &ActivityFilter) -> Select<activities::Entity> {
+    use activities::Column::ActorId;
+    let rows = selected(filter);
+    if filter.session.is_none() {
+        return rows.filter(kept_of(ActorId, filter.account, filter.actor));
+    }
+    let of_actor = filter.actor.map(|actor| is(ActorId, actor.0, true));
+    rows.filter(Condition::all().add_option(of_actor))
 }
 
 /// The same filter over another range. Each part of a range is asked for by itself: of a choice between
@@ -398,7 +465,7 @@ fn quarterly(
 /// How many activities a filter selects, as a part of a statement.
 fn total_of(filter: &ActivityFilter) -> Expr {
     if filter.session.is_some() {
-        return count(selected(filter));
+        return count(counted(filter));
     }
     if filter.range.is_open() {
         let mut counts = tallies_of(filter.account, filter.actor, row::TALLY_ACTIVITIES);
@@ -414,7 +481,7 @@ fn total_of(filter: &ActivityFilter) -> Expr {
         let whole = split
             .whole
             .map(|quarters| sum(quarterly(filter, quarters), activity_quarters::Column::Count));
-        let ends = split.ends.into_iter().map(|end| count(selected(&within(filter, end))));
+        let ends = split.ends.into_iter().map(|end| count(counted(&within(filter, end))));
         whole.into_iter().chain(ends).collect::<Vec<_>>()
     });
     days.into_iter().chain(ends).reduce(ExprTrait::add).unwrap_or_else(|| Expr::value(0_i64))
@@ -428,7 +495,7 @@ async fn count_days(db: &impl ConnectionTrait, filter: &ActivityFilter) -> Store
     let counts = if filter.session.is_some() {
         let (since, until) = (Some(first.first_instant()), Some(last.last_instant()));
         let day = format!("logged_at / {DAY_MICROS}");
-        selected(&within(filter, TimeRange { since, until }))
+        counted(&within(filter, TimeRange { since, until }))
             .select_only()
             .expr_as(Expr::value(0_i64), "actor_id")
             .expr_as(Expr::cust(day.clone()), "day")
@@ -471,10 +538,14 @@ fn count_quarters(
 /// Counts within windows of any length, by an index scan of each.
 fn count_rows(filter: &ActivityFilter, windows: &[Window], backend: DbBackend) -> SelectStatement {
     use activities::Column::{ActivityType, ActorId, LoggedAt};
-    let rows = selected(&within(filter, TimeRange::default()));
+    let all = within(filter, TimeRange::default());
+    // Windows are an actor's, but for those of a session.
+    let (rows, actor) = match filter.session {
+        Some(_) => (counted(&all), None),
+        None => (selected(&all), Some(ActorId)),
+    };
     let count = Expr::cust("COUNT(*)");
     let counts = rows.select_only().column(ActivityType).expr_as(count, "count");
-    let actor = filter.session.is_none().then_some(ActorId);
     by_window(counts.group_by(ActivityType), LoggedAt, actor, windows, backend)
 }
 
@@ -652,7 +723,7 @@ impl ActivityReader for Store {
         filter: &ActivityFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Activity<Sealed>>> {
-        use activities::Column::{ActivityId, LoggedAt};
+        use activities::Column::{ActivityId, ActorId, LoggedAt};
         let mut rest = filter.clone();
         // What stands behind a place is no later than it: of two bounds SQLite seeks one, and reads
         // from there.
@@ -661,7 +732,8 @@ impl ActivityReader for Store {
         {
             rest.range.until = None;
         }
-        self.page(selected(&rest), [LoggedAt, ActivityId], total_of(filter), page).await
+        let rows = whose(selected(&rest), ActorId, filter.actor, filter.session.is_some());
+        self.page(rows, [LoggedAt, ActivityId], total_of(filter), page).await
     }
 
     async fn activity_stats(
@@ -749,7 +821,7 @@ impl AccountReader for Store {
     async fn actor_page(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Actor>> {
         let rows = actors::Entity::find().filter(actors::Column::AccountId.eq(account.0));
         let total = count(rows.clone());
-        self.page(rows, [actors::Column::ActorId], total, page).await
+        self.page(rows.into(), [actors::Column::ActorId], total, page).await
     }
 
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>> {
@@ -759,7 +831,7 @@ impl AccountReader for Store {
             rows = rows.filter(ActorId.eq(actor.0));
         }
         let total = count(rows.clone());
-        let page = self.page::<_, ApiKey, 1>(rows, [KeyId], total, query.page).await?;
+        let page = self.page::<_, ApiKey, 1>(rows.into(), [KeyId], total, query.page).await?;
         let theirs = actors::Entity::find()
             .filter(actors::Column::AccountId.eq(query.account.0))
             .filter(actors::Column::ActorId.is_in(page.items.iter().map(|key| key.actor.0)));
@@ -845,7 +917,7 @@ impl AccountReader for Store {
             counts = counts.filter(tallies::Column::Label.eq(reason.name()));
         }
         let total = sum(counts, tallies::Column::Count);
-        self.page(rows, [ledger::Column::LedgerId], total, page).await
+        self.page(rows.into(), [ledger::Column::LedgerId], total, page).await
     }
 
     async fn trail(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<TrailEntry>> {
@@ -854,7 +926,7 @@ impl AccountReader for Store {
         let given = accounts::Entity::find_by_id(account.0)
             .select_only()
             .column(accounts::Column::LastAuditId);
-        self.page(rows, [audit_trail::Column::AuditId], number(given), page).await
+        self.page(rows.into(), [audit_trail::Column::AuditId], number(given), page).await
     }
 }
 
@@ -925,7 +997,7 @@ impl AccountsReader for Store {
         let kept = directory::Entity::find().select_only().column(directory::Column::Accounts);
         let order = [accounts::Column::AccountId];
         let Page { items, total, request, next } =
-            self.page(rows, order, number(kept), page).await?;
+            self.page(rows.into(), order, number(kept), page).await?;
         Ok(Page { items: self.with_usage(items).await?, total, request, next })
     }
 

@@ -24,9 +24,9 @@ const DAYS: i64 = 40;
 /// The actors of an account, of whatever size it is. Figures of all of them take a look at each.
 const MEMBERS: i64 = 40;
 
-/// Fills an account with `each` todos, activities and ledger rows and a tenth of sessions. The
-/// activities of a day all lie in its first hours; ten of them, of whatever size the account is, are
-/// linked to session 1.
+/// Fills an account with `each` todos and activities of its owner and as many of another actor, a tenth
+/// of sessions, and `each` ledger rows. The activities of a day all lie in its first hours; ten of
+/// them, of whatever size the account is, are linked to session 1.
 async fn fill(db: &TestDatabase, each: i64) -> Desk {
     let desk = Desk::new(&db.store, 1).await;
     let (account, start) = (desk.account.0, (desk.at.day().0 - DAYS) * DAY_MICROS);
@@ -40,24 +40,27 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
     let n = format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each})"
     );
-    let link = format!("CASE WHEN i % {} = 0 THEN 1 END", each / 10);
+    let both = format!("{n}, whose (peer) AS (VALUES (0), (1))");
+    // The row's id, which rises with its time, and whose it is.
+    let (id, whose) = ("2 * i + peer", "peer + 1");
+    let link = format!("CASE WHEN i % {} = 0 AND peer = 0 THEN 1 END", each / 10);
     // A few hours of each day, spread evenly.
     let time = format!("{start} + (i % {DAYS}) * {DAY_MICROS} + (i / {DAYS}) * 1000000");
     for sql in [
         format!(
-            "{n} INSERT INTO sessions SELECT {account}, i, {uid}, 1, \
+            "{both} INSERT INTO sessions SELECT {account}, {id} - 1, {uid}, {whose}, \
                 CASE WHEN i % 2 = 0 THEN 'active' ELSE 'ended' END, NULL, {start} + i, NULL, 1 \
-                FROM n WHERE i <= {}",
+                FROM n CROSS JOIN whose WHERE i <= {}",
             each / 10
         ),
         format!(
-            "{n} INSERT INTO todos SELECT {account}, i, {uid}, 1, {link}, {bytes}, NULL, \
+            "{both} INSERT INTO todos SELECT {account}, {id}, {uid}, {whose}, {link}, {bytes}, NULL, \
                 CASE i / 4 % 4 WHEN 0 THEN 'open' WHEN 1 THEN 'done' WHEN 2 THEN 'cancelled' \
-                ELSE 'in_progress' END, i % 4, NULL, {start} + i, 0, 1 FROM n"
+                ELSE 'in_progress' END, i % 4, NULL, {start} + i, 0, 1 FROM n CROSS JOIN whose"
         ),
         format!(
-            "{n} INSERT INTO activities SELECT {account}, i, {uid}, 1, {link}, \
-                'kind-' || CAST(i % 5 AS TEXT), {bytes}, {time}, 0, 1 FROM n"
+            "{both} INSERT INTO activities SELECT {account}, {id}, {uid}, {whose}, {link}, \
+                'kind-' || CAST(i % 5 AS TEXT), {bytes}, {time}, 0, 1 FROM n CROSS JOIN whose"
         ),
         format!(
             "{n} INSERT INTO ledger SELECT {account}, i + 1, 1, i, \
@@ -127,14 +130,14 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
 async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String)) {
     let first = (desk.at.day().0 - DAYS) * DAY_MICROS;
     // By when the row of an id started or was created.
-    let early = |id: i64| [first + id, id];
+    let early = |i: i64| [first + i, 2 * i];
     let start = |place| PageRequest { start: Start::After(place), ..PageRequest::default() };
     let [at, id] = early(each / 20);
     let deep_session = start(Place([0, at, id]));
     let [at, id] = early(each / 2);
     let deep_todo = start(Place([1, at, id]));
     let deep_high_todo = start(Place([3, at, id]));
-    let deep_activity = start(Place([0, first + DAYS / 2 * DAY_MICROS + 5_000_000, each / 2]));
+    let deep_activity = start(Place([0, first + DAYS / 2 * DAY_MICROS + 5_000_000, each]));
     let deep_entry = start(Place([0, 0, each / 2]));
     let top = PageRequest::default();
     let account = desk.account;
