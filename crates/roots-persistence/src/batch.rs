@@ -38,8 +38,10 @@ use insert::Standing::{Adding, InPlace, New, NewerBy};
 
 mod finder;
 mod insert;
+mod memory;
 
 pub(crate) use finder::padded;
+pub(crate) use memory::Memory;
 
 /// What each unit of a batch is answered, once the batch is durable.
 pub(crate) type Answers = Vec<Result<Applied, Refusal>>;
@@ -63,6 +65,7 @@ pub(crate) enum Wait {
 /// [`Failure::OutcomeUnknown`].
 pub(crate) async fn apply(
     db: &DatabaseConnection,
+    memory: &mut Memory,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Answers, Failure> {
@@ -76,26 +79,38 @@ pub(crate) async fn apply(
     if is_long && tx.get_database_backend() == DbBackend::Postgres {
         tx.execute_unprepared(postgres::NO_STATEMENT_LIMIT).await?;
     }
-    let mut books = load(&tx, units, wait).await?;
+    let mut books = load(&tx, memory, units, wait).await?;
     let answers: Answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
-    write(&tx, books.into_changes()).await?;
+    let kinds = books.take_kinds();
+    let changes = books.into_changes();
+    write(&tx, &changes).await?;
     tx.commit().await.map_err(fault::of_commit)?;
+    memory.learn(changes, kinds);
     Ok(answers)
 }
 
 async fn load(
     tx: &DatabaseTransaction,
+    memory: &mut Memory,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Books, Failure> {
     let mut needs = Needs::of(units);
     lock(tx, &needs, wait).await?;
+    memory.check(tx).await?;
     let mut books = Books::default();
     if needs.directory {
         let row = directory::Entity::find().one(tx).await?;
         books.load_directory(row.map(Directory::from).unwrap_or_default());
     }
-    for account in accounts_of(tx, &needs.accounts).await? {
+    let mut unknown = BTreeSet::new();
+    for id in &needs.accounts {
+        match memory.take_account(*id) {
+            Some(account) => books.load_account(account),
+            None => _ = unknown.insert(*id),
+        }
+    }
+    for account in accounts_of(tx, &unknown).await? {
         books.load_account(account);
     }
     if let Some(account) = needs.other_operator_than {
@@ -126,7 +141,7 @@ async fn load(
     }
     load_answers(tx, &mut books, &needs).await?;
     let kinds = books.kinds_to_count(&needs);
-    load_kinds(tx, &mut books, kinds).await?;
+    load_kinds(tx, memory, &mut books, kinds).await?;
     Ok(books)
 }
 
@@ -272,16 +287,19 @@ async fn load_imported(
 /// many kinds it has in all, of which there are few.
 async fn load_kinds(
     tx: &DatabaseTransaction,
+    memory: &mut Memory,
     books: &mut Books,
     needed: BTreeSet<(AccountId, ActorId, ActivityType)>,
 ) -> Result<(), Failure> {
     use tallies::Column::{AccountId as Account, ActorId as Actor, Count, Label, Subject};
-    if needed.is_empty() {
-        return Ok(());
-    }
-    let mut wanted = BTreeMap::<_, Vec<String>>::new();
+    let mut kinds = BTreeMap::<_, Kinds>::new();
+    let mut wanted = BTreeMap::<_, Vec<ActivityType>>::new();
     for (account, actor, kind) in needed {
-        wanted.entry((account, actor)).or_default().push(kind.into_string());
+        let of = (account, actor);
+        let known = kinds.entry(of).or_insert_with(|| memory.take_kinds(of));
+        if !known.counts.contains_key(&kind) {
+            wanted.entry(of).or_default().push(kind);
+        }
     }
     let of = |(account, actor): (AccountId, ActorId)| {
         Condition::all().add(Account.eq(account.0)).add(Actor.eq(actor.0))
@@ -303,20 +321,20 @@ async fn load_kinds(
         let mut these = Finder::default();
         for (actor, labels) in &wanted {
             let of = || of(*actor).add(Subject.eq(row::TALLY_ACTIVITIES));
-            these.add_list(of, Label, labels.clone());
+            let labels = labels.iter().map(|label| label.as_str().to_owned());
+            these.add_list(of, Label, labels.collect());
         }
         these.packed()
     };
     let found = look_up::<tallies::Entity, 4>(tx, columns, rows.collect(), of_one).await?;
-    let mut kinds: BTreeMap<_, Kinds> =
-        wanted.keys().map(|actor| (*actor, Kinds::default())).collect();
     for row in found.into_iter().filter(|row| row.count > 0) {
         let present = kinds.entry((AccountId(row.account_id), ActorId(row.actor_id))).or_default();
         present.counts.insert(row::activity_type(row.label)?, row.count);
     }
     let mut incomplete = Finder::default();
     for (actor, labels) in &wanted {
-        if kinds.get(actor).is_some_and(|kinds| kinds.counts.len() < labels.len()) {
+        let lacks = |kinds: &Kinds| labels.iter().any(|label| !kinds.counts.contains_key(label));
+        if kinds.get(actor).is_some_and(lacks) {
             incomplete.add(of(*actor));
         }
     }
@@ -337,7 +355,7 @@ async fn load_kinds(
     Ok(())
 }
 
-async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure> {
+async fn write(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
     let is_usual =
         changes.forgotten.is_empty() && changes.erased.is_empty() && changes.swept.is_empty();
     if !is_usual && tx.get_database_backend() == DbBackend::Postgres {
@@ -349,7 +367,7 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     for (account, at) in &changes.swept {
         erase::sweep(tx, *account, *at).await?;
     }
-    write_accounts(tx, &changes).await?;
+    write_accounts(tx, changes).await?;
     put(tx, changes.sessions.written().map(row::session_row), NewerBy(sessions::Column::Version))
         .await?;
     put(tx, changes.todos.written().map(row::todo_row), NewerBy(todos::Column::Version)).await?;
@@ -364,8 +382,8 @@ async fn write(tx: &DatabaseTransaction, changes: Changes) -> Result<(), Failure
     for (account, before) in &changes.forgotten {
         forget_answers(tx, account.0, before.micros()).await?;
     }
-    write_tallies(tx, &changes).await?;
-    write_spans(tx, &changes).await?;
+    write_tallies(tx, changes).await?;
+    write_spans(tx, changes).await?;
     put(tx, changes.calls.iter().map(row::usage_row), Adding(usage::Column::Calls)).await?;
     for (account, session) in &changes.unlinked {
         unlink(tx, account.0, session.0).await?;

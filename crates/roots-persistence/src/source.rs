@@ -9,7 +9,7 @@ use roots_domain::model::unit::UnitOfWork;
 use roots_domain::port::store::StoreFault;
 use sea_orm::{DatabaseConnection, DbErr};
 
-use crate::batch::{self, Answers, Wait};
+use crate::batch::{self, Answers, Memory, Wait};
 use crate::fault::Failure;
 use crate::{postgres, sqlite};
 
@@ -88,13 +88,26 @@ impl Source {
 pub(crate) struct Link {
     source: Source,
     /// Not there while a batch is at work on it.
-    spare: Mutex<Option<DatabaseConnection>>,
+    spare: Mutex<Option<Writer>>,
+}
+
+/// A connection that writes, and what it remembers of what it wrote.
+#[derive(Debug)]
+struct Writer {
+    db: DatabaseConnection,
+    memory: Memory,
+}
+
+impl Writer {
+    async fn open(source: &Source) -> Result<Self, DbErr> {
+        Ok(Self { db: source.writer().await?, memory: Memory::default() })
+    }
 }
 
 impl Link {
     /// Connects.
     pub(crate) async fn open(source: Source) -> Result<Self, DbErr> {
-        let spare = Mutex::new(Some(source.writer().await?));
+        let spare = Mutex::new(Some(Writer::open(&source).await?));
         Ok(Self { source, spare })
     }
 
@@ -102,15 +115,15 @@ impl Link {
     pub(crate) async fn apply(&self, units: &[UnitOfWork], wait: Wait) -> Result<Answers, Failure> {
         self.source.check().map_err(|fault| Failure::Away(fault.to_string()))?;
         let spare = self.spare().take();
-        let db = match spare {
-            Some(db) => db,
-            None => self.source.writer().await?,
+        let mut writer = match spare {
+            Some(writer) => writer,
+            None => Writer::open(&self.source).await?,
         };
-        let applied = apply_in_time(&db, units, wait).await;
+        let applied = apply_in_time(&mut writer, units, wait).await;
         if applied.is_ok() {
-            *self.spare() = Some(db);
+            *self.spare() = Some(writer);
         } else {
-            give_up(db).await;
+            give_up(writer).await;
         }
         applied
     }
@@ -118,29 +131,29 @@ impl Link {
     /// Lets the connection go.
     pub(crate) async fn close(&self) {
         let spare = self.spare().take();
-        if let Some(db) = spare {
-            give_up(db).await;
+        if let Some(writer) = spare {
+            give_up(writer).await;
         }
     }
 
-    fn spare(&self) -> std::sync::MutexGuard<'_, Option<DatabaseConnection>> {
+    fn spare(&self) -> std::sync::MutexGuard<'_, Option<Writer>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What fails to close, or takes too long to, is closed when it is dropped.
-async fn give_up(db: DatabaseConnection) {
-    let _ = tokio::time::timeout(CLOSE_MAX_TIME, db.close()).await;
+async fn give_up(writer: Writer) {
+    let _ = tokio::time::timeout(CLOSE_MAX_TIME, writer.db.close()).await;
 }
 
 /// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
 /// hangs is not known, so nor is the outcome. What reaches beyond its row may take long in earnest.
 async fn apply_in_time(
-    db: &DatabaseConnection,
+    writer: &mut Writer,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Answers, Failure> {
-    let applied = batch::apply(db, units, wait);
+    let applied = batch::apply(&writer.db, &mut writer.memory, units, wait);
     if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
         return applied.await;
     }

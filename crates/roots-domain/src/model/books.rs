@@ -540,6 +540,11 @@ impl Books {
         }
     }
 
+    /// The kinds of activity that were loaded, as they stand now.
+    pub fn take_kinds(&mut self) -> HashMap<(AccountId, ActorId), Kinds> {
+        std::mem::take(&mut self.kinds)
+    }
+
     /// The difference to write.
     #[must_use]
     pub fn into_changes(mut self) -> Changes {

@@ -19,6 +19,7 @@ roots_testkit::on_both! {
     a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked,
     a_rotation_costs_the_same_however_much_was_written,
     a_batch_of_many_accounts_finds_what_is_theirs,
+    what_a_batch_leaves_is_remembered_until_another_connection_writes,
     what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way,
     a_statement_of_too_many_values_is_told_from_a_database_that_is_away,
 }
@@ -44,7 +45,7 @@ async fn statements(
     units: Vec<UnitOfWork>,
 ) -> usize {
     let before = count.load(Ordering::SeqCst);
-    for answer in apply(db, &units, Wait::Out).await.unwrap() {
+    for answer in apply(db, &mut Memory::default(), &units, Wait::Out).await.unwrap() {
         answer.unwrap();
     }
     count.load(Ordering::SeqCst) - before
@@ -245,6 +246,34 @@ async fn a_batch_of_many_accounts_finds_what_is_theirs(db: TestDatabase) {
     }
 }
 
+/// What one batch has left the next one need not read, unless another connection wrote in between.
+async fn what_a_batch_leaves_is_remembered_until_another_connection_writes(db: TestDatabase) {
+    let desks = [Desk::new(&db.store, 100).await, Desk::new(&db.store, 100).await];
+    let (writer, count) = counting(&db).await;
+    let mut memory = Memory::default();
+    let mut balances = async || {
+        let before = count.load(Ordering::SeqCst);
+        let units: Vec<_> = desks.iter().map(|desk| desk.log_activity("a")).collect();
+        let answers = apply(&writer, &mut memory, &units, Wait::Out).await.unwrap();
+        let balances: Vec<_> = answers.into_iter().map(|one| one.unwrap().balance).collect();
+        (balances, count.load(Ordering::SeqCst) - before)
+    };
+    // New kinds, then a kind that each has.
+    let (_, first) = balances().await;
+    let (left, second) = balances().await;
+    assert_eq!(left, [98, 98]);
+    assert_eq!(first - second, if db.is_postgres() { 1 } else { 3 });
+    db.execute(&format!(
+        "UPDATE accounts SET balance = 51, version = version + 1 WHERE account_id = {}",
+        desks[1].account
+    ))
+    .await;
+    let (left, third) = balances().await;
+    assert_eq!(left, [97, 50]);
+    assert_eq!(third - second, if db.is_postgres() { 0 } else { 2 });
+    assert_eq!(balances().await, (vec![96, 49], second));
+}
+
 /// The rules allow no such row; should one come, its batch fails for its data.
 async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way(db: TestDatabase) {
     let desk = Desk::new(&db.store, 100).await;
@@ -260,7 +289,8 @@ async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way
     let failure = tx.commit().await.map_err(fault::of_commit).unwrap_err();
     assert!(matches!(failure, Failure::Data(_)), "{failure:?}");
     assert_eq!(db.dump().await, before);
-    let next = apply(&writer, &[desk.log_activity("a")], Wait::Out).await.unwrap();
+    let next =
+        apply(&writer, &mut Memory::default(), &[desk.log_activity("a")], Wait::Out).await.unwrap();
     assert_eq!(next[0].as_ref().unwrap().balance, 98);
 }
 
@@ -308,7 +338,11 @@ async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
     let mut taken = Vec::new();
     for session in [1, 2] {
         let before = steps.load(Ordering::Relaxed);
-        apply(&writer, &[desk.end_session(session)], Wait::Out).await.unwrap()[0].clone().unwrap();
+        apply(&writer, &mut Memory::default(), &[desk.end_session(session)], Wait::Out)
+            .await
+            .unwrap()[0]
+            .clone()
+            .unwrap();
         taken.push(steps.load(Ordering::Relaxed) - before);
     }
     assert!(taken[0] > 0 && taken[1] < taken[0] + 50, "{taken:?}");
@@ -340,12 +374,13 @@ async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
     let large = "x".repeat(60_000);
     let units = [desk.start_session(), desk.create_todo(&large), desk.log_activity("a")];
     let full = Failure::Away("database error 13".to_owned());
+    let mut memory = Memory::default();
     for _ in 0..2 {
-        assert_eq!(apply(&writer, &units, Wait::Out).await, Err(full.clone()));
+        assert_eq!(apply(&writer, &mut memory, &units, Wait::Out).await, Err(full.clone()));
         assert_eq!(db.dump().await, before);
     }
     writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
-    let balances: Vec<_> = apply(&writer, &units, Wait::Out)
+    let balances: Vec<_> = apply(&writer, &mut memory, &units, Wait::Out)
         .await
         .unwrap()
         .into_iter()

@@ -1,0 +1,141 @@
+//! How accounts stand, as the last batches of a connection have left them, so that the next one need not
+//! read it again.
+
+use std::collections::HashMap;
+
+use roots_domain::model::account::Account;
+use roots_domain::model::books::{Changes, Kinds};
+use roots_domain::model::id::{AccountId, ActorId};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+
+use crate::fault::Failure;
+
+/// Most accounts, and most actors, that are remembered. Beyond it all are forgotten.
+const REMEMBERED_MAX: usize = 10_000;
+/// Most kinds of activity of an actor that is remembered.
+const KINDS_REMEMBERED_MAX: usize = 16;
+
+/// What a connection to SQLite remembers, which can tell whether another one has written since. On
+/// PostgreSQL nothing: what other processes write shows only by reading it.
+///
+/// What a batch goes on from is taken out, and comes back once the batch is durable. So of one that fails,
+/// or ends in ways unknown, nothing is remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// What SQLite called the state of the database: it calls it otherwise once another connection has
+    /// written.
+    as_of: Option<i64>,
+    accounts: HashMap<AccountId, Account>,
+    kinds: HashMap<(AccountId, ActorId), Kinds>,
+}
+
+impl Memory {
+    /// Forgets everything that another connection may have changed. Asked within the transaction, which
+    /// from then on keeps all others from writing.
+    pub(super) async fn check(&mut self, tx: &DatabaseTransaction) -> Result<(), Failure> {
+        let backend = tx.get_database_backend();
+        if backend == DbBackend::Postgres {
+            return Ok(());
+        }
+        let asked = Statement::from_string(backend, "PRAGMA data_version");
+        let found = tx.query_one_raw(asked).await?;
+        let now = found.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+        if now.is_none() || self.as_of != now {
+            *self = Self { as_of: now, ..Self::default() };
+        }
+        Ok(())
+    }
+
+    /// How an account stands, where that is known.
+    pub(super) fn take_account(&mut self, id: AccountId) -> Option<Account> {
+        self.accounts.remove(&id)
+    }
+
+    /// Which kinds of activity an actor has, as far as that is known.
+    pub(super) fn take_kinds(&mut self, of: (AccountId, ActorId)) -> Kinds {
+        self.kinds.remove(&of).unwrap_or_default()
+    }
+
+    /// Learns what a batch has left that is durable.
+    pub(super) fn learn(&mut self, changes: Changes, kinds: HashMap<(AccountId, ActorId), Kinds>) {
+        if self.as_of.is_none() {
+            return;
+        }
+        if !changes.erased.is_empty() || !changes.swept.is_empty() {
+            self.accounts.clear();
+            self.kinds.clear();
+            return;
+        }
+        if self.accounts.len().max(self.kinds.len()) > REMEMBERED_MAX {
+            self.accounts.clear();
+            self.kinds.clear();
+        }
+        let accounts = changes.accounts_founded.into_iter().chain(changes.accounts_changed);
+        self.accounts.extend(accounts.map(|account| (account.id, account)));
+        let few = |kinds: &Kinds| kinds.counts.len() <= KINDS_REMEMBERED_MAX;
+        self.kinds.extend(kinds.into_iter().filter(|(_, kinds)| few(kinds)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use roots_domain::model::account::AccountStatus;
+    use roots_domain::model::text::ActivityType;
+
+    use super::*;
+
+    fn account(id: i64) -> Account {
+        let row = crate::entity::accounts::Model {
+            account_id: id,
+            uid: sea_orm::prelude::Uuid::nil(),
+            name: "a".to_owned(),
+            kind: "customer".to_owned(),
+            status: AccountStatus::Active.name().to_owned(),
+            balance: 1,
+            auth_epoch: 1,
+            key_epoch: 1,
+            last_actor_id: 1,
+            last_key_id: 1,
+            last_recovery_id: 1,
+            last_session_id: 0,
+            last_todo_id: 0,
+            last_activity_id: 0,
+            last_log_id: 0,
+            last_ledger_id: 1,
+            created_at: 0,
+            version: 1,
+            last_audit_id: 0,
+        };
+        Account::try_from(row).unwrap()
+    }
+
+    fn kinds(count: usize) -> Kinds {
+        let kind = |number| ActivityType::parse(format!("kind-{number}")).unwrap();
+        Kinds { counts: (0..count).map(|number| (kind(number), 1)).collect(), total: 0 }
+    }
+
+    #[test]
+    fn a_memory_is_bounded_and_forgets_what_has_ended() {
+        let (account_id, actor) = (AccountId(1), ActorId(1));
+        let mut memory = Memory { as_of: Some(1), ..Memory::default() };
+        let changed = |id| Changes { accounts_changed: vec![account(id)], ..Changes::default() };
+        let mut most = 0;
+        for id in 1..=25_000 {
+            let few = iter::once(((AccountId(id), actor), kinds(1))).collect();
+            memory.learn(changed(id), few);
+            most = most.max(memory.accounts.len()).max(memory.kinds.len());
+            assert!(memory.accounts.contains_key(&AccountId(id)));
+        }
+        assert_eq!(most, REMEMBERED_MAX + 1);
+        let many = iter::once(((account_id, actor), kinds(KINDS_REMEMBERED_MAX + 1))).collect();
+        memory.learn(changed(1), many);
+        assert_eq!(memory.take_kinds((account_id, actor)).counts.len(), 0);
+        assert_eq!(memory.take_account(account_id), Some(account(1)));
+        assert_eq!(memory.take_account(account_id), None, "it was taken");
+        let ended = Changes { erased: vec![(account_id, account(1).created_at)], ..changed(1) };
+        memory.learn(ended, HashMap::new());
+        assert_eq!((memory.accounts.len(), memory.kinds.len()), (0, 0));
+    }
+}
