@@ -6,13 +6,18 @@ use roots_domain::model::activity::ActivityStats;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::ActivityFilter;
 
-/// What may be kept of them in all, in bytes, about.
+/// What may be kept of statistics in all, in bytes, about.
 const KEPT_BYTES: u64 = 4 << 20;
+/// How many totals may be kept, of some hundred bytes each.
+const TOTALS_MAX: u64 = 4_096;
 
 /// Figures, and the version of the account at which they were counted. As long as an account has that
 /// version nothing of it was written, by whatever process.
 #[derive(Debug)]
-pub(crate) struct Figures(Cache<(ActivityFilter, String), (i64, ActivityStats)>);
+pub(crate) struct Figures {
+    stats: Cache<(ActivityFilter, String), (i64, ActivityStats)>,
+    totals: Cache<ActivityFilter, (i64, i64)>,
+}
 
 impl Figures {
     pub(crate) fn new() -> Self {
@@ -21,7 +26,21 @@ impl Figures {
             let entries = stats.by_day.len() + 4 * stats.by_type.len();
             u32::try_from(512 + 16 * entries).unwrap_or(u32::MAX)
         };
-        Self(Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build())
+        Self {
+            stats: Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build(),
+            totals: Cache::new(TOTALS_MAX),
+        }
+    }
+
+    /// How many activities a filter selected, and the version at which that was counted.
+    pub(crate) fn total(&self, filter: &ActivityFilter) -> Option<(i64, i64)> {
+        self.totals.get(filter)
+    }
+
+    pub(crate) fn remember_total(&self, filter: &ActivityFilter, version: i64, total: i64) {
+        if self.total(filter) != Some((version, total)) {
+            self.totals.insert(filter.clone(), (version, total));
+        }
     }
 
     pub(crate) fn get(
@@ -30,7 +49,7 @@ impl Figures {
         zone: &Zone,
         version: Option<i64>,
     ) -> Option<ActivityStats> {
-        let (counted_at, stats) = self.0.get(&key(filter, zone))?;
+        let (counted_at, stats) = self.stats.get(&key(filter, zone))?;
         (Some(counted_at) == version).then_some(stats)
     }
 
@@ -42,7 +61,7 @@ impl Figures {
         stats: &ActivityStats,
     ) {
         if let Some(version) = version {
-            self.0.insert(key(filter, zone), (version, stats.clone()));
+            self.stats.insert(key(filter, zone), (version, stats.clone()));
         }
     }
 }

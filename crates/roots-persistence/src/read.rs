@@ -49,6 +49,8 @@ const KEYS_SWEPT: u64 = 10_000;
 
 /// The column that holds how many rows there are in all.
 const TOTAL: &str = "total";
+/// The column that holds the version of the account as of which that was counted.
+const AS_OF: &str = "as_of";
 
 /// Activities counted by UTC days. By session, whosever they are, for actor 0.
 #[derive(FromQueryResult)]
@@ -136,9 +138,8 @@ impl Store {
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// A page of `rows`, whose parts are merged in their order, which descends by columns that end with
-    /// the id, and how many there are in all, by one statement: a second one would cost as much again,
-    /// and tell of another moment. One row more than the page holds tells whether any follows.
+    /// A page of `rows` and how many there are in all, by one statement: a second one would cost as much
+    /// again, and tell of another moment.
     async fn page<E, T, const N: usize>(
         &self,
         rows: Parts<E>,
@@ -146,6 +147,24 @@ impl Store {
         total: Expr,
         request: PageRequest,
     ) -> StoreResult<Page<T>>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = Corrupt> + Listed,
+    {
+        let (items, next, [total]) = self.rows(rows, order, [(TOTAL, total)], request).await?;
+        Ok(Page { items, total, request, next })
+    }
+
+    /// The rows of a page, whose parts are merged in their order, which descends by columns that end with
+    /// the id, the place where the next page starts, and some numbers beside them. One row more than the
+    /// page holds tells whether any follows.
+    async fn rows<E, T, const N: usize, const M: usize>(
+        &self,
+        rows: Parts<E>,
+        order: [E::Column; N],
+        numbers: [(&'static str, Expr); M],
+        request: PageRequest,
+    ) -> StoreResult<(Vec<T>, Option<Place>, [i64; M])>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = Corrupt> + Listed,
@@ -177,27 +196,34 @@ impl Store {
             }
             (Some(rest), _) => union(part(rows.first), part(rest)),
         };
-        let asked = ordered(rows).limit(take).offset(skip).expr_as(total.clone(), TOTAL).to_owned();
-        let found = self.readers().query_all(&asked).await.map_err(of_read)?;
-        let total = match found.first() {
-            Some(row) => row.try_get("", TOTAL).map_err(of_read)?,
-            None => self.total(total).await?,
+        let mut asked = ordered(rows).limit(take).offset(skip).to_owned();
+        let beside = |asked: &mut SelectStatement| {
+            for (name, number) in &numbers {
+                asked.expr_as(number.clone(), *name);
+            }
         };
+        beside(&mut asked);
+        let found = self.readers().query_all(&asked).await.map_err(of_read)?;
+        let alone;
+        let carrier = if let Some(row) = found.first() {
+            row
+        } else {
+            let mut asked = Query::select();
+            beside(&mut asked);
+            alone = self.readers().query_one(&asked).await.map_err(of_read)?;
+            alone.as_ref().ok_or_else(|| StoreFault::Broken("a total of nothing".to_owned()))?
+        };
+        let mut told = [0; M];
+        for ((name, _), told) in numbers.iter().zip(&mut told) {
+            *told = carrier.try_get("", name).map_err(of_read)?;
+        }
         let read = |row| E::Model::from_query_result(row, "").map_err(of_read);
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let items = found.iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
         let items = items.collect::<StoreResult<Vec<T>>>()?;
         let last = items.last().filter(|_| found.len() > limit);
         let next = last.map(Listed::place);
-        Ok(Page { items, total, request, next })
-    }
-
-    /// A total by itself, where no row is there to carry it.
-    async fn total(&self, total: Expr) -> StoreResult<i64> {
-        let asked = Query::select().expr_as(total, TOTAL).to_owned();
-        let found = self.readers().query_one(&asked).await.map_err(of_read)?;
-        let none = || StoreFault::Broken("a total of nothing".to_owned());
-        found.ok_or_else(none)?.try_get("", TOTAL).map_err(of_read)
+        Ok((items, next, told))
     }
 }
 
@@ -487,6 +513,13 @@ fn total_of(filter: &ActivityFilter) -> Expr {
     days.into_iter().chain(ends).reduce(ExprTrait::add).unwrap_or_else(|| Expr::value(0_i64))
 }
 
+/// The version of an account, 0 where there is none, as a part of a statement.
+fn version_of(account: AccountId) -> Expr {
+    let version =
+        accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::Version);
+    Func::coalesce([number(version), Expr::value(0_i64)]).into()
+}
+
 /// Counts by UTC days, all of each day that the range of a filter touches.
 async fn count_days(db: &impl ConnectionTrait, filter: &ActivityFilter) -> StoreResult<Vec<OfDay>> {
     let TimeRange { since, until } = filter.range;
@@ -733,7 +766,22 @@ impl ActivityReader for Store {
             rest.range.until = None;
         }
         let rows = whose(selected(&rest), ActorId, filter.actor, filter.session.is_some());
-        self.page(rows, [LoggedAt, ActivityId], total_of(filter), page).await
+        let (order, total) = ([LoggedAt, ActivityId], total_of(filter));
+        if filter.range.is_open() || filter.session.is_some() {
+            return self.page(rows, order, total, page).await;
+        }
+        // Of a range there are many counts to add up.
+        let version = version_of(filter.account);
+        let total = match self.inner.figures.total(filter) {
+            Some((as_of, known)) => {
+                Expr::case(version.clone().eq(as_of), known).finally(total).into()
+            }
+            None => total,
+        };
+        let numbers = [(TOTAL, total), (AS_OF, version)];
+        let (items, next, [total, as_of]) = self.rows(rows, order, numbers, page).await?;
+        self.inner.figures.remember_total(filter, as_of, total);
+        Ok(Page { items, total, request: page, next })
     }
 
     async fn activity_stats(
