@@ -25,8 +25,6 @@ use crate::batch::{Answers, Wait};
 use crate::fault::Failure;
 use crate::source::Link;
 
-/// Most units of a batch.
-pub(crate) const BATCH_MAX_UNITS: usize = 64;
 /// Most units that wait for a lane.
 pub(crate) const QUEUE_MAX_UNITS: usize = 512;
 /// How long one more waits for room before it is refused. A burst finds room in that time. And a refusal
@@ -274,17 +272,22 @@ impl Lane {
     /// Works until it is told to close and its queue is empty.
     pub(crate) async fn run(self, link: Link) {
         let aside = self.aside.clone();
-        self.each(|batch| work_off(&link, aside.as_ref(), batch)).await;
+        self.each(link.batch_max(), |batch| work_off(&link, aside.as_ref(), batch)).await;
         link.close().await;
     }
 
-    /// Takes batches until it is told to close and its queue is empty. A batch that panics takes
-    /// down its own callers, who are told that its outcome is unknown, and not the lane.
-    async fn each<F: Future<Output = ()>>(mut self, mut work_off: impl FnMut(Vec<Job>) -> F) {
-        let mut jobs = Vec::with_capacity(BATCH_MAX_UNITS);
+    /// Takes batches of so many units at most, until it is told to close and its queue is empty. A batch
+    /// that panics takes down its own callers, who are told that its outcome is unknown, and not the
+    /// lane.
+    async fn each<F: Future<Output = ()>>(
+        mut self,
+        batch_max: usize,
+        mut work_off: impl FnMut(Vec<Job>) -> F,
+    ) {
+        let mut jobs = Vec::with_capacity(batch_max);
         loop {
             let taken = tokio::select! {
-                taken = self.queue.recv_many(&mut jobs, BATCH_MAX_UNITS) => taken,
+                taken = self.queue.recv_many(&mut jobs, batch_max) => taken,
                 _ = self.closing.wait_for(|closing| *closing), if !self.queue.is_closed() => {
                     self.queue.close();
                     continue;
@@ -541,7 +544,7 @@ mod tests {
         let (_open, closing) = watch::channel(false);
         let (near, far) = lane(closing, InFlight::default(), None);
         let mut first = true;
-        let working = tokio::spawn(far.each(move |jobs| {
+        let working = tokio::spawn(far.each(64, move |jobs| {
             let is_first = std::mem::take(&mut first);
             async move {
                 assert!(!is_first, "the first batch");

@@ -47,6 +47,14 @@ impl Source {
         }
     }
 
+    /// Most units of a batch.
+    fn batch_max(&self) -> usize {
+        match self {
+            Self::Sqlite { .. } => sqlite::BATCH_MAX_UNITS,
+            Self::Postgres { .. } => postgres::BATCH_MAX_UNITS,
+        }
+    }
+
     /// Whether a lane beside those is of use: SQLite has one writer at a time.
     pub(crate) fn has_aside(&self) -> bool {
         matches!(self, Self::Postgres { .. })
@@ -109,6 +117,11 @@ impl Link {
     pub(crate) async fn open(source: Source) -> Result<Self, DbErr> {
         let spare = Mutex::new(Some(Writer::open(&source).await?));
         Ok(Self { source, spare })
+    }
+
+    /// Most units of a batch.
+    pub(crate) fn batch_max(&self) -> usize {
+        self.source.batch_max()
     }
 
     /// Applies a batch.

@@ -15,6 +15,9 @@ use crate::fault::Failure;
 
 /// Writer lanes: SQLite has one writer at a time.
 pub(crate) const LANES: usize = 1;
+/// Most units of a batch. Each number of rows has a statement of its own, so the more there may be the
+/// more are prepared.
+pub(crate) const BATCH_MAX_UNITS: usize = 64;
 /// Connections of a pool that reads.
 const READERS: u32 = 4;
 /// How long a connection waits for another process that writes. A batch waits several times over.
