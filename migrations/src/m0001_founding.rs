@@ -25,6 +25,9 @@ impl MigrationTrait for Founding {
 // it would prove that again for every row. Foreign keys stand where one tenant's rows rest on each
 // other. Those of rows that are written all day are proved by COMMIT: SQLite then need not keep what it
 // would take back of a statement that fails halfway.
+//
+// What may be one of three or more is told by OR: SQLite makes a table of such a list of IN, and fills it
+// anew for every row that it checks.
 const SCHEMA: &str = r"
 CREATE TABLE directory (
     one {int} NOT NULL PRIMARY KEY CHECK (one = 1),
@@ -103,7 +106,8 @@ CREATE TABLE recovery_codes (
 -- epochs (API keys, recovery codes) have epoch 0 as holders.
 CREATE TABLE key_wraps (
     account_id {int} NOT NULL REFERENCES accounts,
-    holder_kind TEXT NOT NULL CHECK (holder_kind IN ('api_key', 'recovery', 'account', 'actor')),
+    holder_kind TEXT NOT NULL CHECK (holder_kind = 'api_key' OR holder_kind = 'recovery'
+        OR holder_kind = 'account' OR holder_kind = 'actor'),
     holder_id {int} NOT NULL,
     holder_epoch {int} NOT NULL,
     subject_kind TEXT NOT NULL CHECK (subject_kind IN ('account', 'actor')),
@@ -137,7 +141,8 @@ CREATE TABLE todos (
     session_id {int},
     title {bytes} NOT NULL,
     description {bytes},
-    status TEXT NOT NULL CHECK (status IN ('open', 'in_progress', 'done', 'cancelled')),
+    status TEXT NOT NULL CHECK (status = 'open' OR status = 'in_progress'
+        OR status = 'done' OR status = 'cancelled'),
     priority {small} NOT NULL CHECK (priority BETWEEN 0 AND 3),
     due_at {int},
     created_at {int} NOT NULL,
@@ -157,8 +162,10 @@ CREATE TABLE todo_logs (
     todo_id {int} NOT NULL,
     log_id {int} NOT NULL,
     uid {uid} NOT NULL,
-    old_status TEXT NOT NULL CHECK (old_status IN ('open', 'in_progress', 'done', 'cancelled')),
-    new_status TEXT NOT NULL CHECK (new_status IN ('open', 'in_progress', 'done', 'cancelled')),
+    old_status TEXT NOT NULL CHECK (old_status = 'open' OR old_status = 'in_progress'
+        OR old_status = 'done' OR old_status = 'cancelled'),
+    new_status TEXT NOT NULL CHECK (new_status = 'open' OR new_status = 'in_progress'
+        OR new_status = 'done' OR new_status = 'cancelled'),
     note {bytes},
     logged_at {int} NOT NULL,
     PRIMARY KEY (account_id, todo_id, log_id),
@@ -191,7 +198,8 @@ CREATE TABLE ledger (
     ledger_id {int} NOT NULL,
     delta {int} NOT NULL,
     balance_after {int} NOT NULL CHECK (balance_after >= 0),
-    reason TEXT NOT NULL CHECK (reason IN ('bootstrap_grant', 'operator_grant', 'api_write')),
+    reason TEXT NOT NULL CHECK (reason = 'bootstrap_grant' OR reason = 'operator_grant'
+        OR reason = 'api_write'),
     endpoint TEXT,
     actor_id {int},
     note TEXT,
@@ -206,7 +214,8 @@ CREATE INDEX ledger_by_reason ON ledger (account_id, reason, ledger_id)
 CREATE TABLE tallies (
     account_id {int} NOT NULL,
     actor_id {int} NOT NULL,
-    subject TEXT NOT NULL CHECK (subject IN ('sessions', 'todos', 'activities', 'ledger')),
+    subject TEXT NOT NULL CHECK (subject = 'sessions' OR subject = 'todos'
+        OR subject = 'activities' OR subject = 'ledger'),
     label TEXT NOT NULL,
     count {int} NOT NULL,
     PRIMARY KEY (account_id, actor_id, subject, label)

@@ -26,7 +26,7 @@ impl MigrationTrait for Keys {
 // made with, whose first use ends the other codes; one that has ended is deleted.
 const SCHEMA: &str = r"
 ALTER TABLE api_keys ADD COLUMN succession TEXT
-    CHECK (succession IN ('rotation', 'recovery', 'renewal'));
+    CHECK (succession = 'rotation' OR succession = 'recovery' OR succession = 'renewal');
 CREATE INDEX api_keys_by_actor ON api_keys (account_id, actor_id, ends_at);
 CREATE INDEX api_keys_by_replaced ON api_keys (account_id, replaces_key_id)
     WHERE replaces_key_id IS NOT NULL;

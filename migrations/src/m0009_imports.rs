@@ -27,7 +27,8 @@ const SCHEMA: &str = r"
 CREATE TABLE imports (
     account_id {int} NOT NULL,
     source {uid} NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('actor', 'session', 'todo', 'log', 'activity')),
+    kind TEXT NOT NULL CHECK (kind = 'actor' OR kind = 'session' OR kind = 'todo'
+        OR kind = 'log' OR kind = 'activity'),
     source_id {int} NOT NULL,
     id {int} NOT NULL,
     PRIMARY KEY (account_id, source, kind, source_id)

@@ -319,6 +319,30 @@ async fn an_account_that_is_read_in_short_is_the_same_one() {
     assert_eq!((whole.len(), whole[0].balance), (3, i64::MAX));
 }
 
+/// As it would be against a list of `IN`, for every row anew.
+#[tokio::test]
+async fn no_row_is_checked_against_a_table_that_is_made_for_it() {
+    let db = TestDatabase::sqlite().await;
+    let (writer, _) = counting(&db).await;
+    let tables: Vec<(String, i64)> = db
+        .rows(
+            "SELECT s.name, (SELECT COUNT(*) FROM pragma_table_info(s.name)) FROM sqlite_schema AS s \
+            WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+        )
+        .await;
+    assert!(tables.len() > 15);
+    for (table, columns) in tables {
+        let places = vec!["?"; usize::try_from(columns).unwrap()].join(", ");
+        let sql = format!("EXPLAIN INSERT INTO \"{table}\" VALUES ({places})");
+        let asked = Statement::from_string(writer.get_database_backend(), sql);
+        let steps = writer.query_all_raw(asked).await.unwrap();
+        let steps: Vec<String> =
+            steps.iter().map(|step| step.try_get("", "opcode").unwrap()).collect();
+        assert!(steps.iter().any(|step| step == "MakeRecord"), "{table}: {steps:?}");
+        assert!(steps.iter().all(|step| step != "OpenEphemeral"), "{table}: {steps:?}");
+    }
+}
+
 /// Counted in steps of SQLite's virtual machine.
 #[tokio::test]
 async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
