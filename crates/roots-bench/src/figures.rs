@@ -76,11 +76,16 @@ pub(crate) struct Measured<'a> {
 }
 
 impl Measured<'_> {
+    /// As many as there were rounds, the last ones.
     fn rounds(&self, engine: Option<Engine>, name: &str) -> &[Round] {
+        let rounds = self.turns(engine, name);
+        &rounds[rounds.len().saturating_sub(self.rounds)..]
+    }
+
+    /// All there are.
+    fn turns(&self, engine: Option<Engine>, name: &str) -> &[Round] {
         let found = self.series.iter().find(|one| one.engine == engine && one.name == name);
-        found.map_or(&[], |Series { rounds, .. }| {
-            &rounds[rounds.len().saturating_sub(self.rounds)..]
-        })
+        found.map_or(&[], |series| &series.rounds)
     }
 
     /// The web floor of a load.
@@ -141,7 +146,7 @@ pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
     figures.push(figure(format!("{}, 16 connections: p50", name::STATS), " ms", values, target));
     for series in measured.series.iter().filter(|series| series.engine == Some(engine)) {
         let Some(what) = series.name.strip_suffix(name::LARGE) else { continue };
-        let small = own(&format!("{what}{}", name::SMALL));
+        let small = measured.turns(Some(engine), &format!("{what}{}", name::SMALL));
         let values = ratios(&series.rounds, small, p50);
         let target = Target::AtMost(GROWTH);
         figures.push(figure(format!("{what}, large against small: p50"), " ×", values, target));

@@ -22,6 +22,8 @@ use crate::results::{Engine, Figure, Results, Round, Run};
 use crate::roots::Roots;
 use crate::stage::{Script, Side, Stage};
 
+/// How often in a round the two sizes take turns.
+const TURNS: usize = 5;
 /// Connections that ask at once, but where a figure says otherwise.
 const CONNECTIONS: usize = 64;
 /// Those of the statistics.
@@ -322,7 +324,7 @@ impl Act {
                 }
             }
         }
-        // Before anything overloads the large one: what is left of that is done long after.
+        // The store's floor was measured since the large one was overloaded: what was left is done.
         self.compare_sizes(plan, book)?;
         let server = &self.stage.large.server;
         let mut peak = 0.0;
@@ -351,13 +353,13 @@ impl Act {
     fn compare_sizes(&self, plan: &Plan, book: &mut Book) -> Result<(), Box<dyn Error>> {
         let small = growing(&self.stage.small, plan.scale);
         let large = growing(&self.stage.large, plan.scale);
-        for (small, large) in small.into_iter().zip(large) {
+        for (small, large) in small.iter().zip(&large) {
             let sides =
                 [(name::SMALL, &self.stage.small, small), (name::LARGE, &self.stage.large, large)];
-            for (size, side, Growing { name, ask, count }) in sides {
+            for (size, side, Growing { name, ask, count }) in sides.repeat(TURNS) {
                 // A server that was not asked for a while answers the first ones late.
                 order(&side.server, 1, Pace::Count(count / 4), vec![ask.clone()], 0)?;
-                let told = order(&side.server, 1, Pace::Count(count), vec![ask], 0)?;
+                let told = order(&side.server, 1, Pace::Count(*count), vec![ask.clone()], 0)?;
                 book.enter_load(Some(self.stage.engine), &format!("{name}{size}"), &told);
             }
         }

@@ -81,11 +81,11 @@ pub(crate) async fn apply(
     }
     let mut books = load(&tx, memory, units, wait).await?;
     let answers: Answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
-    let kinds = books.take_kinds();
+    let rest = books.take_rest();
     let changes = books.into_changes();
     write(&tx, &changes).await?;
     tx.commit().await.map_err(fault::of_commit)?;
-    memory.learn(changes, kinds);
+    memory.learn(changes, rest);
     Ok(answers)
 }
 

@@ -32,13 +32,14 @@ impl Figures {
         }
     }
 
-    /// How many activities a filter selected, and the version at which that was counted.
+    /// At which version it was counted how many activities a filter selects, and how many.
     pub(crate) fn total(&self, filter: &ActivityFilter) -> Option<(i64, i64)> {
         self.totals.get(filter)
     }
 
+    /// Version 0 is of no account, which is on its way out.
     pub(crate) fn remember_total(&self, filter: &ActivityFilter, version: i64, total: i64) {
-        if self.total(filter) != Some((version, total)) {
+        if version != 0 && self.total(filter) != Some((version, total)) {
             self.totals.insert(filter.clone(), (version, total));
         }
     }

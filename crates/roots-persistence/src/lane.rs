@@ -348,7 +348,13 @@ async fn work_off(link: &Link, aside: Option<&Aside>, jobs: Vec<Job>) {
                     accounts,
                     "a batch met a lock: trying each account by itself"
                 );
+                // Each takes half a second where it is locked: after some, the rest waits aside unasked.
+                let patience = Instant::now() + PATIENCE;
                 for batch in batch.by_accounts() {
+                    if aside.is_some() && Instant::now() > patience {
+                        locked_out.push(batch);
+                        continue;
+                    }
                     match apply(link, &batch.units, Wait::Briefly).await {
                         Err(Failure::Locked(_)) => locked_out.push(batch),
                         applied => batch.answer(link, applied).await,

@@ -8,8 +8,8 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 /// So many threads that serve have a writer lane. The more lanes the fewer units a batch, and a batch costs
 /// its dozen round trips however many there are.
 pub(crate) const SERVING_OF_LANE: usize = 4;
-/// Most units of a batch: half of what waits for a lane at most.
-pub(crate) const BATCH_MAX_UNITS: usize = 256;
+/// Most units of a batch. What one waits for in all, lock by lock, is bounded by what a statement may take.
+pub(crate) const BATCH_MAX_UNITS: usize = 128;
 /// Connections that read at a time, and the fewest of a pool.
 const READERS: usize = 8;
 const READERS_MIN: usize = 2;

@@ -189,7 +189,9 @@ impl Store {
             (Some(rest), DbBackend::Postgres) => {
                 // It would sort all of a part of which it expects few rows.
                 let first = |rows| {
-                    let rows = ordered(part(rows)).limit(skip.saturating_add(take)).to_owned();
+                    // Bound as a BIGINT.
+                    let most = skip.saturating_add(take).clamp(0, i64::MAX.unsigned_abs());
+                    let rows = ordered(part(rows)).limit(most).to_owned();
                     Query::select().column(Asterisk).from_subquery(rows, "part").to_owned()
                 };
                 union(first(rows.first), first(rest))

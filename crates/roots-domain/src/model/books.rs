@@ -303,6 +303,15 @@ pub struct Changes {
     pub forgotten: Vec<(AccountId, Timestamp)>,
 }
 
+/// What a batch has loaded that is not among its changes, for whoever goes on from there.
+#[derive(Debug, Clone, Default)]
+pub struct Rest {
+    /// Accounts that nothing was done to.
+    pub accounts: Vec<Account>,
+    /// The kinds of activity that actors have, as far as they were needed, as they stand now.
+    pub kinds: HashMap<(AccountId, ActorId), Kinds>,
+}
+
 /// What a batch rests on, and what it has done so far.
 #[derive(Debug, Clone)]
 pub struct Books {
@@ -540,9 +549,14 @@ impl Books {
         }
     }
 
-    /// The kinds of activity that were loaded, as they stand now.
-    pub fn take_kinds(&mut self) -> HashMap<(AccountId, ActorId), Kinds> {
-        std::mem::take(&mut self.kinds)
+    /// What was loaded and is not among the changes: accounts that nothing was done to, and kinds of
+    /// activity as they stand now.
+    pub fn take_rest(&mut self) -> Rest {
+        let unchanged = self.accounts.values().filter(|row| row.loaded == row.now);
+        Rest {
+            accounts: unchanged.filter_map(|row| row.now.clone()).collect(),
+            kinds: std::mem::take(&mut self.kinds),
+        }
     }
 
     /// The difference to write.

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use roots_domain::model::account::Account;
-use roots_domain::model::books::{Changes, Kinds};
+use roots_domain::model::books::{Changes, Kinds, Rest};
 use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::tally::Tally;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 
 use crate::fault::Failure;
@@ -18,8 +19,8 @@ const KINDS_REMEMBERED_MAX: usize = 16;
 /// What a connection to SQLite remembers, which can tell whether another one has written since. On
 /// PostgreSQL nothing: what other processes write shows only by reading it.
 ///
-/// What a batch goes on from is taken out, and comes back once the batch is durable. So of one that fails,
-/// or ends in ways unknown, nothing is remembered.
+/// What a batch goes on from is taken out, and comes back as the batch has left it once that is durable. So
+/// of one that fails, or ends in ways unknown, nothing is remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// What SQLite called the state of the database: it calls it otherwise once another connection has
@@ -57,23 +58,32 @@ impl Memory {
     }
 
     /// Learns what a batch has left that is durable.
-    pub(super) fn learn(&mut self, changes: Changes, kinds: HashMap<(AccountId, ActorId), Kinds>) {
+    pub(super) fn learn(&mut self, changes: Changes, rest: Rest) {
         if self.as_of.is_none() {
             return;
         }
-        if !changes.erased.is_empty() || !changes.swept.is_empty() {
+        let Changes { accounts_founded, accounts_changed, .. } = changes;
+        let has_ended = !changes.erased.is_empty() || !changes.swept.is_empty();
+        let more = accounts_founded.len() + accounts_changed.len() + rest.accounts.len();
+        let is_full = self.accounts.len() + more > REMEMBERED_MAX
+            || self.kinds.len() + rest.kinds.len() > REMEMBERED_MAX;
+        if has_ended || is_full {
             self.accounts.clear();
             self.kinds.clear();
+        }
+        if has_ended {
             return;
         }
-        if self.accounts.len().max(self.kinds.len()) > REMEMBERED_MAX {
-            self.accounts.clear();
-            self.kinds.clear();
-        }
-        let accounts = changes.accounts_founded.into_iter().chain(changes.accounts_changed);
+        let accounts = accounts_founded.into_iter().chain(accounts_changed).chain(rest.accounts);
         self.accounts.extend(accounts.map(|account| (account.id, account)));
+        // A deletion moves counts that nobody had to load.
+        for (account, tally) in changes.tallies.keys() {
+            if let Tally::Activities(actor, _) = tally {
+                self.kinds.remove(&(*account, *actor));
+            }
+        }
         let few = |kinds: &Kinds| kinds.counts.len() <= KINDS_REMEMBERED_MAX;
-        self.kinds.extend(kinds.into_iter().filter(|(_, kinds)| few(kinds)));
+        self.kinds.extend(rest.kinds.into_iter().filter(|(_, kinds)| few(kinds)));
     }
 }
 
@@ -118,24 +128,29 @@ mod tests {
 
     #[test]
     fn a_memory_is_bounded_and_forgets_what_has_ended() {
-        let (account_id, actor) = (AccountId(1), ActorId(1));
+        let (one, actor) = (AccountId(1), ActorId(1));
         let mut memory = Memory { as_of: Some(1), ..Memory::default() };
         let changed = |id| Changes { accounts_changed: vec![account(id)], ..Changes::default() };
+        let rest = |id, count| Rest {
+            accounts: Vec::new(),
+            kinds: iter::once(((AccountId(id), actor), kinds(count))).collect(),
+        };
         let mut most = 0;
         for id in 1..=25_000 {
-            let few = iter::once(((AccountId(id), actor), kinds(1))).collect();
-            memory.learn(changed(id), few);
+            memory.learn(changed(id), rest(id, 1));
             most = most.max(memory.accounts.len()).max(memory.kinds.len());
             assert!(memory.accounts.contains_key(&AccountId(id)));
         }
-        assert_eq!(most, REMEMBERED_MAX + 1);
-        let many = iter::once(((account_id, actor), kinds(KINDS_REMEMBERED_MAX + 1))).collect();
-        memory.learn(changed(1), many);
-        assert_eq!(memory.take_kinds((account_id, actor)).counts.len(), 0);
-        assert_eq!(memory.take_account(account_id), Some(account(1)));
-        assert_eq!(memory.take_account(account_id), None, "it was taken");
-        let ended = Changes { erased: vec![(account_id, account(1).created_at)], ..changed(1) };
-        memory.learn(ended, HashMap::new());
+        assert_eq!(most, REMEMBERED_MAX);
+        memory.learn(changed(1), rest(1, KINDS_REMEMBERED_MAX + 1));
+        assert_eq!(memory.take_kinds((one, actor)).counts.len(), 0);
+        assert_eq!(memory.take_account(one), Some(account(1)));
+        assert_eq!(memory.take_account(one), None, "it was taken");
+        let unchanged = Rest { accounts: vec![account(1)], ..Rest::default() };
+        memory.learn(Changes::default(), unchanged);
+        assert!(memory.accounts.contains_key(&one));
+        let ended = Changes { erased: vec![(one, account(1).created_at)], ..changed(1) };
+        memory.learn(ended, Rest::default());
         assert_eq!((memory.accounts.len(), memory.kinds.len()), (0, 0));
     }
 }

@@ -392,13 +392,17 @@ async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
     let db = TestDatabase::sqlite().await;
     let desk = Desk::new(&db.store, 1_000).await;
     let (writer, _) = counting(&db).await;
+    let mut memory = Memory::default();
+    // What is remembered from before is not to be gone on from twice.
+    apply(&writer, &mut memory, &[desk.log_activity("a")], Wait::Out).await.unwrap()[0]
+        .clone()
+        .unwrap();
     let before = db.dump().await;
     // SQLite's own way to run out of room: no page more than there are.
     writer.execute_unprepared("PRAGMA max_page_count = 1").await.unwrap();
     let large = "x".repeat(60_000);
     let units = [desk.start_session(), desk.create_todo(&large), desk.log_activity("a")];
     let full = Failure::Away("database error 13".to_owned());
-    let mut memory = Memory::default();
     for _ in 0..2 {
         assert_eq!(apply(&writer, &mut memory, &units, Wait::Out).await, Err(full.clone()));
         assert_eq!(db.dump().await, before);
@@ -410,5 +414,5 @@ async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
         .into_iter()
         .map(|one| one.unwrap().balance)
         .collect();
-    assert_eq!(balances, [999, 998, 997]);
+    assert_eq!(balances, [998, 997, 996]);
 }

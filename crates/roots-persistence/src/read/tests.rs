@@ -263,6 +263,11 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
     }
 }
 
+#[test]
+fn an_owner_s_rows_are_left_out_in_words_that_the_indexes_have() {
+    assert_eq!(IN_ORDER_OF_ACCOUNT, format!("actor_id <> {}", NewAccount::OWNER));
+}
+
 /// Each of these with each of those.
 fn product<A: Copy, B: Copy>(some: &[A], others: &[B]) -> Vec<(A, B)> {
     some.iter().flat_map(|a| others.iter().map(move |b| (*a, *b))).collect()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use roots_domain::model::activity::KINDS_MAX;
 use roots_domain::model::id::ActivityId;
-use roots_domain::model::unit::Refusal;
+use roots_domain::model::unit::{AppliedRow, Refusal};
 use roots_domain::port::store::{
     AccountReader, ActivityReader, ApplyError, Auditor, Readiness, SessionReader, StoreFault,
     UnitStore,
@@ -43,6 +43,14 @@ async fn the_last_kind_of_activity_makes_room_when_it_goes(db: TestDatabase) {
     // The one that goes and the one that comes may meet in one batch.
     let swap = [desk.delete_activity(3), desk.log_activity("newer")];
     assert!(answers(begin_all(&db.store, swap)).await.iter().all(Result::is_ok));
+    // One that was logged a moment ago goes by deletions alone.
+    let logged = db.store.apply(desk.log_activity("kind-5")).await.unwrap();
+    let AppliedRow::Activity(logged) = logged.row else { panic!("{logged:?}") };
+    for id in [5, logged.id.0] {
+        apply_each(&db.store, [desk.delete_activity(id)]).await;
+    }
+    apply_each(&db.store, [desk.log_activity("newest")]).await;
+    assert_eq!(db.store.apply(desk.log_activity("kind-5")).await, full());
     let counts = "SELECT COUNT(*) FROM tallies WHERE subject = 'activities' AND actor_id = 1";
     assert_eq!(db.rows::<(i64,)>(counts).await, [(KINDS_MAX,)]);
     assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));

@@ -233,12 +233,17 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
         assert_eq!((found, page.total, page.request), (ids, 20, request));
     }
     let far = PageRequest::skipping(i64::MAX, 100);
-    let (account, actor) = (desk.account, Some(desk.actor));
-    let query = SessionQuery { account, actor, status: None, page: far };
-    assert_eq!(db.store.sessions(&query).await.unwrap().items, []);
-    let query =
-        TodoQuery { account, actor, status: None, priority: None, session: None, page: far };
-    assert_eq!(db.store.todos(&query).await.unwrap().items, []);
+    let account = desk.account;
+    for actor in [Some(desk.actor), None] {
+        let query = SessionQuery { account, actor, status: None, page: far };
+        assert_eq!(db.store.sessions(&query).await.unwrap().items, []);
+        let query =
+            TodoQuery { account, actor, status: None, priority: None, session: None, page: far };
+        assert_eq!(db.store.todos(&query).await.unwrap().items, []);
+        let filter = ActivityFilter { actor, ..filter.clone() };
+        let page = db.store.activities(&filter, far).await.unwrap();
+        assert_eq!((page.items, page.total), (vec![], 20));
+    }
     let ledger = db.store.ledger(account, None, far).await.unwrap();
     assert_eq!((ledger.items, ledger.total), (vec![], 21));
 }
