@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -46,9 +46,10 @@ fn an_idle_connection_does_not_hold_up_the_end() {
     let mut some = [0; 12];
     used.read_exact(&mut some).unwrap();
     assert_eq!(&some, b"HTTP/1.1 200");
-    let begun = Instant::now();
-    server.stop();
-    assert!(begun.elapsed() < Duration::from_secs(8), "it waited for idle connections");
+    // Had it waited for them, it would have cut them off in the end, and said so.
+    let log = server.stop();
+    let cut_off = |line: &Value| line["message"].as_str().unwrap().contains("cut off");
+    assert!(!log.iter().any(cut_off), "{log:?}");
     assert_eq!(fresh.read(&mut some).unwrap_or(0), 0);
 }
 
@@ -65,7 +66,6 @@ fn a_second_signal_ends_it_at_once() {
     let mut other = TcpStream::connect(&server.address).unwrap();
     other.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     other.read_exact(&mut [0; 12]).unwrap();
-    let begun = Instant::now();
     server.signal(Signal::SIGINT);
     wait_for("the server to be told", || server.logged("stopping").pop());
     // One that comes at once may be the first, sent twice: only a later one counts.
@@ -74,7 +74,6 @@ fn a_second_signal_ends_it_at_once() {
         server.logged("stopped at once").pop()
     });
     assert_eq!(server.end().code(), Some(1));
-    assert!(begun.elapsed() < Duration::from_secs(8));
 }
 
 #[test]
