@@ -147,8 +147,7 @@ impl Spread {
         sorted.sort_unstable_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
         let last = sorted.len().saturating_sub(1);
-        let median = f64::midpoint(at(last / 2), at(last.div_ceil(2)));
-        Self { median, least: at(0), most: at(last) }
+        Self { median: at(last / 2), least: at(0), most: at(last) }
     }
 }
 
