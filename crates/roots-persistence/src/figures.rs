@@ -37,9 +37,8 @@ impl Figures {
         self.totals.get(filter)
     }
 
-    /// Version 0 is of no account, which is on its way out.
     pub(crate) fn remember_total(&self, filter: &ActivityFilter, version: i64, total: i64) {
-        if version != 0 && self.total(filter) != Some((version, total)) {
+        if self.total(filter) != Some((version, total)) {
             self.totals.insert(filter.clone(), (version, total));
         }
     }

@@ -49,6 +49,8 @@ const KEYS_SWEPT: u64 = 10_000;
 
 /// The column that holds how many rows there are in all.
 const TOTAL: &str = "total";
+/// What stands for the version of an account that there is not, and of which nothing is kept.
+const NO_VERSION: i64 = 0;
 /// The column that holds the version of the account as of which that was counted.
 const AS_OF: &str = "as_of";
 
@@ -515,11 +517,9 @@ fn total_of(filter: &ActivityFilter) -> Expr {
     days.into_iter().chain(ends).reduce(ExprTrait::add).unwrap_or_else(|| Expr::value(0_i64))
 }
 
-/// The version of an account, 0 where there is none, as a part of a statement.
-fn version_of(account: AccountId) -> Expr {
-    let version =
-        accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::Version);
-    Func::coalesce([number(version), Expr::value(0_i64)]).into()
+/// Looks up the version of an account.
+fn version_of(account: AccountId) -> Select<accounts::Entity> {
+    accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::Version)
 }
 
 /// Counts by UTC days, all of each day that the range of a filter touches.
@@ -715,8 +715,7 @@ impl Store {
 
     /// The version of an account, which every write of it raises.
     async fn version(&self, account: AccountId) -> StoreResult<Option<i64>> {
-        let version = accounts::Entity::find_by_id(account.0).select_only();
-        let version = version.column(accounts::Column::Version).into_tuple::<i64>();
+        let version = version_of(account).into_tuple::<i64>();
         version.one(self.readers()).await.map_err(of_read)
     }
 
@@ -773,7 +772,8 @@ impl ActivityReader for Store {
             return self.page(rows, order, total, page).await;
         }
         // Of a range there are many counts to add up.
-        let version = version_of(filter.account);
+        let version = number(version_of(filter.account));
+        let version = Expr::from(Func::coalesce([version, Expr::value(NO_VERSION)]));
         let total = match self.inner.figures.total(filter) {
             Some((as_of, known)) => {
                 Expr::case(version.clone().eq(as_of), known).finally(total).into()
@@ -782,7 +782,9 @@ impl ActivityReader for Store {
         };
         let numbers = [(TOTAL, total), (AS_OF, version)];
         let (items, next, [total, as_of]) = self.rows(rows, order, numbers, page).await?;
-        self.inner.figures.remember_total(filter, as_of, total);
+        if as_of != NO_VERSION {
+            self.inner.figures.remember_total(filter, as_of, total);
+        }
         Ok(Page { items, total, request: page, next })
     }
 

@@ -47,14 +47,6 @@ impl Source {
         }
     }
 
-    /// Most units of a batch.
-    fn batch_max(&self) -> usize {
-        match self {
-            Self::Sqlite { .. } => sqlite::BATCH_MAX_UNITS,
-            Self::Postgres { .. } => postgres::BATCH_MAX_UNITS,
-        }
-    }
-
     /// Whether a lane beside those is of use: SQLite has one writer at a time.
     pub(crate) fn has_aside(&self) -> bool {
         matches!(self, Self::Postgres { .. })
@@ -121,7 +113,10 @@ impl Link {
 
     /// Most units of a batch.
     pub(crate) fn batch_max(&self) -> usize {
-        self.source.batch_max()
+        match self.source {
+            Source::Sqlite { .. } => sqlite::BATCH_MAX_UNITS,
+            Source::Postgres { .. } => postgres::BATCH_MAX_UNITS,
+        }
     }
 
     /// Applies a batch.

@@ -91,43 +91,24 @@ impl Memory {
 mod tests {
     use std::iter;
 
-    use roots_domain::model::account::AccountStatus;
     use roots_domain::model::text::ActivityType;
+    use roots_domain::port::store::AccountReader;
+    use roots_testkit::database::TestDatabase;
+    use roots_testkit::units::Desk;
 
     use super::*;
-
-    fn account(id: i64) -> Account {
-        let row = crate::entity::accounts::Model {
-            account_id: id,
-            uid: sea_orm::prelude::Uuid::nil(),
-            name: "a".to_owned(),
-            kind: "customer".to_owned(),
-            status: AccountStatus::Active.name().to_owned(),
-            balance: 1,
-            auth_epoch: 1,
-            key_epoch: 1,
-            last_actor_id: 1,
-            last_key_id: 1,
-            last_recovery_id: 1,
-            last_session_id: 0,
-            last_todo_id: 0,
-            last_activity_id: 0,
-            last_log_id: 0,
-            last_ledger_id: 1,
-            created_at: 0,
-            version: 1,
-            last_audit_id: 0,
-        };
-        Account::try_from(row).unwrap()
-    }
 
     fn kinds(count: usize) -> Kinds {
         let kind = |number| ActivityType::parse(format!("kind-{number}")).unwrap();
         Kinds { counts: (0..count).map(|number| (kind(number), 1)).collect(), total: 0 }
     }
 
-    #[test]
-    fn a_memory_is_bounded_and_forgets_what_has_ended() {
+    #[tokio::test]
+    async fn a_memory_is_bounded_and_forgets_what_has_ended() {
+        let db = TestDatabase::sqlite().await;
+        let desk = Desk::new(&db.store, 1).await;
+        let founded = db.store.account(desk.account).await.unwrap().unwrap();
+        let account = |id| Account { id: AccountId(id), ..founded.clone() };
         let (one, actor) = (AccountId(1), ActorId(1));
         let mut memory = Memory { as_of: Some(1), ..Memory::default() };
         let changed = |id| Changes { accounts_changed: vec![account(id)], ..Changes::default() };
