@@ -17,6 +17,7 @@ use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::Quarter;
 use roots_domain::model::todo::Todo;
 use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
+use roots_domain::port::ambient::Clock;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
@@ -63,9 +64,13 @@ pub(crate) enum Wait {
 
 /// Applies the units in their order in one transaction. On failure nothing of them stands, but for
 /// [`Failure::OutcomeUnknown`].
+///
+/// All units are decided as of one time, which is taken once the locks are held and the rows are
+/// loaded: after every wait.
 pub(crate) async fn apply(
     db: &DatabaseConnection,
     memory: &mut Memory,
+    clock: &dyn Clock,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Answers, Failure> {
@@ -80,7 +85,8 @@ pub(crate) async fn apply(
         tx.execute_unprepared(postgres::NO_STATEMENT_LIMIT).await?;
     }
     let mut books = load(&tx, memory, units, wait).await?;
-    let answers: Answers = units.iter().map(|unit| books.decide(unit.clone())).collect();
+    let now = clock.now();
+    let answers: Answers = units.iter().map(|unit| books.decide_at(unit.clone(), now)).collect();
     let rest = books.take_rest();
     let changes = books.into_changes();
     write(&tx, &changes).await?;

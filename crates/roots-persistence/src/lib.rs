@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roots_domain::model::unit::{Applied, UnitOfWork};
+use roots_domain::port::ambient::Clock;
 use roots_domain::port::store::{ApplyError, StoreResult, UnitStore};
 use roots_migrations::Migrator;
 use sea_orm::{
@@ -114,16 +115,21 @@ impl Store {
     ///
     /// # Errors
     /// As there.
-    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        Self::open_for(url, &Threads::default()).await
+    pub async fn open(url: &DatabaseUrl, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_for(url, clock, &Threads::default()).await
     }
 
     /// Opens a database and starts what writes to it. Makes the SQLite file, for its owner alone to
-    /// read, where the URL says so. Does not touch the schema: see [`Store::migrate`].
+    /// read, where the URL says so. Does not touch the schema: see [`Store::migrate`]. The clock tells
+    /// when a write is decided, by which keys are judged.
     ///
     /// # Errors
     /// The file can't be made or opened, or the database can't be reached.
-    pub async fn open_for(url: &DatabaseUrl, threads: &Threads) -> Result<Self, OpenError> {
+    pub async fn open_for(
+        url: &DatabaseUrl,
+        clock: Arc<dyn Clock>,
+        threads: &Threads,
+    ) -> Result<Self, OpenError> {
         let (closing, told) = watch::channel(false);
         let source = find(url)?;
         let in_flight = InFlight::default();
@@ -134,7 +140,7 @@ impl Store {
         let mut stopped = Vec::new();
         for far in far.into_iter().chain(aside_far) {
             let first = threads.at_writer.clone();
-            stopped.push(writer::start(source.clone(), far, first).await?);
+            stopped.push(writer::start(source.clone(), clock.clone(), far, first).await?);
         }
         let readers = Readers::open(&source, threads.serving).await?;
         let (stopped, figures) = (Mutex::new(stopped), Figures::new());

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use roots_domain::model::unit::UnitOfWork;
+use roots_domain::port::ambient::Clock;
 use roots_domain::port::store::StoreFault;
 use sea_orm::{DatabaseConnection, DbErr};
 
@@ -84,9 +85,10 @@ impl Source {
 /// What a lane writes through. A connection on which a batch has failed is given up, whatever the
 /// failure: a COMMIT that fails may leave its transaction open, and the next one on that connection
 /// would be a part of it, and never be committed.
-#[derive(Debug)]
 pub(crate) struct Link {
     source: Source,
+    /// Tells when a batch is decided.
+    clock: Arc<dyn Clock>,
     /// Not there while a batch is at work on it.
     spare: Mutex<Option<Writer>>,
 }
@@ -106,9 +108,9 @@ impl Writer {
 
 impl Link {
     /// Connects.
-    pub(crate) async fn open(source: Source) -> Result<Self, DbErr> {
+    pub(crate) async fn open(source: Source, clock: Arc<dyn Clock>) -> Result<Self, DbErr> {
         let spare = Mutex::new(Some(Writer::open(&source).await?));
-        Ok(Self { source, spare })
+        Ok(Self { source, clock, spare })
     }
 
     /// Most units of a batch.
@@ -127,7 +129,7 @@ impl Link {
             Some(writer) => writer,
             None => Writer::open(&self.source).await?,
         };
-        let applied = apply_in_time(&mut writer, units, wait).await;
+        let applied = apply_in_time(&mut writer, &*self.clock, units, wait).await;
         if applied.is_ok() {
             *self.spare() = Some(writer);
         } else {
@@ -158,10 +160,11 @@ async fn give_up(writer: Writer) {
 /// hangs is not known, so nor is the outcome. What reaches beyond its row may take long in earnest.
 async fn apply_in_time(
     writer: &mut Writer,
+    clock: &dyn Clock,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Answers, Failure> {
-    let applied = batch::apply(&writer.db, &mut writer.memory, units, wait);
+    let applied = batch::apply(&writer.db, &mut writer.memory, clock, units, wait);
     if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
         return applied.await;
     }

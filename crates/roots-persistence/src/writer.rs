@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
+use roots_domain::port::ambient::Clock;
 use tokio::sync::oneshot;
 
 use crate::OpenError;
@@ -13,6 +14,7 @@ use crate::source::{Link, Source};
 /// Starts a lane, on a thread that does something else first. Answers once its connection stands; what it gives back tells when it has stopped.
 pub(crate) async fn start(
     source: Source,
+    clock: Arc<dyn Clock>,
     lane: Lane,
     first: Option<Arc<dyn Fn() + Send + Sync>>,
 ) -> Result<oneshot::Receiver<()>, OpenError> {
@@ -38,7 +40,7 @@ pub(crate) async fn start(
                 }
             };
             runtime.block_on(async {
-                match Link::open(source).await {
+                match Link::open(source, clock).await {
                     Ok(link) => {
                         let _ = ready.send(Ok(()));
                         lane.run(link).await;

@@ -28,7 +28,7 @@ use crate::ambient::{SystemClock, TimedUids};
 /// # Errors
 /// It can't be opened or migrated.
 pub(crate) async fn open(url: &DatabaseUrl, threads: &Threads) -> Result<Store, OpenError> {
-    let store = Store::open_for(url, threads).await?;
+    let store = Store::open_for(url, Arc::new(SystemClock), threads).await?;
     store.migrate().await?;
     Ok(store)
 }

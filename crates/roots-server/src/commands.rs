@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use roots_domain::model::account::{AccountKind, ActorKind};
@@ -13,6 +14,7 @@ use roots_http::Bootstrapped;
 use roots_persistence::{Store, Threads};
 use zeroize::Zeroizing;
 
+use crate::ambient::SystemClock;
 use crate::app;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -155,7 +157,8 @@ pub(crate) async fn credits(settings: &Settings, asked: Credits) -> Result<(), F
 /// `backup`.
 pub(crate) async fn backup(settings: &Settings, file: PathBuf) -> Result<(), Failure> {
     // Not migrated: the copy to keep from before a new schema has the old one.
-    let store = Store::open(&settings.database_url.clone().existing()).await?;
+    let store =
+        Store::open(&settings.database_url.clone().existing(), Arc::new(SystemClock)).await?;
     // From the wrong folder, it would be a copy of a database that was made just now.
     let copied = match store.has_accounts().await {
         Ok(true) => store.backup(&file).await.map_err(Failure::from),

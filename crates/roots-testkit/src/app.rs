@@ -9,7 +9,6 @@ use reqwest::{Method, RequestBuilder, Response};
 use roots_domain::port::ambient::Uids;
 use roots_domain::usecase::accounts::NewCredentials;
 use roots_http::{HttpSettings, RateLimits, Services, Signup};
-use roots_persistence::Store;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -55,7 +54,7 @@ impl App {
         let mut settings =
             HttpSettings { signup, limits: RateLimits::OFF, ..HttpSettings::default() };
         set(&mut settings);
-        let world = World::new(database.store.clone());
+        let world = database.world();
         let credentials = world.found(credits).await;
         Self::serve(world, Arc::new(database), Arc::new(credentials), settings).await
     }
@@ -68,10 +67,10 @@ impl App {
 
     /// The same, that remembers whom it has admitted for that long.
     pub async fn another_remembering(&self, caller_ttl: Duration) -> Self {
-        let store: Store = self.database.another_store().await;
         let (database, credentials) = (self.database.clone(), self.credentials.clone());
         let settings = HttpSettings { caller_ttl, ..self.settings.clone() };
-        Self::serve(World::new(store), database, credentials, settings).await
+        let world = self.database.another_world().await;
+        Self::serve(world, database, credentials, settings).await
     }
 
     /// The same API, called with the key of another account.

@@ -1,6 +1,7 @@
 //! A database per test, migrated and empty.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roots_domain::model::id::AccountId;
@@ -11,13 +12,17 @@ use sea_orm::{
 };
 use tempfile::TempDir;
 
+use crate::ambient::TestClock;
 use crate::postgres;
 use crate::tap::Tap;
+use crate::world::World;
 
 /// A database of one test's own. SQLite's is gone with it; PostgreSQL's goes with its server.
 pub struct TestDatabase {
     /// The store, open and migrated.
     pub store: Store,
+    /// The clock by which the store decides.
+    pub clock: Arc<TestClock>,
     /// The URL, to open it again or from elsewhere.
     pub url: String,
     /// Where its files lie; on PostgreSQL, a folder for the test to use.
@@ -53,18 +58,35 @@ impl TestDatabase {
     }
 
     async fn open(url: String, folder: TempDir, tap: Option<Tap>) -> Self {
-        let store = open(tap.as_ref().map_or(&url, |tap| &tap.url)).await;
+        let clock = Arc::new(TestClock::default());
+        let store = open(tap.as_ref().map_or(&url, |tap| &tap.url), clock.clone()).await;
         store.migrate().await.expect("the newest schema");
         if let Some(tap) = &tap {
             // A new schema is for all tenants at once.
             tap.forget();
         }
-        Self { store, url, folder, tap }
+        Self { store, clock, url, folder, tap }
     }
 
-    /// Another store on the same database, as another process has.
+    /// The use cases over its store, by one clock.
+    #[must_use]
+    pub fn world(&self) -> World {
+        World::new(self.store.clone(), self.clock.clone())
+    }
+
+    /// Another store on the same database, as another process has, with a clock of its own.
     pub async fn another_store(&self) -> Store {
-        open(self.tap.as_ref().map_or(&self.url, |tap| &tap.url)).await
+        self.another_store_by(Arc::default()).await
+    }
+
+    /// The same use cases as another process has, with a store and a clock of their own.
+    pub async fn another_world(&self) -> World {
+        let clock = Arc::new(TestClock::default());
+        World::new(self.another_store_by(clock.clone()).await, clock)
+    }
+
+    async fn another_store_by(&self, clock: Arc<TestClock>) -> Store {
+        open(self.tap.as_ref().map_or(&self.url, |tap| &tap.url), clock).await
     }
 
     /// A connection past the store, to look at or to break what it keeps.
@@ -87,9 +109,9 @@ impl TestDatabase {
     }
 }
 
-async fn open(url: &str) -> Store {
+async fn open(url: &str, clock: Arc<TestClock>) -> Store {
     let url = DatabaseUrl::parse(url).expect("a database URL");
-    Store::open(&url).await.expect("an open database")
+    Store::open(&url, clock).await.expect("an open database")
 }
 
 async fn connect(url: &str) -> DatabaseConnection {

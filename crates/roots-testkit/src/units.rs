@@ -2,6 +2,7 @@
 //! store can't tell.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use roots_domain::model::Patch;
@@ -62,7 +63,7 @@ pub fn uid() -> Uid {
 impl Desk {
     /// The owner's, of a new account with that many credits.
     pub async fn new(store: &Store, credits: i64) -> Self {
-        let world = World::new(store.clone());
+        let world = World::new(store.clone(), Arc::default());
         let caller = world.caller(credits).await;
         Self {
             account: caller.account.id,
@@ -89,6 +90,7 @@ impl Desk {
             role: Role::Member,
             key: self.key,
             auth_epoch: self.auth_epoch,
+            ends_at: None,
         });
         let conditions = Conditions { if_match: None, idempotency: None };
         UnitOfWork {

@@ -62,10 +62,9 @@ pub struct World {
 }
 
 impl World {
-    /// The use cases over `store`, with real keys.
+    /// The use cases over `store`, with real keys, by the clock that the store decides by.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        let clock = Arc::new(TestClock::default());
+    pub fn new(store: Store, clock: Arc<TestClock>) -> Self {
         let time: Arc<dyn Clock> = clock.clone();
         let uids: Arc<dyn Uids> = Arc::new(RandomUids);
         let locksmith: Arc<dyn Locksmith> = Arc::new(RingLocksmith::default());

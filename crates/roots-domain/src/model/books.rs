@@ -315,6 +315,8 @@ pub struct Rest {
 /// What a batch rests on, and what it has done so far.
 #[derive(Debug, Clone)]
 pub struct Books {
+    /// When the unit in hand is decided. Keys are judged by it; rows carry the time of asking.
+    decided_at: Timestamp,
     directory: Directory,
     other_operator: bool,
     accounts: BTreeMap<AccountId, Row<Account>>,
@@ -333,6 +335,7 @@ pub struct Books {
 impl Default for Books {
     fn default() -> Self {
         Self {
+            decided_at: Timestamp::FIRST,
             directory: Directory::default(),
             other_operator: false,
             accounts: BTreeMap::new(),
@@ -466,23 +469,31 @@ impl Desk {
 
 /// Deciding.
 impl Books {
-    /// Decides one unit: whether it was done before, then that its caller may still write, then the
-    /// state that it insists on, then the rules, then the balance.
+    /// Decides one unit: that its caller's key is in force, then whether it was done before, then that
+    /// its caller may still write, then the state that it insists on, then the rules, then the balance.
+    ///
+    /// `now` is the time at which it is decided. A unit may have waited since [`UnitOfWork::at`], and a
+    /// key may have expired meanwhile, so whether a key is in force is judged by `now` everywhere. What
+    /// is written carries the time of asking, and an answer that is kept for a day is judged by that.
     ///
     /// # Errors
     /// Why it is refused; the books are then as they were.
-    pub fn decide(&mut self, unit: UnitOfWork) -> Result<Applied, Refusal> {
+    pub fn decide_at(&mut self, unit: UnitOfWork, now: Timestamp) -> Result<Applied, Refusal> {
+        self.decided_at = now;
         let UnitOfWork { author, intent, charge, conditions, at } = unit;
+        if let Author::Key(bearer) = author {
+            self.admit(bearer)?;
+        }
         match (author, intent) {
             (Author::Key(bearer), Intent::GrantCredits { account, amount, note }) => {
-                self.admit_operator(bearer, at)?;
+                self.check_operator(bearer)?;
                 let endpoint = charge.map(|charge| charge.endpoint.to_owned());
                 self.grant_credits(account, amount, note, endpoint, at)?;
                 self.note_of_operator(Act::CreditsGranted, account, bearer, at);
                 self.account_applied(account)
             }
             (Author::Key(bearer), Intent::SetAccountStatus { account, status }) => {
-                self.admit_operator(bearer, at)?;
+                self.check_operator(bearer)?;
                 self.set_status(account, status, bearer, at)
             }
             (Author::Key(bearer), intent) => {
@@ -492,7 +503,6 @@ impl Books {
                 {
                     return answered;
                 }
-                self.admit(bearer, at)?;
                 if !intent.is_open_to_suspended() {
                     self.check_not_suspended(bearer.account)?;
                 }
@@ -527,7 +537,7 @@ impl Books {
                 self.use_key(account, actor, key, at)
             }
             (Author::Program, Intent::TendKeys { account, used, over }) => {
-                self.tend_keys(account, &used, &over, at)
+                self.tend_keys(account, &used, &over)
             }
             (Author::Program, Intent::SweepErased(account)) => self.sweep_erased(account, at),
             (Author::Program, Intent::ReserveAccount) => Ok(self.reserve_account()),
@@ -631,15 +641,19 @@ impl Books {
         self.changes.answers.insert(key, answer);
     }
 
-    fn admit(&self, bearer: KeyBearer, at: Timestamp) -> Result<(), Refusal> {
+    /// Whether the bearer's key is in force as its unit is decided.
+    fn admit(&self, bearer: KeyBearer) -> Result<(), Refusal> {
         let account = self.account(bearer.account).ok_or(Refusal::KeyNotInForce)?;
+        if bearer.has_ended(self.decided_at) {
+            return Err(Refusal::KeyNotInForce);
+        }
         if account.auth_epoch == bearer.auth_epoch {
             return Ok(());
         }
         let key = self.keys.get((account.id, bearer.key));
         let actor = self.actors.get((account.id, bearer.actor));
-        let is_good = key.is_some_and(|key| key.actor == bearer.actor && key.in_force(at))
-            && actor.is_some_and(|actor| actor.is_active);
+        let in_force = |key: &ApiKey| key.actor == bearer.actor && key.in_force(self.decided_at);
+        let is_good = key.is_some_and(in_force) && actor.is_some_and(|actor| actor.is_active);
         if is_good { Ok(()) } else { Err(Refusal::KeyNotInForce) }
     }
 
@@ -673,8 +687,7 @@ impl Books {
     }
 
     /// Any actor of an operator's account may do what operators do.
-    fn admit_operator(&self, bearer: KeyBearer, at: Timestamp) -> Result<(), Refusal> {
-        self.admit(bearer, at)?;
+    fn check_operator(&self, bearer: KeyBearer) -> Result<(), Refusal> {
         self.check_not_suspended(bearer.account)?;
         match self.account(bearer.account).map(|account| account.kind) {
             Some(AccountKind::Operator) => Ok(()),

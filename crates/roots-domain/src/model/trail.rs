@@ -164,6 +164,7 @@ mod tests {
             role: Role::Owner,
             key: KeyId(3),
             auth_epoch: 1,
+            ends_at: None,
         };
         let own = Deed::of(Act::KeyRevoked, bearer);
         let by = Deed { actor: Some(ActorId(2)), key: Some(KeyId(3)), ..program };

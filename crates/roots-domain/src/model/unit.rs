@@ -31,7 +31,8 @@ pub struct UnitOfWork {
     pub charge: Option<Charge>,
     /// What the caller ties it to.
     pub conditions: Conditions,
-    /// When it was asked for.
+    /// When it was asked for: the time that its rows carry. Whether a key is in force is judged by
+    /// the time at which the unit is decided, which is later.
     pub at: Timestamp,
 }
 
@@ -59,6 +60,17 @@ pub struct KeyBearer {
     pub key: KeyId,
     /// The account's auth epoch then. Where it has moved since, the key is checked again.
     pub auth_epoch: i64,
+    /// From when on the key is refused, as it stood then: its expiry or the end of its grace, whichever
+    /// comes first. Time alone moves no auth epoch, so each unit carries it.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl KeyBearer {
+    /// Whether its key has come to its end by `now`.
+    #[must_use]
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.ends_at.is_some_and(|end| end <= now)
+    }
 }
 
 /// The bearer of a recovery code. Whether it is still good is looked at whenever it asks.

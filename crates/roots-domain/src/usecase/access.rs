@@ -49,6 +49,7 @@ impl Caller {
             role: self.actor.role,
             key: self.key,
             auth_epoch: self.auth_epoch,
+            ends_at: self.ends_at,
         })
     }
 

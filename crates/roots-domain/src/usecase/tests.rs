@@ -244,7 +244,14 @@ impl Sent {
     #[track_caller]
     fn intent_of(&self, role: Role, endpoint: &'static str) -> Intent {
         let unit = self.unit();
-        let bearer = KeyBearer { account: HOME, actor: ME, role, key: KEY, auth_epoch: EPOCH };
+        let bearer = KeyBearer {
+            account: HOME,
+            actor: ME,
+            role,
+            key: KEY,
+            auth_epoch: EPOCH,
+            ends_at: None,
+        };
         let charge = Some(Charge { cost: 1, endpoint });
         let intent = unit.intent.clone();
         let expected = UnitOfWork {

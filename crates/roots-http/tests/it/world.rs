@@ -985,6 +985,7 @@ fn trail() -> Vec<TrailEntry> {
         role: Role::Owner,
         key: KeyId(1),
         auth_epoch: 1,
+        ends_at: None,
     };
     vec![
         entry(

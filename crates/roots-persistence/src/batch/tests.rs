@@ -9,6 +9,7 @@ use roots_domain::model::key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
 use roots_domain::model::session::SessionPatch;
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::model::unit::{Author, Intent, KeyOrigin, Management, NewKey, Reservation};
+use roots_testkit::ambient::TestClock;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::units::{Desk, apply_each, resealed, text};
 
@@ -22,6 +23,16 @@ roots_testkit::on_both! {
     what_a_batch_leaves_is_remembered_until_another_connection_writes,
     what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way,
     a_statement_of_too_many_values_is_told_from_a_database_that_is_away,
+}
+
+/// Applies a batch at the hour at which tests begin.
+async fn apply(
+    db: &DatabaseConnection,
+    memory: &mut Memory,
+    units: &[UnitOfWork],
+    wait: Wait,
+) -> Result<Answers, Failure> {
+    super::apply(db, memory, &TestClock::default(), units, wait).await
 }
 
 /// A connection that writes, and how many statements it has run.

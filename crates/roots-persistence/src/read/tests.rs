@@ -371,7 +371,7 @@ fn rows_touched(plan: &serde_json::Value) -> f64 {
 #[tokio::test]
 async fn the_account_is_read_before_the_key() {
     let db = TestDatabase::sqlite().await;
-    let world = roots_testkit::world::World::new(db.store.clone());
+    let world = db.world();
     let credentials = world.found(1).await;
     let lookup = world.access.recognize(&credentials.api_key).unwrap();
     let mut readers = crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap();

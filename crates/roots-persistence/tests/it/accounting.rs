@@ -22,7 +22,7 @@ use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
 use roots_testkit::model::Model;
 use roots_testkit::units::{self, Desk, answers, begin_all, resealed};
-use roots_testkit::world::{World, name};
+use roots_testkit::world::name;
 
 use crate::chance::{self, Dice};
 
@@ -153,7 +153,7 @@ async fn a_write_that_the_rules_refuse_costs_nothing_and_changes_nothing(db: Tes
     refused(&db, desk.log_activity("one-more"), Refusal::TooManyKinds).await;
 
     // What a use case refuses never reaches the store.
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let caller = world.caller(10).await;
     let before = db.dump().await;
     let empty = SessionPatch { status: None, notes: Patch::Keep };
@@ -261,7 +261,7 @@ async fn a_key_is_checked_again_when_the_auth_epoch_has_moved(db: TestDatabase) 
 }
 
 async fn what_is_given_stands_in_the_ledger(db: TestDatabase) {
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let caller = world.caller(100).await;
     world.clock.advance_seconds(60);
     let amount = |amount| Grant::parse(amount).unwrap();

@@ -79,6 +79,7 @@ async fn an_actor_with_very_many_keys_can_be_deactivated(db: TestDatabase) {
         role: Role::Owner,
         key: desk.key,
         auth_epoch: desk.auth_epoch,
+        ends_at: None,
     });
     let unit = UnitOfWork::free(author, Intent::Manage(Box::new(patch)), desk.at);
     applied_beside_another(&db, &desk, unit).await;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use roots_domain::model::activity::KINDS_MAX;
 use roots_domain::model::id::ActivityId;
@@ -11,6 +12,7 @@ use roots_domain::port::store::{
     UnitStore,
 };
 use roots_persistence::{BackupError, DatabaseUrl, OpenError, Store, Threads};
+use roots_testkit::ambient::TestClock;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::units::{Answer, Desk, answers, apply_each, begin_all};
 
@@ -56,6 +58,10 @@ async fn the_last_kind_of_activity_makes_room_when_it_goes(db: TestDatabase) {
     assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
 }
 
+fn clock() -> Arc<TestClock> {
+    Arc::default()
+}
+
 /// The URL of a database without tables, in place of the one there is.
 async fn emptied(db: &TestDatabase) -> String {
     if db.is_postgres() {
@@ -67,7 +73,8 @@ async fn emptied(db: &TestDatabase) -> String {
 
 async fn migrating_again_or_at_once_changes_nothing(db: TestDatabase) {
     let url = DatabaseUrl::parse(&emptied(&db).await).unwrap();
-    let (one, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+    let (one, other) =
+        (Store::open(&url, clock()).await.unwrap(), Store::open(&url, clock()).await.unwrap());
     // Before there are tables, what needs them is refused and nothing else happens.
     assert!(matches!(one.has_accounts().await, Err(StoreFault::Broken(_))));
     let (first, second) = tokio::join!(one.migrate(), other.migrate());
@@ -121,8 +128,8 @@ mod server {
     async fn on_the_server(sql: &str) {
         let server = roots_testkit::postgres::server_url();
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&DatabaseUrl::parse(&server).unwrap()).await.unwrap();
-        TestDatabase { store, url: server, folder, tap: None }.execute(sql).await;
+        let store = Store::open(&DatabaseUrl::parse(&server).unwrap(), clock()).await.unwrap();
+        TestDatabase { store, clock: clock(), url: server, folder, tap: None }.execute(sql).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,7 +206,9 @@ mod server {
     async fn accounts_of_several_lanes_are_written_side_by_side() {
         let db = TestDatabase::postgres().await;
         let threads = Threads { serving: 8, ..Threads::default() };
-        let store = Store::open_for(&DatabaseUrl::parse(&db.url).unwrap(), &threads).await.unwrap();
+        let store = Store::open_for(&DatabaseUrl::parse(&db.url).unwrap(), clock(), &threads)
+            .await
+            .unwrap();
         let mut desks = Vec::new();
         for _ in 0..4 {
             desks.push(Desk::new(&db.store, 100).await);
@@ -277,7 +286,7 @@ mod file {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/data/roots.db");
         let url = DatabaseUrl::parse(&format!("sqlite://{}?mode=rwc", file.display())).unwrap();
-        let store = Store::open(&url).await.unwrap();
+        let store = Store::open(&url, clock()).await.unwrap();
         store.migrate().await.unwrap();
         let desk = Desk::new(&store, 100).await;
         apply_each(&store, [desk.start_session()]).await;
@@ -288,7 +297,7 @@ mod file {
         // Only where the URL says so is a file made.
         let missing = folder.path().join("missing.db");
         let url = DatabaseUrl::parse(&format!("sqlite://{}", missing.display())).unwrap();
-        let opened = Store::open(&url).await.err();
+        let opened = Store::open(&url, clock()).await.err();
         assert!(matches!(opened, Some(OpenError::File { .. })), "{opened:?}");
         assert!(!missing.exists());
     }
@@ -304,8 +313,8 @@ mod file {
         assert_eq!(mode(&file), 0o600);
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", file.display());
-        let store = Store::open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
-        let copy = TestDatabase { store, url, folder, tap: None };
+        let store = Store::open(&DatabaseUrl::parse(&url).unwrap(), clock()).await.unwrap();
+        let copy = TestDatabase { store, clock: clock(), url, folder, tap: None };
         assert_eq!(copy.dump().await, before);
         assert_eq!(copy.store.audit().await.unwrap(), (1, vec![]));
         apply_each(&copy.store, [desk.log_activity("a")]).await;
@@ -317,6 +326,7 @@ mod file {
         assert!(answers(calls).await.iter().all(Result::is_ok));
         let store = Store::open(
             &DatabaseUrl::parse(&format!("sqlite://{}?mode=rwc", file.display())).unwrap(),
+            clock(),
         )
         .await
         .unwrap();

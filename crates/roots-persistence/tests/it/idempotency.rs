@@ -9,7 +9,6 @@ use roots_domain::port::ambient::Clock;
 use roots_domain::port::store::{ApplyError, Auditor, UnitStore};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::units::{self, Answer, Desk, answers, begin, begin_all};
-use roots_testkit::world::World;
 
 roots_testkit::on_both! {
     an_answer_is_told_again_as_it_was,
@@ -150,7 +149,7 @@ async fn a_name_is_new_again_after_a_day_swept_or_not(db: TestDatabase) {
 }
 
 async fn what_is_forgotten_is_old_and_little_at_a_time(db: TestDatabase) {
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let rows = i64::from(FORGET_MAX_ROWS) + 7;
     let mut desks = Vec::new();
     for _ in 0..3 {

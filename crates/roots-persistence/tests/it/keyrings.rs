@@ -36,7 +36,7 @@ async fn keys_of(
 }
 
 async fn an_owner_and_a_member_open_what_the_other_sealed(db: TestDatabase) {
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let owner = world.caller(0).await;
     let two = world.bearer(&add_member(&db, &owner, 2).await).await;
     let three = world.bearer(&add_member(&db, &owner, 3).await).await;
@@ -56,7 +56,7 @@ async fn an_owner_and_a_member_open_what_the_other_sealed(db: TestDatabase) {
 }
 
 async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: TestDatabase) {
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let owner = world.caller(0).await;
     let member = world.bearer(&add_member(&db, &owner, 2).await).await;
     let place = place();
@@ -79,7 +79,7 @@ async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: T
 }
 
 async fn an_actor_of_another_account_is_none(db: TestDatabase) {
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let (owner, stranger) = (world.caller(0).await, world.caller(0).await);
     add_member(&db, &stranger, 2).await;
     let keys = keys_of(&world, &owner, [TWO]).await.unwrap();
@@ -87,7 +87,7 @@ async fn an_actor_of_another_account_is_none(db: TestDatabase) {
 }
 
 async fn missing_wraps_are_a_fault_of_the_database(db: TestDatabase) {
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let owner = world.caller(0).await;
     let member = world.bearer(&add_member(&db, &owner, 2).await).await;
     db.execute("DELETE FROM key_wraps WHERE holder_kind = 'account' AND subject_id = 2").await;

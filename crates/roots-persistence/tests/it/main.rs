@@ -11,6 +11,8 @@ mod bounds;
 #[cfg(test)]
 mod chance;
 #[cfg(test)]
+mod expiries;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod idempotency;

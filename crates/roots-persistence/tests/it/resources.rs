@@ -9,12 +9,12 @@ use roots_domain::usecase::Terms;
 use roots_domain::usecase::activities::ActivitySelection;
 use roots_domain::usecase::todos::{TodoChange, TodoFilter};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::world::{World, activity_draft, long_text, session_draft, todo_draft};
+use roots_testkit::world::{activity_draft, long_text, session_draft, todo_draft};
 
 roots_testkit::on_both! { a_day_of_work }
 
 async fn a_day_of_work(db: TestDatabase) {
-    let world = World::new(db.store.clone());
+    let world = db.world();
     let caller = world.caller(100).await;
     let session =
         world.sessions.start(&caller, session_draft("Morning"), Terms::default()).await.unwrap();

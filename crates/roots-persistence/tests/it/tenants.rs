@@ -9,7 +9,6 @@ use roots_domain::model::page::PageRequest;
 use roots_domain::port::store::{AccountReader, Auditor};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::tenants::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
-use roots_testkit::world::World;
 use sea_orm::{ConnectionTrait, Database, Statement};
 
 const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c \
@@ -140,7 +139,7 @@ async fn the_documented_steps_spread_every_table() {
 #[tokio::test]
 async fn each_statement_that_may_go_over_all_tenants_is_made() {
     let db = TestDatabase::postgres().await;
-    let world = World::new(db.store.clone());
+    let world = db.world();
     db.store.has_accounts().await.unwrap();
     let operator = world.admit(&world.found_of(AccountKind::Operator, 0).await).await;
     world.operators.list(&operator, PageRequest::default()).await.unwrap();

@@ -49,7 +49,7 @@ const NAME: &str = "Marzipankartoffelverein";
 const PLANTED: &str = "Rhabarberkuchenblech";
 
 async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase) {
-    let world = World::new(database.store.clone());
+    let world = database.world();
     let credentials = found(&world).await;
     let caller = world.admit(&credentials).await;
     write_all(&world, &caller).await;

@@ -72,7 +72,7 @@ struct Cell {
 
 impl Scene {
     async fn new(database: &TestDatabase) -> Self {
-        let world = World::new(database.store.clone());
+        let world = database.world();
         let db = database.connection().await;
         let [ours, theirs] = [world.found(100).await, world.found(100).await];
         let [owner, stranger] = [world.admit(&ours).await, world.admit(&theirs).await];

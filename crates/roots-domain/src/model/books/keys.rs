@@ -275,14 +275,14 @@ impl Books {
         let (actor, mut key) = self.judge_key(account, &new, opens, at)?;
         let NewKey { id, actor: of, account_epoch, epoch, origin, .. } = new;
         match origin {
-            KeyOrigin::Beside => self.check_room(account, of, at)?,
+            KeyOrigin::Beside => self.check_room(account, of)?,
             KeyOrigin::Recovery { .. } => return Err(Refusal::KeyNotInForce),
             KeyOrigin::Rotation { .. } if of != shown.actor => {
                 return Err(Refusal::NoSuchActor(of));
             }
             KeyOrigin::Rotation { grace_seconds } => {
                 if grace_seconds > 0 {
-                    self.check_room(account, of, at)?;
+                    self.check_room(account, of)?;
                 }
                 self.remove_unseen(account, |succession| {
                     matches!(succession, Succession::Rotation { replaces, .. } if replaces == shown.id)
@@ -309,8 +309,8 @@ impl Books {
 
     /// An actor's keys stay few enough to be ended by one unit. One that takes the place of another
     /// without grace is always let in, so that nobody who is full is kept from rotating.
-    fn check_room(&self, account: AccountId, of: ActorId, at: Timestamp) -> Result<(), Refusal> {
-        let in_force = self.keys_of(account, of).filter(|key| key.in_force(at));
+    fn check_room(&self, account: AccountId, of: ActorId) -> Result<(), Refusal> {
+        let in_force = self.keys_of(account, of).filter(|key| key.in_force(self.decided_at));
         if in_force.count() < KEYS_MAX { Ok(()) } else { Err(Refusal::TooManyKeys(of)) }
     }
 
@@ -327,7 +327,7 @@ impl Books {
         if !actor.is_active {
             return Err(Refusal::ActorInactive(of));
         }
-        if new.expires_at.is_some_and(|end| end <= at) {
+        if new.expires_at.is_some_and(|end| end <= self.decided_at) {
             return Err(Refusal::ExpiryNotAhead);
         }
         let newest = self.account(account).ok_or(Refusal::KeyNotInForce)?.key_epoch;
@@ -451,7 +451,7 @@ impl Books {
         if !key.has_ended() {
             // A key that nobody may ever have got is not one to go on with.
             let is_live = |other: &&ApiKey| {
-                other.in_force(at) && other.ends_at.is_none() && !other.is_unseen()
+                other.in_force(self.decided_at) && other.ends_at.is_none() && !other.is_unseen()
             };
             let is_owners = is_owner && key.actor == bearer.actor;
             let is_last = self.keys_of(account, key.actor).filter(is_live).all(|it| it.id == id);
@@ -485,7 +485,7 @@ impl Books {
             return Err(Refusal::KeyNotInForce);
         }
         let found = self.keys.get((account, id));
-        let key = found.filter(|key| key.actor == actor && key.in_force(at));
+        let key = found.filter(|key| key.actor == actor && key.in_force(self.decided_at));
         let key = key.ok_or(Refusal::KeyNotInForce)?.clone();
         if key.is_unseen() {
             let deed = Deed::of_succession(&key);
@@ -547,7 +547,6 @@ impl Books {
         account: AccountId,
         used: &[(KeyId, Timestamp)],
         over: &[KeyId],
-        at: Timestamp,
     ) -> Result<Applied, Refusal> {
         for (id, last) in used {
             if let Some(mut key) = self.keys.get((account, *id)).cloned() {
@@ -558,7 +557,8 @@ impl Books {
         for id in over {
             // By itself a key ends alone: a code that came with it was shown, and may be all that its
             // owner has kept.
-            if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(at)) {
+            let now = self.decided_at;
+            if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(now)) {
                 self.close_key(account, *id);
             }
         }

@@ -182,7 +182,14 @@ fn with_balance(balance: i64) -> Books {
 }
 
 fn bearer(actor: ActorId) -> KeyBearer {
-    KeyBearer { account: HOME, actor, role: Role::Member, key: KEY, auth_epoch: EPOCH }
+    KeyBearer {
+        account: HOME,
+        actor,
+        role: Role::Member,
+        key: KEY,
+        auth_epoch: EPOCH,
+        ends_at: None,
+    }
 }
 
 /// A member's unit. What it makes is its own.
@@ -323,6 +330,14 @@ fn stands(books: &Books) -> impl PartialEq + Debug + use<> {
     let kinds: BTreeMap<_, _> =
         books.kinds.iter().map(|(of, kinds)| (*of, (kinds.counts.clone(), kinds.total))).collect();
     (books.directory, accounts, kinds, books.clone().into_changes())
+}
+
+impl Books {
+    /// Decides a unit as soon as it is asked for.
+    fn decide(&mut self, unit: UnitOfWork) -> Result<Applied, Refusal> {
+        let now = unit.at;
+        self.decide_at(unit, now)
+    }
 }
 
 #[track_caller]

@@ -1,6 +1,7 @@
 //! Whose units are decided at all.
 
 use super::*;
+use crate::model::unit::{Management, Reservation};
 
 fn key() -> ApiKey {
     ApiKey {
@@ -67,6 +68,54 @@ fn a_unit_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
     ] {
         assert!(with_key(Some(good), true).decide(stale(start())).is_ok());
     }
+}
+
+/// Units of every kind of author that bears a key, and that would otherwise be applied.
+fn units_of(bearer: KeyBearer) -> Vec<UnitOfWork> {
+    let author = Author::Key(KeyBearer { role: Role::Owner, ..bearer });
+    let reserve = Intent::Manage(Box::new(Management::ReserveIds(Reservation::Key)));
+    let operator = Author::Key(KeyBearer { account: ABROAD, ..bearer });
+    vec![
+        UnitOfWork { author, ..mine(start()) },
+        UnitOfWork { author, ..mine(Intent::NoteExport { actor: None }) },
+        UnitOfWork { author, ..mine(reserve) },
+        UnitOfWork { author: operator, ..mine(grant(HOME, 1)) },
+        UnitOfWork { author: operator, ..mine(set_status(HOME, AccountStatus::Suspended)) },
+    ]
+}
+
+#[test]
+fn a_key_that_expires_while_its_unit_waits_is_refused() {
+    let end = now().plus_seconds(1);
+    let bearer = KeyBearer { ends_at: Some(end), ..bearer(ME) };
+    for unit in units_of(bearer) {
+        let mut books = with_key(Some(key()), true);
+        books.account_mut(ABROAD).unwrap().kind = AccountKind::Operator;
+        let before = stands(&books);
+        for late in [end, end.plus_seconds(60)] {
+            let decided = books.decide_at(unit.clone(), late);
+            assert_eq!(decided, Err(Refusal::KeyNotInForce), "{:?}", unit.intent);
+        }
+        assert_eq!(stands(&books), before);
+        assert!(books.decide_at(unit.clone(), now()).is_ok(), "{:?}", unit.intent);
+    }
+}
+
+#[test]
+fn a_key_that_is_checked_again_is_judged_by_the_time_of_the_decision() {
+    let end = now().plus_seconds(1);
+    let expiring = ApiKey { expires_at: Some(end), ..key() };
+    let mut books = with_key(Some(expiring), true);
+    assert_eq!(books.decide_at(stale(start()), end), Err(Refusal::KeyNotInForce));
+    assert!(books.decide_at(stale(start()), now()).is_ok());
+}
+
+#[test]
+fn what_is_written_carries_the_time_of_asking() {
+    let mut books = books();
+    let applied = books.decide_at(mine(start()), now().plus_seconds(9)).unwrap();
+    let AppliedRow::Session(session) = applied.row else { panic!("{applied:?}") };
+    assert_eq!(session.started_at, now());
 }
 
 #[test]

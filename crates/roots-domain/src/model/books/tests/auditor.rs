@@ -146,7 +146,8 @@ impl World {
     }
 
     fn attempt(&mut self, unit: &UnitOfWork) -> Answer {
-        let Author::Key(KeyBearer { account: home, actor, role, key, auth_epoch }) = unit.author
+        let Author::Key(KeyBearer { account: home, actor, role, key, auth_epoch, .. }) =
+            unit.author
         else {
             let Intent::GrantCredits { account: home, amount, note } = &unit.intent else {
                 return Err(Refusal::KeyNotInForce);

@@ -97,7 +97,7 @@ fn a_name_is_taken_by_one_request_and_by_one_actor() {
 }
 
 #[test]
-fn a_name_comes_before_everything_else() {
+fn a_name_comes_before_everything_but_the_key() {
     let mut books = books();
     let first = books.decide(named(NAME, 1, end(ACTIVE))).unwrap();
     let account = books.account_mut(HOME).unwrap();
@@ -105,12 +105,31 @@ fn a_name_comes_before_everything_else() {
     account.balance = 0;
     let mut again = named(NAME, 1, end(ACTIVE));
     again.conditions.if_match = Some(Vec::new());
-    again.author = Author::Key(KeyBearer { auth_epoch: EPOCH - 1, ..bearer(ME) });
     assert_eq!(books.decide(again.clone()), Ok(replayed(&first, 0)));
     let other = UnitOfWork { conditions: name_of(NAME, 2), ..again.clone() };
     assert_refused(&mut books, other, &Refusal::KeyOfAnotherRequest);
-    let new = UnitOfWork { conditions: name_of(NAME + 1, 1), ..again };
-    assert_refused(&mut books, new, &Refusal::KeyNotInForce);
+    let new = UnitOfWork { conditions: name_of(NAME + 1, 1), ..again.clone() };
+    assert_refused(&mut books, new, &Refusal::Suspended);
+    // A key that has ended hears nothing, neither its answer nor that the name is taken.
+    for bearer in [
+        KeyBearer { auth_epoch: EPOCH - 1, ..bearer(ME) },
+        KeyBearer { ends_at: Some(now()), ..bearer(ME) },
+    ] {
+        for request in [1, 2] {
+            let author = Author::Key(bearer);
+            let asked = UnitOfWork { author, conditions: name_of(NAME, request), ..again.clone() };
+            assert_refused(&mut books, asked, &Refusal::KeyNotInForce);
+        }
+    }
+}
+
+#[test]
+fn a_replay_asked_for_within_the_day_is_answered_though_it_is_decided_after_it() {
+    let mut books = books();
+    let first = UnitOfWork { at: at(1), ..named(NAME, 1, start()) };
+    books.decide(first.clone()).unwrap();
+    let again = UnitOfWork { at: at(1 + KEPT_SECONDS), ..first };
+    assert!(books.decide_at(again, at(9 + KEPT_SECONDS)).unwrap().is_replay);
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Desk {
         let actor = self.keys.get(&key).map_or(OWNER, |key| key.actor);
         let auth_epoch = self.account.auth_epoch;
         let role = if actor == OWNER { Role::Owner } else { Role::Member };
-        KeyBearer { account: self.account.id, actor, role, key, auth_epoch }
+        KeyBearer { account: self.account.id, actor, role, key, auth_epoch, ends_at: None }
     }
 
     fn unit(&self, author: Author, intent: Intent) -> UnitOfWork {

@@ -125,6 +125,7 @@ pub(super) fn units() -> impl Strategy<Value = UnitOfWork> {
             role,
             key: key_of(actor, fate),
             auth_epoch,
+            ends_at: None,
         },
     );
     let charges = prop_oneof![
