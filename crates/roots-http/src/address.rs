@@ -35,20 +35,33 @@ impl TrustedProxy {
 /// The client's address, as far as it can be believed: of IPv6 the network of 64 bits, which is
 /// what one client has.
 pub(crate) fn of_client(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedProxy]) -> IpAddr {
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|TrustedProxy(net)| net.contains(ip));
     let mut nearest = peer.to_canonical();
     let lines = headers.get_all(FORWARDED_FOR).into_iter().rev();
     let mut hops = lines.flat_map(|line| line.as_bytes().rsplit(|b| *b == b','));
     // From the right, for each proxy appends whom it sees. What is written left of the first that
     // is not trusted is anybody's, and what is no address ends the walk where it is still sure.
-    while is_trusted(&nearest) {
+    while is_trusted(trusted, nearest) {
         match hops.next().and_then(hop) {
             Some(further) => nearest = further,
             None => break,
         }
     }
-    match nearest {
-        IpAddr::V4(_) => nearest,
+    client_network(nearest)
+}
+
+/// Whether an address is a trusted proxy's.
+#[must_use]
+pub fn is_trusted(trusted: &[TrustedProxy], ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    trusted.iter().any(|TrustedProxy(net)| net.contains(&ip))
+}
+
+/// The address by which a client is counted: of IPv6 the network of 64 bits, which is what one
+/// client has.
+#[must_use]
+pub fn client_network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => {
             let [a, b, c, d, ..] = ip.segments();
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()

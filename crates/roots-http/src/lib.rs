@@ -33,7 +33,7 @@ mod trail;
 mod usage;
 
 pub use accounts::Bootstrapped;
-pub use address::TrustedProxy;
+pub use address::{TrustedProxy, client_network, is_trusted};
 pub use budget::Budget;
 pub use ending::Ending;
 pub use limits::RateLimits;

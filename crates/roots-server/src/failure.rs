@@ -9,6 +9,7 @@ use roots_domain::usecase::WriteError;
 use roots_persistence::{BackupError, DatabaseUrl, OpenError};
 use tracing_subscriber::util::TryInitError;
 
+use crate::files::FilesError;
 use crate::first_start::FirstStartError;
 use crate::prometheus::MetricsError;
 use crate::settings::SettingError;
@@ -35,6 +36,9 @@ pub(crate) enum Failure {
         /// What the system said.
         error: io::Error,
     },
+    /// The system allows too few open files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The database can't be opened or migrated.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -82,7 +86,7 @@ impl Failure {
     /// 2 for what was set wrong, 1 for everything else.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting(_) => ExitCode::from(2),
+            Self::Setting(_) | Self::Files(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

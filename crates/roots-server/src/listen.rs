@@ -1,7 +1,7 @@
 //! Connections: accepting them, and letting them end.
 
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +10,41 @@ use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tokio::{select, time};
+use tokio::{pin, select, time};
 use tower::ServiceExt;
 use tracing::{debug, error, info, warn};
 
+use crate::connections::progress::GivenUp;
+use crate::connections::{Connections, Counts, Placed, tracked};
 use crate::logging;
 use crate::write_limit::WriteLimit;
 
-/// How many connections are open at once; the next ones wait in the system's queue. Below the 1,024
-/// open files that a process commonly may have, so that the database and the log find theirs.
-const CONNECTIONS_MAX: usize = 900;
+/// How many connections those who read the metrics may have.
+const METRICS_CONNECTIONS: usize = 16;
+/// How long a new connection waits where all places are taken and none can be had.
+const PLACE_WITHIN: Duration = Duration::from_millis(100);
+/// How often it is looked again whether there is one.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// How many new connections wait at once. Where one more would, one of the address that most of them
+/// are of is refused.
+pub(crate) const WAITING_MAX: usize = 64;
+/// How often the log tells at most that places were short.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
+/// What a new connection is told that is refused, as long as the system takes it at once.
+const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-length: 293\r\n\r\n\
+    {\"type\":\"/docs/problems#unavailable\",\"title\":\"Unavailable for now\",\"status\":503,\
+    \"detail\":\"Every connection that the server may have is busy. Nothing was done: try again shortly.\",\
+    \"request_id\":\"\",\
+    \"error\":\"Every connection that the server may have is busy. Nothing was done: try again shortly.\"}";
 /// How long a connection may take to send the head of a request, and lie idle between two.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How large the head of a request may be.
@@ -92,12 +110,12 @@ impl Stop {
     }
 }
 
-/// A connection that was accepted.
+/// A connection that was accepted, and has a place.
 struct Accepted {
-    stream: std::net::TcpStream,
+    stream: Placed<std::net::TcpStream>,
     peer: SocketAddr,
-    /// Its place among those that may be open, and among those of its server.
-    place: (Option<OwnedSemaphorePermit>, Arc<()>),
+    /// Its place among those of its server.
+    place: Arc<()>,
 }
 
 /// The near end of what serves connections.
@@ -124,43 +142,56 @@ pub(crate) fn server(router: Router, stop: Stop) -> (Server, Duty) {
     (server, Duty { incoming: far, router, stop, write_within: WRITE_WITHIN })
 }
 
-/// Serves on this runtime until `stop`; then accepts no more, and lets what is in flight end.
+/// Serves the metrics on this runtime until `stop`; then accepts no more, and lets what is in flight
+/// end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
     let (server, duty) = server(router, stop.clone());
-    tokio::join!(accept(listener, vec![server], stop), duty.fulfil());
+    let connections = Connections::new(METRICS_CONNECTIONS, Vec::new());
+    tokio::join!(accept(listener, connections, vec![server], stop), duty.fulfil());
 }
 
 /// Accepts connections until `stop`, each for the server that has the fewest.
-pub(crate) async fn accept(listener: TcpListener, servers: Vec<Server>, stop: Stop) {
-    accept_some(CONNECTIONS_MAX, listener, servers, stop).await;
-}
-
-async fn accept_some(most: usize, listener: TcpListener, servers: Vec<Server>, mut stop: Stop) {
-    let places = Arc::new(Semaphore::new(most));
+pub(crate) async fn accept(
+    listener: TcpListener,
+    connections: Connections,
+    servers: Vec<Server>,
+    mut stop: Stop,
+) {
+    let mut waiting = Waiting { connections: connections.clone(), new: Vec::new() };
+    let mut shortage = Shortage::default();
+    let mut seconds = time::interval(Duration::from_secs(1));
+    let next = accepted(&listener);
+    pin!(next);
     loop {
-        let (stream, peer, place) = select! {
+        select! {
             biased;
             _ = stop.requested() => return,
-            accepted = next(&listener, &places) => accepted,
-        };
-        let at_work = servers.iter().filter(|server| !server.incoming.is_closed());
-        let fewest = at_work.min_by_key(|server| Arc::strong_count(&server.places));
-        let Some(Server { incoming, places }) = fewest else {
-            error!("no thread is left that serves");
-            return;
-        };
-        // One that has ended since takes it with it.
-        let _ = incoming.send(Accepted { stream, peer, place: (place, Arc::clone(places)) });
+            _ = seconds.tick() => {
+                connections.a_second_passed();
+                shortage.tell(&connections);
+                continue;
+            }
+            (stream, peer) = &mut next => {
+                waiting.add(stream, peer);
+                next.set(accepted(&listener));
+            }
+            () = time::sleep(LOOK_AGAIN_AFTER), if !waiting.new.is_empty() => {}
+        }
+        for (stream, peer) in waiting.placed() {
+            let at_work = servers.iter().filter(|server| !server.incoming.is_closed());
+            let fewest = at_work.min_by_key(|server| Arc::strong_count(&server.places));
+            let Some(Server { incoming, places }) = fewest else {
+                error!("no thread is left that serves");
+                return;
+            };
+            // One that has ended since takes it with it.
+            let _ = incoming.send(Accepted { stream, peer, place: Arc::clone(places) });
+        }
     }
 }
 
-/// The next connection, once there is a place for it.
-async fn next(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (std::net::TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // It is never closed, so that a place is always given in the end.
-    let place = Arc::clone(places).acquire_owned().await.ok();
+/// The next connection.
+async fn accepted(listener: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -168,7 +199,7 @@ async fn next(
                     debug!(%error, "a connection can't be told to send without delay");
                 }
                 match stream.into_std() {
-                    Ok(stream) => return (stream, peer, place),
+                    Ok(stream) => return (stream, peer),
                     Err(error) => debug!(%error, "a connection can't be handed on"),
                 }
             }
@@ -184,6 +215,92 @@ async fn next(
     }
 }
 
+/// New connections that have no place yet, the oldest first.
+struct Waiting {
+    connections: Connections,
+    new: Vec<New>,
+}
+
+struct New {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    until: Instant,
+}
+
+impl Waiting {
+    fn add(&mut self, stream: std::net::TcpStream, peer: SocketAddr) {
+        self.new.push(New { stream, peer, until: Instant::now() + PLACE_WITHIN });
+        if self.new.len() > WAITING_MAX {
+            let waiting = |ip| self.new.iter().filter(|new| new.peer.ip() == ip).count();
+            // Of equals the last counts: reversed, that is the one that has waited the longest.
+            let newest_first = self.new.iter().enumerate().rev();
+            let most = newest_first.max_by_key(|(_, new)| waiting(new.peer.ip()));
+            if let Some((at, _)) = most {
+                self.refuse(at);
+            }
+        }
+    }
+
+    /// Those that have a place now. Refuses those that have waited for as long as they may.
+    fn placed(&mut self) -> Vec<(Placed<std::net::TcpStream>, SocketAddr)> {
+        let mut placed = Vec::new();
+        // Where no connection can be given up for one, none can for the next one either.
+        let mut may_give_up = true;
+        for New { stream, peer, until } in std::mem::take(&mut self.new) {
+            match self.connections.place(stream, peer.ip(), may_give_up) {
+                Ok(stream) => placed.push((stream, peer)),
+                Err(stream) => {
+                    may_give_up = false;
+                    self.new.push(New { stream, peer, until });
+                }
+            }
+        }
+        let now = Instant::now();
+        while self.new.first().is_some_and(|new| new.until <= now) {
+            self.refuse(0);
+        }
+        placed
+    }
+
+    fn refuse(&mut self, at: usize) {
+        let New { mut stream, .. } = self.new.remove(at);
+        self.connections.refused();
+        // What can't be told at once is not told. Closing a stream with bytes that nobody has read would
+        // take back what was told.
+        let told = stream.write(REFUSAL.as_bytes()).and_then(|_| {
+            stream.shutdown(Shutdown::Write)?;
+            stream.read(&mut [0; 4096])
+        });
+        if let Err(error) = told {
+            debug!(%error, "a connection was refused without a word");
+        }
+    }
+}
+
+/// What the log was told of places that were short.
+#[derive(Default)]
+struct Shortage {
+    told: Counts,
+    at: Option<Instant>,
+}
+
+impl Shortage {
+    fn tell(&mut self, connections: &Connections) {
+        let counts = connections.counts();
+        if counts == self.told || self.at.is_some_and(|at| at.elapsed() < TOLD_EVERY) {
+            return;
+        }
+        warn!(
+            places = connections.most(),
+            given_up_idle = counts.idle - self.told.idle,
+            given_up_unfinished = counts.unfinished - self.told.unfinished,
+            refused = counts.refused - self.told.refused,
+            "all places for connections were taken, and some were given up for new ones"
+        );
+        *self = Self { told: counts, at: Some(Instant::now()) };
+    }
+}
+
 impl Duty {
     /// Serves what is accepted until no more is, and lets what is in flight end.
     pub(crate) async fn fulfil(mut self) {
@@ -194,18 +311,28 @@ impl Duty {
             .max_header_size(HEAD_MAX_BYTES);
         let connections = GracefulShutdown::new();
         while let Some(Accepted { stream, peer, place }) = self.incoming.recv().await {
-            let stream = match TcpStream::from_std(stream) {
-                Ok(stream) => WriteLimit::new(stream, self.write_within),
-                Err(error) => {
+            let within = self.write_within;
+            let limited = |stream| Ok(WriteLimit::new(TcpStream::from_std(stream)?, within));
+            let stream = match stream.try_map(limited) {
+                Ok(stream) => stream,
+                Err::<_, io::Error>(error) => {
                     warn!(%error, "a connection can't be served");
                     continue;
                 }
             };
-            let service = self.router.clone().map_request(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                request
+            let (router, connection) = (self.router.clone(), Arc::clone(stream.connection()));
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (parts, body) = request.into_parts();
+                let tracked = tracked::track(&connection, body);
+                let router = router.clone();
+                async move {
+                    let (body, owed) = tracked?;
+                    let mut request = Request::from_parts(parts, body);
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    let Ok(answer) = router.oneshot(request).await;
+                    Ok::<_, GivenUp>(answer.map(|body| owed.by(body)))
+                }
             });
-            let service = TowerToHyperService::new(service);
             let connection = http.serve_connection(TokioIo::new(stream), service);
             let connection = connections.watch(connection);
             tokio::spawn(async move {
@@ -237,6 +364,14 @@ mod tests {
     /// More than the system takes off the server's hands.
     const LARGE: usize = 64 * 1024 * 1024;
 
+    #[test]
+    fn a_refusal_is_one_whole_answer() {
+        let (head, body) = REFUSAL.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["status"], 503);
+    }
+
     #[tokio::test]
     async fn who_does_not_read_the_answer_loses_the_place() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -245,9 +380,10 @@ mod tests {
             .route("/large", get(|| async { vec![b'x'; LARGE] }))
             .route("/small", get(|| async { "small" }));
         let (_tell, stop) = Stop::by_hand();
-        // With one place, the second client waits for the first one's.
+        // With one place, the second client has none while the first one has it.
         let (server, duty) = server(router, stop.clone());
-        tokio::spawn(accept_some(1, listener, vec![server], stop));
+        let connections = Connections::new(1, Vec::new());
+        tokio::spawn(accept(listener, connections, vec![server], stop));
         tokio::spawn(Duty { write_within: Duration::from_millis(100), ..duty }.fulfil());
 
         let socket = TcpSocket::new_v4().unwrap();
@@ -257,14 +393,22 @@ mod tests {
         // Its answer has begun, so the place is its.
         stuck.read_exact(&mut [0; 12]).await.unwrap();
 
-        let mut next = TcpStream::connect(address).await.unwrap();
-        next.write_all(b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .await
-            .unwrap();
-        let mut answer = String::new();
+        let ask = async {
+            loop {
+                let mut next = TcpStream::connect(address).await.unwrap();
+                // A refusal may come before that.
+                let ask = b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+                let _ = next.write_all(ask).await;
+                let mut answer = String::new();
+                let _ = next.read_to_string(&mut answer).await;
+                if !answer.starts_with("HTTP/1.1 503") {
+                    return answer;
+                }
+            }
+        };
         // Before the head of a further request is overdue, which would free the place as well.
-        let answered = time::timeout(HEAD_WITHIN / 2, next.read_to_string(&mut answer)).await;
-        answered.expect("a place for the next client").unwrap();
+        let answer =
+            time::timeout(HEAD_WITHIN / 2, ask).await.expect("a place for the next client");
         assert!(answer.ends_with("small"), "{answer}");
     }
 }

@@ -3,7 +3,8 @@
 //! - [`settings`]: the command line and the environment.
 //! - [`app`]: the core on its adapters; [`ambient`] is the time and the identities.
 //! - [`serve`]: the server from start to end: [`first_start`], then [`listen`] with its
-//!   [`write_limit`], and [`prometheus`] beside it.
+//!   [`connections`] and their [`write_limit`], and [`prometheus`] beside it. [`files`] is how many the
+//!   system has to let it open.
 //! - [`threads`]: those that serve, one a processor, and where SQLite is written.
 //! - [`upkeep`]: what the server does from time to time.
 //! - [`logging`]: log lines, of which those that can wait gather for a moment.
@@ -13,7 +14,9 @@
 mod ambient;
 mod app;
 mod commands;
+mod connections;
 mod failure;
+mod files;
 mod first_start;
 mod listen;
 mod logging;

@@ -17,10 +17,11 @@ use tokio::time::{self, Instant};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use crate::connections::Connections;
 use crate::failure::Failure;
 use crate::listen::{self, Stop};
 use crate::settings::Settings;
-use crate::{app, first_start, prometheus, threads, upkeep, wiped};
+use crate::{app, files, first_start, prometheus, threads, upkeep, wiped};
 
 /// How often usage is written.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
@@ -35,6 +36,7 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// It could not start, or not end cleanly.
 pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     // First of all, so that a start that can't serve makes nothing.
+    files::allow(settings.connections)?;
     let (listener, address) = bind("ROOTS_BIND", settings.bind).await?;
     let metrics = match settings.metrics_bind {
         None => None,
@@ -62,8 +64,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let api = roots_http::router(services, &http);
     let (servers, ends): (Vec<_>, Vec<_>) =
         threads::serve(&api, &stop).map_err(Failure::System)?.into_iter().unzip();
+    let proxies = settings.http.trusted_proxies.clone();
+    let connections = Connections::new(settings.connections, proxies);
     let api = async {
-        listen::accept(listener, servers, stop.clone()).await;
+        listen::accept(listener, connections, servers, stop.clone()).await;
         for end in ends {
             // An error is a thread that ended without saying so.
             let _ = end.await;

@@ -155,6 +155,19 @@ pub(crate) struct RawSettings {
     )]
     trusted_proxies: OsString,
 
+    /// How many connections may be open at once. Where more come, the address that holds the most gives
+    /// one up. The system has to allow 288 open files more
+    #[arg(
+        long,
+        env = "ROOTS_CONNECTIONS",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "900",
+        allow_hyphen_values = true
+    )]
+    connections: OsString,
+
     /// Origins whose pages may call the API from a browser, separated by commas; none by default
     #[arg(
         long,
@@ -222,6 +235,8 @@ pub(crate) struct Settings {
     pub(crate) database_url: DatabaseUrl,
     /// How the API is served.
     pub(crate) http: HttpSettings,
+    /// How many connections may be open at once.
+    pub(crate) connections: usize,
     /// What a new account starts with.
     pub(crate) signup_credits: i64,
     /// What an operator account starts with.
@@ -284,6 +299,8 @@ impl Name {
 
 /// The highest limit that can be set.
 const LIMIT_MAX: u32 = 1_000_000;
+/// The most connections that can be set.
+const CONNECTIONS_MAX: usize = 100_000;
 
 impl RawSettings {
     /// Judges what was given.
@@ -320,6 +337,7 @@ impl RawSettings {
                 )?,
                 ..HttpSettings::default()
             },
+            connections: connections(self.connections)?,
             signup_credits,
             operator_credits: credits(Name("ROOTS_OPERATOR_CREDITS"), self.operator_credits)?,
             operator_file: file(Name("ROOTS_OPERATOR_FILE"), self.operator_file)?,
@@ -357,6 +375,14 @@ fn one_of<T: Copy, const N: usize>(
 
 fn credits(name: Name, given: OsString) -> Result<i64, SettingError> {
     whole_number(name, given, GRANT_MAX)
+}
+
+fn connections(given: OsString) -> Result<usize, SettingError> {
+    let name = Name("ROOTS_CONNECTIONS");
+    match whole_number(name, given, CONNECTIONS_MAX)? {
+        0 => Err(name.refuse(&format!("a whole number from 1 to {CONNECTIONS_MAX}"), "0")),
+        number => Ok(number),
+    }
 }
 
 fn limit(name: Name, given: OsString) -> Result<u32, SettingError> {
@@ -460,6 +486,7 @@ mod tests {
         assert_eq!(settings.http.signup, Signup::Closed);
         assert_eq!((settings.signup_credits, settings.operator_credits), (100, 1_000_000));
         assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
+        assert_eq!(settings.connections, 900);
         assert_eq!(settings.http.cors_origins, []);
         assert_eq!(settings.http.limits, RateLimits::default());
         assert_eq!(settings.http.trusted_proxies, []);
@@ -494,6 +521,9 @@ mod tests {
             ("--operator-credits", ""),
             ("--operator-file", ""),
             ("--operator-file", ".."),
+            ("--connections", "0"),
+            ("--connections", "100001"),
+            ("--connections", "many"),
             ("--cors-origins", "example.org"),
             ("--cors-origins", "https://example.org, *"),
             ("--cors-origins", "https://example.org/path"),

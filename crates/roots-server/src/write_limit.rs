@@ -1,6 +1,7 @@
 //! A limit on writing: a client that does not read its answer is given up.
 
 use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -37,6 +38,12 @@ impl<S> WriteLimit<S> {
         stuck.as_mut().poll(cx).map(|()| {
             Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer"))
         })
+    }
+}
+
+impl<S: AsRawFd> AsRawFd for WriteLimit<S> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.stream.as_raw_fd()
     }
 }
 

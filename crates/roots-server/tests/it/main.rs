@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a test has to fail it")]
 
 mod commands;
+mod connections;
 mod durability;
 mod first_start;
 mod processes;

@@ -1,6 +1,8 @@
 //! Settings that the environment gives.
 
-use crate::program::{Home, finish, text};
+use std::process::Command;
+
+use crate::program::{Home, PROGRAM, Server, finish, text};
 
 #[test]
 fn a_wrong_setting_refuses_the_start_with_one_sentence() {
@@ -18,6 +20,7 @@ fn a_wrong_setting_refuses_the_start_with_one_sentence() {
         ("ROOTS_LOG_FORMAT", "xml"),
         ("ROOTS_METRICS_BIND", ":9090"),
         ("ROOTS_SIGNUPS_PER_HOUR", "-3"),
+        ("ROOTS_CONNECTIONS", "0"),
         ("ROOTS_RECOVERS_PER_HOUR", "ten"),
         ("ROOTS_RATE_LIMIT_PER_MINUTE", "2/s"),
         ("ROOTS_TRUSTED_PROXIES", "localhost"),
@@ -36,6 +39,36 @@ fn a_wrong_setting_refuses_the_start_with_one_sentence() {
         assert!(output.stdout.is_empty());
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "something was made");
     }
+}
+
+/// The program, started with that limit of open files.
+fn limited(home: &Home, limit: &str) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("ulimit {limit} && exec \"$0\""), PROGRAM]);
+    home.prepared(shell)
+}
+
+#[test]
+fn a_limit_of_open_files_below_what_connections_take_refuses_the_start() {
+    let home = Home::new();
+    let output = finish(limited(&home, "-n 1024"));
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.starts_with("roots-server: ROOTS_CONNECTIONS (--connections) is 900"), "{told}");
+    assert!(told.ends_with(", or set 736 connections.\n") && told.lines().count() == 1, "{told}");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "something was made");
+
+    let mut command = limited(&home, "-n 1024");
+    command.env("ROOTS_CONNECTIONS", "736");
+    Server::start(command).stop();
+}
+
+#[test]
+fn a_soft_limit_of_open_files_is_raised() {
+    let home = Home::new();
+    let server = Server::start(limited(&home, "-Sn 256"));
+    assert_eq!(server.logged("the limit of open files was raised")[0]["to"], 1_188);
+    server.stop();
 }
 
 #[test]

@@ -1,0 +1,201 @@
+//! Which connection is given up where all places are taken.
+
+use std::cmp::Reverse;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// No request is in flight. `since_micros` is on the clock that all connections share.
+    Idle {
+        /// When the last answer was handed over, or when the connection was accepted.
+        since_micros: u64,
+    },
+    /// The server waits for the rest of a request.
+    Unfinished {
+        /// Bytes of that request that the client has brought in the last 10 s.
+        recent_bytes: u64,
+    },
+    /// The server has something to do: it owes an answer, or has bytes that it has not looked at.
+    Served,
+}
+
+/// A connection that is open, as far as the choice depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// How many connections its address holds.
+    pub(crate) of_address: usize,
+    /// Whether its peer is a proxy whose clients can't be told apart here.
+    pub(crate) is_trusted_proxy: bool,
+    /// What it is doing.
+    pub(crate) activity: Activity,
+}
+
+/// When a connection's turn comes: the least is given up first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    is_trusted_proxy: bool,
+    of_address: Reverse<usize>,
+    reason: Reason,
+}
+
+impl Turn {
+    /// Why that connection is the one.
+    pub(crate) fn reason(self) -> Reason {
+        self.reason
+    }
+}
+
+/// Why a connection may be given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// It is idle since then.
+    Idle(u64),
+    /// Its request is unfinished, and its client has brought so many bytes of late.
+    Unfinished(u64),
+}
+
+/// When the turn of a connection comes, if it may be given up at all. The address that holds the most
+/// comes first; of its connections the longest idle, and then the one whose client has brought the
+/// fewest bytes. A trusted proxy's comes after all others, and only while it is idle. One that is
+/// being served is never given up.
+pub(crate) fn turn(held: &Held) -> Option<Turn> {
+    let reason = match held.activity {
+        Activity::Idle { since_micros } => Reason::Idle(since_micros),
+        Activity::Unfinished { recent_bytes } if !held.is_trusted_proxy => {
+            Reason::Unfinished(recent_bytes)
+        }
+        Activity::Unfinished { .. } | Activity::Served => return None,
+    };
+    let of_address = Reverse(held.of_address);
+    Some(Turn { is_trusted_proxy: held.is_trusted_proxy, of_address, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn idle(since_micros: u64) -> Activity {
+        Activity::Idle { since_micros }
+    }
+
+    const fn unfinished(recent_bytes: u64) -> Activity {
+        Activity::Unfinished { recent_bytes }
+    }
+
+    /// An address, whether it is a trusted proxy's, and what a connection of it is doing.
+    type Open = (u8, bool, Activity);
+
+    fn held(open: &[Open], at: usize) -> Held {
+        let (address, is_trusted_proxy, activity) = open[at];
+        let of_address = open.iter().filter(|other| other.0 == address).count();
+        Held { of_address, is_trusted_proxy, activity }
+    }
+
+    /// Which of them is given up.
+    fn chosen(open: &[Open]) -> Option<usize> {
+        let turns = (0..open.len()).filter_map(|at| Some((turn(&held(open, at))?, at)));
+        turns.min().map(|(_, at)| at)
+    }
+
+    #[test]
+    fn the_address_that_holds_the_most_gives_up_its_longest_idle_connection() {
+        let open = [
+            (1, false, idle(1)),
+            (2, false, idle(30)),
+            (2, false, idle(20)),
+            (2, false, unfinished(0)),
+            (2, false, Activity::Served),
+        ];
+        assert_eq!(chosen(&open), Some(2));
+    }
+
+    #[test]
+    fn without_an_idle_one_it_gives_up_the_one_that_brought_the_fewest_bytes() {
+        let open = [
+            (1, false, idle(1)),
+            (2, false, unfinished(30)),
+            (2, false, unfinished(20)),
+            (2, false, Activity::Served),
+        ];
+        assert_eq!(chosen(&open), Some(2));
+    }
+
+    #[test]
+    fn an_address_whose_connections_are_all_served_leaves_the_choice_to_the_next() {
+        let served = (1, false, Activity::Served);
+        let open = [served, served, served, (2, false, unfinished(9)), (2, false, unfinished(8))];
+        assert_eq!(chosen(&open), Some(4));
+        assert_eq!(chosen(&[served, (2, false, Activity::Served)]), None);
+        assert_eq!(chosen(&[]), None);
+    }
+
+    #[test]
+    fn of_addresses_that_hold_as_many_the_longest_idle_connection_goes() {
+        let open = [
+            (1, false, unfinished(0)),
+            (2, false, idle(5)),
+            (3, false, idle(4)),
+            (4, false, idle(6)),
+        ];
+        assert_eq!(chosen(&open), Some(2));
+    }
+
+    #[test]
+    fn a_trusted_proxy_yields_an_idle_connection_after_all_others() {
+        let proxy = [(9, true, idle(1)), (9, true, idle(0)), (9, true, unfinished(0))];
+        let mut open = proxy.to_vec();
+        assert_eq!(chosen(&open), Some(1));
+        open.push((1, false, Activity::Served));
+        assert_eq!(chosen(&open), Some(1));
+        open.push((2, false, unfinished(1_000_000)));
+        assert_eq!(chosen(&open), Some(4));
+        assert_eq!(chosen(&[(9, true, unfinished(0)), (9, true, Activity::Served)]), None);
+    }
+
+    fn any_activity() -> impl Strategy<Value = Activity> {
+        prop_oneof![
+            (0..50_u64).prop_map(idle),
+            (0..50_u64).prop_map(unfinished),
+            Just(Activity::Served),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_rule_holds_whatever_is_open(
+            open in vec((0..6_u8, any_activity()), 0..40)
+                .prop_map(|open| open.into_iter().map(|(a, x)| (a, a == 0, x)).collect::<Vec<Open>>()),
+        ) {
+            let is_idle = |activity| matches!(activity, Activity::Idle { .. });
+            let may_go = |(_, is_proxy, activity): &Open| {
+                is_idle(*activity) || (!is_proxy && *activity != Activity::Served)
+            };
+            let Some(at) = chosen(&open) else {
+                prop_assert!(!open.iter().any(may_go));
+                return Ok(());
+            };
+            let (address, is_proxy, activity) = open[at];
+            prop_assert!(may_go(&open[at]));
+            for (other, with) in open.iter().enumerate().filter(|(_, with)| may_go(with)) {
+                prop_assert!(!is_proxy || with.1, "another than a proxy's could have gone");
+                if with.1 == is_proxy {
+                    prop_assert!(held(&open, other).of_address <= held(&open, at).of_address);
+                }
+                if with.0 == address {
+                    match (activity, with.2) {
+                        (Activity::Idle { since_micros: gone }, Activity::Idle { since_micros }) => {
+                            prop_assert!(gone <= since_micros);
+                        }
+                        (Activity::Unfinished { recent_bytes: gone }, Activity::Unfinished { recent_bytes }) => {
+                            prop_assert!(gone <= recent_bytes);
+                        }
+                        (gone, _) => prop_assert!(is_idle(gone), "an idle one could have gone"),
+                    }
+                }
+            }
+        }
+    }
+}
