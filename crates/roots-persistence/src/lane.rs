@@ -1,4 +1,5 @@
-//! Writer lanes: each takes units from its own bounded queue and applies them in batches.
+//! Writer lanes: each takes units from its own bounded [`Queue`], in which accounts take turns, and
+//! applies them in batches.
 //!
 //! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
 //! for nobody and the cost of a write falls as load grows.
@@ -9,6 +10,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,16 +20,15 @@ use roots_domain::model::id::AccountId;
 use roots_domain::model::idempotency::AnswerKey;
 use roots_domain::model::unit::{Applied, Intent, Refusal, UnitOfWork};
 use roots_domain::port::store::{ApplyError, StoreFault};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::batch::{Answers, Wait};
 use crate::fault::Failure;
+use crate::queue::Queue;
 use crate::source::Link;
 
-/// Most units that wait for a lane.
-pub(crate) const QUEUE_MAX_UNITS: usize = 512;
-/// How long one more waits for room before it is refused. A burst finds room in that time. And a refusal
+/// How long a write waits for room in the queue before it is refused. A burst finds room in that time. And a refusal
 /// costs nearly as much as a write: the later it comes, the less do those who ask again at once take from
 /// those who were admitted.
 const ROOM_WITHIN: Duration = Duration::from_millis(25);
@@ -143,25 +144,121 @@ impl Drop for Claim {
     }
 }
 
+/// What the two ends of a lane share.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Tells the lane that something was queued.
+    filled: Notify,
+    /// Tells callers, one for each unit that was taken, that there is room.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Queue<Job>,
+    /// Nothing is queued any more.
+    is_closed: bool,
+}
+
+/// Why a unit is not queued.
+#[derive(Debug)]
+enum NoPlace {
+    Full,
+    Closed,
+}
+
+/// A place in the queue. The queue is locked until it is filled.
+struct Place<'a> {
+    state: MutexGuard<'a, State>,
+    filled: &'a Notify,
+}
+
+impl Place<'_> {
+    fn fill(self, job: Job) {
+        let Self { mut state, filled } = self;
+        state.queue.push(turn_of(&job.unit), job.unit.intent.stands_alone(), job);
+        drop(state);
+        filled.notify_one();
+    }
+}
+
+/// The account whose turn a unit takes: its author's, or else the one that it writes in. Units of none
+/// take turns with accounts as if they were those of an account 0, which there is not.
+fn turn_of(unit: &UnitOfWork) -> AccountId {
+    unit.accounts().next().unwrap_or(AccountId(0))
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a unit of that account.
+    fn place(&self, turn: AccountId) -> Result<Place<'_>, NoPlace> {
+        let state = self.state();
+        match (state.is_closed, state.queue.has_room(turn)) {
+            (true, _) => Err(NoPlace::Closed),
+            (false, false) => Err(NoPlace::Full),
+            (false, true) => Ok(Place { state, filled: &self.filled }),
+        }
+    }
+
+    fn take(&self, most: usize) -> Vec<Job> {
+        let batch = self.state().queue.take(most);
+        for _ in &batch {
+            self.room.notify_one();
+        }
+        batch
+    }
+
+    /// The next batch. Empty once the queue is closed and empty.
+    async fn next(&self, most: usize) -> Vec<Job> {
+        loop {
+            // Before the look at the queue, so that nothing is closed unseen in between.
+            let is_closed = self.state().is_closed;
+            let batch = self.take(most);
+            if is_closed || !batch.is_empty() {
+                return batch;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    fn close(&self) {
+        self.state().is_closed = true;
+        self.room.notify_waiters();
+    }
+}
+
 /// The near end of a lane.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct LaneHandle {
-    queue: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
     in_flight: InFlight,
 }
 
 /// The far end of a lane.
 pub(crate) struct Lane {
-    queue: mpsc::Receiver<Job>,
+    shared: Arc<Shared>,
     closing: watch::Receiver<bool>,
     /// Without one it waits with those whom another process locks out.
     aside: Option<Aside>,
 }
 
+impl Drop for Lane {
+    /// What is queued still has callers, who are told that its outcome is unknown.
+    fn drop(&mut self) {
+        self.shared.close();
+        let queue = std::mem::take(&mut self.shared.state().queue);
+        drop(queue);
+    }
+}
+
 /// Where a lane hands over whom another process locks out.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Aside {
-    queue: mpsc::Sender<Job>,
+    lane: Arc<Shared>,
     /// How many units of each account are there. All of one account come from one lane.
     staying: Arc<Mutex<HashMap<AccountId, usize>>>,
 }
@@ -193,12 +290,10 @@ impl Aside {
                 *self.staying().entry(*account).or_default() += 1;
             }
             job.caller.stay = Some(Stay { aside: self.clone(), accounts });
-            match self.queue.try_send(job) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Closed(job)) => late.push(job),
-                Err(mpsc::error::TrySendError::Full(job)) => {
-                    mail.add(job.caller, Err(StoreFault::Busy.into()));
-                }
+            match self.lane.place(turn_of(&job.unit)) {
+                Ok(place) => place.fill(job),
+                Err(NoPlace::Closed) => late.push(job),
+                Err(NoPlace::Full) => mail.add(job.caller, Err(StoreFault::Busy.into())),
             }
         }
         mail.send();
@@ -232,35 +327,54 @@ pub(crate) fn lane(
     in_flight: InFlight,
     aside: Option<&LaneHandle>,
 ) -> (LaneHandle, Lane) {
-    let (near, far) = mpsc::channel(QUEUE_MAX_UNITS);
-    let aside = aside.map(|lane| Aside { queue: lane.queue.clone(), staying: Arc::default() });
-    (LaneHandle { queue: near, in_flight }, Lane { queue: far, closing, aside })
+    let shared = Arc::<Shared>::default();
+    let aside = aside.map(|lane| Aside { lane: Arc::clone(&lane.shared), staying: Arc::default() });
+    (LaneHandle { shared: Arc::clone(&shared), in_flight }, Lane { shared, closing, aside })
 }
 
 impl LaneHandle {
     /// Whether nobody is left at the far end.
     pub(crate) fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        self.shared.state().is_closed
     }
 
     /// Hands a unit over and waits for its answer. One that is named as another that a lane still
-    /// holds is refused at once, one that finds no room soon.
+    /// holds is refused at once, one that finds no room within 25 ms.
     pub(crate) async fn apply(&self, unit: UnitOfWork) -> Answer {
         let claim = self.in_flight.claim(&unit)?;
-        let room = match self.queue.try_reserve() {
-            Ok(room) => room,
-            Err(mpsc::error::TrySendError::Closed(())) => return Err(gone().into()),
-            Err(mpsc::error::TrySendError::Full(())) => {
-                let room = tokio::time::timeout(ROOM_WITHIN, self.queue.reserve()).await;
-                room.map_err(|_| StoreFault::Busy)?.map_err(|_| gone())?
-            }
-        };
         let (answer, answered) = oneshot::channel();
         let caller = Waiting { answer, claim, home: home(), stay: None };
-        room.send(Job { unit, caller });
+        self.queue(Job { unit, caller }).await?;
         // The lane answers each job that it takes; it can only fail to by being killed at work.
         let lost = || StoreFault::OutcomeUnknown("the writer stopped".to_owned());
         answered.await.unwrap_or_else(|_| Err(lost().into()))
+    }
+
+    /// Queues a job, once there is room for its account.
+    async fn queue(&self, job: Job) -> Result<(), StoreFault> {
+        let turn = turn_of(&job.unit);
+        let mut room = pin!(self.shared.room.notified());
+        let mut until = None;
+        loop {
+            match self.shared.place(turn) {
+                Ok(place) => {
+                    place.fill(job);
+                    return Ok(());
+                }
+                Err(NoPlace::Closed) => return Err(gone()),
+                Err(NoPlace::Full) => {}
+            }
+            if let Some(until) = until {
+                tokio::time::timeout_at(until, room.as_mut())
+                    .await
+                    .map_err(|_| StoreFault::Busy)?;
+                room.set(self.shared.room.notified());
+            } else {
+                until = Some(Instant::now() + ROOM_WITHIN);
+            }
+            // Listens before it looks again, so that no room is made unheard in between.
+            room.as_mut().enable();
+        }
     }
 }
 
@@ -284,40 +398,25 @@ impl Lane {
         batch_max: usize,
         mut work_off: impl FnMut(Vec<Job>) -> F,
     ) {
-        let mut jobs = Vec::with_capacity(batch_max);
+        let mut is_closed = false;
         loop {
-            let taken = tokio::select! {
-                taken = self.queue.recv_many(&mut jobs, batch_max) => taken,
-                _ = self.closing.wait_for(|closing| *closing), if !self.queue.is_closed() => {
-                    self.queue.close();
+            let batch = tokio::select! {
+                biased;
+                _ = self.closing.wait_for(|closing| *closing), if !is_closed => {
+                    self.shared.close();
+                    is_closed = true;
                     continue;
                 }
+                batch = self.shared.next(batch_max) => batch,
             };
-            if taken == 0 {
+            if batch.is_empty() {
                 break;
             }
-            for batch in cut(jobs.drain(..)) {
-                if AssertUnwindSafe(work_off(batch)).catch_unwind().await.is_err() {
-                    tracing::error!("a batch panicked");
-                }
+            if AssertUnwindSafe(work_off(batch)).catch_unwind().await.is_err() {
+                tracing::error!("a batch panicked");
             }
         }
     }
-}
-
-/// Cuts jobs into batches, in their order, but for the units that are applied by themselves.
-fn cut(jobs: impl Iterator<Item = Job>) -> Vec<Vec<Job>> {
-    let mut batches: Vec<Vec<Job>> = Vec::new();
-    let mut open = false;
-    for job in jobs {
-        let alone = job.unit.intent.stands_alone();
-        match batches.last_mut() {
-            Some(batch) if open && !alone => batch.push(job),
-            _ => batches.push(vec![job]),
-        }
-        open = !alone;
-    }
-    batches
 }
 
 /// Applies a batch and answers its jobs. What another process has locked holds up no more than its own
@@ -473,11 +572,11 @@ async fn apply(link: &Link, units: &[UnitOfWork], wait: Wait) -> Result<Answers,
 
 #[cfg(test)]
 mod tests {
-    use roots_domain::model::id::SessionId;
     use roots_domain::model::time::Timestamp;
     use roots_domain::model::unit::{Author, Conditions, Intent};
 
     use super::*;
+    use crate::queue::{QUEUE_BOUND_UNITS, QUEUE_MAX_UNITS};
 
     fn job(intent: Intent) -> Job {
         let unit = UnitOfWork {
@@ -493,18 +592,6 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_reaches_beyond_its_row_is_alone_and_in_order() {
-        let near = || job(Intent::ReserveAccount);
-        let far = || job(Intent::DeleteSession(SessionId(1)));
-        let lengths =
-            |jobs: Vec<Job>| -> Vec<usize> { cut(jobs.into_iter()).iter().map(Vec::len).collect() };
-        assert_eq!(lengths(vec![]), [0_usize; 0]);
-        assert_eq!(lengths(vec![near(), near()]), [2]);
-        assert_eq!(lengths(vec![far(), far()]), [1, 1]);
-        assert_eq!(lengths(vec![near(), near(), far(), near(), near(), near()]), [2, 1, 3]);
-    }
-
-    #[test]
     fn a_lane_that_nobody_works_is_told_closed() {
         let (_open, closing) = watch::channel(false);
         let (near, far) = lane(closing, InFlight::default(), None);
@@ -516,9 +603,9 @@ mod tests {
     #[tokio::test]
     async fn an_account_follows_its_own_aside_until_they_are_answered() {
         let (_open, closing) = watch::channel(false);
-        let (near, mut far) = lane(closing.clone(), InFlight::default(), None);
+        let (near, far) = lane(closing.clone(), InFlight::default(), None);
         let (_, own) = lane(closing, InFlight::default(), Some(&near));
-        let aside = own.aside.unwrap();
+        let aside = own.aside.clone().unwrap();
         let of = |account| job(Intent::SweepErased(AccountId(account)));
         let accounts = |batch: Batch| -> Vec<_> {
             batch.units.iter().flat_map(UnitOfWork::accounts).map(|id| id.0).collect()
@@ -532,12 +619,12 @@ mod tests {
         assert_eq!(split(vec![of(2), of(1), of(3)]), (vec![1], vec![2, 3]));
 
         for expected in [vec![1], vec![]] {
-            let job = far.queue.recv().await.unwrap();
+            let job = far.shared.take(1).pop().unwrap();
             Mail::default().add(job.caller, Err(gone_fault()));
             assert_eq!(split(vec![of(1)]).0, expected);
         }
         // Where there is no room they are refused, and where it ends they come back.
-        let most = i64::try_from(QUEUE_MAX_UNITS).unwrap();
+        let most = i64::try_from(QUEUE_BOUND_UNITS).unwrap();
         assert_eq!(aside.take((0..=most).map(of).collect::<Vec<_>>().into()).units, []);
         assert_eq!(split(vec![of(most), of(0)]), (vec![0], vec![most]));
         drop(far);
@@ -547,7 +634,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_panics_takes_down_its_own_callers_only() {
-        let (_open, closing) = watch::channel(false);
+        let (open, closing) = watch::channel(false);
         let (near, far) = lane(closing, InFlight::default(), None);
         let mut first = true;
         let working = tokio::spawn(far.each(64, move |jobs| {
@@ -566,8 +653,10 @@ mod tests {
         assert!(matches!(lost, Err(ApplyError::Fault(StoreFault::OutcomeUnknown(_)))), "{lost:?}");
         let next = near.apply(job(Intent::ReserveAccount).unit).await;
         assert!(matches!(next, Err(ApplyError::Fault(StoreFault::Broken(_)))), "{next:?}");
-        drop(near);
+        open.send_replace(true);
         working.await.unwrap();
+        let late = near.apply(job(Intent::ReserveAccount).unit).await;
+        assert_eq!(late, Err(gone_fault()));
     }
 
     #[tokio::test]
@@ -600,38 +689,42 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_queue_refuses_soon_and_does_not_grow() {
+    async fn a_full_queue_refuses_after_25_ms_but_for_an_account_below_its_share() {
         let (_open, closing) = watch::channel(false);
-        let (near, mut far) = lane(closing, InFlight::default(), None);
-        let waiting: Vec<_> = (0..QUEUE_MAX_UNITS)
-            .map(|_| {
-                let near = near.clone();
-                tokio::spawn(async move { near.apply(job(Intent::ReserveAccount).unit).await })
-            })
-            .collect();
-        while near.queue.capacity() > 0 {
+        let (near, far) = lane(closing, InFlight::default(), None);
+        let of = |account| job(Intent::SweepErased(AccountId(account))).unit;
+        let ask = |account| {
+            let near = near.clone();
+            tokio::spawn(async move { near.apply(of(account)).await })
+        };
+        let waiting: Vec<_> = (0..QUEUE_MAX_UNITS).map(|_| ask(1)).collect();
+        while near.shared.state().queue.has_room(AccountId(1)) {
             tokio::task::yield_now().await;
         }
         let begun = Instant::now();
-        let refused = near.apply(job(Intent::ReserveAccount).unit).await;
-        assert_eq!(refused, Err(ApplyError::Fault(StoreFault::Busy)));
-        assert!(begun.elapsed() <= 2 * ROOM_WITHIN);
+        assert_eq!(near.apply(of(1)).await, Err(ApplyError::Fault(StoreFault::Busy)));
+        assert!(begun.elapsed() >= ROOM_WITHIN && begun.elapsed() <= 2 * ROOM_WITHIN);
 
-        // Whoever finds room meanwhile is not.
-        let next = tokio::spawn({
-            let near = near.clone();
-            async move { near.apply(job(Intent::ReserveAccount).unit).await }
-        });
+        // One that finds room meanwhile is not refused.
+        let next = ask(1);
         tokio::time::sleep(ROOM_WITHIN / 2).await;
-        far.queue.recv().await.unwrap();
+        assert_eq!(far.shared.take(1).len(), 1);
         tokio::time::sleep(2 * ROOM_WITHIN).await;
-        assert!(!next.is_finished() && near.queue.capacity() == 0);
+        assert!(!next.is_finished() && !near.shared.state().queue.has_room(AccountId(1)));
 
-        // Nor does whoever hung up take any.
-        far.queue.recv().await.unwrap();
-        assert_eq!(near.queue.capacity(), 1);
-        for task in waiting {
-            task.abort();
+        // Another account is queued at once, and is in the next batch but one.
+        let other = ask(2);
+        tokio::task::yield_now().await;
+        let taken: Vec<_> = (0..2).flat_map(|_| far.shared.take(1)).collect();
+        let accounts: Vec<_> = taken.iter().flat_map(|job| job.unit.accounts()).collect();
+        assert_eq!(accounts, [AccountId(1), AccountId(2)]);
+
+        // A lane that ends tells all that wait.
+        drop(far);
+        drop(taken);
+        let lost = |answer| matches!(answer, Err(ApplyError::Fault(StoreFault::OutcomeUnknown(_))));
+        for task in waiting.into_iter().chain([next, other]) {
+            assert!(lost(task.await.unwrap()));
         }
     }
 }

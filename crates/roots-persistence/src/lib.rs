@@ -29,6 +29,7 @@ mod fault;
 mod figures;
 mod lane;
 mod postgres;
+mod queue;
 mod read;
 mod readers;
 mod row;
