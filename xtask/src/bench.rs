@@ -25,6 +25,10 @@ pub(crate) struct Options {
     /// See whether it runs at all: a minute, and figures that mean nothing
     #[arg(long)]
     quick: bool,
+    /// Measure what a quiet account feels of its neighbours, and nothing else. With a name, of those whose name contains
+    /// it, and print it alone
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    neighbours: Option<String>,
     /// Measure on one database alone: sqlite or postgres
     #[arg(long, value_name = "DATABASE")]
     only: Option<String>,
@@ -83,7 +87,12 @@ pub(crate) fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
     if let Ok(commit) = commit() {
         measure.args(["--commit", &commit]);
     }
-    for (name, value) in [("--rows", &options.rows), ("--only", &options.only)] {
+    let more = [
+        ("--rows", &options.rows),
+        ("--only", &options.only),
+        ("--neighbours", &options.neighbours),
+    ];
+    for (name, value) in more {
         if let Some(value) = value {
             measure.args([name, value]);
         }

@@ -38,6 +38,11 @@ impl Owner {
         Self { key }
     }
 
+    /// The key, as it is shown.
+    pub(crate) fn key(&self) -> String {
+        self.key.clone()
+    }
+
     /// A read of `path`, below the API's own.
     pub(crate) fn get(&self, path: &str) -> Ask {
         self.ask(&Method::GET, path, None)
@@ -51,6 +56,35 @@ impl Owner {
     pub(crate) fn log_activity(&self) -> Ask {
         let activity = json!({"description": DESCRIPTION, "activity_type": TYPES[1]});
         self.ask(&Method::POST, "/activities", Some(&activity))
+    }
+
+    /// Logs an activity of that description.
+    pub(crate) fn log(&self, description: &str) -> Ask {
+        self.ask(&Method::POST, "/activities", Some(&json!({"description": description})))
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Ask {
+        self.ask(&Method::DELETE, path, None)
+    }
+
+    pub(crate) fn patch_priority(&self, todo: u64, priority: u32) -> Ask {
+        let patch = json!({"priority": priority});
+        self.ask(&Method::PATCH, &format!("/todos/{todo}"), Some(&patch))
+    }
+
+    /// Adds a member to the account.
+    pub(crate) fn add_agent(&self) -> Ask {
+        let actor = json!({"name": "quiet-agent", "actor_type": "agent"});
+        self.ask(&Method::POST, "/actors", Some(&actor))
+    }
+
+    pub(crate) fn make_key(&self, actor: u64) -> Ask {
+        self.ask(&Method::POST, "/keys", Some(&json!({"actor_id": actor})))
+    }
+
+    /// Renews the keys of the owner.
+    pub(crate) fn renew(&self) -> Ask {
+        self.ask(&Method::POST, "/keys", Some(&json!({"actor_id": 1, "renew": true})))
     }
 
     pub(crate) fn create_todo(&self) -> Ask {

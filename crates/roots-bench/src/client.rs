@@ -1,7 +1,7 @@
 //! A connection that asks over HTTP/1.1 and is kept open: hyper's, without a pool, redirects or
 //! anything else that would take from the machine that is measured.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
@@ -10,7 +10,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,28 @@ impl Client {
     /// # Errors
     /// Nobody listens there.
     pub(crate) async fn open(address: SocketAddr) -> Result<Self, ClientError> {
-        let stream = TcpStream::connect(address).await?;
+        Self::open_from(address, None).await
+    }
+
+    /// Connects from an address of this machine, where one is given.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the address is not this machine's.
+    pub(crate) async fn open_from(
+        address: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> Result<Self, ClientError> {
+        let stream = match from {
+            None => TcpStream::connect(address).await?,
+            Some(from) => {
+                let socket = match from {
+                    IpAddr::V4(_) => TcpSocket::new_v4()?,
+                    IpAddr::V6(_) => TcpSocket::new_v6()?,
+                };
+                socket.bind(SocketAddr::new(from, 0))?;
+                socket.connect(address).await?
+            }
+        };
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         Ok(Self { sender, connection })
@@ -103,12 +124,51 @@ impl Client {
             sender.ready().await?;
             Ok(Answer { status: head.status, body })
         };
-        // One task drives the connection and waits for the answer: two would wake each other.
+        driven(connection, exchange).await
+    }
+
+    /// Sends a request, and lets its answer pass by without keeping it.
+    ///
+    /// # Errors
+    /// There was no whole answer. The connection is of no use then.
+    pub(crate) async fn pass(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<StatusCode, ClientError> {
+        let Self { sender, connection } = self;
+        let exchange = async {
+            let (head, mut body) = sender.send_request(request).await?.into_parts();
+            while let Some(frame) = body.frame().await {
+                frame?;
+            }
+            sender.ready().await?;
+            Ok(head.status)
+        };
+        driven(connection, exchange).await
+    }
+
+    /// Whether the server has not closed the connection while it was not in use.
+    pub(crate) async fn is_open(&mut self) -> bool {
+        let Self { sender, connection } = self;
+        // What the system knows of the connection is heard once the runtime has asked it.
+        tokio::task::yield_now().await;
         tokio::select! {
             biased;
-            answer = exchange => answer,
-            _ = connection => Err(ClientError::Closed),
+            _ = connection => false,
+            ready = sender.ready() => ready.is_ok(),
         }
+    }
+}
+
+/// One task drives the connection and waits for the answer: two would wake each other.
+async fn driven<T>(
+    connection: &mut http1::Connection<TokioIo<TcpStream>, Full<Bytes>>,
+    exchange: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::select! {
+        biased;
+        answer = exchange => answer,
+        _ = connection => Err(ClientError::Closed),
     }
 }
 

@@ -26,6 +26,11 @@ impl Latencies {
         self.0.append(&mut other.0);
     }
 
+    /// The longest, in milliseconds.
+    pub(crate) fn worst_ms(&self) -> f64 {
+        self.0.iter().max().map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
+    }
+
     pub(crate) fn quantiles(mut self) -> Quantiles {
         self.0.sort_unstable();
         let within = |hundredths: usize| {

@@ -7,6 +7,8 @@
 //! - [`floor`]: what the machine can do at best, with nothing of ours in the way.
 //! - [`load`]: many connections that ask, in a process of its own; [`asks`] is what they ask, and
 //!   each is a [`client`].
+//! - [`neighbours`]: what a [`quiet`] account feels of others; [`noise`] is what those do, each in a
+//!   process of its own.
 //! - [`process`]: the processes of a run; [`roots`] is a server with its database.
 //! - [`figures`]: what is to be reached; [`results`] is all of it, as it is kept.
 //! - [`report`] and [`plot`]: what is shown of it.
@@ -25,8 +27,11 @@ mod latency;
 mod load;
 mod machine;
 mod measure;
+mod neighbours;
+mod noise;
 mod plot;
 mod process;
+mod quiet;
 mod report;
 mod results;
 mod roots;
@@ -36,7 +41,7 @@ mod usage;
 use std::error::Error;
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser};
@@ -58,6 +63,8 @@ enum Asked {
     Report(Report),
     /// Carry out the load that is ordered on the standard input
     Load,
+    /// Be the neighbour that is ordered on the standard input
+    Noise,
     /// Serve the web floor: bare Axum handlers
     Floor(Floor),
 }
@@ -85,6 +92,10 @@ struct Measure {
     /// See whether it runs at all; the figures mean nothing
     #[arg(long)]
     quick: bool,
+    /// Measure what a quiet account feels of its neighbours, and nothing else: of those whose name
+    /// contains this, of which nothing is kept then
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    neighbours: Option<String>,
     /// Activities in the large database
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     rows: Option<u64>,
@@ -128,6 +139,10 @@ fn perform(asked: Asked) -> Result<(), Box<dyn Error>> {
             println!("{}", serde_json::to_string(&load::perform()?)?);
             Ok(())
         }
+        Asked::Noise => {
+            println!("{}", serde_json::to_string(&noise::perform()?)?);
+            Ok(())
+        }
         Asked::Floor(asked) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             Ok(runtime.block_on(floor::web::serve(&asked.sizes))?)
@@ -148,17 +163,33 @@ fn measure(asked: Measure) -> Result<(), Box<dyn Error>> {
         }),
         _ => None,
     };
-    let results = measure::perform(&Plan {
+    let plan = Plan {
         program: asked.server,
         folder: asked.folder,
         postgres,
         on_sqlite: asked.only != Some(Engine::Postgres),
         commit: asked.commit,
         scale,
-    })?;
-    fs::write(&asked.out, serde_json::to_string_pretty(&results)? + "\n")?;
-    println!("{}", report::tables(&results));
-    eprintln!("kept in {}", asked.out.display());
+    };
+    // What is measured apart stays as it was.
+    let kept = fs::read_to_string(&asked.out).ok();
+    let kept = kept.map(|text| serde_json::from_str::<Results>(&text)).transpose()?;
+    if let Some(named) = asked.neighbours {
+        let measured = neighbours::perform(&plan, &named)?;
+        println!("{}", report::neighbours(&measured));
+        if let Some(kept) = kept.filter(|_| named.is_empty()) {
+            keep(&asked.out, &Results { neighbours: Some(measured), ..kept })?;
+        }
+        return Ok(());
+    }
+    let measured = measure::perform(&plan)?;
+    println!("{}", report::tables(&measured));
+    keep(&asked.out, &Results { neighbours: kept.and_then(|kept| kept.neighbours), ..measured })
+}
+
+fn keep(file: &Path, results: &Results) -> Result<(), Box<dyn Error>> {
+    fs::write(file, serde_json::to_string_pretty(results)? + "\n")?;
+    eprintln!("kept in {}", file.display());
     Ok(())
 }
 
@@ -170,6 +201,9 @@ fn write_report(asked: &Report) -> Result<(), Box<dyn Error>> {
     for Drawn { file, title, svg } in plot::all(&results)? {
         fs::write(folder.join(file), svg)?;
         let _ = write!(measured, "\n![{title}]({beside}/{file})\n");
+    }
+    if let Some(neighbours) = &results.neighbours {
+        let _ = write!(measured, "\n{}", report::neighbours(neighbours));
     }
     let page = fs::read_to_string(&asked.page)?;
     let placed = report::place(&page, &measured)

@@ -152,7 +152,14 @@ pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
         accounts: scale.accounts,
     };
     let remarks = book.remarks(&run).into_iter().chain(unsent).collect();
-    Ok(Results { run, machine: machine::this(), series: book.series, figures, remarks })
+    Ok(Results {
+        run,
+        machine: machine::this(),
+        series: book.series,
+        figures,
+        remarks,
+        neighbours: None,
+    })
 }
 
 /// Measures one database, and the floors beside it. Answers what there is to remark.

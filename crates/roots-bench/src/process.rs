@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::load::{Order, Pace, Told};
 use crate::usage::{self, Memory, Untold};
@@ -159,40 +161,58 @@ fn address(said: &str) -> Option<SocketAddr> {
 
 /// Has a load carried out, by a process of its own.
 pub(crate) fn load(order: &Order) -> Result<Told, ProcessError> {
-    let what = "the load";
-    let program = std::env::current_exe().map_err(io(what))?;
-    let child = Command::new(program)
-        .arg("load")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut ward = Ward(child.map_err(io(what))?);
-    let text = serde_json::to_vec(order).map_err(|error| io(what)(error.into()))?;
-    if let Some(mut pipe) = ward.0.stdin.take() {
-        pipe.write_all(&text).map_err(io(what))?;
-    }
     let patience = match order.pace {
         Pace::Steady(window) | Pace::Rate { window, .. } => {
             window.warm_up + window.time + LOAD_PATIENCE
         }
         Pace::Count(_) | Pace::Spread(_) => COUNTED_LOAD_PATIENCE,
     };
-    // What it says is short, and fits a pipe.
-    let ended = ward.end(patience).map_err(io(what))?;
-    let status = ended.ok_or_else(|| ProcessError::Endless { what: what.to_owned() })?;
-    let [mut told, mut said] = [String::new(), String::new()];
-    if let Some(mut pipe) = ward.0.stdout.take() {
-        io::Read::read_to_string(&mut pipe, &mut told).map_err(io(what))?;
+    let program = std::env::current_exe().map_err(io("the load"))?;
+    Helper::start("the load", Command::new(program).arg("load"), order)?.told(patience)
+}
+
+/// A process of ours that carries out an order. It ends when this is dropped, at the latest.
+pub(crate) struct Helper {
+    what: &'static str,
+    ward: Ward,
+}
+
+impl Helper {
+    /// Starts it, and hands it its order.
+    pub(crate) fn start(
+        what: &'static str,
+        command: &mut Command,
+        order: &impl Serialize,
+    ) -> Result<Self, ProcessError> {
+        let child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut ward = Ward(child.map_err(io(what))?);
+        let text = serde_json::to_vec(order).map_err(|error| io(what)(error.into()))?;
+        if let Some(mut pipe) = ward.0.stdin.take() {
+            pipe.write_all(&text).map_err(io(what))?;
+        }
+        Ok(Self { what, ward })
     }
-    if let Some(mut pipe) = ward.0.stderr.take() {
-        io::Read::read_to_string(&mut pipe, &mut said).map_err(io(what))?;
+
+    /// Waits for its end, for so long, and answers what it told.
+    pub(crate) fn told<T: DeserializeOwned>(self, patience: Duration) -> Result<T, ProcessError> {
+        let Self { what, mut ward } = self;
+        // What it says is short, and fits a pipe.
+        let ended = ward.end(patience).map_err(io(what))?;
+        let status = ended.ok_or_else(|| ProcessError::Endless { what: what.to_owned() })?;
+        let [mut told, mut said] = [String::new(), String::new()];
+        if let Some(mut pipe) = ward.0.stdout.take() {
+            io::Read::read_to_string(&mut pipe, &mut told).map_err(io(what))?;
+        }
+        if let Some(mut pipe) = ward.0.stderr.take() {
+            io::Read::read_to_string(&mut pipe, &mut said).map_err(io(what))?;
+        }
+        if !status.success() {
+            return Err(ProcessError::Ended { what: what.to_owned(), status, said });
+        }
+        serde_json::from_str(&told)
+            .map_err(|_| ProcessError::Unreadable { what: what.to_owned(), said: told })
     }
-    if !status.success() {
-        return Err(ProcessError::Ended { what: what.to_owned(), status, said });
-    }
-    serde_json::from_str(&told)
-        .map_err(|_| ProcessError::Unreadable { what: what.to_owned(), said: told.clone() })
 }
 
 #[cfg(test)]

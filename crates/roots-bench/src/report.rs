@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::results::{Engine, Figure, Results, Series, Spread, Target};
+use crate::results::{Beside, Engine, Figure, Neighbours, Results, Series, Spread, Target};
 
 /// Between these two lines of a page, what was measured stands.
 const BEGIN: &str = "<!-- measured: cargo xtask bench --report writes what follows -->";
@@ -39,6 +39,56 @@ pub(crate) fn tables(results: &Results) -> String {
     }
     let _ = write!(text, "\n### Loads and floors\n\n{}", series_table(&results.series));
     text
+}
+
+/// What a quiet account felt of its neighbours.
+pub(crate) fn neighbours(neighbours: &Neighbours) -> String {
+    let Neighbours { day, commit, machine, is_quick, seconds, rows } = neighbours;
+    let commit = commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
+    let mut text = format!(
+        "Measured on {day}{commit}: {}, {} processors, {:.0} GiB of memory, {}. {seconds} s beside each neighbour.\n",
+        machine.processor,
+        machine.processors,
+        gibibytes(machine.memory_mib),
+        machine.system,
+    );
+    if *is_quick {
+        text.push_str("\n**A smoke run, too short for its figures to mean anything.**\n");
+    }
+    for engine in Engine::ALL {
+        let rows: Vec<_> = rows.iter().filter(|row| row.engine == engine).collect();
+        if !rows.is_empty() {
+            let _ =
+                write!(text, "\n### {}, beside a neighbour\n\n{}", engine.name(), beside(&rows));
+        }
+    }
+    text
+}
+
+fn beside(rows: &[&Beside]) -> String {
+    let cells = rows.iter().map(|row| {
+        [
+            row.name(),
+            short(row.p50_ms),
+            short(row.p99_ms),
+            short(row.worst_ms),
+            format!("{} of {}", row.failed, row.requests),
+            short(row.memory_mib),
+            if row.is_reached() { "yes" } else { "**no**" }.to_owned(),
+            row.answered(),
+        ]
+    });
+    let head = [
+        "neighbour",
+        "p50, ms",
+        "p99, ms",
+        "worst, ms",
+        "failed",
+        "memory, MiB",
+        "reached",
+        "what the neighbour was answered",
+    ];
+    table(head, cells)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a machine has less")]

@@ -1,5 +1,8 @@
 //! What was measured, as it is kept.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::latency::{Quantiles, number};
@@ -34,6 +37,96 @@ pub(crate) struct Results {
     pub(crate) figures: Vec<Figure>,
     /// What is to be known when reading them.
     pub(crate) remarks: Vec<String>,
+    /// What a quiet account feels of its neighbours, which is measured by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) neighbours: Option<Neighbours>,
+}
+
+/// What a quiet account felt of its neighbours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Neighbours {
+    /// The day, in UTC.
+    pub(crate) day: String,
+    /// What was measured, where that is known.
+    pub(crate) commit: Option<String>,
+    pub(crate) machine: Machine,
+    /// A smoke run: too short for its figures to mean anything.
+    pub(crate) is_quick: bool,
+    /// How long beside each neighbour.
+    pub(crate) seconds: f64,
+    pub(crate) rows: Vec<Beside>,
+}
+
+/// A quiet account beside one neighbour.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Beside {
+    pub(crate) engine: Engine,
+    pub(crate) neighbour: String,
+    /// Whether both come from one address.
+    pub(crate) shares_address: bool,
+    /// How many requests of the quiet account count.
+    pub(crate) requests: usize,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) worst_ms: f64,
+    pub(crate) failed: usize,
+    /// The first failures, in words.
+    pub(crate) failures: Vec<String>,
+    /// The server's resident memory at its highest.
+    pub(crate) memory_mib: f64,
+    /// What the neighbour was answered: how often each status, and `cut` where there was no whole answer.
+    pub(crate) answers: BTreeMap<String, u64>,
+}
+
+impl Beside {
+    /// Below this, in milliseconds, are to be 99 of 100 requests of the quiet account.
+    pub(crate) const P99_MS: f64 = 150.0;
+    /// Below this all of them, in milliseconds.
+    pub(crate) const WORST_MS: f64 = 1_000.0;
+    /// Below this the server's memory, in MiB.
+    pub(crate) const MEMORY_MIB: f64 = 256.0;
+
+    /// Whether the neighbour took nothing that matters.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.requests > 0
+            && self.p99_ms < Self::P99_MS
+            && self.worst_ms < Self::WORST_MS
+            && self.failed == 0
+            && self.memory_mib < Self::MEMORY_MIB
+    }
+
+    /// What it stood beside, in words.
+    pub(crate) fn name(&self) -> String {
+        let whence = if self.shares_address { ", of the same address" } else { "" };
+        format!("{}{whence}", self.neighbour)
+    }
+
+    /// What the neighbour was answered, the most frequent first.
+    pub(crate) fn answered(&self) -> String {
+        let mut answers: Vec<_> = self.answers.iter().collect();
+        answers.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let told: Vec<_> =
+            answers.iter().map(|(status, count)| format!("{count} × {status}")).collect();
+        told.join(", ")
+    }
+}
+
+impl fmt::Display for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50_ms, p99_ms, worst_ms, failed, memory_mib, .. } = self;
+        write!(
+            f,
+            "{}: p50 {p50_ms:.2}, p99 {p99_ms:.1}, worst {worst_ms:.0} ms, {failed} of {} failed, \
+             {memory_mib:.0} MiB; it was answered {}",
+            self.name(),
+            self.requests,
+            self.answered()
+        )?;
+        for failure in &self.failures {
+            write!(f, "\n    {failure}")?;
+        }
+        Ok(())
+    }
 }
 
 /// How it was measured.
@@ -177,6 +270,35 @@ impl Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quiet_account_is_to_be_served_in_time_and_without_failure() {
+        let good = Beside {
+            engine: Engine::Sqlite,
+            neighbour: "a flood".to_owned(),
+            shares_address: true,
+            requests: 480,
+            p50_ms: 1.0,
+            p99_ms: 149.0,
+            worst_ms: 999.0,
+            failed: 0,
+            failures: Vec::new(),
+            memory_mib: 255.0,
+            answers: [("200".to_owned(), 2), ("429".to_owned(), 30)].into(),
+        };
+        assert!(good.is_reached());
+        assert_eq!(good.name(), "a flood, of the same address");
+        assert_eq!(good.answered(), "30 × 429, 2 × 200");
+        for bad in [
+            Beside { requests: 0, ..good.clone() },
+            Beside { p99_ms: 150.0, ..good.clone() },
+            Beside { worst_ms: 1_000.0, ..good.clone() },
+            Beside { failed: 1, ..good.clone() },
+            Beside { memory_mib: 256.0, ..good.clone() },
+        ] {
+            assert!(!bad.is_reached(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_figure_is_judged_by_the_middle_of_its_rounds() {

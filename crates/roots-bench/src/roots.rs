@@ -24,6 +24,23 @@ pub(crate) enum RootsError {
     Process(#[from] ProcessError),
 }
 
+/// Which limits a server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limits {
+    /// None.
+    Lifted,
+    /// Those that it has by default.
+    Default,
+}
+
+/// Settings of limits, each of which `0` lifts.
+const LIMITS: [&str; 4] = [
+    "ROOTS_RATE_LIMIT_PER_MINUTE",
+    "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE",
+    "ROOTS_KEY_CHANGES_PER_HOUR",
+    "ROOTS_SIGNUPS_PER_HOUR",
+];
+
 /// A server and its database.
 pub(crate) struct Roots {
     name: String,
@@ -50,7 +67,12 @@ impl Roots {
     /// Starts it with the settings that it has by default but for its limits, and waits until it
     /// listens.
     pub(crate) fn start(&self) -> Result<Server, ProcessError> {
-        Server::start(&self.name, &mut self.command(), &self.folder.join("log"))
+        self.start_with(Limits::Lifted)
+    }
+
+    /// As [`Self::start`], with these limits.
+    pub(crate) fn start_with(&self, limits: Limits) -> Result<Server, ProcessError> {
+        Server::start(&self.name, &mut self.command(limits), &self.folder.join("log"))
     }
 
     /// Makes the schema and an account, as the first start does.
@@ -60,7 +82,7 @@ impl Roots {
 
     /// Has it prove that everything adds up.
     pub(crate) fn verify(&self) -> Result<(), ProcessError> {
-        process::output(&self.name, self.command().arg("verify")).map(drop)
+        process::output(&self.name, self.command(Limits::Lifted).arg("verify")).map(drop)
     }
 
     /// The owner of the account that the first start makes.
@@ -81,7 +103,7 @@ impl Roots {
         self.folder.join("operator.txt")
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, limits: Limits) -> Command {
         let mut command = Command::new(&self.program);
         command
             .env_clear()
@@ -89,10 +111,11 @@ impl Roots {
             .env("ROOTS_DATABASE_URL", &self.database_url)
             .env("ROOTS_OPERATOR_FILE", self.operator_file())
             .env("ROOTS_OPERATOR_CREDITS", CREDITS)
-            .env("ROOTS_RATE_LIMIT_PER_MINUTE", "0")
             .env("ROOTS_SIGNUP", "open")
-            .env("ROOTS_SIGNUPS_PER_HOUR", "0")
             .env("ROOTS_SIGNUP_CREDITS", CREDITS);
+        if limits == Limits::Lifted {
+            command.envs(LIMITS.map(|name| (name, "0")));
+        }
         command
     }
 }
