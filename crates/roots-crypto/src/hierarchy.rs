@@ -12,20 +12,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use roots_domain::model::id::{ActorId, KeyId, RecoveryId};
 use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::sealed::{Sealed, TextPlace};
 use roots_domain::port::keys::{
-    AccountIdentity, AccountRenewal, ActorIdentity, Founding, KeyError, Keyring, Locksmith, Lookup,
-    MacPurpose, MintedCode, MintedKey, Renewal,
+    AccountIdentity, AccountRenewal, ActorIdentity, EARLIER_EPOCHS_KEPT, Founding, KeyError,
+    Keyring, Locksmith, Lookup, MacPurpose, MintedCode, MintedKey, Renewal,
 };
 use secrecy::SecretString;
 
 use crate::seal::{
-    Entropy, Key, SystemEntropy, account_wrapping_key, actor_wrapping_key, mac, open_text,
-    open_wrap, random_key, seal_text, wrap_key,
+    Entropy, Key, SystemEntropy, account_wrapping_key, actor_wrapping_key, epoch_of, mac,
+    open_text, open_wrap, random_key, seal_text, wrap_key,
 };
 use crate::token::{Form, Token, key_prefix};
 
@@ -72,17 +72,17 @@ impl Locksmith for RingLocksmith {
     ) -> Result<Founding, KeyError> {
         let account_keys = AccountKeys {
             owner: owner.id,
-            keys: Epochs::from([(account.epoch, random_key(&*self.entropy)?)]),
+            keys: Epochs::of(account.epoch, random_key(&*self.entropy)?),
         };
         let keyring = RingKeyring {
             entropy: Arc::clone(&self.entropy),
             account,
             actor: owner,
-            keys: Epochs::from([(owner.epoch, random_key(&*self.entropy)?)]),
-            account_keys: Some(Arc::new(account_keys)),
+            keys: Epochs::of(owner.epoch, random_key(&*self.entropy)?),
+            account_keys: Some(account_keys),
         };
         Ok(Founding {
-            wraps: vec![keyring.wrap_under_account(owner, keyring.key_in_force()?)?],
+            wraps: vec![keyring.wrap_under_account(owner, &*keyring.key_in_force()?)?],
             key: keyring.mint_key(key)?,
             code: keyring.mint_code(code)?,
         })
@@ -100,8 +100,8 @@ impl Locksmith for RingLocksmith {
         let start = (WrapHolder::ApiKey(key), token.wrapping_key()?);
         let Reached { account_keys, actor_keys } = reach(account, actor.id, vec![start], wraps)?;
         let account_keys = (!account_keys.is_empty())
-            .then(|| Arc::new(AccountKeys { owner: actor.id, keys: account_keys }));
-        RingKeyring::shared(&self.entropy, account, actor, actor_keys, account_keys)
+            .then(|| AccountKeys { owner: actor.id, keys: account_keys.into() });
+        RingKeyring::shared(&self.entropy, account, actor, actor_keys.into(), account_keys)
     }
 
     fn recover(
@@ -115,18 +115,65 @@ impl Locksmith for RingLocksmith {
         let token = Token::read(Form::RecoveryCode, presented).ok_or(KeyError::DoesNotOpen)?;
         let start = (WrapHolder::Recovery(code), token.wrapping_key()?);
         let Reached { account_keys, actor_keys } = reach(account, owner.id, vec![start], wraps)?;
-        let account_keys = Arc::new(AccountKeys { owner: owner.id, keys: account_keys });
-        RingKeyring::shared(&self.entropy, account, owner, actor_keys, Some(account_keys))
+        let account_keys = AccountKeys { owner: owner.id, keys: account_keys.into() };
+        RingKeyring::shared(&self.entropy, account, owner, actor_keys.into(), Some(account_keys))
     }
 }
 
-/// The keys of one account or actor.
-type Epochs = BTreeMap<KeyEpoch, Key>;
+/// Keys by their epochs.
+type KeysByEpoch = BTreeMap<KeyEpoch, Arc<Key>>;
+
+/// The keys of one account or actor that are at hand.
+#[derive(Clone, Default)]
+struct Epochs {
+    /// What all clones share: the epoch in force, and up to [`EARLIER_EPOCHS_KEPT`] before it.
+    kept: Arc<RwLock<KeysByEpoch>>,
+    /// What there was no room for.
+    beyond: KeysByEpoch,
+}
+
+impl From<KeysByEpoch> for Epochs {
+    fn from(keys: KeysByEpoch) -> Self {
+        Self { kept: Arc::new(RwLock::new(keys)), beyond: KeysByEpoch::new() }
+    }
+}
+
+impl Epochs {
+    fn of(epoch: KeyEpoch, key: Key) -> Self {
+        KeysByEpoch::from([(epoch, Arc::new(key))]).into()
+    }
+
+    fn get(&self, epoch: KeyEpoch) -> Option<Arc<Key>> {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(&epoch).cloned();
+        kept.or_else(|| self.beyond.get(&epoch).cloned())
+    }
+
+    fn all(&self) -> KeysByEpoch {
+        let mut all = self.kept.read().unwrap_or_else(PoisonError::into_inner).clone();
+        all.extend(self.beyond.iter().map(|(epoch, key)| (*epoch, Arc::clone(key))));
+        all
+    }
+
+    /// These and those. Of those, the latest are kept for all clones while there is room.
+    fn with(&self, found: KeysByEpoch) -> Self {
+        let mut more = self.clone();
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        for (epoch, key) in found.into_iter().rev() {
+            if kept.len() <= EARLIER_EPOCHS_KEPT || kept.contains_key(&epoch) {
+                kept.entry(epoch).or_insert(key);
+            } else {
+                more.beyond.insert(epoch, key);
+            }
+        }
+        drop(kept);
+        more
+    }
+}
 
 /// What wraps lead to.
 struct Reached {
-    account_keys: Epochs,
-    actor_keys: Epochs,
+    account_keys: KeysByEpoch,
+    actor_keys: KeysByEpoch,
 }
 
 /// Follows `wraps` from the wrapping keys in hand to every key of the account and of that actor.
@@ -140,7 +187,7 @@ fn reach(
     for wrap in wraps.iter().filter(|wrap| leads(wrap)) {
         held.entry(wrap.holder).or_default().push(wrap);
     }
-    let mut reached = Reached { account_keys: Epochs::new(), actor_keys: Epochs::new() };
+    let mut reached = Reached { account_keys: KeysByEpoch::new(), actor_keys: KeysByEpoch::new() };
     while let Some((holder, wrapping_key)) = in_hand.pop() {
         for wrap in held.get(&holder).into_iter().flatten() {
             let (keys, epoch) = match wrap.subject {
@@ -160,7 +207,7 @@ fn reach(
                     (WrapHolder::Actor(actor, epoch), actor_wrapping_key(account, &key)?)
                 }
             });
-            keys.insert(epoch, key);
+            keys.insert(epoch, Arc::new(key));
         }
     }
     Ok(reached)
@@ -184,6 +231,7 @@ fn leads(wrap: &Wrap) -> bool {
 }
 
 /// The account's keys, in the hands of its owner.
+#[derive(Clone)]
 struct AccountKeys {
     owner: ActorId,
     keys: Epochs,
@@ -196,7 +244,7 @@ struct RingKeyring {
     actor: ActorIdentity,
     keys: Epochs,
     /// Held by the owner, whichever actor's keyring this is.
-    account_keys: Option<Arc<AccountKeys>>,
+    account_keys: Option<AccountKeys>,
 }
 
 impl RingKeyring {
@@ -206,7 +254,7 @@ impl RingKeyring {
         account: AccountIdentity,
         actor: ActorIdentity,
         keys: Epochs,
-        account_keys: Option<Arc<AccountKeys>>,
+        account_keys: Option<AccountKeys>,
     ) -> Result<Arc<dyn Keyring>, KeyError> {
         let entropy = Arc::clone(entropy);
         let keyring = Self { entropy, account, actor, keys, account_keys };
@@ -217,20 +265,29 @@ impl RingKeyring {
         Ok(Arc::new(keyring))
     }
 
-    fn key_of(&self, epoch: KeyEpoch) -> Result<&Key, KeyError> {
-        self.keys.get(&epoch).ok_or(KeyError::WrapMissing)
+    fn key_of(&self, epoch: KeyEpoch) -> Result<Arc<Key>, KeyError> {
+        self.keys.get(epoch).ok_or(KeyError::WrapMissing)
     }
 
-    fn key_in_force(&self) -> Result<&Key, KeyError> {
+    fn key_in_force(&self) -> Result<Arc<Key>, KeyError> {
         self.key_of(self.actor.epoch)
     }
 
-    fn account_keys(&self) -> Result<&Arc<AccountKeys>, KeyError> {
+    fn account_keys(&self) -> Result<&AccountKeys, KeyError> {
         self.account_keys.as_ref().ok_or(KeyError::NotAnOwner)
     }
 
-    fn account_key_in_force(&self) -> Result<&Key, KeyError> {
-        self.account_keys()?.keys.get(&self.account.epoch).ok_or(KeyError::WrapMissing)
+    fn account_key_in_force(&self) -> Result<Arc<Key>, KeyError> {
+        self.account_keys()?.keys.get(self.account.epoch).ok_or(KeyError::WrapMissing)
+    }
+
+    /// The keys of the account that are at hand, to open wraps with.
+    fn account_holders(&self) -> Result<Vec<(WrapHolder, Key)>, KeyError> {
+        let keys = self.account_keys()?.keys.all().into_iter();
+        keys.map(|(epoch, key)| {
+            Ok((WrapHolder::Account(epoch), account_wrapping_key(self.account, &key)?))
+        })
+        .collect()
     }
 
     /// Whether this is the keyring of the owner itself.
@@ -250,7 +307,7 @@ impl RingKeyring {
 
     /// That actor's key under the account key in force.
     fn wrap_under_account(&self, actor: ActorIdentity, key: &Key) -> Result<Wrap, KeyError> {
-        let wrapping_key = account_wrapping_key(self.account, self.account_key_in_force()?)?;
+        let wrapping_key = account_wrapping_key(self.account, &*self.account_key_in_force()?)?;
         self.wrap(
             (WrapSubject::Actor(actor.id, actor.epoch), key),
             (WrapHolder::Account(self.account.epoch), &wrapping_key),
@@ -259,25 +316,21 @@ impl RingKeyring {
 
     /// The actor's key in force under that of its next epoch.
     fn wrap_under_next(&self, next: &Self) -> Result<Wrap, KeyError> {
-        let wrapping_key = actor_wrapping_key(self.account, next.key_in_force()?)?;
+        let wrapping_key = actor_wrapping_key(self.account, &*next.key_in_force()?)?;
         self.wrap(
-            (WrapSubject::Actor(self.actor.id, self.actor.epoch), self.key_in_force()?),
+            (WrapSubject::Actor(self.actor.id, self.actor.epoch), &*self.key_in_force()?),
             (WrapHolder::Actor(next.actor.id, next.actor.epoch), &wrapping_key),
         )
     }
 
     /// A keyring with a new key, of the actor's next epoch, and nothing else of it.
-    fn next(
-        &self,
-        account: AccountIdentity,
-        account_keys: Arc<AccountKeys>,
-    ) -> Result<Self, KeyError> {
+    fn next(&self, account: AccountIdentity, account_keys: AccountKeys) -> Result<Self, KeyError> {
         let actor = ActorIdentity { epoch: after(self.actor.epoch)?, ..self.actor };
         Ok(Self {
             entropy: Arc::clone(&self.entropy),
             account,
             actor,
-            keys: Epochs::from([(actor.epoch, random_key(&*self.entropy)?)]),
+            keys: Epochs::of(actor.epoch, random_key(&*self.entropy)?),
             account_keys: Some(account_keys),
         })
     }
@@ -291,7 +344,7 @@ fn after(epoch: KeyEpoch) -> Result<KeyEpoch, KeyError> {
 impl Keyring for RingKeyring {
     fn seal(&self, place: TextPlace, plaintext: &str) -> Result<Sealed, KeyError> {
         let key = self.key_in_force()?;
-        seal_text(&*self.entropy, self.account, self.actor, key, place, plaintext)
+        seal_text(&*self.entropy, self.account, self.actor, &key, place, plaintext)
     }
 
     fn open(&self, place: TextPlace, sealed: &Sealed) -> Result<String, KeyError> {
@@ -299,7 +352,7 @@ impl Keyring for RingKeyring {
     }
 
     fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], KeyError> {
-        mac(self.account, self.key_in_force()?, purpose, bytes)
+        mac(self.account, &*self.key_in_force()?, purpose, bytes)
     }
 
     fn earlier_macs(
@@ -308,7 +361,8 @@ impl Keyring for RingKeyring {
         bytes: &[u8],
         most: usize,
     ) -> Result<Vec<[u8; 32]>, KeyError> {
-        let earlier = self.keys.range(..self.actor.epoch).rev().take(most);
+        let all = self.keys.all();
+        let earlier = all.range(..self.actor.epoch).rev().take(most);
         earlier.map(|(_, key)| mac(self.account, key, purpose, bytes)).collect()
     }
 
@@ -317,10 +371,10 @@ impl Keyring for RingKeyring {
         let wrapping_key = token.wrapping_key()?;
         let holder = (WrapHolder::ApiKey(key), &wrapping_key);
         let actors = WrapSubject::Actor(self.actor.id, self.actor.epoch);
-        let mut wraps = vec![self.wrap((actors, self.key_in_force()?), holder)?];
+        let mut wraps = vec![self.wrap((actors, &*self.key_in_force()?), holder)?];
         if self.is_owners_own() {
             let accounts = WrapSubject::Account(self.account.epoch);
-            wraps.push(self.wrap((accounts, self.account_key_in_force()?), holder)?);
+            wraps.push(self.wrap((accounts, &*self.account_key_in_force()?), holder)?);
         }
         let secret = token.written();
         let prefix = key_prefix(&secret);
@@ -332,17 +386,50 @@ impl Keyring for RingKeyring {
         actor: ActorIdentity,
         wraps: &[Wrap],
     ) -> Result<Arc<dyn Keyring>, KeyError> {
-        let account_keys = self.account_keys()?;
-        let in_hand = account_keys
-            .keys
-            .iter()
-            .map(|(epoch, key)| {
-                Ok((WrapHolder::Account(*epoch), account_wrapping_key(self.account, key)?))
-            })
-            .collect::<Result<_, KeyError>>()?;
-        let keys = reach(self.account, actor.id, in_hand, wraps)?.actor_keys;
-        let account_keys = Some(Arc::clone(account_keys));
-        Self::shared(&self.entropy, self.account, actor, keys, account_keys)
+        let reached = reach(self.account, actor.id, self.account_holders()?, wraps)?;
+        let keys = reached.actor_keys.into();
+        Self::shared(&self.entropy, self.account, actor, keys, self.account_keys.clone())
+    }
+
+    fn epoch(&self) -> KeyEpoch {
+        self.actor.epoch
+    }
+
+    fn epoch_of(&self, sealed: &Sealed) -> Option<KeyEpoch> {
+        epoch_of(sealed)
+    }
+
+    fn lacks(&self, key: WrapSubject) -> bool {
+        match key {
+            WrapSubject::Actor(actor, epoch) => {
+                actor == self.actor.id && epoch < self.actor.epoch && self.keys.get(epoch).is_none()
+            }
+            WrapSubject::Account(epoch) => {
+                let keys = self.account_keys.as_ref();
+                epoch < self.account.epoch
+                    && keys.is_some_and(|account| account.keys.get(epoch).is_none())
+            }
+        }
+    }
+
+    fn with_earlier(&self, wraps: &[Wrap]) -> Result<Arc<dyn Keyring>, KeyError> {
+        let mut in_hand = Vec::new();
+        for (epoch, key) in self.keys.all() {
+            let holder = WrapHolder::Actor(self.actor.id, epoch);
+            in_hand.push((holder, actor_wrapping_key(self.account, &key)?));
+        }
+        if self.account_keys.is_some() {
+            in_hand.extend(self.account_holders()?);
+        }
+        let Reached { account_keys, actor_keys } =
+            reach(self.account, self.actor.id, in_hand, wraps)?;
+        let with = |AccountKeys { owner, keys }: &AccountKeys| {
+            let keys = keys.with(account_keys);
+            AccountKeys { owner: *owner, keys }
+        };
+        let account_keys = self.account_keys.as_ref().map(with);
+        let keys = self.keys.with(actor_keys);
+        Self::shared(&self.entropy, self.account, self.actor, keys, account_keys)
     }
 
     fn add_actor(&self, actor: ActorIdentity) -> Result<Vec<Wrap>, KeyError> {
@@ -354,7 +441,7 @@ impl Keyring for RingKeyring {
         let key = self.account_key_in_force()?;
         let token = Token::draw(Form::RecoveryCode, self.account.id, &*self.entropy)?;
         let wrap = self.wrap(
-            (WrapSubject::Account(self.account.epoch), key),
+            (WrapSubject::Account(self.account.epoch), &key),
             (WrapHolder::Recovery(code), &token.wrapping_key()?),
         )?;
         let lookup = token.lookup()?.hash;
@@ -362,11 +449,11 @@ impl Keyring for RingKeyring {
     }
 
     fn renew(&self, key: KeyId) -> Result<Renewal, KeyError> {
-        let next = self.next(self.account, Arc::clone(self.account_keys()?))?;
+        let next = self.next(self.account, self.account_keys()?.clone())?;
         Ok(Renewal {
             epoch: next.actor.epoch,
             wraps: vec![
-                next.wrap_under_account(next.actor, next.key_in_force()?)?,
+                next.wrap_under_account(next.actor, &*next.key_in_force()?)?,
                 self.wrap_under_next(&next)?,
             ],
             key: next.mint_key(key)?,
@@ -381,18 +468,17 @@ impl Keyring for RingKeyring {
         let account = AccountIdentity { epoch: after(self.account.epoch)?, ..self.account };
         let new_key = random_key(&*self.entropy)?;
         let wrapping_key = account_wrapping_key(account, &new_key)?;
-        let new_keys = Epochs::from([(account.epoch, new_key)]);
-        let next =
-            self.next(account, Arc::new(AccountKeys { owner: self.actor.id, keys: new_keys }))?;
+        let keys = Epochs::of(account.epoch, new_key);
+        let next = self.next(account, AccountKeys { owner: self.actor.id, keys })?;
         Ok(AccountRenewal {
             account_epoch: account.epoch,
             owner_epoch: next.actor.epoch,
             wraps: vec![
                 self.wrap(
-                    (WrapSubject::Account(self.account.epoch), old_key),
+                    (WrapSubject::Account(self.account.epoch), &old_key),
                     (WrapHolder::Account(account.epoch), &wrapping_key),
                 )?,
-                next.wrap_under_account(next.actor, next.key_in_force()?)?,
+                next.wrap_under_account(next.actor, &*next.key_in_force()?)?,
                 self.wrap_under_next(&next)?,
             ],
             key: next.mint_key(key)?,

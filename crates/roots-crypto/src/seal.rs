@@ -1,5 +1,7 @@
 //! Every use of AES-256-GCM, HKDF-SHA256 and HMAC, and the byte layouts of format 1.
 
+use std::sync::Arc;
+
 use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::hmac;
@@ -259,20 +261,28 @@ pub(crate) fn seal_text(
     Ok(Sealed(bytes))
 }
 
+/// The epoch that the header of a text names, and what follows it.
+fn header(sealed: &Sealed) -> Option<(KeyEpoch, &[u8])> {
+    let Some((&FORMAT, rest)) = sealed.0.split_first() else { return None };
+    let (epoch, body) = rest.split_first_chunk()?;
+    Some((KeyEpoch(i32::from_be_bytes(*epoch)), body))
+}
+
+/// The epoch whose key sealed a text, as its header tells.
+pub(crate) fn epoch_of(sealed: &Sealed) -> Option<KeyEpoch> {
+    header(sealed).map(|(epoch, _)| epoch)
+}
+
 /// Opens what [`seal_text`] sealed, with the actor's key of the epoch that the header names.
-pub(crate) fn open_text<'keys>(
+pub(crate) fn open_text(
     account: AccountIdentity,
     actor: ActorIdentity,
-    key_of: impl FnOnce(KeyEpoch) -> Result<&'keys Key, KeyError>,
+    key_of: impl FnOnce(KeyEpoch) -> Result<Arc<Key>, KeyError>,
     place: TextPlace,
     sealed: &Sealed,
 ) -> Result<String, KeyError> {
-    let Some((&FORMAT, rest)) = sealed.0.split_first() else {
-        return Err(KeyError::DoesNotOpen);
-    };
-    let (epoch, body) = rest.split_first_chunk().ok_or(KeyError::DoesNotOpen)?;
-    let epoch = KeyEpoch(i32::from_be_bytes(*epoch));
-    let key = row_key(account, key_of(epoch)?, place.row)?;
+    let (epoch, body) = header(sealed).ok_or(KeyError::DoesNotOpen)?;
+    let key = row_key(account, &*key_of(epoch)?, place.row)?;
     let plain = decrypt(&key, &text_aad(account, actor, epoch, place), body)?;
     unpadded(&plain).map(str::to_owned).ok_or(KeyError::DoesNotOpen)
 }

@@ -41,7 +41,7 @@ mod finder;
 mod insert;
 mod memory;
 
-pub(crate) use finder::padded;
+pub(crate) use finder::{look_ups, padded};
 pub(crate) use memory::Memory;
 
 /// What each unit of a batch is answered, once the batch is durable.

@@ -1,15 +1,13 @@
 //! Readers. Every finder demands the account; totals come from what is counted as it is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::{Activity, ActivityStats, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
-use roots_domain::model::id::{
-    AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId,
-};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject};
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
@@ -21,7 +19,7 @@ use roots_domain::model::trail::TrailEntry;
 use roots_domain::model::unit::NewAccount;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::model::zone::Zone;
-use roots_domain::port::keys::{AccountIdentity, Lookup};
+use roots_domain::port::keys::Lookup;
 use roots_domain::port::store::{
     AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, AnswerReader,
     Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable, SessionQuery,
@@ -32,17 +30,17 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     AccessMode, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend,
-    EntityTrait, FromQueryResult, IsolationLevel, JoinType, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Statement, TransactionTrait, Value,
+    EntityTrait, FromQueryResult, IdenStatic, IsolationLevel, Iterable, JoinType, Order,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement, TransactionTrait, Value,
 };
 
-use crate::Store;
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
     directory, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
+use crate::{Store, batch};
 
 /// How many keys one look for those that are over takes in.
 const KEYS_SWEPT: u64 = 10_000;
@@ -138,6 +136,32 @@ impl Store {
     {
         let found = query.all(self.readers()).await.map_err(of_read)?;
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// The rows that have such values in these columns, each looked up by itself.
+    async fn look_up<E, T, const N: usize>(
+        &self,
+        columns: [E::Column; N],
+        rows: &[[Value; N]],
+    ) -> StoreResult<Vec<T>>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = Corrupt>,
+    {
+        let db = self.readers();
+        let mut found = Vec::new();
+        for statement in batch::look_ups::<E, N>(db.get_database_backend(), columns, rows) {
+            for row in E::find().from_raw_sql(statement).all(db).await.map_err(of_read)? {
+                found.push(T::try_from(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn wraps(&self, asked: Statement) -> StoreResult<Vec<Wrap>> {
+        let found = key_wraps::Entity::find().from_raw_sql(asked).all(self.readers()).await;
+        let found = found.map_err(of_read)?.into_iter();
+        Ok(found.map(Wrap::try_from).collect::<Result<_, _>>()?)
     }
 
     /// A page of `rows` and how many there are in all, by one statement: a second one would cost as much
@@ -827,16 +851,23 @@ impl AccountReader for Store {
     }
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
-        let account_id = lookup.account.0;
-        // First of all: the port says why.
-        let Some(account) = self.account(lookup.account).await? else { return Ok(None) };
-        let key = api_keys::Entity::find()
-            .filter(api_keys::Column::AccountId.eq(account_id))
-            .filter(api_keys::Column::Lookup.eq(lookup.hash.0.to_vec()));
-        let Some(key) = self.one::<_, ApiKey>(key).await? else { return Ok(None) };
-        let actor = actors::Entity::find_by_id((account_id, key.actor.0));
-        let Some(actor) = self.one::<_, Actor>(actor).await? else { return Ok(None) };
-        let wraps = self.all::<_, Wrap>(wraps_from((&account).into(), &key)).await?;
+        let db = self.readers();
+        let values = [lookup.account.0.into(), lookup.hash.0.to_vec().into()];
+        let backend = db.get_database_backend();
+        let [on_postgres, on_sqlite] = &*ADMISSION;
+        let sql = if backend == DbBackend::Postgres { on_postgres } else { on_sqlite };
+        let asked = Statement::from_sql_and_values(backend, sql, values);
+        let rows = db.query_all_raw(asked).await.map_err(of_read)?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let account = accounts::Model::from_query_result(first, "a_").map_err(of_read)?;
+        let key = api_keys::Model::from_query_result(first, "k_").map_err(of_read)?;
+        let actor = actors::Model::from_query_result(first, "o_").map_err(of_read)?;
+        let mut wraps = Vec::new();
+        for row in &rows {
+            let wrap = key_wraps::Model::from_query_result_optional(row, "w_").map_err(of_read)?;
+            wraps.extend(wrap.map(Wrap::try_from).transpose()?);
+        }
+        let (account, actor, key) = (account.try_into()?, actor.try_into()?, key.try_into()?);
         Ok(Some(Credentials { account, actor, key, wraps }))
     }
 
@@ -854,8 +885,14 @@ impl AccountReader for Store {
         };
         let owner = actors::Entity::find_by_id((account_id, NewAccount::OWNER.0));
         let Some(owner) = self.one::<_, Actor>(owner).await? else { return Ok(None) };
-        let wraps = wraps_from_code((&account).into(), code.id, owner.id);
-        let wraps = self.all::<_, Wrap>(wraps).await?;
+        let of_code = key_wraps::Entity::find()
+            .filter(key_wraps::Column::AccountId.eq(account_id))
+            .filter(key_wraps::Column::HolderKind.eq(row::HOLDER_RECOVERY))
+            .filter(key_wraps::Column::HolderId.eq(code.id.0));
+        let mut wraps = self.all::<_, Wrap>(of_code).await?;
+        // The code may have come with a renewal that it puts in force.
+        let of_owner = [(owner.id, owner.key_epoch), (owner.id, owner.key_epoch.next())];
+        wraps.extend(self.wraps_under_account(lookup.account, &of_owner).await?);
         Ok(Some(Recoverable { account, owner, code, came_with, wraps }))
     }
 
@@ -931,17 +968,16 @@ impl AccountReader for Store {
 
     async fn held_actors(
         &self,
-        account: AccountIdentity,
+        account: AccountId,
         actors: &[ActorId],
     ) -> StoreResult<Vec<HeldActor>> {
-        let ids: Vec<_> = actors.iter().map(|id| id.0).collect();
+        use actors::Column::{AccountId, ActorId};
+        let ids: Vec<_> = actors.iter().map(|id| [account.0.into(), id.0.into()]).collect();
         // First of all: the port says why.
-        let found = actors::Entity::find()
-            .filter(actors::Column::AccountId.eq(account.id.0))
-            .filter(actors::Column::ActorId.is_in(ids.iter().copied()));
-        let found = self.all::<_, Actor>(found).await?;
+        let found = self.look_up::<actors::Entity, Actor, 2>([AccountId, ActorId], &ids).await?;
+        let in_force: Vec<_> = found.iter().map(|actor| (actor.id, actor.key_epoch)).collect();
         let mut wraps = BTreeMap::<_, Vec<_>>::new();
-        for wrap in self.all::<_, Wrap>(wraps_to(account, &ids)).await? {
+        for wrap in self.wraps_under_account(account, &in_force).await? {
             if let WrapSubject::Actor(id, _) = wrap.subject {
                 wraps.entry(id).or_default().push(wrap);
             }
@@ -951,6 +987,49 @@ impl AccountReader for Store {
             HeldActor { actor, wraps }
         };
         Ok(found.into_iter().map(held).collect())
+    }
+
+    async fn wraps_under_account(
+        &self,
+        account: AccountId,
+        keys: &[(ActorId, KeyEpoch)],
+    ) -> StoreResult<Vec<Wrap>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let db = self.readers();
+        let backend = db.get_database_backend();
+        let ids = keys.iter().map(|(actor, _)| actor.0);
+        let epochs = keys.iter().map(|(_, epoch)| i64::from(epoch.0));
+        let asked = if backend == DbBackend::Postgres {
+            let numbers = |numbers: Vec<i64>| -> Value { numbers.into() };
+            let values = [account.0.into(), numbers(ids.collect()), numbers(epochs.collect())];
+            Statement::from_sql_and_values(backend, WRAPS_UNDER_ACCOUNT, values)
+        } else {
+            let pairs: Vec<_> =
+                ids.zip(epochs).map(|(id, epoch)| format!("[{id},{epoch}]")).collect();
+            let values = [account.0.into(), format!("[{}]", pairs.join(",")).into()];
+            Statement::from_sql_and_values(backend, WRAPS_UNDER_ACCOUNT_ON_SQLITE, values)
+        };
+        self.wraps(asked).await
+    }
+
+    async fn earlier_wraps(
+        &self,
+        account: AccountId,
+        actor: Option<ActorId>,
+        (first, last): (KeyEpoch, KeyEpoch),
+    ) -> StoreResult<Vec<Wrap>> {
+        let (kind, id) = actor.map_or((row::PARTY_ACCOUNT, 0), |actor| (row::PARTY_ACTOR, actor.0));
+        let backend = self.readers().get_database_backend();
+        let (first, last) = (i64::from(first.0), i64::from(last.0));
+        let values = [account.0.into(), kind.into(), id.into(), first.into(), last.into()];
+        let hint = if backend == DbBackend::Sqlite { BY_SUBJECT } else { "" };
+        let sql = format!(
+            "SELECT w.* FROM key_wraps AS w {hint} WHERE w.account_id = $1 AND w.subject_kind = $2 \
+             AND w.subject_id = $3 AND w.holder_kind = $2 AND w.subject_epoch BETWEEN $4 AND $5"
+        );
+        self.wraps(Statement::from_sql_and_values(backend, sql, values)).await
     }
 
     async fn ledger(
@@ -1059,66 +1138,57 @@ impl AccountsReader for Store {
     }
 }
 
-/// What a key leads to: the wraps that it holds itself, those that its actor's keys hold, and those
-/// by which the account's key holds its own former epochs.
-fn wraps_from(account: AccountIdentity, key: &ApiKey) -> Select<key_wraps::Entity> {
-    use key_wraps::Column::SubjectKind;
-    let former = held_by_account(account).add(SubjectKind.eq(row::PARTY_ACCOUNT));
-    key_wraps::Entity::find().filter(
-        Condition::any()
-            .add(held_by(account.id, row::HOLDER_API_KEY, [key.id.0]))
-            .add(held_by(account.id, row::PARTY_ACTOR, [key.actor.0]))
-            .add(former),
-    )
-}
+/// The index that leads from a key to the wraps that hold it. SQLite, which keeps no statistics, would
+/// rather go through all that the account's key holds.
+const BY_SUBJECT: &str = "INDEXED BY key_wraps_by_subject";
 
-/// What a recovery code leads to: the wraps that it holds itself, those by which the account's key
-/// holds its own former epochs, and those that lead on to the owner's keys.
-fn wraps_from_code(
-    account: AccountIdentity,
-    code: RecoveryId,
-    owner: ActorId,
-) -> Select<key_wraps::Entity> {
-    use key_wraps::Column::{SubjectId, SubjectKind};
-    let of_account = SubjectKind.eq(row::PARTY_ACCOUNT);
-    let of_owner = SubjectKind.eq(row::PARTY_ACTOR).and(SubjectId.eq(owner.0));
-    key_wraps::Entity::find().filter(
-        Condition::any()
-            .add(held_by(account.id, row::HOLDER_RECOVERY, [code.0]))
-            .add(held_by_account(account).add(of_account.or(of_owner)))
-            .add(held_by(account.id, row::PARTY_ACTOR, [owner.0])),
-    )
-}
+/// The wraps by which the account's key holds those of actors, each looked up by itself. `OFFSET 0` keeps
+/// the planner, who may know nothing of the table yet, from another order.
+const WRAPS_UNDER_ACCOUNT: &str = "SELECT found.* \
+    FROM (SELECT UNNEST($2::bigint[]) AS id, UNNEST($3::bigint[]) AS epoch) AS given, \
+    LATERAL (SELECT * FROM key_wraps AS w WHERE w.account_id = $1 AND w.subject_kind = 'actor' \
+    AND w.subject_id = given.id AND w.holder_kind = 'account' AND w.subject_epoch = given.epoch \
+    OFFSET 0) AS found";
 
-/// What leads to actors' keys from the account's: the wraps that those hold, and those that the
-/// actors' own keys hold.
-fn wraps_to(account: AccountIdentity, actors: &[i64]) -> Select<key_wraps::Entity> {
-    use key_wraps::Column::{SubjectId, SubjectKind};
-    let these = || actors.iter().copied();
-    let of_actors = SubjectKind.eq(row::PARTY_ACTOR).and(SubjectId.is_in(these()));
-    key_wraps::Entity::find().filter(
-        Condition::any().add(held_by_account(account).add(of_actors)).add(held_by(
-            account.id,
-            row::PARTY_ACTOR,
-            these(),
-        )),
-    )
-}
+/// The same for SQLite, which takes a list as one value too, and keeps the order of a cross join.
+const WRAPS_UNDER_ACCOUNT_ON_SQLITE: &str = "SELECT w.* FROM json_each($2) AS given \
+    CROSS JOIN key_wraps AS w INDEXED BY key_wraps_by_subject WHERE w.account_id = $1 \
+    AND w.subject_kind = 'actor' AND w.subject_id = given.value ->> 0 \
+    AND w.holder_kind = 'account' AND w.subject_epoch = given.value ->> 1";
 
-/// The wraps held by these. The account stands in each alternative of a choice: SQLite looks no
-/// further into its key than to what they have in common.
-fn held_by(account: AccountId, kind: &str, ids: impl IntoIterator<Item = i64>) -> Condition {
-    use key_wraps::Column::{AccountId, HolderId, HolderKind};
-    Condition::all().add(AccountId.eq(account.0)).add(HolderKind.eq(kind)).add(HolderId.is_in(ids))
-}
-
-/// The wraps held by the account's keys. Each epoch is named: what they hold is then looked up, and
-/// the many that they hold beside it are not read.
-fn held_by_account(account: AccountIdentity) -> Condition {
-    // A renewal that is not in force yet comes into force by the first use of its key.
-    let epochs = (KeyEpoch::FIRST.0..=account.epoch.next().0).map(i64::from);
-    held_by(account.id, row::PARTY_ACCOUNT, [0]).add(key_wraps::Column::HolderEpoch.is_in(epochs))
-}
+/// All that admits the bearer of a key, on PostgreSQL and on SQLite: its account, its actor, itself and
+/// what it holds, a row for each wrap. One that has ended holds none.
+static ADMISSION: LazyLock<[String; 2]> = LazyLock::new(|| {
+    fn columns<E: EntityTrait>(table: &str) -> String {
+        let columns = E::Column::iter().map(|column| {
+            let name = column.as_str().to_owned();
+            format!("{table}.{name} AS {table}_{name}")
+        });
+        columns.collect::<Vec<_>>().join(", ")
+    }
+    let selected = format!(
+        "SELECT {}, {}, {}, {} FROM api_keys AS k JOIN accounts AS a ON a.account_id = k.account_id",
+        columns::<api_keys::Entity>("k"),
+        columns::<accounts::Entity>("a"),
+        columns::<actors::Entity>("o"),
+        columns::<key_wraps::Entity>("w"),
+    );
+    let actor = "o.account_id = k.account_id AND o.actor_id = k.actor_id";
+    let held =
+        "w.account_id = k.account_id AND w.holder_kind = 'api_key' AND w.holder_id = k.key_id";
+    let wanted = "WHERE k.account_id = $1 AND k.lookup = $2";
+    [
+        // Lateral, and `OFFSET 0`: see `WRAPS_UNDER_ACCOUNT`.
+        format!(
+            "{selected} CROSS JOIN LATERAL (SELECT * FROM actors AS o WHERE {actor} OFFSET 0) AS o \
+             LEFT JOIN LATERAL (SELECT * FROM key_wraps AS w WHERE {held} OFFSET 0) AS w ON TRUE \
+             {wanted}"
+        ),
+        format!(
+            "{selected} JOIN actors AS o ON {actor} LEFT JOIN key_wraps AS w ON {held} {wanted}"
+        ),
+    ]
+});
 
 #[async_trait]
 impl UsageReader for Store {

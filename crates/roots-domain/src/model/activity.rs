@@ -40,6 +40,13 @@ impl<T> Activity<T> {
     }
 }
 
+impl<T> Activity<T> {
+    /// Its texts.
+    pub fn texts(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.description)
+    }
+}
+
 impl<T> Listed for Activity<T> {
     fn place(&self) -> Place {
         Place([0, self.logged_at.micros(), self.id.0])

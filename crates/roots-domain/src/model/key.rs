@@ -26,6 +26,12 @@ impl KeyEpoch {
     /// The epoch a key is born with.
     pub const FIRST: Self = Self(1);
 
+    /// The one before.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// The one after; the last of all has none.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -63,6 +63,13 @@ impl<T> Session<T> {
     }
 }
 
+impl<T> Session<T> {
+    /// Its texts.
+    pub fn texts(&self) -> impl Iterator<Item = &T> {
+        self.notes.iter()
+    }
+}
+
 impl<T> Listed for Session<T> {
     fn place(&self) -> Place {
         Place([0, self.started_at.micros(), self.id.0])

@@ -113,6 +113,13 @@ impl<T> Todo<T> {
     }
 }
 
+impl<T> Todo<T> {
+    /// Its texts, without those of its log.
+    pub fn texts(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.title).chain(&self.description)
+    }
+}
+
 impl<T> Listed for Todo<T> {
     fn place(&self) -> Place {
         Place([self.priority.level().into(), self.created_at.micros(), self.id.0])

@@ -7,8 +7,12 @@ use secrecy::SecretString;
 
 use crate::model::account::{Account, Actor};
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, Uid};
-use crate::model::key::{KeyEpoch, LookupHash, Wrap};
+use crate::model::key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
 use crate::model::sealed::{Sealed, TextPlace};
+
+/// How many epochs before the one in force an unlocked keyring keeps, once they were read: as many
+/// keys of its actor, and of an owner as many of the account.
+pub const EARLIER_EPOCHS_KEPT: usize = 64;
 
 /// An account, as keys are bound to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,9 +184,9 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// [`KeyError::Unsupported`].
     fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], KeyError>;
 
-    /// What [`Keyring::mac`] answered in the epochs before, the latest of them first and no more than
-    /// `most`: a look-up of what may have been stored before a renewal tries these too. Empty for a
-    /// key never renewed.
+    /// What [`Keyring::mac`] answered in the epochs before that are at hand, the latest of them first
+    /// and no more than `most`: a look-up of what may have been stored before a renewal tries these
+    /// too. Empty for a key never renewed.
     ///
     /// # Errors
     /// [`KeyError::Unsupported`].
@@ -201,15 +205,33 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// [`KeyError::NoRandomness`].
     fn mint_key(&self, key: KeyId) -> Result<MintedKey, KeyError>;
 
-    /// The keys of another actor of the account, every epoch, to read, write and mint for it.
-    /// `wraps` are those by which the account's key holds that actor's. For the owner's own
-    /// identity it answers a keyring like the owner's own.
+    /// The keys of another actor of the account, of each epoch that `wraps` lead to, to read, write and
+    /// mint for it. `wraps` are those by which the account's keys at hand hold that actor's. For the
+    /// owner's own identity it answers a keyring like the owner's own.
     ///
     /// # Errors
     /// [`KeyError::NotAnOwner`]; [`KeyError::WrapMissing`] (never a reason to make a key) or
     /// [`KeyError::DoesNotOpen`].
     fn for_actor(&self, actor: ActorIdentity, wraps: &[Wrap])
     -> Result<Arc<dyn Keyring>, KeyError>;
+
+    /// The actor's epoch in force, under which this keyring seals.
+    fn epoch(&self) -> KeyEpoch;
+
+    /// The epoch whose key sealed a text, as its header tells; `None` for what is no sealed text. The
+    /// header is not proved by this, but by opening the text.
+    fn epoch_of(&self, sealed: &Sealed) -> Option<KeyEpoch>;
+
+    /// Whether that key, of this actor or, for an owner, of the account, is of an epoch before the one
+    /// in force and not at hand.
+    fn lacks(&self, key: WrapSubject) -> bool;
+
+    /// The same keyring, with the earlier keys that `wraps` lead to. The latest of them are kept by
+    /// this one too, [`EARLIER_EPOCHS_KEPT`] at most.
+    ///
+    /// # Errors
+    /// [`KeyError::DoesNotOpen`].
+    fn with_earlier(&self, wraps: &[Wrap]) -> Result<Arc<dyn Keyring>, KeyError>;
 
     /// Makes the key of an actor that has none yet, under the account key. Only for a new actor.
     ///
@@ -263,9 +285,9 @@ pub trait Locksmith: Send + Sync {
         code: RecoveryId,
     ) -> Result<Founding, KeyError>;
 
-    /// Unlocks the keys of `actor`, every epoch, with its API key. `wraps` are those held by that
-    /// key and, for epochs before the one in force, those held by the actor's own keys; an owner
-    /// needs those by which the account's key holds its own former epochs too.
+    /// Unlocks the keys of `actor` with its API key, of each epoch that `wraps` lead to. Those held by
+    /// that key lead to the epochs in force, which is enough until a text of an earlier one is at hand:
+    /// [`Keyring::with_earlier`].
     ///
     /// # Errors
     /// [`KeyError::WrapMissing`] (never a reason to make a key) when they do not lead to the epoch
@@ -279,9 +301,9 @@ pub trait Locksmith: Send + Sync {
         wraps: &[Wrap],
     ) -> Result<Arc<dyn Keyring>, KeyError>;
 
-    /// Unlocks the keys of `owner`, every epoch, with a recovery code: from them a new API key and
-    /// a new code are made. `wraps` are those held by that code, and those by which the account's
-    /// key holds its own former epochs and the owner's keys.
+    /// Unlocks the keys of `owner` with a recovery code: from them a new API key and a new code are
+    /// made. `wraps` are those held by that code, and the one by which the account's key holds the
+    /// owner's key in force.
     ///
     /// # Errors
     /// As [`Locksmith::unlock`].

@@ -6,7 +6,7 @@ use crate::model::account::{Account, Actor};
 use crate::model::activity::{Activity, ActivityStats};
 use crate::model::credit::{LedgerEntry, LedgerFault, Reason};
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
-use crate::model::key::{ApiKey, RecoveryCode, Wrap};
+use crate::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatus};
@@ -17,7 +17,7 @@ use crate::model::trail::TrailEntry;
 use crate::model::unit::{Applied, Refusal, UnitOfWork};
 use crate::model::usage::Endpoint;
 use crate::model::zone::Zone;
-use crate::port::keys::{AccountIdentity, Lookup};
+use crate::port::keys::Lookup;
 
 /// Why a database did not do its part. The text is for the log, never for a caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -204,7 +204,8 @@ pub struct Credentials {
     pub actor: Actor,
     /// The key, in force or not.
     pub key: ApiKey,
-    /// The wraps that lead from it to the keys of the actor, and, for an owner, of the account.
+    /// The wraps that it holds: they lead to the keys in force of the actor, and, for an owner, of the
+    /// account.
     pub wraps: Vec<Wrap>,
 }
 
@@ -219,7 +220,7 @@ pub struct Recoverable {
     pub code: RecoveryCode,
     /// The key that it came with, if it came with one.
     pub came_with: Option<ApiKey>,
-    /// The wraps that lead from the code to the keys of the account and of its owner.
+    /// The wraps that lead from the code to the keys in force of the account and of its owner.
     pub wraps: Vec<Wrap>,
 }
 
@@ -259,7 +260,7 @@ pub struct KeysOver {
 pub struct HeldActor {
     /// The actor.
     pub actor: Actor,
-    /// The wraps that lead from the account's keys to every key of the actor.
+    /// The wraps by which the account's keys hold the actor's key in force.
     pub wraps: Vec<Wrap>,
 }
 
@@ -273,9 +274,8 @@ pub trait AccountReader: Send + Sync {
     /// The last account id that was given, whatever became of the account; 0 if none was.
     async fn last_account(&self) -> StoreResult<AccountId>;
 
-    /// The key found there, with all that admits its bearer. MUST read the account before the key:
-    /// a key that ends in between is then either seen to have ended, or goes with an auth epoch
-    /// that a write is checked against.
+    /// The key found there, with all that admits its bearer. MUST be one read of one moment, and no
+    /// longer for a key that was renewed often.
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>>;
 
     /// The recovery code found there, with what it opens. MUST read the account first and the wraps
@@ -303,13 +303,30 @@ pub trait AccountReader: Send + Sync {
     ) -> StoreResult<KeysOver>;
 
     /// Those of these actors that there are, in any order, each with the wraps by which the account's
-    /// keys up to that epoch hold its keys. MUST read the actors before the wraps: a key that is renewed
-    /// in between then comes with those before it, and not without its own.
+    /// keys hold its key in force. MUST read the actors before the wraps, so that a key that is renewed
+    /// in between is of the epoch that the actor is told with.
     async fn held_actors(
         &self,
-        account: AccountIdentity,
+        account: AccountId,
         actors: &[ActorId],
     ) -> StoreResult<Vec<HeldActor>>;
+
+    /// The wraps by which the account's keys hold these keys of its actors. MUST look up each by itself.
+    async fn wraps_under_account(
+        &self,
+        account: AccountId,
+        keys: &[(ActorId, KeyEpoch)],
+    ) -> StoreResult<Vec<Wrap>>;
+
+    /// The wraps by which the keys of an actor, or of the account where none is named, hold those of
+    /// their own earlier epochs, from the first to the last. MUST be one statement, whose text does not
+    /// depend on the range.
+    async fn earlier_wraps(
+        &self,
+        account: AccountId,
+        actor: Option<ActorId>,
+        epochs: (KeyEpoch, KeyEpoch),
+    ) -> StoreResult<Vec<Wrap>>;
 
     /// A page of its ledger, newest first. The total MUST NOT scan.
     async fn ledger(

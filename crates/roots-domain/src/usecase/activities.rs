@@ -83,7 +83,7 @@ impl Activities {
         page: PageRequest,
     ) -> Opened<Activity> {
         let found = self.reader.activities(&selection.of(caller)?, page).await?;
-        super::opened(&*self.accounts, caller, found, |activity| activity.actor, open).await
+        super::opened(&*self.accounts, caller, found, open).await
     }
 
     /// The activity of that id, if the caller reaches its actor.
@@ -98,7 +98,7 @@ impl Activities {
         let found = self.reader.activity(caller.account.id, id).await?;
         let reached = found.filter(|activity| caller.reaches(activity.actor));
         let Some(found) = reached else { return Ok(None) };
-        let keys = super::row_keys(&*self.accounts, caller, found.actor).await?;
+        let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
         open(&*keys, found).map(Some)
     }
 
@@ -141,9 +141,9 @@ impl Activities {
         let AppliedRow::Activity(activity) = &applied.row else {
             return Err(WriteError::mismatched());
         };
-        let (actor, row) = (activity.actor, ("activity", activity.id.0));
-        let open = |keys: &dyn Keyring| open(keys, activity.clone());
-        super::written(&*self.accounts, caller, actor, row, &applied, open).await
+        let named = ("activity", activity.id.0);
+        let open = |keys: &dyn Keyring, activity: &Activity<_>| open(keys, activity.clone());
+        super::written(&*self.accounts, caller, activity, named, &applied, open).await
     }
 
     /// Deletes an activity for good.
@@ -168,7 +168,8 @@ impl Activities {
         terms: Terms,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
-        super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
+        let (units, accounts) = (&*self.units, &*self.accounts);
+        super::apply(units, accounts, &*self.clock, caller, intent, terms, endpoint).await
     }
 }
 

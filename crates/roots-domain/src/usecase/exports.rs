@@ -1,6 +1,6 @@
 //! Exports: everything that an actor or an account has, opened, a piece at a time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::ReadError;
@@ -230,7 +230,8 @@ impl Export {
 
     async fn sessions(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
         let piece = self.exports.reader.sessions_after(self.of, after).await?;
-        let keys = self.keys(piece.rows.iter().map(|session| session.actor)).await?;
+        let texts = piece.rows.iter().map(|row| (row.actor, row.texts().collect()));
+        let keys = self.keys(texts).await?;
         let open = |session| Record::Session(open_session(&keys, session));
         let stage = piece.next.map_or(Stage::Todos(0), Stage::Sessions);
         Ok((piece.rows.into_iter().map(open).collect(), stage))
@@ -253,7 +254,13 @@ impl Export {
         } else {
             reader.steps_of(self.of.account, &todos, chapter.after).await?
         };
-        let keys = self.keys(chapter.todos.iter().map(|(todo, _)| todo.actor)).await?;
+        let of_todos = chapter.todos.iter().map(|(todo, _)| (todo.actor, todo.texts().collect()));
+        let actors: BTreeMap<_, _> =
+            chapter.todos.iter().map(|(todo, _)| (todo.id, todo.actor)).collect();
+        let of_steps = steps.iter().filter_map(|step| {
+            Some((*actors.get(&step.todo)?, step.note.iter().collect::<Vec<_>>()))
+        });
+        let keys = self.keys(of_todos.chain(of_steps)).await?;
         let is_last = steps.len() < usize::from(PIECE_MAX_ROWS);
         let mut records = Vec::new();
         for step in steps {
@@ -298,7 +305,8 @@ impl Export {
 
     async fn activities(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
         let piece = self.exports.reader.activities_after(self.of, after).await?;
-        let keys = self.keys(piece.rows.iter().map(|activity| activity.actor)).await?;
+        let texts = piece.rows.iter().map(|row| (row.actor, row.texts().collect()));
+        let keys = self.keys(texts).await?;
         let open = |activity: Activity<Sealed>| {
             let session = self.known(activity.session);
             Record::Activity(Activity { session, ..open_activity(&keys, activity) })
@@ -312,13 +320,21 @@ impl Export {
         session.filter(|id| id.0 <= self.of.given.session)
     }
 
-    /// The keys of those actors, as far as they can be had: where a wrap is missing, texts are
-    /// unreadable, and the export goes on to all that there is, but does not end well.
-    async fn keys(&mut self, actors: impl Iterator<Item = ActorId>) -> StoreResult<Keys> {
+    /// The keys of those actors, to open these texts of theirs, as far as they can be had: where a wrap
+    /// is missing, texts are unreadable, and the export goes on to all that there is, but does not end
+    /// well.
+    async fn keys<'a>(
+        &mut self,
+        texts: impl Iterator<Item = (ActorId, Vec<&'a Sealed>)>,
+    ) -> StoreResult<Keys> {
+        let mut of_actors = BTreeMap::<_, Vec<_>>::new();
+        for (actor, texts) in texts {
+            of_actors.entry(actor).or_default().extend(texts);
+        }
         let mut keys = Keys::new();
-        for actor in actors.collect::<BTreeSet<_>>() {
+        for (actor, texts) in of_actors {
             let reader = &*self.exports.access.reader;
-            match Keyrings::of(reader, &self.caller, BTreeSet::from([actor])).await {
+            match Keyrings::of(reader, &self.caller, [(actor, texts)]).await {
                 Ok(found) => keys.extend(found.find(actor).map(|found| (actor, found.clone()))),
                 Err(fault @ StoreFault::Broken(_)) => {
                     self.broken.get_or_insert(fault);

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::access::Caller;
+use crate::model::account::Role;
 use crate::model::id::{AccountId, ActorId};
-use crate::port::keys::{ActorIdentity, Keyring};
-use crate::port::store::{AccountReader, StoreFault, StoreResult};
+use crate::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
+use crate::model::sealed::Sealed;
+use crate::port::keys::{ActorIdentity, KeyError, Keyring};
+use crate::port::store::{AccountReader, HeldActor, StoreFault, StoreResult};
 
 /// The keys of the actors whose rows are at hand, in a caller's hands.
 #[derive(Debug)]
@@ -16,32 +19,121 @@ pub struct Keyrings {
 }
 
 impl Keyrings {
-    /// The caller's own keys, and those of the `actors` that there are in its account, which it must
-    /// [reach](Caller::reaches). Nothing is read for its own. The keys of another actor are read
-    /// afresh, so that they are right after a renewal: read them once the rows to open are read.
+    /// The caller's own keys, and those of the actors of these rows that there are in its account, which
+    /// it must [reach](Caller::reaches): of each the key in force, and those of the earlier epochs that
+    /// the rows' texts name. Nothing is read for the caller's own key in force. The keys of another actor
+    /// are read afresh, so that they are right after a renewal: read them once the rows to open are read.
     ///
     /// # Errors
-    /// The database's fault. Wraps that are missing or do not open are that too: no key is ever
-    /// made in their stead.
-    pub async fn of(
+    /// The database's fault. Wraps that do not open are that too, and so are those of a key in force that
+    /// are missing: no key is ever made in their stead.
+    pub async fn of<'a, T: IntoIterator<Item = &'a Sealed>>(
         reader: &dyn AccountReader,
         caller: &Caller,
-        actors: BTreeSet<ActorId>,
+        rows: impl IntoIterator<Item = (ActorId, T)>,
     ) -> StoreResult<Self> {
-        let account = caller.account.id;
-        let mut held = BTreeMap::from([(caller.actor.id, Arc::clone(&caller.keys))]);
-        let others: Vec<_> = actors.into_iter().filter(|id| *id != caller.actor.id).collect();
-        if others.is_empty() {
-            return Ok(Self { account, held });
+        let mut needed = BTreeMap::<ActorId, BTreeSet<KeyEpoch>>::new();
+        for (actor, texts) in rows {
+            let epochs = texts.into_iter().filter_map(|text| caller.keys.epoch_of(text));
+            needed.entry(actor).or_default().extend(epochs);
         }
-        for found in reader.held_actors(caller.account, &others).await? {
-            let actor = ActorIdentity::from(&found.actor);
-            let keys = caller.keys.for_actor(actor, &found.wraps).map_err(|error| {
-                let cause = format!("the keys of actor {} of account {account}: {error}", actor.id);
-                StoreFault::Broken(cause)
-            })?;
-            held.insert(actor.id, keys);
+        Self::of_epochs(reader, caller, needed).await
+    }
+
+    /// [`Self::of`] one actor, without any row.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn in_force(
+        reader: &dyn AccountReader,
+        caller: &Caller,
+        actor: ActorId,
+    ) -> StoreResult<Self> {
+        Self::of_epochs(reader, caller, BTreeMap::from([(actor, BTreeSet::new())])).await
+    }
+
+    /// The caller's own keys, with so many epochs before the one in force.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub async fn own_before(
+        reader: &dyn AccountReader,
+        caller: &Caller,
+        most: usize,
+    ) -> StoreResult<Arc<dyn Keyring>> {
+        let in_force = caller.actor.key_epoch.0;
+        let epochs = (1..in_force).rev().take(most).map(KeyEpoch).collect();
+        let needed = BTreeMap::from([(caller.actor.id, epochs)]);
+        Ok(Arc::clone(Self::of_epochs(reader, caller, needed).await?.of_row(caller.actor.id)?))
+    }
+
+    async fn of_epochs(
+        reader: &dyn AccountReader,
+        caller: &Caller,
+        mut needed: BTreeMap<ActorId, BTreeSet<KeyEpoch>>,
+    ) -> StoreResult<Self> {
+        let (account, me) = (caller.account.id, caller.actor.id);
+        let mut own = needed.remove(&me).unwrap_or_default();
+        own.retain(|epoch| {
+            *epoch >= KeyEpoch::FIRST && caller.keys.lacks(WrapSubject::Actor(me, *epoch))
+        });
+        let others: Vec<_> = needed.keys().copied().collect();
+        let others = if others.is_empty() {
+            Vec::new()
+        } else {
+            reader.held_actors(account, &others).await?
+        };
+        let earlier = |held: &HeldActor| -> Vec<_> {
+            let (id, in_force) = (held.actor.id, held.actor.key_epoch);
+            let epochs = needed.get(&id).into_iter().flatten().copied();
+            let earlier = epochs.filter(|epoch| (KeyEpoch::FIRST..in_force).contains(epoch));
+            earlier.map(|epoch| (id, epoch)).collect()
+        };
+        let mut earlier: Vec<_> = others.iter().flat_map(earlier).collect();
+        let mut wraps = match (own.first(), caller.actor.role) {
+            (Some(first), Role::Member) => {
+                let range = (*first, caller.actor.key_epoch.before());
+                reader.earlier_wraps(account, Some(me), range).await?
+            }
+            (Some(_), Role::Owner) => {
+                // The account's key holds each epoch of every actor's, its owner's too.
+                earlier.extend(own.iter().map(|epoch| (me, *epoch)));
+                Vec::new()
+            }
+            (None, _) => Vec::new(),
+        };
+        if !earlier.is_empty() {
+            wraps.extend(reader.wraps_under_account(account, &earlier).await?);
         }
+        let all = others.iter().flat_map(|held| &held.wraps).chain(&wraps);
+        let lacking = all.filter_map(|wrap| match wrap.holder {
+            WrapHolder::Account(epoch) if caller.keys.lacks(WrapSubject::Account(epoch)) => {
+                Some(epoch)
+            }
+            _ => None,
+        });
+        if let Some(first) = lacking.min() {
+            let range = (Ord::max(first, KeyEpoch::FIRST), caller.account.epoch.before());
+            wraps.extend(reader.earlier_wraps(account, None, range).await?);
+        }
+        let broken = |actor: ActorId, error: KeyError| {
+            StoreFault::Broken(format!("the keys of actor {actor} of account {account}: {error}"))
+        };
+        let mine = if wraps.is_empty() {
+            Arc::clone(&caller.keys)
+        } else {
+            caller.keys.with_earlier(&wraps).map_err(|error| broken(me, error))?
+        };
+        let mut held = BTreeMap::new();
+        for HeldActor { actor, wraps: in_force } in others {
+            let mut its = in_force;
+            let is_its =
+                |wrap: &&Wrap| matches!(wrap.subject, WrapSubject::Actor(id, _) if id == actor.id);
+            its.extend(wraps.iter().filter(is_its).cloned());
+            let keys = mine.for_actor(ActorIdentity::from(&actor), &its);
+            held.insert(actor.id, keys.map_err(|error| broken(actor.id, error))?);
+        }
+        held.insert(me, mine);
         Ok(Self { account, held })
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::access::Caller;
+use super::keyrings::Keyrings;
 use super::{ReadError, WriteError, Written};
 use crate::model::Invalid;
 use crate::model::account::{Actor, ActorKind, Counters, Role};
@@ -22,7 +23,7 @@ use crate::model::unit::{
 };
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::{AccountRenewal, ActorIdentity, Keyring, MintedKey, Renewal};
-use crate::port::store::{AccountReader, KeyQuery, ListedKey, StoreFault, UnitStore};
+use crate::port::store::{AccountReader, KeyQuery, ListedKey, UnitStore};
 
 /// Longest grace of a rotated key, in seconds: a week.
 pub const GRACE_MAX_SECONDS: i64 = 604_800;
@@ -118,7 +119,7 @@ impl Keys {
     /// # Errors
     /// The database's fault.
     pub async fn actor(&self, caller: &Caller, id: ActorId) -> Result<Option<Actor>, ReadError> {
-        let found = self.reader.held_actors(caller.account, &[id]).await?;
+        let found = self.reader.held_actors(caller.account.id, &[id]).await?;
         Ok(found.into_iter().next().map(|held| held.actor))
     }
 
@@ -256,14 +257,9 @@ impl Keys {
         if actor == caller.actor.id {
             return Ok((caller.actor.key_epoch, Arc::clone(&caller.keys)));
         }
-        let found = self.reader.held_actors(caller.account, &[actor]).await?;
-        let held = found.into_iter().next().ok_or(Refusal::NoSuchActor(actor))?;
-        let identity = ActorIdentity::from(&held.actor);
-        let keys = caller.keys.for_actor(identity, &held.wraps).map_err(|error| {
-            let account = caller.account.id;
-            StoreFault::Broken(format!("the keys of actor {actor} of account {account}: {error}"))
-        })?;
-        Ok((identity.epoch, keys))
+        let found = Keyrings::in_force(&*self.reader, caller, actor).await?;
+        let keys = found.find(actor).ok_or(Refusal::NoSuchActor(actor))?;
+        Ok((keys.epoch(), Arc::clone(keys)))
     }
 
     async fn store(

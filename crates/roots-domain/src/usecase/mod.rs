@@ -4,15 +4,17 @@
 //! [`UnitOfWork`]; the store decides. Authorization is by construction: every call demands the
 //! [`Caller`], and finders demand the account.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::activity::Activity;
 use crate::model::id::{ActorId, Uid};
 use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Idempotency, Mac, NamedRequest};
 use crate::model::page::Page;
 use crate::model::sealed::{Field, Sealed, TextPlace};
+use crate::model::session::Session;
 use crate::model::tag::EntityTag;
+use crate::model::todo::Todo;
 use crate::model::unit::{Applied, Charge, Conditions, Intent, Refusal, Resealed, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{KeyError, Keyring, MacPurpose};
@@ -167,6 +169,7 @@ impl Named {
 /// Has one write of a caller charged and applied.
 async fn apply(
     units: &dyn UnitStore,
+    accounts: &dyn AccountReader,
     clock: &dyn Clock,
     caller: &Caller,
     intent: Intent,
@@ -175,7 +178,13 @@ async fn apply(
 ) -> Result<Applied, WriteError> {
     let charge = Some(Charge::write(endpoint));
     let Terms { if_match, named } = terms;
-    let idempotency = named.map(|named| named.macs(&*caller.keys)).transpose()?;
+    let idempotency = match named {
+        Some(named) => {
+            let keys = Keyrings::own_before(accounts, caller, EPOCHS_BEFORE_MAX).await?;
+            Some(named.macs(&*keys)?)
+        }
+        None => None,
+    };
     let conditions = Conditions { if_match, idempotency };
     let unit = UnitOfWork { author: caller.author(), intent, charge, conditions, at: clock.now() };
     Ok(units.apply(unit).await?)
@@ -191,46 +200,70 @@ async fn sealing_keys(
     if !caller.reaches(actor) {
         return Err(Refusal::OwnerOnly.into());
     }
-    let keys = Keyrings::of(reader, caller, BTreeSet::from([actor])).await?;
+    let keys = Keyrings::in_force(reader, caller, actor).await?;
     Ok(Arc::clone(keys.find(actor).ok_or(Refusal::NoSuchActor(actor))?))
 }
 
-/// The keys of the actor of one row, which the caller reaches.
-async fn row_keys(
+/// The keys of the actor of one row, which the caller reaches, to open these texts of it.
+async fn row_keys<'a>(
     reader: &dyn AccountReader,
     caller: &Caller,
     actor: ActorId,
+    texts: impl IntoIterator<Item = &'a Sealed>,
 ) -> StoreResult<Arc<dyn Keyring>> {
-    let keys = Keyrings::of(reader, caller, BTreeSet::from([actor])).await?;
+    let keys = Keyrings::of(reader, caller, [(actor, texts)]).await?;
     Ok(Arc::clone(keys.of_row(actor)?))
 }
 
 /// The same page with its rows opened, each with the keys of its actor.
-async fn opened<S, T>(
+async fn opened<S: AtRest, T>(
     reader: &dyn AccountReader,
     caller: &Caller,
     page: Page<S>,
-    actor: impl Fn(&S) -> ActorId,
     open: impl Fn(&dyn Keyring, S) -> Result<T, ReadError>,
 ) -> Result<Page<T>, ReadError> {
-    let actors = page.items.iter().map(&actor).collect();
-    let keys = Keyrings::of(reader, caller, actors).await?;
-    page.try_map(|row| open(&**keys.of_row(actor(&row))?, row))
+    let rows = page.items.iter().map(|row| (row.actor(), row.texts()));
+    let keys = Keyrings::of(reader, caller, rows).await?;
+    page.try_map(|row| open(&**keys.of_row(row.actor())?, row))
 }
+
+/// A row with sealed texts.
+trait AtRest {
+    fn actor(&self) -> ActorId;
+    fn texts(&self) -> impl Iterator<Item = &Sealed>;
+}
+
+macro_rules! at_rest {
+    ($($row:ident),+) => {
+        $(
+            impl AtRest for $row<Sealed> {
+                fn actor(&self) -> ActorId {
+                    self.actor
+                }
+
+                fn texts(&self) -> impl Iterator<Item = &Sealed> {
+                    $row::texts(self)
+                }
+            }
+        )+
+    };
+}
+
+at_rest!(Session, Todo, Activity);
 
 /// What a committed write of a row of `actor` comes to, once that row is opened. Whatever fails
 /// then, the write stands, and no answer says otherwise.
-async fn written<T>(
+async fn written<S: AtRest, T>(
     reader: &dyn AccountReader,
     caller: &Caller,
-    actor: ActorId,
+    row: &S,
     (what, id): (&'static str, i64),
     applied: &Applied,
-    open: impl FnOnce(&dyn Keyring) -> Result<T, ReadError>,
+    open: impl FnOnce(&dyn Keyring, &S) -> Result<T, ReadError>,
 ) -> Result<Written<T>, WriteError> {
     let Applied { cost, balance, .. } = *applied;
-    let keys = row_keys(reader, caller, actor).await;
-    match keys.map_err(ReadError::from).and_then(|keys| open(&*keys)) {
+    let keys = row_keys(reader, caller, row.actor(), row.texts()).await;
+    match keys.map_err(ReadError::from).and_then(|keys| open(&*keys, row)) {
         Ok(value) => Ok(Written::of(value, applied)),
         Err(ReadError::Unreadable { .. } | ReadError::Store(StoreFault::Broken(_))) => {
             Err(WriteError::SavedUnreadable { what, id, cost, balance })

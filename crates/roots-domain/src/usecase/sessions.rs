@@ -63,7 +63,7 @@ impl Sessions {
         let query = SessionQuery { account, actor, status, page };
         let found = self.reader.sessions(&query).await?;
         let open = |keys: &dyn Keyring, session| open(keys, &session);
-        super::opened(&*self.accounts, caller, found, |session| session.actor, open).await
+        super::opened(&*self.accounts, caller, found, open).await
     }
 
     /// The session of that id, if the caller reaches its actor.
@@ -72,7 +72,7 @@ impl Sessions {
     /// The database's fault, or notes that do not open.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
         let Some(found) = self.sealed(caller, id).await? else { return Ok(None) };
-        let keys = super::row_keys(&*self.accounts, caller, found.actor).await?;
+        let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
         open(&*keys, &found).map(Some)
     }
 
@@ -152,7 +152,8 @@ impl Sessions {
                 let current = self.sealed(caller, id).await?;
                 let current = current.as_ref();
                 let actor = current.map_or(caller.actor.id, |session| session.actor);
-                let keys = super::row_keys(&*self.accounts, caller, actor).await?;
+                let texts = current.into_iter().flat_map(Session::texts);
+                let keys = super::row_keys(&*self.accounts, caller, actor, texts).await?;
                 let row = current.map_or(Uid::NIL, |session| session.uid);
                 let stands = current.and_then(|session| session.notes.as_ref());
                 let sealer = Sealer { keys: &keys, row };
@@ -170,7 +171,8 @@ impl Sessions {
         terms: Terms,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
-        super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
+        let (units, accounts) = (&*self.units, &*self.accounts);
+        super::apply(units, accounts, &*self.clock, caller, intent, terms, endpoint).await
     }
 
     async fn written(
@@ -181,9 +183,8 @@ impl Sessions {
         let AppliedRow::Session(session) = &applied.row else {
             return Err(WriteError::mismatched());
         };
-        let (actor, row) = (session.actor, ("session", session.id.0));
-        let open = |keys: &dyn Keyring| open(keys, session);
-        super::written(&*self.accounts, caller, actor, row, applied, open).await
+        let named = ("session", session.id.0);
+        super::written(&*self.accounts, caller, session, named, applied, open).await
     }
 }
 

@@ -131,7 +131,7 @@ fn keyring() -> MockKeyring {
 
 /// Opens only what was sealed by the same actor.
 fn keyring_of(actor: &'static str) -> MockKeyring {
-    let mut keys = MockKeyring::new();
+    let mut keys = in_one_epoch();
     let times = AtomicU64::new(0);
     keys.expect_seal().returning(move |TextPlace { field, row }, text| {
         let sealed = cipher(field, row, times.fetch_add(1, Ordering::Relaxed) + 1, text);
@@ -146,9 +146,18 @@ fn keyring_of(actor: &'static str) -> MockKeyring {
     keys
 }
 
+/// Knows of no epoch but the one in force.
+fn in_one_epoch() -> MockKeyring {
+    let mut keys = MockKeyring::new();
+    keys.expect_epoch().returning(|| KeyEpoch(3));
+    keys.expect_epoch_of().returning(|_| Some(KeyEpoch(3)));
+    keys.expect_lacks().returning(|_| false);
+    keys
+}
+
 /// Finds no randomness.
 fn sealing_nothing() -> Caller {
-    let mut keys = MockKeyring::new();
+    let mut keys = in_one_epoch();
     keys.expect_seal().returning(|_, _| Err(KeyError::NoRandomness));
     Caller { keys: Arc::new(keys), ..caller() }
 }

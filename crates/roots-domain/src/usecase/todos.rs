@@ -97,7 +97,7 @@ impl Todos {
         let query = TodoQuery { account, actor, status, priority, session, page };
         let found = self.reader.todos(&query).await?;
         let open = |keys: &dyn Keyring, todo| open(keys, &todo);
-        super::opened(&*self.accounts, caller, found, |todo| todo.actor, open).await
+        super::opened(&*self.accounts, caller, found, open).await
     }
 
     /// The todo of that id, if the caller reaches its actor.
@@ -106,7 +106,7 @@ impl Todos {
     /// The database's fault, or a text that does not open.
     pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
         let Some(found) = self.sealed(caller, id).await? else { return Ok(None) };
-        let keys = super::row_keys(&*self.accounts, caller, found.actor).await?;
+        let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
         open(&*keys, &found).map(Some)
     }
 
@@ -122,7 +122,8 @@ impl Todos {
         let found = self.reader.todo_log(caller.account.id, id).await?;
         let reached = found.filter(|log| caller.reaches(log.todo.actor));
         let Some(log) = reached else { return Ok(None) };
-        let keys = super::row_keys(&*self.accounts, caller, log.todo.actor).await?;
+        let notes = log.steps.iter().filter_map(|step| step.note.as_ref());
+        let keys = super::row_keys(&*self.accounts, caller, log.todo.actor, notes).await?;
         log.steps.iter().map(|step| open_step(&*keys, step)).collect::<Result<_, _>>().map(Some)
     }
 
@@ -215,7 +216,8 @@ impl Todos {
         let current = if looks_up { self.sealed(caller, id).await? } else { None };
         let stands = current.as_ref();
         let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
-        let keys = super::row_keys(&*self.accounts, caller, actor).await?;
+        let texts = stands.into_iter().flat_map(Todo::texts);
+        let keys = super::row_keys(&*self.accounts, caller, actor, texts).await?;
         let row = stands.map_or(Uid::NIL, |todo| todo.uid);
         let sealer = Sealer { keys: &keys, row };
         let patch = TodoPatch {
@@ -250,7 +252,8 @@ impl Todos {
         terms: Terms,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
-        super::apply(&*self.units, &*self.clock, caller, intent, terms, endpoint).await
+        let (units, accounts) = (&*self.units, &*self.accounts);
+        super::apply(units, accounts, &*self.clock, caller, intent, terms, endpoint).await
     }
 
     async fn written(
@@ -261,9 +264,8 @@ impl Todos {
         let AppliedRow::Todo(todo) = &applied.row else {
             return Err(WriteError::mismatched());
         };
-        let (actor, row) = (todo.actor, ("todo", todo.id.0));
-        let open = |keys: &dyn Keyring| open(keys, todo);
-        super::written(&*self.accounts, caller, actor, row, applied, open).await
+        let named = ("todo", todo.id.0);
+        super::written(&*self.accounts, caller, todo, named, applied, open).await
     }
 }
 

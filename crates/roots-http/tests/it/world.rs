@@ -716,6 +716,9 @@ fn damaged() -> Sealed {
 
 fn keyring() -> Arc<dyn Keyring> {
     let mut keys = MockKeyring::new();
+    keys.expect_epoch().returning(|| KeyEpoch::FIRST);
+    keys.expect_epoch_of().returning(|_| Some(KeyEpoch::FIRST));
+    keys.expect_lacks().returning(|_| false);
     keys.expect_add_actor().returning(|_| Ok(Vec::new()));
     keys.expect_mint_key().returning(|_| Ok(founding().key));
     keys.expect_for_actor().returning(|_, _| Ok(keyring()));

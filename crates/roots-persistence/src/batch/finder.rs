@@ -92,7 +92,7 @@ pub(super) fn one_of(
 /// there are, few texts do: on PostgreSQL one, with an array a column, where `OFFSET 0` keeps the
 /// planner, who may know nothing of the table yet, from going through all of it instead; on SQLite one for
 /// each power of two.
-pub(super) fn look_ups<E: EntityTrait, const N: usize>(
+pub(crate) fn look_ups<E: EntityTrait, const N: usize>(
     backend: DbBackend,
     columns: [E::Column; N],
     rows: &[[Value; N]],

@@ -1,21 +1,30 @@
 //! An owner reaches the keys of every actor of its account, and of no other.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use roots_domain::model::id::{ActorId, KeyId};
+use roots_domain::model::id::{ActorId, KeyId, TodoId};
+use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, TextPlace};
-use roots_domain::port::keys::KeyError;
+use roots_domain::model::text::LogNote;
+use roots_domain::model::todo::TodoStatus;
+use roots_domain::port::keys::{EARLIER_EPOCHS_KEPT, KeyError};
 use roots_domain::port::store::StoreFault;
-use roots_domain::usecase::access::Caller;
+use roots_domain::usecase::access::{Caller, Whose};
+use roots_domain::usecase::activities::ActivitySelection;
+use roots_domain::usecase::exports::Record;
 use roots_domain::usecase::keyrings::Keyrings;
+use roots_domain::usecase::keys::KeyDraft;
+use roots_domain::usecase::todos::TodoChange;
+use roots_domain::usecase::{Named, Terms};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::{add_member, renew_member};
 use roots_testkit::units;
-use roots_testkit::world::World;
+use roots_testkit::world::{self, World, activity_draft, todo_draft};
 
 roots_testkit::on_both! {
     an_owner_and_a_member_open_what_the_other_sealed,
     after_a_renewal_the_new_key_seals_and_what_was_before_still_opens,
+    texts_of_every_epoch_open_for_owner_and_member,
     an_actor_of_another_account_is_none,
     missing_wraps_are_a_fault_of_the_database,
 }
@@ -32,7 +41,8 @@ async fn keys_of(
     caller: &Caller,
     actors: impl IntoIterator<Item = ActorId>,
 ) -> Result<Keyrings, StoreFault> {
-    Keyrings::of(&world.store, caller, BTreeSet::from_iter(actors)).await
+    let texts = actors.into_iter().map(|actor| (actor, std::iter::empty()));
+    Keyrings::of(&world.store, caller, texts).await
 }
 
 async fn an_owner_and_a_member_open_what_the_other_sealed(db: TestDatabase) {
@@ -71,10 +81,110 @@ async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: T
     let after = keys.of_row(TWO).unwrap().seal(place, "after").unwrap();
     assert_eq!(member.keys.open(place, &after), Err(KeyError::WrapMissing));
     let renewed = world.bearer(&renewal.key.secret).await;
-    for keyring in [&renewed.keys, keys.of_row(TWO).unwrap()] {
+    for caller in [&renewed, &owner] {
+        let texts = [(TWO, [&before, &late, &after])];
+        let keys = Keyrings::of(&world.store, caller, texts).await.unwrap();
+        let keyring = keys.of_row(TWO).unwrap();
         assert_eq!(keyring.open(place, &before).as_deref(), Ok("before"));
         assert_eq!(keyring.open(place, &late).as_deref(), Ok("late"));
         assert_eq!(keyring.open(place, &after).as_deref(), Ok("after"));
+    }
+}
+
+/// More epochs than a keyring keeps, of a member; and some of the account and its owner.
+async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
+    let world = db.world();
+    let credentials = world.found(1_000).await;
+    let mut owner = world.admit(&credentials).await;
+    let mut owners_key = credentials.api_key;
+    let mut member = world.bearer(&add_member(&db, &owner, 2).await).await;
+    let mut written = Vec::new();
+    let renewals = i64::try_from(EARLIER_EPOCHS_KEPT).unwrap() + 6;
+    for epoch in 0..renewals {
+        let keys = Keyrings::in_force(&db.store, &owner, TWO).await.unwrap();
+        let renewal = keys.of_row(TWO).unwrap().renew(KeyId(10 + epoch)).unwrap();
+        renew_member(&db, &owner, 2, &renewal).await;
+        member = world.bearer(&renewal.key.secret).await;
+        if epoch % 10 == 0 {
+            let text = format!("member in {epoch}");
+            let draft = activity_draft(&text);
+            world.activities.log(&member, draft, Terms::default()).await.unwrap();
+            written.push(text);
+            let todo = world.todos.create(&member, todo_draft("t"), Terms::default()).await;
+            let note = LogNote::parse(format!("begun in {epoch}")).unwrap();
+            let status = Some(TodoStatus::InProgress);
+            let change = TodoChange { status, note: Some(note), ..TodoChange::default() };
+            let id = todo.unwrap().value.id;
+            world.todos.patch(&member, id, change, Terms::default()).await.unwrap();
+        }
+    }
+    let given = "UPDATE accounts SET last_key_id = 500";
+    db.execute(given).await;
+    // The account's key is renewed thrice; its member's stays as it is.
+    for epoch in 0..3 {
+        let text = format!("owner in {epoch}");
+        let draft = activity_draft(&text);
+        world.activities.log(&owner, draft, Terms::default()).await.unwrap();
+        written.push(text);
+        let actor = owner.actor.id;
+        let draft = KeyDraft { actor, label: None, expires_at: None, renew: true };
+        // A caller of before, as a process remembers it.
+        let made = world.keys.add(&owner, draft).await.unwrap().value;
+        owner = world.bearer(&made.api_key).await;
+        owners_key = made.api_key;
+    }
+    written.sort();
+    let of = async |caller: &Caller, whose| {
+        let selection = ActivitySelection { whose, ..ActivitySelection::default() };
+        let page = PageRequest::skipping(0, 100);
+        let found = world.activities.list(caller, selection, page).await.unwrap().items;
+        let mut texts: Vec<_> = found.into_iter().map(|activity| activity.description).collect();
+        texts.sort();
+        texts
+    };
+    // Twice: what a keyring keeps after the first time, and what it can't.
+    for _ in 0..2 {
+        assert_eq!(of(&owner, Whose::All).await, written);
+        let own = |text: &String| text.starts_with("member");
+        let (members, owners): (Vec<_>, Vec<_>) = written.iter().cloned().partition(own);
+        assert_eq!(of(&member, Whose::Own).await, members);
+        assert_eq!(of(&owner, Whose::Own).await, owners);
+        for caller in [&owner, &member] {
+            let log = world.todos.log(caller, TodoId(1)).await.unwrap().unwrap();
+            assert_eq!(log[0].note.as_deref(), Some("begun in 0"));
+        }
+    }
+    // A text of an early epoch is compared with, and a request of before the renewals is known again.
+    let named = || Named { key: "once".into(), request: b"the same".to_vec() };
+    let terms = || Terms { named: Some(named()), ..Terms::default() };
+    let change = |title| TodoChange { title: Some(world::title(title)), ..TodoChange::default() };
+    let first = world.todos.patch(&member, TodoId(1), change("new"), terms()).await.unwrap();
+    let keys = Keyrings::in_force(&db.store, &owner, TWO).await.unwrap();
+    let renewal = keys.of_row(TWO).unwrap().renew(KeyId(400)).unwrap();
+    renew_member(&db, &owner, 2, &renewal).await;
+    let renewed = world.bearer(&renewal.key.secret).await;
+    let again = world.todos.patch(&renewed, TodoId(1), change("new"), terms()).await.unwrap();
+    assert_eq!((again.is_replay, again.value), (true, first.value));
+
+    let members = written.len() - 3;
+    let bearers = [(owner, owners_key, written.len()), (renewed, renewal.key.secret, members)];
+    for (caller, key, count) in bearers {
+        let lookup = world.access.recognize(&key).unwrap();
+        let mut export = world.exports.begin(Arc::new(caller), lookup, None).await.unwrap();
+        let (mut opened, mut steps) = (0, 0);
+        while let Some(records) = export.next().await.unwrap() {
+            for record in records {
+                match record {
+                    Record::Activity(activity) => {
+                        opened += usize::from(activity.description.is_ok());
+                    }
+                    Record::Step(_, step) => steps += usize::from(matches!(step.note, Some(Ok(_)))),
+                    Record::Todo(todo, _) => assert!(todo.title.is_ok()),
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!((opened, steps), (count, members));
     }
 }
 

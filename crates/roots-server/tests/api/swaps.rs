@@ -1,7 +1,5 @@
 //! Ciphertexts and wraps that someone moves about in the database do not open where they land.
 
-use std::collections::BTreeSet;
-
 use roots_crypto::RingLocksmith;
 use roots_domain::model::Patch;
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
@@ -197,7 +195,7 @@ pub(crate) async fn member(
     let first = add_member(database, owner, 2).await;
     let before = admit(world, &first).await.unwrap();
     let id = before.actor.id;
-    let keys = Keyrings::of(&world.store, owner, BTreeSet::from([id])).await.unwrap();
+    let keys = Keyrings::in_force(&world.store, owner, id).await.unwrap();
     let renewal = keys.of_row(id).unwrap().renew(KeyId(3)).unwrap();
     renew_member(database, owner, id.0, &renewal).await;
     (before, id, renewal.key.secret)

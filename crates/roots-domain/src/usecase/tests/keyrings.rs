@@ -1,7 +1,5 @@
 //! Whose keys are in a caller's hands.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::model::key::{Wrap, WrapHolder, WrapSubject};
 use crate::port::keys::{ActorIdentity, Keyring};
@@ -18,8 +16,7 @@ fn wraps() -> Vec<Wrap> {
 fn holding(found: Result<Vec<HeldActor>, StoreFault>) -> MockAccountReader {
     let mut reader = MockAccountReader::new();
     let look = reader.expect_held_actors().times(1);
-    look.withf(|account, actors| *account == caller().account && *actors == [PEER])
-        .return_once(|_, _| found);
+    look.withf(|account, actors| *account == HOME && *actors == [PEER]).return_once(|_, _| found);
     reader
 }
 
@@ -45,7 +42,8 @@ fn of(
     caller: &Caller,
     actors: impl IntoIterator<Item = ActorId>,
 ) -> Result<Keyrings, StoreFault> {
-    ready(Keyrings::of(reader, caller, BTreeSet::from_iter(actors)))
+    let texts = actors.into_iter().map(|actor| (actor, std::iter::empty()));
+    ready(Keyrings::of(reader, caller, texts))
 }
 
 #[test]

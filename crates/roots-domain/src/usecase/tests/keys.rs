@@ -29,7 +29,7 @@ fn minted(id: KeyId) -> MintedKey {
 
 /// A keyring whose every kind of making can be told by its wraps.
 fn making() -> MockKeyring {
-    let mut keys = MockKeyring::new();
+    let mut keys = in_one_epoch();
     keys.expect_mint_key().returning(|id| Ok(minted(id)));
     keys.expect_add_actor().returning(|_| Ok(vec![wrap(WrapHolder::Account(KeyEpoch(2)))]));
     keys.expect_renew().returning(|id| {

@@ -60,7 +60,7 @@ fn a_name_goes_to_the_store_as_macs_of_every_epoch() {
 
 #[test]
 fn without_macs_nothing_is_sent() {
-    let mut keys = MockKeyring::new();
+    let mut keys = in_one_epoch();
     keys.expect_mac().returning(|_, _| Err(KeyError::Unsupported));
     let caller = Caller { keys: Arc::new(keys), ..caller() };
     let failed =
