@@ -258,8 +258,9 @@ impl FromRequestParts<App> for Bearer {
             let admitted = tokio::spawn(admission.in_current_span()).await;
             admitted.unwrap_or_else(|_| Err(Problem::panicked()))?
         };
-        visitor.count_request(&caller)?;
-        app.services.usage.count(&caller, called(parts));
+        let endpoint = called(parts);
+        visitor.count_request(&caller, &endpoint)?;
+        app.services.usage.count(&caller, endpoint);
         app.services.uses.note(&caller);
         Ok(Self { caller, lookup, callers })
     }
@@ -386,7 +387,6 @@ mod tests {
             key: KeyId(1),
             auth_epoch: 1,
             ends_at: None,
-            replaces: None,
             is_first_use: false,
             keys: Arc::new(MockKeyring::new()),
         }

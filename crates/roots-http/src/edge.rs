@@ -38,7 +38,7 @@ use crate::body::BODY_MAX_BYTES;
 use crate::budget::{Budget, hold_answer, hold_body};
 use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
 use crate::imports::IMPORT_PATH;
-use crate::limits::{self, Limits, RATE_LIMIT, RATE_LIMIT_POLICY};
+use crate::limits::{self, Limits, RATE_LIMIT, RATE_LIMIT_POLICY, Visitor};
 use crate::problem::{PROBLEM_JSON, Problem};
 
 /// Longest time that a request may take.
@@ -72,13 +72,18 @@ pub(crate) struct Edge {
 }
 
 /// Everything that a request passes, from the outside in.
-pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(
+    State(edge): State<Arc<Edge>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let visitor = Visitor::arrive(&edge.limits, &mut request);
     let answer = |request| keep_private(&edge, request, |request| next.run(request));
     let body = |request| hold_body(&edge.large_bodies, request, answer);
     let guarded = |request| guard(request, body);
     let compressed = |request| compress(&edge.compression, request, guarded);
-    let tracked = |request| limits::track(&edge.limits, request, compressed);
-    let shared = |request| cors(edge.cors.as_ref(), request, tracked);
+    let tracked = |request| limits::track(&visitor, request, compressed);
+    let shared = |request| cors(edge.cors.as_ref(), &visitor, request, tracked);
     observe(&*edge.uids, request, shared).await
 }
 
@@ -148,7 +153,8 @@ async fn guard<F: Future<Output = Response>>(
     if let Some(route) = request.extensions().get::<MatchedPath>()
         && let Some(header) = misplaced(request.method(), route.as_str(), request.headers())
     {
-        return Problem::misplaced_header(&header).into_response();
+        let counted = Visitor::of(request.extensions()).and_then(Visitor::count_unless_counted);
+        return counted.err().unwrap_or_else(|| Problem::misplaced_header(&header)).into_response();
     }
     let is_write = !request.method().is_safe();
     let limit = if takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
@@ -201,8 +207,11 @@ pub(crate) fn takes_its_time(request: &Request) -> bool {
 }
 
 /// Answers the methods that a path does not have: `OPTIONS` learns from `Allow` those it does.
-pub(crate) async fn other_method(method: Method) -> Response {
-    if method == Method::OPTIONS {
+pub(crate) async fn other_method(request: Request) -> Response {
+    let counted = Visitor::of(request.extensions()).and_then(Visitor::count_unless_counted);
+    if let Err(problem) = counted {
+        problem.into_response()
+    } else if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
         Problem::method_not_allowed().into_response()
@@ -252,6 +261,7 @@ pub(crate) fn cors_layer(origins: &[Origin]) -> CorsLayer {
 /// no preflight is answered like everyone's.
 async fn cors<F: Future<Output = Response>>(
     layer: Option<&CorsLayer>,
+    visitor: &Visitor,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
@@ -259,6 +269,9 @@ async fn cors<F: Future<Output = Response>>(
     let is_options = request.method() == Method::OPTIONS;
     let is_preflight = request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if is_options && is_preflight {
+        if let Err(problem) = visitor.count_static() {
+            return problem.into_response();
+        }
         return look_over(layer, request, Response::default()).await;
     }
     if is_options {

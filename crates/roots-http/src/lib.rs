@@ -23,6 +23,7 @@ mod limits;
 mod list;
 mod openapi;
 mod operators;
+mod pages;
 mod path;
 mod problem;
 mod query;
@@ -43,7 +44,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
@@ -193,28 +193,31 @@ struct Shared {
     callers: auth::Callers,
     ending: Ending,
     turns: budget::Turns,
-    description: Bytes,
+    pinger: service::Pinger,
 }
 
 /// The whole API as one service. It has to be served with the peers' addresses
 /// ([`axum::extract::ConnectInfo`] in each request): where they are missing, all share the limits of one.
 pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let uids = Arc::clone(&services.uids);
-    let Routes { all, private } = routes();
-    let (routes, gathered) = all.split_for_parts();
+    let Routes { all, private, keyed } = routes();
+    let (routes, _) = all.split_for_parts();
+    // Now rather than for the first that asks.
+    std::sync::LazyLock::force(&service::DESCRIPTION);
+    let pinger = service::Pinger::new(Arc::clone(&services.readiness));
     let app = Arc::new(Shared {
         services,
         signup: settings.signup,
         callers: auth::Callers::new(settings.caller_ttl),
         ending: settings.ending.clone(),
         turns: budget::Turns::default(),
-        description: description(gathered).into(),
+        pinger,
     });
     let has_pages = !settings.cors_origins.is_empty();
     let edge = Arc::new(Edge {
         uids,
         cors: has_pages.then(|| edge::cors_layer(&settings.cors_origins)),
-        limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone())),
+        limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone(), keyed)),
         compression: edge::compression_layer(),
         large_bodies: settings.large_bodies.clone(),
         large_answers: settings.large_answers.clone(),
@@ -233,17 +236,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     openapi::complete(routes().all.into_openapi())
 }
 
-fn description(gathered: utoipa::openapi::OpenApi) -> String {
-    // A document of strings, numbers and lists: there is nothing in it that can't be written.
-    openapi::complete(gathered).to_json().unwrap_or_default()
-}
-
 /// Every route there is.
 struct Routes {
     /// Those that the description lists, and the pages that render it.
     all: OpenApiRouter<App>,
     /// The paths of those whose answers depend on who asks.
     private: HashSet<String>,
+    /// The paths of those that demand a key.
+    keyed: HashSet<String>,
 }
 
 /// Routers are put together here and nowhere else, to which a test holds the source.
@@ -258,7 +258,8 @@ fn routes() -> Routes {
         .merge(trail::routes())
         .merge(operators::routes())
         .merge(usage::routes());
-    let private = keyed.get_openapi().paths.paths.keys().cloned().collect();
+    let paths = |routes: &OpenApiRouter<App>| routes.get_openapi().paths.paths.clone().into_keys();
+    let private: HashSet<_> = paths(&keyed).collect();
     let signup =
         accounts::signup_routes().layer(from_fn(limits::signups)).layer(map_response(secret));
     let recovery = accounts::recovery_routes().layer(map_response(secret));
@@ -267,6 +268,7 @@ fn routes() -> Routes {
         .merge(erasures::routes())
         .layer(map_response(secret))
         .layer(map_response(edge::by_key));
+    let needs_key = paths(&keyed_secrets).chain(private.iter().cloned()).collect();
     let all = service::routes()
         .merge(keyed)
         .merge(signup)
@@ -274,7 +276,7 @@ fn routes() -> Routes {
         .merge(keyed_secrets)
         .merge(service::description_routes())
         .merge(OpenApiRouter::from(service::docs()));
-    Routes { all, private }
+    Routes { all, private, keyed: needs_key }
 }
 
 /// What holds a secret is nobody's to keep.

@@ -4,13 +4,13 @@
 //! counts for itself. What a limit remembers is bounded: where more ask than that, it forgets those
 //! that have not asked for the longest time, who then have their whole allowance again.
 
-use std::hash::Hash;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -22,24 +22,27 @@ use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use roots_domain::model::id::{AccountId, KeyId};
+use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::usage::Endpoint;
 use roots_domain::usecase::access::Caller;
 use tokio::time::Instant;
 
 use crate::address::{self, TrustedProxy};
+use crate::pages::FILE_PATH;
 use crate::problem::Problem;
+use crate::service::{HEALTH_PATH, READY_PATH};
 
 /// How many requests a minute one address may make without a key, or with one that is known to be wrong.
 const STRANGERS_PER_MINUTE: u32 = 60;
 /// How many keys a minute that are not known yet are looked up for one address, but for those that are
 /// found good. It covers a fleet of agents that start at once, and no guessing.
 const GUESSES_PER_MINUTE: u32 = 60;
+/// How many files of the pages, and preflights of browsers, one address may ask for a minute.
+const STATIC_PER_MINUTE: u32 = 600;
 /// How many keys or addresses a limit remembers.
 const REMEMBERED_MAX: u64 = 20_000;
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
-/// How long a line of rotated keys is remembered without a use: as long as a grace may last.
-const LINE_TTL: Duration = Duration::from_hours(7 * 24);
 
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -47,8 +50,13 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 /// How often may be asked. 0 is no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Requests a minute with one key, and with those it was rotated to. Without it, wrong keys are not limited either.
+    /// Requests a minute of one actor, by all its keys. Without it, requests without a good key are not
+    /// limited by address either.
     pub requests_per_minute: u32,
+    /// Requests a minute of one account, by all its actors.
+    pub account_requests_per_minute: u32,
+    /// Changes an hour of one account's keys, actors and recovery code.
+    pub key_changes_per_hour: u32,
     /// Accounts made an hour from one address.
     pub signups_per_hour: u32,
     /// Recoveries tried an hour from one address.
@@ -57,82 +65,152 @@ pub struct RateLimits {
 
 impl RateLimits {
     /// No limit at all.
-    pub const OFF: Self =
-        Self { requests_per_minute: 0, signups_per_hour: 0, recovers_per_hour: 0 };
+    pub const OFF: Self = Self {
+        requests_per_minute: 0,
+        account_requests_per_minute: 0,
+        key_changes_per_hour: 0,
+        signups_per_hour: 0,
+        recovers_per_hour: 0,
+    };
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
-        Self { requests_per_minute: 120, signups_per_hour: 3, recovers_per_hour: 10 }
-    }
-}
-
-/// The limits, and what each remembers.
-pub(crate) struct Limits {
-    keys: Option<Limit<(AccountId, KeyId)>>,
-    lines: Lines,
-    strangers: Option<Limit<IpAddr>>,
-    guesses: Option<Limit<IpAddr>>,
-    signups: Option<Limit<IpAddr>>,
-    recoveries: Option<Limit<IpAddr>>,
-    trusted: Vec<TrustedProxy>,
-}
-
-impl Limits {
-    pub(crate) fn new(limits: &RateLimits, trusted: Vec<TrustedProxy>) -> Self {
-        let unless_off = |most| if limits.requests_per_minute == 0 { 0 } else { most };
         Self {
-            keys: Limit::new(
-                "key",
-                "requests a minute with one key",
-                limits.requests_per_minute,
-                MINUTE,
-            ),
-            lines: Lines::new(),
-            strangers: Limit::new(
-                "strangers",
-                "requests a minute without a valid key from one address",
-                unless_off(STRANGERS_PER_MINUTE),
-                MINUTE,
-            ),
-            guesses: Limit::new(
-                "guesses",
-                "unknown keys a minute from one address",
-                unless_off(GUESSES_PER_MINUTE),
-                MINUTE,
-            ),
-            signups: Limit::new(
-                "signups",
-                "accounts an hour from one address",
-                limits.signups_per_hour,
-                HOUR,
-            ),
-            recoveries: Limit::new(
-                "recoveries",
-                "recoveries an hour from one address",
-                limits.recovers_per_hour,
-                HOUR,
-            ),
-            trusted,
+            requests_per_minute: 1_200,
+            account_requests_per_minute: 12_000,
+            key_changes_per_hour: 1_000,
+            signups_per_hour: 3,
+            recovers_per_hour: 10,
         }
     }
 }
 
-/// Learns where a request comes from, hands it on as a [`Visitor`], and says in the answer how that
-/// stands with the limit that it counted against.
+/// The limits that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Actor,
+    Account,
+    KeyChanges,
+    Strangers,
+    Guesses,
+    Static,
+    Signups,
+    Recoveries,
+}
+
+impl Kind {
+    const ALL: [Self; 8] = [
+        Self::Actor,
+        Self::Account,
+        Self::KeyChanges,
+        Self::Strangers,
+        Self::Guesses,
+        Self::Static,
+        Self::Signups,
+        Self::Recoveries,
+    ];
+
+    /// What it grants. 0 requests are no limit.
+    fn policy(self, limits: &RateLimits) -> (&'static str, u32, Duration) {
+        let unless_off = |most| if limits.requests_per_minute == 0 { 0 } else { most };
+        match self {
+            Self::Actor => ("actor", limits.requests_per_minute, MINUTE),
+            Self::Account => ("account", limits.account_requests_per_minute, MINUTE),
+            Self::KeyChanges => ("key-changes", limits.key_changes_per_hour, HOUR),
+            Self::Strangers => ("strangers", unless_off(STRANGERS_PER_MINUTE), MINUTE),
+            Self::Guesses => ("guesses", unless_off(GUESSES_PER_MINUTE), MINUTE),
+            Self::Static => ("static", unless_off(STATIC_PER_MINUTE), MINUTE),
+            Self::Signups => ("signups", limits.signups_per_hour, HOUR),
+            Self::Recoveries => ("recoveries", limits.recovers_per_hour, HOUR),
+        }
+    }
+
+    /// What it counts.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Actor => "requests a minute of one actor, by all its keys",
+            Self::Account => "requests a minute of one account, by all its actors",
+            Self::KeyChanges => "changes an hour of one account's keys, actors and recovery code",
+            Self::Strangers => "requests a minute without a valid key from one address",
+            Self::Guesses => "unknown keys a minute from one address",
+            Self::Static => "static files a minute for one address",
+            Self::Signups => "accounts an hour from one address",
+            Self::Recoveries => "recoveries an hour from one address",
+        }
+    }
+
+    /// The setting that raises it, in a sentence.
+    const fn raised_by(self) -> &'static str {
+        match self {
+            Self::Actor => "ROOTS_RATE_LIMIT_PER_MINUTE raises it.",
+            Self::Account => "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE raises it.",
+            Self::KeyChanges => "ROOTS_KEY_CHANGES_PER_HOUR raises it.",
+            Self::Strangers | Self::Guesses | Self::Static => {
+                "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off."
+            }
+            Self::Signups => "ROOTS_SIGNUPS_PER_HOUR raises it.",
+            Self::Recoveries => "ROOTS_RECOVERS_PER_HOUR raises it.",
+        }
+    }
+}
+
+/// Of whom a limit counts the requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Actor(AccountId, ActorId),
+    Account(AccountId),
+    Address(IpAddr),
+}
+
+/// The limits, and what each remembers.
+pub(crate) struct Limits {
+    /// Those that are on, in the order of [`Kind::ALL`].
+    limits: [Option<Limit>; Kind::ALL.len()],
+    trusted: Vec<TrustedProxy>,
+    /// The routes that demand a key, and count once it is known whose it is.
+    keyed: HashSet<String>,
+}
+
+impl Limits {
+    pub(crate) fn new(
+        limits: &RateLimits,
+        trusted: Vec<TrustedProxy>,
+        keyed: HashSet<String>,
+    ) -> Self {
+        let limit = |kind: Kind| {
+            let (name, most, within) = kind.policy(limits);
+            Limit::new(name, most, within)
+        };
+        Self { limits: Kind::ALL.map(limit), trusted, keyed }
+    }
+
+    fn get(&self, kind: Kind) -> Option<&Limit> {
+        self.limits[kind as usize].as_ref()
+    }
+}
+
+/// Counts a request that needs no key against its address, and says in the answer how that stands with
+/// each limit that it counted against.
+///
+/// `/health` and `/ready` count against nothing: to refuse them would cost as much as to answer them, and
+/// a supervisor that shares its address with a neighbour would restart the service.
 pub(crate) async fn track<F: Future<Output = Response>>(
-    limits: &Arc<Limits>,
-    mut request: Request,
+    visitor: &Visitor,
+    request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    // Where nobody says who asks, all are one.
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-    let address = address::of_client(peer, request.headers(), &limits.trusted);
-    let limits = Arc::clone(limits);
-    let visitor = Visitor { limits, address, standing: Arc::default() };
-    request.extensions_mut().insert(visitor.clone());
-    let mut response = next(request).await;
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let counted = match route {
+        Some(HEALTH_PATH | READY_PATH) => Ok(()),
+        Some(FILE_PATH) => visitor.count_static(),
+        Some(route) if visitor.limits.keyed.contains(route) => Ok(()),
+        _ => visitor.count_stranger(),
+    };
+    let mut response = match counted {
+        Ok(()) => next(request).await,
+        Err(problem) => problem.into_response(),
+    };
     response.headers_mut().extend(visitor.headers());
     response
 }
@@ -143,13 +221,12 @@ pub(crate) async fn signups(request: Request, next: Next) -> Response {
         Ok(visitor) => visitor.clone(),
         Err(problem) => return problem.into_response(),
     };
-    let limit = visitor.limits.signups.as_ref();
-    if let Err(problem) = visitor.count(limit, &visitor.address) {
+    if let Err(problem) = visitor.count_by_address(Kind::Signups) {
         return problem.into_response();
     }
     let response = next.run(request).await;
     if response.status().is_client_error() {
-        visitor.take_back(limit, &visitor.address);
+        visitor.take_back(Kind::Signups);
     }
     response
 }
@@ -162,38 +239,64 @@ impl<S: Sync> FromRequestParts<S> for Attempt {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let visitor = Visitor::of(&parts.extensions)?;
-        visitor.count(visitor.limits.recoveries.as_ref(), &visitor.address)?;
+        Visitor::of(&parts.extensions)?.count_by_address(Kind::Recoveries)?;
         Ok(Self)
     }
 }
 
-/// Where a request comes from, and how it stands with the limits.
+/// Where a request comes from, and what it counted against.
 #[derive(Clone)]
 pub(crate) struct Visitor {
     limits: Arc<Limits>,
     address: IpAddr,
-    /// With the limit that was counted against last.
-    standing: Arc<Mutex<Option<Standing>>>,
+    counts: Arc<Mutex<Vec<Count>>>,
+}
+
+/// That a request counted against a limit, and how it then stood.
+#[derive(Clone, Copy)]
+struct Count {
+    kind: Kind,
+    subject: Subject,
+    standing: Standing,
 }
 
 impl Visitor {
+    /// Learns where a request comes from, and hands that on with it.
+    pub(crate) fn arrive(limits: &Arc<Limits>, request: &mut Request) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        // Where nobody says who asks, all are one.
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        let address = address::of_client(peer, request.headers(), &limits.trusted);
+        let visitor = Self { limits: Arc::clone(limits), address, counts: Arc::default() };
+        request.extensions_mut().insert(visitor.clone());
+        visitor
+    }
+
     /// The one that a request comes with.
     ///
     /// # Errors
-    /// Ours, where [`track`] was left out.
+    /// Ours, where [`Visitor::arrive`] was left out.
     pub(crate) fn of(extensions: &Extensions) -> Result<&Self, Problem> {
         extensions.get().ok_or_else(|| Problem::internal("a request passed by the limits"))
     }
 
-    /// Counts a request of that caller, against the first key of the line that its own is of.
+    /// Counts a request of that caller against its actor's limit and its account's, and against the
+    /// account's limit on changes of keys where it is one.
     ///
     /// # Errors
-    /// Its key is over its limit.
-    pub(crate) fn count_request(&self, caller: &Caller) -> Result<(), Problem> {
-        let account = caller.account.id;
-        let first = self.limits.lines.first_of(account, caller.key, caller.replaces);
-        self.count(self.limits.keys.as_ref(), &(account, first))
+    /// One of the limits is met. The others are as if it had not been asked.
+    pub(crate) fn count_request(
+        &self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+    ) -> Result<(), Problem> {
+        let (account, actor) = (caller.account.id, caller.actor.id);
+        self.count(Kind::Actor, Subject::Actor(account, actor))?;
+        self.count(Kind::Account, Subject::Account(account))?;
+        if changes_keys(endpoint) {
+            self.count(Kind::KeyChanges, Subject::Account(account))?;
+        }
+        Ok(())
     }
 
     /// Counts a request without a key, or with one that is wrong.
@@ -201,12 +304,20 @@ impl Visitor {
     /// # Errors
     /// Too many of them came from this address.
     pub(crate) fn count_stranger(&self) -> Result<(), Problem> {
-        self.count(self.limits.strangers.as_ref(), &self.address)
+        self.count_by_address(Kind::Strangers)
+    }
+
+    /// Counts a request that was refused before anyone looked at its key, unless it counted already.
+    ///
+    /// # Errors
+    /// Too many of them came from this address.
+    pub(crate) fn count_unless_counted(&self) -> Result<(), Problem> {
+        if self.counts().is_empty() { self.count_stranger() } else { Ok(()) }
     }
 
     /// Takes back that it was counted: the key is not wrong any more.
     pub(crate) fn take_back_stranger(&self) {
-        self.take_back(self.limits.strangers.as_ref(), &self.address);
+        self.take_back(Kind::Strangers);
     }
 
     /// Counts a key that is not known, before it is looked up.
@@ -214,55 +325,86 @@ impl Visitor {
     /// # Errors
     /// Too many of them came from this address.
     pub(crate) fn count_guess(&self) -> Result<(), Problem> {
-        self.count(self.limits.guesses.as_ref(), &self.address)
+        self.count_by_address(Kind::Guesses)
     }
 
     /// Takes back that it was counted: the key was not found wrong.
     pub(crate) fn take_back_guess(&self) {
-        self.take_back(self.limits.guesses.as_ref(), &self.address);
+        self.take_back(Kind::Guesses);
     }
 
-    fn count<K: Who>(&self, limit: Option<&Limit<K>>, who: &K) -> Result<(), Problem> {
-        let Some(limit) = limit else { return Ok(()) };
-        let standing = limit.count(who);
-        *self.standing() = Some(standing);
-        match standing.wait {
-            None => Ok(()),
-            Some(wait) => {
-                let Allowance { what, most, .. } = limit.allowance;
-                Err(Problem::too_many_requests(most.get(), what, whole_seconds(wait)))
+    /// Counts a request for a static file, or for what browsers are told before they ask.
+    ///
+    /// # Errors
+    /// Too many of them came from this address.
+    pub(crate) fn count_static(&self) -> Result<(), Problem> {
+        self.count_by_address(Kind::Static)
+    }
+
+    fn count_by_address(&self, kind: Kind) -> Result<(), Problem> {
+        self.count(kind, Subject::Address(self.address))
+    }
+
+    /// Counts the request against a limit. Where that is met, everything is taken back that the request
+    /// counted against others: what is refused uses up nothing.
+    fn count(&self, kind: Kind, subject: Subject) -> Result<(), Problem> {
+        let Some(limit) = self.limits.get(kind) else { return Ok(()) };
+        let standing = limit.count(&subject);
+        let mut counts = self.counts();
+        let Some(wait) = standing.wait else {
+            counts.push(Count { kind, subject, standing });
+            return Ok(());
+        };
+        for count in counts.iter_mut() {
+            if let Some(limit) = self.limits.get(count.kind) {
+                limit.take_back(&count.subject);
+                count.standing.left += 1;
             }
+        }
+        counts.push(Count { kind, subject, standing });
+        let most = standing.allowance.most.get();
+        let seconds = whole_seconds(wait);
+        Err(Problem::too_many_requests(most, kind.what(), kind.raised_by(), seconds))
+    }
+
+    /// Takes back what was counted against a limit, and tells no more of it.
+    fn take_back(&self, kind: Kind) {
+        let mut counts = self.counts();
+        let Some(at) = counts.iter().position(|count| count.kind == kind) else { return };
+        let count = counts.remove(at);
+        if let Some(limit) = self.limits.get(kind) {
+            limit.take_back(&count.subject);
         }
     }
 
-    fn take_back<K: Who>(&self, limit: Option<&Limit<K>>, who: &K) {
-        if let Some(limit) = limit {
-            limit.take_back(who);
-            if let Some(standing) = self.standing().as_mut() {
-                standing.left += 1;
-            }
-        }
+    fn counts(&self) -> MutexGuard<'_, Vec<Count>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// As draft 10 of the IETF's `RateLimit` header fields has them.
+    /// As draft 10 of the IETF's `RateLimit` header fields has them: two lists (RFC 9651), with an item
+    /// a limit.
     fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let standing = *self.standing();
-        let headers = standing.map(|Standing { allowance, left, .. }| {
-            let Allowance { name, most, within, .. } = allowance;
+        let (mut policies, mut left_of_each) = (Vec::new(), Vec::new());
+        for Count { standing: Standing { allowance, left, .. }, .. } in self.counts().iter() {
+            let Allowance { name, most, within } = allowance;
             let back_after = whole_seconds(allowance.each_after() * (most.get() - left));
-            let policy = format!("\"{name}\";q={most};w={}", within.as_secs());
-            [
-                (RATE_LIMIT_POLICY, policy),
-                (RATE_LIMIT, format!("\"{name}\";r={left};t={back_after}")),
-            ]
-        });
-        let valid = |(name, text): (_, String)| Some((name, HeaderValue::from_str(&text).ok()?));
-        headers.into_iter().flatten().filter_map(valid)
+            policies.push(format!("\"{name}\";q={most};w={}", within.as_secs()));
+            left_of_each.push(format!("\"{name}\";r={left};t={back_after}"));
+        }
+        let lists = [(RATE_LIMIT_POLICY, policies), (RATE_LIMIT, left_of_each)];
+        let valid = |(name, items): (_, Vec<String>)| {
+            let is_told = !items.is_empty();
+            is_told.then(|| Some((name, HeaderValue::from_str(&items.join(", ")).ok()?))).flatten()
+        };
+        lists.into_iter().filter_map(valid)
     }
+}
+
+/// Whether a call changes keys, actors or recovery codes.
+fn changes_keys(Endpoint { route, method }: &Endpoint) -> bool {
+    let is_write = matches!(method.as_str(), "POST" | "PATCH" | "DELETE");
+    let first = route.split('/').nth(1);
+    is_write && matches!(first, Some("keys" | "actors" | "recovery-code"))
 }
 
 /// Seconds, rounded up: whoever waits for so long has waited long enough.
@@ -275,7 +417,6 @@ fn whole_seconds(time: Duration) -> u32 {
 #[derive(Debug, Clone, Copy)]
 struct Allowance {
     name: &'static str,
-    what: &'static str,
     most: NonZeroU32,
     within: Duration,
 }
@@ -296,46 +437,18 @@ struct Standing {
     wait: Option<Duration>,
 }
 
-/// Keys that were rotated, and the first of the line that each is of: whoever rotates has no more than
-/// it had, nor more with those that are in their grace.
-struct Lines(Cache<(AccountId, KeyId), KeyId>);
-
-impl Lines {
-    fn new() -> Self {
-        let cache = Cache::builder()
-            .max_capacity(REMEMBERED_MAX)
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_idle(LINE_TTL)
-            .build();
-        Self(cache)
-    }
-
-    /// The first key of its line, as far as it is remembered.
-    fn first_of(&self, account: AccountId, key: KeyId, before: Option<KeyId>) -> KeyId {
-        let Some(before) = before else { return key };
-        let first = self.0.get(&(account, before)).unwrap_or(before);
-        self.0.insert((account, key), first);
-        first
-    }
-}
-
-/// Someone to count for.
-trait Who: Hash + Eq + Clone + Send + Sync + 'static {}
-
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Who for K {}
-
 /// A limit, and what it remembers of each.
-struct Limit<K: Who> {
+struct Limit {
     allowance: Allowance,
-    gcra: RateLimiter<K, Remembered<K>, Ticks, StateInformationMiddleware>,
+    gcra: RateLimiter<Subject, Remembered, Ticks, StateInformationMiddleware>,
     /// The same as `gcra` has.
-    remembered: Remembered<K>,
+    remembered: Remembered,
 }
 
-impl<K: Who> Limit<K> {
+impl Limit {
     /// None where `most` is 0.
-    fn new(name: &'static str, what: &'static str, most: u32, within: Duration) -> Option<Self> {
-        let allowance = Allowance { name, what, most: NonZeroU32::new(most)?, within };
+    fn new(name: &'static str, most: u32, within: Duration) -> Option<Self> {
+        let allowance = Allowance { name, most: NonZeroU32::new(most)?, within };
         let quota = Quota::with_period(allowance.each_after())?.allow_burst(allowance.most);
         let states = Cache::builder()
             .max_capacity(REMEMBERED_MAX)
@@ -348,7 +461,7 @@ impl<K: Who> Limit<K> {
         Some(Self { allowance, gcra, remembered })
     }
 
-    fn count(&self, who: &K) -> Standing {
+    fn count(&self, who: &Subject) -> Standing {
         let allowance = self.allowance;
         match self.gcra.check_key(who) {
             Ok(granted) => {
@@ -361,7 +474,7 @@ impl<K: Who> Limit<K> {
         }
     }
 
-    fn take_back(&self, who: &K) {
+    fn take_back(&self, who: &Subject) {
         let one = Nanos::from(self.allowance.each_after()).as_u64();
         let earlier = |at: Option<Nanos>| at.map_or(0, |at| at.as_u64().saturating_sub(one));
         let Ok(()) = self.remembered.measure_and_replace(who, |at| {
@@ -372,12 +485,12 @@ impl<K: Who> Limit<K> {
 
 /// What is remembered of each.
 #[derive(Clone)]
-struct Remembered<K: Who>(Cache<K, Arc<InMemoryState>>);
+struct Remembered(Cache<Subject, Arc<InMemoryState>>);
 
-impl<K: Who> StateStore for Remembered<K> {
-    type Key = K;
+impl StateStore for Remembered {
+    type Key = Subject;
 
-    fn measure_and_replace<T, F, E>(&self, who: &K, decide: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, who: &Subject, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -405,19 +518,23 @@ mod tests {
 
     use super::*;
 
-    fn limit(most: u32) -> Limit<u32> {
-        Limit::new("test", "tests", most, MINUTE).unwrap()
+    const fn who(id: i64) -> Subject {
+        Subject::Account(AccountId(id))
     }
 
-    fn waits(limit: &Limit<u32>, who: u32) -> Option<u64> {
-        limit.count(&who).wait.map(|wait| u64::try_from(wait.as_millis()).unwrap())
+    fn limit(most: u32) -> Limit {
+        Limit::new("test", most, MINUTE).unwrap()
+    }
+
+    fn waits(limit: &Limit, id: i64) -> Option<u64> {
+        limit.count(&who(id)).wait.map(|wait| u64::try_from(wait.as_millis()).unwrap())
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_allowance_may_be_used_at_once_and_comes_back_evenly() {
         let limit = limit(120);
         for left in (0..120).rev() {
-            assert_eq!(limit.count(&1).left, left);
+            assert_eq!(limit.count(&who(1)).left, left);
         }
         assert_eq!(waits(&limit, 1), Some(500));
         // To ask in vain costs nothing.
@@ -429,51 +546,61 @@ mod tests {
         assert_eq!(waits(&limit, 1), None);
         assert_eq!(waits(&limit, 1), Some(500));
         advance(MINUTE).await;
-        assert_eq!(limit.count(&1).left, 119);
+        assert_eq!(limit.count(&who(1)).left, 119);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_taken_back_was_never_counted() {
         let limit = limit(2);
         for _ in 0..10 {
-            assert_eq!(limit.count(&1).left, 1);
-            limit.take_back(&1);
+            assert_eq!(limit.count(&who(1)).left, 1);
+            limit.take_back(&who(1));
         }
-        limit.take_back(&2);
+        limit.take_back(&who(2));
         assert_eq!([waits(&limit, 2), waits(&limit, 2)], [None, None]);
         assert_eq!(waits(&limit, 2), Some(30_000));
-        limit.take_back(&2);
+        limit.take_back(&who(2));
         assert_eq!(waits(&limit, 2), None);
     }
 
     #[test]
-    fn a_line_of_keys_is_known_by_its_first() {
-        let lines = Lines::new();
-        let first = |key, before: Option<i64>| {
-            lines.first_of(AccountId(1), KeyId(key), before.map(KeyId)).0
+    fn changes_of_keys_are_told_by_their_routes() {
+        let changes = |method: &str, route: &str| {
+            changes_keys(&Endpoint { route: route.to_owned(), method: method.to_owned() })
         };
-        assert_eq!(first(1, None), 1);
-        assert_eq!([first(2, Some(1)), first(3, Some(1)), first(4, Some(3))], [1, 1, 1]);
-        // Where what came before was not seen here, what is known of it counts.
-        assert_eq!([first(8, Some(7)), first(7, Some(6)), first(8, Some(7))], [7, 6, 6]);
-        assert_eq!(lines.first_of(AccountId(2), KeyId(5), Some(KeyId(4))), KeyId(4));
+        for (method, route) in [
+            ("POST", "/keys"),
+            ("POST", "/keys/rotate"),
+            ("DELETE", "/keys/{id}"),
+            ("POST", "/actors"),
+            ("PATCH", "/actors/{id}"),
+            ("DELETE", "/actors/{id}"),
+            ("POST", "/recovery-code"),
+        ] {
+            assert!(changes(method, route), "{method} {route}");
+        }
+        for (method, route) in
+            [("GET", "/keys"), ("HEAD", "/actors"), ("POST", "/todos"), ("DELETE", "/accounts/me")]
+        {
+            assert!(!changes(method, route), "{method} {route}");
+        }
     }
 
     #[test]
     fn zero_is_no_limit() {
-        assert!(Limit::<u32>::new("test", "tests", 0, MINUTE).is_none());
+        assert!(Limit::new("test", 0, MINUTE).is_none());
     }
 
     #[test]
     fn however_many_ask_they_do_not_fill_the_memory() {
         let limit = Arc::new(limit(1));
-        let asking = (0..4_u32).map(|thread| {
+        let asking = (0..4_i64).map(|thread| {
             let limit = Arc::clone(&limit);
             std::thread::spawn(move || {
                 let mut most = 0;
-                for who in thread * 25_000..(thread + 1) * 25_000 {
-                    assert_eq!(limit.count(&who).wait, None);
-                    if who % 1_000 == 0 {
+                for id in thread * 25_000..(thread + 1) * 25_000 {
+                    assert_eq!(limit.count(&who(id)).wait, None);
+                    if id % 1_000 == 0 {
                         most = most.max(limit.remembered.0.iter().count());
                     }
                 }
@@ -486,7 +613,7 @@ mod tests {
         let most = most.max().unwrap();
         assert!(most <= bound, "{most} remembered");
         // Who asked last is known. The threads end in any order: none of them surely asked last.
-        assert_eq!(limit.count(&100_000).wait, None);
-        assert!(limit.count(&100_000).wait.is_some());
+        assert_eq!(limit.count(&who(100_000)).wait, None);
+        assert!(limit.count(&who(100_000)).wait.is_some());
     }
 }

@@ -24,16 +24,18 @@ use crate::problem::{Kind, PROBLEM_JSON, Problem, ProblemBody};
 
 /// The tags whose writes cost.
 const CHARGED_TAGS: [&str; 3] = ["sessions", "todos", "activities"];
-/// The tag whose operations are limited though they need no key.
-const LIMITED_TAG: &str = "accounts";
-/// How a request stands with its limit.
+/// The operations that answer with a document which is the same for everyone, and has an entity tag.
+const DOCUMENTS: [&str; 2] = ["problems", "openapi"];
+/// The operations that no limit counts.
+const UNLIMITED: [&str; 2] = ["health", "ready"];
+/// How a request stands with its limits.
 const LIMIT_HEADERS: [(&str, Type, &str); 2] = [
     (
         "RateLimit-Policy",
         Type::String,
-        "The limit, where there is one: `q` requests at once, which come back evenly within `w` seconds.",
+        "The limits that the request counted against, separated by commas: `q` requests at once, which come back evenly within `w` seconds.",
     ),
-    ("RateLimit", Type::String, "What is left of it: `r` requests. In `t` seconds all are back."),
+    ("RateLimit", Type::String, "What is left of each: `r` requests. In `t` seconds all are back."),
 ];
 const RETRY_AFTER: (&str, Type, &str) =
     ("Retry-After", Type::Integer, "Seconds until another try is worth it.");
@@ -151,8 +153,9 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     let (has_path_id, is_list) = (takes("id"), takes("cursor"));
     let names_actor = takes("actor_id");
     let id = operation.operation_id.clone().unwrap_or_default();
-    let answers_one = is_tagged && (!is_write || operation.request_body.is_some());
-    let is_limited = operation.security.is_none() || tags.iter().any(|tag| tag == LIMITED_TAG);
+    let is_document = DOCUMENTS.contains(&id.as_str());
+    let answers_one = is_document || is_tagged && (!is_write || operation.request_body.is_some());
+    let is_limited = !UNLIMITED.contains(&id.as_str());
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
             let is_created = is_charged && status == "201";
@@ -171,7 +174,7 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         let parameter = header_parameter("Idempotency-Key", name);
         operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
     }
-    if is_tagged {
+    if is_tagged || is_document {
         tie(operation, is_write);
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {

@@ -340,9 +340,16 @@ impl Problem {
         self
     }
 
-    /// A limit on requests is reached. `what` says of what there may be no more than `most`.
-    pub(crate) fn too_many_requests(most: u32, what: &str, retry_seconds: u32) -> Self {
-        let detail = format!("The limit is {most} {what}. Try again in {retry_seconds} s.");
+    /// A limit on requests is reached. `what` says of what there may be no more than `most`, and
+    /// `raised_by`, in a sentence, which setting raises it.
+    pub(crate) fn too_many_requests(
+        most: u32,
+        what: &str,
+        raised_by: &str,
+        retry_seconds: u32,
+    ) -> Self {
+        let detail =
+            format!("The limit is {most} {what}. Try again in {retry_seconds} s. {raised_by}");
         Self::new(Kind::TooManyRequests, detail).retry_after(retry_seconds)
     }
 
@@ -430,9 +437,12 @@ impl Problem {
             Kind::StillInFlight => Refusal::StillInFlight.into(),
             Kind::KeyOfAnotherRequest => Refusal::KeyOfAnotherRequest.into(),
             Kind::PreconditionFailed => Refusal::HasChanged("todo").into(),
-            Kind::TooManyRequests => {
-                Self::too_many_requests(120, "requests a minute with one key", 1)
-            }
+            Kind::TooManyRequests => Self::too_many_requests(
+                1_200,
+                "requests a minute of one actor, by all its keys",
+                "ROOTS_RATE_LIMIT_PER_MINUTE raises it.",
+                1,
+            ),
             kind => Self::new(kind, format!("{}.", kind.title())),
         }
     }

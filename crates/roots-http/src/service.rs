@@ -1,27 +1,36 @@
 //! The service itself: whether it serves, and what describes it. Nothing here needs a key.
 
 use std::fmt::Write;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::middleware::map_response;
-use axum::response::{Html, IntoResponse, Response};
-use roots_domain::port::store::StoreFault;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{Redirect, Response};
+use axum::routing::get;
+use roots_domain::port::store::{Readiness, StoreFault};
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::App;
+use crate::pages::{DOCS_PATH, Document, FILE_PATH, Pages};
 use crate::problem::{Kind, PROBLEMS_PATH, Problem};
 use crate::query::{NoParams, Query};
-use crate::{API_PATH, App};
 
+/// The path that says whether the process serves.
+pub(crate) const HEALTH_PATH: &str = "/health";
+/// The path that says whether the database answers.
+pub(crate) const READY_PATH: &str = "/ready";
 /// Longest time that the database may take to say that it is there.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How old the result of a ping may be that is told.
+const PING_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The routes beside the API's own.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -36,19 +45,57 @@ pub(crate) fn description_routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(description))
 }
 
-/// The pages that render the description, from inside the program: they ask no other host.
+/// The page that renders the description, from inside the program: it asks no other host.
 pub(crate) fn docs() -> Router<App> {
-    let config = Config::from(format!("{API_PATH}/openapi.json")).validator_url("none");
-    Router::from(SwaggerUi::new("/docs").config(config)).layer(map_response(kept_inside))
+    Router::default()
+        .route(DOCS_PATH, get(Redirect::to("/docs/")))
+        .route("/docs/", get(page))
+        .route(FILE_PATH, get(file))
 }
 
-/// Tells browsers to load nothing from elsewhere, and to ask again after an upgrade.
-async fn kept_inside(mut response: Response) -> Response {
-    let policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+static PAGES: LazyLock<Pages> = LazyLock::new(Pages::new);
+
+async fn page(headers: HeaderMap) -> Response {
+    PAGES.page().answer(&headers)
+}
+
+async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let file = PAGES.file(&name).ok_or_else(Problem::no_such_path)?;
+    Ok(file.answer(&headers))
+}
+
+/// Whether the database answers, asked at most once at a time and once a second, by however many.
+#[derive(Clone)]
+pub(crate) struct Pinger {
+    readiness: Arc<dyn Readiness>,
+    latest: Arc<Mutex<Option<(Instant, Result<(), Problem>)>>>,
+}
+
+impl Pinger {
+    pub(crate) fn new(readiness: Arc<dyn Readiness>) -> Self {
+        Self { readiness, latest: Arc::default() }
+    }
+
+    /// The result of a ping that is at most [`PING_MAX_AGE`] old.
+    async fn latest(&self) -> Result<(), Problem> {
+        let pinger = self.clone();
+        // A caller that hangs up leaves the ping running, for those that wait with it.
+        let asked = async move {
+            let mut latest = pinger.latest.lock().await;
+            if let Some((at, result)) = &*latest
+                && at.elapsed() < PING_MAX_AGE
+            {
+                return result.clone();
+            }
+            let answered = tokio::time::timeout(PING_TIMEOUT, pinger.readiness.ping()).await;
+            let silent = || Err(StoreFault::Unavailable("it does not answer a ping".into()));
+            let result = answered.unwrap_or_else(|_| silent()).map_err(Problem::from);
+            *latest = Some((Instant::now(), result.clone()));
+            result
+        };
+        let asked = tokio::spawn(asked.in_current_span());
+        asked.await.unwrap_or_else(|_| Err(Problem::panicked()))
+    }
 }
 
 /// That the service is there.
@@ -81,7 +128,8 @@ async fn health(_: Query<NoParams>) -> axum::Json<Health> {
 
 /// Readiness
 ///
-/// 200 only when the database answers.
+/// 200 only when the database answers. The answer is at most 1 s old: many that ask at once cost one
+/// query.
 #[utoipa::path(
     get, path = "/ready", operation_id = "ready", tag = "service", security(()),
     responses((status = 200, description = "The database answers.", body = Ready, example = json!({
@@ -89,10 +137,7 @@ async fn health(_: Query<NoParams>) -> axum::Json<Health> {
     })))
 )]
 async fn ready(State(app): State<App>, _: Query<NoParams>) -> Result<axum::Json<Ready>, Problem> {
-    match tokio::time::timeout(PING_TIMEOUT, app.services.readiness.ping()).await {
-        Ok(answer) => answer?,
-        Err(_) => return Err(StoreFault::Unavailable("it does not answer a ping".into()).into()),
-    }
+    app.pinger.latest().await?;
     Ok(axum::Json(Ready { status: "ready" }))
 }
 
@@ -101,10 +146,15 @@ async fn ready(State(app): State<App>, _: Query<NoParams>) -> Result<axum::Json<
     get, path = "/api/v1/openapi.json", operation_id = "openapi", tag = "service", security(()),
     responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = Object))
 )]
-async fn description(State(app): State<App>, _: Query<NoParams>) -> Response {
-    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
-    (headers, app.description.clone()).into_response()
+async fn description(_: Query<NoParams>, headers: HeaderMap) -> Response {
+    DESCRIPTION.answer(&headers)
 }
+
+/// The description depends on nothing that runs, so that all routers of a process share one.
+pub(crate) static DESCRIPTION: LazyLock<Document> = LazyLock::new(|| {
+    // A document of strings, numbers and lists: there is nothing in it that can't be written.
+    Document::json(crate::openapi().to_json().unwrap_or_default())
+});
 
 /// Problems, explained
 ///
@@ -113,7 +163,12 @@ async fn description(State(app): State<App>, _: Query<NoParams>) -> Response {
     get, path = PROBLEMS_PATH, operation_id = "problems", tag = "service", security(()),
     responses((status = 200, description = "A page for people.", content_type = "text/html", body = String))
 )]
-async fn problems(_: Query<NoParams>) -> Response {
+async fn problems(_: Query<NoParams>, headers: HeaderMap) -> Response {
+    static PAGE: LazyLock<Document> = LazyLock::new(|| Document::page(problems_page()));
+    PAGE.answer(&headers)
+}
+
+fn problems_page() -> String {
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Problems · Roots</title>\n\
@@ -127,9 +182,7 @@ async fn problems(_: Query<NoParams>) -> Response {
         // Writing to a string does not fail.
         let _ = writeln!(page, "<h2 id=\"{slug}\">{title} ({status})</h2>\n<p>{way_out}</p>");
     }
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
-    let headers = [(CACHE_CONTROL, "no-cache"), (CONTENT_SECURITY_POLICY, policy)];
-    (headers, Html(page)).into_response()
+    page
 }
 
 /// What stands between backticks is code.

@@ -130,17 +130,42 @@ pub(crate) struct RawSettings {
     )]
     operator_file: OsString,
 
-    /// How many requests a minute one API key may make; 0 is no limit, and none on wrong keys either
+    /// How many requests a minute one actor may make, by all its keys; 0 is no limit, and none by address on
+    /// requests without a good key either
     #[arg(
         long,
         env = "ROOTS_RATE_LIMIT_PER_MINUTE",
         hide_env_values = true,
         global = true,
         value_name = "COUNT",
-        default_value = "120",
+        default_value = "1200",
         allow_hyphen_values = true
     )]
     rate_limit_per_minute: OsString,
+
+    /// How many requests a minute one account may make, by all its actors; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "12000",
+        allow_hyphen_values = true
+    )]
+    account_rate_limit_per_minute: OsString,
+
+    /// How many changes an hour one account may make to its keys, actors and recovery code; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_KEY_CHANGES_PER_HOUR",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "1000",
+        allow_hyphen_values = true
+    )]
+    key_changes_per_hour: OsString,
 
     /// Proxies in front, as addresses or networks separated by commas: from them, X-Forwarded-For
     /// says who asks; none by default
@@ -323,6 +348,14 @@ impl RawSettings {
                     requests_per_minute: limit(
                         Name("ROOTS_RATE_LIMIT_PER_MINUTE"),
                         self.rate_limit_per_minute,
+                    )?,
+                    account_requests_per_minute: limit(
+                        Name("ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE"),
+                        self.account_rate_limit_per_minute,
+                    )?,
+                    key_changes_per_hour: limit(
+                        Name("ROOTS_KEY_CHANGES_PER_HOUR"),
+                        self.key_changes_per_hour,
                     )?,
                     signups_per_hour: limit(Name("ROOTS_SIGNUPS_PER_HOUR"), self.signups_per_hour)?,
                     recovers_per_hour: limit(
@@ -530,6 +563,8 @@ mod tests {
             ("--rate-limit-per-minute", "-1"),
             ("--rate-limit-per-minute", "off"),
             ("--rate-limit-per-minute", "1000001"),
+            ("--account-rate-limit-per-minute", "-1"),
+            ("--key-changes-per-hour", "1e3"),
             ("--signups-per-hour", ""),
             ("--recovers-per-hour", "99999999999"),
             ("--trusted-proxies", "localhost"),
@@ -572,13 +607,20 @@ mod tests {
     fn limits_and_proxies_are_taken_as_they_are_given() {
         let settings = judge(&[
             "--rate-limit-per-minute=0",
+            "--account-rate-limit-per-minute=3",
+            "--key-changes-per-hour=4",
             "--signups-per-hour=1",
             "--recovers-per-hour=2",
             "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
         ]);
         let http = settings.unwrap().http;
-        let limits =
-            RateLimits { requests_per_minute: 0, signups_per_hour: 1, recovers_per_hour: 2 };
+        let limits = RateLimits {
+            requests_per_minute: 0,
+            account_requests_per_minute: 3,
+            key_changes_per_hour: 4,
+            signups_per_hour: 1,
+            recovers_per_hour: 2,
+        };
         assert_eq!(http.limits, limits);
         let proxies = ["127.0.0.1", "10.0.0.0/8"].map(|text| TrustedProxy::parse(text).unwrap());
         assert_eq!(http.trusted_proxies, proxies);

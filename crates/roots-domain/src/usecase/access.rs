@@ -31,8 +31,6 @@ pub struct Caller {
     pub auth_epoch: i64,
     /// From when on the key admits nobody.
     pub ends_at: Option<Timestamp>,
-    /// The key that was rotated to it, if one was.
-    pub replaces: Option<KeyId>,
     /// Whether it was admitted by the first use of a key that ended others.
     pub is_first_use: bool,
     /// The actor's keys.
@@ -174,10 +172,6 @@ impl Access {
             key: found.key.id,
             auth_epoch: found.account.auth_epoch,
             ends_at: ends.into_iter().flatten().min(),
-            replaces: match found.key.succession {
-                Some(Succession::Rotation { replaces, .. }) => Some(replaces),
-                _ => None,
-            },
             is_first_use: is_unseen,
             keys,
         })

@@ -172,7 +172,6 @@ fn caller() -> Caller {
         key: KEY,
         auth_epoch: EPOCH,
         ends_at: None,
-        replaces: None,
         is_first_use: false,
         keys: Arc::new(keyring()),
     }

@@ -53,13 +53,7 @@ fn long() -> Router {
 #[tokio::test]
 async fn long_answers_without_a_name_are_compressed_for_whoever_takes_it() {
     let router = long();
-    for path in [
-        "/api/v1/activities",
-        "/api/v1/openapi.json",
-        "/docs/problems",
-        "/docs/swagger-ui.css",
-        "/docs/swagger-ui-bundle.js",
-    ] {
+    for path in ["/api/v1/activities", "/api/v1/activities?limit=5"] {
         let (headers, plain) = raw(get(path), &router).await;
         assert_eq!(encoding(&headers), "", "{path}");
         assert!(varies(&headers), "{path}");

@@ -180,11 +180,15 @@ impl Described {
             429 => {
                 let mut world = self.whole();
                 world.settings.limits = RateLimits {
-                    requests_per_minute: u32::from(!self.is_public),
+                    requests_per_minute: 1,
                     signups_per_hour: 1,
                     recovers_per_hour: 1,
+                    ..RateLimits::OFF
                 };
-                scenes.push(Scene { times: 2, ..Scene::of(world, self.valid()) });
+                // Without a key, and where no other limit is met before.
+                let by_address = ["problems", "openapi"].contains(&self.id.as_str());
+                let times = if by_address { 61 } else { 2 };
+                scenes.push(Scene { times, ..Scene::of(world, self.valid()) });
             }
             500 => {
                 scenes.push(self.failing(StoreFault::Broken));
@@ -327,10 +331,11 @@ async fn every_answer_that_is_described_is_told_whole() {
                     let told = format!("{} instead of {status} of {operation}", answer.status);
                     missed.push(format!("{told}: {}", answer.body));
                 }
-                if described.id == "openapi" && answer.status == 200 {
+                if described.id == "openapi" && [200, 304].contains(&answer.status.as_u16()) {
                     // It lies in docs/openapi.json, to which others hold it.
                     answer.body.clear();
                     answer.headers.remove("content-length");
+                    answer.headers.remove("etag");
                 }
                 if answer.header("content-type") == "application/problem+json" {
                     kinds.insert(answer.json()["type"].as_str().unwrap().to_owned());

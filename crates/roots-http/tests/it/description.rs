@@ -136,6 +136,13 @@ fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_
             assert_eq!(undescribed.len(), 1);
             assert!(undescribed[0].starts_with("service::docs())"));
         }
+        if path.ends_with("service.rs") {
+            let begin = source.find("\npub(crate) fn docs(").unwrap();
+            let end = begin + source[begin..].find("\n}\n").unwrap();
+            let pages: String = source.drain(begin..end).collect();
+            assert_eq!(adders(&pages), ["route"]);
+            assert!(!pages.contains("/api"));
+        }
         assert_eq!(adders(&source), [""; 0], "{}", path.display());
     }
 }

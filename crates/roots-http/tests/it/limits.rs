@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use futures_util::future::join_all;
 use insta::assert_snapshot;
 use roots_domain::model::id::KeyId;
 use roots_domain::model::key::{LookupHash, Succession};
 use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
-use roots_domain::port::store::{ApplyError, UnitStore};
-use roots_http::{RateLimits, Signup, TrustedProxy};
+use roots_domain::port::keys::Lookup;
+use roots_domain::port::store::{ApplyError, StoreFault, UnitStore};
+use roots_http::{Origin, RateLimits, Signup, TrustedProxy};
 use tokio::sync::{Barrier, Notify};
 use tokio::time::advance;
 
@@ -40,14 +42,14 @@ async fn statuses(router: &Router, ask: &Ask, count: usize) -> Vec<u16> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_has_so_many_requests_a_minute() {
+async fn an_actor_has_so_many_requests_a_minute() {
     let router = limited(2, 0).router();
     let read = get("/api/v1/sessions/1");
     assert_snapshot!("a_request_within_the_limit", read.clone().of(&router).await.told());
     // What fails counts as well.
     assert_eq!(
         post("/api/v1/sessions", "[]").of(&router).await.header("ratelimit"),
-        r#""key";r=0;t=60"#
+        r#""actor";r=0;t=60"#
     );
     assert_snapshot!("a_request_beyond_the_limit", read.clone().of(&router).await.told());
     advance(Duration::from_millis(29_001)).await;
@@ -57,28 +59,108 @@ async fn a_key_has_so_many_requests_a_minute() {
     assert_eq!(statuses(&router, &read, 2).await, [200, 429]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_rotated_key_goes_on_where_the_one_before_it_stood() {
-    let mut world = limited(4, 0);
+/// Has the member's key be one more of the owner, and one that is of good form but unknown the member's.
+fn with_two_keys_of_the_owner(world: &mut World) {
     world.accounts.checkpoint();
     world.accounts.expect_credentials().returning(|lookup| {
-        let mut found = credentials(lookup);
-        if let (LookupHash([3, ..]), Some(found)) = (lookup.hash, &mut found) {
-            let succession = Succession::Rotation { replaces: KeyId(1), grace_seconds: 60 };
-            found.key.succession = Some(succession);
-            found.key.first_used_at = Some(found.key.created_at);
+        let LookupHash(hash) = lookup.hash;
+        let of = |first: u8| credentials(Lookup { hash: LookupHash([first; 32]), ..lookup });
+        let mut found = match hash[0] {
+            3 => of(1),
+            2 => of(3),
+            _ => credentials(lookup),
+        };
+        if let Some(found) = &mut found {
+            found.key.id = KeyId(i64::from(hash[0]));
+            found.key.lookup = lookup.hash;
         }
         Ok(found)
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keys_of_an_actor_share_its_limit_and_actors_do_not() {
+    let mut world = limited(4, 0);
+    with_two_keys_of_the_owner(&mut world);
     let router = world.router();
-    let old = get("/api/v1/sessions/1");
-    // The member's key stands for the one that the other was rotated to.
-    let new = old.clone().by_the_member();
-    assert_eq!(statuses(&router, &old, 2).await, [200; 2]);
-    assert_eq!(new.clone().of(&router).await.header("ratelimit"), r#""key";r=1;t=45"#);
-    assert_eq!(statuses(&router, &old, 1).await, [200]);
-    assert_eq!(statuses(&router, &new, 1).await, [429]);
-    assert_eq!(statuses(&router, &old, 1).await, [429]);
+    let one = get("/api/v1/sessions/1");
+    let other = one.clone().by_the_member();
+    assert_eq!(statuses(&router, &one, 2).await, [200; 2]);
+    assert_eq!(other.clone().of(&router).await.header("ratelimit"), r#""actor";r=1;t=45"#);
+    assert_eq!(statuses(&router, &one, 2).await, [200, 429]);
+    assert_eq!(statuses(&router, &other, 1).await, [429]);
+    let another_actor = with_wrong_key();
+    assert_eq!(another_actor.of(&router).await.header("ratelimit"), r#""actor";r=3;t=15"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_actors_of_an_account_share_its_limit() {
+    let mut world = World::whole();
+    let (requests_per_minute, account_requests_per_minute) = (4, 6);
+    world.settings.limits =
+        RateLimits { requests_per_minute, account_requests_per_minute, ..RateLimits::OFF };
+    let router = world.router();
+    let owner = get("/api/v1/sessions/1");
+    let member = get(&format!("/api/v1/sessions/{ANOTHERS}")).by_the_member();
+    let first = owner.clone().of(&router).await;
+    assert_eq!(first.header("ratelimit-policy"), r#""actor";q=4;w=60, "account";q=6;w=60"#);
+    assert_eq!(first.header("ratelimit"), r#""actor";r=3;t=15, "account";r=5;t=10"#);
+    assert_eq!(statuses(&router, &owner, 4).await, [200, 200, 200, 429]);
+    // What the actor's limit refused is not counted against the account's.
+    assert_eq!(statuses(&router, &member, 3).await, [200, 200, 429]);
+    let refused = member.clone().of(&router).await;
+    assert_snapshot!("a_request_beyond_the_account_s_limit", refused.told());
+    // Nor the other way round: once the account may ask again, so may the actor.
+    advance(Duration::from_secs(20)).await;
+    assert_eq!(statuses(&router, &member, 3).await, [200, 200, 429]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_of_actors_and_accounts_are_switched_off_by_themselves() {
+    for (requests_per_minute, account_requests_per_minute, told) in
+        [(0, 5, r#""account";q=5;w=60"#), (5, 0, r#""actor";q=5;w=60"#), (0, 0, "")]
+    {
+        let mut world = World::whole();
+        world.settings.limits =
+            RateLimits { requests_per_minute, account_requests_per_minute, ..RateLimits::OFF };
+        let answer = get("/api/v1/sessions/1").of(&world.router()).await;
+        assert_eq!(answer.header("ratelimit-policy"), told);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account() {
+    let mut world = World::whole();
+    let key_changes_per_hour = 3;
+    world.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
+    let router = world.router();
+    let make = post("/api/v1/keys", r#"{"actor_id": 1}"#);
+    let told = make.clone().of(&router).await;
+    assert_eq!(
+        (told.status.as_u16(), told.header("ratelimit-policy")),
+        (201, r#""key-changes";q=3;w=3600"#)
+    );
+    // What fails counts too: it is counted before the work.
+    assert_eq!(statuses(&router, &post("/api/v1/actors", "[]"), 1).await, [422]);
+    assert_eq!(
+        statuses(&router, &post("/api/v1/keys/rotate", "{}").by_the_member(), 1).await,
+        [201]
+    );
+    for ask in [
+        make.clone(),
+        post("/api/v1/keys/rotate", "{}"),
+        delete("/api/v1/keys/1"),
+        post("/api/v1/actors", r#"{"name": "a", "actor_type": "agent"}"#),
+        ask("PATCH", "/api/v1/actors/2").json(r#"{"name": "b"}"#),
+        delete("/api/v1/actors/2"),
+        post("/api/v1/recovery-code", "{}"),
+    ] {
+        assert_eq!(statuses(&router, &ask, 1).await, [429]);
+    }
+    assert_snapshot!("a_change_of_keys_beyond_the_limit", make.of(&router).await.told());
+    for read in ["/api/v1/keys", "/api/v1/actors"] {
+        assert_eq!(statuses(&router, &get(read), 5).await, [200; 5]);
+    }
 }
 
 /// A store that applies nothing until it is let.
@@ -163,21 +245,134 @@ async fn every_answer_to_a_key_tells_its_limit() {
             let answer = ask(method, &path.replace("{id}", "1")).of(&router).await;
             let policy = answer.header("ratelimit-policy");
             if operation.get("security").is_none() {
-                assert_eq!(policy, r#""key";q=1000;w=60"#, "{method} {path}");
-                assert!(answer.header("ratelimit").starts_with(r#""key";r=9"#));
-            } else {
+                assert_eq!(policy, r#""actor";q=1000;w=60"#, "{method} {path}");
+                assert!(answer.header("ratelimit").starts_with(r#""actor";r=9"#));
+            } else if ["/health", "/ready"].contains(&path.as_str()) {
                 assert_eq!(policy, "", "{method} {path}");
+            } else {
+                assert_eq!(policy, r#""strangers";q=60;w=60"#, "{method} {path}");
             }
         }
     }
 }
 
+/// Requests that need no key, or are refused before anyone looks at one.
+fn keyless() -> Vec<Ask> {
+    let keyless = [
+        get("/docs/problems"),
+        get("/docs/"),
+        get("/docs"),
+        get("/docs/a/b"),
+        get("/api/v1/openapi.json"),
+        get("/api/v1/openapi.json?x=1"),
+        get("/nothing"),
+        ask("PUT", "/api/v1/sessions"),
+        ask("OPTIONS", "/api/v1/sessions"),
+        ask("POST", "/health"),
+        ask("DELETE", "/docs/"),
+        get("/api/v1/sessions").header("idempotency-key", "a"),
+        get("/api/v1/sessions/x"),
+        get("/api/v1/sessions?x=1"),
+        post("/api/v1/sessions", "["),
+        post("/api/v1/import", ""),
+        get("/api/v1/export"),
+        post("/api/v1/bootstrap", "["),
+        delete("/api/v1/accounts/me"),
+    ];
+    let keyless = keyless.map(Ask::without_key);
+    let with_a_key = keyless.clone().map(|ask| ask.header("x-api-key", "roots_1_typo"));
+    keyless.into_iter().chain(with_a_key).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn what_needs_no_key_is_not_limited() {
-    let router = limited(1, 1).router();
-    for path in ["/health", "/ready", "/docs/problems", "/docs/", "/api/v1/openapi.json"] {
-        assert_eq!(statuses(&router, &get(path).without_key(), 5).await, [200; 5], "{path}");
+async fn everything_without_a_key_counts_against_its_address() {
+    for ask in keyless() {
+        let told = format!("{:?}", ask.clone().request().uri());
+        let router = limited(1_000, 0).router();
+        let first = ask.clone().of(&router).await;
+        assert_eq!(first.header("ratelimit"), r#""strangers";r=59;t=1"#, "{told}");
+        assert_eq!(
+            statuses(&router, &ask, STRANGERS).await[STRANGERS - 2..],
+            [first.status.as_u16(), 429],
+            "{told}"
+        );
+        // Of IPv6, a network of 64 bits is one client, and here another.
+        let (near, far) = ("2001:db8::1", "2001:db8:0:1::1");
+        assert_eq!(statuses(&router, &ask.clone().from(near), 60).await[59], first.status.as_u16());
+        assert_eq!(statuses(&router, &ask.clone().from("2001:db8::2"), 1).await, [429], "{told}");
+        assert_eq!(statuses(&router, &ask.from(far), 1).await, [first.status.as_u16()], "{told}");
+        // A good key goes on beside it.
+        assert_eq!(statuses(&router, &get("/api/v1/sessions/1"), 2).await, [200; 2], "{told}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_limit_on_actors_nothing_is_limited_by_address() {
+    let router = limited(0, 0).router();
+    for path in ["/docs/problems", "/nothing", "/api/v1/sessions"] {
+        let answers = statuses(&router, &get(path).without_key(), STRANGERS + 1).await;
+        assert!(!answers.contains(&429), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn static_files_and_preflights_have_an_allowance_of_their_own() {
+    let mut world = limited(1, 0);
+    world.settings.cors_origins = vec![Origin::parse("https://app.example").unwrap()];
+    let router = world.router();
+    ask_without_key_until_refused(&router).await;
+    let preflight = ask("OPTIONS", "/api/v1/sessions")
+        .without_key()
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "POST");
+    assert_eq!(statuses(&router, &preflight, 300).await, [200; 300]);
+    let file = get(&crate::docs::files(&router.clone(), "203.0.113.9").await[0]).without_key();
+    let told = file.clone().of(&router).await;
+    assert_eq!(told.header("ratelimit-policy"), r#""static";q=600;w=60"#);
+    assert_eq!(statuses(&router, &file, 300).await[298..], [200, 429]);
+    assert_eq!(statuses(&router, &get("/docs/nothing.js").without_key(), 1).await, [429]);
+    assert_eq!(statuses(&router, &preflight, 1).await, [429]);
+    assert_eq!(statuses(&router, &file.from("203.0.113.8"), 1).await, [200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_neighbour_keeps_a_supervisor_from_its_answer() {
+    let router = limited(1, 1).router();
+    ask_without_key_until_refused(&router).await;
+    let (health, ready) = (get("/health").without_key(), get("/ready").without_key());
+    assert_eq!(statuses(&router, &health, 2_000).await, [200; 2_000]);
+    assert_eq!(statuses(&router, &ready, 2_000).await, [200; 2_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_that_ask_at_once_whether_it_is_ready_cost_one_ping() {
+    let mut world = limited(1, 1);
+    let pings = Arc::new(AtomicUsize::new(0));
+    let (counter, is_away) = (Arc::clone(&pings), Arc::new(AtomicBool::new(false)));
+    let away = Arc::clone(&is_away);
+    world.readiness.checkpoint();
+    world.readiness.expect_ping().returning(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        if away.load(Ordering::SeqCst) {
+            return Err(StoreFault::Unavailable("away".into()));
+        }
+        Ok(())
+    });
+    let router = world.router();
+    let ready = get("/ready").without_key();
+    let at_once = async || {
+        let asks = (0..1_000).map(|_| ready.clone().of(&router));
+        let mut statuses: Vec<_> =
+            join_all(asks).await.iter().map(|answer| answer.status.as_u16()).collect();
+        statuses.dedup();
+        statuses
+    };
+    assert_eq!((at_once().await, pings.load(Ordering::SeqCst)), (vec![200], 1));
+    is_away.store(true, Ordering::SeqCst);
+    advance(Duration::from_millis(999)).await;
+    assert_eq!((at_once().await, pings.load(Ordering::SeqCst)), (vec![200], 1));
+    advance(Duration::from_millis(1)).await;
+    assert_eq!((at_once().await, pings.load(Ordering::SeqCst)), (vec![503], 2));
 }
 
 /// A world that counts how often a key is looked up.
@@ -381,7 +576,7 @@ async fn an_address_makes_so_many_accounts_an_hour() {
     assert_snapshot!("a_signup_within_the_limit", one.clone().of(&router).await.told());
     // What made no account does not count.
     let faulty = post("/api/v1/bootstrap", "[]").without_key().from("203.0.113.7");
-    assert_eq!(faulty.clone().of(&router).await.header("ratelimit"), r#""signups";r=2;t=1200"#);
+    assert_eq!(faulty.clone().of(&router).await.header("ratelimit"), "");
     assert_eq!(statuses(&router, &faulty, 20).await, [422; 20]);
     assert_eq!(statuses(&router, &one, 2).await, [201; 2]);
     assert_snapshot!("a_signup_beyond_the_limit", one.clone().of(&router).await.told());
@@ -396,6 +591,29 @@ async fn closed_signup_is_not_limited() {
     world.settings.signup = Signup::Closed;
     let router = world.router();
     assert_eq!(statuses(&router, &sign_up("203.0.113.7"), 3).await, [403; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_by_one_limit_does_not_use_up_another() {
+    let mut world = World::whole();
+    let (requests_per_minute, recovers_per_hour) = (5, 1);
+    let signups_per_hour = 1;
+    world.settings.limits =
+        RateLimits { requests_per_minute, recovers_per_hour, signups_per_hour, ..RateLimits::OFF };
+    let router = world.router();
+    let recover = post("/api/v1/recover", &recovery(UNKNOWN_CODE)).without_key();
+    let erase = delete("/api/v1/accounts/me").json(&recovery(CODE));
+    assert_eq!(statuses(&router, &recover, 1).await, [401]);
+    assert_eq!(statuses(&router, &sign_up("0.0.0.0"), 1).await, [201]);
+    for refused in [&recover, &sign_up("0.0.0.0"), &erase] {
+        assert_eq!(statuses(&router, refused, 10).await, [429; 10]);
+    }
+    let stranger = get("/nothing").without_key();
+    assert_eq!(stranger.of(&router).await.header("ratelimit"), r#""strangers";r=57;t=3"#);
+    assert_eq!(
+        get("/api/v1/sessions/1").of(&router).await.header("ratelimit"),
+        r#""actor";r=4;t=12"#
+    );
 }
 
 fn recovery(code: &str) -> String {

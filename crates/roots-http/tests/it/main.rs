@@ -10,6 +10,7 @@ mod conditional;
 mod coverage;
 mod cursors;
 mod description;
+mod docs;
 mod edge;
 mod exports;
 mod faults;

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::world::{NEW_ACCOUNT, World, ask, delete, get, patch, post};
+use crate::world::{NEW_ACCOUNT, ask, delete, get, patch, post};
 
 macro_rules! answers {
     ($($name:ident: $ask:expr;)+) => {$(
@@ -100,24 +100,4 @@ async fn the_description_is_served_as_it_is_made() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.body, roots_http::openapi().to_json().unwrap());
-}
-
-#[tokio::test]
-async fn the_docs_are_rendered_without_another_host() {
-    let router = World::bare().router();
-    let moved = get("/docs").of(&router).await;
-    assert_eq!((moved.status.as_u16(), moved.header("location")), (303, "/docs/"));
-    let page = get("/docs/").of(&router).await;
-    assert_eq!(page.status, 200);
-    assert!(page.body.contains("swagger-ui"));
-    assert!(!page.body.contains("http"), "{}", page.body);
-    assert!(page.header("content-security-policy").starts_with("default-src 'self'"));
-    let start = get("/docs/swagger-initializer.js").of(&router).await;
-    assert!(start.body.contains("/api/v1/openapi.json"), "{}", start.body);
-    assert!(start.body.contains(r#""validatorUrl": "none""#), "{}", start.body);
-    let script = get("/docs/swagger-ui-bundle.js").of(&router).await;
-    assert_eq!(script.status, 200);
-    let missing = get("/docs/nothing.js").of(&router).await;
-    assert_eq!(missing.status, 404);
-    assert_eq!(missing.header("content-type"), "application/problem+json");
 }

@@ -87,6 +87,8 @@ impl Home {
             .env("ROOTS_BIND", "127.0.0.1:0")
             .env("ROOTS_LOG_FORMAT", "json")
             .env("ROOTS_RATE_LIMIT_PER_MINUTE", "0")
+            .env("ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE", "0")
+            .env("ROOTS_KEY_CHANGES_PER_HOUR", "0")
             .env("ROOTS_DATABASE_URL", self.database_url())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
