@@ -209,7 +209,8 @@ async fn get(
             "is_active": true,
             "created_at": "2026-04-09T10:00:00Z"
         })),
-        (status = 403, description = "Only the owner may.")
+        (status = 403, description = "Only the owner may."),
+        (status = 409, description = "The account has 10,000 actors, deactivated ones included; or its keys were renewed in between.")
     )
 )]
 async fn add(

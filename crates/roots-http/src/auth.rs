@@ -362,6 +362,7 @@ mod tests {
     use roots_domain::model::account::{AccountKind, Actor, ActorKind, Role};
     use roots_domain::model::id::{ActorId, KeyId, Uid};
     use roots_domain::model::key::{KeyEpoch, LookupHash};
+    use roots_domain::model::quota::Renewals;
     use roots_domain::model::text::Name;
     use roots_domain::model::time::Timestamp;
     use roots_domain::port::keys::{AccountIdentity, MockKeyring};
@@ -382,6 +383,7 @@ mod tests {
                 role: Role::Owner,
                 is_active: true,
                 key_epoch: KeyEpoch::FIRST,
+                renewals: Renewals::NONE,
                 created_at: Timestamp::FIRST,
             },
             key: KeyId(1),

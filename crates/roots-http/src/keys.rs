@@ -191,7 +191,8 @@ impl FromMembers for Rotation {
 
 /// List keys
 ///
-/// An owner's account's, a member's own; latest first, those that have ended included. Costs nothing.
+/// An owner's account's, a member's own; latest first, those that have ended included. An account keeps
+/// 50,000: beyond them, a new key takes the place of the ended one with the lowest id. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/keys", operation_id = "listKeys", tag = "keys",
     params(Paging),
@@ -233,7 +234,8 @@ async fn list(
 /// Make key
 ///
 /// For any actor of the account: a further one, one for an actor that has lost its own, or, with
-/// `renew`, one that takes the place of keys that have leaked. The owner's to do. Costs nothing.
+/// `renew`, one that takes the place of keys that have leaked, at most 24 times a UTC day and actor. The
+/// owner's to do. Costs nothing.
 #[utoipa::path(
     post, path = "/api/v1/keys", operation_id = "addKey", tag = "keys",
     request_body = NewKey,
@@ -248,7 +250,8 @@ async fn list(
             "expires_at": null
         })),
         (status = 403, description = "Only the owner may."),
-        (status = 409, description = "The actor is deactivated, has as many keys in force as it may, or its keys were renewed in between.")
+        (status = 409, description = "The actor is deactivated, or has 1,000 keys in force; the account has 50,000 keys, and none of them has ended; or the actor's keys were renewed in between."),
+        (status = 429, description = "A limit on requests is met; or, with `renew`, the actor's key was renewed 24 times on this UTC day.")
     )
 )]
 async fn add(
@@ -282,7 +285,7 @@ async fn add(
             "expires_at": null
         })),
         (status = 403, description = "The key is in its grace: it manages no keys."),
-        (status = 409, description = "With a grace: the actor has as many keys in force as it may. Or its keys were renewed in between.")
+        (status = 409, description = "With a grace: the actor has 1,000 keys in force, or the account has 50,000 keys and none of them has ended. Or the actor's keys were renewed in between.")
     )
 )]
 async fn rotate(

@@ -166,7 +166,7 @@ enum Subject {
 /// The limits, and what each remembers.
 pub(crate) struct Limits {
     /// Those that are on, in the order of [`Kind::ALL`].
-    limits: [Option<Limit>; Kind::ALL.len()],
+    by_kind: [Option<Limit>; Kind::ALL.len()],
     trusted: Vec<TrustedProxy>,
     /// The routes that demand a key, and count once it is known whose it is.
     keyed: HashSet<String>,
@@ -182,11 +182,11 @@ impl Limits {
             let (name, most, within) = kind.policy(limits);
             Limit::new(name, most, within)
         };
-        Self { limits: Kind::ALL.map(limit), trusted, keyed }
+        Self { by_kind: Kind::ALL.map(limit), trusted, keyed }
     }
 
     fn get(&self, kind: Kind) -> Option<&Limit> {
-        self.limits[kind as usize].as_ref()
+        self.by_kind[kind as usize].as_ref()
     }
 }
 

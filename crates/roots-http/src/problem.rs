@@ -642,9 +642,14 @@ impl From<Refusal> for Problem {
             | Refusal::OwnerStays
             | Refusal::ActorInactive(_)
             | Refusal::TooManyKeys(_)
+            | Refusal::TooManyActors
+            | Refusal::TooManyAccountKeys
             | Refusal::KeysRenewed(_)
             | Refusal::OwnAccount
             | Refusal::BalanceTooHigh => Self::new(Kind::Conflict, detail),
+            Refusal::TooManyRenewals { wait_seconds, .. } => {
+                Self::new(Kind::TooManyRequests, detail).retry_after(wait_seconds)
+            }
             // Nobody who signs up chooses an id: it was reserved, and still somebody else has it.
             Refusal::AccountExists(_) => Self::internal(detail),
             Refusal::InsufficientCredits { balance, cost } => Self {

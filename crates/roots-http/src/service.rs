@@ -68,8 +68,11 @@ async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, 
 #[derive(Clone)]
 pub(crate) struct Pinger {
     readiness: Arc<dyn Readiness>,
-    latest: Arc<Mutex<Option<(Instant, Result<(), Problem>)>>>,
+    latest: Arc<Mutex<Option<Pinged>>>,
 }
+
+/// When a ping ended, and how.
+type Pinged = (Instant, Result<(), Problem>);
 
 impl Pinger {
     pub(crate) fn new(readiness: Arc<dyn Readiness>) -> Self {

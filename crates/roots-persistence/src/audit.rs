@@ -19,8 +19,8 @@ use sea_orm::{
 
 use crate::Store;
 use crate::entity::{
-    accounts, activities, activity_daily, activity_quarters, audit_trail, directory, ledger,
-    sessions, tallies, todos,
+    accounts, activities, activity_daily, activity_quarters, api_keys, audit_trail, directory,
+    ledger, sessions, tallies, todos,
 };
 use crate::fault::of_read;
 use crate::row;
@@ -30,6 +30,8 @@ const LEDGER_CHUNK_ROWS: u64 = 10_000;
 
 /// What the entries of the audit trail are counted as.
 const TRAIL: &str = "audit trail entries";
+/// What the keys of an account are called.
+const KEYS: &str = "keys";
 
 /// A count, with its name.
 type Counts = BTreeMap<String, i64>;
@@ -176,6 +178,7 @@ async fn audit_account(
     let mut kept = kept_counts(tx, account.id).await?;
     // Its ids are its count: none is ever taken away.
     kept.insert(TRAIL.to_owned(), account.counters.audit);
+    kept.insert(KEYS.to_owned(), account.keys);
     let counted = recount(tx, account.id).await?;
     for what in kept.keys().chain(counted.keys().filter(|what| !kept.contains_key(*what))) {
         let (kept, counted) = (count_of(&kept, what), count_of(&counted, what));
@@ -272,6 +275,9 @@ async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts,
     let trail = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(of));
     let entries = trail.count(tx).await?;
     counts.insert(TRAIL.to_owned(), i64::try_from(entries).unwrap_or(i64::MAX));
+    let keys = api_keys::Entity::find().filter(api_keys::Column::AccountId.eq(of));
+    let keys = keys.count(tx).await?;
+    counts.insert(KEYS.to_owned(), i64::try_from(keys).unwrap_or(i64::MAX));
     for (micros, name) in
         [(DAY_MICROS, daily_name as fn(i64, i64, &str) -> String), (QUARTER_MICROS, quarter_name)]
     {

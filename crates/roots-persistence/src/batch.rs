@@ -21,7 +21,7 @@ use roots_domain::port::ambient::Clock;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    EntityName, EntityTrait, FromQueryResult, ModelTrait, QueryFilter, QuerySelect,
+    EntityName, EntityTrait, FromQueryResult, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 
@@ -127,6 +127,7 @@ async fn load(
         books.load_other_operator(others.one(tx).await?.is_some());
     }
     books.check_again(units, &mut needs);
+    books.make_room(units, &mut needs);
     load_keys(tx, &mut books, &mut needs).await?;
     load_imported(tx, &mut books, &needs).await?;
     books.follow_imports(units, &mut needs);
@@ -204,7 +205,9 @@ async fn load_keys(
     books: &mut Books,
     needs: &mut Needs,
 ) -> Result<(), Failure> {
-    use api_keys::Column::{AccountId as Account, ActorId as Of, EndsAt, KeyId, ReplacesKeyId};
+    use api_keys::Column::{
+        AccountId as Account, ActorId as Of, EndsAt, FirstUsedAt, KeyId, ReplacesKeyId, Succession,
+    };
     let backend = tx.get_database_backend();
     let ids = needs.codes.iter().map(|id| id.0).collect();
     for these in one_of(backend, recovery_codes::Column::AccountId, ids) {
@@ -227,6 +230,19 @@ async fn load_keys(
     these.add_ids((Account, Of), holders(), || Condition::all().add(ending()));
     for these in these.packed() {
         for row in api_keys::Entity::find().filter(these).all(tx).await? {
+            books.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
+        }
+    }
+    for (account, most) in &needs.ended_keys {
+        // As the index has it, and as `ApiKey::may_be_forgotten` says.
+        let ended = Expr::cust("ends_at = 0");
+        let is_used = Condition::any()
+            .add(FirstUsedAt.is_not_null())
+            .add(Succession.is_null())
+            .add(Succession.eq(row::SUCCESSION_ROTATION));
+        let ended = api_keys::Entity::find().filter(Account.eq(account.0)).filter(ended);
+        let ended = ended.filter(is_used).order_by_asc(KeyId).limit(*most);
+        for row in ended.all(tx).await? {
             books.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
         }
     }

@@ -17,11 +17,12 @@ use roots_domain::model::import::Origin;
 use roots_domain::model::key::{
     ApiKey, KeyEpoch, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
 };
+use roots_domain::model::quota::Renewals;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::tally::{Quarterly, Tally};
 use roots_domain::model::text::{ActivityType, Name};
-use roots_domain::model::time::Timestamp;
+use roots_domain::model::time::{Day, Timestamp};
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::trail::{Act, Deed, TrailEntry};
 use roots_domain::model::usage::Calls;
@@ -114,6 +115,7 @@ impl From<&Account> for accounts::Model {
             created_at: account.created_at.micros(),
             version: account.version,
             last_audit_id: counters.audit,
+            keys: account.keys,
         }
     }
 }
@@ -121,10 +123,10 @@ impl From<&Account> for accounts::Model {
 /// What is selected of an account `t` on SQLite where many are read: its name and its numbers as one text. The
 /// driver copies each value of a row by itself, which takes longer than to write and read a dozen numbers.
 pub(crate) const ACCOUNT_IN_SHORT: &str = "t.uid, t.name, \
-    format('%s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d', t.kind, t.status, t.account_id, \
+    format('%s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d', t.kind, t.status, t.account_id, \
     t.balance, t.auth_epoch, t.key_epoch, t.last_actor_id, t.last_key_id, t.last_recovery_id, \
     t.last_session_id, t.last_todo_id, t.last_activity_id, t.last_log_id, t.last_ledger_id, \
-    t.created_at, t.version, t.last_audit_id)";
+    t.created_at, t.version, t.last_audit_id, t.keys)";
 
 /// An account of what [`ACCOUNT_IN_SHORT`] selects.
 pub(crate) fn account_in_short(uid: Uuid, name: String, rest: &str) -> Result<Account, Corrupt> {
@@ -152,6 +154,7 @@ pub(crate) fn account_in_short(uid: Uuid, name: String, rest: &str) -> Result<Ac
         created_at: number()?,
         version: number()?,
         last_audit_id: number()?,
+        keys: number()?,
     };
     Account::try_from(row)
 }
@@ -186,6 +189,7 @@ impl TryFrom<accounts::Model> for Account {
                 ledger: row.last_ledger_id,
                 audit: row.last_audit_id,
             },
+            keys: row.keys,
             created_at: at(row.created_at),
             version: row.version,
         })
@@ -203,6 +207,8 @@ pub(crate) fn actor_row((account, actor): &(AccountId, Actor)) -> actors::Model 
         is_active: actor.is_active.into(),
         key_epoch: actor.key_epoch.0.into(),
         created_at: actor.created_at.micros(),
+        renewals_day: actor.renewals.day.0,
+        renewals: actor.renewals.count,
     }
 }
 
@@ -218,13 +224,14 @@ impl TryFrom<actors::Model> for Actor {
             role: known(Role::from_name(&row.role), "actors", "role")?,
             is_active: row.is_active != 0,
             key_epoch: epoch(row.key_epoch, "actors")?,
+            renewals: Renewals { day: Day(row.renewals_day), count: row.renewals },
             created_at: at(row.created_at),
         })
     }
 }
 
 /// How a key's succession is stored.
-const SUCCESSION_ROTATION: &str = "rotation";
+pub(crate) const SUCCESSION_ROTATION: &str = "rotation";
 const SUCCESSION_RECOVERY: &str = "recovery";
 const SUCCESSION_RENEWAL: &str = "renewal";
 

@@ -65,6 +65,8 @@ async fn put_key(database: &TestDatabase, owner: &Caller, actor: i64, id: i64, k
             owner.account.id, key.prefix
         ))
         .await;
+    let counted = "UPDATE accounts SET keys = keys + 1 WHERE account_id";
+    database.execute(&format!("{counted} = {}", owner.account.id)).await;
     put_wraps(database, owner, &key.wraps).await;
 }
 

@@ -7,6 +7,7 @@ use super::id::{
 };
 use super::key::KeyEpoch;
 use super::page::{Listed, Place};
+use super::quota::Renewals;
 use super::text::Name;
 use super::time::Timestamp;
 
@@ -159,6 +160,8 @@ pub struct Account {
     pub key_epoch: KeyEpoch,
     /// The ids it has given.
     pub counters: Counters,
+    /// How many keys it has, ended ones included.
+    pub keys: i64,
     /// When it was made.
     pub created_at: Timestamp,
     /// Counts its changes, from 1.
@@ -208,6 +211,8 @@ pub struct Actor {
     pub is_active: bool,
     /// The newest epoch of its key.
     pub key_epoch: KeyEpoch,
+    /// How often that was renewed lately.
+    pub renewals: Renewals,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -15,6 +15,7 @@ use super::credit::{BalanceFault, LedgerEntry, Reason};
 use super::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
 use super::idempotency::{AnswerKey, Idempotency, KeptAnswer, NamedRequest};
 use super::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapHolder};
+use super::quota::Renewals;
 use super::sealed::Sealed;
 use super::session::{Session, SessionPatch, SessionStatus, SessionStep};
 use super::tag::EntityTag;
@@ -56,6 +57,9 @@ pub struct Needs {
     pub keys_replaced: BTreeSet<RowKey<KeyId>>,
     /// Actors of which every key is needed that has not ended for good.
     pub key_holders: BTreeSet<RowKey<ActorId>>,
+    /// Of how many ended keys an account can do without, those with the lowest ids first: none that a
+    /// recovery code may come with ([`ApiKey::may_be_forgotten`]).
+    pub ended_keys: BTreeMap<AccountId, u64>,
     /// Accounts of which every recovery code is needed.
     pub codes: BTreeSet<AccountId>,
     /// Sessions.
@@ -1095,6 +1099,7 @@ impl Books {
             role: NewAccount::OWNER_ROLE,
             is_active: true,
             key_epoch: KeyEpoch::FIRST,
+            renewals: Renewals::NONE,
             created_at: at,
         };
         let key = ApiKey {
@@ -1126,6 +1131,7 @@ impl Books {
             auth_epoch: 1,
             key_epoch: KeyEpoch::FIRST,
             counters,
+            keys: 1,
             created_at: at,
             version: 1,
         };

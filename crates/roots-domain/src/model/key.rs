@@ -147,10 +147,18 @@ impl ApiKey {
         self.succession.is_some() && self.first_used_at.is_none()
     }
 
+    /// Whether it was ended for good and nothing rests on it: a recovery code that came with a key which
+    /// was never used opens what that key says.
+    #[must_use]
+    pub const fn may_be_forgotten(&self) -> bool {
+        let is_codes = matches!(self.succession, Some(Succession::Recovery | Succession::Renewal));
+        self.has_ended() && !(is_codes && self.first_used_at.is_none())
+    }
+
     /// Whether it was ended for good, and opens nothing any more.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.ends_at == Some(Self::ENDED)
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.ends_at, Some(end) if end.micros() == Self::ENDED.micros())
     }
 }
 
@@ -199,5 +207,13 @@ mod tests {
         assert!(!key(Some(at(10)), None).in_force(at(10)));
         assert!(!key(Some(at(10)), Some(at(5))).in_force(at(9)));
         assert!(key(None, Some(at(10))).in_force(at(9)));
+        let ended = key(None, Some(ApiKey::ENDED));
+        assert!(ended.may_be_forgotten() && !key(None, Some(at(5))).may_be_forgotten());
+        // Its code may be all that the owner has.
+        let with_a_code = ApiKey { succession: Some(Succession::Renewal), ..ended.clone() };
+        assert!(!with_a_code.may_be_forgotten());
+        assert!(ApiKey { first_used_at: Some(at(1)), ..with_a_code }.may_be_forgotten());
+        let rotation = Succession::Rotation { replaces: KeyId(2), grace_seconds: 0 };
+        assert!(ApiKey { succession: Some(rotation), ..ended }.may_be_forgotten());
     }
 }

@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod import;
 pub mod key;
 pub mod page;
+pub mod quota;
 pub mod sealed;
 pub mod session;
 pub mod tag;

@@ -274,6 +274,11 @@ pub enum Reservation {
     OwnKey,
     /// One of a key, for any actor.
     Key,
+    /// One of a key, to renew that actor's. It is refused where the actor may not be renewed once more.
+    Renewal(ActorId),
+    /// One of a key and one of a recovery code, for an owner that renews its account. It is refused as a
+    /// renewal is.
+    AccountRenewal(ActorId),
     /// One of a recovery code.
     Code,
     /// One of a key and one of a recovery code.
@@ -632,6 +637,22 @@ pub enum Refusal {
     /// One more key for an actor that has as many as it may.
     #[error("Actor {0} has {limit} keys in force, which is the most: revoke some first.", limit = super::key::KEYS_MAX)]
     TooManyKeys(ActorId),
+    /// One more actor of an account that has as many as it may.
+    #[error("This account has {limit} actors, deactivated ones included, which is the most: activate one of them instead.", limit = super::quota::ACTORS_MAX)]
+    TooManyActors,
+    /// One more key of an account that keeps as many as it may, of which none has ended.
+    #[error("This account has {limit} keys, which is the most, and none of them has ended: revoke some first.", limit = super::quota::ACCOUNT_KEYS_MAX)]
+    TooManyAccountKeys,
+    /// One more renewal of an actor's key on a day that has had as many as it may.
+    #[error("The key of actor {actor} was renewed {limit} times today (UTC), which is the most: the next renewal is possible from {next_at} on.", limit = super::quota::RENEWALS_PER_DAY_MAX)]
+    TooManyRenewals {
+        /// Whose key.
+        actor: ActorId,
+        /// When the next one is possible.
+        next_at: Timestamp,
+        /// How long that is from now, in seconds, rounded up.
+        wait_seconds: u32,
+    },
     /// A key that would be born expired.
     #[error("The expiry must lie ahead.")]
     ExpiryNotAhead,

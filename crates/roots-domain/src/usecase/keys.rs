@@ -193,7 +193,11 @@ impl Keys {
         let actor = draft.actor;
         let of_owner = actor == caller.actor.id;
         let renews_account = draft.renew && of_owner;
-        let kinds = if renews_account { Reservation::KeyAndCode } else { Reservation::Key };
+        let kinds = match (draft.renew, of_owner) {
+            (true, true) => Reservation::AccountRenewal(actor),
+            (true, false) => Reservation::Renewal(actor),
+            (false, _) => Reservation::Key,
+        };
         let taken = self.reserve(caller, kinds).await?;
         let id = KeyId(taken.key);
         let made = if renews_account {

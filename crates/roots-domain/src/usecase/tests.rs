@@ -16,6 +16,7 @@ use crate::model::account::{
 use crate::model::id::{AccountId, ActorId, KeyId, SessionId, Uid};
 use crate::model::key::KeyEpoch;
 use crate::model::page::{Page, PageRequest};
+use crate::model::quota::Renewals;
 use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::text::{LongText, Name};
 use crate::model::time::Timestamp;
@@ -216,6 +217,7 @@ fn account() -> Account {
         auth_epoch: EPOCH,
         key_epoch: KeyEpoch(2),
         counters: Counters::default(),
+        keys: 2,
         created_at: at(1),
         version: 1,
     }
@@ -230,6 +232,7 @@ fn actor(id: ActorId) -> Actor {
         role: Role::Member,
         is_active: true,
         key_epoch: KeyEpoch(3),
+        renewals: Renewals::NONE,
         created_at: at(1),
     }
 }

@@ -15,7 +15,7 @@ use roots_http::{RateLimits, Signup};
 use serde_json::Value;
 
 use crate::description::{Operation, document, operations, resolved};
-use crate::world::{Answer, Ask, DAMAGED, UNKNOWN_CODE, UNKNOWN_KEY, World, applied, ask};
+use crate::world::{Answer, Ask, DAMAGED, UNKNOWN_CODE, UNKNOWN_KEY, World, applied, ask, at};
 
 const FILE: &str = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}
 {"kind":"actor","actor_id":1,"name":"docs-agent","actor_type":"agent","role":"owner"}
@@ -260,7 +260,14 @@ impl Described {
                 Refusal::ActorInactive(actor),
                 Refusal::KeysRenewed(actor),
                 Refusal::TooManyKeys(actor),
+                Refusal::TooManyAccountKeys,
             ],
+            ("addKey", 429) => vec![Refusal::TooManyRenewals {
+                actor,
+                next_at: at("2026-04-10T00:00:00Z"),
+                wait_seconds: 36_000,
+            }],
+            ("addActor", 409) => vec![Refusal::TooManyActors, Refusal::KeysRenewed(ActorId(1))],
             ("addKey", 422) => vec![Refusal::NoSuchActor(actor), Refusal::ExpiryNotAhead],
             ("rotateKey", 409) => vec![Refusal::KeysRenewed(actor), Refusal::TooManyKeys(actor)],
             ("revokeKey", 404) => vec![Refusal::NotFound("key")],

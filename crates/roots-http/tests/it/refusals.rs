@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
+use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal};
 use roots_domain::port::store::ApplyError;
@@ -36,6 +37,15 @@ refused! {
     a_key_for_nobody: Refusal::NoSuchActor(ActorId(9)), post("/api/v1/keys", r#"{"actor_id": 9}"#);
     a_key_for_an_inactive_actor: Refusal::ActorInactive(ActorId(1)),
         post("/api/v1/keys", r#"{"actor_id": 1}"#);
+    a_key_too_many_of_the_account: Refusal::TooManyAccountKeys,
+        post("/api/v1/keys", r#"{"actor_id": 1}"#);
+    an_actor_too_many: Refusal::TooManyActors,
+        post("/api/v1/actors", r#"{"name": "a", "actor_type": "agent"}"#);
+    a_renewal_too_many: Refusal::TooManyRenewals {
+        actor: ActorId(2),
+        next_at: Timestamp::parse("2026-04-10T00:00:00Z").unwrap(),
+        wait_seconds: 36_000,
+    }, post("/api/v1/keys", r#"{"actor_id": 2, "renew": true}"#);
     a_key_too_many: Refusal::TooManyKeys(ActorId(1)), post("/api/v1/keys", r#"{"actor_id": 1}"#);
     a_key_born_expired: Refusal::ExpiryNotAhead,
         post("/api/v1/keys", r#"{"actor_id": 1, "expires_at": "2026-04-09"}"#);

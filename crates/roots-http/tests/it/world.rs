@@ -27,6 +27,7 @@ use roots_domain::model::id::{
 use roots_domain::model::import::Imported;
 use roots_domain::model::key::{ApiKey, KeyEpoch, LookupHash, RecoveryCode};
 use roots_domain::model::page::Page;
+use roots_domain::model::quota::Renewals;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::{ActivityType, Name};
@@ -765,6 +766,7 @@ fn owner() -> Actor {
         role: Role::Owner,
         is_active: true,
         key_epoch: KeyEpoch::FIRST,
+        renewals: Renewals::NONE,
         created_at: at("2026-04-09T09:00:00Z"),
     }
 }
@@ -790,6 +792,7 @@ pub(crate) fn account() -> Account {
         auth_epoch: 1,
         key_epoch: KeyEpoch::FIRST,
         counters: Counters { session: DAMAGED, ..Counters::default() },
+        keys: 2,
         created_at: at("2026-04-09T09:00:00Z"),
         version: 1,
     }
@@ -1151,6 +1154,7 @@ fn managed(management: Management, at: Timestamp) -> AppliedRow {
             role: Role::Member,
             is_active: true,
             key_epoch: KeyEpoch::FIRST,
+            renewals: Renewals::NONE,
             created_at: at,
         }),
         Management::PatchActor { id, name, is_active } => {

@@ -25,6 +25,7 @@ pub(crate) struct Model {
     pub(crate) created_at: i64,
     pub(crate) version: i64,
     pub(crate) last_audit_id: i64,
+    pub(crate) keys: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -16,6 +16,8 @@ pub(crate) struct Model {
     pub(crate) is_active: i16,
     pub(crate) key_epoch: i64,
     pub(crate) created_at: i64,
+    pub(crate) renewals_day: i64,
+    pub(crate) renewals: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -74,7 +74,7 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
                 NULL, NULL, NULL, 0 FROM n"
         ),
         format!(
-            "{n} INSERT INTO actors SELECT {account}, i + 1, {uid}, 'a', 'agent', 'member', 1, 1, 0 \
+            "{n} INSERT INTO actors SELECT {account}, i + 1, {uid}, 'a', 'agent', 'member', 1, 1, 0, 0, 0 \
                 FROM n WHERE i < {MEMBERS}"
         ),
         format!(

@@ -42,8 +42,10 @@ async fn with_keys(db: &TestDatabase) -> Desk {
     ))
     .await;
     let given = KEYS + 1;
-    db.execute(&format!("UPDATE accounts SET last_key_id = {given} WHERE account_id = {account}"))
-        .await;
+    db.execute(&format!(
+        "UPDATE accounts SET last_key_id = {given}, keys = {given} WHERE account_id = {account}"
+    ))
+    .await;
     desk
 }
 

@@ -11,6 +11,83 @@ on_both! {
     a_write_beyond_the_limit_is_neither_done_nor_charged,
     signups_are_limited_by_the_address_that_a_trusted_proxy_tells,
     neighbours_without_a_good_key_keep_no_good_key_out,
+    renewals_of_an_actor_are_limited_by_day_in_every_process,
+    actors_of_an_account_are_limited,
+    keys_of_a_full_account_take_the_place_of_ended_ones,
+}
+
+async fn renewals_of_an_actor_are_limited_by_day_in_every_process(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let member = json!({"name": "builder", "actor_type": "agent"});
+    let actor = app.post("/actors", &member).await.expect(201)["actor_id"].clone();
+    let renewal = json!({ "actor_id": actor, "renew": true });
+    for _ in 0..24 {
+        app.post("/keys", &renewal).await.expect(201);
+    }
+    let another = app.another().await;
+    let total = async || app.get("/keys").await.expect(200)["total"].clone();
+    let before = total().await;
+    for app in [&app, &another] {
+        let refused = app.post("/keys", &renewal).await;
+        let problem = refused.expect(429);
+        assert_eq!(problem["type"], "/docs/problems#too-many-requests");
+        assert!(problem["detail"].as_str().unwrap().contains("24 times today (UTC)"), "{problem}");
+        let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=86_400).contains(&wait), "{wait}");
+    }
+    assert_eq!(total().await, before);
+    // A key beside it is still made, and its owner's renewals are counted apart.
+    app.post("/keys", &json!({ "actor_id": actor })).await.expect(201);
+    app.post("/keys", &json!({"actor_id": 1, "renew": true})).await.expect(201);
+}
+
+async fn actors_of_an_account_are_limited(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let account = app.credentials.account;
+    let given = format!("UPDATE accounts SET last_actor_id = 9999 WHERE account_id = {account}");
+    app.database.execute(&given).await;
+    let member = json!({"name": "builder", "actor_type": "agent"});
+    let last = app.post("/actors", &member).await;
+    assert_eq!(last.expect(201)["actor_id"], 10_000);
+    let deactivated = app.delete("/actors/10000").await;
+    deactivated.expect(200);
+    let refused = app.post("/actors", &member).await;
+    assert_eq!(refused.expect(409)["type"], "/docs/problems#conflict");
+    assert_eq!(app.get("/actors").await.expect(200)["total"], 2);
+}
+
+async fn keys_of_a_full_account_take_the_place_of_ended_ones(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let account = app.credentials.account;
+    let beside = json!({"actor_id": 1});
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(app.post("/keys", &beside).await.expect(201)["key_id"].as_i64().unwrap());
+    }
+    for ended in [ids[1], ids[0]] {
+        app.delete(&format!("/keys/{ended}")).await.expect(200);
+    }
+    let full = format!("UPDATE accounts SET keys = 50000 WHERE account_id = {account}");
+    app.database.execute(&full).await;
+    let kept = async || {
+        let page = app.get("/keys").await.expect(200).clone();
+        let ids = page["keys"].as_array().unwrap().iter();
+        ids.map(|key| key["key_id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    app.post("/keys", &beside).await.expect(201);
+    assert!(!kept().await.contains(&ids[0]) && kept().await.contains(&ids[1]));
+    app.post("/keys", &beside).await.expect(201);
+    assert!(!kept().await.contains(&ids[1]) && kept().await.contains(&ids[2]));
+    let refused = app.post("/keys", &beside).await;
+    let problem = refused.expect(409);
+    assert!(problem["detail"].as_str().unwrap().contains("50000 keys"), "{problem}");
+    // Nobody is kept from rotating.
+    app.post("/keys/rotate", &json!({})).await.expect(201);
+    let counted = format!(
+        "UPDATE accounts SET keys = (SELECT COUNT(*) FROM api_keys WHERE account_id = {account}) \
+         WHERE account_id = {account}"
+    );
+    app.database.execute(&counted).await;
 }
 
 async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestDatabase) {

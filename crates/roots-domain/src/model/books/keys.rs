@@ -5,9 +5,12 @@
 //! key opens nothing more. What a key is to succeed stays in force until that key is first used: an
 //! answer that is lost on the way locks nobody out. Of a recovery that is the code.
 
+use std::collections::BTreeMap;
+
 use super::super::account::{Actor, Role};
 use super::super::id::{AccountId, ActorId, KeyId, RecoveryId};
 use super::super::key::{ApiKey, KEYS_MAX, KeyEpoch, RecoveryCode, Succession, Wrap, WrapHolder};
+use super::super::quota::{Renewals, judge_actors, surplus_keys};
 use super::super::time::Timestamp;
 use super::super::trail::{Act, Deed};
 use super::super::unit::{
@@ -51,6 +54,9 @@ impl Needs {
     fn add_management(&mut self, management: &Management, bearer: KeyBearer) {
         let account = bearer.account;
         match management {
+            Management::ReserveIds(Reservation::Renewal(of) | Reservation::AccountRenewal(of)) => {
+                self.actors.insert((account, *of));
+            }
             Management::ReserveIds(_) | Management::AddActor(_) => {}
             Management::PatchActor { id, is_active, .. } => {
                 self.actors.insert((account, *id));
@@ -116,6 +122,31 @@ impl Books {
         }
     }
 
+    /// Adds ended keys of the accounts that keep as many as they may, once the accounts are loaded: they
+    /// make room for the keys that the units make, and for some that were let in beyond.
+    pub fn make_room<'a>(
+        &self,
+        units: impl IntoIterator<Item = &'a UnitOfWork>,
+        needs: &mut Needs,
+    ) {
+        let mut adding = BTreeMap::<AccountId, i64>::new();
+        for unit in units {
+            if let Intent::Manage(management) = &unit.intent
+                && matches!(**management, Management::AddKey(_))
+                && let Some(account) = unit.account()
+            {
+                *adding.entry(account).or_default() += 1;
+            }
+        }
+        for (account, new) in adding {
+            let Some(account) = self.account(account) else { continue };
+            let surplus = surplus_keys(account.keys + new).min(2 * new);
+            if let Ok(surplus @ 1..) = u64::try_from(surplus) {
+                needs.ended_keys.insert(account.id, surplus);
+            }
+        }
+    }
+
     pub(super) fn manage(
         &mut self,
         management: Management,
@@ -131,7 +162,7 @@ impl Books {
             return Err(Refusal::KeyInGrace);
         }
         match management {
-            Management::ReserveIds(kinds) => self.reserve_ids(account, kinds),
+            Management::ReserveIds(kinds) => self.reserve_ids(account, kinds, at),
             Management::AddActor(new) => {
                 let deed = Deed::of(Act::ActorAdded, bearer).to_actor(new.id);
                 let applied = self.add_actor(bearer, new, at)?;
@@ -184,20 +215,31 @@ impl Books {
         let shown = shown.ok_or(Refusal::CodeNotInForce)?.clone();
         match management {
             Management::ReserveIds(kinds @ Reservation::KeyAndCode) => {
-                self.reserve_ids(bearer.account, kinds)
+                self.reserve_ids(bearer.account, kinds, at)
             }
             Management::AddKey(new) => self.recover(bearer.account, new, &shown, at),
             _ => Err(Refusal::CodeNotInForce),
         }
     }
 
-    fn reserve_ids(&mut self, account: AccountId, kinds: Reservation) -> Result<Applied, Refusal> {
+    fn reserve_ids(
+        &mut self,
+        account: AccountId,
+        kinds: Reservation,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        if let Reservation::Renewal(of) | Reservation::AccountRenewal(of) = kinds {
+            self.judge_renewal(account, of, at)?;
+        }
         let counters = &mut self.account_mut(account).ok_or(Refusal::KeyNotInForce)?.counters;
         match kinds {
-            Reservation::Actor => counters.actor += 1,
-            Reservation::OwnKey | Reservation::Key => counters.key += 1,
+            Reservation::Actor => {
+                judge_actors(counters.actor)?;
+                counters.actor += 1;
+            }
+            Reservation::OwnKey | Reservation::Key | Reservation::Renewal(_) => counters.key += 1,
             Reservation::Code => counters.recovery += 1,
-            Reservation::KeyAndCode => {
+            Reservation::KeyAndCode | Reservation::AccountRenewal(_) => {
                 counters.key += 1;
                 counters.recovery += 1;
             }
@@ -220,6 +262,7 @@ impl Books {
             role: Role::Member,
             is_active: true,
             key_epoch: KeyEpoch::FIRST,
+            renewals: Renewals::NONE,
             created_at: at,
         };
         self.actors.set((account, actor.id), Some(actor.clone()));
@@ -292,26 +335,72 @@ impl Books {
                 key.succession = Some(Succession::Rotation { replaces: shown.id, grace_seconds });
             }
             KeyOrigin::Renewal => {
+                let renewals = actor.renewals.with_one_more(of, at)?;
                 self.end_keys_of(account, of, None);
-                self.actors.set((account, of), Some(Actor { key_epoch: epoch, ..actor }));
+                let renewed = Actor { key_epoch: epoch, renewals, ..actor };
+                self.actors.set((account, of), Some(renewed));
                 self.raise_auth_epoch(account);
             }
             KeyOrigin::AccountRenewal { code } => {
+                let renewals = actor.renewals.with_one_more(of, at)?;
+                self.actors.set((account, of), Some(Actor { renewals, ..actor }));
                 self.prepare_renewal(account, of, (account_epoch, epoch));
                 self.add_code(account, code, Some(id), at);
                 key.succession = Some(Succession::Renewal);
             }
         }
-        self.keys.set((account, id), Some(key.clone()));
+        self.insert_key(account, key.clone());
         self.add_wraps(account, new.wraps);
         self.managed(account, AppliedRow::Key(key))
     }
 
-    /// An actor's keys stay few enough to be ended by one unit. One that takes the place of another
-    /// without grace is always let in, so that nobody who is full is kept from rotating.
+    /// An actor's keys stay few enough to be ended by one unit, and an account's few enough to be kept. One
+    /// that takes the place of another without grace is always let in, so that nobody who is full is kept
+    /// from rotating.
     fn check_room(&self, account: AccountId, of: ActorId) -> Result<(), Refusal> {
         let in_force = self.keys_of(account, of).filter(|key| key.in_force(self.decided_at));
-        if in_force.count() < KEYS_MAX { Ok(()) } else { Err(Refusal::TooManyKeys(of)) }
+        if in_force.count() >= KEYS_MAX {
+            return Err(Refusal::TooManyKeys(of));
+        }
+        let keys = self.account(account).ok_or(Refusal::KeyNotInForce)?.keys;
+        if surplus_keys(keys + 1) > 0 && self.forgettable(account).is_none() {
+            return Err(Refusal::TooManyAccountKeys);
+        }
+        Ok(())
+    }
+
+    /// That an actor may be renewed once more. One that there is not is for others to refuse.
+    fn judge_renewal(&self, account: AccountId, of: ActorId, at: Timestamp) -> Result<(), Refusal> {
+        let actor = self.actors.get((account, of));
+        actor.map_or(Ok(()), |actor| actor.renewals.with_one_more(of, at).map(drop))
+    }
+
+    /// Adds a key. Where the account keeps as many as it may, ended ones make room for it.
+    fn insert_key(&mut self, account: AccountId, key: ApiKey) {
+        self.keys.set((account, key.id), Some(key));
+        self.move_keys(account, 1);
+        while self.account(account).is_some_and(|account| surplus_keys(account.keys) > 0)
+            && let Some(ended) = self.forgettable(account)
+        {
+            self.remove_key(account, ended);
+        }
+    }
+
+    fn remove_key(&mut self, account: AccountId, id: KeyId) {
+        self.keys.set((account, id), None);
+        self.move_keys(account, -1);
+    }
+
+    fn move_keys(&mut self, account: AccountId, moved: i64) {
+        if let Some(account) = self.account_mut(account) {
+            account.keys += moved;
+        }
+    }
+
+    /// The ended key with the lowest id that nothing rests on, of those that are loaded.
+    fn forgettable(&self, account: AccountId) -> Option<KeyId> {
+        let ended = self.keys.of(account).filter(|key| key.may_be_forgotten());
+        ended.map(|key| key.id).min()
     }
 
     /// The row of a new key, and its actor, if it may be made.
@@ -386,7 +475,7 @@ impl Books {
         self.end_keys_of(account, owner.id, None);
         self.add_code(account, code, Some(key.id), at);
         key.succession = Some(Succession::Recovery);
-        self.keys.set((account, key.id), Some(key.clone()));
+        self.insert_key(account, key.clone());
         self.add_wraps(account, new.wraps);
         self.raise_auth_epoch(account);
         self.note(account, Deed::of_program(Act::RecoveryUsed).to_key(owner.id, key.id), at);
@@ -616,7 +705,7 @@ impl Books {
     fn remove_unseen(&mut self, account: AccountId, in_that_way: impl Fn(Succession) -> bool) {
         for id in self.unseen(account, in_that_way) {
             self.end_key(account, id);
-            self.keys.set((account, id), None);
+            self.remove_key(account, id);
         }
     }
 

@@ -101,6 +101,7 @@ fn account(id: AccountId) -> Account {
             ledger: 50,
             audit: 60,
         },
+        keys: 2,
         created_at: at(0),
         version: 7,
     }

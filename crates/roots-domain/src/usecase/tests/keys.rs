@@ -159,7 +159,7 @@ fn a_key_is_made_for_the_id_that_was_taken_for_it() {
     ready(keys.add(&owner(), draft(PEER, true))).unwrap();
     let wraps = vec![own.clone(), wrap(WrapHolder::Actor(PEER, KeyEpoch(4)))];
     let renewed = new_key(PEER, 4, wraps, KeyOrigin::Renewal);
-    assert_asked(&asked, Reservation::Key, Management::AddKey(renewed));
+    assert_asked(&asked, Reservation::Renewal(PEER), Management::AddKey(renewed));
 
     let (keys, asked) = self::keys();
     let made = ready(keys.add(&owner(), draft(ME, true))).unwrap().value;
@@ -171,7 +171,7 @@ fn a_key_is_made_for_the_id_that_was_taken_for_it() {
         account_epoch: KeyEpoch(3),
         ..new_key(ME, 4, wraps, KeyOrigin::AccountRenewal { code })
     };
-    assert_asked(&asked, Reservation::KeyAndCode, Management::AddKey(renewed));
+    assert_asked(&asked, Reservation::AccountRenewal(ME), Management::AddKey(renewed));
 
     let (keys, _) = self::keys();
     let nobody = ready(keys.add(&owner(), draft(ActorId(9), false))).map(drop);

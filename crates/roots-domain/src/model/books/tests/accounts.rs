@@ -11,6 +11,7 @@ pub(super) fn owner() -> Actor {
         role: Role::Owner,
         is_active: true,
         key_epoch: KeyEpoch::FIRST,
+        renewals: Renewals::NONE,
         created_at: now(),
     }
 }
@@ -32,6 +33,7 @@ fn founded(id: AccountId, credits: i64) -> Account {
             ledger: i64::from(credits > 0),
             ..Counters::default()
         },
+        keys: 1,
         created_at: now(),
         version: 1,
     }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::key::{KEYS_MAX, Succession};
+use crate::model::quota::{ACCOUNT_KEYS_MAX, ACTORS_MAX, RENEWALS_PER_DAY_MAX};
 use crate::model::unit::{
     CodeBearer, KeyOrigin, Management, NewActor, NewCode, NewKey, RenewedCode, Reservation,
 };
@@ -86,6 +87,7 @@ impl Desk {
         let mut books = Books::default();
         books.load_account(self.account.clone());
         books.check_again(units, &mut needs);
+        books.make_room(units, &mut needs);
         let home = self.account.id;
         if needs.codes.contains(&home) {
             self.codes.values().for_each(|code| books.load_code(home, code.clone()));
@@ -102,6 +104,10 @@ impl Desk {
             {
                 books.load_key(home, key.clone());
             }
+        }
+        let most = needs.ended_keys.get(&home).map_or(0, |most| usize::try_from(*most).unwrap());
+        for key in self.keys.values().filter(|key| key.may_be_forgotten()).take(most) {
+            books.load_key(home, key.clone());
         }
         for actor in self.actors.values().filter(|it| needs.actors.contains(&(home, it.id))) {
             books.load_actor(home, actor.clone());
@@ -194,8 +200,9 @@ impl Desk {
     fn add(&mut self, shown: KeyId, actor: ActorId, what: What) -> Result<KeyId, Refusal> {
         let kinds = match what {
             What::Rotation(_) => Reservation::OwnKey,
-            What::Renewal if actor == OWNER => Reservation::KeyAndCode,
-            _ => Reservation::Key,
+            What::Renewal if actor == OWNER => Reservation::AccountRenewal(actor),
+            What::Renewal => Reservation::Renewal(actor),
+            What::Beside => Reservation::Key,
         };
         self.manage(shown, Management::ReserveIds(kinds))?;
         let code =
@@ -294,6 +301,7 @@ impl Desk {
 
     /// What must hold whatever was done.
     fn check(&self) {
+        assert_eq!(self.account.keys, i64::try_from(self.keys.len()).unwrap());
         for key in self.keys.values() {
             let reached = self.reached(WrapHolder::ApiKey(key.id));
             if key.has_ended() {
@@ -643,6 +651,82 @@ fn an_actor_has_so_many_keys_in_force_at_most() {
     assert_eq!(desk.add(FIRST, MEMBER, What::Beside), full);
     desk.add(FIRST, MEMBER, What::Renewal).unwrap();
     assert_eq!(desk.keys.values().filter(|key| desk.is_let_in(key)).count(), 3);
+}
+
+#[test]
+fn an_actor_is_renewed_24_times_a_day_and_the_next_is_refused_before_anything_is_made() {
+    let mut desk = Desk::new();
+    for actor in [MEMBER, OWNER] {
+        for _ in 0..RENEWALS_PER_DAY_MAX {
+            desk.add(FIRST, actor, What::Renewal).unwrap();
+        }
+        let before = desk.clone();
+        let next_at = (desk.at.day().last_instant()).plus_seconds(1).day().first_instant();
+        let wait_seconds = u32::try_from((next_at.micros() - desk.at.micros()) / 1_000_000);
+        let wait_seconds = wait_seconds.unwrap();
+        let refusal = Refusal::TooManyRenewals { actor, next_at, wait_seconds };
+        assert_eq!(desk.add(FIRST, actor, What::Renewal), Err(refusal.clone()));
+        let code = NewCode { id: RecoveryId(99), lookup: LookupHash([8; 32]) };
+        let origin = match actor {
+            OWNER => KeyOrigin::AccountRenewal { code },
+            _ => KeyOrigin::Renewal,
+        };
+        let unreserved = Management::AddKey(desk.next_key(actor, origin));
+        assert_eq!(desk.manage(FIRST, unreserved), Err(refusal));
+        assert_eq!(format!("{desk:?}"), format!("{before:?}"));
+    }
+    desk.add(FIRST, MEMBER, What::Beside).unwrap();
+    desk.at = desk.at.plus_seconds(DAY_SECONDS);
+    desk.add(FIRST, MEMBER, What::Renewal).unwrap();
+    desk.add(FIRST, OWNER, What::Renewal).unwrap();
+    desk.check();
+}
+
+#[test]
+fn an_account_has_so_many_actors_at_most() {
+    let mut desk = Desk::new();
+    desk.account.counters.actor = ACTORS_MAX - 1;
+    desk.manage(FIRST, Management::ReserveIds(Reservation::Actor)).unwrap();
+    let more = desk.manage(FIRST, Management::ReserveIds(Reservation::Actor));
+    assert_eq!(more, Err(Refusal::TooManyActors));
+    assert_eq!(desk.account.counters.actor, ACTORS_MAX);
+}
+
+#[test]
+fn a_full_account_forgets_its_ended_key_with_the_lowest_id_for_a_new_one() {
+    let mut desk = Desk::new();
+    let keys = [(); 4].map(|()| desk.add(FIRST, MEMBER, What::Beside).unwrap());
+    for ended in [keys[2], keys[1]] {
+        desk.manage(FIRST, Management::RevokeKey(ended)).unwrap();
+    }
+    let missing = ACCOUNT_KEYS_MAX - desk.account.keys;
+    assert_eq!(desk.account.keys, 5);
+    desk.account.keys += missing;
+    let kept = |desk: &Desk| {
+        assert_eq!(desk.account.keys - missing, i64::try_from(desk.keys.len()).unwrap());
+        keys.map(|id| desk.keys.contains_key(&id))
+    };
+    desk.add(FIRST, MEMBER, What::Beside).unwrap();
+    assert_eq!(kept(&desk), [true, false, true, true]);
+    let last = desk.add(FIRST, OWNER, What::Beside).unwrap();
+    assert_eq!(kept(&desk), [true, false, false, true]);
+    let full = Err(Refusal::TooManyAccountKeys);
+    assert_eq!(desk.add(FIRST, MEMBER, What::Beside), full);
+    assert_eq!(desk.add(keys[0], MEMBER, What::Rotation(60)), full, "the old one would stay");
+    // It keeps nobody from rotating, and that leaves no rows behind.
+    let mut shown = keys[0];
+    for _ in 0..5 {
+        let next = desk.add(shown, MEMBER, What::Rotation(0)).unwrap();
+        desk.use_key(next).unwrap();
+        shown = next;
+        kept(&desk);
+    }
+    assert!(desk.account.keys <= ACCOUNT_KEYS_MAX + 1, "{}", desk.account.keys);
+    // Nor from renewing and recovering.
+    desk.add(FIRST, MEMBER, What::Renewal).unwrap();
+    desk.recover(RecoveryId(1)).unwrap();
+    assert!(desk.keys[&last].has_ended());
+    kept(&desk);
 }
 
 #[test]

@@ -197,6 +197,7 @@ fn what_the_owner_does_to_actors_and_keys_is_noted_where_it_changes_something() 
         role,
         is_active: true,
         key_epoch: KeyEpoch::FIRST,
+        renewals: Renewals::NONE,
         created_at: at(0),
     };
     let key = |id, actor| ApiKey {

@@ -1,0 +1,107 @@
+//! Limits that last: how many actors and keys an account may have, and how often an actor's key may be
+//! renewed. They are judged under the account's lock, from rows that the write loads anyway.
+
+use super::id::ActorId;
+use super::time::{Day, Timestamp};
+use super::unit::Refusal;
+
+/// Most actors of an account, deactivated ones included. What goes over all of them, such as the erasure of
+/// the account, stays quick.
+pub const ACTORS_MAX: i64 = 10_000;
+/// Most keys that an account keeps, ended ones included. An account that rotates 10,000 keys a day keeps
+/// the ended keys of four days.
+pub const ACCOUNT_KEYS_MAX: i64 = 50_000;
+/// Most renewals of an actor's key in a UTC day. Each lengthens its chain of epochs for ever.
+pub const RENEWALS_PER_DAY_MAX: i64 = 24;
+
+/// Judges whether an account that has given so many ids of actors may give one more. Actors are never
+/// deleted, so these are its actors, and those ids that were taken and lost.
+///
+/// # Errors
+/// [`Refusal::TooManyActors`] from [`ACTORS_MAX`] on.
+pub const fn judge_actors(given: i64) -> Result<(), Refusal> {
+    if given < ACTORS_MAX { Ok(()) } else { Err(Refusal::TooManyActors) }
+}
+
+/// How many keys an account has more than it keeps, where it has so many: those that have ended go.
+#[must_use]
+pub const fn surplus_keys(keys: i64) -> i64 {
+    if keys > ACCOUNT_KEYS_MAX { keys - ACCOUNT_KEYS_MAX } else { 0 }
+}
+
+/// How often an actor's key was renewed on the UTC day on which it last was. An account's own renewal
+/// counts for its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewals {
+    /// The day.
+    pub day: Day,
+    /// How often.
+    pub count: i64,
+}
+
+impl Renewals {
+    /// None so far.
+    pub const NONE: Self = Self { day: Day::FIRST, count: 0 };
+
+    /// With one more, at that time.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyRenewals`] where there were [`RENEWALS_PER_DAY_MAX`] on that day. A clock that went
+    /// back to an earlier day grants none beyond those of the later one.
+    pub fn with_one_more(self, actor: ActorId, at: Timestamp) -> Result<Self, Refusal> {
+        let day = self.day.max(at.day());
+        let count = if day == self.day { self.count } else { 0 };
+        if count < RENEWALS_PER_DAY_MAX {
+            return Ok(Self { day, count: count + 1 });
+        }
+        let next_at = Timestamp::from_micros(day.last_instant().micros() + 1);
+        let wait_micros = next_at.micros() - at.micros();
+        // Rounded up.
+        let wait_seconds = u32::try_from((wait_micros + 999_999) / 1_000_000).unwrap_or(u32::MAX);
+        Err(Refusal::TooManyRenewals { actor, next_at, wait_seconds })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHO: ActorId = ActorId(7);
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_actor_is_renewed_24_times_a_day_and_again_the_next_day() {
+        let (noon, midnight) = (at("2026-04-09T12:00:00Z"), at("2026-04-10T00:00:00Z"));
+        let mut renewals = Renewals::NONE;
+        for count in 1..=24 {
+            renewals = renewals.with_one_more(WHO, noon).unwrap();
+            assert_eq!(renewals, Renewals { day: noon.day(), count });
+        }
+        let refusal = |wait_seconds| {
+            Err(Refusal::TooManyRenewals { actor: WHO, next_at: midnight, wait_seconds })
+        };
+        assert_eq!(renewals.with_one_more(WHO, noon), refusal(12 * 3_600));
+        let last = Timestamp::from_micros(midnight.micros() - 1);
+        assert_eq!(renewals.with_one_more(WHO, last), refusal(1));
+        let next_day = Renewals { day: midnight.day(), count: 1 };
+        assert_eq!(renewals.with_one_more(WHO, midnight), Ok(next_day));
+        // A process whose clock is behind grants none beyond.
+        let full = Renewals { count: 24, ..next_day };
+        assert!(full.with_one_more(WHO, noon).is_err());
+    }
+
+    #[test]
+    fn an_account_has_so_many_actors() {
+        assert_eq!(judge_actors(ACTORS_MAX - 1), Ok(()));
+        assert_eq!(judge_actors(ACTORS_MAX), Err(Refusal::TooManyActors));
+    }
+
+    #[test]
+    fn an_account_keeps_so_many_keys() {
+        assert_eq!([surplus_keys(0), surplus_keys(ACCOUNT_KEYS_MAX)], [0, 0]);
+        assert_eq!(surplus_keys(ACCOUNT_KEYS_MAX + 3), 3);
+    }
+}
