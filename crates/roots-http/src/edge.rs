@@ -40,6 +40,7 @@ use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
 use crate::imports::IMPORT_PATH;
 use crate::limits::{self, Limits, RATE_LIMIT, RATE_LIMIT_POLICY, Visitor};
 use crate::problem::{PROBLEM_JSON, Problem};
+use crate::secrets::may_hold_secret;
 
 /// Longest time that a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,8 +50,6 @@ const DRAIN_MAX_BYTES: usize = 4 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest name of its own that a request may bring.
 const REQUEST_ID_MAX_CHARS: usize = 128;
-/// What every API key begins with: one that was sent as a name by mistake is not repeated.
-const KEY_START: &str = "roots_";
 /// Below that, compressing gains nothing.
 const COMPRESSED_MIN_BYTES: u64 = 1_024;
 /// How long a browser may remember what a preflight said.
@@ -379,7 +378,8 @@ fn write_out(problem: &Problem, id: &str, response: &mut Response) {
     *response.body_mut() = Body::from(body);
 }
 
-/// The name that a request brings, if it is a sane one.
+/// The name that a request brings, if it is a sane one. One that could hold a key or a code, sent there by
+/// mistake, is neither repeated nor logged.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let mut given = headers.get_all(REQUEST_ID).iter();
     let (Some(only), None) = (given.next(), given.next()) else {
@@ -389,7 +389,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = only.to_str().ok()?;
     let is_sane = (1..=REQUEST_ID_MAX_CHARS).contains(&id.len())
         && id.bytes().all(plain)
-        && !id.starts_with(KEY_START);
+        && !may_hold_secret(id);
     is_sane.then(|| id.to_owned())
 }
 

@@ -7,10 +7,11 @@ use roots_domain::model::Invalid;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::secrets::may_hold_secret;
+
 /// Most faults that one answer lists.
 pub(crate) const FAULTS_MAX: usize = 100;
-/// Most characters of a caller's own name for a field that an answer repeats: fewer than a key or a
-/// recovery code has, should one stand there.
+/// Most characters of a caller's own name for a field that an answer repeats.
 const SHOWN_NAME_MAX_CHARS: usize = 32;
 /// How alike two names must be (Jaro-Winkler) for one to be taken for a misspelling of the other.
 const ALIKE: f64 = 0.8;
@@ -113,7 +114,11 @@ impl<V> Fields<V> {
     }
 }
 
+/// An unknown name as an answer repeats it: cut, and not at all where it could hold a key or a code.
 fn shown(name: &str) -> String {
+    if may_hold_secret(name) {
+        return "…".to_owned();
+    }
     match name.char_indices().nth(SHOWN_NAME_MAX_CHARS) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),

@@ -27,6 +27,7 @@ mod pages;
 mod path;
 mod problem;
 mod query;
+mod secrets;
 mod service;
 mod sessions;
 mod todos;

@@ -74,13 +74,14 @@ async fn head_is_get_without_the_body() {
 #[tokio::test]
 async fn a_request_keeps_a_sane_name_and_is_given_one_otherwise() {
     let router = World::whole().router();
-    let long = "x".repeat(128);
-    for id in ["a", "019d.Run_7-b", "roots-run", &long] {
+    let long = "f".repeat(128);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for id in ["a", "019d.Run_7-b", "roots-run", "01ARZ3NDEKTSV4RRFFQ69G5FAV", trace, &long] {
         let answer = get("/health").header("x-request-id", id).of(&router).await;
         assert_eq!(answer.header("x-request-id"), id);
     }
-    let longer = "x".repeat(129);
-    for id in ["", " ", "a b", "a\"b", "<x>", "é", KEY, &longer] {
+    let (longer, many) = ("f".repeat(129), "x".repeat(37));
+    for id in ["", " ", "a b", "a\"b", "<x>", "é", KEY, &many, &longer] {
         let answer = get("/nothing").header("x-request-id", id).of(&router).await;
         assert!(answer.header("x-request-id").starts_with("019d728c-"), "{id}");
         assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
@@ -228,4 +229,39 @@ async fn the_log_and_the_metrics_hold_routes_and_causes_but_no_key_and_no_text()
         r#"roots_http_requests_total{method="GET",route="/api/v1/todos/{id}",status="400"} 1"#;
     assert!(told.contains(counted), "{told}");
     assert!(told.contains(r#"route="none",status="404""#), "{told}");
+}
+
+#[tokio::test]
+async fn a_code_or_a_key_in_the_wrong_place_is_neither_repeated_nor_logged() {
+    let code = "04GQ2-V7XQT-3CDEM-8JKNP-RSTWY-Z0123-45678-9ABCD";
+    let forms = [
+        code.to_owned(),
+        code.to_lowercase(),
+        code.replace('-', ""),
+        code.replace('-', "_"),
+        format!("run.{code}"),
+        KEY.to_owned(),
+        KEY.to_uppercase(),
+    ];
+    let router = World::whole().router();
+    Log::begin();
+    for form in &forms {
+        let mut told = Vec::new();
+        told.push(get("/nothing").header("x-request-id", form).of(&router).await);
+        told.push(get("/api/v1/todos").header("idempotency-key", form).of(&router).await);
+        told.push(get(&format!("/api/v1/todos?{form}=1")).of(&router).await);
+        told.push(get(&format!("/api/v1/todos?cursor={form}")).of(&router).await);
+        told.push(get(&format!("/api/v1/todos/{form}")).of(&router).await);
+        told.push(get(&format!("/{form}")).header("host", form).of(&router).await);
+        let body = format!(r#"{{"title": "a", "{form}": "{form}"}}"#);
+        told.push(post("/api/v1/todos", &body).of(&router).await);
+        for answer in told {
+            assert!(answer.status.is_client_error(), "{}", answer.told());
+            assert!(!answer.told().contains(form.as_str()), "{}", answer.told());
+        }
+    }
+    let log = Log::end();
+    for form in forms {
+        assert!(!log.contains(&form), "{form} in {log}");
+    }
 }
