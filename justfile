@@ -15,6 +15,10 @@ ci:
 test *args:
     cargo xtask test {{args}}
 
+# Licences, bans and sources of what we depend on
+deny:
+    cargo xtask deny
+
 # The rules of the house
 tidy:
     cargo xtask tidy

@@ -5,16 +5,17 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::run::{self, RunError};
-use crate::{openapi, test, tidy};
+use crate::{deny, openapi, test, tidy};
 
 type Outcome = Result<(), Box<dyn Error>>;
 type Step = fn() -> Outcome;
 
 /// The name of each step, and what it does.
-const STEPS: [(&str, Step); 6] = [
+const STEPS: [(&str, Step); 7] = [
     ("format", format),
     ("clippy", clippy),
     ("tidy", tidy::perform),
+    ("licences, bans and sources", deny::perform),
     ("tests on SQLite and PostgreSQL", tests),
     ("docs", docs),
     ("OpenAPI", || openapi::perform(true)),
@@ -58,6 +59,9 @@ fn docs() -> Outcome {
     Ok(run::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?)
 }
 
+/// Adds both.
+const COMPONENTS: &str = "rustup component add rustfmt clippy";
+
 /// rustfmt and clippy are components of a Rust toolchain, and a minimal one comes without them.
 fn component(name: &str) -> Outcome {
     let probe = || run::output(run::cargo([name, "--version"]).stderr(Stdio::null())).map(drop);
@@ -67,12 +71,13 @@ fn component(name: &str) -> Outcome {
             rustup.args(["component", "add", "rustfmt", "clippy"]).current_dir(run::workspace()),
         )
     };
-    provide(name, probe, add)
+    provide(name, COMPONENTS, probe, add)
 }
 
-/// Adds what `probe` misses.
-fn provide(
+/// Adds the cargo command that `probe` misses. What can't be added is told with the cure to run by hand.
+pub(crate) fn provide(
     name: &str,
+    cure: &str,
     probe: impl Fn() -> Result<(), RunError>,
     add: impl FnOnce() -> Result<(), RunError>,
 ) -> Outcome {
@@ -83,10 +88,7 @@ fn provide(
     }
     add().and_then(|()| probe()).map_err(|error| match error {
         RunError::Stopped => error.into(),
-        _ => format!(
-            "`cargo {name}` is missing; run `rustup component add rustfmt clippy` ({error})"
-        )
-        .into(),
+        _ => format!("`cargo {name}` is missing; run `{cure}` ({error})").into(),
     })
 }
 
@@ -104,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_not_added() {
-        provide("fmt", || Ok(()), || panic!("added")).unwrap();
+        provide("fmt", COMPONENTS, || Ok(()), || panic!("added")).unwrap();
     }
 
     #[test]
@@ -115,21 +117,22 @@ mod tests {
             there.set(true);
             Ok(())
         };
-        provide("fmt", probe, add).unwrap();
+        provide("fmt", COMPONENTS, probe, add).unwrap();
         assert!(there.get());
     }
 
     #[test]
     fn what_cannot_be_added_is_told_with_what_to_run() {
         for add in [fails, || Ok(())] {
-            let told = provide("fmt", fails, add).unwrap_err().to_string();
+            let told = provide("fmt", COMPONENTS, fails, add).unwrap_err().to_string();
             assert!(told.contains("run `rustup component add rustfmt clippy`"), "{told}");
         }
     }
 
     #[test]
     fn who_is_told_to_stop_adds_nothing() {
-        let told = provide("fmt", || Err(RunError::Stopped), || panic!("added")).unwrap_err();
+        let told =
+            provide("fmt", COMPONENTS, || Err(RunError::Stopped), || panic!("added")).unwrap_err();
         assert_eq!(told.to_string(), "stopped");
     }
 }

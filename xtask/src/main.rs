@@ -8,6 +8,7 @@
 
 mod bench;
 mod ci;
+mod deny;
 mod openapi;
 mod postgres;
 mod run;
@@ -22,7 +23,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "The chores of Roots")]
 enum Chore {
-    /// All that CI runs: format, clippy, tidy, the tests on both databases, docs, the API's document
+    /// All that CI runs: format, clippy, tidy, licences, the tests on both databases, docs, the API's document
     Ci,
     /// Run the tests of the whole workspace, on both databases
     Test {
@@ -35,6 +36,9 @@ enum Chore {
     Postgres,
     /// Build a release and measure it against what this machine can do at best (docs/performance.md)
     Bench(bench::Options),
+    /// Check licences, bans and sources of what we depend on, by cargo-deny, which is installed where it is missing
+    /// (advisories, which need the net: `cargo deny check advisories`)
+    Deny,
     /// Check the rules of the house that the compiler doesn't know
     Tidy,
     /// Write the API's document, as the code has it, to docs/openapi.json
@@ -63,6 +67,7 @@ fn perform(chore: Chore) -> Result<(), Box<dyn Error>> {
         Chore::Test { args } => test::perform(&args),
         Chore::Postgres => postgres::perform(),
         Chore::Bench(options) => bench::perform(&options),
+        Chore::Deny => deny::perform(),
         Chore::Tidy => tidy::perform(),
         Chore::Openapi { check } => openapi::perform(check),
     }
