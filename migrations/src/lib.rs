@@ -1,7 +1,7 @@
 //! The schema of Roots: one change a file, each for SQLite and PostgreSQL alike.
 //!
-//! Each key, index and foreign key of a tenant's tables begins with `account_id`: the tables can be
-//! spread over machines by it, and a query that forgets it is slow at once. Ids are counted per account;
+//! Each key, index and foreign key of a tenant's tables begins with `account_id`: the tables are
+//! prepared to be spread over machines by it, and a query that forgets it is slow at once. Ids are counted per account;
 //! only account ids are global. Times are microseconds since 1970, days are days since then: both
 //! databases order and compare integers alike. Text that is sealed is bytes.
 
