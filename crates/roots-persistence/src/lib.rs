@@ -35,10 +35,12 @@ mod readers;
 mod row;
 mod source;
 mod sqlite;
+mod tls;
 mod url;
 mod writer;
 
 pub use readers::take_seat;
+pub use tls::TlsFault;
 pub use url::{DatabaseUrl, UrlFault};
 
 use figures::Figures;
@@ -87,9 +89,18 @@ pub enum OpenError {
     /// The writer's thread.
     #[error("the writer could not be started: {0}")]
     Writer(std::io::Error),
+    /// The encryption of the way to it.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// The database.
     #[error("the database can't be opened: {0}")]
-    Database(#[from] DbErr),
+    Database(DbErr),
+}
+
+impl From<DbErr> for OpenError {
+    fn from(error: DbErr) -> Self {
+        TlsFault::of(&error).map_or_else(|| Self::Database(error), Self::Tls)
+    }
 }
 
 /// Why no backup was made.

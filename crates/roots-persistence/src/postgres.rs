@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
+use crate::tls::{self, Protection};
+
 /// So many threads that serve have a writer lane. The more lanes the fewer units a batch, and a batch costs
 /// its dozen round trips however many there are.
 pub(crate) const SERVING_OF_LANE: usize = 4;
@@ -59,6 +61,8 @@ pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
 fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
+    // It was read before, when the URL was.
+    let protection = tls::of_url(url).map_or(Protection::KnownServer, |(protection, _)| protection);
     options
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
@@ -66,6 +70,7 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .map_sqlx_postgres_opts(move |options| {
             options
+                .ssl_mode(protection.mode())
                 .statement_cache_capacity(PREPARED_STATEMENTS)
                 .application_name("roots")
                 .options([

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::tls::{self, Place, Protection};
+
 /// Which database: a file of SQLite, or a PostgreSQL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(pub(crate) Target);
@@ -35,20 +37,34 @@ pub enum UrlFault {
         "this PostgreSQL URL can't be read; it looks like postgres://user:password@host:5432/database"
     )]
     UnreadablePostgres,
+    /// A parameter that the driver does not read.
+    #[error(
+        "this PostgreSQL URL has an unknown parameter; known are sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, port, dbname, user, password, application_name, options and statement-cache-capacity"
+    )]
+    UnknownPostgresParameter,
+    /// A mode of TLS that there is not.
+    #[error("sslmode is one of disable, require, verify-ca and verify-full")]
+    UnknownSslMode,
+    /// A mode that may go on unencrypted, on the way to another machine.
+    #[error(
+        "sslmode=prefer and sslmode=allow may go on unencrypted without a word, so they are not taken for a server on another machine: use verify-full, or disable if nobody can listen on the way"
+    )]
+    UncertainTls,
 }
 
 impl DatabaseUrl {
     /// Reads a URL: `sqlite://path?mode=rwc` or `postgres://user:password@host:port/database`.
     ///
+    /// A PostgreSQL server on another machine must prove its name by its certificate
+    /// (`sslmode=verify-full`), unless the URL or `PGSSLMODE` says otherwise. On this machine, which is a
+    /// Unix socket, a loopback address or `localhost`, nothing is encrypted unless they say so.
+    ///
     /// # Errors
     /// Says what is wrong, without repeating the URL.
     pub fn parse(text: &str) -> Result<Self, UrlFault> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            let readable = text.parse::<sea_orm::sqlx::postgres::PgConnectOptions>().is_ok();
-            let url = text.to_owned();
-            return readable
-                .then_some(Self(Target::Postgres { url }))
-                .ok_or(UrlFault::UnreadablePostgres);
+            tls::of_url(text)?;
+            return Ok(Self(Target::Postgres { url: text.to_owned() }));
         }
         let rest = text.strip_prefix("sqlite:").ok_or(UrlFault::UnknownScheme)?;
         let rest = rest.strip_prefix("//").unwrap_or(rest);
@@ -65,6 +81,22 @@ impl DatabaseUrl {
             _ => return Err(UrlFault::UnknownParameter),
         };
         Ok(Self(Target::Sqlite { file: PathBuf::from(file), may_create }))
+    }
+
+    /// What whoever runs the server should know of the way to the database, if anything: that others may
+    /// read along there, or answer in the database's place.
+    #[must_use]
+    pub fn caution(&self) -> Option<&'static str> {
+        let Target::Postgres { url } = &self.0 else { return None };
+        match tls::of_url(url) {
+            Ok((Protection::Plain | Protection::IfOffered, Place::Elsewhere)) => Some(
+                "the connection to PostgreSQL is not encrypted: the password, keys' hashes and everything that is not sealed can be read on the way",
+            ),
+            Ok((Protection::Encrypted, Place::Elsewhere)) => Some(
+                "the connection to PostgreSQL is encrypted, but the server's certificate is not checked: another machine could answer in its place",
+            ),
+            _ => None,
+        }
     }
 
     /// The same database, but never a new one: for whoever only looks at or adds to what is there.
@@ -115,6 +147,24 @@ mod tests {
             ("postgres://u:p@host:port/x", UrlFault::UnreadablePostgres),
         ] {
             assert!(read(text) == Err(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unprotected_way_to_another_machine_is_cautioned_against() {
+        let caution = |text| DatabaseUrl::parse(text).unwrap().caution();
+        let plain = caution("postgres://u:hunter2@db/roots?sslmode=disable").unwrap();
+        assert!(plain.contains("not encrypted") && !plain.contains("hunter2"), "{plain}");
+        let unchecked = caution("postgres://u:hunter2@db/roots?sslmode=require").unwrap();
+        assert!(unchecked.contains("not checked"), "{unchecked}");
+        for quiet in [
+            "sqlite://x.db",
+            "postgres://u@db/roots",
+            "postgres://u@db/roots?sslmode=verify-ca",
+            "postgres://u@localhost/roots",
+            "postgres://u@127.0.0.1/roots?sslmode=require",
+        ] {
+            assert_eq!(caution(quiet), None, "{quiet}");
         }
     }
 

@@ -42,6 +42,9 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
         None => None,
         Some(address) => Some(bind("ROOTS_METRICS_BIND", address).await?),
     };
+    if let Some(caution) = settings.database_url.caution() {
+        warn!("{caution}");
+    }
     let store = app::open(&settings.database_url, &threads::of_store(settings.writer)).await?;
     let mut stop = Stop::on_signals().map_err(Failure::System)?;
     let services = app::services(&store);

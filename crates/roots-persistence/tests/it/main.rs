@@ -27,4 +27,6 @@ mod resources;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod walks;
