@@ -17,6 +17,7 @@ mod m0006_idempotency;
 mod m0007_account_lists;
 mod m0008_erasures;
 mod m0009_imports;
+mod m0010_import_reason;
 mod m0011_quotas;
 mod m0013_wraps_by_subject;
 
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_account_lists::AccountLists),
             Box::new(m0008_erasures::Erasures),
             Box::new(m0009_imports::Imports),
+            Box::new(m0010_import_reason::ImportReason),
             Box::new(m0011_quotas::Quotas),
             Box::new(m0013_wraps_by_subject::WrapsBySubject),
         ]

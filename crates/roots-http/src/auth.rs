@@ -173,6 +173,11 @@ impl Deref for Bearer {
 }
 
 impl Bearer {
+    /// The caller.
+    pub(crate) fn caller(&self) -> Arc<Caller> {
+        Arc::clone(&self.caller)
+    }
+
     /// The caller, and where its key is looked up again.
     pub(crate) fn into_parts(self) -> (Arc<Caller>, Lookup) {
         (self.caller, self.lookup)

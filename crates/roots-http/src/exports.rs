@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt::Write;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -19,6 +22,7 @@ use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{StatusChange, Todo, TodoStatus};
 use roots_domain::usecase::exports::{Export, ExportHeader, FORMAT, Legible, Record};
 use serde::Serialize;
+use tokio::time::Instant;
 use tracing::{Instrument, Span};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -28,13 +32,17 @@ use crate::App;
 use crate::auth::Bearer;
 use crate::ending::Ending;
 use crate::fields::Faulty;
+use crate::long_requests::Place;
 use crate::problem::Problem;
+use crate::progress::{Pace, Progress};
 use crate::query::{FromParams, Params, Query};
 
 /// JSON, a line each.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 /// How many bytes are told at a time, and a line more.
 const CHUNK_BYTES: usize = 32 * 1024;
+/// How often it is looked at whether clients take what they were told.
+const WATCH_PERIOD: Duration = Duration::from_secs(5);
 
 /// The route of exports.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -234,6 +242,12 @@ struct ErrorLine {
     error: String,
 }
 
+impl ErrorLine {
+    fn of(problem: &Problem) -> Line {
+        Line::Error(Self { uri: problem.uri(), error: problem.detail().to_owned() })
+    }
+}
+
 /// Keeps a text that can be read, and notes the name of one that can't.
 fn legible(
     field: &'static str,
@@ -376,6 +390,105 @@ struct Telling {
     end: EndLine,
     is_over: bool,
     ending: Ending,
+    _place: Place,
+}
+
+/// An export between its pieces. Where its client does not ask for the next one, all that it holds is
+/// let go, for nothing else would look after it then.
+struct Handed(Mutex<Step>);
+
+/// Where an export is.
+enum Step {
+    /// A piece has gone out, and the client is waited for.
+    Waiting(Box<Telling>, Waiting),
+    /// The next piece is being read.
+    Reading(Progress),
+    /// The client took too little: it is told so, should it ask again.
+    TooSlow,
+    /// Everything has been told.
+    Over,
+}
+
+/// For how long a client is waited for, and what it takes then.
+struct Waiting {
+    since: Instant,
+    bytes: u64,
+    progress: Progress,
+}
+
+impl Handed {
+    /// An export of which nothing has been told.
+    fn new(telling: Telling) -> Arc<Self> {
+        let waiting = Waiting { since: Instant::now(), bytes: 0, progress: Progress::default() };
+        let handed = Arc::new(Self(Mutex::new(Step::Waiting(Box::new(telling), waiting))));
+        tokio::spawn(watch(Arc::downgrade(&handed)));
+        handed
+    }
+
+    fn step(&self) -> MutexGuard<'_, Step> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next bytes, now that the client asks for them; `None` once the last line has been told.
+    async fn next(&self) -> Option<Bytes> {
+        let mut telling = match self.resume() {
+            Ok(telling) => telling,
+            Err(last) => return last,
+        };
+        let chunk = telling.next().await;
+        let mut step = self.step();
+        let Step::Reading(progress) = *step else { return chunk };
+        let bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let waiting = Waiting { since: Instant::now(), bytes, progress };
+        *step = if chunk.is_some() { Step::Waiting(telling, waiting) } else { Step::Over };
+        chunk
+    }
+
+    /// Goes on with the export, or tells what its last bytes are.
+    fn resume(&self) -> Result<Box<Telling>, Option<Bytes>> {
+        let mut step = self.step();
+        match mem::replace(&mut *step, Step::Over) {
+            Step::Waiting(telling, Waiting { since, bytes, mut progress }) => {
+                match progress.note(bytes, since.elapsed()) {
+                    Pace::KeepsUp => {
+                        *step = Step::Reading(progress);
+                        Ok(telling)
+                    }
+                    Pace::TooSlow => Err(Some(too_slow())),
+                }
+            }
+            Step::TooSlow => Err(Some(too_slow())),
+            Step::Reading(_) | Step::Over => Err(None),
+        }
+    }
+
+    /// Lets an export go whose client has taken too little.
+    fn look(&self) {
+        let mut step = self.step();
+        let Step::Waiting(_, Waiting { since, progress, .. }) = &*step else { return };
+        let mut progress = *progress;
+        if progress.note(0, since.elapsed()) == Pace::TooSlow {
+            *step = Step::TooSlow;
+        }
+    }
+}
+
+/// Looks after an export until its body is gone: with its last byte, or with its connection.
+async fn watch(handed: Weak<Handed>) {
+    loop {
+        tokio::time::sleep(WATCH_PERIOD).await;
+        let Some(handed) = handed.upgrade() else { return };
+        handed.look();
+    }
+}
+
+/// The last line of an export whose client is too slow.
+fn too_slow() -> Bytes {
+    let problem = Problem::export_too_slow();
+    tracing::warn!("an export ended early: {}", problem.detail());
+    let mut chunk = Vec::new();
+    ErrorLine::of(&problem).write(&mut chunk);
+    chunk.into()
 }
 
 impl Telling {
@@ -421,8 +534,7 @@ impl Telling {
                     "an export ended early: {}",
                     problem.detail()
                 );
-                let error = problem.detail().to_owned();
-                self.finish(&Line::Error(ErrorLine { uri: problem.uri(), error }), chunk);
+                self.finish(&ErrorLine::of(&problem), chunk);
             }
         }
     }
@@ -438,7 +550,8 @@ impl Telling {
 /// Everything that the account has, or an actor of it, as JSON lines: first a header, then actors,
 /// sessions, todos each with its log, activities; by id within each kind. The last line counts them;
 /// where the export failed on the way it says so instead. A file without either was cut off. Costs
-/// nothing, and works while the account is suspended.
+/// nothing, and works while the account is suspended. An account may have two under way at once, and each
+/// ends whose client takes less than 1 KiB/s over a minute.
 #[utoipa::path(
     get, path = "/api/v1/export", operation_id = "export", tag = "accounts",
     params(ExportQuery),
@@ -452,7 +565,8 @@ impl Telling {
             "ended_at": null,
             "actor_id": 1
         })),
-        (status = 403, description = "A member named another actor.")
+        (status = 403, description = "A member named another actor."),
+        (status = 429, description = "Two exports of the account are under way, or 16 of the server, or a limit by time is reached.")
     )
 )]
 async fn export(
@@ -468,6 +582,7 @@ async fn export(
         let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
         return Ok((headers(&header), body).into_response());
     }
+    let place = app.exports.begin(caller.account.id)?;
     let export = app.services.exports.begin(caller, lookup, query.actor_id).await?;
     if let Some(fault) = export.unnoted() {
         let account = export.header().account.id;
@@ -482,13 +597,14 @@ async fn export(
         end: EndLine::default(),
         is_over: false,
         ending: app.ending.clone(),
+        _place: place,
     };
     let first = stream::once(async { Ok::<_, Infallible>(Bytes::from(head)) });
     let span = Span::current();
-    let rest = stream::unfold(telling, move |mut telling| {
+    let rest = stream::unfold(Handed::new(telling), move |handed| {
         let next = async {
-            let chunk = telling.next().await?;
-            Some((Ok(chunk), telling))
+            let chunk = handed.next().await?;
+            Some((Ok(chunk), handed))
         };
         next.instrument(span.clone())
     });

@@ -1,11 +1,13 @@
 //! `/import`: a file of JSON lines, taken in as it comes.
 
 use std::mem;
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use futures_util::StreamExt;
 use roots_domain::model::Invalid;
 use roots_domain::model::account::{ActorKind, Role};
@@ -18,21 +20,21 @@ use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::unit::Refusal;
 use roots_domain::usecase::exports::FORMAT;
-use roots_domain::usecase::imports::{ActorDraft, Importing, RowDraft};
+use roots_domain::usecase::imports::{ActorDraft, Batch, ImportMode, Importing, RowDraft};
 use serde::Serialize;
+use tokio::time::{Instant, timeout};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Bearer;
-use crate::body::{
-    BODY_MAX_BYTES, BODY_TIMEOUT, Members, Value, integer, nested, object, positive, text,
-};
+use crate::body::{BODY_MAX_BYTES, Members, Value, integer, nested, object, positive, text};
 use crate::ending::Ending;
 use crate::exports::{Counts, EndLine, NDJSON};
 use crate::fields::{FAULTS_MAX, Fault, Faulty, one_of};
-use crate::problem::Problem;
+use crate::problem::{Problem, credit_headers};
+use crate::progress::{Pace, Progress};
 use crate::query::{FromParams, Params, Query};
 
 /// Where files come in.
@@ -43,6 +45,8 @@ const LINE_MAX_BYTES: usize = BODY_MAX_BYTES;
 const TOO_LONG: &str = "must be at most 1 MiB long";
 /// How many bytes of lines are taken in at a time, and a line more.
 const TAKEN_BYTES: usize = 512 * 1024;
+/// Longest time after which the caller's key is checked again, and rows that wait are written.
+const CHECK_PERIOD: Duration = Duration::from_secs(5);
 
 /// The route of imports.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -60,6 +64,10 @@ struct ImportQuery {
     /// Rows before this line are left out. The header and the actors are read all the same.
     #[param(value_type = Option<i64>, minimum = 1, default = 1)]
     from_line: u64,
+    /// Checks the whole file as an import would and says what it would cost. Nothing is written or
+    /// charged.
+    #[param(value_type = Option<bool>, default = false)]
+    dry_run: bool,
 }
 
 impl FromParams for ImportQuery {
@@ -70,14 +78,25 @@ impl FromParams for ImportQuery {
             // A line is counted as ids are.
             TodoId::parse(&text).map(|line| line.0.unsigned_abs()).ok_or_else(positive)
         });
-        Ok(Self { actor_id: actor_id?, from_line: from_line?.unwrap_or(1) })
+        let dry_run = params.take("dry_run", |text| match text.as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Invalid::new("must be true or false")),
+        });
+        Ok(Self {
+            actor_id: actor_id?,
+            from_line: from_line?.unwrap_or(1),
+            dry_run: dry_run?.unwrap_or_default(),
+        })
     }
 }
 
-/// What became of a file.
-#[derive(Debug, Default, Serialize, ToSchema)]
+/// What became of a file, or would become of it.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[schema(as = Import)]
-struct ImportBody {
+pub(crate) struct ImportBody {
+    /// Whether nothing was written or charged: the counts say what an import would do.
+    dry_run: bool,
     /// How many lines were read.
     lines: u64,
     imported: ImportedCounts,
@@ -90,10 +109,37 @@ struct ImportBody {
     /// Whether the file is a whole export: its last line counts the lines of each kind, and as many
     /// came. False for a file that holds only what was left of one.
     is_whole: bool,
+    /// What the rows that were written cost, in credits; of a dry run, what they would cost.
+    cost: i64,
+    /// What the account has left. Missing where an import ended before it was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    balance: Option<i64>,
+    /// Whether the balance covers the cost. Told by a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    is_covered: Option<bool>,
+    /// The line to go on with. Told where an import ended before the end of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    from_line: Option<u64>,
+}
+
+impl ImportBody {
+    /// Whether nothing was written.
+    pub(crate) const fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// What was charged and what is left, as far as it is known.
+    pub(crate) fn credit_headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let cost = if self.dry_run { 0 } else { self.cost };
+        self.balance.map(|balance| credit_headers(cost, balance)).into_iter().flatten().collect()
+    }
 }
 
 /// Rows that were written.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 struct ImportedCounts {
     sessions: u64,
     todos: u64,
@@ -102,7 +148,7 @@ struct ImportedCounts {
 }
 
 /// Everything that is wrong with a line.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct LineFaults {
     /// Counted from 1.
     line: u64,
@@ -117,6 +163,17 @@ struct Lines {
     begun: Vec<u8>,
     is_too_long: bool,
     count: u64,
+    progress: Progress,
+}
+
+/// What has come of a body.
+enum Came {
+    /// A line that is not blank, and its number.
+    Line(u64, RawLine),
+    /// The end.
+    End,
+    /// No whole line, until the time that it was waited for.
+    Nothing,
 }
 
 /// A line, or that it was too long.
@@ -125,27 +182,45 @@ type RawLine = Result<Vec<u8>, ()>;
 impl Lines {
     fn new(body: Body) -> Self {
         let body = body.into_data_stream();
-        Self { body, rest: Bytes::new(), begun: Vec::new(), is_too_long: false, count: 0 }
+        Self {
+            body,
+            rest: Bytes::new(),
+            begun: Vec::new(),
+            is_too_long: false,
+            count: 0,
+            progress: Progress::default(),
+        }
     }
 
-    /// The next line that is not blank, and its number. `None` at the end.
-    async fn next(&mut self) -> Result<Option<(u64, RawLine)>, Problem> {
+    /// The next line that is not blank, waited for until then.
+    ///
+    /// # Errors
+    /// The body broke off, or comes too slowly. Blank lines are no progress.
+    async fn next(&mut self, until: Instant) -> Result<Came, Problem> {
         loop {
             let (line, is_last) = if let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
                 let piece = self.rest.split_to(end + 1);
-                self.add(&piece[..end]);
+                self.add(&piece);
                 (self.take(), false)
             } else {
                 let piece = mem::take(&mut self.rest);
                 self.add(&piece);
-                match tokio::time::timeout(BODY_TIMEOUT, self.body.next()).await {
+                let began = Instant::now();
+                let Some(left) = until.checked_duration_since(began).filter(|it| !it.is_zero())
+                else {
+                    return Ok(Came::Nothing);
+                };
+                let came = timeout(left.min(self.progress.left()), self.body.next()).await;
+                let pace = self.progress.note(0, began.elapsed());
+                match came {
+                    Ok(Some(Err(_))) => return Err(Problem::bad_request("The body broke off.")),
+                    Ok(None) => (self.take(), true),
+                    _ if pace == Pace::TooSlow => return Err(Problem::import_too_slow()),
                     Ok(Some(Ok(bytes))) => {
                         self.rest = bytes;
                         continue;
                     }
-                    Ok(Some(Err(_))) => return Err(Problem::bad_request("The body broke off.")),
-                    Ok(None) => (self.take(), true),
-                    Err(_) => return Err(Problem::request_timeout()),
+                    Err(_) => continue,
                 }
             };
             let is_blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
@@ -153,15 +228,20 @@ impl Lines {
                 self.count += 1;
             }
             match (is_blank, is_last) {
-                (true, true) => return Ok(None),
+                (true, true) => return Ok(Came::End),
                 (true, false) => {}
-                _ => return Ok(Some((self.count, line))),
+                _ => return Ok(Came::Line(self.count, line)),
             }
         }
     }
 
-    /// What is too long is read on, and not kept.
+    /// What is too long is read on, and not kept. Only what is not blank is progress.
     fn add(&mut self, piece: &[u8]) {
+        if !piece.trim_ascii().is_empty() {
+            // No time passes, so that there is nothing to judge.
+            let _ = self.progress.note(piece.len() as u64, Duration::ZERO);
+        }
+        let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
         if self.begun.len() + piece.len() > LINE_MAX_BYTES {
             self.is_too_long = true;
             self.begun = Vec::new();
@@ -416,33 +496,42 @@ fn fault_of(refusal: &Refusal) -> Fault {
 
 /// A file on its way in.
 struct Taking {
+    caller: Bearer,
     importing: Importing,
     from_line: u64,
     told: ImportBody,
     /// The lines that have come, those with faults and those that are left out too.
     came: EndLine,
-    /// Rows that wait to be written, and their lines.
-    rows: Vec<(u64, RowDraft)>,
+    /// Lines that wait to be written, or to be told with their faults, in their order.
+    waiting: Vec<(u64, Result<RowDraft, Vec<Fault>>)>,
     waiting_bytes: usize,
     /// The last line that is through.
     through: u64,
+    /// When the caller's key was last checked.
+    checked_at: Instant,
 }
 
 impl Taking {
     async fn take_all(&mut self, lines: &mut Lines, ending: &mut Ending) -> Result<(), Problem> {
-        while let Some((number, line)) = next(lines, ending).await? {
-            let bytes = line.as_ref().map_or(0, Vec::len);
-            let (kind, line) = read(number, &line);
-            self.came(kind);
-            match line {
-                Ok(line) => self.take(number, bytes, line).await?,
-                Err(faults) => self.faulty(number, faults),
-            }
-            if self.rows.is_empty() {
-                self.through = number;
+        loop {
+            match next(lines, ending, self.checked_at + CHECK_PERIOD).await? {
+                Came::Line(number, line) => {
+                    let bytes = line.as_ref().map_or(0, Vec::len);
+                    let (kind, line) = read(number, &line);
+                    self.came(kind);
+                    match line {
+                        Ok(line) => self.take(number, bytes, line).await?,
+                        Err(faults) => self.wait(number, bytes, Err(faults)).await?,
+                    }
+                    if self.waiting.is_empty() {
+                        self.through = number;
+                    }
+                }
+                Came::Nothing => self.write().await?,
+                // The key and the balance stand at the end, whatever came.
+                Came::End => return self.write().await,
             }
         }
-        self.write().await
     }
 
     /// A line of that kind has come, or one whose kind can't be read.
@@ -472,20 +561,19 @@ impl Taking {
         match line {
             Line::Header(_) => {
                 let message = "is the kind of the first line alone".to_owned();
-                self.faulty(number, vec![Fault { field: "kind".to_owned(), message }]);
+                let fault = Fault { field: "kind".to_owned(), message };
+                self.wait(number, bytes, Err(vec![fault])).await?;
             }
             Line::Actor(actor) => {
-                self.write().await?;
+                if !self.waiting.is_empty() {
+                    self.write().await?;
+                }
                 if let Err(refusal) = self.importing.actor(actor).await? {
                     self.faulty(number, vec![fault_of(&refusal)]);
                 }
             }
             Line::Row(row) if number >= self.from_line => {
-                self.rows.push((number, *row));
-                self.waiting_bytes += bytes;
-                if self.rows.len() >= IMPORT_MAX_ROWS || self.waiting_bytes >= TAKEN_BYTES {
-                    self.write().await?;
-                }
+                self.wait(number, bytes, Ok(*row)).await?;
             }
             Line::End(end) => {
                 self.told.is_whole = end.counts == self.came.counts && end.total == self.came.total;
@@ -495,18 +583,61 @@ impl Taking {
         Ok(())
     }
 
-    /// Writes the rows that wait.
+    /// Has a line wait for others, as many as are written together.
+    async fn wait(
+        &mut self,
+        number: u64,
+        bytes: usize,
+        line: Result<RowDraft, Vec<Fault>>,
+    ) -> Result<(), Problem> {
+        match line {
+            Err(faults) if self.waiting.is_empty() => {
+                self.faulty(number, faults);
+                return Ok(());
+            }
+            line => self.waiting.push((number, line)),
+        }
+        self.waiting_bytes += bytes;
+        if self.waiting.len() >= IMPORT_MAX_ROWS || self.waiting_bytes >= TAKEN_BYTES {
+            self.write().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that wait, and tells what became of each line, up to the one for which there are
+    /// no credits. Where none wait, the caller's key is checked.
     async fn write(&mut self) -> Result<(), Problem> {
         self.waiting_bytes = 0;
-        let (lines, rows): (Vec<_>, Vec<_>) = mem::take(&mut self.rows).into_iter().unzip();
-        let counters: Vec<fn(&mut ImportedCounts) -> &mut u64> = rows.iter().map(counter).collect();
-        let outcomes = self.importing.rows(rows).await?;
-        for ((line, counter), outcome) in lines.into_iter().zip(counters).zip(outcomes) {
-            match outcome {
-                Ok(Imported::New(_)) => *counter(&mut self.told.imported) += 1,
-                Ok(Imported::Known(_)) => self.told.already_imported += 1,
-                Err(refusal) => self.faulty(line, vec![fault_of(&refusal)]),
+        let (mut lines, mut rows) = (Vec::new(), Vec::new());
+        for (number, line) in mem::take(&mut self.waiting) {
+            match line {
+                Ok(row) => {
+                    lines.push((number, Ok(counter(&row))));
+                    rows.push(row);
+                }
+                Err(faults) => lines.push((number, Err(faults))),
             }
+        }
+        let written = self.importing.rows(rows).await;
+        let Batch { outcomes, cost, balance } = self.caller.checked(written)?;
+        self.checked_at = Instant::now();
+        self.told.cost += cost;
+        self.told.balance = Some(balance);
+        let mut outcomes = outcomes.into_iter();
+        for (number, line) in lines {
+            match line {
+                Err(faults) => self.faulty(number, faults),
+                Ok(counter) => match outcomes.next() {
+                    Some(Ok(Imported::New(_))) => *counter(&mut self.told.imported) += 1,
+                    Some(Ok(Imported::Known(_))) => self.told.already_imported += 1,
+                    Some(Err(refusal @ Refusal::InsufficientCredits { .. })) => {
+                        return Err(refusal.into());
+                    }
+                    Some(Err(refusal)) => self.faulty(number, vec![fault_of(&refusal)]),
+                    None => return Err(Problem::internal("a row of an import has no outcome")),
+                },
+            }
+            self.through = number;
         }
         Ok(())
     }
@@ -549,20 +680,29 @@ fn judge(given: Vec<(String, Value)>) -> (Option<&'static str>, ReadLine) {
 ///
 /// Takes in a file of JSON lines as an export tells them: times and links are kept, ids are given anew.
 /// Each line is written whole or not at all; one with faults is told, and those that follow go on. What
-/// has come in before is left as it is, so after a cut the same file can be sent again. Costs nothing.
+/// has come in before is left as it is, so after a cut the same file can be sent again.
+///
+/// Each row that is written costs 1 credit: a session, a todo, a step of its log, an activity. Actors,
+/// faulty lines and what is there already cost nothing. Where credits end, the import ends with 402: what
+/// was written stands and is paid for, and `import.from_line` is the line to go on with once there are
+/// more. `dry_run=true` checks the whole file and says what it would cost.
 #[utoipa::path(
     post, path = IMPORT_PATH, operation_id = "import", tag = "accounts",
     params(ImportQuery),
     request_body(content = String, content_type = "application/x-ndjson", description = "An export, from its first line on. A line may have up to 1 MiB; there may be any number of them."),
     responses(
         (status = 200, description = "What became of it.", body = ImportBody, example = json!({
+            "dry_run": false,
             "lines": 8,
             "imported": {"sessions": 1, "todos": 1, "todo_logs": 2, "activities": 1},
             "already_imported": 0,
             "faulty": 0,
             "faults": [],
-            "is_whole": true
+            "is_whole": true,
+            "cost": 5,
+            "balance": 95
         })),
+        (status = 402, description = "Credits ended. The lines before `import.from_line` are through."),
         (status = 403, description = "A member's key, or a suspended account."),
         (status = 422, description = "The first line is no header, or that of an export of this very account.")
     )
@@ -573,39 +713,59 @@ async fn import(
     Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     body: Body,
-) -> Result<axum::Json<ImportBody>, Problem> {
+) -> Result<Response, Problem> {
     check_media_type(&headers)?;
+    let _place = app.imports.begin(caller.account.id)?;
     let mut lines = Lines::new(body);
     let mut ending = app.ending.clone();
-    let source = header_of(next(&mut lines, &mut ending).await?)?;
-    let (caller, _) = caller.into_parts();
-    let importing = app.services.imports.begin(caller, source, query.actor_id).await?;
+    let source = header_of(first(&mut lines, &mut ending).await?)?;
+    let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Write };
+    let begun = app.services.imports.begin(caller.caller(), source, query.actor_id, mode).await;
     let mut taking = Taking {
-        importing,
+        importing: caller.checked(begun)?,
+        caller,
         from_line: query.from_line,
-        told: ImportBody::default(),
+        told: ImportBody { dry_run: query.dry_run, ..ImportBody::default() },
         came: EndLine::default(),
-        rows: Vec::new(),
+        waiting: Vec::new(),
         waiting_bytes: 0,
         through: 1,
+        checked_at: Instant::now(),
     };
-    match taking.take_all(&mut lines, &mut ending).await {
+    let outcome = taking.take_all(&mut lines, &mut ending).await;
+    let Taking { mut told, through, .. } = taking;
+    match outcome {
         Ok(()) => {
-            taking.told.lines = lines.count;
-            // What the account finds fault with is known later than what is wrong with a line itself.
-            taking.told.faults.sort_by_key(|faults| faults.line);
-            Ok(axum::Json(taking.told))
+            told.lines = lines.count;
+            told.is_covered = told.balance.filter(|_| told.dry_run).map(|left| told.cost <= left);
+            Ok((AppendHeaders(told.credit_headers()), axum::Json(told)).into_response())
         }
-        Err(problem) => Err(problem.after_line(taking.through)),
+        Err(problem) => {
+            told.lines = through;
+            told.from_line = Some(through + 1);
+            Err(problem.after_line(through, told))
+        }
     }
 }
 
-/// The next line, unless the service ends before it comes.
-async fn next(lines: &mut Lines, ending: &mut Ending) -> Result<Option<(u64, RawLine)>, Problem> {
+/// The first line, if there is any.
+async fn first(lines: &mut Lines, ending: &mut Ending) -> Result<Option<(u64, RawLine)>, Problem> {
+    loop {
+        match next(lines, ending, Instant::now() + CHECK_PERIOD).await? {
+            Came::Line(number, line) => return Ok(Some((number, line))),
+            Came::End => return Ok(None),
+            // It is too slow, or it will come.
+            Came::Nothing => {}
+        }
+    }
+}
+
+/// What comes next, unless the service ends before.
+async fn next(lines: &mut Lines, ending: &mut Ending, until: Instant) -> Result<Came, Problem> {
     tokio::select! {
         biased;
         () = ending.begun() => Err(Problem::ending()),
-        line = lines.next() => line,
+        came = lines.next(until) => came,
     }
 }
 

@@ -21,11 +21,13 @@ mod imports;
 mod keys;
 mod limits;
 mod list;
+mod long_requests;
 mod openapi;
 mod operators;
 mod pages;
 mod path;
 mod problem;
+mod progress;
 mod query;
 mod secrets;
 mod service;
@@ -68,6 +70,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use edge::Edge;
 use limits::Limits;
+use long_requests::LongRequests;
 
 /// Where the API's own paths begin.
 const API_PATH: &str = "/api/v1";
@@ -195,6 +198,8 @@ struct Shared {
     ending: Ending,
     turns: budget::Turns,
     pinger: service::Pinger,
+    imports: LongRequests,
+    exports: LongRequests,
 }
 
 /// The whole API as one service. It has to be served with the peers' addresses
@@ -213,6 +218,8 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         ending: settings.ending.clone(),
         turns: budget::Turns::default(),
         pinger,
+        imports: LongRequests::new("imports"),
+        exports: LongRequests::new("exports"),
     });
     let has_pages = !settings.cors_origins.is_empty();
     let edge = Arc::new(Edge {

@@ -160,6 +160,9 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         if let RefOr::T(response) = response {
             let is_created = is_charged && status == "201";
             response.headers.extend(success_headers(is_charged, is_created));
+            if id == ENDLESS {
+                response.headers.extend(CREDIT_HEADERS.into_iter().map(header));
+            }
             response.headers.extend((answers_one || is_created).then(etag));
             response.headers.extend(is_list.then(link));
             if is_limited {
@@ -236,12 +239,17 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     }
 }
 
+/// What a write that costs says of it.
+const CREDIT_HEADERS: [(&str, Type, &str); 2] = [
+    ("X-Credits-Cost", Type::Integer, "What the write cost."),
+    ("X-Credits-Remaining", Type::Integer, "What the account has left."),
+];
+
 fn success_headers(is_charged: bool, is_created: bool) -> BTreeMap<String, RefOr<Header>> {
     let id = "The request's name: the caller's, where it sent a sane one.";
     let mut headers = vec![("X-Request-Id", Type::String, id)];
     if is_charged {
-        headers.push(("X-Credits-Cost", Type::Integer, "What the write cost."));
-        headers.push(("X-Credits-Remaining", Type::Integer, "What the account has left."));
+        headers.extend(CREDIT_HEADERS);
         let told = "`true` where this was answered before: nothing was done or charged now.";
         headers.push(("Idempotent-Replayed", Type::String, told));
     }

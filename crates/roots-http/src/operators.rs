@@ -65,9 +65,9 @@ struct AccountBody {
     balance: i64,
     /// How many actors it has, deactivated ones too.
     actors: i64,
-    /// How many writes it has paid for.
+    /// How many writes it has paid for, one by one. Rows of imports are not among them.
     writes: i64,
-    /// When the last of them was.
+    /// When it last paid for a write, one by one or in an import.
     #[schema(required, format = DateTime)]
     last_write_at: Option<String>,
     #[schema(format = DateTime)]

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::body::{BODY_MAX_BYTES, Malformed};
 use crate::exports::NDJSON;
 use crate::fields::{Fault, Faults};
+use crate::imports::ImportBody;
 
 /// Where the kinds of problems are explained, one by one.
 pub(crate) const PROBLEMS_PATH: &str = "/docs/problems";
@@ -88,7 +89,7 @@ kinds! {
         "A code that was mistyped, has been used, was replaced by a newer one or belongs to another account is refused alike. Use the newest one that you were shown. Where there is none, what is encrypted is lost: nobody else holds its keys.";
     /// 402.
     InsufficientCredits = PAYMENT_REQUIRED, "insufficient-credits", "Insufficient credits",
-        "`balance` is what the account has and `cost` what the write costs. Nothing was written. Reads go on working; ask whoever runs the service for credits.";
+        "`balance` is what the account has and `cost` what the write costs. Nothing was written. Of an import, `import` says what was written and paid for before: once there are credits, send the file again with `from_line`. Reads go on working; ask whoever runs the service for credits.";
     /// 403: sign-up.
     SignupClosed = FORBIDDEN, "signup-closed", "Sign-up is closed",
         "Accounts are made by whoever runs this service: ask there.";
@@ -115,7 +116,7 @@ kinds! {
         "The path exists, the method does not. The header Allow lists those that do: use one of them.";
     /// 408.
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive",
-        "The body stopped coming in, or came too slowly. Nothing was done, but for lines of an import that `detail` may count: send it again, with as many bytes as Content-Length announces.";
+        "The body stopped coming in, or came too slowly. Nothing was done, but for lines of an import that `detail` may count: send it again, with as many bytes as Content-Length announces. Imports and exports go on while their client brings or takes at least 1 KiB/s.";
     /// 409.
     Conflict = CONFLICT, "conflict", "Not possible in this state",
         "What you ask for does not fit the state of what it concerns: a session that has ended, a step between statuses that there is not, a last key that has to stay. `detail` says what stands against it, and which steps there are. Nothing was written. Read it again and decide anew.";
@@ -127,7 +128,7 @@ kinds! {
         "It is no longer in a state that `If-Match` names: somebody has changed it since you read it. Nothing was written. Read it again, decide anew, and send the ETag of what you read.";
     /// 413.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
-        "A body may have up to 1 MiB; texts have limits of their own, well below that. Nothing was written. Shorten the texts, or write several smaller todos or activities in the place of one. Many rows at once come in by `POST /api/v1/import`, whose body may be of any length.";
+        "A body may have up to 1 MiB; texts have limits of their own, well below that. Nothing was written. Shorten the texts, or write several smaller todos or activities in the place of one. Many rows at once come in by `POST /api/v1/import`, whose body may be of any length; a dry run of one remembers a limited number of rows.";
     /// 415.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type",
         "What was sent is not of the type that is taken here, or does not say so. Nothing was done. Send it in UTF-8, uncompressed, with one Content-Type: `application/json` for most; for PATCH that or `application/merge-patch+json`; for `POST /api/v1/import`, whose body is JSON lines, `application/x-ndjson`. `detail` says which it is here. Where no body is taken, send none.";
@@ -139,7 +140,7 @@ kinds! {
         "You sent this `Idempotency-Key` with another route, query or body within the last 24 hours, and that write was done. Nothing was written now. Take a new key for a new request; to repeat the old one, send it byte for byte as it was.";
     /// 429.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
-        "A limit is reached: `detail` says which. Nothing was done and nothing charged. Try again after as many seconds as the header Retry-After says; before that, RateLimit tells how many requests are left and RateLimit-Policy what the limit is.";
+        "A limit is reached: `detail` says which. Nothing was done and nothing charged. Try again after as many seconds as the header Retry-After says; before a limit by time is reached, RateLimit tells how many requests are left and RateLimit-Policy what the limit is.";
     /// 500.
     Internal = INTERNAL_SERVER_ERROR, "internal-error", "Internal error",
         "The fault is ours. Whoever runs the service finds its cause in the log, under `request_id`: tell them that. Look whether a write stands before you repeat it; if it had an `Idempotency-Key`, send it again as it was: it is not done or charged twice.";
@@ -167,7 +168,10 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
-    credits: Option<(i64, i64)>,
+    /// The balance and the cost. What few problems have is boxed: each result holds room for one.
+    credits: Option<Box<(i64, i64)>>,
+    /// How far an import came.
+    import: Option<Box<ImportBody>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log, never for the caller.
     cause: Option<Box<str>>,
@@ -180,6 +184,7 @@ impl Problem {
             detail: detail.into(),
             faults: Vec::new(),
             credits: None,
+            import: None,
             headers: Vec::new(),
             cause: None,
         }
@@ -329,15 +334,43 @@ impl Problem {
         Self { headers: vec![accepted], ..Self::new(Kind::UnsupportedMediaType, detail) }
     }
 
-    /// What a file came to that was not read to its end.
-    pub(crate) fn after_line(mut self, line: u64) -> Self {
+    /// What a file came to that was not read to its end: `line` is the last that is through. The import
+    /// goes on with the one after it.
+    pub(crate) fn after_line(mut self, line: u64, import: ImportBody) -> Self {
         // Behind the header, which is not written.
-        if line > 1 {
+        if line > 1 && !import.is_dry_run() {
             let told = self.detail.replace(NOTHING_DONE, "Nothing more was done");
-            let goes_on = "send it again, and that is not written twice.";
+            let goes_on = "send it again, and that is not written or charged twice.";
             self.detail = format!("{told} Up to line {line} the file is in: {goes_on}").into();
         }
+        self.headers.extend(import.credit_headers());
+        self.import = Some(Box::new(import));
         self
+    }
+
+    /// The client of an import brings too little.
+    pub(crate) fn import_too_slow() -> Self {
+        Self::new(
+            Kind::RequestTimeout,
+            "The body came at less than 1 KiB/s over a minute. Nothing was done.",
+        )
+    }
+
+    /// The client of an export takes too little.
+    pub(crate) fn export_too_slow() -> Self {
+        Self::new(
+            Kind::RequestTimeout,
+            "The client took less than 1 KiB/s of the export over a minute.",
+        )
+    }
+
+    /// As many long requests are under way as may be. `whose` has no more than `most` of them.
+    pub(crate) fn too_many_at_once(most: u32, what: &str, whose: &str, retry_seconds: u32) -> Self {
+        let article = if whose.starts_with('a') { "An" } else { "A" };
+        let detail = format!(
+            "{article} {whose} may have at most {most} {what} under way at once. Try again in {retry_seconds} s."
+        );
+        Self::new(Kind::TooManyRequests, detail).retry_after(retry_seconds)
     }
 
     /// A limit on requests is reached. `what` says of what there may be no more than `most`, and
@@ -469,7 +502,7 @@ impl Problem {
 
     /// What the caller reads.
     pub(crate) fn body(&self, request_id: &str) -> ProblemBody {
-        let Self { kind, detail, faults, credits, .. } = self;
+        let Self { kind, detail, faults, credits, import, .. } = self;
         ProblemBody {
             uri: kind.uri(),
             title: kind.title(),
@@ -478,8 +511,9 @@ impl Problem {
             request_id: request_id.to_owned(),
             error: detail.clone(),
             errors: if faults.is_empty() { None } else { Some(faults.clone()) },
-            balance: credits.map(|(balance, _)| balance),
-            cost: credits.map(|(_, cost)| cost),
+            balance: credits.as_deref().map(|(balance, _)| *balance),
+            cost: credits.as_deref().map(|(_, cost)| *cost),
+            import: import.as_deref().cloned(),
         }
     }
 }
@@ -532,6 +566,11 @@ pub(crate) struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cost: Option<i64>,
+    /// What an import came to before it ended: what it wrote stands and is paid for. Its `from_line` is
+    /// where to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    import: Option<ImportBody>,
 }
 
 impl From<Malformed> for Problem {
@@ -626,6 +665,7 @@ impl From<Refusal> for Problem {
                 Self::new(Kind::StillInFlight, detail).retry_after(BUSY_RETRY_SECONDS)
             }
             Refusal::HasChanged(_) => Self::new(Kind::PreconditionFailed, detail),
+            Refusal::DryRunTooLarge => Self::new(Kind::BodyTooLarge, detail),
             Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
             Refusal::ExpiryNotAhead => Self::of_field("expires_at", detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
@@ -653,7 +693,7 @@ impl From<Refusal> for Problem {
             // Nobody who signs up chooses an id: it was reserved, and still somebody else has it.
             Refusal::AccountExists(_) => Self::internal(detail),
             Refusal::InsufficientCredits { balance, cost } => Self {
-                credits: Some((balance, cost)),
+                credits: Some(Box::new((balance, cost))),
                 ..Self::new(Kind::InsufficientCredits, detail)
             },
         }

@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use roots_domain::model::activity::Activity;
+use roots_domain::model::books::Books;
 use roots_domain::model::id::{AccountId, ActorId, LogId, TodoId, Uid};
 use roots_domain::model::import::Origin;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::Session;
 use roots_domain::model::todo::{StatusChange, Todo};
+use roots_domain::model::unit::UnitOfWork;
 use roots_domain::port::archive::{ArchiveReader, Holdings, ImportReader, PIECE_MAX_ROWS, Piece};
 use roots_domain::port::store::StoreResult;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -72,6 +74,13 @@ impl ImportReader for Store {
             .filter(imports::Column::Kind.eq(actor));
         let rows = rows.all(self.readers()).await.map_err(of_read)?;
         Ok(rows.into_iter().map(|row| (ActorId(row.source_id), ActorId(row.id))).collect())
+    }
+
+    async fn books_for(&self, unit: &UnitOfWork) -> StoreResult<Books> {
+        let tx = self.snapshot().await?;
+        let books = crate::batch::look(&tx, unit).await?;
+        tx.rollback().await.map_err(of_read)?;
+        Ok(books)
     }
 }
 

@@ -95,15 +95,31 @@ pub(crate) async fn apply(
     Ok(answers)
 }
 
+/// The books in which a unit would be decided now. It takes no lock and writes nothing.
+pub(crate) async fn look(tx: &DatabaseTransaction, unit: &UnitOfWork) -> Result<Books, Failure> {
+    let units = std::slice::from_ref(unit);
+    read(tx, &mut Memory::default(), units, Needs::of(units)).await
+}
+
 async fn load(
     tx: &DatabaseTransaction,
     memory: &mut Memory,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Books, Failure> {
-    let mut needs = Needs::of(units);
+    let needs = Needs::of(units);
     lock(tx, &needs, wait).await?;
     memory.check(tx).await?;
+    read(tx, memory, units, needs).await
+}
+
+/// Reads what units rest on, as far as it is not remembered.
+async fn read(
+    tx: &DatabaseTransaction,
+    memory: &mut Memory,
+    units: &[UnitOfWork],
+    mut needs: Needs,
+) -> Result<Books, Failure> {
     let mut books = Books::default();
     if needs.directory {
         let row = directory::Entity::find().one(tx).await?;

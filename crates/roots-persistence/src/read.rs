@@ -1075,13 +1075,13 @@ struct Usage {
 
 impl Store {
     /// How those accounts are used, by a few index look-ups each, and a walk back over the grants since
-    /// the last write.
+    /// the last write, one by one or by an import.
     async fn with_usage(&self, accounts: Vec<Account>) -> StoreResult<Vec<AccountOverview>> {
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
         let account = || Expr::col((accounts::Entity, accounts::Column::AccountId));
-        let write = Reason::ApiWrite.name();
+        let (write, import) = (Reason::ApiWrite.name(), Reason::Import.name());
         let writes = tallies::Entity::find()
             .select_only()
             .column(tallies::Column::Count)
@@ -1093,7 +1093,7 @@ impl Store {
             .select_only()
             .column(ledger::Column::CreatedAt)
             .filter(Expr::col((ledger::Entity, ledger::Column::AccountId)).eq(account()))
-            .filter(ledger::Column::Reason.eq(write))
+            .filter(ledger::Column::Reason.is_in([write, import]))
             .order_by(ledger::Column::LedgerId, Order::Desc)
             .limit(1);
         let ids = accounts.iter().map(|account| account.id.0);

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use roots_domain::model::Patch;
 use roots_domain::model::activity::{Activity, SessionCounts};
 use roots_domain::model::credit::{LedgerEntry, Reason};
-use roots_domain::model::id::{ActivityId, ActorId, LedgerId, LogId, SessionId, TodoId};
+use roots_domain::model::id::{ActivityId, ActorId, LedgerId, LogId, SessionId, TodoId, Uid};
+use roots_domain::model::import::{Import, ImportRow, Imported, Origin};
 use roots_domain::model::page::{Listed, Page, PageRequest, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
@@ -38,6 +39,7 @@ pub struct Model {
     todos: BTreeMap<i64, Todo<Sealed>>,
     activities: BTreeMap<i64, Activity<Sealed>>,
     logs: Vec<StatusChange<Sealed>>,
+    imported: BTreeMap<(Uid, Origin), i64>,
 }
 
 /// The last id given of each kind.
@@ -64,6 +66,7 @@ impl Model {
             todos: BTreeMap::new(),
             activities: BTreeMap::new(),
             logs: Vec::new(),
+            imported: BTreeMap::new(),
         };
         if credits > 0 {
             model.enter(credits, Reason::BootstrapGrant, None, None, desk.at);
@@ -105,6 +108,9 @@ impl Model {
     pub fn expect(&mut self, unit: &UnitOfWork) -> Result<Applied, Refusal> {
         let Author::Key(bearer) = unit.author else { return Err(Refusal::KeyNotInForce) };
         assert_eq!(bearer.account, self.desk.account, "a unit of another account");
+        if let Intent::Import(import) = &unit.intent {
+            return Ok(self.import(bearer.actor, import, unit.at));
+        }
         // Tried on a copy: whatever is refused changes nothing.
         let mut next = self.clone();
         let row = next.perform(bearer.actor, &unit.intent, unit.at)?;
@@ -119,6 +125,94 @@ impl Model {
         *self = next;
         let cost = unit.charge.map_or(0, |charge| charge.cost);
         Ok(Applied { row, cost, balance: self.balance, is_replay: false })
+    }
+
+    /// Each row is tried on a copy, which is kept if the row is paid for. An owner imports.
+    fn import(&mut self, actor: ActorId, import: &Import, at: Timestamp) -> Applied {
+        let (mut outcomes, mut cost) = (Vec::new(), 0);
+        for row in &import.rows {
+            let key = (import.source, row.origin());
+            if let Some(id) = self.imported.get(&key) {
+                outcomes.push(Ok(Imported::Known(*id)));
+                continue;
+            }
+            let mut next = self.clone();
+            let outcome = next.bring_in(import.source, row);
+            if outcome.is_ok() && cost == self.balance {
+                outcomes.push(Err(Refusal::InsufficientCredits { balance: 0, cost: 1 }));
+                break;
+            }
+            if let Ok(id) = outcome {
+                next.imported.insert(key, id);
+                *self = next;
+                cost += 1;
+            }
+            outcomes.push(outcome.map(Imported::New));
+        }
+        if cost > 0 {
+            self.enter(-cost, Reason::Import, Some("POST /import"), Some(actor), at);
+        }
+        let row = AppliedRow::Imported(outcomes);
+        Applied { row, cost, balance: self.balance, is_replay: false }
+    }
+
+    fn bring_in(&mut self, source: Uid, row: &ImportRow) -> Result<i64, Refusal> {
+        let found = |model: &Self, origin| model.imported.get(&(source, origin)).copied();
+        let link = |model: &Self, link: Option<SessionId>, actor| {
+            let Some(there) = link else { return Ok(None) };
+            let here = found(model, Origin::Session(there)).ok_or(Refusal::NoSuchSession(there))?;
+            match model.sessions.get(&here) {
+                Some(session) if session.actor != actor => Err(Refusal::NoSuchSession(there)),
+                session => Ok(session.map(|session| session.id)),
+            }
+        };
+        match row.clone() {
+            ImportRow::Session(session) => {
+                self.last.session += 1;
+                let id = self.last.session;
+                self.sessions.insert(id, Session { id: SessionId(id), ..session });
+                Ok(id)
+            }
+            ImportRow::Todo(todo) => {
+                let session = link(self, todo.session, todo.actor)?;
+                self.last.todo += 1;
+                let id = self.last.todo;
+                self.todos.insert(id, Todo { id: TodoId(id), session, ..todo });
+                Ok(id)
+            }
+            ImportRow::Activity(activity) => {
+                let session = link(self, activity.session, activity.actor)?;
+                self.last.activity += 1;
+                let id = self.last.activity;
+                self.activities.insert(id, Activity { id: ActivityId(id), session, ..activity });
+                Ok(id)
+            }
+            ImportRow::Step(actor, step) => {
+                use TodoStatus::{Cancelled, Done, InProgress, Open};
+                let here = found(self, Origin::Todo(step.todo));
+                let todo = here.and_then(|id| self.todos.get_mut(&id));
+                let todo = todo.filter(|todo| todo.actor == actor);
+                let todo = todo.ok_or(Refusal::NotFound("todo"))?;
+                let (from, to) = (step.old_status, step.new_status);
+                if from != todo.status {
+                    return Err(Refusal::StepFromElsewhere { from, stands: todo.status });
+                }
+                let is_step = match from {
+                    Open => to != Open,
+                    InProgress => to != InProgress,
+                    Done | Cancelled => matches!(to, Open | InProgress),
+                };
+                if !is_step {
+                    return Err(Refusal::ForbiddenStep { from, to });
+                }
+                todo.status = to;
+                todo.version += 1;
+                self.last.log += 1;
+                let (id, todo) = (LogId(self.last.log), todo.id);
+                self.logs.push(StatusChange { id, todo, ..step });
+                Ok(id.0)
+            }
+        }
     }
 
     fn own_session(&self, actor: ActorId, id: SessionId) -> Option<&Session<Sealed>> {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use roots_domain::model::Patch;
 use roots_domain::model::account::Role;
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use roots_domain::model::import::{Import, ImportRow};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::Timestamp;
@@ -100,6 +101,19 @@ impl Desk {
             conditions,
             at: self.at,
         }
+    }
+
+    /// Imports rows of a source, as the owner that it is.
+    #[must_use]
+    pub fn import(&self, source: Uid, rows: Vec<ImportRow>) -> UnitOfWork {
+        let actors = std::iter::once((self.actor, self.actor)).collect();
+        let intent = Intent::Import(Import { source, actors, rows });
+        let unit = self.unit(intent, "");
+        let author = match unit.author {
+            Author::Key(bearer) => Author::Key(KeyBearer { role: Role::Owner, ..bearer }),
+            author => author,
+        };
+        UnitOfWork { author, charge: None, ..unit }
     }
 
     /// Starts a session.

@@ -30,10 +30,12 @@ use super::unit::{
 };
 use super::usage::Calls;
 
+mod dry_run;
 mod erasures;
 mod imports;
 mod keys;
 
+pub use dry_run::DryRun;
 pub use imports::ImportKey;
 
 /// A row's key: ids are counted per account.

@@ -6,7 +6,8 @@ use super::id::{ActorId, LedgerId};
 use super::page::{Listed, Place};
 use super::time::Timestamp;
 
-/// What a POST, PATCH or DELETE of sessions, todos and activities costs. Reads cost nothing.
+/// What a POST, PATCH or DELETE of sessions, todos and activities costs, and each row that an import
+/// writes. Reads cost nothing.
 pub const WRITE_COST: i64 = 1;
 /// The most credits that one grant gives.
 pub const GRANT_MAX: i64 = 1_000_000_000;
@@ -20,11 +21,14 @@ pub enum Reason {
     OperatorGrant,
     /// A write.
     ApiWrite,
+    /// Rows that one batch of an import wrote.
+    Import,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::BootstrapGrant, Self::OperatorGrant, Self::ApiWrite];
+    pub const ALL: [Self; 4] =
+        [Self::BootstrapGrant, Self::OperatorGrant, Self::ApiWrite, Self::Import];
 
     /// Its name on the wire and in the store.
     #[must_use]
@@ -33,6 +37,7 @@ impl Reason {
             Self::BootstrapGrant => "bootstrap_grant",
             Self::OperatorGrant => "operator_grant",
             Self::ApiWrite => "api_write",
+            Self::Import => "import",
         }
     }
 
@@ -276,7 +281,7 @@ mod tests {
 
     #[test]
     fn reasons_are_named_as_the_contract_has_them() {
-        let names = ["bootstrap_grant", "operator_grant", "api_write"];
+        let names = ["bootstrap_grant", "operator_grant", "api_write", "import"];
         for (reason, text) in Reason::ALL.into_iter().zip(names) {
             assert_eq!((reason.name(), Reason::from_name(text)), (text, Some(reason)));
         }

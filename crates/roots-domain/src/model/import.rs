@@ -3,11 +3,15 @@
 //! A row is known for good by where it comes from: the account that it was exported from, and the id
 //! that it has there. The account remembers each with the id that it was given here, so that a link
 //! finds its end, and what comes in again is not written again.
+//!
+//! Each row that an import writes costs 1 credit, as any write does.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Invalid;
 use super::activity::Activity;
+use super::credit::WRITE_COST;
 use super::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use super::sealed::Sealed;
 use super::session::{Session, SessionStatus};
@@ -16,6 +20,8 @@ use super::todo::{StatusChange, Todo, TodoStatus};
 
 /// Most rows of one unit: others' writes come in between two.
 pub const IMPORT_MAX_ROWS: usize = 64;
+/// The route that the ledger names.
+pub const IMPORT_ENDPOINT: &str = "POST /import";
 
 /// A row by its id where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,8 +91,6 @@ impl fmt::Display for Origin {
 /// its texts are sealed for its uid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportRow {
-    /// That an actor there is this one here.
-    Actor(ActorId, ActorId),
     /// A session.
     Session(Session<Sealed>),
     /// A todo, as it stood before the first step of its log; the steps that follow take it on.
@@ -102,7 +106,6 @@ impl ImportRow {
     #[must_use]
     pub const fn origin(&self) -> Origin {
         match self {
-            Self::Actor(there, _) => Origin::Actor(*there),
             Self::Session(session) => Origin::Session(session.id),
             Self::Todo(todo) => Origin::Todo(todo.id),
             Self::Step(_, step) => Origin::Step(step.id),
@@ -110,11 +113,22 @@ impl ImportRow {
         }
     }
 
+    /// The actor here whose row it becomes.
+    #[must_use]
+    pub const fn actor(&self) -> ActorId {
+        match self {
+            Self::Session(session) => session.actor,
+            Self::Todo(todo) => todo.actor,
+            Self::Step(actor, _) => *actor,
+            Self::Activity(activity) => activity.actor,
+        }
+    }
+
     /// What it rests on.
     #[must_use]
     pub fn link(&self) -> Option<Origin> {
         match self {
-            Self::Actor(..) | Self::Session(_) => None,
+            Self::Session(_) => None,
             Self::Todo(todo) => todo.session.map(Origin::Session),
             Self::Step(_, step) => Some(Origin::Todo(step.todo)),
             Self::Activity(activity) => activity.session.map(Origin::Session),
@@ -127,6 +141,9 @@ impl ImportRow {
 pub struct Import {
     /// The account that they come from.
     pub source: Uid,
+    /// The actor there that each actor here stands for. It is remembered with the first row that is
+    /// written of it, so that nothing is written that is not paid for.
+    pub actors: BTreeMap<ActorId, ActorId>,
     /// The rows, at most [`IMPORT_MAX_ROWS`].
     pub rows: Vec<ImportRow>,
 }
@@ -138,6 +155,37 @@ pub enum Imported {
     New(i64),
     /// It had come in before, and has this id, or had it until it was deleted.
     Known(i64),
+}
+
+/// What an import does with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportEffect {
+    /// Nothing: it had come in before.
+    Unchanged,
+    /// It is written anew.
+    Added,
+}
+
+impl ImportEffect {
+    /// What it costs, in credits. A row that is refused has no effect and costs nothing.
+    #[must_use]
+    pub const fn cost(self) -> i64 {
+        match self {
+            Self::Unchanged => 0,
+            Self::Added => WRITE_COST,
+        }
+    }
+}
+
+impl Imported {
+    /// What was done for it.
+    #[must_use]
+    pub const fn effect(self) -> ImportEffect {
+        match self {
+            Self::New(_) => ImportEffect::Added,
+            Self::Known(_) => ImportEffect::Unchanged,
+        }
+    }
 }
 
 /// Whether a session can have stood so.

@@ -585,7 +585,8 @@ pub enum AppliedRow {
     Actor(Actor),
     /// A key made or ended.
     Key(ApiKey),
-    /// Rows that came from elsewhere, and what became of each.
+    /// Rows that came from elsewhere, and what became of each. Where credits ended, the last outcome
+    /// is [`Refusal::InsufficientCredits`], and nothing was done for the rows from there on.
     Imported(Vec<Result<Imported, Refusal>>),
     /// A row deleted.
     Deleted,
@@ -686,6 +687,11 @@ pub enum Refusal {
     /// An import of what an account has into that account.
     #[error("This is an export of this very account: everything in it would be here twice.")]
     OwnExport,
+    /// A dry run of an import whose rows lie too far apart to be remembered.
+    #[error(
+        "The file has more rows than a dry run can remember. Its last line counts them: an import of it costs at most 1 credit for each."
+    )]
+    DryRunTooLarge,
     /// A step of a log that does not begin where its todo stands.
     #[error("The todo stands at {}, and this step begins at {}.", .stands.name(), .from.name())]
     StepFromElsewhere {
@@ -796,6 +802,10 @@ mod tests {
             (
                 Refusal::TooManyKeys(ActorId(4)),
                 "Actor 4 has 1000 keys in force, which is the most: revoke some first.",
+            ),
+            (
+                Refusal::DryRunTooLarge,
+                "The file has more rows than a dry run can remember. Its last line counts them: an import of it costs at most 1 credit for each.",
             ),
             (Refusal::ExpiryNotAhead, "The expiry must lie ahead."),
             (

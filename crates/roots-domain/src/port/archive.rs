@@ -5,10 +5,12 @@ use async_trait::async_trait;
 use super::store::StoreResult;
 use crate::model::account::Counters;
 use crate::model::activity::Activity;
+use crate::model::books::Books;
 use crate::model::id::{AccountId, ActorId, LogId, TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::session::Session;
 use crate::model::todo::{StatusChange, Todo};
+use crate::model::unit::UnitOfWork;
 
 /// Most rows of a piece.
 pub const PIECE_MAX_ROWS: u16 = 64;
@@ -43,6 +45,11 @@ pub trait ImportReader: Send + Sync {
         account: AccountId,
         source: Uid,
     ) -> StoreResult<Vec<(ActorId, ActorId)>>;
+
+    /// The books in which that unit would be decided now, for a dry run.
+    ///
+    /// It MUST read all of one moment, take no lock that a writer waits for, and write nothing.
+    async fn books_for(&self, unit: &UnitOfWork) -> StoreResult<Books>;
 }
 
 /// Walks through what an account holds, in the order of ids, a piece at a time.

@@ -345,9 +345,9 @@ pub trait AccountReader: Send + Sync {
 pub struct AccountOverview {
     /// The account.
     pub account: Account,
-    /// How many writes it has paid for.
+    /// How many writes it has paid for, one by one. Rows of imports are not among them.
     pub writes: i64,
-    /// When the last of them was.
+    /// When it last paid for a write, one by one or in an import.
     pub last_write_at: Option<Timestamp>,
 }
 

@@ -1,4 +1,5 @@
-//! Imports: what was exported elsewhere, some lines at a time.
+//! Imports: what was exported elsewhere, some lines at a time; or a dry run of one, which goes the same
+//! way and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,15 +7,16 @@ use std::sync::Arc;
 use super::access::Caller;
 use super::keyrings::Keyrings;
 use super::{Sealer, WriteError};
-use crate::model::account::{ActorKind, Role};
+use crate::model::account::{Actor, ActorKind, Role};
 use crate::model::activity::Activity;
+use crate::model::books::DryRun;
 use crate::model::id::{ActorId, Uid};
 use crate::model::import::{Import, ImportRow, Imported};
-use crate::model::sealed::Field;
+use crate::model::sealed::{Field, Sealed};
 use crate::model::session::Session;
 use crate::model::text::{ActivityText, LogNote, LongText, Name, Title};
 use crate::model::todo::{StatusChange, Todo};
-use crate::model::unit::{AppliedRow, Intent, Refusal, UnitOfWork};
+use crate::model::unit::{Applied, AppliedRow, Intent, Refusal, UnitOfWork};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::archive::ImportReader;
 use crate::port::keys::{KeyError, Keyring};
@@ -27,7 +29,7 @@ pub struct Imports {
     pub units: Arc<dyn UnitStore>,
     /// Tells the account's actors and their keys.
     pub accounts: Arc<dyn AccountReader>,
-    /// Tells which actors have come in before.
+    /// Tells what has come in before.
     pub reader: Arc<dyn ImportReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
@@ -77,9 +79,30 @@ impl RowDraft {
 /// What became of a row, by itself.
 pub type Outcome = Result<Imported, Refusal>;
 
+/// What becomes of the rows of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportMode {
+    /// They are written and paid for.
+    Write,
+    /// They are checked, and what they would cost is told. Nothing is left behind.
+    DryRun,
+}
+
+/// What became of some rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Of each, in their order. Where credits ended, the last is [`Refusal::InsufficientCredits`]: with
+    /// that row the import goes on once there are more.
+    pub outcomes: Vec<Outcome>,
+    /// What they cost together, or would cost.
+    pub cost: i64,
+    /// The account's balance after it.
+    pub balance: i64,
+}
+
 impl Imports {
     /// Begins an import from that source, all of it to one actor if that is given. It is noted in the
-    /// audit trail first.
+    /// audit trail first, but for a dry run.
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`], [`Refusal::NoSuchActor`], [`Refusal::OwnExport`],
@@ -89,6 +112,7 @@ impl Imports {
         caller: Arc<Caller>,
         source: Uid,
         to: Option<ActorId>,
+        mode: ImportMode,
     ) -> Result<Importing, WriteError> {
         if caller.actor.role != Role::Owner {
             return Err(Refusal::OwnerOnly.into());
@@ -101,14 +125,14 @@ impl Imports {
             source,
             to,
             actors: actors.into_iter().collect(),
+            members: None,
             keys: BTreeMap::new(),
+            dry_run: (mode == ImportMode::DryRun).then(DryRun::default),
         };
         if let Some(to) = to {
             importing.keys(to).await?;
         }
-        let (author, at) = (importing.caller.author(), self.clock.now());
-        let note = Intent::NoteImport { source, actor: to };
-        self.units.apply(UnitOfWork::free(author, note, at)).await?;
+        importing.apply(Intent::NoteImport { source, actor: to }).await?;
         Ok(importing)
     }
 }
@@ -121,15 +145,19 @@ pub struct Importing {
     to: Option<ActorId>,
     /// The actors here of those there.
     actors: BTreeMap<ActorId, ActorId>,
+    /// The account's members, once one had to be found.
+    members: Option<Vec<Actor>>,
     keys: BTreeMap<ActorId, Arc<dyn Keyring>>,
+    dry_run: Option<DryRun>,
 }
 
 impl Importing {
-    /// Finds the actor here for one there: the owner for the owner, and for a member the one that it
-    /// was before, or else the first of its name and kind that stands for nobody else of the source.
+    /// Finds the actor here for one there: the owner for the owner, of whom a source has one, and for a
+    /// member the one that it was before, or else the first of its name and kind that stands for nobody
+    /// else of the source. It is remembered with the first of its rows that is written.
     ///
     /// # Errors
-    /// The refusal, or the database's fault.
+    /// The database's fault.
     pub async fn actor(&mut self, actor: ActorDraft) -> Result<Outcome, WriteError> {
         if let Some(to) = self.to {
             return Ok(Ok(Imported::Known(to.0)));
@@ -137,61 +165,86 @@ impl Importing {
         if let Some(known) = self.actors.get(&actor.id) {
             return Ok(Ok(Imported::Known(known.0)));
         }
+        let owner = self.caller.actor.id;
         let here = match actor.role {
-            Role::Owner => self.caller.actor.id,
-            Role::Member => match self.namesake(&actor).await? {
-                Some(namesake) => namesake,
-                None => return Ok(Err(Refusal::NoSuchActor(actor.id))),
-            },
+            Role::Owner => self.actors.values().all(|here| *here != owner).then_some(owner),
+            Role::Member => self.namesake(&actor).await?,
         };
-        let outcomes = self.apply(vec![ImportRow::Actor(actor.id, here)]).await?;
-        let outcome = outcomes.into_iter().next().ok_or_else(WriteError::mismatched)?;
-        if let Ok(Imported::New(id) | Imported::Known(id)) = outcome {
-            self.actors.insert(actor.id, ActorId(id));
+        let Some(here) = here else { return Ok(Err(Refusal::NoSuchActor(actor.id))) };
+        self.actors.insert(actor.id, here);
+        Ok(Ok(Imported::New(here.0)))
+    }
+
+    /// The first of that name and kind that stands for nobody else. It is taken from the list, which is
+    /// read once: each line of an actor may ask.
+    async fn namesake(&mut self, actor: &ActorDraft) -> Result<Option<ActorId>, WriteError> {
+        if self.members.is_none() {
+            let taken: BTreeSet<_> = self.actors.values().collect();
+            let mut found = self.imports.accounts.actors(self.caller.account.id).await?;
+            found.retain(|here| here.role == Role::Member && !taken.contains(&here.id));
+            self.members = Some(found);
         }
-        Ok(outcome)
+        let Some(members) = &mut self.members else { return Ok(None) };
+        let is_it = |here: &Actor| here.name == actor.name && here.kind == actor.kind;
+        Ok(members.iter().position(is_it).map(|at| members.remove(at).id))
     }
 
-    async fn namesake(&self, actor: &ActorDraft) -> Result<Option<ActorId>, WriteError> {
-        let taken: BTreeSet<_> = self.actors.values().collect();
-        let found = self.imports.accounts.actors(self.caller.account.id).await?;
-        let mut fit = found.into_iter().filter(|here| {
-            here.role == Role::Member
-                && here.name == actor.name
-                && here.kind == actor.kind
-                && !taken.contains(&here.id)
-        });
-        Ok(fit.next().map(|here| here.id))
-    }
-
-    /// Imports some rows, at most [`crate::model::import::IMPORT_MAX_ROWS`], each by itself.
+    /// Imports some rows, at most [`crate::model::import::IMPORT_MAX_ROWS`], each by itself, in their
+    /// order. The caller's key is checked, even where there are no rows.
     ///
     /// # Errors
-    /// The refusal of them all, or the database's fault.
-    pub async fn rows(&mut self, drafts: Vec<RowDraft>) -> Result<Vec<Outcome>, WriteError> {
-        let mut outcomes = Vec::with_capacity(drafts.len());
-        let mut rows = Vec::with_capacity(drafts.len());
+    /// The refusal of them all, [`Refusal::KeyNotInForce`] once the key has ended, or the database's
+    /// fault.
+    pub async fn rows(&mut self, drafts: Vec<RowDraft>) -> Result<Batch, WriteError> {
+        let mut refused = Vec::with_capacity(drafts.len());
+        let (mut rows, mut actors) = (Vec::with_capacity(drafts.len()), BTreeMap::new());
         for draft in drafts {
             let there = draft.actor();
-            match self.to.or_else(|| self.actors.get(&there).copied()) {
-                Some(here) => {
+            match (self.to, self.actors.get(&there)) {
+                (Some(here), _) => {
                     rows.push(self.sealed(draft, here).await?);
-                    outcomes.push(None);
+                    refused.push(None);
                 }
-                None => outcomes.push(Some(Err(Refusal::NoSuchActor(there)))),
+                (None, Some(&here)) => {
+                    rows.push(self.sealed(draft, here).await?);
+                    actors.insert(here, there);
+                    refused.push(None);
+                }
+                (None, None) => refused.push(Some(Refusal::NoSuchActor(there))),
             }
         }
-        let mut applied = self.apply(rows).await?.into_iter();
-        let outcomes = outcomes.into_iter().map(|outcome| outcome.or_else(|| applied.next()));
-        outcomes.collect::<Option<_>>().ok_or_else(WriteError::mismatched)
+        let intent = Intent::Import(Import { source: self.source, actors, rows });
+        let applied = self.apply(intent).await?;
+        let AppliedRow::Imported(applied_rows) = applied.row else {
+            return Err(WriteError::mismatched());
+        };
+        let mut applied_rows = applied_rows.into_iter();
+        let mut outcomes = Vec::with_capacity(refused.len());
+        for refused in refused {
+            let outcome = match refused {
+                Some(refusal) => Err(refusal),
+                None => applied_rows.next().ok_or_else(WriteError::mismatched)?,
+            };
+            let is_over = matches!(outcome, Err(Refusal::InsufficientCredits { .. }));
+            outcomes.push(outcome);
+            if is_over {
+                break;
+            }
+        }
+        Ok(Batch { outcomes, cost: applied.cost, balance: applied.balance })
     }
 
     async fn sealed(&mut self, draft: RowDraft, actor: ActorId) -> Result<ImportRow, WriteError> {
         let keys = self.keys(actor).await?;
         let uid = self.imports.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
+        // No rule rests on a text, and what a dry run decides is not written.
+        let is_dry_run = self.dry_run.is_some();
+        let seal_one = |field: Field, text: &str| -> Result<_, KeyError> {
+            if is_dry_run { Ok(Sealed(Vec::new())) } else { sealer.seal(field, text) }
+        };
         let seal = |field: Field, text: Option<&str>| -> Result<_, KeyError> {
-            text.map(|text| sealer.seal(field, text)).transpose()
+            text.map(|text| seal_one(field, text)).transpose()
         };
         Ok(match draft {
             RowDraft::Session(session) => ImportRow::Session(Session {
@@ -205,7 +258,7 @@ impl Importing {
                 version: 1,
             }),
             RowDraft::Todo(todo, description) => ImportRow::Todo(Todo {
-                title: sealer.seal(Field::TodoTitle, todo.title.as_str())?,
+                title: seal_one(Field::TodoTitle, todo.title.as_str())?,
                 description: seal(
                     Field::TodoDescription,
                     description.as_ref().map(LongText::as_str),
@@ -234,8 +287,7 @@ impl Importing {
                 },
             ),
             RowDraft::Activity(activity) => ImportRow::Activity(Activity {
-                description: sealer
-                    .seal(Field::ActivityDescription, activity.description.as_str())?,
+                description: seal_one(Field::ActivityDescription, activity.description.as_str())?,
                 uid,
                 actor,
                 id: activity.id,
@@ -258,17 +310,15 @@ impl Importing {
         Ok(keys)
     }
 
-    async fn apply(&self, rows: Vec<ImportRow>) -> Result<Vec<Outcome>, WriteError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let intent = Intent::Import(Import { source: self.source, rows });
+    async fn apply(&mut self, intent: Intent) -> Result<Applied, WriteError> {
         let at = self.imports.clock.now();
-        let author = self.caller.author();
-        let unit = UnitOfWork::free(author, intent, at);
-        match self.imports.units.apply(unit).await?.row {
-            AppliedRow::Imported(outcomes) => Ok(outcomes),
-            _ => Err(WriteError::mismatched()),
+        let unit = UnitOfWork::free(self.caller.author(), intent, at);
+        match &mut self.dry_run {
+            None => Ok(self.imports.units.apply(unit).await?),
+            Some(dry_run) => {
+                let books = self.imports.reader.books_for(&unit).await?;
+                Ok(dry_run.decide_at(books, unit, self.imports.clock.now())?)
+            }
         }
     }
 }

@@ -278,6 +278,7 @@ impl Described {
                 vec![Refusal::OwnerOnly, Refusal::WrongRecoveryCode, Refusal::Suspended]
             }
             ("eraseAccount", 409) => vec![Refusal::LastOperator],
+            ("import", 402) => vec![Refusal::InsufficientCredits { balance: 0, cost: 1 }],
             ("import" | "grantCredits" | "suspendAccount" | "resumeAccount", 403) => {
                 vec![Refusal::Suspended]
             }

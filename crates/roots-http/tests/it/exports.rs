@@ -1,7 +1,9 @@
 //! Files of JSON lines, and how they end.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
@@ -12,6 +14,7 @@ use roots_domain::port::store::StoreFault;
 use roots_http::Ending;
 use serde_json::Value;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::world::{Answer, World, account, applied, ask, credentials, get, piece, session};
@@ -146,6 +149,72 @@ async fn the_end_of_the_service_ends_it() {
         (&end["kind"], &end["type"]),
         (&"error".into(), &"/docs/problems#unavailable".into())
     );
+}
+
+/// An export without end that has begun, and its head.
+async fn begun(router: &Router) -> Body {
+    let response = router.clone().oneshot(get("/api/v1/export").request()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    let head = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(head.starts_with(b"{\"kind\":\"export\""));
+    body
+}
+
+/// The lines of the next piece.
+async fn next(body: &mut Body) -> Option<Vec<Value>> {
+    let piece = body.frame().await?.unwrap().into_data().unwrap();
+    Some(lines(std::str::from_utf8(&piece).unwrap()))
+}
+
+fn endless_router() -> Router {
+    let mut world = endless();
+    world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+    world.router()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_too_little_is_told_so_on_the_last_line() {
+    let mut body = begun(&endless_router()).await;
+    let began = Instant::now();
+    let mut last = Vec::new();
+    // A piece has some 500 bytes.
+    while let Some(lines) = next(&mut body).await {
+        last = lines;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!((60..63).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(last.len(), 1);
+    assert_eq!(last[0]["kind"], "error");
+    assert_eq!(last[0]["type"], "/docs/problems#request-timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_enough_may_go_on() {
+    let mut body = begun(&endless_router()).await;
+    for _ in 0..180 * 8 {
+        assert_eq!(next(&mut body).await.unwrap()[0]["kind"], "session");
+        tokio::time::sleep(Duration::from_millis(125)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_has_two_exports_at_once_and_one_that_is_not_read_ends() {
+    let router = endless_router();
+    let mut held = [begun(&router).await, begun(&router).await];
+    assert_snapshot!("a_third_export", get("/api/v1/export").of(&router).await.told());
+    // The head alone holds nothing.
+    assert_eq!(ask("HEAD", "/api/v1/export").of(&router).await.status, 200);
+    // Nobody asks for their bodies, which therefore can't look after themselves.
+    tokio::time::sleep(Duration::from_secs(66)).await;
+    let others = [begun(&router).await, begun(&router).await];
+    let last = next(&mut held[0]).await.unwrap();
+    assert_eq!(last[0]["type"], "/docs/problems#request-timeout");
+    assert_eq!(next(&mut held[0]).await, None);
+    // Whoever hangs up gives its place back at once.
+    assert_eq!(get("/api/v1/export").of(&router).await.status, 429);
+    drop(others);
+    assert!(next(&mut begun(&router).await).await.is_some());
 }
 
 #[tokio::test]

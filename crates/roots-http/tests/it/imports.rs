@@ -1,16 +1,19 @@
 //! Files that come in, whole, cut off or with faults.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use insta::assert_snapshot;
-use roots_domain::model::unit::Refusal;
+use roots_domain::model::import::Imported;
+use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal};
 use roots_domain::port::store::{ApplyError, StoreFault};
 use roots_http::Ending;
 use serde_json::json;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::world::{Answer, Ask, World, ask, get};
+use crate::world::{Answer, Ask, World, applied, ask, books, get};
 
 const HEADER: &str =
     r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
@@ -116,8 +119,115 @@ async fn a_file_that_stops_coming_is_given_up() {
     let begun = Instant::now();
     let answer = sent(World::whole(), stuck(&[HEADER, ACTOR])).await;
     // By a clock that goes on only when everything waits.
-    assert_eq!(begun.elapsed().as_secs(), 20);
+    assert_eq!(begun.elapsed().as_secs(), 60);
     assert_snapshot!(answer.told());
+}
+
+/// A file that goes on for ever by one more piece each so many seconds.
+fn dripping(piece: &'static str, seconds: u64) -> Body {
+    let begun = stream::once(async { Ok(Bytes::from(format!("{HEADER}\n{ACTOR}\n"))) });
+    let drops = stream::unfold((), move |()| async move {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from(piece)), ()))
+    });
+    Body::from_stream(futures_util::StreamExt::chain(begun, drops))
+}
+
+#[tokio::test(start_paused = true)]
+async fn blank_lines_are_no_progress() {
+    for (piece, seconds) in [("\n", 12), ("  \t", 1), ("\r\n", 1)] {
+        let begun = Instant::now();
+        let answer = sent(World::whole(), dripping(piece, seconds)).await;
+        assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (408, 60), "{piece:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_comes_at_a_kib_a_second_comes_to_its_end() {
+    let row = SESSION.replace('}', &format!(",\"notes\":\"{}\"}}\n", "x".repeat(1100)));
+    let begun = Bytes::from(format!("{HEADER}\n{ACTOR}\n"));
+    let pieces = std::iter::once(begun).chain(std::iter::repeat_n(Bytes::from(row), 180));
+    let pieces = stream::iter(pieces);
+    let slow = futures_util::StreamExt::then(pieces, |piece| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    let begun = Instant::now();
+    let answer = sent(World::whole(), Body::from_stream(slow)).await;
+    assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (200, 181));
+    assert_eq!(answer.json()["imported"]["sessions"], 180);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_ends_while_nothing_comes_ends_the_import() {
+    let mut world = World::keyed();
+    world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    // It ends at once after the import has begun.
+    world.units.expect_apply().times(1).returning(|unit| Ok(applied(unit)));
+    let refused = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
+    world.units.expect_apply().times(1).returning(move |_| refused());
+    let begun = Instant::now();
+    // A line without end is progress, and never a row.
+    let answer = sent(world, dripping("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 1)).await;
+    // It is found out after 5 s; what is left of the body is read off for 5 s more.
+    assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (401, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_has_two_imports_at_once() {
+    let router = World::whole().router();
+    let begin = || {
+        let mut request = import("").request();
+        *request.body_mut() = stuck(&[HEADER, ACTOR]);
+        tokio::spawn(router.clone().oneshot(request))
+    };
+    let held = [begin(), begin()];
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let file = [HEADER, ACTOR, SESSION].join("\n");
+    assert_snapshot!(import(&file).of(&router).await.told());
+    // Whoever hangs up gives its place back, and so does one that is given up.
+    held[0].abort();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(import(&file).of(&router).await.status, 200);
+    let third = begin();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(import(&file).of(&router).await.status, 429);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(import(&file).of(&router).await.status, 200);
+    assert!(held[1].is_finished() && third.is_finished());
+}
+
+#[tokio::test]
+async fn where_credits_end_it_says_what_is_paid_and_where_to_go_on() {
+    let mut world = World::keyed();
+    world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    world.units.expect_apply().returning(|unit| {
+        let Intent::Import(import) = &unit.intent else { return Ok(applied(unit)) };
+        let rows = import.rows.iter().take(2).map(|row| Ok(Imported::New(row.origin().id())));
+        let broke = Err(Refusal::InsufficientCredits { balance: 0, cost: 1 });
+        let row = AppliedRow::Imported(rows.chain([broke]).collect());
+        Ok(Applied { row, cost: 2, balance: 0, is_replay: false })
+    });
+    let file = [HEADER, ACTOR, SESSION, "{", SESSION, "", SESSION, "{", SESSION].join("\n");
+    assert_snapshot!(import(&file).of(&world.router()).await.told());
+}
+
+#[tokio::test]
+async fn a_dry_run_writes_nothing_and_says_what_it_would_cost() {
+    let mut world = World::keyed();
+    world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    world.imports.expect_books_for().returning(|_| Ok(books()));
+    world.units.expect_apply().never();
+    let todo = |id: i64, session: i64| {
+        format!(
+            r#"{{"kind":"todo","todo_id":{id},"title":"t","status":"open","session_id":{session},"created_at":"2026-04-09","actor_id":1}}"#
+        )
+    };
+    let file = [HEADER, ACTOR, SESSION, &todo(1, 1), &todo(2, 7), &todo(1, 1), "{"].join("\n");
+    let dry_run = ask("POST", "/api/v1/import?dry_run=true")
+        .header("content-type", "application/x-ndjson")
+        .body(file);
+    assert_snapshot!(dry_run.of(&world.router()).await.told());
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use roots_domain::model::account::{
     Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
 };
 use roots_domain::model::activity::{Activity, ActivityStats, SessionCounts};
+use roots_domain::model::books::Books;
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
@@ -308,6 +309,7 @@ impl World {
         });
         world.operators.expect_account_overview().returning(|id| Ok(overview(id.0)));
         world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+        world.imports.expect_books_for().returning(|_| Ok(books()));
         world.erasures.expect_unswept().returning(|_| Ok(None));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
@@ -1026,9 +1028,20 @@ fn overview(id: i64) -> Option<AccountOverview> {
     }
 }
 
+/// The books of an account that has nothing but credits.
+pub(crate) fn books() -> Books {
+    let mut books = Books::default();
+    books.load_account(account());
+    books
+}
+
 /// Applies a unit to the rows above.
 pub(crate) fn applied(unit: UnitOfWork) -> Applied {
     let at = unit.at;
+    let cost = match &unit.intent {
+        Intent::Import(import) => Some(i64::try_from(import.rows.len()).unwrap()),
+        _ => None,
+    };
     let row = match unit.intent {
         Intent::StartSession { actor, uid, notes } => AppliedRow::Session(Session {
             id: SessionId(2),
@@ -1111,7 +1124,7 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
     };
     Applied {
         row,
-        cost: unit.charge.map_or(0, |charge| charge.cost),
+        cost: cost.unwrap_or_else(|| unit.charge.map_or(0, |charge| charge.cost)),
         balance: 98,
         is_replay: false,
     }

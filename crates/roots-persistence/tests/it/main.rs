@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod keyrings;
 #[cfg(test)]
 mod processes;

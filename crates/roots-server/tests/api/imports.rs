@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
+use roots_domain::usecase::accounts::Grant;
 use roots_testkit::app::{Answer, App, send};
-use roots_testkit::database::TestDatabase;
+use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::members::add_member;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::{balance, confirm};
 
@@ -19,7 +22,12 @@ roots_testkit::on_both! {
     everything_may_become_one_actors,
     what_an_account_has_does_not_come_in_again,
     what_an_owner_imports_stands_in_the_trail,
-    an_import_is_the_owners_and_costs_nothing,
+    an_import_is_the_owners,
+    each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry,
+    where_credits_end_an_import_stops_and_goes_on_later,
+    a_dry_run_leaves_no_trace,
+    a_dry_run_is_refused_as_the_import_is,
+    an_import_ends_with_its_key,
     lines_are_bounded_and_a_body_is_not,
 }
 
@@ -108,7 +116,7 @@ async fn what_was_exported_comes_in_as_it_was(database: TestDatabase) {
     let app = App::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
-    let other = app.as_another(10).await;
+    let other = app.as_another(1_000).await;
     let told = import(&other, "", file.clone()).await.expect(200);
     let counts = json!({ "sessions": 69, "todos": 68, "todo_logs": 5, "activities": 69 });
     assert_eq!(told["imported"], counts, "{told}");
@@ -117,7 +125,7 @@ async fn what_was_exported_comes_in_as_it_was(database: TestDatabase) {
 
     let again = exported(&other).await;
     assert_eq!(renumbered(&again), renumbered(&file));
-    assert_eq!(balance(&other).await, 10);
+    assert_eq!(balance(&other).await, 1_000 - 211, "1 credit a row");
     for path in ["/activities/stats", "/activities/stats?since=2025-01-03&until=2025-01-20"] {
         assert_eq!(other.get(path).await.expect(200), app.get(path).await.expect(200));
     }
@@ -130,7 +138,7 @@ async fn what_comes_in_again_is_not_written_again(database: TestDatabase) {
     let app = App::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
-    let other = app.as_another(10).await;
+    let other = app.as_another(1_000).await;
     import(&other, "", file.clone()).await.expect(200);
     let first = exported(&other).await;
     // What was deleted since does not come back, and nothing finds fault with that.
@@ -152,9 +160,9 @@ async fn a_file_that_was_cut_goes_on_where_it_was(database: TestDatabase) {
     let app = App::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
-    let whole = app.as_another(10).await;
+    let whole = app.as_another(1_000).await;
     import(&whole, "", file.clone()).await.expect(200);
-    let other = app.as_another(10).await;
+    let other = app.as_another(1_000).await;
     let count = lines(&file).len();
     for cut in [2, 5, 71, 80, 100, 140, 150, count - 1] {
         let part: Vec<_> = file.lines().take(cut).collect();
@@ -285,12 +293,11 @@ async fn what_an_owner_imports_stands_in_the_trail(database: TestDatabase) {
     assert_eq!(faults, []);
 }
 
-async fn an_import_is_the_owners_and_costs_nothing(database: TestDatabase) {
-    let app = App::start(database, 0).await;
+async fn an_import_is_the_owners(database: TestDatabase) {
+    let app = App::start(database, 10).await;
     let owner = app.world.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
     import(&app, "", file(&[todo(1)])).await.expect(200);
-    assert_eq!(app.get("/credits/ledger").await.expect(200)["total"], 0);
     let as_member = app
         .stranger(Method::POST, "/api/v1/import")
         .header("X-API-Key", member.expose_secret())
@@ -302,8 +309,177 @@ async fn an_import_is_the_owners_and_costs_nothing(database: TestDatabase) {
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
 }
 
+async fn grant(app: &App, amount: i64) {
+    let amount = Grant::parse(amount).unwrap();
+    app.world.accounts.grant(app.credentials.account, amount, None).await.unwrap();
+}
+
+async fn assert_audited(app: &App) {
+    let (_, faults) = roots_domain::port::store::Auditor::audit(&app.world.store).await.unwrap();
+    assert_eq!(faults, []);
+}
+
+fn credits_of(answer: &Answer) -> [Option<&str>; 2] {
+    [answer.header("X-Credits-Cost"), answer.header("X-Credits-Remaining")]
+}
+
+async fn each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry(database: TestDatabase) {
+    let app = App::start(database, 100).await;
+    let rows: Vec<_> = (1..=70).map(todo).chain([step(1, 1, "open", "done")]).collect();
+    let imported = import(&app, "", file(&rows)).await;
+    assert_eq!(credits_of(&imported), [Some("71"), Some("29")]);
+    let told = imported.expect(200);
+    assert_eq!((&told["cost"], &told["balance"]), (&json!(71), &json!(29)));
+    let ledger = app.get("/credits/ledger?reason=import").await.expect(200);
+    let entries = ledger["entries"].as_array().unwrap().iter();
+    let entries: Vec<_> = entries
+        .map(|it| json!([it["delta"], it["balance_after"], it["related_endpoint"]]))
+        .collect();
+    let expected = [json!([-7, 29, "POST /import"]), json!([-64, 36, "POST /import"])];
+    assert_eq!(entries, expected);
+    // What is there, what is faulty, and actors cost nothing.
+    let mut again = rows.clone();
+    again.push(with(todo(71), "title", ""));
+    again.push(step(2, 99, "open", "done"));
+    let imported = import(&app, "", file(&again)).await;
+    assert_eq!(credits_of(&imported), [Some("0"), Some("29")]);
+    assert_eq!(imported.expect(200)["faulty"], 2);
+    assert_eq!(app.get("/credits/ledger").await.expect(200)["total"], 3);
+    assert_audited(&app).await;
+}
+
+async fn where_credits_end_an_import_stops_and_goes_on_later(database: TestDatabase) {
+    let app = App::start(database, 70).await;
+    let file = file(&(1..=100).map(todo).collect::<Vec<_>>());
+    let stopped = import(&app, "", file.clone()).await;
+    assert_eq!(credits_of(&stopped), [Some("70"), Some("0")]);
+    confirm("an_import_without_credits", &stopped);
+    let so_far = &stopped.json()["import"];
+    assert_eq!((&so_far["imported"]["todos"], &so_far["from_line"]), (&json!(70), &json!(73)));
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 70);
+    assert_audited(&app).await;
+
+    grant(&app, 20).await;
+    let stopped = import(&app, "?from_line=73", file.clone()).await.expect(402);
+    assert_eq!(stopped["import"]["from_line"], 93);
+    grant(&app, 20).await;
+    let told = import(&app, "", file.clone()).await.expect(200);
+    assert_eq!((&told["cost"], &told["already_imported"]), (&json!(10), &json!(90)));
+    let told = import(&app, "", file).await.expect(200);
+    assert_eq!((&told["cost"], &told["already_imported"]), (&json!(0), &json!(100)));
+    assert_eq!(
+        (balance(&app).await, app.get("/todos").await.expect(200)["total"].clone()),
+        (10, json!(100))
+    );
+    assert_audited(&app).await;
+}
+
+async fn a_dry_run_leaves_no_trace(database: TestDatabase) {
+    let app = App::start(database, 1_000).await;
+    live(&app).await;
+    let mut file = exported(&app).await;
+    file.push_str(&with(step(900, 9, "done", "cancelled"), "actor_id", 1).to_string());
+    let other = app.as_another(10).await;
+    other.get("/credits").await.expect(200);
+    let before = app.database.dump().await;
+    let dry_run = import(&other, "?dry_run=true", file.clone()).await;
+    assert_eq!(credits_of(&dry_run), [Some("0"), Some("10")]);
+    let dry_run = dry_run.expect(200);
+    assert_eq!(app.database.dump().await, before);
+    assert_eq!((&dry_run["cost"], &dry_run["is_covered"]), (&json!(211), &json!(false)));
+    assert_eq!((&dry_run["balance"], &dry_run["dry_run"]), (&json!(10), &json!(true)));
+
+    grant(&other, 201).await;
+    let told = import(&other, "", file.clone()).await.expect(200);
+    for same in ["lines", "imported", "already_imported", "faulty", "faults", "is_whole", "cost"] {
+        assert_eq!(told[same], dry_run[same], "{same}");
+    }
+    assert_eq!((balance(&other).await, &told["faulty"]), (0, &json!(1)));
+    let again = import(&other, "?dry_run=true", file).await.expect(200);
+    assert_eq!((&again["cost"], &again["already_imported"]), (&json!(0), &json!(211)));
+    assert_eq!(again["is_covered"], true);
+    assert_audited(&app).await;
+}
+
+async fn a_dry_run_is_refused_as_the_import_is(database: TestDatabase) {
+    let app = App::start(database, 10).await;
+    let own = exported(&app).await;
+    assert_eq!(
+        import(&app, "?dry_run=true", own).await.expect(422)["errors"][0]["field"],
+        "source"
+    );
+    let typo = import(&app, "?dry_run=1", file(&[])).await.expect(400);
+    assert_eq!(typo["errors"][0]["field"], "dry_run");
+    app.database.execute("UPDATE accounts SET status = 'suspended'").await;
+    import(&app, "?dry_run=true", file(&[todo(1)])).await.expect(403);
+}
+
+/// An import whose file comes bit by bit.
+struct Sending(TcpStream);
+
+impl Sending {
+    async fn begin(app: &App, key: &str) -> Self {
+        let address = app.address.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/import HTTP/1.1\r\nHost: roots\r\nX-API-Key: {key}\r\n\
+             Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Self(stream)
+    }
+
+    async fn send(&mut self, text: &str) {
+        let chunk = format!("{:x}\r\n{text}\r\n", text.len());
+        self.0.write_all(chunk.as_bytes()).await.unwrap();
+    }
+
+    /// The answer as it stands on the wire.
+    async fn answer(mut self) -> String {
+        self.0.write_all(b"0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+async fn an_import_ends_with_its_key(database: TestDatabase) {
+    let app = App::start(database, 1_000).await;
+    let rows = |ids: std::ops::RangeInclusive<i64>| {
+        ids.map(|id| todo(id).to_string() + "\n").collect::<String>()
+    };
+    let made = |expires_at: Value| {
+        let app = &app;
+        async move {
+            let new = json!({ "actor_id": 1, "expires_at": expires_at });
+            app.post("/keys", &new).await.expect(201)
+        }
+    };
+    let count = async || app.get("/todos").await.expect(200)["total"].as_i64().unwrap();
+    let (revoked, expired) = (made(Value::Null).await, made(json!(app.world.clock_in(60))).await);
+    for (first, key, how) in [(1, revoked, "revoked"), (1_001, expired, "expired")] {
+        let before = count().await;
+        let mut sending = Sending::begin(&app, key["api_key"].as_str().unwrap()).await;
+        sending.send(&format!("{HEADER}\n{OWNER}\n")).await;
+        sending.send(&rows(first..=first + 63)).await;
+        until("the first batch is in", async || count().await == before + 64).await;
+        if how == "revoked" {
+            app.delete(&format!("/keys/{}", key["key_id"])).await.expect(200);
+        } else {
+            app.world.clock.advance_seconds(60);
+        }
+        sending.send(&rows(first + 64..=first + 200)).await;
+        let answer = sending.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{how}: {answer}");
+        assert!(answer.contains("\"from_line\":67"), "{how}: {answer}");
+        assert_eq!(count().await, before + 64, "{how}");
+    }
+    assert_audited(&app).await;
+}
+
 async fn lines_are_bounded_and_a_body_is_not(database: TestDatabase) {
-    let app = App::start(database, 0).await;
+    let app = App::start(database, 100).await;
     let long = "\u{1}".repeat(65_536);
     let mut rows: Vec<_> =
         (1..=20).map(|id| with(todo(id), "description", long.as_str())).collect();

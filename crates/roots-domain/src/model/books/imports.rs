@@ -1,10 +1,15 @@
 //! Deciding what comes in from elsewhere.
 
-use super::{Books, Desk, Needs, Verdict};
+use std::collections::BTreeMap;
+
+use super::{Books, Desk, EntryText, Needs, Verdict, refused_balance};
 use crate::model::account::Role;
 use crate::model::activity::Activity;
+use crate::model::credit::Reason;
 use crate::model::id::{AccountId, ActorId, LogId, SessionId, TodoId, Uid};
-use crate::model::import::{Import, ImportRow, Imported, Origin, StepFault};
+use crate::model::import::{
+    IMPORT_ENDPOINT, Import, ImportEffect, ImportRow, Imported, Origin, StepFault,
+};
 use crate::model::sealed::Sealed;
 use crate::model::todo::{StatusChange, Todo};
 use crate::model::unit::{Applied, AppliedRow, Author, Intent, KeyBearer, Refusal, UnitOfWork};
@@ -14,6 +19,8 @@ pub type ImportKey = (AccountId, Uid, Origin);
 
 impl Needs {
     pub(super) fn add_import(&mut self, account: AccountId, import: &Import) {
+        let actors = import.actors.values().map(|there| Origin::Actor(*there));
+        self.imported.extend(actors.map(|origin| (account, import.source, origin)));
         for row in &import.rows {
             let origins = [Some(row.origin()), row.link()].into_iter().flatten();
             self.imported.extend(origins.map(|origin| (account, import.source, origin)));
@@ -64,42 +71,104 @@ impl Books {
         }
     }
 
-    /// Each row by itself: one that is refused leaves the others alone.
+    /// Each row by itself: one that is refused leaves the others alone. The first that the balance does
+    /// not cover is refused, and ends it. What is written before it stands and is paid for.
     pub(super) fn import(&mut self, import: Import, desk: &Desk) -> Result<Applied, Refusal> {
         if desk.role != Role::Owner {
             return Err(Refusal::OwnerOnly);
         }
-        let Import { source, rows } = import;
-        let outcomes = rows.into_iter().map(|row| self.import_row(source, row, desk)).collect();
+        let Import { source, actors, rows } = import;
+        let (mut outcomes, mut cost) = (Vec::with_capacity(rows.len()), 0);
+        for row in rows {
+            let outcome = self.import_row(source, &actors, row, desk);
+            cost += outcome.as_ref().map_or(0, |imported| imported.effect().cost());
+            let is_over = matches!(outcome, Err(Refusal::InsufficientCredits { .. }));
+            outcomes.push(outcome);
+            if is_over {
+                break;
+            }
+        }
+        if cost > 0 {
+            let text = EntryText {
+                reason: Reason::Import,
+                endpoint: Some(IMPORT_ENDPOINT.to_owned()),
+                actor: Some(desk.actor),
+                note: None,
+            };
+            self.enter(desk.account, -cost, text, desk.at);
+        }
         let balance = self.account(desk.account).map_or(0, |account| account.balance);
-        Ok(Applied { row: AppliedRow::Imported(outcomes), cost: 0, balance, is_replay: false })
+        Ok(Applied { row: AppliedRow::Imported(outcomes), cost, balance, is_replay: false })
     }
 
+    /// Judges a row, then pays for it, then writes it.
     fn import_row(
         &mut self,
         source: Uid,
+        actors: &BTreeMap<ActorId, ActorId>,
         row: ImportRow,
         desk: &Desk,
     ) -> Result<Imported, Refusal> {
-        let key = (desk.account, source, row.origin());
+        let origin = row.origin();
+        let key = (desk.account, source, origin);
         if let Some(id) = self.imported.get(&key) {
             return Ok(Imported::Known(*id));
         }
-        let id = match row {
-            ImportRow::Actor(_, here) => here.0,
-            ImportRow::Session(session) => {
-                match self.carry_out(Verdict::StartSession(session), desk)? {
-                    AppliedRow::Session(session) => session.id.0,
-                    _ => 0,
-                }
+        let here = row.actor();
+        let new_actor = self.new_actor(source, actors.get(&here).copied(), here, desk)?;
+        let verdict = self.judge_import(source, row, desk)?;
+        let account = self.account_mut(desk.account).ok_or(Refusal::KeyNotInForce)?;
+        account.debit(ImportEffect::Added.cost()).map_err(refused_balance)?;
+        let id = match self.carry_out(verdict, desk)? {
+            AppliedRow::Session(session) => session.id.0,
+            AppliedRow::Todo(_) if matches!(origin, Origin::Step(_)) => {
+                self.account(desk.account).map_or(0, |account| account.counters.log)
             }
-            ImportRow::Todo(todo) => self.import_todo(source, todo, desk)?,
-            ImportRow::Step(actor, step) => self.import_step(source, actor, step, desk)?,
-            ImportRow::Activity(activity) => self.import_activity(source, activity, desk)?,
+            AppliedRow::Todo(todo) => todo.id.0,
+            AppliedRow::Activity(activity) => activity.id.0,
+            _ => 0,
         };
-        self.imported.insert(key, id);
-        self.changes.imported.push((key, id));
+        let actor = new_actor.map(|key| (key, here.0));
+        for (key, id) in actor.into_iter().chain([(key, id)]) {
+            self.imported.insert(key, id);
+            self.changes.imported.push((key, id));
+        }
         Ok(Imported::New(id))
+    }
+
+    /// What is to be remembered of the actor there that a row's actor here stands for, if that is new.
+    /// Another import may have found another one for it in the meantime: then the row is refused.
+    fn new_actor(
+        &self,
+        source: Uid,
+        there: Option<ActorId>,
+        here: ActorId,
+        desk: &Desk,
+    ) -> Result<Option<ImportKey>, Refusal> {
+        let Some(there) = there else { return Ok(None) };
+        let key = (desk.account, source, Origin::Actor(there));
+        match self.imported.get(&key) {
+            None => Ok(Some(key)),
+            Some(id) if *id == here.0 => Ok(None),
+            Some(_) => Err(Refusal::NoSuchActor(there)),
+        }
+    }
+
+    fn judge_import(&self, source: Uid, row: ImportRow, desk: &Desk) -> Result<Verdict, Refusal> {
+        let link = |link, actor| self.imported_link(source, link, actor, desk);
+        Ok(match row {
+            ImportRow::Session(session) => Verdict::StartSession(session),
+            ImportRow::Todo(todo) => {
+                let session = link(todo.session, todo.actor)?;
+                Verdict::CreateTodo(Todo { session, ..todo })
+            }
+            ImportRow::Step(actor, step) => self.judge_step(source, actor, step, desk)?,
+            ImportRow::Activity(activity) => {
+                let session = link(activity.session, activity.actor)?;
+                self.check_kind(desk.account, activity.actor, &activity.activity_type)?;
+                Verdict::LogActivity(Activity { session, ..activity })
+            }
+        })
     }
 
     /// Where a link leads here: nowhere, once the session was deleted, as it is with every link to it.
@@ -119,27 +188,14 @@ impl Books {
         }
     }
 
-    fn import_todo(
-        &mut self,
-        source: Uid,
-        todo: Todo<Sealed>,
-        desk: &Desk,
-    ) -> Result<i64, Refusal> {
-        let session = self.imported_link(source, todo.session, todo.actor, desk)?;
-        match self.carry_out(Verdict::CreateTodo(Todo { session, ..todo }), desk)? {
-            AppliedRow::Todo(todo) => Ok(todo.id.0),
-            _ => Ok(0),
-        }
-    }
-
     /// The log grows as it grew: each step begins where its todo stands.
-    fn import_step(
-        &mut self,
+    fn judge_step(
+        &self,
         source: Uid,
         actor: ActorId,
         step: StatusChange<Sealed>,
         desk: &Desk,
-    ) -> Result<i64, Refusal> {
+    ) -> Result<Verdict, Refusal> {
         let found = self.imported.get(&(desk.account, source, Origin::Todo(step.todo)));
         let todo = found.and_then(|id| self.todos.get((desk.account, TodoId(*id))));
         let todo = todo.filter(|todo| todo.actor == actor).ok_or(Refusal::NotFound("todo"))?;
@@ -149,21 +205,6 @@ impl Books {
             StepFault::Forbidden => Refusal::ForbiddenStep { from, to },
         })?;
         let step = StatusChange { id: LogId(0), todo: next.id, ..step };
-        self.carry_out(Verdict::PutTodo(next, Some(step)), desk)?;
-        Ok(self.account(desk.account).map_or(0, |account| account.counters.log))
-    }
-
-    fn import_activity(
-        &mut self,
-        source: Uid,
-        activity: Activity<Sealed>,
-        desk: &Desk,
-    ) -> Result<i64, Refusal> {
-        let session = self.imported_link(source, activity.session, activity.actor, desk)?;
-        self.check_kind(desk.account, activity.actor, &activity.activity_type)?;
-        match self.carry_out(Verdict::LogActivity(Activity { session, ..activity }), desk)? {
-            AppliedRow::Activity(activity) => Ok(activity.id.0),
-            _ => Ok(0),
-        }
+        Ok(Verdict::PutTodo(next, Some(step)))
     }
 }

@@ -4,6 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::super::import::{Import, ImportRow, Imported, Origin};
 use super::*;
 
 mod script;
@@ -17,6 +18,7 @@ struct World {
     activities: BTreeMap<RowKey<ActivityId>, Activity<Sealed>>,
     logs: BTreeMap<RowKey<LogId>, StatusChange<Sealed>>,
     ledger: BTreeMap<RowKey<LedgerId>, LedgerEntry>,
+    imported: BTreeMap<ImportKey, i64>,
 }
 
 /// What a database keeps beside its rows.
@@ -178,6 +180,9 @@ impl World {
         if self.accounts[&home].status == AccountStatus::Suspended {
             return Err(Refusal::Suspended);
         }
+        if let Intent::Import(import) = &unit.intent {
+            return self.import(home, (actor, role), import, unit.at);
+        }
         let row = self.perform(home, (actor, role), unit)?;
         let mut cost = 0;
         if let Some(charge) = unit.charge {
@@ -190,6 +195,114 @@ impl World {
             self.enter(home, -cost, Reason::ApiWrite, [endpoint, None], Some(actor), unit.at);
         }
         Ok(Applied { row, cost, balance: self.accounts[&home].balance, is_replay: false })
+    }
+
+    /// Tries each row on a copy, and keeps the copy if the row can be paid.
+    fn import(
+        &mut self,
+        home: AccountId,
+        (actor, role): Who,
+        import: &Import,
+        at: Timestamp,
+    ) -> Answer {
+        if role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
+        let balance = self.accounts[&home].balance;
+        let (mut outcomes, mut cost) = (Vec::new(), 0);
+        for row in &import.rows {
+            let origin = row.origin();
+            if let Some(id) = self.imported.get(&(home, import.source, origin)) {
+                outcomes.push(Ok(Imported::Known(*id)));
+                continue;
+            }
+            let mut next = self.clone();
+            match next.bring_in(home, import, row) {
+                Err(refusal) => outcomes.push(Err(refusal)),
+                Ok(_) if cost == balance => {
+                    outcomes.push(Err(Refusal::InsufficientCredits { balance: 0, cost: 1 }));
+                    break;
+                }
+                Ok(id) => {
+                    *self = next;
+                    self.imported.insert((home, import.source, origin), id);
+                    outcomes.push(Ok(Imported::New(id)));
+                    cost += 1;
+                }
+            }
+        }
+        if cost > 0 {
+            let endpoint = Some("POST /import");
+            self.enter(home, -cost, Reason::Import, [endpoint, None], Some(actor), at);
+        }
+        let row = AppliedRow::Imported(outcomes);
+        Ok(Applied { row, cost, balance: balance - cost, is_replay: false })
+    }
+
+    fn bring_in(
+        &mut self,
+        home: AccountId,
+        Import { source, actors, .. }: &Import,
+        row: &ImportRow,
+    ) -> Result<i64, Refusal> {
+        if let Some(there) = actors.get(&row.actor()) {
+            let key = (home, *source, Origin::Actor(*there));
+            if *self.imported.entry(key).or_insert(row.actor().0) != row.actor().0 {
+                return Err(Refusal::NoSuchActor(*there));
+            }
+        }
+        let link = |world: &Self, link: Option<SessionId>, actor| {
+            let Some(there) = link else { return Ok(None) };
+            let here = world.imported.get(&(home, *source, Origin::Session(there)));
+            let here = SessionId(*here.ok_or(Refusal::NoSuchSession(there))?);
+            match world.sessions.get(&(home, here)) {
+                None => Ok(None),
+                Some(row) if row.actor == actor => Ok(Some(here)),
+                Some(_) => Err(Refusal::NoSuchSession(there)),
+            }
+        };
+        match row.clone() {
+            ImportRow::Session(row) => {
+                self.ids(home).session += 1;
+                let id = SessionId(self.ids(home).session);
+                self.sessions.insert((home, id), Session { id, ..row });
+                Ok(id.0)
+            }
+            ImportRow::Todo(row) => {
+                let session = link(self, row.session, row.actor)?;
+                self.ids(home).todo += 1;
+                let id = TodoId(self.ids(home).todo);
+                self.todos.insert((home, id), Todo { id, session, ..row });
+                Ok(id.0)
+            }
+            ImportRow::Activity(row) => {
+                let session = link(self, row.session, row.actor)?;
+                self.ids(home).activity += 1;
+                let id = ActivityId(self.ids(home).activity);
+                self.activities.insert((home, id), Activity { id, session, ..row });
+                Ok(id.0)
+            }
+            ImportRow::Step(actor, step) => {
+                let here = self.imported.get(&(home, *source, Origin::Todo(step.todo))).copied();
+                let found = here.and_then(|id| self.todos.get_mut(&(home, TodoId(id))));
+                let todo = found.filter(|row| row.actor == actor);
+                let todo = todo.ok_or(Refusal::NotFound("todo"))?;
+                let (from, to) = (step.old_status, step.new_status);
+                if todo.status != from {
+                    return Err(Refusal::StepFromElsewhere { from, stands: todo.status });
+                }
+                if !STEPS.contains(&(from, to)) {
+                    return Err(Refusal::ForbiddenStep { from, to });
+                }
+                todo.status = to;
+                todo.version += 1;
+                let todo = todo.id;
+                self.ids(home).log += 1;
+                let id = LogId(self.ids(home).log);
+                self.logs.insert((home, id), StatusChange { id, todo, ..step });
+                Ok(id.0)
+            }
+        }
     }
 
     fn session_of(
@@ -362,19 +475,6 @@ impl World {
         log_uid: Uid,
         now: Timestamp,
     ) -> Result<AppliedRow, Refusal> {
-        use TodoStatus::{Cancelled, Done, InProgress, Open};
-        const STEPS: [(TodoStatus, TodoStatus); 10] = [
-            (Open, InProgress),
-            (Open, Done),
-            (Open, Cancelled),
-            (InProgress, Open),
-            (InProgress, Done),
-            (InProgress, Cancelled),
-            (Done, Open),
-            (Done, InProgress),
-            (Cancelled, Open),
-            (Cancelled, InProgress),
-        ];
         let found = self.todos.get(&(home, id)).filter(|row| may_touch(who, row.actor));
         let before = found
             .filter(|row| sealed_for.is_none_or(|uid| uid == row.uid))
@@ -483,6 +583,11 @@ impl World {
         for (home, id) in &needs.actors {
             books.load_actor(*home, Actor { id: *id, ..accounts::owner() });
         }
+        for key in &needs.imported {
+            let found = self.imported.get(key).into_iter();
+            found.for_each(|id| books.load_imported(*key, *id));
+        }
+        books.follow_imports(units, &mut needs);
         for key in &needs.sessions {
             let found = self.sessions.get(key).into_iter();
             found.for_each(|row| books.load_session(key.0, row.clone()));
@@ -506,6 +611,20 @@ impl World {
         books
     }
 }
+
+/// How a todo may go.
+const STEPS: [(TodoStatus, TodoStatus); 10] = [
+    (TodoStatus::Open, TodoStatus::InProgress),
+    (TodoStatus::Open, TodoStatus::Done),
+    (TodoStatus::Open, TodoStatus::Cancelled),
+    (TodoStatus::InProgress, TodoStatus::Open),
+    (TodoStatus::InProgress, TodoStatus::Done),
+    (TodoStatus::InProgress, TodoStatus::Cancelled),
+    (TodoStatus::Done, TodoStatus::Open),
+    (TodoStatus::Done, TodoStatus::InProgress),
+    (TodoStatus::Cancelled, TodoStatus::Open),
+    (TodoStatus::Cancelled, TodoStatus::InProgress),
+];
 
 /// What a patch does to a text: the same text again leaves its ciphertext.
 fn put_text(field: &mut Option<Sealed>, patch: Patch<Resealed>) {
@@ -550,6 +669,9 @@ impl Disk {
         self.rows.logs.retain(|(home, _), log| !gone.contains(&(*home, log.todo)));
         for (home, entry) in changes.ledger {
             assert_eq!(self.rows.ledger.insert((home, entry.id), entry), None);
+        }
+        for (key, id) in changes.imported {
+            assert_eq!(self.rows.imported.insert(key, id), None);
         }
         for (home, session) in unlinked {
             self.rows.unlink(home, session);
@@ -626,6 +748,12 @@ fn assert_sound(world: &World) {
         assert_eq!(account.balance, balance);
         assert_eq!(account.counters.ledger, i64::try_from(rows.len()).unwrap());
     }
+    let is_imported = |home, id: TodoId| {
+        let mut rows = world.imported.iter();
+        rows.any(|((of, _, origin), here)| {
+            (*of, *here) == (home, id.0) && matches!(origin, Origin::Todo(_))
+        })
+    };
     for ((home, id), todo) in &world.todos {
         let mut status = TodoStatus::Open;
         let mut since = todo.created_at;
@@ -633,7 +761,8 @@ fn assert_sound(world: &World) {
         for (_, log) in own {
             assert_eq!(log.old_status, status);
             assert_ne!(log.new_status, status);
-            assert!(log.logged_at >= since);
+            // What came in from elsewhere has the times that it had there.
+            assert!(log.logged_at >= since || is_imported(*home, *id));
             (status, since) = (log.new_status, log.logged_at);
         }
         assert_eq!(todo.status, status);

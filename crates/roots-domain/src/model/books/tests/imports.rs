@@ -1,6 +1,9 @@
 //! Rows that come in from elsewhere.
 
-use super::super::super::import::{Import, ImportRow, Imported, Origin};
+use super::super::super::import::{
+    IMPORT_ENDPOINT, Import, ImportEffect, ImportRow, Imported, Origin,
+};
+use super::super::DryRun;
 use super::*;
 
 /// The account that rows come from.
@@ -10,18 +13,30 @@ fn source() -> Uid {
 
 fn import(rows: Vec<ImportRow>) -> UnitOfWork {
     let author = Author::Key(KeyBearer { role: Role::Owner, ..bearer(ME) });
-    let intent = Intent::Import(Import { source: source(), rows });
+    let actors = BTreeMap::from([(ME, THERE)]);
+    let intent = Intent::Import(Import { source: source(), actors, rows });
     UnitOfWork { author, charge: None, ..mine(intent) }
 }
 
-/// What became of rows that come in together.
-fn imported(books: &mut Books, rows: Vec<ImportRow>) -> Vec<Result<Imported, Refusal>> {
-    let applied = books.decide(import(rows)).unwrap();
-    assert_eq!((applied.cost, applied.balance), (0, BALANCE));
+/// What stands for me where rows come from.
+const THERE: ActorId = ActorId(9);
+
+fn outcomes(applied: Applied) -> Vec<Result<Imported, Refusal>> {
     match applied.row {
         AppliedRow::Imported(outcomes) => outcomes,
         row => panic!("{row:?}"),
     }
+}
+
+/// What became of rows that come in together, each new one of which must be paid for.
+fn imported(books: &mut Books, rows: Vec<ImportRow>) -> Vec<Result<Imported, Refusal>> {
+    let before = books.account(HOME).unwrap().balance;
+    let applied = books.decide(import(rows)).unwrap();
+    let (cost, balance) = (applied.cost, applied.balance);
+    let outcomes = outcomes(applied);
+    let written = outcomes.iter().filter(|it| matches!(it, Ok(Imported::New(_)))).count();
+    assert_eq!((cost, balance), (i64::try_from(written).unwrap(), before - cost));
+    outcomes
 }
 
 fn of(id: i64) -> Session<Sealed> {
@@ -51,17 +66,16 @@ fn moved(id: i64, todo: i64, from: TodoStatus, to: TodoStatus) -> ImportRow {
 fn times_and_links_are_kept_and_ids_given_anew() {
     let mut books = books();
     let rows = vec![
-        ImportRow::Actor(ActorId(9), ME),
         ImportRow::Session(of(70)),
         ImportRow::Todo(linked(80, Some(70))),
         moved(90, 80, TodoStatus::Open, TodoStatus::Done),
         ImportRow::Activity(Activity { session: Some(SessionId(70)), ..activity(ACTIVITY) }),
     ];
     let outcomes = imported(&mut books, rows.clone());
-    assert_eq!(outcomes, [1, 11, 21, 41, 31].map(|id| Ok(Imported::New(id))));
+    assert_eq!(outcomes, [11, 21, 41, 31].map(|id| Ok(Imported::New(id))));
     // The same again is known.
     let again = imported(&mut books, rows);
-    assert_eq!(again, [1, 11, 21, 41, 31].map(|id| Ok(Imported::Known(id))));
+    assert_eq!(again, [11, 21, 41, 31].map(|id| Ok(Imported::Known(id))));
     let changes = books.into_changes();
     let session = Session { id: SessionId(11), ..of(70) };
     assert_eq!(changes.sessions, inserted(session));
@@ -71,9 +85,21 @@ fn times_and_links_are_kept_and_ids_given_anew() {
     assert_eq!(changes.logs.len(), 1);
     assert_eq!((changes.logs[0].1.id.0, changes.logs[0].1.todo), (41, TodoId(21)));
     assert_eq!(changes.activities.inserted[0].1.session, Some(SessionId(11)));
-    assert_eq!(changes.imported.len(), 5);
-    assert_eq!(changes.ledger, [], "it costs nothing");
+    let of_actor = ((HOME, source(), Origin::Actor(THERE)), ME.0);
+    assert_eq!((changes.imported.len(), &changes.imported[0]), (5, &of_actor));
+    let entry = LedgerEntry {
+        id: LedgerId(account(HOME).counters.ledger + 1),
+        delta: -4,
+        balance_after: BALANCE - 4,
+        reason: Reason::Import,
+        endpoint: Some(IMPORT_ENDPOINT.to_owned()),
+        actor: Some(ME),
+        note: None,
+        created_at: now(),
+    };
+    assert_eq!(changes.ledger, [(HOME, entry)], "one entry a batch");
     let tallies = tallies([
+        (Tally::Ledger(Reason::Import), 1),
         (Tally::Sessions(ME, SessionStatus::Ended), 1),
         (Tally::Todos(ME, TodoStatus::Done, priority(2)), 1),
         (Tally::Activities(ME, kind("deploy")), 1),
@@ -126,7 +152,8 @@ fn kinds_are_limited_as_they_are_for_whoever_logs() {
 #[test]
 fn it_is_the_owners() {
     let mut books = books();
-    let unit = mine(Intent::Import(Import { source: source(), rows: vec![] }));
+    let actors = BTreeMap::new();
+    let unit = mine(Intent::Import(Import { source: source(), actors, rows: vec![] }));
     assert_refused(&mut books, unit, &Refusal::OwnerOnly);
 }
 
@@ -140,6 +167,7 @@ fn it_needs_what_it_is_linked_to_once_it_is_known_what_that_is() {
     let unit = import(rows);
     let mut needs = Needs::of([&unit]);
     let origins = [
+        Origin::Actor(THERE),
         Origin::Session(SessionId(70)),
         Origin::Todo(TodoId(80)),
         Origin::Todo(TodoId(81)),
@@ -154,8 +182,8 @@ fn it_needs_what_it_is_linked_to_once_it_is_known_what_that_is() {
     };
     assert_eq!(needs, expected);
     let mut books = books();
-    books.load_imported((HOME, source(), origins[0]), 4);
-    books.load_imported((HOME, source(), origins[2]), 5);
+    books.load_imported((HOME, source(), origins[1]), 4);
+    books.load_imported((HOME, source(), origins[3]), 5);
     books.follow_imports([&unit], &mut needs);
     let expected = Needs {
         sessions: BTreeSet::from([(HOME, SessionId(4))]),
@@ -163,4 +191,182 @@ fn it_needs_what_it_is_linked_to_once_it_is_known_what_that_is() {
         ..expected
     };
     assert_eq!(needs, expected);
+}
+
+fn with_credits(balance: i64) -> Books {
+    let mut books = books();
+    books.load_account(Account { balance, ..account(HOME) });
+    books
+}
+
+fn logged(id: i64) -> ImportRow {
+    ImportRow::Activity(Activity { id: ActivityId(id), session: None, ..activity(ACTIVITY) })
+}
+
+#[test]
+fn where_credits_end_the_import_stops_at_that_row() {
+    let mut books = with_credits(2);
+    books.load_imported((HOME, source(), Origin::Activity(ActivityId(3))), 7);
+    let rows = vec![
+        ImportRow::Todo(linked(1, Some(4))),
+        logged(1),
+        moved(1, 99, TodoStatus::Open, TodoStatus::Done),
+        logged(2),
+        logged(3),
+        moved(2, 99, TodoStatus::Open, TodoStatus::Done),
+        logged(4),
+        logged(3),
+    ];
+    let applied = books.decide(import(rows.clone())).unwrap();
+    assert_eq!((applied.cost, applied.balance), (2, 0));
+    let expected = [
+        Err(Refusal::NoSuchSession(SessionId(4))),
+        Ok(Imported::New(31)),
+        Err(Refusal::NotFound("todo")),
+        Ok(Imported::New(32)),
+        Ok(Imported::Known(7)),
+        Err(Refusal::NotFound("todo")),
+        Err(Refusal::InsufficientCredits { balance: 0, cost: 1 }),
+    ];
+    assert_eq!(outcomes(applied), expected, "what is refused or known costs nothing");
+    // With more credits it goes on from there, and pays nothing twice.
+    books.decide(UnitOfWork { author: Author::Program, ..mine(grant(HOME, 1)) }).unwrap();
+    let applied = books.decide(import(rows)).unwrap();
+    assert_eq!((applied.cost, applied.balance), (1, 0));
+    assert_eq!(outcomes(applied)[6..], [Ok(Imported::New(33)), Ok(Imported::Known(7))]);
+    let deltas: Vec<_> = books.into_changes().ledger.iter().map(|(_, it)| it.delta).collect();
+    assert_eq!(deltas, [-2, 1, -1]);
+}
+
+#[test]
+fn a_batch_that_writes_nothing_leaves_no_entry() {
+    let mut books = with_credits(0);
+    let rows = vec![ImportRow::Todo(linked(1, Some(4))), logged(1)];
+    let applied = books.decide(import(rows)).unwrap();
+    assert_eq!((applied.cost, applied.balance), (0, 0));
+    let changes = books.into_changes();
+    assert_eq!((changes.ledger, changes.imported), (vec![], vec![]));
+}
+
+#[test]
+fn an_actor_that_another_import_took_for_someone_else_refuses_its_rows() {
+    let mut books = books();
+    books.load_imported((HOME, source(), Origin::Actor(THERE)), PEER.0);
+    assert_eq!(imported(&mut books, vec![logged(1)]), [Err(Refusal::NoSuchActor(THERE))]);
+}
+
+/// Decides batches one after the other: those of a dry run each in books that are as they were.
+fn dry_run(batches: &[Vec<ImportRow>], fresh: impl Fn() -> Books) -> (Vec<Vec<Outcome>>, i64) {
+    let (mut dry_run, mut cost) = (DryRun::default(), 0);
+    let decided = batches.iter().map(|rows| {
+        let applied = dry_run.decide_at(fresh(), import(rows.clone()), now()).unwrap();
+        cost += applied.cost;
+        outcomes(applied).into_iter().map(|it| it.map(Imported::effect)).collect()
+    });
+    (decided.collect(), cost)
+}
+
+fn real_run(batches: &[Vec<ImportRow>], mut books: Books) -> (Vec<Vec<Outcome>>, i64) {
+    let mut cost = 0;
+    let decided = batches.iter().map(|rows| {
+        let applied = books.decide(import(rows.clone())).unwrap();
+        cost += applied.cost;
+        outcomes(applied).into_iter().map(|it| it.map(Imported::effect)).collect()
+    });
+    (decided.collect(), cost)
+}
+
+type Outcome = Result<ImportEffect, Refusal>;
+
+/// A todo is here already, and a session that was deleted since.
+fn imported_before() -> Books {
+    let mut books = with_credits(1_000_000);
+    books.load_imported((HOME, source(), Origin::Todo(TodoId(5))), TODO.0);
+    books.load_imported((HOME, source(), Origin::Session(SessionId(5))), 1_000);
+    books.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX - 1));
+    books
+}
+
+fn of_kind(id: i64, kind_name: &str) -> ImportRow {
+    let activity_type = kind(kind_name);
+    let row = activity(ACTIVITY);
+    ImportRow::Activity(Activity { id: ActivityId(id), session: None, activity_type, ..row })
+}
+
+#[test]
+fn a_dry_run_rests_on_what_earlier_lines_would_have_written() {
+    use TodoStatus::{Cancelled, Done, InProgress, Open};
+    let batches = [
+        vec![ImportRow::Session(of(1)), ImportRow::Todo(linked(2, Some(1)))],
+        vec![moved(1, 2, Open, InProgress), moved(2, 5, Open, InProgress)],
+        vec![moved(3, 2, InProgress, Done), moved(4, 5, Open, Done), moved(2, 5, Open, Done)],
+        vec![moved(5, 2, InProgress, Open), moved(6, 5, InProgress, Cancelled)],
+        vec![ImportRow::Todo(linked(3, Some(1))), ImportRow::Todo(linked(4, Some(5)))],
+        vec![ImportRow::Todo(linked(6, Some(9))), ImportRow::Todo(linked(2, None))],
+        vec![of_kind(1, "new"), of_kind(2, "newer"), of_kind(3, "new")],
+        vec![of_kind(4, "new"), of_kind(5, "deploy"), of_kind(6, "newest"), of_kind(1, "deploy")],
+    ];
+    let real = real_run(&batches, imported_before());
+    assert_eq!(dry_run(&batches, imported_before), real);
+    assert_eq!(real.1, 12, "{:?}", real.0);
+}
+
+#[test]
+fn a_dry_run_tells_the_whole_cost_and_the_balance_as_it_is() {
+    let mut dry_run = DryRun::default();
+    let applied =
+        dry_run.decide_at(with_credits(1), import((1..=3).map(logged).collect()), now()).unwrap();
+    assert_eq!((applied.cost, applied.balance), (3, 1));
+}
+
+#[test]
+fn a_dry_run_is_refused_to_whom_the_import_is() {
+    let mut books = books();
+    books.load_account(Account { status: AccountStatus::Suspended, ..account(HOME) });
+    let refused = DryRun::default().decide_at(books, import(vec![]), now());
+    assert_eq!(refused, Err(Refusal::Suspended));
+}
+
+#[test]
+fn a_dry_run_remembers_millions_of_rows_that_follow_each_other_and_then_refuses() {
+    let mut dry_run = DryRun::default();
+    let mut decide = |first: i64, apart: i64| {
+        let rows = (0..64).map(|number| logged(first + number * apart)).collect();
+        let decided = dry_run.decide_at(with_credits(0), import(rows), now());
+        decided.map(|_| dry_run.marks())
+    };
+    for number in 0..500 {
+        assert!(decide(1 + number * 64, 1).unwrap() <= 126 + 1);
+    }
+    let mut most = 0;
+    let refused = (0..3_000).find_map(|number| {
+        let decided = decide(1_000_000 + number * 64 * 1_000, 1_000);
+        decided.map(|marks| most = marks).err()
+    });
+    assert_eq!(refused, Some(Refusal::DryRunTooLarge));
+    assert!((57_344..57_344 + 64).contains(&most), "{most}");
+}
+
+proptest::proptest! {
+    /// Rows of few ids, so that they meet.
+    #[test]
+    fn a_dry_run_finds_what_the_import_finds(
+        rows in proptest::collection::vec((0..5_u8, 1..7_i64, 1..7_i64, 0..4_usize), 0..40),
+        at_once in 1..10_usize,
+    ) {
+        let row = |(which, id, link, status): (u8, i64, i64, usize)| {
+            let (from, to) = (TodoStatus::ALL[status], TodoStatus::ALL[(status + 1) % 4]);
+            match which {
+                0 => ImportRow::Session(of(id)),
+                1 => ImportRow::Todo(linked(id, (link > 3).then_some(link))),
+                2 => moved(id, link, from, to),
+                3 => moved(id, link, TodoStatus::Open, to),
+                _ => of_kind(id, ["new", "newer", "deploy", "last"][status]),
+            }
+        };
+        let rows: Vec<_> = rows.into_iter().map(row).collect();
+        let batches: Vec<_> = rows.chunks(at_once).map(<[_]>::to_vec).collect();
+        let real = real_run(&batches, imported_before());
+        proptest::prop_assert_eq!(dry_run(&batches, imported_before), real);
+    }
 }

@@ -98,6 +98,36 @@ fn new_activities() -> impl Strategy<Value = Intent> {
     )
 }
 
+/// Rows of one source. Todos begin as they do here, so that their logs tell how they came to stand.
+fn imports() -> impl Strategy<Value = Intent> {
+    let link = || maybe(ids(SessionId));
+    let statuses = || proptest::sample::select(&TodoStatus::ALL[..]);
+    let row = prop_oneof![
+        (ids(SessionId), actors()).prop_map(|(id, actor)| {
+            ImportRow::Session(Session { id, actor, version: 1, ..session(ENDED) })
+        }),
+        (ids(TodoId), actors(), link()).prop_map(|(id, actor, session)| {
+            let status = TodoStatus::Open;
+            ImportRow::Todo(Todo { id, actor, session, status, version: 1, ..todo(TODO) })
+        }),
+        (ids(LogId), actors(), ids(TodoId), statuses(), statuses()).prop_map(
+            |(id, actor, todo, old_status, new_status)| {
+                let (uid, note, logged_at) = (uid(4), None, at(40));
+                let step = StatusChange { id, uid, todo, old_status, new_status, note, logged_at };
+                ImportRow::Step(actor, step)
+            }
+        ),
+        (ids(ActivityId), actors(), link()).prop_map(|(id, actor, session)| {
+            ImportRow::Activity(Activity { id, actor, session, ..activity(ACTIVITY) })
+        }),
+    ];
+    // Another import may have taken the actor there for PEER.
+    let actors = prop_oneof![4 => Just((ME, ActorId(8))), 1 => Just((PEER, ActorId(8)))];
+    let actors = actors.prop_map(|(here, there)| BTreeMap::from([(here, there)]));
+    (vec(row, 0..8), actors)
+        .prop_map(|(rows, actors)| Intent::Import(Import { source: uid(7_000), actors, rows }))
+}
+
 fn intents() -> impl Strategy<Value = Intent> {
     let starts = (actors(), uids(), maybe(texts()))
         .prop_map(|(actor, uid, notes)| Intent::StartSession { actor, uid, notes });
@@ -110,6 +140,7 @@ fn intents() -> impl Strategy<Value = Intent> {
         1 => ids(TodoId).prop_map(Intent::DeleteTodo).boxed(),
         4 => new_activities().boxed(),
         2 => ids(ActivityId).prop_map(Intent::DeleteActivity).boxed(),
+        3 => imports().boxed(),
     ]
 }
 

@@ -1,0 +1,111 @@
+//! Imports and exports under way: they may last, so they are few.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use roots_domain::model::id::AccountId;
+
+use crate::problem::Problem;
+
+/// Most of one kind at once for one account.
+const ACCOUNT_MAX: u32 = 2;
+/// Most of one kind at once in this process.
+const PROCESS_MAX: u32 = 16;
+/// Seconds until another try is worth it. How long those under way will last is not known.
+const RETRY_SECONDS: u32 = 10;
+
+/// The long requests of one kind that are under way in this process.
+#[derive(Clone)]
+pub(crate) struct LongRequests {
+    /// What they are called: `imports`.
+    what: &'static str,
+    /// How many there are of each account that has any.
+    under_way: Arc<Mutex<HashMap<AccountId, u32>>>,
+}
+
+/// One of them. Its place is given back when it is dropped.
+pub(crate) struct Place {
+    of: LongRequests,
+    account: AccountId,
+}
+
+impl LongRequests {
+    /// Of that kind, none under way yet.
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self { what, under_way: Arc::default() }
+    }
+
+    /// Takes a place for one more of that account. It does not wait for one.
+    ///
+    /// # Errors
+    /// 429: the account or the process has as many as it may. The answer says which of them.
+    pub(crate) fn begin(&self, account: AccountId) -> Result<Place, Problem> {
+        let mut under_way = self.lock();
+        if under_way.get(&account).is_some_and(|count| *count >= ACCOUNT_MAX) {
+            return Err(Problem::too_many_at_once(
+                ACCOUNT_MAX,
+                self.what,
+                "account",
+                RETRY_SECONDS,
+            ));
+        }
+        if under_way.values().sum::<u32>() >= PROCESS_MAX {
+            return Err(Problem::too_many_at_once(PROCESS_MAX, self.what, "server", RETRY_SECONDS));
+        }
+        *under_way.entry(account).or_default() += 1;
+        Ok(Place { of: self.clone(), account })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, u32>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut under_way = self.of.lock();
+        if let Some(count) = under_way.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                under_way.remove(&self.account);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_two_places_and_gets_them_back() {
+        let imports = LongRequests::new("imports");
+        let begin = |account| imports.begin(AccountId(account));
+        let (first, second) = (begin(1).unwrap(), begin(1).unwrap());
+        let refused = begin(1).err().unwrap();
+        assert_eq!(
+            refused.detail(),
+            "An account may have at most 2 imports under way at once. Try again in 10 s."
+        );
+        assert!(begin(2).is_ok(), "another account has places of its own");
+        drop(first);
+        let third = begin(1);
+        assert!(third.is_ok() && begin(1).is_err());
+        drop((second, third));
+        assert!(imports.lock().is_empty(), "nothing is kept of an account that has none");
+    }
+
+    #[test]
+    fn a_process_has_sixteen_places() {
+        let exports = LongRequests::new("exports");
+        let begin = |account| exports.begin(AccountId(account));
+        let mut places: Vec<_> = (0..16).map(|number| begin(number / 2).unwrap()).collect();
+        let refused = begin(100).err().unwrap();
+        assert_eq!(
+            refused.detail(),
+            "A server may have at most 16 exports under way at once. Try again in 10 s."
+        );
+        places.pop();
+        assert!(begin(100).is_ok());
+    }
+}

@@ -1,0 +1,88 @@
+//! Whether the client of a long request keeps up: a plain rule over bytes and waiting time.
+
+use std::time::Duration;
+
+/// The time over which a client is judged. Only time spent waiting for it counts.
+pub(crate) const WINDOW: Duration = Duration::from_mins(1);
+/// The least that a client brings or takes, on average over a window.
+const MIN_BYTES_PER_SECOND: u64 = 1024;
+
+/// How a client keeps up, in windows that follow each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    waited: Duration,
+    bytes: u64,
+}
+
+/// What is judged of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Pace {
+    /// It may go on.
+    KeepsUp,
+    /// It has brought or taken less than 1 KiB/s over a window.
+    TooSlow,
+}
+
+impl Progress {
+    /// Takes note of bytes that came or went, and of the time for which the client was waited for.
+    pub(crate) fn note(&mut self, bytes: u64, waited: Duration) -> Pace {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.waited += waited;
+        if self.waited < WINDOW {
+            return Pace::KeepsUp;
+        }
+        let Self { waited, bytes } = std::mem::take(self);
+        let least = waited.as_millis() * u128::from(MIN_BYTES_PER_SECOND) / 1000;
+        if u128::from(bytes) < least { Pace::TooSlow } else { Pace::KeepsUp }
+    }
+
+    /// How much longer the client may be waited for before it is judged.
+    pub(crate) fn left(&self) -> Duration {
+        WINDOW.saturating_sub(self.waited)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The second at whose end a client is too slow that moves so many bytes in each.
+    fn ends(bytes_per_second: u64) -> Option<u64> {
+        let mut progress = Progress::default();
+        (1..=600).find(|_| progress.note(bytes_per_second, SECOND) == Pace::TooSlow)
+    }
+
+    #[test]
+    fn less_than_a_kib_a_second_over_a_minute_is_too_slow() {
+        assert_eq!([ends(0), ends(1), ends(1023)], [Some(60); 3]);
+        assert_eq!([ends(1024), ends(u64::MAX)], [None, None]);
+    }
+
+    #[test]
+    fn what_came_in_an_earlier_minute_does_not_count() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.note(1 << 30, WINDOW), Pace::KeepsUp);
+        assert_eq!(progress.note(0, SECOND * 59), Pace::KeepsUp);
+        assert_eq!(progress.left(), SECOND);
+        assert_eq!(progress.note(60 * 1024 - 1, SECOND), Pace::TooSlow);
+    }
+
+    #[test]
+    fn only_waiting_counts() {
+        let mut progress = Progress::default();
+        for _ in 0..1_000 {
+            assert_eq!(progress.note(1, Duration::ZERO), Pace::KeepsUp);
+        }
+        assert_eq!(progress.left(), WINDOW);
+    }
+
+    #[test]
+    fn a_wait_of_several_minutes_is_judged_as_a_whole() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.note(119 * 1024, 2 * WINDOW), Pace::TooSlow);
+        assert_eq!(progress.note(120 * 1024, 2 * WINDOW), Pace::KeepsUp);
+    }
+}
