@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::actors::{ActorBody, ActorKindName, RoleName, actor_kind};
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Json, Members, NoFields, account_id, text};
 use crate::fields::{Faulty, one_of};
 use crate::limits::Attempt;
@@ -368,7 +368,6 @@ async fn recover(
     Json(Recovery { recovery_code, account_id }): Json<Recovery>,
 ) -> Result<Response, Problem> {
     let made = app.services.accounts.recover(&recovery_code, account_id).await?;
-    app.callers.forget_account(made.account);
     Ok((StatusCode::CREATED, axum::Json(RecoveredBody::from(&made))).into_response())
 }
 
@@ -422,10 +421,10 @@ async fn renew_code(
 )]
 async fn whoami(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     _: Query<NoParams>,
 ) -> Result<axum::Json<WhoamiBody>, Problem> {
-    let found = app.services.accounts.whoami(&caller).await?;
+    let found = reading!(caller, app.services.accounts.whoami(&caller))?;
     Ok(axum::Json(WhoamiBody {
         actor_id: caller.actor.id.0,
         actor_name: caller.actor.name.as_str().to_owned(),
@@ -470,10 +469,10 @@ async fn whoami(
 )]
 async fn credits(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     _: Query<NoParams>,
 ) -> Result<axum::Json<CreditsBody>, Problem> {
-    let credits = app.services.accounts.credits(&caller).await?;
+    let credits = reading!(caller, app.services.accounts.credits(&caller))?;
     Ok(axum::Json(CreditsBody {
         balance: credits.balance,
         cost_model: CostModel { reads: 0, writes: WRITE_COST },
@@ -504,10 +503,12 @@ async fn credits(
 )]
 async fn ledger(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     List { query, page }: List<LedgerQuery>,
 ) -> Result<(NextLink, axum::Json<LedgerPage>), Problem> {
-    let found = app.services.accounts.ledger(&caller, query.reason, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let accounts = &app.services.accounts;
+    let found = reading!(caller, accounts.ledger(&caller, query.reason, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = LedgerPage {
         entries: found.items.into_iter().map(LedgerRow::from).collect(),

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Members, NoFields, actor_id, session_id, text};
 use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::Faulty;
@@ -275,11 +275,13 @@ impl FromMembers for NewActivity {
 )]
 async fn list(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     List { query, page }: List<ActivityQuery>,
 ) -> Result<(NextLink, axum::Json<ActivityPage>), Problem> {
     let selection = query.of.of(query.activity_type);
-    let found = app.services.activities.list(&caller, selection, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let activities = &app.services.activities;
+    let found = reading!(caller, activities.list(&caller, selection.clone(), request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = ActivityPage {
         activities: found.items.into_iter().map(ActivityBody::from).collect(),
@@ -309,12 +311,12 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
     known: Known,
 ) -> Result<Response, Problem> {
-    let activity = app.services.activities.get(&caller, id).await?;
+    let activity = reading!(caller, app.services.activities.get(&caller, id))?;
     let activity = activity.ok_or_else(|| Problem::not_found("activity"))?;
     Ok(known.answer(activity.tag(), ActivityBody::from(activity)))
 }
@@ -405,10 +407,11 @@ async fn delete(
 )]
 async fn stats(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Query(selection): Query<Selection>,
 ) -> Result<axum::Json<StatsBody>, Problem> {
     let zone = selection.tz.clone();
-    let stats = app.services.activities.stats(&caller, selection.of(None), &zone).await?;
+    let (selection, activities) = (selection.of(None), &app.services.activities);
+    let stats = reading!(caller, activities.stats(&caller, selection.clone(), &zone))?;
     Ok(axum::Json(stats.into()))
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Json, Members, NoFields, boolean, text};
 use crate::fields::{Faulty, one_of};
 use crate::list::{List, NextLink, Paging};
@@ -153,10 +153,11 @@ impl FromMembers for ActorChange {
 )]
 async fn list(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<ActorPage>), Problem> {
-    let found = app.services.keys.actors(&caller, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let found = reading!(caller, app.services.keys.actors(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = ActorPage {
         actors: found.items.into_iter().map(ActorBody::from).collect(),
@@ -185,11 +186,11 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Id(id): Id<ActorId>,
     _: Query<NoParams>,
 ) -> Result<axum::Json<ActorBody>, Problem> {
-    let actor = app.services.keys.actor(&caller, id).await?;
+    let actor = reading!(caller, app.services.keys.actor(&caller, id))?;
     Ok(axum::Json(actor.ok_or_else(|| Problem::not_found("actor"))?.into()))
 }
 
@@ -253,7 +254,7 @@ async fn update(
     Json(ActorChange { name, is_active }): Json<ActorChange>,
 ) -> Result<axum::Json<ActorBody>, Problem> {
     let outcome = app.services.keys.patch_actor(&caller, id, name, is_active).await;
-    let (actor, _) = caller.settle_ending_keys(outcome)?;
+    let (actor, _) = caller.settle(outcome)?;
     Ok(axum::Json(actor.into()))
 }
 
@@ -280,6 +281,6 @@ async fn deactivate(
     _: Json<NoFields>,
 ) -> Result<axum::Json<ActorDeactivated>, Problem> {
     let outcome = app.services.keys.patch_actor(&caller, id, None, Some(false)).await;
-    let (actor, _) = caller.settle_ending_keys(outcome)?;
+    let (actor, _) = caller.settle(outcome)?;
     Ok(axum::Json(ActorDeactivated { status: "deactivated", actor_id: actor.id.0 }))
 }

@@ -2,14 +2,16 @@
 //! were found wrong.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
+use moka::Expiry;
 use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -17,6 +19,7 @@ use roots_domain::model::id::AccountId;
 use roots_domain::model::unit::Refusal;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::keys::Lookup;
+use roots_domain::port::store::{AuthEpochs, StoreFault};
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::{WriteError, Written};
 use secrecy::{ExposeSecret, SecretString};
@@ -34,6 +37,10 @@ pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// Most callers that are remembered.
 const CALLERS_MAX: u64 = 10_000;
+/// How often, at most, a key that is remembered as wrong is looked up again.
+const WRONG_LOOK_PERIOD: Duration = Duration::from_secs(5);
+/// Generations that accounts share: where two share one, a caller is now and then not remembered.
+const GENERATIONS: usize = 1_024;
 /// How long a key that was good is looked up whatever else comes from its address, so that one
 /// neighbour's wrong keys lock nobody out.
 const KNOWN_TTL: Duration = Duration::from_hours(1);
@@ -44,21 +51,50 @@ const WRONG_TTL: Duration = Duration::from_mins(5);
 /// are forgotten.
 const WRONG_MAX: u64 = 20_000;
 
-/// What was found of keys lately, by where each is looked up: of one that was good for a moment its
+/// What was found of keys lately, by where each is looked up: of one that was good, for a while, its
 /// caller, with its keys unlocked.
 #[derive(Clone)]
 pub(crate) struct Callers(Arc<Remembered>);
 
 struct Remembered {
-    cache: Cache<Lookup, Arc<Caller>>,
+    cache: Cache<Lookup, Admitted>,
+    /// How often keys of accounts have ended in this process: an account's is found by its id.
+    generations: [AtomicU64; GENERATIONS],
     /// Where keys that were good lately are looked up.
     known: Cache<Lookup, ()>,
     /// When keys were last looked up that were found wrong.
     wrong: Cache<Lookup, Instant>,
-    /// For how long what was found stands without another look.
-    ttl: Duration,
+    /// For how long a key that was found wrong is not looked up again.
+    wrong_stands: Duration,
     sweep_period: Duration,
     sweeper: Once,
+}
+
+/// A caller that is remembered.
+#[derive(Clone)]
+struct Admitted {
+    caller: Arc<Caller>,
+    /// Until its key ends by itself.
+    lasts: Option<Duration>,
+}
+
+/// Remembers nobody for longer than its key lasts.
+struct UntilItsKeyEnds;
+
+impl Expiry<Lookup, Admitted> for UntilItsKeyEnds {
+    fn expire_after_create(&self, _: &Lookup, admitted: &Admitted, _: Moment) -> Option<Duration> {
+        admitted.lasts
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Lookup,
+        admitted: &Admitted,
+        _: Moment,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        admitted.lasts
+    }
 }
 
 /// What a key is known as.
@@ -79,6 +115,7 @@ impl Callers {
         let cache = Cache::builder()
             .max_capacity(CALLERS_MAX)
             .time_to_live(ttl)
+            .expire_after(UntilItsKeyEnds)
             .support_invalidation_closures()
             .build();
         let known = Cache::builder().max_capacity(CALLERS_MAX).time_to_live(KNOWN_TTL).build();
@@ -87,11 +124,46 @@ impl Callers {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(WRONG_TTL)
             .build();
-        Self(Arc::new(Remembered { cache, known, wrong, ttl, sweep_period, sweeper: Once::new() }))
+        Self(Arc::new(Remembered {
+            cache,
+            generations: std::array::from_fn(|_| AtomicU64::new(0)),
+            known,
+            wrong,
+            wrong_stands: Ord::min(ttl, WRONG_LOOK_PERIOD),
+            sweep_period,
+            sweeper: Once::new(),
+        }))
+    }
+
+    /// Forgets everyone of an account once it is told that keys of it may have ended.
+    pub(crate) fn listen(&self, epochs: &dyn AuthEpochs) {
+        let remembered = Arc::downgrade(&self.0);
+        epochs.listen(Box::new(move |account| {
+            if let Some(remembered) = remembered.upgrade() {
+                Self(remembered).end_generation(account);
+            }
+        }));
+    }
+
+    /// In this order: whoever is remembered in between is found by the second.
+    fn end_generation(&self, account: AccountId) {
+        self.generation_of(account).fetch_add(1, Ordering::SeqCst);
+        // It fails where closures are not supported; then reads find out by the auth epoch.
+        let _ = self.0.cache.invalidate_entries_if(move |lookup, _| lookup.account == account);
+    }
+
+    /// To be taken before a key is looked up.
+    fn generation(&self, account: AccountId) -> u64 {
+        self.generation_of(account).load(Ordering::SeqCst)
+    }
+
+    fn generation_of(&self, account: AccountId) -> &AtomicU64 {
+        let index = usize::try_from(account.0.unsigned_abs() % GENERATIONS as u64).unwrap_or(0);
+        &self.0.generations[index]
     }
 
     fn get(&self, lookup: &Lookup) -> Option<Arc<Caller>> {
-        self.0.cache.get(lookup)
+        self.0.cache.get(lookup).map(|admitted| admitted.caller)
     }
 
     fn known(&self, lookup: &Lookup) -> Known {
@@ -107,17 +179,28 @@ impl Callers {
     /// Whether a key that is remembered as wrong is to be looked up again. Of all who ask so at once,
     /// one is told to.
     fn may_look_again(&self, lookup: Lookup) -> bool {
-        let ttl = self.0.ttl;
+        let stands = self.0.wrong_stands;
         let looked = self.0.wrong.entry(lookup).and_compute_with(|found| match found {
-            Some(last) if last.value().elapsed() >= ttl => Op::Put(Instant::now()),
+            Some(last) if last.value().elapsed() >= stands => Op::Put(Instant::now()),
             _ => Op::Nop,
         });
         matches!(looked, CompResult::ReplacedWith(_))
     }
 
-    /// The first one starts the sweeper, for a router may be made where nothing runs yet.
-    fn remember(&self, lookup: Lookup, caller: Arc<Caller>) {
-        self.0.cache.insert(lookup, caller);
+    /// Remembers a caller for as long as its key lasts, unless keys of its account have ended since its
+    /// own was about to be looked up. The first one starts the sweeper, for a router may be made where
+    /// nothing runs yet.
+    fn remember(
+        &self,
+        lookup: Lookup,
+        caller: Arc<Caller>,
+        lasts: Option<Duration>,
+        generation: u64,
+    ) {
+        self.0.cache.insert(lookup, Admitted { caller, lasts });
+        if self.generation(lookup.account) != generation {
+            self.forget(&lookup);
+        }
         self.0.known.insert(lookup, ());
         self.0.wrong.invalidate(&lookup);
         self.0.sweeper.call_once(|| {
@@ -137,12 +220,6 @@ impl Callers {
     fn forget(&self, lookup: &Lookup) {
         self.0.cache.invalidate(lookup);
     }
-
-    /// Forgets everyone of an account, after something that may have ended keys of it.
-    pub(crate) fn forget_account(&self, account: AccountId) {
-        // It fails where closures are not supported; then callers are forgotten in time.
-        let _ = self.0.cache.invalidate_entries_if(move |lookup, _| lookup.account == account);
-    }
 }
 
 /// Drops expired callers for as long as there is a cache. By itself it would keep them until it is
@@ -161,8 +238,27 @@ async fn sweep(remembered: Weak<Remembered>, period: Duration) {
 pub(crate) struct Bearer {
     caller: Arc<Caller>,
     lookup: Lookup,
-    callers: Callers,
+    presented: SecretString,
+    visitor: Visitor,
+    app: App,
 }
+
+/// What a read on behalf of a [`Bearer`] comes to. Where the auth epoch of its account has moved since it
+/// was admitted, which the read tells before all else, it is admitted anew and the read done once more.
+macro_rules! reading {
+    ($caller:ident, $read:expr) => {
+        match $read.await {
+            Err(roots_domain::usecase::ReadError::Store(
+                roots_domain::port::store::StoreFault::EpochMoved,
+            )) => {
+                $caller.admit_anew().await?;
+                $read.await
+            }
+            read => read,
+        }
+    };
+}
+pub(crate) use reading;
 
 impl Deref for Bearer {
     type Target = Caller;
@@ -173,19 +269,24 @@ impl Deref for Bearer {
 }
 
 impl Bearer {
-    /// The caller.
+    /// The caller, for what goes on after the request.
     pub(crate) fn caller(&self) -> Arc<Caller> {
         Arc::clone(&self.caller)
     }
 
-    /// The caller, and where its key is looked up again.
-    pub(crate) fn into_parts(self) -> (Arc<Caller>, Lookup) {
-        (self.caller, self.lookup)
+    /// Where its key is looked up again.
+    pub(crate) const fn lookup(&self) -> Lookup {
+        self.lookup
     }
 
-    /// Forgets whoever was admitted to the caller's account, which is no more.
-    pub(crate) fn forget_account(&self) {
-        self.callers.forget_account(self.caller.account.id);
+    /// Looks the key up again, whose caller was remembered from before the account's auth epoch moved.
+    ///
+    /// # Errors
+    /// 401 where it is no longer in force.
+    pub(crate) async fn admit_anew(&mut self) -> Result<(), Problem> {
+        self.app.callers.forget(&self.lookup);
+        self.caller = admitted(&self.app, &self.visitor, &self.presented, self.lookup).await?;
+        Ok(())
     }
 
     /// What a write of this caller came to, and cost.
@@ -200,22 +301,14 @@ impl Bearer {
     /// What a write of this caller came to. A key that has ended meanwhile is forgotten, and so is
     /// what was known of one whose account was renewed: whoever tries again is looked up again.
     pub(crate) fn checked<T>(&self, outcome: Result<T, WriteError>) -> Result<T, Problem> {
-        if let Err(WriteError::Refused(Refusal::KeyNotInForce | Refusal::KeysRenewed(_))) = outcome
+        if let Err(
+            WriteError::Refused(Refusal::KeyNotInForce | Refusal::KeysRenewed(_))
+            | WriteError::Store(StoreFault::EpochMoved),
+        ) = outcome
         {
-            self.callers.forget(&self.lookup);
+            self.app.callers.forget(&self.lookup);
         }
         Ok(outcome?)
-    }
-
-    /// The same, of a write that may have ended keys of the account: here they stop at once.
-    pub(crate) fn settle_ending_keys<T>(
-        &self,
-        outcome: Result<Written<T>, WriteError>,
-    ) -> Result<(T, Credits), Problem> {
-        if outcome.is_ok() {
-            self.callers.forget_account(self.account.id);
-        }
-        self.settle(outcome)
     }
 }
 
@@ -253,21 +346,17 @@ impl FromRequestParts<App> for Bearer {
                 return Err(problem);
             }
         };
-        let callers = app.callers.clone();
-        let caller = if let Some(caller) = callers.get(&lookup) {
-            access.check_expiry(&caller)?;
+        let caller = if let Some(caller) = app.callers.get(&lookup) {
+            access.check_expiry(&caller).inspect_err(|_| app.callers.forget(&lookup))?;
             caller
         } else {
-            // Whoever hangs up leaves it running: nothing else would take back what was counted.
-            let admission = admit(Arc::clone(app), visitor.clone(), presented, lookup);
-            let admitted = tokio::spawn(admission.in_current_span()).await;
-            admitted.unwrap_or_else(|_| Err(Problem::panicked()))?
+            admitted(app, &visitor, &presented, lookup).await?
         };
         let endpoint = called(parts);
         visitor.count_request(&caller, &endpoint)?;
         app.services.usage.count(&caller, endpoint);
         app.services.uses.note(&caller);
-        Ok(Self { caller, lookup, callers })
+        Ok(Self { caller, lookup, presented, visitor, app: Arc::clone(app) })
     }
 }
 
@@ -276,6 +365,19 @@ fn called(parts: &Parts) -> Endpoint {
     let path = parts.extensions.get().map_or("", MatchedPath::as_str);
     let route = path.strip_prefix(API_PATH).unwrap_or(path).to_owned();
     Endpoint { route, method: edge::known(&parts.method).to_owned() }
+}
+
+/// Admits the bearer of a key. Whoever hangs up leaves it running: nothing else would take back what was
+/// counted.
+async fn admitted(
+    app: &App,
+    visitor: &Visitor,
+    presented: &SecretString,
+    lookup: Lookup,
+) -> Result<Arc<Caller>, Problem> {
+    let admission = admit(Arc::clone(app), visitor.clone(), presented.clone(), lookup);
+    let admitted = tokio::spawn(admission.in_current_span()).await;
+    admitted.unwrap_or_else(|_| Err(Problem::panicked()))
 }
 
 /// Looks a key up, unless it was found wrong a moment ago.
@@ -301,6 +403,7 @@ async fn admit(
         }
         Known::Not => visitor.count_guess()?,
     }
+    let generation = app.callers.generation(lookup.account);
     let admitted = app.services.access.admit(&presented, lookup).await;
     if matches!(admitted, Err(AccessError::NotAdmitted)) {
         let is_news = app.callers.remember_wrong(lookup);
@@ -321,10 +424,8 @@ async fn admit(
         }
     }
     let caller = Arc::new(admitted?);
-    if caller.is_first_use {
-        app.callers.forget_account(lookup.account);
-    }
-    app.callers.remember(lookup, Arc::clone(&caller));
+    let lasts = app.services.access.lasts(&caller);
+    app.callers.remember(lookup, Arc::clone(&caller), lasts, generation);
     Ok(caller)
 }
 
@@ -394,7 +495,6 @@ mod tests {
             key: KeyId(1),
             auth_epoch: 1,
             ends_at: None,
-            is_first_use: false,
             keys: Arc::new(MockKeyring::new()),
         }
     }
@@ -417,7 +517,7 @@ mod tests {
     #[tokio::test]
     async fn a_caller_is_remembered_for_a_moment_only() {
         let callers = Callers::remembered_for(MOMENT, NEVER);
-        callers.remember(LOOKUP, Arc::new(caller()));
+        callers.remember(LOOKUP, Arc::new(caller()), None, 0);
         assert!(callers.get(&LOOKUP).is_some());
         std::thread::sleep(2 * MOMENT);
         assert!(callers.get(&LOOKUP).is_none());
@@ -441,7 +541,7 @@ mod tests {
         tokio::time::advance(MOMENT).await;
         callers.remember_wrong(LOOKUP);
         assert!(!callers.may_look_again(LOOKUP));
-        callers.remember(LOOKUP, Arc::new(caller()));
+        callers.remember(LOOKUP, Arc::new(caller()), None, 0);
         assert_eq!(callers.known(&LOOKUP), Known::Good);
         callers.remember_wrong(LOOKUP);
         assert!(callers.get(&LOOKUP).is_none());
@@ -465,8 +565,33 @@ mod tests {
         let callers = Callers::remembered_for(MOMENT, MOMENT);
         let caller = Arc::new(caller());
         let kept = Arc::downgrade(&caller);
-        callers.remember(LOOKUP, caller);
+        callers.remember(LOOKUP, caller, None, 0);
         assert!(kept.upgrade().is_some());
+        assert!(soon(|| kept.upgrade().is_none()).await);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_keys_of_its_account_have_ended_since_is_forgotten_or_not_remembered() {
+        let callers = Callers::new(NEVER);
+        let taken = callers.generation(LOOKUP.account);
+        callers.remember(LOOKUP, Arc::new(caller()), None, taken);
+        assert!(callers.get(&LOOKUP).is_some());
+        callers.end_generation(AccountId(2));
+        assert!(callers.get(&LOOKUP).is_some());
+        callers.end_generation(LOOKUP.account);
+        assert!(callers.get(&LOOKUP).is_none());
+        callers.remember(LOOKUP, Arc::new(caller()), None, taken);
+        assert!(callers.get(&LOOKUP).is_none());
+        callers.remember(LOOKUP, Arc::new(caller()), None, callers.generation(LOOKUP.account));
+        assert!(callers.get(&LOOKUP).is_some());
+    }
+
+    #[tokio::test]
+    async fn the_keys_of_a_caller_are_dropped_once_its_key_has_ended() {
+        let callers = Callers::remembered_for(NEVER, MOMENT);
+        let caller = Arc::new(caller());
+        let kept = Arc::downgrade(&caller);
+        callers.remember(LOOKUP, caller, Some(MOMENT), 0);
         assert!(soon(|| kept.upgrade().is_none()).await);
     }
 
@@ -476,8 +601,8 @@ mod tests {
         let callers = Callers::remembered_for(NEVER, MOMENT);
         let caller = Arc::new(caller());
         let kept = Arc::downgrade(&caller);
-        callers.remember(LOOKUP, Arc::clone(&caller));
-        callers.remember(LOOKUP, caller);
+        callers.remember(LOOKUP, Arc::clone(&caller), None, 0);
+        callers.remember(LOOKUP, caller, None, 0);
         assert_eq!(tasks(), 1);
         drop(callers);
         assert!(soon(|| kept.upgrade().is_none() && tasks() == 0).await);

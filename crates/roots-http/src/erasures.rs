@@ -1,8 +1,6 @@
 //! `DELETE /accounts/me`: the end of an account.
 
 use axum::extract::State;
-use roots_domain::model::unit::Refusal;
-use roots_domain::usecase::WriteError;
 use roots_domain::usecase::erasures::Erasures;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -72,11 +70,7 @@ async fn erase(
     _: Query<NoParams>,
     Json(confirmation): Json<Confirmation>,
 ) -> Result<axum::Json<AccountErased>, Problem> {
-    let erased = app.services.erasures.erase(&caller, &confirmation.recovery_code).await;
-    if matches!(erased, Ok(()) | Err(WriteError::Refused(Refusal::KeyNotInForce))) {
-        caller.forget_account();
-    }
-    erased?;
+    caller.checked(app.services.erasures.erase(&caller, &confirmation.recovery_code).await)?;
     // Nobody waits for it, and what is cut off goes on elsewhere.
     tokio::spawn(sweep(app.services.erasures.clone()).in_current_span());
     Ok(axum::Json(AccountErased { status: "erased", account_id: caller.account.id.0 }))

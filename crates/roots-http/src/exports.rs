@@ -29,7 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::ending::Ending;
 use crate::fields::Faulty;
 use crate::long_requests::Place;
@@ -572,18 +572,20 @@ impl Telling {
 async fn export(
     State(app): State<App>,
     method: Method,
-    caller: Bearer,
+    mut caller: Bearer,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let (caller, lookup) = caller.into_parts();
     if method == Method::HEAD {
-        let header = app.services.exports.header(&caller, query.actor_id).await?;
+        let header = reading!(caller, app.services.exports.header(&caller, query.actor_id))?;
         // How long it would be is not known.
         let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
         return Ok((headers(&header), body).into_response());
     }
     let place = app.exports.begin(caller.account.id)?;
-    let export = app.services.exports.begin(caller, lookup, query.actor_id).await?;
+    let export = reading!(
+        caller,
+        app.services.exports.begin(caller.caller(), caller.lookup(), query.actor_id)
+    )?;
     if let Some(fault) = export.unnoted() {
         let account = export.header().account.id;
         tracing::warn!(%account, %fault, "an owner's export is not noted in the audit trail");

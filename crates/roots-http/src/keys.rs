@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Json, Members, NoFields, actor_id, boolean, integer, text};
 use crate::fields::Faulty;
 use crate::list::{List, NextLink, Paging};
@@ -216,10 +216,11 @@ impl FromMembers for Rotation {
 )]
 async fn list(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<KeyPage>), Problem> {
-    let found = app.services.keys.keys(&caller, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let found = reading!(caller, app.services.keys.keys(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = KeyPage {
         keys: found.items.into_iter().map(KeyBody::from).collect(),
@@ -262,7 +263,7 @@ async fn add(
 ) -> Result<Response, Problem> {
     let NewKey { actor_id: actor, label, expires_at, renew } = new;
     let draft = KeyDraft { actor, label, expires_at, renew };
-    let (made, _) = caller.settle_ending_keys(app.services.keys.add(&caller, draft).await)?;
+    let (made, _) = caller.settle(app.services.keys.add(&caller, draft).await)?;
     Ok(shown(&made))
 }
 
@@ -322,6 +323,6 @@ async fn revoke(
     _: Query<NoParams>,
     _: Json<NoFields>,
 ) -> Result<axum::Json<KeyRevoked>, Problem> {
-    let (id, _) = caller.settle_ending_keys(app.services.keys.revoke(&caller, id).await)?;
+    let (id, _) = caller.settle(app.services.keys.revoke(&caller, id).await)?;
     Ok(axum::Json(KeyRevoked { status: "revoked", key_id: id.0 }))
 }

@@ -53,7 +53,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use roots_domain::model::Invalid;
 use roots_domain::port::ambient::Uids;
-use roots_domain::port::store::Readiness;
+use roots_domain::port::store::{AuthEpochs, Readiness};
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
 use roots_domain::usecase::activities::Activities;
@@ -102,6 +102,8 @@ pub struct Services {
     pub imports: Imports,
     /// Erasures.
     pub erasures: Erasures,
+    /// Tells of keys that have ended.
+    pub epochs: Arc<dyn AuthEpochs>,
     /// Whether the database answers.
     pub readiness: Arc<dyn Readiness>,
     /// Names requests that come without a name.
@@ -125,9 +127,9 @@ pub struct HttpSettings {
     pub large_answers: Budget,
     /// What large bodies of requests hold together while they are read.
     pub large_bodies: Budget,
-    /// How long a key is not looked up again that admitted its bearer, or was found wrong: the longest
-    /// time that one which has been revoked goes on reading. Writes stop at once, for the store checks
-    /// the key itself.
+    /// How long a caller is remembered, with its keys unlocked. One whose key has ended stops at once all
+    /// the same: each read tells whether the account's auth epoch has moved, and each write is checked
+    /// by the store. One that was found wrong is not looked up again for that long, or for 5 s.
     pub caller_ttl: Duration,
 }
 
@@ -141,7 +143,7 @@ impl Default for HttpSettings {
             ending: Ending::default(),
             large_answers: Budget::default(),
             large_bodies: Budget::default(),
-            caller_ttl: Duration::from_secs(5),
+            caller_ttl: Duration::from_mins(10),
         }
     }
 }
@@ -206,6 +208,8 @@ struct Shared {
 /// ([`axum::extract::ConnectInfo`] in each request): where they are missing, all share the limits of one.
 pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let uids = Arc::clone(&services.uids);
+    let callers = auth::Callers::new(settings.caller_ttl);
+    callers.listen(&*services.epochs);
     let Routes { all, private, keyed } = routes();
     let (routes, _) = all.split_for_parts();
     // Now rather than for the first that asks.
@@ -214,7 +218,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let app = Arc::new(Shared {
         services,
         signup: settings.signup,
-        callers: auth::Callers::new(settings.caller_ttl),
+        callers,
         ending: settings.ending.clone(),
         turns: budget::Turns::default(),
         pinger,

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::accounts::AccountKindName;
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Json, Members, NoFields, integer, text};
 use crate::fields::Faulty;
 use crate::list::{List, NextLink, Paging};
@@ -170,10 +170,11 @@ struct AccountStanding {
 )]
 async fn list(
     State(app): State<App>,
-    Operator(caller): Operator,
+    Operator(mut caller): Operator,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
-    let found = app.services.operators.list(&caller, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let found = reading!(caller, app.services.operators.list(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AccountPage {
         accounts: found.items.into_iter().map(AccountBody::from).collect(),
@@ -208,11 +209,11 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    Operator(caller): Operator,
+    Operator(mut caller): Operator,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
 ) -> Result<axum::Json<AccountBody>, Problem> {
-    let found = app.services.operators.get(&caller, id).await?;
+    let found = reading!(caller, app.services.operators.get(&caller, id))?;
     let found = found.ok_or_else(|| Problem::not_found("account"))?;
     Ok(axum::Json(found.into()))
 }

@@ -591,7 +591,8 @@ impl From<StoreFault> for Problem {
     fn from(fault: StoreFault) -> Self {
         let cause = fault.to_string();
         let problem = match fault {
-            StoreFault::Unavailable(_) => Self::new(
+            // It moved again while the caller was admitted anew; or a write had to wait for the keys.
+            StoreFault::Unavailable(_) | StoreFault::EpochMoved => Self::new(
                 Kind::Unavailable,
                 "The service can't do this just now. Nothing was done: try again shortly.",
             )

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Members, NoFields, actor_id, text};
 use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::{Faulty, one_of};
@@ -177,12 +177,13 @@ choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name)
 )]
 async fn list(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     List { query, page }: List<SessionQuery>,
 ) -> Result<(NextLink, axum::Json<SessionPage>), Problem> {
     let SessionQuery { status, whose } = query;
     let filter = SessionFilter { whose, status };
-    let found = app.services.sessions.list(&caller, filter, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let found = reading!(caller, app.services.sessions.list(&caller, filter, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = SessionPage {
         sessions: found.items.into_iter().map(SessionBody::from).collect(),
@@ -211,12 +212,12 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
     known: Known,
 ) -> Result<Response, Problem> {
-    let session = app.services.sessions.get(&caller, id).await?;
+    let session = reading!(caller, app.services.sessions.get(&caller, id))?;
     let session = session.ok_or_else(|| Problem::not_found("session"))?;
     Ok(known.answer(session.tag(), SessionBody::from(session)))
 }

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Members, NoFields, actor_id, integer, session_id, text};
 use crate::budget::Turn;
 use crate::conditional::{Known, Sent, Tagged};
@@ -305,12 +305,13 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 )]
 async fn list(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     List { query, page }: List<TodoQuery>,
 ) -> Result<(NextLink, axum::Json<TodoPage>), Problem> {
     let TodoQuery { status, priority, session_id, whose } = query;
     let filter = TodoFilter { whose, status, priority, session: session_id };
-    let found = app.services.todos.list(&caller, filter, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let found = reading!(caller, app.services.todos.list(&caller, filter, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = TodoPage {
         todos: found.items.into_iter().map(TodoBody::from).collect(),
@@ -343,12 +344,12 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
     known: Known,
 ) -> Result<Response, Problem> {
-    let todo = app.services.todos.get(&caller, id).await?;
+    let todo = reading!(caller, app.services.todos.get(&caller, id))?;
     let todo = todo.ok_or_else(|| Problem::not_found("todo"))?;
     Ok(known.answer(todo.tag(), TodoBody::from(todo)))
 }
@@ -485,12 +486,12 @@ async fn delete(
 )]
 async fn logs(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
     _turn: Turn,
 ) -> Result<axum::Json<TodoLog>, Problem> {
-    let log = app.services.todos.log(&caller, id).await?;
+    let log = reading!(caller, app.services.todos.log(&caller, id))?;
     let log = log.ok_or_else(|| Problem::not_found("todo"))?;
     let logs = log.into_iter().map(StatusChangeBody::from).collect();
     Ok(axum::Json(TodoLog { logs, todo_id: id.0 }))

@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::list::{List, NextLink, Paging};
 use crate::openapi::choice;
 use crate::problem::Problem;
@@ -113,10 +113,11 @@ struct AuditPage {
 )]
 async fn list(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AuditPage>), Problem> {
-    let found = app.services.accounts.trail(&caller, page.request(&caller)?).await?;
+    let request = page.request(&caller)?;
+    let found = reading!(caller, app.services.accounts.trail(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AuditPage {
         entries: found.items.into_iter().map(EntryBody::from).collect(),

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Bearer;
+use crate::auth::{Bearer, reading};
 use crate::fields::Faulty;
 use crate::problem::Problem;
 use crate::query::{FromParams, Params, Query};
@@ -104,10 +104,10 @@ impl From<(Day, i64)> for DayCalls {
 )]
 async fn usage(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<UsageBody>, Problem> {
-    let (period, found) = app.services.usage.of_month(&caller, query.period).await?;
+    let (period, found) = reading!(caller, app.services.usage.of_month(&caller, query.period))?;
     Ok(axum::Json(UsageBody {
         period: period.to_string(),
         used: found.used,
@@ -128,10 +128,10 @@ async fn usage(
 )]
 async fn history(
     State(app): State<App>,
-    caller: Bearer,
+    mut caller: Bearer,
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<HistoryBody>, Problem> {
-    let (period, days) = app.services.usage.by_day(&caller, query.period).await?;
+    let (period, days) = reading!(caller, app.services.usage.by_day(&caller, query.period))?;
     Ok(axum::Json(HistoryBody {
         period: period.to_string(),
         daily: days.into_iter().map(DayCalls::from).collect(),

@@ -63,7 +63,7 @@ pub(crate) enum Wait {
 }
 
 /// Applies the units in their order in one transaction. On failure nothing of them stands, but for
-/// [`Failure::OutcomeUnknown`].
+/// [`Failure::OutcomeUnknown`]. `moved` is told the accounts whose keys may have ended by it.
 ///
 /// All units are decided as of one time, which is taken once the locks are held and the rows are
 /// loaded: after every wait.
@@ -71,6 +71,7 @@ pub(crate) async fn apply(
     db: &DatabaseConnection,
     memory: &mut Memory,
     clock: &dyn Clock,
+    moved: &mut Vec<AccountId>,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Answers, Failure> {
@@ -90,6 +91,8 @@ pub(crate) async fn apply(
     let rest = books.take_rest();
     let changes = books.into_changes();
     write(&tx, &changes).await?;
+    moved.extend(&changes.auth_epochs_moved);
+    moved.extend(changes.erased.iter().map(|(account, _)| account));
     tx.commit().await.map_err(fault::of_commit)?;
     memory.learn(changes, rest);
     Ok(answers)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roots_domain::model::unit::{Applied, UnitOfWork};
 use roots_domain::port::ambient::Clock;
-use roots_domain::port::store::{ApplyError, StoreResult, UnitStore};
+use roots_domain::port::store::{ApplyError, AuthEpochs, EpochListener, StoreResult, UnitStore};
 use roots_migrations::Migrator;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, Statement,
@@ -46,7 +46,7 @@ pub use url::{DatabaseUrl, UrlFault};
 use figures::Figures;
 use lane::{InFlight, LaneHandle};
 use readers::Readers;
-use source::{FileIdentity, Source};
+use source::{FileIdentity, Listeners, Source};
 use url::Target;
 
 /// A database. Cheap to clone; all clones share one.
@@ -63,6 +63,7 @@ struct Inner {
     /// The lane of what comes in batches already, or waits for other processes.
     aside: Option<LaneHandle>,
     closing: watch::Sender<bool>,
+    listeners: Listeners,
     stopped: Mutex<Vec<oneshot::Receiver<()>>>,
 }
 
@@ -143,7 +144,7 @@ impl Store {
         threads: &Threads,
     ) -> Result<Self, OpenError> {
         let (closing, told) = watch::channel(false);
-        let source = find(url)?;
+        let (source, listeners) = (find(url)?, Listeners::default());
         let in_flight = InFlight::default();
         let lane = |aside| lane::lane(told.clone(), in_flight.clone(), aside);
         let (aside, aside_far) = source.has_aside().then(|| lane(None)).unzip();
@@ -152,11 +153,13 @@ impl Store {
         let mut stopped = Vec::new();
         for far in far.into_iter().chain(aside_far) {
             let first = threads.at_writer.clone();
-            stopped.push(writer::start(source.clone(), clock.clone(), far, first).await?);
+            stopped.push(
+                writer::start(source.clone(), clock.clone(), listeners.clone(), far, first).await?,
+            );
         }
         let readers = Readers::open(&source, threads.serving).await?;
         let (stopped, figures) = (Mutex::new(stopped), Figures::new());
-        let inner = Inner { source, readers, figures, lanes, aside, closing, stopped };
+        let inner = Inner { source, readers, figures, lanes, aside, closing, listeners, stopped };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -251,6 +254,12 @@ fn find(url: &DatabaseUrl) -> Result<Source, OpenError> {
             let identity = FileIdentity::of(file).map_err(failed)?;
             Ok(Source::Sqlite { file: file.clone(), identity })
         }
+    }
+}
+
+impl AuthEpochs for Store {
+    fn listen(&self, listener: EpochListener) {
+        self.inner.listeners.add(listener);
     }
 }
 

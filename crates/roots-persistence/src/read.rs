@@ -21,9 +21,10 @@ use roots_domain::model::usage::Endpoint;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::keys::Lookup;
 use roots_domain::port::store::{
-    AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, AnswerReader,
-    Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable, SessionQuery,
-    SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader, UsageReader,
+    AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, Admission,
+    AnswerReader, Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable,
+    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
+    UsageReader,
 };
 use sea_orm::sea_query::{
     Asterisk, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType,
@@ -47,6 +48,8 @@ const KEYS_SWEPT: u64 = 10_000;
 
 /// The column that holds how many rows there are in all.
 const TOTAL: &str = "total";
+/// The column that holds the auth epoch of the caller's account.
+const AUTH_EPOCH: &str = "caller_auth_epoch";
 /// What stands for the version of an account that there is not, and of which nothing is kept.
 const NO_VERSION: i64 = 0;
 /// The column that holds the version of the account as of which that was counted.
@@ -94,7 +97,8 @@ impl ById {
         let known = if backend == DbBackend::Postgres { &self.0 } else { &self.1 };
         known.get_or_init(|| {
             // No LIMIT: there is one at most.
-            E::find().filter(account.eq(0_i64)).filter(id.eq(0_i64)).build(backend).sql
+            let row = E::find().filter(account.eq(0_i64)).filter(id.eq(0_i64));
+            row.expr_as(auth_epoch_of(AccountId(0)), AUTH_EPOCH).build(backend).sql
         })
     }
 }
@@ -105,7 +109,8 @@ impl Store {
         &self,
         statement: &ById,
         columns: [E::Column; 2],
-        ids: (i64, i64),
+        by: Admission,
+        id: i64,
     ) -> StoreResult<Option<T>>
     where
         E: EntityTrait,
@@ -114,10 +119,25 @@ impl Store {
         let db = self.readers();
         let backend = db.get_database_backend();
         let text = statement.text::<E>(backend, columns);
-        let asked = Statement::from_sql_and_values(backend, text, [ids.0.into(), ids.1.into()]);
-        let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else { return Ok(None) };
+        let account: Value = by.account.0.into();
+        let values = [account.clone(), account, id.into()];
+        let asked = Statement::from_sql_and_values(backend, text, values);
+        let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else {
+            self.check_epoch(by).await?;
+            return Ok(None);
+        };
+        proved(by, row.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
         let row = E::Model::from_query_result(&row, "").map_err(of_read)?;
         Ok(Some(T::try_from(row)?))
+    }
+
+    /// That the account of a caller has the auth epoch under which it was admitted.
+    async fn check_epoch(&self, by: Admission) -> StoreResult<()> {
+        if by.auth_epoch.is_none() {
+            return Ok(());
+        }
+        let epoch = auth_epoch_query(by.account).into_tuple::<i64>();
+        proved(by, epoch.one(self.readers()).await.map_err(of_read)?)
     }
 
     async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
@@ -168,6 +188,7 @@ impl Store {
     /// again, and tell of another moment.
     async fn page<E, T, const N: usize>(
         &self,
+        by: Admission,
         rows: Parts<E>,
         order: [E::Column; N],
         total: Expr,
@@ -177,7 +198,7 @@ impl Store {
         E: EntityTrait,
         T: TryFrom<E::Model, Error = Corrupt> + Listed,
     {
-        let (items, next, [total]) = self.rows(rows, order, [(TOTAL, total)], request).await?;
+        let (items, next, [total]) = self.rows(by, rows, order, [(TOTAL, total)], request).await?;
         Ok(Page { items, total, request, next })
     }
 
@@ -186,6 +207,7 @@ impl Store {
     /// page holds tells whether any follows.
     async fn rows<E, T, const N: usize, const M: usize>(
         &self,
+        by: Admission,
         rows: Parts<E>,
         order: [E::Column; N],
         numbers: [(&'static str, Expr); M],
@@ -226,6 +248,7 @@ impl Store {
         };
         let mut asked = ordered(rows).limit(take).offset(skip).to_owned();
         let beside = |asked: &mut SelectStatement| {
+            asked.expr_as(auth_epoch_of(by.account), AUTH_EPOCH);
             for (name, number) in &numbers {
                 asked.expr_as(number.clone(), *name);
             }
@@ -241,6 +264,7 @@ impl Store {
             alone = self.readers().query_one(&asked).await.map_err(of_read)?;
             alone.as_ref().ok_or_else(|| StoreFault::Broken("a total of nothing".to_owned()))?
         };
+        proved(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
         let mut told = [0; M];
         for ((name, _), told) in numbers.iter().zip(&mut told) {
             *told = carrier.try_get("", name).map_err(of_read)?;
@@ -253,6 +277,23 @@ impl Store {
         let next = last.map(Listed::place);
         Ok((items, next, told))
     }
+}
+
+/// The auth epoch of an account, as a part of a statement.
+fn auth_epoch_of(account: AccountId) -> Expr {
+    number(auth_epoch_query(account))
+}
+
+fn auth_epoch_query(account: AccountId) -> Select<accounts::Entity> {
+    accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::AuthEpoch)
+}
+
+/// That the auth epoch which was found is the one that a caller was admitted under.
+fn proved(by: Admission, found: Option<i64>) -> StoreResult<()> {
+    if by.auth_epoch.is_none() || by.auth_epoch == found {
+        return Ok(());
+    }
+    Err(StoreFault::EpochMoved)
 }
 
 /// Rows of which each part stands in one order in an index.
@@ -349,42 +390,38 @@ fn kept_of<C: ColumnTrait>(column: C, account: AccountId, actor: Option<ActorId>
 
 #[async_trait]
 impl SessionReader for Store {
-    async fn session(
-        &self,
-        account: AccountId,
-        id: SessionId,
-    ) -> StoreResult<Option<Session<Sealed>>> {
+    async fn session(&self, by: Admission, id: SessionId) -> StoreResult<Option<Session<Sealed>>> {
         use sessions::Column::{AccountId, SessionId};
         static BY_ID: ById = ById::new();
-        self.by_id::<sessions::Entity, _>(&BY_ID, [AccountId, SessionId], (account.0, id.0)).await
+        self.by_id::<sessions::Entity, _>(&BY_ID, [AccountId, SessionId], by, id.0).await
     }
 
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>> {
         use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
-        let mut rows = sessions::Entity::find().filter(AccountId.eq(query.account.0));
-        let mut counts = tallies_of(query.account, query.actor, row::TALLY_SESSIONS);
+        let mut rows = sessions::Entity::find().filter(AccountId.eq(query.by.account.0));
+        let mut counts = tallies_of(query.by.account, query.actor, row::TALLY_SESSIONS);
         if let Some(status) = query.status {
             rows = rows.filter(Status.eq(status.name()));
             counts = counts.filter(tallies::Column::Label.eq(status.name()));
         }
         let total = sum(counts, tallies::Column::Count);
         let rows = whose(rows, ActorId, query.actor, false);
-        self.page(rows, [StartedAt, SessionId], total, query.page).await
+        self.page(query.by, rows, [StartedAt, SessionId], total, query.page).await
     }
 }
 
 #[async_trait]
 impl TodoReader for Store {
-    async fn todo(&self, account: AccountId, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
+    async fn todo(&self, by: Admission, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
         use todos::Column::{AccountId, TodoId};
         static BY_ID: ById = ById::new();
-        self.by_id::<todos::Entity, _>(&BY_ID, [AccountId, TodoId], (account.0, id.0)).await
+        self.by_id::<todos::Entity, _>(&BY_ID, [AccountId, TodoId], by, id.0).await
     }
 
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
         let linked = query.session.is_some();
-        let mut rows = todos::Entity::find().filter(AccountId.eq(query.account.0));
+        let mut rows = todos::Entity::find().filter(AccountId.eq(query.by.account.0));
         if let Some(status) = query.status {
             rows = rows.filter(is(Status, status.name(), linked));
         }
@@ -399,22 +436,22 @@ impl TodoReader for Store {
             count(rows.clone().filter(Condition::all().add_option(of_actor)))
         } else {
             let labels = todo_labels(query.status, query.priority);
-            let counts = tallies_of(query.account, query.actor, row::TALLY_TODOS)
+            let counts = tallies_of(query.by.account, query.actor, row::TALLY_TODOS)
                 .filter(tallies::Column::Label.is_in(labels));
             sum(counts, tallies::Column::Count)
         };
         let rows = whose(rows, ActorId, query.actor, linked);
         if query.priority.is_some() && !linked {
             // An index that is entered by the priority orders what it finds by the rest.
-            return self.page(rows, [CreatedAt, TodoId], total, query.page).await;
+            return self.page(query.by, rows, [CreatedAt, TodoId], total, query.page).await;
         }
-        self.page(rows, [Priority, CreatedAt, TodoId], total, query.page).await
+        self.page(query.by, rows, [Priority, CreatedAt, TodoId], total, query.page).await
     }
 
-    async fn todo_log(&self, account: AccountId, id: TodoId) -> StoreResult<Option<TodoLog>> {
-        let Some(todo) = self.todo(account, id).await? else { return Ok(None) };
+    async fn todo_log(&self, by: Admission, id: TodoId) -> StoreResult<Option<TodoLog>> {
+        let Some(todo) = self.todo(by, id).await? else { return Ok(None) };
         let log = todo_logs::Entity::find()
-            .filter(todo_logs::Column::AccountId.eq(account.0))
+            .filter(todo_logs::Column::AccountId.eq(by.account.0))
             .filter(todo_logs::Column::TodoId.eq(id.0))
             .order_by(todo_logs::Column::LogId, Order::Asc);
         Ok(Some(TodoLog { todo, steps: self.all(log).await? }))
@@ -454,7 +491,7 @@ pub(crate) fn is<C: ColumnTrait>(
 fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::{AccountId, ActivityType, LoggedAt, SessionId};
     let linked = filter.session.is_some();
-    let mut rows = activities::Entity::find().filter(AccountId.eq(filter.account.0));
+    let mut rows = activities::Entity::find().filter(AccountId.eq(filter.by.account.0));
     if let Some(kind) = &filter.activity_type {
         rows = rows.filter(is(ActivityType, kind.as_str(), linked));
     }
@@ -475,7 +512,7 @@ fn counted(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::ActorId;
     let rows = selected(filter);
     if filter.session.is_none() {
-        return rows.filter(kept_of(ActorId, filter.account, filter.actor));
+        return rows.filter(kept_of(ActorId, filter.by.account, filter.actor));
     }
     let of_actor = filter.actor.map(|actor| is(ActorId, actor.0, true));
     rows.filter(Condition::all().add_option(of_actor))
@@ -491,8 +528,8 @@ fn within(filter: &ActivityFilter, range: TimeRange) -> ActivityFilter {
 fn daily(filter: &ActivityFilter, (first, last): (i64, i64)) -> Select<activity_daily::Entity> {
     use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
     let mut counts = activity_daily::Entity::find()
-        .filter(AccountId.eq(filter.account.0))
-        .filter(kept_of(ActorId, filter.account, filter.actor))
+        .filter(AccountId.eq(filter.by.account.0))
+        .filter(kept_of(ActorId, filter.by.account, filter.actor))
         .filter(Day.between(first, last));
     if let Some(kind) = &filter.activity_type {
         counts = counts.filter(ActivityType.eq(kind.as_str()));
@@ -507,8 +544,8 @@ fn quarterly(
 ) -> Select<activity_quarters::Entity> {
     use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
     let mut counts = activity_quarters::Entity::find()
-        .filter(AccountId.eq(filter.account.0))
-        .filter(kept_of(ActorId, filter.account, filter.actor))
+        .filter(AccountId.eq(filter.by.account.0))
+        .filter(kept_of(ActorId, filter.by.account, filter.actor))
         .filter(Quarter.between(first, last));
     if let Some(kind) = &filter.activity_type {
         counts = counts.filter(ActivityType.eq(kind.as_str()));
@@ -522,7 +559,7 @@ fn total_of(filter: &ActivityFilter) -> Expr {
         return count(counted(filter));
     }
     if filter.range.is_open() {
-        let mut counts = tallies_of(filter.account, filter.actor, row::TALLY_ACTIVITIES);
+        let mut counts = tallies_of(filter.by.account, filter.actor, row::TALLY_ACTIVITIES);
         if let Some(kind) = &filter.activity_type {
             counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
         }
@@ -585,7 +622,7 @@ fn count_quarters(
     backend: DbBackend,
 ) -> SelectStatement {
     use activity_quarters::Column::{AccountId, ActivityType, ActorId, Count, Quarter};
-    let mut kept = activity_quarters::Entity::find().filter(AccountId.eq(filter.account.0));
+    let mut kept = activity_quarters::Entity::find().filter(AccountId.eq(filter.by.account.0));
     if let Some(kind) = &filter.activity_type {
         kept = kept.filter(ActivityType.eq(kind.as_str()));
     }
@@ -738,22 +775,25 @@ impl Store {
     }
 
     /// The version of an account, which every write of it raises.
-    async fn version(&self, account: AccountId) -> StoreResult<Option<i64>> {
-        let version = version_of(account).into_tuple::<i64>();
-        version.one(self.readers()).await.map_err(of_read)
+    async fn version(&self, by: Admission) -> StoreResult<Option<i64>> {
+        let found = version_of(by.account).column(accounts::Column::AuthEpoch);
+        let found = found.into_tuple::<(i64, i64)>().one(self.readers()).await.map_err(of_read)?;
+        let (version, epoch) = found.unzip();
+        proved(by, epoch)?;
+        Ok(version)
     }
 
     async fn session_counts(&self, filter: &ActivityFilter) -> StoreResult<SessionCounts> {
         let mut counts = SessionCounts::default();
         if let Some(id) = filter.session {
-            let session = self.session(filter.account, id).await?;
+            let session = self.session(filter.by, id).await?;
             let asked = |session: &Session<_>| filter.actor.is_none_or(|one| one == session.actor);
             if let Some(found) = session.filter(asked) {
                 counts.add(found.status, 1);
             }
             return Ok(counts);
         }
-        let kept = tallies_of(filter.account, filter.actor, row::TALLY_SESSIONS);
+        let kept = tallies_of(filter.by.account, filter.actor, row::TALLY_SESSIONS);
         for tally in kept.all(self.readers()).await.map_err(of_read)? {
             let status = SessionStatus::from_name(&tally.label);
             let unknown = || StoreFault::Broken("a tally of sessions of no status".to_owned());
@@ -767,13 +807,13 @@ impl Store {
 impl ActivityReader for Store {
     async fn activity(
         &self,
-        account: AccountId,
+        by: Admission,
         id: ActivityId,
     ) -> StoreResult<Option<Activity<Sealed>>> {
         use activities::Column::{AccountId, ActivityId};
         static BY_ID: ById = ById::new();
         let columns = [AccountId, ActivityId];
-        self.by_id::<activities::Entity, _>(&BY_ID, columns, (account.0, id.0)).await
+        self.by_id::<activities::Entity, _>(&BY_ID, columns, by, id.0).await
     }
 
     async fn activities(
@@ -793,10 +833,10 @@ impl ActivityReader for Store {
         let rows = whose(selected(&rest), ActorId, filter.actor, filter.session.is_some());
         let (order, total) = ([LoggedAt, ActivityId], total_of(filter));
         if filter.range.is_open() || filter.session.is_some() {
-            return self.page(rows, order, total, page).await;
+            return self.page(filter.by, rows, order, total, page).await;
         }
         // Of a range there are many counts to add up.
-        let version = number(version_of(filter.account));
+        let version = number(version_of(filter.by.account));
         let version = Expr::from(Func::coalesce([version, Expr::value(NO_VERSION)]));
         let total = match self.inner.figures.total(filter) {
             Some((as_of, known)) => {
@@ -805,7 +845,8 @@ impl ActivityReader for Store {
             None => total,
         };
         let numbers = [(TOTAL, total), (AS_OF, version)];
-        let (items, next, [total, as_of]) = self.rows(rows, order, numbers, page).await?;
+        let (items, next, [total, as_of]) =
+            self.rows(filter.by, rows, order, numbers, page).await?;
         if as_of != NO_VERSION {
             self.inner.figures.remember_total(filter, as_of, total);
         }
@@ -818,7 +859,7 @@ impl ActivityReader for Store {
         zone: &Zone,
     ) -> StoreResult<ActivityStats> {
         // Read first: what is counted after it is no older.
-        let version = self.version(filter.account).await?;
+        let version = self.version(filter.by).await?;
         if let Some(known) = self.inner.figures.get(filter, zone, version) {
             return Ok(known);
         }
@@ -896,6 +937,10 @@ impl AccountReader for Store {
         Ok(Some(Recoverable { account, owner, code, came_with, wraps }))
     }
 
+    async fn check(&self, by: Admission) -> StoreResult<()> {
+        self.check_epoch(by).await
+    }
+
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
         self.one(accounts::Entity::find_by_id(id.0)).await
     }
@@ -907,22 +952,23 @@ impl AccountReader for Store {
         self.all(rows).await
     }
 
-    async fn actor_page(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Actor>> {
-        let rows = actors::Entity::find().filter(actors::Column::AccountId.eq(account.0));
+    async fn actor_page(&self, by: Admission, page: PageRequest) -> StoreResult<Page<Actor>> {
+        let rows = actors::Entity::find().filter(actors::Column::AccountId.eq(by.account.0));
         let total = count(rows.clone());
-        self.page(rows.into(), [actors::Column::ActorId], total, page).await
+        self.page(by, rows.into(), [actors::Column::ActorId], total, page).await
     }
 
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>> {
         use api_keys::Column::{AccountId, ActorId, KeyId};
-        let mut rows = api_keys::Entity::find().filter(AccountId.eq(query.account.0));
+        let mut rows = api_keys::Entity::find().filter(AccountId.eq(query.by.account.0));
         if let Some(actor) = query.actor {
             rows = rows.filter(ActorId.eq(actor.0));
         }
         let total = count(rows.clone());
-        let page = self.page::<_, ApiKey, 1>(rows.into(), [KeyId], total, query.page).await?;
+        let page =
+            self.page::<_, ApiKey, 1>(query.by, rows.into(), [KeyId], total, query.page).await?;
         let theirs = actors::Entity::find()
-            .filter(actors::Column::AccountId.eq(query.account.0))
+            .filter(actors::Column::AccountId.eq(query.by.account.0))
             .filter(actors::Column::ActorId.is_in(page.items.iter().map(|key| key.actor.0)));
         let theirs = self.all::<_, Actor>(theirs).await?;
         let theirs: BTreeMap<_, _> = theirs.iter().map(|actor| (actor.id, actor)).collect();
@@ -1034,12 +1080,12 @@ impl AccountReader for Store {
 
     async fn ledger(
         &self,
-        account: AccountId,
+        by: Admission,
         reason: Option<Reason>,
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>> {
-        let mut rows = ledger::Entity::find().filter(ledger::Column::AccountId.eq(account.0));
-        let mut counts = tallies_of(account, Some(ActorId(row::NO_ACTOR)), row::TALLY_LEDGER);
+        let mut rows = ledger::Entity::find().filter(ledger::Column::AccountId.eq(by.account.0));
+        let mut counts = tallies_of(by.account, Some(ActorId(row::NO_ACTOR)), row::TALLY_LEDGER);
         if let Some(reason) = reason {
             rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
             if reason != Reason::ApiWrite {
@@ -1048,16 +1094,17 @@ impl AccountReader for Store {
             counts = counts.filter(tallies::Column::Label.eq(reason.name()));
         }
         let total = sum(counts, tallies::Column::Count);
-        self.page(rows.into(), [ledger::Column::LedgerId], total, page).await
+        self.page(by, rows.into(), [ledger::Column::LedgerId], total, page).await
     }
 
-    async fn trail(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<TrailEntry>> {
+    async fn trail(&self, by: Admission, page: PageRequest) -> StoreResult<Page<TrailEntry>> {
+        let account = by.account;
         let rows = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(account.0));
         // Its ids are without gaps: the last one given is how many there are.
         let given = accounts::Entity::find_by_id(account.0)
             .select_only()
             .column(accounts::Column::LastAuditId);
-        self.page(rows.into(), [audit_trail::Column::AuditId], number(given), page).await
+        self.page(by, rows.into(), [audit_trail::Column::AuditId], number(given), page).await
     }
 }
 
@@ -1123,16 +1170,25 @@ impl Store {
 
 #[async_trait]
 impl AccountsReader for Store {
-    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<AccountOverview>> {
+    async fn accounts(
+        &self,
+        by: Admission,
+        page: PageRequest,
+    ) -> StoreResult<Page<AccountOverview>> {
         let rows = accounts::Entity::find();
         let kept = directory::Entity::find().select_only().column(directory::Column::Accounts);
         let order = [accounts::Column::AccountId];
         let Page { items, total, request, next } =
-            self.page(rows.into(), order, number(kept), page).await?;
+            self.page(by, rows.into(), order, number(kept), page).await?;
         Ok(Page { items: self.with_usage(items).await?, total, request, next })
     }
 
-    async fn account_overview(&self, id: AccountId) -> StoreResult<Option<AccountOverview>> {
+    async fn account_overview(
+        &self,
+        by: Admission,
+        id: AccountId,
+    ) -> StoreResult<Option<AccountOverview>> {
+        self.check_epoch(by).await?;
         let Some(account) = self.account(id).await? else { return Ok(None) };
         Ok(self.with_usage(vec![account]).await?.pop())
     }
@@ -1194,12 +1250,13 @@ static ADMISSION: LazyLock<[String; 2]> = LazyLock::new(|| {
 impl UsageReader for Store {
     async fn calls(
         &self,
-        account: AccountId,
+        by: Admission,
         first: Day,
         last: Day,
     ) -> StoreResult<Vec<(Day, Endpoint, i64)>> {
+        self.check_epoch(by).await?;
         let rows = usage::Entity::find()
-            .filter(usage::Column::AccountId.eq(account.0))
+            .filter(usage::Column::AccountId.eq(by.account.0))
             .filter(usage::Column::Day.between(first.0, last.0));
         let rows = rows.all(self.readers()).await.map_err(of_read)?;
         let calls = rows.into_iter().map(|row| {

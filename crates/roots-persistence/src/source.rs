@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use roots_domain::model::id::AccountId;
 use roots_domain::model::unit::UnitOfWork;
 use roots_domain::port::ambient::Clock;
-use roots_domain::port::store::StoreFault;
+use roots_domain::port::store::{EpochListener, StoreFault};
 use sea_orm::{DatabaseConnection, DbErr};
 
 use crate::batch::{self, Answers, Memory, Wait};
@@ -82,11 +83,37 @@ impl Source {
     }
 }
 
+/// Who is told of accounts whose auth epoch has moved.
+#[derive(Clone, Default)]
+pub(crate) struct Listeners(Arc<Mutex<Vec<EpochListener>>>);
+
+impl Listeners {
+    pub(crate) fn add(&self, listener: EpochListener) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    fn tell(&self, moved: &[AccountId]) {
+        if moved.is_empty() {
+            return;
+        }
+        for listener in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            moved.iter().copied().for_each(listener);
+        }
+    }
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listeners(…)")
+    }
+}
+
 /// What a lane writes through. A connection on which a batch has failed is given up, whatever the
 /// failure: a COMMIT that fails may leave its transaction open, and the next one on that connection
 /// would be a part of it, and never be committed.
 pub(crate) struct Link {
     source: Source,
+    listeners: Listeners,
     /// Tells when a batch is decided.
     clock: Arc<dyn Clock>,
     /// Not there while a batch is at work on it.
@@ -108,9 +135,13 @@ impl Writer {
 
 impl Link {
     /// Connects.
-    pub(crate) async fn open(source: Source, clock: Arc<dyn Clock>) -> Result<Self, DbErr> {
+    pub(crate) async fn open(
+        source: Source,
+        clock: Arc<dyn Clock>,
+        listeners: Listeners,
+    ) -> Result<Self, DbErr> {
         let spare = Mutex::new(Some(Writer::open(&source).await?));
-        Ok(Self { source, clock, spare })
+        Ok(Self { source, listeners, clock, spare })
     }
 
     /// Most units of a batch.
@@ -129,7 +160,11 @@ impl Link {
             Some(writer) => writer,
             None => Writer::open(&self.source).await?,
         };
-        let applied = apply_in_time(&mut writer, &*self.clock, units, wait).await;
+        let mut moved = Vec::new();
+        let applied = apply_in_time(&mut writer, &*self.clock, &mut moved, units, wait).await;
+        if let Ok(_) | Err(Failure::OutcomeUnknown(_)) = applied {
+            self.listeners.tell(&moved);
+        }
         if applied.is_ok() {
             *self.spare() = Some(writer);
         } else {
@@ -161,10 +196,11 @@ async fn give_up(writer: Writer) {
 async fn apply_in_time(
     writer: &mut Writer,
     clock: &dyn Clock,
+    moved: &mut Vec<AccountId>,
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Answers, Failure> {
-    let applied = batch::apply(&writer.db, &mut writer.memory, clock, units, wait);
+    let applied = batch::apply(&writer.db, &mut writer.memory, clock, moved, units, wait);
     if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
         return applied.await;
     }

@@ -9,12 +9,13 @@ use tokio::sync::oneshot;
 
 use crate::OpenError;
 use crate::lane::Lane;
-use crate::source::{Link, Source};
+use crate::source::{Link, Listeners, Source};
 
 /// Starts a lane, on a thread that does something else first. Answers once its connection stands; what it gives back tells when it has stopped.
 pub(crate) async fn start(
     source: Source,
     clock: Arc<dyn Clock>,
+    listeners: Listeners,
     lane: Lane,
     first: Option<Arc<dyn Fn() + Send + Sync>>,
 ) -> Result<oneshot::Receiver<()>, OpenError> {
@@ -40,7 +41,7 @@ pub(crate) async fn start(
                 }
             };
             runtime.block_on(async {
-                match Link::open(source, clock).await {
+                match Link::open(source, clock, listeners).await {
                     Ok(link) => {
                         let _ = ready.send(Ok(()));
                         lane.run(link).await;

@@ -112,6 +112,7 @@ pub(crate) fn services(store: &Store) -> Services {
             clock,
             pending: Arc::default(),
         },
+        epochs: store.clone(),
         readiness: store,
         uids,
     }

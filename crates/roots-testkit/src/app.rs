@@ -118,6 +118,7 @@ impl App {
             usage: world.usage.clone(),
             imports: world.imports.clone(),
             erasures: world.erasures.clone(),
+            epochs: Arc::new(world.store.clone()),
             readiness: Arc::new(world.store.clone()),
             uids,
         };

@@ -563,7 +563,7 @@ impl Model {
         for reason in [None].into_iter().chain(Reason::ALL.map(Some)) {
             let expected = self.ledger(reason);
             let found = paged("the ledger", count(expected.len()), limit, async |page| {
-                store.ledger(id, reason, page).await.expect("a read")
+                store.ledger(id.into(), reason, page).await.expect("a read")
             })
             .await;
             assert_eq!(found, expected, "the ledger of {reason:?}");
@@ -575,7 +575,7 @@ impl Model {
         for status in [None, Some(SessionStatus::Active), Some(SessionStatus::Ended)] {
             let expected = self.sessions(actor, status);
             let found = paged("sessions", count(expected.len()), limit, async |page| {
-                let query = SessionQuery { account, actor, status, page };
+                let query = SessionQuery { by: account.into(), actor, status, page };
                 store.sessions(&query).await.expect("a read")
             })
             .await;
@@ -590,8 +590,14 @@ impl Model {
         for status in statuses {
             for priority in [None].into_iter().chain(levels.map(Some)) {
                 for session in self.links() {
-                    let query =
-                        |page| TodoQuery { account, actor, status, priority, session, page };
+                    let query = |page| TodoQuery {
+                        by: account.into(),
+                        actor,
+                        status,
+                        priority,
+                        session,
+                        page,
+                    };
                     let expected = self.todos(&query(PageRequest::default()));
                     let what = format!("todos {:?}", query(PageRequest::default()));
                     let found = paged(&what, count(expected.len()), limit, async |page| {
@@ -603,7 +609,8 @@ impl Model {
             }
         }
         for todo in self.todos.values().filter(|todo| is_of(todo.actor, actor)) {
-            let log = store.todo_log(account, todo.id).await.expect("a read").expect("a todo");
+            let log =
+                store.todo_log(account.into(), todo.id).await.expect("a read").expect("a todo");
             let steps = self.logs.iter().filter(|step| step.todo == todo.id);
             assert_eq!(log.todo, *todo);
             assert_eq!(log.steps, steps.cloned().collect::<Vec<_>>());
@@ -630,7 +637,8 @@ impl Model {
                 for range in ranges.iter().step_by(step) {
                     let activity_type = activity_type.clone();
                     let range = *range;
-                    let filter = ActivityFilter { account, actor, activity_type, session, range };
+                    let filter =
+                        ActivityFilter { by: account.into(), actor, activity_type, session, range };
                     self.compare_selected(store, &filter, limit).await;
                 }
             }

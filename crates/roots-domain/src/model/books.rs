@@ -271,6 +271,8 @@ pub struct Changes {
     pub swept: Vec<(AccountId, Timestamp)>,
     /// Changed accounts, whole. Their version is one above the one loaded, which guards the write.
     pub accounts_changed: Vec<Account>,
+    /// Accounts whose auth epoch has moved.
+    pub auth_epochs_moved: Vec<AccountId>,
     /// Actors.
     pub actors: Difference<ActorId, Actor>,
     /// Keys.
@@ -582,6 +584,9 @@ impl Books {
             match (row.loaded, row.now) {
                 (None, Some(founded)) => self.changes.accounts_founded.push(founded),
                 (Some(loaded), Some(mut now)) if loaded != now => {
+                    if loaded.auth_epoch != now.auth_epoch {
+                        self.changes.auth_epochs_moved.push(now.id);
+                    }
                     now.version = loaded.version + 1;
                     self.changes.accounts_changed.push(now);
                 }

@@ -31,6 +31,10 @@ pub enum StoreFault {
     /// The connection went while a write was being made durable: it may stand or not.
     #[error("the outcome of a commit is unknown: {0}")]
     OutcomeUnknown(String),
+    /// The account's auth epoch has moved since the reader was admitted: its key may have ended. Nothing
+    /// was told: admit it anew.
+    #[error("the account's auth epoch has moved since its caller was admitted")]
+    EpochMoved,
     /// It refused what Roots asked, or holds what Roots never wrote. Nothing was done.
     #[error("the database is at fault: {0}")]
     Broken(String),
@@ -80,11 +84,44 @@ pub trait AnswerReader: Send + Sync {
     ) -> StoreResult<Option<AccountId>>;
 }
 
+/// On whose behalf rows are read: what a caller was admitted under.
+///
+/// What takes it MUST answer [`StoreFault::EpochMoved`], and nothing of the rows, where the account has
+/// another auth epoch at the moment that is read, or is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Admission {
+    /// The caller's account.
+    pub account: AccountId,
+    /// The auth epoch that it had. `None` for what is looked up for a write, which is judged by itself
+    /// under the account's lock, or for the program: then nothing is checked.
+    pub auth_epoch: Option<i64>,
+}
+
+impl From<AccountId> for Admission {
+    /// Nothing is checked.
+    fn from(account: AccountId) -> Self {
+        Self { account, auth_epoch: None }
+    }
+}
+
+/// Tells of accounts whose auth epoch has moved.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+pub trait AuthEpochs: Send + Sync {
+    /// Has a listener told of each account whose auth epoch this process has moved, or that it has
+    /// erased. It MUST be told once COMMIT is known to stand, or not known to have failed, before anyone
+    /// is answered, and whether or not the caller is still there. It is called on a thread that writes,
+    /// and must be quick.
+    fn listen(&self, listener: EpochListener);
+}
+
+/// Is told of an account.
+pub type EpochListener = Box<dyn Fn(AccountId) + Send + Sync>;
+
 /// Which sessions are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionQuery {
-    /// Of which account.
-    pub account: AccountId,
+    /// On whose behalf.
+    pub by: Admission,
     /// Of which actor; of every one of the account where none is named.
     pub actor: Option<ActorId>,
     /// Of which status.
@@ -98,11 +135,7 @@ pub struct SessionQuery {
 #[async_trait]
 pub trait SessionReader: Send + Sync {
     /// The session of that id, whosever it is in the account.
-    async fn session(
-        &self,
-        account: AccountId,
-        id: SessionId,
-    ) -> StoreResult<Option<Session<Sealed>>>;
+    async fn session(&self, by: Admission, id: SessionId) -> StoreResult<Option<Session<Sealed>>>;
 
     /// A page, descending by start, then by id. The total MUST NOT scan.
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>>;
@@ -111,8 +144,8 @@ pub trait SessionReader: Send + Sync {
 /// Which todos are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TodoQuery {
-    /// Of which account.
-    pub account: AccountId,
+    /// On whose behalf.
+    pub by: Admission,
     /// Of which actor; of every one of the account where none is named.
     pub actor: Option<ActorId>,
     /// Of which status.
@@ -139,21 +172,21 @@ pub struct TodoLog {
 #[async_trait]
 pub trait TodoReader: Send + Sync {
     /// The todo of that id, whosever it is in the account.
-    async fn todo(&self, account: AccountId, id: TodoId) -> StoreResult<Option<Todo<Sealed>>>;
+    async fn todo(&self, by: Admission, id: TodoId) -> StoreResult<Option<Todo<Sealed>>>;
 
     /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; by
     /// session it may scan that session's.
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>>;
 
     /// A todo's whole log, ascending, and the todo, which tells whose it is.
-    async fn todo_log(&self, account: AccountId, id: TodoId) -> StoreResult<Option<TodoLog>>;
+    async fn todo_log(&self, by: Admission, id: TodoId) -> StoreResult<Option<TodoLog>>;
 }
 
 /// Which activities are asked for or counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActivityFilter {
-    /// Of which account.
-    pub account: AccountId,
+    /// On whose behalf.
+    pub by: Admission,
     /// Of which actor; of every one of the account where none is named.
     pub actor: Option<ActorId>,
     /// Of which type.
@@ -171,7 +204,7 @@ pub trait ActivityReader: Send + Sync {
     /// The activity of that id, whosever it is in the account.
     async fn activity(
         &self,
-        account: AccountId,
+        by: Admission,
         id: ActivityId,
     ) -> StoreResult<Option<Activity<Sealed>>>;
 
@@ -227,8 +260,8 @@ pub struct Recoverable {
 /// Which keys are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyQuery {
-    /// Of which account.
-    pub account: AccountId,
+    /// On whose behalf.
+    pub by: Admission,
     /// Of which actor alone.
     pub actor: Option<ActorId>,
     /// Which part.
@@ -282,6 +315,9 @@ pub trait AccountReader: Send + Sync {
     /// last.
     async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>>;
 
+    /// That the caller's account has the auth epoch under which it was admitted.
+    async fn check(&self, by: Admission) -> StoreResult<()>;
+
     /// The account as it stands.
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;
 
@@ -289,7 +325,7 @@ pub trait AccountReader: Send + Sync {
     async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>>;
 
     /// A page of its actors, descending by id.
-    async fn actor_page(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Actor>>;
+    async fn actor_page(&self, by: Admission, page: PageRequest) -> StoreResult<Page<Actor>>;
 
     /// A page of its keys, descending by id, those that have ended included.
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>>;
@@ -331,13 +367,13 @@ pub trait AccountReader: Send + Sync {
     /// A page of its ledger, newest first. The total MUST NOT scan.
     async fn ledger(
         &self,
-        account: AccountId,
+        by: Admission,
         reason: Option<Reason>,
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>>;
 
     /// A page of its audit trail, newest first. The total MUST NOT scan.
-    async fn trail(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<TrailEntry>>;
+    async fn trail(&self, by: Admission, page: PageRequest) -> StoreResult<Page<TrailEntry>>;
 }
 
 /// An account, and how it is used.
@@ -356,10 +392,18 @@ pub struct AccountOverview {
 #[async_trait]
 pub trait AccountsReader: Send + Sync {
     /// A page of all accounts, newest first. The total MUST NOT scan.
-    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<AccountOverview>>;
+    async fn accounts(
+        &self,
+        by: Admission,
+        page: PageRequest,
+    ) -> StoreResult<Page<AccountOverview>>;
 
     /// One of them.
-    async fn account_overview(&self, id: AccountId) -> StoreResult<Option<AccountOverview>>;
+    async fn account_overview(
+        &self,
+        by: Admission,
+        id: AccountId,
+    ) -> StoreResult<Option<AccountOverview>>;
 }
 
 /// Reads how often accounts called what.
@@ -369,7 +413,7 @@ pub trait UsageReader: Send + Sync {
     /// The calls of an account on the days from `first` to `last`.
     async fn calls(
         &self,
-        account: AccountId,
+        by: Admission,
         first: Day,
         last: Day,
     ) -> StoreResult<Vec<(Day, Endpoint, i64)>>;

@@ -1,6 +1,7 @@
 //! Who asks: from a presented key to a caller with unlocked keys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -12,7 +13,9 @@ use crate::model::time::Timestamp;
 use crate::model::unit::{AppliedRow, Author, Intent, KeyBearer, Refusal, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
-use crate::port::store::{AccountReader, ApplyError, Credentials, StoreFault, UnitStore};
+use crate::port::store::{
+    AccountReader, Admission, ApplyError, Credentials, StoreFault, UnitStore,
+};
 
 /// Whoever bears a key in force, as of when it was looked up.
 #[derive(Debug, Clone)]
@@ -31,13 +34,17 @@ pub struct Caller {
     pub auth_epoch: i64,
     /// From when on the key admits nobody.
     pub ends_at: Option<Timestamp>,
-    /// Whether it was admitted by the first use of a key that ended others.
-    pub is_first_use: bool,
     /// The actor's keys.
     pub keys: Arc<dyn Keyring>,
 }
 
 impl Caller {
+    /// What this caller's reads are checked against.
+    #[must_use]
+    pub const fn admission(&self) -> Admission {
+        Admission { account: self.account.id, auth_epoch: Some(self.auth_epoch) }
+    }
+
     /// The author of this caller's units.
     #[must_use]
     pub const fn author(&self) -> Author {
@@ -172,7 +179,6 @@ impl Access {
             key: found.key.id,
             auth_epoch: found.account.auth_epoch,
             ends_at: ends.into_iter().flatten().min(),
-            is_first_use: is_unseen,
             keys,
         })
     }
@@ -225,12 +231,23 @@ impl Access {
         Ok(self.reader.credentials(lookup).await?.is_some_and(|found| self.admits(&found)))
     }
 
-    /// Whether the key found there still admits its bearer.
+    /// That the key found there still admits its bearer, and under which auth epoch.
     ///
     /// # Errors
     /// [`AccessError::NotAdmitted`] once it does not, or the database's fault.
-    pub async fn check_again(&self, lookup: Lookup) -> Result<(), AccessError> {
-        if self.is_in_force(lookup).await? { Ok(()) } else { Err(AccessError::NotAdmitted) }
+    pub async fn check_again(&self, lookup: Lookup) -> Result<Admission, AccessError> {
+        let found = self.reader.credentials(lookup).await?;
+        let found = found.filter(|found| self.admits(found)).ok_or(AccessError::NotAdmitted)?;
+        let auth_epoch = Some(found.account.auth_epoch);
+        Ok(Admission { account: lookup.account, auth_epoch })
+    }
+
+    /// How long a caller's key still lasts, where it ends by itself.
+    #[must_use]
+    pub fn lasts(&self, caller: &Caller) -> Option<Duration> {
+        let now = self.clock.now().micros();
+        let left = caller.ends_at.map(|end| end.micros().saturating_sub(now));
+        left.map(|left| Duration::from_micros(u64::try_from(left).unwrap_or(0)))
     }
 
     /// Whether a caller that was admitted earlier is still admitted, as far as can be told without

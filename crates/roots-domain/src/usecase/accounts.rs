@@ -17,7 +17,7 @@ use crate::model::unit::{AppliedRow, Author, Intent, NewAccount, UnitOfWork};
 use crate::model::{Invalid, unit::Refusal};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::{AccountIdentity, ActorIdentity, Founding, Locksmith};
-use crate::port::store::{AccountReader, UnitStore};
+use crate::port::store::{AccountReader, StoreFault, UnitStore};
 
 /// How many of the newest ledger rows a look at the credits shows.
 const RECENT_ENTRIES: u32 = 20;
@@ -190,7 +190,7 @@ impl Accounts {
         reason: Option<Reason>,
         page: PageRequest,
     ) -> Result<Page<LedgerEntry>, ReadError> {
-        Ok(self.reader.ledger(caller.account.id, reason, page).await?)
+        Ok(self.reader.ledger(caller.admission(), reason, page).await?)
     }
 
     /// A page of the audit trail of the caller's account, newest first. It is for its owner to read.
@@ -203,15 +203,16 @@ impl Accounts {
         page: PageRequest,
     ) -> Result<Page<TrailEntry>, ReadError> {
         match caller.actor.role {
-            Role::Owner => Ok(self.reader.trail(caller.account.id, page).await?),
+            Role::Owner => Ok(self.reader.trail(caller.admission(), page).await?),
             Role::Member => Err(Refusal::OwnerOnly.into()),
         }
     }
 
     async fn account(&self, caller: &Caller) -> Result<Account, ReadError> {
         let found = self.reader.account(caller.account.id).await?;
-        // It was erased since its caller was admitted.
-        Ok(found.ok_or(Refusal::KeyNotInForce)?)
+        // None that was erased has the epoch either.
+        let is_same = |account: &Account| account.auth_epoch == caller.auth_epoch;
+        Ok(found.filter(is_same).ok_or(StoreFault::EpochMoved)?)
     }
 
     fn prepare(

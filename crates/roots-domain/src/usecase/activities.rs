@@ -47,7 +47,7 @@ pub struct ActivitySelection {
 impl ActivitySelection {
     fn of(self, caller: &Caller) -> Result<ActivityFilter, Refusal> {
         Ok(ActivityFilter {
-            account: caller.account.id,
+            by: caller.admission(),
             actor: caller.choose(self.whose)?,
             activity_type: self.activity_type,
             session: self.session,
@@ -95,7 +95,7 @@ impl Activities {
         caller: &Caller,
         id: ActivityId,
     ) -> Result<Option<Activity>, ReadError> {
-        let found = self.reader.activity(caller.account.id, id).await?;
+        let found = self.reader.activity(caller.admission(), id).await?;
         let reached = found.filter(|activity| caller.reaches(activity.actor));
         let Some(found) = reached else { return Ok(None) };
         let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;

@@ -16,10 +16,7 @@ use crate::model::todo::{StatusChange, Todo, TodoStatus};
 use crate::model::unit::{Intent, Refusal, UnitOfWork};
 use crate::port::archive::{ArchiveReader, Holdings, PIECE_MAX_ROWS};
 use crate::port::keys::{Keyring, Lookup};
-use crate::port::store::{ApplyError, StoreFault, StoreResult};
-
-/// How long an export goes on before its key is looked up again.
-const RECHECK_SECONDS: i64 = 5;
+use crate::port::store::{Admission, ApplyError, StoreFault, StoreResult};
 
 /// The version of what an export tells, and of how.
 pub const FORMAT: u32 = 1;
@@ -82,6 +79,7 @@ impl Exports {
     ) -> Result<Export, ReadError> {
         let actor = exported(&caller, actor)?;
         let at = self.access.clock.now();
+        let header = self.header_of(&caller, actor, at).await?;
         let mut unnoted = None;
         if caller.actor.role == Role::Owner {
             let note = UnitOfWork::free(caller.author(), Intent::NoteExport { actor }, at);
@@ -91,14 +89,13 @@ impl Exports {
                 Err(ApplyError::Fault(fault)) => unnoted = Some(fault),
             }
         }
-        let header = self.header_of(&caller, actor, at).await?;
         let of = Holdings { account: header.account.id, actor, given: header.account.counters };
         Ok(Export {
             exports: self.clone(),
+            by: caller.admission(),
             caller,
             lookup,
             of,
-            checked_at: at,
             stage: Stage::Actors,
             unnoted,
             broken: None,
@@ -125,8 +122,9 @@ impl Exports {
         at: Timestamp,
     ) -> Result<ExportHeader, ReadError> {
         let account = self.access.reader.account(caller.account.id).await?;
-        // It was erased since its caller was admitted.
-        let account = account.ok_or(Refusal::KeyNotInForce)?;
+        // None that was erased has the epoch either.
+        let is_same = |account: &Account| account.auth_epoch == caller.auth_epoch;
+        let account = account.filter(is_same).ok_or(StoreFault::EpochMoved)?;
         Ok(ExportHeader { account, actor, at })
     }
 }
@@ -145,8 +143,9 @@ pub struct Export {
     exports: Exports,
     caller: Arc<Caller>,
     lookup: Lookup,
+    /// What its key was last looked up under.
+    by: Admission,
     of: Holdings,
-    checked_at: Timestamp,
     stage: Stage,
     /// Why it was not noted.
     unnoted: Option<StoreFault>,
@@ -209,15 +208,19 @@ impl Export {
         Ok(Some(records))
     }
 
-    /// That the key is still in force is looked up every few seconds, and at the end: rows that go
-    /// with an account must not pass for rows that never were.
+    /// That the account's auth epoch is the same is looked at before each piece. Where it is not, and at
+    /// the end, the key is looked up again: rows that go with an account must not pass for rows that
+    /// never were.
     async fn check(&mut self, is_last: bool) -> Result<(), AccessError> {
         let access = &self.exports.access;
         access.check_expiry(&self.caller)?;
-        let now = access.clock.now();
-        if is_last || now >= self.checked_at.plus_seconds(RECHECK_SECONDS) {
-            access.check_again(self.lookup).await?;
-            self.checked_at = now;
+        let moved = match access.reader.check(self.by).await {
+            Ok(()) => false,
+            Err(StoreFault::EpochMoved) => true,
+            Err(fault) => return Err(fault.into()),
+        };
+        if is_last || moved {
+            self.by = access.check_again(self.lookup).await?;
         }
         Ok(())
     }

@@ -18,6 +18,22 @@ pub struct Keyrings {
     held: BTreeMap<ActorId, Arc<dyn Keyring>>,
 }
 
+/// Why the keys of an actor are not to be had: the caller's own may be of before a renewal.
+async fn unopened(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    actor: ActorId,
+    error: KeyError,
+) -> StoreFault {
+    let account = caller.account.id;
+    match reader.check(caller.admission()).await {
+        Ok(()) => {
+            StoreFault::Broken(format!("the keys of actor {actor} of account {account}: {error}"))
+        }
+        Err(fault) => fault,
+    }
+}
+
 impl Keyrings {
     /// The caller's own keys, and those of the actors of these rows that there are in its account, which
     /// it must [reach](Caller::reaches): of each the key in force, and those of the earlier epochs that
@@ -116,13 +132,13 @@ impl Keyrings {
             let range = (Ord::max(first, KeyEpoch::FIRST), caller.account.epoch.before());
             wraps.extend(reader.earlier_wraps(account, None, range).await?);
         }
-        let broken = |actor: ActorId, error: KeyError| {
-            StoreFault::Broken(format!("the keys of actor {actor} of account {account}: {error}"))
-        };
         let mine = if wraps.is_empty() {
             Arc::clone(&caller.keys)
         } else {
-            caller.keys.with_earlier(&wraps).map_err(|error| broken(me, error))?
+            match caller.keys.with_earlier(&wraps) {
+                Ok(keys) => keys,
+                Err(error) => return Err(unopened(reader, caller, me, error).await),
+            }
         };
         let mut held = BTreeMap::new();
         for HeldActor { actor, wraps: in_force } in others {
@@ -130,8 +146,10 @@ impl Keyrings {
             let is_its =
                 |wrap: &&Wrap| matches!(wrap.subject, WrapSubject::Actor(id, _) if id == actor.id);
             its.extend(wraps.iter().filter(is_its).cloned());
-            let keys = mine.for_actor(ActorIdentity::from(&actor), &its);
-            held.insert(actor.id, keys.map_err(|error| broken(actor.id, error))?);
+            match mine.for_actor(ActorIdentity::from(&actor), &its) {
+                Ok(keys) => _ = held.insert(actor.id, keys),
+                Err(error) => return Err(unopened(reader, caller, actor.id, error).await),
+            }
         }
         held.insert(me, mine);
         Ok(Self { account, held })

@@ -111,7 +111,7 @@ impl Keys {
         caller: &Caller,
         page: PageRequest,
     ) -> Result<Page<Actor>, ReadError> {
-        Ok(self.reader.actor_page(caller.account.id, page).await?)
+        Ok(self.reader.actor_page(caller.admission(), page).await?)
     }
 
     /// An actor of the caller's account.
@@ -119,6 +119,7 @@ impl Keys {
     /// # Errors
     /// The database's fault.
     pub async fn actor(&self, caller: &Caller, id: ActorId) -> Result<Option<Actor>, ReadError> {
+        self.reader.check(caller.admission()).await?;
         let found = self.reader.held_actors(caller.account.id, &[id]).await?;
         Ok(found.into_iter().next().map(|held| held.actor))
     }
@@ -171,7 +172,7 @@ impl Keys {
             Role::Owner => None,
             Role::Member => Some(caller.actor.id),
         };
-        let query = KeyQuery { account: caller.account.id, actor, page };
+        let query = KeyQuery { by: caller.admission(), actor, page };
         let now = self.clock.now();
         let entry = |listed: ListedKey| {
             let is_active = listed.actor_is_active && listed.key.in_force(now);

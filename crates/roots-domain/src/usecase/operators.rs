@@ -41,7 +41,7 @@ impl Operators {
         page: PageRequest,
     ) -> Result<Page<AccountOverview>, ReadError> {
         check(caller)?;
-        Ok(self.reader.accounts(page).await?)
+        Ok(self.reader.accounts(caller.admission(), page).await?)
     }
 
     /// An account.
@@ -54,7 +54,7 @@ impl Operators {
         id: AccountId,
     ) -> Result<Option<AccountOverview>, ReadError> {
         check(caller)?;
-        Ok(self.reader.account_overview(id).await?)
+        Ok(self.reader.account_overview(caller.admission(), id).await?)
     }
 
     /// Gives an account credits, and answers it as it stands then.

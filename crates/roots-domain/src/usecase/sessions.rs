@@ -13,7 +13,9 @@ use crate::model::text::LongText;
 use crate::model::unit::{Applied, AppliedRow, Intent, Resealed, RowPatch};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{AccountReader, SessionQuery, SessionReader, StoreResult, UnitStore};
+use crate::port::store::{
+    AccountReader, Admission, SessionQuery, SessionReader, StoreResult, UnitStore,
+};
 
 /// Work sessions: when agents start and stop.
 #[derive(Clone)]
@@ -59,8 +61,8 @@ impl Sessions {
         SessionFilter { whose, status }: SessionFilter,
         page: PageRequest,
     ) -> Opened<Session> {
-        let (account, actor) = (caller.account.id, caller.choose(whose)?);
-        let query = SessionQuery { account, actor, status, page };
+        let (by, actor) = (caller.admission(), caller.choose(whose)?);
+        let query = SessionQuery { by, actor, status, page };
         let found = self.reader.sessions(&query).await?;
         let open = |keys: &dyn Keyring, session| open(keys, &session);
         super::opened(&*self.accounts, caller, found, open).await
@@ -71,7 +73,8 @@ impl Sessions {
     /// # Errors
     /// The database's fault, or notes that do not open.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
-        let Some(found) = self.sealed(caller, id).await? else { return Ok(None) };
+        let found = self.sealed(caller, caller.admission(), id).await?;
+        let Some(found) = found else { return Ok(None) };
         let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
         open(&*keys, &found).map(Some)
     }
@@ -132,8 +135,13 @@ impl Sessions {
         Ok(Written::of(id, &applied))
     }
 
-    async fn sealed(&self, caller: &Caller, id: SessionId) -> StoreResult<Option<Session<Sealed>>> {
-        let found = self.reader.session(caller.account.id, id).await?;
+    async fn sealed(
+        &self,
+        caller: &Caller,
+        by: Admission,
+        id: SessionId,
+    ) -> StoreResult<Option<Session<Sealed>>> {
+        let found = self.reader.session(by, id).await?;
         Ok(found.filter(|session| caller.reaches(session.actor)))
     }
 
@@ -149,7 +157,7 @@ impl Sessions {
             Patch::Keep => (None, Patch::Keep),
             Patch::Clear => (None, Patch::Clear),
             Patch::Set(notes) => {
-                let current = self.sealed(caller, id).await?;
+                let current = self.sealed(caller, caller.account.id.into(), id).await?;
                 let current = current.as_ref();
                 let actor = current.map_or(caller.actor.id, |session| session.actor);
                 let texts = current.into_iter().flat_map(Session::texts);

@@ -25,7 +25,9 @@ use crate::model::unit::{
 };
 use crate::port::ambient::{MockClock, MockUids};
 use crate::port::keys::{AccountIdentity, KeyError, MockKeyring};
-use crate::port::store::{ApplyError, HeldActor, MockAccountReader, MockUnitStore, StoreFault};
+use crate::port::store::{
+    Admission, ApplyError, HeldActor, MockAccountReader, MockUnitStore, StoreFault,
+};
 
 mod access;
 mod accounts;
@@ -47,6 +49,8 @@ const ME: ActorId = ActorId(1);
 const PEER: ActorId = ActorId(2);
 const KEY: KeyId = KeyId(3);
 const EPOCH: i64 = 4;
+/// What the caller's reads are checked against.
+const BY: Admission = Admission { account: HOME, auth_epoch: Some(EPOCH) };
 /// What the store says is left after a write.
 const LEFT: i64 = 41;
 
@@ -173,7 +177,6 @@ fn caller() -> Caller {
         key: KEY,
         auth_epoch: EPOCH,
         ends_at: None,
-        is_first_use: false,
         keys: Arc::new(keyring()),
     }
 }

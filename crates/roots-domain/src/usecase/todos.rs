@@ -15,7 +15,7 @@ use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::unit::{Applied, AppliedRow, Intent, NewTodo, Resealed, RowPatch};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{AccountReader, StoreResult, TodoQuery, TodoReader, UnitStore};
+use crate::port::store::{AccountReader, Admission, StoreResult, TodoQuery, TodoReader, UnitStore};
 
 /// Todos: what is to be done, and how it went.
 #[derive(Clone)]
@@ -93,8 +93,8 @@ impl Todos {
         page: PageRequest,
     ) -> Opened<Todo> {
         let TodoFilter { whose, status, priority, session } = filter;
-        let (account, actor) = (caller.account.id, caller.choose(whose)?);
-        let query = TodoQuery { account, actor, status, priority, session, page };
+        let (by, actor) = (caller.admission(), caller.choose(whose)?);
+        let query = TodoQuery { by, actor, status, priority, session, page };
         let found = self.reader.todos(&query).await?;
         let open = |keys: &dyn Keyring, todo| open(keys, &todo);
         super::opened(&*self.accounts, caller, found, open).await
@@ -105,7 +105,8 @@ impl Todos {
     /// # Errors
     /// The database's fault, or a text that does not open.
     pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
-        let Some(found) = self.sealed(caller, id).await? else { return Ok(None) };
+        let found = self.sealed(caller, caller.admission(), id).await?;
+        let Some(found) = found else { return Ok(None) };
         let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
         open(&*keys, &found).map(Some)
     }
@@ -119,7 +120,7 @@ impl Todos {
         caller: &Caller,
         id: TodoId,
     ) -> Result<Option<Vec<StatusChange>>, ReadError> {
-        let found = self.reader.todo_log(caller.account.id, id).await?;
+        let found = self.reader.todo_log(caller.admission(), id).await?;
         let reached = found.filter(|log| caller.reaches(log.todo.actor));
         let Some(log) = reached else { return Ok(None) };
         let notes = log.steps.iter().filter_map(|step| step.note.as_ref());
@@ -193,8 +194,13 @@ impl Todos {
         Ok(Written::of(id, &applied))
     }
 
-    async fn sealed(&self, caller: &Caller, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
-        let found = self.reader.todo(caller.account.id, id).await?;
+    async fn sealed(
+        &self,
+        caller: &Caller,
+        by: Admission,
+        id: TodoId,
+    ) -> StoreResult<Option<Todo<Sealed>>> {
+        let found = self.reader.todo(by, id).await?;
         Ok(found.filter(|todo| caller.reaches(todo.actor)))
     }
 
@@ -213,7 +219,8 @@ impl Todos {
         let looks_up = title.is_some()
             || matches!(description, Patch::Set(_))
             || note.is_some() && caller.actor.role == Role::Owner;
-        let current = if looks_up { self.sealed(caller, id).await? } else { None };
+        let of_account = caller.account.id.into();
+        let current = if looks_up { self.sealed(caller, of_account, id).await? } else { None };
         let stands = current.as_ref();
         let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
         let texts = stands.into_iter().flat_map(Todo::texts);

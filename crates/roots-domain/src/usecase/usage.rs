@@ -139,6 +139,6 @@ impl Usage {
     ) -> Result<(Month, Vec<(Day, Endpoint, i64)>), ReadError> {
         let month = month.unwrap_or_else(|| Month::of(self.clock.now()));
         let (first, last) = month.days();
-        Ok((month, self.reader.calls(caller.account.id, first, last).await?))
+        Ok((month, self.reader.calls(caller.admission(), first, last).await?))
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use insta::assert_snapshot;
+use roots_domain::model::id::AccountId;
 use roots_domain::model::unit::Refusal;
-use roots_domain::port::store::ApplyError;
+use roots_domain::port::store::{ApplyError, StoreFault};
 
 use crate::world::{KEY, UNKNOWN_KEY, World, ask, at, credentials, get, session};
 
@@ -129,6 +130,63 @@ async fn a_key_that_a_write_finds_revoked_is_forgotten() {
     // Neither tells more of the key than the other.
     assert_eq!(write.json()["detail"], read.json()["detail"]);
     assert_eq!(lookups.load(Ordering::SeqCst), 2);
+}
+
+/// Between the look at a key and the moment at which its caller is remembered there is time for it to
+/// end.
+#[tokio::test]
+async fn a_caller_whose_key_ends_while_it_is_looked_up_is_not_remembered() {
+    let mut world = World::whole();
+    world.accounts.checkpoint();
+    let (epochs, looks) = (Arc::clone(&world.epochs), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&looks);
+    world.accounts.expect_credentials().returning(move |lookup| {
+        let is_first = seen.fetch_add(1, Ordering::SeqCst) == 0;
+        let found = credentials(lookup).filter(|_| is_first);
+        epochs.moved(lookup.account);
+        Ok(found)
+    });
+    let router = world.router();
+    assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
+    assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 401);
+    assert_eq!(looks.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn remembered_callers_are_forgotten_once_keys_of_their_account_have_ended() {
+    let mut world = World::whole();
+    world.accounts.checkpoint();
+    world.accounts.expect_credentials().times(2).returning(|lookup| Ok(credentials(lookup)));
+    let epochs = Arc::clone(&world.epochs);
+    let router = world.router();
+    for _ in 0..2 {
+        assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
+        assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
+        epochs.moved(AccountId(1));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_admitted_anew_before_it_is_answered_where_the_epoch_has_moved() {
+    let mut world = World::bare();
+    let looks = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&looks);
+    world.accounts.expect_credentials().returning(move |lookup| {
+        let is_in_force = seen.fetch_add(1, Ordering::SeqCst) < 2;
+        Ok(credentials(lookup).filter(|_| is_in_force))
+    });
+    let reads = AtomicUsize::new(0);
+    world.sessions.expect_session().returning(move |_, id| {
+        match reads.fetch_add(1, Ordering::SeqCst) {
+            1 | 3 => Err(StoreFault::EpochMoved),
+            _ => Ok(session(id.0)),
+        }
+    });
+    let router = world.router();
+    for (status, looked) in [(200, 1), (200, 2), (401, 3)] {
+        assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, status);
+        assert_eq!(looks.load(Ordering::SeqCst), looked);
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ async fn a_database_that_goes_away_ends_it_with_a_line_that_says_so() {
     world.units.expect_apply().returning(|unit| Ok(applied(unit)));
     world.accounts.expect_account().returning(|_| Ok(Some(account())));
     world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    world.accounts.expect_check().returning(|_| Ok(()));
     world.archive.expect_sessions_after().returning(|_, after| match after {
         0 => Ok(Piece { next: Some(13), ..piece(session) }),
         _ => Err(StoreFault::Unavailable("a secret of the database".into())),
@@ -73,8 +74,15 @@ async fn a_database_that_is_away_from_the_start_is_a_problem() {
     assert_snapshot!(get("/api/v1/export").of(&world.router()).await.told());
 }
 
-/// Rows without end.
+/// [`endless_of`] an account whose auth epoch does not move.
 fn endless() -> World {
+    let mut world = endless_of();
+    world.accounts.expect_check().returning(|_| Ok(()));
+    world
+}
+
+/// Rows without end.
+fn endless_of() -> World {
     let mut world = World::bare();
     world.units.expect_apply().returning(|unit| Ok(applied(unit)));
     world.accounts.expect_account().returning(|_| Ok(Some(account())));
@@ -88,18 +96,17 @@ fn endless() -> World {
 
 #[tokio::test]
 async fn a_key_that_ends_on_the_way_ends_it() {
-    let mut world = endless();
-    // It is revoked once it has been admitted; time goes on with each look at the rows.
+    let mut world = endless_of();
+    // It is revoked once the first rows have been read.
     let looks = AtomicI64::new(0);
     world.accounts.expect_credentials().returning(move |lookup| {
         let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
         Ok(credentials(lookup).filter(|_| is_first))
     });
-    let clock = world.clock.clone();
-    world.archive = roots_domain::port::archive::MockArchiveReader::new();
-    world.archive.expect_sessions_after().returning(move |_, after| {
-        clock.set("2026-04-09T14:00:05Z");
-        Ok(Piece { next: Some(after + 1), ..piece(session) })
+    let checks = AtomicI64::new(0);
+    world.accounts.expect_check().returning(move |_| {
+        let is_early = checks.fetch_add(1, Ordering::SeqCst) < 2;
+        if is_early { Ok(()) } else { Err(StoreFault::EpochMoved) }
     });
     let answer = get("/api/v1/export").of(&world.router()).await;
     assert_eq!(answer.status, 200);
@@ -115,6 +122,7 @@ async fn a_key_is_looked_up_again_before_the_last_line() {
     world.accounts.checkpoint();
     world.accounts.expect_account().returning(|_| Ok(Some(account())));
     world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    world.accounts.expect_check().returning(|_| Ok(()));
     world.accounts.expect_credentials().returning(move |lookup| {
         let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
         Ok(credentials(lookup).filter(|_| is_first))
@@ -228,6 +236,7 @@ async fn a_suspended_account_is_exported() {
     };
     world.accounts.expect_account().returning(move |_| Ok(Some(suspended())));
     world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    world.accounts.expect_check().returning(|_| Ok(()));
     world.accounts.expect_credentials().returning(move |lookup| {
         Ok(credentials(lookup)
             .map(|found| roots_domain::port::store::Credentials { account: suspended(), ..found }))

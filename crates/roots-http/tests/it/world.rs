@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -46,10 +46,10 @@ use roots_domain::port::keys::{
     MockKeyring, MockLocksmith, Renewal,
 };
 use roots_domain::port::store::{
-    AccountOverview, ApplyError, Credentials, HeldActor, ListedKey, MockAccountReader,
-    MockAccountsReader, MockActivityReader, MockErasureReader, MockReadiness, MockSessionReader,
-    MockTodoReader, MockUnitStore, MockUsageReader, Recoverable, SessionQuery, SessionReader,
-    StoreFault, StoreResult, TodoLog, UnitStore,
+    AccountOverview, Admission, ApplyError, AuthEpochs, Credentials, EpochListener, HeldActor,
+    ListedKey, MockAccountReader, MockAccountsReader, MockActivityReader, MockErasureReader,
+    MockReadiness, MockSessionReader, MockTodoReader, MockUnitStore, MockUsageReader, Recoverable,
+    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, UnitStore,
 };
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
@@ -134,12 +134,29 @@ pub(crate) struct World {
     pub(crate) locksmith: MockLocksmith,
     pub(crate) usage: MockUsageReader,
     pub(crate) readiness: MockReadiness,
+    pub(crate) epochs: Arc<Epochs>,
     pub(crate) settings: HttpSettings,
     pub(crate) clock: HandClock,
     /// Whether the store and the reader of sessions never answer.
     pub(crate) is_stuck: bool,
     /// What applies units instead of `units`.
     pub(crate) store: Option<Arc<dyn UnitStore>>,
+}
+
+/// Tells listeners what a test says that has moved.
+#[derive(Default)]
+pub(crate) struct Epochs(Mutex<Vec<EpochListener>>);
+
+impl AuthEpochs for Epochs {
+    fn listen(&self, listener: EpochListener) {
+        self.0.lock().unwrap().push(listener);
+    }
+}
+
+impl Epochs {
+    pub(crate) fn moved(&self, account: AccountId) {
+        self.0.lock().unwrap().iter().for_each(|listener| listener(account));
+    }
 }
 
 /// A database that neither answers nor fails.
@@ -154,7 +171,7 @@ impl UnitStore for Stuck {
 
 #[async_trait]
 impl SessionReader for Stuck {
-    async fn session(&self, _: AccountId, _: SessionId) -> StoreResult<Option<Session<Sealed>>> {
+    async fn session(&self, _: Admission, _: SessionId) -> StoreResult<Option<Session<Sealed>>> {
         std::future::pending().await
     }
 
@@ -206,6 +223,7 @@ impl World {
             locksmith,
             usage: MockUsageReader::new(),
             readiness: MockReadiness::new(),
+            epochs: Arc::default(),
             settings: HttpSettings { limits: RateLimits::OFF, ..HttpSettings::default() },
             clock: HandClock(Arc::new(AtomicI64::new(at("2026-04-09T14:00:00Z").micros()))),
             is_stuck: false,
@@ -277,6 +295,7 @@ impl World {
         world.accounts.expect_recoverable().returning(|lookup| Ok(recoverable(lookup)));
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
         world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
+        world.accounts.expect_check().returning(|_| Ok(()));
         world.accounts.expect_actor_page().returning(|_, page| {
             Ok(Page { items: vec![owner(), member()], total: 2, request: page, next: None })
         });
@@ -303,11 +322,11 @@ impl World {
             let total = i64::try_from(items.len()).unwrap();
             Ok(Page { items, total, request: page, next: None })
         });
-        world.operators.expect_accounts().returning(|page| {
+        world.operators.expect_accounts().returning(|_, page| {
             let items = vec![overview(2).unwrap(), overview(1).unwrap()];
             Ok(Page { items, total: 2, request: page, next: None })
         });
-        world.operators.expect_account_overview().returning(|id| Ok(overview(id.0)));
+        world.operators.expect_account_overview().returning(|_, id| Ok(overview(id.0)));
         world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
         world.imports.expect_books_for().returning(|_| Ok(books()));
         world.erasures.expect_unswept().returning(|_| Ok(None));
@@ -358,13 +377,14 @@ impl World {
             accounts.expect_account(_);
             accounts.expect_actors(_);
             accounts.expect_actor_page(_, _);
+            accounts.expect_check(_);
             accounts.expect_held_actors(_, _);
             accounts.expect_keys(_);
             accounts.expect_ledger(_, _, _);
             accounts.expect_trail(_, _);
             archive.expect_sessions_after(_, _);
-            operators.expect_accounts(_);
-            operators.expect_account_overview(_);
+            operators.expect_accounts(_, _);
+            operators.expect_account_overview(_, _);
             imports.expect_imported_actors(_, _);
             usage.expect_calls(_, _, _);
             readiness.expect_ping();
@@ -452,6 +472,7 @@ impl World {
             },
             accounts: Accounts { units, reader: accounts, locksmith, clock, uids: uids.clone() },
             readiness: Arc::new(self.readiness),
+            epochs: self.epochs,
             uids,
         };
         roots_http::router(services, &self.settings)

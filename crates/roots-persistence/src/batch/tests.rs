@@ -32,7 +32,7 @@ async fn apply(
     units: &[UnitOfWork],
     wait: Wait,
 ) -> Result<Answers, Failure> {
-    super::apply(db, memory, &TestClock::default(), units, wait).await
+    super::apply(db, memory, &TestClock::default(), &mut Vec::new(), units, wait).await
 }
 
 /// A connection that writes, and how many statements it has run.

@@ -24,7 +24,7 @@ use super::*;
 use crate::Inner;
 use crate::figures::Figures;
 use crate::readers::Readers;
-use crate::source::Source;
+use crate::source::{Listeners, Source};
 
 const DAYS: i64 = 40;
 /// The actors of an account, of whatever size it is. Figures of all of them take a look at each.
@@ -127,7 +127,16 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
     let figures = Figures::new();
     let (lanes, readers) = (Vec::new(), Readers::only(readers));
     Store {
-        inner: Arc::new(Inner { source, readers, figures, lanes, aside: None, closing, stopped }),
+        inner: Arc::new(Inner {
+            source,
+            readers,
+            figures,
+            lanes,
+            aside: None,
+            closing,
+            listeners: Listeners::default(),
+            stopped,
+        }),
     }
 }
 
@@ -150,7 +159,7 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
     let actors = [("", Some(ActorId(1))), (" of all", None)];
     for (what, status) in [("sessions", None), ("sessions, active", Some(SessionStatus::Active))] {
         for (page, (whose, actor)) in product(&[top, deep_session], &actors) {
-            let query = SessionQuery { account, actor, status, page };
+            let query = SessionQuery { by: account.into(), actor, status, page };
             assert_eq!(store.sessions(&query).await.unwrap().items.len(), 20);
             asked(format!("{what}{whose}, {page:?}"));
         }
@@ -168,7 +177,7 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
     ] {
         let deep = if priority.is_some() { deep_high_todo } else { deep_todo };
         for (page, (whose, actor)) in product(&[top, deep], &actors) {
-            let query = TodoQuery { account, actor, status, priority, session, page };
+            let query = TodoQuery { by: account.into(), actor, status, priority, session, page };
             let found = store.todos(&query).await.unwrap().items.len();
             assert!(found == 20 || session.is_some(), "{what}{whose}");
             asked(format!("{what}{whose}, {page:?}"));
@@ -178,7 +187,7 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
         [("the ledger", None), ("the ledger, grants", Some(Reason::OperatorGrant))]
     {
         for page in [top, deep_entry] {
-            assert_eq!(store.ledger(account, reason, page).await.unwrap().items.len(), 20);
+            assert_eq!(store.ledger(account.into(), reason, page).await.unwrap().items.len(), 20);
             asked(format!("{what}, {page:?}"));
         }
     }
@@ -215,7 +224,8 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
         let deep = if session.is_some() { start(Place([0, i64::MAX, 0])) } else { deep_activity };
         for (whose, actor) in actors {
             let activity_type = activity_type.clone();
-            let filter = ActivityFilter { account, actor, activity_type, session, range };
+            let filter =
+                ActivityFilter { by: account.into(), actor, activity_type, session, range };
             for page in [top, deep] {
                 let found = store.activities(&filter, page).await.unwrap();
                 assert!(found.total >= 1, "{what}{whose}");
@@ -254,8 +264,13 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
             for session in [None, Some(SessionId(1))] {
                 for range in [TimeRange::default(), ragged] {
                     let (account, actor) = (desk.account, Some(desk.actor));
-                    let filter =
-                        ActivityFilter { account, actor, activity_type: None, session, range };
+                    let filter = ActivityFilter {
+                        by: account.into(),
+                        actor,
+                        activity_type: None,
+                        session,
+                        range,
+                    };
                     let zone = Zone::parse(name).unwrap();
                     let figures = store.activity_stats(&filter, &zone).await.unwrap();
                     assert_eq!(figures.total, 362, "{name} {session:?} {range:?}");
@@ -438,7 +453,7 @@ async fn figures_are_counted_anew_once_their_account_was_written_to() {
         let desk = Desk::new(&db.store, 100).await;
         let (store, told) = reading_aloud(&db).await;
         let filter = ActivityFilter {
-            account: desk.account,
+            by: desk.account.into(),
             actor: Some(desk.actor),
             activity_type: None,
             session: None,
@@ -470,7 +485,7 @@ async fn a_total_of_days_is_counted_anew_once_its_account_was_written_to() {
         let (store, told) = reading_aloud(&db).await;
         let since = Some(desk.at.day().first_instant());
         let filter = |actor| ActivityFilter {
-            account: desk.account,
+            by: desk.account.into(),
             actor,
             activity_type: None,
             session: None,

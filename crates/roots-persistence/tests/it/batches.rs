@@ -328,9 +328,9 @@ async fn a_session_is_deleted_before_or_after_what_links_to_it(db: TestDatabase)
     for (answer, version) in found[7..].iter().zip([4, 3]) {
         let AppliedRow::Todo(todo) = &answer.as_ref().unwrap().row else { panic!("{answer:?}") };
         assert_eq!((todo.session, todo.version), (None, version));
-        assert_eq!(db.store.todo(desk.account, todo.id).await.unwrap().as_ref(), Some(todo));
+        assert_eq!(db.store.todo(desk.account.into(), todo.id).await.unwrap().as_ref(), Some(todo));
     }
-    let linked = db.store.activity(desk.account, ActivityId(2)).await.unwrap().unwrap();
+    let linked = db.store.activity(desk.account.into(), ActivityId(2)).await.unwrap().unwrap();
     assert_eq!((linked.session, linked.version), (None, 2));
     proves(&db, 1).await;
 }

@@ -106,7 +106,7 @@ async fn what_was_accepted_before_closing_is_durable(db: TestDatabase) {
     }
     let late = db.store.apply(desk.log_activity("late")).await;
     assert!(is_away(&late), "{late:?}");
-    let late = db.store.activity(desk.account, ActivityId(1)).await;
+    let late = db.store.activity(desk.account.into(), ActivityId(1)).await;
     assert!(matches!(late, Err(StoreFault::Unavailable(_))), "{late:?}");
     // Closing twice is closing once.
     db.store.close().await;
@@ -149,7 +149,7 @@ mod server {
             let found = db.store.apply(desk.create_todo("one")).await;
             assert!(is_away(&found), "{found:?}");
             let id = roots_domain::model::id::SessionId(1);
-            let found = db.store.session(desk.account, id).await;
+            let found = db.store.session(desk.account.into(), id).await;
             assert!(matches!(found, Err(StoreFault::Unavailable(_))), "{found:?}");
             let found = db.store.ping().await;
             assert!(matches!(found, Err(StoreFault::Unavailable(_))), "{found:?}");

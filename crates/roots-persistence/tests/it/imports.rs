@@ -132,7 +132,8 @@ async fn an_accounts_last_write_may_be_an_import(db: TestDatabase) {
     let rows = std::iter::repeat_with(|| row(&mut dice, &desk));
     let session = rows.into_iter().find(|row| matches!(row, ImportRow::Session(_))).unwrap();
     db.store.apply(desk.import(Uid::NIL, vec![session])).await.unwrap();
-    let found = db.store.account_overview(desk.account).await.unwrap().unwrap();
+    let found =
+        db.store.account_overview(desk.account.into(), desk.account).await.unwrap().unwrap();
     assert_eq!((found.writes, found.last_write_at), (1, Some(desk.at)));
 }
 

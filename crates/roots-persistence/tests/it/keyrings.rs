@@ -97,14 +97,15 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
     let credentials = world.found(1_000).await;
     let mut owner = world.admit(&credentials).await;
     let mut owners_key = credentials.api_key;
-    let mut member = world.bearer(&add_member(&db, &owner, 2).await).await;
+    let mut members_key = add_member(&db, &owner, 2).await;
     let mut written = Vec::new();
     let renewals = i64::try_from(EARLIER_EPOCHS_KEPT).unwrap() + 6;
     for epoch in 0..renewals {
         let keys = Keyrings::in_force(&db.store, &owner, TWO).await.unwrap();
         let renewal = keys.of_row(TWO).unwrap().renew(KeyId(10 + epoch)).unwrap();
         renew_member(&db, &owner, 2, &renewal).await;
-        member = world.bearer(&renewal.key.secret).await;
+        members_key = renewal.key.secret;
+        let member = world.bearer(&members_key).await;
         if epoch % 10 == 0 {
             let text = format!("member in {epoch}");
             let draft = activity_draft(&text);
@@ -133,6 +134,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         owner = world.bearer(&made.api_key).await;
         owners_key = made.api_key;
     }
+    let member = world.bearer(&members_key).await;
     written.sort();
     let of = async |caller: &Caller, whose| {
         let selection = ActivitySelection { whose, ..ActivitySelection::default() };

@@ -128,7 +128,7 @@ async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase
     let names: std::collections::BTreeSet<_> =
         MOVES.iter().map(|(name, _)| *name).chain(["UTC", "Asia/Tokyo", "Etc/UTC"]).collect();
     let filter = |session, range| ActivityFilter {
-        account: desk.account,
+        by: desk.account.into(),
         actor: Some(desk.actor),
         activity_type: None,
         session,
@@ -197,7 +197,7 @@ async fn figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row(db: Te
             let actor = dice.one(&[None, Some(ActorId(1)), Some(ActorId(2)), Some(ActorId(3))]);
             let kind = roots_testkit::world::activity_type(dice.one(&chance::KINDS));
             let filter = ActivityFilter {
-                account: desk.account,
+                by: desk.account.into(),
                 actor,
                 activity_type: dice.one(&[None, None, Some(kind)]),
                 session: dice.one(&[None, None, Some(SessionId(1)), Some(SessionId(2))]),
@@ -212,7 +212,7 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
     let desk = Desk::new(&db.store, 100).await;
     apply_each(&db.store, (0..20).map(|_| desk.log_activity("a"))).await;
     let filter = ActivityFilter {
-        account: desk.account,
+        by: desk.account.into(),
         actor: Some(desk.actor),
         activity_type: None,
         session: None,
@@ -235,16 +235,22 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
     let far = PageRequest::skipping(i64::MAX, 100);
     let account = desk.account;
     for actor in [Some(desk.actor), None] {
-        let query = SessionQuery { account, actor, status: None, page: far };
+        let query = SessionQuery { by: account.into(), actor, status: None, page: far };
         assert_eq!(db.store.sessions(&query).await.unwrap().items, []);
-        let query =
-            TodoQuery { account, actor, status: None, priority: None, session: None, page: far };
+        let query = TodoQuery {
+            by: account.into(),
+            actor,
+            status: None,
+            priority: None,
+            session: None,
+            page: far,
+        };
         assert_eq!(db.store.todos(&query).await.unwrap().items, []);
         let filter = ActivityFilter { actor, ..filter.clone() };
         let page = db.store.activities(&filter, far).await.unwrap();
         assert_eq!((page.items, page.total), (vec![], 20));
     }
-    let ledger = db.store.ledger(account, None, far).await.unwrap();
+    let ledger = db.store.ledger(account.into(), None, far).await.unwrap();
     assert_eq!((ledger.items, ledger.total), (vec![], 21));
 }
 
@@ -260,11 +266,11 @@ async fn nobody_sees_another_accounts_rows(db: TestDatabase) {
     // The same ids, actors and times: only the account tells them apart.
     Model::new(ours, 100).compare(&db.store, &[1], &ranges(&ours), 10).await;
     let store = &db.store;
-    assert_eq!(store.session(ours.account, SessionId(1)).await.unwrap(), None);
-    assert_eq!(store.todo(ours.account, TodoId(1)).await.unwrap(), None);
-    assert_eq!(store.todo_log(ours.account, TodoId(1)).await.unwrap(), None);
-    assert_eq!(store.activity(ours.account, ActivityId(1)).await.unwrap(), None);
-    assert!(store.activity(theirs.account, ActivityId(1)).await.unwrap().is_some());
+    assert_eq!(store.session(ours.account.into(), SessionId(1)).await.unwrap(), None);
+    assert_eq!(store.todo(ours.account.into(), TodoId(1)).await.unwrap(), None);
+    assert_eq!(store.todo_log(ours.account.into(), TodoId(1)).await.unwrap(), None);
+    assert_eq!(store.activity(ours.account.into(), ActivityId(1)).await.unwrap(), None);
+    assert!(store.activity(theirs.account.into(), ActivityId(1)).await.unwrap().is_some());
     let actors = store.actors(ours.account).await.unwrap();
     assert_eq!(actors.iter().map(|actor| actor.id).collect::<Vec<_>>(), [ActorId(1)]);
 }
@@ -274,7 +280,7 @@ async fn a_row_that_roots_never_wrote_is_a_fault_and_no_guess(db: TestDatabase) 
     apply_each(&db.store, [desk.log_activity("a"), desk.log_activity("b")]).await;
     db.execute("UPDATE activities SET activity_type = 'Not One' WHERE activity_id = 2").await;
     db.execute("UPDATE actors SET name = ''").await;
-    let activity = |id| db.store.activity(desk.account, ActivityId(id));
+    let activity = |id| db.store.activity(desk.account.into(), ActivityId(id));
     assert!(activity(1).await.unwrap().is_some());
     let found = activity(2).await;
     let told = "activities holds what Roots never wrote there, in activity_type";

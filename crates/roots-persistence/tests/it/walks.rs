@@ -54,14 +54,14 @@ fn places<T: Listed>(page: Page<T>) -> Page<Place> {
 fn todos(desk: &Desk, list: &List, page: PageRequest) -> Option<TodoQuery> {
     let List::Todos(status, priority, session) = *list else { return None };
     let (account, actor) = (desk.account, Some(desk.actor));
-    Some(TodoQuery { account, actor, status, priority, session, page })
+    Some(TodoQuery { by: account.into(), actor, status, priority, session, page })
 }
 
 fn activities(desk: &Desk, list: &List) -> Option<ActivityFilter> {
     let List::Activities(kind, session, range) = *list else { return None };
     let (account, actor) = (desk.account, Some(desk.actor));
     let activity_type = kind.map(|kind| ActivityType::parse(kind).unwrap());
-    Some(ActivityFilter { account, actor, activity_type, session, range })
+    Some(ActivityFilter { by: account.into(), actor, activity_type, session, range })
 }
 
 impl List {
@@ -74,10 +74,10 @@ impl List {
             return places(store.activities(&filter, page).await.unwrap());
         }
         if let Self::Ledger(reason) = *self {
-            return places(store.ledger(account, reason, page).await.unwrap());
+            return places(store.ledger(account.into(), reason, page).await.unwrap());
         }
         let status = if let Self::Sessions(status) = *self { status } else { None };
-        let query = SessionQuery { account, actor, status, page };
+        let query = SessionQuery { by: account.into(), actor, status, page };
         places(store.sessions(&query).await.unwrap())
     }
 

@@ -10,12 +10,14 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::client::{confirm, faulty, ids};
+use crate::keys::Holder;
 use crate::swaps;
 
 roots_testkit::on_both! {
     a_key_is_sent_in_either_header,
     whoever_has_no_valid_key_is_refused,
     a_key_that_ends_stops_at_once,
+    a_key_that_ends_elsewhere_stops_reading_at_once,
     what_is_another_accounts_is_not_there,
     what_is_another_actors_is_not_there,
     anybody_may_sign_up,
@@ -146,6 +148,53 @@ async fn a_key_that_ends_stops_at_once(database: TestDatabase) {
     expiring.world.clock.advance_seconds(1);
     assert_eq!(expiring.get("/sessions").await.status, 401);
     assert_eq!(expiring.post("/sessions", &json!({})).await.status, 401);
+}
+
+/// Every kind of read. A second process remembers the caller when the first one ends its key.
+async fn a_key_that_ends_elsewhere_stops_reading_at_once(database: TestDatabase) {
+    const READS: [&str; 18] = [
+        "/sessions",
+        "/sessions/1",
+        "/todos",
+        "/todos/1",
+        "/todos/1/logs",
+        "/activities",
+        "/activities?since=2020-01-01",
+        "/activities/1",
+        "/activities/stats",
+        "/whoami",
+        "/credits",
+        "/credits/ledger",
+        "/actors",
+        "/actors/1",
+        "/keys",
+        "/audit",
+        "/usage",
+        "/export",
+    ];
+    let app = App::start(database, 100).await;
+    app.post("/sessions", &json!({ "notes": "x" })).await.expect(201);
+    app.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    app.post("/activities", &json!({ "description": "x" })).await.expect(201);
+    let elsewhere = app.another().await;
+    for path in READS {
+        let made = app.post("/keys", &json!({ "actor_id": 1 })).await.expect(201);
+        let key = made["api_key"].as_str().unwrap().to_owned();
+        let ending = Holder { app: &elsewhere, key };
+        let first = ending.get(path).await;
+        assert_eq!(first.status, 200, "{path}");
+        assert_eq!(elsewhere.get(path).await.status, 200, "{path}");
+        let revoked = app.delete(&format!("/keys/{}", made["key_id"])).await;
+        assert_eq!(revoked.status, 200);
+        // What the caller has already tells no more than what it has not.
+        let mut again = elsewhere.stranger(Method::GET, &format!("/api/v1{path}"));
+        if let Some(tag) = first.header("etag") {
+            again = again.header("If-None-Match", tag);
+        }
+        assert_eq!(send(again.header("X-API-Key", &ending.key)).await.status, 401, "{path}");
+        // Of the other keys nothing is felt.
+        assert_eq!(elsewhere.get(path).await.status, 200, "{path}");
+    }
 }
 
 async fn what_is_another_accounts_is_not_there(database: TestDatabase) {

@@ -229,7 +229,8 @@ async fn list(api: &Api, path: &str, name: &str) -> Vec<Value> {
 /// What a server shows of an account is what the model has.
 async fn compare(api: &Api, model: &Model, desk: &Desk) {
     let (account, actor, page) = (desk.account, Some(desk.actor), PageRequest::default());
-    let query = TodoQuery { account, actor, status: None, priority: None, session: None, page };
+    let query =
+        TodoQuery { by: account.into(), actor, status: None, priority: None, session: None, page };
     let todos: Vec<_> = list(api, "todos", "todos").await.iter().map(shown).collect();
     assert_eq!(todos, model.todos(&query).iter().map(shown_todo).collect::<Vec<_>>());
     let sessions = list(api, "sessions", "sessions").await;
@@ -238,7 +239,7 @@ async fn compare(api: &Api, model: &Model, desk: &Desk) {
     let expected = expected.map(|row| (json!(row.id.0), json!(row.status.name())));
     assert_eq!(sessions.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     let filter = ActivityFilter {
-        account,
+        by: account.into(),
         actor,
         activity_type: None,
         session: None,

@@ -228,7 +228,6 @@ fn the_first_use_of_a_key_is_noted_before_its_bearer_is_let_in() {
     let unlock = unlocking(Ok(MockKeyring::new()));
     let (access, sent) = access_used(succeeding(ROTATION), unlock, answer);
     let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
-    assert!(admitted.is_first_use);
     assert_eq!(admitted.auth_epoch, EPOCH + 1);
     let unit = sent.unit();
     assert_eq!((unit.author, unit.charge, unit.at), (Author::Program, None, now()));
@@ -238,7 +237,7 @@ fn the_first_use_of_a_key_is_noted_before_its_bearer_is_let_in() {
     let mut seen = succeeding(ROTATION);
     seen.key.first_used_at = Some(at(2));
     let admitted = admit(seen, unlocking(Ok(MockKeyring::new()))).unwrap();
-    assert!(!admitted.is_first_use);
+    assert_eq!(admitted.auth_epoch, EPOCH);
 }
 
 /// An owner's key of those epochs of its account and of itself.
@@ -270,7 +269,6 @@ fn what_was_read_of_two_moments_is_read_again() {
         let access = access_looking(looks, locksmith);
         let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
         assert_eq!(admitted.account.epoch, KeyEpoch(3));
-        assert!(!admitted.is_first_use);
 
         // What never goes together admits nobody.
         let looks = [(); 3].map(|()| Ok(Some(torn.clone())));

@@ -258,7 +258,8 @@ fn a_caller_whose_account_was_erased_is_not_admitted() {
     let reader = reading(None, vec![]);
     let accounts = accounts(MockUnitStore::new(), reader, MockLocksmith::new());
     let error = ready(accounts.whoami(&caller())).unwrap_err();
-    assert_eq!(error, Refusal::KeyNotInForce.into());
+    // It is looked up again, and not found.
+    assert_eq!(error, StoreFault::EpochMoved.into());
 }
 
 fn entry(id: i64, balance_after: i64) -> LedgerEntry {
@@ -284,7 +285,7 @@ fn ledger(
     reader
         .expect_ledger()
         .times(1)
-        .withf(move |account, asked, page| (*account, *asked, *page) == (HOME, reason, request))
+        .withf(move |by, asked, page| (*by, *asked, *page) == (BY, reason, request))
         .return_once(move |_, _, _| Ok(Page { items, total: 30, request, next: None }));
     reader
 }

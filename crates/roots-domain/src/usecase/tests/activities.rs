@@ -75,7 +75,7 @@ fn selection() -> ActivitySelection {
 
 fn filter() -> ActivityFilter {
     ActivityFilter {
-        account: HOME,
+        by: BY,
         actor: Some(ME),
         activity_type: Some(kind("deploy")),
         session: Some(SessionId(2)),
@@ -154,7 +154,7 @@ fn only_the_callers_own_activity_is_found() {
         reader
             .expect_activity()
             .times(1)
-            .withf(|account, id| (*account, *id) == (HOME, ID))
+            .withf(|by, id| (by.account, *id) == (HOME, ID))
             .return_once(|_, _| found);
         ready(activities(no_units(), reader).get(&caller(), ID))
     };

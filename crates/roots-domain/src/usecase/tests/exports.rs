@@ -115,6 +115,7 @@ fn accounts() -> MockAccountReader {
         Ok(vec![actor(ME), peer])
     });
     accounts.expect_credentials().returning(|_| Ok(Some(credentials())));
+    accounts.expect_check().returning(|_| Ok(()));
     accounts
 }
 
@@ -399,26 +400,30 @@ fn an_actor_whose_keys_are_missing_is_told_at_the_end_and_a_database_that_is_awa
 }
 
 #[test]
-fn a_key_is_looked_up_again_as_time_goes_on_and_at_the_end() {
-    // A clock that stands still or moves on, how often the key is found in force, how many pieces
-    // come out, and whether that is all.
-    for (moves, found, expected, is_whole) in
-        [(0, 0, 4, false), (0, 1, 4, true), (5, 1, 1, false), (5, 4, 4, false), (5, 5, 4, true)]
-    {
+fn a_key_is_looked_up_again_where_the_epoch_has_moved_and_at_the_end() {
+    // Whether the epoch moves, how often the key is found in force, how many pieces come out, and
+    // whether that is all.
+    for (moves, found, expected, is_whole) in [
+        (false, 0, 4, false),
+        (false, 1, 4, true),
+        (true, 0, 0, false),
+        (true, 1, 4, false),
+        (true, 2, 4, true),
+    ] {
         let mut accounts = MockAccountReader::new();
         accounts.expect_account().returning(|_| Ok(Some(account())));
         accounts.expect_actors().returning(|_| Ok(vec![actor(ME)]));
+        let now = EPOCH + i64::from(moves);
+        accounts.expect_check().returning(move |by| {
+            if by.auth_epoch == Some(now) { Ok(()) } else { Err(StoreFault::EpochMoved) }
+        });
         let looks = AtomicU64::new(0);
         accounts.expect_credentials().returning(move |_| {
             let look = looks.fetch_add(1, Ordering::Relaxed);
-            Ok(Some(credentials()).filter(|_| look < found))
+            let account = Account { auth_epoch: now, ..account() };
+            Ok(Some(Credentials { account, ..credentials() }).filter(|_| look < found))
         });
-        let mut clock = MockClock::new();
-        let seconds = AtomicU64::new(0);
-        clock.expect_now().returning(move || {
-            at(i64::try_from(seconds.fetch_add(moves, Ordering::Relaxed)).unwrap())
-        });
-        let exports = exports_at(accounts, empty(), Arc::new(clock));
+        let exports = exports(accounts, empty());
         let mut export = begin(&exports, owner(), None).unwrap();
         let mut pieces = 0;
         let end = loop {

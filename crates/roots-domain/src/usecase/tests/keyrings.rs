@@ -17,6 +17,10 @@ fn holding(found: Result<Vec<HeldActor>, StoreFault>) -> MockAccountReader {
     let mut reader = MockAccountReader::new();
     let look = reader.expect_held_actors().times(1);
     look.withf(|account, actors| *account == HOME && *actors == [PEER]).return_once(|_, _| found);
+    reader.expect_check().returning(|by| match by.auth_epoch {
+        Some(EPOCH) => Ok(()),
+        _ => Err(StoreFault::EpochMoved),
+    });
     reader
 }
 
@@ -87,4 +91,8 @@ fn wraps_that_do_not_lead_there_are_the_databases_fault() {
         assert_eq!(fault, StoreFault::Broken(told));
     }
     assert_eq!(of(&holding(Err(away())), &caller(), [PEER]).unwrap_err(), away());
+    // A caller that was remembered from before the account's key was renewed does not hold it.
+    let early = Caller { auth_epoch: EPOCH - 1, ..leading(Err(KeyError::WrapMissing)) };
+    let fault = of(&holding(Ok(vec![peer()])), &early, [PEER]).unwrap_err();
+    assert_eq!(fault, StoreFault::EpochMoved);
 }

@@ -91,6 +91,7 @@ fn keys() -> (Keys, Asked) {
         Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
     });
     let mut reader = MockAccountReader::new();
+    reader.expect_check().returning(|_| Ok(()));
     reader.expect_held_actors().returning(|_, ids| {
         let held = HeldActor { actor: actor(PEER), wraps: Vec::new() };
         Ok(if *ids == [PEER] { vec![held] } else { Vec::new() })
@@ -214,7 +215,7 @@ fn an_owner_sees_every_key_and_a_member_its_own() {
         let found = rows.clone();
         reader
             .expect_keys()
-            .withf(move |query| (query.account, query.actor, query.page) == (HOME, actor, PAGE))
+            .withf(move |query| (query.by, query.actor, query.page) == (BY, actor, PAGE))
             .returning(move |_| Ok(page(found.to_vec())));
         let (keys, _) = keys();
         let keys = Keys { reader: Arc::new(reader), ..keys };

@@ -343,7 +343,7 @@ fn an_owner_chooses_any_actor_and_a_member_only_itself() {
 fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys() {
     for (whose, actor) in CHOICES {
         let mut reader = MockSessionReader::new();
-        let query = SessionQuery { account: HOME, actor, status: None, page: PAGE };
+        let query = SessionQuery { by: BY, actor, status: None, page: PAGE };
         let asked = reader.expect_sessions().times(1).withf(move |asked| *asked == query);
         asked.return_once(|_| Ok(page(vec![their_session(), own_session(), their_session()])));
         let service = sessions(no_units(), None, the_peer());
@@ -354,14 +354,8 @@ fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys()
         assert_eq!(ready(service.list(&owner(), filter, PAGE)), Ok(opened));
 
         let mut reader = MockTodoReader::new();
-        let query = TodoQuery {
-            account: HOME,
-            actor,
-            status: None,
-            priority: None,
-            session: None,
-            page: PAGE,
-        };
+        let query =
+            TodoQuery { by: BY, actor, status: None, priority: None, session: None, page: PAGE };
         let asked = reader.expect_todos().times(1).withf(move |asked| *asked == query);
         asked.return_once(|_| Ok(page(vec![their_todo()])));
         let service = Todos { reader: Arc::new(reader), ..todos(no_units(), None, the_peer()) };
@@ -371,7 +365,7 @@ fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys()
 
         let mut reader = MockActivityReader::new();
         let filter = ActivityFilter {
-            account: HOME,
+            by: BY,
             actor,
             activity_type: None,
             session: None,

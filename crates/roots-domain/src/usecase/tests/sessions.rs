@@ -68,7 +68,7 @@ fn finding(found: Result<Option<Session<Sealed>>, StoreFault>) -> MockSessionRea
     reader
         .expect_session()
         .times(1)
-        .withf(|account, id| (*account, *id) == (HOME, ID))
+        .withf(|by, id| (by.account, *id) == (HOME, ID))
         .return_once(|_, _| found);
     reader
 }
@@ -263,7 +263,7 @@ fn a_page_is_of_the_callers_own_sessions_and_opened() {
         let mut reader = MockSessionReader::new();
         let status = Some(SessionStatus::Active);
         let filter = SessionFilter { status, ..SessionFilter::default() };
-        let query = SessionQuery { account: HOME, actor: Some(ME), status, page: PAGE };
+        let query = SessionQuery { by: BY, actor: Some(ME), status, page: PAGE };
         reader
             .expect_sessions()
             .times(1)

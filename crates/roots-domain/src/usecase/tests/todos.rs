@@ -68,7 +68,7 @@ fn finding(found: Result<Option<Todo<Sealed>>, StoreFault>) -> MockTodoReader {
     reader
         .expect_todo()
         .times(1)
-        .withf(|account, id| (*account, *id) == (HOME, ID))
+        .withf(|by, id| (by.account, *id) == (HOME, ID))
         .return_once(|_, _| found);
     reader
 }
@@ -339,8 +339,7 @@ fn a_page_is_of_the_callers_own_todos_and_opened() {
     let list = |answer: Vec<Todo<Sealed>>| {
         let (status, priority) = (Some(TodoStatus::Open), Some(Priority::default()));
         let session = Some(SessionId(2));
-        let query =
-            TodoQuery { account: HOME, actor: Some(ME), status, priority, session, page: PAGE };
+        let query = TodoQuery { by: BY, actor: Some(ME), status, priority, session, page: PAGE };
         let mut reader = MockTodoReader::new();
         reader
             .expect_todos()
@@ -379,7 +378,7 @@ fn only_the_callers_own_log_is_found_and_its_notes_opened() {
         reader
             .expect_todo_log()
             .times(1)
-            .withf(|account, id| (*account, *id) == (HOME, ID))
+            .withf(|by, id| (by.account, *id) == (HOME, ID))
             .return_once(|_, _| found);
         ready(todos(no_units(), reader).log(&caller(), ID))
     };

@@ -125,7 +125,7 @@ fn a_month_is_the_present_one_unless_another_is_named() {
         reader
             .expect_calls()
             .times(2)
-            .withf(move |account, from, to| (*account, *from, *to) == expected)
+            .withf(move |by, from, to| (by.account, *from, *to) == expected)
             .returning(|_, day, _| Ok(vec![(day, endpoint("/a"), 3)]));
         let mut usage = usage(MockUnitStore::new());
         usage.reader = Arc::new(reader);
