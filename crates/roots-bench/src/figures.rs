@@ -3,6 +3,7 @@
 use crate::load::Told;
 use crate::measure::OVERLOAD;
 use crate::results::{Engine, Figure, Round, Series, Spread, Target};
+use crate::stage::Cold;
 
 /// How loads and floors are named.
 pub(crate) mod name {
@@ -52,6 +53,8 @@ const STATS_MS: [f64; 2] = [2.0, 4.0];
 const GROWTH: f64 = 1.25;
 const IDLE_MIB: f64 = 40.0;
 const HIGHEST_MIB: f64 = 150.0;
+/// How much more processor time a request may take whose key is cold than the same with a warm one.
+const COLD: f64 = 1.5;
 const START_SECONDS: [f64; 2] = [0.3, 0.5];
 /// What is to be left of the peak where more is asked, and the milliseconds within which 99 of 100
 /// refusals come.
@@ -70,6 +73,8 @@ pub(crate) struct Measured<'a> {
     pub(crate) overload: &'a [Told],
     /// Seconds from a start to the first answer.
     pub(crate) starts: &'a [f64],
+    /// What a cold key costs, start by start.
+    pub(crate) cold: &'a [Cold],
     /// Resident memory: idle, and at its highest.
     pub(crate) idle_mib: f64,
     pub(crate) highest_mib: f64,
@@ -160,6 +165,11 @@ pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
     let starts = measured.starts.to_vec();
     figures.push(figure("from a start to the first answer".to_owned(), " s", starts, target));
 
+    let ratio = |cost: &Cold| cost.cold_micros / cost.warm_micros;
+    let values = measured.cold.iter().map(ratio).collect();
+    let name = "GET /sessions/1, a cold key against a warm one: processor time".to_owned();
+    figures.push(figure(name, " ×", values, Target::AtMost(COLD)));
+
     let too_much = |what: &str| format!("asked {OVERLOAD} × of what it sustains: {what}");
     let values = ratios(own(name::OVERLOADED), own(name::LOG_MOST), rate);
     let target = Target::AtLeast(OVERLOADED_GOOD);
@@ -233,6 +243,11 @@ mod tests {
             floors: &[(name::LOG, 300)],
             overload: &[told(40, 0), told(20, 20)],
             starts: &[0.1, 0.4, 0.2],
+            cold: &[
+                Cold { cold_micros: 130.0, warm_micros: 100.0 },
+                Cold { cold_micros: 180.0, warm_micros: 100.0 },
+                Cold { cold_micros: 140.0, warm_micros: 100.0 },
+            ],
             idle_mib: 41.0,
             highest_mib: 100.0,
         };
@@ -247,6 +262,8 @@ mod tests {
         assert_eq!(named("a page, large").values, [1.5, 1.5]);
         assert!(!named("memory, idle").is_reached() && named("at its highest").is_reached());
         assert!(named("first answer").is_reached());
+        assert_eq!(named("a cold key").values, [1.3, 1.8, 1.4]);
+        assert!(named("a cold key").is_reached());
         assert_eq!(named("of the peak").values, [0.9, 0.5]);
         assert_eq!(named("refusal").values, [40.0, 20.0]);
         assert!(!named("POST /todos").is_reached(), "what was not measured is not reached");

@@ -69,6 +69,8 @@ pub(crate) struct Scale {
     pub(crate) rows: u64,
     pub(crate) accounts: usize,
     pub(crate) starts: usize,
+    /// Accounts that are asked with cold keys after each start.
+    pub(crate) cold: usize,
     /// Reads and writes of a round where the two sizes are compared.
     pub(crate) reads: u64,
     pub(crate) writes: u64,
@@ -82,6 +84,7 @@ impl Scale {
         rows: 1_000_000,
         accounts: 1_000,
         starts: 5,
+        cold: 3_000,
         reads: 400,
         writes: 100,
     };
@@ -93,6 +96,7 @@ impl Scale {
         rows: 20_000,
         accounts: 50,
         starts: 2,
+        cold: 50,
         reads: 50,
         writes: 20,
     };
@@ -195,6 +199,7 @@ fn perform_on(
             floors: &floors,
             overload: &act.overload,
             starts: &act.stage.starts,
+            cold: &act.stage.cold,
             idle_mib: act.stage.idle_mib,
             highest_mib: act.stage.large.server.memory()?.highest,
         },
@@ -249,6 +254,7 @@ fn set(
         rows: plan.scale.rows,
         accounts: plan.scale.accounts,
         starts: plan.scale.starts,
+        cold: plan.scale.cold,
     })?)
 }
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::asks::{self, Owner};
 use crate::client::{self, Ask, ClientError};
-use crate::load::{Order, Pace};
+use crate::latency::number;
+use crate::load::{Order, Pace, Told};
 use crate::process::{self, ProcessError, Server};
 use crate::results::Engine;
 use crate::roots::{Roots, RootsError};
@@ -18,6 +19,8 @@ pub(crate) const ROWS_SMALL: u64 = 1_000;
 /// Todos and sessions that loads go over, so that no two at a time meet on one.
 const TODOS: usize = 2_048;
 const SESSIONS: usize = 64;
+/// Connections that ask with cold keys.
+const COLD_CONNECTIONS: usize = 32;
 /// Connections that fill a database: as many as make batches full.
 const FILLERS: usize = 128;
 /// A process that was started lies idle for so long before its memory is read.
@@ -74,6 +77,15 @@ pub(crate) struct Script<'a> {
     pub(crate) rows: u64,
     pub(crate) accounts: usize,
     pub(crate) starts: usize,
+    /// Accounts that are asked with a key which the process does not know yet.
+    pub(crate) cold: usize,
+}
+
+/// Microseconds of the server's processor time a request with a cold key, and with a warm one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cold {
+    pub(crate) cold_micros: f64,
+    pub(crate) warm_micros: f64,
 }
 
 /// A filled database in two sizes. All loads go to the large one; the small one is there to be compared
@@ -88,6 +100,8 @@ pub(crate) struct Stage {
     pub(crate) crowd: Vec<Owner>,
     /// Seconds from each start of the large server to its first answer.
     pub(crate) starts: Vec<f64>,
+    /// What a cold key costs, start by start.
+    pub(crate) cold: Vec<Cold>,
     /// Resident memory of the large server before it was asked anything.
     pub(crate) idle_mib: f64,
 }
@@ -95,7 +109,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Fills both sizes.
     pub(crate) fn set(script: Script) -> Result<Self, StageError> {
-        let Script { engine, program, folder, databases, rows, accounts, starts } = script;
+        let Script { engine, program, folder, databases, rows, accounts, starts, cold } = script;
         let [small, large] = match databases {
             Some([small, large]) => [Some(small), Some(large)],
             None => [None, None],
@@ -108,7 +122,7 @@ impl Stage {
         let small = Side::fill(roots("small", small)?, ROWS_SMALL, Owner::last_days)?;
         let mut large = Side::fill(roots("large", large)?, rows, Owner::year)?;
 
-        let sign_ups = (0..=accounts).map(|_| asks::sign_up());
+        let sign_ups = (0..=accounts.max(cold)).map(|_| asks::sign_up());
         let mut owners = Vec::new();
         for answer in client::ask_each(large.server.address, sign_ups)? {
             owners.push(Owner::new(field(&answer, "api_key")?));
@@ -116,6 +130,10 @@ impl Stage {
         let busy = owners.swap_remove(0);
         load(&large.server, FILLERS, count(TODOS), vec![busy.create_todo()])?;
         load(&large.server, FILLERS, count(SESSIONS), vec![busy.start_session()])?;
+        let strangers = owners[..cold].to_vec();
+        owners.truncate(accounts);
+        let sessions = strangers.iter().map(Owner::start_session).collect();
+        load(&large.server, FILLERS, count(cold), sessions)?;
 
         large.server.stop()?;
         let begin = || -> Result<(Server, f64), StageError> {
@@ -124,16 +142,18 @@ impl Stage {
             ask(&server, large.owner.get("/activities?limit=20"))?;
             Ok((server, begun.elapsed().as_secs_f64()))
         };
-        let mut times = Vec::new();
+        let (mut times, mut costs) = (Vec::new(), Vec::new());
         for _ in 0..starts {
             let (server, took) = begin()?;
             times.push(took);
+            costs.push(cold_and_warm(&server, &busy, &strangers)?);
             server.stop()?;
         }
         large.server = large.roots.start()?;
         thread::sleep(IDLE);
         let idle_mib = large.server.memory()?.now;
-        Ok(Self { engine, small, large, busy, crowd: owners, starts: times, idle_mib })
+        let (crowd, starts) = (owners, times);
+        Ok(Self { engine, small, large, busy, crowd, starts, cold: costs, idle_mib })
     }
 
     /// Every step of every todo, from where they stand first.
@@ -158,6 +178,24 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// Asks a server that was just started with a key of each account, which it does not know yet, and then
+/// with the same ones again. Another account has its connections to the database opened before.
+fn cold_and_warm(server: &Server, busy: &Owner, owners: &[Owner]) -> Result<Cold, ProcessError> {
+    let micros = |asks: Vec<Ask>| {
+        let told = ask_all(server, asks)?;
+        Ok::<_, ProcessError>(told.server_cpu * 1_000_000.0 / number(told.good.count))
+    };
+    micros(vec![busy.get("/sessions/1"); owners.len()])?;
+    let each = || owners.iter().map(|owner| owner.get("/sessions/1")).collect();
+    Ok(Cold { cold_micros: micros(each())?, warm_micros: micros(each())? })
+}
+
+fn ask_all(server: &Server, asks: Vec<Ask>) -> Result<Told, ProcessError> {
+    let (address, id, pace) = (server.address, server.id(), count(asks.len()));
+    let connections = COLD_CONNECTIONS;
+    process::load(&Order { address, server: id, connections, pace, asks, first: 0 })
 }
 
 fn count(of: usize) -> Pace {
