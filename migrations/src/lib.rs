@@ -19,6 +19,7 @@ mod m0008_erasures;
 mod m0009_imports;
 mod m0010_import_reason;
 mod m0011_quotas;
+mod m0012_deletions;
 mod m0013_wraps_by_subject;
 
 /// Brings a database to the newest schema.
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_imports::Imports),
             Box::new(m0010_import_reason::ImportReason),
             Box::new(m0011_quotas::Quotas),
+            Box::new(m0012_deletions::Deletions),
             Box::new(m0013_wraps_by_subject::WrapsBySubject),
         ]
     }

@@ -1,10 +1,8 @@
 //! `DELETE /accounts/me`: the end of an account.
 
 use axum::extract::State;
-use roots_domain::usecase::erasures::Erasures;
 use secrecy::SecretString;
 use serde::Serialize;
-use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -71,13 +69,6 @@ async fn erase(
     Json(confirmation): Json<Confirmation>,
 ) -> Result<axum::Json<AccountErased>, Problem> {
     caller.checked(app.services.erasures.erase(&caller, &confirmation.recovery_code).await)?;
-    // Nobody waits for it, and what is cut off goes on elsewhere.
-    tokio::spawn(sweep(app.services.erasures.clone()).in_current_span());
+    app.work_off();
     Ok(axum::Json(AccountErased { status: "erased", account_id: caller.account.id.0 }))
-}
-
-async fn sweep(erasures: Erasures) {
-    if let Err(fault) = erasures.sweep().await {
-        tracing::warn!(%fault, "rows of an erased account are left for later");
-    }
 }

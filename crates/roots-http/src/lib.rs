@@ -61,11 +61,13 @@ use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::leftovers::Leftovers;
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::Uses;
+use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
 
 use edge::Edge;
@@ -104,6 +106,8 @@ pub struct Services {
     pub erasures: Erasures,
     /// Tells of keys that have ended.
     pub epochs: Arc<dyn AuthEpochs>,
+    /// What deletions have left.
+    pub leftovers: Leftovers,
     /// Whether the database answers.
     pub readiness: Arc<dyn Readiness>,
     /// Names requests that come without a name.
@@ -202,6 +206,20 @@ struct Shared {
     pinger: service::Pinger,
     imports: LongRequests,
     exports: LongRequests,
+}
+
+impl Shared {
+    /// Has what a deletion has left be done. Nobody waits for it, and where it is cut off, this or another
+    /// process goes on later.
+    fn work_off(&self) {
+        let leftovers = self.services.leftovers.clone();
+        let working = async move {
+            if let Err(fault) = leftovers.work_off().await {
+                tracing::warn!(%fault, "a deletion is left for later");
+            }
+        };
+        tokio::spawn(working.in_current_span());
+    }
 }
 
 /// The whole API as one service. It has to be served with the peers' addresses

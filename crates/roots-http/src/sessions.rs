@@ -286,8 +286,8 @@ async fn update(
 
 /// Delete session
 ///
-/// For good. Its activities and todos are unlinked, not deleted: their `session_id` becomes null.
-/// Costs 1 credit.
+/// For good. Its activities and todos are unlinked, not deleted: at once, for every reader, their
+/// `session_id` is null and their `ETag` is another one. Costs 1 credit.
 #[utoipa::path(
     delete, path = "/api/v1/sessions/{id}", operation_id = "deleteSession", tag = "sessions",
     params(Id<SessionId>),
@@ -304,6 +304,7 @@ async fn delete(
     Sent { terms, .. }: Sent<NoFields>,
 ) -> Result<Response, Problem> {
     let (id, credits) = caller.settle(app.services.sessions.delete(&caller, id, terms).await)?;
+    app.work_off();
     let body = SessionDeleted { status: "deleted", session_id: id.0 };
     Ok((credits, axum::Json(body)).into_response())
 }

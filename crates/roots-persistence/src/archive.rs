@@ -19,6 +19,7 @@ use crate::entity::{activities, imports, sessions, todo_logs, todos};
 use crate::fault::of_read;
 use crate::read::is;
 use crate::row::Corrupt;
+use crate::unlink::Shown;
 
 /// Most ids that one read goes through: where an actor's rows stand far apart, or most were deleted,
 /// a piece may come out empty.
@@ -40,11 +41,11 @@ impl Store {
         id: fn(&T) -> i64,
     ) -> StoreResult<Piece<T>>
     where
-        E: EntityTrait,
+        E: Shown,
         T: TryFrom<E::Model, Error = Corrupt>,
     {
         let upto = Ord::min(given, after.saturating_add(STRIDE_IDS));
-        let mut rows = E::find()
+        let mut rows = E::shown()
             .filter(columns.account.eq(of.account.0))
             .filter(columns.id.gt(after))
             .filter(columns.id.lte(upto));

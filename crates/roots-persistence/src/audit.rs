@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use roots_domain::model::account::Account;
 use roots_domain::model::credit::LedgerAudit;
-use roots_domain::model::id::{AccountId, LedgerId};
+use roots_domain::model::id::{AccountId, LedgerId, SessionId};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_MICROS, Quarter};
 use roots_domain::port::store::{AuditFault, Auditor, Discrepancy, StoreResult};
 use sea_orm::sea_query::Expr;
@@ -91,7 +91,13 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 
 /// Rows of accounts that do not exist, but for those that were erased and are not swept yet. A foreign key would prove that for every row written.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 11] = [
+    const TABLES: [&str; 17] = [
+        "actors",
+        "api_keys",
+        "recovery_codes",
+        "key_wraps",
+        "session_deletions",
+        "imports",
         "sessions",
         "todos",
         "todo_logs",
@@ -174,6 +180,21 @@ async fn audit_account(
         let highest = numbers(tx, &sql).await?.into_iter().map(|(highest, _)| highest);
         let beyond = highest.filter(|found| *found > given);
         faults.extend(beyond.map(|found| AuditFault::IdNotGiven { table, given, found }));
+    }
+    for table in ["todos", "activities"] {
+        let of = account.id;
+        let sql = format!(
+            "SELECT session_id, COUNT(*) FROM {table} WHERE account_id = {of} AND session_id IS NOT NULL \
+             AND session_id NOT IN (SELECT session_id FROM sessions WHERE account_id = {of}) \
+             AND session_id NOT IN (SELECT session_id FROM session_deletions WHERE account_id = {of}) \
+             GROUP BY session_id ORDER BY session_id"
+        );
+        let found = numbers(tx, &sql).await?.into_iter();
+        faults.extend(found.map(|(id, rows)| AuditFault::LinkedToNothing {
+            table,
+            session: SessionId(id),
+            rows,
+        }));
     }
     let mut kept = kept_counts(tx, account.id).await?;
     // Its ids are its count: none is ever taken away.

@@ -18,7 +18,7 @@ use roots_domain::model::time::Quarter;
 use roots_domain::model::todo::Todo;
 use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
 use roots_domain::port::ambient::Clock;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     EntityName, EntityTrait, FromQueryResult, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -33,6 +33,7 @@ use crate::erase;
 use crate::fault::{self, Failure};
 use crate::postgres;
 use crate::row::{self, Corrupt};
+use crate::unlink::{self, Shown};
 use finder::{Finder, one_of};
 use insert::Standing;
 use insert::Standing::{Adding, InPlace, New, NewerBy};
@@ -80,11 +81,6 @@ pub(crate) async fn apply(
         ..TransactionOptions::default()
     };
     let tx = db.begin_with_options(options).await?;
-    // What reaches beyond its row takes as long as there are rows that it touches.
-    let is_long = units.iter().any(|unit| unit.intent.reaches_beyond_its_row());
-    if is_long && tx.get_database_backend() == DbBackend::Postgres {
-        tx.execute_unprepared(postgres::NO_STATEMENT_LIMIT).await?;
-    }
     let mut books = load(&tx, memory, units, wait).await?;
     let now = clock.now();
     let answers: Answers = units.iter().map(|unit| books.decide_at(unit.clone(), now)).collect();
@@ -426,9 +422,7 @@ async fn write(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failur
     write_tallies(tx, changes).await?;
     write_spans(tx, changes).await?;
     put(tx, changes.calls.iter().map(row::usage_row), Adding(usage::Column::Calls)).await?;
-    for (account, session) in &changes.unlinked {
-        unlink(tx, account.0, session.0).await?;
-    }
+    unlink::write(tx, changes).await?;
     let deleted = changes.activities.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (activities::Column::AccountId, activities::Column::ActivityId);
     delete::<activities::Entity>(tx, columns, deleted).await?;
@@ -602,26 +596,6 @@ async fn sweep<E: EntityTrait>(
     Ok(())
 }
 
-/// Takes the link from whatever is linked to a session. What is shown of a row changes, so its
-/// version does.
-async fn unlink(tx: &DatabaseTransaction, account: i64, session: i64) -> Result<(), Failure> {
-    todos::Entity::update_many()
-        .col_expr(todos::Column::SessionId, Expr::value(Option::<i64>::None))
-        .col_expr(todos::Column::Version, Expr::col(todos::Column::Version).add(1))
-        .filter(todos::Column::AccountId.eq(account))
-        .filter(todos::Column::SessionId.eq(session))
-        .exec(tx)
-        .await?;
-    activities::Entity::update_many()
-        .col_expr(activities::Column::SessionId, Expr::value(Option::<i64>::None))
-        .col_expr(activities::Column::Version, Expr::col(activities::Column::Version).add(1))
-        .filter(activities::Column::AccountId.eq(account))
-        .filter(activities::Column::SessionId.eq(session))
-        .exec(tx)
-        .await?;
-    Ok(())
-}
-
 /// Forgets the oldest answers of an account from before then, so many at most.
 async fn forget_answers(
     tx: &DatabaseTransaction,
@@ -650,7 +624,7 @@ async fn delete<E: EntityTrait>(
 }
 
 /// The rows of those accounts and ids.
-async fn rows_by_id<E: EntityTrait>(
+async fn rows_by_id<E: Shown>(
     tx: &DatabaseTransaction,
     columns: (E::Column, E::Column),
     rows: impl Iterator<Item = (i64, i64)>,
@@ -664,7 +638,7 @@ async fn rows_by_id<E: EntityTrait>(
 /// The rows that have such values in these columns, of which the first one is the account. Where all are
 /// of one account, PostgreSQL is asked for them as `of_one` says: by its id, so that tables spread by
 /// accounts are asked in one place, and by plain values, which a lone row is found by sooner.
-async fn look_up<E: EntityTrait, const N: usize>(
+async fn look_up<E: Shown, const N: usize>(
     tx: &DatabaseTransaction,
     columns: [E::Column; N],
     rows: Vec<[Value; N]>,
@@ -675,7 +649,7 @@ async fn look_up<E: EntityTrait, const N: usize>(
     let is_of_one = rows.iter().all(|row| row[0] == rows[0][0]);
     if is_of_one && backend == DbBackend::Postgres {
         for these in of_one() {
-            found.extend(E::find().filter(these).all(tx).await?);
+            found.extend(E::shown().filter(these).all(tx).await?);
         }
         return Ok(found);
     }

@@ -1,8 +1,8 @@
 //! Erasing an account: what opens it, and then whatever is left, some rows at a time.
 
-use roots_domain::model::id::AccountId;
+use roots_domain::model::id::{AccountId, SessionId};
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::store::{ErasureReader, StoreResult};
+use roots_domain::port::store::{Leftover, LeftoverReader, StoreResult};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, Order,
@@ -12,13 +12,18 @@ use sea_orm::{
 use crate::Store;
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
-    erasures, idempotency, imports, key_wraps, ledger, recovery_codes, sessions, tallies,
-    todo_logs, todos, usage,
+    erasures, idempotency, imports, key_wraps, ledger, recovery_codes, session_deletions, sessions,
+    tallies, todo_logs, todos, usage,
 };
 use crate::fault::{Failure, of_read};
+use crate::row;
 
 /// Most rows that one unit sweeps.
 const SWEEP_MAX_ROWS: u64 = 1_000;
+
+/// What ends with an account at once.
+#[cfg(test)]
+const ENDED: &[&str] = &["recovery_codes", "accounts"];
 
 /// Deletes rows of an account from the tables named, in that order, at most so many of each, and says
 /// which tables those are.
@@ -45,25 +50,30 @@ macro_rules! tables {
 }
 
 tables! {
-    /// What ends with an account at once, whatever rests on other rows before those.
-    ENDED, clear_access: key_wraps, recovery_codes, api_keys, actors, accounts
-}
-
-tables! {
     /// What is swept after it, whatever rests on other rows before those.
     SWEPT, clear_rest:
-    activities, todo_logs, todos, sessions, ledger, tallies, activity_daily, activity_quarters, idempotency,
-    usage, audit_trail, imports
+    key_wraps, api_keys, actors, activities, todo_logs, todos, sessions, session_deletions, ledger, tallies,
+    activity_daily, activity_quarters, idempotency, usage, audit_trail, imports
 }
 
-/// Ends an account: every wrap, key and code of it, its actors and itself. Nobody is admitted by any
-/// of them from here on, and nothing that is left opens.
+/// Ends an account: its recovery codes, every wrap that a key or a code of it holds, and its own row. All
+/// that opens anything begins with one of those wraps, and nobody is admitted to an account that there is
+/// not. So what is left, its keys' hashes and the wraps under its own keys included, opens nothing.
 pub(crate) async fn end(
     tx: &DatabaseTransaction,
     account: AccountId,
     at: Timestamp,
 ) -> Result<(), Failure> {
-    clear_access(tx, account, u64::from(u32::MAX)).await?;
+    key_wraps::Entity::delete_many()
+        .filter(key_wraps::Column::AccountId.eq(account.0))
+        .filter(key_wraps::Column::HolderKind.is_in([row::HOLDER_API_KEY, row::HOLDER_RECOVERY]))
+        .exec(tx)
+        .await?;
+    recovery_codes::Entity::delete_many()
+        .filter(recovery_codes::Column::AccountId.eq(account.0))
+        .exec(tx)
+        .await?;
+    accounts::Entity::delete_by_id(account.0).exec(tx).await?;
     let erasure = erasures::ActiveModel {
         account_id: ActiveValue::Set(account.0),
         erased_at: ActiveValue::Set(at.micros()),
@@ -110,17 +120,29 @@ async fn delete_some<E: EntityTrait>(
 }
 
 #[async_trait::async_trait]
-impl ErasureReader for Store {
-    async fn unswept(&self, from: AccountId) -> StoreResult<Option<AccountId>> {
-        let found = erasures::Entity::find()
-            .filter(erasures::Column::AccountId.gte(from.0))
+impl LeftoverReader for Store {
+    async fn left_over(&self, after: AccountId) -> StoreResult<Option<Leftover>> {
+        let erased = erasures::Entity::find()
+            .filter(erasures::Column::AccountId.gt(after.0))
             .filter(erasures::Column::SweptAt.is_null())
             .order_by(erasures::Column::AccountId, Order::Asc)
             .limit(1)
             .one(self.readers())
             .await
             .map_err(of_read)?;
-        Ok(found.map(|row| AccountId(row.account_id)))
+        let linked = session_deletions::Entity::find()
+            .filter(session_deletions::Column::AccountId.gt(after.0))
+            .order_by(session_deletions::Column::AccountId, Order::Asc)
+            .order_by(session_deletions::Column::SessionId, Order::Asc)
+            .limit(1)
+            .one(self.readers())
+            .await
+            .map_err(of_read)?;
+        let erased = erased.map(|row| Leftover::Erased(AccountId(row.account_id)));
+        let linked = linked
+            .map(|row| Leftover::Linked(AccountId(row.account_id), SessionId(row.session_id)));
+        // Of two of one account the first.
+        Ok(erased.into_iter().chain(linked).min_by_key(|one| one.account()))
     }
 }
 

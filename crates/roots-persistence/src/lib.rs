@@ -36,6 +36,7 @@ mod row;
 mod source;
 mod sqlite;
 mod tls;
+mod unlink;
 mod url;
 mod writer;
 

@@ -48,8 +48,6 @@ pub(crate) const fn lock_key(id: i64) -> i64 {
 /// Statements that take their time, within a transaction.
 pub(crate) const NO_TIME_LIMIT: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
-/// A statement that takes its time, within a transaction that still does not wait for ever.
-pub(crate) const NO_STATEMENT_LIMIT: &str = "SET LOCAL statement_timeout = 0";
 /// Takes locks in the order of their keys: a function scan keeps the order of its rows.
 pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
 /// As [`LOCK`], waiting for each no longer than the work under one usually takes several times over. The

@@ -41,10 +41,11 @@ use crate::entity::{
 };
 use crate::fault::of_read;
 use crate::row::{self, Corrupt};
+use crate::unlink::{Shown, linked_to};
 use crate::{Store, batch};
 
-/// How many keys one look for those that are over takes in.
-const KEYS_SWEPT: u64 = 10_000;
+/// How many account ids one look for keys that are over takes in.
+const ACCOUNTS_SWEPT: i64 = 10_000;
 
 /// The column that holds how many rows there are in all.
 const TOTAL: &str = "total";
@@ -93,11 +94,11 @@ impl ById {
         Self(OnceLock::new(), OnceLock::new())
     }
 
-    fn text<E: EntityTrait>(&self, backend: DbBackend, [account, id]: [E::Column; 2]) -> &str {
+    fn text<E: Shown>(&self, backend: DbBackend, [account, id]: [E::Column; 2]) -> &str {
         let known = if backend == DbBackend::Postgres { &self.0 } else { &self.1 };
         known.get_or_init(|| {
             // No LIMIT: there is one at most.
-            let row = E::find().filter(account.eq(0_i64)).filter(id.eq(0_i64));
+            let row = E::shown().filter(account.eq(0_i64)).filter(id.eq(0_i64));
             row.expr_as(auth_epoch_of(AccountId(0)), AUTH_EPOCH).build(backend).sql
         })
     }
@@ -113,7 +114,7 @@ impl Store {
         id: i64,
     ) -> StoreResult<Option<T>>
     where
-        E: EntityTrait,
+        E: Shown,
         T: TryFrom<E::Model, Error = Corrupt>,
     {
         let db = self.readers();
@@ -165,7 +166,7 @@ impl Store {
         rows: &[[Value; N]],
     ) -> StoreResult<Vec<T>>
     where
-        E: EntityTrait,
+        E: Shown,
         T: TryFrom<E::Model, Error = Corrupt>,
     {
         let db = self.readers();
@@ -421,7 +422,7 @@ impl TodoReader for Store {
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
         let linked = query.session.is_some();
-        let mut rows = todos::Entity::find().filter(AccountId.eq(query.by.account.0));
+        let mut rows = todos::Entity::shown().filter(AccountId.eq(query.by.account.0));
         if let Some(status) = query.status {
             rows = rows.filter(is(Status, status.name(), linked));
         }
@@ -429,7 +430,7 @@ impl TodoReader for Store {
             rows = rows.filter(is(Priority, priority.level(), linked));
         }
         if let Some(session) = query.session {
-            rows = rows.filter(SessionId.eq(session.0));
+            rows = linked_to(rows, SessionId, query.by.account.0, session);
         }
         let total = if linked {
             let of_actor = query.actor.map(|actor| is(ActorId, actor.0, linked));
@@ -491,12 +492,12 @@ pub(crate) fn is<C: ColumnTrait>(
 fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::{AccountId, ActivityType, LoggedAt, SessionId};
     let linked = filter.session.is_some();
-    let mut rows = activities::Entity::find().filter(AccountId.eq(filter.by.account.0));
+    let mut rows = activities::Entity::shown().filter(AccountId.eq(filter.by.account.0));
     if let Some(kind) = &filter.activity_type {
         rows = rows.filter(is(ActivityType, kind.as_str(), linked));
     }
     if let Some(session) = filter.session {
-        rows = rows.filter(SessionId.eq(session.0));
+        rows = linked_to(rows, SessionId, filter.by.account.0, session);
     }
     if let Some(since) = filter.range.since {
         rows = rows.filter(LoggedAt.gte(since.micros()));
@@ -879,6 +880,21 @@ impl ActivityReader for Store {
     }
 }
 
+/// That a key has expired, or come to its end, and has not ended for good, in the words of the indexes that
+/// hold those.
+const KEY_IS_EXPIRED: &str = "expires_at <= $at AND (ends_at IS NULL OR ends_at <> 0)";
+const KEY_HAS_ENDED: &str = "ends_at <= $at AND ends_at > 0";
+
+impl Store {
+    /// The ids that a statement finds.
+    async fn ids(&self, sql: &str, values: [Value; 3]) -> StoreResult<Vec<i64>> {
+        let db = self.readers();
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        let rows = db.query_all_raw(statement).await.map_err(of_read)?;
+        rows.iter().map(|row| row.try_get_by_index(0).map_err(of_read)).collect()
+    }
+}
+
 #[async_trait]
 impl AccountReader for Store {
     async fn has_accounts(&self) -> StoreResult<bool> {
@@ -980,36 +996,42 @@ impl AccountReader for Store {
         })
     }
 
-    async fn keys_over(
+    async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
-        after: Option<(AccountId, KeyId)>,
+        after: AccountId,
     ) -> StoreResult<KeysOver> {
-        use api_keys::Column;
-        let mut rows = api_keys::Entity::find();
-        if let Some((account, key)) = after {
-            let later = Column::AccountId.gt(account.0).or(Column::KeyId.gt(key.0));
-            rows = rows.filter(Column::AccountId.gte(account.0)).filter(later);
+        // Two looks at an index for each account.
+        let sql = format!(
+            "SELECT account_id FROM accounts WHERE account_id > $1 AND account_id <= $2 AND \
+             (EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {EXPIRED}) \
+             OR EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {ENDED})) \
+             ORDER BY account_id",
+            EXPIRED = KEY_IS_EXPIRED.replace("$at", "$3"),
+            ENDED = KEY_HAS_ENDED.replace("$at", "$3"),
+        );
+        let upto = after.0.saturating_add(ACCOUNTS_SWEPT);
+        let given = self.last_account().await?;
+        let values = [after.0.into(), upto.into(), at.micros().into()];
+        let accounts = self.ids(&sql, values).await?.into_iter().map(AccountId).collect();
+        Ok(KeysOver { accounts, last: (upto < given.0).then_some(AccountId(upto)) })
+    }
+
+    async fn keys_over(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+        most: u32,
+    ) -> StoreResult<Vec<KeyId>> {
+        let mut found = BTreeSet::new();
+        for is_over in [KEY_IS_EXPIRED, KEY_HAS_ENDED] {
+            let is_over = is_over.replace("$at", "$2");
+            let sql =
+                format!("SELECT key_id FROM api_keys WHERE account_id = $1 AND {is_over} LIMIT $3");
+            let values = [account.0.into(), at.micros().into(), i64::from(most).into()];
+            found.extend(self.ids(&sql, values).await?);
         }
-        let rows: Vec<(i64, i64, Option<i64>, Option<i64>)> = rows
-            .select_only()
-            .columns([Column::AccountId, Column::KeyId, Column::ExpiresAt, Column::EndsAt])
-            .order_by(Column::AccountId, Order::Asc)
-            .order_by(Column::KeyId, Order::Asc)
-            .limit(KEYS_SWEPT)
-            .into_tuple()
-            .all(self.readers())
-            .await
-            .map_err(of_read)?;
-        let of = |account, key| (AccountId(account), KeyId(key));
-        let is_whole = rows.len() as u64 == KEYS_SWEPT;
-        let last = rows.last().filter(|_| is_whole).map(|row| of(row.0, row.1));
-        let is_over = |ends: &[Option<i64>]| {
-            let is_due = ends.iter().flatten().any(|end| *end <= at.micros());
-            is_due && ends[1] != Some(ApiKey::ENDED.micros())
-        };
-        let over = rows.into_iter().filter(|(_, _, expires, ends)| is_over(&[*expires, *ends]));
-        Ok(KeysOver { keys: over.map(|(account, key, ..)| of(account, key)).collect(), last })
+        Ok(found.into_iter().take(most as usize).map(KeyId).collect())
     }
 
     async fn held_actors(

@@ -192,7 +192,7 @@ async fn give_up(writer: Writer) {
 }
 
 /// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
-/// hangs is not known, so nor is the outcome. What reaches beyond its row may take long in earnest.
+/// hangs is not known, so nor is the outcome.
 async fn apply_in_time(
     writer: &mut Writer,
     clock: &dyn Clock,
@@ -201,9 +201,6 @@ async fn apply_in_time(
     wait: Wait,
 ) -> Result<Answers, Failure> {
     let applied = batch::apply(&writer.db, &mut writer.memory, clock, moved, units, wait);
-    if units.iter().any(|unit| unit.intent.reaches_beyond_its_row()) {
-        return applied.await;
-    }
     let in_time = tokio::time::timeout(BATCH_MAX_TIME, applied).await;
     in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
 }

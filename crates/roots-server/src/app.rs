@@ -12,6 +12,7 @@ use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::leftovers::{Leftovers, Turn};
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
@@ -78,9 +79,14 @@ pub(crate) fn services(store: &Store) -> Services {
         },
         erasures: Erasures {
             units: store.clone(),
-            reader: store.clone(),
             locksmith: Arc::clone(&locksmith),
             clock: Arc::clone(&clock),
+        },
+        leftovers: Leftovers {
+            units: store.clone(),
+            reader: store.clone(),
+            clock: Arc::clone(&clock),
+            turn: Turn::default(),
         },
         keys: Keys {
             units: store.clone(),

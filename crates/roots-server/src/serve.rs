@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use roots_domain::usecase::accounts::NewCredentials;
-use roots_domain::usecase::erasures::Erasures;
+use roots_domain::usecase::leftovers::Leftovers;
 use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::Uses;
 use roots_http::{Ending, HttpSettings};
@@ -27,8 +27,8 @@ use crate::{app, files, first_start, prometheus, threads, upkeep, wiped};
 const USAGE_EVERY: Duration = Duration::from_secs(5);
 /// How often it is written when keys were last used, and keys that are over are swept.
 const TEND_EVERY: Duration = Duration::from_mins(1);
-/// How often it is looked whether an erased account was left unswept, by a process that has ended.
-const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked whether a deletion was left unfinished, by a process that has ended.
+const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let writing_usage = tokio::spawn(write_usage(usage.clone(), stop.clone()));
     let uses = services.uses.clone();
     let tending = tokio::spawn(tend(uses.clone(), stop.clone()));
-    tokio::spawn(sweep_erased(services.erasures.clone()));
+    tokio::spawn(work_off(services.leftovers.clone()));
     let mut told = stop.clone();
     let ending = Ending::when(async move {
         told.requested().await;
@@ -129,13 +129,13 @@ async fn write_uses(uses: &Uses) {
     }
 }
 
-/// Sweeps what erased accounts have left behind where whoever was at it did not come to the end.
-async fn sweep_erased(erasures: Erasures) {
+/// Works off what deletions have left where the process that was at it did not come to the end.
+async fn work_off(leftovers: Leftovers) {
     loop {
-        if let Err(fault) = erasures.sweep().await {
-            warn!(%fault, "rows of an erased account are left for later");
+        if let Err(fault) = leftovers.work_off().await {
+            warn!(%fault, "a deletion is left for later");
         }
-        time::sleep(SWEEP_EVERY).await;
+        time::sleep(WORK_OFF_EVERY).await;
     }
 }
 

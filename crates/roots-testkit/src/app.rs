@@ -119,6 +119,7 @@ impl App {
             imports: world.imports.clone(),
             erasures: world.erasures.clone(),
             epochs: Arc::new(world.store.clone()),
+            leftovers: world.leftovers.clone(),
             readiness: Arc::new(world.store.clone()),
             uids,
         };

@@ -21,7 +21,7 @@ pub const SHARED_TABLES: [&str; 2] = ["directory", "seaql_migrations"];
 
 /// The statements that go over all tenants, by what they are for; `docs/operations.md` lists them by
 /// these names. `…` stands for anything.
-pub const OVER_ALL_TENANTS: [(&str, &str); 8] = [
+pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
     ("first start", r#"SELECT …FROM "accounts" LIMIT $1"#),
     (
         "list of accounts",
@@ -33,7 +33,7 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 8] = [
     ),
     (
         "sweep of keys",
-        r#"SELECT "api_keys"."account_id", "api_keys"."key_id", "api_keys"."expires_at", "api_keys"."ends_at" FROM "api_keys" …"#,
+        "SELECT account_id FROM accounts WHERE account_id > $1 AND account_id <= $2 AND (EXISTS (SELECT 1 FROM api_keys …",
     ),
     (
         "sweep of kept answers",
@@ -41,7 +41,11 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 8] = [
     ),
     (
         "sweep of erased accounts",
-        r#"SELECT …FROM "erasures" WHERE "erasures"."account_id" >= $1 AND "erasures"."swept_at" IS NULL …"#,
+        r#"SELECT …FROM "erasures" WHERE "erasures"."account_id" > $1 AND "erasures"."swept_at" IS NULL …"#,
+    ),
+    (
+        "links to deleted sessions",
+        r#"SELECT …FROM "session_deletions" WHERE "session_deletions"."account_id" > $1 ORDER BY …"#,
     ),
     (
         "verify, account by account",

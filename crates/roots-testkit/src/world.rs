@@ -15,6 +15,7 @@ use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::leftovers::{Leftovers, Turn};
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::{SessionDraft, Sessions};
 use roots_domain::usecase::todos::{TodoDraft, Todos};
@@ -59,6 +60,8 @@ pub struct World {
     pub imports: Imports,
     /// Erasures.
     pub erasures: Erasures,
+    /// What deletions have left.
+    pub leftovers: Leftovers,
 }
 
 impl World {
@@ -89,9 +92,14 @@ impl World {
             },
             erasures: Erasures {
                 units: shared.clone(),
-                reader: shared.clone(),
                 locksmith: locksmith.clone(),
                 clock: time.clone(),
+            },
+            leftovers: Leftovers {
+                units: shared.clone(),
+                reader: shared.clone(),
+                clock: time.clone(),
+                turn: Turn::default(),
             },
             keys: Keys {
                 units: shared.clone(),

@@ -38,6 +38,15 @@ impl<T> Activity<T> {
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
     }
+
+    /// Removes its link, if it is to that session, which was deleted. What is shown of it changes, so
+    /// its version does.
+    pub fn unlink(&mut self, deleted: SessionId) {
+        if self.session == Some(deleted) {
+            self.session = None;
+            self.version += 1;
+        }
+    }
 }
 
 impl<T> Activity<T> {

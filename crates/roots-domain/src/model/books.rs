@@ -149,6 +149,7 @@ impl Needs {
             | Intent::CountCalls(_)
             | Intent::SetAccountStatus { .. }
             | Intent::SweepErased(_)
+            | Intent::UnlinkSession { .. }
             | Intent::ForgetAnswers { .. } => {}
         }
     }
@@ -218,6 +219,14 @@ impl<I: Ord + Copy, T: Clone + PartialEq> Rows<I, T> {
         self.0.entry(key).or_insert(Row { loaded: None, now: None }).now = now;
     }
 
+    /// Changes those of an account as if they had been loaded so.
+    fn for_each_of(&mut self, account: AccountId, change: impl Fn(&mut T)) {
+        let rows = self.0.iter_mut().filter(|((of, _), _)| *of == account);
+        for (_, Row { loaded, now }) in rows {
+            loaded.iter_mut().chain(now).for_each(&change);
+        }
+    }
+
     fn difference(self) -> Difference<I, T> {
         let mut difference = Difference::default();
         for (key, row) in self.0 {
@@ -283,7 +292,7 @@ pub struct Changes {
     pub holders_emptied: BTreeSet<RowKey<WrapHolder>>,
     /// New wraps.
     pub wraps: Vec<(AccountId, Wrap)>,
-    /// Sessions.
+    /// Sessions. Whatever is linked to those deleted is to count as unlinked at once.
     pub sessions: Difference<SessionId, Session<Sealed>>,
     /// Todos. Their logs go with those deleted.
     pub todos: Difference<TodoId, Todo<Sealed>>,
@@ -303,8 +312,8 @@ pub struct Changes {
     pub quarters: BTreeMap<(AccountId, Quarterly), i64>,
     /// How many calls to add.
     pub calls: BTreeMap<Calls, i64>,
-    /// Sessions whose todos and activities lose their link. They are among the deleted.
-    pub unlinked: Vec<RowKey<SessionId>>,
+    /// Sessions that were deleted, and how many rows at most are to lose their link to each now.
+    pub unlinked: Vec<(RowKey<SessionId>, u32)>,
     /// New answers to keep. One may take the place of an expired one.
     pub answers: BTreeMap<AnswerKey, KeptAnswer>,
     /// Accounts of which some answers from before then are to be forgotten.
@@ -417,12 +426,12 @@ impl Books {
         self.sessions.load((account, session.id), session);
     }
 
-    /// A todo.
+    /// A todo, as it is shown: a link to a deleted session is none.
     pub fn load_todo(&mut self, account: AccountId, todo: Todo<Sealed>) {
         self.todos.load((account, todo.id), todo);
     }
 
-    /// An activity.
+    /// An activity, as it is shown.
     pub fn load_activity(&mut self, account: AccountId, activity: Activity<Sealed>) {
         self.activities.load((account, activity.id), activity);
     }
@@ -548,6 +557,12 @@ impl Books {
                 self.tend_keys(account, &used, &over)
             }
             (Author::Program, Intent::SweepErased(account)) => self.sweep_erased(account, at),
+            (Author::Program, Intent::UnlinkSession { account, session, rows }) => {
+                let owner = self.account(account).ok_or(Refusal::NoSuchAccount(account))?;
+                let balance = owner.balance;
+                self.changes.unlinked.push(((account, session), rows));
+                Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance, is_replay: false })
+            }
             (Author::Program, Intent::ReserveAccount) => Ok(self.reserve_account()),
             (Author::Program, Intent::FoundAccount(new)) => self.found_account(*new, at),
             (Author::Program, Intent::GrantCredits { account, amount, note }) => {
@@ -752,6 +767,7 @@ impl Books {
             | Intent::CountCalls(_)
             | Intent::ForgetAnswers { .. }
             | Intent::SweepErased(_)
+            | Intent::UnlinkSession { .. }
             // Decided elsewhere.
             | Intent::GrantCredits { .. }
             | Intent::SetAccountStatus { .. }
@@ -1026,7 +1042,8 @@ impl Books {
             Verdict::DeleteSession(session) => {
                 self.count(account, Tally::of_session(&session), -1);
                 self.sessions.set((account, session.id), None);
-                self.changes.unlinked.push((account, session.id));
+                self.todos.for_each_of(account, |todo| todo.unlink(session.id));
+                self.activities.for_each_of(account, |activity| activity.unlink(session.id));
                 Ok(AppliedRow::Deleted)
             }
             Verdict::CreateTodo(mut todo) => {

@@ -35,6 +35,10 @@ impl SessionStatus {
     }
 }
 
+/// Most rows, todos and activities together, that lose their link to deleted sessions in one
+/// transaction. The rest is done in steps, and every reader sees it as done.
+pub const UNLINKED_AT_ONCE_MAX: u32 = 500;
+
 /// A work session. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session<T = String> {

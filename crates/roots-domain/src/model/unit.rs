@@ -152,7 +152,7 @@ pub enum Intent {
     },
     /// Change a session.
     PatchSession(RowPatch<SessionId, SessionPatch<Resealed>>),
-    /// Delete a session and unlink what was linked to it.
+    /// Delete a session. Everything linked to it counts as unlinked from then on.
     DeleteSession(SessionId),
     /// Create a todo.
     CreateTodo(NewTodo),
@@ -211,6 +211,15 @@ pub enum Intent {
     EraseAccount {
         /// What its recovery code is found by, which confirms it.
         code: LookupHash,
+    },
+    /// Unlink some of the rows that are still linked to a deleted session.
+    UnlinkSession {
+        /// The account.
+        account: AccountId,
+        /// The session, which is deleted.
+        session: SessionId,
+        /// How many rows at most.
+        rows: u32,
     },
     /// Delete some of what an account that has ended has left.
     SweepErased(AccountId),
@@ -468,24 +477,24 @@ impl NewAccount {
 }
 
 impl Intent {
-    /// Whether it reaches rows beyond those it names. Such a unit is applied alone, by set
-    /// statements of its own, and its cost is linear in what it touches.
-    #[must_use]
-    pub const fn reaches_beyond_its_row(&self) -> bool {
-        matches!(self, Self::DeleteSession(_) | Self::EraseAccount { .. })
-    }
-
     /// Whether it is a batch in itself: many rows at a time, of something that goes on for longer. Counts of
     /// calls lock many accounts, and other writes must not wait with them for one that is busy.
     #[must_use]
     pub const fn is_batch(&self) -> bool {
-        matches!(self, Self::Import(_) | Self::SweepErased(_) | Self::CountCalls(_))
+        matches!(
+            self,
+            Self::Import(_)
+                | Self::SweepErased(_)
+                | Self::UnlinkSession { .. }
+                | Self::CountCalls(_)
+        )
     }
 
-    /// Whether it is applied by itself.
+    /// Whether it is applied by itself. An erasure deletes keys and wraps that it does not load, so no
+    /// other unit of its batch may make any.
     #[must_use]
     pub const fn stands_alone(&self) -> bool {
-        self.reaches_beyond_its_row() || self.is_batch()
+        matches!(self, Self::EraseAccount { .. }) || self.is_batch()
     }
 
     /// Whether it may end keys, so that its batch-mates' are checked again.
@@ -535,6 +544,7 @@ impl UnitOfWork {
                 | Intent::UseKey { account, .. }
                 | Intent::TendKeys { account, .. }
                 | Intent::SweepErased(account)
+                | Intent::UnlinkSession { account, .. }
                 | Intent::ForgetAnswers { account, .. },
                 _,
             ) => Some(*account),

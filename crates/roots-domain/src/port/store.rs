@@ -279,13 +279,13 @@ pub struct ListedKey {
     pub actor_is_active: bool,
 }
 
-/// What a look at some keys found.
+/// What a look at some accounts found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeysOver {
-    /// Those that are over.
-    pub keys: Vec<(AccountId, KeyId)>,
-    /// The last that was looked at; `None` at the end of all.
-    pub last: Option<(AccountId, KeyId)>,
+    /// Accounts that have keys that are over, by id.
+    pub accounts: Vec<AccountId>,
+    /// The last account that was looked at; `None` at the end of all.
+    pub last: Option<AccountId>,
 }
 
 /// An actor as its account holds it.
@@ -330,13 +330,21 @@ pub trait AccountReader: Send + Sync {
     /// A page of its keys, descending by id, those that have ended included.
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>>;
 
-    /// Looks at some thousands of keys of all accounts, in their order, after that one: which of them
-    /// are no longer in force at that time, and have not ended for good.
-    async fn keys_over(
+    /// Looks at some thousands of accounts, by id, above that one: which of them have keys that are no
+    /// longer in force at that time, and have not ended for good.
+    async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
-        after: Option<(AccountId, KeyId)>,
+        after: AccountId,
     ) -> StoreResult<KeysOver>;
+
+    /// The ids of such keys of an account, so many at most. MUST NOT read other keys of it.
+    async fn keys_over(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+        most: u32,
+    ) -> StoreResult<Vec<KeyId>>;
 
     /// Those of these actors that there are, in any order, each with the wraps by which the account's
     /// keys hold its key in force. MUST read the actors before the wraps, so that a key that is renewed
@@ -419,12 +427,32 @@ pub trait UsageReader: Send + Sync {
     ) -> StoreResult<Vec<(Day, Endpoint, i64)>>;
 }
 
-/// Tells of accounts that were erased.
+/// What a deletion has left to be done in steps. No reader of resources sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// Rows of an account that was erased.
+    Erased(AccountId),
+    /// Rows of an account that are linked to a session that was deleted.
+    Linked(AccountId, SessionId),
+}
+
+impl Leftover {
+    /// The account that it is of.
+    #[must_use]
+    pub const fn account(self) -> AccountId {
+        match self {
+            Self::Erased(account) | Self::Linked(account, _) => account,
+        }
+    }
+}
+
+/// Finds what deletions have left to be done in steps.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
-pub trait ErasureReader: Send + Sync {
-    /// The first account, by id and not below `from`, of which something may be left.
-    async fn unswept(&self, from: AccountId) -> StoreResult<Option<AccountId>>;
+pub trait LeftoverReader: Send + Sync {
+    /// What is left of the first account, by id and above `after`, of which something may be. Of an
+    /// erased account it MUST be told that it was erased.
+    async fn left_over(&self, after: AccountId) -> StoreResult<Option<Leftover>>;
 }
 
 /// Tells whether the database answers.
@@ -467,6 +495,16 @@ pub enum AuditFault {
         given: i64,
         /// The highest id found.
         found: i64,
+    },
+    /// Rows that are linked to a session that does not exist, and was not deleted either.
+    #[error("{rows} rows of {table} are linked to session {session}, which does not exist")]
+    LinkedToNothing {
+        /// Where they stand.
+        table: &'static str,
+        /// The session.
+        session: SessionId,
+        /// How many.
+        rows: i64,
     },
     /// A count that is kept differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]

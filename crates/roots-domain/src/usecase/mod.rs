@@ -30,6 +30,7 @@ pub mod exports;
 pub mod imports;
 pub mod keyrings;
 pub mod keys;
+pub mod leftovers;
 pub mod operators;
 pub mod recovery;
 pub mod sessions;

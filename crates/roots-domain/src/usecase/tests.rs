@@ -32,10 +32,10 @@ use crate::port::store::{
 mod access;
 mod accounts;
 mod activities;
-mod erasures;
 mod exports;
 mod keyrings;
 mod keys;
+mod leftovers;
 mod named;
 mod owner;
 mod recovery;

@@ -21,26 +21,32 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Forgets the answers that are kept no longer, account by account. Each step is a unit of its
-    /// own and small, so that writes pass between them.
+    /// Forgets the answers that are kept no longer. Each step is a unit of its own and small, so that
+    /// writes pass between them, and accounts take turns.
     ///
     /// # Errors
     /// The database's fault. What was forgotten by then stays so.
     pub async fn forget_answers(&self) -> Result<(), WriteError> {
         let before = oldest_kept(self.clock.now());
         let mut from = AccountId(0);
-        while let Some(account) = self.reader.account_with_answers(before, from).await? {
+        loop {
+            let Some(account) = self.reader.account_with_answers(before, from).await? else {
+                if from == AccountId(0) {
+                    return Ok(());
+                }
+                from = AccountId(0);
+                continue;
+            };
             let unit = UnitOfWork::free(
                 Author::Program,
                 Intent::ForgetAnswers { account, before },
                 self.clock.now(),
             );
-            from = match self.units.apply(unit).await {
+            match self.units.apply(unit).await {
                 // An account that was erased meanwhile took its answers along.
-                Err(ApplyError::Refused(_)) => AccountId(account.0 + 1),
-                applied => applied.map(|_| account)?,
-            };
+                Ok(_) | Err(ApplyError::Refused(_)) => from = AccountId(account.0 + 1),
+                Err(ApplyError::Fault(fault)) => return Err(fault.into()),
+            }
         }
-        Ok(())
     }
 }

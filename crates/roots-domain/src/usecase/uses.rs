@@ -18,6 +18,8 @@ pub const NOTED_MAX: usize = 100_000;
 
 /// Most keys that one unit tends, so that none holds up the writes behind it.
 const UNIT_MAX_KEYS: usize = 500;
+/// Most turns that an account gets in one call.
+const TURNS_MAX: u32 = 10;
 /// How many units may fail because the database is away, until it is taken to be away for all.
 const AWAY_MAX: u32 = 3;
 
@@ -38,31 +40,25 @@ pub struct Uses {
 #[derive(Debug, Clone, Default)]
 pub struct Backlog(Arc<Mutex<Pending>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pending {
     uses: HashMap<(AccountId, KeyId), Timestamp>,
-    swept: Option<(AccountId, KeyId)>,
+    swept: AccountId,
 }
 
-/// What is to be written of the keys of an account.
+impl Default for Pending {
+    fn default() -> Self {
+        Self { uses: HashMap::new(), swept: AccountId(0) }
+    }
+}
+
+/// What is to be done for an account.
 #[derive(Default)]
 struct Due {
+    /// Uses that are not written yet.
     used: Vec<(KeyId, Timestamp)>,
-    over: Vec<KeyId>,
-}
-
-impl Due {
-    /// The same in parts, each for one unit.
-    fn cut(mut self) -> Vec<Self> {
-        let mut parts = Vec::new();
-        while !self.used.is_empty() || !self.over.is_empty() {
-            let used = self.used.drain(..UNIT_MAX_KEYS.min(self.used.len())).collect::<Vec<_>>();
-            let room = UNIT_MAX_KEYS - used.len();
-            let over = self.over.drain(..room.min(self.over.len())).collect();
-            parts.push(Self { used, over });
-        }
-        parts
-    }
+    /// Whether keys of it may be over.
+    has_over: bool,
 }
 
 impl Uses {
@@ -76,48 +72,85 @@ impl Uses {
         }
     }
 
-    /// Writes the uses that were noted, and ends some of the keys that are over, so that their wraps
-    /// go, account by account. One that fails does not keep others from being tended.
+    /// Writes the uses that were noted, and ends keys that are over, so that their wraps go. Accounts
+    /// take turns, with one small unit each; what an account still has after so many turns is left for
+    /// the next call. An account that fails does not keep others from being tended.
     ///
     /// # Errors
     /// The database's fault: of several, the last. Uses that were not written then are noted still.
     pub async fn tend(&self) -> Result<(), StoreFault> {
         let at = self.clock.now();
-        let swept = self.pending().swept;
-        let found = self.reader.keys_over(at, swept).await?;
+        let after = self.pending().swept;
+        let found = self.reader.accounts_with_keys_over(at, after).await?;
         let mut due = BTreeMap::<AccountId, Due>::new();
-        for (account, key) in found.keys {
-            due.entry(account).or_default().over.push(key);
+        for account in found.accounts {
+            due.entry(account).or_default().has_over = true;
         }
         let uses = {
             let mut pending = self.pending();
-            pending.swept = found.last;
+            pending.swept = found.last.unwrap_or(AccountId(0));
             std::mem::take(&mut pending.uses)
         };
         for ((account, key), last) in uses {
             due.entry(account).or_default().used.push((key, last));
         }
-        let mut outcome = Ok(());
-        let mut away = 0;
-        let parts = due
-            .into_iter()
-            .flat_map(|(account, due)| due.cut().into_iter().map(move |part| (account, part)));
-        for (account, Due { used, over }) in parts {
-            if away == AWAY_MAX {
-                self.put_back(account, &used);
-                // What was to be ended is looked for again.
-                self.pending().swept = swept;
-                continue;
+        let (mut outcome, mut away) = (Ok(()), 0);
+        for turn in 1.. {
+            let mut left = BTreeMap::new();
+            for (account, due) in due {
+                let before = due.used.clone();
+                let tended = if away < AWAY_MAX {
+                    self.tend_some(account, due, at).await
+                } else {
+                    // What was to be ended is looked for again.
+                    self.pending().swept = after;
+                    Err(None)
+                };
+                match tended {
+                    Ok(rest) if rest.used.is_empty() && (!rest.has_over || turn >= TURNS_MAX) => {}
+                    Ok(rest) => _ = left.insert(account, rest),
+                    Err(fault) => {
+                        self.put_back(account, &before);
+                        if let Some(fault) = fault {
+                            away += u32::from(!matches!(fault, StoreFault::Broken(_)));
+                            outcome = Err(fault);
+                        }
+                    }
+                }
             }
-            let intent = Intent::TendKeys { account, used: used.clone(), over };
-            let unit = UnitOfWork::free(Author::Program, intent, at);
-            if let Err(ApplyError::Fault(fault)) = self.units.apply(unit).await {
-                self.put_back(account, &used);
-                away += u32::from(!matches!(fault, StoreFault::Broken(_)));
-                outcome = Err(fault);
+            if left.is_empty() {
+                break;
             }
+            due = left;
         }
         outcome
+    }
+
+    /// One unit's worth of it; answers what is left.
+    async fn tend_some(
+        &self,
+        account: AccountId,
+        mut due: Due,
+        at: Timestamp,
+    ) -> Result<Due, Option<StoreFault>> {
+        let used: Vec<_> = due.used.drain(..UNIT_MAX_KEYS.min(due.used.len())).collect();
+        let room = UNIT_MAX_KEYS - used.len();
+        let mut over = Vec::new();
+        if due.has_over && room > 0 {
+            let most = u32::try_from(room).unwrap_or(u32::MAX);
+            over = self.reader.keys_over(account, at, most).await.map_err(Some)?;
+            due.has_over = over.len() == room;
+        }
+        if used.is_empty() && over.is_empty() {
+            return Ok(due);
+        }
+        let intent = Intent::TendKeys { account, used, over };
+        match self.units.apply(UnitOfWork::free(Author::Program, intent, at)).await {
+            Ok(_) => Ok(due),
+            Err(ApplyError::Fault(fault)) => Err(Some(fault)),
+            // It was erased meanwhile.
+            Err(ApplyError::Refused(_)) => Ok(Due::default()),
+        }
     }
 
     fn put_back(&self, account: AccountId, used: &[(KeyId, Timestamp)]) {

@@ -47,7 +47,7 @@ use roots_domain::port::keys::{
 };
 use roots_domain::port::store::{
     AccountOverview, Admission, ApplyError, AuthEpochs, Credentials, EpochListener, HeldActor,
-    ListedKey, MockAccountReader, MockAccountsReader, MockActivityReader, MockErasureReader,
+    ListedKey, MockAccountReader, MockAccountsReader, MockActivityReader, MockLeftoverReader,
     MockReadiness, MockSessionReader, MockTodoReader, MockUnitStore, MockUsageReader, Recoverable,
     SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, UnitStore,
 };
@@ -58,6 +58,7 @@ use roots_domain::usecase::erasures::Erasures;
 use roots_domain::usecase::exports::Exports;
 use roots_domain::usecase::imports::Imports;
 use roots_domain::usecase::keys::Keys;
+use roots_domain::usecase::leftovers::{Leftovers, Turn};
 use roots_domain::usecase::operators::Operators;
 use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
@@ -130,7 +131,7 @@ pub(crate) struct World {
     pub(crate) operators: MockAccountsReader,
     pub(crate) archive: MockArchiveReader,
     pub(crate) imports: MockImportReader,
-    pub(crate) erasures: MockErasureReader,
+    pub(crate) leftovers: MockLeftoverReader,
     pub(crate) locksmith: MockLocksmith,
     pub(crate) usage: MockUsageReader,
     pub(crate) readiness: MockReadiness,
@@ -219,7 +220,7 @@ impl World {
             operators: MockAccountsReader::new(),
             archive: MockArchiveReader::new(),
             imports: MockImportReader::new(),
-            erasures: MockErasureReader::new(),
+            leftovers: MockLeftoverReader::new(),
             locksmith,
             usage: MockUsageReader::new(),
             readiness: MockReadiness::new(),
@@ -329,7 +330,7 @@ impl World {
         world.operators.expect_account_overview().returning(|_, id| Ok(overview(id.0)));
         world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
         world.imports.expect_books_for().returning(|_| Ok(books()));
-        world.erasures.expect_unswept().returning(|_| Ok(None));
+        world.leftovers.expect_left_over().returning(|_| Ok(None));
         world.readiness.expect_ping().returning(|| Ok(()));
         world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
         world.settings.signup = Signup::Open { credits: 100 };
@@ -455,9 +456,14 @@ impl World {
             },
             erasures: Erasures {
                 units: units.clone(),
-                reader: Arc::new(self.erasures),
                 locksmith: locksmith.clone(),
                 clock: clock.clone(),
+            },
+            leftovers: Leftovers {
+                units: units.clone(),
+                reader: Arc::new(self.leftovers),
+                clock: clock.clone(),
+                turn: Turn::default(),
             },
             usage: Usage {
                 units: units.clone(),
@@ -1124,6 +1130,7 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
         | Intent::DeleteActivity(_)
         | Intent::EraseAccount { .. }
         | Intent::SweepErased(_)
+        | Intent::UnlinkSession { .. }
         | Intent::ForgetAnswers { .. } => AppliedRow::Deleted,
         Intent::Import(import) => AppliedRow::Imported(
             import.rows.iter().map(|row| Ok(Imported::New(row.origin().id()))).collect(),

@@ -7,6 +7,7 @@ use sea_orm::sea_query::{ArrayType, Expr, ValueType};
 use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, Statement, Value};
 
 use super::insert::{listed, quoted};
+use crate::unlink::Shown;
 
 /// Most values that one statement binds: SQLite takes 32,766 and PostgreSQL 65,535.
 pub(super) const VALUES_MAX: usize = 30_000;
@@ -92,7 +93,7 @@ pub(super) fn one_of(
 /// there are, few texts do: on PostgreSQL one, with an array a column, where `OFFSET 0` keeps the
 /// planner, who may know nothing of the table yet, from going through all of it instead; on SQLite one for
 /// each power of two.
-pub(crate) fn look_ups<E: EntityTrait, const N: usize>(
+pub(crate) fn look_ups<E: Shown, const N: usize>(
     backend: DbBackend,
     columns: [E::Column; N],
     rows: &[[Value; N]],
@@ -108,13 +109,14 @@ pub(crate) fn look_ups<E: EntityTrait, const N: usize>(
         let arrays: [Value; N] = std::array::from_fn(of);
         let given = format!("SELECT {}", unnested(&arrays));
         let text = format!(
-            "SELECT found.* FROM ({given}) AS given, LATERAL (SELECT * FROM {} AS t WHERE {} OFFSET 0) AS found",
+            "SELECT found.* FROM ({given}) AS given, LATERAL (SELECT {} FROM {} AS t WHERE {} OFFSET 0) AS found",
+            E::selected("t"),
             table::<E>(),
             equal(columns, "c"),
         );
         return vec![Statement::from_sql_and_values(backend, text, arrays)];
     }
-    on_sqlite::<E, N>("t.*", columns, rows)
+    on_sqlite::<E, N>(&E::selected("t"), columns, rows)
 }
 
 /// As [`look_ups`] on SQLite, of each row what is `selected` of `t`.
@@ -258,7 +260,7 @@ mod tests {
         assert_eq!(of(DbBackend::Sqlite, 5_000).len(), 2);
 
         let text = "SELECT found.* FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2) AS given, \
-            LATERAL (SELECT * FROM \"sessions\" AS t WHERE t.\"account_id\" = given.c1 \
+            LATERAL (SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = given.c1 \
             AND t.\"session_id\" = given.c2 OFFSET 0) AS found";
         assert_eq!(of(DbBackend::Postgres, 0), []);
         assert_eq!(of(DbBackend::Postgres, 5_000), [(text.to_owned(), 2)]);

@@ -14,6 +14,7 @@ use roots_testkit::database::TestDatabase;
 use roots_testkit::units::{Desk, apply_each, resealed, text};
 
 use super::*;
+use crate::entity::todo_logs;
 
 roots_testkit::on_both! {
     the_statements_of_a_batch_do_not_depend_on_its_length,
@@ -288,12 +289,12 @@ async fn what_a_batch_leaves_is_remembered_until_another_connection_writes(db: T
 /// The rules allow no such row; should one come, its batch fails for its data.
 async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way(db: TestDatabase) {
     let desk = Desk::new(&db.store, 100).await;
-    apply_each(&db.store, [desk.create_todo("one")]).await;
+    apply_each(&db.store, [desk.create_todo("one"), desk.step_todo(1, TodoStatus::Done)]).await;
     let (writer, _) = counting(&db).await;
     let before = db.dump().await;
-    let mut rows = todos::Entity::find().all(&writer).await.unwrap();
+    let mut rows = todo_logs::Entity::find().all(&writer).await.unwrap();
     for (id, row) in (2..).zip(&mut rows) {
-        (row.todo_id, row.session_id) = (id, Some(99));
+        (row.todo_id, row.log_id) = (99, id);
     }
     let tx = writer.begin().await.unwrap();
     put(&tx, rows.into_iter(), New).await.unwrap();
@@ -302,7 +303,7 @@ async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way
     assert_eq!(db.dump().await, before);
     let next =
         apply(&writer, &mut Memory::default(), &[desk.log_activity("a")], Wait::Out).await.unwrap();
-    assert_eq!(next[0].as_ref().unwrap().balance, 98);
+    assert_eq!(next[0].as_ref().unwrap().balance, 97);
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 //! lock meets in one batch.
 
 use roots_domain::model::Patch;
-use roots_domain::model::id::{ActivityId, SessionId};
+use roots_domain::model::id::{AccountId, ActivityId, SessionId};
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
-use roots_domain::model::unit::{AppliedRow, Refusal, UnitOfWork};
+use roots_domain::model::unit::{AppliedRow, Author, Intent, Refusal, UnitOfWork};
 use roots_domain::port::store::{
-    AccountReader, ActivityReader, ApplyError, Auditor, StoreFault, TodoReader, UnitStore,
+    AccountReader, ActivityReader, ApplyError, Auditor, Leftover, LeftoverReader, StoreFault,
+    TodoReader, UnitStore,
 };
 use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::model::Model;
@@ -356,6 +357,15 @@ async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
     let counted = db.rows::<(String, i64)>(tallies).await;
     let applied = db.store.apply(desk.delete_session(1)).await.unwrap();
     assert_eq!((applied.cost, applied.balance), (1, 7));
+    let mut steps = 0;
+    while let Some(left) = db.store.left_over(AccountId(0)).await.unwrap() {
+        assert_eq!(left, Leftover::Linked(desk.account, SessionId(1)));
+        let (account, session, rows) = (desk.account, SessionId(1), 1_000);
+        let intent = Intent::UnlinkSession { account, session, rows };
+        db.store.apply(UnitOfWork::free(Author::Program, intent, desk.at)).await.unwrap();
+        steps += 1;
+    }
+    assert_eq!(steps, 5, "of 5400 rows 500 were unlinked at once");
     for table in ["todos", "activities"] {
         let by_link = format!(
             "SELECT COALESCE(session_id, 0), version, COUNT(*) FROM {table} \

@@ -11,6 +11,8 @@ mod bounds;
 #[cfg(test)]
 mod chance;
 #[cfg(test)]
+mod deletions;
+#[cfg(test)]
 mod expiries;
 #[cfg(test)]
 mod faults;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::unit::{Author, Conditions, Intent, UnitOfWork};
-use roots_domain::port::store::{Auditor, ErasureReader, UnitStore};
+use roots_domain::port::store::{Auditor, LeftoverReader, UnitStore};
 use roots_testkit::app::{Answer, App, send};
 use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::members::add_member;
@@ -30,7 +30,7 @@ async fn erase(app: &App, code: &str) -> Answer {
 
 async fn swept(app: &App) {
     until("nothing is left", async || {
-        app.world.store.unswept(AccountId(0)).await.unwrap().is_none()
+        app.world.store.left_over(AccountId(0)).await.unwrap().is_none()
     })
     .await;
 }
@@ -178,10 +178,10 @@ async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
     assert_eq!(faults, []);
     // The process ends here, and another one starts.
     let elsewhere = app.another().await;
-    elsewhere.world.erasures.sweep().await.unwrap();
+    elsewhere.world.leftovers.work_off().await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
     assert_eq!(left, [(0,)]);
-    assert_eq!(app.world.store.unswept(AccountId(0)).await, Ok(None));
+    assert_eq!(app.world.store.left_over(AccountId(0)).await, Ok(None));
 }
 
 async fn it_takes_the_owner_and_the_code(database: TestDatabase) {

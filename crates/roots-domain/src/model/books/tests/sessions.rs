@@ -85,35 +85,40 @@ fn notes_that_were_the_same_as_what_no_longer_stands_replace_it() {
 }
 
 #[test]
-fn deleting_one_unlinks_what_was_linked_to_it() {
+fn deleting_one_leaves_the_rest_to_the_store() {
     for (id, tally) in [(ACTIVE, MINE_ACTIVE), (ENDED, MINE_ENDED)] {
         let mut books = books();
         let decided = books.decide(mine(Intent::DeleteSession(id)));
         assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
-        let expected = Changes {
-            sessions: deleted(id),
-            unlinked: vec![(HOME, id)],
-            ..paid(1, |_| ()).and_tallies([(tally, -1)])
-        };
+        let expected =
+            Changes { sessions: deleted(id), ..paid(1, |_| ()).and_tallies([(tally, -1)]) };
         assert_eq!(books.into_changes(), expected);
     }
 }
 
 #[test]
-fn only_deleting_one_reaches_beyond_its_row() {
-    assert!(Intent::DeleteSession(ACTIVE).reaches_beyond_its_row());
-    for near in [
-        start(),
-        end(ACTIVE),
-        new_todo(None),
-        step(TODO, TodoStatus::Done),
-        Intent::DeleteTodo(TODO),
-        log("deploy", None),
-        Intent::DeleteActivity(ACTIVITY),
-        Intent::ReserveAccount,
-        found(founding(HOME)),
-        grant(HOME, 1),
-    ] {
-        assert!(!near.reaches_beyond_its_row(), "{near:?}");
-    }
+fn a_batch_mate_of_a_deletion_finds_its_row_unlinked() {
+    let mut books = books();
+    let link = TodoPatch { session: Patch::Set(ACTIVE), ..TodoPatch::EMPTY };
+    let AppliedRow::Todo(linked) = apply(&mut books, patch_todo(TODO, link)) else {
+        panic!("a todo is answered");
+    };
+    apply(&mut books, Intent::DeleteSession(ACTIVE));
+    let AppliedRow::Todo(done) = apply(&mut books, step(TODO, TodoStatus::Done)) else {
+        panic!("a todo is answered");
+    };
+    assert_eq!((done.session, done.version), (None, linked.version + 2));
+}
+
+#[test]
+fn a_step_unlinks_in_an_account_that_there_is_for_the_program_alone() {
+    let step = |account| Intent::UnlinkSession { account, session: UNKNOWN, rows: 7 };
+    let mut books = books();
+    assert_refused(&mut books, mine(step(HOME)), &Refusal::KeyNotInForce);
+    let nowhere = AccountId(9);
+    assert_refused(&mut books, program(step(nowhere)), &Refusal::NoSuchAccount(nowhere));
+    books.decide(program(step(HOME))).unwrap();
+    let changes = Changes { unlinked: vec![((HOME, UNKNOWN), 7)], ..Changes::default() };
+    assert_eq!(books.into_changes(), changes);
+    assert!(step(HOME).stands_alone() && !Intent::DeleteSession(ACTIVE).stands_alone());
 }

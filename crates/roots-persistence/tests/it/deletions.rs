@@ -1,0 +1,392 @@
+//! A session is deleted in steps, and everyone reads it as done at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roots_crypto::RingLocksmith;
+use roots_domain::model::Patch;
+use roots_domain::model::id::{AccountId, ActivityId, SessionId, TodoId};
+use roots_domain::model::page::PageRequest;
+use roots_domain::model::session::UNLINKED_AT_ONCE_MAX;
+use roots_domain::model::time::TimeRange;
+use roots_domain::model::todo::{TodoPatch, TodoStatus};
+use roots_domain::model::unit::{
+    Applied, AppliedRow, Author, Conditions, Intent, Refusal, UnitOfWork,
+};
+use roots_domain::model::zone::Zone;
+use roots_domain::port::archive::{ArchiveReader, Holdings};
+use roots_domain::port::keys::Locksmith;
+use roots_domain::port::store::{
+    AccountReader, ActivityFilter, ActivityReader, ApplyError, AuditFault, Auditor, Leftover,
+    LeftoverReader, SessionReader, TodoQuery, TodoReader, UnitStore,
+};
+use roots_domain::usecase::leftovers::{Leftovers, Turn};
+use roots_persistence::Store;
+use roots_testkit::ambient::TestClock;
+use roots_testkit::database::TestDatabase;
+use roots_testkit::members::{add_member, put_member};
+use roots_testkit::model::Model;
+use roots_testkit::units::{self, Desk};
+use roots_testkit::world::World;
+use tokio::sync::mpsc;
+
+use crate::chance::{self, Dice};
+
+roots_testkit::on_both! {
+    a_session_with_few_links_is_deleted_in_one_step,
+    what_is_linked_to_a_deleted_session_reads_as_unlinked_at_once,
+    a_deletion_that_is_cut_off_anywhere_reads_as_done_and_goes_on_in_another_store,
+    others_write_between_the_steps_of_a_deletion,
+    an_erased_account_leaves_no_links_to_work_off,
+    an_erasure_destroys_at_once_what_opens_texts_and_sweeps_the_rest,
+    links_to_no_session_are_found,
+}
+
+const AT_ONCE: i64 = UNLINKED_AT_ONCE_MAX as i64;
+
+fn leftovers(units: Arc<dyn UnitStore>, store: &Store) -> Leftovers {
+    let (reader, clock) = (Arc::new(store.clone()), Arc::new(TestClock::default()));
+    Leftovers { units, reader, clock, turn: Turn::default() }
+}
+
+fn step(desk: &Desk, session: i64, rows: u32) -> UnitOfWork {
+    let (account, session) = (desk.account, SessionId(session));
+    UnitOfWork::free(Author::Program, Intent::UnlinkSession { account, session, rows }, desk.at)
+}
+
+/// Links so many more activities to a session, without their counts.
+async fn link(db: &TestDatabase, desk: &Desk, session: i64, rows: i64) {
+    let uid = if db.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
+    let text = if db.is_postgres() { "'\\x00'::bytea" } else { "x'00'" };
+    let (of, actor) = (desk.account, desk.actor);
+    db.execute(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
+         INSERT INTO activities SELECT {of}, 1000 + i, {uid}, {actor}, {session}, 'filler', {text}, i, i, 1 \
+         FROM n"
+    ))
+    .await;
+}
+
+/// How many rows the table of activities links to a session, whatever is shown.
+async fn links(db: &TestDatabase, session: i64) -> i64 {
+    let sql = format!("SELECT COUNT(*) FROM activities WHERE session_id = {session}");
+    db.rows::<(i64,)>(&sql).await[0].0
+}
+
+async fn a_session_with_few_links_is_deleted_in_one_step(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 100).await;
+    let linked = [desk.create_todo_as("a", 0, Some(1)), desk.log_activity_as("a", Some(1), None)];
+    units::apply_each(&db.store, [desk.start_session()].into_iter().chain(linked)).await;
+    db.store.apply(desk.delete_session(1)).await.unwrap();
+    for table in ["todos", "activities"] {
+        let sql = format!("SELECT version, COALESCE(session_id, 0) FROM {table}");
+        assert_eq!(db.rows::<(i64, i64)>(&sql).await, [(2, 0)], "{table}");
+    }
+    assert_eq!(db.store.left_over(AccountId(0)).await, Ok(None));
+    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+}
+
+async fn what_is_linked_to_a_deleted_session_reads_as_unlinked_at_once(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 100).await;
+    let linked = |session| {
+        [desk.create_todo_as("a", 0, Some(session)), desk.log_activity_as("a", Some(session), None)]
+    };
+    units::apply_each(&db.store, [desk.start_session(), desk.start_session()]).await;
+    units::apply_each(&db.store, linked(1).into_iter().chain(linked(2))).await;
+    link(&db, &desk, 1, 3 * AT_ONCE).await;
+    db.store.apply(desk.delete_session(1)).await.unwrap();
+    assert_eq!(links(&db, 1).await, 3 * AT_ONCE + 1 - (AT_ONCE - 1));
+    let expected = Some(Leftover::Linked(desk.account, SessionId(1)));
+    assert_eq!(db.store.left_over(AccountId(0)).await, Ok(expected));
+    // Todos come first. This one is left too.
+    db.execute("UPDATE todos SET session_id = 1, version = 1 WHERE todo_id = 1").await;
+
+    // The session is gone for everyone.
+    assert_eq!(db.store.session(desk.account.into(), SessionId(1)).await, Ok(None));
+    let missing = || Err(ApplyError::Refused(Refusal::NoSuchSession(SessionId(1))));
+    let gone = || Err(ApplyError::Refused(Refusal::NotFound("session")));
+    let relink = TodoPatch { session: Patch::Set(SessionId(1)), ..TodoPatch::EMPTY };
+    let refused = [desk.create_todo_as("b", 0, Some(1)), desk.log_activity_as("b", Some(1), None)];
+    for unit in refused.into_iter().chain([desk.patch_todo(2, relink)]) {
+        assert_eq!(db.store.apply(unit).await, missing());
+    }
+    assert_eq!(db.store.apply(desk.delete_session(1)).await, gone());
+    assert_eq!(db.store.apply(desk.end_session(1)).await, gone());
+
+    // By itself, in lists, in exports and in statistics.
+    let page = PageRequest::default();
+    for (session, rows, items) in [(1, 0, 0), (2, 1, 1)] {
+        let session = Some(SessionId(session));
+        for actor in [Some(desk.actor), None] {
+            let query = TodoQuery {
+                by: desk.account.into(),
+                actor,
+                status: None,
+                priority: None,
+                session,
+                page,
+            };
+            let found = db.store.todos(&query).await.unwrap();
+            assert_eq!((found.total, found.items.len()), (rows, items));
+            let filter = ActivityFilter {
+                by: desk.account.into(),
+                actor,
+                activity_type: None,
+                session,
+                range: TimeRange::default(),
+            };
+            let found = db.store.activities(&filter, page).await.unwrap();
+            assert_eq!((found.total, found.items.len()), (rows, items));
+            let stats = db.store.activity_stats(&filter, &Zone::UTC).await.unwrap();
+            assert_eq!((stats.total, stats.sessions.total), (rows, rows));
+        }
+    }
+    let given = db.store.account(desk.account).await.unwrap().unwrap().counters;
+    let of = Holdings { account: desk.account, actor: None, given };
+    let exported = db.store.todos_after(of, 0).await.unwrap().rows;
+    let shown: Vec<_> = exported.iter().map(|todo| (todo.session, todo.version)).collect();
+    assert_eq!(shown, [(None, 2), (Some(SessionId(2)), 1)]);
+    let given = roots_domain::model::account::Counters { activity: 10_000, ..given };
+    let of = Holdings { given, ..of };
+    let (mut after, mut exported) = (0, 0);
+    loop {
+        let piece = db.store.activities_after(of, after).await.unwrap();
+        assert!(piece.rows.iter().all(|one| one.session != Some(SessionId(1))));
+        assert!(piece.rows.iter().all(|one| one.session.is_some() || one.version == 2));
+        exported += i64::try_from(piece.rows.len()).unwrap();
+        let Some(next) = piece.next else { break };
+        after = next;
+    }
+    assert_eq!(exported, 3 * AT_ONCE + 2);
+
+    // A write goes on from what is shown, and so does what its caller insists on.
+    let todo = db.store.todo(desk.account.into(), TodoId(1)).await.unwrap().unwrap();
+    assert_eq!((todo.session, todo.version), (None, 2));
+    let patched = UnitOfWork {
+        conditions: Conditions { if_match: Some(vec![todo.tag()]), ..Conditions::default() },
+        ..desk.step_todo(1, TodoStatus::Done)
+    };
+    let Applied { row: AppliedRow::Todo(done), .. } = db.store.apply(patched).await.unwrap() else {
+        panic!("a todo is answered");
+    };
+    assert_eq!((done.session, done.version), (None, 3));
+    let activity = db.store.activity(desk.account.into(), ActivityId(1500)).await.unwrap().unwrap();
+    assert_eq!((activity.session, activity.version), (None, 2));
+
+    leftovers(Arc::new(db.store.clone()), &db.store).work_off().await.unwrap();
+    assert_eq!(links(&db, 1).await, 0);
+    assert_eq!(db.store.left_over(AccountId(0)).await, Ok(None));
+    let still = db.store.activity(desk.account.into(), ActivityId(1500)).await.unwrap().unwrap();
+    assert_eq!(still, activity);
+    assert_eq!(db.store.todo(desk.account.into(), TodoId(1)).await.unwrap(), Some(done));
+}
+
+/// What is linked to a session: the tables' rows, and their ids.
+async fn linked(db: &TestDatabase, of: AccountId, session: i64) -> Vec<(&'static str, i64)> {
+    let mut found = Vec::new();
+    for (table, id) in [("todos", "todo_id"), ("activities", "activity_id")] {
+        let sql = format!(
+            "SELECT {id} FROM {table} WHERE account_id = {of} AND session_id = {session} ORDER BY 1"
+        );
+        found.extend(db.rows::<(i64,)>(&sql).await.into_iter().map(|(id,)| (table, id)));
+    }
+    found
+}
+
+/// Takes the database back to where a deletion was cut off that has unlinked some rows only.
+async fn cut_off(db: &TestDatabase, desk: &Desk, session: i64, rows: &[(&str, i64)]) {
+    let account = desk.account;
+    for (table, row) in rows {
+        let id = if *table == "todos" { "todo_id" } else { "activity_id" };
+        db.execute(&format!(
+            "UPDATE {table} SET session_id = {session}, version = version - 1 \
+             WHERE account_id = {account} AND {id} = {row} AND session_id IS NULL"
+        ))
+        .await;
+    }
+    db.execute(&format!("INSERT INTO session_deletions VALUES ({account}, {session})")).await;
+}
+
+/// The model unlinks at once. After each write and each step the store must tell the same.
+async fn a_deletion_that_is_cut_off_anywhere_reads_as_done_and_goes_on_in_another_store(
+    db: TestDatabase,
+) {
+    let mut cuts = 0;
+    for seed in 0..4 {
+        let mut dice = Dice(seed);
+        let desk = Desk::new(&db.store, 10_000).await;
+        put_member(&db, desk.account, 2).await;
+        let account = desk.account;
+        let mut model = Model::new(desk, 10_000);
+        let mut cut = BTreeSet::new();
+        let other = db.another_store().await;
+        for number in 0..120 {
+            // More sessions, links and deletions than come by chance.
+            let actor = desk.of_actor(1 + dice.below(2));
+            let unit = if number < 4 || dice.once_in(12) {
+                actor.start_session()
+            } else if dice.once_in(3) {
+                actor.create_todo_as("linked", 1, Some(1 + dice.below(8)))
+            } else if dice.once_in(3) {
+                actor.log_activity_as("a", Some(1 + dice.below(8)), None)
+            } else if dice.once_in(8) {
+                actor.delete_session(1 + dice.below(8))
+            } else {
+                chance::unit(&mut dice, &desk, 30)
+            };
+            let deleted = match &unit.intent {
+                Intent::DeleteSession(id) => Some(id.0),
+                _ => None,
+            };
+            let before = match deleted {
+                Some(id) => linked(&db, desk.account, id).await,
+                None => Vec::new(),
+            };
+            let store = if dice.once_in(2) { &db.store } else { &other };
+            let expected = model.expect(&unit).map_err(ApplyError::Refused);
+            assert_eq!(store.apply(unit.clone()).await, expected, "{unit:?}");
+            if let Some(session) = deleted.filter(|_| expected.is_ok()) {
+                let left: Vec<_> = before.into_iter().filter(|_| !dice.once_in(4)).collect();
+                if !left.is_empty() {
+                    cut_off(&db, &desk, session, &left).await;
+                    cut.insert(session);
+                    cuts += 1;
+                }
+            }
+            if let Some(session) = cut.first().filter(|_| dice.once_in(4)) {
+                store.apply(step(&desk, *session, 1 + u32::from(dice.once_in(2)))).await.unwrap();
+                let mark = format!(
+                    "SELECT COUNT(*) FROM session_deletions WHERE account_id = {account} AND session_id = {session}"
+                );
+                if db.rows::<(i64,)>(&mark).await == [(0,)] {
+                    let session = *session;
+                    assert_eq!(linked(&db, desk.account, session).await, []);
+                    cut.remove(&session);
+                }
+            }
+            if number % 10 == 9 {
+                model.compare(&db.store, &[1, 2], &[TimeRange::default()], 7).await;
+            }
+        }
+        leftovers(Arc::new(other.clone()), &other).work_off().await.unwrap();
+        assert_eq!(db.store.left_over(AccountId(0)).await, Ok(None));
+        model.compare(&db.store, &[1, 2], &[TimeRange::default()], 50).await;
+        other.close().await;
+        db.execute("DELETE FROM session_deletions").await;
+    }
+    assert!(cuts >= 4, "{cuts} deletions were cut off");
+}
+
+/// Tells of each step once it is done.
+struct Telling(Store, mpsc::UnboundedSender<()>);
+
+#[async_trait]
+impl UnitStore for Telling {
+    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
+        let is_step = matches!(unit.intent, Intent::UnlinkSession { .. });
+        let applied = self.0.apply(unit).await;
+        if is_step {
+            let _ = self.1.send(());
+        }
+        applied
+    }
+}
+
+/// By the order of events: writes of another account are answered while the deletion is under way.
+async fn others_write_between_the_steps_of_a_deletion(db: TestDatabase) {
+    const LINKS: i64 = 20_000;
+    let (desk, other) = (Desk::new(&db.store, 10).await, Desk::new(&db.store, 1_000).await);
+    units::apply_each(&db.store, [desk.start_session()]).await;
+    link(&db, &desk, 1, LINKS).await;
+    db.store.apply(desk.delete_session(1)).await.unwrap();
+    assert_eq!(links(&db, 1).await, LINKS - AT_ONCE, "what is answered with the deletion");
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let telling = Arc::new(Telling(db.store.clone(), tell));
+    let leftovers = leftovers(telling, &db.store);
+    let working = tokio::spawn(async move { leftovers.work_off().await });
+    let (mut between, mut steps) = (0, 0);
+    while told.recv().await.is_some() {
+        steps += 1;
+        let before = links(&db, 1).await;
+        db.store.apply(other.create_todo("between")).await.unwrap();
+        // Answered while links were left.
+        between += i64::from(before > 0 && links(&db, 1).await > 0);
+        while told.try_recv().is_ok() {
+            steps += 1;
+        }
+    }
+    working.await.unwrap().unwrap();
+    assert_eq!(steps, LINKS / AT_ONCE, "steps of {AT_ONCE} rows");
+    assert!(between >= 3, "{between} writes were answered between {steps} steps");
+    assert_eq!(links(&db, 1).await, 0);
+}
+
+async fn an_erased_account_leaves_no_links_to_work_off(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 10).await;
+    units::apply_each(&db.store, [desk.start_session()]).await;
+    link(&db, &desk, 1, 2 * AT_ONCE).await;
+    db.store.apply(desk.delete_session(1)).await.unwrap();
+    let id = desk.account;
+    for table in ["recovery_codes", "accounts"] {
+        db.execute(&format!("DELETE FROM {table} WHERE account_id = {id}")).await;
+    }
+    db.execute(&format!("INSERT INTO erasures VALUES ({id}, 1, NULL)")).await;
+    db.execute("UPDATE directory SET accounts = 0").await;
+    assert_eq!(db.store.left_over(AccountId(0)).await, Ok(Some(Leftover::Erased(id))));
+    let gone = Err(ApplyError::Refused(Refusal::NoSuchAccount(id)));
+    // A store that remembers no account.
+    let other = db.another_store().await;
+    assert_eq!(other.apply(step(&desk, 1, 10)).await, gone);
+    leftovers(Arc::new(other.clone()), &other).work_off().await.unwrap();
+    assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM session_deletions").await, [(0,)]);
+    assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM key_wraps").await, [(0,)]);
+    assert_eq!(db.store.audit().await.unwrap(), (0, vec![]));
+}
+
+async fn an_erasure_destroys_at_once_what_opens_texts_and_sweeps_the_rest(db: TestDatabase) {
+    let world = World::new(db.store.clone(), db.clock.clone());
+    let credentials = world.found(10).await;
+    let owner = world.admit(&credentials).await;
+    let member = add_member(&db, &owner, 2).await;
+    let key = world.access.recognize(&member).unwrap();
+    let code = RingLocksmith::default().recognize_code(&credentials.recovery_code).unwrap();
+    assert!(db.store.credentials(key).await.unwrap().is_some());
+    assert!(db.store.recoverable(code).await.unwrap().is_some());
+    world.erasures.erase(&owner, &credentials.recovery_code).await.unwrap();
+    let count =
+        async |rows: &str| db.rows::<(i64,)>(&format!("SELECT COUNT(*) FROM {rows}")).await[0].0;
+    for rows in [
+        "accounts",
+        "recovery_codes",
+        "key_wraps WHERE holder_kind = 'api_key' OR holder_kind = 'recovery'",
+    ] {
+        assert_eq!(count(rows).await, 0, "{rows}");
+    }
+    // What takes long comes later.
+    for rows in ["actors", "api_keys", "key_wraps WHERE holder_kind = 'account'"] {
+        assert!(count(rows).await > 0, "{rows}");
+    }
+    assert!(db.store.credentials(key).await.unwrap().is_none());
+    assert!(db.store.recoverable(code).await.unwrap().is_none());
+    assert_eq!(db.store.audit().await.unwrap(), (0, vec![]));
+    world.leftovers.work_off().await.unwrap();
+    for rows in ["actors", "api_keys", "key_wraps"] {
+        assert_eq!(count(rows).await, 0, "{rows}");
+    }
+}
+
+async fn links_to_no_session_are_found(db: TestDatabase) {
+    let desk = Desk::new(&db.store, 10).await;
+    let made = [desk.start_session(), desk.log_activity_as("a", Some(1), None)];
+    units::apply_each(&db.store, made).await;
+    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    db.execute("UPDATE activities SET session_id = 7").await;
+    let (_, found) = db.store.audit().await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|one| one.fault).collect();
+    let expected =
+        AuditFault::LinkedToNothing { table: "activities", session: SessionId(7), rows: 1 };
+    assert_eq!(found, [expected]);
+    db.execute("INSERT INTO session_deletions VALUES (1, 7)").await;
+    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]), "it is being deleted");
+}

@@ -1,0 +1,76 @@
+//! Deletions in steps: sessions to which rows may be linked still, the foreign keys that such a deletion
+//! can't keep, and how keys that are over are found without reading others.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+use crate::dialect;
+
+pub(crate) struct Deletions;
+
+impl MigrationName for Deletions {
+    fn name(&self) -> &'static str {
+        "m0012_deletions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Deletions {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let (db, backend) = (manager.get_connection(), manager.get_database_backend());
+        db.execute_unprepared(&dialect(SCHEMA, backend)).await?;
+        if backend == DbBackend::Postgres {
+            db.execute_unprepared(DROP_CONSTRAINTS).await?;
+            return Ok(());
+        }
+        // The procedure that SQLite documents for dropping constraints: no row is copied.
+        db.execute_unprepared("PRAGMA writable_schema = ON").await?;
+        for (tables, clause) in CLAUSES {
+            let edited = db
+                .execute_unprepared(&format!(
+                    "UPDATE sqlite_master SET sql = replace(sql, '{clause}', '') \
+                     WHERE type = 'table' AND name IN ({tables}) AND instr(sql, '{clause}') > 0"
+                ))
+                .await?;
+            let expected = tables.split(',').count();
+            if usize::try_from(edited.rows_affected()) != Ok(expected) {
+                let fault = format!("of the tables {tables}, not each has{clause}");
+                return Err(DbErr::Custom(fault));
+            }
+        }
+        // Reads the schema anew. The new table has changed its version, so other connections do too.
+        db.execute_unprepared("PRAGMA writable_schema = RESET").await?;
+        Ok(())
+    }
+}
+
+// A row of `session_deletions` says: this session is deleted, and rows that are linked to it may be left.
+// Everyone reads them as unlinked. The session's own row is gone already.
+const SCHEMA: &str = r"
+CREATE TABLE session_deletions (
+    account_id {int} NOT NULL,
+    session_id {int} NOT NULL,
+    PRIMARY KEY (account_id, session_id)
+) {by_key};
+
+CREATE INDEX api_keys_by_expiry ON api_keys (account_id, expires_at)
+    WHERE expires_at IS NOT NULL AND (ends_at IS NULL OR ends_at <> 0);
+CREATE INDEX api_keys_by_end ON api_keys (account_id, ends_at) WHERE ends_at > 0;
+";
+
+/// A link may outlive its session by a moment, and keys and actors their account.
+const DROP_CONSTRAINTS: &str = r"
+ALTER TABLE todos DROP CONSTRAINT todos_account_id_session_id_fkey;
+ALTER TABLE activities DROP CONSTRAINT activities_account_id_session_id_fkey;
+ALTER TABLE actors DROP CONSTRAINT actors_account_id_fkey;
+ALTER TABLE key_wraps DROP CONSTRAINT key_wraps_account_id_fkey;
+";
+
+/// The same on SQLite: the tables, and what their definitions lose.
+const CLAUSES: [(&str, &str); 2] = [
+    (
+        "'todos', 'activities'",
+        ",\n    FOREIGN KEY (account_id, session_id) REFERENCES sessions DEFERRABLE INITIALLY DEFERRED",
+    ),
+    ("'actors', 'key_wraps'", " REFERENCES accounts"),
+];
