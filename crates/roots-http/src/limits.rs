@@ -39,6 +39,8 @@ const STRANGERS_PER_MINUTE: u32 = 60;
 const GUESSES_PER_MINUTE: u32 = 60;
 /// How many files of the pages, and preflights of browsers, one address may ask for a minute.
 const STATIC_PER_MINUTE: u32 = 600;
+/// How often a minute one address may ask `/health` and `/ready`: ten times a second.
+const PROBES_PER_MINUTE: u32 = 600;
 /// How many keys or addresses a limit remembers.
 const REMEMBERED_MAX: u64 = 20_000;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -95,18 +97,20 @@ enum Kind {
     Strangers,
     Guesses,
     Static,
+    Probes,
     Signups,
     Recoveries,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Actor,
         Self::Account,
         Self::KeyChanges,
         Self::Strangers,
         Self::Guesses,
         Self::Static,
+        Self::Probes,
         Self::Signups,
         Self::Recoveries,
     ];
@@ -121,6 +125,7 @@ impl Kind {
             Self::Strangers => ("strangers", unless_off(STRANGERS_PER_MINUTE), MINUTE),
             Self::Guesses => ("guesses", unless_off(GUESSES_PER_MINUTE), MINUTE),
             Self::Static => ("static", unless_off(STATIC_PER_MINUTE), MINUTE),
+            Self::Probes => ("probes", unless_off(PROBES_PER_MINUTE), MINUTE),
             Self::Signups => ("signups", limits.signups_per_hour, HOUR),
             Self::Recoveries => ("recoveries", limits.recovers_per_hour, HOUR),
         }
@@ -135,6 +140,7 @@ impl Kind {
             Self::Strangers => "requests a minute without a valid key from one address",
             Self::Guesses => "unknown keys a minute from one address",
             Self::Static => "static files a minute for one address",
+            Self::Probes => "probes of /health and /ready a minute from one address",
             Self::Signups => "accounts an hour from one address",
             Self::Recoveries => "recoveries an hour from one address",
         }
@@ -146,7 +152,7 @@ impl Kind {
             Self::Actor => "ROOTS_RATE_LIMIT_PER_MINUTE raises it.",
             Self::Account => "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE raises it.",
             Self::KeyChanges => "ROOTS_KEY_CHANGES_PER_HOUR raises it.",
-            Self::Strangers | Self::Guesses | Self::Static => {
+            Self::Strangers | Self::Guesses | Self::Static | Self::Probes => {
                 "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off."
             }
             Self::Signups => "ROOTS_SIGNUPS_PER_HOUR raises it.",
@@ -193,8 +199,8 @@ impl Limits {
 /// Counts a request that needs no key against its address, and says in the answer how that stands with
 /// each limit that it counted against.
 ///
-/// `/health` and `/ready` count against nothing: to refuse them would cost as much as to answer them, and
-/// a supervisor that shares its address with a neighbour would restart the service.
+/// `/health` and `/ready` have an allowance of their own, which nothing else that a neighbour of a
+/// supervisor asks for can use up.
 pub(crate) async fn track<F: Future<Output = Response>>(
     visitor: &Visitor,
     request: Request,
@@ -202,7 +208,7 @@ pub(crate) async fn track<F: Future<Output = Response>>(
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let counted = match route {
-        Some(HEALTH_PATH | READY_PATH) => Ok(()),
+        Some(HEALTH_PATH | READY_PATH) => visitor.count_by_address(Kind::Probes),
         Some(FILE_PATH) => visitor.count_static(),
         Some(route) if visitor.limits.keyed.contains(route) => Ok(()),
         _ => visitor.count_stranger(),

@@ -248,7 +248,7 @@ async fn every_answer_to_a_key_tells_its_limit() {
                 assert_eq!(policy, r#""actor";q=1000;w=60"#, "{method} {path}");
                 assert!(answer.header("ratelimit").starts_with(r#""actor";r=9"#));
             } else if ["/health", "/ready"].contains(&path.as_str()) {
-                assert_eq!(policy, "", "{method} {path}");
+                assert_eq!(policy, r#""probes";q=600;w=60"#, "{method} {path}");
             } else {
                 assert_eq!(policy, r#""strangers";q=60;w=60"#, "{method} {path}");
             }
@@ -336,12 +336,14 @@ async fn static_files_and_preflights_have_an_allowance_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_neighbour_keeps_a_supervisor_from_its_answer() {
+async fn probes_have_an_allowance_of_their_own_by_address() {
     let router = limited(1, 1).router();
     ask_without_key_until_refused(&router).await;
     let (health, ready) = (get("/health").without_key(), get("/ready").without_key());
-    assert_eq!(statuses(&router, &health, 2_000).await, [200; 2_000]);
-    assert_eq!(statuses(&router, &ready, 2_000).await, [200; 2_000]);
+    assert_eq!(statuses(&router, &health, 300).await, [200; 300]);
+    assert_eq!(statuses(&router, &ready, 300).await, [200; 300]);
+    assert_eq!(statuses(&router, &ready, 1).await, [429]);
+    assert_eq!(statuses(&router, &health.from("203.0.113.8"), 1).await, [200]);
 }
 
 #[tokio::test(start_paused = true)]
