@@ -224,16 +224,13 @@ async fn a_deletion_that_is_cut_off_anywhere_reads_as_done_and_goes_on_in_anothe
         for number in 0..120 {
             // More sessions, links and deletions than come by chance.
             let actor = desk.of_actor(1 + dice.below(2));
-            let unit = if number < 4 || dice.once_in(12) {
-                actor.start_session()
-            } else if dice.once_in(3) {
-                actor.create_todo_as("linked", 1, Some(1 + dice.below(8)))
-            } else if dice.once_in(3) {
-                actor.log_activity_as("a", Some(1 + dice.below(8)), None)
-            } else if dice.once_in(8) {
-                actor.delete_session(1 + dice.below(8))
-            } else {
-                chance::unit(&mut dice, &desk, 30)
+            let unit = match dice.below(16) {
+                _ if number < 4 => actor.start_session(),
+                0 => actor.start_session(),
+                1..=5 => actor.create_todo_as("linked", 1, Some(1 + dice.below(8))),
+                6..=9 => actor.log_activity_as("a", Some(1 + dice.below(8)), None),
+                10 | 11 => actor.delete_session(1 + dice.below(8)),
+                _ => chance::unit(&mut dice, &desk, 30),
             };
             let deleted = match &unit.intent {
                 Intent::DeleteSession(id) => Some(id.0),
