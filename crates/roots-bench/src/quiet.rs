@@ -22,8 +22,9 @@ use crate::latency::Latencies;
 const PER_SECOND: u32 = 40;
 /// An agent that has no answer by then gives up, and the request has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many failures are told in words.
+/// How many failures are told in words, and how much of each answer.
 const TOLD_FAILURES: usize = 3;
+const SHOWN_BYTES: usize = 200;
 
 /// What the agents of a quiet account ask.
 #[derive(Debug, Clone)]
@@ -146,7 +147,8 @@ async fn perform(
         let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.entry(agent).or_default().push(client);
     }
-    let refused = || format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body));
+    let shown = &answer.body[..answer.body.len().min(SHOWN_BYTES)];
+    let refused = || format!("{} {}", answer.status, String::from_utf8_lossy(shown));
     Ok((!answer.status.is_success()).then(refused))
 }
 
