@@ -212,8 +212,10 @@ struct WhoamiBody {
     account_name: String,
     #[schema(value_type = AccountKindName)]
     account_type: &'static str,
-    /// The others of the account, by id.
+    /// The first 100 other actors of the account, by id. `GET /actors` lists all, page by page.
     other_actors: Vec<ActorBody>,
+    /// How many other actors the account has.
+    other_actors_total: i64,
     credits_remaining: i64,
 }
 
@@ -404,7 +406,8 @@ async fn renew_code(
 
 /// Who am I
 ///
-/// The actor of the key, its account, and what is left of its credits. Costs nothing.
+/// The actor of the key, its account, and what is left of its credits. Of the account's other actors
+/// it names the first 100, and how many there are; `GET /actors` lists them all. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/whoami", operation_id = "whoami", tag = "accounts",
     responses((status = 200, description = "The caller.", body = WhoamiBody, example = json!({
@@ -416,6 +419,7 @@ async fn renew_code(
         "account_name": "Acme",
         "account_type": "customer",
         "other_actors": [],
+        "other_actors_total": 0,
         "credits_remaining": 97
     })))
 )]
@@ -434,6 +438,7 @@ async fn whoami(
         account_name: caller.account_name.as_str().to_owned(),
         account_type: caller.account_kind.name(),
         other_actors: found.other_actors.into_iter().map(ActorBody::from).collect(),
+        other_actors_total: found.other_actors_total,
         credits_remaining: found.credits_remaining,
     }))
 }
@@ -506,6 +511,7 @@ async fn ledger(
     mut caller: Bearer,
     List { query, page }: List<LedgerQuery>,
 ) -> Result<(NextLink, axum::Json<LedgerPage>), Problem> {
+    let _turn = app.answers.turn(caller.account.id).await?;
     let request = page.request(&caller)?;
     let accounts = &app.services.accounts;
     let found = reading!(caller, accounts.ledger(&caller, query.reason, request))?;

@@ -16,11 +16,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::answers::{tell_one, tell_page};
 use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Members, NoFields, actor_id, session_id, text};
 use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::Faulty;
-use crate::list::{List, NextLink, Paging};
+use crate::list::{List, Paging};
 use crate::path::Id;
 use crate::problem::Problem;
 use crate::query::{FromParams, NoParams, Params, Query, session_filter, time, whose};
@@ -37,7 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// An activity.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Activity)]
-struct ActivityBody {
+pub(crate) struct ActivityBody {
     /// Counted per account.
     activity_id: i64,
     /// The session it is linked to.
@@ -98,10 +99,16 @@ struct ActivityDeleted {
 #[schema(as = ActivityStats)]
 struct StatsBody {
     total_activities: i64,
-    /// Falling by count, then by name.
+    /// Falling by count, then by name: all types of one actor, and of several actors the 1,000 types
+    /// that have the most.
     by_type: Vec<TypeCount>,
-    /// Ascending, without the days that have none. Days are those of `tz`.
+    /// How many types `by_type` leaves out: 0 for one actor.
+    by_type_omitted: i64,
+    /// Ascending, without the days that have none: the newest 3,660 days that have any. Days are
+    /// those of `tz`.
     by_day: Vec<DayCount>,
+    /// How many days that have any `by_day` leaves out. They are older than those it holds.
+    by_day_omitted: i64,
     sessions: SessionCounts,
 }
 
@@ -134,6 +141,8 @@ impl From<ActivityStats> for StatsBody {
         Self {
             total_activities: stats.total,
             by_type: stats.by_type.into_iter().map(of_type).collect(),
+            by_type_omitted: stats.by_type_omitted,
+            by_day_omitted: stats.by_day_omitted,
             by_day: stats
                 .by_day
                 .into_iter()
@@ -277,20 +286,24 @@ async fn list(
     State(app): State<App>,
     mut caller: Bearer,
     List { query, page }: List<ActivityQuery>,
-) -> Result<(NextLink, axum::Json<ActivityPage>), Problem> {
+) -> Result<Response, Problem> {
     let selection = query.of.of(query.activity_type);
     let request = page.request(&caller)?;
     let activities = &app.services.activities;
-    let found = reading!(caller, activities.list(&caller, selection.clone(), request))?;
+    let (found, room) = reading!(
+        caller,
+        app.answers.read(&caller, |caller| activities.find(caller, selection.clone(), request))
+    )??;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = ActivityPage {
-        activities: found.items.into_iter().map(ActivityBody::from).collect(),
+        activities: Vec::new(),
         total: found.total,
         limit: found.request.limit,
         offset: found.request.offset(),
         next_cursor,
     };
-    Ok((link, axum::Json(body)))
+    let told = tell_page::<_, ActivityBody>(&app, &caller, (found.items, room), &body).await?;
+    Ok((link, told).into_response())
 }
 
 /// Get activity
@@ -316,9 +329,13 @@ async fn get(
     _: Query<NoParams>,
     known: Known,
 ) -> Result<Response, Problem> {
-    let activity = reading!(caller, app.services.activities.get(&caller, id))?;
-    let activity = activity.ok_or_else(|| Problem::not_found("activity"))?;
-    Ok(known.answer(activity.tag(), ActivityBody::from(activity)))
+    let (found, room) = reading!(
+        caller,
+        app.answers.read_one(&caller, |caller| app.services.activities.find_one(caller, id))
+    )??;
+    let found = found.ok_or_else(|| Problem::not_found("activity"))?;
+    let word = |activity: Activity| known.answer(activity.tag(), ActivityBody::from(activity));
+    tell_one(&app, &caller, (found, room), word).await
 }
 
 /// Log activity
@@ -386,7 +403,9 @@ async fn delete(
 
 /// Activity stats
 ///
-/// Aggregated statistics. No description is returned, nor decrypted. Costs nothing.
+/// Aggregated statistics. No description is returned, nor decrypted. Totals are of all that is asked
+/// for; `by_day` holds the newest 3,660 days that have any, and `by_day_omitted` counts the others: ask
+/// for them by `until`. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/activities/stats", operation_id = "getActivityStats", tag = "activities",
     params(Selection),
@@ -397,11 +416,13 @@ async fn delete(
             {"activity_type": "deploy", "count": 12},
             {"activity_type": "review", "count": 8}
         ],
+        "by_type_omitted": 0,
         "by_day": [
             {"day": "2026-04-07", "count": 15},
             {"day": "2026-04-08", "count": 18},
             {"day": "2026-04-09", "count": 14}
         ],
+        "by_day_omitted": 0,
         "sessions": {"total": 5, "active": 1}
     })))
 )]
@@ -411,6 +432,7 @@ async fn stats(
     Query(selection): Query<Selection>,
 ) -> Result<axum::Json<StatsBody>, Problem> {
     let zone = selection.tz.clone();
+    let _turn = app.answers.turn(caller.account.id).await?;
     let (selection, activities) = (selection.of(None), &app.services.activities);
     let stats = reading!(caller, activities.stats(&caller, selection.clone(), &zone))?;
     Ok(axum::Json(stats.into()))

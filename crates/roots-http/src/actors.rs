@@ -156,6 +156,7 @@ async fn list(
     mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<ActorPage>), Problem> {
+    let _turn = app.answers.turn(caller.account.id).await?;
     let request = page.request(&caller)?;
     let found = reading!(caller, app.services.keys.actors(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);

@@ -35,7 +35,7 @@ use tracing::Instrument;
 use crate::Origin;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
-use crate::budget::{Budget, hold_answer, hold_body};
+use crate::budget::{Budget, hold_body};
 use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
 use crate::imports::IMPORT_PATH;
 use crate::limits::{self, Limits, RATE_LIMIT, RATE_LIMIT_POLICY, Visitor};
@@ -65,7 +65,6 @@ pub(crate) struct Edge {
     pub(crate) limits: Arc<Limits>,
     pub(crate) compression: CompressionLayer<Compressible>,
     pub(crate) large_bodies: Budget,
-    pub(crate) large_answers: Budget,
     /// The routes whose answers depend on who asks.
     pub(crate) private: HashSet<String>,
 }
@@ -166,8 +165,7 @@ async fn guard<F: Future<Output = Response>>(
     }
 }
 
-/// What depends on who asks is nobody else's. A large answer to a read takes of the budget; a write that
-/// was done is never refused its answer, which is one row.
+/// What depends on who asks is nobody else's.
 async fn keep_private<F: Future<Output = Response>>(
     edge: &Edge,
     request: Request,
@@ -177,14 +175,11 @@ async fn keep_private<F: Future<Output = Response>>(
     if !route.is_some_and(|route| edge.private.contains(route.as_str())) {
         return next(request).await;
     }
-    let (is_read, asks_methods) = (request.method().is_safe(), request.method() == Method::OPTIONS);
+    let asks_methods = request.method() == Method::OPTIONS;
     let mut response = next(request).await;
     // Which methods a path has is the same for all.
     if asks_methods || response.status() == StatusCode::METHOD_NOT_ALLOWED {
         return response;
-    }
-    if is_read {
-        response = hold_answer(&edge.large_answers, response).await;
     }
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
@@ -320,7 +315,7 @@ impl Service<Request> for Ready {
 }
 
 /// What is compressed: what is long enough to gain by it, has no `ETag` (which names the bytes as they
-/// are), is not kept from being stored (as what holds a secret is), and does not come in a stream.
+/// are), is not kept from being stored (as what holds a secret is), and is known to be so long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Compressible;
 
@@ -331,10 +326,8 @@ impl Predicate for Compressible {
         // A HEAD has no body left by now, but says how long it would be.
         let told =
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let length = told.or_else(|| response.body().size_hint().exact());
-        length.is_some_and(|bytes| bytes >= COMPRESSED_MIN_BYTES)
-            && !headers.contains_key(ETAG)
-            && !is_secret
+        let length = told.unwrap_or_else(|| response.body().size_hint().lower());
+        length >= COMPRESSED_MIN_BYTES && !headers.contains_key(ETAG) && !is_secret
     }
 }
 

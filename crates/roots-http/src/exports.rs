@@ -16,12 +16,13 @@ use futures_util::{StreamExt, stream};
 use roots_domain::model::Invalid;
 use roots_domain::model::account::Actor;
 use roots_domain::model::activity::Activity;
-use roots_domain::model::id::ActorId;
+use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::session::Session;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{StatusChange, Todo, TodoStatus};
 use roots_domain::usecase::exports::{Export, ExportHeader, FORMAT, Legible, Record};
 use serde::Serialize;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 use utoipa::{IntoParams, ToSchema};
@@ -36,6 +37,7 @@ use crate::long_requests::Place;
 use crate::problem::Problem;
 use crate::progress::{Pace, Progress};
 use crate::query::{FromParams, Params, Query};
+use crate::turns::{TurnLimits, Turns};
 
 /// JSON, a line each.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
@@ -43,6 +45,10 @@ pub(crate) const NDJSON: &str = "application/x-ndjson";
 const CHUNK_BYTES: usize = 32 * 1024;
 /// How often it is looked at whether clients take what they were told.
 const WATCH_PERIOD: Duration = Duration::from_secs(5);
+
+/// How many exports read at a time, each a piece of rows. They are few, so that all may wait.
+pub(crate) const PIECES_READ: TurnLimits =
+    TurnLimits { at_once: 2, at_once_each: 1, waiting: 1_024, waiting_each: 1_024 };
 
 /// The route of exports.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -390,6 +396,9 @@ struct Telling {
     end: EndLine,
     is_over: bool,
     ending: Ending,
+    /// Accounts take turns to read the next piece.
+    turns: Turns,
+    account: AccountId,
     _place: Place,
 }
 
@@ -497,6 +506,8 @@ impl Telling {
         if self.is_over {
             return None;
         }
+        // Others on this thread come first: a client that takes it as fast as it is made would keep it.
+        yield_now().await;
         let mut chunk = Vec::new();
         while chunk.len() < CHUNK_BYTES && !self.is_over {
             match self.records.pop_front() {
@@ -517,10 +528,15 @@ impl Telling {
     }
 
     async fn read_on(&mut self, chunk: &mut Vec<u8>) {
+        let in_turn = async {
+            let turn = self.turns.take(self.account).await;
+            let _turn = turn.map_err(|_| Problem::too_many_wait())?;
+            self.export.next().await.map_err(Problem::from)
+        };
         let read = tokio::select! {
             biased;
             () = self.ending.begun() => Err(Problem::ending()),
-            read = self.export.next() => read.map_err(Problem::from),
+            read = in_turn => read,
         };
         match read {
             Ok(Some(records)) => self.records.extend(records),
@@ -594,6 +610,8 @@ async fn export(
     let mut head = Vec::new();
     Line::Export(export.header().into()).write(&mut head);
     let telling = Telling {
+        turns: app.export_turns.clone(),
+        account: export.header().account.id,
         export,
         records: VecDeque::new(),
         end: EndLine::default(),

@@ -219,6 +219,7 @@ async fn list(
     mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<KeyPage>), Problem> {
+    let _turn = app.answers.turn(caller.account.id).await?;
     let request = page.request(&caller)?;
     let found = reading!(caller, app.services.keys.keys(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);

@@ -8,6 +8,7 @@ mod accounts;
 mod activities;
 mod actors;
 mod address;
+mod answers;
 mod auth;
 mod body;
 mod budget;
@@ -34,6 +35,7 @@ mod service;
 mod sessions;
 mod todos;
 mod trail;
+mod turns;
 mod usage;
 
 pub use accounts::Bootstrapped;
@@ -202,7 +204,8 @@ struct Shared {
     signup: Signup,
     callers: auth::Callers,
     ending: Ending,
-    turns: budget::Turns,
+    answers: answers::Answers,
+    export_turns: turns::Turns,
     pinger: service::Pinger,
     imports: LongRequests,
     exports: LongRequests,
@@ -238,7 +241,8 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         signup: settings.signup,
         callers,
         ending: settings.ending.clone(),
-        turns: budget::Turns::default(),
+        answers: answers::Answers::new(settings.large_answers.clone()),
+        export_turns: turns::Turns::new(exports::PIECES_READ),
         pinger,
         imports: LongRequests::new("imports"),
         exports: LongRequests::new("exports"),
@@ -250,7 +254,6 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone(), keyed)),
         compression: edge::compression_layer(),
         large_bodies: settings.large_bodies.clone(),
-        large_answers: settings.large_answers.clone(),
         private,
     });
     routes

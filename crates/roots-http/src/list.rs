@@ -19,7 +19,6 @@ use roots_domain::usecase::access::Caller;
 use utoipa::IntoParams;
 
 use crate::App;
-use crate::budget::Turn;
 use crate::fields::{Fault, Faulty};
 use crate::problem::Problem;
 use crate::query::{FromParams, Params, encoded, pairs, read};
@@ -70,7 +69,7 @@ impl FromParams for Paging {
 impl<T: FromParams + Send> FromRequestParts<App> for List<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let mut filters = pairs(&parts.uri)?;
         let both = |params: &mut Params| {
             let (query, paging) = (T::from_params(params), Paging::from_params(params));
@@ -79,8 +78,7 @@ impl<T: FromParams + Send> FromRequestParts<App> for List<T> {
         let (query, paging) = read(filters.clone(), both)?;
         filters.retain(|(name, _)| !PAGING.contains(&name.as_str()));
         let path = parts.extensions.get::<MatchedPath>().cloned();
-        let turn = Turn::of(&app.turns).await;
-        Ok(Self { query, page: Asked { path, filters, paging, _turn: turn } })
+        Ok(Self { query, page: Asked { path, filters, paging } })
     }
 }
 
@@ -89,7 +87,6 @@ pub(crate) struct Asked {
     path: Option<MatchedPath>,
     filters: Vec<(String, String)>,
     paging: Paging,
-    _turn: Turn,
 }
 
 impl Asked {

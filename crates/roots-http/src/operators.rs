@@ -173,6 +173,7 @@ async fn list(
     Operator(mut caller): Operator,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
+    let _turn = app.answers.turn(caller.account.id).await?;
     let request = page.request(&caller)?;
     let found = reading!(caller, app.services.operators.list(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);

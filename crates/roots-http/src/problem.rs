@@ -410,14 +410,28 @@ impl Problem {
         problem.because("the request timed out").retry_after(AWAY_RETRY_SECONDS)
     }
 
-    /// Answers that are being sent hold as much memory as they may.
+    /// Answers that are being sent hold as much memory as they may. Nothing has failed: it has no cause
+    /// that would be logged as an error, and costs little.
     pub(crate) fn no_room_for_answer() -> Self {
         Self::new(
             Kind::Unavailable,
             "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows.",
         )
-        .because("large answers hold as much as they may")
         .retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// As many requests wait for their turn to read as may.
+    pub(crate) fn too_many_wait() -> Self {
+        Self::new(Kind::Unavailable, "Too many requests wait to read just now. Try again shortly.")
+            .retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// The account's large answers were not taken in time.
+    pub(crate) fn too_many_large(most: usize) -> Self {
+        let detail = format!(
+            "An account gets {most} large answers at a time. Read those to their end, or ask for fewer rows."
+        );
+        Self::new(Kind::TooManyRequests, detail).retry_after(BUSY_RETRY_SECONDS)
     }
 
     /// Bodies that are being read hold as much memory as they may.

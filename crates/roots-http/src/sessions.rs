@@ -15,11 +15,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::answers::{tell_one, tell_page};
 use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Members, NoFields, actor_id, text};
 use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::{Faulty, one_of};
-use crate::list::{List, NextLink, Paging};
+use crate::list::{List, Paging};
 use crate::openapi::choice;
 use crate::path::Id;
 use crate::problem::Problem;
@@ -34,7 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// A work session.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
-struct SessionBody {
+pub(crate) struct SessionBody {
     /// Counted per account.
     session_id: i64,
     #[schema(value_type = StatusName)]
@@ -179,20 +180,24 @@ async fn list(
     State(app): State<App>,
     mut caller: Bearer,
     List { query, page }: List<SessionQuery>,
-) -> Result<(NextLink, axum::Json<SessionPage>), Problem> {
+) -> Result<Response, Problem> {
     let SessionQuery { status, whose } = query;
     let filter = SessionFilter { whose, status };
     let request = page.request(&caller)?;
-    let found = reading!(caller, app.services.sessions.list(&caller, filter, request))?;
+    let (found, room) = reading!(
+        caller,
+        app.answers.read(&caller, |caller| app.services.sessions.find(caller, filter, request))
+    )??;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = SessionPage {
-        sessions: found.items.into_iter().map(SessionBody::from).collect(),
+        sessions: Vec::new(),
         total: found.total,
         limit: found.request.limit,
         offset: found.request.offset(),
         next_cursor,
     };
-    Ok((link, axum::Json(body)))
+    let told = tell_page::<_, SessionBody>(&app, &caller, (found.items, room), &body).await?;
+    Ok((link, told).into_response())
 }
 
 /// Get session
@@ -217,9 +222,13 @@ async fn get(
     _: Query<NoParams>,
     known: Known,
 ) -> Result<Response, Problem> {
-    let session = reading!(caller, app.services.sessions.get(&caller, id))?;
-    let session = session.ok_or_else(|| Problem::not_found("session"))?;
-    Ok(known.answer(session.tag(), SessionBody::from(session)))
+    let (found, room) = reading!(
+        caller,
+        app.answers.read_one(&caller, |caller| app.services.sessions.find_one(caller, id))
+    )??;
+    let found = found.ok_or_else(|| Problem::not_found("session"))?;
+    let word = |session: Session| known.answer(session.tag(), SessionBody::from(session));
+    tell_one(&app, &caller, (found, room), word).await
 }
 
 /// Start session

@@ -1,27 +1,33 @@
 //! `/todos` and their logs.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use roots_domain::model::id::{ActorId, SessionId, TodoId};
+use roots_domain::model::id::{ActorId, LogId, SessionId, TodoId};
 use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::{Invalid, Patch};
-use roots_domain::usecase::access::Whose;
-use roots_domain::usecase::todos::{TodoChange, TodoDraft, TodoFilter};
+use roots_domain::port::keys::Lookup;
+use roots_domain::port::store::StoreFault;
+use roots_domain::usecase::access::{Caller, Whose};
+use roots_domain::usecase::todos::{LogPiece, TodoChange, TodoDraft, TodoFilter};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::answers::{Pieces, Rows, tell_one, tell_page};
 use crate::auth::{Bearer, reading};
 use crate::body::{FromMembers, Members, NoFields, actor_id, integer, session_id, text};
-use crate::budget::Turn;
 use crate::conditional::{Known, Sent, Tagged};
 use crate::fields::{Faulty, one_of};
-use crate::list::{List, NextLink, Paging};
+use crate::list::{List, Paging};
 use crate::openapi::choice;
 use crate::path::Id;
 use crate::problem::Problem;
@@ -39,7 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// A todo.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Todo)]
-struct TodoBody {
+pub(crate) struct TodoBody {
     /// Counted per account.
     todo_id: i64,
     /// The session it is linked to.
@@ -108,7 +114,7 @@ struct TodoDeleted {
 /// One change of a todo's status.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StatusChange)]
-struct StatusChangeBody {
+pub(crate) struct StatusChangeBody {
     /// Counted per account.
     log_id: i64,
     #[schema(value_type = StatusName)]
@@ -307,20 +313,24 @@ async fn list(
     State(app): State<App>,
     mut caller: Bearer,
     List { query, page }: List<TodoQuery>,
-) -> Result<(NextLink, axum::Json<TodoPage>), Problem> {
+) -> Result<Response, Problem> {
     let TodoQuery { status, priority, session_id, whose } = query;
     let filter = TodoFilter { whose, status, priority, session: session_id };
     let request = page.request(&caller)?;
-    let found = reading!(caller, app.services.todos.list(&caller, filter, request))?;
+    let (found, room) = reading!(
+        caller,
+        app.answers.read(&caller, |caller| app.services.todos.find(caller, filter, request))
+    )??;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = TodoPage {
-        todos: found.items.into_iter().map(TodoBody::from).collect(),
+        todos: Vec::new(),
         total: found.total,
         limit: found.request.limit,
         offset: found.request.offset(),
         next_cursor,
     };
-    Ok((link, axum::Json(body)))
+    let told = tell_page::<_, TodoBody>(&app, &caller, (found.items, room), &body).await?;
+    Ok((link, told).into_response())
 }
 
 /// Get todo
@@ -349,9 +359,13 @@ async fn get(
     _: Query<NoParams>,
     known: Known,
 ) -> Result<Response, Problem> {
-    let todo = reading!(caller, app.services.todos.get(&caller, id))?;
-    let todo = todo.ok_or_else(|| Problem::not_found("todo"))?;
-    Ok(known.answer(todo.tag(), TodoBody::from(todo)))
+    let (found, room) = reading!(
+        caller,
+        app.answers.read_one(&caller, |caller| app.services.todos.find_one(caller, id))
+    )??;
+    let found = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let word = |todo: Todo| known.answer(todo.tag(), TodoBody::from(todo));
+    tell_one(&app, &caller, (found, room), word).await
 }
 
 /// Create todo
@@ -489,10 +503,65 @@ async fn logs(
     mut caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
-    _turn: Turn,
-) -> Result<axum::Json<TodoLog>, Problem> {
-    let log = reading!(caller, app.services.todos.log(&caller, id))?;
-    let log = log.ok_or_else(|| Problem::not_found("todo"))?;
-    let logs = log.into_iter().map(StatusChangeBody::from).collect();
-    Ok(axum::Json(TodoLog { logs, todo_id: id.0 }))
+) -> Result<Response, Problem> {
+    let (found, room) = reading!(
+        caller,
+        app.answers.read(&caller, |caller| app.services.todos.log_after(caller, id, LogId(0)))
+    )??;
+    let LogPiece { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let opening = app.services.accounts.opening(&caller, steps).await?;
+    let rows = room.open(opening).await?;
+    let rows = Rows::new(&TodoLog { logs: Vec::new(), todo_id: id.0 }, rows);
+    let (caller, lookup) = (caller.caller(), caller.lookup());
+    room.tell(LogPieces { rows, next, app, caller, lookup, id }).await
+}
+
+/// A log on its way to its caller. Of a long one, a piece is read when the one before it was taken.
+struct LogPieces {
+    rows: Rows<StatusChangeBody>,
+    /// The step to go on after.
+    next: Option<LogId>,
+    app: App,
+    caller: Arc<Caller>,
+    lookup: Lookup,
+    id: TodoId,
+}
+
+impl LogPieces {
+    async fn read_on(&mut self, after: LogId) -> Result<(), Problem> {
+        let services = &self.app.services;
+        services.access.check_expiry(&self.caller)?;
+        let _turn = self.app.answers.turn(self.caller.account.id).await?;
+        let mut piece = services.todos.log_after(&self.caller, self.id, after).await;
+        if matches!(piece, Err(StoreFault::EpochMoved)) {
+            // Some key of the account has ended. If it was not this one, it goes on.
+            let by = services.access.check_again(self.lookup).await?;
+            let auth_epoch = by.auth_epoch.unwrap_or(self.caller.auth_epoch);
+            self.caller = Arc::new(Caller { auth_epoch, ..Caller::clone(&self.caller) });
+            piece = services.todos.log_after(&self.caller, self.id, after).await;
+        }
+        // What was deleted meanwhile must not pass for a log that ends here.
+        let piece = piece?.ok_or_else(|| Problem::not_found("todo"))?;
+        let mut rows = VecDeque::new();
+        for step in services.accounts.opening(&self.caller, piece.steps).await? {
+            rows.push_back(StatusChangeBody::from(step?));
+        }
+        self.rows.extend(rows);
+        self.next = piece.next;
+        Ok(())
+    }
+}
+
+impl Pieces for LogPieces {
+    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+        loop {
+            if let Some(piece) = self.rows.piece(self.next.is_none()) {
+                return Some(Ok(piece));
+            }
+            let after = self.next?;
+            if let Err(problem) = self.read_on(after).await {
+                return Some(Err(problem));
+            }
+        }
+    }
 }

@@ -116,6 +116,7 @@ async fn list(
     mut caller: Bearer,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AuditPage>), Problem> {
+    let _turn = app.answers.turn(caller.account.id).await?;
     let request = page.request(&caller)?;
     let found = reading!(caller, app.services.accounts.trail(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);

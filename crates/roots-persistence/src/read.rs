@@ -5,26 +5,28 @@ use std::sync::{LazyLock, OnceLock};
 
 use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
-use roots_domain::model::activity::{Activity, ActivityStats, SessionCounts};
+use roots_domain::model::activity::{
+    Activity, ActivityStats, DayCounter, STATS_TYPES_MAX, SessionCounts,
+};
 use roots_domain::model::credit::{LedgerEntry, Reason};
-use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
 use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject};
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::{DAY_MICROS, Day, Split, TimeRange, Timestamp};
-use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::trail::TrailEntry;
 use roots_domain::model::unit::NewAccount;
 use roots_domain::model::usage::Endpoint;
-use roots_domain::model::zone::Zone;
+use roots_domain::model::zone::{Cut, Zone};
 use roots_domain::port::keys::Lookup;
 use roots_domain::port::store::{
     AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, Admission,
-    AnswerReader, Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Readiness, Recoverable,
-    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, TodoQuery, TodoReader,
-    UsageReader,
+    AnswerReader, Credentials, HeldActor, KeyQuery, KeysOver, LOG_PIECE_STEPS, ListedKey,
+    Readiness, Recoverable, SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog,
+    TodoQuery, TodoReader, UsageReader,
 };
 use sea_orm::sea_query::{
     Asterisk, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType,
@@ -56,23 +58,29 @@ const NO_VERSION: i64 = 0;
 /// The column that holds the version of the account as of which that was counted.
 const AS_OF: &str = "as_of";
 
-/// Activities counted by UTC days. By session, whosever they are, for actor 0.
+/// Most UTC days that are counted at a time, and most days of actors that are looked at for it.
+const DAYS_AT_A_TIME: u64 = 4_096;
+
+/// Activities counted on a UTC day.
 #[derive(FromQueryResult)]
 struct OfDay {
-    actor_id: i64,
     day: i64,
-    /// By type: see [`row::counts`]. A row each would cost more than all that is read for it.
-    counts: String,
+    count: i64,
 }
 
-/// Activities counted by day and type; a day and type may come in parts, some of which take away.
-type DailyCounts = Vec<(Day, ActivityType, i64)>;
+/// Activities counted by type, and how many types and activities there are in all.
+#[derive(FromQueryResult)]
+struct OfType {
+    activity_type: String,
+    count: i64,
+    types: i64,
+    total: i64,
+}
 
 /// Activities counted within a [`Window`].
 #[derive(FromQueryResult)]
 struct OfWindow {
     since: i64,
-    activity_type: String,
     count: i64,
 }
 
@@ -270,11 +278,13 @@ impl Store {
         for ((name, _), told) in numbers.iter().zip(&mut told) {
             *told = carrier.try_get("", name).map_err(of_read)?;
         }
-        let read = |row| E::Model::from_query_result(row, "").map_err(of_read);
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let items = found.iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
+        let has_more = found.len() > limit;
+        // Each row goes once it is read, so that texts are not held twice.
+        let read = |row| E::Model::from_query_result(&row, "").map_err(of_read);
+        let items = found.into_iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
         let items = items.collect::<StoreResult<Vec<T>>>()?;
-        let last = items.last().filter(|_| found.len() > limit);
+        let last = items.last().filter(|_| has_more);
         let next = last.map(Listed::place);
         Ok((items, next, told))
     }
@@ -449,13 +459,25 @@ impl TodoReader for Store {
         self.page(query.by, rows, [Priority, CreatedAt, TodoId], total, query.page).await
     }
 
-    async fn todo_log(&self, by: Admission, id: TodoId) -> StoreResult<Option<TodoLog>> {
+    async fn todo_log(
+        &self,
+        by: Admission,
+        id: TodoId,
+        after: LogId,
+    ) -> StoreResult<Option<TodoLog>> {
         let Some(todo) = self.todo(by, id).await? else { return Ok(None) };
+        // One more than is told, which tells whether any follows.
         let log = todo_logs::Entity::find()
             .filter(todo_logs::Column::AccountId.eq(by.account.0))
             .filter(todo_logs::Column::TodoId.eq(id.0))
-            .order_by(todo_logs::Column::LogId, Order::Asc);
-        Ok(Some(TodoLog { todo, steps: self.all(log).await? }))
+            .filter(todo_logs::Column::LogId.gt(after.0))
+            .order_by(todo_logs::Column::LogId, Order::Asc)
+            .limit(u64::from(LOG_PIECE_STEPS) + 1);
+        let mut steps: Vec<StatusChange<Sealed>> = self.all(log).await?;
+        let is_last = steps.len() <= usize::from(LOG_PIECE_STEPS);
+        steps.truncate(LOG_PIECE_STEPS.into());
+        let next = steps.last().filter(|_| !is_last).map(|step| step.id);
+        Ok(Some(TodoLog { todo, steps, next }))
     }
 }
 
@@ -584,36 +606,147 @@ fn version_of(account: AccountId) -> Select<accounts::Entity> {
     accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::Version)
 }
 
-/// Counts by UTC days, all of each day that the range of a filter touches.
-async fn count_days(db: &impl ConnectionTrait, filter: &ActivityFilter) -> StoreResult<Vec<OfDay>> {
-    let TimeRange { since, until } = filter.range;
-    let first = since.unwrap_or(Timestamp::FIRST).day();
-    let last = until.unwrap_or(Timestamp::LAST).day();
-    let counts = if filter.session.is_some() {
+/// Counts by type, from the counts that are kept: the types that have the most, how many more there
+/// are, and the total.
+async fn count_types(
+    db: &impl ConnectionTrait,
+    filter: &ActivityFilter,
+) -> StoreResult<(Vec<(ActivityType, i64)>, i64, i64)> {
+    let mut parts = parts_by_type(filter).into_iter();
+    let Some(mut all) = parts.next() else { return Ok((Vec::new(), 0, 0)) };
+    for part in parts {
+        all.union(UnionType::All, part);
+    }
+    let sum = || Expr::cust("CAST(SUM(count) AS BIGINT)");
+    let asked = Query::select()
+        .column("activity_type")
+        .expr_as(sum(), "count")
+        .expr_as(Expr::cust("COUNT(*) OVER ()"), "types")
+        .expr_as(Expr::cust("CAST(SUM(SUM(count)) OVER () AS BIGINT)"), "total")
+        .from_subquery(all, "part")
+        .group_by_col("activity_type")
+        .and_having(sum().ne(0_i64))
+        .order_by_expr(sum(), Order::Desc)
+        .order_by("activity_type", Order::Asc)
+        .limit(STATS_TYPES_MAX as u64)
+        .to_owned();
+    let (mut by_type, mut types, mut total) = (Vec::new(), 0, 0);
+    for row in db.query_all(&asked).await.map_err(of_read)? {
+        let row = OfType::from_query_result(&row, "").map_err(of_read)?;
+        by_type.push((row::activity_type(row.activity_type)?, row.count));
+        (types, total) = (row.types, row.total);
+    }
+    // A database may order names in its own way.
+    by_type.sort_by(|(one, of_one), (other, of_other)| {
+        of_other.cmp(of_one).then_with(|| one.cmp(other))
+    });
+    let told = i64::try_from(by_type.len()).unwrap_or(i64::MAX);
+    Ok((by_type, types - told, total))
+}
+
+/// What a filter selects, counted by type in parts.
+fn parts_by_type(filter: &ActivityFilter) -> Vec<SelectStatement> {
+    let of_rows = |filter: &ActivityFilter| {
+        // SQLite would go through all that an actor has in an index that holds every column asked for,
+        // or orders by them. None holds the version, which is never below 1.
+        let rows = counted(filter).select_only();
+        let rows = rows.expr_as(Expr::cust("activity_type || ''"), "activity_type");
+        let one = "CASE WHEN version > 0 THEN 1 ELSE 0 END";
+        rows.expr_as(Expr::cust(one), "count").into_query()
+    };
+    if filter.session.is_some() {
+        return vec![of_rows(filter)];
+    }
+    if filter.range.is_open() {
+        let mut counts = tallies_of(filter.by.account, filter.actor, row::TALLY_ACTIVITIES);
+        if let Some(kind) = &filter.activity_type {
+            counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
+        }
+        let label = Expr::col(tallies::Column::Label);
+        let counts = counts.select_only().expr_as(label, "activity_type");
+        return vec![counts.column(tallies::Column::Count).into_query()];
+    }
+    let split = filter.range.by_day();
+    let mut parts = Vec::new();
+    parts.extend(split.whole.map(|days| {
+        use activity_daily::Column::{ActivityType, Count};
+        daily(filter, days).select_only().columns([ActivityType, Count]).into_query()
+    }));
+    for end in split.ends {
+        let split = end.by_quarter();
+        parts.extend(split.whole.map(|quarters| {
+            use activity_quarters::Column::{ActivityType, Count};
+            quarterly(filter, quarters).select_only().columns([ActivityType, Count]).into_query()
+        }));
+        parts.extend(split.ends.into_iter().map(|end| of_rows(&within(filter, end))));
+    }
+    parts
+}
+
+/// The newest UTC days before one on which a filter selects anything, descending, at most
+/// [`DAYS_AT_A_TIME`]. All of the first and the last day of its range are counted.
+async fn days_before(
+    db: &impl ConnectionTrait,
+    filter: &ActivityFilter,
+    end: Day,
+) -> StoreResult<Vec<OfDay>> {
+    let first = filter.range.since.unwrap_or(Timestamp::FIRST).day();
+    let last = Day(end.0 - 1);
+    if first > last {
+        return Ok(Vec::new());
+    }
+    let days = if filter.session.is_some() {
         let (since, until) = (Some(first.first_instant()), Some(last.last_instant()));
-        let day = format!("logged_at / {DAY_MICROS}");
+        let day = Expr::cust(format!("logged_at / {DAY_MICROS}"));
         counted(&within(filter, TimeRange { since, until }))
             .select_only()
-            .expr_as(Expr::value(0_i64), "actor_id")
-            .expr_as(Expr::cust(day.clone()), "day")
-            .expr_as(Expr::cust("activity_type || ' ' || COUNT(*)"), "counts")
-            .group_by(Expr::cust(day))
-            .group_by(activities::Column::ActivityType)
+            .expr_as(day.clone(), "day")
+            .expr_as(Expr::cust("COUNT(*)"), "count")
+            .group_by(day.clone())
+            .order_by(day, Order::Desc)
+            .limit(DAYS_AT_A_TIME)
             .into_model::<OfDay>()
             .all(db)
             .await
     } else {
-        use activity_daily::Column::{ActorId, Day};
-        let joined = match db.get_database_backend() {
-            DbBackend::Postgres => "STRING_AGG",
-            _ => "GROUP_CONCAT",
-        };
-        let counts = Expr::cust(format!("{joined}(activity_type || ' ' || count, ' ')"));
-        let kept = daily(filter, (first.0, last.0)).select_only().columns([ActorId, Day]);
-        let days = kept.expr_as(counts, "counts").group_by(ActorId).group_by(Day);
-        days.into_model::<OfDay>().all(db).await
+        use activity_daily::Column::{Count, Day};
+        let count = Expr::col(Count).sum().cast_as("BIGINT");
+        daily(filter, (first.0, last.0))
+            .select_only()
+            .column(Day)
+            .expr_as(count, "count")
+            .group_by(Day)
+            .order_by(Day, Order::Desc)
+            .limit(DAYS_AT_A_TIME)
+            .into_model::<OfDay>()
+            .all(db)
+            .await
     };
-    counts.map_err(of_read)
+    days.map_err(of_read)
+}
+
+/// Days of actors of which something is kept, after a place, by actor and then by day, at most
+/// [`DAYS_AT_A_TIME`].
+async fn days_of_actors(
+    db: &impl ConnectionTrait,
+    filter: &ActivityFilter,
+    (first, last): (Day, Day),
+    after: (i64, i64),
+) -> StoreResult<Vec<(i64, i64)>> {
+    use activity_daily::Column::{ActorId, Day};
+    let place = Expr::tuple([Expr::col(ActorId), Expr::col(Day)]);
+    daily(filter, (first.0, last.0))
+        .filter(place.gt(Expr::tuple([Expr::value(after.0), Expr::value(after.1)])))
+        .select_only()
+        .columns([ActorId, Day])
+        .distinct()
+        .order_by(ActorId, Order::Asc)
+        .order_by(Day, Order::Asc)
+        .limit(DAYS_AT_A_TIME)
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(of_read)
 }
 
 /// Counts within windows of whole quarters, from what is kept of each.
@@ -628,22 +761,21 @@ fn count_quarters(
         kept = kept.filter(ActivityType.eq(kind.as_str()));
     }
     let count = Expr::col(Count.as_column_ref()).sum().cast_as("BIGINT");
-    let counts = kept.select_only().column(ActivityType).expr_as(count, "count");
-    by_window(counts.group_by(ActivityType), Quarter, Some(ActorId), windows, backend)
+    let counts = kept.select_only().expr_as(count, "count");
+    by_window(counts, Quarter, Some(ActorId), windows, backend)
 }
 
 /// Counts within windows of any length, by an index scan of each.
 fn count_rows(filter: &ActivityFilter, windows: &[Window], backend: DbBackend) -> SelectStatement {
-    use activities::Column::{ActivityType, ActorId, LoggedAt};
+    use activities::Column::{ActorId, LoggedAt};
     let all = within(filter, TimeRange::default());
     // Windows are an actor's, but for those of a session.
     let (rows, actor) = match filter.session {
         Some(_) => (counted(&all), None),
         None => (selected(&all), Some(ActorId)),
     };
-    let count = Expr::cust("COUNT(*)");
-    let counts = rows.select_only().column(ActivityType).expr_as(count, "count");
-    by_window(counts.group_by(ActivityType), LoggedAt, actor, windows, backend)
+    let counts = rows.select_only().expr_as(Expr::cust("COUNT(*)"), "count");
+    by_window(counts, LoggedAt, actor, windows, backend)
 }
 
 /// Asks a query for each of the windows of a column, which are an actor's where there is a column for
@@ -662,6 +794,8 @@ fn by_window<E: EntityTrait>(
         these = these.add(Expr::col(actor.as_column_ref()).eq(part("whose")));
     }
     let mut counts = counts.into_query().cond_where(these).to_owned();
+    // What has nothing is left out.
+    counts.and_having(Expr::cust("COUNT(*) > 0"));
     if backend == DbBackend::Postgres {
         let numbers = |number: fn(&Window) -> i64| {
             let numbers = windows.iter().map(number).collect::<Vec<_>>();
@@ -675,7 +809,7 @@ fn by_window<E: EntityTrait>(
         // Lateral, so that an index is sought for each window: it would rather go through all that
         // an account has.
         return Query::select()
-            .columns([("part", "since"), ("of", "activity_type"), ("of", "count")])
+            .columns([("part", "since"), ("of", "count")])
             .from_subquery(list, "part")
             .join_lateral(JoinType::InnerJoin, counts, "of", Expr::cust("TRUE"))
             .to_owned();
@@ -703,43 +837,100 @@ async fn add_moved(
     db: &impl ConnectionTrait,
     asked: SelectStatement,
     windows: &[Window],
-    counts: &mut DailyCounts,
+    days: &mut DayCounter,
 ) -> StoreResult<()> {
     let moves: BTreeMap<_, _> = windows.iter().map(|one| (one.since, one.moved)).collect();
     for row in db.query_all(&asked).await.map_err(of_read)? {
         let row = OfWindow::from_query_result(&row, "").map_err(of_read)?;
-        let activity_type = row::activity_type(row.activity_type)?;
         let Some((from, to)) = moves.get(&row.since) else { continue };
-        counts.extend(from.map(|day| (day, activity_type.clone(), -row.count)));
-        counts.extend(to.map(|day| (day, activity_type, row.count)));
+        if let Some(day) = from {
+            days.add(*day, -row.count);
+        }
+        if let Some(day) = to {
+            days.add(*day, row.count);
+        }
     }
     Ok(())
 }
 
-/// Counts by type and by the days that a clock shows: those by UTC days, less the parts of those that
-/// show another date. Only days on which there is anything are looked at.
+/// Counts by the days that a clock shows: those by UTC days, less the parts of those that show another
+/// date. Only days on which there is anything are looked at, from the newest on, some thousands at a
+/// time.
 async fn count_shown(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
     zone: &Zone,
-) -> StoreResult<DailyCounts> {
-    let of_days = count_days(db, filter).await?;
-    let days: BTreeSet<_> = of_days.iter().map(|row| Day(row.day)).collect();
-    let cuts: BTreeMap<_, _> = zone.cut(days, filter.range).map(|cut| (cut.day, cut)).collect();
-    let mut counts = DailyCounts::new();
-    let (mut quarters, mut rows) = (Vec::new(), Vec::new());
-    let mut actors_days = BTreeSet::new();
-    for OfDay { actor_id: actor, day, counts: of_day } in of_days {
-        let Some(cut) = cuts.get(&Day(day)) else { continue };
-        if let Some(day) = cut.most {
-            for of_type in row::counts(&of_day) {
-                let (activity_type, count) = of_type?;
-                counts.push((day, activity_type, count));
+) -> StoreResult<(Vec<(Day, i64)>, i64)> {
+    let mut days = DayCounter::default();
+    let mut end = Day(filter.range.until.unwrap_or(Timestamp::LAST).day().0 + 1);
+    loop {
+        let of_days = days_before(db, filter, end).await?;
+        let is_last = (of_days.len() as u64) < DAYS_AT_A_TIME;
+        let Some(oldest) = of_days.last().map(|row| Day(row.day)) else { break };
+        let ascending = of_days.iter().rev().map(|row| Day(row.day));
+        let mut rest = BTreeMap::new();
+        for (cut, row) in zone.cut(ascending, filter.range).zip(of_days.iter().rev()) {
+            if let Some(day) = cut.most {
+                days.add(day, row.count);
+            }
+            if !cut.rest.is_empty() {
+                rest.insert(cut.day, cut);
             }
         }
-        if !actors_days.insert((actor, day)) {
-            continue;
+        if !rest.is_empty() {
+            move_rest(db, filter, &rest, &mut days).await?;
         }
+        if is_last {
+            break;
+        }
+        // What is older than these shows no date after the oldest of them.
+        days.settle_after(oldest);
+        end = oldest;
+    }
+    Ok(days.finish())
+}
+
+/// Moves what is counted in the pieces of days that show another date than most of the day.
+async fn move_rest(
+    db: &impl ConnectionTrait,
+    filter: &ActivityFilter,
+    rest: &BTreeMap<Day, Cut>,
+    days: &mut DayCounter,
+) -> StoreResult<()> {
+    let named = match (filter.session, filter.actor) {
+        (None, None) => None,
+        // By session nothing is kept, and rows are looked for whosever they are.
+        (Some(_), _) => Some(ActorId(0)),
+        (None, Some(actor)) => Some(actor),
+    };
+    if let Some(actor) = named {
+        let cuts = rest.values().map(|cut| (actor.0, cut));
+        return move_pieces(db, filter, cuts, days).await;
+    }
+    let Some((first, last)) = rest.keys().next().zip(rest.keys().next_back()) else {
+        return Ok(());
+    };
+    let mut after = (0, 0);
+    loop {
+        let found = days_of_actors(db, filter, (*first, *last), after).await?;
+        let cuts = found.iter().filter_map(|(actor, day)| Some((*actor, rest.get(&Day(*day))?)));
+        move_pieces(db, filter, cuts, days).await?;
+        match found.last() {
+            Some(last) if found.len() as u64 == DAYS_AT_A_TIME => after = *last,
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The same of some days of actors.
+async fn move_pieces<'a>(
+    db: &impl ConnectionTrait,
+    filter: &ActivityFilter,
+    cuts: impl Iterator<Item = (i64, &'a Cut)>,
+    days: &mut DayCounter,
+) -> StoreResult<()> {
+    let (mut quarters, mut rows) = (Vec::new(), Vec::new());
+    for (actor, cut) in cuts {
         for piece in &cut.rest {
             let moved = (cut.most, piece.shown);
             let split = match filter.session {
@@ -756,12 +947,12 @@ async fn count_shown(
     let backend = db.get_database_backend();
     if !quarters.is_empty() {
         let asked = count_quarters(filter, &quarters, backend);
-        add_moved(db, asked, &quarters, &mut counts).await?;
+        add_moved(db, asked, &quarters, days).await?;
     }
     if !rows.is_empty() {
-        add_moved(db, count_rows(filter, &rows, backend), &rows, &mut counts).await?;
+        add_moved(db, count_rows(filter, &rows, backend), &rows, days).await?;
     }
-    Ok(counts)
+    Ok(())
 }
 
 impl Store {
@@ -864,17 +1055,14 @@ impl ActivityReader for Store {
         if let Some(known) = self.inner.figures.get(filter, zone, version) {
             return Ok(known);
         }
-        let is_one_statement = *zone == Zone::UTC && filter.range.by_day().ends.is_empty();
-        let counts = if is_one_statement {
-            count_shown(self.readers(), filter, zone).await?
-        } else {
-            // What is taken away must be what was counted before.
-            let tx = self.snapshot().await?;
-            let counts = count_shown(&tx, filter, zone).await?;
-            tx.commit().await.map_err(of_read)?;
-            counts
-        };
-        let stats = ActivityStats::sum(counts, self.session_counts(filter).await?);
+        // What is taken away must be what was counted before.
+        let tx = self.snapshot().await?;
+        let (by_type, by_type_omitted, total) = count_types(&tx, filter).await?;
+        let (by_day, by_day_omitted) = count_shown(&tx, filter, zone).await?;
+        tx.commit().await.map_err(of_read)?;
+        let sessions = self.session_counts(filter).await?;
+        let stats =
+            ActivityStats { total, by_type, by_type_omitted, by_day, by_day_omitted, sessions };
         self.inner.figures.remember(filter, zone, version, &stats);
         Ok(stats)
     }
@@ -965,6 +1153,14 @@ impl AccountReader for Store {
         let rows = actors::Entity::find()
             .filter(actors::Column::AccountId.eq(account.0))
             .order_by(actors::Column::ActorId, Order::Asc);
+        self.all(rows).await
+    }
+
+    async fn first_actors(&self, account: AccountId, most: u32) -> StoreResult<Vec<Actor>> {
+        let rows = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(account.0))
+            .order_by(actors::Column::ActorId, Order::Asc)
+            .limit(u64::from(most));
         self.all(rows).await
     }
 

@@ -77,17 +77,6 @@ pub(crate) fn activity_type(text: String) -> Result<ActivityType, Corrupt> {
     known(ActivityType::parse(text).ok(), "activities", "activity_type")
 }
 
-/// Counts by type: the types and the counts in turn, with a space between any two.
-pub(crate) fn counts(text: &str) -> impl Iterator<Item = Result<(ActivityType, i64), Corrupt>> {
-    let mut words = text.split(' ');
-    std::iter::from_fn(move || {
-        let activity_type = activity_type(words.next()?.to_owned());
-        let count = words.next().and_then(|count| count.parse().ok());
-        let count = known(count, "activity_daily", "count");
-        Some(activity_type.and_then(|of| Ok((of, count?))))
-    })
-}
-
 fn todo_status(text: &str) -> Result<TodoStatus, Corrupt> {
     known(TodoStatus::from_name(text), "todos", "status")
 }

@@ -609,8 +609,11 @@ impl Model {
             }
         }
         for todo in self.todos.values().filter(|todo| is_of(todo.actor, actor)) {
-            let log =
-                store.todo_log(account.into(), todo.id).await.expect("a read").expect("a todo");
+            let log = store
+                .todo_log(account.into(), todo.id, LogId(0))
+                .await
+                .expect("a read")
+                .expect("a todo");
             let steps = self.logs.iter().filter(|step| step.todo == todo.id);
             assert_eq!(log.todo, *todo);
             assert_eq!(log.steps, steps.cloned().collect::<Vec<_>>());

@@ -1,5 +1,7 @@
 //! Activities: what was done, with statistics that need no decryption.
 
+use std::collections::BTreeMap;
+
 use super::id::{ActivityId, ActorId, SessionId, Uid};
 use super::page::{Listed, Place};
 use super::session::SessionStatus;
@@ -9,6 +11,10 @@ use super::time::{Day, Timestamp};
 
 /// Most kinds of activity that one actor may have at a time, so that statistics stay small.
 pub const KINDS_MAX: i64 = 1_000;
+/// Most days that statistics tell of, the newest: ten years and a week.
+pub const STATS_DAYS_MAX: usize = 3_660;
+/// Most types that statistics tell of, those with the most activities. One actor has no more of them.
+pub const STATS_TYPES_MAX: usize = 1_000;
 
 /// An activity. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +73,14 @@ impl<T> Listed for Activity<T> {
 pub struct ActivityStats {
     /// How many there are.
     pub total: i64,
-    /// How many of each type, falling by count, then by name.
+    /// How many of each type, falling by count, then by name, at most [`STATS_TYPES_MAX`].
     pub by_type: Vec<(ActivityType, i64)>,
-    /// How many on each day that has any, ascending.
+    /// How many more types there are.
+    pub by_type_omitted: i64,
+    /// How many on each of the newest [`STATS_DAYS_MAX`] days that have any, ascending.
     pub by_day: Vec<(Day, i64)>,
+    /// How many older days have any.
+    pub by_day_omitted: i64,
     /// The sessions beside them.
     pub sessions: SessionCounts,
 }
@@ -94,26 +104,42 @@ impl SessionCounts {
     }
 }
 
-impl ActivityStats {
-    /// Adds up counts by day and type, each of which may come in parts, some of which take away.
-    #[must_use]
-    pub fn sum(
-        counts: impl IntoIterator<Item = (Day, ActivityType, i64)>,
-        sessions: SessionCounts,
-    ) -> Self {
-        use std::collections::BTreeMap;
-        let (mut by_type, mut by_day) = (BTreeMap::new(), BTreeMap::new());
-        let mut total = 0;
-        for (day, activity_type, count) in counts {
-            total += count;
-            *by_type.entry(activity_type).or_insert(0) += count;
-            *by_day.entry(day).or_insert(0) += count;
+/// Adds activities up by day, from the newest day to the oldest, and keeps the newest days that have
+/// any. It holds no more days than are told, beside those that are not settled.
+#[derive(Debug, Default)]
+pub struct DayCounter {
+    /// Days whose counts may change.
+    open: BTreeMap<Day, i64>,
+    /// Settled days that have any, descending.
+    newest: Vec<(Day, i64)>,
+    omitted: i64,
+}
+
+impl DayCounter {
+    /// Adds to a day that is not settled; what was counted for it by mistake is taken away by a count
+    /// below 0.
+    pub fn add(&mut self, day: Day, count: i64) {
+        *self.open.entry(day).or_insert(0) += count;
+    }
+
+    /// Settles the days after that one: nothing is added to them any more.
+    pub fn settle_after(&mut self, last_open: Day) {
+        let settled = self.open.split_off(&Day(last_open.0 + 1));
+        for (day, count) in settled.into_iter().rev().filter(|(_, count)| *count != 0) {
+            if self.newest.len() < STATS_DAYS_MAX {
+                self.newest.push((day, count));
+            } else {
+                self.omitted += 1;
+            }
         }
-        by_type.retain(|_, count| *count != 0);
-        by_day.retain(|_, count| *count != 0);
-        let mut by_type: Vec<_> = by_type.into_iter().collect();
-        by_type.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        Self { total, by_type, by_day: by_day.into_iter().collect(), sessions }
+    }
+
+    /// The newest days that have any, ascending, and how many older ones have any.
+    #[must_use]
+    pub fn finish(mut self) -> (Vec<(Day, i64)>, i64) {
+        self.settle_after(Day(i64::MIN));
+        self.newest.reverse();
+        (self.newest, self.omitted)
     }
 }
 
@@ -122,26 +148,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_add_up_and_are_in_order() {
-        let kind = |name: &str| ActivityType::parse(name).unwrap();
-        let counts = [
-            (Day(3), kind("review"), 8),
-            (Day(1), kind("general"), 20),
-            (Day(1), kind("deploy"), 5),
-            (Day(3), kind("deploy"), 3),
-            (Day(2), kind("ghost"), 0),
-            // Moved from one day to another.
-            (Day(4), kind("review"), 2),
-            (Day(4), kind("review"), -2),
-            (Day(3), kind("review"), 2),
-            (Day(1), kind("general"), -2),
-        ];
-        let stats = ActivityStats::sum(counts, SessionCounts { total: 5, active: 1 });
-        assert_eq!(stats.total, 36);
-        assert_eq!(
-            stats.by_type,
-            [(kind("general"), 18), (kind("review"), 10), (kind("deploy"), 8)]
-        );
-        assert_eq!(stats.by_day, [(Day(1), 23), (Day(3), 13)]);
+    fn the_newest_days_are_told_and_the_others_counted() {
+        let mut days = DayCounter::default();
+        let all = 2 * i64::try_from(STATS_DAYS_MAX).unwrap();
+        for day in (1..=all).rev() {
+            days.add(Day(day), 2);
+            // One is moved to the day before, so that the last of all has one alone.
+            days.add(Day(day), -1);
+            days.add(Day(day - 1), 1);
+            days.settle_after(Day(day - 1));
+        }
+        assert!(days.open.len() <= 2);
+        let (by_day, omitted) = days.finish();
+        // Day 0 has what was moved to it.
+        assert_eq!((by_day.len(), omitted), (STATS_DAYS_MAX, all + 1 - all / 2));
+        assert_eq!(by_day[0], (Day(all / 2 + 1), 2));
+        assert_eq!(by_day.last(), Some(&(Day(all), 1)));
+    }
+
+    #[test]
+    fn a_day_whose_activities_were_all_moved_elsewhere_has_none() {
+        let mut days = DayCounter::default();
+        for (day, count) in [(4, 2), (4, -2), (3, 2), (1, 5)] {
+            days.add(Day(day), count);
+        }
+        assert_eq!(days.finish(), (vec![(Day(1), 5), (Day(3), 2)], 0));
     }
 }

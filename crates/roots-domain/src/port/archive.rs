@@ -12,8 +12,8 @@ use crate::model::session::Session;
 use crate::model::todo::{StatusChange, Todo};
 use crate::model::unit::UnitOfWork;
 
-/// Most rows of a piece.
-pub const PIECE_MAX_ROWS: u16 = 64;
+/// Most rows of a piece: up to 1 MiB of texts.
+pub const PIECE_MAX_ROWS: u16 = 16;
 
 /// What is walked through: the rows of an account whose ids had been given at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

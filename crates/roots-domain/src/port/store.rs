@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::model::account::{Account, Actor};
 use crate::model::activity::{Activity, ActivityStats};
 use crate::model::credit::{LedgerEntry, LedgerFault, Reason};
-use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
+use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
 use crate::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
@@ -158,13 +158,18 @@ pub struct TodoQuery {
     pub page: PageRequest,
 }
 
-/// A todo and its whole history.
+/// Most steps of a todo's history that are read at a time: up to 0.5 MiB of notes.
+pub const LOG_PIECE_STEPS: u16 = 64;
+
+/// A todo and a part of its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TodoLog {
     /// The todo.
     pub todo: Todo<Sealed>,
-    /// Its status changes, ascending.
+    /// Status changes, ascending, at most [`LOG_PIECE_STEPS`].
     pub steps: Vec<StatusChange<Sealed>>,
+    /// The last of them, where more follow.
+    pub next: Option<LogId>,
 }
 
 /// Reads todos.
@@ -178,8 +183,14 @@ pub trait TodoReader: Send + Sync {
     /// session it may scan that session's.
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>>;
 
-    /// A todo's whole log, ascending, and the todo, which tells whose it is.
-    async fn todo_log(&self, by: Admission, id: TodoId) -> StoreResult<Option<TodoLog>>;
+    /// A todo's first [`LOG_PIECE_STEPS`] status changes after that one, ascending, and the todo,
+    /// which tells whose it is. MUST NOT read further.
+    async fn todo_log(
+        &self,
+        by: Admission,
+        id: TodoId,
+        after: LogId,
+    ) -> StoreResult<Option<TodoLog>>;
 }
 
 /// Which activities are asked for or counted.
@@ -219,8 +230,8 @@ pub trait ActivityReader: Send + Sync {
     /// Activities in figures, by the days that the clock of a zone shows, and the sessions beside
     /// them: all of those actors', or the one that the filter names. MUST NOT scan
     /// more than [`ActivityReader::activities`] may, but where the zone's clock shows days that end
-    /// beside the quarters of an hour: there, what lies in such a quarter. MUST NOT ask the database
-    /// more often for a long range than for a short one.
+    /// beside the quarters of an hour: there, what lies in such a quarter. MUST hold a bounded number
+    /// of days, types and counts at a time, whatever the range.
     async fn activity_stats(
         &self,
         filter: &ActivityFilter,
@@ -323,6 +334,9 @@ pub trait AccountReader: Send + Sync {
 
     /// Its actors, by id.
     async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>>;
+
+    /// The first of its actors, by id, at most so many.
+    async fn first_actors(&self, account: AccountId, most: u32) -> StoreResult<Vec<Actor>>;
 
     /// A page of its actors, descending by id.
     async fn actor_page(&self, by: Admission, page: PageRequest) -> StoreResult<Page<Actor>>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::access::Caller;
-use super::{ReadError, WriteError};
+use super::{Opening, ReadError, SealedRow, WriteError};
 use crate::model::account::{Account, AccountKind, Actor, ActorKind, Role};
 use crate::model::credit::{self, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId};
@@ -17,7 +17,7 @@ use crate::model::unit::{AppliedRow, Author, Intent, NewAccount, UnitOfWork};
 use crate::model::{Invalid, unit::Refusal};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::{AccountIdentity, ActorIdentity, Founding, Locksmith};
-use crate::port::store::{AccountReader, StoreFault, UnitStore};
+use crate::port::store::{AccountReader, StoreFault, StoreResult, UnitStore};
 
 /// How many of the newest ledger rows a look at the credits shows.
 const RECENT_ENTRIES: u32 = 20;
@@ -81,11 +81,16 @@ pub struct PreparedAccount {
     new: NewAccount,
 }
 
+/// Most other actors that are told with who the caller is.
+pub const OTHER_ACTORS_MAX: u32 = 100;
+
 /// Who the caller is.
 #[derive(Debug, Clone)]
 pub struct Whoami {
-    /// The other actors of its account, by id.
+    /// The first [`OTHER_ACTORS_MAX`] other actors of its account, by id.
     pub other_actors: Vec<Actor>,
+    /// How many there are in all.
+    pub other_actors_total: i64,
     /// What the account has left.
     pub credits_remaining: i64,
 }
@@ -157,15 +162,32 @@ impl Accounts {
         }
     }
 
+    /// Prepares to open rows that the caller reaches, one after the other.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn opening<S: SealedRow>(
+        &self,
+        caller: &Caller,
+        rows: Vec<S>,
+    ) -> StoreResult<Opening<S>> {
+        super::opening(&*self.reader, caller, rows).await
+    }
+
     /// Who else is in the caller's account, and what is left of its credits.
     ///
     /// # Errors
     /// The database's fault.
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami, ReadError> {
-        let mut actors = self.reader.actors(caller.account.id).await?;
-        actors.retain(|actor| actor.id != caller.actor.id);
-        let credits_remaining = self.account(caller).await?.balance;
-        Ok(Whoami { other_actors: actors, credits_remaining })
+        // One more, for the caller may be among them.
+        let mut others = self.reader.first_actors(caller.account.id, OTHER_ACTORS_MAX + 1).await?;
+        others.retain(|actor| actor.id != caller.actor.id);
+        others.truncate(OTHER_ACTORS_MAX as usize);
+        let account = self.account(caller).await?;
+        // An actor keeps its id for as long as there is the account: the last one given is how many
+        // there are.
+        let other_actors_total = account.counters.actor - 1;
+        Ok(Whoami { other_actors: others, other_actors_total, credits_remaining: account.balance })
     }
 
     /// The balance of the caller's account, and how it came about lately.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::access::{Caller, Whose};
-use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
+use super::{Opened, Opener, ReadError, SealedRow, Sealer, Terms, WriteError, Written};
 use crate::model::activity::{Activity, ActivityStats};
 use crate::model::id::{ActivityId, ActorId, SessionId};
-use crate::model::page::PageRequest;
+use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{ActivityText, ActivityType};
 use crate::model::time::{TimeRange, Timestamp};
@@ -14,7 +14,7 @@ use crate::model::unit::{Applied, AppliedRow, Intent, NewActivity, Refusal};
 use crate::model::zone::Zone;
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{AccountReader, ActivityFilter, ActivityReader, UnitStore};
+use crate::port::store::{AccountReader, ActivityFilter, ActivityReader, StoreResult, UnitStore};
 
 /// Activities: what was done.
 #[derive(Clone)]
@@ -82,8 +82,21 @@ impl Activities {
         selection: ActivitySelection,
         page: PageRequest,
     ) -> Opened<Activity> {
-        let found = self.reader.activities(&selection.of(caller)?, page).await?;
-        super::opened(&*self.accounts, caller, found, open).await
+        let found = self.find(caller, selection, page).await?;
+        super::opened(&*self.accounts, caller, found).await
+    }
+
+    /// The same page as it was found, before any text is opened.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        selection: ActivitySelection,
+        page: PageRequest,
+    ) -> Result<Page<Activity<Sealed>>, ReadError> {
+        Ok(self.reader.activities(&selection.of(caller)?, page).await?)
     }
 
     /// The activity of that id, if the caller reaches its actor.
@@ -95,11 +108,21 @@ impl Activities {
         caller: &Caller,
         id: ActivityId,
     ) -> Result<Option<Activity>, ReadError> {
+        let found = self.find_one(caller, id).await?;
+        super::opened_one(&*self.accounts, caller, found).await
+    }
+
+    /// The activity of that id as it was found, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn find_one(
+        &self,
+        caller: &Caller,
+        id: ActivityId,
+    ) -> StoreResult<Option<Activity<Sealed>>> {
         let found = self.reader.activity(caller.admission(), id).await?;
-        let reached = found.filter(|activity| caller.reaches(activity.actor));
-        let Some(found) = reached else { return Ok(None) };
-        let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
-        open(&*keys, found).map(Some)
+        Ok(found.filter(|activity| caller.reaches(activity.actor)))
     }
 
     /// Activities in figures, by the days of a zone. Opens no text.
@@ -170,6 +193,22 @@ impl Activities {
     ) -> Result<Applied, WriteError> {
         let (units, accounts) = (&*self.units, &*self.accounts);
         super::apply(units, accounts, &*self.clock, caller, intent, terms, endpoint).await
+    }
+}
+
+impl SealedRow for Activity<Sealed> {
+    type Open = Activity;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        Activity::texts(self)
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<Activity, ReadError> {
+        open(keys, self)
     }
 }
 

@@ -7,14 +7,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::activity::Activity;
 use crate::model::id::{ActorId, Uid};
 use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Idempotency, Mac, NamedRequest};
 use crate::model::page::Page;
 use crate::model::sealed::{Field, Sealed, TextPlace};
-use crate::model::session::Session;
 use crate::model::tag::EntityTag;
-use crate::model::todo::Todo;
 use crate::model::unit::{Applied, Charge, Conditions, Intent, Refusal, Resealed, UnitOfWork};
 use crate::port::ambient::Clock;
 use crate::port::keys::{KeyError, Keyring, MacPurpose};
@@ -216,45 +213,84 @@ async fn row_keys<'a>(
     Ok(Arc::clone(keys.of_row(actor)?))
 }
 
-/// The same page with its rows opened, each with the keys of its actor.
-async fn opened<S: AtRest, T>(
+/// A row as it was found: its texts are sealed with the keys of its actor.
+pub trait SealedRow {
+    /// The row with its texts opened.
+    type Open;
+
+    /// Whose it is.
+    fn actor(&self) -> ActorId;
+
+    /// Its sealed texts.
+    fn texts(&self) -> impl Iterator<Item = &Sealed>;
+
+    /// How many bytes its sealed texts have together. Opened, they have fewer.
+    fn sealed_bytes(&self) -> usize {
+        self.texts().map(|text| text.0.len()).sum()
+    }
+
+    /// Opens its texts with the keys of its actor.
+    ///
+    /// # Errors
+    /// [`ReadError::Unreadable`].
+    fn open(self, keys: &dyn Keyring) -> Result<Self::Open, ReadError>;
+}
+
+/// Rows to be opened one after the other. No text is opened before its row is asked for.
+#[derive(Debug)]
+pub struct Opening<S> {
+    rows: std::vec::IntoIter<S>,
+    keys: Keyrings,
+}
+
+impl<S: SealedRow> Iterator for Opening<S> {
+    type Item = Result<S::Open, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        let keys = self.keys.of_row(row.actor()).map_err(ReadError::from);
+        Some(keys.and_then(|keys| row.open(&**keys)))
+    }
+}
+
+/// Prepares to open rows that the caller reaches: looks up the keys of their actors.
+///
+/// # Errors
+/// The database's fault.
+async fn opening<S: SealedRow>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    rows: Vec<S>,
+) -> StoreResult<Opening<S>> {
+    let texts = rows.iter().map(|row| (row.actor(), row.texts()));
+    let keys = Keyrings::of(reader, caller, texts).await?;
+    Ok(Opening { rows: rows.into_iter(), keys })
+}
+
+/// The same page with its rows opened.
+async fn opened<S: SealedRow>(
     reader: &dyn AccountReader,
     caller: &Caller,
     page: Page<S>,
-    open: impl Fn(&dyn Keyring, S) -> Result<T, ReadError>,
-) -> Result<Page<T>, ReadError> {
-    let rows = page.items.iter().map(|row| (row.actor(), row.texts()));
-    let keys = Keyrings::of(reader, caller, rows).await?;
-    page.try_map(|row| open(&**keys.of_row(row.actor())?, row))
+) -> Opened<S::Open> {
+    let Page { items, total, request, next } = page;
+    let items = opening(reader, caller, items).await?.collect::<Result<_, _>>()?;
+    Ok(Page { items, total, request, next })
 }
 
-/// A row with sealed texts.
-trait AtRest {
-    fn actor(&self) -> ActorId;
-    fn texts(&self) -> impl Iterator<Item = &Sealed>;
+/// The same row opened.
+async fn opened_one<S: SealedRow>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    row: Option<S>,
+) -> Result<Option<S::Open>, ReadError> {
+    let rows = row.into_iter().collect();
+    opening(reader, caller, rows).await?.next().transpose()
 }
-
-macro_rules! at_rest {
-    ($($row:ident),+) => {
-        $(
-            impl AtRest for $row<Sealed> {
-                fn actor(&self) -> ActorId {
-                    self.actor
-                }
-
-                fn texts(&self) -> impl Iterator<Item = &Sealed> {
-                    $row::texts(self)
-                }
-            }
-        )+
-    };
-}
-
-at_rest!(Session, Todo, Activity);
 
 /// What a committed write of a row of `actor` comes to, once that row is opened. Whatever fails
 /// then, the write stands, and no answer says otherwise.
-async fn written<S: AtRest, T>(
+async fn written<S: SealedRow, T>(
     reader: &dyn AccountReader,
     caller: &Caller,
     row: &S,

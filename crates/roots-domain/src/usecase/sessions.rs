@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::access::{Caller, Whose};
-use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
+use super::{Opened, Opener, ReadError, SealedRow, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
 use crate::model::id::{ActorId, SessionId, Uid};
-use crate::model::page::PageRequest;
+use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::session::{Session, SessionPatch, SessionStatus};
 use crate::model::text::LongText;
@@ -58,14 +58,26 @@ impl Sessions {
     pub async fn list(
         &self,
         caller: &Caller,
-        SessionFilter { whose, status }: SessionFilter,
+        filter: SessionFilter,
         page: PageRequest,
     ) -> Opened<Session> {
+        let found = self.find(caller, filter, page).await?;
+        super::opened(&*self.accounts, caller, found).await
+    }
+
+    /// The same page as it was found, before any text is opened.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        SessionFilter { whose, status }: SessionFilter,
+        page: PageRequest,
+    ) -> Result<Page<Session<Sealed>>, ReadError> {
         let (by, actor) = (caller.admission(), caller.choose(whose)?);
         let query = SessionQuery { by, actor, status, page };
-        let found = self.reader.sessions(&query).await?;
-        let open = |keys: &dyn Keyring, session| open(keys, &session);
-        super::opened(&*self.accounts, caller, found, open).await
+        Ok(self.reader.sessions(&query).await?)
     }
 
     /// The session of that id, if the caller reaches its actor.
@@ -73,10 +85,8 @@ impl Sessions {
     /// # Errors
     /// The database's fault, or notes that do not open.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
-        let found = self.sealed(caller, caller.admission(), id).await?;
-        let Some(found) = found else { return Ok(None) };
-        let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
-        open(&*keys, &found).map(Some)
+        let found = self.find_one(caller, id).await?;
+        super::opened_one(&*self.accounts, caller, found).await
     }
 
     /// Starts a session.
@@ -133,6 +143,18 @@ impl Sessions {
         let intent = Intent::DeleteSession(id);
         let applied = self.apply(caller, intent, terms, "DELETE /sessions/{id}").await?;
         Ok(Written::of(id, &applied))
+    }
+
+    /// The session of that id as it was found, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn find_one(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+    ) -> StoreResult<Option<Session<Sealed>>> {
+        self.sealed(caller, caller.admission(), id).await
     }
 
     async fn sealed(
@@ -193,6 +215,22 @@ impl Sessions {
         };
         let named = ("session", session.id.0);
         super::written(&*self.accounts, caller, session, named, applied, open).await
+    }
+}
+
+impl SealedRow for Session<Sealed> {
+    type Open = Session;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        Session::texts(self)
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<Session, ReadError> {
+        open(keys, &self)
     }
 }
 

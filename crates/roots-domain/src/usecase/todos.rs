@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::access::{Caller, Whose};
-use super::{Opened, Opener, ReadError, Sealer, Terms, WriteError, Written};
+use super::{Opened, Opener, ReadError, SealedRow, Sealer, Terms, WriteError, Written};
 use crate::model::Patch;
 use crate::model::account::Role;
-use crate::model::id::{ActorId, SessionId, TodoId, Uid};
-use crate::model::page::PageRequest;
+use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
+use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
 use crate::model::time::Timestamp;
@@ -15,7 +15,9 @@ use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::unit::{Applied, AppliedRow, Intent, NewTodo, Resealed, RowPatch};
 use crate::port::ambient::{Clock, Uids};
 use crate::port::keys::Keyring;
-use crate::port::store::{AccountReader, Admission, StoreResult, TodoQuery, TodoReader, UnitStore};
+use crate::port::store::{
+    AccountReader, Admission, StoreResult, TodoLog, TodoQuery, TodoReader, UnitStore,
+};
 
 /// Todos: what is to be done, and how it went.
 #[derive(Clone)]
@@ -92,12 +94,24 @@ impl Todos {
         filter: TodoFilter,
         page: PageRequest,
     ) -> Opened<Todo> {
+        let found = self.find(caller, filter, page).await?;
+        super::opened(&*self.accounts, caller, found).await
+    }
+
+    /// The same page as it was found, before any text is opened.
+    ///
+    /// # Errors
+    /// The refusal, or the database's fault.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        filter: TodoFilter,
+        page: PageRequest,
+    ) -> Result<Page<Todo<Sealed>>, ReadError> {
         let TodoFilter { whose, status, priority, session } = filter;
         let (by, actor) = (caller.admission(), caller.choose(whose)?);
         let query = TodoQuery { by, actor, status, priority, session, page };
-        let found = self.reader.todos(&query).await?;
-        let open = |keys: &dyn Keyring, todo| open(keys, &todo);
-        super::opened(&*self.accounts, caller, found, open).await
+        Ok(self.reader.todos(&query).await?)
     }
 
     /// The todo of that id, if the caller reaches its actor.
@@ -105,27 +119,35 @@ impl Todos {
     /// # Errors
     /// The database's fault, or a text that does not open.
     pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
-        let found = self.sealed(caller, caller.admission(), id).await?;
-        let Some(found) = found else { return Ok(None) };
-        let keys = super::row_keys(&*self.accounts, caller, found.actor, found.texts()).await?;
-        open(&*keys, &found).map(Some)
+        let found = self.find_one(caller, id).await?;
+        super::opened_one(&*self.accounts, caller, found).await
     }
 
-    /// The whole history of that todo, ascending, if the caller reaches its actor.
+    /// The todo of that id as it was found, if the caller reaches its actor.
     ///
     /// # Errors
-    /// The database's fault, or a note that does not open.
-    pub async fn log(
+    /// The database's fault.
+    pub async fn find_one(&self, caller: &Caller, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
+        self.sealed(caller, caller.admission(), id).await
+    }
+
+    /// The steps of that todo's history after one, ascending, as they were found, at most
+    /// [`crate::port::store::LOG_PIECE_STEPS`]; `None` if there is no such todo, or the caller does
+    /// not reach its actor. Step 0 stands before all.
+    ///
+    /// # Errors
+    /// The database's fault.
+    pub async fn log_after(
         &self,
         caller: &Caller,
         id: TodoId,
-    ) -> Result<Option<Vec<StatusChange>>, ReadError> {
-        let found = self.reader.todo_log(caller.admission(), id).await?;
+        after: LogId,
+    ) -> StoreResult<Option<LogPiece>> {
+        let found = self.reader.todo_log(caller.admission(), id, after).await?;
         let reached = found.filter(|log| caller.reaches(log.todo.actor));
-        let Some(log) = reached else { return Ok(None) };
-        let notes = log.steps.iter().filter_map(|step| step.note.as_ref());
-        let keys = super::row_keys(&*self.accounts, caller, log.todo.actor, notes).await?;
-        log.steps.iter().map(|step| open_step(&*keys, step)).collect::<Result<_, _>>().map(Some)
+        let Some(TodoLog { todo, steps, next }) = reached else { return Ok(None) };
+        let steps = steps.into_iter().map(|step| LogStep { actor: todo.actor, step });
+        Ok(Some(LogPiece { steps: steps.collect(), next }))
     }
 
     /// Creates a todo.
@@ -273,6 +295,56 @@ impl Todos {
         };
         let named = ("todo", todo.id.0);
         super::written(&*self.accounts, caller, todo, named, applied, open).await
+    }
+}
+
+/// Some steps of a todo's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPiece {
+    /// The steps, ascending.
+    pub steps: Vec<LogStep>,
+    /// The step to go on after; `None` where none is left.
+    pub next: Option<LogId>,
+}
+
+/// A step of a todo's history, and whose that todo is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStep {
+    /// The actor.
+    pub actor: ActorId,
+    /// The step.
+    pub step: StatusChange<Sealed>,
+}
+
+impl SealedRow for LogStep {
+    type Open = StatusChange;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        self.step.note.iter()
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<StatusChange, ReadError> {
+        open_step(keys, &self.step)
+    }
+}
+
+impl SealedRow for Todo<Sealed> {
+    type Open = Todo;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        Todo::texts(self)
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<Todo, ReadError> {
+        open(keys, &self)
     }
 }
 

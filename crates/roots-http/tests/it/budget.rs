@@ -1,25 +1,36 @@
 //! What large bodies hold together.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
-use axum::body::{Body, Bytes};
-use futures_util::{StreamExt, stream};
+use axum::body::{Body, Bytes, HttpBody};
+use futures_util::{FutureExt, StreamExt, stream};
 use http_body_util::BodyExt;
 use insta::assert_snapshot;
+use roots_domain::model::id::{LogId, Uid};
 use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{StatusChange, TodoStatus};
+use roots_domain::port::store::{LOG_PIECE_STEPS, TodoLog};
 use roots_http::Budget;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::yield_now;
 use tower::ServiceExt;
 
-use crate::world::{Answer, Ask, KEY, World, ask, get, patch, post, todo};
+use crate::world::{Answer, Ask, KEY, World, ask, get, patch, post, session, todo};
 
 const KIB: usize = 1024;
-/// A page whose texts are so long takes this much.
+/// More than enough for one large answer.
+const ROOMY: usize = 64 * 1024 * KIB;
+/// A page of ten todos with descriptions of so many bytes is large.
 const LONG: usize = 64 * KIB;
-const LONG_PAGE: std::ops::RangeInclusive<usize> = 641 * KIB..=647 * KIB;
+/// What it takes: its texts, and 1 MiB for what is told of it, and little more.
+const LONG_PAGE: std::ops::RangeInclusive<usize> = 1664 * KIB..=1680 * KIB;
 
 /// A world with a budget for answers, and a list of ten todos whose descriptions have so many bytes.
 fn listing(budget: usize, bytes: usize) -> (World, Budget) {
@@ -45,54 +56,75 @@ async fn unread(ask: &Ask, router: &Router) -> (u16, Body) {
     (response.status().as_u16(), response.into_body())
 }
 
-#[tokio::test]
-async fn large_answers_that_are_not_read_hold_no_more_than_the_budget() {
-    let (world, budget) = listing(2 * 1024 * KIB, LONG);
+#[tokio::test(start_paused = true)]
+async fn an_account_gets_two_large_answers_at_a_time() {
+    let (world, budget) = listing(ROOMY, LONG);
     let router = world.router();
     let large = get("/api/v1/todos");
-    let mut held = Vec::new();
-    let mut statuses = Vec::new();
-    for _ in 0..30 {
-        let (status, body) = unread(&large, &router).await;
-        statuses.push(status);
-        if status == 200 {
-            held.push(body);
-        }
-    }
-    statuses.dedup();
-    assert_eq!((statuses, held.len()), (vec![200, 503], 3));
-    let taken = 2 * 1024 * KIB - budget.left_bytes();
-    assert!(LONG_PAGE.contains(&(taken / 3)), "{taken}");
-    assert_snapshot!(
-        "a_large_answer_that_there_is_no_room_for",
-        large.clone().of(&router).await.told()
-    );
+    let (_, first) = unread(&large, &router).await;
+    let (_, second) = unread(&large, &router).await;
+    let taken = ROOMY - budget.left_bytes();
+    assert!(LONG_PAGE.contains(&(taken / 2)), "{taken}");
+    // The third one waits for some seconds.
+    assert_snapshot!("a_third_large_answer", large.clone().of(&router).await.told());
     // What is small is answered.
     assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
-    assert_eq!(get("/health").of(&router).await.status, 200);
+    assert_eq!(get("/api/v1/sessions").of(&router).await.status, 200);
+    assert_eq!(budget.left_bytes(), ROOMY - taken);
 
-    // Whoever hangs up makes room, and whoever reads to the end.
-    held.pop();
-    assert_eq!(large.clone().of(&router).await.status, 200);
-    assert_eq!((budget.left_bytes() + taken / 3 * 2) / KIB, 2 * 1024);
-    let last = held.pop().unwrap().collect().await.unwrap().to_bytes();
-    assert_eq!(budget.left_bytes() / KIB, (2 * 1024 * KIB - taken / 3 * 2) / KIB);
-    assert!(last.len() > 10 * LONG);
-    drop((last, held));
+    // A client that hangs up makes room for one that waits, and so does one that reads to the end.
+    for ends in [first, second] {
+        let mut waiting = pin!(unread(&large, &router));
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(ends.collect().await.unwrap());
+        let (status, body) = waiting.await;
+        assert_eq!(status, 200);
+        drop(body);
+    }
+    assert_eq!(budget.left_bytes(), ROOMY);
+}
+
+#[tokio::test]
+async fn where_there_is_no_memory_left_no_text_is_opened() {
+    let (mut world, budget) = listing(2 * 1024 * KIB, LONG);
+    world.sessions.checkpoint();
+    world.sessions.expect_sessions().returning(|query| {
+        let mut one = session(1);
+        if let Some(session) = &mut one {
+            // It does not open.
+            session.notes = Some(Sealed(vec![0xff; LONG]));
+        }
+        let items = std::iter::repeat_n(one, 10).flatten().collect();
+        Ok(Page { items, total: 10, request: query.page, next: None })
+    });
+    let router = world.router();
+    let (status, held) = unread(&get("/api/v1/todos"), &router).await;
+    assert_eq!(status, 200);
+    let refused = get("/api/v1/sessions").of(&router).await;
+    assert_snapshot!("a_large_answer_that_there_is_no_room_for", refused.told());
+    drop(held);
+    assert_eq!(get("/api/v1/sessions").of(&router).await.status, 500);
     assert_eq!(budget.left_bytes(), 2 * 1024 * KIB);
 }
 
 #[tokio::test]
-async fn small_answers_take_nothing_and_one_larger_than_the_budget_takes_it_all() {
-    let (world, budget) = listing(64 * KIB, 20 * KIB);
-    assert_eq!(unread(&get("/api/v1/todos"), &world.router()).await.0, 200);
-    assert_eq!(budget.left_bytes(), 64 * KIB);
+async fn an_answer_that_turns_out_to_be_small_gives_back_what_it_took() {
+    // They could become six times as long.
+    let (world, budget) = listing(ROOMY, 20 * KIB);
+    let router = world.router();
+    let response = router.clone().oneshot(get("/api/v1/todos").request()).await.unwrap();
+    assert_eq!(budget.left_bytes(), ROOMY);
+    let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    let whole = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!((whole.len(), whole.len() > 200 * KIB), (length, true));
+}
 
+#[tokio::test]
+async fn an_answer_that_is_larger_than_the_budget_takes_it_all() {
     let (world, budget) = listing(64 * KIB, LONG);
     let router = world.router();
     let (status, body) = unread(&get("/api/v1/todos"), &router).await;
     assert_eq!((status, budget.left_bytes()), (200, 0));
-    assert_eq!(unread(&get("/api/v1/todos"), &router).await.0, 503);
     drop(body);
     assert_eq!(budget.left_bytes(), 64 * KIB);
     assert_eq!(ask("HEAD", "/api/v1/todos").of(&router).await.status, 200);
@@ -100,16 +132,153 @@ async fn small_answers_take_nothing_and_one_larger_than_the_budget_takes_it_all(
 }
 
 #[tokio::test]
+async fn one_long_text_takes_what_its_answer_has_until_it_is_sent() {
+    let (mut world, budget) = listing(ROOMY, LONG);
+    world.todos.checkpoint();
+    world.todos.expect_todo().returning(|_, id| {
+        let mut one = todo(id.0);
+        if let Some(todo) = &mut one {
+            let text = if id.0 == 1 { "\u{1}" } else { "x" };
+            todo.description = Some(Sealed(text.repeat(LONG).into()));
+        }
+        Ok(one)
+    });
+    let router = world.router();
+    let (_, body) = unread(&get("/api/v1/todos/1"), &router).await;
+    let whole = body.size_hint().exact().unwrap();
+    assert!(whole > 384 * KIB as u64);
+    assert_eq!((ROOMY - budget.left_bytes()) as u64, whole.next_multiple_of(KIB as u64));
+    drop(body);
+    let (_, body) = unread(&get("/api/v1/todos/2"), &router).await;
+    assert_eq!((budget.left_bytes(), body.size_hint().exact().unwrap() / 1024), (ROOMY, 64));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_compressed_as_it_goes_holds_what_it_is_made_from() {
-    let (world, budget) = listing(1024 * KIB, LONG);
+    let (world, budget) = listing(ROOMY, LONG);
     let router = world.router();
     let ask = get("/api/v1/todos").header("accept-encoding", "gzip");
     let response = router.oneshot(ask.request()).await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
-    assert!(LONG_PAGE.contains(&(1024 * KIB - budget.left_bytes())));
+    assert!(LONG_PAGE.contains(&(ROOMY - budget.left_bytes())));
     let packed = response.into_body().collect().await.unwrap().to_bytes();
     assert!(packed.len() < LONG);
-    assert_eq!(budget.left_bytes(), 1024 * KIB);
+    assert_eq!(budget.left_bytes(), ROOMY);
+}
+
+#[tokio::test]
+async fn a_large_page_is_the_same_document_as_a_small_one() {
+    let document = async |bytes| {
+        let (world, _) = listing(ROOMY, bytes);
+        let mut page = get("/api/v1/todos?limit=10").of(&world.router()).await.json();
+        for todo in page["todos"].as_array_mut().unwrap() {
+            let text = todo["description"].take();
+            assert_eq!(text.as_str().unwrap(), "x".repeat(bytes));
+        }
+        page
+    };
+    assert_eq!(document(LONG).await, document(1).await);
+}
+
+#[tokio::test]
+async fn others_on_the_thread_come_in_between_the_rows_of_a_large_page() {
+    let (world, _) = listing(ROOMY, LONG);
+    let router = world.router();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            yield_now().await;
+        }
+    });
+    let (_, body) = unread(&get("/api/v1/todos"), &router).await;
+    let (opened, rows) = (turns.load(Ordering::Relaxed), 10);
+    assert!(opened >= rows, "{opened}");
+    let bytes = body.collect().await.unwrap().to_bytes().len();
+    let told = turns.load(Ordering::Relaxed) - opened;
+    // What came after the first 256 KiB, in pieces of a row each.
+    assert!(bytes > 10 * LONG && told >= 5, "{told}");
+    other.abort();
+}
+
+/// A todo with so many steps, whose notes have so many bytes, and after which step each piece was read.
+/// Before a piece after `deleted_at` it is deleted.
+fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (World, Arc<Mutex<Vec<i64>>>) {
+    let mut world = World::whole();
+    world.todos.checkpoint();
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let note_read = Arc::clone(&read);
+    world.todos.expect_todo_log().returning(move |_, id, after| {
+        note_read.lock().unwrap().push(after.0);
+        if after.0 > deleted_at {
+            return Ok(None);
+        }
+        let last = steps.min(after.0 + i64::from(LOG_PIECE_STEPS));
+        let step = |number| StatusChange {
+            id: LogId(number),
+            uid: Uid::NIL,
+            todo: id,
+            old_status: TodoStatus::Open,
+            new_status: TodoStatus::Done,
+            note: Some(Sealed(vec![b'x'; note_bytes])),
+            logged_at: Timestamp::FIRST,
+        };
+        let next = (last < steps).then_some(LogId(last));
+        let steps = (after.0 + 1..=last).map(step).collect();
+        Ok(todo(id.0).map(|todo| TodoLog { todo, steps, next }))
+    });
+    (world, read)
+}
+
+#[tokio::test]
+async fn a_long_log_is_read_as_its_client_takes_it() {
+    let (mut world, read) = logging(1_000, 4 * KIB, i64::MAX);
+    let budget = Budget::of(ROOMY);
+    world.settings.large_answers = budget.clone();
+    let (status, body) = unread(&get("/api/v1/todos/1/logs"), &world.router()).await;
+    assert_eq!((status, read.lock().unwrap().clone()), (200, vec![0]));
+    let taken = ROOMY - budget.left_bytes();
+    assert!(taken < 2 * 1024 * KIB, "{taken}");
+    let log: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+    let ids: Vec<_> = log["logs"].as_array().unwrap().iter().map(|step| &step["log_id"]).collect();
+    assert_eq!(ids, (1..=1_000).collect::<Vec<_>>());
+    assert_eq!((&log["todo_id"], read.lock().unwrap().len()), (&json!(1), 16));
+    assert_eq!(budget.left_bytes(), ROOMY);
+}
+
+#[tokio::test]
+async fn a_log_of_a_few_pieces_is_whole_and_one_that_is_deleted_meanwhile_breaks_off() {
+    let (world, _) = logging(65, 4 * KIB, i64::MAX);
+    let log = get("/api/v1/todos/1/logs").of(&world.router()).await.json();
+    assert_eq!(log["logs"].as_array().unwrap().len(), 65);
+
+    let (world, _) = logging(1_000, 4 * KIB, 500);
+    let (status, body) = unread(&get("/api/v1/todos/1/logs"), &world.router()).await;
+    assert_eq!((status, body.collect().await.is_err()), (200, true));
+
+    // Before anything was told it is an answer like any other.
+    let (world, _) = logging(1_000, KIB, 0);
+    assert_eq!(get("/api/v1/todos/1/logs").of(&world.router()).await.status, 404);
+}
+
+#[tokio::test]
+async fn beyond_128_waiting_requests_an_account_is_refused_at_once() {
+    let mut world = World::whole();
+    world.is_stuck = true;
+    let router = world.router();
+    let list = || Box::pin(get("/api/v1/sessions").of(&router));
+    // The key is known from here on, so that a request comes to its turn when it is first polled.
+    assert_eq!(get("/api/v1/actors").of(&router).await.status, 200);
+    // Four read, and never end.
+    let mut stuck: Vec<_> = (0..132).map(|_| list()).collect();
+    for asking in &mut stuck {
+        assert!(asking.now_or_never().is_none());
+    }
+    let refused = list().now_or_never().unwrap();
+    assert_snapshot!("a_list_for_which_too_many_wait", refused.told());
+    stuck.pop();
+    assert!(list().now_or_never().is_none());
 }
 
 #[tokio::test]
@@ -131,7 +300,7 @@ async fn a_write_is_never_refused_its_answer() {
 #[tokio::test]
 async fn bytes_count_until_they_are_sent_not_until_they_are_handed_on() {
     // More than the system takes off the server's hands.
-    let (world, budget) = listing(64 * 1024 * KIB, 1024 * KIB);
+    let (world, budget) = listing(ROOMY, 1024 * KIB);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(axum::serve(listener, world.router()).into_future());

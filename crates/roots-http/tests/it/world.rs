@@ -279,10 +279,9 @@ impl World {
                 next: None,
             })
         });
-        world
-            .todos
-            .expect_todo_log()
-            .returning(|_, id| Ok(todo(id.0).map(|todo| TodoLog { todo, steps: log() })));
+        world.todos.expect_todo_log().returning(|_, id, _| {
+            Ok(todo(id.0).map(|todo| TodoLog { todo, steps: log(), next: None }))
+        });
         world.activities.expect_activity().returning(|_, id| Ok(activity(id.0)));
         world.activities.expect_activities().returning(|_, page| {
             Ok(Page {
@@ -297,6 +296,7 @@ impl World {
         world.accounts.expect_account().returning(|_| Ok(Some(account())));
         world.accounts.expect_actors().returning(|_| Ok(vec![owner(), member()]));
         world.accounts.expect_check().returning(|_| Ok(()));
+        world.accounts.expect_first_actors().returning(|_, _| Ok(vec![owner(), member()]));
         world.accounts.expect_actor_page().returning(|_, page| {
             Ok(Page { items: vec![owner(), member()], total: 2, request: page, next: None })
         });
@@ -371,12 +371,13 @@ impl World {
             sessions.expect_sessions(_);
             todos.expect_todo(_, _);
             todos.expect_todos(_);
-            todos.expect_todo_log(_, _);
+            todos.expect_todo_log(_, _, _);
             activities.expect_activity(_, _);
             activities.expect_activities(_, _);
             activities.expect_activity_stats(_, _);
             accounts.expect_account(_);
             accounts.expect_actors(_);
+            accounts.expect_first_actors(_, _);
             accounts.expect_actor_page(_, _);
             accounts.expect_check(_);
             accounts.expect_held_actors(_, _);
@@ -820,7 +821,7 @@ pub(crate) fn account() -> Account {
         balance: 99,
         auth_epoch: 1,
         key_epoch: KeyEpoch::FIRST,
-        counters: Counters { session: DAMAGED, ..Counters::default() },
+        counters: Counters { actor: 2, session: DAMAGED, ..Counters::default() },
         keys: 2,
         created_at: at("2026-04-09T09:00:00Z"),
         version: 1,
@@ -963,14 +964,14 @@ pub(crate) fn activity(id: i64) -> Option<Activity<Sealed>> {
 fn figures() -> ActivityStats {
     let day = |text: &str| at(text).day();
     let kind = |text: &str| ActivityType::parse(text).unwrap();
-    let counts = vec![
-        (day("2026-04-07"), kind("general"), 15),
-        (day("2026-04-08"), kind("general"), 12),
-        (day("2026-04-08"), kind("deploy"), 6),
-        (day("2026-04-09"), kind("deploy"), 6),
-        (day("2026-04-09"), kind("review"), 8),
-    ];
-    ActivityStats::sum(counts, SessionCounts { total: 5, active: 1 })
+    ActivityStats {
+        total: 47,
+        by_type: vec![(kind("general"), 27), (kind("deploy"), 12), (kind("review"), 8)],
+        by_type_omitted: 0,
+        by_day: vec![(day("2026-04-07"), 15), (day("2026-04-08"), 18), (day("2026-04-09"), 14)],
+        by_day_omitted: 0,
+        sessions: SessionCounts { total: 5, active: 1 },
+    }
 }
 
 /// As the contract counts them.

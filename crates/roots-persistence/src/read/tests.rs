@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
 
+use roots_domain::model::activity::STATS_DAYS_MAX;
 use roots_domain::model::id::ActorId;
 use roots_domain::model::key::LookupHash;
 use roots_domain::model::text::ActivityType;
@@ -283,6 +284,111 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
     }
 }
 
+/// Every second day had something at noon, and the days between in the evening, when the clock of
+/// Kathmandu shows the next date: there, every second date has both.
+#[tokio::test]
+async fn the_newest_days_of_a_long_history_are_told_and_the_others_counted() {
+    const HISTORY_DAYS: i64 = 10_000;
+    let told_days = i64::try_from(STATS_DAYS_MAX).unwrap();
+    for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let desk = fill(&db, 1_000).await;
+        let account = desk.account;
+        for table in ["activity_daily", "activity_quarters", "tallies"] {
+            db.execute(&format!("DELETE FROM {table}")).await;
+        }
+        let days = format!(
+            "WITH RECURSIVE days (day) AS (SELECT 1 UNION ALL SELECT day + 1 FROM days \
+                WHERE day < {HISTORY_DAYS}), whose (actor) AS (VALUES (1), (2))"
+        );
+        let all = "FROM days CROSS JOIN whose";
+        for sql in [
+            format!("{days} INSERT INTO activity_daily SELECT {account}, actor, day, 'a', 1 {all}"),
+            format!(
+                "{days} INSERT INTO activity_quarters SELECT {account}, actor, \
+                    day * 96 + CASE WHEN day % 2 = 0 THEN 48 ELSE 90 END, 'a', 1 {all}"
+            ),
+            format!(
+                "INSERT INTO tallies VALUES ({account}, 1, 'activities', 'a', {HISTORY_DAYS}), \
+                    ({account}, 2, 'activities', 'a', {HISTORY_DAYS})"
+            ),
+        ] {
+            db.execute(&sql).await;
+        }
+        let (store, _) = reading_aloud(&db).await;
+        for (actor, actors) in [(Some(ActorId(2)), 1), (None, 2)] {
+            let range = TimeRange::default();
+            let filter = ActivityFilter {
+                by: account.into(),
+                actor,
+                activity_type: None,
+                session: None,
+                range,
+            };
+            for (zone, dates, each) in
+                [("UTC", HISTORY_DAYS, 1), ("Asia/Kathmandu", HISTORY_DAYS / 2, 2)]
+            {
+                let figures =
+                    store.activity_stats(&filter, &Zone::parse(zone).unwrap()).await.unwrap();
+                assert_eq!(figures.total, actors * HISTORY_DAYS);
+                assert_eq!(figures.by_day_omitted, dates - told_days, "{zone}");
+                let apart = HISTORY_DAYS / dates;
+                let newest = (0..told_days).rev().map(|back| HISTORY_DAYS - back * apart);
+                let newest: Vec<_> = newest.map(|day| (Day(day), actors * each)).collect();
+                assert_eq!(figures.by_day, newest, "{zone}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_many_types_those_with_the_most_are_told_and_all_are_in_the_total() {
+    for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let desk = Desk::new(&db.store, 1).await;
+        let account = desk.account;
+        db.execute(&format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
+                INSERT INTO tallies SELECT {account}, 1, 'activities', 'k' || i, i FROM n"
+        ))
+        .await;
+        let (store, _) = reading_aloud(&db).await;
+        let (actor, range) = (None, TimeRange::default());
+        let filter =
+            ActivityFilter { by: account.into(), actor, activity_type: None, session: None, range };
+        let figures = store.activity_stats(&filter, &Zone::UTC).await.unwrap();
+        assert_eq!((figures.total, figures.by_type_omitted), (1_500 * 1_501 / 2, 500));
+        let counts: Vec<_> = figures.by_type.iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, (501..=1_500).rev().collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_read_in_pieces_and_actors_from_the_first_on() {
+    for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let desk = fill(&db, 1_000).await;
+        let (account, todo) = (desk.account, TodoId(2));
+        let uid = if db.is_postgres() {
+            "'00000000-0000-0000-0000-000000000000'"
+        } else {
+            "x'00000000000000000000000000000000'"
+        };
+        db.execute(&format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 128) \
+                INSERT INTO todo_logs SELECT {account}, 2, 2 * i, {uid}, 'open', 'done', NULL, 0 FROM n"
+        ))
+        .await;
+        let mut after = LogId(0);
+        for (first, next) in [(2, Some(LogId(128))), (130, None)] {
+            let log = db.store.todo_log(account.into(), todo, after).await.unwrap().unwrap();
+            let ids: Vec<_> = log.steps.iter().map(|step| step.id.0).collect();
+            assert_eq!(ids, (0..64).map(|step| first + 2 * step).collect::<Vec<_>>());
+            assert_eq!(log.next, next);
+            after = next.unwrap_or(after);
+        }
+        let actors = db.store.first_actors(account, 3).await.unwrap();
+        assert_eq!(actors.iter().map(|actor| actor.id.0).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+}
+
 #[test]
 fn an_owner_s_rows_are_left_out_in_words_that_the_indexes_have() {
     assert_eq!(IN_ORDER_OF_ACCOUNT, format!("actor_id <> {}", NewAccount::OWNER));
@@ -465,13 +571,13 @@ async fn figures_are_counted_anew_once_their_account_was_written_to() {
             (figures.total, figures.sessions.total, told.swap(0, Ordering::Relaxed))
         };
         apply_each(&db.store, [desk.log_activity("a"), desk.start_session()]).await;
-        assert_eq!(total("UTC").await, (1, 1, 3));
+        assert_eq!(total("UTC").await, (1, 1, 4));
         assert_eq!(total("UTC").await, (1, 1, 1));
         assert!(total("Asia/Tokyo").await.2 > 1);
         apply_each(&db.store, [desk.log_activity("b")]).await;
-        assert_eq!(total("UTC").await, (2, 1, 3));
+        assert_eq!(total("UTC").await, (2, 1, 4));
         apply_each(&db.store, [desk.start_session()]).await;
-        assert_eq!(total("UTC").await, (2, 2, 3));
+        assert_eq!(total("UTC").await, (2, 2, 4));
         assert_eq!(total("UTC").await, (2, 2, 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roots_domain::model::id::{ActorId, KeyId, TodoId};
+use roots_domain::model::id::{ActorId, KeyId, LogId, TodoId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, TextPlace};
 use roots_domain::model::text::LogNote;
@@ -152,8 +152,9 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         assert_eq!(of(&member, Whose::Own).await, members);
         assert_eq!(of(&owner, Whose::Own).await, owners);
         for caller in [&owner, &member] {
-            let log = world.todos.log(caller, TodoId(1)).await.unwrap().unwrap();
-            assert_eq!(log[0].note.as_deref(), Some("begun in 0"));
+            let log = world.todos.log_after(caller, TodoId(1), LogId(0)).await.unwrap().unwrap();
+            let mut steps = world.accounts.opening(caller, log.steps).await.unwrap();
+            assert_eq!(steps.next().unwrap().unwrap().note.as_deref(), Some("begun in 0"));
         }
     }
     // A text of an early epoch is compared with, and a request of before the renewals is known again.

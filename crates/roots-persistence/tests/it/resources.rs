@@ -1,6 +1,7 @@
 //! What is written reads back, in order, with true totals.
 
 use roots_domain::model::Patch;
+use roots_domain::model::id::LogId;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::todo::TodoStatus;
@@ -28,8 +29,8 @@ async fn a_day_of_work(db: TestDatabase) {
     let change = TodoChange { status: Some(TodoStatus::Done), ..TodoChange::default() };
     let done = world.todos.patch(&caller, todo.id, change, Terms::default()).await.unwrap();
     assert_eq!(done.balance, 96);
-    let log = world.todos.log(&caller, todo.id).await.unwrap().unwrap();
-    assert_eq!(log.len(), 1);
+    let log = world.todos.log_after(&caller, todo.id, LogId(0)).await.unwrap().unwrap();
+    assert_eq!((log.steps.len(), log.next), (1, None));
     let patch = SessionPatch {
         status: Some(SessionStatus::Ended),
         notes: Patch::Set(long_text("Done for today")),

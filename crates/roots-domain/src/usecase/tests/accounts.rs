@@ -239,18 +239,35 @@ fn a_grant_is_1_to_a_thousand_million() {
 fn reading(found: Option<Account>, others: Vec<Actor>) -> MockAccountReader {
     let mut reader = MockAccountReader::new();
     reader.expect_account().withf(|id| *id == HOME).return_once(|_| Ok(found));
-    reader.expect_actors().withf(|id| *id == HOME).return_once(|_| Ok(others));
+    let asked = reader.expect_first_actors().withf(|id, most| (*id, *most) == (HOME, 101));
+    asked.return_once(|_, _| Ok(others));
     reader
 }
 
 #[test]
 fn whoami_tells_the_others_and_what_is_left() {
     let everyone = vec![actor(ME), actor(PEER), actor(ActorId(3))];
-    let reader = reading(Some(account()), everyone);
+    let counters = Counters { actor: 3, ..Counters::default() };
+    let reader = reading(Some(Account { counters, ..account() }), everyone);
     let accounts = accounts(MockUnitStore::new(), reader, MockLocksmith::new());
     let told = ready(accounts.whoami(&caller())).unwrap();
     assert_eq!(told.other_actors, [actor(PEER), actor(ActorId(3))]);
-    assert_eq!(told.credits_remaining, LEFT);
+    assert_eq!((told.other_actors_total, told.credits_remaining), (2, LEFT));
+}
+
+#[test]
+fn whoami_tells_the_first_hundred_others_and_how_many_there_are() {
+    let caller_among_them = (1..=101).map(|id| actor(ActorId(id)));
+    let caller_behind_them = (2..=102).map(|id| actor(ActorId(id)));
+    for found in [caller_among_them.collect(), caller_behind_them.collect::<Vec<_>>()] {
+        let counters = Counters { actor: 10_000, ..Counters::default() };
+        let reader = reading(Some(Account { counters, ..account() }), found);
+        let accounts = accounts(MockUnitStore::new(), reader, MockLocksmith::new());
+        let told = ready(accounts.whoami(&caller())).unwrap();
+        let ids: Vec<_> = told.other_actors.iter().map(|actor| actor.id.0).collect();
+        assert_eq!(ids, (2..=101).collect::<Vec<_>>());
+        assert_eq!(told.other_actors_total, 9_999);
+    }
 }
 
 #[test]

@@ -191,7 +191,9 @@ fn figures_are_of_the_caller_alone_and_open_no_text() {
     let expected = ActivityStats {
         total: 7,
         by_type: vec![(kind("deploy"), 7)],
+        by_type_omitted: 0,
         by_day: vec![(Day(1), 6), (Day(2), 1)],
+        by_day_omitted: 0,
         sessions,
     };
     let found = expected.clone();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Patch;
 use crate::model::account::Role::Owner;
-use crate::model::activity::{Activity, ActivityStats, SessionCounts};
+use crate::model::activity::{Activity, ActivityStats};
 use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::session::{Session, SessionPatch, SessionStatus};
 use crate::model::text::{ActivityText, ActivityType, LogNote, Title};
@@ -16,6 +16,7 @@ use crate::port::store::{
 };
 use crate::usecase::access::Whose;
 use crate::usecase::activities::{Activities, ActivityDraft, ActivitySelection};
+use crate::usecase::opening;
 use crate::usecase::sessions::{SessionDraft, SessionFilter, Sessions};
 use crate::usecase::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
 
@@ -171,10 +172,13 @@ fn step<T>(note: T) -> StatusChange<T> {
 fn an_owner_reads_another_actors_log() {
     let mut reader = MockTodoReader::new();
     let sealed = theirs(Field::LogNote, uid(30), "at last");
-    let log = TodoLog { todo: their_todo(), steps: vec![step(sealed)] };
-    reader.expect_todo_log().return_once(|_, _| Ok(Some(log)));
+    let log = TodoLog { todo: their_todo(), steps: vec![step(sealed)], next: None };
+    reader.expect_todo_log().return_once(|_, _, _| Ok(Some(log)));
     let todos = Todos { reader: Arc::new(reader), ..todos(no_units(), None, the_peer()) };
-    assert_eq!(ready(todos.log(&owner(), TODO)), Ok(Some(vec![step("at last".to_owned())])));
+    let piece = ready(todos.log_after(&owner(), TODO, LogId(0))).unwrap().unwrap();
+    let mut opening = ready(opening(&*todos.accounts, &owner(), piece.steps)).unwrap();
+    assert_eq!(opening.next(), Some(Ok(step("at last".to_owned()))));
+    assert_eq!((opening.next(), piece.next), (None, None));
 }
 
 #[test]
@@ -381,7 +385,7 @@ fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys()
             .expect_activity_stats()
             .times(1)
             .withf(move |asked, _| *asked == filter)
-            .return_once(|_, _| Ok(ActivityStats::sum([], SessionCounts::default())));
+            .return_once(|_, _| Ok(ActivityStats::default()));
         let service = activities(no_units(), None, the_peer());
         let service = Activities { reader: Arc::new(reader), ..service };
         let selection = ActivitySelection { whose, ..ActivitySelection::default() };

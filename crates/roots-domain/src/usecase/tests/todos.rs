@@ -8,6 +8,7 @@ use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::unit::{NewTodo, Resealed, RowPatch};
 use crate::port::store::{MockTodoReader, TodoLog, TodoQuery};
 use crate::usecase::access::Whose;
+use crate::usecase::opening;
 use crate::usecase::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
 
 const ID: TodoId = TodoId(7);
@@ -368,7 +369,7 @@ fn step<T>(id: i64, note: Option<T>) -> StatusChange<T> {
 fn log(actor: ActorId, note: Option<Sealed>) -> TodoLog {
     // The texts of the todo are not opened for its log.
     let todo = todo(actor, damaged(), None);
-    TodoLog { todo, steps: vec![step(1, None), step(2, note)] }
+    TodoLog { todo, steps: vec![step(1, None), step(2, note)], next: Some(LogId(2)) }
 }
 
 #[test]
@@ -378,9 +379,15 @@ fn only_the_callers_own_log_is_found_and_its_notes_opened() {
         reader
             .expect_todo_log()
             .times(1)
-            .withf(|by, id| (by.account, *id) == (HOME, ID))
-            .return_once(|_, _| found);
-        ready(todos(no_units(), reader).log(&caller(), ID))
+            .withf(|by, id, after| (by.account, *id, *after) == (HOME, ID, LogId(7)))
+            .return_once(|_, _, _| found);
+        let todos = todos(no_units(), reader);
+        let Some(piece) = ready(todos.log_after(&caller(), ID, LogId(7)))? else {
+            return Ok(None);
+        };
+        assert_eq!(piece.next, Some(LogId(2)));
+        let opening = ready(opening(&*todos.accounts, &caller(), piece.steps))?;
+        opening.collect::<Result<Vec<_>, _>>().map(Some)
     };
     let note = stored(Field::LogNote, uid(30), "deployed");
     let opened = vec![step(1, None), step(2, Some("deployed".to_owned()))];

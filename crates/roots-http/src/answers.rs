@@ -1,0 +1,604 @@
+//! Answers to reads: what is granted to each before any text is opened, and how a large one is told.
+//!
+//! The most that an answer may come to is known from the lengths of the sealed texts. One that may be
+//! large needs a place of its account and its memory first. It is then opened row by row, and turned into
+//! JSON as its client takes it: what is held are its texts, not six times as much.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use roots_domain::model::activity::Activity;
+use roots_domain::model::id::AccountId;
+use roots_domain::model::page::Page;
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::Session;
+use roots_domain::model::todo::Todo;
+use roots_domain::usecase::access::Caller;
+use roots_domain::usecase::todos::LogPiece;
+use roots_domain::usecase::{Opening, ReadError, SealedRow};
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::yield_now;
+
+use crate::App;
+use crate::budget::Budget;
+use crate::problem::Problem;
+use crate::turns::{Turn, TurnLimits, Turns};
+
+/// An answer up to this needs no grant: a page of ordinary rows, or any one text as people write.
+const SMALL_MAX_BYTES: u64 = 256 * 1024;
+/// JSON is handed on in pieces of so many bytes, and a row more.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Most bytes of JSON for one byte of text: `\\u0001`.
+const ESCAPED_MAX_BYTES: usize = 6;
+/// Most bytes of JSON of a row beside its texts: names, ids, times.
+const ROW_MAX_BYTES: usize = 512;
+/// Most bytes of JSON of a page beside its rows: totals and a cursor.
+const PAGE_MAX_BYTES: usize = 512;
+/// What an opened row holds beside its texts.
+const ROW_HELD_BYTES: usize = 1024;
+/// What an answer that is being told holds beside its rows: what the connection has buffered, and the
+/// piece that is next, which has up to one row of the longest texts.
+const TELLING_HELD_BYTES: usize = 1024 * 1024;
+/// Longest time that a request waits until its account may have another large answer.
+const PLACE_PATIENCE: Duration = Duration::from_secs(5);
+/// Most large answers at a time that an account gets.
+const LARGE_AT_ONCE_EACH: usize = 2;
+
+/// How many reads of rows run at a time. Each holds up to 6.5 MiB of sealed texts, and once more as much
+/// while the database hands them over.
+const READS: TurnLimits =
+    TurnLimits { at_once: 6, at_once_each: 4, waiting: 512, waiting_each: 128 };
+/// How many answers are large at a time. How many there are in all is for the memory to say.
+const LARGE: TurnLimits = TurnLimits {
+    at_once: usize::MAX,
+    at_once_each: LARGE_AT_ONCE_EACH,
+    waiting: 512,
+    waiting_each: 128,
+};
+
+/// Who may read, and what answers may hold.
+pub(crate) struct Answers {
+    reads: Turns,
+    large: Turns,
+    memory: Budget,
+}
+
+/// What was read, and not opened yet.
+pub(crate) trait Found {
+    /// How many rows it has.
+    fn rows(&self) -> usize;
+    /// How many bytes their sealed texts have.
+    fn sealed_bytes(&self) -> usize;
+    /// Whether more rows follow, which will be told in the same answer.
+    fn goes_on(&self) -> bool {
+        false
+    }
+}
+
+impl<S: SealedRow> Found for Page<S> {
+    fn rows(&self) -> usize {
+        self.items.len()
+    }
+
+    fn sealed_bytes(&self) -> usize {
+        self.items.iter().map(SealedRow::sealed_bytes).sum()
+    }
+}
+
+macro_rules! found_alone {
+    ($($row:ident),+) => {
+        $(
+            impl Found for Option<$row<Sealed>> {
+                fn rows(&self) -> usize {
+                    usize::from(self.is_some())
+                }
+
+                fn sealed_bytes(&self) -> usize {
+                    self.as_ref().map_or(0, SealedRow::sealed_bytes)
+                }
+            }
+        )+
+    };
+}
+
+found_alone!(Session, Todo, Activity);
+
+impl Found for Option<LogPiece> {
+    fn rows(&self) -> usize {
+        self.as_ref().map_or(0, |piece| piece.steps.len())
+    }
+
+    fn sealed_bytes(&self) -> usize {
+        self.iter().flat_map(|piece| &piece.steps).map(SealedRow::sealed_bytes).sum()
+    }
+
+    fn goes_on(&self) -> bool {
+        self.as_ref().is_some_and(|piece| piece.next.is_some())
+    }
+}
+
+/// Most bytes of JSON that so many rows may become, whose texts have so many bytes.
+const fn json_max_bytes(rows: usize, text_bytes: usize) -> usize {
+    PAGE_MAX_BYTES + rows * ROW_MAX_BYTES + text_bytes * ESCAPED_MAX_BYTES
+}
+
+/// Most bytes that are held of an answer while it is told piece by piece.
+const fn told_max_bytes(rows: usize, text_bytes: usize) -> usize {
+    TELLING_HELD_BYTES + rows * ROW_HELD_BYTES + text_bytes
+}
+
+impl Answers {
+    /// With so much memory for what is large.
+    pub(crate) fn new(memory: Budget) -> Self {
+        Self { reads: Turns::new(READS), large: Turns::new(LARGE), memory }
+    }
+
+    /// The account's turn to read rows, kept while they are read and opened.
+    ///
+    /// # Errors
+    /// 503: as many wait as may.
+    pub(crate) async fn turn(&self, account: AccountId) -> Result<Turn, Problem> {
+        self.reads.take(account).await.map_err(|_| Problem::too_many_wait())
+    }
+
+    /// Reads rows in the account's turn, and has room made for the answer before anything is opened.
+    /// Where the account has its large answers already, what was read is let go, and read again once
+    /// there is a place.
+    ///
+    /// Inside: 503, as many wait as may, or there is no memory left; 429, the account's large answers took
+    /// too long.
+    ///
+    /// # Errors
+    /// What `find` answers.
+    pub(crate) async fn read<'a, T, E, F>(
+        &self,
+        caller: &'a Caller,
+        find: impl Fn(&'a Caller) -> F,
+    ) -> Result<Result<(T, Room), Problem>, ReadError>
+    where
+        T: Found,
+        F: Future<Output = Result<T, E>>,
+        ReadError: From<E>,
+    {
+        self.with_room(caller.account.id, || find(caller), true).await
+    }
+
+    /// The same of one row, which waits for no turn.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) async fn read_one<'a, T, E, F>(
+        &self,
+        caller: &'a Caller,
+        find: impl Fn(&'a Caller) -> F,
+    ) -> Result<Result<(T, Room), Problem>, ReadError>
+    where
+        T: Found,
+        F: Future<Output = Result<T, E>>,
+        ReadError: From<E>,
+    {
+        self.with_room(caller.account.id, || find(caller), false).await
+    }
+
+    async fn with_room<T, E, F>(
+        &self,
+        account: AccountId,
+        find: impl Fn() -> F,
+        in_turn: bool,
+    ) -> Result<Result<(T, Room), Problem>, ReadError>
+    where
+        T: Found,
+        F: Future<Output = Result<T, E>>,
+        ReadError: From<E>,
+    {
+        let mut turn = match self.turn_of(account, in_turn).await {
+            Ok(turn) => turn,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let mut found = find().await?;
+        if !is_perhaps_large(&found) {
+            return Ok(Ok((found, Room { _turn: turn, large: None })));
+        }
+        let place = if let Some(place) = self.large.try_take(account) {
+            place
+        } else {
+            drop((found, turn));
+            let place = match self.place(account).await {
+                Ok(place) => place,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            turn = match self.turn_of(account, in_turn).await {
+                Ok(turn) => turn,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            found = find().await?;
+            place
+        };
+        let (rows, texts) = (found.rows(), found.sealed_bytes());
+        let whole = if found.goes_on() { usize::MAX } else { json_max_bytes(rows, texts) };
+        let bytes = whole.min(told_max_bytes(rows, texts)) as u64;
+        let Some(taken) = self.memory.take(bytes) else {
+            return Ok(Err(Problem::no_room_for_answer()));
+        };
+        Ok(Ok((found, Room { _turn: turn, large: Some(Large { taken, _place: place }) })))
+    }
+
+    async fn turn_of(&self, account: AccountId, in_turn: bool) -> Result<Option<Turn>, Problem> {
+        if in_turn { self.turn(account).await.map(Some) } else { Ok(None) }
+    }
+
+    async fn place(&self, account: AccountId) -> Result<Turn, Problem> {
+        let place = tokio::time::timeout(PLACE_PATIENCE, self.large.take(account)).await;
+        place.ok().and_then(Result::ok).ok_or_else(|| Problem::too_many_large(LARGE_AT_ONCE_EACH))
+    }
+}
+
+fn is_perhaps_large(found: &impl Found) -> bool {
+    let whole = json_max_bytes(found.rows(), found.sealed_bytes()) as u64;
+    found.goes_on() || whole > SMALL_MAX_BYTES
+}
+
+/// Room for an answer, until it is sent or its connection is gone.
+#[derive(Default)]
+pub(crate) struct Room {
+    _turn: Option<Turn>,
+    /// `None` for one that is small.
+    large: Option<Large>,
+}
+
+/// What a large answer has taken.
+struct Large {
+    _place: Turn,
+    taken: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Opens rows and makes them what is told of them. Where they may be large, the thread is left to
+    /// others after each.
+    ///
+    /// # Errors
+    /// A row that does not open.
+    pub(crate) async fn open<S: SealedRow, B: From<S::Open>>(
+        &self,
+        opening: Opening<S>,
+    ) -> Result<VecDeque<B>, ReadError> {
+        let mut rows = VecDeque::new();
+        for row in opening {
+            rows.push_back(B::from(row?));
+            if self.large.is_some() {
+                yield_now().await;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// An answer that is there as a whole. What was taken for more than it has is given back, and all of
+    /// it where it turned out to be small.
+    pub(crate) async fn hold(self, response: Response) -> Response {
+        let Some(mut large) = self.large else { return response };
+        let length = response.body().size_hint().exact().unwrap_or(u64::MAX);
+        if length <= SMALL_MAX_BYTES {
+            return response;
+        }
+        Budget::shrink(&mut large.taken, length);
+        let (parts, body) = response.into_parts();
+        // It is in one piece, which is not copied.
+        match body.collect().await {
+            Ok(whole) => {
+                let held = Held { bytes: whole.to_bytes(), _large: large };
+                Response::from_parts(parts, Body::from(Bytes::from_owner(held)))
+            }
+            Err(_) => Problem::internal("a whole answer could not be read").into_response(),
+        }
+    }
+
+    /// An answer in pieces: whole if it turns out to be small, or else told as its client takes it.
+    ///
+    /// # Errors
+    /// What a piece fails with, before anything is told.
+    pub(crate) async fn tell(self, mut pieces: impl Pieces) -> Result<Response, Problem> {
+        let Self { _turn: turn, large } = self;
+        // What is read on takes a turn of its own.
+        drop(turn);
+        let mut made = Vec::new();
+        let mut bytes = 0;
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            bytes += piece.len();
+            made.push(piece);
+            if large.is_some() {
+                if bytes as u64 > SMALL_MAX_BYTES {
+                    return Ok(tell_on(made, pieces, large));
+                }
+                yield_now().await;
+            }
+        }
+        let whole = if made.len() == 1 { made.remove(0) } else { made.concat().into() };
+        Ok(as_json(Body::from(whole)))
+    }
+}
+
+/// Tells what was made, and then the rest.
+fn tell_on(made: Vec<Bytes>, pieces: impl Pieces, large: Option<Large>) -> Response {
+    let at_least = made.iter().map(Bytes::len).sum::<usize>() as u64;
+    let rest = stream::unfold((pieces, large), |(mut pieces, large)| async {
+        // Others on this thread come first: a client that takes it as fast as it is made would keep it.
+        yield_now().await;
+        let piece = match pieces.next().await? {
+            Ok(piece) => Ok(piece),
+            Err(problem) => {
+                let cause = problem.cause().unwrap_or_default();
+                tracing::warn!(cause, "an answer broke off: {}", problem.detail());
+                // The connection is closed without an end of the answer.
+                Err(io::Error::other("the answer broke off"))
+            }
+        };
+        Some((piece, (pieces, large)))
+    });
+    let pieces = stream::iter(made).map(Ok).chain(rest).fuse();
+    as_json(Body::new(Told { body: Body::from_stream(pieces), at_least }))
+}
+
+fn as_json(body: Body) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(CONTENT_TYPE, json)], body).into_response()
+}
+
+/// Bytes, and what they take. A body is dropped once it has been handed on, its bytes once they are sent.
+struct Held {
+    bytes: Bytes,
+    _large: Large,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A body of which so much is known: it is compressed like one whose length is known.
+struct Told {
+    body: Body,
+    at_least: u64,
+}
+
+impl HttpBody for Told {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.at_least);
+        hint
+    }
+}
+
+/// An answer that is made piece by piece.
+pub(crate) trait Pieces: Send + 'static {
+    /// The next piece; `None` at the end.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Bytes, Problem>>> + Send;
+}
+
+/// A document that holds a list of rows, each turned into JSON when it is asked for.
+pub(crate) struct Rows<B> {
+    buffer: Vec<u8>,
+    left: VecDeque<B>,
+    has_begun: bool,
+    /// What follows the rows; `None` once it was told.
+    tail: Option<Vec<u8>>,
+}
+
+impl<B: Serialize> Rows<B> {
+    /// These rows in the list of `document`, which is its first member and is empty there.
+    pub(crate) fn new(document: &impl Serialize, rows: VecDeque<B>) -> Self {
+        // Strings, numbers and lists: there is nothing in it that can't be written.
+        let mut head = serde_json::to_vec(document).unwrap_or_default();
+        let list = head.windows(2).position(|two| two == b"[]").map_or(head.len(), |at| at + 1);
+        let tail = head.split_off(list);
+        Self { buffer: head, left: rows, has_begun: false, tail: Some(tail) }
+    }
+
+    /// Adds rows to the end of the list.
+    pub(crate) fn extend(&mut self, rows: VecDeque<B>) {
+        self.left.extend(rows);
+    }
+
+    /// The next piece, the end of the document included where no rows follow; `None` where there is
+    /// nothing to tell.
+    pub(crate) fn piece(&mut self, is_last: bool) -> Option<Bytes> {
+        while self.buffer.len() < CHUNK_BYTES {
+            let Some(row) = self.left.pop_front() else {
+                if is_last {
+                    self.buffer.extend(self.tail.take().unwrap_or_default());
+                }
+                break;
+            };
+            if self.has_begun {
+                self.buffer.push(b',');
+            }
+            self.has_begun = true;
+            let _ = serde_json::to_writer(&mut self.buffer, &row);
+        }
+        let piece = std::mem::take(&mut self.buffer);
+        (!piece.is_empty()).then(|| piece.into())
+    }
+}
+
+impl<B: Serialize + Send + 'static> Pieces for Rows<B> {
+    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+        self.piece(true).map(Ok)
+    }
+}
+
+/// A page of a list whose rows hold texts.
+///
+/// # Errors
+/// A row that does not open.
+pub(crate) async fn tell_page<S: SealedRow, B>(
+    app: &App,
+    caller: &Caller,
+    (found, room): (Vec<S>, Room),
+    page: &impl Serialize,
+) -> Result<Response, Problem>
+where
+    B: From<S::Open> + Serialize + Send + 'static,
+{
+    let opening = app.services.accounts.opening(caller, found).await?;
+    let rows = room.open::<_, B>(opening).await?;
+    room.tell(Rows::new(page, rows)).await
+}
+
+/// A row that was found: opened, and worded by `word`.
+///
+/// # Errors
+/// A row that does not open.
+pub(crate) async fn tell_one<S: SealedRow>(
+    app: &App,
+    caller: &Caller,
+    (found, room): (S, Room),
+    word: impl FnOnce(S::Open) -> Response,
+) -> Result<Response, Problem> {
+    let mut opening = app.services.accounts.opening(caller, vec![found]).await?;
+    let opened = opening.next().transpose()?;
+    let opened = opened.ok_or_else(|| Problem::internal("a row was lost"))?;
+    Ok(room.hold(word(opened)).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use roots_domain::model::activity::Activity;
+    use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
+    use roots_domain::model::session::{Session, SessionStatus};
+    use roots_domain::model::text::ActivityType;
+    use roots_domain::model::time::Timestamp;
+    use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+    use serde_json::json;
+
+    use super::*;
+    use crate::activities::ActivityBody;
+    use crate::sessions::SessionBody;
+    use crate::todos::{StatusChangeBody, TodoBody};
+
+    const MOST: i64 = i64::MAX;
+    /// Its form has as many characters as there can be.
+    const LAST: Timestamp = Timestamp::LAST;
+
+    fn session(notes: String) -> SessionBody {
+        let (id, actor) = (SessionId(MOST), ActorId(MOST));
+        let (status, ended_at) = (SessionStatus::Active, Some(LAST));
+        let notes = Some(notes);
+        let (uid, started_at, version) = (Uid::NIL, LAST, MOST);
+        Session { id, uid, actor, status, notes, started_at, ended_at, version }.into()
+    }
+
+    fn todo(title: String, description: String) -> TodoBody {
+        Todo {
+            id: TodoId(MOST),
+            uid: Uid::NIL,
+            actor: ActorId(MOST),
+            session: Some(SessionId(MOST)),
+            title,
+            description: Some(description),
+            status: TodoStatus::InProgress,
+            priority: Priority::default(),
+            due_at: Some(LAST),
+            created_at: LAST,
+            updated_at: LAST,
+            version: MOST,
+        }
+        .into()
+    }
+
+    fn activity(description: String) -> ActivityBody {
+        Activity {
+            id: ActivityId(MOST),
+            uid: Uid::NIL,
+            actor: ActorId(MOST),
+            session: Some(SessionId(MOST)),
+            activity_type: ActivityType::parse("x".repeat(50)).unwrap_or_default(),
+            description,
+            logged_at: LAST,
+            created_at: LAST,
+            version: MOST,
+        }
+        .into()
+    }
+
+    fn step(note: String) -> StatusChangeBody {
+        StatusChange {
+            id: LogId(MOST),
+            uid: Uid::NIL,
+            todo: TodoId(MOST),
+            old_status: TodoStatus::InProgress,
+            new_status: TodoStatus::InProgress,
+            note: Some(note),
+            logged_at: LAST,
+        }
+        .into()
+    }
+
+    /// How long a page of these is, whose texts have so many bytes, and that it is no longer than was
+    /// reckoned.
+    fn judge<B: Serialize>(rows: Vec<B>, text_bytes: usize) -> Result<(), TestCaseError> {
+        let cursor = "x".repeat(50);
+        let page = json!({
+            "activities": [], "total": MOST, "limit": 100, "offset": MOST, "next_cursor": cursor,
+        });
+        let max_bytes = json_max_bytes(rows.len(), text_bytes);
+        let mut told = Rows::new(&page, rows.into());
+        let pieces: Vec<_> = std::iter::from_fn(|| told.piece(true)).collect();
+        let whole = pieces.concat();
+        prop_assert!(whole.len() <= max_bytes, "{} > {max_bytes}", whole.len());
+        let read: serde_json::Value = serde_json::from_slice(&whole).unwrap_or_default();
+        prop_assert_eq!(&read["next_cursor"], &json!(cursor));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_is_longer_than_was_reckoned(
+            texts in prop::collection::vec(
+                prop_oneof![any::<String>(), "[\\x00-\\x1f\"\\\\]{0,400}", "\\PC{0,200}"],
+                0..20,
+            ),
+        ) {
+            let bytes = texts.iter().map(String::len).sum();
+            judge(texts.iter().cloned().map(session).collect(), bytes)?;
+            judge(texts.iter().cloned().map(activity).collect(), bytes)?;
+            judge(texts.iter().cloned().map(step).collect(), bytes)?;
+            let todos = texts.iter().cloned().map(|text| todo(text.clone(), text));
+            judge(todos.collect(), 2 * bytes)?;
+        }
+    }
+
+    #[test]
+    fn the_longest_page_is_as_long_as_was_reckoned_but_for_its_frame() {
+        let text = "\u{1}".repeat(65_536);
+        let rows: VecDeque<_> = (0..100).map(|_| activity(text.clone())).collect();
+        let max_bytes = json_max_bytes(100, 100 * text.len());
+        let mut told = Rows::new(&json!({ "activities": [] }), rows);
+        let bytes: usize = std::iter::from_fn(|| told.piece(true)).map(|piece| piece.len()).sum();
+        assert!(bytes <= max_bytes && bytes > max_bytes - 50_000, "{bytes} of {max_bytes}");
+        // Told piece by piece it holds a fifth of that.
+        assert_eq!(told_max_bytes(100, 100 * text.len()) / (1 << 20), 7);
+    }
+}

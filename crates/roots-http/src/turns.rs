@@ -1,0 +1,353 @@
+//! Turns: a semaphore that is fair between accounts.
+//!
+//! Places are given to accounts in rotation, whatever the number of requests that each has waiting. An
+//! account with 64 waiting requests delays an account with one by at most one turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use roots_domain::model::id::AccountId;
+use tokio::sync::oneshot;
+
+/// How many places there are, and how many requests may wait for one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TurnLimits {
+    /// Most places that are taken at the same time.
+    pub(crate) at_once: usize,
+    /// Most of them that one account has taken.
+    pub(crate) at_once_each: usize,
+    /// Most requests that wait.
+    pub(crate) waiting: usize,
+    /// Most of them that are of one account.
+    pub(crate) waiting_each: usize,
+}
+
+/// As many requests wait as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueueFull;
+
+/// Places that accounts take in turn. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    limits: TurnLimits,
+    taken: usize,
+    waiting: usize,
+    /// Accounts that have a place or wait for one.
+    accounts: HashMap<AccountId, Line>,
+    /// Accounts that wait, each once. The first one that may have another place is next.
+    rotation: VecDeque<AccountId>,
+    last_ticket: u64,
+}
+
+/// What an account has taken, and what it waits for, in the order in which it came.
+#[derive(Debug, Default)]
+struct Line {
+    taken: usize,
+    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
+}
+
+impl Turns {
+    /// Places with these limits, all free.
+    pub(crate) fn new(limits: TurnLimits) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            limits,
+            taken: 0,
+            waiting: 0,
+            accounts: HashMap::new(),
+            rotation: VecDeque::new(),
+            last_ticket: 0,
+        })))
+    }
+
+    /// A place for that account, if it need not wait for one.
+    pub(crate) fn try_take(&self, account: AccountId) -> Option<Turn> {
+        self.lock().take(account).then(|| self.turn(account))
+    }
+
+    /// A place for that account, once it is its turn. A caller that gives up gives up its place in the
+    /// queue.
+    ///
+    /// # Errors
+    /// [`QueueFull`], at once.
+    pub(crate) async fn take(&self, account: AccountId) -> Result<Turn, QueueFull> {
+        let mut waiting = {
+            let mut state = self.lock();
+            if state.take(account) {
+                return Ok(self.turn(account));
+            }
+            let (ticket, given) = state.queue(account)?;
+            Waiting { turns: self.clone(), account, ticket, given, is_over: false }
+        };
+        // The sender is dropped with the state alone, which this one holds.
+        let _ = (&mut waiting.given).await;
+        waiting.is_over = true;
+        Ok(self.turn(account))
+    }
+
+    fn turn(&self, account: AccountId) -> Turn {
+        Turn { turns: self.clone(), account }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes a place, if there is one. Where one is free, nobody waits who may have it.
+    fn take(&mut self, account: AccountId) -> bool {
+        let has = self.accounts.get(&account).map_or(0, |line| line.taken);
+        if self.taken >= self.limits.at_once || has >= self.limits.at_once_each {
+            return false;
+        }
+        self.taken += 1;
+        self.accounts.entry(account).or_default().taken += 1;
+        true
+    }
+
+    fn queue(&mut self, account: AccountId) -> Result<(u64, oneshot::Receiver<()>), QueueFull> {
+        let line = self.accounts.entry(account).or_default();
+        if self.waiting >= self.limits.waiting || line.waiting.len() >= self.limits.waiting_each {
+            self.forget_idle(account);
+            return Err(QueueFull);
+        }
+        self.last_ticket += 1;
+        let (give, given) = oneshot::channel();
+        if line.waiting.is_empty() {
+            self.rotation.push_back(account);
+        }
+        line.waiting.push_back((self.last_ticket, give));
+        self.waiting += 1;
+        Ok((self.last_ticket, given))
+    }
+
+    /// Frees a place, and gives what is free to those whose turn it is.
+    fn give_back(&mut self, account: AccountId) {
+        self.taken -= 1;
+        if let Some(line) = self.accounts.get_mut(&account) {
+            line.taken -= 1;
+        }
+        self.forget_idle(account);
+        while self.taken < self.limits.at_once && self.give_next() {}
+    }
+
+    /// Gives a place to the account that is next, which then goes to the end of the rotation. Answers
+    /// whether there is such an account.
+    fn give_next(&mut self) -> bool {
+        let each = self.limits.at_once_each;
+        let may =
+            |account: &AccountId| self.accounts.get(account).is_some_and(|of| of.taken < each);
+        let Some(index) = self.rotation.iter().position(may) else { return false };
+        let Some(account) = self.rotation.remove(index) else { return false };
+        let Some(line) = self.accounts.get_mut(&account) else { return false };
+        let Some((_, give)) = line.waiting.pop_front() else { return false };
+        if !line.waiting.is_empty() {
+            self.rotation.push_back(account);
+        }
+        line.taken += 1;
+        self.taken += 1;
+        self.waiting -= 1;
+        // A receiver that is gone takes itself out of the queue first, or gives its place back.
+        let _ = give.send(());
+        true
+    }
+
+    /// Takes a request out of the queue. Answers whether it stood there.
+    fn leave(&mut self, account: AccountId, ticket: u64) -> bool {
+        let Some(line) = self.accounts.get_mut(&account) else { return false };
+        let Some(index) = line.waiting.iter().position(|(of, _)| *of == ticket) else {
+            return false;
+        };
+        line.waiting.remove(index);
+        self.waiting -= 1;
+        if line.waiting.is_empty() {
+            self.rotation.retain(|waiting| *waiting != account);
+        }
+        self.forget_idle(account);
+        true
+    }
+
+    fn forget_idle(&mut self, account: AccountId) {
+        let line = self.accounts.get(&account);
+        if line.is_some_and(|line| line.taken == 0 && line.waiting.is_empty()) {
+            self.accounts.remove(&account);
+        }
+    }
+}
+
+/// A place that is taken, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    turns: Turns,
+    account: AccountId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.lock().give_back(self.account);
+    }
+}
+
+/// A request in the queue.
+struct Waiting {
+    turns: Turns,
+    account: AccountId,
+    ticket: u64,
+    given: oneshot::Receiver<()>,
+    is_over: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let mut state = self.turns.lock();
+        if !state.leave(self.account, self.ticket) {
+            // It was given a place that nobody is there to take.
+            state.give_back(self.account);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use futures_util::FutureExt;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ONE: AccountId = AccountId(1);
+    const TWO: AccountId = AccountId(2);
+
+    type Asking = Pin<Box<dyn Future<Output = Result<Turn, QueueFull>>>>;
+
+    fn turns(at_once: usize, at_once_each: usize) -> Turns {
+        Turns::new(TurnLimits { at_once, at_once_each, waiting: 6, waiting_each: 4 })
+    }
+
+    /// A request that has been polled once.
+    fn ask(turns: &Turns, account: AccountId) -> Result<Turn, Result<Asking, QueueFull>> {
+        let turns = turns.clone();
+        let mut asking: Asking = Box::pin(async move { turns.take(account).await });
+        match (&mut asking).now_or_never() {
+            Some(Ok(turn)) => Ok(turn),
+            Some(Err(full)) => Err(Err(full)),
+            None => Err(Ok(asking)),
+        }
+    }
+
+    fn waits(turns: &Turns, account: AccountId) -> Asking {
+        ask(turns, account).unwrap_err().unwrap()
+    }
+
+    fn is_empty(turns: &Turns) -> bool {
+        let state = turns.lock();
+        (state.taken, state.waiting) == (0, 0)
+            && state.accounts.is_empty()
+            && state.rotation.is_empty()
+    }
+
+    /// The request of the queue that has its turn by now, taken out of it.
+    fn served(queue: &mut Vec<(AccountId, Asking)>) -> Option<(AccountId, Turn)> {
+        for index in 0..queue.len() {
+            let (account, asking) = &mut queue[index];
+            if let Some(turn) = asking.now_or_never() {
+                let found = (*account, turn.unwrap());
+                drop(queue.remove(index));
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn accounts_take_turns_however_many_requests_each_has_waiting() {
+        let turns = turns(1, 1);
+        let mut held = Some((ONE, ask(&turns, ONE).ok().unwrap()));
+        let mut queue: Vec<_> =
+            [ONE, ONE, ONE, ONE, TWO, TWO].map(|of| (of, waits(&turns, of))).into();
+        let mut order = Vec::new();
+        while let Some((account, turn)) = held.take() {
+            order.push(account.0);
+            assert!(served(&mut queue).is_none());
+            drop(turn);
+            held = served(&mut queue);
+        }
+        assert_eq!(order, [1, 1, 2, 1, 2, 1, 1]);
+        assert!(queue.is_empty() && is_empty(&turns));
+    }
+
+    #[test]
+    fn an_account_leaves_places_to_others() {
+        let turns = turns(3, 2);
+        let own = [ask(&turns, ONE).ok().unwrap(), ask(&turns, ONE).ok().unwrap()];
+        let mut third = waits(&turns, ONE);
+        assert!(turns.try_take(ONE).is_none());
+        let other = turns.try_take(TWO).unwrap();
+        // A place that is free is not its own to take.
+        drop(other);
+        assert!((&mut third).now_or_never().is_none());
+        drop(own);
+        assert!((&mut third).now_or_never().unwrap().is_ok());
+        assert!(is_empty(&turns));
+    }
+
+    #[test]
+    fn a_queue_that_is_full_refuses_at_once() {
+        let turns = turns(1, 1);
+        let held = ask(&turns, ONE).ok().unwrap();
+        let own: Vec<_> = (0..4).map(|_| waits(&turns, ONE)).collect();
+        assert!(matches!(ask(&turns, ONE), Err(Err(QueueFull))));
+        let others: Vec<_> = (0..2).map(|_| waits(&turns, TWO)).collect();
+        for account in [TWO, AccountId(3)] {
+            assert!(matches!(ask(&turns, account), Err(Err(QueueFull))), "{account}");
+        }
+        assert!(!turns.lock().accounts.contains_key(&AccountId(3)));
+        drop(others);
+        drop(waits(&turns, TWO));
+        drop((own, held));
+        assert!(is_empty(&turns));
+    }
+
+    proptest! {
+        #[test]
+        fn places_are_neither_lost_nor_made_up(
+            steps in prop::collection::vec((0..3_u8, 1..4_i64, any::<prop::sample::Index>()), 0..80),
+        ) {
+            let turns = turns(3, 2);
+            let (mut held, mut queue) = (Vec::new(), Vec::new());
+            for (step, account, pick) in steps {
+                match step {
+                    0 => match ask(&turns, AccountId(account)) {
+                        Ok(turn) => held.push(turn),
+                        Err(Ok(asking)) => queue.push((AccountId(account), asking)),
+                        Err(Err(QueueFull)) => {}
+                    },
+                    1 if !held.is_empty() => drop(held.remove(pick.index(held.len()))),
+                    // It may have been given a place meanwhile.
+                    2 if !queue.is_empty() => drop(queue.remove(pick.index(queue.len()))),
+                    _ => {}
+                }
+                if pick.index(2) == 0 {
+                    held.extend(std::iter::from_fn(|| served(&mut queue)).map(|(_, turn)| turn));
+                }
+                let state = turns.lock();
+                prop_assert!(state.taken <= 3 && state.waiting <= 6);
+                for (account, line) in &state.accounts {
+                    prop_assert!(line.taken <= 2 && line.waiting.len() <= 4);
+                    // Who may have a place does not wait for it.
+                    let may = line.taken < 2 && state.taken < 3;
+                    prop_assert!(!may || line.waiting.is_empty(), "{account}");
+                }
+            }
+            drop((held, queue));
+            prop_assert!(is_empty(&turns));
+        }
+    }
+}
