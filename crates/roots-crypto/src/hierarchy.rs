@@ -148,6 +148,16 @@ impl Epochs {
         kept.or_else(|| self.beyond.get(&epoch).cloned())
     }
 
+    /// Whether the newest key at hand is the one in force. A later one was put in force once: then the
+    /// epoch in the database went back, and a thief of an earlier key would read what is sealed next.
+    fn check_newest(&self, in_force: KeyEpoch) -> Result<(), KeyError> {
+        match self.all().last_key_value() {
+            Some((newest, _)) if *newest > in_force => Err(KeyError::EpochWentBack),
+            Some((newest, _)) if *newest == in_force => Ok(()),
+            _ => Err(KeyError::WrapMissing),
+        }
+    }
+
     fn all(&self) -> KeysByEpoch {
         let mut all = self.kept.read().unwrap_or_else(PoisonError::into_inner).clone();
         all.extend(self.beyond.iter().map(|(epoch, key)| (*epoch, Arc::clone(key))));
@@ -248,7 +258,8 @@ struct RingKeyring {
 }
 
 impl RingKeyring {
-    /// One that holds the keys in force.
+    /// One that holds the keys in force, and none of a later epoch. Every way into the hierarchy ends
+    /// here: an API key, a recovery code, and an owner who acts for another actor.
     fn shared(
         entropy: &Arc<dyn Entropy>,
         account: AccountIdentity,
@@ -257,12 +268,11 @@ impl RingKeyring {
         account_keys: Option<AccountKeys>,
     ) -> Result<Arc<dyn Keyring>, KeyError> {
         let entropy = Arc::clone(entropy);
-        let keyring = Self { entropy, account, actor, keys, account_keys };
-        keyring.key_in_force()?;
-        if keyring.account_keys.is_some() {
-            keyring.account_key_in_force()?;
+        keys.check_newest(actor.epoch)?;
+        if let Some(account_keys) = &account_keys {
+            account_keys.keys.check_newest(account.epoch)?;
         }
-        Ok(Arc::new(keyring))
+        Ok(Arc::new(Self { entropy, account, actor, keys, account_keys }))
     }
 
     fn key_of(&self, epoch: KeyEpoch) -> Result<Arc<Key>, KeyError> {

@@ -1239,9 +1239,11 @@ impl AccountReader for Store {
         let ids: Vec<_> = actors.iter().map(|id| [account.0.into(), id.0.into()]).collect();
         // First of all: the port says why.
         let found = self.look_up::<actors::Entity, Actor, 2>([AccountId, ActorId], &ids).await?;
-        let in_force: Vec<_> = found.iter().map(|actor| (actor.id, actor.key_epoch)).collect();
+        let epochs = |actor: &Actor| [actor.key_epoch, actor.key_epoch.next()];
+        let of = |actor: &Actor| epochs(actor).map(|epoch| (actor.id, epoch));
+        let wanted: Vec<_> = found.iter().flat_map(of).collect();
         let mut wraps = BTreeMap::<_, Vec<_>>::new();
-        for wrap in self.wraps_under_account(account, &in_force).await? {
+        for wrap in self.wraps_under_account(account, &wanted).await? {
             if let WrapSubject::Actor(id, _) = wrap.subject {
                 wraps.entry(id).or_default().push(wrap);
             }

@@ -47,8 +47,11 @@ fn whatever_becomes_of_the_keys_every_text_opens_byte_for_byte() {
         assert_eq!(renewal.epoch, world.member.epoch.next());
         world.wraps.extend(renewal.wraps);
         let minted = world.keep_key(id, renewal.key);
-        // Not in force yet: nothing has changed for whoever holds the old key.
-        world.assert_all_is_readable();
+        // Its wraps stand before its epoch does: the old key opens what it opened, and the owner is
+        // told that the two do not go together.
+        assert!(world.member().is_ok());
+        let held = owner.for_actor(world.member, &world.wraps);
+        assert_eq!(held.map(drop), Err(KeyError::EpochWentBack));
         world.member.epoch = renewal.epoch;
         assert_eq!(world.member().unwrap_err(), KeyError::WrapMissing, "the old key has ended");
         world.wraps.retain(|wrap| wrap.holder != WrapHolder::ApiKey(world.member_key.0));
@@ -133,6 +136,35 @@ fn a_thief_of_old_keys_with_the_whole_store_reads_nothing_of_the_next_epoch() {
             assert_eq!(opened, Err(KeyError::WrapMissing));
         }
     }
+}
+
+#[test]
+fn an_epoch_that_went_back_opens_no_door() {
+    let mut world = World::founded(7);
+    let renewal = world.owner().unwrap().renew_account(KeyId(3), RecoveryId(2)).unwrap();
+    world.wraps.extend(renewal.wraps);
+    (world.account.epoch, world.owner.epoch) = (renewal.account_epoch, renewal.owner_epoch);
+    world.owner_key = world.keep_key(KeyId(3), renewal.key);
+    world.code = world.keep_code(RecoveryId(2), renewal.code);
+    let owner = world.owner().unwrap();
+    let renewal = owner.for_actor(world.member, &world.wraps).unwrap().renew(KeyId(4)).unwrap();
+    world.wraps.extend(renewal.wraps);
+    world.member.epoch = renewal.epoch;
+    world.member_key = world.keep_key(KeyId(4), renewal.key);
+    let went_back = Some(KeyError::EpochWentBack);
+
+    let in_force = world.account.epoch;
+    world.account.epoch = KeyEpoch::FIRST;
+    assert_eq!(world.owner().err(), went_back);
+    assert_eq!(world.recovered().err(), went_back);
+    world.account.epoch = in_force;
+    world.owner.epoch = KeyEpoch::FIRST;
+    assert_eq!(world.owner().err(), went_back);
+    assert_eq!(world.recovered().err(), went_back);
+    world.owner.epoch = in_force;
+    world.member.epoch = KeyEpoch::FIRST;
+    assert_eq!(world.member().err(), went_back);
+    assert_eq!(owner.for_actor(world.member, &world.wraps).err(), went_back);
 }
 
 #[test]

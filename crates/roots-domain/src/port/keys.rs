@@ -144,6 +144,10 @@ pub enum KeyError {
     /// No wrap leads from what is held to the key that is needed.
     #[error("a key wrap is missing")]
     WrapMissing,
+    /// A wrap leads to a later epoch than the one in force: the epoch was set back, or what was read is
+    /// of two moments.
+    #[error("a key wrap leads to a later epoch than the one in force")]
+    EpochWentBack,
     /// The caller does not hold the account key.
     #[error("only an owner's key holds the account key")]
     NotAnOwner,
@@ -210,8 +214,8 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// owner's own identity it answers a keyring like the owner's own.
     ///
     /// # Errors
-    /// [`KeyError::NotAnOwner`]; [`KeyError::WrapMissing`] (never a reason to make a key) or
-    /// [`KeyError::DoesNotOpen`].
+    /// [`KeyError::NotAnOwner`]; [`KeyError::WrapMissing`] (never a reason to make a key),
+    /// [`KeyError::EpochWentBack`] or [`KeyError::DoesNotOpen`].
     fn for_actor(&self, actor: ActorIdentity, wraps: &[Wrap])
     -> Result<Arc<dyn Keyring>, KeyError>;
 
@@ -291,7 +295,8 @@ pub trait Locksmith: Send + Sync {
     ///
     /// # Errors
     /// [`KeyError::WrapMissing`] (never a reason to make a key) when they do not lead to the epoch
-    /// in force, or [`KeyError::DoesNotOpen`].
+    /// in force, [`KeyError::EpochWentBack`] when they lead to a later one, or
+    /// [`KeyError::DoesNotOpen`].
     fn unlock(
         &self,
         presented: &SecretString,

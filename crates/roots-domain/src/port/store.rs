@@ -361,8 +361,8 @@ pub trait AccountReader: Send + Sync {
     ) -> StoreResult<Vec<KeyId>>;
 
     /// Those of these actors that there are, in any order, each with the wraps by which the account's
-    /// keys hold its key in force. MUST read the actors before the wraps, so that a key that is renewed
-    /// in between is of the epoch that the actor is told with.
+    /// keys hold its key in force, and its key of the next epoch. There is none of that unless the epoch
+    /// was set back, or the key was renewed between the two reads. MUST read the actors before the wraps.
     async fn held_actors(
         &self,
         account: AccountId,

@@ -107,8 +107,9 @@ pub enum AccessError {
 /// How often a key is looked up whose parts do not go together.
 const LOOKS_MAX: u32 = 3;
 
-/// Whether a key opens the epochs in force, as every key does that is in force itself: a renewal ends
-/// those that do not.
+/// Whether the wraps of a key are of the epochs in force, as those of every key are that is in force
+/// itself: a renewal ends those that are not. Told before anything is opened, it says that what was read
+/// is of one moment. That nothing leads to a later epoch is the locksmith's to check, for codes too.
 fn opens_what_is_in_force(found: &Credentials) -> bool {
     let own = WrapHolder::ApiKey(found.key.id);
     found.wraps.iter().filter(|wrap| wrap.holder == own).all(|wrap| match wrap.subject {

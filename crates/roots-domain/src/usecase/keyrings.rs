@@ -11,6 +11,9 @@ use crate::model::sealed::Sealed;
 use crate::port::keys::{ActorIdentity, KeyError, Keyring};
 use crate::port::store::{AccountReader, HeldActor, StoreFault, StoreResult};
 
+/// How often keys are read that do not go with their actors.
+const LOOKS_MAX: u32 = 3;
+
 /// The keys of the actors whose rows are at hand, in a caller's hands.
 #[derive(Debug)]
 pub struct Keyrings {
@@ -83,11 +86,31 @@ impl Keyrings {
         Ok(Arc::clone(Self::of_epochs(reader, caller, needed).await?.of_row(caller.actor.id)?))
     }
 
+    /// Actors are read before their wraps, so a renewal in between shows a key of an epoch that seems to
+    /// be ahead of the one in force. Then both are read again.
     async fn of_epochs(
         reader: &dyn AccountReader,
         caller: &Caller,
-        mut needed: BTreeMap<ActorId, BTreeSet<KeyEpoch>>,
+        needed: BTreeMap<ActorId, BTreeSet<KeyEpoch>>,
     ) -> StoreResult<Self> {
+        let mut looks = 1;
+        loop {
+            match Self::look(reader, caller, needed.clone()).await? {
+                Ok(keys) => return Ok(keys),
+                Err((_, KeyError::EpochWentBack)) if looks < LOOKS_MAX => looks += 1,
+                Err((actor, error)) => {
+                    return Err(unopened(reader, caller, actor, error).await);
+                }
+            }
+        }
+    }
+
+    /// One look, and whose keys did not open, if any did not.
+    async fn look(
+        reader: &dyn AccountReader,
+        caller: &Caller,
+        mut needed: BTreeMap<ActorId, BTreeSet<KeyEpoch>>,
+    ) -> StoreResult<Result<Self, (ActorId, KeyError)>> {
         let (account, me) = (caller.account.id, caller.actor.id);
         let mut own = needed.remove(&me).unwrap_or_default();
         own.retain(|epoch| {
@@ -137,7 +160,7 @@ impl Keyrings {
         } else {
             match caller.keys.with_earlier(&wraps) {
                 Ok(keys) => keys,
-                Err(error) => return Err(unopened(reader, caller, me, error).await),
+                Err(error) => return Ok(Err((me, error))),
             }
         };
         let mut held = BTreeMap::new();
@@ -148,11 +171,11 @@ impl Keyrings {
             its.extend(wraps.iter().filter(is_its).cloned());
             match mine.for_actor(ActorIdentity::from(&actor), &its) {
                 Ok(keys) => _ = held.insert(actor.id, keys),
-                Err(error) => return Err(unopened(reader, caller, actor.id, error).await),
+                Err(error) => return Ok(Err((actor.id, error))),
             }
         }
         held.insert(me, mine);
-        Ok(Self { account, held })
+        Ok(Ok(Self { account, held }))
     }
 
     /// The keys of that actor, if there is such an actor.

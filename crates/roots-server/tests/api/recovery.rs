@@ -21,6 +21,7 @@ roots_testkit::on_both! {
     a_new_code_ends_the_old_at_once,
     recovery_costs_nothing_and_works_for_a_suspended_account,
     racing_recoveries_leave_one_key,
+    an_epoch_that_was_set_back_recovers_nothing_and_seals_nothing,
     recoveries_are_limited_by_address,
 }
 
@@ -320,4 +321,63 @@ async fn recoveries_are_limited_by_address(database: TestDatabase) {
     let refused = recover_by(&app, &first_code(&app)).await;
     assert_eq!(refused.expect(429)["type"], "/docs/problems#too-many-requests");
     assert!(refused.header("retry-after").is_some());
+}
+
+async fn an_epoch_that_was_set_back_recovers_nothing_and_seals_nothing(database: TestDatabase) {
+    let app = App::start(database, 1_000).await;
+    let boss = owner(&app);
+    let peer = member(&app).await;
+    peer.write("before").await;
+    let renewed = boss.post("/keys", json!({ "actor_id": 1, "renew": true })).await.expect(201);
+    let boss = holder(&app, &renewed);
+    let theirs = boss.post("/keys", json!({ "actor_id": 2, "renew": true })).await.expect(201);
+    let peer = holder(&app, &theirs);
+    peer.write("after").await;
+    let code = code(&renewed);
+    let made = async || {
+        let counted = ["sessions", "api_keys", "recovery_codes", "key_wraps"];
+        let mut found = Vec::new();
+        for what in counted {
+            found.push(count(&app, what).await);
+        }
+        found
+    };
+    let before = made().await;
+    let fresh = async || app.another().await;
+
+    for (back, forth) in [
+        ("accounts SET key_epoch = 1", "accounts SET key_epoch = 2"),
+        (
+            "actors SET key_epoch = 1 WHERE actor_id = 1",
+            "actors SET key_epoch = 2 WHERE actor_id = 1",
+        ),
+    ] {
+        app.database.execute(&format!("UPDATE {back}")).await;
+        let answer = recover_by(&app, &code).await;
+        assert_eq!(answer.status, 500, "{back}: {}", answer.text);
+        let there = fresh().await;
+        let boss = Holder { app: &there, key: boss.key.clone() };
+        assert_eq!(boss.get("/sessions").await.status, 500, "{back}");
+        app.database.execute(&format!("UPDATE {forth}")).await;
+    }
+
+    app.database.execute("UPDATE actors SET key_epoch = 1 WHERE actor_id = 2").await;
+    let there = fresh().await;
+    let own = Holder { app: &there, key: peer.key.clone() };
+    assert_eq!(own.get("/sessions").await.status, 500);
+    let boss_there = Holder { app: &there, key: boss.key.clone() };
+    for (path, body) in [
+        ("/sessions", json!({ "actor_id": 2, "notes": "for it" })),
+        ("/keys", json!({ "actor_id": 2 })),
+        ("/keys", json!({ "actor_id": 2, "renew": true })),
+    ] {
+        let answer = boss_there.post(path, body.clone()).await;
+        assert_eq!(answer.status, 500, "{path} {body}: {}", answer.text);
+    }
+    assert_eq!(boss_there.get("/sessions?actor_id=2").await.status, 500);
+    app.database.execute("UPDATE actors SET key_epoch = 2 WHERE actor_id = 2").await;
+
+    assert_eq!(made().await, before);
+    assert_eq!(peer.read().await, texts_of(&["before", "after"]));
+    recover_by(&app, &code).await.expect(201);
 }

@@ -96,3 +96,33 @@ fn wraps_that_do_not_lead_there_are_the_databases_fault() {
     let fault = of(&holding(Ok(vec![peer()])), &early, [PEER]).unwrap_err();
     assert_eq!(fault, StoreFault::EpochMoved);
 }
+
+/// A caller whose keys answer so, one look after the other.
+fn leading_in_turn(answers: Vec<Result<MockKeyring, KeyError>>) -> Caller {
+    let mut keys = keyring();
+    let mut order = mockall::Sequence::new();
+    for answer in answers {
+        let asked = keys.expect_for_actor().times(1).in_sequence(&mut order);
+        asked.return_once(|_, _| answer.map(|keys| Arc::new(keys) as Arc<dyn Keyring>));
+    }
+    Caller { keys: Arc::new(keys), ..caller() }
+}
+
+#[test]
+fn an_actor_that_is_renewed_between_two_reads_is_read_again() {
+    let looking = |times| {
+        let mut reader = MockAccountReader::new();
+        reader.expect_held_actors().times(times).returning(|_, _| Ok(vec![peer()]));
+        reader.expect_check().returning(|_| Ok(()));
+        reader
+    };
+    let ahead = || Err(KeyError::EpochWentBack);
+    let caller = leading_in_turn(vec![ahead(), Ok(MockKeyring::new())]);
+    assert!(of(&looking(2), &caller, [PEER]).unwrap().find(PEER).is_some());
+
+    // An epoch that stays behind was set back.
+    let caller = leading_in_turn(vec![ahead(), ahead(), ahead()]);
+    let fault = of(&looking(3), &caller, [PEER]).unwrap_err();
+    let why = "a key wrap leads to a later epoch than the one in force";
+    assert_eq!(fault, StoreFault::Broken(format!("the keys of actor 2 of account 1: {why}")));
+}
