@@ -406,6 +406,7 @@ async fn whoami_tells_who_asks(database: TestDatabase) {
         );
         app.database.execute(&sql).await;
     }
+    app.database.execute("UPDATE accounts SET last_actor_id = 3").await;
     confirm("whoami_with_others", &app.get("/whoami").await);
     let draft = AccountDraft {
         name: name("The house"),
@@ -429,6 +430,7 @@ async fn whoami_tells_who_asks(database: TestDatabase) {
             "account_name": "The house",
             "account_type": "operator",
             "other_actors": [],
+            "other_actors_total": 0,
             "credits_remaining": 0
         })
     );
