@@ -69,7 +69,6 @@ use roots_domain::usecase::sessions::Sessions;
 use roots_domain::usecase::todos::Todos;
 use roots_domain::usecase::usage::Usage;
 use roots_domain::usecase::uses::Uses;
-use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
 
 use edge::Edge;
@@ -221,7 +220,7 @@ impl Shared {
                 tracing::warn!(%fault, "a deletion is left for later");
             }
         };
-        tokio::spawn(working.in_current_span());
+        tokio::spawn(working);
     }
 }
 
