@@ -181,6 +181,11 @@ fn set(roots: &Roots, extent: &Extent) -> Result<(Quiet, Vec<Neighbour>), Box<dy
     noise::import_alone(server.address, &linker.key(), Lines::new(link).take(extent.links + 1))?;
     let sessions = asked(&server, linker.get("/sessions?limit=1"))?;
     let session = id(&sessions["sessions"][0], "session_id")?;
+    let page = client::ask_each(server.address, [Ask::plain("/docs/".to_owned())])?.concat();
+    let docs = pages_of(&String::from_utf8_lossy(&page));
+    if docs.len() < 3 {
+        return Err(format!("the page of /docs refers to no files: {docs:?}").into());
+    }
     server.stop()?;
 
     let neighbour = |name, connections, kind| Neighbour {
@@ -196,8 +201,7 @@ fn set(roots: &Roots, extent: &Extent) -> Result<(Quiet, Vec<Neighbour>), Box<dy
     };
     let also = |neighbour| Neighbour { also_from_one_address: true, ..neighbour };
     let many = crowd.iter().map(Owner::log_activity).collect();
-    let docs = ["", "/", "/swagger-ui-bundle.js", "/swagger-ui.css", "/index.html"];
-    let docs = docs.map(|page| Ask::plain(format!("/docs{page}"))).to_vec();
+    let docs = docs.into_iter().map(Ask::plain).collect();
     let neighbours = vec![
         neighbour("nothing", 0, Kind::Idle),
         writers("64 writers of one account", 64, vec![writer.log_activity()]),
@@ -265,6 +269,12 @@ fn link(row: u64) -> String {
              \"status\":\"open\",\"created_at\":\"{time}\",\"actor_id\":1}}\n"
         ),
     }
+}
+
+/// The page of `/docs` and the files that it refers to, whose names hold a hash.
+fn pages_of(page: &str) -> Vec<String> {
+    let quoted = page.split('"').filter(|text| text.starts_with("/docs/"));
+    ["/docs/"].into_iter().chain(quoted).map(str::to_owned).collect()
 }
 
 fn asked(server: &Server, ask: Ask) -> Result<Value, Box<dyn Error>> {
