@@ -122,10 +122,14 @@ impl Connections {
         may_give_up: bool,
     ) -> Result<Placed<S>, S> {
         let (address, most) = (client_network(peer), self.0.most);
+        let is_trusted_proxy = is_trusted(&self.0.trusted_proxies, peer);
         let mut table = self.table();
+        // A proxy's connections are those of many clients.
+        let own = if is_trusted_proxy { None } else { table.addresses.get(&address) };
+        let own = own.map_or(0, Vec::len);
         // There are more than `most` after spare places were taken.
         while may_give_up && table.open >= most && table.ending < ENDING_MAX {
-            if !table.give_one_up() {
+            if !table.give_one_up(own) {
                 break;
             }
         }
@@ -136,7 +140,7 @@ impl Connections {
         }
         let connection = Arc::new(Connection {
             address,
-            is_trusted_proxy: is_trusted(&self.0.trusted_proxies, peer),
+            is_trusted_proxy,
             progress: Progress::new(self.0.clock),
             socket: Mutex::new(Some(stream.as_raw_fd())),
         });
@@ -179,9 +183,10 @@ impl Connections {
 }
 
 impl Table {
-    /// Gives up the connection whose turn it is. Whether there was one.
-    fn give_one_up(&mut self) -> bool {
-        let Some((reason, connection)) = self.given_up() else { return false };
+    /// Gives up the connection whose turn it is, for a new one of an address that holds so many. Whether
+    /// there was one.
+    fn give_one_up(&mut self, newcomer_holds: usize) -> bool {
+        let Some((reason, connection)) = self.given_up(newcomer_holds) else { return false };
         let (reason, count) = match reason {
             Reason::Idle(_) => ("idle", &mut self.counts.idle),
             Reason::Unfinished(_) => ("unfinished", &mut self.counts.unfinished),
@@ -195,7 +200,7 @@ impl Table {
     }
 
     /// A connection that was just given up, if one could be.
-    fn given_up(&self) -> Option<(Reason, Arc<Connection>)> {
+    fn given_up(&self, newcomer_holds: usize) -> Option<(Reason, Arc<Connection>)> {
         let mut candidates = Vec::with_capacity(self.open);
         for entries in self.addresses.values() {
             for Entry { connection, received } in entries {
@@ -203,7 +208,7 @@ impl Table {
                 let (seen, activity) = connection.progress.activity(received[self.second]);
                 let is_trusted_proxy = connection.is_trusted_proxy;
                 let held = Held { of_address: entries.len(), is_trusted_proxy, activity };
-                candidates.extend(turn(&held).map(|turn| (turn, seen, connection)));
+                candidates.extend(turn(&held, newcomer_holds).map(|turn| (turn, seen, connection)));
             }
         }
         // Mostly the first one can be.

@@ -57,8 +57,13 @@ pub(crate) enum Reason {
 /// When the turn of a connection comes, if it may be given up at all. The address that holds the most
 /// comes first; of its connections the longest idle, and then the one whose client has brought the
 /// fewest bytes. A trusted proxy's comes after all others, and only while it is idle. One that is
-/// being served is never given up.
-pub(crate) fn turn(held: &Held) -> Option<Turn> {
+/// being served is never given up, and none of an address that holds fewer than `newcomer_holds`, which
+/// the new connection's address does: a client whose own connections are all being served takes no place
+/// from those that hold less.
+pub(crate) fn turn(held: &Held, newcomer_holds: usize) -> Option<Turn> {
+    if held.of_address < newcomer_holds {
+        return None;
+    }
     let reason = match held.activity {
         Activity::Idle { since_micros } => Reason::Idle(since_micros),
         Activity::Unfinished { recent_bytes } if !held.is_trusted_proxy => {
@@ -94,9 +99,14 @@ mod tests {
         Held { of_address, is_trusted_proxy, activity }
     }
 
-    /// Which of them is given up.
+    /// Which of them is given up for a client that has none.
     fn chosen(open: &[Open]) -> Option<usize> {
-        let turns = (0..open.len()).filter_map(|at| Some((turn(&held(open, at))?, at)));
+        chosen_for(0, open)
+    }
+
+    fn chosen_for(newcomer_holds: usize, open: &[Open]) -> Option<usize> {
+        let turns =
+            (0..open.len()).filter_map(|at| Some((turn(&held(open, at), newcomer_holds)?, at)));
         turns.min().map(|(_, at)| at)
     }
 
@@ -130,6 +140,16 @@ mod tests {
         assert_eq!(chosen(&open), Some(4));
         assert_eq!(chosen(&[served, (2, false, Activity::Served)]), None);
         assert_eq!(chosen(&[]), None);
+    }
+
+    #[test]
+    fn a_client_takes_no_place_of_an_address_that_holds_fewer() {
+        let served = (1, false, Activity::Served);
+        let open = [served, served, (2, false, idle(1)), (3, false, idle(2)), (3, false, idle(3))];
+        assert_eq!(chosen_for(2, &open), Some(3));
+        assert_eq!(chosen_for(3, &open), None);
+        let own_idle_one = [served, served, (1, false, idle(9)), (2, false, idle(1))];
+        assert_eq!(chosen_for(3, &own_idle_one), Some(2));
     }
 
     #[test]
