@@ -89,7 +89,7 @@ pub const OTHER_ACTORS_MAX: u32 = 100;
 pub struct Whoami {
     /// The first [`OTHER_ACTORS_MAX`] other actors of its account, by id.
     pub other_actors: Vec<Actor>,
-    /// How many there are in all.
+    /// How many there are in all: exact up to [`OTHER_ACTORS_MAX`], beyond it by the ids that were given.
     pub other_actors_total: i64,
     /// What the account has left.
     pub credits_remaining: i64,
@@ -181,12 +181,16 @@ impl Accounts {
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami, ReadError> {
         // One more, for the caller may be among them.
         let mut others = self.reader.first_actors(caller.account.id, OTHER_ACTORS_MAX + 1).await?;
+        let are_all = others.len() <= OTHER_ACTORS_MAX as usize;
         others.retain(|actor| actor.id != caller.actor.id);
         others.truncate(OTHER_ACTORS_MAX as usize);
         let account = self.account(caller).await?;
-        // An actor keeps its id for as long as there is the account: the last one given is how many
-        // there are.
-        let other_actors_total = account.counters.actor - 1;
+        // An actor keeps its id for as long as there is the account. So the last one given is how many
+        // there are, but for ids that were taken and lost.
+        let other_actors_total = match i64::try_from(others.len()) {
+            Ok(found) if are_all => found,
+            _ => account.counters.actor - 1,
+        };
         Ok(Whoami { other_actors: others, other_actors_total, credits_remaining: account.balance })
     }
 
