@@ -395,9 +395,13 @@ impl Scene {
                     let cell = cells.next().unwrap();
                     let scene_caller = &self.callers[way];
                     assert_eq!(caller.actor, scene_caller.actor);
-                    // Whoever is let in has the right keys.
-                    let notes = self.world.sessions.get(&caller, SessionId(cell.id)).await;
-                    assert_eq!(notes.unwrap().unwrap().notes.as_ref(), Some(&cell.text));
+                    // A caller that is let in has the right keys, or none for texts of earlier epochs,
+                    // whose wraps are read when a text needs them.
+                    match self.world.sessions.get(&caller, SessionId(cell.id)).await {
+                        Ok(found) => assert_eq!(found.unwrap().notes.as_ref(), Some(&cell.text)),
+                        Err(ReadError::Store(StoreFault::Broken(_))) => shut.push(way),
+                        Err(other) => unreachable!("{other}"),
+                    }
                 }
                 Err(AccessError::Store(StoreFault::Broken(_))) => shut.push(way),
                 Err(other) => unreachable!("{other}"),
