@@ -1,7 +1,7 @@
 //! Deciding a batch of units in memory.
 //!
 //! A store applies a batch in three steps inside one transaction: it locks the batch's accounts and
-//! loads [`Needs`] into [`Books`]; it has the books [`Books::decide`] each unit in its order, later
+//! loads [`Needs`] into [`Books`]; it has the books [`Books::decide_at`] each unit in its order, later
 //! units seeing what earlier ones did; it writes [`Changes`], the difference, with one statement a
 //! table. The rules stand here once, whatever the database.
 //!
