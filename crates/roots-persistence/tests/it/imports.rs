@@ -1,4 +1,4 @@
-//! Imports: what they cost, and the ledger that knows their reason.
+//! Imports: what they cost.
 
 use roots_domain::model::activity::Activity;
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
@@ -9,14 +9,11 @@ use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::unit::UnitOfWork;
 use roots_domain::port::archive::ImportReader;
 use roots_domain::port::store::{AccountsReader, ApplyError, Auditor, UnitStore};
-use roots_migrations::Migrator;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
 use roots_testkit::model::Model;
 use roots_testkit::units::{Desk, text, uid};
 use roots_testkit::world::activity_type;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
-use sea_orm_migration::MigratorTrait;
 
 use crate::chance::{self, Dice};
 
@@ -24,7 +21,6 @@ roots_testkit::on_both! {
     imports_are_charged_as_the_model_says,
     books_are_read_for_a_dry_run_as_they_are_for_a_write,
     an_accounts_last_write_may_be_an_import,
-    a_ledger_with_rows_comes_to_know_imports,
 }
 
 /// Few ids, so that rows meet.
@@ -135,59 +131,4 @@ async fn an_accounts_last_write_may_be_an_import(db: TestDatabase) {
     let found =
         db.store.account_overview(desk.account.into(), desk.account).await.unwrap().unwrap();
     assert_eq!((found.writes, found.last_write_at), (1, Some(desk.at)));
-}
-
-/// An empty database beside that one.
-async fn empty(db: &TestDatabase) -> DatabaseConnection {
-    if db.is_postgres() {
-        let beside = db.connection().await;
-        beside.execute_unprepared("CREATE SCHEMA beside").await.unwrap();
-        beside.execute_unprepared("SET search_path TO beside").await.unwrap();
-        return beside;
-    }
-    let file = db.folder.path().join("beside.db");
-    Database::connect(format!("sqlite://{}?mode=rwc", file.display())).await.unwrap()
-}
-
-async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    let rows = db.query_all_raw(statement).await.unwrap();
-    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
-}
-
-async fn a_ledger_with_rows_comes_to_know_imports(db: TestDatabase) {
-    const ROWS: &str = "SELECT account_id || '|' || ledger_id || '|' || delta || '|' \
-        || balance_after || '|' || reason || '|' || COALESCE(endpoint, '-') || '|' \
-        || COALESCE(CAST(actor_id AS TEXT), '-') || '|' || COALESCE(note, '-') || '|' || created_at \
-        FROM ledger ORDER BY account_id, ledger_id";
-    let beside = empty(&db).await;
-    Migrator::up(&beside, Some(9)).await.unwrap();
-    let insert = |values: &str| format!("INSERT INTO ledger VALUES {values}");
-    let old = "(1, 1, 100, 100, 'bootstrap_grant', NULL, NULL, NULL, 5), \
-        (1, 2, -1, 99, 'api_write', 'POST /todos', 3, NULL, 6), \
-        (2, 1, 7, 7, 'operator_grant', NULL, NULL, 'thanks', 7)";
-    beside.execute_unprepared(&insert(old)).await.unwrap();
-    let by_import = insert("(1, 3, -9, 90, 'import', 'POST /import', 1, NULL, 8)");
-    beside.execute_unprepared(&by_import).await.unwrap_err();
-    let before = texts(&beside, ROWS).await;
-    Migrator::up(&beside, Some(1)).await.unwrap();
-    assert_eq!(texts(&beside, ROWS).await, before);
-    beside.execute_unprepared(&by_import).await.unwrap();
-    // All else that the table is held to, it is held to still.
-    for wrong in [
-        "(1, 4, -9, 81, 'letter', NULL, NULL, NULL, 9)",
-        "(1, 4, -91, -1, 'import', NULL, NULL, NULL, 9)",
-        "(1, 3, -9, 81, 'import', NULL, NULL, NULL, 9)",
-        "(1, 4, NULL, 81, 'import', NULL, NULL, NULL, 9)",
-    ] {
-        beside.execute_unprepared(&insert(wrong)).await.unwrap_err();
-    }
-    let index = if db.is_postgres() {
-        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'beside' AND indexname = 'ledger_by_reason'"
-    } else {
-        "SELECT sql FROM sqlite_master WHERE name = 'ledger_by_reason'"
-    };
-    let index = texts(&beside, index).await;
-    assert!(index.len() == 1 && index[0].contains("(account_id, reason, ledger_id)"), "{index:?}");
-    beside.close().await.unwrap();
 }

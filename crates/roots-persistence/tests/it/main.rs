@@ -23,6 +23,8 @@ mod imports;
 #[cfg(test)]
 mod keyrings;
 #[cfg(test)]
+mod migrations;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod reads;
