@@ -1,9 +1,10 @@
 //! Who asks: the API key of a request, the callers that were admitted a moment ago, and the keys that
 //! were found wrong.
 
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Once, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::time::{Duration, Instant as Moment};
 
 use axum::extract::{FromRequestParts, MatchedPath};
@@ -11,6 +12,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use moka::Expiry;
 use moka::ops::compute::{CompResult, Op};
 use moka::policy::EvictionPolicy;
@@ -23,11 +26,12 @@ use roots_domain::port::store::{AuthEpochs, StoreFault};
 use roots_domain::usecase::access::{AccessError, Caller};
 use roots_domain::usecase::{WriteError, Written};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::conditional::IDEMPOTENT_REPLAYED;
-use crate::limits::Visitor;
+use crate::limits::{RunningAttempt, UnknownKey, Visitor};
 use crate::problem::{Problem, credit_headers};
 use crate::{API_PATH, App, edge};
 
@@ -64,10 +68,25 @@ struct Remembered {
     known: Cache<Lookup, ()>,
     /// When keys were last looked up that were found wrong.
     wrong: Cache<Lookup, Instant>,
+    /// The look-ups that are running, one a key.
+    running: Mutex<HashMap<Lookup, Running>>,
+    /// How many look-ups have begun.
+    begun: AtomicU64,
     /// For how long a key that was found wrong is not looked up again.
     wrong_stands: Duration,
     sweep_period: Duration,
     sweeper: Once,
+}
+
+/// The look-up of a key. Every request that comes with the key while it runs awaits the same one.
+type LookUp = Shared<BoxFuture<'static, Result<Arc<Caller>, AccessError>>>;
+
+/// A look-up that is running.
+struct Running {
+    shared: LookUp,
+    /// That of the account when it began. What began before a key ended says nothing of it afterwards.
+    generation: u64,
+    number: u64,
 }
 
 /// A caller that is remembered.
@@ -129,6 +148,8 @@ impl Callers {
             generations: std::array::from_fn(|_| AtomicU64::new(0)),
             known,
             wrong,
+            running: Mutex::default(),
+            begun: AtomicU64::new(0),
             wrong_stands: Ord::min(ttl, WRONG_LOOK_PERIOD),
             sweep_period,
             sweeper: Once::new(),
@@ -199,7 +220,7 @@ impl Callers {
     ) {
         self.0.cache.insert(lookup, Admitted { caller, lasts });
         if self.generation(lookup.account) != generation {
-            self.forget(&lookup);
+            self.0.cache.invalidate(&lookup);
         }
         self.0.known.insert(lookup, ());
         self.0.wrong.invalidate(&lookup);
@@ -208,17 +229,38 @@ impl Callers {
         });
     }
 
-    /// Remembers a key as wrong. Answers whether it was not yet.
-    fn remember_wrong(&self, lookup: Lookup) -> bool {
+    /// Remembers a key as wrong.
+    fn remember_wrong(&self, lookup: Lookup) {
         self.0.cache.invalidate(&lookup);
         self.0.known.invalidate(&lookup);
-        let looked = self.0.wrong.entry(lookup).and_upsert_with(|_| Instant::now());
-        !looked.is_old_value_replaced()
+        self.0.wrong.insert(lookup, Instant::now());
     }
 
-    /// Has a caller looked up again when it next asks.
+    /// Has a caller looked up again when it next asks, by a look-up that begins after this.
     fn forget(&self, lookup: &Lookup) {
+        self.running().remove(lookup);
         self.0.cache.invalidate(lookup);
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Lookup, Running>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a look-up out of those that are running once it has ended, however it ends.
+struct UntilItEnds {
+    callers: Callers,
+    lookup: Lookup,
+    number: u64,
+}
+
+impl Drop for UntilItEnds {
+    fn drop(&mut self) {
+        let mut running = self.callers.running();
+        // Another one may have taken its place.
+        if running.get(&self.lookup).is_some_and(|found| found.number == self.number) {
+            running.remove(&self.lookup);
+        }
     }
 }
 
@@ -346,12 +388,7 @@ impl FromRequestParts<App> for Bearer {
                 return Err(problem);
             }
         };
-        let caller = if let Some(caller) = app.callers.get(&lookup) {
-            access.check_expiry(&caller).inspect_err(|_| app.callers.forget(&lookup))?;
-            caller
-        } else {
-            admitted(app, &visitor, &presented, lookup).await?
-        };
+        let caller = admitted(app, &visitor, &presented, lookup).await?;
         let endpoint = called(parts);
         visitor.count_request(&caller, &endpoint)?;
         app.services.usage.count(&caller, endpoint);
@@ -367,65 +404,128 @@ fn called(parts: &Parts) -> Endpoint {
     Endpoint { route, method: edge::known(&parts.method).to_owned() }
 }
 
-/// Admits the bearer of a key. Whoever hangs up leaves it running: nothing else would take back what was
-/// counted.
+/// Admits the bearer of a key, by what is remembered of it or by a look-up.
 async fn admitted(
     app: &App,
     visitor: &Visitor,
     presented: &SecretString,
     lookup: Lookup,
 ) -> Result<Arc<Caller>, Problem> {
-    let admission = admit(Arc::clone(app), visitor.clone(), presented.clone(), lookup);
-    let admitted = tokio::spawn(admission.in_current_span()).await;
-    admitted.unwrap_or_else(|_| Err(Problem::panicked()))
+    let (shared, has_counted) = loop {
+        match find(app, visitor, presented, lookup)? {
+            Found::Remembered(caller) => return Ok(caller),
+            Found::LookUp { shared, has_counted } => break (shared, has_counted),
+            Found::Wait(mut attempts) => {
+                // An error is that the last of them has ended.
+                let _ = attempts.changed().await;
+            }
+        }
+    };
+    let admitted = shared.await;
+    if matches!(admitted, Err(AccessError::NotAdmitted)) && !has_counted {
+        visitor.count_stranger()?;
+    }
+    let caller = admitted?;
+    // It may have expired while its look-up ran.
+    app.services.access.check_expiry(&caller)?;
+    Ok(caller)
 }
 
-/// Looks a key up, unless it was found wrong a moment ago.
+/// What a request finds of the key that it brings.
+enum Found {
+    /// Its caller, remembered.
+    Remembered(Arc<Caller>),
+    /// Its look-up, and whether the request has counted for what may be found wrong.
+    LookUp { shared: LookUp, has_counted: bool },
+    /// Other keys of the address are being looked up, and until one of them is found good, this one may
+    /// not be.
+    Wait(watch::Receiver<usize>),
+}
+
+/// Finds what is remembered of a key or the look-up of it that is running, or begins one, unless the key
+/// was found wrong a moment ago.
 ///
-/// One that is not known counts as a guess until it is found good, so that no more look-ups run at
-/// once than guesses may be made, and neither more nor fewer may be made for requests that need no
-/// look-up. A guess is counted once a key: after it, a wrong key counts as a stranger, before it is
-/// looked up again. One that was good lately counts only once it is found wrong.
-async fn admit(
-    app: App,
-    visitor: Visitor,
-    presented: SecretString,
+/// A key that is not known counts as an unknown-key attempt until it is found good, so no more look-ups
+/// run at once for an address than it may show unknown keys a minute. It is counted once a key. Afterwards
+/// a wrong key counts as a stranger, before it is looked up again. A request that shares a running
+/// look-up costs none, and counts as a stranger once the key is found wrong; so does one with a key that
+/// was good lately.
+fn find(
+    app: &App,
+    visitor: &Visitor,
+    presented: &SecretString,
     lookup: Lookup,
-) -> Result<Arc<Caller>, Problem> {
-    let known = app.callers.known(&lookup);
-    match known {
-        Known::Good => {}
+) -> Result<Found, Problem> {
+    let callers = &app.callers;
+    if let Some(caller) = callers.get(&lookup) {
+        app.services.access.check_expiry(&caller).inspect_err(|_| callers.forget(&lookup))?;
+        return Ok(Found::Remembered(caller));
+    }
+    let generation = callers.generation(lookup.account);
+    // Held until it is among them, so that no two of a key begin.
+    let mut running = callers.running();
+    if let Some(found) = running.get(&lookup)
+        && found.generation == generation
+    {
+        return Ok(Found::LookUp { shared: found.shared.clone(), has_counted: false });
+    }
+    let known = callers.known(&lookup);
+    let attempt = match known {
+        Known::Good => None,
         Known::Wrong => {
             visitor.count_stranger()?;
-            if !app.callers.may_look_again(lookup) {
+            if !callers.may_look_again(lookup) {
                 return Err(AccessError::NotAdmitted.into());
             }
+            None
         }
-        Known::Not => visitor.count_guess()?,
-    }
-    let generation = app.callers.generation(lookup.account);
-    let admitted = app.services.access.admit(&presented, lookup).await;
-    if matches!(admitted, Err(AccessError::NotAdmitted)) {
-        let is_news = app.callers.remember_wrong(lookup);
-        match known {
-            Known::Good => visitor.count_stranger()?,
-            // Another that asked with it at the same time was counted.
-            Known::Not if !is_news => {
-                visitor.take_back_guess();
-                visitor.count_stranger()?;
-            }
-            Known::Wrong | Known::Not => {}
-        }
-    } else {
-        match known {
-            Known::Good => {}
-            Known::Wrong => visitor.take_back_stranger(),
-            Known::Not => visitor.take_back_guess(),
-        }
+        Known::Not => match visitor.count_unknown_key()? {
+            UnknownKey::Counted(attempt) => Some(attempt),
+            UnknownKey::Wait(attempts) => return Ok(Found::Wait(attempts)),
+        },
+    };
+    let number = callers.0.begun.fetch_add(1, Ordering::Relaxed);
+    let until = UntilItEnds { callers: callers.clone(), lookup, number };
+    let (app, visitor, presented) = (Arc::clone(app), visitor.clone(), presented.clone());
+    let (tell, told) = oneshot::channel();
+    let panicked = |_| StoreFault::Broken("the look-up of a key panicked".to_owned());
+    let shared = told.map(move |told| told.map_err(panicked)?).boxed().shared();
+    running.insert(lookup, Running { shared: shared.clone(), generation, number });
+    drop(running);
+    // Clients that hang up leave it running: nothing else would take back what was counted.
+    let admission = async move {
+        let _until = until;
+        let admitted = admit(&app, &visitor, &presented, lookup, generation, known, attempt).await;
+        // Nobody may be left to tell.
+        let _ = tell.send(admitted);
+    };
+    tokio::spawn(admission.in_current_span());
+    Ok(Found::LookUp { shared, has_counted: known != Known::Good })
+}
+
+/// Looks a key up, remembers what was found, and takes back what it counted unless it is wrong.
+async fn admit(
+    app: &App,
+    visitor: &Visitor,
+    presented: &SecretString,
+    lookup: Lookup,
+    generation: u64,
+    known: Known,
+    attempt: Option<RunningAttempt>,
+) -> Result<Arc<Caller>, AccessError> {
+    let access = &app.services.access;
+    let admitted = access.admit(presented, lookup).await;
+    match (&admitted, known) {
+        (Err(AccessError::NotAdmitted), _) => app.callers.remember_wrong(lookup),
+        (_, Known::Good) => {}
+        (_, Known::Wrong) => visitor.take_back_stranger(),
+        (_, Known::Not) => visitor.take_back_unknown_key(),
     }
     let caller = Arc::new(admitted?);
-    let lasts = app.services.access.lasts(&caller);
+    let lasts = access.lasts(&caller);
     app.callers.remember(lookup, Arc::clone(&caller), lasts, generation);
+    // Those that wait for it find what was remembered.
+    drop(attempt);
     Ok(caller)
 }
 
@@ -534,7 +634,7 @@ mod tests {
         let callers = Callers::new(MOMENT);
         assert!(!callers.may_look_again(LOOKUP));
         assert_eq!(callers.known(&LOOKUP), Known::Not);
-        assert_eq!([callers.remember_wrong(LOOKUP), callers.remember_wrong(LOOKUP)], [true, false]);
+        callers.remember_wrong(LOOKUP);
         assert!(!callers.may_look_again(LOOKUP));
         tokio::time::advance(MOMENT).await;
         assert_eq!([callers.may_look_again(LOOKUP), callers.may_look_again(LOOKUP)], [true, false]);

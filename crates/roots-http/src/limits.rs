@@ -4,7 +4,7 @@
 //! counts for itself. What a limit remembers is bounded: where more ask than that, it forgets those
 //! that have not asked for the longest time, who then have their whole allowance again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,7 @@ use moka::sync::Cache;
 use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::usage::Endpoint;
 use roots_domain::usecase::access::Caller;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::address::{self, TrustedProxy};
@@ -173,6 +174,7 @@ enum Subject {
 pub(crate) struct Limits {
     /// Those that are on, in the order of [`Kind::ALL`].
     by_kind: [Option<Limit>; Kind::ALL.len()],
+    running_attempts: RunningAttempts,
     trusted: Vec<TrustedProxy>,
     /// The routes that demand a key, and count once it is known whose it is.
     keyed: HashSet<String>,
@@ -188,7 +190,8 @@ impl Limits {
             let (name, most, within) = kind.policy(limits);
             Limit::new(name, most, within)
         };
-        Self { by_kind: Kind::ALL.map(limit), trusted, keyed }
+        let running_attempts = RunningAttempts::default();
+        Self { by_kind: Kind::ALL.map(limit), running_attempts, trusted, keyed }
     }
 
     fn get(&self, kind: Kind) -> Option<&Limit> {
@@ -247,6 +250,44 @@ impl<S: Sync> FromRequestParts<S> for Attempt {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Visitor::of(&parts.extensions)?.count_by_address(Kind::Recoveries)?;
         Ok(Self)
+    }
+}
+
+/// What came of counting a key that is not known.
+pub(crate) enum UnknownKey {
+    /// It may be looked up, and runs until this is dropped.
+    Counted(RunningAttempt),
+    /// The address has used up its limit, but attempts of it are still running. Once one of them has
+    /// ended, the key is to be counted again.
+    Wait(watch::Receiver<usize>),
+}
+
+/// An attempt with an unknown key whose look-up has not ended.
+pub(crate) struct RunningAttempt {
+    limits: Arc<Limits>,
+    address: IpAddr,
+}
+
+impl Drop for RunningAttempt {
+    fn drop(&mut self) {
+        let mut running = self.limits.running_attempts.lock();
+        let Some(attempts) = running.get(&self.address) else { return };
+        attempts.send_modify(|count| *count = count.saturating_sub(1));
+        let is_last = *attempts.borrow() == 0;
+        if is_last {
+            running.remove(&self.address);
+        }
+    }
+}
+
+/// How many attempts with unknown keys each address has running. It holds those that have one, and tells
+/// those that wait when one ends.
+#[derive(Default)]
+struct RunningAttempts(Mutex<HashMap<IpAddr, watch::Sender<usize>>>);
+
+impl RunningAttempts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, watch::Sender<usize>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -328,14 +369,35 @@ impl Visitor {
 
     /// Counts a key that is not known, before it is looked up.
     ///
+    /// An attempt that is still running may turn out good and be taken back. So while this address has
+    /// one, a key beyond the limit waits for it and is not refused.
+    ///
     /// # Errors
-    /// Too many of them came from this address.
-    pub(crate) fn count_guess(&self) -> Result<(), Problem> {
-        self.count_by_address(Kind::Guesses)
+    /// Too many of this address' keys were found wrong.
+    pub(crate) fn count_unknown_key(&self) -> Result<UnknownKey, Problem> {
+        let (kind, subject) = (Kind::Guesses, Subject::Address(self.address));
+        let mut running = self.limits.running_attempts.lock();
+        if let Some(limit) = self.limits.get(kind) {
+            let standing = limit.count(&subject);
+            if standing.wait.is_some()
+                && let Some(attempts) = running.get(&self.address)
+            {
+                return Ok(UnknownKey::Wait(attempts.subscribe()));
+            }
+            self.settle(kind, subject, standing)?;
+        }
+        let attempts = running.entry(self.address).or_default();
+        attempts.send_if_modified(|count| {
+            *count += 1;
+            // Nobody waits for an attempt to begin.
+            false
+        });
+        let limits = Arc::clone(&self.limits);
+        Ok(UnknownKey::Counted(RunningAttempt { limits, address: self.address }))
     }
 
-    /// Takes back that it was counted: the key was not found wrong.
-    pub(crate) fn take_back_guess(&self) {
+    /// Takes back that an unknown key was counted: it was not found wrong.
+    pub(crate) fn take_back_unknown_key(&self) {
         self.take_back(Kind::Guesses);
     }
 
@@ -355,7 +417,10 @@ impl Visitor {
     /// counted against others: what is refused uses up nothing.
     fn count(&self, kind: Kind, subject: Subject) -> Result<(), Problem> {
         let Some(limit) = self.limits.get(kind) else { return Ok(()) };
-        let standing = limit.count(&subject);
+        self.settle(kind, subject, limit.count(&subject))
+    }
+
+    fn settle(&self, kind: Kind, subject: Subject, standing: Standing) -> Result<(), Problem> {
         let mut counts = self.counts();
         let Some(wait) = standing.wait else {
             counts.push(Count { kind, subject, standing });

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use axum::Router;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
-use roots_domain::model::id::KeyId;
+use roots_domain::model::id::{AccountId, KeyId};
 use roots_domain::model::key::{LookupHash, Succession};
-use roots_domain::model::unit::{Applied, Refusal, UnitOfWork};
+use roots_domain::model::unit::{Applied, Intent, Refusal, UnitOfWork};
 use roots_domain::port::keys::Lookup;
 use roots_domain::port::store::{ApplyError, StoreFault, UnitStore};
 use roots_http::{Origin, RateLimits, Signup, TrustedProxy};
-use tokio::sync::{Barrier, Notify};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::advance;
 
 use crate::world::{
@@ -211,30 +211,140 @@ async fn whoever_hangs_up_while_a_good_key_is_let_in_does_not_count_as_wrong() {
     assert_eq!(guess(2).of(&router).await.header("ratelimit"), r#""guesses";r=58;t=2"#);
 }
 
-/// A store that refuses two units once it is asked for both.
-struct Together(Barrier);
-
-#[async_trait]
-impl UnitStore for Together {
-    async fn apply(&self, _: UnitOfWork) -> Result<Applied, ApplyError> {
-        self.0.wait().await;
-        Err(ApplyError::Refused(Refusal::KeyNotInForce))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_wrong_key_is_one_guess_however_many_show_it_at_once() {
-    let mut world = limited(1_000, 0);
-    unseen(&mut world);
-    world.store = Some(Arc::new(Together(Barrier::new(2))));
+    let (world, lookups) = counting_lookups();
     let router = world.router();
-    let ask = || get("/api/v1/sessions/1").of(&router);
+    let ask = || with_wrong_key().of(&router);
     let (one, other) = tokio::join!(ask(), ask());
     assert_eq!([one.status.as_u16(), other.status.as_u16()], [401; 2]);
     let mut told = [one.header("ratelimit"), other.header("ratelimit")];
     told.sort_unstable();
-    assert_eq!(told, [r#""guesses";r=58;t=2"#, r#""strangers";r=59;t=1"#]);
+    assert_eq!(told, [r#""guesses";r=59;t=1"#, r#""strangers";r=59;t=1"#]);
     assert_eq!(guess(1).of(&router).await.header("ratelimit"), r#""guesses";r=58;t=2"#);
+    assert_eq!(lookups.load(Ordering::SeqCst), 2);
+}
+
+/// A store that has a look-up of a key take until the test lets it go on. Then it refuses the keys whose
+/// ids are odd.
+struct Stalled {
+    begun: AtomicUsize,
+    may_go_on: Semaphore,
+}
+
+#[async_trait]
+impl UnitStore for Stalled {
+    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.may_go_on.acquire().await.unwrap().forget();
+        match unit.intent {
+            Intent::UseKey { key, .. } if key.0 % 2 == 1 => {
+                Err(ApplyError::Refused(Refusal::KeyNotInForce))
+            }
+            _ => Ok(applied(unit)),
+        }
+    }
+}
+
+/// A world in which every key is the owner's, was never used, and is looked up by a [`Stalled`] store.
+fn stalling_lookups() -> (World, Arc<Stalled>) {
+    let mut world = limited(1_000, 0);
+    world.accounts.checkpoint();
+    world.accounts.expect_credentials().returning(|lookup| {
+        let mut found = credentials(Lookup { hash: LookupHash([1; 32]), ..lookup });
+        if let Some(found) = &mut found {
+            let LookupHash(hash) = lookup.hash;
+            found.key.id = KeyId(i64::from(hash[1]));
+            found.key.lookup = lookup.hash;
+            found.key.succession = Some(Succession::Recovery);
+        }
+        Ok(found)
+    });
+    let stalled = Arc::new(Stalled { begun: AtomicUsize::new(0), may_go_on: Semaphore::new(0) });
+    world.store = Some(stalled.clone());
+    (world, stalled)
+}
+
+/// Sends all of them at once, and answers their statuses once `meanwhile` has let the look-ups go on.
+async fn at_once(router: &Router, asks: Vec<Ask>, meanwhile: impl AsyncFnOnce()) -> Vec<u16> {
+    let asks = asks.into_iter().map(|ask| {
+        let router = router.clone();
+        tokio::spawn(async move { ask.of(&router).await.status.as_u16() })
+    });
+    let asks = asks.collect::<Vec<_>>();
+    settled().await;
+    meanwhile().await;
+    join_all(asks).await.into_iter().map(Result::unwrap).collect()
+}
+
+/// Lets everything go on that waits for no time.
+async fn settled() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_come_with_one_key_at_once_share_its_look_up() {
+    let (world, stalled) = stalling_lookups();
+    let router = world.router();
+    let answered = at_once(&router, vec![guess(0); 200], async || {
+        assert_eq!(stalled.begun.load(Ordering::SeqCst), 1);
+        stalled.may_go_on.add_permits(2);
+    })
+    .await;
+    assert_eq!(answered, [200; 200]);
+    assert_eq!(stalled.begun.load(Ordering::SeqCst), 1);
+    assert_eq!(guess(1).of(&router).await.header("ratelimit"), r#""guesses";r=59;t=1"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_keys_beyond_the_limit_wait_for_those_that_are_looked_up() {
+    let (world, stalled) = stalling_lookups();
+    let router = world.router();
+    let asks = (0..80).map(|count| guess(2 * count)).collect();
+    let answered = at_once(&router, asks, async || {
+        assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(GUESSES));
+        stalled.may_go_on.add_permits(80);
+    })
+    .await;
+    assert_eq!(answered, [200; 80]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_keys_beyond_the_limit_are_refused_unseen_once_those_before_were_found_wrong() {
+    let (world, stalled) = stalling_lookups();
+    let router = world.router();
+    let asks = (0..100).map(|count| guess(2 * count + 1)).chain([guess(0)]).collect();
+    let answered = at_once(&router, asks, async || {
+        assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(GUESSES));
+        stalled.may_go_on.add_permits(1_000);
+    })
+    .await;
+    let count_of = |wanted| answered.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count_of(401), count_of(429)), (60, 41));
+    assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(GUESSES));
+    // Another address is not held up by it.
+    assert_eq!(statuses(&router, &guess(0).from("203.0.113.11"), 1).await, [200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_began_before_a_key_ended_lets_in_nobody_who_comes_after() {
+    let (world, stalled) = stalling_lookups();
+    let epochs = Arc::clone(&world.epochs);
+    let router = world.router();
+    let ask = || {
+        let router = router.clone();
+        tokio::spawn(async move { guess(0).of(&router).await.status.as_u16() })
+    };
+    let before = ask();
+    settled().await;
+    epochs.moved(AccountId(1));
+    let after = ask();
+    settled().await;
+    assert_eq!(stalled.begun.load(Ordering::SeqCst), 2);
+    stalled.may_go_on.add_permits(2);
+    assert_eq!([before.await.unwrap(), after.await.unwrap()], [200; 2]);
 }
 
 #[tokio::test(start_paused = true)]
