@@ -43,6 +43,7 @@ pub use address::{TrustedProxy, client_network, is_trusted};
 pub use budget::Budget;
 pub use ending::Ending;
 pub use limits::RateLimits;
+pub use progress::{Pace, Progress};
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Whether the client of a long request keeps up: a plain rule over bytes and waiting time.
+//! Whether a client keeps up, which brings a long request or takes an answer: a plain rule over bytes
+//! and waiting time.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ const MIN_BYTES_PER_SECOND: u64 = 1024;
 
 /// How a client keeps up, in windows that follow each other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub struct Progress {
     waited: Duration,
     bytes: u64,
 }
@@ -17,7 +18,7 @@ pub(crate) struct Progress {
 /// What is judged of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Pace {
+pub enum Pace {
     /// It may go on.
     KeepsUp,
     /// It has brought or taken less than 1 KiB/s over a window.
@@ -26,7 +27,7 @@ pub(crate) enum Pace {
 
 impl Progress {
     /// Takes note of bytes that came or went, and of the time for which the client was waited for.
-    pub(crate) fn note(&mut self, bytes: u64, waited: Duration) -> Pace {
+    pub fn note(&mut self, bytes: u64, waited: Duration) -> Pace {
         self.bytes = self.bytes.saturating_add(bytes);
         self.waited += waited;
         if self.waited < WINDOW {
@@ -38,7 +39,8 @@ impl Progress {
     }
 
     /// How much longer the client may be waited for before it is judged.
-    pub(crate) fn left(&self) -> Duration {
+    #[must_use]
+    pub fn left(&self) -> Duration {
         WINDOW.saturating_sub(self.waited)
     }
 }

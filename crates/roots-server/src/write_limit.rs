@@ -1,43 +1,75 @@
-//! A limit on writing: a client that does not read its answer is given up.
+//! A limit on writing: a client that takes its answer too slowly loses its connection.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use roots_http::{Pace, Progress};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{self, Sleep};
+use tokio::time::{self, Instant, Sleep};
 
-/// A stream whose writing fails once nothing of it has gone for that long.
+/// A stream whose writing fails once its client has taken less than 1 KiB/s over a minute of waiting for
+/// it (ADR 30). The bytes that count are those that the system has taken off the server's hands.
 pub(crate) struct WriteLimit<S> {
     stream: S,
-    within: Duration,
-    /// Runs while nothing goes.
-    stuck: Option<Pin<Box<Sleep>>>,
+    progress: Progress,
+    /// Is there while the client is waited for.
+    waiting: Option<Waiting>,
+}
+
+/// A wait for the client.
+struct Waiting {
+    since: Instant,
+    /// Until the client is judged.
+    until: Pin<Box<Sleep>>,
 }
 
 impl<S> WriteLimit<S> {
-    /// Limits how long writing to `stream` may rest.
-    pub(crate) fn new(stream: S, within: Duration) -> Self {
-        Self { stream, within, stuck: None }
+    /// Limits how slowly what is written to `stream` may be taken.
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, progress: Progress::default(), waiting: None }
     }
 
-    /// Lets what went go, and fails what has waited too long.
+    /// Notes what came of a write, whose result tells how many bytes went. Fails what is taken too slowly.
     fn limit<T>(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stuck = None;
-            return written;
+        if let Poll::Ready(written) = written {
+            let bytes = written.as_ref().map_or(0, bytes);
+            return Poll::Ready(self.note(bytes).and(written));
         }
-        let within = self.within;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(time::sleep(within)));
-        stuck.as_mut().poll(cx).map(|()| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer"))
-        })
+        loop {
+            let left = self.progress.left();
+            let waiting = self.waiting.get_or_insert_with(|| Waiting {
+                since: Instant::now(),
+                until: Box::pin(time::sleep(left)),
+            });
+            ready!(waiting.until.as_mut().poll(cx));
+            if let Err(too_slow) = self.note(0) {
+                return Poll::Ready(Err(too_slow));
+            }
+        }
+    }
+
+    /// Notes that so many bytes went, and that the client is not waited for any more.
+    fn note(&mut self, bytes: usize) -> io::Result<()> {
+        let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
+        if waited.is_zero() && self.progress == Progress::default() {
+            // The system has room, and takes as much as it has: the client has done nothing for it.
+            return Ok(());
+        }
+        match self.progress.note(bytes as u64, waited) {
+            Pace::KeepsUp => Ok(()),
+            Pace::TooSlow => {
+                let told = "the client takes less than 1 KiB/s of its answer";
+                Err(io::Error::new(io::ErrorKind::TimedOut, told))
+            }
+        }
     }
 }
 
@@ -64,7 +96,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteLimit<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.limit(cx, written)
+        self.limit(cx, written, |count| *count)
     }
 
     fn poll_write_vectored(
@@ -73,7 +105,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteLimit<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.limit(cx, written)
+        self.limit(cx, written, |count| *count)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -82,12 +114,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteLimit<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.limit(cx, flushed)
+        self.limit(cx, flushed, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.limit(cx, shut)
+        self.limit(cx, shut, |()| 0)
     }
 }
 
@@ -98,30 +130,49 @@ mod tests {
 
     use super::*;
 
-    const WITHIN: Duration = Duration::from_secs(30);
-
-    #[tokio::test(start_paused = true)]
-    async fn writing_to_who_does_not_read_fails() {
-        let (ours, _theirs) = tokio::io::duplex(8);
+    /// After how many seconds writing fails to a client that takes so many bytes after each pause, if it
+    /// does within ten minutes.
+    async fn fails_after(bytes: usize, pause: Duration) -> Option<u64> {
+        let (ours, mut theirs) = tokio::io::duplex(8 * 1024);
+        let reader = tokio::spawn(async move {
+            let mut piece = vec![0; bytes];
+            loop {
+                time::sleep(pause).await;
+                if theirs.read_exact(&mut piece).await.is_err() {
+                    return;
+                }
+            }
+        });
         let begun = Instant::now();
-        let failed = WriteLimit::new(ours, WITHIN).write_all(&[0; 9]).await.unwrap_err();
-        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(begun.elapsed().as_secs(), 30);
+        let mut ours = WriteLimit::new(ours);
+        let writing = async {
+            loop {
+                if let Err(failed) = ours.write_all(&[0; 512]).await {
+                    return failed.kind();
+                }
+            }
+        };
+        let failed = time::timeout(Duration::from_mins(10), writing).await.ok();
+        reader.abort();
+        failed.map(|kind| {
+            assert_eq!(kind, io::ErrorKind::TimedOut);
+            begun.elapsed().as_secs()
+        })
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_reader_has_the_time_anew_with_each_piece() {
-        let (ours, mut theirs) = tokio::io::duplex(8);
-        let reader = tokio::spawn(async move {
-            let mut piece = [0; 8];
-            for _ in 0..5 {
-                time::sleep(WITHIN * 9 / 10).await;
-                theirs.read_exact(&mut piece).await.unwrap();
-            }
-        });
-        let mut ours = WriteLimit::new(ours, WITHIN);
-        ours.write_all(&[0; 40]).await.unwrap();
-        ours.shutdown().await.unwrap();
-        reader.await.unwrap();
+    async fn an_answer_that_is_taken_at_less_than_a_kib_a_second_fails_after_a_minute() {
+        let millis = Duration::from_millis;
+        for (bytes, pause) in [(1, Duration::MAX), (1, millis(100)), (512, millis(1_000))] {
+            assert_eq!(fails_after(bytes, pause).await, Some(60), "{bytes} bytes each {pause:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_fast_enough_goes_on() {
+        for (bytes, pause) in [(128, 100), (2_048, 1_000), (64 * 1024, 59_000)] {
+            let pause = Duration::from_millis(pause);
+            assert_eq!(fails_after(bytes, pause).await, None, "{bytes} bytes each {pause:?}");
+        }
     }
 }
