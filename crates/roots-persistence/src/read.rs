@@ -1510,14 +1510,7 @@ impl AnswerReader for Store {
 impl Readiness for Store {
     async fn ping(&self) -> StoreResult<()> {
         self.check()?;
-        self.readers()
-            .query_one_raw(sea_orm::Statement::from_string(
-                self.readers().get_database_backend(),
-                "SELECT 1",
-            ))
-            .await
-            .map(|_| ())
-            .map_err(of_read)
+        self.inner.readers.ping(&self.inner.source).await.map_err(of_read)
     }
 }
 

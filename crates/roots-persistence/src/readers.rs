@@ -5,8 +5,9 @@
 //! costs more than most statements.
 
 use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sea_orm::{DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use crate::source::Source;
 
@@ -25,6 +26,9 @@ pub fn take_seat(number: usize) {
 pub(crate) struct Readers {
     of_seats: Vec<DatabaseConnection>,
     of_all: DatabaseConnection,
+    /// A connection for pings alone: reads that take long may hold all others, and the database is there
+    /// all the same. `None` while a ping is under way, and until the first one.
+    pings: Mutex<Option<DatabaseConnection>>,
 }
 
 impl Readers {
@@ -36,13 +40,13 @@ impl Readers {
         }
         let of_all = source.readers(1).await?;
         of_all.ping().await?;
-        Ok(Self { of_seats, of_all })
+        Ok(Self { of_seats, of_all, pings: Mutex::default() })
     }
 
     /// One pool for all.
     #[cfg(test)]
     pub(crate) fn only(of_all: DatabaseConnection) -> Self {
-        Self { of_seats: Vec::new(), of_all }
+        Self { of_seats: Vec::new(), of_all, pings: Mutex::default() }
     }
 
     /// The pool of this thread, as long as it has a connection to give: whoever reads something that
@@ -52,9 +56,28 @@ impl Readers {
         own.filter(|pool| can_give(pool)).unwrap_or(&self.of_all)
     }
 
+    /// Whether the database answers. A connection on which a ping fails, or that does not answer before
+    /// the caller gives up, is let go: the next ping opens another one.
+    pub(crate) async fn ping(&self, source: &Source) -> Result<(), DbErr> {
+        let kept = self.pings().take();
+        let db = match kept {
+            Some(db) => db,
+            None => source.readers(1).await?,
+        };
+        let ping = Statement::from_string(db.get_database_backend(), "SELECT 1");
+        db.query_one_raw(ping).await?;
+        *self.pings() = Some(db);
+        Ok(())
+    }
+
+    fn pings(&self) -> MutexGuard<'_, Option<DatabaseConnection>> {
+        self.pings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets all connections go.
     pub(crate) async fn close(&self) {
-        for pool in self.of_seats.iter().chain([&self.of_all]) {
+        let pings = self.pings().take();
+        for pool in self.of_seats.iter().chain([&self.of_all]).chain(&pings) {
             // What fails to close is closed with the process.
             let _ = pool.clone().close().await;
         }
@@ -74,13 +97,36 @@ fn can_give(pool: &DatabaseConnection) -> bool {
 #[cfg(test)]
 mod tests {
     use std::ptr;
+    use std::sync::Arc;
     use std::thread;
 
+    use roots_domain::port::store::Readiness;
+    use roots_testkit::ambient::TestClock;
     use roots_testkit::database::TestDatabase;
     use sea_orm::TransactionTrait;
 
     use super::*;
     use crate::source::FileIdentity;
+    use crate::{DatabaseUrl, Store};
+
+    #[tokio::test]
+    async fn a_database_answers_a_ping_while_reads_hold_every_connection() {
+        for test in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+            let url = DatabaseUrl::parse(&test.url).unwrap();
+            let store = Store::open(&url, Arc::<TestClock>::default()).await.unwrap();
+            let readers = &store.inner.readers;
+            let mut taken = Vec::new();
+            while can_give(&readers.of_all) {
+                taken.push(readers.of_all.begin().await.unwrap());
+            }
+            for _ in 0..2 {
+                assert_eq!(store.ping().await, Ok(()), "{} taken", taken.len());
+                assert!(readers.pings().is_some());
+            }
+            drop(taken);
+            store.close().await;
+        }
+    }
 
     #[tokio::test]
     async fn a_thread_with_a_seat_reads_by_a_pool_of_its_own() {
