@@ -1,8 +1,9 @@
 //! Whether a connection to PostgreSQL is encrypted, and who may answer at its other end.
 //!
 //! What is not said is decided by where the server is: on this machine nothing is encrypted, elsewhere
-//! nothing is sent to a server that does not prove its name. `PGSSLMODE` counts where the URL says
-//! nothing, as it does for libpq.
+//! nothing is sent to a server that does not prove its name. Where the URL says nothing, `PGSSLMODE` counts
+//! on this machine, where it can only add protection. Elsewhere it could only take protection away, so the
+//! URL alone counts there.
 
 use std::io;
 use std::net::IpAddr;
@@ -137,7 +138,8 @@ fn of_url_and_variable(url: &str, variable: Option<&str>) -> Result<(Protection,
     }
     let options = url.parse::<PgConnectOptions>().map_err(|_| UrlFault::UnreadablePostgres)?;
     let place = Place::of(&options);
-    Ok((protection(said.or(variable), place)?, place))
+    let said = said.or_else(|| variable.filter(|_| place == Place::Here));
+    Ok((protection(said, place)?, place))
 }
 
 /// Why no encrypted connection came about.
@@ -278,14 +280,25 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_of_libpq_counts_where_the_url_says_nothing() {
+    fn the_variable_of_libpq_adds_protection_here_and_takes_none_away_elsewhere() {
         let of = |url: &str, variable| {
             of_url_and_variable(url, Some(variable)).map(|(protection, _)| protection)
         };
-        assert_eq!(of("postgres://u@db/roots", "require"), Ok(Protection::Encrypted));
-        assert_eq!(of("postgres://u@db/roots", "prefer"), Err(UrlFault::UncertainTls));
-        assert_eq!(of("postgres://u@db/roots", "nonsense"), Err(UrlFault::UnknownSslMode));
-        let said = "postgres://u@db/roots?sslmode=verify-full";
-        assert_eq!(of(said, "disable"), Ok(Protection::KnownServer));
+        for variable in MODES.into_iter().chain(["nonsense"]) {
+            let elsewhere = of("postgres://u@db/roots", variable);
+            assert_eq!(elsewhere, Ok(Protection::KnownServer), "{variable}");
+        }
+        let here = "postgres://u@localhost/roots";
+        assert_eq!(of(here, "disable"), Ok(Protection::Plain));
+        assert_eq!(of(here, "prefer"), Ok(Protection::IfOffered));
+        assert_eq!(of(here, "verify-full"), Ok(Protection::KnownServer));
+        assert_eq!(of(here, "nonsense"), Err(UrlFault::UnknownSslMode));
+        // Where the URL says something, it counts.
+        for (url, expected) in [
+            ("postgres://u@db/roots?sslmode=require", Protection::Encrypted),
+            ("postgres://u@localhost/roots?sslmode=disable", Protection::Plain),
+        ] {
+            assert_eq!(of(url, "verify-ca"), Ok(expected), "{url}");
+        }
     }
 }

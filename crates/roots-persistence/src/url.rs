@@ -56,8 +56,8 @@ impl DatabaseUrl {
     /// Reads a URL: `sqlite://path?mode=rwc` or `postgres://user:password@host:port/database`.
     ///
     /// A PostgreSQL server on another machine must prove its name by its certificate
-    /// (`sslmode=verify-full`), unless the URL or `PGSSLMODE` says otherwise. On this machine, which is a
-    /// Unix socket, a loopback address or `localhost`, nothing is encrypted unless they say so.
+    /// (`sslmode=verify-full`), unless the URL says otherwise. On this machine, which is a Unix socket, a
+    /// loopback address or `localhost`, nothing is encrypted unless the URL or `PGSSLMODE` says so.
     ///
     /// # Errors
     /// Says what is wrong, without repeating the URL.
