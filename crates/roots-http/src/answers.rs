@@ -6,8 +6,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -15,7 +13,6 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use roots_domain::model::activity::Activity;
 use roots_domain::model::id::AccountId;
@@ -347,7 +344,9 @@ fn tell_on(made: Vec<Bytes>, pieces: impl Pieces, large: Option<Large>) -> Respo
         Some((piece, (pieces, large)))
     });
     let pieces = stream::iter(made).map(Ok).chain(rest).fuse();
-    as_json(Body::new(Told { body: Body::from_stream(pieces), at_least }))
+    let mut response = as_json(Body::from_stream(pieces));
+    response.extensions_mut().insert(AtLeast(at_least));
+    response
 }
 
 fn as_json(body: Body) -> Response {
@@ -367,29 +366,10 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// A body of which so much is known: it is compressed like one whose length is known.
-struct Told {
-    body: Body,
-    at_least: u64,
-}
-
-impl HttpBody for Told {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let mut hint = SizeHint::new();
-        hint.set_lower(self.at_least);
-        hint
-    }
-}
+/// How many bytes an answer has at least that comes in pieces. It stays with the answer to a HEAD, whose
+/// body is gone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AtLeast(pub(crate) u64);
 
 /// An answer that is made piece by piece.
 pub(crate) trait Pieces: Send + 'static {

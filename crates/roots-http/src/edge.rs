@@ -33,6 +33,7 @@ use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
 use crate::Origin;
+use crate::answers::AtLeast;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
 use crate::budget::{Budget, hold_body};
@@ -323,10 +324,11 @@ impl Predicate for Compressible {
     fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
         let headers = response.headers();
         let is_secret = headers.get(CACHE_CONTROL).is_some_and(|control| control == "no-store");
-        // A HEAD has no body left by now, but says how long it would be.
+        // A HEAD has no body left by now, but says how long it would be, or at least.
         let told =
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let length = told.unwrap_or_else(|| response.body().size_hint().lower());
+        let at_least = || response.extensions().get().map(|AtLeast(bytes)| *bytes);
+        let length = told.or_else(at_least).unwrap_or_else(|| response.body().size_hint().lower());
         length >= COMPRESSED_MIN_BYTES && !headers.contains_key(ETAG) && !is_secret
     }
 }

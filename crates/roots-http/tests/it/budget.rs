@@ -132,6 +132,24 @@ async fn an_answer_that_is_larger_than_the_budget_takes_it_all() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_list_that_comes_in_pieces_has_the_headers_of_the_list() {
+    let router = listing(ROOMY, LONG).0.router();
+    let headers_of = async |method| {
+        let answer = ask(method, "/api/v1/todos").of(&router).await;
+        let mut headers = answer.headers.clone();
+        headers.remove("x-request-id");
+        (answer, headers)
+    };
+    let (get, of_get) = headers_of("GET").await;
+    let (head, of_head) = headers_of("HEAD").await;
+    assert!(get.body.len() > 10 * LONG && head.body.is_empty());
+    // How long it will be is not known.
+    assert!(!of_get.contains_key("content-length"));
+    assert!(of_get.get_all("vary").iter().any(|vary| vary == "accept-encoding"));
+    assert_eq!(of_head, of_get);
+}
+
+#[tokio::test]
 async fn one_long_text_takes_what_its_answer_has_until_it_is_sent() {
     let (mut world, budget) = listing(ROOMY, LONG);
     world.todos.checkpoint();
