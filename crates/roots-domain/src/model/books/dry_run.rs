@@ -19,16 +19,30 @@ use crate::model::time::Timestamp;
 use crate::model::todo::{Priority, Todo, TodoStatus};
 use crate::model::unit::{Applied, AppliedRow, Author, Intent, KeyBearer, Refusal, UnitOfWork};
 
-/// Most marks that a dry run keeps, kinds of activity included: with them it holds at most 5 MiB.
+/// Most marks that a dry run keeps, kinds of activity and actors included: with them it holds at most
+/// 5 MiB. As many fit a hash table of 2^16 places.
 const MARKS_MAX: usize = 57_344;
 /// How many ids one mark covers.
 const IDS_PER_MARK: i64 = 256;
+/// Owners are numbered, and a number is written in 4 digits of 4 bits: as many as are below 2^16.
+const OWNER_DIGITS: u8 = 4;
+const DIGIT_BITS: u8 = 4;
+const DIGIT: u64 = (1 << DIGIT_BITS) - 1;
+/// How many ids a mark covers that holds one digit of their owners.
+const OWNERS_PER_MARK: i64 = IDS_PER_MARK / DIGIT_BITS as i64;
 
-/// What a dry run remembers of the rows that it would have written. A mark of 32 bytes covers 256 ids
-/// that lie together.
+/// What a dry run remembers of the rows that it would have written.
+///
+/// A mark covers 256 ids that lie together, and notes the owner of the first row among them. Where others
+/// have other owners, the digits in which those differ take a mark each for 64 ids. So marks are as many
+/// as the ids need, whatever the order in which actors come: 256 sessions that follow each other take 1
+/// mark where all are one actor's, at most 5 of 15 actors, 9 of 255 and 17 of more.
 #[derive(Debug, Default)]
 pub struct DryRun {
-    marks: HashMap<(Mark, i64), [u64; 4]>,
+    marks: HashMap<(Mark, i64), Bits>,
+    /// The actors here that rows are of, in the order in which they came. The first is number 1.
+    owners: Vec<ActorId>,
+    numbers: HashMap<ActorId, u16>,
     /// Kinds of activity that are new to an actor, as hashes that no caller can foresee.
     kinds: HashSet<(ActorId, u64)>,
     kinds_of: HashMap<ActorId, i64>,
@@ -42,11 +56,24 @@ enum Mark {
     Todo,
     Step,
     Activity,
-    SessionOf(ActorId),
-    TodoOf(ActorId),
+    /// That digit of the owners of sessions, each combined (xor) with that of the noted owner.
+    SessionOwners(u8),
+    /// The same of todos.
+    TodoOwners(u8),
     /// A todo stands so, in the books or by an earlier line.
     Stands(TodoStatus),
 }
+
+/// What one mark holds: a bit for each of 256 ids, or a digit for each of 64.
+#[derive(Debug, Default)]
+struct Bits {
+    words: [u64; 4],
+    /// Of sessions and todos, the number of the owner of the first that was marked.
+    owner: u16,
+}
+
+// With its key and a byte of the table's own, 2^16 places are 3.6 MiB.
+const _: () = assert!(size_of::<((Mark, i64), Bits)>() <= 56);
 
 impl Mark {
     /// That a row is there.
@@ -59,10 +86,19 @@ impl Mark {
             Origin::Activity(_) => Some(Self::Activity),
         }
     }
+
+    /// That digit of the owners of such rows, if owners are told of them.
+    const fn owners(origin: Origin, digit: u8) -> Option<Self> {
+        match origin {
+            Origin::Session(_) => Some(Self::SessionOwners(digit)),
+            Origin::Todo(_) => Some(Self::TodoOwners(digit)),
+            _ => None,
+        }
+    }
 }
 
-/// The actor of a row that is another's.
-const SOMEBODY_ELSE: ActorId = ActorId(0);
+/// Whose a row is of which no owner was noted. No actor has this id.
+const NOBODY: ActorId = ActorId(0);
 
 impl DryRun {
     /// Decides a unit in books that were read for it. The books are dropped: nothing of them is written.
@@ -81,7 +117,7 @@ impl DryRun {
         else {
             return books.decide_at(unit, now);
         };
-        if self.marks.len() + self.kinds.len() >= MARKS_MAX {
+        if self.len() >= MARKS_MAX {
             return Err(Refusal::DryRunTooLarge);
         }
         let import = import.clone();
@@ -113,7 +149,7 @@ impl DryRun {
     fn prepare(&self, books: &mut Books, account: AccountId, import: &Import) {
         for row in &import.rows {
             for origin in [Some(row.origin()), row.link()].into_iter().flatten() {
-                self.prepare_row(books, (account, import.source), row.actor(), origin);
+                self.prepare_row(books, (account, import.source), origin);
             }
             if let ImportRow::Activity(Activity { actor, activity_type, .. }) = row
                 && self.kinds.contains(&(*actor, self.hasher.hash_one(activity_type)))
@@ -129,29 +165,22 @@ impl DryRun {
         }
     }
 
-    fn prepare_row(
-        &self,
-        books: &mut Books,
-        (account, source): (AccountId, Uid),
-        actor: ActorId,
-        origin: Origin,
-    ) {
+    fn prepare_row(&self, books: &mut Books, (account, source): (AccountId, Uid), origin: Origin) {
         let key = (account, source, origin);
         let is_new = Mark::of(origin).is_some_and(|mark| self.has(mark, origin.id()));
-        let owner = |mark| if self.has(mark, origin.id()) { actor } else { SOMEBODY_ELSE };
         if is_new {
             books.imported.insert(key, -origin.id());
         }
         match origin {
             Origin::Session(id) if is_new => {
-                let session = session(SessionId(-id.0), owner(Mark::SessionOf(actor)));
+                let session = session(SessionId(-id.0), self.owner_of(origin));
                 books.load_session(account, session);
             }
             Origin::Todo(id) => {
                 let Some(status) = self.status(id) else { return };
                 let Some(here) = books.imported.get(&key).map(|id| TodoId(*id)) else { return };
                 let stands = if is_new {
-                    Some(todo(here, owner(Mark::TodoOf(actor))))
+                    Some(todo(here, self.owner_of(origin)))
                 } else {
                     books.todos.get((account, here)).cloned()
                 };
@@ -165,13 +194,9 @@ impl DryRun {
 
     fn learn(&mut self, row: &ImportRow) {
         match row {
-            ImportRow::Session(session) => {
-                self.set(Mark::Session, session.id.0, true);
-                self.set(Mark::SessionOf(session.actor), session.id.0, true);
-            }
+            ImportRow::Session(session) => self.set_owner(row.origin(), session.actor),
             ImportRow::Todo(todo) => {
-                self.set(Mark::Todo, todo.id.0, true);
-                self.set(Mark::TodoOf(todo.actor), todo.id.0, true);
+                self.set_owner(row.origin(), todo.actor);
                 self.set(Mark::Stands(todo.status), todo.id.0, true);
             }
             ImportRow::Step(_, step) => {
@@ -189,26 +214,70 @@ impl DryRun {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn marks(&self) -> usize {
-        self.marks.len() + self.kinds.len()
+    /// How many marks it keeps, kinds of activity and actors included.
+    pub(super) fn len(&self) -> usize {
+        self.marks.len() + self.kinds.len() + self.owners.len()
     }
 
     fn status(&self, id: TodoId) -> Option<TodoStatus> {
         TodoStatus::ALL.into_iter().find(|status| self.has(Mark::Stands(*status), id.0))
     }
 
+    /// Notes that a session or a todo is there, which it was not, and whose it is.
+    fn set_owner(&mut self, origin: Origin, actor: ActorId) {
+        let Some(rows) = Mark::of(origin) else { return };
+        let owner = *self.numbers.entry(actor).or_insert_with(|| {
+            self.owners.push(actor);
+            // There are fewer than MARKS_MAX and a batch.
+            u16::try_from(self.owners.len()).unwrap_or(u16::MAX)
+        });
+        self.set(rows, origin.id(), true);
+        let (chunk, ..) = place(origin.id());
+        let noted = &mut self.marks.entry((rows, chunk)).or_default().owner;
+        if *noted == 0 {
+            *noted = owner;
+        }
+        let differs = *noted ^ owner;
+        let (chunk, word, bits) = owner_place(origin.id());
+        for digit in 0..OWNER_DIGITS {
+            let digits = u64::from(differs >> (digit * DIGIT_BITS)) & DIGIT;
+            if let Some(owners) = Mark::owners(origin, digit)
+                && digits != 0
+            {
+                let mark = self.marks.entry((owners, chunk)).or_default();
+                mark.words[word] |= digits << bits;
+            }
+        }
+    }
+
+    /// Whose a session or todo is that was noted.
+    fn owner_of(&self, origin: Origin) -> ActorId {
+        let Some(rows) = Mark::of(origin) else { return NOBODY };
+        let (chunk, ..) = place(origin.id());
+        let noted = self.marks.get(&(rows, chunk)).map_or(0, |mark| mark.owner);
+        let (chunk, word, bits) = owner_place(origin.id());
+        let differs = |digit| {
+            let owners = Mark::owners(origin, digit);
+            let mark = owners.and_then(|owners| self.marks.get(&(owners, chunk)));
+            let digits = mark.map_or(0, |mark| (mark.words[word] >> bits) & DIGIT);
+            usize::try_from(digits).unwrap_or(0) << (digit * DIGIT_BITS)
+        };
+        let number = (0..OWNER_DIGITS).fold(usize::from(noted), |it, digit| it ^ differs(digit));
+        let owner = number.checked_sub(1).and_then(|before| self.owners.get(before));
+        owner.copied().unwrap_or(NOBODY)
+    }
+
     fn has(&self, mark: Mark, id: i64) -> bool {
         let (chunk, word, bit) = place(id);
-        self.marks.get(&(mark, chunk)).is_some_and(|bits| bits[word] & bit != 0)
+        self.marks.get(&(mark, chunk)).is_some_and(|mark| mark.words[word] & bit != 0)
     }
 
     fn set(&mut self, mark: Mark, id: i64, holds: bool) {
         let (chunk, word, bit) = place(id);
         if holds {
-            self.marks.entry((mark, chunk)).or_default()[word] |= bit;
-        } else if let Some(bits) = self.marks.get_mut(&(mark, chunk)) {
-            bits[word] &= !bit;
+            self.marks.entry((mark, chunk)).or_default().words[word] |= bit;
+        } else if let Some(mark) = self.marks.get_mut(&(mark, chunk)) {
+            mark.words[word] &= !bit;
         }
     }
 }
@@ -217,6 +286,12 @@ impl DryRun {
 const fn place(id: i64) -> (i64, usize, u64) {
     let within = id.rem_euclid(IDS_PER_MARK) as u64;
     (id.div_euclid(IDS_PER_MARK), (within / 64) as usize, 1 << (within % 64))
+}
+
+/// The chunk of an id, and where a digit of its owner stands there: in which word, and how many bits up.
+const fn owner_place(id: i64) -> (i64, usize, u64) {
+    let at = id.rem_euclid(OWNERS_PER_MARK) as u64 * DIGIT_BITS as u64;
+    (id.div_euclid(OWNERS_PER_MARK), (at / 64) as usize, at % 64)
 }
 
 /// A session, as far as a link to it asks.

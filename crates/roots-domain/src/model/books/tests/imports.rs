@@ -1,7 +1,7 @@
 //! Rows that come in from elsewhere.
 
 use super::super::super::import::{
-    IMPORT_ENDPOINT, Import, ImportEffect, ImportRow, Imported, Origin,
+    IMPORT_ENDPOINT, IMPORT_MAX_ROWS, Import, ImportEffect, ImportRow, Imported, Origin,
 };
 use super::super::DryRun;
 use super::*;
@@ -333,7 +333,7 @@ fn a_dry_run_remembers_millions_of_rows_that_follow_each_other_and_then_refuses(
     let mut decide = |first: i64, apart: i64| {
         let rows = (0..64).map(|number| logged(first + number * apart)).collect();
         let decided = dry_run.decide_at(with_credits(0), import(rows), now());
-        decided.map(|_| dry_run.marks())
+        decided.map(|_| dry_run.len())
     };
     for number in 0..500 {
         assert!(decide(1 + number * 64, 1).unwrap() <= 126 + 1);
@@ -347,20 +347,122 @@ fn a_dry_run_remembers_millions_of_rows_that_follow_each_other_and_then_refuses(
     assert!((57_344..57_344 + 64).contains(&most), "{most}");
 }
 
+#[test]
+fn a_dry_run_knows_whose_a_session_is_where_two_actors_link_to_it_at_once() {
+    let by = |actor, id| ImportRow::Todo(Todo { actor, ..linked(id, Some(1)) });
+    let batches = [vec![ImportRow::Session(of(1))], vec![by(ME, 1), by(PEER, 2)]];
+    let real = real_run(&batches, imported_before());
+    let refused = Err(Refusal::NoSuchSession(SessionId(1)));
+    assert_eq!(real.0[1], [Ok(ImportEffect::Added), refused]);
+    assert_eq!(dry_run(&batches, imported_before), real);
+}
+
+/// Of each id a session of one of so many actors who alternate, and a todo of its that is linked to it.
+fn sessions_and_todos(
+    ids: impl Iterator<Item = i64>,
+    actors: i64,
+    mut each: impl FnMut(Vec<ImportRow>),
+) {
+    let mut rows = Vec::new();
+    for (number, id) in (0..).zip(ids) {
+        let actor = ActorId(1 + number % actors);
+        rows.push(ImportRow::Session(Session { actor, ..of(id) }));
+        rows.push(ImportRow::Todo(Todo { actor, ..linked(id, Some(id)) }));
+        if rows.len() == IMPORT_MAX_ROWS {
+            each(std::mem::take(&mut rows));
+        }
+    }
+    each(rows);
+}
+
+/// How many marks it keeps of sessions and todos with those ids, whose actors alternate.
+fn marks_of(ids: impl Iterator<Item = i64>, actors: i64) -> usize {
+    let mut dry_run = DryRun::default();
+    sessions_and_todos(ids, actors, |rows| {
+        let applied = dry_run.decide_at(with_credits(0), import(rows), now()).unwrap();
+        assert!(outcomes(applied).iter().all(|it| matches!(it, Ok(Imported::New(_)))));
+    });
+    dry_run.len()
+}
+
+#[test]
+fn a_dry_run_remembers_by_ids_however_many_actors_they_alternate_between() {
+    // 40 times 256 ids: a mark that they are there, and one of the todos' status.
+    let there = 40 * 3;
+    for (actors, digits) in [(1, 0), (2, 1), (15, 1), (200, 2), (255, 2), (1_000, 3), (5_000, 4)] {
+        let owners = 40 * 2 * 4 * digits;
+        let most = there + owners + usize::try_from(actors).unwrap();
+        let marks = marks_of(256..41 * 256, actors);
+        assert!(marks <= most, "{actors} actors: {marks} marks, {most} at most");
+    }
+    // What docs/api.md says of 200 actors: 660,000 sessions and as many todos, of all four statuses.
+    let of_ids = marks_of(256..41 * 256, 200) - 200 + 3 * 40;
+    assert!(of_ids * 660_000 / (40 * 256) + 200 < 57_344, "{of_ids} marks");
+}
+
+#[test]
+fn a_dry_run_remembers_20_000_rows_of_255_actors_however_far_apart_they_lie() {
+    for apart in [1, 3, 50, 64, 100, 256, 1_000_000] {
+        for (actors, most) in [(1, 57_344), (200, 57_344), (5_000, 57_344 * 20 / 11)] {
+            let marks = marks_of((1..=1_000).map(|number| number * apart), actors);
+            // Both kinds of rows, 2,000 in all.
+            let of_ids = marks - usize::try_from(actors.min(1_000)).unwrap();
+            assert!(of_ids * 10 <= most, "{actors} actors, {apart} apart: {of_ids} marks");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_knows_whose_a_row_is_among_hundreds_of_actors() {
+    let mut batches = Vec::new();
+    sessions_and_todos((1..=2_000).map(|id| id * 3), 700, |rows| batches.push(rows));
+    let next = |actor: ActorId| ActorId(1 + actor.0 % 700);
+    let more = batches.clone().into_iter().flatten().enumerate().filter_map(|(number, row)| {
+        let ImportRow::Todo(todo) = row else { return None };
+        // Every other one for another actor than the row is of.
+        let actor = if number % 4 == 1 { todo.actor } else { next(todo.actor) };
+        Some(if number % 8 < 4 {
+            ImportRow::Todo(Todo { id: TodoId(todo.id.0 + 100_000), actor, ..todo })
+        } else {
+            match moved(todo.id.0, todo.id.0, todo.status, TodoStatus::Done) {
+                ImportRow::Step(_, step) => ImportRow::Step(actor, step),
+                row => row,
+            }
+        })
+    });
+    let more: Vec<_> = more.collect();
+    batches.extend(more.chunks(IMPORT_MAX_ROWS).map(<[_]>::to_vec));
+    let real = real_run(&batches, imported_before());
+    let refused = real.0.iter().flatten().filter(|it| it.is_err()).count();
+    assert_eq!((refused, real.1), (1_000, 5_000));
+    assert_eq!(dry_run(&batches, imported_before), real);
+}
+
 proptest::proptest! {
     /// Rows of few ids, so that they meet.
     #[test]
     fn a_dry_run_finds_what_the_import_finds(
-        rows in proptest::collection::vec((0..5_u8, 1..7_i64, 1..7_i64, 0..4_usize), 0..40),
+        rows in proptest::collection::vec(
+            (0..5_u8, 1..7_i64, 1..7_i64, 0..4_usize, 1..4_i64),
+            0..40,
+        ),
         at_once in 1..10_usize,
     ) {
-        let row = |(which, id, link, status): (u8, i64, i64, usize)| {
+        let row = |(which, id, link, status, actor): (u8, i64, i64, usize, i64)| {
             let (from, to) = (TodoStatus::ALL[status], TodoStatus::ALL[(status + 1) % 4]);
+            let actor = ActorId(actor);
+            let by_actor = |row| match row {
+                ImportRow::Step(_, step) => ImportRow::Step(actor, step),
+                row => row,
+            };
             match which {
-                0 => ImportRow::Session(of(id)),
-                1 => ImportRow::Todo(linked(id, (link > 3).then_some(link))),
-                2 => moved(id, link, from, to),
-                3 => moved(id, link, TodoStatus::Open, to),
+                0 => ImportRow::Session(Session { actor, ..of(id) }),
+                1 => {
+                    let todo = linked(id, (link > 3).then_some(link));
+                    ImportRow::Todo(Todo { actor, ..todo })
+                }
+                2 => by_actor(moved(id, link, from, to)),
+                3 => by_actor(moved(id, link, TodoStatus::Open, to)),
                 _ => of_kind(id, ["new", "newer", "deploy", "last"][status]),
             }
         };
