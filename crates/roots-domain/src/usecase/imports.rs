@@ -121,12 +121,13 @@ impl Imports {
         let actors = self.reader.imported_actors(account, source).await?;
         let mut importing = Importing {
             imports: self.clone(),
-            caller,
             source,
             to,
             actors: actors.into_iter().collect(),
             members: None,
             keys: BTreeMap::new(),
+            keys_as_of: caller.auth_epoch,
+            caller,
             dry_run: (mode == ImportMode::DryRun).then(DryRun::default),
         };
         if let Some(to) = to {
@@ -147,7 +148,10 @@ pub struct Importing {
     actors: BTreeMap<ActorId, ActorId>,
     /// The account's members, once one had to be found.
     members: Option<Vec<Actor>>,
+    /// The keys that rows are sealed with, of the actors that rows came for.
     keys: BTreeMap<ActorId, Arc<dyn Keyring>>,
+    /// The account's auth epoch before they were read.
+    keys_as_of: i64,
     dry_run: Option<DryRun>,
 }
 
@@ -196,6 +200,9 @@ impl Importing {
     /// The refusal of them all, [`Refusal::KeyNotInForce`] once the key has ended, or the database's
     /// fault.
     pub async fn rows(&mut self, drafts: Vec<RowDraft>) -> Result<Batch, WriteError> {
+        if !drafts.is_empty() && self.dry_run.is_none() {
+            self.forget_renewed_keys().await?;
+        }
         let mut refused = Vec::with_capacity(drafts.len());
         let (mut rows, mut actors) = (Vec::with_capacity(drafts.len()), BTreeMap::new());
         for draft in drafts {
@@ -298,6 +305,19 @@ impl Importing {
                 version: 1,
             }),
         })
+    }
+
+    /// Drops the keys that were read if the account's auth epoch has moved since, as it does with every
+    /// renewal. So each batch is sealed under the epochs that were in force when it began.
+    async fn forget_renewed_keys(&mut self) -> Result<(), WriteError> {
+        let account = self.imports.accounts.account(self.caller.account.id).await?;
+        // The batch itself is refused if the account is gone.
+        let auth_epoch = account.map_or(self.keys_as_of, |account| account.auth_epoch);
+        if auth_epoch != self.keys_as_of {
+            self.keys.clear();
+            self.keys_as_of = auth_epoch;
+        }
+        Ok(())
     }
 
     async fn keys(&mut self, actor: ActorId) -> Result<Arc<dyn Keyring>, WriteError> {

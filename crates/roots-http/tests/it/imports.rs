@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::world::{Answer, Ask, World, applied, ask, books, get};
+use crate::world::{Answer, Ask, World, account, applied, ask, books, get};
 
 const HEADER: &str =
     r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
@@ -201,6 +201,7 @@ async fn an_account_has_two_imports_at_once() {
 async fn where_credits_end_it_says_what_is_paid_and_where_to_go_on() {
     let mut world = World::keyed();
     world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    world.accounts.expect_account().returning(|_| Ok(Some(account())));
     world.units.expect_apply().returning(|unit| {
         let Intent::Import(import) = &unit.intent else { return Ok(applied(unit)) };
         let rows = import.rows.iter().take(2).map(|row| Ok(Imported::New(row.origin().id())));

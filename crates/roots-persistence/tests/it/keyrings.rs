@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use roots_domain::model::id::{ActorId, KeyId, LogId, TodoId};
+use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId, Uid};
+use roots_domain::model::import::Imported;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, TextPlace};
+use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
+use roots_domain::port::ambient::Clock;
 use roots_domain::port::keys::{EARLIER_EPOCHS_KEPT, KeyError};
-use roots_domain::port::store::StoreFault;
+use roots_domain::port::store::{SessionReader, StoreFault};
 use roots_domain::usecase::access::{Caller, Whose};
 use roots_domain::usecase::activities::ActivitySelection;
 use roots_domain::usecase::exports::Record;
+use roots_domain::usecase::imports::{ImportMode, RowDraft};
 use roots_domain::usecase::keyrings::Keyrings;
 use roots_domain::usecase::keys::KeyDraft;
 use roots_domain::usecase::todos::TodoChange;
@@ -25,6 +29,7 @@ roots_testkit::on_both! {
     an_owner_and_a_member_open_what_the_other_sealed,
     after_a_renewal_the_new_key_seals_and_what_was_before_still_opens,
     texts_of_every_epoch_open_for_owner_and_member,
+    rows_imported_after_a_renewal_are_sealed_under_the_new_epoch,
     an_actor_of_another_account_is_none,
     missing_wraps_are_a_fault_of_the_database,
 }
@@ -189,6 +194,38 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         }
         assert_eq!((opened, steps), (count, members));
     }
+}
+
+/// The import holds the keys of the actor whose rows it brings in, and the renewal comes midway.
+async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDatabase) {
+    let world = db.world();
+    let owner = Arc::new(world.caller(100).await);
+    add_member(&db, &owner, 2).await;
+    let begun = world.imports.begin(owner.clone(), Uid::NIL, Some(TWO), ImportMode::Write).await;
+    let mut import = begun.unwrap();
+    let mut epochs = Vec::new();
+    for id in 1..=4 {
+        if id % 2 == 0 {
+            let draft = KeyDraft { actor: TWO, label: None, expires_at: None, renew: true };
+            world.keys.add(&owner, draft).await.unwrap();
+        }
+        let row = RowDraft::Session(Session {
+            id: SessionId(id),
+            uid: Uid::NIL,
+            actor: ActorId(7),
+            status: SessionStatus::Active,
+            notes: Some(world::long_text("imported")),
+            started_at: world.clock.now(),
+            ended_at: None,
+            version: 1,
+        });
+        let Ok(Imported::New(here)) = import.rows(vec![row]).await.unwrap().outcomes[0] else {
+            panic!("row {id} is new")
+        };
+        let found = db.store.session(owner.account.id.into(), SessionId(here)).await.unwrap();
+        epochs.push(owner.keys.epoch_of(&found.unwrap().notes.unwrap()).unwrap().0);
+    }
+    assert_eq!(epochs, [1, 2, 2, 3]);
 }
 
 async fn an_actor_of_another_account_is_none(db: TestDatabase) {
