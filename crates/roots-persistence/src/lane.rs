@@ -350,11 +350,13 @@ impl LaneHandle {
         answered.await.unwrap_or_else(|_| Err(lost().into()))
     }
 
-    /// Queues a job, once there is room for its account.
+    /// Queues a job, once there is room for its account. It looks at once, whenever it is told of room,
+    /// and once more when its time is up: room is told to one caller, which may not be one that may
+    /// take it.
     async fn queue(&self, job: Job) -> Result<(), StoreFault> {
         let turn = turn_of(&job.unit);
         let mut room = pin!(self.shared.room.notified());
-        let mut until = None;
+        let (mut until, mut is_late) = (None, false);
         loop {
             match self.shared.place(turn) {
                 Ok(place) => {
@@ -362,12 +364,11 @@ impl LaneHandle {
                     return Ok(());
                 }
                 Err(NoPlace::Closed) => return Err(gone()),
+                Err(NoPlace::Full) if is_late => return Err(StoreFault::Busy),
                 Err(NoPlace::Full) => {}
             }
             if let Some(until) = until {
-                tokio::time::timeout_at(until, room.as_mut())
-                    .await
-                    .map_err(|_| StoreFault::Busy)?;
+                is_late = tokio::time::timeout_at(until, room.as_mut()).await.is_err();
                 room.set(self.shared.room.notified());
             } else {
                 until = Some(Instant::now() + ROOM_WITHIN);
@@ -726,5 +727,44 @@ mod tests {
         for task in waiting.into_iter().chain([next, other]) {
             assert!(lost(task.await.unwrap()));
         }
+    }
+    /// Room is told to one caller for each unit that is taken. It is lost where that caller's account
+    /// may not take it.
+    #[tokio::test(start_paused = true)]
+    async fn a_write_whose_room_was_told_to_another_is_queued_when_its_25_ms_end() {
+        let (_open, closing) = watch::channel(false);
+        let (near, far) = lane(closing, InFlight::default(), None);
+        let ask = |account| {
+            let near = near.clone();
+            let account = AccountId(account);
+            let unit = job(Intent::ForgetAnswers { account, before: Timestamp::FIRST }).unit;
+            tokio::spawn(async move { near.apply(unit).await })
+        };
+        let mut queued = Vec::new();
+        for account in [1, 2] {
+            while near.shared.state().queue.has_room(AccountId(account)) {
+                queued.push(ask(account));
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(queued.len(), QUEUE_MAX_UNITS + QUEUE_MAX_UNITS / 2);
+        let begun = Instant::now();
+        let of_two = ask(2);
+        tokio::task::yield_now().await;
+        let of_one = ask(1);
+        tokio::task::yield_now().await;
+        // The first unit taken is of account 1, and account 2's caller is told; then the other way round.
+        let mut taken = Vec::new();
+        for account in [1, 2] {
+            taken.extend(far.shared.take(1));
+            let accounts: Vec<_> = taken.iter().flat_map(|job| job.unit.accounts()).collect();
+            assert_eq!(accounts.last(), Some(&AccountId(account)));
+            tokio::task::yield_now().await;
+        }
+        assert!(near.shared.state().queue.has_room(AccountId(2)) && !of_two.is_finished());
+        assert_eq!(of_one.await.unwrap(), Err(ApplyError::Fault(StoreFault::Busy)));
+        assert!(begun.elapsed() >= ROOM_WITHIN);
+        tokio::time::sleep(ROOM_WITHIN).await;
+        assert!(!of_two.is_finished() && !near.shared.state().queue.has_room(AccountId(2)));
     }
 }

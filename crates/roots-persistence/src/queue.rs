@@ -8,7 +8,10 @@ use roots_domain::model::id::AccountId;
 
 /// Items from which the queue is full: it then accepts only accounts that hold less than their share.
 pub(crate) const QUEUE_MAX_UNITS: usize = 512;
-/// Items that it never exceeds. There are fewer connections (900), so requests alone don't reach it.
+/// Items from which it accepts only accounts that hold none. So however many items a few accounts push,
+/// as many places as are left up to [`QUEUE_BOUND_UNITS`] stay open to others, one each.
+const QUEUE_SHARED_UNITS: usize = QUEUE_MAX_UNITS + QUEUE_MAX_UNITS / 2;
+/// Items that it never exceeds.
 pub(crate) const QUEUE_BOUND_UNITS: usize = 2 * QUEUE_MAX_UNITS;
 
 /// Items that wait, each for one account.
@@ -51,7 +54,8 @@ impl<T> Queue<T> {
     /// Whether there is room for one more item of that account.
     ///
     /// Below [`QUEUE_MAX_UNITS`] items there always is. From then on, an account may hold its share:
-    /// [`QUEUE_MAX_UNITS`] by the number of accounts that have items (itself included), at least 1.
+    /// [`QUEUE_MAX_UNITS`] by the number of accounts that have items (itself included), at least 1. From
+    /// [`QUEUE_SHARED_UNITS`] on an account may hold 1, and at [`QUEUE_BOUND_UNITS`] nobody finds room.
     pub(crate) fn has_room(&self, account: AccountId) -> bool {
         if self.len < QUEUE_MAX_UNITS {
             return true;
@@ -59,7 +63,8 @@ impl<T> Queue<T> {
         let own = self.items.get(&account).map_or(0, VecDeque::len);
         let accounts = self.items.len() + usize::from(own == 0);
         let share = (QUEUE_MAX_UNITS / accounts).max(1);
-        own < share && self.len < QUEUE_BOUND_UNITS
+        let bound = if own == 0 { QUEUE_BOUND_UNITS } else { QUEUE_SHARED_UNITS };
+        own < share && self.len < bound
     }
 
     /// Adds an item behind the others of its account. Asks for no room: see [`Self::has_room`].
@@ -184,6 +189,35 @@ mod tests {
         // An account that has an item has its share.
         assert_eq!(queue.take(1), [1]);
         assert!(!queue.has_room(AccountId(2)) && queue.has_room(AccountId(1)));
+    }
+
+    /// More connections than places: nothing but the queue bounds what a few accounts push.
+    #[test]
+    fn a_few_accounts_leave_places_for_256_others_however_much_they_push() {
+        let mut queue = Queue::default();
+        for number in 0..16 * QUEUE_BOUND_UNITS {
+            // One after the other, each as much as it may: so they get the most places together.
+            let account = AccountId(i64::try_from(number / QUEUE_BOUND_UNITS).unwrap());
+            if queue.has_room(account) {
+                queue.push(account, false, number);
+            }
+        }
+        assert!(
+            (QUEUE_SHARED_UNITS..QUEUE_SHARED_UNITS + 16).contains(&queue.len),
+            "{}",
+            queue.len
+        );
+        let mut others = 0;
+        for account in (100..).map(AccountId) {
+            if !queue.has_room(account) {
+                break;
+            }
+            queue.push(account, false, 0);
+            assert!(!queue.has_room(account), "one each");
+            others += 1;
+        }
+        assert!((256 - 16..=256).contains(&others), "{others}");
+        assert_eq!(queue.len, QUEUE_BOUND_UNITS);
     }
 
     #[derive(Debug, Clone)]
