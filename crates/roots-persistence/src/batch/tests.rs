@@ -317,7 +317,7 @@ async fn an_account_that_is_read_in_short_is_the_same_one() {
         "UPDATE accounts SET name = 'Ä %s ''b''  c', status = 'suspended', balance = {}, auth_epoch = 2, \
             key_epoch = 3, last_actor_id = 4, last_key_id = 5, last_recovery_id = 6, last_session_id = 7, \
             last_todo_id = 8, last_activity_id = 9, last_log_id = 10, last_ledger_id = 11, \
-            created_at = -12, version = 13, last_audit_id = 14 WHERE account_id = {}",
+            created_at = -12, version = 13, last_audit_id = 14, keys = 15 WHERE account_id = {}",
         i64::MAX,
         desks[0].account
     ))
