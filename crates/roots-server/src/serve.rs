@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use roots_domain::port::store::StoreFault;
 use roots_domain::usecase::accounts::NewCredentials;
 use roots_domain::usecase::leftovers::Leftovers;
 use roots_domain::usecase::usage::Usage;
@@ -86,11 +87,11 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     }
     upkeep.abort();
     let end = async {
-        // What it was at is done, and what was counted since comes last.
+        // What it was at is done, and what was counted since comes last. No keys are swept any more.
         let _ = writing_usage.await;
         let _ = tending.await;
         flush(&usage).await;
-        write_uses(&uses).await;
+        note_uses(uses.flush().await);
         store.close().await;
     };
     close(end, stop.requested().await).await
@@ -118,13 +119,13 @@ async fn tend(uses: Uses, mut stop: Stop) {
     loop {
         select! {
             _ = stop.requested() => return,
-            () = time::sleep(TEND_EVERY) => write_uses(&uses).await,
+            () = time::sleep(TEND_EVERY) => note_uses(uses.tend().await),
         }
     }
 }
 
-async fn write_uses(uses: &Uses) {
-    if let Err(fault) = uses.tend().await {
+fn note_uses(written: Result<(), StoreFault>) {
+    if let Err(fault) = written {
         warn!(%fault, "when keys were last used could not be written");
     }
 }

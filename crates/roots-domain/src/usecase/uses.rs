@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
+
 use super::access::Caller;
 use crate::model::id::{AccountId, KeyId};
 use crate::model::time::Timestamp;
@@ -18,6 +20,9 @@ pub const NOTED_MAX: usize = 100_000;
 
 /// Most keys that one unit tends, so that none holds up the writes behind it.
 const UNIT_MAX_KEYS: usize = 500;
+/// Most accounts whose units are handed over together. One batch takes them all, and the store's queue
+/// has 512 places.
+const ACCOUNTS_AT_ONCE: usize = 64;
 /// Most turns that an account gets in one call.
 const TURNS_MAX: u32 = 10;
 /// How many units may fail because the database is away, until it is taken to be away for all.
@@ -61,6 +66,9 @@ struct Due {
     has_over: bool,
 }
 
+/// A unit that does some of it, if there is anything to do, and what is left after it.
+type Step = (Option<UnitOfWork>, Due);
+
 impl Uses {
     /// Notes that the caller used its key.
     pub fn note(&self, caller: &Caller) {
@@ -73,8 +81,9 @@ impl Uses {
     }
 
     /// Writes the uses that were noted, and ends keys that are over, so that their wraps go. Accounts
-    /// take turns, with one small unit each; what an account still has after so many turns is left for
-    /// the next call. An account that fails does not keep others from being tended.
+    /// take turns, with one small unit each, of which some are handed over together; what an account
+    /// still has after so many turns is left for the next call. An account that fails does not keep
+    /// others from being tended.
     ///
     /// # Errors
     /// The database's fault: of several, the last. Uses that were not written then are noted still.
@@ -82,38 +91,65 @@ impl Uses {
         let at = self.clock.now();
         let after = self.pending().swept;
         let found = self.reader.accounts_with_keys_over(at, after).await?;
-        let mut due = BTreeMap::<AccountId, Due>::new();
+        self.pending().swept = found.last.unwrap_or(AccountId(0));
+        let mut due = self.take_used();
         for account in found.accounts {
             due.entry(account).or_default().has_over = true;
         }
-        let uses = {
-            let mut pending = self.pending();
-            pending.swept = found.last.unwrap_or(AccountId(0));
-            std::mem::take(&mut pending.uses)
-        };
-        for ((account, key), last) in uses {
+        self.tend_all(due, at, after).await
+    }
+
+    /// Writes the uses that were noted, and reads and ends nothing: what a stop has time for. For N
+    /// accounts it takes N / 64 batches.
+    ///
+    /// # Errors
+    /// As [`Self::tend`].
+    pub async fn flush(&self) -> Result<(), StoreFault> {
+        let after = self.pending().swept;
+        self.tend_all(self.take_used(), self.clock.now(), after).await
+    }
+
+    fn take_used(&self) -> BTreeMap<AccountId, Due> {
+        let mut due = BTreeMap::<AccountId, Due>::new();
+        for ((account, key), last) in std::mem::take(&mut self.pending().uses) {
             due.entry(account).or_default().used.push((key, last));
         }
+        due
+    }
+
+    async fn tend_all(
+        &self,
+        mut due: BTreeMap<AccountId, Due>,
+        at: Timestamp,
+        after: AccountId,
+    ) -> Result<(), StoreFault> {
         let (mut outcome, mut away) = (Ok(()), 0);
         for turn in 1.. {
             let mut left = BTreeMap::new();
-            for (account, due) in due {
-                let before = due.used.clone();
+            let mut accounts = due.into_iter().peekable();
+            while accounts.peek().is_some() {
+                let some: Vec<_> = accounts.by_ref().take(ACCOUNTS_AT_ONCE).collect();
+                let noted: Vec<_> =
+                    some.iter().map(|(account, due)| (*account, due.used.clone())).collect();
                 let tended = if away < AWAY_MAX {
-                    self.tend_some(account, due, at).await
+                    self.tend_some(some, at).await
                 } else {
-                    // What was to be ended is looked for again.
-                    self.pending().swept = after;
-                    Err(None)
+                    some.iter().map(|_| Err(None)).collect()
                 };
-                match tended {
-                    Ok(rest) if rest.used.is_empty() && (!rest.has_over || turn >= TURNS_MAX) => {}
-                    Ok(rest) => _ = left.insert(account, rest),
-                    Err(fault) => {
-                        self.put_back(account, &before);
-                        if let Some(fault) = fault {
-                            away += u32::from(!matches!(fault, StoreFault::Broken(_)));
-                            outcome = Err(fault);
+                for ((account, before), tended) in noted.into_iter().zip(tended) {
+                    match tended {
+                        Ok(rest)
+                            if rest.used.is_empty() && (!rest.has_over || turn >= TURNS_MAX) => {}
+                        Ok(rest) => _ = left.insert(account, rest),
+                        Err(fault) => {
+                            self.put_back(account, &before);
+                            if let Some(fault) = fault {
+                                away += u32::from(!matches!(fault, StoreFault::Broken(_)));
+                                outcome = Err(fault);
+                            } else {
+                                // What was to be ended is looked for again.
+                                self.pending().swept = after;
+                            }
                         }
                     }
                 }
@@ -126,13 +162,40 @@ impl Uses {
         outcome
     }
 
-    /// One unit's worth of it; answers what is left.
+    /// One unit's worth for each of these accounts, handed over together so that batches form. Answers
+    /// for each what is left, or the database's fault, or none if it was not asked.
     async fn tend_some(
+        &self,
+        accounts: Vec<(AccountId, Due)>,
+        at: Timestamp,
+    ) -> Vec<Result<Due, Option<StoreFault>>> {
+        let mut steps = Vec::with_capacity(accounts.len());
+        let mut is_away = false;
+        for (account, due) in accounts {
+            let step = if is_away { Err(None) } else { self.next(account, due, at).await };
+            is_away |= matches!(&step, Err(Some(fault)) if !matches!(fault, StoreFault::Broken(_)));
+            steps.push(step);
+        }
+        let apply = |step: Result<Step, _>| async move {
+            let (unit, rest) = step?;
+            let Some(unit) = unit else { return Ok(rest) };
+            match self.units.apply(unit).await {
+                Ok(_) => Ok(rest),
+                Err(ApplyError::Fault(fault)) => Err(Some(fault)),
+                // It was erased meanwhile.
+                Err(ApplyError::Refused(_)) => Ok(Due::default()),
+            }
+        };
+        join_all(steps.into_iter().map(apply)).await
+    }
+
+    /// The next unit of an account, if there is anything to do, and what it leaves.
+    async fn next(
         &self,
         account: AccountId,
         mut due: Due,
         at: Timestamp,
-    ) -> Result<Due, Option<StoreFault>> {
+    ) -> Result<Step, Option<StoreFault>> {
         let used: Vec<_> = due.used.drain(..UNIT_MAX_KEYS.min(due.used.len())).collect();
         let room = UNIT_MAX_KEYS - used.len();
         let mut over = Vec::new();
@@ -142,15 +205,10 @@ impl Uses {
             due.has_over = over.len() == room;
         }
         if used.is_empty() && over.is_empty() {
-            return Ok(due);
+            return Ok((None, due));
         }
         let intent = Intent::TendKeys { account, used, over };
-        match self.units.apply(UnitOfWork::free(Author::Program, intent, at)).await {
-            Ok(_) => Ok(due),
-            Err(ApplyError::Fault(fault)) => Err(Some(fault)),
-            // It was erased meanwhile.
-            Err(ApplyError::Refused(_)) => Ok(Due::default()),
-        }
+        Ok((Some(UnitOfWork::free(Author::Program, intent, at)), due))
     }
 
     fn put_back(&self, account: AccountId, used: &[(KeyId, Timestamp)]) {

@@ -1,9 +1,12 @@
 //! Uses are noted once a key, written together, and not forgotten where that fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::poll_fn;
+
+use async_trait::async_trait;
 
 use super::*;
-use crate::port::store::{KeysOver, MockAccountReader};
+use crate::port::store::{KeysOver, MockAccountReader, UnitStore};
 use crate::usecase::uses::{Backlog, Uses};
 
 const ABROAD: AccountId = AccountId(2);
@@ -100,23 +103,24 @@ fn what_could_not_be_written_is_noted_still_and_is_not_in_the_way_of_others() {
 
 #[test]
 fn a_database_that_is_away_is_not_asked_for_every_account() {
-    let nine = AccountId(9);
-    let looks = [look(0, &[nine], Some(10_000)), look(0, &[nine], None)];
+    let last = AccountId(1_000);
+    let looks = [look(0, &[last], Some(10_000)), look(0, &[last], None)];
     let failed = || Err(ApplyError::Fault(away()));
     let broken = Err(ApplyError::Fault(StoreFault::Broken("one of them".to_owned())));
-    let first = [failed(), broken, failed(), failed()];
-    let answers = first.into_iter().chain((0..6).map(|_| Ok(())));
-    let (uses, seen) = uses(answers, looks, &[(nine, 1..=1)]);
-    for account in 1..=5 {
+    // As many as are handed over together.
+    let first = [failed(), broken].into_iter().chain((2..64).map(|_| failed()));
+    let answers = first.chain((0..201).map(|_| Ok(())));
+    let (uses, seen) = uses(answers, looks, &[(last, 1..=1)]);
+    for account in 1..=200 {
         uses.note(&of(AccountId(account), 7));
     }
     assert_eq!(ready(uses.tend()), Err(away()));
-    assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner).len(), 4);
+    assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner).len(), 64);
     // All of it is done the next time, what the look had found included.
     ready(uses.tend()).unwrap();
-    let mut expected: Vec<_> = (1..=5).map(|id| tended(AccountId(id), &[7], &[])).collect();
-    expected.push(tended(AccountId(9), &[], &[1]));
-    assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner)[4..], expected);
+    let mut expected: Vec<_> = (1..=200).map(|id| tended(AccountId(id), &[7], &[])).collect();
+    expected.push(tended(last, &[], &[1]));
+    assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner)[64..], expected);
 }
 
 fn lengths(seen: &Mutex<Vec<Intent>>) -> Vec<(i64, usize, usize)> {
@@ -149,4 +153,101 @@ fn an_account_with_very_many_keys_that_are_over_delays_nobody_elses() {
     // The rest of what it gets in one call.
     expected.extend([(1, 0, 500); 8]);
     assert_eq!(lengths(&seen), expected);
+}
+
+/// A store that takes units as a writer queue does: they wait until a batch of at most 64 takes them.
+#[derive(Default)]
+struct Batching(Mutex<Batches>);
+
+#[derive(Default)]
+struct Batches {
+    given: usize,
+    waiting: VecDeque<(usize, Waker)>,
+    durable: BTreeSet<usize>,
+    longest: usize,
+    intents: Vec<Intent>,
+}
+
+impl Batching {
+    fn batches(&self) -> std::sync::MutexGuard<'_, Batches> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies one batch and answers its callers.
+    fn apply_batch(&self) {
+        let mut batches = self.batches();
+        let most = batches.waiting.len().min(64);
+        assert!(most > 0, "something else is waited for");
+        let batch: Vec<_> = batches.waiting.drain(..most).collect();
+        batches.durable.extend(batch.iter().map(|(number, _)| number));
+        drop(batches);
+        for (_, caller) in batch {
+            caller.wake();
+        }
+    }
+}
+
+#[async_trait]
+impl UnitStore for Batching {
+    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
+        let number = {
+            let mut batches = self.batches();
+            batches.intents.push(unit.intent);
+            batches.given += 1;
+            batches.given
+        };
+        poll_fn(|context| {
+            let mut batches = self.batches();
+            if batches.durable.contains(&number) {
+                return Poll::Ready(());
+            }
+            batches.waiting.push_back((number, context.waker().clone()));
+            batches.longest = batches.longest.max(batches.waiting.len());
+            Poll::Pending
+        })
+        .await;
+        let row = AppliedRow::Account(Box::new(account()));
+        Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
+    }
+}
+
+/// A stop has ten seconds, however slow the disk is: what counts is the number of batches.
+#[test]
+fn the_uses_of_3000_accounts_are_written_in_47_batches() {
+    for is_stop in [true, false] {
+        let store = Arc::new(Batching::default());
+        let mut reader = MockAccountReader::new();
+        if !is_stop {
+            let none = |_, _| Ok(KeysOver { accounts: Vec::new(), last: None });
+            reader.expect_accounts_with_keys_over().times(1).returning(none);
+        }
+        let (units, backlog) = (store.clone(), Backlog::default());
+        let uses = Uses { units, reader: Arc::new(reader), clock: clock(), backlog };
+        for account in 1..=3_000 {
+            uses.note(&of(AccountId(account), 7));
+        }
+        let writing = async { if is_stop { uses.flush().await } else { uses.tend().await } };
+        let mut writing = pin!(writing);
+        let mut batches = 0;
+        while writing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            store.apply_batch();
+            batches += 1;
+        }
+        assert_eq!(batches, 47);
+        let found = store.batches();
+        assert_eq!(found.longest, 64, "others find room in the queue");
+        let expected: Vec<_> = (1..=3_000).map(|id| tended(AccountId(id), &[7], &[])).collect();
+        assert_eq!(found.intents, expected);
+    }
+}
+
+#[test]
+fn a_stop_writes_uses_and_leaves_keys_that_are_over() {
+    // It looks for none.
+    let (uses, seen) = uses([Ok(())], [], &[(HOME, 3..=3)]);
+    uses.note(&of(HOME, 1));
+    ready(uses.flush()).unwrap();
+    ready(uses.flush()).unwrap();
+    let written = [tended(HOME, &[1], &[])];
+    assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), written);
 }
