@@ -14,13 +14,13 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use metrics::counter;
+use metrics::{counter, gauge};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use roots_http::{TrustedProxy, client_network, is_trusted};
 use tracing::debug;
 
-use give_up::{Held, Reason, turn};
+use give_up::{Activity, Held, Reason, turn};
 use progress::{Progress, Seen};
 
 /// How many connections that were given up may not have ended yet. Each gives its place to another at
@@ -165,6 +165,24 @@ impl Connections {
     pub(crate) fn refused(&self) {
         self.table().counts.refused += 1;
         counter!("roots_connections_refused_total").increment(1);
+    }
+
+    /// Sets the gauge of open connections, by what each is doing.
+    pub(crate) fn gauge(&self) {
+        let table = self.table();
+        let [mut idle, mut unfinished, mut served] = [0_u32; 3];
+        for Entry { connection, received } in table.addresses.values().flatten() {
+            let count = match connection.progress.activity(received[table.second]).1 {
+                Activity::Idle { .. } => &mut idle,
+                Activity::Unfinished { .. } => &mut unfinished,
+                Activity::Served => &mut served,
+            };
+            *count += 1;
+        }
+        drop(table);
+        for (state, count) in [("idle", idle), ("unfinished", unfinished), ("served", served)] {
+            gauge!("roots_connections", "state" => state).set(count);
+        }
     }
 
     /// What became of connections so far.

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -35,6 +35,10 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 /// How many new connections wait at once. Where one more would, one of the address that most of them
 /// are of is refused.
 pub(crate) const WAITING_MAX: usize = 64;
+/// How many connections the system may hold until they are accepted: as many as Linux allows by default
+/// (`net.core.somaxconn`). Of one more it drops the first packet, which its client sends again after
+/// 1 s. 800 clients that connect at once overflow the 128 that tokio asks for.
+const ACCEPT_QUEUE: u32 = 4_096;
 /// How often the log tells at most that places were short.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// What a new connection is told that is refused, as long as the system takes it at once.
@@ -106,6 +110,18 @@ impl Stop {
         // Without it, nobody is left to tell.
         told.unwrap_or_else(|| Instant::now() + DRAIN_WITHIN)
     }
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// The system does not let it.
+pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that was stopped a moment ago may be followed by another.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_QUEUE)
 }
 
 /// A connection that was accepted, and has a place.
@@ -352,7 +368,6 @@ impl Duty {
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpSocket;
 
     use super::*;
 
@@ -367,9 +382,21 @@ mod tests {
         assert_eq!(problem["status"], 503);
     }
 
+    #[tokio::test]
+    async fn clients_that_connect_at_once_wait_for_a_busy_server_without_loss() {
+        let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..900 {
+            // Beyond what the system holds, this would wait until one is accepted: none ever is.
+            let connected = time::timeout(HEAD_WITHIN, TcpStream::connect(address)).await;
+            clients.push(connected.expect("the system holds it").unwrap());
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_read_its_answer_loses_its_place_after_a_minute() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/large", get(|| async { vec![b'x'; LARGE] }))

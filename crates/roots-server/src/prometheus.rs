@@ -10,6 +10,8 @@ use metrics_exporter_prometheus::{
     BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
+use crate::connections::Connections;
+
 /// Upper bounds, in seconds, of the histograms of durations.
 const DURATION_BOUNDS_SECONDS: [f64; 12] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
@@ -28,16 +30,20 @@ pub(crate) enum MetricsError {
     Set(#[from] SetRecorderError<PrometheusRecorder>),
 }
 
-/// Starts counting, and answers what serves the counts: `GET /metrics`.
+/// Starts counting, and answers what serves the counts and the connections that are open:
+/// `GET /metrics`.
 ///
 /// # Errors
 /// See [`MetricsError`].
-pub(crate) fn start() -> Result<Router, MetricsError> {
+pub(crate) fn start(connections: Connections) -> Result<Router, MetricsError> {
     let recorder = PrometheusBuilder::new().set_buckets(&DURATION_BOUNDS_SECONDS)?.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder)?;
     tokio::spawn(sum_up(handle.clone()));
-    let render = move || async move { ([(header::CONTENT_TYPE, TEXT)], handle.render()) };
+    let render = move || async move {
+        connections.gauge();
+        ([(header::CONTENT_TYPE, TEXT)], handle.render())
+    };
     Ok(Router::new().route("/metrics", get(render)))
 }
 

@@ -38,10 +38,10 @@ const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
 pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     // First of all, so that a start that can't serve makes nothing.
     files::allow(settings.connections)?;
-    let (listener, address) = bind("ROOTS_BIND", settings.bind).await?;
+    let (listener, address) = bind("ROOTS_BIND", settings.bind)?;
     let metrics = match settings.metrics_bind {
         None => None,
-        Some(address) => Some(bind("ROOTS_METRICS_BIND", address).await?),
+        Some(address) => Some(bind("ROOTS_METRICS_BIND", address)?),
     };
     if let Some(caution) = settings.database_url.caution() {
         warn!("{caution}");
@@ -70,6 +70,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
         threads::serve(&api, &stop).map_err(Failure::System)?.into_iter().unzip();
     let proxies = settings.http.trusted_proxies.clone();
     let connections = Connections::new(settings.connections, proxies);
+    let measured = connections.clone();
     let api = async {
         listen::accept(listener, connections, servers, stop.clone()).await;
         for end in ends {
@@ -80,7 +81,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     match metrics {
         None => api.await,
         Some((metrics_listener, metrics_address)) => {
-            let metrics = prometheus::start()?;
+            let metrics = prometheus::start(measured)?;
             info!(address = %metrics_address, "metrics are served");
             tokio::join!(api, listen::serve(metrics_listener, metrics, stop.clone()));
         }
@@ -140,12 +141,9 @@ async fn work_off(leftovers: Leftovers) {
     }
 }
 
-async fn bind(
-    setting: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), Failure> {
+fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let failed = |error| Failure::Bind { setting, address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = listen::listener(address).map_err(failed)?;
     // Port 0 has become another by now.
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
@@ -231,7 +229,7 @@ mod tests {
         store: impl Future<Output = ()>,
     ) -> (Duration, Result<(), Failure>) {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (listener, address) = bind("ROOTS_BIND", any_port).await.unwrap();
+        let (listener, address) = bind("ROOTS_BIND", any_port).unwrap();
         let asked = Arc::new(Notify::new());
         let heard = Arc::clone(&asked);
         let router = Router::new().fallback(move || {

@@ -15,14 +15,13 @@ use crate::program::{Home, Server, wait_for};
 const NEIGHBOUR: &str = "127.0.0.1:0";
 const CLIENT: &str = "127.0.0.2:0";
 const BYSTANDER: &str = "127.0.0.3:0";
-/// More than threads that serve: of so many connections one after the other, each thread has one.
-const ONE_A_THREAD: usize = 8;
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// A server with so many places.
 fn server(home: &Home, places: usize, more: &[(&str, &str)]) -> Server {
     let mut command = home.command(&[]);
-    command.env("ROOTS_CONNECTIONS", places.to_string()).envs(more.iter().copied());
+    command.env("ROOTS_CONNECTIONS", places.to_string());
+    command.env("ROOTS_METRICS_BIND", "127.0.0.1:0").envs(more.iter().copied());
     Server::start(command)
 }
 
@@ -53,13 +52,51 @@ async fn ask(stream: &mut TcpStream) -> Option<u16> {
     read_answer(stream).await.map(|(status, _)| status)
 }
 
-/// Opens that many connections, which have been answered and lie idle, the longest idle first.
-async fn idle(server: &Server, from: &str, count: usize) -> Vec<TcpStream> {
+/// What the server tells of itself.
+async fn metrics(server: &Server) -> String {
+    let line = wait_for("the metrics", || server.logged("metrics are served").pop());
+    let url = format!("http://{}/metrics", line["address"].as_str().unwrap());
+    let told = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await;
+    told.unwrap().text().await.unwrap()
+}
+
+/// Waits until that many requests are arriving, and the server has nothing to do for any connection. A
+/// client has an answer before the server knows that its connection is idle.
+async fn until_unfinished(server: &Server, count: usize) {
+    let states = [
+        format!("roots_connections{{state=\"unfinished\"}} {count}\n"),
+        "roots_connections{state=\"served\"} 0\n".to_owned(),
+    ];
+    loop {
+        let told = metrics(server).await;
+        if states.iter().all(|state| told.contains(state)) {
+            return;
+        }
+    }
+}
+
+/// Waits until every connection is idle.
+async fn until_idle(server: &Server) {
+    until_unfinished(server, 0).await;
+}
+
+/// Opens that many connections, which have been answered, the longest idle first.
+async fn answered(server: &Server, from: &str, count: usize) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for _ in 0..count {
         let mut stream = connect(server, from).await;
         assert_eq!(ask(&mut stream).await, Some(200));
         streams.push(stream);
+    }
+    streams
+}
+
+/// Opens that many connections, which lie idle when all others do, the longest idle first.
+async fn idle(server: &Server, from: &str, count: usize) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        streams.extend(answered(server, from, 1).await);
+        until_idle(server).await;
     }
     streams
 }
@@ -84,7 +121,7 @@ async fn is_closed(stream: &mut TcpStream) {
 #[tokio::test]
 async fn the_longest_idle_connection_of_a_neighbour_makes_room_for_a_client() {
     let home = Home::new();
-    let server = server(&home, 6, &[("ROOTS_METRICS_BIND", "127.0.0.1:0")]);
+    let server = server(&home, 6, &[]);
     let mut bystander = idle(&server, BYSTANDER, 1).await;
     let mut neighbour = idle(&server, NEIGHBOUR, 5).await;
     let mut client = idle(&server, CLIENT, 1).await;
@@ -96,10 +133,7 @@ async fn the_longest_idle_connection_of_a_neighbour_makes_room_for_a_client() {
     for others in [&mut bystander, &mut client, &mut again] {
         assert!(closed(others).await.is_empty());
     }
-    let line = wait_for("the metrics", || server.logged("metrics are served").pop());
-    let url = format!("http://{}/metrics", line["address"].as_str().unwrap());
-    let told = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await;
-    let told = told.unwrap().text().await.unwrap();
+    let told = metrics(&server).await;
     assert!(told.contains("roots_connections_given_up_total{reason=\"idle\"} 2"), "{told}");
     wait_for("the log to tell", || server.logged("all places for connections were taken").pop());
     server.stop();
@@ -131,35 +165,28 @@ async fn idle_connections_that_come_again_keep_nobody_out() {
     Arc::into_inner(server).unwrap().stop();
 }
 
-/// Once each thread has answered, it has read all that had come before.
-async fn read_by_all(gates: &mut [TcpStream]) {
-    for gate in gates {
-        assert_eq!(ask(gate).await, Some(200));
-    }
-}
-
 #[tokio::test]
 async fn half_a_head_makes_room_for_a_client() {
     let home = Home::new();
     let server = server(&home, 20, &[]);
-    let mut gates = idle(&server, BYSTANDER, ONE_A_THREAD).await;
+    let mut bystander = idle(&server, BYSTANDER, 8).await;
     let mut heads = Vec::new();
-    for at in 0..20 - ONE_A_THREAD {
+    for at in 0..12 {
         let mut stream = connect(&server, NEIGHBOUR).await;
         let pad = "x".repeat(if at == 5 { 1 } else { 10 });
         stream.write_all(format!("GET /health HTTP/1.1\r\nX-Pad: {pad}").as_bytes()).await.unwrap();
         heads.push(stream);
     }
-    read_by_all(&mut gates).await;
+    until_unfinished(&server, heads.len()).await;
     // All of the bystander's are idle; but it does not hold the most.
-    let _client = idle(&server, CLIENT, 1).await;
+    let _client = answered(&server, CLIENT, 1).await;
     is_closed(&mut heads[5]).await;
     for (at, stream) in heads.iter_mut().enumerate() {
         let sent = stream.write_all(b"\r\nHost: x\r\n\r\n").await;
         let answer = if sent.is_ok() { read_answer(stream).await } else { None };
         assert_eq!(answer.map(|(status, _)| status), (at != 5).then_some(200), "{at}");
     }
-    assert!(closed(&mut gates).await.is_empty());
+    assert!(closed(&mut bystander).await.is_empty());
     server.stop();
 }
 
@@ -184,7 +211,8 @@ async fn half_a_body_makes_room_for_a_client() {
         assert_eq!(status, 100);
         bodies.push(stream);
     }
-    let mut client = idle(&server, CLIENT, 1).await;
+    until_unfinished(&server, bodies.len()).await;
+    let mut client = answered(&server, CLIENT, 1).await;
     is_closed(&mut bodies[2]).await;
     for (at, stream) in bodies.iter_mut().enumerate() {
         let sent = stream.write_all(body.as_bytes()).await;
@@ -232,7 +260,7 @@ async fn an_answer_that_is_owed_is_never_cut() {
         is_closed(&mut refused).await;
     }
     // Others find one all the same, for there are spare ones.
-    let _client = idle(&server, CLIENT, 1).await;
+    let _client = answered(&server, CLIENT, 1).await;
     for mut stream in owed {
         let mut begun = [0; 3];
         stream.read_exact(&mut begun).await.unwrap();
@@ -260,19 +288,23 @@ async fn a_trusted_proxy_yields_only_idle_connections_and_last() {
     let server = server(&home, 4, &[("ROOTS_TRUSTED_PROXIES", "127.0.0.3")]);
     let proxy = BYSTANDER;
     let mut of_proxy = idle(&server, proxy, 2).await;
+    let mut neighbour = idle(&server, NEIGHBOUR, 1).await;
     let mut unfinished = connect(&server, proxy).await;
     unfinished.write_all(b"GET /health HTTP/1.1\r\n").await.unwrap();
-    let mut neighbour = idle(&server, NEIGHBOUR, 1).await;
+    until_unfinished(&server, 1).await;
     // The proxy holds the most, and its are idle for longer.
-    let mut client = idle(&server, CLIENT, 1).await;
+    let client = answered(&server, CLIENT, 1).await;
     is_closed(&mut neighbour[0]).await;
-    assert!(closed(&mut of_proxy).await.is_empty());
-    drop(client.pop());
+    for stream in &mut of_proxy {
+        assert_eq!(ask(stream).await, Some(200));
+        until_unfinished(&server, 1).await;
+    }
+    drop(client);
     // With four of its own, one makes room.
-    let more = idle(&server, proxy, 1).await;
-    let _client = idle(&server, CLIENT, 1).await;
+    of_proxy.extend(answered(&server, proxy, 1).await);
+    until_unfinished(&server, 1).await;
+    let _client = answered(&server, CLIENT, 1).await;
     is_closed(&mut of_proxy[0]).await;
-    of_proxy.extend(more);
     assert_eq!(closed(&mut of_proxy).await, [0]);
     unfinished.write_all(b"Host: x\r\n\r\n").await.unwrap();
     assert_eq!(read_answer(&mut unfinished).await.unwrap().0, 200);
