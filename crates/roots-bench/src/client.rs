@@ -2,6 +2,7 @@
 //! anything else that would take from the machine that is measured.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
@@ -21,6 +22,8 @@ pub(crate) enum ClientError {
     Http(#[from] hyper::Error),
     #[error("the connection was closed before the answer was whole")]
     Closed,
+    #[error("no answer began: {0}")]
+    NoneBegan(Box<Self>),
     #[error("this can't be asked: {0}")]
     Ask(#[from] hyper::http::Error),
     #[error("{path} was answered {status}: {body}")]
@@ -112,19 +115,28 @@ impl Client {
     /// Sends a request, and waits until its answer is there to the last byte.
     ///
     /// # Errors
-    /// There was none. The connection is of no use then.
+    /// There was none; [`ClientError::NoneBegan`] where not even its head came. The connection is of no
+    /// use then.
     pub(crate) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Answer, ClientError> {
         let Self { sender, connection } = self;
+        let has_begun = AtomicBool::new(false);
         let exchange = async {
             let (head, body) = sender.send_request(request).await?.into_parts();
+            has_begun.store(true, Ordering::Relaxed);
             let body = whole(body).await?;
             sender.ready().await?;
             Ok(Answer { status: head.status, body })
         };
-        driven(connection, exchange).await
+        driven(connection, exchange).await.map_err(|error| {
+            if has_begun.load(Ordering::Relaxed) {
+                error
+            } else {
+                ClientError::NoneBegan(Box::new(error))
+            }
+        })
     }
 
     /// Sends a request, and lets its answer pass by without keeping it.

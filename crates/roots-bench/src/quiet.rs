@@ -122,6 +122,9 @@ impl Quiet {
 }
 
 /// Sends one request. Answers how it was refused, if it was.
+///
+/// A connection that lay idle may be closed just when the request is sent. The server has then done
+/// nothing, for it cuts no request that it has read, so the client connects anew and asks once more.
 async fn perform(
     server: SocketAddr,
     from: IpAddr,
@@ -138,11 +141,20 @@ async fn perform(
     {
         kept = None;
     }
-    let mut client = match kept {
-        Some(client) => client,
-        None => Client::open_from(server, Some(from)).await?,
+    let answered = match kept {
+        None => None,
+        Some(mut client) => match client.send(request.clone()).await {
+            Err(ClientError::NoneBegan(_)) => None,
+            sent => Some((sent?, client)),
+        },
     };
-    let answer = client.send(request).await?;
+    let (answer, client) = match answered {
+        Some(answered) => answered,
+        None => {
+            let mut client = Client::open_from(server, Some(from)).await?;
+            (client.send(request).await?, client)
+        }
+    };
     if let Some((idle, agent)) = idle {
         let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.entry(agent).or_default().push(client);
