@@ -10,7 +10,7 @@ use roots_domain::model::activity::{
 };
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
-use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject};
+use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
@@ -1107,12 +1107,16 @@ impl AccountReader for Store {
         let account = accounts::Model::from_query_result(first, "a_").map_err(of_read)?;
         let key = api_keys::Model::from_query_result(first, "k_").map_err(of_read)?;
         let actor = actors::Model::from_query_result(first, "o_").map_err(of_read)?;
-        let mut wraps = Vec::new();
+        let (account, actor) = (account.try_into()?, Actor::try_from(actor)?);
+        let key = ApiKey::try_from(key)?;
+        let mut wraps: Vec<Wrap> = Vec::new();
         for row in &rows {
-            let wrap = key_wraps::Model::from_query_result_optional(row, "w_").map_err(of_read)?;
-            wraps.extend(wrap.map(Wrap::try_from).transpose()?);
+            for (subject, prefix) in [(None, "wa_"), (Some(actor.id), "wo_")] {
+                let held = HeldWrap::from_query_result_optional(row, prefix).map_err(of_read)?;
+                let wrap = held.map(|held| held.of(key.id, subject)).transpose()?;
+                wraps.extend(wrap.filter(|wrap| !wraps.contains(wrap)));
+            }
         }
-        let (account, actor, key) = (account.try_into()?, actor.try_into()?, key.try_into()?);
         Ok(Some(Credentials { account, actor, key, wraps }))
     }
 
@@ -1432,8 +1436,27 @@ const WRAPS_UNDER_ACCOUNT_ON_SQLITE: &str = "SELECT w.* FROM json_each($2) AS gi
     AND w.subject_kind = 'actor' AND w.subject_id = given.value ->> 0 \
     AND w.holder_kind = 'account' AND w.subject_epoch = given.value ->> 1";
 
-/// All that admits the bearer of a key, on PostgreSQL and on SQLite: its account, its actor, itself and
-/// what it holds, a row for each wrap. One that has ended holds none.
+/// A wrap that a key holds.
+#[derive(FromQueryResult)]
+struct HeldWrap {
+    subject_epoch: i64,
+    sealed: Vec<u8>,
+}
+
+impl HeldWrap {
+    /// The wrap, of that actor's key or else of the account's.
+    fn of(self, key: KeyId, actor: Option<ActorId>) -> Result<Wrap, Corrupt> {
+        let epoch = row::epoch(self.subject_epoch, "key_wraps")?;
+        let subject =
+            actor.map_or(WrapSubject::Account(epoch), |actor| WrapSubject::Actor(actor, epoch));
+        let (holder, sealed) = (WrapHolder::ApiKey(key), Sealed(self.sealed));
+        Ok(Wrap { subject, holder, sealed })
+    }
+}
+
+/// All that admits the bearer of a key, on PostgreSQL and on SQLite: its account, its actor, itself, and
+/// the wraps that it holds of the account's key (`wa`) and of its actor's (`wo`). One row, unless it holds
+/// several epochs of either: then one for each pair. A key that has ended holds none.
 static ADMISSION: LazyLock<[String; 2]> = LazyLock::new(|| {
     fn columns<E: EntityTrait>(table: &str) -> String {
         let columns = E::Column::iter().map(|column| {
@@ -1442,26 +1465,44 @@ static ADMISSION: LazyLock<[String; 2]> = LazyLock::new(|| {
         });
         columns.collect::<Vec<_>>().join(", ")
     }
+    let held = |table: &str| {
+        format!("{table}.subject_epoch AS {table}_subject_epoch, {table}.sealed AS {table}_sealed")
+    };
     let selected = format!(
-        "SELECT {}, {}, {}, {} FROM api_keys AS k JOIN accounts AS a ON a.account_id = k.account_id",
+        "SELECT {}, {}, {}, {}, {} \
+         FROM api_keys AS k JOIN accounts AS a ON a.account_id = k.account_id",
         columns::<api_keys::Entity>("k"),
         columns::<accounts::Entity>("a"),
         columns::<actors::Entity>("o"),
-        columns::<key_wraps::Entity>("w"),
+        held("wa"),
+        held("wo"),
     );
     let actor = "o.account_id = k.account_id AND o.actor_id = k.actor_id";
-    let held =
-        "w.account_id = k.account_id AND w.holder_kind = 'api_key' AND w.holder_id = k.key_id";
-    let wanted = "WHERE k.account_id = $1 AND k.lookup = $2";
-    [
-        // Lateral, and `OFFSET 0`: see `WRAPS_UNDER_ACCOUNT`.
+    // By the whole primary key but for the epoch.
+    let of = |table: &str, kind, id| {
         format!(
-            "{selected} CROSS JOIN LATERAL (SELECT * FROM actors AS o WHERE {actor} OFFSET 0) AS o \
-             LEFT JOIN LATERAL (SELECT * FROM key_wraps AS w WHERE {held} OFFSET 0) AS w ON TRUE \
-             {wanted}"
+            "{table}.account_id = k.account_id AND {table}.holder_kind = 'api_key' \
+             AND {table}.holder_id = k.key_id AND {table}.holder_epoch = 0 \
+             AND {table}.subject_kind = '{kind}' AND {table}.subject_id = {id}"
+        )
+    };
+    let of_account = of("wa", row::PARTY_ACCOUNT, "0");
+    let of_actor = of("wo", row::PARTY_ACTOR, "k.actor_id");
+    let wanted = "WHERE k.account_id = $1 AND k.lookup = $2";
+    // Lateral, and `OFFSET 0`: see `WRAPS_UNDER_ACCOUNT`.
+    let lateral = |table, alias, on| {
+        format!("LATERAL (SELECT * FROM {table} AS {alias} WHERE {on} OFFSET 0) AS {alias}")
+    };
+    [
+        format!(
+            "{selected} CROSS JOIN {} LEFT JOIN {} ON TRUE LEFT JOIN {} ON TRUE {wanted}",
+            lateral("actors", "o", actor),
+            lateral("key_wraps", "wa", &of_account),
+            lateral("key_wraps", "wo", &of_actor),
         ),
         format!(
-            "{selected} JOIN actors AS o ON {actor} LEFT JOIN key_wraps AS w ON {held} {wanted}"
+            "{selected} JOIN actors AS o ON {actor} LEFT JOIN key_wraps AS wa ON {of_account} \
+             LEFT JOIN key_wraps AS wo ON {of_actor} {wanted}"
         ),
     ]
 });

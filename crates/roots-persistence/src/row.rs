@@ -61,7 +61,7 @@ fn micros(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::micros)
 }
 
-fn epoch(number: i64, table: &'static str) -> Result<KeyEpoch, Corrupt> {
+pub(crate) fn epoch(number: i64, table: &'static str) -> Result<KeyEpoch, Corrupt> {
     known(i32::try_from(number).ok().map(KeyEpoch), table, "epoch")
 }
 
