@@ -13,12 +13,12 @@ use roots_domain::port::ambient::Clock;
 use roots_domain::port::store::{ApplyError, AuthEpochs, EpochListener, StoreResult, UnitStore};
 use roots_migrations::Migrator;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::{Mutex, oneshot, watch};
 
+mod admission;
 mod answer;
 mod archive;
 mod audit;
@@ -31,6 +31,7 @@ mod lane;
 mod postgres;
 mod queue;
 mod read;
+mod reader_pool;
 mod readers;
 mod row;
 mod source;
@@ -46,6 +47,7 @@ pub use url::{DatabaseUrl, UrlFault};
 
 use figures::Figures;
 use lane::{InFlight, LaneHandle};
+use reader_pool::ReaderPool;
 use readers::Readers;
 use source::{FileIdentity, Listeners, Source};
 use url::Target;
@@ -238,7 +240,7 @@ impl Store {
         self.inner.source.check()
     }
 
-    fn readers(&self) -> &DatabaseConnection {
+    fn readers(&self) -> &ReaderPool {
         self.inner.readers.here()
     }
 }

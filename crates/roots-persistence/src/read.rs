@@ -1,7 +1,7 @@
 //! Readers. Every finder demands the account; totals come from what is counted as it is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use roots_domain::model::account::{Account, Actor};
@@ -10,7 +10,7 @@ use roots_domain::model::activity::{
 };
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
-use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapHolder, WrapSubject};
+use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject};
 use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
@@ -33,10 +33,11 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     AccessMode, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend,
-    EntityTrait, FromQueryResult, IdenStatic, IsolationLevel, Iterable, JoinType, Order,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement, TransactionTrait, Value,
+    EntityTrait, FromQueryResult, IsolationLevel, JoinType, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
+use crate::admission::{self, AdmissionRow};
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
     directory, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
@@ -1097,27 +1098,20 @@ impl AccountReader for Store {
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
         let db = self.readers();
-        let values = [lookup.account.0.into(), lookup.hash.0.to_vec().into()];
-        let backend = db.get_database_backend();
-        let [on_postgres, on_sqlite] = &*ADMISSION;
-        let sql = if backend == DbBackend::Postgres { on_postgres } else { on_sqlite };
-        let asked = Statement::from_sql_and_values(backend, sql, values);
+        let asked = admission::statement(db.get_database_backend(), lookup);
         let rows = db.query_all_raw(asked).await.map_err(of_read)?;
-        let Some(first) = rows.first() else { return Ok(None) };
-        let account = accounts::Model::from_query_result(first, "a_").map_err(of_read)?;
-        let key = api_keys::Model::from_query_result(first, "k_").map_err(of_read)?;
-        let actor = actors::Model::from_query_result(first, "o_").map_err(of_read)?;
-        let (account, actor) = (account.try_into()?, Actor::try_from(actor)?);
-        let key = ApiKey::try_from(key)?;
-        let mut wraps: Vec<Wrap> = Vec::new();
+        let mut found: Option<Credentials> = None;
         for row in &rows {
-            for (subject, prefix) in [(None, "wa_"), (Some(actor.id), "wo_")] {
-                let held = HeldWrap::from_query_result_optional(row, prefix).map_err(of_read)?;
-                let wrap = held.map(|held| held.of(key.id, subject)).transpose()?;
-                wraps.extend(wrap.filter(|wrap| !wraps.contains(wrap)));
+            let admission = AdmissionRow::from_query_result(row, "").map_err(of_read)?;
+            let (credentials, wraps) = admission.credentials(lookup.account)?;
+            let found = found.get_or_insert(credentials);
+            for wrap in wraps.into_iter().flatten() {
+                if !found.wraps.contains(&wrap) {
+                    found.wraps.push(wrap);
+                }
             }
         }
-        Ok(Some(Credentials { account, actor, key, wraps }))
+        Ok(found)
     }
 
     async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>> {
@@ -1435,77 +1429,6 @@ const WRAPS_UNDER_ACCOUNT_ON_SQLITE: &str = "SELECT w.* FROM json_each($2) AS gi
     CROSS JOIN key_wraps AS w INDEXED BY key_wraps_by_subject WHERE w.account_id = $1 \
     AND w.subject_kind = 'actor' AND w.subject_id = given.value ->> 0 \
     AND w.holder_kind = 'account' AND w.subject_epoch = given.value ->> 1";
-
-/// A wrap that a key holds.
-#[derive(FromQueryResult)]
-struct HeldWrap {
-    subject_epoch: i64,
-    sealed: Vec<u8>,
-}
-
-impl HeldWrap {
-    /// The wrap, of that actor's key or else of the account's.
-    fn of(self, key: KeyId, actor: Option<ActorId>) -> Result<Wrap, Corrupt> {
-        let epoch = row::epoch(self.subject_epoch, "key_wraps")?;
-        let subject =
-            actor.map_or(WrapSubject::Account(epoch), |actor| WrapSubject::Actor(actor, epoch));
-        let (holder, sealed) = (WrapHolder::ApiKey(key), Sealed(self.sealed));
-        Ok(Wrap { subject, holder, sealed })
-    }
-}
-
-/// All that admits the bearer of a key, on PostgreSQL and on SQLite: its account, its actor, itself, and
-/// the wraps that it holds of the account's key (`wa`) and of its actor's (`wo`). One row, unless it holds
-/// several epochs of either: then one for each pair. A key that has ended holds none.
-static ADMISSION: LazyLock<[String; 2]> = LazyLock::new(|| {
-    fn columns<E: EntityTrait>(table: &str) -> String {
-        let columns = E::Column::iter().map(|column| {
-            let name = column.as_str().to_owned();
-            format!("{table}.{name} AS {table}_{name}")
-        });
-        columns.collect::<Vec<_>>().join(", ")
-    }
-    let held = |table: &str| {
-        format!("{table}.subject_epoch AS {table}_subject_epoch, {table}.sealed AS {table}_sealed")
-    };
-    let selected = format!(
-        "SELECT {}, {}, {}, {}, {} \
-         FROM api_keys AS k JOIN accounts AS a ON a.account_id = k.account_id",
-        columns::<api_keys::Entity>("k"),
-        columns::<accounts::Entity>("a"),
-        columns::<actors::Entity>("o"),
-        held("wa"),
-        held("wo"),
-    );
-    let actor = "o.account_id = k.account_id AND o.actor_id = k.actor_id";
-    // By the whole primary key but for the epoch.
-    let of = |table: &str, kind, id| {
-        format!(
-            "{table}.account_id = k.account_id AND {table}.holder_kind = 'api_key' \
-             AND {table}.holder_id = k.key_id AND {table}.holder_epoch = 0 \
-             AND {table}.subject_kind = '{kind}' AND {table}.subject_id = {id}"
-        )
-    };
-    let of_account = of("wa", row::PARTY_ACCOUNT, "0");
-    let of_actor = of("wo", row::PARTY_ACTOR, "k.actor_id");
-    let wanted = "WHERE k.account_id = $1 AND k.lookup = $2";
-    // Lateral, and `OFFSET 0`: see `WRAPS_UNDER_ACCOUNT`.
-    let lateral = |table, alias, on| {
-        format!("LATERAL (SELECT * FROM {table} AS {alias} WHERE {on} OFFSET 0) AS {alias}")
-    };
-    [
-        format!(
-            "{selected} CROSS JOIN {} LEFT JOIN {} ON TRUE LEFT JOIN {} ON TRUE {wanted}",
-            lateral("actors", "o", actor),
-            lateral("key_wraps", "wa", &of_account),
-            lateral("key_wraps", "wo", &of_actor),
-        ),
-        format!(
-            "{selected} JOIN actors AS o ON {actor} LEFT JOIN key_wraps AS wa ON {of_account} \
-             LEFT JOIN key_wraps AS wo ON {of_actor} {wanted}"
-        ),
-    ]
-});
 
 #[async_trait]
 impl UsageReader for Store {

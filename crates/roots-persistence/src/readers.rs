@@ -7,8 +7,9 @@
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 
+use crate::reader_pool::ReaderPool;
 use crate::source::Source;
 
 thread_local! {
@@ -24,8 +25,8 @@ pub fn take_seat(number: usize) {
 
 /// The pools.
 pub(crate) struct Readers {
-    of_seats: Vec<DatabaseConnection>,
-    of_all: DatabaseConnection,
+    of_seats: Vec<ReaderPool>,
+    of_all: ReaderPool,
     /// A connection for pings alone: reads that take long may hold all others, and the database is there
     /// all the same. `None` while a ping is under way, and until the first one.
     pings: Mutex<Option<DatabaseConnection>>,
@@ -36,24 +37,24 @@ impl Readers {
     pub(crate) async fn open(source: &Source, seats: usize) -> Result<Self, DbErr> {
         let mut of_seats = Vec::new();
         for _ in 0..seats {
-            of_seats.push(source.readers(seats).await?);
+            of_seats.push(ReaderPool::new(source.readers(seats).await?));
         }
         let of_all = source.readers(1).await?;
         of_all.ping().await?;
-        Ok(Self { of_seats, of_all, pings: Mutex::default() })
+        Ok(Self { of_seats, of_all: ReaderPool::new(of_all), pings: Mutex::default() })
     }
 
     /// One pool for all.
     #[cfg(test)]
     pub(crate) fn only(of_all: DatabaseConnection) -> Self {
-        Self { of_seats: Vec::new(), of_all, pings: Mutex::default() }
+        Self { of_seats: Vec::new(), of_all: ReaderPool::watched(of_all), pings: Mutex::default() }
     }
 
     /// The pool of this thread, as long as it has a connection to give: whoever reads something that
     /// takes long must not hold up all others on the thread.
-    pub(crate) fn here(&self) -> &DatabaseConnection {
+    pub(crate) fn here(&self) -> &ReaderPool {
         let own = SEAT.get().and_then(|seat| self.of_seats.get(seat));
-        own.filter(|pool| can_give(pool)).unwrap_or(&self.of_all)
+        own.filter(|pool| pool.can_give()).unwrap_or(&self.of_all)
     }
 
     /// Whether the database answers. A connection on which a ping fails, or that does not answer before
@@ -77,21 +78,14 @@ impl Readers {
     /// Lets all connections go.
     pub(crate) async fn close(&self) {
         let pings = self.pings().take();
-        for pool in self.of_seats.iter().chain([&self.of_all]).chain(&pings) {
+        for pool in self.of_seats.iter().chain([&self.of_all]) {
+            pool.close().await;
+        }
+        if let Some(pings) = pings {
             // What fails to close is closed with the process.
-            let _ = pool.clone().close().await;
+            let _ = pings.close().await;
         }
     }
-}
-
-/// Whether a pool has a connection that nobody uses, or may open another.
-fn can_give(pool: &DatabaseConnection) -> bool {
-    if pool.get_database_backend() == DbBackend::Postgres {
-        let pool = pool.get_postgres_connection_pool();
-        return pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
-    }
-    let pool = pool.get_sqlite_connection_pool();
-    pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections()
 }
 
 #[cfg(test)]
@@ -103,7 +97,6 @@ mod tests {
     use roots_domain::port::store::Readiness;
     use roots_testkit::ambient::TestClock;
     use roots_testkit::database::TestDatabase;
-    use sea_orm::TransactionTrait;
 
     use super::*;
     use crate::source::FileIdentity;
@@ -116,8 +109,8 @@ mod tests {
             let store = Store::open(&url, Arc::<TestClock>::default()).await.unwrap();
             let readers = &store.inner.readers;
             let mut taken = Vec::new();
-            while can_give(&readers.of_all) {
-                taken.push(readers.of_all.begin().await.unwrap());
+            while readers.of_all.can_give() {
+                taken.push(readers.of_all.begin_with_config(None, None).await.unwrap());
             }
             for _ in 0..2 {
                 assert_eq!(store.ping().await, Ok(()), "{} taken", taken.len());
@@ -148,10 +141,9 @@ mod tests {
 
         // What takes long on one thread sends the rest of it to the others' pool.
         let mut taken = Vec::new();
-        for _ in 0..readers.of_seats[0].get_sqlite_connection_pool().options().get_max_connections()
-        {
+        while readers.of_seats[0].can_give() {
             assert_eq!(pool_of(0), own[0]);
-            taken.push(readers.of_seats[0].begin().await.unwrap());
+            taken.push(readers.of_seats[0].begin_with_config(None, None).await.unwrap());
         }
         assert_eq!((pool_of(0), pool_of(1)), (all, own[1]));
         drop(taken);

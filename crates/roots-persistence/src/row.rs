@@ -49,11 +49,15 @@ impl From<Corrupt> for StoreFault {
     }
 }
 
-fn known<T>(value: Option<T>, table: &'static str, column: &'static str) -> Result<T, Corrupt> {
+pub(crate) fn known<T>(
+    value: Option<T>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<T, Corrupt> {
     value.ok_or(Corrupt { table, column })
 }
 
-fn at(micros: i64) -> Timestamp {
+pub(crate) fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
@@ -69,7 +73,11 @@ fn lookup(bytes: Vec<u8>, table: &'static str) -> Result<LookupHash, Corrupt> {
     known(bytes.try_into().ok().map(LookupHash), table, "lookup")
 }
 
-fn name(text: String, table: &'static str, column: &'static str) -> Result<Name, Corrupt> {
+pub(crate) fn name(
+    text: String,
+    table: &'static str,
+    column: &'static str,
+) -> Result<Name, Corrupt> {
     known(Name::parse(text).ok(), table, column)
 }
 
@@ -251,19 +259,28 @@ pub(crate) fn key_row((account, key): &(AccountId, ApiKey)) -> api_keys::Model {
     }
 }
 
+pub(crate) fn succession(
+    kind: Option<&str>,
+    replaces: Option<i64>,
+    grace_seconds: Option<i64>,
+) -> Result<Option<Succession>, Corrupt> {
+    match (kind, replaces, grace_seconds) {
+        (None, None, None) => Ok(None),
+        (Some(SUCCESSION_ROTATION), Some(key), Some(grace_seconds)) => {
+            Ok(Some(Succession::Rotation { replaces: KeyId(key), grace_seconds }))
+        }
+        (Some(SUCCESSION_RECOVERY), None, None) => Ok(Some(Succession::Recovery)),
+        (Some(SUCCESSION_RENEWAL), None, None) => Ok(Some(Succession::Renewal)),
+        _ => Err(Corrupt { table: "api_keys", column: "succession" }),
+    }
+}
+
 impl TryFrom<api_keys::Model> for ApiKey {
     type Error = Corrupt;
 
     fn try_from(row: api_keys::Model) -> Result<Self, Corrupt> {
-        let succession = match (row.succession.as_deref(), row.replaces_key_id, row.grace_seconds) {
-            (None, None, None) => Ok(None),
-            (Some(SUCCESSION_ROTATION), Some(key), Some(grace_seconds)) => {
-                Ok(Some(Succession::Rotation { replaces: KeyId(key), grace_seconds }))
-            }
-            (Some(SUCCESSION_RECOVERY), None, None) => Ok(Some(Succession::Recovery)),
-            (Some(SUCCESSION_RENEWAL), None, None) => Ok(Some(Succession::Renewal)),
-            _ => Err(Corrupt { table: "api_keys", column: "succession" }),
-        };
+        let succession =
+            succession(row.succession.as_deref(), row.replaces_key_id, row.grace_seconds);
         Ok(Self {
             id: KeyId(row.key_id),
             actor: ActorId(row.actor_id),

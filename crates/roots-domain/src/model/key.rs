@@ -135,16 +135,28 @@ impl ApiKey {
     /// unit that was waiting slips in, nor one of a process whose clock is behind.
     pub const ENDED: Timestamp = Timestamp::FIRST;
 
+    /// What decides whether it admits its bearer.
+    #[must_use]
+    pub const fn validity(&self) -> KeyValidity {
+        KeyValidity {
+            id: self.id,
+            expires_at: self.expires_at,
+            ends_at: self.ends_at,
+            succession: self.succession,
+            first_used_at: self.first_used_at,
+        }
+    }
+
     /// Whether it admits its bearer at that time.
     #[must_use]
     pub fn in_force(&self, at: Timestamp) -> bool {
-        self.expires_at.is_none_or(|end| at < end) && self.ends_at.is_none_or(|end| at < end)
+        self.validity().in_force(at)
     }
 
     /// Whether it succeeds others and was never used: its bearer may never have got it.
     #[must_use]
     pub const fn is_unseen(&self) -> bool {
-        self.succession.is_some() && self.first_used_at.is_none()
+        self.validity().is_unseen()
     }
 
     /// Whether it was ended for good and nothing rests on it: a recovery code that came with a key which
@@ -159,6 +171,41 @@ impl ApiKey {
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         matches!(self.ends_at, Some(end) if end.micros() == Self::ENDED.micros())
+    }
+}
+
+/// What decides whether an API key admits its bearer: the fields of an [`ApiKey`] of the same names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyValidity {
+    /// Its id within the account.
+    pub id: KeyId,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// From when on it is refused though it has not expired.
+    pub ends_at: Option<Timestamp>,
+    /// What its first use puts an end to.
+    pub succession: Option<Succession>,
+    /// When it was first used, if it succeeds others.
+    pub first_used_at: Option<Timestamp>,
+}
+
+impl KeyValidity {
+    /// Whether the key admits its bearer at that time.
+    #[must_use]
+    pub fn in_force(&self, at: Timestamp) -> bool {
+        self.end().is_none_or(|end| at < end)
+    }
+
+    /// From when on the key admits nobody: the first of its ends.
+    #[must_use]
+    pub fn end(&self) -> Option<Timestamp> {
+        [self.expires_at, self.ends_at].into_iter().flatten().min()
+    }
+
+    /// Whether the key succeeds others and was never used: its bearer may never have got it.
+    #[must_use]
+    pub const fn is_unseen(&self) -> bool {
+        self.succession.is_some() && self.first_used_at.is_none()
     }
 }
 

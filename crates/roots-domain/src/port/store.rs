@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use crate::model::account::{Account, Actor};
+use crate::model::account::{Account, AccountKind, Actor};
 use crate::model::activity::{Activity, ActivityStats};
 use crate::model::credit::{LedgerEntry, LedgerFault, Reason};
-use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
-use crate::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
+use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId, Uid};
+use crate::model::key::{ApiKey, KeyEpoch, KeyValidity, RecoveryCode, Wrap};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatus};
@@ -17,7 +17,7 @@ use crate::model::trail::TrailEntry;
 use crate::model::unit::{Applied, Refusal, UnitOfWork};
 use crate::model::usage::Endpoint;
 use crate::model::zone::Zone;
-use crate::port::keys::Lookup;
+use crate::port::keys::{AccountIdentity, Lookup};
 
 /// Why a database did not do its part. The text is for the log, never for a caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -243,14 +243,39 @@ pub trait ActivityReader: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// The account.
-    pub account: Account,
+    pub account: KeyAccount,
     /// Whose key it is.
     pub actor: Actor,
     /// The key, in force or not.
-    pub key: ApiKey,
+    pub key: KeyValidity,
     /// The wraps that it holds: they lead to the keys in force of the actor, and, for an owner, of the
     /// account.
     pub wraps: Vec<Wrap>,
+}
+
+/// The account of a key, as far as its bearer's admission needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub kind: AccountKind,
+    /// Rises with whatever may end a key.
+    pub auth_epoch: i64,
+    /// The newest epoch of its key.
+    pub key_epoch: KeyEpoch,
+}
+
+impl KeyAccount {
+    /// The account, as keys are bound to it.
+    #[must_use]
+    pub const fn identity(&self) -> AccountIdentity {
+        AccountIdentity { id: self.id, uid: self.uid, epoch: self.key_epoch }
+    }
 }
 
 /// What a look-up of a recovery code finds.

@@ -154,7 +154,7 @@ impl Access {
     ) -> Result<Caller, AccessError> {
         let mut found = self.look_up(lookup).await?;
         let is_unseen = found.key.is_unseen();
-        let account = AccountIdentity::from(&found.account);
+        let account = found.account.identity();
         let actor = ActorIdentity::from(&found.actor);
         let unlocked = self.locksmith.unlock(presented, account, actor, found.key.id, &found.wraps);
         let keys = match unlocked {
@@ -171,7 +171,6 @@ impl Access {
             // Only a key that opens what it should puts an end to others.
             found.account.auth_epoch = self.note_first_use(&found).await?;
         }
-        let ends = [found.key.expires_at, found.key.ends_at];
         Ok(Caller {
             account,
             account_name: found.account.name,
@@ -179,7 +178,7 @@ impl Access {
             actor: found.actor,
             key: found.key.id,
             auth_epoch: found.account.auth_epoch,
-            ends_at: ends.into_iter().flatten().min(),
+            ends_at: found.key.end(),
             keys,
         })
     }

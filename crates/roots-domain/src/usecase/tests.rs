@@ -26,7 +26,7 @@ use crate::model::unit::{
 use crate::port::ambient::{MockClock, MockUids};
 use crate::port::keys::{AccountIdentity, KeyError, MockKeyring};
 use crate::port::store::{
-    Admission, ApplyError, HeldActor, MockAccountReader, MockUnitStore, StoreFault,
+    Admission, ApplyError, HeldActor, KeyAccount, MockAccountReader, MockUnitStore, StoreFault,
 };
 
 mod access;
@@ -224,6 +224,11 @@ fn account() -> Account {
         created_at: at(1),
         version: 1,
     }
+}
+
+fn key_account() -> KeyAccount {
+    let Account { id, uid, name, kind, auth_epoch, key_epoch, .. } = account();
+    KeyAccount { id, uid, name, kind, auth_epoch, key_epoch }
 }
 
 fn actor(id: ActorId) -> Actor {

@@ -237,10 +237,7 @@ async fn a_suspended_account_is_exported() {
     world.accounts.expect_account().returning(move |_| Ok(Some(suspended())));
     world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
     world.accounts.expect_check().returning(|_| Ok(()));
-    world.accounts.expect_credentials().returning(move |lookup| {
-        Ok(credentials(lookup)
-            .map(|found| roots_domain::port::store::Credentials { account: suspended(), ..found }))
-    });
+    world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
     let answer = get("/api/v1/export").of(&world.router()).await;
     assert_eq!(last(&answer)["kind"], "end");
 }

@@ -72,7 +72,6 @@ fn with_two_keys_of_the_owner(world: &mut World) {
         };
         if let Some(found) = &mut found {
             found.key.id = KeyId(i64::from(hash[0]));
-            found.key.lookup = lookup.hash;
         }
         Ok(found)
     });

@@ -47,9 +47,10 @@ use roots_domain::port::keys::{
 };
 use roots_domain::port::store::{
     AccountOverview, Admission, ApplyError, AuthEpochs, Credentials, EpochListener, HeldActor,
-    ListedKey, MockAccountReader, MockAccountsReader, MockActivityReader, MockLeftoverReader,
-    MockReadiness, MockSessionReader, MockTodoReader, MockUnitStore, MockUsageReader, Recoverable,
-    SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog, UnitStore,
+    KeyAccount, ListedKey, MockAccountReader, MockAccountsReader, MockActivityReader,
+    MockLeftoverReader, MockReadiness, MockSessionReader, MockTodoReader, MockUnitStore,
+    MockUsageReader, Recoverable, SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog,
+    UnitStore,
 };
 use roots_domain::usecase::access::Access;
 use roots_domain::usecase::accounts::Accounts;
@@ -834,10 +835,18 @@ pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
         LookupHash([3, ..]) => member(),
         _ => return None,
     };
-    let key = ApiKey {
+    let key = api_key(&actor).validity();
+    let Account { id, uid, name, kind, auth_epoch, key_epoch, .. } = account();
+    let account = KeyAccount { id, uid, name, kind, auth_epoch, key_epoch };
+    Some(Credentials { account, actor, key, wraps: Vec::new() })
+}
+
+/// The key of an actor.
+fn api_key(actor: &Actor) -> ApiKey {
+    ApiKey {
         id: KeyId(actor.id.0),
         actor: actor.id,
-        lookup: lookup.hash,
+        lookup: LookupHash([1; 32]),
         prefix: "roots_1_".into(),
         label: None,
         created_at: at("2026-04-09T09:00:00Z"),
@@ -846,8 +855,7 @@ pub(crate) fn credentials(lookup: Lookup) -> Option<Credentials> {
         ends_at: None,
         succession: None,
         first_used_at: None,
-    };
-    Some(Credentials { account: account(), actor, key, wraps: Vec::new() })
+    }
 }
 
 fn recoverable(lookup: Lookup) -> Option<Recoverable> {
@@ -1161,8 +1169,7 @@ pub(crate) fn applied(unit: UnitOfWork) -> Applied {
 
 /// A key in use, one that has expired, and one of an actor that is not active.
 fn listed_keys() -> Vec<ListedKey> {
-    let lookup = Lookup { account: AccountId(1), hash: LookupHash([1; 32]) };
-    let key = credentials(lookup).unwrap().key;
+    let key = api_key(&owner());
     let of = |actor: Actor, key: ApiKey| ListedKey {
         key: ApiKey { actor: actor.id, ..key },
         actor_name: actor.name,
@@ -1223,8 +1230,7 @@ fn managed(management: Management, at: Timestamp) -> AppliedRow {
         }),
         Management::RenewCode(_) => AppliedRow::Account(Box::new(account())),
         Management::RevokeKey(id) => {
-            let key = credentials(Lookup { account: AccountId(1), hash: LookupHash([1; 32]) });
-            AppliedRow::Key(ApiKey { id, ends_at: Some(ApiKey::ENDED), ..key.unwrap().key })
+            AppliedRow::Key(ApiKey { id, ends_at: Some(ApiKey::ENDED), ..api_key(&owner()) })
         }
     }
 }

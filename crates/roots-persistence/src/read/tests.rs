@@ -18,7 +18,7 @@ use roots_testkit::members::{add_member, renew_member};
 use roots_testkit::units::{Desk, apply_each};
 use roots_testkit::world::session_draft;
 use sea_orm::sea_query::{PostgresQueryBuilder, QueryBuilder};
-use sea_orm::{DatabaseConnection, Statement, TransactionTrait};
+use sea_orm::{DatabaseConnection, Statement};
 use tokio::sync::{Mutex, watch};
 
 use super::*;
@@ -468,7 +468,7 @@ async fn reads_of_postgres_touch_no_more_rows_than_they_need() {
 
 /// How a statement is executed that was prepared on a connection that reads.
 async fn plan(store: &Store, statement: &Statement) -> serde_json::Value {
-    let tx = store.readers().begin().await.unwrap();
+    let tx = store.readers().begin_with_config(None, None).await.unwrap();
     tx.execute_unprepared(&format!("PREPARE asked AS {}", statement.sql)).await.unwrap();
     let values = statement.values.iter().flat_map(|values| &values.0);
     let values: Vec<_> = values.map(|value| PostgresQueryBuilder.value_to_string(value)).collect();

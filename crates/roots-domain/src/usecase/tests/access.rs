@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::model::id::RecoveryId;
-use crate::model::key::{ApiKey, LookupHash, Succession, Wrap, WrapHolder, WrapSubject};
+use crate::model::key::{KeyValidity, LookupHash, Succession, Wrap, WrapHolder, WrapSubject};
 use crate::port::keys::{ActorIdentity, Lookup, MockLocksmith};
 use crate::port::store::{Credentials, MockAccountReader};
 use crate::usecase::access::{Access, AccessError};
@@ -26,25 +26,19 @@ fn wraps() -> Vec<Wrap> {
 }
 
 fn credentials() -> Credentials {
-    let key = ApiKey {
+    let key = KeyValidity {
         id: KEY,
-        actor: ME,
-        lookup: LOOKUP.hash,
-        prefix: "roots_1_ver".into(),
-        label: None,
-        created_at: at(1),
-        last_used: None,
         expires_at: None,
         ends_at: None,
         succession: None,
         first_used_at: None,
     };
-    Credentials { account: account(), actor: actor(ME), key, wraps: wraps() }
+    Credentials { account: key_account(), actor: actor(ME), key, wraps: wraps() }
 }
 
 fn ending(expires_at: Option<Timestamp>, ends_at: Option<Timestamp>) -> Credentials {
     let found = credentials();
-    Credentials { key: ApiKey { expires_at, ends_at, ..found.key }, ..found }
+    Credentials { key: KeyValidity { expires_at, ends_at, ..found.key }, ..found }
 }
 
 type Look = Result<Option<Credentials>, StoreFault>;
@@ -115,14 +109,6 @@ fn a_key_in_force_admits_its_actor_with_unlocked_keys() {
     let place = TextPlace { field: Field::LogNote, row: uid(1) };
     let opened = admitted.keys.open(place, &damaged());
     assert_eq!(opened.as_deref(), Ok("opened by its own keys"));
-}
-
-#[test]
-fn a_suspended_account_still_reads() {
-    let found = credentials();
-    let suspended = Account { status: AccountStatus::Suspended, ..found.account };
-    let found = Credentials { account: suspended, ..found };
-    assert!(admit(found, unlocking(Ok(MockKeyring::new()))).is_ok());
 }
 
 #[test]
@@ -205,7 +191,7 @@ fn expiry_is_asked_on_every_use() {
 
 fn succeeding(succession: Succession) -> Credentials {
     let found = credentials();
-    let key = ApiKey { succession: Some(succession), ..found.key };
+    let key = KeyValidity { succession: Some(succession), ..found.key };
     Credentials { key, ..found }
 }
 

@@ -4,13 +4,13 @@ use super::*;
 use crate::model::account::Counters;
 use crate::model::activity::Activity;
 use crate::model::id::{ActivityId, LogId, TodoId};
-use crate::model::key::{ApiKey, LookupHash};
+use crate::model::key::{KeyValidity, LookupHash};
 use crate::model::session::{Session, SessionStatus};
 use crate::model::text::ActivityType;
 use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use crate::port::archive::{Holdings, MockArchiveReader, PIECE_MAX_ROWS, Piece};
 use crate::port::keys::{Lookup, MockLocksmith};
-use crate::port::store::{Credentials, MockAccountReader, StoreResult};
+use crate::port::store::{Credentials, KeyAccount, MockAccountReader, StoreResult};
 use crate::usecase::access::{Access, AccessError};
 use crate::usecase::exports::{Export, Exports, Record, Unreadable};
 
@@ -120,20 +120,14 @@ fn accounts() -> MockAccountReader {
 }
 
 fn credentials() -> Credentials {
-    let key = ApiKey {
+    let key = KeyValidity {
         id: KEY,
-        actor: ME,
-        lookup: LOOKUP.hash,
-        prefix: "roots_1_ver".into(),
-        label: None,
-        created_at: at(1),
-        last_used: None,
         expires_at: None,
         ends_at: None,
         succession: None,
         first_used_at: None,
     };
-    Credentials { account: account(), actor: actor(ME), key, wraps: Vec::new() }
+    Credentials { account: key_account(), actor: actor(ME), key, wraps: Vec::new() }
 }
 
 /// Nothing of any kind.
@@ -420,7 +414,7 @@ fn a_key_is_looked_up_again_where_the_epoch_has_moved_and_at_the_end() {
         let looks = AtomicU64::new(0);
         accounts.expect_credentials().returning(move |_| {
             let look = looks.fetch_add(1, Ordering::Relaxed);
-            let account = Account { auth_epoch: now, ..account() };
+            let account = KeyAccount { auth_epoch: now, ..key_account() };
             Ok(Some(Credentials { account, ..credentials() }).filter(|_| look < found))
         });
         let exports = exports(accounts, empty());
