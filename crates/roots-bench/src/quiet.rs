@@ -148,12 +148,11 @@ async fn perform(
             sent => Some((sent?, client)),
         },
     };
-    let (answer, client) = match answered {
-        Some(answered) => answered,
-        None => {
-            let mut client = Client::open_from(server, Some(from)).await?;
-            (client.send(request).await?, client)
-        }
+    let (answer, client) = if let Some(answered) = answered {
+        answered
+    } else {
+        let mut client = Client::open_from(server, Some(from)).await?;
+        (client.send(request).await?, client)
     };
     if let Some((idle, agent)) = idle {
         let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -223,7 +223,9 @@ impl Callers {
             self.0.cache.invalidate(&lookup);
         }
         self.0.known.insert(lookup, ());
-        self.0.wrong.invalidate(&lookup);
+        if self.0.wrong.contains_key(&lookup) {
+            self.0.wrong.invalidate(&lookup);
+        }
         self.0.sweeper.call_once(|| {
             tokio::spawn(sweep(Arc::downgrade(&self.0), self.0.sweep_period));
         });

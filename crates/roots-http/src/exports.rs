@@ -35,7 +35,7 @@ use crate::ending::Ending;
 use crate::fields::Faulty;
 use crate::long_requests::Place;
 use crate::problem::Problem;
-use crate::progress::{Pace, Progress};
+use crate::progress::{Pace, Progress, WINDOW};
 use crate::query::{FromParams, Params, Query};
 use crate::turns::{TurnLimits, Turns};
 
@@ -428,7 +428,7 @@ struct Waiting {
 impl Handed {
     /// An export of which nothing has been told.
     fn new(telling: Telling) -> Arc<Self> {
-        let waiting = Waiting { since: Instant::now(), bytes: 0, progress: Progress::default() };
+        let waiting = Waiting { since: Instant::now(), bytes: 0, progress: Progress::over(WINDOW) };
         let handed = Arc::new(Self(Mutex::new(Step::Waiting(Box::new(telling), waiting))));
         tokio::spawn(watch(Arc::downgrade(&handed)));
         handed

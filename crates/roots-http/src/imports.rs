@@ -34,7 +34,7 @@ use crate::ending::Ending;
 use crate::exports::{Counts, EndLine, NDJSON};
 use crate::fields::{FAULTS_MAX, Fault, Faulty, one_of};
 use crate::problem::{Problem, credit_headers};
-use crate::progress::{Pace, Progress};
+use crate::progress::{Pace, Progress, WINDOW};
 use crate::query::{FromParams, Params, Query};
 
 /// Where files come in.
@@ -188,7 +188,7 @@ impl Lines {
             begun: Vec::new(),
             is_too_long: false,
             count: 0,
-            progress: Progress::default(),
+            progress: Progress::over(WINDOW),
         }
     }
 

@@ -43,7 +43,7 @@ pub use address::{TrustedProxy, client_network, is_trusted};
 pub use budget::Budget;
 pub use ending::Ending;
 pub use limits::RateLimits;
-pub use progress::{Pace, Progress};
+pub use progress::{Pace, Progress, WINDOW as PROGRESS_WINDOW};
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-/// The time over which a client is judged. Only time spent waiting for it counts.
-pub(crate) const WINDOW: Duration = Duration::from_mins(1);
+/// The time over which the client of an import or an export is judged. Only time spent waiting for it
+/// counts.
+pub const WINDOW: Duration = Duration::from_mins(1);
 /// The least that a client brings or takes, on average over a window.
 const MIN_BYTES_PER_SECOND: u64 = 1024;
 
 /// How a client keeps up, in windows that follow each other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    window: Duration,
     waited: Duration,
     bytes: u64,
 }
@@ -26,14 +28,21 @@ pub enum Pace {
 }
 
 impl Progress {
+    /// Judges over windows that are so long.
+    #[must_use]
+    pub const fn over(window: Duration) -> Self {
+        Self { window, waited: Duration::ZERO, bytes: 0 }
+    }
+
     /// Takes note of bytes that came or went, and of the time for which the client was waited for.
     pub fn note(&mut self, bytes: u64, waited: Duration) -> Pace {
         self.bytes = self.bytes.saturating_add(bytes);
         self.waited += waited;
-        if self.waited < WINDOW {
+        if self.waited < self.window {
             return Pace::KeepsUp;
         }
-        let Self { waited, bytes } = std::mem::take(self);
+        let Self { window, waited, bytes } = *self;
+        *self = Self::over(window);
         let least = waited.as_millis() * u128::from(MIN_BYTES_PER_SECOND) / 1000;
         if u128::from(bytes) < least { Pace::TooSlow } else { Pace::KeepsUp }
     }
@@ -41,7 +50,7 @@ impl Progress {
     /// How much longer the client may be waited for before it is judged.
     #[must_use]
     pub fn left(&self) -> Duration {
-        WINDOW.saturating_sub(self.waited)
+        self.window.saturating_sub(self.waited)
     }
 }
 
@@ -53,7 +62,7 @@ mod tests {
 
     /// The second at whose end a client is too slow that moves so many bytes in each.
     fn ends(bytes_per_second: u64) -> Option<u64> {
-        let mut progress = Progress::default();
+        let mut progress = Progress::over(WINDOW);
         (1..=600).find(|_| progress.note(bytes_per_second, SECOND) == Pace::TooSlow)
     }
 
@@ -65,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_came_in_an_earlier_minute_does_not_count() {
-        let mut progress = Progress::default();
+        let mut progress = Progress::over(WINDOW);
         assert_eq!(progress.note(1 << 30, WINDOW), Pace::KeepsUp);
         assert_eq!(progress.note(0, SECOND * 59), Pace::KeepsUp);
         assert_eq!(progress.left(), SECOND);
@@ -74,7 +83,7 @@ mod tests {
 
     #[test]
     fn only_waiting_counts() {
-        let mut progress = Progress::default();
+        let mut progress = Progress::over(WINDOW);
         for _ in 0..1_000 {
             assert_eq!(progress.note(1, Duration::ZERO), Pace::KeepsUp);
         }
@@ -83,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_wait_of_several_minutes_is_judged_as_a_whole() {
-        let mut progress = Progress::default();
+        let mut progress = Progress::over(WINDOW);
         assert_eq!(progress.note(119 * 1024, 2 * WINDOW), Pace::TooSlow);
         assert_eq!(progress.note(120 * 1024, 2 * WINDOW), Pace::KeepsUp);
     }

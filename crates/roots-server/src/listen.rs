@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_does_not_read_its_answer_loses_its_place_after_a_minute() {
+    async fn a_client_that_does_not_read_its_answer_loses_its_place_after_two_minutes() {
         let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
@@ -430,9 +430,9 @@ mod tests {
         };
         let begun = Instant::now();
         let answer =
-            time::timeout(Duration::from_mins(4), ask).await.expect("a place for the next client");
+            time::timeout(Duration::from_mins(8), ask).await.expect("a place for the next client");
         assert!(answer.ends_with("small"), "{answer}");
-        // One more minute, should the system take another piece in the first one.
-        assert!((59..=121).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+        // Two more, should the system take another piece in the first two.
+        assert!((119..=241).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     }
 }

@@ -6,12 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use roots_http::{Pace, Progress};
+use roots_http::{PROGRESS_WINDOW, Pace, Progress};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{self, Instant, Sleep};
 
-/// A stream whose writing fails once its client has taken less than 1 KiB/s over a minute of waiting for
-/// it (ADR 30). The bytes that count are those that the system has taken off the server's hands.
+/// How long a client may be slow: twice as long as an export lets it, so that an export that ends for this
+/// reason has a minute for its error line.
+const WINDOW: Duration = PROGRESS_WINDOW.saturating_mul(2);
+
+/// A stream whose writing fails once its client has taken less than 1 KiB/s over two minutes of waiting
+/// for it (ADR 30). The bytes that count are those that the system has taken off the server's hands.
 pub(crate) struct WriteLimit<S> {
     stream: S,
     progress: Progress,
@@ -29,7 +33,7 @@ struct Waiting {
 impl<S> WriteLimit<S> {
     /// Limits how slowly what is written to `stream` may be taken.
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, progress: Progress::default(), waiting: None }
+        Self { stream, progress: Progress::over(WINDOW), waiting: None }
     }
 
     /// Notes what came of a write, whose result tells how many bytes went. Fails what is taken too slowly.
@@ -59,7 +63,7 @@ impl<S> WriteLimit<S> {
     /// Notes that so many bytes went, and that the client is not waited for any more.
     fn note(&mut self, bytes: usize) -> io::Result<()> {
         let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
-        if waited.is_zero() && self.progress == Progress::default() {
+        if waited.is_zero() && self.progress == Progress::over(WINDOW) {
             // The system has room, and takes as much as it has: the client has done nothing for it.
             return Ok(());
         }
@@ -161,16 +165,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_taken_at_less_than_a_kib_a_second_fails_after_a_minute() {
+    async fn an_answer_that_is_taken_at_less_than_a_kib_a_second_fails_after_two_minutes() {
         let millis = Duration::from_millis;
         for (bytes, pause) in [(1, Duration::MAX), (1, millis(100)), (512, millis(1_000))] {
-            assert_eq!(fails_after(bytes, pause).await, Some(60), "{bytes} bytes each {pause:?}");
+            assert_eq!(fails_after(bytes, pause).await, Some(120), "{bytes} bytes each {pause:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_taken_fast_enough_goes_on() {
-        for (bytes, pause) in [(128, 100), (2_048, 1_000), (64 * 1024, 59_000)] {
+        for (bytes, pause) in [(128, 100), (2_048, 1_000), (128 * 1024, 119_000)] {
             let pause = Duration::from_millis(pause);
             assert_eq!(fails_after(bytes, pause).await, None, "{bytes} bytes each {pause:?}");
         }

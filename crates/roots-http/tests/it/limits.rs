@@ -254,7 +254,6 @@ fn stalling_lookups() -> (World, Arc<Stalled>) {
         if let Some(found) = &mut found {
             let LookupHash(hash) = lookup.hash;
             found.key.id = KeyId(i64::from(hash[1]));
-            found.key.lookup = lookup.hash;
             found.key.succession = Some(Succession::Recovery);
         }
         Ok(found)
