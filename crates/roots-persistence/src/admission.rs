@@ -9,13 +9,19 @@ use roots_domain::model::sealed::Sealed;
 use roots_domain::port::keys::Lookup;
 use roots_domain::port::store::{Credentials, KeyAccount};
 use sea_orm::prelude::Uuid;
-use sea_orm::{DbBackend, FromQueryResult, Statement};
+use sea_orm::{DbBackend, DbErr, QueryResult, Statement, TryGetable};
 
 use crate::entity::actors;
 use crate::row::{self, Corrupt};
 
+/// What is selected, in the order in which [`AdmissionRow::read`] reads it.
+const COLUMNS: &str = "a.uid, a.name, a.kind, a.auth_epoch, a.key_epoch, \
+    k.key_id, k.expires_at, k.ends_at, k.succession, k.replaces_key_id, k.grace_seconds, \
+    k.first_used_at, o.actor_id, o.uid, o.name, o.kind, o.role, o.is_active, o.key_epoch, \
+    o.created_at, o.renewals_day, o.renewals, \
+    wa.subject_epoch, wa.sealed, wo.subject_epoch, wo.sealed";
+
 /// The row of a key, with its account, its actor, and what it holds of their keys.
-#[derive(FromQueryResult)]
 pub(crate) struct AdmissionRow {
     account_uid: Uuid,
     account_name: String,
@@ -45,17 +51,62 @@ pub(crate) struct AdmissionRow {
     held_actor_key: Option<Vec<u8>>,
 }
 
+/// The columns of a row, one after the other: to find each by its name takes as long as to read it.
+struct Columns<'a> {
+    row: &'a QueryResult,
+    next: usize,
+}
+
+impl Columns<'_> {
+    fn next<T: TryGetable>(&mut self) -> Result<T, DbErr> {
+        let column = self.next;
+        self.next += 1;
+        self.row.try_get_by_index(column)
+    }
+}
+
 impl AdmissionRow {
-    /// What was found, but for the wraps, and those of this row.
-    pub(crate) fn credentials(
-        self,
-        account: AccountId,
-    ) -> Result<(Credentials, [Option<Wrap>; 2]), Corrupt> {
+    /// Reads a row that [`statement`] found.
+    pub(crate) fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let mut columns = Columns { row, next: 0 };
+        Ok(Self {
+            account_uid: columns.next()?,
+            account_name: columns.next()?,
+            account_kind: columns.next()?,
+            auth_epoch: columns.next()?,
+            account_key_epoch: columns.next()?,
+            key_id: columns.next()?,
+            expires_at: columns.next()?,
+            ends_at: columns.next()?,
+            succession: columns.next()?,
+            replaces_key_id: columns.next()?,
+            grace_seconds: columns.next()?,
+            first_used_at: columns.next()?,
+            actor_id: columns.next()?,
+            actor_uid: columns.next()?,
+            actor_name: columns.next()?,
+            actor_kind: columns.next()?,
+            role: columns.next()?,
+            is_active: columns.next()?,
+            actor_key_epoch: columns.next()?,
+            actor_created_at: columns.next()?,
+            renewals_day: columns.next()?,
+            renewals: columns.next()?,
+            held_account_epoch: columns.next()?,
+            held_account_key: columns.next()?,
+            held_actor_epoch: columns.next()?,
+            held_actor_key: columns.next()?,
+        })
+    }
+
+    /// What was found.
+    pub(crate) fn credentials(self, account: AccountId) -> Result<Credentials, Corrupt> {
         let actor = ActorId(self.actor_id);
         let wraps = [
             held(self.held_account_epoch.zip(self.held_account_key), self.key_id, None)?,
             held(self.held_actor_epoch.zip(self.held_actor_key), self.key_id, Some(actor))?,
         ];
+        let wraps = wraps.into_iter().flatten().collect();
         let account_kind = AccountKind::from_name(&self.account_kind);
         let account = KeyAccount {
             id: account,
@@ -87,7 +138,7 @@ impl AdmissionRow {
             renewals_day: self.renewals_day,
             renewals: self.renewals,
         })?;
-        Ok((Credentials { account, actor, key, wraps: Vec::new() }, wraps))
+        Ok(Credentials { account, actor, key, wraps })
     }
 }
 
@@ -105,8 +156,8 @@ fn held(
     Ok(Some(Wrap { subject, holder, sealed }))
 }
 
-/// Looks a key up. It finds one row, unless the key holds several epochs of its account's or its actor's
-/// key: then one for each pair. A key that has ended holds none.
+/// Looks a key up. A key holds one epoch of its account's key and one of its actor's at most; one that
+/// has ended holds none.
 pub(crate) fn statement(backend: DbBackend, lookup: Lookup) -> Statement {
     let [on_postgres, on_sqlite] = &*STATEMENTS;
     let sql = if backend == DbBackend::Postgres { on_postgres } else { on_sqlite };
@@ -116,15 +167,9 @@ pub(crate) fn statement(backend: DbBackend, lookup: Lookup) -> Statement {
 
 /// On PostgreSQL and on SQLite.
 static STATEMENTS: LazyLock<[String; 2]> = LazyLock::new(|| {
-    let selected = "SELECT a.uid AS account_uid, a.name AS account_name, a.kind AS account_kind, \
-         a.auth_epoch, a.key_epoch AS account_key_epoch, \
-         k.key_id, k.expires_at, k.ends_at, k.succession, k.replaces_key_id, k.grace_seconds, \
-         k.first_used_at, o.actor_id, o.uid AS actor_uid, o.name AS actor_name, \
-         o.kind AS actor_kind, o.role, o.is_active, o.key_epoch AS actor_key_epoch, \
-         o.created_at AS actor_created_at, o.renewals_day, o.renewals, \
-         wa.subject_epoch AS held_account_epoch, wa.sealed AS held_account_key, \
-         wo.subject_epoch AS held_actor_epoch, wo.sealed AS held_actor_key \
-         FROM api_keys AS k JOIN accounts AS a ON a.account_id = k.account_id";
+    let selected = format!(
+        "SELECT {COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.account_id = k.account_id"
+    );
     let actor = "o.account_id = k.account_id AND o.actor_id = k.actor_id";
     // By all of the primary key but the epoch of what is held.
     let held = |table: &str, kind, id| {

@@ -1099,19 +1099,9 @@ impl AccountReader for Store {
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
         let db = self.readers();
         let asked = admission::statement(db.get_database_backend(), lookup);
-        let rows = db.query_all_raw(asked).await.map_err(of_read)?;
-        let mut found: Option<Credentials> = None;
-        for row in &rows {
-            let admission = AdmissionRow::from_query_result(row, "").map_err(of_read)?;
-            let (credentials, wraps) = admission.credentials(lookup.account)?;
-            let found = found.get_or_insert(credentials);
-            for wrap in wraps.into_iter().flatten() {
-                if !found.wraps.contains(&wrap) {
-                    found.wraps.push(wrap);
-                }
-            }
-        }
-        Ok(found)
+        let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else { return Ok(None) };
+        let found = AdmissionRow::read(&row).map_err(of_read)?;
+        Ok(Some(found.credentials(lookup.account)?))
     }
 
     async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>> {

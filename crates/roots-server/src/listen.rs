@@ -1,5 +1,6 @@
 //! Connections: accepting them, and letting them end.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -239,18 +240,35 @@ struct New {
     until: Instant,
 }
 
+impl New {
+    /// Whether its client has sent something, of a request most likely.
+    fn has_sent(&self) -> bool {
+        matches!(self.stream.peek(&mut [0]), Ok(1..))
+    }
+}
+
 impl Waiting {
     fn add(&mut self, stream: std::net::TcpStream, peer: SocketAddr) {
         self.new.push(New { stream, peer, until: Instant::now() + PLACE_WITHIN });
         if self.new.len() > WAITING_MAX {
-            let waiting = |ip| self.new.iter().filter(|new| new.peer.ip() == ip).count();
-            // Of equals the last counts: reversed, that is the one that has waited the longest.
-            let newest_first = self.new.iter().enumerate().rev();
-            let most = newest_first.max_by_key(|(_, new)| waiting(new.peer.ip()));
-            if let Some((at, _)) = most {
-                self.refuse(at);
-            }
+            self.refuse(self.most_dispensable());
         }
+    }
+
+    /// Which one is refused where too many wait: of the address that most are of, the one that has waited
+    /// for the longest and whose client has sent nothing. Where all have sent something, the one that has
+    /// waited for the longest.
+    fn most_dispensable(&self) -> usize {
+        let mut waiting = HashMap::new();
+        for new in &self.new {
+            *waiting.entry(new.peer.ip()).or_insert(0) += 1;
+        }
+        let most = waiting.values().copied().max().unwrap_or(0);
+        let of_most = |(_, new): &(usize, &New)| waiting.get(&new.peer.ip()) == Some(&most);
+        let mut candidates = self.new.iter().enumerate().filter(of_most);
+        let oldest = candidates.clone().next();
+        let silent = candidates.find(|(_, new)| !new.has_sent());
+        silent.or(oldest).map_or(0, |(at, _)| at)
     }
 
     /// Those that have a place now. Refuses those that have waited for as long as they may.
@@ -380,6 +398,42 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(problem["status"], 503);
+    }
+
+    #[test]
+    fn where_too_many_wait_a_client_that_has_sent_nothing_is_refused_first() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Waiting { connections: Connections::new(0, Vec::new()), new: Vec::new() };
+        let mut clients = Vec::new();
+        for number in 0..=WAITING_MAX {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            let (stream, peer) = listener.accept().unwrap();
+            if number < 2 {
+                client.write_all(b"GET").unwrap();
+                stream.peek(&mut [0]).unwrap();
+            }
+            stream.set_nonblocking(true).unwrap();
+            waiting.add(stream, peer);
+            clients.push(client);
+        }
+        let left = |waiting: &Waiting| -> Vec<_> {
+            let is_there = |client: &std::net::TcpStream| {
+                let address = client.local_addr().unwrap();
+                waiting.new.iter().any(|new| new.peer == address)
+            };
+            clients.iter().enumerate().filter(|(_, at)| !is_there(at)).map(|(at, _)| at).collect()
+        };
+        assert_eq!(left(&waiting), [2]);
+        // Where all have sent something, the one that has waited for the longest goes.
+        for client in &clients {
+            let _ = (&mut &*client).write_all(b"GET");
+        }
+        for new in &waiting.new {
+            while !new.has_sent() {}
+        }
+        let refused = waiting.most_dispensable();
+        assert_eq!(waiting.new[refused].peer, clients[0].local_addr().unwrap());
     }
 
     #[tokio::test]
