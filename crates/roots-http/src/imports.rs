@@ -716,10 +716,11 @@ async fn import(
 ) -> Result<Response, Problem> {
     check_media_type(&headers)?;
     let _place = app.imports.begin(caller.account.id)?;
+    let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Write };
     let mut lines = Lines::new(body);
     let mut ending = app.ending.clone();
-    let source = header_of(first(&mut lines, &mut ending).await?)?;
-    let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Write };
+    let first = first(&mut lines, &mut ending, &app, &caller, mode).await?;
+    let source = header_of(first)?;
     let begun = app.services.imports.begin(caller.caller(), source, query.actor_id, mode).await;
     let mut taking = Taking {
         importing: caller.checked(begun)?,
@@ -748,12 +749,21 @@ async fn import(
     }
 }
 
-/// The first line, if there is any.
-async fn first(lines: &mut Lines, ending: &mut Ending) -> Result<Option<(u64, RawLine)>, Problem> {
+/// The first line, if there is any. One that gets too long is not waited for to its end. The caller's key
+/// is checked before anything is waited for, and at least every [`CHECK_PERIOD`] while nothing comes.
+async fn first(
+    lines: &mut Lines,
+    ending: &mut Ending,
+    app: &App,
+    caller: &Bearer,
+    mode: ImportMode,
+) -> Result<Option<(u64, RawLine)>, Problem> {
     loop {
+        caller.checked(app.services.imports.check(caller.caller(), mode).await)?;
         match next(lines, ending, Instant::now() + CHECK_PERIOD).await? {
             Came::Line(number, line) => return Ok(Some((number, line))),
             Came::End => return Ok(None),
+            Came::Nothing if lines.is_too_long => return Ok(Some((lines.count + 1, Err(())))),
             // It is too slow, or it will come.
             Came::Nothing => {}
         }

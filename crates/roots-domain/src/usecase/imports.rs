@@ -101,6 +101,18 @@ pub struct Batch {
 }
 
 impl Imports {
+    /// Whether the caller may import, judged as [`Importing::rows`] judges it. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`], [`Refusal::KeyNotInForce`], [`Refusal::Suspended`], or the database's
+    /// fault.
+    pub async fn check(&self, caller: Arc<Caller>, mode: ImportMode) -> Result<(), WriteError> {
+        // No source is needed for no rows.
+        let mut importing = self.importing(caller, Uid::NIL, None, mode)?;
+        importing.rows(Vec::new()).await?;
+        Ok(())
+    }
+
     /// Begins an import from that source, all of it to one actor if that is given. It is noted in the
     /// audit trail first, but for a dry run.
     ///
@@ -114,27 +126,38 @@ impl Imports {
         to: Option<ActorId>,
         mode: ImportMode,
     ) -> Result<Importing, WriteError> {
-        if caller.actor.role != Role::Owner {
-            return Err(Refusal::OwnerOnly.into());
-        }
         let account = caller.account.id;
+        let mut importing = self.importing(caller, source, to, mode)?;
         let actors = self.reader.imported_actors(account, source).await?;
-        let mut importing = Importing {
-            imports: self.clone(),
-            source,
-            to,
-            actors: actors.into_iter().collect(),
-            members: None,
-            keys: BTreeMap::new(),
-            keys_as_of: caller.auth_epoch,
-            caller,
-            dry_run: (mode == ImportMode::DryRun).then(DryRun::default),
-        };
+        importing.actors = actors.into_iter().collect();
         if let Some(to) = to {
             importing.keys(to).await?;
         }
         importing.apply(Intent::NoteImport { source, actor: to }).await?;
         Ok(importing)
+    }
+
+    fn importing(
+        &self,
+        caller: Arc<Caller>,
+        source: Uid,
+        to: Option<ActorId>,
+        mode: ImportMode,
+    ) -> Result<Importing, Refusal> {
+        if caller.actor.role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
+        Ok(Importing {
+            imports: self.clone(),
+            source,
+            to,
+            actors: BTreeMap::new(),
+            members: None,
+            keys: BTreeMap::new(),
+            keys_as_of: caller.auth_epoch,
+            caller,
+            dry_run: (mode == ImportMode::DryRun).then(DryRun::default),
+        })
     }
 }
 

@@ -162,8 +162,8 @@ async fn a_file_that_comes_at_a_kib_a_second_comes_to_its_end() {
 async fn a_key_that_ends_while_nothing_comes_ends_the_import() {
     let mut world = World::keyed();
     world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-    // It ends at once after the import has begun.
-    world.units.expect_apply().times(1).returning(|unit| Ok(applied(unit)));
+    // It ends at once after the import has begun: it is checked before that, and the import is noted.
+    world.units.expect_apply().times(2).returning(|unit| Ok(applied(unit)));
     let refused = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
     world.units.expect_apply().times(1).returning(move |_| refused());
     let begun = Instant::now();
@@ -171,6 +171,49 @@ async fn a_key_that_ends_while_nothing_comes_ends_the_import() {
     let answer = sent(world, dripping("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 1)).await;
     // It is found out after 5 s; what is left of the body is read off for 5 s more.
     assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (401, 10));
+}
+
+/// A file of one line, which goes on for ever by one more piece each second.
+fn endless(piece: Bytes) -> Body {
+    Body::from_stream(stream::unfold((), move |()| {
+        let piece = piece.clone();
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(piece), ()))
+        }
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_ends_while_the_first_line_is_awaited_ends_the_import() {
+    for (refusal, status) in [(Refusal::KeyNotInForce, 401), (Refusal::Suspended, 403)] {
+        let mut world = World::keyed();
+        world.units.expect_apply().times(2).returning(|unit| Ok(applied(unit)));
+        let refused = ApplyError::Refused(refusal);
+        world.units.expect_apply().times(1).returning(move |_| Err(refused.clone()));
+        let begun = Instant::now();
+        let answer = sent(world, endless(Bytes::from(vec![b'x'; 2048]))).await;
+        // It is found out by the third check, after 10 s; the body is read off for 5 s more.
+        assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (status, 15));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_account_takes_up_no_place_with_a_first_line_that_never_comes() {
+    let mut world = World::keyed();
+    let refused = ApplyError::Refused(Refusal::Suspended);
+    world.units.expect_apply().times(1).returning(move |_| Err(refused.clone()));
+    let begun = Instant::now();
+    let answer = sent(world, endless(Bytes::from(vec![b'x'; 2048]))).await;
+    // It is refused at once; the body is read off for 5 s.
+    assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (403, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_line_that_gets_too_long_ends_the_import_before_its_end() {
+    let answer = sent(World::whole(), endless(Bytes::from(vec![b'x'; 64 * 1024]))).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.json()["errors"][0]["message"], "must be at most 1 MiB long");
 }
 
 #[tokio::test(start_paused = true)]
