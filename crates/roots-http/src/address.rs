@@ -1,8 +1,9 @@
 //! Where a request comes from: the peer of its connection or, where that is a proxy to be trusted,
 //! whoever the proxy names.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use roots_domain::model::Invalid;
@@ -30,6 +31,14 @@ impl TrustedProxy {
         }
         Ok(Self(net))
     }
+}
+
+/// The address of a request's client, by the peer of its connection. Where no peer is known, all
+/// clients are one.
+pub(crate) fn of_request(request: &Request, trusted: &[TrustedProxy]) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+    of_client(peer, request.headers(), trusted)
 }
 
 /// The client's address, as far as it can be believed: of IPv6 the network of 64 bits, which is

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{Extensions, HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::{Invalid, Patch};
@@ -15,6 +15,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fields::{Fault, Faulty, Fields};
+use crate::large_bodies::{BodyPlace, SMALL_BODY_MAX_BYTES};
 use crate::problem::Problem;
 
 /// Most bytes of a body.
@@ -246,7 +247,7 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for Json<T> {
 
 /// Reads a JSON body whole. It may be missing, which one that is sent in chunks shows only at its end.
 pub(crate) async fn receive(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    let bytes = read_whole(&parts.headers, body).await?;
+    let bytes = read_whole(parts, body).await?;
     if !bytes.is_empty() {
         check_media_type(&parts.method, &parts.headers)?;
     }
@@ -302,18 +303,39 @@ fn is_json(content_type: &str, is_patch: bool) -> bool {
     })
 }
 
-async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+async fn read_whole(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let announced = parts.headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > BODY_MAX_BYTES as u64) {
         return Err(Problem::body_too_large());
     }
-    let reading = Limited::new(body, BODY_MAX_BYTES).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-        Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(fault)) if fault.is::<LengthLimitError>() => Err(Problem::body_too_large()),
-        Ok(Err(_)) => Err(Problem::bad_request("The body broke off.")),
-        Err(_) => Err(Problem::request_timeout()),
+    let reading = tokio::time::timeout(BODY_TIMEOUT, collect(&parts.extensions, body));
+    reading.await.unwrap_or_else(|_| Err(Problem::request_timeout()))
+}
+
+/// Copies what comes into one piece: chunks kept as they came would hold many times the bytes of a body
+/// that is sent byte by byte.
+async fn collect(extensions: &Extensions, body: Body) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, BODY_MAX_BYTES);
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|fault| {
+            let is_too_large = fault.is::<LengthLimitError>();
+            if is_too_large {
+                Problem::body_too_large()
+            } else {
+                Problem::bad_request("The body broke off.")
+            }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > SMALL_BODY_MAX_BYTES {
+            BodyPlace::take(extensions).await?;
+            // What is not written to takes no memory.
+            whole.reserve_exact(BODY_MAX_BYTES - whole.len());
+        }
+        whole.extend_from_slice(&data);
     }
+    Ok(whole.into())
 }
 
 /// What is wrong with the form of JSON. It displays as the end of a sentence whose subject is the JSON,

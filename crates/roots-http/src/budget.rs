@@ -1,28 +1,15 @@
-//! What large bodies may hold of the memory together, whoever reads or sends them slowly.
+//! What large answers may hold of the memory together, however slowly they are read.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::HttpBody;
-use axum::extract::Request;
-use axum::http::header::CONTENT_LENGTH;
-use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::body::BODY_MAX_BYTES;
-use crate::edge::takes_its_time;
-use crate::problem::Problem;
 
 /// What is held together where nothing else is said.
 const BUDGET_BYTES: usize = 64 * 1024 * 1024;
-/// A request's body up to this takes nothing of it: the longest text with all that stands beside it.
-const SMALL_BODY_MAX_BYTES: u64 = 128 * 1024;
-/// Longest time that a request waits for what its body takes. It is not read before.
-const BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// What is counted by.
 const KIB: usize = 1024;
 
-/// Bytes of memory that large bodies share. Clones are one and the same budget; by default it is
+/// Bytes of memory that large answers share. Clones are one and the same budget; by default it is
 /// 64 MiB.
 #[derive(Debug, Clone)]
 pub struct Budget {
@@ -66,37 +53,6 @@ impl Budget {
         let needed = usize::try_from(bytes.div_ceil(KIB as u64)).unwrap_or(usize::MAX);
         drop(taken.split(taken.num_permits().saturating_sub(needed)));
     }
-
-    async fn take_in_time(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let taking = Arc::clone(&self.left).acquire_many_owned(self.permits(bytes));
-        tokio::time::timeout(BODY_PATIENCE, taking).await.ok()?.ok()
-    }
-}
-
-/// Has the large body of a request take what it may come to, before anything of it is read. An import
-/// is read line by line, and takes nothing.
-pub(crate) async fn hold_body<F: Future<Output = Response>>(
-    budget: &Budget,
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response {
-    let max = BODY_MAX_BYTES as u64;
-    let announced = request.headers().get(CONTENT_LENGTH);
-    let announced: Option<u64> = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    let bytes = match announced {
-        _ if request.body().is_end_stream() || takes_its_time(&request) => 0,
-        // It is refused without being read.
-        Some(bytes) if bytes > max => 0,
-        Some(bytes) => bytes,
-        None => max,
-    };
-    if bytes <= SMALL_BODY_MAX_BYTES {
-        return next(request).await;
-    }
-    let Some(_taken) = budget.take_in_time(bytes).await else {
-        return Problem::no_room_for_body().into_response();
-    };
-    next(request).await
 }
 
 #[cfg(test)]

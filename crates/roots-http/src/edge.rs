@@ -36,9 +36,9 @@ use crate::Origin;
 use crate::answers::AtLeast;
 use crate::auth::API_KEY;
 use crate::body::BODY_MAX_BYTES;
-use crate::budget::{Budget, hold_body};
 use crate::conditional::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, misplaced};
 use crate::imports::IMPORT_PATH;
+use crate::large_bodies::LargeBodies;
 use crate::limits::{self, Limits, RATE_LIMIT, RATE_LIMIT_POLICY, Visitor};
 use crate::problem::{PROBLEM_JSON, Problem};
 use crate::secrets::may_hold_secret;
@@ -65,7 +65,7 @@ pub(crate) struct Edge {
     pub(crate) cors: Option<CorsLayer>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) compression: CompressionLayer<Compressible>,
-    pub(crate) large_bodies: Budget,
+    pub(crate) large_bodies: LargeBodies,
     /// The routes whose answers depend on who asks.
     pub(crate) private: HashSet<String>,
 }
@@ -78,7 +78,7 @@ pub(crate) async fn pass(
 ) -> Response {
     let visitor = Visitor::arrive(&edge.limits, &mut request);
     let answer = |request| keep_private(&edge, request, |request| next.run(request));
-    let body = |request| hold_body(&edge.large_bodies, request, answer);
+    let body = |request| edge.large_bodies.hold(request, answer);
     let guarded = |request| guard(request, body);
     let compressed = |request| compress(&edge.compression, request, guarded);
     let tracked = |request| limits::track(&visitor, request, compressed);

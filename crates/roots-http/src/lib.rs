@@ -20,6 +20,7 @@ mod exports;
 mod fields;
 mod imports;
 mod keys;
+mod large_bodies;
 mod limits;
 mod list;
 mod long_requests;
@@ -73,6 +74,7 @@ use roots_domain::usecase::uses::Uses;
 use utoipa_axum::router::OpenApiRouter;
 
 use edge::Edge;
+use large_bodies::LargeBodies;
 use limits::Limits;
 use long_requests::LongRequests;
 
@@ -131,8 +133,9 @@ pub struct HttpSettings {
     pub ending: Ending,
     /// What large answers hold together until they are sent.
     pub large_answers: Budget,
-    /// What large bodies of requests hold together while they are read.
-    pub large_bodies: Budget,
+    /// How many bodies of requests above 128 KiB are held at once, 1 MiB each at most. One address has
+    /// at most a quarter of them. By default 64.
+    pub large_bodies: usize,
     /// How long a caller is remembered, with its keys unlocked. One whose key has ended stops at once all
     /// the same: each read tells whether the account's auth epoch has moved, and each write is checked
     /// by the store. One that was found wrong is not looked up again for that long, or for 5 s.
@@ -148,7 +151,7 @@ impl Default for HttpSettings {
             trusted_proxies: Vec::new(),
             ending: Ending::default(),
             large_answers: Budget::default(),
-            large_bodies: Budget::default(),
+            large_bodies: 64,
             caller_ttl: Duration::from_mins(10),
         }
     }
@@ -253,7 +256,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         cors: has_pages.then(|| edge::cors_layer(&settings.cors_origins)),
         limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone(), keyed)),
         compression: edge::compression_layer(),
-        large_bodies: settings.large_bodies.clone(),
+        large_bodies: LargeBodies::new(settings.large_bodies, settings.trusted_proxies.clone()),
         private,
     });
     routes

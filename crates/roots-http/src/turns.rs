@@ -1,9 +1,12 @@
-//! Turns: a semaphore that is fair between accounts.
+//! Turns: a semaphore that is fair between accounts, or between addresses.
 //!
 //! Places are given to accounts in rotation, whatever the number of requests that each has waiting. An
-//! account with 64 waiting requests delays an account with one by at most one turn.
+//! account with 64 waiting requests delays an account with one by at most one turn. Where addresses
+//! share places instead, "account" means address here.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roots_domain::model::id::AccountId;
@@ -26,19 +29,25 @@ pub(crate) struct TurnLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueFull;
 
+/// What places are shared by.
+pub(crate) trait Party: Copy + Eq + Hash {}
+
+impl Party for AccountId {}
+impl Party for IpAddr {}
+
 /// Places that accounts take in turn. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Turns(Arc<Mutex<State>>);
+pub(crate) struct Turns<P: Party = AccountId>(Arc<Mutex<State<P>>>);
 
 #[derive(Debug)]
-struct State {
+struct State<P> {
     limits: TurnLimits,
     taken: usize,
     waiting: usize,
     /// Accounts that have a place or wait for one.
-    accounts: HashMap<AccountId, Line>,
+    accounts: HashMap<P, Line>,
     /// Accounts that wait, each once. The first one that may have another place is next.
-    rotation: VecDeque<AccountId>,
+    rotation: VecDeque<P>,
     last_ticket: u64,
 }
 
@@ -49,7 +58,7 @@ struct Line {
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
-impl Turns {
+impl<P: Party> Turns<P> {
     /// Places with these limits, all free.
     pub(crate) fn new(limits: TurnLimits) -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -63,7 +72,7 @@ impl Turns {
     }
 
     /// A place for that account, if it need not wait for one.
-    pub(crate) fn try_take(&self, account: AccountId) -> Option<Turn> {
+    pub(crate) fn try_take(&self, account: P) -> Option<Turn<P>> {
         self.lock().take(account).then(|| self.turn(account))
     }
 
@@ -72,7 +81,7 @@ impl Turns {
     ///
     /// # Errors
     /// [`QueueFull`], at once.
-    pub(crate) async fn take(&self, account: AccountId) -> Result<Turn, QueueFull> {
+    pub(crate) async fn take(&self, account: P) -> Result<Turn<P>, QueueFull> {
         let mut waiting = {
             let mut state = self.lock();
             if state.take(account) {
@@ -87,18 +96,18 @@ impl Turns {
         Ok(self.turn(account))
     }
 
-    fn turn(&self, account: AccountId) -> Turn {
+    fn turn(&self, account: P) -> Turn<P> {
         Turn { turns: self.clone(), account }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<P>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl<P: Party> State<P> {
     /// Takes a place, if there is one. Where one is free, nobody waits who may have it.
-    fn take(&mut self, account: AccountId) -> bool {
+    fn take(&mut self, account: P) -> bool {
         let has = self.accounts.get(&account).map_or(0, |line| line.taken);
         if self.taken >= self.limits.at_once || has >= self.limits.at_once_each {
             return false;
@@ -108,7 +117,7 @@ impl State {
         true
     }
 
-    fn queue(&mut self, account: AccountId) -> Result<(u64, oneshot::Receiver<()>), QueueFull> {
+    fn queue(&mut self, account: P) -> Result<(u64, oneshot::Receiver<()>), QueueFull> {
         let line = self.accounts.entry(account).or_default();
         if self.waiting >= self.limits.waiting || line.waiting.len() >= self.limits.waiting_each {
             self.forget_idle(account);
@@ -125,7 +134,7 @@ impl State {
     }
 
     /// Frees a place, and gives what is free to those whose turn it is.
-    fn give_back(&mut self, account: AccountId) {
+    fn give_back(&mut self, account: P) {
         self.taken -= 1;
         if let Some(line) = self.accounts.get_mut(&account) {
             line.taken -= 1;
@@ -138,8 +147,7 @@ impl State {
     /// whether there is such an account.
     fn give_next(&mut self) -> bool {
         let each = self.limits.at_once_each;
-        let may =
-            |account: &AccountId| self.accounts.get(account).is_some_and(|of| of.taken < each);
+        let may = |account: &P| self.accounts.get(account).is_some_and(|of| of.taken < each);
         let Some(index) = self.rotation.iter().position(may) else { return false };
         let Some(account) = self.rotation.remove(index) else { return false };
         let Some(line) = self.accounts.get_mut(&account) else { return false };
@@ -156,7 +164,7 @@ impl State {
     }
 
     /// Takes a request out of the queue. Answers whether it stood there.
-    fn leave(&mut self, account: AccountId, ticket: u64) -> bool {
+    fn leave(&mut self, account: P, ticket: u64) -> bool {
         let Some(line) = self.accounts.get_mut(&account) else { return false };
         let Some(index) = line.waiting.iter().position(|(of, _)| *of == ticket) else {
             return false;
@@ -170,7 +178,7 @@ impl State {
         true
     }
 
-    fn forget_idle(&mut self, account: AccountId) {
+    fn forget_idle(&mut self, account: P) {
         let line = self.accounts.get(&account);
         if line.is_some_and(|line| line.taken == 0 && line.waiting.is_empty()) {
             self.accounts.remove(&account);
@@ -180,27 +188,27 @@ impl State {
 
 /// A place that is taken, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    turns: Turns,
-    account: AccountId,
+pub(crate) struct Turn<P: Party = AccountId> {
+    turns: Turns<P>,
+    account: P,
 }
 
-impl Drop for Turn {
+impl<P: Party> Drop for Turn<P> {
     fn drop(&mut self) {
         self.turns.lock().give_back(self.account);
     }
 }
 
 /// A request in the queue.
-struct Waiting {
-    turns: Turns,
-    account: AccountId,
+struct Waiting<P: Party> {
+    turns: Turns<P>,
+    account: P,
     ticket: u64,
     given: oneshot::Receiver<()>,
     is_over: bool,
 }
 
-impl Drop for Waiting {
+impl<P: Party> Drop for Waiting<P> {
     fn drop(&mut self) {
         if self.is_over {
             return;

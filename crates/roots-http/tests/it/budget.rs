@@ -1,11 +1,12 @@
 //! What large bodies hold together.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
+use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use http_body_util::BodyExt;
 use insta::assert_snapshot;
@@ -15,7 +16,7 @@ use roots_domain::model::sealed::Sealed;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{StatusChange, TodoStatus};
 use roots_domain::port::store::{LOG_PIECE_STEPS, TodoLog};
-use roots_http::Budget;
+use roots_http::{Budget, TrustedProxy};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
@@ -346,49 +347,131 @@ async fn bytes_count_until_they_are_sent_not_until_they_are_handed_on() {
     serving.abort();
 }
 
-/// A request whose body has begun and says how long it will be.
-async fn begun(ask: Ask, length: Option<usize>, router: &Router) -> Answer {
-    let ask = match length {
-        Some(length) => ask.header("content-length", &length.to_string()),
-        None => ask,
-    };
+/// A request whose body brings so many bytes, of 1 MiB where it says how long it will be, and then
+/// does not go on.
+fn begun(ask: Ask, bytes: usize, is_announced: bool, router: &Router) -> Sending {
+    let ask = if is_announced { ask.header("content-length", "1048576") } else { ask };
+    sending(ask, Some(Bytes::from(vec![b' '; bytes])), router)
+}
+
+/// A request whose body stops after that piece, or has none and does not begin.
+fn sending(ask: Ask, piece: Option<Bytes>, router: &Router) -> Sending {
     let mut request = ask.request();
-    let begun = stream::once(async { Ok::<_, std::io::Error>(Bytes::from("{")) });
-    *request.body_mut() = Body::from_stream(begun.chain(stream::pending()));
-    Answer::of(router.clone().oneshot(request).await.unwrap()).await
+    let come = stream::iter(piece.map(Ok::<_, std::io::Error>));
+    *request.body_mut() = Body::from_stream(come.chain(stream::pending()));
+    let router = router.clone();
+    Box::pin(async move { Answer::of(router.oneshot(request).await.unwrap()).await })
+}
+
+type Sending = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// Has each of them go as far as it can.
+async fn go_on(all: &mut [Sending]) {
+    for one in all {
+        assert!(one.now_or_never().is_none());
+        yield_now().await;
+    }
+}
+
+/// A world that knows its callers already, so that a request comes to its body when it is first polled.
+async fn receiving(settle: impl FnOnce(&mut World)) -> Router {
+    let mut world = World::whole();
+    settle(&mut world);
+    let router = world.router();
+    assert_eq!(get("/api/v1/actors").of(&router).await.status, 200);
+    router
+}
+
+fn sent() -> Ask {
+    post("/api/v1/todos", "")
+}
+
+/// A todo whose JSON has so many bytes and some more, most of them blanks.
+fn long_todo(bytes: usize) -> String {
+    format!("{}{}", " ".repeat(bytes), json!({ "title": "x" }))
+}
+
+/// The same without an announced length.
+async fn chunked(ask: Ask, todo: String, router: &Router) -> u16 {
+    let mut request = ask.request();
+    let todo = stream::once(async { Ok::<_, std::io::Error>(Bytes::from(todo)) });
+    *request.body_mut() = Body::from_stream(todo);
+    router.clone().oneshot(request).await.unwrap().status().as_u16()
 }
 
 #[tokio::test(start_paused = true)]
-async fn large_bodies_that_do_not_arrive_hold_no_more_than_the_budget() {
-    let mut world = World::whole();
-    let budget = Budget::of(1024 * KIB);
-    world.settings.large_bodies = budget.clone();
-    let router = world.router();
-    let sent = || post("/api/v1/todos", "");
-    let stuck = [Some(600 * KIB), Some(300 * KIB)].map(|length| {
-        let router = router.clone();
-        tokio::spawn(async move { begun(sent(), length, &router).await.status })
-    });
-    while budget.left_bytes() > 124 * KIB {
-        yield_now().await;
+async fn an_address_that_holds_its_quarter_keeps_no_other_from_sending_a_large_body() {
+    // Each address of the attacker's, and the other's.
+    type Come = fn(usize) -> Ask;
+    let cases: [(Come, Come); 3] = [
+        (|_| sent().from("203.0.113.1"), |_| sent().from("203.0.113.2")),
+        (
+            |number| sent().from(&format!("2001:db8:0:1::{number:x}")),
+            |_| sent().from("2001:db8:0:2::1"),
+        ),
+        (
+            |_| sent().from("10.0.0.1").header("x-forwarded-for", "203.0.113.1"),
+            |_| sent().from("10.0.0.1").header("x-forwarded-for", "203.0.113.2"),
+        ),
+    ];
+    for (own, other) in cases {
+        let router = receiving(|world| {
+            world.settings.trusted_proxies = vec![TrustedProxy::parse("10.0.0.0/8").unwrap()];
+        })
+        .await;
+        let mut stuck: Vec<_> =
+            (0..64).map(|number| begun(own(number), 200 * KIB, true, &router)).collect();
+        go_on(&mut stuck).await;
+        assert_eq!(chunked(other(0), long_todo(200 * KIB), &router).await, 201);
+        assert_eq!(chunked(other(0), long_todo(0), &router).await, 201);
+        // Beyond its quarter it waits for some seconds, and those that stopped end by their time.
+        let statuses: Vec<_> =
+            join_all(stuck).await.iter().map(|answer| answer.status.as_u16()).collect();
+        assert_eq!((&statuses[..16], &statuses[16..]), (&[408; 16][..], &[503; 48][..]));
+        assert_eq!(chunked(own(0), long_todo(200 * KIB), &router).await, 201);
     }
-    // One of unknown length may come to be the largest.
-    for length in [Some(200 * KIB), None] {
-        let answer = begun(sent(), length, &router).await;
-        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"));
-        assert!(answer.body.contains("Nothing was done"), "{}", answer.body);
-    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_takes_nothing_for_what_it_announces() {
+    let router = receiving(|world| world.settings.large_bodies = 1).await;
+    let mut stuck: Vec<_> = [(1, true), (1, false), (128 * KIB, true), (128 * KIB, false)]
+        .map(|(bytes, is_announced)| begun(sent(), bytes, is_announced, &router))
+        .into();
+    stuck.push(sending(sent(), None, &router));
+    go_on(&mut stuck).await;
+    assert_eq!(chunked(sent(), long_todo(1000 * KIB), &router).await, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_large_bodies_have_all_places_small_ones_of_no_announced_length_need_none() {
+    let router = receiving(|world| world.settings.large_bodies = 1).await;
+    let mut stuck = [begun(sent(), 128 * KIB + 1, false, &router)];
+    go_on(&mut stuck).await;
+    let large = long_todo(128 * KIB);
+    let length = large.len().to_string();
+    let refused = post("/api/v1/todos", &large).header("content-length", &length);
+    let refused = refused.of(&router).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
+    assert!(refused.body.contains("Nothing was done"), "{}", refused.body);
+
+    assert_eq!(chunked(sent(), long_todo(100 * KIB), &router).await, 201);
     // What is small comes in, what is too large is told so, and what has no body needs nothing.
     let todo = json!({ "title": "x", "description": "x".repeat(65_536) }).to_string();
     let length = todo.len().to_string();
     let small = post("/api/v1/todos", &todo).header("content-length", &length);
     assert_eq!(small.of(&router).await.status, 201);
-    let large = sent().header("content-length", "2000000").header("expect", "100-continue");
-    assert_eq!(large.cut_off(&router).await.status, 413);
+    let too_large = sent().header("content-length", "2000000").header("expect", "100-continue");
+    assert_eq!(too_large.cut_off(&router).await.status, 413);
     assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
-    // They end by their time, and what waited goes on.
-    for stuck in stuck {
-        assert_eq!(stuck.await.unwrap(), 408);
-    }
-    assert_eq!(budget.left_bytes(), 1024 * KIB);
+
+    // One that waits goes on when another has given its place back.
+    let mut waiting: [Sending; 1] = [Box::pin({
+        let router = router.clone();
+        async move { post("/api/v1/todos", &large).of(&router).await }
+    })];
+    go_on(&mut waiting).await;
+    drop(stuck);
+    let [waiting] = waiting;
+    assert_eq!(waiting.await.status, 201);
 }
