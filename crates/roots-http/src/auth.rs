@@ -323,6 +323,14 @@ impl Bearer {
         self.lookup
     }
 
+    /// Counts that this request is noted in the account's audit log at no cost.
+    ///
+    /// # Errors
+    /// 429 where the account may have no more of that noted yet.
+    pub(crate) fn count_noted(&self) -> Result<(), Problem> {
+        self.visitor.count_noted(self.caller.account.id)
+    }
+
     /// Looks the key up again, whose caller was remembered from before the account's auth epoch moved.
     ///
     /// # Errors

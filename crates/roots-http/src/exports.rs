@@ -14,7 +14,7 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use roots_domain::model::Invalid;
-use roots_domain::model::account::Actor;
+use roots_domain::model::account::{Actor, Role};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::session::Session;
@@ -582,7 +582,7 @@ impl Telling {
             "actor_id": 1
         })),
         (status = 403, description = "A member named another actor."),
-        (status = 429, description = "Two exports of the account are under way, or 16 of the server, or a limit by time is reached.")
+        (status = 429, description = "Two exports of the account are under way, or 16 of the server, or a limit by time is reached. An owner's export counts as a change of keys.")
     )
 )]
 async fn export(
@@ -598,6 +598,9 @@ async fn export(
         return Ok((headers(&header), body).into_response());
     }
     let place = app.exports.begin(caller.account.id)?;
+    if caller.actor.role == Role::Owner {
+        caller.count_noted()?;
+    }
     let export = reading!(
         caller,
         app.services.exports.begin(caller.caller(), caller.lookup(), query.actor_id)

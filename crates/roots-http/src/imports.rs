@@ -704,7 +704,8 @@ fn judge(given: Vec<(String, Value)>) -> (Option<&'static str>, ReadLine) {
         })),
         (status = 402, description = "Credits ended. The lines before `import.from_line` are through."),
         (status = 403, description = "A member's key, or a suspended account."),
-        (status = 422, description = "The first line is no header, or that of an export of this very account.")
+        (status = 422, description = "The first line is no header, or that of an export of this very account."),
+        (status = 429, description = "Two imports of the account are under way, or 16 of the server, or a limit by time is reached. An import that is no dry run counts as a change of keys.")
     )
 )]
 async fn import(
@@ -716,6 +717,9 @@ async fn import(
 ) -> Result<Response, Problem> {
     check_media_type(&headers)?;
     let _place = app.imports.begin(caller.account.id)?;
+    if !query.dry_run {
+        caller.count_noted()?;
+    }
     let mode = if query.dry_run { ImportMode::DryRun } else { ImportMode::Write };
     let mut lines = Lines::new(body);
     let mut ending = app.ending.clone();

@@ -58,7 +58,8 @@ pub struct RateLimits {
     pub requests_per_minute: u32,
     /// Requests a minute of one account, by all its actors.
     pub account_requests_per_minute: u32,
-    /// Changes an hour of one account's keys, actors and recovery code.
+    /// Changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports
+    /// included: what leaves an entry in the audit log without a credit.
     pub key_changes_per_hour: u32,
     /// Accounts made an hour from one address.
     pub signups_per_hour: u32,
@@ -137,7 +138,9 @@ impl Kind {
         match self {
             Self::Actor => "requests a minute of one actor, by all its keys",
             Self::Account => "requests a minute of one account, by all its actors",
-            Self::KeyChanges => "changes an hour of one account's keys, actors and recovery code",
+            Self::KeyChanges => {
+                "changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports included"
+            }
             Self::Strangers => "requests a minute without a valid key from one address",
             Self::Guesses => "unknown keys a minute from one address",
             Self::Static => "static files a minute for one address",
@@ -344,6 +347,15 @@ impl Visitor {
             self.count(Kind::KeyChanges, Subject::Account(account))?;
         }
         Ok(())
+    }
+
+    /// Counts what is noted in the account's audit log at no cost, though it changes no key: together
+    /// with the changes of keys, which are noted too.
+    ///
+    /// # Errors
+    /// The limit is met. The others are as if it had not been asked.
+    pub(crate) fn count_noted(&self, account: AccountId) -> Result<(), Problem> {
+        self.count(Kind::KeyChanges, Subject::Account(account))
     }
 
     /// Counts a request without a key, or with one that is wrong.

@@ -155,7 +155,8 @@ pub(crate) struct RawSettings {
     )]
     account_rate_limit_per_minute: OsString,
 
-    /// How many changes an hour one account may make to its keys, actors and recovery code; 0 is no limit
+    /// How many changes an hour one account may make to its keys, actors and recovery code, its imports
+    /// and its owner's exports included; 0 is no limit
     #[arg(
         long,
         env = "ROOTS_KEY_CHANGES_PER_HOUR",

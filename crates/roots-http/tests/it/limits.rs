@@ -164,6 +164,43 @@ async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() {
+    let mut world = World::whole();
+    let key_changes_per_hour = 4;
+    world.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
+    let router = world.router();
+    let header = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
+    let import = |query: &str| {
+        let import = ask("POST", &format!("/api/v1/import{query}"));
+        import.header("content-type", "application/x-ndjson").body(header)
+    };
+    let export = get("/api/v1/export");
+    // What leaves no entry in the audit log counts for nothing, before and after.
+    let free = [
+        import("?dry_run=true"),
+        ask("HEAD", "/api/v1/export"),
+        export.clone().by_the_member(),
+        delete("/api/v1/keys/1"),
+    ];
+    for ask in &free {
+        assert_eq!(statuses(&router, ask, 5).await, [200; 5]);
+    }
+    let told = import("").of(&router).await;
+    assert_eq!(
+        (told.status.as_u16(), told.header("ratelimit")),
+        (200, r#""key-changes";r=3;t=900"#)
+    );
+    assert_eq!(statuses(&router, &export, 2).await, [200; 2]);
+    let make = post("/api/v1/keys", r#"{"actor_id": 1}"#);
+    assert_eq!(statuses(&router, &make, 2).await, [201, 429]);
+    assert_eq!(statuses(&router, &export, 1).await, [429]);
+    assert_snapshot!("an_import_beyond_the_limit", import("").of(&router).await.told());
+    for ask in &free {
+        assert_eq!(statuses(&router, ask, 5).await, [200; 5]);
+    }
+}
+
 /// A store that applies nothing until it is let.
 #[derive(Default)]
 struct Held {
