@@ -33,16 +33,15 @@ impl TrustedProxy {
     }
 }
 
-/// The address of a request's client, by the peer of its connection. Where no peer is known, all
-/// clients are one.
+/// The address by which a request's client is counted, by the peer of its connection. Where no peer is
+/// known, all clients are one.
 pub(crate) fn of_request(request: &Request, trusted: &[TrustedProxy]) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-    of_client(peer, request.headers(), trusted)
+    client_network(of_client(peer, request.headers(), trusted))
 }
 
-/// The client's address, as far as it can be believed: of IPv6 the network of 64 bits, which is
-/// what one client has.
+/// The client's address, as far as it can be believed.
 pub(crate) fn of_client(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedProxy]) -> IpAddr {
     let mut nearest = peer.to_canonical();
     let lines = headers.get_all(FORWARDED_FOR).into_iter().rev();
@@ -55,7 +54,7 @@ pub(crate) fn of_client(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedPro
             None => break,
         }
     }
-    client_network(nearest)
+    nearest
 }
 
 /// Whether an address is a trusted proxy's.
@@ -97,7 +96,7 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, line.parse().unwrap());
         }
-        of_client(peer.parse().unwrap(), &headers, &trusted).to_string()
+        client_network(of_client(peer.parse().unwrap(), &headers, &trusted)).to_string()
     }
 
     #[test]

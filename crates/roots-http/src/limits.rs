@@ -206,7 +206,8 @@ impl Limits {
 /// each limit that it counted against.
 ///
 /// `/health` and `/ready` have an allowance of their own, which nothing else that a neighbour of a
-/// supervisor asks for can use up.
+/// supervisor asks for can use up. From this machine itself they count for nothing: there supervisors are,
+/// and its address is everyone's who is there.
 pub(crate) async fn track<F: Future<Output = Response>>(
     visitor: &Visitor,
     request: Request,
@@ -214,6 +215,7 @@ pub(crate) async fn track<F: Future<Output = Response>>(
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let counted = match route {
+        Some(HEALTH_PATH | READY_PATH) if visitor.is_here => Ok(()),
         Some(HEALTH_PATH | READY_PATH) => visitor.count_by_address(Kind::Probes),
         Some(FILE_PATH) => visitor.count_static(),
         Some(route) if visitor.limits.keyed.contains(route) => Ok(()),
@@ -298,7 +300,10 @@ impl RunningAttempts {
 #[derive(Clone)]
 pub(crate) struct Visitor {
     limits: Arc<Limits>,
+    /// Of IPv6 the network of 64 bits, which is what one client has.
     address: IpAddr,
+    /// Whether it comes from this machine, by its loopback address.
+    is_here: bool,
     counts: Arc<Mutex<Vec<Count>>>,
 }
 
@@ -316,8 +321,9 @@ impl Visitor {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         // Where nobody says who asks, all are one.
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-        let address = address::of_client(peer, request.headers(), &limits.trusted);
-        let visitor = Self { limits: Arc::clone(limits), address, counts: Arc::default() };
+        let client = address::of_client(peer, request.headers(), &limits.trusted);
+        let (address, is_here) = (address::client_network(client), client.is_loopback());
+        let visitor = Self { limits: Arc::clone(limits), address, is_here, counts: Arc::default() };
         request.extensions_mut().insert(visitor.clone());
         visitor
     }

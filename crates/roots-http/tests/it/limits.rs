@@ -493,6 +493,30 @@ async fn probes_have_an_allowance_of_their_own_by_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn probes_from_the_loopback_address_are_never_refused() {
+    let mut world = limited(1, 1);
+    world.settings.trusted_proxies = vec![TrustedProxy::parse("127.0.0.2").unwrap()];
+    let router = world.router();
+    let stranger = get("/nothing").without_key();
+    for here in ["127.0.0.1", "127.9.9.9", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
+        for path in ["/health", "/ready"] {
+            let probe = get(path).without_key().from(here);
+            assert_eq!(statuses(&router, &probe, 700).await, [200; 700], "{path} from {here}");
+        }
+    }
+    // Nothing else is let off there.
+    assert_eq!(statuses(&router, &stranger.from("::1"), STRANGERS + 1).await[STRANGERS], 429);
+    // A client of a proxy on this machine is not here, nor is one that says that it is.
+    for named in ["203.0.113.7", "127.0.0.1, 203.0.113.8"] {
+        let probe = get("/health").without_key().from("127.0.0.2");
+        let through = probe.header("x-forwarded-for", named);
+        assert_eq!(statuses(&router, &through, 601).await[599..], [200, 429], "{named}");
+    }
+    let elsewhere = get("/health").without_key().header("x-forwarded-for", "127.0.0.1");
+    assert_eq!(statuses(&router, &elsewhere.from("203.0.113.9"), 601).await[599..], [200, 429]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thousand_that_ask_at_once_whether_it_is_ready_cost_one_ping() {
     let mut world = limited(0, 1);
     let pings = Arc::new(AtomicUsize::new(0));
