@@ -85,7 +85,7 @@ mod tests {
         let refused = begin(1).err().unwrap();
         assert_eq!(
             refused.detail(),
-            "An account may have at most 2 imports under way at once. Try again in 10 s."
+            "An account may have at most 2 imports under way at once. Try again in 10 s. No setting raises this limit."
         );
         assert!(begin(2).is_ok(), "another account has places of its own");
         drop(first);
@@ -103,7 +103,7 @@ mod tests {
         let refused = begin(100).err().unwrap();
         assert_eq!(
             refused.detail(),
-            "A server may have at most 16 exports under way at once. Try again in 10 s."
+            "A server may have at most 16 exports under way at once. Try again in 10 s. No setting raises this limit."
         );
         places.pop();
         assert!(begin(100).is_ok());

@@ -368,7 +368,7 @@ impl Problem {
     pub(crate) fn too_many_at_once(most: u32, what: &str, whose: &str, retry_seconds: u32) -> Self {
         let article = if whose.starts_with('a') { "An" } else { "A" };
         let detail = format!(
-            "{article} {whose} may have at most {most} {what} under way at once. Try again in {retry_seconds} s."
+            "{article} {whose} may have at most {most} {what} under way at once. Try again in {retry_seconds} s. No setting raises this limit."
         );
         Self::new(Kind::TooManyRequests, detail).retry_after(retry_seconds)
     }
