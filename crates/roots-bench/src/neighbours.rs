@@ -155,6 +155,7 @@ fn beside(
         p99_ms: quantiles.p99_ms,
         worst_ms,
         failed: met.failed,
+        asked_again: met.asked_again,
         failures: met.failures,
         memory_mib,
         answers: answers.0,

@@ -45,6 +45,8 @@ pub(crate) struct Met {
     /// From when each request was due, those that failed included.
     pub(crate) times: Latencies,
     pub(crate) failed: usize,
+    /// How many were asked once more, for the connection was closed just when they were sent.
+    pub(crate) asked_again: usize,
     /// The first failures, in words.
     pub(crate) failures: Vec<String>,
 }
@@ -97,20 +99,22 @@ impl Quiet {
                 let counts = after >= warm_up;
                 tasks.spawn(async move {
                     let asked = timeout(PATIENCE, perform(server, from, idle, request)).await;
-                    let failure = match asked {
-                        Ok(Ok(None)) => None,
-                        Ok(Ok(Some(refused))) => Some(format!("{path}: {refused}")),
-                        Ok(Err(error)) => Some(format!("{path}: {error}")),
-                        Err(_) => Some(format!("{path}: no answer within 10 s")),
+                    let (asked_again, failure) = match asked {
+                        Ok(Ok(Told { refused, asked_again })) => {
+                            (asked_again, refused.map(|refused| format!("{path}: {refused}")))
+                        }
+                        Ok(Err(error)) => (false, Some(format!("{path}: {error}"))),
+                        Err(_) => (false, Some(format!("{path}: no answer within 10 s"))),
                     };
-                    (counts, due.elapsed(), failure)
+                    (counts, due.elapsed(), asked_again, failure)
                 });
                 number += 1;
             }
             let mut met = Met::default();
             while let Some(ended) = tasks.join_next().await {
-                let Ok((true, took, failure)) = ended else { continue };
+                let Ok((true, took, asked_again, failure)) = ended else { continue };
                 met.times.record(took);
+                met.asked_again += usize::from(asked_again);
                 met.failed += usize::from(failure.is_some());
                 if met.failures.len() < TOLD_FAILURES {
                     met.failures.extend(failure);
@@ -121,7 +125,14 @@ impl Quiet {
     }
 }
 
-/// Sends one request. Answers how it was refused, if it was.
+/// What became of a request.
+struct Told {
+    /// How it was refused, if it was.
+    refused: Option<String>,
+    asked_again: bool,
+}
+
+/// Sends one request.
 ///
 /// A connection that lay idle may be closed just when the request is sent. The server has then done
 /// nothing, for it cuts no request that it has read, so the client connects anew and asks once more.
@@ -130,7 +141,7 @@ async fn perform(
     from: IpAddr,
     idle: Option<(Idle, usize)>,
     request: Request<Full<Bytes>>,
-) -> Result<Option<String>, ClientError> {
+) -> Result<Told, ClientError> {
     let mut kept = idle.as_ref().and_then(|(idle, agent)| {
         let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.get_mut(agent)?.pop()
@@ -141,10 +152,14 @@ async fn perform(
     {
         kept = None;
     }
+    let mut asked_again = false;
     let answered = match kept {
         None => None,
         Some(mut client) => match client.send(request.clone()).await {
-            Err(ClientError::NoneBegan(_)) => None,
+            Err(ClientError::NoneBegan(_)) => {
+                asked_again = true;
+                None
+            }
             sent => Some((sent?, client)),
         },
     };
@@ -160,7 +175,7 @@ async fn perform(
     }
     let shown = &answer.body[..answer.body.len().min(SHOWN_BYTES)];
     let refused = || format!("{} {}", answer.status, String::from_utf8_lossy(shown));
-    Ok((!answer.status.is_success()).then(refused))
+    Ok(Told { refused: (!answer.status.is_success()).then(refused), asked_again })
 }
 
 #[cfg(test)]

@@ -70,6 +70,8 @@ pub(crate) struct Beside {
     pub(crate) p99_ms: f64,
     pub(crate) worst_ms: f64,
     pub(crate) failed: usize,
+    /// How many were asked once more, for the connection was closed just when they were sent.
+    pub(crate) asked_again: usize,
     /// The first failures, in words.
     pub(crate) failures: Vec<String>,
     /// The server's resident memory at its highest.
@@ -282,6 +284,7 @@ mod tests {
             p99_ms: 149.0,
             worst_ms: 999.0,
             failed: 0,
+            asked_again: 0,
             failures: Vec::new(),
             memory_mib: 255.0,
             answers: [("200".to_owned(), 2), ("429".to_owned(), 30)].into(),
