@@ -1,19 +1,19 @@
-//! Accounts, keys, sessions, todos, activities, the ledger, and what is counted beside them.
+//! Accounts, keys, sessions, todos, activities, the ledger, and their counters.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
-pub(crate) struct Founding;
+pub(crate) struct FoundingSchema;
 
-impl MigrationName for Founding {
+impl MigrationName for FoundingSchema {
     fn name(&self) -> &'static str {
         "m0001_founding"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Founding {
+impl MigrationTrait for FoundingSchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let statements = dialect(SCHEMA, manager.get_database_backend());
         manager.get_connection().execute_unprepared(&statements).await?;
@@ -21,13 +21,12 @@ impl MigrationTrait for Founding {
     }
 }
 
-// Rows of one account are written under that account's lock, after it was loaded: a foreign key to
-// it would prove that again for every row. Foreign keys stand where one tenant's rows rest on each
-// other. Those of rows that are written all day are proved by COMMIT: SQLite then need not keep what it
-// would take back of a statement that fails halfway.
+// Rows of an account are written after the account was loaded and locked, so a foreign key to it
+// would check the same again for every row. Foreign keys only link rows within an account. Those of
+// frequently written tables are deferred to COMMIT: SQLite then needs no statement journal.
 //
-// What may be one of three or more is told by OR: SQLite makes a table of such a list of IN, and fills it
-// anew for every row that it checks.
+// Checks with three or more values use OR: for IN, SQLite builds a temporary table for every row
+// that it checks.
 const SCHEMA: &str = r"
 CREATE TABLE directory (
     one {int} NOT NULL PRIMARY KEY CHECK (one = 1),
@@ -69,8 +68,8 @@ CREATE TABLE actors (
     PRIMARY KEY (account_id, actor_id)
 ) {by_key};
 
--- `replaces_key_id`, `grace_seconds` and `first_used_at` are a rotation's: the key named stays in
--- force until this one is first used, and so much longer.
+-- A rotation sets `replaces_key_id`, `grace_seconds` and `first_used_at`: the replaced key stays in
+-- force until `grace_seconds` after the first use of this one.
 CREATE TABLE api_keys (
     account_id {int} NOT NULL,
     key_id {int} NOT NULL,
@@ -90,7 +89,7 @@ CREATE TABLE api_keys (
     FOREIGN KEY (account_id, actor_id) REFERENCES actors
 ) {by_key};
 
--- A code stays good until the key that a recovery made, `replaced_by_key_id`, is first used.
+-- A code stays valid until the first use of the key that a recovery made, `replaced_by_key_id`.
 CREATE TABLE recovery_codes (
     account_id {int} NOT NULL REFERENCES accounts,
     recovery_id {int} NOT NULL,
@@ -102,8 +101,8 @@ CREATE TABLE recovery_codes (
     UNIQUE (account_id, lookup)
 ) {by_key};
 
--- One key under another. The account's own key has id 0 as a subject and as a holder; keys without
--- epochs (API keys, recovery codes) have epoch 0 as holders.
+-- A row is one key wrapped under another. The account key has id 0 as subject and as holder. API keys
+-- and recovery codes have no epochs, and have epoch 0 as holders.
 CREATE TABLE key_wraps (
     account_id {int} NOT NULL REFERENCES accounts,
     holder_kind TEXT NOT NULL CHECK (holder_kind = 'api_key' OR holder_kind = 'recovery'
@@ -206,11 +205,11 @@ CREATE TABLE ledger (
     created_at {int} NOT NULL,
     PRIMARY KEY (account_id, ledger_id)
 ) {by_key};
--- Nearly all is paid writes, which the ledger's own order finds as soon.
+-- Nearly all entries are paid writes. The primary key finds them as fast, so they are left out.
 CREATE INDEX ledger_by_reason ON ledger (account_id, reason, ledger_id)
     WHERE reason <> 'api_write';
 
--- What is counted as it is written. Actor 0 is the account itself.
+-- Counts that each write updates. Actor 0 is the account itself.
 CREATE TABLE tallies (
     account_id {int} NOT NULL,
     actor_id {int} NOT NULL,

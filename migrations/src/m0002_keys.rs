@@ -1,19 +1,19 @@
-//! What the first use of a key puts an end to, and how keys are found by it.
+//! Which keys end at the first use of another, and the indexes to find them.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
-pub(crate) struct Keys;
+pub(crate) struct KeySchema;
 
-impl MigrationName for Keys {
+impl MigrationName for KeySchema {
     fn name(&self) -> &'static str {
         "m0002_keys"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Keys {
+impl MigrationTrait for KeySchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let statements = dialect(SCHEMA, manager.get_database_backend());
         manager.get_connection().execute_unprepared(&statements).await?;
@@ -21,9 +21,9 @@ impl MigrationTrait for Keys {
     }
 }
 
-// A key that succeeds others says how in `succession`; `replaces_key_id` and `grace_seconds` are a
-// rotation's. `ends_at` is 0 once a key has ended for good. A recovery code names the key that it was
-// made with, whose first use ends the other codes; one that has ended is deleted.
+// `succession` says how a key succeeds others. `replaces_key_id` and `grace_seconds` are set for a
+// rotation. `ends_at` is 0 once a key has ended for good. A recovery code refers to the key that
+// was created with it, whose first use ends the other codes. Ended codes are deleted.
 const SCHEMA: &str = r"
 ALTER TABLE api_keys ADD COLUMN succession TEXT
     CHECK (succession = 'rotation' OR succession = 'recovery' OR succession = 'renewal');

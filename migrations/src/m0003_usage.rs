@@ -1,19 +1,19 @@
-//! How often accounts call what.
+//! How often each account calls each endpoint.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
-pub(crate) struct Usage;
+pub(crate) struct UsageSchema;
 
-impl MigrationName for Usage {
+impl MigrationName for UsageSchema {
     fn name(&self) -> &'static str {
         "m0003_usage"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Usage {
+impl MigrationTrait for UsageSchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let statements = dialect(SCHEMA, manager.get_database_backend());
         manager.get_connection().execute_unprepared(&statements).await?;

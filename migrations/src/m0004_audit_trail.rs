@@ -1,8 +1,8 @@
-//! What owners and operators did, and how many accounts there are.
+//! The audit log, and the number of accounts.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
 pub(crate) struct AuditTrail;
 
@@ -21,8 +21,8 @@ impl MigrationTrait for AuditTrail {
     }
 }
 
-// Ids and actions only. `actor_id` and `key_id` did it, and are of the account whose trail it is;
-// what another account did names that account alone.
+// The audit log holds only ids and actions. `actor_id` and `key_id` name the author, if it belongs
+// to the account of the log. For actions of another account, only that account is named.
 const SCHEMA: &str = r"
 CREATE TABLE audit_trail (
     account_id {int} NOT NULL,

@@ -1,8 +1,8 @@
-//! Activities counted by quarters of an hour: of those the days of nearly every time zone are made.
+//! Activities counted by quarter hours, which add up to the days of nearly every time zone.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
 pub(crate) struct Quarters;
 
@@ -21,7 +21,7 @@ impl MigrationTrait for Quarters {
     }
 }
 
-// Quarters are counted since 1970, as days are in `activity_daily`.
+// Quarter hours are numbered from 1970, like the days in `activity_daily`.
 const SCHEMA: &str = r"
 CREATE TABLE activity_quarters (
     account_id {int} NOT NULL,

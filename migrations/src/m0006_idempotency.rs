@@ -1,19 +1,19 @@
-//! Kept answers to requests that their callers have named.
+//! Records of idempotent requests and their responses.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
-pub(crate) struct Idempotency;
+pub(crate) struct IdempotencySchema;
 
-impl MigrationName for Idempotency {
+impl MigrationName for IdempotencySchema {
     fn name(&self) -> &'static str {
         "m0006_idempotency"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Idempotency {
+impl MigrationTrait for IdempotencySchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let statements = dialect(SCHEMA, manager.get_database_backend());
         manager.get_connection().execute_unprepared(&statements).await?;
@@ -21,9 +21,9 @@ impl MigrationTrait for Idempotency {
     }
 }
 
-// What a caller sends, its key and its request, stands here as HMACs alone. An answer is the row as it
-// was left, its texts sealed as they were. The actor is the one that asked, which may differ from the
-// row's.
+// The idempotency key and the request are stored only as HMACs. A response is the row as the write
+// left it, with its texts sealed. The actor is the author of the request, who may differ from the
+// actor of the row.
 const SCHEMA: &str = r"
 CREATE TABLE idempotency (
     account_id {int} NOT NULL,

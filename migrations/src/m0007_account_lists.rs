@@ -1,4 +1,4 @@
-//! The lists of all that an account has, whosever it is: in the order of an actor's own.
+//! Indexes for the lists of a whole account, in the order of an actor's lists.
 
 use sea_orm_migration::prelude::*;
 
@@ -18,11 +18,11 @@ impl MigrationTrait for AccountLists {
     }
 }
 
-// An actor's own lists order its rows already. The owner's are left out here, for most accounts have
-// no other actor, and pay for no second order. What reads all that an account has merges the two.
+// Other indexes already order the rows of each actor. These leave out the owner's rows: most
+// accounts have no other actor and need no second index. A read of a whole account merges both.
 //
-// Where SQLite, which keeps no statistics, finds two indexes equally good, it takes the one that was
-// made first: so the narrower one comes first.
+// SQLite has no statistics here. Of two equally good indexes it takes the one that was created
+// first, so the narrower one comes first.
 const INDEXES: &str = r"
 CREATE INDEX sessions_of_account_by_status
     ON sessions (account_id, status, started_at, session_id) WHERE actor_id <> 1;

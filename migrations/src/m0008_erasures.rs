@@ -1,19 +1,19 @@
-//! Accounts that were erased.
+//! Erased accounts.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
-pub(crate) struct Erasures;
+pub(crate) struct ErasureSchema;
 
-impl MigrationName for Erasures {
+impl MigrationName for ErasureSchema {
     fn name(&self) -> &'static str {
         "m0008_erasures"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Erasures {
+impl MigrationTrait for ErasureSchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let statements = dialect(SCHEMA, manager.get_database_backend());
         manager.get_connection().execute_unprepared(&statements).await?;
@@ -21,8 +21,8 @@ impl MigrationTrait for Erasures {
     }
 }
 
-// All that is kept of an account that was erased: its id, which is not given again, and when. Until
-// `swept_at` is set, rows of it may be left, which nothing opens any more.
+// Of an erased account, only its id, which is never given again, and the time of the erasure
+// remain. Until `swept_at` is set, some rows may be left, but no key can open them.
 const SCHEMA: &str = r"
 CREATE TABLE erasures (
     account_id {int} NOT NULL PRIMARY KEY,

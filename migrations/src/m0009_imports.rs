@@ -1,19 +1,19 @@
-//! Rows that came in from elsewhere.
+//! Imported rows.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
-pub(crate) struct Imports;
+pub(crate) struct ImportSchema;
 
-impl MigrationName for Imports {
+impl MigrationName for ImportSchema {
     fn name(&self) -> &'static str {
         "m0009_imports"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Imports {
+impl MigrationTrait for ImportSchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let statements = dialect(SCHEMA, manager.get_database_backend());
         manager.get_connection().execute_unprepared(&statements).await?;
@@ -21,8 +21,8 @@ impl MigrationTrait for Imports {
     }
 }
 
-// `source` is the account that a row was exported from, and `source_id` its id there: together they
-// name it for good. `id` is the one that it was given here.
+// `source` is the account that a row was exported from, and `source_id` its id there. Together they
+// identify the row permanently. `id` is its id in this account.
 const SCHEMA: &str = r"
 CREATE TABLE imports (
     account_id {int} NOT NULL,

@@ -1,9 +1,9 @@
-//! A reason of the ledger: what an import wrote.
+//! A new reason in the ledger: rows that an import wrote.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
 pub(crate) struct ImportReason;
 
@@ -29,7 +29,7 @@ ALTER TABLE ledger ADD CONSTRAINT ledger_reason_check CHECK (reason = 'bootstrap
     OR reason = 'operator_grant' OR reason = 'api_write' OR reason = 'import');
 ";
 
-// SQLite changes no CHECK of a table: the table is made anew, and its index with it.
+// SQLite can't change a CHECK, so the table and its index are created anew.
 const SQLITE: &str = r"
 CREATE TABLE new_ledger (
     account_id {int} NOT NULL,

@@ -1,8 +1,9 @@
-//! What lasting limits are counted by: how many keys an account has, and how often an actor was renewed.
+//! Counters for limits that outlast a restart: the keys of an account, and the renewals of an
+//! actor.
 
 use sea_orm_migration::prelude::*;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
 pub(crate) struct Quotas;
 
@@ -21,8 +22,8 @@ impl MigrationTrait for Quotas {
     }
 }
 
-// `keys` counts the rows of `api_keys`, ended ones included. `renewals` counts those of the UTC day
-// `renewals_day`. The index finds the ended keys with the lowest ids.
+// `keys` counts the rows of `api_keys`, including ended keys. `renewals` counts the renewals on the
+// UTC day `renewals_day`. The index finds the ended keys with the lowest ids.
 const SCHEMA: &str = r"
 ALTER TABLE accounts ADD COLUMN keys {int} NOT NULL DEFAULT 0;
 UPDATE accounts SET keys =

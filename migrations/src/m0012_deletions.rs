@@ -1,10 +1,10 @@
-//! Deletions in steps: sessions to which rows may be linked still, the foreign keys that such a deletion
-//! can't keep, and how keys that are over are found without reading others.
+//! Deletions in steps: sessions that are being deleted, without the foreign keys that such a
+//! deletion would violate, and indexes to find ended keys.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use crate::dialect;
+use crate::dialect::dialect;
 
 pub(crate) struct Deletions;
 
@@ -23,7 +23,7 @@ impl MigrationTrait for Deletions {
             db.execute_unprepared(DROP_CONSTRAINTS).await?;
             return Ok(());
         }
-        // The procedure that SQLite documents for dropping constraints: no row is copied.
+        // SQLite documents this procedure for dropping constraints. It copies no rows.
         db.execute_unprepared("PRAGMA writable_schema = ON").await?;
         for (tables, clause) in CLAUSES {
             let edited = db
@@ -34,18 +34,19 @@ impl MigrationTrait for Deletions {
                 .await?;
             let expected = tables.split(',').count();
             if usize::try_from(edited.rows_affected()) != Ok(expected) {
-                let fault = format!("of the tables {tables}, not each has{clause}");
-                return Err(DbErr::Custom(fault));
+                let error = format!("one of the tables {tables} lacks the constraint{clause}");
+                return Err(DbErr::Custom(error));
             }
         }
-        // Reads the schema anew. The new table has changed its version, so other connections do too.
+        // Reads the schema again. The new table has changed the schema's version, so other
+        // connections read it again too.
         db.execute_unprepared("PRAGMA writable_schema = RESET").await?;
         Ok(())
     }
 }
 
-// A row of `session_deletions` says: this session is deleted, and rows that are linked to it may be left.
-// Everyone reads them as unlinked. The session's own row is gone already.
+// A row of `session_deletions` marks a session whose own row is deleted, but to which other rows
+// may still be linked. All reads treat those rows as unlinked.
 const SCHEMA: &str = r"
 CREATE TABLE session_deletions (
     account_id {int} NOT NULL,
@@ -58,7 +59,8 @@ CREATE INDEX api_keys_by_expiry ON api_keys (account_id, expires_at)
 CREATE INDEX api_keys_by_end ON api_keys (account_id, ends_at) WHERE ends_at > 0;
 ";
 
-/// A link may outlive its session by a moment, and keys and actors their account.
+/// Until a deletion has finished, links may refer to a deleted session, and keys and actors to a
+/// deleted account.
 const DROP_CONSTRAINTS: &str = r"
 ALTER TABLE todos DROP CONSTRAINT todos_account_id_session_id_fkey;
 ALTER TABLE activities DROP CONSTRAINT activities_account_id_session_id_fkey;
@@ -66,7 +68,7 @@ ALTER TABLE actors DROP CONSTRAINT actors_account_id_fkey;
 ALTER TABLE key_wraps DROP CONSTRAINT key_wraps_account_id_fkey;
 ";
 
-/// The same on SQLite: the tables, and what their definitions lose.
+/// The same for SQLite: tables, and the constraint that is removed from their definitions.
 const CLAUSES: [(&str, &str); 2] = [
     (
         "'todos', 'activities'",

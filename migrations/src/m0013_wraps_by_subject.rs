@@ -1,4 +1,4 @@
-//! Wraps are found by the key that they hold, and its epoch.
+//! An index to find wraps by the wrapped key and its epoch.
 
 use sea_orm_migration::prelude::*;
 
@@ -18,8 +18,8 @@ impl MigrationTrait for WrapsBySubject {
     }
 }
 
-// The primary key leads from a holder to what it holds. This one leads from a key to its holders, an
-// epoch or a range of epochs at a time, however many actors the account's key holds beside it.
+// The primary key finds the keys that a holder wraps. This index finds the holders of a key for an
+// epoch or a range of epochs, without reading the wraps of other actors.
 const INDEX: &str = r"
 CREATE INDEX key_wraps_by_subject
     ON key_wraps (account_id, subject_kind, subject_id, holder_kind, subject_epoch);

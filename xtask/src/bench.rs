@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds a release of Roots and has `roots-bench` measure it.
+//! `cargo xtask bench`: builds a release of Roots and measures it with `roots-bench`.
 
 use std::error::Error;
 use std::fs;
@@ -9,48 +9,49 @@ use crate::openapi::executable;
 use crate::postgres::{Cluster, Programs};
 use crate::run::{self, RunError};
 
-/// The page that shows what was measured, and the folder beside it with what was kept and the plots.
+/// The page that shows the results.
 const PAGE: &str = "docs/performance.md";
-const KEPT: &str = "docs/performance/results.json";
-/// Where a smoke run keeps what it measured, below the folder of the builds.
-const KEPT_OF_SMOKE: &str = "bench.json";
+/// The stored results. The plots are in the same folder.
+const RESULTS: &str = "docs/performance/results.json";
+/// The results of a smoke test, in cargo's target folder.
+const SMOKE_TEST_RESULTS: &str = "bench.json";
 
-/// What is needed of `PostgreSQL` beyond what the tests need.
+/// The `PostgreSQL` programs that the benchmark needs besides those that the tests need.
 const NEEDED: [&str; 5] = ["createdb", "dropdb", "vacuumdb", "psql", "pgbench"];
-/// The databases that are measured on.
+/// The databases that the benchmark uses.
 const DATABASES: [&str; 3] = ["small", "large", "floor"];
 
 #[derive(clap::Args)]
-pub(crate) struct Options {
-    /// See whether it runs at all: a minute, and figures that mean nothing
+pub(crate) struct BenchOptions {
+    /// Run a smoke test for a minute; its figures mean nothing
     #[arg(long)]
     quick: bool,
-    /// Measure what a quiet account feels of its neighbours, and nothing else. With a name, of those whose name contains
-    /// it, and print it alone
+    /// Measure only the effect of neighbours. With a NAME, measure those whose name contains it,
+    /// and store nothing
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     neighbours: Option<String>,
-    /// Measure on one database alone: sqlite or postgres
+    /// Measure on one database only: sqlite or postgres
     #[arg(long, value_name = "DATABASE")]
     only: Option<String>,
-    /// The `PostgreSQL` to measure on, instead of a throw-away one: the URL of any database of it. Three of our own are
-    /// made beside it and dropped at the end
+    /// Use this `PostgreSQL` server instead of a temporary one: the URL of any of its databases.
+    /// The benchmark creates three databases there and drops them at the end
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Activities of one actor in the large database, instead of 1,000,000
+    /// Activities of one actor in the large database; 1,000,000 by default
     #[arg(long, value_name = "COUNT")]
     rows: Option<String>,
-    /// Where databases are made: on the disk to measure, which must not be memory
+    /// Put the databases here, on the disk to measure; not a folder in memory
     #[arg(long, value_name = "FOLDER", default_value = "/var/tmp")]
     folder: PathBuf,
-    /// The file to keep what was measured in, docs/performance/results.json if not given
+    /// Store the results in this file; docs/performance/results.json by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Measure nothing: write what was kept into docs/performance.md, and the plots beside it
+    /// Measure nothing; write the stored results and plots into docs/performance.md
     #[arg(long)]
     report: bool,
 }
 
-pub(crate) fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
+pub(crate) fn perform(options: &BenchOptions) -> Result<(), Box<dyn Error>> {
     let messages = run::output(&mut run::cargo([
         "build",
         "--release",
@@ -61,26 +62,26 @@ pub(crate) fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
     ]))?;
     let built = |name| executable(&messages, name).ok_or(format!("cargo built no {name}"));
     let (server, bench) = (built("roots-server")?, built("roots-bench")?);
-    let builds = server.parent().and_then(Path::parent).ok_or("the build is in no folder")?;
-    let kept = match &options.out {
+    let target = server.parent().and_then(Path::parent).ok_or("cargo has no target folder")?;
+    let results = match &options.out {
         Some(file) => file.clone(),
-        None if options.quick => builds.join(KEPT_OF_SMOKE),
-        None => run::workspace().join(KEPT),
+        None if options.quick => target.join(SMOKE_TEST_RESULTS),
+        None => run::workspace().join(RESULTS),
     };
     if options.report {
         let page = run::workspace().join(PAGE);
         let mut report = Command::new(bench);
-        report.arg("report").arg("--results").arg(kept).arg("--page").arg(page);
+        report.arg("report").arg("--results").arg(results).arg("--page").arg(page);
         return Ok(run::run(&mut report)?);
     }
 
     let folder = tempfile::Builder::new().prefix("roots-bench-").tempdir_in(&options.folder)?;
-    if let Some(folder) = kept.parent() {
+    if let Some(folder) = results.parent() {
         fs::create_dir_all(folder)?;
     }
     let mut measure = Command::new(bench);
     measure.arg("measure").arg("--server").arg(&server).arg("--folder").arg(folder.path());
-    measure.arg("--out").arg(kept);
+    measure.arg("--out").arg(results);
     if options.quick {
         measure.arg("--quick");
     }
@@ -99,7 +100,7 @@ pub(crate) fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     let databases = match options.only.as_deref() {
         Some("sqlite") => None,
-        _ => Some(Databases::make(options)?),
+        _ => Some(BenchDatabases::create(options)?),
     };
     if let Some(databases) = &databases {
         measure.arg("--programs").arg(databases.programs.folder());
@@ -108,27 +109,27 @@ pub(crate) fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(run::run(&mut measure)?)
 }
 
-/// What is measured, as git names it; marked where it is not what was committed.
+/// The commit as `git describe` names it, with the suffix `-dirty` if there are changes.
 fn commit() -> Result<String, RunError> {
     let mut git = Command::new("git");
     git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(run::workspace());
     Ok(run::output(&mut git)?.trim().to_owned())
 }
 
-/// Databases of our own. Dropped, they are gone.
-struct Databases {
+/// The databases of the benchmark, which are dropped when this is dropped.
+struct BenchDatabases {
     programs: Programs,
-    /// A database beside them.
+    /// The URL of another database of the same server.
     url: String,
     names: Vec<String>,
     urls: Vec<String>,
-    /// What they are in, unless it was given.
+    /// The temporary server, unless the options name another one.
     _cluster: Option<Cluster>,
 }
 
-impl Databases {
-    /// Makes them, empty.
-    fn make(options: &Options) -> Result<Self, Box<dyn Error>> {
+impl BenchDatabases {
+    /// Creates empty databases.
+    fn create(options: &BenchOptions) -> Result<Self, Box<dyn Error>> {
         let programs = Programs::find_or_install()?;
         if let Some(name) = NEEDED.iter().find(|name| !programs.folder().join(name).is_file()) {
             return Err(format!("{} has no {name}", programs.folder().display()).into());
@@ -140,15 +141,16 @@ impl Databases {
         let url = cluster.as_ref().map(Cluster::url).or_else(|| options.database_url.clone());
         let url = url.unwrap_or_default();
         let (names, urls) = (Vec::new(), Vec::new());
-        let mut made = Self { programs, url, names, urls, _cluster: cluster };
+        let mut databases = Self { programs, url, names, urls, _cluster: cluster };
         for name in DATABASES {
             let name = format!("roots_bench_{}_{name}", std::process::id());
-            let beside = beside(&made.url, &name).ok_or("--database-url names no database")?;
-            run::run(made.program("createdb").arg(&name))?;
-            made.names.push(name);
-            made.urls.push(beside);
+            let url =
+                with_database(&databases.url, &name).ok_or("--database-url names no database")?;
+            run::run(databases.program("createdb").arg(&name))?;
+            databases.names.push(name);
+            databases.urls.push(url);
         }
-        Ok(made)
+        Ok(databases)
     }
 
     fn program(&self, name: &str) -> Command {
@@ -158,17 +160,18 @@ impl Databases {
     }
 }
 
-impl Drop for Databases {
+impl Drop for BenchDatabases {
     fn drop(&mut self) {
         for name in &self.names {
-            // Not by `run`, which does nothing more once we were told to stop. Where it fails, it says so itself.
+            // `run` would start nothing after Ctrl-C. If `dropdb` fails, it prints the error
+            // itself.
             let _ = self.program("dropdb").arg(name).status();
         }
     }
 }
 
-/// The URL of another database of the same server.
-fn beside(url: &str, name: &str) -> Option<String> {
+/// Replaces the database in a URL.
+fn with_database(url: &str, name: &str) -> Option<String> {
     let (path, query) =
         url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
     let (server, _) = path.rsplit_once('/').filter(|(server, _)| !server.ends_with('/'))?;
@@ -181,13 +184,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_beside_another_is_of_the_same_server() {
-        let beside = |url| beside(url, "x");
-        assert_eq!(beside("postgres://a:b@h:1/roots").as_deref(), Some("postgres://a:b@h:1/x"));
+    fn with_database_replaces_only_the_database() {
+        let replaced = |url| with_database(url, "x");
+        assert_eq!(replaced("postgres://a:b@h:1/roots").as_deref(), Some("postgres://a:b@h:1/x"));
         assert_eq!(
-            beside("postgres://h/roots?sslmode=require").as_deref(),
+            replaced("postgres://h/roots?sslmode=require").as_deref(),
             Some("postgres://h/x?sslmode=require")
         );
-        assert_eq!(beside("postgres://h"), None);
+        assert_eq!(replaced("postgres://h"), None);
     }
 }

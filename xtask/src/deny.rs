@@ -1,20 +1,21 @@
-//! `cargo xtask deny`: the licences, sources and bans of what we depend on, by cargo-deny and `deny.toml`.
+//! `cargo xtask deny`: checks licences, sources and bans of dependencies with cargo-deny and
+//! `deny.toml`.
 //!
-//! Advisories are left out: they are fetched over the net, and a new one would fail a change that has nothing to do
-//! with it. `cargo deny check advisories` asks for them by hand.
+//! It does not check advisories: they need the network, and a new advisory would fail an unrelated
+//! change. Run `cargo deny check advisories` by hand.
 
 use std::error::Error;
 use std::process::Stdio;
 
-use crate::ci::provide;
+use crate::provide::provide;
 use crate::run;
 
-/// The version that is installed where none is there.
+/// The version to install if cargo-deny is missing.
 const VERSION: &str = "0.20.2";
 
 pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     let probe = || run::output(run::cargo(["deny", "--version"]).stderr(Stdio::null())).map(drop);
-    // Not optimized: it runs for three seconds and takes minutes less to build.
+    // A debug build: it runs for 3 s, and an optimized one takes minutes longer to build.
     let install =
         || run::cargo(["install", "--locked", "--debug", "cargo-deny", "--version", VERSION]);
     let cure = format!("cargo install --locked cargo-deny --version {VERSION}");

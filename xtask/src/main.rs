@@ -1,16 +1,19 @@
-//! The chores of the workspace, as `cargo xtask NAME`: what CI runs, the tests with a throw-away `PostgreSQL`, the
-//! benchmark, the rules of the house and the committed `OpenAPI` document.
+//! The development tasks of the workspace, as `cargo xtask NAME`: the checks of CI, the tests with
+//! a temporary `PostgreSQL`, the benchmark, the tidy rules and the committed `OpenAPI` document.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a chore tells the developer at the terminal how it went"
+    reason = "the developer at the terminal reads the progress of a task"
 )]
 
 mod bench;
 mod ci;
+mod conformance;
 mod deny;
 mod openapi;
+mod packages;
 mod postgres;
+mod provide;
 mod run;
 mod test;
 mod tidy;
@@ -21,36 +24,41 @@ use std::process::ExitCode;
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(bin_name = "cargo xtask", about = "The chores of Roots")]
-enum Chore {
-    /// All that CI runs: format, clippy, tidy, licences, the tests on both databases, docs, the API's document
+#[command(bin_name = "cargo xtask", about = "Development tasks of Roots")]
+enum Task {
+    /// Run all checks of CI: format, clippy, tidy, licences, tests on both databases, docs,
+    /// `OpenAPI`
     Ci,
-    /// Run the tests of the whole workspace, on both databases
+    /// Run the tests of the workspace on both databases
     Test {
-        /// Passed on to `cargo test --workspace`: a part of a test's name, `--test NAME`, `-- --nocapture`, … (`-p`
-        /// does nothing beside `--workspace`)
+        /// Arguments for `cargo test --workspace`: part of a test's name, `--test NAME`,
+        /// `-- --nocapture` … (`-p` has no effect with `--workspace`)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Start the tests' throw-away database server, print its URL, keep it until Ctrl-C or the end of the input
+    /// Start a temporary `PostgreSQL` for tests, print its URL, and keep it until Ctrl-C or the end
+    /// of the input
     Postgres,
-    /// Build a release and measure it against what this machine can do at best (docs/performance.md)
-    Bench(bench::Options),
-    /// Check licences, bans and sources of what we depend on, by cargo-deny, which is installed where it is missing
-    /// (advisories, which need the net: `cargo deny check advisories`)
+    /// Build a release and measure it against the floors of this machine (docs/performance.md)
+    Bench(bench::BenchOptions),
+    /// Check licences, bans and sources of dependencies with cargo-deny, which is installed if
+    /// missing (advisories need the network: `cargo deny check advisories`)
     Deny,
-    /// Check the rules of the house that the compiler doesn't know
+    /// Check the rules that the compiler doesn't
     Tidy,
-    /// Write the API's document, as the code has it, to docs/openapi.json
+    /// Check the `OpenAPI` document, and a running server on each database, with external tools for
+    /// clients and tests, which are installed if missing
+    Conformance,
+    /// Write the `OpenAPI` document to docs/openapi.json, and from it the reference of docs/api.md
     Openapi {
-        /// Only compare, and fail where they differ
+        /// Write nothing; fail if one of them differs from the code
         #[arg(long)]
         check: bool,
     },
 }
 
 fn main() -> ExitCode {
-    match perform(Chore::parse()) {
+    match perform(Task::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -59,16 +67,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everything that must be put away when the chore ends, however it ends, is dropped on the way out of here.
-fn perform(chore: Chore) -> Result<(), Box<dyn Error>> {
-    run::heed_signals()?;
-    match chore {
-        Chore::Ci => ci::perform(),
-        Chore::Test { args } => test::perform(&args),
-        Chore::Postgres => postgres::perform(),
-        Chore::Bench(options) => bench::perform(&options),
-        Chore::Deny => deny::perform(),
-        Chore::Tidy => tidy::perform(),
-        Chore::Openapi { check } => openapi::perform(check),
+/// Runs a task. Temporary servers and folders are dropped before this returns, even after Ctrl-C.
+fn perform(task: Task) -> Result<(), Box<dyn Error>> {
+    run::handle_signals()?;
+    match task {
+        Task::Ci => ci::perform(),
+        Task::Test { args } => test::perform(&args),
+        Task::Postgres => postgres::perform(),
+        Task::Bench(options) => bench::perform(&options),
+        Task::Deny => deny::perform(),
+        Task::Tidy => tidy::perform(),
+        Task::Conformance => conformance::perform(),
+        Task::Openapi { check } => openapi::perform(check),
     }
 }

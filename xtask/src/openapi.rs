@@ -1,40 +1,64 @@
-//! `cargo xtask openapi`: keeps the committed `OpenAPI` document true to the code.
+//! `cargo xtask openapi`: writes the committed `OpenAPI` document, or checks it.
+
+mod reference;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
 use serde_json::Value;
 
-use crate::run;
+use crate::run::{self, RunError};
 
 const DOCUMENT: &str = "docs/openapi.json";
 
+/// The page that holds a reference made from the document.
+const PAGE: &str = "docs/api.md";
+
 pub(crate) fn perform(check: bool) -> Result<(), Box<dyn Error>> {
-    let document = document()?;
-    let path = run::workspace().join(DOCUMENT);
+    let document = document(&build_server()?)?;
+    let page = fs::read_to_string(run::workspace().join(PAGE))?;
+    let page = reference::renew(&page, &document)?;
+    for (name, text) in [(DOCUMENT, document), (PAGE, page)] {
+        keep(name, &text, check)?;
+    }
+    Ok(())
+}
+
+/// Writes the file, or compares it with what was committed.
+fn keep(name: &str, text: &str, check: bool) -> Result<(), Box<dyn Error>> {
+    let path = run::workspace().join(name);
     if !check {
-        fs::write(&path, document)?;
-        println!("wrote {DOCUMENT}");
+        fs::write(&path, text)?;
+        println!("wrote {name}");
         return Ok(());
     }
     let committed = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         other => other?,
     };
-    match first_difference(&committed, &document) {
+    match first_difference(&committed, text) {
         None => Ok(()),
         Some(line) => Err(format!(
-            "{DOCUMENT} is not what the code says, from line {line} on; run `cargo xtask openapi` and commit it"
+            "line {line} of {name} differs from what the code says; run `cargo xtask openapi` and commit {name}"
         )
         .into()),
     }
 }
 
-/// What `roots-server openapi` prints.
-fn document() -> Result<String, Box<dyn Error>> {
-    // Built as the tests are, not by `cargo run --package`: that form selects fewer features of the shared crates and
+/// Runs `roots-server openapi` and returns the document.
+pub(crate) fn document(server: &Path) -> Result<String, RunError> {
+    let mut document = run::output(Command::new(server).arg("openapi"))?;
+    if !document.ends_with('\n') {
+        document.push('\n');
+    }
+    Ok(document)
+}
+
+/// Builds `roots-server` and returns its path.
+pub(crate) fn build_server() -> Result<PathBuf, Box<dyn Error>> {
+    // Built like the tests. `cargo run --package` selects fewer features of the shared crates, and
     // would build most of them a second time.
     let messages = run::output(&mut run::cargo([
         "build",
@@ -44,15 +68,10 @@ fn document() -> Result<String, Box<dyn Error>> {
         "--locked",
         "--message-format=json-render-diagnostics",
     ]))?;
-    let server = executable(&messages, "roots-server").ok_or("cargo built no roots-server")?;
-    let mut document = run::output(Command::new(server).arg("openapi"))?;
-    if !document.ends_with('\n') {
-        document.push('\n');
-    }
-    Ok(document)
+    Ok(executable(&messages, "roots-server").ok_or("cargo built no roots-server")?)
 }
 
-/// Where cargo, by its messages, has put the binary of this name.
+/// The path of the binary of this name, from cargo's JSON messages.
 pub(crate) fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
@@ -64,7 +83,7 @@ pub(crate) fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     })
 }
 
-/// The number of the first line in which the two differ.
+/// The number of the first line that differs.
 fn first_difference(one: &str, other: &str) -> Option<usize> {
     if one == other {
         return None;
@@ -78,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_that_differs_is_found() {
+    fn the_first_line_that_differs_is_found() {
         assert_eq!(first_difference("{\n}\n", "{\n}\n"), None);
         assert_eq!(first_difference("{\n \"a\": 1\n}\n", "{\n \"a\": 2\n}\n"), Some(2));
         assert_eq!(first_difference("{\n}\n", "{\n}\nmore\n"), Some(3));
@@ -87,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_binary_is_told_from_its_tests() {
+    fn the_binary_is_found_and_not_its_tests() {
         let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"roots_http"},"profile":{"test":false},"executable":null}
 {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"roots-server"},"profile":{"test":true},"executable":"/target/debug/deps/roots_server-1"}
 {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"roots-server"},"profile":{"test":false},"executable":"/target/debug/roots-server"}

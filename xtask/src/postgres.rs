@@ -1,5 +1,5 @@
-//! A throw-away `PostgreSQL` for the tests: a cluster in a temporary folder, reached over loopback alone, gone when
-//! dropped.
+//! A temporary `PostgreSQL` for the tests: a cluster in a temporary folder, which listens on
+//! loopback only and is removed when it is dropped.
 
 mod programs;
 
@@ -22,24 +22,27 @@ pub(crate) use self::programs::Programs;
 use self::programs::ProgramsError;
 use crate::run::{self, RunError};
 
-/// Its ports. Above them lies what the system hands out for outgoing connections, which would collide under load.
+/// The ports to choose from. The system uses higher ports for outgoing connections, which would
+/// collide under load.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// How many ports are tried: another process may take a free one before the server does.
+/// How many ports to try: another process may take a free port before the server does.
 const ATTEMPTS: usize = 4;
 
-/// Added to the configuration that `initdb` makes. It has no socket file, whose path could become too long in a deep
-/// temporary folder.
+/// Added to the configuration that `initdb` writes. There is no Unix socket: its path could be too
+/// long in a deep temporary folder.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
 ";
 
-/// What tests hold is thrown away and need not survive a crash: nothing waits for the disk.
-const NOT_DURABLE: &str = "
+/// Test data need not survive a crash, so no write waits for the disk. As many tests run at once as
+/// there are processors, and each may have several stores.
+const FOR_TESTS: &str = "
 fsync = off
 full_page_writes = off
+max_connections = 1000
 ";
 
 #[derive(Debug, thiserror::Error)]
@@ -48,16 +51,16 @@ pub(crate) enum ClusterError {
     Programs(#[from] ProgramsError),
     #[error(transparent)]
     Run(#[from] RunError),
-    #[error("the throw-away PostgreSQL: {0}")]
+    #[error("the temporary PostgreSQL: {0}")]
     Io(#[from] io::Error),
     #[error(
-        "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
+        "PostgreSQL does not run as root, and there is no user `postgres` or `nobody`; create one of them"
     )]
     NoUser,
-    #[error("initdb failed: {said}")]
-    NotMade { said: String },
-    #[error("PostgreSQL did not start: {said}\n{log}")]
-    NotStarted { said: String, log: String },
+    #[error("initdb failed: {output}")]
+    InitdbFailed { output: String },
+    #[error("PostgreSQL did not start: {output}\n{log}")]
+    NotStarted { output: String, log: String },
 }
 
 /// `cargo xtask postgres`.
@@ -68,7 +71,7 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     }
     let input = io::stdin();
     if input.is_terminal() {
-        eprintln!("PostgreSQL is ready; Ctrl-C ends it and removes all that is in it");
+        eprintln!("PostgreSQL is ready; Ctrl-C stops it and deletes its data");
         run::wait_until(|| false);
     } else {
         let rest = thread::spawn(move || input.lock().read_to_end(&mut Vec::new()));
@@ -77,29 +80,33 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A running server. Dropped, it stops and leaves nothing behind.
+/// A running server. Dropping it stops the server and deletes its folder.
 pub(crate) struct Cluster {
     programs: Programs,
     folder: TempDir,
-    user: Option<User>,
+    user: Option<UnixUser>,
     port: u16,
 }
 
 impl Cluster {
-    /// Makes and starts one, once the programs for it are there.
+    /// Creates and starts a cluster. Installs the programs if they are missing.
     pub(crate) fn start() -> Result<Self, ClusterError> {
-        let user = User::to_switch_to()?;
-        // Root's own TMPDIR may be closed to that user.
+        let user = UnixUser::to_switch_to()?;
+        // The user that root switches to may have no access to root's TMPDIR.
         let parent = if user.is_some() { "/tmp".into() } else { env::temp_dir() };
-        Self::start_in(&parent, user, &[SETTINGS, NOT_DURABLE].concat())
+        Self::start_in(&parent, user, &[SETTINGS, FOR_TESTS].concat())
     }
 
-    /// Makes and starts one in a folder below `parent` that makes every write durable, as one in earnest does.
+    /// Creates and starts a cluster with durable writes, in a folder below `parent`.
     pub(crate) fn start_durable(parent: &Path) -> Result<Self, ClusterError> {
-        Self::start_in(parent, User::to_switch_to()?, SETTINGS)
+        Self::start_in(parent, UnixUser::to_switch_to()?, SETTINGS)
     }
 
-    fn start_in(parent: &Path, user: Option<User>, settings: &str) -> Result<Self, ClusterError> {
+    fn start_in(
+        parent: &Path,
+        user: Option<UnixUser>,
+        settings: &str,
+    ) -> Result<Self, ClusterError> {
         let programs = Programs::find_or_install()?;
         let folder = tempfile::Builder::new().prefix("roots-postgres-").tempdir_in(parent)?;
         let mut cluster = Self { programs, folder, user, port: 0 };
@@ -108,7 +115,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// What the tests look for in their environment.
+    /// The environment variables that the tests read.
     pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
         [
             ("ROOTS_TEST_POSTGRES", self.url()),
@@ -116,7 +123,7 @@ impl Cluster {
         ]
     }
 
-    /// The URL of the database that it has from the start.
+    /// The URL of the database `postgres`.
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
@@ -125,34 +132,35 @@ impl Cluster {
         if let Some(user) = self.user {
             chown(self.folder.path(), Some(user.uid), Some(user.gid))?;
         }
-        // Whoever can reach the loopback of this machine is trusted: it holds nothing, and lives as long as the tests.
+        // No password: the server listens on loopback only, holds test data, and ends with the
+        // tests.
         let mut initdb = self.program("initdb");
         initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]);
         initdb.args(["--no-sync", "--pgdata"]).arg(self.data());
-        let made = to_its_end(&mut initdb)?;
-        if !made.status.success() {
-            return Err(ClusterError::NotMade { said: said(&made) });
+        let created = run_uninterrupted(&mut initdb)?;
+        if !created.status.success() {
+            return Err(ClusterError::InitdbFailed { output: errors(&created) });
         }
         let mut file = OpenOptions::new().append(true).open(self.data().join("postgresql.conf"))?;
         Ok(file.write_all(settings.as_bytes())?)
     }
 
     fn serve(&mut self) -> Result<(), ClusterError> {
-        let mut said_last = String::new();
+        let mut last_errors = String::new();
         for port in free_ports().take(ATTEMPTS) {
             run::stop_asked()?;
             self.port = port;
-            // It returns once the server answers.
+            // With --wait, pg_ctl returns when the server accepts connections.
             let mut start = self.pg_ctl("start");
             start.args(["--wait", "--options", &format!("-p {port}"), "--log"]).arg(self.log());
-            let started = to_its_end(&mut start)?;
+            let started = run_uninterrupted(&mut start)?;
             if started.status.success() {
                 return Ok(run::stop_asked()?);
             }
-            said_last = said(&started);
+            last_errors = errors(&started);
         }
         let log = fs::read_to_string(self.log()).unwrap_or_default();
-        Err(ClusterError::NotStarted { said: said_last, log })
+        Err(ClusterError::NotStarted { output: last_errors, log })
     }
 
     fn pg_ctl(&self, action: &str) -> Command {
@@ -161,7 +169,7 @@ impl Cluster {
         command
     }
 
-    /// One of the programs, as a user that it agrees to run as, in a folder where that user may be.
+    /// A command that runs a program as an unprivileged user, in a folder that the user can open.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.folder().join(name));
         command.current_dir(self.folder.path());
@@ -185,33 +193,34 @@ impl Drop for Cluster {
         if !self.data().join("postmaster.pid").exists() {
             return;
         }
-        let stopped = to_its_end(self.pg_ctl("stop").args(["--wait", "--mode", "immediate"]));
+        let stopped =
+            run_uninterrupted(self.pg_ctl("stop").args(["--wait", "--mode", "immediate"]));
         if !stopped.is_ok_and(|output| output.status.success()) {
-            // Not `eprintln!`, which panics when the terminal is gone, and would leave the folder behind as well.
+            // `eprintln!` panics if the terminal is gone, and the folder would not be deleted.
             let _ = writeln!(io::stderr(), "PostgreSQL in {} did not stop", self.data().display());
         }
     }
 }
 
-/// Runs one of the programs to its end, even where we are told to stop meanwhile: ended half-way, `initdb` leaves
-/// shared memory behind, and `pg_ctl` a server out of our sight. Both take a second.
-fn to_its_end(command: &mut Command) -> io::Result<Output> {
-    // In a group of its own, away from the terminal's Ctrl-C.
+/// Runs a program to its end, even after Ctrl-C. An interrupted `initdb` leaves shared memory
+/// behind, and an interrupted `pg_ctl` leaves a server running. Both take about a second.
+fn run_uninterrupted(command: &mut Command) -> io::Result<Output> {
+    // The terminal sends Ctrl-C only to its own process group.
     command.stdin(Stdio::null()).process_group(0).output()
 }
 
-fn said(output: &Output) -> String {
+fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
 /// The unprivileged user that root runs `PostgreSQL` as.
 #[derive(Clone, Copy)]
-struct User {
+struct UnixUser {
     uid: u32,
     gid: u32,
 }
 
-impl User {
+impl UnixUser {
     fn to_switch_to() -> Result<Option<Self>, ClusterError> {
         if !unistd::geteuid().is_root() {
             return Ok(None);
@@ -225,7 +234,7 @@ impl User {
     }
 }
 
-/// Ports that nobody listens on, from a random one on, so that two runs at once seldom meet.
+/// Free ports, starting at a random one so that two runs at the same time rarely choose the same.
 fn free_ports() -> impl Iterator<Item = u16> {
     let count = PORTS.end - PORTS.start;
     let random = RandomState::new().hash_one(()) % u64::from(count);
@@ -239,9 +248,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_is_not_offered() {
-        let port = free_ports().next().unwrap();
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    fn a_port_in_use_is_not_chosen() {
+        // Another process may take the first one meanwhile.
+        let take = |port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?));
+        let (port, taken) = free_ports().find_map(take).unwrap();
         assert!(free_ports().all(|port| PORTS.contains(&port)));
         assert!(free_ports().all(|free| free != port));
         drop(taken);

@@ -1,8 +1,8 @@
-//! Runs the programs that a chore needs.
+//! Runs the programs that a task needs.
 //!
-//! Each runs in a process group of its own. Told to stop (Ctrl-C, SIGTERM, SIGHUP), xtask ends the whole group,
-//! `cargo test` and the tests that it started alike, and then returns on the usual way, so that what the chore has set
-//! up is put away.
+//! Each program runs in a process group of its own. On Ctrl-C, SIGTERM or SIGHUP, xtask ends the
+//! whole group, for example `cargo test` and its tests. It then returns an error in the usual way,
+//! so that temporary servers and folders are dropped.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -18,11 +18,11 @@ use nix::unistd::Pid;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// How long a program may take to end after it was told to.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A program that has not ended this long after SIGTERM is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often we look whether a program has ended or we are to stop.
-const PULSE: Duration = Duration::from_millis(20);
+/// How often to check whether a program has ended or xtask must stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
@@ -36,30 +36,36 @@ pub(crate) enum RunError {
     Io { line: String, source: io::Error },
 }
 
-/// From here on Ctrl-C, SIGTERM and SIGHUP no longer end xtask where it stands: [`stop_asked`] tells of them.
-pub(crate) fn heed_signals() -> Result<(), ctrlc::Error> {
+/// From now on Ctrl-C, SIGTERM and SIGHUP do not end xtask at once: [`stop_asked`] fails instead.
+pub(crate) fn handle_signals() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
 }
 
-/// Fails once we were told to stop.
+/// Fails after Ctrl-C, SIGTERM or SIGHUP.
 pub(crate) fn stop_asked() -> Result<(), RunError> {
     if STOP.load(Ordering::Relaxed) { Err(RunError::Stopped) } else { Ok(()) }
 }
 
-/// Waits until told to stop or until `ended` says so.
-pub(crate) fn wait_until(ended: impl Fn() -> bool) {
+/// Waits until `ended` returns true, or xtask must stop.
+pub(crate) fn wait_until(mut ended: impl FnMut() -> bool) {
     while stop_asked().is_ok() && !ended() {
-        thread::sleep(PULSE);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// The folder of the workspace.
+/// The root folder of the workspace.
 pub(crate) fn workspace() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
 }
 
-/// A `cargo` in the folder of the workspace, as if the developer had typed it there.
+/// Cargo's target folder.
+pub(crate) fn builds() -> PathBuf {
+    let named = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    workspace().join(named)
+}
+
+/// A cargo command in the root folder of the workspace, as if a developer had typed it there.
 pub(crate) fn cargo<const N: usize>(args: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(workspace());
@@ -69,24 +75,25 @@ pub(crate) fn cargo<const N: usize>(args: [&str; N]) -> Command {
     command
 }
 
-/// Whether `cargo run` has set this variable for xtask. Build scripts watch some of them (ring's does): passed on, each
-/// turn from `cargo xtask test` to `cargo test` and back would build anew.
+/// Whether `cargo run` has set this variable for xtask. Build scripts watch some of them, for
+/// example ring's. If they were passed on, `cargo test` would rebuild after `cargo xtask test`, and
+/// vice versa.
 fn belongs_to_xtask(name: &OsString) -> bool {
     name.to_str()
         .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
 }
 
-/// Runs a program to its end, its output going where ours goes.
+/// Runs a program to its end. Its output goes to the terminal.
 pub(crate) fn run(command: &mut Command) -> Result<(), RunError> {
     let child = spawn(command)?;
     succeed(command, child)
 }
 
-/// Runs a program to its end and returns what it wrote to its standard output.
+/// Runs a program to its end and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, RunError> {
     let mut child = spawn(command.stdout(Stdio::piped()))?;
     let pipe = child.stdout.take();
-    // Read beside the waiting: a full pipe would hold the program up for good.
+    // A thread reads while this one waits: a program with a full pipe would never end.
     let reader = thread::spawn(move || {
         let mut text = String::new();
         pipe.map_or(Ok(0), |mut pipe| pipe.read_to_string(&mut text)).map(|_| text)
@@ -96,6 +103,31 @@ pub(crate) fn output(command: &mut Command) -> Result<String, RunError> {
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("the reader of its output panicked")));
     text.map_err(|source| RunError::Io { line: line(command), source })
+}
+
+/// Starts a program that runs until the returned value is dropped.
+pub(crate) fn start(command: &mut Command) -> Result<Background, RunError> {
+    Ok(Background(spawn(command)?))
+}
+
+/// A program in the background, which is killed when this is dropped.
+pub(crate) struct Background(Child);
+
+impl Background {
+    /// Whether the program has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Killed without SIGTERM, because none of its data is needed.
+        if !self.has_ended() {
+            signal_group(&self.0, Signal::SIGKILL);
+            let _ = self.0.wait();
+        }
+    }
 }
 
 fn spawn(command: &mut Command) -> Result<Child, RunError> {
@@ -113,34 +145,34 @@ fn succeed(command: &Command, child: Child) -> Result<(), RunError> {
     if status.success() { Ok(()) } else { Err(RunError::Failed { line: line(command), status }) }
 }
 
-/// Waits for the program's end, and hastens it once we are told to stop.
+/// Waits for the program to end, and stops it when xtask must stop.
 fn wait(mut child: Child) -> io::Result<ExitStatus> {
-    let mut told = None;
+    let mut stopping_since = None;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        match told {
+        match stopping_since {
             None if stop_asked().is_err() => {
-                told = Some(Instant::now());
+                stopping_since = Some(Instant::now());
                 signal_group(&child, Signal::SIGTERM);
             }
-            Some(since) if since.elapsed() > PATIENCE => signal_group(&child, Signal::SIGKILL),
+            Some(since) if since.elapsed() > STOP_TIMEOUT => signal_group(&child, Signal::SIGKILL),
             _ => {}
         }
-        thread::sleep(PULSE);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
 fn signal_group(child: &Child, signal: Signal) {
     if let Ok(id) = i32::try_from(child.id()) {
-        // The only fault there can be is that the group has just ended by itself, or is root's (a `sudo`): then it is
-        // waited for.
+        // This fails if the group has just ended, or belongs to root (`sudo`): the caller then only
+        // waits.
         let _ = killpg(Pid::from_raw(id), signal);
     }
 }
 
-/// The program and its arguments as one would type them.
+/// The program and its arguments as a developer would type them.
 fn line(command: &Command) -> String {
     let name = PathBuf::from(command.get_program());
     let name = name.file_name().unwrap_or(command.get_program());
@@ -153,26 +185,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_program_is_named_with_its_arguments() {
+    fn the_error_of_a_failed_program_shows_its_arguments_and_status() {
         let error = run(Command::new("sh").args(["-c", "exit 3"])).unwrap_err();
         assert_eq!(error.to_string(), "`sh -c exit 3` failed (exit status: 3)");
     }
 
     #[test]
-    fn a_missing_program_is_named() {
+    fn the_error_of_a_missing_program_shows_its_name() {
         let error = run(&mut Command::new("no-such-program")).unwrap_err();
         assert!(error.to_string().starts_with("`no-such-program` did not start"), "{error}");
     }
 
     #[test]
-    fn output_longer_than_a_pipe_holds_is_read_whole() {
+    fn a_program_in_the_background_ends_when_it_is_dropped() {
+        let mut background = start(Command::new("sleep").arg("1000")).unwrap();
+        assert!(!background.has_ended());
+        let id = Pid::from_raw(i32::try_from(background.0.id()).unwrap());
+        drop(background);
+        assert_eq!(nix::sys::signal::kill(id, None), Err(nix::errno::Errno::ESRCH));
+    }
+
+    #[test]
+    fn output_longer_than_a_pipe_is_read_completely() {
         let text = output(Command::new("sh").args(["-c", "head -c 300000 /dev/zero | tr '\\0' x"]))
             .unwrap();
         assert_eq!(text.len(), 300_000);
     }
 
     #[test]
-    fn only_what_cargo_set_for_xtask_is_kept_from_the_next_cargo() {
+    fn only_variables_that_cargo_set_for_xtask_are_removed() {
         assert!(belongs_to_xtask(&"CARGO_PKG_NAME".into()));
         assert!(belongs_to_xtask(&"CARGO_MANIFEST_DIR".into()));
         assert!(!belongs_to_xtask(&"CARGO_TARGET_DIR".into()));

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: the tests of the whole workspace, on `SQLite` and on a throw-away `PostgreSQL`.
+//! `cargo xtask test`: runs the tests of the workspace, on `SQLite` and on a temporary
+//! `PostgreSQL`.
 
 use std::error::Error;
 
@@ -7,7 +8,8 @@ use crate::run;
 
 pub(crate) fn perform(args: &[String]) -> Result<(), Box<dyn Error>> {
     let cluster = Cluster::start()?;
-    // One form of cargo command everywhere: another selection of crates or features builds the database layers anew.
+    // All tasks select the same crates and features: another selection would rebuild the database
+    // libraries.
     let mut cargo = run::cargo(["test", "--workspace", "--all-features", "--locked"]);
     run::run(cargo.args(args).envs(cluster.variables()))?;
     Ok(())

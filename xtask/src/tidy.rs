@@ -1,14 +1,16 @@
-//! `cargo xtask tidy`: the rules of the house that the compiler doesn't know. Each check returns what it found, a line
-//! each; nothing found is well.
+//! `cargo xtask tidy`: checks the rules that the compiler doesn't. Each check returns one line for
+//! each violation.
 
+mod files;
 mod layers;
 mod links;
 mod manifests;
+mod modules;
 mod sources;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::fs;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -24,6 +26,8 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
         let shown = manifest.strip_prefix(root).unwrap_or(&manifest);
         found.extend(manifests::check(shown, &fs::read_to_string(&manifest)?)?);
         found.extend(manifests::check_name(shown, &name));
+        let folder = manifest.parent().unwrap_or(root);
+        found.extend(modules::check(root, folder, &name)?);
     }
     for rule in layers::RULES {
         let mut tree = run::cargo(["tree", "--locked", "--all-features", "--target=all"]);
@@ -39,7 +43,7 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     Err(format!("the workspace is not tidy:\n  {}", found.join("\n  ")).into())
 }
 
-/// The name and the manifest of each crate of the workspace, from what `cargo metadata` says.
+/// The name and the manifest of each crate of the workspace, from `cargo metadata`.
 fn members(metadata: &Value) -> Vec<(String, PathBuf)> {
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let member = |package: &Value| {
@@ -48,33 +52,12 @@ fn members(metadata: &Value) -> Vec<(String, PathBuf)> {
     packages.iter().filter_map(member).collect()
 }
 
-/// Every file under a folder, in a steady order; none where there is no such folder.
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        if !folder.is_dir() {
-            continue;
-        }
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            } else {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_members_are_read_from_the_metadata() {
+    fn names_and_manifests_are_read_from_the_metadata() {
         let metadata = serde_json::json!({"packages": [{"name": "xtask", "manifest_path": "/w/xtask/Cargo.toml"}]});
         assert_eq!(
             members(&metadata),

@@ -1,5 +1,5 @@
-//! A connection that asks over HTTP/1.1 and is kept open: hyper's, without a pool, redirects or
-//! anything else that would take from the machine that is measured.
+//! A keep-alive HTTP/1.1 connection of hyper, without a pool or redirects: a client that costs
+//! little leaves more of the machine to the server.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,46 +13,46 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Why there was no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error("the connection failed: {0}")]
     Io(#[from] std::io::Error),
-    #[error("there was no whole answer: {0}")]
+    #[error("no complete response: {0}")]
     Http(#[from] hyper::Error),
-    #[error("the connection was closed before the answer was whole")]
+    #[error("the server closed the connection before the response was complete")]
     Closed,
-    #[error("no answer began: {0}")]
-    NoneBegan(Box<Self>),
-    #[error("this can't be asked: {0}")]
-    Ask(#[from] hyper::http::Error),
-    #[error("{path} was answered {status}: {body}")]
-    Refused { path: String, status: StatusCode, body: String },
+    #[error("no response began: {0}")]
+    NoResponse(Box<Self>),
+    #[error("this is no valid request: {0}")]
+    InvalidRequest(#[from] hyper::http::Error),
+    #[error("{path} returned {status}: {body}")]
+    UnexpectedStatus { path: String, status: StatusCode, body: String },
 }
 
-/// A request, in words.
+/// A request, as it is passed to the load generator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Ask {
+pub(crate) struct RequestSpec {
     pub(crate) method: String,
-    /// Path and query.
+    /// The path, with its query.
     pub(crate) path: String,
-    /// The API key, where it takes one.
+    /// The API key, if the request needs one.
     pub(crate) key: Option<String>,
-    /// The body, which is JSON.
+    /// The JSON body.
     pub(crate) body: Option<String>,
 }
 
-impl Ask {
-    /// A read of `path`, which needs no key.
-    pub(crate) fn plain(path: String) -> Self {
+impl RequestSpec {
+    /// Gets `path` without a key.
+    pub(crate) fn get(path: String) -> Self {
         Self { method: Method::GET.to_string(), path, key: None, body: None }
     }
 
-    /// The request, ready to be sent again and again.
+    /// The request in hyper's form, which clones cheaply.
     ///
     /// # Errors
-    /// A part of it can't be in a request.
-    pub(crate) fn request(&self) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    /// The method, path or key is not valid in HTTP.
+    pub(crate) fn to_http(&self) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let mut request = Request::builder()
             .method(self.method.as_str())
             .uri(&self.path)
@@ -67,8 +67,8 @@ impl Ask {
     }
 }
 
-/// A whole answer.
-pub(crate) struct Answer {
+/// A complete response.
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
@@ -83,15 +83,15 @@ impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// The server refuses the connection.
     pub(crate) async fn open(address: SocketAddr) -> Result<Self, ClientError> {
         Self::open_from(address, None).await
     }
 
-    /// Connects from an address of this machine, where one is given.
+    /// Connects from the local address `from`, if one is given.
     ///
     /// # Errors
-    /// Nobody listens there, or the address is not this machine's.
+    /// The server refuses the connection, or `from` is no address of this machine.
     pub(crate) async fn open_from(
         address: SocketAddr,
         from: Option<IpAddr>,
@@ -112,38 +112,38 @@ impl Client {
         Ok(Self { sender, connection })
     }
 
-    /// Sends a request, and waits until its answer is there to the last byte.
+    /// Sends a request and returns the complete response.
     ///
     /// # Errors
-    /// There was none; [`ClientError::NoneBegan`] where not even its head came. The connection is of no
-    /// use then.
+    /// The response is missing or cut short; [`ClientError::NoResponse`] if not even its head
+    /// arrived. The connection can't be used again.
     pub(crate) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<Response, ClientError> {
         let Self { sender, connection } = self;
         let has_begun = AtomicBool::new(false);
         let exchange = async {
             let (head, body) = sender.send_request(request).await?.into_parts();
             has_begun.store(true, Ordering::Relaxed);
-            let body = whole(body).await?;
+            let body = read_body(body).await?;
             sender.ready().await?;
-            Ok(Answer { status: head.status, body })
+            Ok(Response { status: head.status, body })
         };
-        driven(connection, exchange).await.map_err(|error| {
+        drive(connection, exchange).await.map_err(|error| {
             if has_begun.load(Ordering::Relaxed) {
                 error
             } else {
-                ClientError::NoneBegan(Box::new(error))
+                ClientError::NoResponse(Box::new(error))
             }
         })
     }
 
-    /// Sends a request, and lets its answer pass by without keeping it.
+    /// Sends a request, discards the body of the response and returns its status.
     ///
     /// # Errors
-    /// There was no whole answer. The connection is of no use then.
-    pub(crate) async fn pass(
+    /// The response is missing or cut short. The connection can't be used again.
+    pub(crate) async fn send_and_discard(
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<StatusCode, ClientError> {
@@ -156,13 +156,13 @@ impl Client {
             sender.ready().await?;
             Ok(head.status)
         };
-        driven(connection, exchange).await
+        drive(connection, exchange).await
     }
 
-    /// Whether the server has not closed the connection while it was not in use.
+    /// Whether the server has left the idle connection open.
     pub(crate) async fn is_open(&mut self) -> bool {
         let Self { sender, connection } = self;
-        // What the system knows of the connection is heard once the runtime has asked it.
+        // The runtime must poll the socket once before it knows that the server closed it.
         tokio::task::yield_now().await;
         tokio::select! {
             biased;
@@ -172,44 +172,48 @@ impl Client {
     }
 }
 
-/// One task drives the connection and waits for the answer: two would wake each other.
-async fn driven<T>(
+/// Drives the connection and awaits the response in one task: two tasks would wake each other.
+async fn drive<T>(
     connection: &mut http1::Connection<TokioIo<TcpStream>, Full<Bytes>>,
     exchange: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
     tokio::select! {
         biased;
-        answer = exchange => answer,
+        response = exchange => response,
         _ = connection => Err(ClientError::Closed),
     }
 }
 
-/// Asks one after the other over one connection, and answers the bodies.
+/// Sends the requests one after the other over one connection, and returns the bodies.
 ///
 /// # Errors
-/// One of them was not answered, or not with success.
-pub(crate) fn ask_each(
+/// A request failed or its response was no success.
+pub(crate) fn send_each(
     address: SocketAddr,
-    asks: impl IntoIterator<Item = Ask>,
+    requests: impl IntoIterator<Item = RequestSpec>,
 ) -> Result<Vec<Bytes>, ClientError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut client = Client::open(address).await?;
         let mut bodies = Vec::new();
-        for ask in asks {
-            let answer = client.send(ask.request()?).await?;
-            if !answer.status.is_success() {
-                let body = String::from_utf8_lossy(&answer.body).into_owned();
-                return Err(ClientError::Refused { path: ask.path, status: answer.status, body });
+        for request in requests {
+            let response = client.send(request.to_http()?).await?;
+            if !response.status.is_success() {
+                let body = String::from_utf8_lossy(&response.body).into_owned();
+                return Err(ClientError::UnexpectedStatus {
+                    path: request.path,
+                    status: response.status,
+                    body,
+                });
             }
-            bodies.push(answer.body);
+            bodies.push(response.body);
         }
         Ok(bodies)
     })
 }
 
-/// Most answers come in one piece, which is not copied.
-async fn whole(mut body: Incoming) -> Result<Bytes, hyper::Error> {
+/// Reads a body. Most arrive in one piece, which is not copied.
+async fn read_body(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     let mut first = Bytes::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
@@ -235,15 +239,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_in_pieces_is_put_together_and_one_cut_short_is_told() {
+    async fn a_response_in_pieces_is_joined_and_one_cut_short_is_an_error() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 1_024];
             for end in ["hello", "he"] {
-                let read = stream.read(&mut request).await.unwrap();
-                let text = String::from_utf8(request[..read].to_vec()).unwrap();
+                // It may come in pieces.
+                let mut text = String::new();
+                while !text.ends_with("{}") {
+                    let read = stream.read(&mut request).await.unwrap();
+                    assert!(read > 0, "{text}");
+                    text.push_str(str::from_utf8(&request[..read]).unwrap());
+                }
                 assert!(
                     text.starts_with("POST /a HTTP/1.1\r\nhost: localhost\r\nx-api-key: k\r\n")
                 );
@@ -255,15 +264,15 @@ mod tests {
                 }
             }
         });
-        let ask = Ask {
+        let request = RequestSpec {
             method: "POST".to_owned(),
             path: "/a".to_owned(),
             key: Some("k".to_owned()),
             body: Some("{}".to_owned()),
         };
         let mut client = Client::open(address).await.unwrap();
-        let answer = client.send(ask.request().unwrap()).await.unwrap();
-        assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"againhello"[..]));
-        assert!(client.send(ask.request().unwrap()).await.is_err());
+        let response = client.send(request.to_http().unwrap()).await.unwrap();
+        assert_eq!((response.status, &response.body[..]), (StatusCode::OK, &b"againhello"[..]));
+        assert!(client.send(request.to_http().unwrap()).await.is_err());
     }
 }

@@ -1,11 +1,10 @@
-//! The figures, and what they are to reach.
+//! Computes the figures and sets their targets.
 
-use crate::load::Told;
-use crate::measure::OVERLOAD;
-use crate::results::{Engine, Figure, Round, Series, Spread, Target};
-use crate::stage::Cold;
+use crate::fixture::ColdKeyCost;
+use crate::load::{LoadReport, OVERLOAD};
+use crate::results::{Engine, Figure, FigureTarget, Round, Series, Spread};
 
-/// How loads and floors are named.
+/// The names of loads and floors.
 pub(crate) mod name {
     pub(crate) const LOG: &str = "POST /activities, one account";
     pub(crate) const LOG_ALL: &str = "POST /activities, many accounts";
@@ -15,22 +14,22 @@ pub(crate) mod name {
     pub(crate) const GET_SESSION: &str = "GET /sessions/{id}";
     pub(crate) const LIST: &str = "GET /activities?limit=20";
     pub(crate) const STATS: &str = "GET /activities/stats of a year";
-    pub(crate) const LOG_MOST: &str = "POST /activities, 128 connections";
-    pub(crate) const OVERLOADED: &str = "POST /activities, more than it sustains";
+    pub(crate) const LOG_PEAK: &str = "POST /activities, 128 connections";
+    pub(crate) const OVERLOADED: &str = "POST /activities, overload";
     pub(crate) const SYNC: &str = "fdatasync";
     pub(crate) const STORE: &str = "store floor";
     pub(crate) const STORE_ALONE: &str = "store floor, one client";
-    /// Behind the names of what is compared in two sizes.
+    /// Suffixes of the series that are compared between the two database sizes.
     pub(crate) const SMALL: &str = ", small";
     pub(crate) const LARGE: &str = ", large";
 
-    /// The web floor of answers of so many bytes.
+    /// The web floor with responses of this size.
     pub(crate) fn web(bytes: usize) -> String {
         format!("bare Axum, {bytes} bytes")
     }
 }
 
-/// Loads that are to reach a part of the web floor: on SQLite, and on PostgreSQL.
+/// The share of the web floor that a load must reach: on SQLite, and on PostgreSQL.
 const OF_WEB: [(&str, [f64; 2]); 6] = [
     (name::LOG, [0.20, 0.12]),
     (name::LOG_ALL, [0.10, 0.08]),
@@ -39,56 +38,57 @@ const OF_WEB: [(&str, [f64; 2]); 6] = [
     (name::GET_SESSION, [0.20, 0.10]),
     (name::LIST, [0.07, 0.05]),
 ];
-/// What logging is to reach of the store floor.
+/// The share of the store floor that logging activities must reach.
 const OF_STORE: [f64; 2] = [0.20, 5.0];
-/// Milliseconds within which 99 of 100 are logged, on SQLite.
+/// The limit for the p99 of logging an activity on SQLite.
 const LOG_P99_MS: f64 = 15.0;
-/// What one client may wait for a write: on SQLite so many syncs and a bit, on PostgreSQL so much more
-/// than one of pgbench.
+/// The limit for one client's write: on SQLite 1.5 syncs and 0.8 ms, on PostgreSQL twice the time
+/// of one pgbench client.
 const ALONE_SYNCS: f64 = 1.5;
 const ALONE_MS: f64 = 0.8;
 const ALONE_OF_PGBENCH: f64 = 2.0;
 const STATS_MS: [f64; 2] = [2.0, 4.0];
-/// How much longer the large database may take than the small one.
+/// The limit for the time in the large database against that in the small one.
 const GROWTH: f64 = 1.25;
 const IDLE_MIB: f64 = 40.0;
-const HIGHEST_MIB: f64 = 150.0;
-/// How much more processor time a request may take whose key is cold than the same with a warm one.
+const PEAK_MIB: f64 = 150.0;
+/// The limit for the processor time of a request with a cold key against one with a warm key.
 const COLD: f64 = 1.5;
 const START_SECONDS: [f64; 2] = [0.3, 0.5];
-/// What is to be left of the peak where more is asked, and the milliseconds within which 99 of 100
-/// refusals come.
+/// The share of the peak rate that must still succeed under overload, and the limit for the p99 of
+/// a refusal.
 const OVERLOADED_GOOD: f64 = 0.9;
 const REFUSED_P99_MS: f64 = 50.0;
 
-/// What a database's figures are made of.
-pub(crate) struct Measured<'a> {
-    /// Everything that was entered.
+/// The measurements that one database's figures are computed from.
+pub(crate) struct EngineMeasurements<'a> {
+    /// All series.
     pub(crate) series: &'a [Series],
-    /// How many rounds this database had. Floors had others before.
+    /// How many rounds this database had. The floors of the machine may have earlier rounds, of
+    /// another database.
     pub(crate) rounds: usize,
-    /// Loads that are compared with the web floor, and how many bytes they are answered with.
+    /// Loads that are compared with the web floor, with the sizes of their responses.
     pub(crate) floors: &'a [(&'static str, usize)],
-    /// More than it sustains, round by round.
-    pub(crate) overload: &'a [Told],
-    /// Seconds from a start to the first answer.
+    /// The overload, by round.
+    pub(crate) overload: &'a [LoadReport],
+    /// Seconds from each start to the first response.
     pub(crate) starts: &'a [f64],
-    /// What a cold key costs, start by start.
-    pub(crate) cold: &'a [Cold],
-    /// Resident memory: idle, and at its highest.
+    /// The cost of a cold key, by start.
+    pub(crate) cold: &'a [ColdKeyCost],
+    /// Resident memory when idle, and its peak.
     pub(crate) idle_mib: f64,
-    pub(crate) highest_mib: f64,
+    pub(crate) peak_mib: f64,
 }
 
-impl Measured<'_> {
-    /// As many as there were rounds, the last ones.
+impl EngineMeasurements<'_> {
+    /// The rounds of this database: the last ones.
     fn rounds(&self, engine: Option<Engine>, name: &str) -> &[Round] {
-        let rounds = self.turns(engine, name);
+        let rounds = self.all_rounds(engine, name);
         &rounds[rounds.len().saturating_sub(self.rounds)..]
     }
 
-    /// All there are.
-    fn turns(&self, engine: Option<Engine>, name: &str) -> &[Round] {
+    /// All rounds.
+    fn all_rounds(&self, engine: Option<Engine>, name: &str) -> &[Round] {
         let found = self.series.iter().find(|one| one.engine == engine && one.name == name);
         found.map_or(&[], |series| &series.rounds)
     }
@@ -100,8 +100,8 @@ impl Measured<'_> {
     }
 }
 
-/// The figures of a database.
-pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
+/// Computes the figures of one database.
+pub(crate) fn compute(engine: Engine, measured: &EngineMeasurements) -> Vec<Figure> {
     let own = |name: &str| measured.rounds(Some(engine), name);
     let figure = |name: String, unit: &str, values: Vec<f64>, target| Figure {
         engine,
@@ -124,15 +124,15 @@ pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (load, targets) in OF_WEB {
         let values = ratios(own(load), measured.web(load), rate);
-        let target = Target::AtLeast(on(targets));
+        let target = FigureTarget::AtLeast(on(targets));
         figures.push(figure(format!("{load}: of the web floor"), " ×", values, target));
     }
     let values = ratios(own(name::LOG), own(name::STORE), rate);
-    let target = Target::AtLeast(on(OF_STORE));
+    let target = FigureTarget::AtLeast(on(OF_STORE));
     figures.insert(1, figure(format!("{}: {of_store}", name::LOG), " ×", values, target));
     if engine == Engine::Sqlite {
         let values = each(own(name::LOG), |round| round.p99_ms);
-        let target = Target::AtMost(LOG_P99_MS);
+        let target = FigureTarget::AtMost(LOG_P99_MS);
         figures.insert(2, figure(format!("{}: p99", name::LOG), " ms", values, target));
     }
     let most = match engine {
@@ -145,40 +145,45 @@ pub(crate) fn of(engine: Engine, measured: &Measured) -> Vec<Figure> {
         }
     };
     let values = each(own(name::LOG_ALONE), p50);
-    figures.push(figure(format!("{}: p50", name::LOG_ALONE), " ms", values, Target::AtMost(most)));
+    figures.push(figure(
+        format!("{}: p50", name::LOG_ALONE),
+        " ms",
+        values,
+        FigureTarget::AtMost(most),
+    ));
     let values = each(own(name::STATS), p50);
-    let target = Target::AtMost(on(STATS_MS));
+    let target = FigureTarget::AtMost(on(STATS_MS));
     figures.push(figure(format!("{}, 16 connections: p50", name::STATS), " ms", values, target));
     for series in measured.series.iter().filter(|series| series.engine == Some(engine)) {
         let Some(what) = series.name.strip_suffix(name::LARGE) else { continue };
-        let small = measured.turns(Some(engine), &format!("{what}{}", name::SMALL));
+        let small = measured.all_rounds(Some(engine), &format!("{what}{}", name::SMALL));
         let values = ratios(&series.rounds, small, p50);
-        let target = Target::AtMost(GROWTH);
+        let target = FigureTarget::AtMost(GROWTH);
         figures.push(figure(format!("{what}, large against small: p50"), " ×", values, target));
     }
     let memory = |what: &str, value, most| {
-        figure(format!("resident memory, {what}"), " MiB", vec![value], Target::AtMost(most))
+        figure(format!("resident memory, {what}"), " MiB", vec![value], FigureTarget::AtMost(most))
     };
     figures.push(memory("idle", measured.idle_mib, IDLE_MIB));
-    figures.push(memory("at its highest", measured.highest_mib, HIGHEST_MIB));
-    let target = Target::AtMost(on(START_SECONDS));
+    figures.push(memory("peak", measured.peak_mib, PEAK_MIB));
+    let target = FigureTarget::AtMost(on(START_SECONDS));
     let starts = measured.starts.to_vec();
-    figures.push(figure("from a start to the first answer".to_owned(), " s", starts, target));
+    figures.push(figure("from start to first response".to_owned(), " s", starts, target));
 
-    let ratio = |cost: &Cold| cost.cold_micros / cost.warm_micros;
+    let ratio = |cost: &ColdKeyCost| cost.cold_micros / cost.warm_micros;
     let values = measured.cold.iter().map(ratio).collect();
-    let name = "GET /sessions/1, a cold key against a warm one: processor time".to_owned();
-    figures.push(figure(name, " ×", values, Target::AtMost(COLD)));
+    let name = "GET /sessions/1, cold key against warm: processor time".to_owned();
+    figures.push(figure(name, " ×", values, FigureTarget::AtMost(COLD)));
 
-    let too_much = |what: &str| format!("asked {OVERLOAD} × of what it sustains: {what}");
-    let values = ratios(own(name::OVERLOADED), own(name::LOG_MOST), rate);
-    let target = Target::AtLeast(OVERLOADED_GOOD);
-    figures.push(figure(too_much("good answers, of the peak"), " ×", values, target));
-    // Where nothing was refused there is nothing to tell.
-    let refused = measured.overload.iter().filter(|told| told.refused.count > 0);
-    let refused: Vec<f64> = refused.map(|told| told.refused.p99_ms).collect();
+    let too_much = |what: &str| format!("overload, {OVERLOAD} × the peak: {what}");
+    let values = ratios(own(name::OVERLOADED), own(name::LOG_PEAK), rate);
+    let target = FigureTarget::AtLeast(OVERLOADED_GOOD);
+    figures.push(figure(too_much("successful, of the peak"), " ×", values, target));
+    // A round without a refusal has no time of a refusal.
+    let refused = measured.overload.iter().filter(|report| report.refused.count > 0);
+    let refused: Vec<f64> = refused.map(|report| report.refused.p99_ms).collect();
     if !refused.is_empty() {
-        let target = Target::AtMost(REFUSED_P99_MS);
+        let target = FigureTarget::AtMost(REFUSED_P99_MS);
         figures.push(figure(too_much("p99 of a refusal"), " ms", refused, target));
     }
     figures
@@ -188,7 +193,7 @@ fn each(rounds: &[Round], of: impl Fn(&Round) -> Option<f64>) -> Vec<f64> {
     rounds.iter().filter_map(of).collect()
 }
 
-/// Round by round, one by the other.
+/// The ratio of our value to theirs in each round.
 fn ratios(ours: &[Round], theirs: &[Round], of: impl Fn(&Round) -> Option<f64>) -> Vec<f64> {
     let both = ours.iter().zip(theirs);
     both.filter_map(|(ours, theirs)| Some(of(ours)? / of(theirs)?)).collect()
@@ -204,10 +209,10 @@ mod tests {
         Series { engine, name: name.to_owned(), rounds: rates.map(round).into() }
     }
 
-    fn told(refused: usize, unsent: u64) -> Told {
+    fn report(refused: usize, unsent: u64) -> LoadReport {
         let good = Quantiles { count: 60, p50_ms: 1.0, p99_ms: 2.0 };
         let refused = Quantiles { count: refused, p50_ms: 0.0, p99_ms: number(refused) };
-        Told {
+        LoadReport {
             next: 0,
             seconds: 1.0,
             good,
@@ -229,7 +234,7 @@ mod tests {
             floors_of_two_databases,
             series(None, name::SYNC, [1.0, 1.0], 2.0),
             series(ours, name::LOG, [30.0, 40.0], 1.0),
-            series(ours, name::LOG_MOST, [50.0, 50.0], 1.0),
+            series(ours, name::LOG_PEAK, [50.0, 50.0], 1.0),
             series(ours, name::OVERLOADED, [45.0, 25.0], 1.0),
             series(ours, name::STORE, [100.0, 400.0], 1.0),
             series(ours, name::LOG_ALONE, [1.0, 1.0], 3.8),
@@ -237,35 +242,35 @@ mod tests {
             series(ours, "a page, large", [1.0, 1.0], 3.0),
             series(Some(Engine::Postgres), name::LOG, [1.0, 1.0], 1.0),
         ];
-        let measured = Measured {
+        let measured = EngineMeasurements {
             series: &all,
             rounds: 2,
             floors: &[(name::LOG, 300)],
-            overload: &[told(40, 0), told(20, 20)],
+            overload: &[report(40, 0), report(20, 20)],
             starts: &[0.1, 0.4, 0.2],
             cold: &[
-                Cold { cold_micros: 130.0, warm_micros: 100.0 },
-                Cold { cold_micros: 180.0, warm_micros: 100.0 },
-                Cold { cold_micros: 140.0, warm_micros: 100.0 },
+                ColdKeyCost { cold_micros: 130.0, warm_micros: 100.0 },
+                ColdKeyCost { cold_micros: 180.0, warm_micros: 100.0 },
+                ColdKeyCost { cold_micros: 140.0, warm_micros: 100.0 },
             ],
             idle_mib: 41.0,
-            highest_mib: 100.0,
+            peak_mib: 100.0,
         };
-        let figures = of(Engine::Sqlite, &measured);
+        let figures = compute(Engine::Sqlite, &measured);
         let named = |part: &str| figures.iter().find(|one| one.name.contains(part)).unwrap();
         assert_eq!(named("one account: of the web floor").values, [0.3, 0.2]);
         assert!(named("one account: of the web floor").is_reached());
         assert_eq!(named("of the store floor").values, [0.3, 0.1]);
         assert!(!named("of the store floor").is_reached());
-        assert_eq!(named("one client").target, Target::AtMost(3.8));
+        assert_eq!(named("one client").target, FigureTarget::AtMost(3.8));
         assert!(named("one client").is_reached());
         assert_eq!(named("a page, large").values, [1.5, 1.5]);
-        assert!(!named("memory, idle").is_reached() && named("at its highest").is_reached());
-        assert!(named("first answer").is_reached());
-        assert_eq!(named("a cold key").values, [1.3, 1.8, 1.4]);
-        assert!(named("a cold key").is_reached());
+        assert!(!named("memory, idle").is_reached() && named("memory, peak").is_reached());
+        assert!(named("first response").is_reached());
+        assert_eq!(named("cold key").values, [1.3, 1.8, 1.4]);
+        assert!(named("cold key").is_reached());
         assert_eq!(named("of the peak").values, [0.9, 0.5]);
         assert_eq!(named("refusal").values, [40.0, 20.0]);
-        assert!(!named("POST /todos").is_reached(), "what was not measured is not reached");
+        assert!(!named("POST /todos").is_reached(), "a figure without values is not reached");
     }
 }

@@ -1,4 +1,4 @@
-//! What this machine can do at best, with nothing of ours in the way.
+//! What this machine can do without Roots.
 
 pub(crate) mod pgbench;
 pub(crate) mod store;

@@ -1,15 +1,14 @@
-//! How long answers took.
+//! Response times and their quantiles.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Times, one by one: a measurement has too few of them to need less.
+/// Every single time. A measurement has few enough that no histogram is needed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Latencies(Vec<Duration>);
 
-/// What is told of many times: how many there were, and within which milliseconds so many hundredths
-/// of them lay.
+/// The number of times, and their quantiles in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Quantiles {
     pub(crate) count: usize,
@@ -26,7 +25,7 @@ impl Latencies {
         self.0.append(&mut other.0);
     }
 
-    /// The longest, in milliseconds.
+    /// The longest time, in milliseconds.
     pub(crate) fn worst_ms(&self) -> f64 {
         self.0.iter().max().map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
     }
@@ -47,7 +46,7 @@ impl FromIterator<Duration> for Latencies {
     }
 }
 
-/// A count to reckon with.
+/// A count as a floating-point number.
 pub(crate) fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
@@ -57,13 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_is_a_time_that_was_measured() {
-        let told = |many: u64| -> Quantiles {
+    fn a_quantile_is_one_of_the_measured_times() {
+        let quantiles = |many: u64| -> Quantiles {
             let times: Latencies = (1..=many).rev().map(Duration::from_millis).collect();
             times.quantiles()
         };
-        assert_eq!(told(100), Quantiles { count: 100, p50_ms: 50.0, p99_ms: 99.0 });
-        assert_eq!(told(1), Quantiles { count: 1, p50_ms: 1.0, p99_ms: 1.0 });
-        assert_eq!(told(0), Quantiles::default());
+        assert_eq!(quantiles(100), Quantiles { count: 100, p50_ms: 50.0, p99_ms: 99.0 });
+        assert_eq!(quantiles(1), Quantiles { count: 1, p50_ms: 1.0, p99_ms: 1.0 });
+        assert_eq!(quantiles(0), Quantiles::default());
     }
 }

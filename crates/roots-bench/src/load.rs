@@ -1,8 +1,8 @@
-//! The load: many connections that ask at once, in a process of its own, so that what it takes of the
-//! machine is told apart from what is measured.
+//! The load generator: many connections that send requests at once. It is a process of its own, so
+//! that its processor time can be told from the server's.
 //!
-//! What to ask comes in on the standard input as an [`Order`], what came of it goes out on the
-//! standard output as a [`Told`].
+//! It reads a [`LoadRequest`] from the standard input and writes a [`LoadReport`] to the standard
+//! output.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -19,116 +19,119 @@ use serde::{Deserialize, Serialize};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
-use crate::client::{Ask, Client, ClientError};
+use crate::client::{Client, ClientError, RequestSpec};
 use crate::latency::{Latencies, Quantiles, number};
-use crate::usage::{self, Untold};
+use crate::usage::{self, UsageError};
 
-/// A request at a given rate that finds no free connection for so long is not sent any more.
+/// The rate of the overload, in multiples of the server's peak rate.
+pub(crate) const OVERLOAD: f64 = 2.0;
+/// In an open loop, a request that finds no free connection for this long is not sent.
 const UNSENT_AFTER: Duration = Duration::from_millis(100);
-/// How much of an answer that was not expected is shown.
+/// An error shows at most this many bytes of an unexpected response.
 const SHOWN_BYTES: usize = 500;
 
-/// What to ask.
+/// The load to generate.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct LoadRequest {
     pub(crate) address: SocketAddr,
-    /// The process that answers.
+    /// The server's process id.
     pub(crate) server: u32,
-    /// Connections that ask at once.
+    /// Connections that send requests at the same time.
     pub(crate) connections: usize,
-    pub(crate) pace: Pace,
-    /// The requests; in turn, over and over, but for [`Pace::Spread`].
-    pub(crate) asks: Vec<Ask>,
-    /// The number of the first one, to go on where the last order ended.
+    pub(crate) pattern: LoadPattern,
+    /// The requests, which are repeated in turn, except with [`LoadPattern::Spread`].
+    pub(crate) requests: Vec<RequestSpec>,
+    /// The number of the first request: the [`LoadReport::next`] of an earlier load to continue it.
     pub(crate) first: u64,
 }
 
-/// How fast to ask, and until when.
+/// When requests are sent, and when the load ends.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum Pace {
-    /// Each connection asks again as soon as it is answered, for some time.
-    Steady(Window),
-    /// So many requests a second, whether the earlier ones are answered or not. What is refused with
-    /// 503 is counted apart.
-    Rate { per_second: f64, window: Window },
-    /// As steady, but so many in all.
+pub(crate) enum LoadPattern {
+    /// Each connection sends its next request when it has a response.
+    ClosedLoop(Window),
+    /// Requests are sent at this rate, whether or not earlier ones have responses. Refusals with
+    /// 503 are counted separately.
+    OpenLoop { per_second: f64, window: Window },
+    /// A closed loop that ends after this number of requests.
     Count(u64),
-    /// As [`Pace::Count`], the requests in their order, each as often as the others.
+    /// As [`LoadPattern::Count`], but the requests keep their order: each is sent equally often
+    /// before the next one.
     Spread(u64),
 }
 
-/// A time that counts, after one that does not.
+/// The time that is measured, and the warm-up before it, which does not count.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
 }
 
-/// What came of an order.
+/// The measurements of a load.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Told {
-    /// The number that the next order begins with.
+pub(crate) struct LoadReport {
+    /// The [`LoadRequest::first`] of a load that continues this one.
     pub(crate) next: u64,
-    /// The seconds that count; all the rest is of them alone.
+    /// The measured seconds. All fields below are about this time.
     pub(crate) seconds: f64,
-    /// What was done, from when it was due.
+    /// Times of successful responses, from when each request was due.
     pub(crate) good: Quantiles,
-    /// What was refused with 503, from when it was sent.
+    /// Times of refusals with 503, from when each request was sent.
     pub(crate) refused: Quantiles,
-    /// What was due and found no free connection.
+    /// Requests that were due but found no free connection.
     pub(crate) unsent: u64,
-    /// Seconds that processors spent on the load, on what answered it, and on all processes.
+    /// Processor seconds of the load generator, of the server, and of all processes.
     pub(crate) load_cpu: f64,
     pub(crate) server_cpu: f64,
     pub(crate) machine_cpu: f64,
-    /// Processors that there are.
+    /// Processors of the machine.
     pub(crate) processors: usize,
 }
 
-impl Told {
-    /// What was done a second.
+impl LoadReport {
+    /// Successful responses per second.
     pub(crate) fn rate(&self) -> f64 {
         number(self.good.count) / self.seconds
     }
 
-    /// How much of the machine was busy, of 1.
+    /// The share of the machine's processor time that was used.
     pub(crate) fn busy(&self) -> f64 {
         self.machine_cpu / (self.seconds * number(self.processors))
     }
 }
 
-/// Why a load ended early.
+/// Why a load failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     #[error("{address}: {cause}")]
     Client { address: SocketAddr, cause: ClientError },
-    #[error("{address} answered {status}: {body}")]
-    Unexpected { address: SocketAddr, status: StatusCode, body: String },
-    #[error("no order: {0}")]
-    Order(String),
+    #[error("{address} returned {status}: {body}")]
+    UnexpectedStatus { address: SocketAddr, status: StatusCode, body: String },
+    #[error("invalid load request: {0}")]
+    InvalidRequest(String),
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
-    Untold(#[from] Untold),
+    Usage(#[from] UsageError),
     #[error(transparent)]
     Task(#[from] JoinError),
-    #[error("a thread of the load panicked")]
+    #[error("a thread of the load generator panicked")]
     Panicked,
 }
 
-/// Carries out the order on the standard input.
+/// Generates the load that the standard input requests.
 ///
 /// # Errors
 /// See [`LoadError`].
-pub(crate) fn perform() -> Result<Told, LoadError> {
-    let mut order = String::new();
-    io::stdin().read_to_string(&mut order)?;
-    let order: Order =
-        serde_json::from_str(&order).map_err(|error| LoadError::Order(error.to_string()))?;
+pub(crate) fn run() -> Result<LoadReport, LoadError> {
+    let mut request = String::new();
+    io::stdin().read_to_string(&mut request)?;
+    let request: LoadRequest = serde_json::from_str(&request)
+        .map_err(|error| LoadError::InvalidRequest(error.to_string()))?;
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = processors.min(order.connections);
-    let (pace, connections) = (order.pace, order.connections);
-    let run = Arc::new(Run::new(&order)?);
+    let threads = processors.min(request.connections);
+    let (pattern, connections) = (request.pattern, request.connections);
+    let run = Arc::new(LoadRun::new(&request)?);
 
     let share = |thread| connections / threads + usize::from(thread < connections % threads);
     let workers: Vec<_> = (0..threads)
@@ -137,36 +140,36 @@ pub(crate) fn perform() -> Result<Told, LoadError> {
             thread::spawn(move || work(&run, connections))
         })
         .collect();
-    let watched = match pace {
-        Pace::Steady(window) | Pace::Rate { window, .. } => {
+    let watched = match pattern {
+        LoadPattern::ClosedLoop(window) | LoadPattern::OpenLoop { window, .. } => {
             thread::sleep(window.warm_up);
-            let before = Spent::now(run.server)?;
+            let before = CpuSample::now(run.server)?;
             thread::sleep(window.time);
-            Some((before, Spent::now(run.server)?))
+            Some((before, CpuSample::now(run.server)?))
         }
-        Pace::Count(_) | Pace::Spread(_) => None,
+        LoadPattern::Count(_) | LoadPattern::Spread(_) => None,
     };
     for worker in workers {
         worker.join().map_err(|_| LoadError::Panicked)??;
     }
     let (before, after) = match watched {
         Some(watched) => watched,
-        None => (run.before, Spent::now(run.server)?),
+        None => (run.before, CpuSample::now(run.server)?),
     };
-    Ok(run.told(before, after, processors))
+    Ok(run.report(before, after, processors))
 }
 
-/// What processors had spent at a time.
+/// Processor time used up to a point in time.
 #[derive(Clone, Copy)]
-struct Spent {
+struct CpuSample {
     at: Instant,
     load: Duration,
     server: Duration,
     machine: Duration,
 }
 
-impl Spent {
-    fn now(server: u32) -> Result<Self, Untold> {
+impl CpuSample {
+    fn now(server: u32) -> Result<Self, UsageError> {
         Ok(Self {
             at: Instant::now(),
             load: usage::of_process(std::process::id())?,
@@ -176,29 +179,29 @@ impl Spent {
     }
 }
 
-/// An order that is carried out.
-struct Run {
+/// A load in progress.
+struct LoadRun {
     address: SocketAddr,
     server: u32,
-    pace: Pace,
+    pattern: LoadPattern,
     requests: Vec<Request<Full<Bytes>>>,
     first: u64,
-    /// How many were taken on.
+    /// How many requests the connections have taken.
     taken: AtomicU64,
     begun: Instant,
-    before: Spent,
-    outcome: Mutex<Outcome>,
+    before: CpuSample,
+    samples: Mutex<LoadSamples>,
 }
 
-/// What came of the requests that count.
+/// The times of the requests that count.
 #[derive(Default)]
-struct Outcome {
+struct LoadSamples {
     good: Latencies,
     refused: Latencies,
     unsent: u64,
 }
 
-impl Outcome {
+impl LoadSamples {
     fn append(&mut self, other: Self) {
         self.good.append(other.good);
         self.refused.append(other.refused);
@@ -206,65 +209,68 @@ impl Outcome {
     }
 }
 
-/// A request that is to be sent now.
-struct Due {
+/// A request to send now.
+struct DueRequest {
     number: u64,
     at: Instant,
 }
 
-impl Run {
-    fn new(order: &Order) -> Result<Self, LoadError> {
-        let requests: Result<Vec<_>, _> = order.asks.iter().map(Ask::request).collect();
-        let requests = requests.map_err(|error| LoadError::Order(error.to_string()))?;
+impl LoadRun {
+    fn new(request: &LoadRequest) -> Result<Self, LoadError> {
+        let requests: Result<Vec<_>, _> =
+            request.requests.iter().map(RequestSpec::to_http).collect();
+        let requests = requests.map_err(|error| LoadError::InvalidRequest(error.to_string()))?;
         if requests.is_empty() {
-            return Err(LoadError::Order("it asks nothing".to_owned()));
+            return Err(LoadError::InvalidRequest("it has no requests".to_owned()));
         }
         Ok(Self {
-            address: order.address,
-            server: order.server,
-            pace: order.pace,
+            address: request.address,
+            server: request.server,
+            pattern: request.pattern,
             requests,
-            first: order.first,
+            first: request.first,
             taken: AtomicU64::new(0),
             begun: Instant::now(),
-            before: Spent::now(order.server)?,
-            outcome: Mutex::default(),
+            before: CpuSample::now(request.server)?,
+            samples: Mutex::default(),
         })
     }
 
     fn request(&self, taken: u64) -> Request<Full<Bytes>> {
         let requests = self.requests.len() as u64;
-        let number = match self.pace {
-            Pace::Spread(count) => taken * requests / count,
+        let number = match self.pattern {
+            LoadPattern::Spread(count) => taken * requests / count,
             _ => (self.first + taken) % requests,
         };
         self.requests[usize::try_from(number).unwrap_or_default()].clone()
     }
 
-    /// From when on answers count, and until when requests are sent.
+    /// The measured time, at whose end no more requests are sent.
     fn window(&self) -> Option<(Instant, Instant)> {
-        match self.pace {
-            Pace::Steady(window) | Pace::Rate { window, .. } => {
+        match self.pattern {
+            LoadPattern::ClosedLoop(window) | LoadPattern::OpenLoop { window, .. } => {
                 let from = self.begun + window.warm_up;
                 Some((from, from + window.time))
             }
-            Pace::Count(_) | Pace::Spread(_) => None,
+            LoadPattern::Count(_) | LoadPattern::Spread(_) => None,
         }
     }
 
-    /// Takes on the next request, once it is due.
-    async fn next(&self, outcome: &mut Outcome) -> Option<Due> {
+    /// Takes the next request, when it is due.
+    async fn next(&self, samples: &mut LoadSamples) -> Option<DueRequest> {
         loop {
             if self.window().is_some_and(|(_, until)| Instant::now() >= until) {
                 return None;
             }
             let number = self.taken.fetch_add(1, Ordering::Relaxed);
-            let per_second = match self.pace {
-                Pace::Steady(_) => return Some(Due { number, at: Instant::now() }),
-                Pace::Count(count) | Pace::Spread(count) => {
-                    return (number < count).then(|| Due { number, at: Instant::now() });
+            let per_second = match self.pattern {
+                LoadPattern::ClosedLoop(_) => {
+                    return Some(DueRequest { number, at: Instant::now() });
                 }
-                Pace::Rate { per_second, .. } => per_second,
+                LoadPattern::Count(count) | LoadPattern::Spread(count) => {
+                    return (number < count).then(|| DueRequest { number, at: Instant::now() });
+                }
+                LoadPattern::OpenLoop { per_second, .. } => per_second,
             };
             #[expect(clippy::cast_precision_loss, reason = "a few millions at most")]
             let at = self.begun + Duration::from_secs_f64(number as f64 / per_second);
@@ -277,87 +283,87 @@ impl Run {
                 if at > now {
                     sleep_until(at.into()).await;
                 }
-                return Some(Due { number, at });
+                return Some(DueRequest { number, at });
             }
-            outcome.unsent += u64::from(at >= from);
+            samples.unsent += u64::from(at >= from);
         }
     }
 
-    /// Whether a request that was answered now counts.
+    /// Whether a response that arrives now counts.
     fn counts(&self, now: Instant) -> bool {
         self.window().is_none_or(|(from, until)| (from..until).contains(&now))
     }
 
-    /// Asks over one connection until nothing is left to ask, and waits for the last answer.
-    async fn ask(&self) -> Result<Outcome, LoadError> {
+    /// Sends requests over one connection until the load ends, and awaits the last response.
+    async fn send_all(&self) -> Result<LoadSamples, LoadError> {
         let failed = |cause| LoadError::Client { address: self.address, cause };
         let mut client = Client::open(self.address).await.map_err(failed)?;
-        let mut outcome = Outcome::default();
-        while let Some(due) = self.next(&mut outcome).await {
+        let mut samples = LoadSamples::default();
+        while let Some(due) = self.next(&mut samples).await {
             let sent = Instant::now();
-            let answer = client.send(self.request(due.number)).await.map_err(failed)?;
+            let response = client.send(self.request(due.number)).await.map_err(failed)?;
             let now = Instant::now();
-            let refused = matches!(self.pace, Pace::Rate { .. })
-                && answer.status == StatusCode::SERVICE_UNAVAILABLE;
-            if !refused && !answer.status.is_success() {
-                let shown = &answer.body[..answer.body.len().min(SHOWN_BYTES)];
-                return Err(LoadError::Unexpected {
+            let refused = matches!(self.pattern, LoadPattern::OpenLoop { .. })
+                && response.status == StatusCode::SERVICE_UNAVAILABLE;
+            if !refused && !response.status.is_success() {
+                let shown = &response.body[..response.body.len().min(SHOWN_BYTES)];
+                return Err(LoadError::UnexpectedStatus {
                     address: self.address,
-                    status: answer.status,
+                    status: response.status,
                     body: String::from_utf8_lossy(shown).into_owned(),
                 });
             }
             if self.counts(now) {
                 if refused {
-                    outcome.refused.record(now - sent);
+                    samples.refused.record(now - sent);
                 } else {
-                    outcome.good.record(now - due.at);
+                    samples.good.record(now - due.at);
                 }
             }
         }
-        Ok(outcome)
+        Ok(samples)
     }
 
-    fn told(&self, before: Spent, after: Spent, processors: usize) -> Told {
+    fn report(&self, before: CpuSample, after: CpuSample, processors: usize) -> LoadReport {
         let taken = self.taken.load(Ordering::Relaxed);
-        let asked = match self.pace {
-            Pace::Count(count) | Pace::Spread(count) => taken.min(count),
-            Pace::Steady(_) | Pace::Rate { .. } => taken,
+        let sent = match self.pattern {
+            LoadPattern::Count(count) | LoadPattern::Spread(count) => taken.min(count),
+            LoadPattern::ClosedLoop(_) | LoadPattern::OpenLoop { .. } => taken,
         };
-        let outcome =
-            std::mem::take(&mut *self.outcome.lock().unwrap_or_else(PoisonError::into_inner));
-        let seconds = match self.pace {
-            Pace::Steady(window) | Pace::Rate { window, .. } => window.time,
-            Pace::Count(_) | Pace::Spread(_) => after.at - before.at,
+        let samples =
+            std::mem::take(&mut *self.samples.lock().unwrap_or_else(PoisonError::into_inner));
+        let seconds = match self.pattern {
+            LoadPattern::ClosedLoop(window) | LoadPattern::OpenLoop { window, .. } => window.time,
+            LoadPattern::Count(_) | LoadPattern::Spread(_) => after.at - before.at,
         };
-        let spent =
-            |of: fn(&Spent) -> Duration| of(&after).saturating_sub(of(&before)).as_secs_f64();
-        Told {
-            next: self.first + asked,
+        let cpu_seconds =
+            |of: fn(&CpuSample) -> Duration| of(&after).saturating_sub(of(&before)).as_secs_f64();
+        LoadReport {
+            next: self.first + sent,
             seconds: seconds.as_secs_f64(),
-            good: outcome.good.quantiles(),
-            refused: outcome.refused.quantiles(),
-            unsent: outcome.unsent,
-            load_cpu: spent(|spent| spent.load),
-            server_cpu: spent(|spent| spent.server),
-            machine_cpu: spent(|spent| spent.machine),
+            good: samples.good.quantiles(),
+            refused: samples.refused.quantiles(),
+            unsent: samples.unsent,
+            load_cpu: cpu_seconds(|sample| sample.load),
+            server_cpu: cpu_seconds(|sample| sample.server),
+            machine_cpu: cpu_seconds(|sample| sample.machine),
             processors,
         }
     }
 }
 
-/// What one thread does: so many connections, none of which it shares.
-fn work(run: &Arc<Run>, connections: usize) -> Result<(), LoadError> {
+/// Runs one thread with this number of connections.
+fn work(run: &Arc<LoadRun>, connections: usize) -> Result<(), LoadError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for _ in 0..connections {
             let run = Arc::clone(run);
-            tasks.spawn(async move { run.ask().await });
+            tasks.spawn(async move { run.send_all().await });
         }
         while let Some(ended) = tasks.join_next().await {
-            let outcome = ended??;
-            run.outcome.lock().unwrap_or_else(PoisonError::into_inner).append(outcome);
+            let samples = ended??;
+            run.samples.lock().unwrap_or_else(PoisonError::into_inner).append(samples);
         }
         Ok(())
     })
@@ -372,57 +378,65 @@ mod tests {
     use super::*;
     use crate::floor::web;
 
-    /// An order to the web floor, with answers of 8 to 10 bytes.
-    async fn order(pace: Pace, sizes: &[usize]) -> Order {
+    /// A load on the web floor, which serves responses of 8 to 10 bytes.
+    async fn load_request(pattern: LoadPattern, sizes: &[usize]) -> LoadRequest {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async { axum::serve(listener, web::router(&[8, 9, 10])).await });
-        let asks = sizes.iter().map(|bytes| Ask::plain(web::path(*bytes))).collect();
-        Order { address, server: std::process::id(), connections: 4, pace, asks, first: 5 }
+        let requests = sizes.iter().map(|bytes| RequestSpec::get(web::path(*bytes))).collect();
+        LoadRequest {
+            address,
+            server: std::process::id(),
+            connections: 4,
+            pattern,
+            requests,
+            first: 5,
+        }
     }
 
-    async fn carry_out(order: &Order) -> Result<Told, LoadError> {
-        let run = Arc::new(Run::new(order)?);
-        let (worker, connections) = (Arc::clone(&run), order.connections);
+    async fn run_load(request: &LoadRequest) -> Result<LoadReport, LoadError> {
+        let run = Arc::new(LoadRun::new(request)?);
+        let (worker, connections) = (Arc::clone(&run), request.connections);
         tokio::task::spawn_blocking(move || work(&worker, connections)).await??;
-        Ok(run.told(run.before, Spent::now(run.server)?, 1))
+        Ok(run.report(run.before, CpuSample::now(run.server)?, 1))
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn as_many_as_were_ordered_are_asked() {
-        let told = carry_out(&order(Pace::Count(50), &[8, 9]).await).await.unwrap();
-        assert_eq!((told.good.count, told.refused.count, told.unsent), (50, 0, 0));
-        assert_eq!(told.next, 55);
+    async fn a_counted_load_sends_that_many_requests() {
+        let report = run_load(&load_request(LoadPattern::Count(50), &[8, 9]).await).await.unwrap();
+        assert_eq!((report.good.count, report.refused.count, report.unsent), (50, 0, 0));
+        assert_eq!(report.next, 55);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn an_answer_that_was_not_expected_ends_the_load() {
-        let error = carry_out(&order(Pace::Count(50), &[8, 11]).await).await.unwrap_err();
-        let LoadError::Unexpected { status, .. } = error else { panic!("{error}") };
+    async fn an_unexpected_status_ends_the_load() {
+        let error =
+            run_load(&load_request(LoadPattern::Count(50), &[8, 11]).await).await.unwrap_err();
+        let LoadError::UnexpectedStatus { status, .. } = error else { panic!("{error}") };
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
 
     #[tokio::test]
-    async fn what_is_asked_goes_round_or_is_spread() {
-        let asked = |run: &Run, taken| run.request(taken).uri().path().to_owned();
-        let run = Run::new(&order(Pace::Count(9), &[8, 9, 10]).await).unwrap();
-        // Where the last order ended: at the sixth.
-        assert_eq!([0, 1, 2, 3].map(|taken| asked(&run, taken)), ["/10", "/8", "/9", "/10"]);
-        let run = Run::new(&order(Pace::Spread(6), &[8, 9, 10]).await).unwrap();
-        let spread = [0, 1, 2, 3, 4, 5].map(|taken| asked(&run, taken));
+    async fn requests_are_repeated_in_turn_or_spread_in_order() {
+        let sent = |run: &LoadRun, taken| run.request(taken).uri().path().to_owned();
+        let run = LoadRun::new(&load_request(LoadPattern::Count(9), &[8, 9, 10]).await).unwrap();
+        // The load starts at number 5, the third of three requests.
+        assert_eq!([0, 1, 2, 3].map(|taken| sent(&run, taken)), ["/10", "/8", "/9", "/10"]);
+        let run = LoadRun::new(&load_request(LoadPattern::Spread(6), &[8, 9, 10]).await).unwrap();
+        let spread = [0, 1, 2, 3, 4, 5].map(|taken| sent(&run, taken));
         assert_eq!(spread, ["/8", "/8", "/9", "/9", "/10", "/10"]);
     }
 
     #[tokio::test]
-    async fn what_finds_no_connection_in_time_is_not_sent() {
+    async fn a_request_without_a_free_connection_in_time_is_not_sent() {
         let window = Window { warm_up: Duration::ZERO, time: Duration::from_hours(1) };
-        let pace = Pace::Rate { per_second: 100.0, window };
-        let mut run = Run::new(&order(pace, &[8]).await).unwrap();
+        let pattern = LoadPattern::OpenLoop { per_second: 100.0, window };
+        let mut run = LoadRun::new(&load_request(pattern, &[8]).await).unwrap();
         run.begun = run.begun.checked_sub(Duration::from_mins(1)).unwrap();
-        let mut outcome = Outcome::default();
-        let due = run.next(&mut outcome).await.unwrap();
-        // A minute late, of which it makes up all but the last moments.
-        assert_eq!(due.number, outcome.unsent);
-        assert!(outcome.unsent >= 5_990, "{}", outcome.unsent);
+        let mut samples = LoadSamples::default();
+        let due = run.next(&mut samples).await.unwrap();
+        // All requests of the last minute are overdue; only those of the last 100 ms are sent.
+        assert_eq!(due.number, samples.unsent);
+        assert!(samples.unsent >= 5_990, "{}", samples.unsent);
     }
 }

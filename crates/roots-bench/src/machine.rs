@@ -1,4 +1,4 @@
-//! On what, and when, it was measured.
+//! The machine and the day of a measurement.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::results::Machine;
 
-/// This machine. What it does not tell is left empty.
+/// Describes this machine. What the system does not show stays empty.
 pub(crate) fn this() -> Machine {
     let field = |path: &str, name: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -28,7 +28,7 @@ pub(crate) fn this() -> Machine {
     }
 }
 
-/// The day, in UTC.
+/// Today's date, in UTC.
 pub(crate) fn today() -> String {
     Timestamp::now().strftime("%Y-%m-%d").to_string()
 }

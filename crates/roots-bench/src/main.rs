@@ -1,28 +1,28 @@
 //! Measures a release build of Roots against floors of the machine it runs on.
 //!
-//! `cargo xtask bench` builds what is measured and starts this; `docs/performance.md` says what is
-//! measured and how to read it.
+//! `cargo xtask bench` builds the server and starts this program. `docs/performance.md` says what
+//! is measured and how to read it.
 //!
-//! - [`mod@measure`]: what is measured, in which order, on which [`stage`]; [`book`] takes it down.
-//! - [`floor`]: what the machine can do at best, with nothing of ours in the way.
-//! - [`load`]: many connections that ask, in a process of its own; [`asks`] is what they ask, and
-//!   each is a [`client`].
-//! - [`neighbours`]: what a [`quiet`] account feels of others; [`noise`] is what those do, each in a
+//! - [`mod@measure`]: runs the loads in rounds on a [`fixture`]; [`recorder`] collects the rounds.
+//! - [`floor`]: measures what the machine can do without Roots.
+//! - [`load`]: the load generator, a process of its own with many [`client`] connections;
+//!   [`requests`] builds the requests.
+//! - [`neighbours`]: measures a [`quiet`] account beside neighbours; [`noise`] is a neighbour, a
 //!   process of its own.
-//! - [`process`]: the processes of a run; [`roots`] is a server with its database.
-//! - [`figures`]: what is to be reached; [`results`] is all of it, as it is kept.
-//! - [`report`] and [`plot`]: what is shown of it.
+//! - [`process`]: starts and stops processes; [`instance`] is a server with its database.
+//! - [`figures`]: computes the figures and holds their targets; [`results`] is what is stored.
+//! - [`report`] and [`plot`]: write the tables and the plots.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "it tells the developer at the terminal what it measures"
+    reason = "the developer at the terminal reads the progress and the tables"
 )]
 
-mod asks;
-mod book;
 mod client;
 mod figures;
+mod fixture;
 mod floor;
+mod instance;
 mod latency;
 mod load;
 mod machine;
@@ -32,10 +32,10 @@ mod noise;
 mod plot;
 mod process;
 mod quiet;
+mod recorder;
 mod report;
+mod requests;
 mod results;
-mod roots;
-mod stage;
 mod usage;
 
 use std::error::Error;
@@ -46,83 +46,83 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser};
 
-use measure::{Plan, Postgres, Scale};
-use plot::Drawn;
+use measure::{BenchPlan, PostgresDatabases, Scale};
+use plot::RenderedPlot;
 use results::{Engine, Results};
 
-/// As the server has it, so that the floor has it too.
+/// The server uses this allocator, so the web floor does too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(about = "Measures Roots; `cargo xtask bench` starts it")]
-enum Asked {
-    /// Measure, print the tables, and keep what was measured
-    Measure(Measure),
-    /// Write what was measured into a page, and its plots beside what was kept
-    Report(Report),
-    /// Carry out the load that is ordered on the standard input
+enum BenchCommand {
+    /// Measure, print the tables and store the results
+    Measure(MeasureArgs),
+    /// Write stored results into a page, and the plots beside the results
+    Report(ReportArgs),
+    /// Generate the load described by a load request on the standard input
     Load,
-    /// Be the neighbour that is ordered on the standard input
+    /// Act as the neighbour described by a noise request on the standard input
     Noise,
     /// Serve the web floor: bare Axum handlers
-    Floor(Floor),
+    Floor(FloorArgs),
 }
 
 #[derive(Args)]
-struct Measure {
-    /// The program to measure: a `roots-server`
+struct MeasureArgs {
+    /// The `roots-server` to measure
     #[arg(long, value_name = "PROGRAM")]
     server: PathBuf,
-    /// What it was built of
+    /// The commit it was built from
     #[arg(long)]
     commit: Option<String>,
-    /// An empty folder, on the disk to measure; it is for the caller to remove
+    /// An empty folder on the disk to measure; the caller removes it
     #[arg(long)]
     folder: PathBuf,
-    /// Measure on one database alone
+    /// Measure on one database only
     #[arg(long)]
     only: Option<Engine>,
-    /// Three empty databases of a `PostgreSQL`: for few rows, for many, and for its floor
+    /// Three empty `PostgreSQL` databases: small, large, and one for the store floor
     #[arg(long, value_name = "URL", num_args = 3, requires = "programs")]
     postgres: Option<Vec<String>>,
-    /// The folder of `PostgreSQL`'s programs
+    /// The folder of the `PostgreSQL` programs
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
-    /// See whether it runs at all; the figures mean nothing
+    /// Run a smoke test; its figures mean nothing
     #[arg(long)]
     quick: bool,
-    /// Measure what a quiet account feels of its neighbours, and nothing else: of those whose name
-    /// contains this, of which nothing is kept then
+    /// Measure only the effect of neighbours. With a NAME, measure those whose name contains it,
+    /// and store nothing
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     neighbours: Option<String>,
     /// Activities in the large database
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     rows: Option<u64>,
-    /// The file to keep what was measured in
+    /// The file to store the results in
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 #[derive(Args)]
-struct Report {
-    /// What was kept
+struct ReportArgs {
+    /// The stored results
     #[arg(long, value_name = "FILE")]
     results: PathBuf,
-    /// A page of Markdown with a place for the tables
+    /// A Markdown page with markers around the tables
     #[arg(long, value_name = "FILE")]
     page: PathBuf,
 }
 
 #[derive(Args)]
-struct Floor {
-    /// Bytes of an answer; for each a path of that name is served
+struct FloorArgs {
+    /// Sizes of the responses in bytes; `/BYTES` serves each
     #[arg(required = true)]
     sizes: Vec<usize>,
 }
 
 fn main() -> ExitCode {
-    match perform(Asked::parse()) {
+    match run(BenchCommand::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -131,31 +131,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(asked: Asked) -> Result<(), Box<dyn Error>> {
-    match asked {
-        Asked::Measure(asked) => measure(asked),
-        Asked::Report(asked) => write_report(&asked),
-        Asked::Load => {
-            println!("{}", serde_json::to_string(&load::perform()?)?);
+fn run(command: BenchCommand) -> Result<(), Box<dyn Error>> {
+    match command {
+        BenchCommand::Measure(args) => measure(args),
+        BenchCommand::Report(args) => write_report(&args),
+        BenchCommand::Load => {
+            println!("{}", serde_json::to_string(&load::run()?)?);
             Ok(())
         }
-        Asked::Noise => {
-            println!("{}", serde_json::to_string(&noise::perform()?)?);
+        BenchCommand::Noise => {
+            println!("{}", serde_json::to_string(&noise::run()?)?);
             Ok(())
         }
-        Asked::Floor(asked) => {
+        BenchCommand::Floor(args) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            Ok(runtime.block_on(floor::web::serve(&asked.sizes))?)
+            Ok(runtime.block_on(floor::web::serve(&args.sizes))?)
         }
     }
 }
 
-fn measure(asked: Measure) -> Result<(), Box<dyn Error>> {
-    let mut scale = if asked.quick { Scale::QUICK } else { Scale::FULL };
-    scale.rows = asked.rows.unwrap_or(scale.rows);
-    let urls = asked.postgres.filter(|_| asked.only != Some(Engine::Sqlite));
-    let postgres = match (urls.as_deref(), asked.programs) {
-        (Some([small, large, floor]), Some(programs)) => Some(Postgres {
+fn measure(args: MeasureArgs) -> Result<(), Box<dyn Error>> {
+    let mut scale = if args.quick { Scale::QUICK } else { Scale::FULL };
+    scale.rows = args.rows.unwrap_or(scale.rows);
+    let urls = args.postgres.filter(|_| args.only != Some(Engine::Sqlite));
+    let postgres = match (urls.as_deref(), args.programs) {
+        (Some([small, large, floor]), Some(programs)) => Some(PostgresDatabases {
             programs,
             small: small.clone(),
             large: large.clone(),
@@ -163,50 +163,51 @@ fn measure(asked: Measure) -> Result<(), Box<dyn Error>> {
         }),
         _ => None,
     };
-    let plan = Plan {
-        program: asked.server,
-        folder: asked.folder,
+    let plan = BenchPlan {
+        program: args.server,
+        folder: args.folder,
         postgres,
-        on_sqlite: asked.only != Some(Engine::Postgres),
-        commit: asked.commit,
+        on_sqlite: args.only != Some(Engine::Postgres),
+        commit: args.commit,
         scale,
     };
-    // What is measured apart stays as it was.
-    let kept = fs::read_to_string(&asked.out).ok();
-    let kept = kept.map(|text| serde_json::from_str::<Results>(&text)).transpose()?;
-    if let Some(named) = asked.neighbours {
-        let measured = neighbours::perform(&plan, &named)?;
+    // A run measures either the loads or the neighbours, and keeps the stored results of the other.
+    let stored = fs::read_to_string(&args.out).ok();
+    let stored = stored.map(|text| serde_json::from_str::<Results>(&text)).transpose()?;
+    if let Some(filter) = args.neighbours {
+        let measured = neighbours::measure(&plan, &filter)?;
         println!("{}", report::neighbours(&measured));
-        if let Some(kept) = kept.filter(|_| named.is_empty()) {
-            keep(&asked.out, &Results { neighbours: Some(measured), ..kept })?;
+        if let Some(stored) = stored.filter(|_| filter.is_empty()) {
+            store(&args.out, &Results { neighbours: Some(measured), ..stored })?;
         }
         return Ok(());
     }
-    let measured = measure::perform(&plan)?;
+    let measured = measure::measure(&plan)?;
     println!("{}", report::tables(&measured));
-    keep(&asked.out, &Results { neighbours: kept.and_then(|kept| kept.neighbours), ..measured })
+    let neighbours = stored.and_then(|stored| stored.neighbours);
+    store(&args.out, &Results { neighbours, ..measured })
 }
 
-fn keep(file: &Path, results: &Results) -> Result<(), Box<dyn Error>> {
+fn store(file: &Path, results: &Results) -> Result<(), Box<dyn Error>> {
     fs::write(file, serde_json::to_string_pretty(results)? + "\n")?;
-    eprintln!("kept in {}", file.display());
+    eprintln!("stored in {}", file.display());
     Ok(())
 }
 
-fn write_report(asked: &Report) -> Result<(), Box<dyn Error>> {
-    let results: Results = serde_json::from_str(&fs::read_to_string(&asked.results)?)?;
-    let folder = asked.results.parent().unwrap_or(&asked.results);
-    let beside = folder.file_name().unwrap_or_default().to_string_lossy();
-    let mut measured = report::tables(&results);
-    for Drawn { file, title, svg } in plot::all(&results)? {
+fn write_report(args: &ReportArgs) -> Result<(), Box<dyn Error>> {
+    let results: Results = serde_json::from_str(&fs::read_to_string(&args.results)?)?;
+    let folder = args.results.parent().unwrap_or(&args.results);
+    let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let mut text = report::tables(&results);
+    for RenderedPlot { file, title, svg } in plot::render_all(&results)? {
         fs::write(folder.join(file), svg)?;
-        let _ = write!(measured, "\n![{title}]({beside}/{file})\n");
+        let _ = write!(text, "\n![{title}]({folder_name}/{file})\n");
     }
     if let Some(neighbours) = &results.neighbours {
-        let _ = write!(measured, "\n{}", report::neighbours(neighbours));
+        let _ = write!(text, "\n{}", report::neighbours(neighbours));
     }
-    let page = fs::read_to_string(&asked.page)?;
-    let placed = report::place(&page, &measured)
-        .ok_or_else(|| format!("{} has no place for the tables", asked.page.display()))?;
-    Ok(fs::write(&asked.page, placed)?)
+    let page = fs::read_to_string(&args.page)?;
+    let page = report::insert(&page, &text)
+        .ok_or_else(|| format!("{} has no markers for the tables", args.page.display()))?;
+    Ok(fs::write(&args.page, page)?)
 }

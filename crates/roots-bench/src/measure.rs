@@ -1,66 +1,64 @@
-//! What is measured, in which order.
+//! Measures the loads and floors in rounds.
 //!
-//! The machine may have other work, and the disk its moods. So what is compared is measured in turns,
-//! in rounds, and a round's figures are compared with the floors of that round.
+//! A machine is slower in some minutes than in others. So each round measures the floors and the
+//! loads, and a figure compares values of the same round.
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::asks::{self, Owner};
-use crate::book::{self, Book};
-use crate::client::Ask;
+use crate::client::RequestSpec;
 use crate::figures::{self, name};
+use crate::fixture::{EngineFixture, FilledServer, FixturePlan};
 use crate::floor::pgbench::Pgbench;
-use crate::floor::store::{self, Store};
+use crate::floor::store::{self, SqliteFloor};
 use crate::floor::{sync, web};
-use crate::load::{Order, Pace, Told, Window};
+use crate::instance::RootsInstance;
+use crate::load::{LoadPattern, LoadReport, LoadRequest, OVERLOAD, Window};
 use crate::machine;
-use crate::process::{self, ProcessError, Server};
-use crate::results::{Engine, Figure, Results, Round, Run};
-use crate::roots::Roots;
-use crate::stage::{Script, Side, Stage};
+use crate::process::{self, ProcessError, ServerProcess};
+use crate::recorder::{self, Recorder};
+use crate::requests::{self, ApiUser};
+use crate::results::{Engine, Figure, Results, Round, RunInfo};
 
-/// How often in a round the two sizes take turns.
+/// How often the two database sizes take turns in a round.
 const TURNS: usize = 5;
-/// Connections that ask at once, but where a figure says otherwise.
+/// Connections of a load, unless its name says otherwise.
 const CONNECTIONS: usize = 64;
-/// Those of the statistics.
+/// Connections of the load on statistics.
 const STATS_CONNECTIONS: usize = 16;
-/// Those that find out what the server sustains: while one batch is written the next one gathers, and
-/// both are full.
-const MOST_CONNECTIONS: usize = 128;
-/// Those of the load that is too much: as many as the server takes on, less some to spare.
+/// Connections for the peak rate. They fill two batches of 64: one that is written, and one that
+/// waits.
+const PEAK_CONNECTIONS: usize = 128;
+/// Connections of the overload: somewhat fewer than the 900 that the server accepts.
 const OVERLOAD_CONNECTIONS: usize = 850;
-/// How much more it asks than the server sustains.
-pub(crate) const OVERLOAD: f64 = 2.0;
 
 /// What to measure, and how thoroughly.
-pub(crate) struct Plan {
+pub(crate) struct BenchPlan {
     /// The program to measure.
     pub(crate) program: PathBuf,
-    /// An empty folder, on the disk to measure.
+    /// An empty folder on the disk to measure.
     pub(crate) folder: PathBuf,
-    /// Where it is to be measured on PostgreSQL, too.
-    pub(crate) postgres: Option<Postgres>,
-    /// Whether to measure it on SQLite.
+    /// The PostgreSQL databases, if PostgreSQL is measured.
+    pub(crate) postgres: Option<PostgresDatabases>,
+    /// Whether SQLite is measured.
     pub(crate) on_sqlite: bool,
-    /// What is measured.
+    /// The commit of the program.
     pub(crate) commit: Option<String>,
     pub(crate) scale: Scale,
 }
 
-/// A PostgreSQL with three empty databases.
-pub(crate) struct Postgres {
-    /// The folder of its programs.
+/// Three empty PostgreSQL databases.
+pub(crate) struct PostgresDatabases {
+    /// The folder of the PostgreSQL programs.
     pub(crate) programs: PathBuf,
     pub(crate) small: String,
     pub(crate) large: String,
     pub(crate) floor: String,
 }
 
-/// How thoroughly.
+/// How thoroughly to measure.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
     pub(crate) is_quick: bool,
@@ -69,9 +67,9 @@ pub(crate) struct Scale {
     pub(crate) rows: u64,
     pub(crate) accounts: usize,
     pub(crate) starts: usize,
-    /// Accounts that are asked with cold keys after each start.
-    pub(crate) cold: usize,
-    /// Reads and writes of a round where the two sizes are compared.
+    /// Accounts that send a request with a cold key after each start.
+    pub(crate) cold_accounts: usize,
+    /// Reads and writes in a turn of the comparison of database sizes.
     pub(crate) reads: u64,
     pub(crate) writes: u64,
 }
@@ -84,11 +82,11 @@ impl Scale {
         rows: 1_000_000,
         accounts: 1_000,
         starts: 5,
-        cold: 3_000,
+        cold_accounts: 3_000,
         reads: 400,
         writes: 100,
     };
-    /// Whether it runs at all.
+    /// A smoke test.
     pub(crate) const QUICK: Self = Self {
         is_quick: true,
         rounds: 2,
@@ -96,56 +94,57 @@ impl Scale {
         rows: 20_000,
         accounts: 50,
         starts: 2,
-        cold: 50,
+        cold_accounts: 50,
         reads: 50,
         writes: 20,
     };
 }
 
-/// The floor of the store, for each database.
+/// The store floor of a database.
 enum StoreFloor {
-    Sqlite(Store),
+    Sqlite(SqliteFloor),
     Postgres(Pgbench),
 }
 
-/// A stage, its floor, and the loads on it.
-struct Act {
-    stage: Stage,
+/// The benchmark of one database: its fixture, store floor and workloads.
+struct EngineBench {
+    fixture: EngineFixture,
     floor: StoreFloor,
-    loads: Vec<Load>,
-    overload: Vec<Told>,
+    workloads: Vec<Workload>,
+    overload: Vec<LoadReport>,
 }
 
-/// A load on the large server.
-struct Load {
+/// A load on the server of the large database.
+struct Workload {
     name: &'static str,
-    asks: Vec<Ask>,
+    requests: Vec<RequestSpec>,
     connections: usize,
-    /// The number of the next one to ask.
+    /// The number of the next request to send.
     next: u64,
 }
 
-/// Measures everything.
+/// Measures all loads and floors.
 ///
 /// # Errors
-/// Something did not do its part.
-pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
+/// A process failed, or a file or result can't be read.
+pub(crate) fn measure(plan: &BenchPlan) -> Result<Results, Box<dyn Error>> {
     if !plan.on_sqlite && plan.postgres.is_none() {
         return Err("there is nothing to measure".into());
     }
-    let mut book = Book::default();
+    let mut recorder = Recorder::default();
     let (mut figures, mut unsent) = (Vec::new(), Vec::new());
-    // One after the other: a database that was filled has work to do by itself for a while.
+    // One database after the other: PostgreSQL works in the background for a while once it is
+    // filled.
     if plan.on_sqlite {
-        let act = sqlite(plan)?;
-        unsent.extend(perform_on(act, plan, &mut book, &mut figures)?);
+        let bench = sqlite(plan)?;
+        unsent.extend(measure_engine(bench, plan, &mut recorder, &mut figures)?);
     }
-    if let Some(postgres) = &plan.postgres {
-        let act = self::postgres(plan, postgres)?;
-        unsent.extend(perform_on(act, plan, &mut book, &mut figures)?);
+    if let Some(databases) = &plan.postgres {
+        let bench = postgres(plan, databases)?;
+        unsent.extend(measure_engine(bench, plan, &mut recorder, &mut figures)?);
     }
     let scale = &plan.scale;
-    let run = Run {
+    let run = RunInfo {
         day: machine::today(),
         commit: plan.commit.clone(),
         is_quick: scale.is_quick,
@@ -155,26 +154,26 @@ pub(crate) fn perform(plan: &Plan) -> Result<Results, Box<dyn Error>> {
         rows: scale.rows,
         accounts: scale.accounts,
     };
-    let remarks = book.remarks(&run).into_iter().chain(unsent).collect();
+    let remarks = recorder.remarks(&run).into_iter().chain(unsent).collect();
     Ok(Results {
         run,
         machine: machine::this(),
-        series: book.series,
+        series: recorder.series,
         figures,
         remarks,
         neighbours: None,
     })
 }
 
-/// Measures one database, and the floors beside it. Answers what there is to remark.
-fn perform_on(
-    mut act: Act,
-    plan: &Plan,
-    book: &mut Book,
+/// Measures one database and the floors. Returns a remark on the overload, if there is one.
+fn measure_engine(
+    mut bench: EngineBench,
+    plan: &BenchPlan,
+    recorder: &mut Recorder,
     figures: &mut Vec<Figure>,
 ) -> Result<Option<String>, Box<dyn Error>> {
-    let engine = act.stage.engine;
-    let floors = web_floors(&act.stage)?;
+    let engine = bench.fixture.engine;
+    let floors = web_floors(&bench.fixture)?;
     let mut sizes: Vec<usize> = floors.iter().map(|(_, bytes)| *bytes).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -182,52 +181,53 @@ fn perform_on(
     for round in 1..=plan.scale.rounds {
         eprintln!("{}: round {round} of {}", engine.name(), plan.scale.rounds);
         let synced = sync::measure(&plan.folder, plan.scale.window.time)?.quantiles();
-        book.enter(None, name::SYNC, Round::of(&synced, plan.scale.window.time.as_secs_f64()));
+        recorder.record(None, name::SYNC, Round::of(&synced, plan.scale.window.time.as_secs_f64()));
         for bytes in &sizes {
-            let asks = vec![Ask::plain(web::path(*bytes))];
-            let told = steady(plan, &web, CONNECTIONS, asks, 0)?;
-            book.enter_load(None, &name::web(*bytes), &told);
+            let requests = vec![RequestSpec::get(web::path(*bytes))];
+            let report = steady(plan, &web, CONNECTIONS, requests, 0)?;
+            recorder.record_load(None, &name::web(*bytes), &report);
         }
-        act.play(plan, book)?;
+        bench.run_round(plan, recorder)?;
     }
     drop(web);
-    figures.extend(figures::of(
+    figures.extend(figures::compute(
         engine,
-        &figures::Measured {
-            series: &book.series,
+        &figures::EngineMeasurements {
+            series: &recorder.series,
             rounds: plan.scale.rounds,
             floors: &floors,
-            overload: &act.overload,
-            starts: &act.stage.starts,
-            cold: &act.stage.cold,
-            idle_mib: act.stage.idle_mib,
-            highest_mib: act.stage.large.server.memory()?.highest,
+            overload: &bench.overload,
+            starts: &bench.fixture.starts,
+            cold: &bench.fixture.cold,
+            idle_mib: bench.fixture.idle_mib,
+            peak_mib: bench.fixture.large.server.memory()?.peak,
         },
     ));
-    eprintln!("{}: proving that everything adds up", engine.name());
-    let unsent = book::unsent(engine, &act.overload);
-    act.stage.strike()?;
+    eprintln!("{}: verifying the databases", engine.name());
+    let unsent = recorder::unsent_remark(engine, &bench.overload);
+    bench.fixture.verify()?;
     Ok(unsent)
 }
 
-fn sqlite(plan: &Plan) -> Result<Act, Box<dyn Error>> {
-    let stage = set(plan, Engine::Sqlite, None)?;
+fn sqlite(plan: &BenchPlan) -> Result<EngineBench, Box<dyn Error>> {
+    let fixture = create_fixture(plan, Engine::Sqlite, None)?;
     let folder = plan.folder.join("SQLite floor");
-    let roots = Roots::new("SQLite floor".to_owned(), &plan.program, folder, None)?;
-    roots.found()?;
-    let bytes = store::description_bytes(&stage.small.roots.file())?;
-    let floor = Store::open(&roots.file(), bytes)?;
-    Ok(Act::new(stage, StoreFloor::Sqlite(floor)))
+    let instance = RootsInstance::new("SQLite floor".to_owned(), &plan.program, folder, None)?;
+    instance.initialize()?;
+    let bytes = store::description_bytes(&fixture.small.instance.file())?;
+    let floor = SqliteFloor::open(&instance.file(), bytes)?;
+    Ok(EngineBench::new(fixture, StoreFloor::Sqlite(floor)))
 }
 
-fn postgres(plan: &Plan, postgres: &Postgres) -> Result<Act, Box<dyn Error>> {
+fn postgres(plan: &BenchPlan, postgres: &PostgresDatabases) -> Result<EngineBench, Box<dyn Error>> {
     let databases = [postgres.small.clone(), postgres.large.clone()];
-    let stage = set(plan, Engine::Postgres, Some(databases))?;
+    let fixture = create_fixture(plan, Engine::Postgres, Some(databases))?;
     let folder = plan.folder.join("PostgreSQL floor");
     let url = Some(postgres.floor.clone());
-    Roots::new("PostgreSQL floor".to_owned(), &plan.program, folder.clone(), url)?.found()?;
+    RootsInstance::new("PostgreSQL floor".to_owned(), &plan.program, folder.clone(), url)?
+        .initialize()?;
     for url in [&postgres.small, &postgres.large, &postgres.floor] {
-        // What the database does by itself within a minute, so that it does not do so meanwhile.
+        // Autovacuum would do this within a minute, during the measurement.
         let mut vacuum = Command::new(postgres.programs.join("vacuumdb"));
         process::output("vacuumdb", vacuum.args(["--quiet", "--analyze", "--dbname", url]))?;
     }
@@ -237,16 +237,16 @@ fn postgres(plan: &Plan, postgres: &Postgres) -> Result<Act, Box<dyn Error>> {
     let bytes = process::output("psql", &mut psql)?.trim().parse()?;
     let (program, url) = (postgres.programs.join("pgbench"), postgres.floor.clone());
     let floor = Pgbench::new(program, url, folder.join("pgbench"), bytes)?;
-    Ok(Act::new(stage, StoreFloor::Postgres(floor)))
+    Ok(EngineBench::new(fixture, StoreFloor::Postgres(floor)))
 }
 
-fn set(
-    plan: &Plan,
+fn create_fixture(
+    plan: &BenchPlan,
     engine: Engine,
     databases: Option<[String; 2]>,
-) -> Result<Stage, Box<dyn Error>> {
-    eprintln!("{}: filling it with {} activities", engine.name(), plan.scale.rows);
-    Ok(Stage::set(Script {
+) -> Result<EngineFixture, Box<dyn Error>> {
+    eprintln!("{}: filling the database with {} activities", engine.name(), plan.scale.rows);
+    Ok(EngineFixture::create(FixturePlan {
         engine,
         program: &plan.program,
         folder: &plan.folder,
@@ -254,17 +254,17 @@ fn set(
         rows: plan.scale.rows,
         accounts: plan.scale.accounts,
         starts: plan.scale.starts,
-        cold: plan.scale.cold,
+        cold_accounts: plan.scale.cold_accounts,
     })?)
 }
 
-/// Each load that is compared with the web floor, and how many bytes it is answered with.
-fn web_floors(stage: &Stage) -> Result<Vec<(&'static str, usize)>, Box<dyn Error>> {
-    let busy = &stage.busy;
-    let log = stage.answer_bytes(busy.log_activity())?;
-    let todo = stage.answer_bytes(busy.create_todo())?;
-    let session = stage.answer_bytes(busy.get("/sessions/1"))?;
-    let page = stage.answer_bytes(stage.large.owner.get("/activities?limit=20"))?;
+/// The loads that are compared with the web floor, with the sizes of their responses.
+fn web_floors(fixture: &EngineFixture) -> Result<Vec<(&'static str, usize)>, Box<dyn Error>> {
+    let writer = &fixture.writer;
+    let log = fixture.response_bytes(writer.log_activity())?;
+    let todo = fixture.response_bytes(writer.create_todo())?;
+    let session = fixture.response_bytes(writer.get("/sessions/1"))?;
+    let page = fixture.response_bytes(fixture.large.owner.get("/activities?limit=20"))?;
     Ok(vec![
         (name::LOG, log),
         (name::LOG_ALL, log),
@@ -275,132 +275,168 @@ fn web_floors(stage: &Stage) -> Result<Vec<(&'static str, usize)>, Box<dyn Error
     ])
 }
 
-fn start_web_floor(plan: &Plan, sizes: &[usize]) -> Result<Server, Box<dyn Error>> {
+fn start_web_floor(plan: &BenchPlan, sizes: &[usize]) -> Result<ServerProcess, Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("floor").args(sizes.iter().map(usize::to_string));
-    Ok(Server::start("the web floor", &mut command, &plan.folder.join("web floor"))?)
+    Ok(ServerProcess::start("the web floor", &mut command, &plan.folder.join("web floor"))?)
 }
 
 fn steady(
-    plan: &Plan,
-    server: &Server,
+    plan: &BenchPlan,
+    server: &ServerProcess,
     connections: usize,
-    asks: Vec<Ask>,
+    requests: Vec<RequestSpec>,
     first: u64,
-) -> Result<Told, ProcessError> {
-    let pace = Pace::Steady(plan.scale.window);
-    order(server, connections, pace, asks, first)
+) -> Result<LoadReport, ProcessError> {
+    let pattern = LoadPattern::ClosedLoop(plan.scale.window);
+    send_load(server, connections, pattern, requests, first)
 }
 
-fn order(
-    server: &Server,
+fn send_load(
+    server: &ServerProcess,
     connections: usize,
-    pace: Pace,
-    asks: Vec<Ask>,
+    pattern: LoadPattern,
+    requests: Vec<RequestSpec>,
     first: u64,
-) -> Result<Told, ProcessError> {
+) -> Result<LoadReport, ProcessError> {
     let (address, server) = (server.address, server.id());
-    process::load(&Order { address, server, connections, pace, asks, first })
+    process::load(&LoadRequest { address, server, connections, pattern, requests, first })
 }
 
-impl Act {
-    fn new(stage: Stage, floor: StoreFloor) -> Self {
-        let load = |name, connections, asks: Vec<Ask>| Load { name, asks, connections, next: 0 };
-        let busy = &stage.busy;
-        let year = format!("/activities/stats?{}", asks::the_year());
-        let loads = vec![
-            load(name::LOG, CONNECTIONS, vec![busy.log_activity()]),
-            load(name::LOG_ALL, CONNECTIONS, stage.crowd.iter().map(Owner::log_activity).collect()),
-            load(name::CREATE_TODO, CONNECTIONS, vec![busy.create_todo()]),
-            load(name::STEP_TODO, CONNECTIONS, stage.step_todos()),
-            load(name::LOG_ALONE, 1, vec![busy.log_activity()]),
-            load(name::GET_SESSION, CONNECTIONS, stage.get_sessions()),
-            load(name::LIST, CONNECTIONS, vec![stage.large.owner.get("/activities?limit=20")]),
-            load(name::STATS, STATS_CONNECTIONS, vec![stage.large.owner.get(&year)]),
-            load(name::LOG_MOST, MOST_CONNECTIONS, vec![busy.log_activity()]),
+impl EngineBench {
+    fn new(fixture: EngineFixture, floor: StoreFloor) -> Self {
+        let workload = |name, connections, requests: Vec<RequestSpec>| Workload {
+            name,
+            requests,
+            connections,
+            next: 0,
+        };
+        let writer = &fixture.writer;
+        let year = format!("/activities/stats?{}", requests::year_query());
+        let workloads = vec![
+            workload(name::LOG, CONNECTIONS, vec![writer.log_activity()]),
+            workload(
+                name::LOG_ALL,
+                CONNECTIONS,
+                fixture.crowd.iter().map(ApiUser::log_activity).collect(),
+            ),
+            workload(name::CREATE_TODO, CONNECTIONS, vec![writer.create_todo()]),
+            workload(name::STEP_TODO, CONNECTIONS, fixture.step_todos()),
+            workload(name::LOG_ALONE, 1, vec![writer.log_activity()]),
+            workload(name::GET_SESSION, CONNECTIONS, fixture.get_sessions()),
+            workload(
+                name::LIST,
+                CONNECTIONS,
+                vec![fixture.large.owner.get("/activities?limit=20")],
+            ),
+            workload(name::STATS, STATS_CONNECTIONS, vec![fixture.large.owner.get(&year)]),
+            workload(name::LOG_PEAK, PEAK_CONNECTIONS, vec![writer.log_activity()]),
         ];
-        Self { stage, floor, loads, overload: Vec::new() }
+        Self { fixture, floor, workloads, overload: Vec::new() }
     }
 
-    /// One round.
-    fn play(&mut self, plan: &Plan, book: &mut Book) -> Result<(), Box<dyn Error>> {
-        let engine = Some(self.stage.engine);
+    /// Measures one round.
+    fn run_round(
+        &mut self,
+        plan: &BenchPlan,
+        recorder: &mut Recorder,
+    ) -> Result<(), Box<dyn Error>> {
+        let engine = Some(self.fixture.engine);
         let time = plan.scale.window.time;
         match &mut self.floor {
             StoreFloor::Sqlite(store) => {
                 let rate = store.measure(time)?;
-                book.enter(engine, name::STORE, Round { rate, ..Round::default() });
+                recorder.record(engine, name::STORE, Round { rate, ..Round::default() });
             }
             StoreFloor::Postgres(pgbench) => {
                 for (name, clients) in [(name::STORE, CONNECTIONS), (name::STORE_ALONE, 1)] {
-                    book.enter(engine, name, pgbench.measure(clients, time)?);
+                    recorder.record(engine, name, pgbench.measure(clients, time)?);
                 }
             }
         }
-        // The store's floor was measured since the large one was overloaded: what was left is done.
-        self.compare_sizes(plan, book)?;
-        let server = &self.stage.large.server;
+        // The store floor took some seconds, so the server has finished the work that the overload
+        // of the round before left behind.
+        self.compare_sizes(plan, recorder)?;
+        let server = &self.fixture.large.server;
         let mut peak = 0.0;
-        for load in &mut self.loads {
-            let asks = load.asks.clone();
-            let told = steady(plan, server, load.connections, asks, load.next)?;
-            load.next = told.next;
-            if load.name == name::LOG_MOST {
-                peak = told.rate();
+        for workload in &mut self.workloads {
+            let requests = workload.requests.clone();
+            let report = steady(plan, server, workload.connections, requests, workload.next)?;
+            workload.next = report.next;
+            if workload.name == name::LOG_PEAK {
+                peak = report.rate();
             }
-            book.enter_load(engine, load.name, &told);
+            recorder.record_load(engine, workload.name, &report);
         }
-        // Right after the peak, since this machine may be another one in a minute. It takes some time
-        // until everything that can wait does.
+        // Right after the peak rate, which may change within a minute. The warm-up is twice as
+        // long, because the queues must fill first.
         let Window { warm_up, time } = plan.scale.window;
         let window = Window { warm_up: warm_up * 2, time };
-        let pace = Pace::Rate { per_second: OVERLOAD * peak, window };
-        let asks = vec![self.stage.busy.log_activity()];
-        let told = order(server, OVERLOAD_CONNECTIONS, pace, asks, 0)?;
-        book.enter_load(engine, name::OVERLOADED, &told);
-        self.overload.push(told);
+        let pattern = LoadPattern::OpenLoop { per_second: OVERLOAD * peak, window };
+        let requests = vec![self.fixture.writer.log_activity()];
+        let report = send_load(server, OVERLOAD_CONNECTIONS, pattern, requests, 0)?;
+        recorder.record_load(engine, name::OVERLOADED, &report);
+        self.overload.push(report);
         Ok(())
     }
 
-    /// What one caller waits for, in the small database and in the large one.
-    fn compare_sizes(&self, plan: &Plan, book: &mut Book) -> Result<(), Box<dyn Error>> {
-        let small = growing(&self.stage.small, plan.scale);
-        let large = growing(&self.stage.large, plan.scale);
+    /// Measures the time that one client waits, in the small and in the large database.
+    fn compare_sizes(
+        &self,
+        plan: &BenchPlan,
+        recorder: &mut Recorder,
+    ) -> Result<(), Box<dyn Error>> {
+        let small = size_comparisons(&self.fixture.small, plan.scale);
+        let large = size_comparisons(&self.fixture.large, plan.scale);
         for (small, large) in small.iter().zip(&large) {
-            let sides =
-                [(name::SMALL, &self.stage.small, small), (name::LARGE, &self.stage.large, large)];
-            for (size, side, Growing { name, ask, count }) in sides.repeat(TURNS) {
-                // A server that was not asked for a while answers the first ones late.
-                order(&side.server, 1, Pace::Count(count / 4), vec![ask.clone()], 0)?;
-                let told = order(&side.server, 1, Pace::Count(*count), vec![ask.clone()], 0)?;
-                book.enter_load(Some(self.stage.engine), &format!("{name}{size}"), &told);
+            let sizes = [
+                (name::SMALL, &self.fixture.small, small),
+                (name::LARGE, &self.fixture.large, large),
+            ];
+            for (size, filled, SizeComparison { name, request, count }) in sizes.repeat(TURNS) {
+                // The first responses after a pause are slow and do not count.
+                send_load(
+                    &filled.server,
+                    1,
+                    LoadPattern::Count(count / 4),
+                    vec![request.clone()],
+                    0,
+                )?;
+                let report = send_load(
+                    &filled.server,
+                    1,
+                    LoadPattern::Count(*count),
+                    vec![request.clone()],
+                    0,
+                )?;
+                recorder.record_load(Some(self.fixture.engine), &format!("{name}{size}"), &report);
             }
         }
         Ok(())
     }
 }
 
-/// Something that is to take no longer the more there is.
-struct Growing {
+/// A request whose time must not grow with the database.
+struct SizeComparison {
     name: &'static str,
-    ask: Ask,
+    request: RequestSpec,
     count: u64,
 }
 
-fn growing(side: &Side, scale: Scale) -> [Growing; 6] {
-    let Side { owner, deep, .. } = side;
-    let days = asks::the_last_days();
-    let read = |name, query: String| Growing {
+fn size_comparisons(filled: &FilledServer, scale: Scale) -> [SizeComparison; 6] {
+    let FilledServer { owner, deep_cursor, .. } = filled;
+    let days = requests::last_days_query();
+    let read = |name, query: String| SizeComparison {
         name,
-        ask: owner.get(&format!("/activities{query}")),
+        request: owner.get(&format!("/activities{query}")),
         count: scale.reads,
     };
     [
         read("a page", "?limit=20".to_owned()),
-        read("a page deep in the list", format!("?limit=20&cursor={deep}")),
+        read("a page deep in the list", format!("?limit=20&cursor={deep_cursor}")),
         read("a total by type", "?limit=1&type=deploy".to_owned()),
         read("a total by days", format!("?limit=1&{days}")),
         read("stats", format!("/stats?{days}")),
-        Growing { name: "a create", ask: owner.log_activity(), count: scale.writes },
+        SizeComparison { name: "a create", request: owner.log_activity(), count: scale.writes },
     ]
 }

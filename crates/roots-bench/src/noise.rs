@@ -1,8 +1,8 @@
-//! What a neighbour does: load without regard for others, in a process of its own and of the lowest
-//! priority, so that it takes of the machine what the server leaves.
+//! A neighbour: a process of the lowest priority, so that it takes only the processor time that the
+//! server leaves.
 //!
-//! What to do comes in on the standard input as an [`Order`]; what it was answered goes out on the
-//! standard output as [`Answers`].
+//! It reads a [`NoiseRequest`] from the standard input and writes [`ResponseCounts`] to the
+//! standard output.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,133 +23,136 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::client::{Ask, Client};
+use crate::client::{Client, RequestSpec};
 
-/// Rows of an import before the next one begins, and those that are sent at a time.
+/// Rows of an import, and rows that are sent at a time.
 const IMPORT_ROWS: u64 = 20_000;
 const ROWS_AT_ONCE: u64 = 64;
-/// How often an import that drips sends a newline.
+/// How often a dripping import sends a newline.
 const DRIP_EVERY: Duration = Duration::from_secs(12);
-/// Where nobody listens, the next try comes so much later.
+/// The pause before the next attempt when the server refuses a connection.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
-/// What is counted where there was no whole answer.
+/// The key of [`ResponseCounts`] for a connection that ended before its response.
 const CUT: &str = "cut";
 
-/// What to do, and for how long.
+/// The noise to make.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct NoiseRequest {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
     pub(crate) time: Duration,
-    pub(crate) kind: Kind,
+    pub(crate) kind: NoiseKind,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Kind {
-    /// Each connection asks again as soon as it is answered, whatever the answer.
-    Ask(Vec<Ask>),
-    /// As [`Kind::Ask`], and takes the answers compressed.
-    AskCompressed(Vec<Ask>),
-    /// As [`Kind::Ask`], each request once, and then nothing.
-    AskOnce(Vec<Ask>),
-    /// `GET /sessions` with keys of the right form that no account has.
+pub(crate) enum NoiseKind {
+    /// Each connection sends its next request when it has a response, whatever its status.
+    Requests(Vec<RequestSpec>),
+    /// As [`NoiseKind::Requests`], but accepts compressed responses.
+    CompressedRequests(Vec<RequestSpec>),
+    /// Each connection sends each request once.
+    RequestsOnce(Vec<RequestSpec>),
+    /// `GET /sessions` with well-formed keys that do not exist.
     WrongKeys,
-    /// Imports with these owners' keys in turn, one after the other.
-    Import(Vec<String>),
+    /// Each connection imports with one of these owners' keys, one import after the other.
+    Imports(Vec<String>),
     /// Imports that send a newline every 12 s and nothing else.
-    Drip(Vec<String>),
-    /// Connects, says nothing, and connects again once the server has closed.
-    Idle,
+    DrippingImports(Vec<String>),
+    /// Connections that send nothing, and reconnect when the server closes them.
+    IdleSockets,
 }
 
-/// What was answered: how often each status, and how often there was no whole answer.
+/// How often each status was returned, and how often a response was cut.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Answers(pub(crate) BTreeMap<String, u64>);
+pub(crate) struct ResponseCounts(pub(crate) BTreeMap<String, u64>);
 
-impl Answers {
-    fn count(&mut self, answer: &str) {
-        *self.0.entry(answer.to_owned()).or_default() += 1;
+impl ResponseCounts {
+    fn count(&mut self, response: &str) {
+        *self.0.entry(response.to_owned()).or_default() += 1;
     }
 }
 
-/// Why there is no neighbour.
+/// Why a neighbour failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoiseError {
-    #[error("no order: {0}")]
-    Order(String),
+    #[error("invalid noise request: {0}")]
+    InvalidRequest(String),
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("this can't be asked: {0}")]
-    Ask(#[from] hyper::http::Error),
-    #[error("this can't be a key: {0}")]
+    #[error("this is no valid request: {0}")]
+    Http(#[from] hyper::http::Error),
+    #[error("this is no valid key: {0}")]
     Key(#[from] InvalidHeaderValue),
-    #[error("an import was answered {0}")]
+    #[error("an import returned {0}")]
     Import(String),
 }
 
-/// Carries out the order on the standard input.
+/// Makes the noise that the standard input requests.
 ///
 /// # Errors
-/// See [`NoiseError`]. Nothing that the server answers is one.
-pub(crate) fn perform() -> Result<Answers, NoiseError> {
-    let mut order = String::new();
-    io::stdin().read_to_string(&mut order)?;
-    let order: Order =
-        serde_json::from_str(&order).map_err(|error| NoiseError::Order(error.to_string()))?;
+/// See [`NoiseError`]. No response of the server is an error.
+pub(crate) fn run() -> Result<ResponseCounts, NoiseError> {
+    let mut request = String::new();
+    io::stdin().read_to_string(&mut request)?;
+    let request: NoiseRequest = serde_json::from_str(&request)
+        .map_err(|error| NoiseError::InvalidRequest(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(make(&order))
+    runtime.block_on(make_noise(&request))
 }
 
-async fn make(order: &Order) -> Result<Answers, NoiseError> {
-    let answers = Arc::<Mutex<Answers>>::default();
+async fn make_noise(request: &NoiseRequest) -> Result<ResponseCounts, NoiseError> {
+    let counts = Arc::<Mutex<ResponseCounts>>::default();
     let mut tasks = JoinSet::new();
-    for number in 0..order.connections {
-        let noise = Noise { address: order.address, number, answers: Arc::clone(&answers) };
+    for number in 0..request.connections {
+        let connection =
+            NoiseConnection { address: request.address, number, counts: Arc::clone(&counts) };
         let owner = |keys: &[String]| keys[number % keys.len()].clone();
-        match &order.kind {
-            Kind::Ask(asks) => {
-                let requests = requests(asks)?;
-                tasks.spawn(async move { noise.ask(requests.into_iter().cycle()).await })
+        match &request.kind {
+            NoiseKind::Requests(specs) => {
+                let requests = to_http(specs)?;
+                tasks.spawn(async move { connection.send_all(requests.into_iter().cycle()).await })
             }
-            Kind::AskCompressed(asks) => {
-                let mut requests = requests(asks)?;
+            NoiseKind::CompressedRequests(specs) => {
+                let mut requests = to_http(specs)?;
                 for request in &mut requests {
                     let value = HeaderValue::from_static("gzip, br");
                     request.headers_mut().insert(ACCEPT_ENCODING, value);
                 }
-                tasks.spawn(async move { noise.ask(requests.into_iter().cycle()).await })
+                tasks.spawn(async move { connection.send_all(requests.into_iter().cycle()).await })
             }
-            Kind::AskOnce(asks) => {
-                let requests = requests(asks)?;
-                tasks.spawn(async move { noise.ask(requests.into_iter()).await })
+            NoiseKind::RequestsOnce(specs) => {
+                let requests = to_http(specs)?;
+                tasks.spawn(async move { connection.send_all(requests.into_iter()).await })
             }
-            Kind::WrongKeys => {
-                let request = Ask::plain("/api/v1/sessions".to_owned()).request()?;
-                tasks.spawn(async move { noise.ask(guesses(number, &request)).await })
+            NoiseKind::WrongKeys => {
+                let request = RequestSpec::get("/api/v1/sessions".to_owned()).to_http()?;
+                tasks
+                    .spawn(async move { connection.send_all(unknown_keys(number, &request)).await })
             }
-            Kind::Import(keys) => {
+            NoiseKind::Imports(keys) => {
                 let key = owner(keys);
-                tasks.spawn(async move { noise.import(&key).await })
+                tasks.spawn(async move { connection.import(&key).await })
             }
-            Kind::Drip(keys) => {
+            NoiseKind::DrippingImports(keys) => {
                 let key = owner(keys);
-                tasks.spawn(async move { noise.drip(&key).await })
+                tasks.spawn(async move { connection.drip(&key).await })
             }
-            Kind::Idle => tasks.spawn(async move { noise.idle().await }),
+            NoiseKind::IdleSockets => tasks.spawn(async move { connection.idle().await }),
         };
     }
-    // What was asked once may end early, and is over then all the same.
-    sleep(order.time).await;
+    // Requests that are sent once end by themselves. The time is over for all others.
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    let _ = timeout(request.time, ended).await;
     tasks.shutdown().await;
-    Ok(std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner)))
+    Ok(std::mem::take(&mut *counts.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn requests(asks: &[Ask]) -> Result<Vec<Request<Full<Bytes>>>, NoiseError> {
-    Ok(asks.iter().map(Ask::request).collect::<Result<_, _>>()?)
+fn to_http(specs: &[RequestSpec]) -> Result<Vec<Request<Full<Bytes>>>, NoiseError> {
+    Ok(specs.iter().map(RequestSpec::to_http).collect::<Result<_, _>>()?)
 }
 
-/// Requests with wrong keys, none of which was sent before.
-fn guesses(
+/// Requests with wrong keys, each with another one.
+fn unknown_keys(
     number: usize,
     request: &Request<Full<Bytes>>,
 ) -> impl Iterator<Item = Request<Full<Bytes>>> + Send + use<> {
@@ -161,7 +164,7 @@ fn guesses(
     })
 }
 
-/// A key of the right form and with the right checksum.
+/// A key that is well-formed, with the right checksum, but does not exist.
 fn wrong_key(secret: u64) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut key = format!("roots_1_{secret:043}");
@@ -174,18 +177,18 @@ fn wrong_key(secret: u64) -> String {
 }
 
 /// One connection of a neighbour.
-struct Noise {
+struct NoiseConnection {
     address: SocketAddr,
     number: usize,
-    answers: Arc<Mutex<Answers>>,
+    counts: Arc<Mutex<ResponseCounts>>,
 }
 
-impl Noise {
-    fn count(&self, answer: &str) {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).count(answer);
+impl NoiseConnection {
+    fn count(&self, response: &str) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).count(response);
     }
 
-    async fn ask(self, mut requests: impl Iterator<Item = Request<Full<Bytes>>>) {
+    async fn send_all(self, mut requests: impl Iterator<Item = Request<Full<Bytes>>>) {
         loop {
             let Ok(mut client) = Client::open(self.address).await else {
                 self.count(CUT);
@@ -194,7 +197,7 @@ impl Noise {
             };
             loop {
                 let Some(request) = requests.next() else { return };
-                let Ok(status) = client.pass(request).await else {
+                let Ok(status) = client.send_and_discard(request).await else {
                     self.count(CUT);
                     break;
                 };
@@ -205,18 +208,18 @@ impl Noise {
 
     async fn import(self, key: &str) {
         loop {
-            let lines = Lines::new(activity);
-            let answered = import(self.address, key, lines.take(IMPORT_ROWS)).await;
-            self.count_import(answered).await;
+            let lines = ImportLines::new(activity);
+            let response = import(self.address, key, lines.take(IMPORT_ROWS)).await;
+            self.count_import(response).await;
         }
     }
 
     async fn drip(self, key: &str) {
-        // They do not all come in the same moment of the 12 s.
+        // Without this, all imports would send their newlines at the same moment.
         sleep(Duration::from_millis(self.number as u64 % 100)).await;
         loop {
-            let answered = async {
-                let (mut answer, mut body) = begin_import(self.address, key).await?;
+            let response = async {
+                let (mut response, mut body) = begin_import(self.address, key).await?;
                 let dripping = async {
                     loop {
                         send(&mut body, b"\n").await?;
@@ -224,18 +227,18 @@ impl Noise {
                     }
                 };
                 tokio::select! {
-                    answered = heard(&mut answer) => answered,
+                    response = read_response(&mut response) => response,
                     failed = dripping => failed,
                 }
             };
-            let answered = answered.await;
-            self.count_import(answered).await;
+            let response = response.await;
+            self.count_import(response).await;
         }
     }
 
-    async fn count_import(&self, answered: io::Result<String>) {
-        if let Ok(answer) = answered {
-            self.count(status(&answer));
+    async fn count_import(&self, response: io::Result<String>) {
+        if let Ok(response) = response {
+            self.count(status(&response));
         } else {
             self.count(CUT);
             sleep(REFUSED_PAUSE).await;
@@ -245,7 +248,7 @@ impl Noise {
     async fn idle(self) {
         loop {
             if let Ok(mut stream) = TcpStream::connect(self.address).await {
-                // Nothing comes but the end.
+                // The server sends nothing before it closes the connection.
                 let _ = stream.read(&mut [0; 64]).await;
                 self.count("closed");
             } else {
@@ -256,15 +259,15 @@ impl Noise {
     }
 }
 
-/// Rows of an export of an account that is nowhere else.
-pub(crate) struct Lines {
+/// The lines of an import from an account that exists nowhere else, so no row is a repetition.
+pub(crate) struct ImportLines {
     source: u64,
     row: fn(u64) -> String,
     next: u64,
     rows: u64,
 }
 
-impl Lines {
+impl ImportLines {
     pub(crate) fn new(row: fn(u64) -> String) -> Self {
         Self { source: RandomState::new().hash_one(0), row, next: 1, rows: 0 }
     }
@@ -282,7 +285,7 @@ impl Lines {
         )
     }
 
-    /// The next rows, none at the end.
+    /// The next rows, or none at the end.
     fn next(&mut self) -> Option<String> {
         let end = (self.next + ROWS_AT_ONCE).min(self.rows + 1);
         let rows: String = (self.next..end).map(self.row).collect();
@@ -291,7 +294,7 @@ impl Lines {
     }
 }
 
-/// The line of an activity.
+/// The import line of an activity.
 fn activity(id: u64) -> String {
     format!(
         "{{\"kind\":\"activity\",\"activity_id\":{id},\"session_id\":null,\"activity_type\":\"deploy\",\
@@ -300,55 +303,63 @@ fn activity(id: u64) -> String {
     )
 }
 
-/// Imports rows as the owner that `key` is of, and answers the whole answer.
+/// Imports rows with an owner's key, and returns the complete response.
 ///
 /// # Errors
-/// The connection failed, or was closed without an answer.
-pub(crate) async fn import(address: SocketAddr, key: &str, mut lines: Lines) -> io::Result<String> {
-    let (mut answer, mut body) = begin_import(address, key).await?;
+/// The connection failed, or was closed without a response.
+pub(crate) async fn import(
+    address: SocketAddr,
+    key: &str,
+    mut lines: ImportLines,
+) -> io::Result<String> {
+    let (mut response, mut body) = begin_import(address, key).await?;
     let sending = async {
         send(&mut body, lines.header().as_bytes()).await?;
         while let Some(rows) = lines.next() {
             send(&mut body, rows.as_bytes()).await?;
         }
         body.write_all(b"0\r\n\r\n").await?;
-        // The rest is the server's to say.
+        // Nothing is left to send: only the response ends the import.
         std::future::pending::<io::Result<String>>().await
     };
     tokio::select! {
         biased;
-        answered = heard(&mut answer) => answered,
+        response = read_response(&mut response) => response,
         failed = sending => match failed {
-            // It may have been answered before it was cut off.
-            Err(error) => timeout(REFUSED_PAUSE, heard(&mut answer)).await.unwrap_or(Err(error)),
-            answered => answered,
+            // The server may have sent a response before it closed the connection.
+            Err(error) => timeout(REFUSED_PAUSE, read_response(&mut response)).await.unwrap_or(Err(error)),
+            response => response,
         },
     }
 }
 
-/// Imports rows while nothing else is done.
+/// Imports rows and blocks until the import has ended.
 ///
 /// # Errors
-/// It was not answered, or not with 200.
-pub(crate) fn import_alone(address: SocketAddr, key: &str, lines: Lines) -> Result<(), NoiseError> {
+/// The connection failed, or the status is not 200.
+pub(crate) fn import_blocking(
+    address: SocketAddr,
+    key: &str,
+    lines: ImportLines,
+) -> Result<(), NoiseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(import(address, key, lines))?;
-    if status(&answer) == "200" { Ok(()) } else { Err(NoiseError::Import(answer)) }
+    let response = runtime.block_on(import(address, key, lines))?;
+    if status(&response) == "200" { Ok(()) } else { Err(NoiseError::Import(response)) }
 }
 
-/// Sends the head of an import, whose body comes in pieces.
+/// Sends the head of an import with a chunked body.
 async fn begin_import(
     address: SocketAddr,
     key: &str,
 ) -> io::Result<(tokio::net::tcp::OwnedReadHalf, OwnedWriteHalf)> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (answer, mut body) = stream.into_split();
+    let (response, mut body) = stream.into_split();
     let mut head = "POST /api/v1/import?actor_id=1 HTTP/1.1\r\nhost: localhost\r\n".to_owned();
     let _ = write!(head, "x-api-key: {key}\r\ncontent-type: application/x-ndjson\r\n");
     head.push_str("transfer-encoding: chunked\r\nconnection: close\r\n\r\n");
     body.write_all(head.as_bytes()).await?;
-    Ok((answer, body))
+    Ok((response, body))
 }
 
 async fn send(body: &mut OwnedWriteHalf, piece: &[u8]) -> io::Result<()> {
@@ -357,19 +368,19 @@ async fn send(body: &mut OwnedWriteHalf, piece: &[u8]) -> io::Result<()> {
     body.write_all(b"\r\n").await
 }
 
-/// Waits for the answer, to its end.
-async fn heard(answer: &mut tokio::net::tcp::OwnedReadHalf) -> io::Result<String> {
+/// Reads the complete response.
+async fn read_response(response: &mut tokio::net::tcp::OwnedReadHalf) -> io::Result<String> {
     let mut all = Vec::new();
-    let read = answer.read_to_end(&mut all).await;
+    let read = response.read_to_end(&mut all).await;
     if all.is_empty() {
         return Err(read.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
     }
     Ok(String::from_utf8_lossy(&all).into_owned())
 }
 
-/// The status of an answer, as it stands in its first line.
-fn status(answer: &str) -> &str {
-    answer.split(' ').nth(1).unwrap_or(CUT)
+/// The status in the first line of a response.
+fn status(response: &str) -> &str {
+    response.split(' ').nth(1).unwrap_or(CUT)
 }
 
 #[cfg(test)]
@@ -381,23 +392,23 @@ mod tests {
     use super::*;
     use crate::floor::web;
 
-    async fn made(kind: Kind, connections: usize, time: Duration) -> Answers {
+    async fn run_noise(kind: NoiseKind, connections: usize, time: Duration) -> ResponseCounts {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async { axum::serve(listener, web::router(&[8])).await });
-        make(&Order { address, connections, time, kind }).await.unwrap()
+        make_noise(&NoiseRequest { address, connections, time, kind }).await.unwrap()
     }
 
     #[tokio::test]
-    async fn every_answer_is_counted_by_its_status() {
-        let asks = [8, 9].map(|bytes| Ask::plain(web::path(bytes))).to_vec();
-        let answers = made(Kind::AskOnce(asks), 3, Duration::from_millis(500)).await;
+    async fn responses_are_counted_by_status() {
+        let specs = [8, 9].map(|bytes| RequestSpec::get(web::path(bytes))).to_vec();
+        let counts = run_noise(NoiseKind::RequestsOnce(specs), 3, Duration::from_mins(1)).await;
         let expected = [("200", 3), ("404", 3)].map(|(status, count)| (status.to_owned(), count));
-        assert_eq!(answers, Answers(expected.into()));
+        assert_eq!(counts, ResponseCounts(expected.into()));
     }
 
     #[test]
-    fn a_wrong_key_has_the_form_of_a_key() {
+    fn a_wrong_key_is_well_formed() {
         let key = wrong_key(7);
         assert_eq!(key.len(), "roots_1_".len() + 43 + 6);
         assert!(key.starts_with("roots_1_0000"), "{key}");
@@ -406,7 +417,7 @@ mod tests {
 
     #[test]
     fn an_import_sends_its_rows_once() {
-        let mut lines = Lines::new(activity).take(ROWS_AT_ONCE + 1);
+        let mut lines = ImportLines::new(activity).take(ROWS_AT_ONCE + 1);
         let lengths: Vec<_> =
             std::iter::from_fn(|| lines.next()).map(|rows| rows.lines().count()).collect();
         assert_eq!(lengths, [64, 1]);

@@ -1,4 +1,4 @@
-//! The plots, as SVG: bars, lying, a name before each.
+//! The plots, as SVG: horizontal bars with their names on the left.
 
 use std::error::Error;
 
@@ -12,7 +12,7 @@ const WIDTH: u32 = 960;
 const ROW_HEIGHT: u32 = 22;
 const MARGIN_HEIGHT: u32 = 110;
 const NAMES_WIDTH: u32 = 420;
-/// Figures beyond that are cut off: how much more they have than they need says nothing.
+/// Longer bars are cut off: they would hide the differences near the target.
 const SURPLUS_MAX: f64 = 5.0;
 
 const OWN: [(Engine, RGBColor); 2] =
@@ -20,11 +20,11 @@ const OWN: [(Engine, RGBColor); 2] =
 const FLOOR: RGBColor = RGBColor(150, 150, 150);
 const MISSED: RGBColor = RGBColor(214, 39, 40);
 
-/// A plot: what its bars are, and the bars.
+/// A bar chart.
 struct Plot {
     title: String,
     axis: &'static str,
-    /// A line across all bars.
+    /// Where to draw a line across all bars.
     line: Option<f64>,
     bars: Vec<Bar>,
 }
@@ -32,30 +32,31 @@ struct Plot {
 struct Bar {
     name: String,
     value: f64,
-    /// Between which its rounds lay.
-    between: (f64, f64),
+    /// The ends of the line that is drawn over the bar.
+    range: (f64, f64),
     color: RGBColor,
 }
 
-/// A plot that was drawn.
-pub(crate) struct Drawn {
+/// A plot as SVG.
+pub(crate) struct RenderedPlot {
     /// The name of its file.
     pub(crate) file: &'static str,
     pub(crate) title: String,
     pub(crate) svg: String,
 }
 
-/// All plots.
+/// Draws all plots.
 ///
 /// # Errors
-/// The plotter fails.
-pub(crate) fn all(results: &Results) -> Result<Vec<Drawn>, Box<dyn Error>> {
+/// The library fails.
+pub(crate) fn render_all(results: &Results) -> Result<Vec<RenderedPlot>, Box<dyn Error>> {
     let plots = [
         ("targets.svg", targets(results)),
         ("rates.svg", rates(results)),
         ("latencies.svg", latencies(results)),
     ];
-    let draw = |(file, plot): (_, Plot)| Ok(Drawn { file, svg: plot.draw()?, title: plot.title });
+    let draw =
+        |(file, plot): (_, Plot)| Ok(RenderedPlot { file, svg: plot.draw()?, title: plot.title });
     plots.into_iter().map(draw).collect()
 }
 
@@ -64,7 +65,7 @@ fn color(engine: Option<Engine>) -> RGBColor {
     own.map_or(FLOOR, |(_, color)| *color)
 }
 
-fn named(series: &Series) -> String {
+fn label(series: &Series) -> String {
     series
         .engine
         .map_or(series.name.clone(), |engine| format!("{}: {}", engine.name(), series.name))
@@ -76,13 +77,13 @@ fn targets(results: &Results) -> Plot {
         Bar {
             name: format!("{}: {}", figure.engine.name(), figure.name),
             value: surplus,
-            between: (surplus, surplus),
+            range: (surplus, surplus),
             color: if figure.is_reached() { color(Some(figure.engine)) } else { MISSED },
         }
     });
     Plot {
-        title: "How far each figure goes".to_owned(),
-        axis: "1 is what was to be reached, 2 twice as good; cut off at 5",
+        title: "Figures against their targets".to_owned(),
+        axis: "1 is the target, 2 is twice as good; cut off at 5",
         line: Some(1.0),
         bars: bars.collect(),
     }
@@ -93,11 +94,11 @@ fn rates(results: &Results) -> Plot {
         let rates: Vec<f64> = series.rounds.iter().map(|round| round.rate).collect();
         let Spread { median, least, most } = Spread::of(&rates);
         let color = if is_floor(series) { FLOOR } else { color(series.engine) };
-        Bar { name: named(series), value: median, between: (least, most), color }
+        Bar { name: label(series), value: median, range: (least, most), color }
     });
     Plot {
-        title: "How many a second".to_owned(),
-        axis: "a second; the line at the end of a bar goes from the worst round to the best",
+        title: "Rates".to_owned(),
+        axis: "per second; the line at the end of a bar spans the worst round to the best",
         line: None,
         bars: bars.collect(),
     }
@@ -110,11 +111,11 @@ fn latencies(results: &Results) -> Plot {
         let p50 = series.median(|round| round.p50_ms)?;
         let p99 = series.median(|round| round.p99_ms)?;
         let color = color(series.engine);
-        Some(Bar { name: named(series), value: p50, between: (p50, p99), color })
+        Some(Bar { name: label(series), value: p50, range: (p50, p99), color })
     });
     Plot {
-        title: "How long one takes".to_owned(),
-        axis: "milliseconds; the bar is the p50, the line at its end goes on to the p99",
+        title: "Latencies".to_owned(),
+        axis: "milliseconds; the bar is the p50, the line at its end reaches the p99",
         line: None,
         bars: bars.collect(),
     }
@@ -124,7 +125,7 @@ fn is_floor(series: &Series) -> bool {
     series.engine.is_none() || series.name.starts_with(crate::figures::name::STORE)
 }
 
-/// Whether it is only there to be compared with another size.
+/// Whether the series only serves the comparison of database sizes.
 fn is_compared(series: &Series) -> bool {
     use crate::figures::name::{LARGE, SMALL};
     series.name.ends_with(SMALL) || series.name.ends_with(LARGE)
@@ -133,7 +134,7 @@ fn is_compared(series: &Series) -> bool {
 impl Plot {
     fn draw(&self) -> Result<String, Box<dyn Error>> {
         let rows = u32::try_from(self.bars.len())?;
-        let most = self.bars.iter().map(|bar| bar.between.1.max(bar.value)).fold(0.0, f64::max);
+        let most = self.bars.iter().map(|bar| bar.range.1.max(bar.value)).fold(0.0, f64::max);
         let mut text = String::new();
         {
             let size = (WIDTH, MARGIN_HEIGHT + rows * ROW_HEIGHT);
@@ -149,7 +150,7 @@ impl Plot {
                     (0..rows.saturating_sub(1)).into_segmented(),
                 )?;
             let edge = |row| if row < rows { SegmentValue::Exact(row) } else { SegmentValue::Last };
-            // The first one is at the top.
+            // The first bar is at the top, so row 0 is the last one.
             let name = |value: &SegmentValue<u32>| match value {
                 SegmentValue::CenterOf(row) => {
                     let bar = rows.checked_sub(row + 1).and_then(|at| self.bars.get(at as usize));
@@ -173,7 +174,7 @@ impl Plot {
                 body.set_margin(3, 3, 0, 0);
                 chart.draw_series([body])?;
                 let middle = SegmentValue::CenterOf(row);
-                let (least, most) = bar.between;
+                let (least, most) = bar.range;
                 let line = [(least, middle.clone()), (most, middle)];
                 chart.draw_series([PathElement::new(line, BLACK)])?;
             }
@@ -192,11 +193,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plot_names_its_bars() {
+    fn a_plot_shows_its_title_axis_and_the_names_of_its_bars() {
         let bar = |name: &str, value| Bar {
             name: name.to_owned(),
             value,
-            between: (value, value * 2.0),
+            range: (value, value * 2.0),
             color: FLOOR,
         };
         let bars = vec![bar("GET /a", 1.0), bar("GET /b", 3.0)];
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plot_of_nothing_is_empty() {
+    fn a_plot_without_bars_can_be_drawn() {
         let plot =
             Plot { title: "None".to_owned(), axis: "a second", line: None, bars: Vec::new() };
         assert!(plot.draw().unwrap().contains("None"));

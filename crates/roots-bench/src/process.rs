@@ -1,4 +1,4 @@
-//! The processes of a benchmark: servers that listen, and programs that run to their end.
+//! The processes of a benchmark: servers, and programs that run to their end.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,205 +13,210 @@ use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::load::{Order, Pace, Told};
-use crate::usage::{self, Memory, Untold};
+use crate::load::{LoadPattern, LoadReport, LoadRequest};
+use crate::usage::{self, ResidentMemory, UsageError};
 
-/// How long a process may take to listen, and to end after it was told to.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How long a load may take beyond its time, and one that is counted in all.
-const LOAD_PATIENCE: Duration = Duration::from_mins(1);
-const COUNTED_LOAD_PATIENCE: Duration = Duration::from_hours(1);
-/// How often we look.
-const PULSE: Duration = Duration::from_millis(1);
-/// What processes say when they listen; the address follows.
+/// A server must listen, and end after SIGTERM, within this time.
+const SERVER_TIMEOUT: Duration = Duration::from_mins(1);
+/// A timed load must end within this time after its window; a counted load may take an hour.
+const LOAD_TIMEOUT: Duration = Duration::from_mins(1);
+const COUNTED_LOAD_TIMEOUT: Duration = Duration::from_hours(1);
+/// How often to look whether a process has ended or listens.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// Servers print this, followed by their address, when they listen.
 const ADDRESS: &str = "address=";
 
-/// Why a process did not do its part.
+/// Why a process failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProcessError {
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
-    #[error("{what} does not listen; it said:\n{said}")]
-    Silent { what: String, said: String },
-    #[error("{what} ended with {status}; it said:\n{said}")]
-    Ended { what: String, status: ExitStatus, said: String },
-    #[error("{what} did not end")]
-    Endless { what: String },
-    #[error("{what} said what was not asked: {said}")]
-    Unreadable { what: String, said: String },
+    #[error("{what} does not listen; its output:\n{output}")]
+    NotListening { what: String, output: String },
+    #[error("{what} ended with {status}; its output:\n{output}")]
+    Ended { what: String, status: ExitStatus, output: String },
+    #[error("{what} did not end in time")]
+    TimedOut { what: String },
+    #[error("{what} printed an unreadable report: {output}")]
+    Unreadable { what: String, output: String },
     #[error(transparent)]
-    Untold(#[from] Untold),
+    Usage(#[from] UsageError),
 }
 
 fn io(what: &str) -> impl Fn(io::Error) -> ProcessError {
     move |source| ProcessError::Io { what: what.to_owned(), source }
 }
 
-/// Runs a program to its end, and answers what it wrote to its standard output.
+/// Runs a program to its end, and returns its standard output.
 pub(crate) fn output(what: &str, command: &mut Command) -> Result<String, ProcessError> {
     let ended = command.stdin(Stdio::null()).output().map_err(io(what))?;
-    let told = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let output = String::from_utf8_lossy(&ended.stdout).into_owned();
     if ended.status.success() {
-        return Ok(told);
+        return Ok(output);
     }
-    let said = told + &String::from_utf8_lossy(&ended.stderr);
-    Err(ProcessError::Ended { what: what.to_owned(), status: ended.status, said })
+    let output = output + &String::from_utf8_lossy(&ended.stderr);
+    Err(ProcessError::Ended { what: what.to_owned(), status: ended.status, output })
 }
 
-/// A process that ends when this is dropped, at the latest.
-struct Ward(Child);
+/// A process that is killed when this is dropped.
+struct ChildGuard(Child);
 
-impl Ward {
-    /// Waits for its end, for so long.
-    fn end(&mut self, within: Duration) -> io::Result<Option<ExitStatus>> {
+impl ChildGuard {
+    /// Waits up to `within` for the process to end.
+    fn wait(&mut self, within: Duration) -> io::Result<Option<ExitStatus>> {
         let begun = Instant::now();
         loop {
             match self.0.try_wait()? {
-                None if begun.elapsed() < within => thread::sleep(PULSE),
+                None if begun.elapsed() < within => thread::sleep(POLL_INTERVAL),
                 ended => return Ok(ended),
             }
         }
     }
 }
 
-impl Drop for Ward {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Killing fails if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 /// A running server.
-pub(crate) struct Server {
+pub(crate) struct ServerProcess {
     name: String,
-    ward: Ward,
+    child: ChildGuard,
     log: PathBuf,
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) address: SocketAddr,
 }
 
-impl Server {
-    /// Starts one, whose words go to the file `log`, and waits until it listens.
+impl ServerProcess {
+    /// Starts a server that writes its output to the file `log`, and waits until it listens.
     pub(crate) fn start(
         name: &str,
         command: &mut Command,
         log: &Path,
     ) -> Result<Self, ProcessError> {
-        let said = File::create(log).map_err(io(name))?;
-        let also = said.try_clone().map_err(io(name))?;
-        let child = command.stdin(Stdio::null()).stdout(said).stderr(also).spawn();
+        let output = File::create(log).map_err(io(name))?;
+        let errors = output.try_clone().map_err(io(name))?;
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
         let mut server = Self {
             name: name.to_owned(),
-            ward: Ward(child.map_err(io(name))?),
+            child: ChildGuard(child.map_err(io(name))?),
             log: log.to_owned(),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let said = server.said();
-            if let Some(address) = address(&said) {
+        while begun.elapsed() < SERVER_TIMEOUT {
+            let output = server.output();
+            if let Some(address) = address(&output) {
                 server.address = address;
                 return Ok(server);
             }
-            if let Some(status) = server.ward.0.try_wait().map_err(io(name))? {
-                return Err(ProcessError::Ended { what: name.to_owned(), status, said });
+            if let Some(status) = server.child.0.try_wait().map_err(io(name))? {
+                return Err(ProcessError::Ended { what: name.to_owned(), status, output });
             }
-            thread::sleep(PULSE);
+            thread::sleep(POLL_INTERVAL);
         }
-        Err(ProcessError::Silent { what: name.to_owned(), said: server.said() })
+        Err(ProcessError::NotListening { what: name.to_owned(), output: server.output() })
     }
 
-    /// Ends it as it should be ended, and demands that it ends well.
+    /// Stops the server with SIGTERM.
+    ///
+    /// # Errors
+    /// It did not end in time, or not with success.
     pub(crate) fn stop(mut self) -> Result<(), ProcessError> {
         let id = i32::try_from(self.id()).unwrap_or_default();
         kill(Pid::from_raw(id), Signal::SIGTERM).map_err(|errno| io(&self.name)(errno.into()))?;
-        match self.ward.end(PATIENCE).map_err(io(&self.name))? {
+        match self.child.wait(SERVER_TIMEOUT).map_err(io(&self.name))? {
             Some(status) if status.success() => Ok(()),
             Some(status) => {
-                let said = self.said();
-                Err(ProcessError::Ended { what: self.name.clone(), status, said })
+                let output = self.output();
+                Err(ProcessError::Ended { what: self.name.clone(), status, output })
             }
-            None => Err(ProcessError::Endless { what: self.name.clone() }),
+            None => Err(ProcessError::TimedOut { what: self.name.clone() }),
         }
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.ward.0.id()
+        self.child.0.id()
     }
 
-    pub(crate) fn memory(&self) -> Result<Memory, ProcessError> {
+    pub(crate) fn memory(&self) -> Result<ResidentMemory, ProcessError> {
         Ok(usage::memory(self.id())?)
     }
 
-    fn said(&self) -> String {
+    fn output(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 
-/// Where a process says that it listens.
-fn address(said: &str) -> Option<SocketAddr> {
-    // A line that is not whole may hold half an address.
-    let whole = &said[..=said.rfind('\n')?];
+/// Reads the address from a server's output.
+fn address(output: &str) -> Option<SocketAddr> {
+    // An unfinished line may hold only half an address.
+    let whole = &output[..=output.rfind('\n')?];
     whole.lines().find_map(|line| {
         let (_, address) = line.split_once(ADDRESS)?;
         address.split_whitespace().next()?.parse().ok()
     })
 }
 
-/// Has a load carried out, by a process of its own.
-pub(crate) fn load(order: &Order) -> Result<Told, ProcessError> {
-    let patience = match order.pace {
-        Pace::Steady(window) | Pace::Rate { window, .. } => {
-            window.warm_up + window.time + LOAD_PATIENCE
+/// Generates a load in a separate process.
+pub(crate) fn load(request: &LoadRequest) -> Result<LoadReport, ProcessError> {
+    let timeout = match request.pattern {
+        LoadPattern::ClosedLoop(window) | LoadPattern::OpenLoop { window, .. } => {
+            window.warm_up + window.time + LOAD_TIMEOUT
         }
-        Pace::Count(_) | Pace::Spread(_) => COUNTED_LOAD_PATIENCE,
+        LoadPattern::Count(_) | LoadPattern::Spread(_) => COUNTED_LOAD_TIMEOUT,
     };
-    let program = std::env::current_exe().map_err(io("the load"))?;
-    Helper::start("the load", Command::new(program).arg("load"), order)?.told(patience)
+    let program = std::env::current_exe().map_err(io("the load generator"))?;
+    let mut command = Command::new(program);
+    WorkerProcess::start("the load generator", command.arg("load"), request)?.report(timeout)
 }
 
-/// A process of ours that carries out an order. It ends when this is dropped, at the latest.
-pub(crate) struct Helper {
+/// A process of this program, which reads a request from its standard input and prints a report. It
+/// is killed when this is dropped.
+pub(crate) struct WorkerProcess {
     what: &'static str,
-    ward: Ward,
+    child: ChildGuard,
 }
 
-impl Helper {
-    /// Starts it, and hands it its order.
+impl WorkerProcess {
+    /// Starts the process and sends it the request.
     pub(crate) fn start(
         what: &'static str,
         command: &mut Command,
-        order: &impl Serialize,
+        request: &impl Serialize,
     ) -> Result<Self, ProcessError> {
         let child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut ward = Ward(child.map_err(io(what))?);
-        let text = serde_json::to_vec(order).map_err(|error| io(what)(error.into()))?;
-        if let Some(mut pipe) = ward.0.stdin.take() {
+        let mut child = ChildGuard(child.map_err(io(what))?);
+        let text = serde_json::to_vec(request).map_err(|error| io(what)(error.into()))?;
+        if let Some(mut pipe) = child.0.stdin.take() {
             pipe.write_all(&text).map_err(io(what))?;
         }
-        Ok(Self { what, ward })
+        Ok(Self { what, child })
     }
 
-    /// Waits for its end, for so long, and answers what it told.
-    pub(crate) fn told<T: DeserializeOwned>(self, patience: Duration) -> Result<T, ProcessError> {
-        let Self { what, mut ward } = self;
-        // What it says is short, and fits a pipe.
-        let ended = ward.end(patience).map_err(io(what))?;
-        let status = ended.ok_or_else(|| ProcessError::Endless { what: what.to_owned() })?;
-        let [mut told, mut said] = [String::new(), String::new()];
-        if let Some(mut pipe) = ward.0.stdout.take() {
-            io::Read::read_to_string(&mut pipe, &mut told).map_err(io(what))?;
+    /// Waits up to `timeout` for the process to end, and returns its report.
+    pub(crate) fn report<T: DeserializeOwned>(self, timeout: Duration) -> Result<T, ProcessError> {
+        let Self { what, mut child } = self;
+        // The report is short and fits into the pipe, so it can be read after the end.
+        let ended = child.wait(timeout).map_err(io(what))?;
+        let status = ended.ok_or_else(|| ProcessError::TimedOut { what: what.to_owned() })?;
+        let [mut report, mut errors] = [String::new(), String::new()];
+        if let Some(mut pipe) = child.0.stdout.take() {
+            io::Read::read_to_string(&mut pipe, &mut report).map_err(io(what))?;
         }
-        if let Some(mut pipe) = ward.0.stderr.take() {
-            io::Read::read_to_string(&mut pipe, &mut said).map_err(io(what))?;
+        if let Some(mut pipe) = child.0.stderr.take() {
+            io::Read::read_to_string(&mut pipe, &mut errors).map_err(io(what))?;
         }
         if !status.success() {
-            return Err(ProcessError::Ended { what: what.to_owned(), status, said });
+            return Err(ProcessError::Ended { what: what.to_owned(), status, output: errors });
         }
-        serde_json::from_str(&told)
-            .map_err(|_| ProcessError::Unreadable { what: what.to_owned(), said: told })
+        serde_json::from_str(&report)
+            .map_err(|_| ProcessError::Unreadable { what: what.to_owned(), output: report })
     }
 }
 
@@ -220,30 +225,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_once_its_line_is_whole() {
-        let said = "a line\n2026 INFO roots: listening address=127.0.0.1:1234\n";
-        assert_eq!(address(said), "127.0.0.1:1234".parse().ok());
-        assert_eq!(address(&said[..said.len() - 2]), None);
+    fn an_address_is_read_when_its_line_is_complete() {
+        let output = "a line\n2026 INFO roots: listening address=127.0.0.1:1234\n";
+        assert_eq!(address(output), "127.0.0.1:1234".parse().ok());
+        assert_eq!(address(&output[..output.len() - 2]), None);
     }
 
     #[test]
-    fn a_server_that_ends_is_told_with_its_words() {
+    fn a_server_that_ends_early_is_an_error_with_its_output() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "echo no room >&2; exit 3"]);
-        let Err(error) = Server::start("it", &mut command, &folder.path().join("log")) else {
+        let Err(error) = ServerProcess::start("it", &mut command, &folder.path().join("log"))
+        else {
             panic!("it listens");
         };
-        assert_eq!(error.to_string(), "it ended with exit status: 3; it said:\nno room\n");
+        assert_eq!(error.to_string(), "it ended with exit status: 3; its output:\nno room\n");
     }
 
     #[test]
-    fn a_server_is_told_to_end() {
+    fn stop_ends_a_server_with_sigterm() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         let script = "trap 'exit 0' TERM; echo address=127.0.0.1:9; while :; do sleep 0.01; done";
         command.args(["-c", script]);
-        let server = Server::start("it", &mut command, &folder.path().join("log")).unwrap();
+        let server = ServerProcess::start("it", &mut command, &folder.path().join("log")).unwrap();
         assert_eq!(server.address, "127.0.0.1:9".parse().unwrap());
         assert!(server.memory().unwrap().now > 0.0);
         server.stop().unwrap();

@@ -1,8 +1,8 @@
-//! The quiet account: eight agents that together write 20 times and read 20 times a second.
+//! The quiet account: eight agents that together make 20 writes and 20 reads a second.
 //!
-//! A request is sent when it is due, whether or not the earlier ones are answered, and its time counts
-//! from when it was due. So a server that answers nothing for a second is told in every request of that
-//! second.
+//! A request is sent when it is due, whether or not earlier ones have responses, and its time
+//! counts from when it was due. So if the server stalls for a second, every request of that second
+//! shows it.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -15,72 +15,72 @@ use hyper::body::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
-use crate::client::{Ask, Client, ClientError};
+use crate::client::{Client, ClientError, RequestSpec};
 use crate::latency::Latencies;
 
-/// Requests a second, of all agents together.
+/// Requests a second of all agents together.
 const PER_SECOND: u32 = 40;
-/// An agent that has no answer by then gives up, and the request has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How many failures are told in words, and how much of each answer.
-const TOLD_FAILURES: usize = 3;
+/// A request without a response within this time has failed.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How many failures are reported, and how many bytes of each response.
+const SHOWN_FAILURES: usize = 3;
 const SHOWN_BYTES: usize = 200;
 
-/// What the agents of a quiet account ask.
+/// The agents of the quiet account.
 #[derive(Debug, Clone)]
-pub(crate) struct Quiet {
-    /// What each agent writes and reads, each list in turn.
+pub(crate) struct QuietAccount {
     pub(crate) agents: Vec<Agent>,
 }
 
+/// The requests of an agent. Each list is repeated in turn.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
-    pub(crate) writes: Vec<Ask>,
-    pub(crate) reads: Vec<Ask>,
+    pub(crate) writes: Vec<RequestSpec>,
+    pub(crate) reads: Vec<RequestSpec>,
 }
 
-/// What the agents met.
+/// The measurements of the quiet account.
 #[derive(Debug, Default)]
-pub(crate) struct Met {
-    /// From when each request was due, those that failed included.
+pub(crate) struct QuietReport {
+    /// The times of all requests, failed ones included, from when each was due.
     pub(crate) times: Latencies,
     pub(crate) failed: usize,
-    /// How many were asked once more, for the connection was closed just when they were sent.
-    pub(crate) asked_again: usize,
-    /// The first failures, in words.
+    /// Requests that were sent again because the server closed their connection as they were sent.
+    pub(crate) retried: usize,
+    /// Descriptions of the first failures.
     pub(crate) failures: Vec<String>,
 }
 
-/// Kept connections of an agent that are not in use.
-type Idle = Arc<Mutex<HashMap<usize, Vec<Client>>>>;
+/// The idle connections of each agent.
+type IdleConnections = Arc<Mutex<HashMap<usize, Vec<Client>>>>;
 
-impl Quiet {
-    /// The request of that number: who asks, and what. Agents take turns, each with a write and a read.
-    fn ask(&self, number: usize) -> (usize, &Ask) {
+impl QuietAccount {
+    /// The request of this number, and the number of its agent. Agents take turns, each with a
+    /// write and a read.
+    fn request(&self, number: usize) -> (usize, &RequestSpec) {
         let agent = number / 2 % self.agents.len();
         let round = number / 2 / self.agents.len();
         let Agent { writes, reads } = &self.agents[agent];
-        let asks = if number.is_multiple_of(2) { writes } else { reads };
-        // Agents do different things at a time.
-        (agent, &asks[(agent + round) % asks.len()])
+        let requests = if number.is_multiple_of(2) { writes } else { reads };
+        // The number of the agent is added so that agents do different things at the same time.
+        (agent, &requests[(agent + round) % requests.len()])
     }
 
-    /// Asks for `warm_up`, which does not count, and for `time`, which does. The connections come from
-    /// the address `from`.
+    /// Sends requests from the address `from`, for `warm_up`, which does not count, and for `time`.
     ///
     /// # Errors
-    /// The runtime can't be made, or a request can't be written.
-    pub(crate) fn live(
+    /// The runtime can't be created, or a request is not valid.
+    pub(crate) fn run(
         &self,
         server: SocketAddr,
         from: IpAddr,
         warm_up: Duration,
         time: Duration,
-    ) -> Result<Met, ClientError> {
+    ) -> Result<QuietReport, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let begun = Instant::now();
-            let idle = Idle::default();
+            let idle = IdleConnections::default();
             let mut tasks = JoinSet::new();
             let mut number = 0;
             loop {
@@ -91,80 +91,81 @@ impl Quiet {
                 }
                 let due = begun + after;
                 sleep_until(due.into()).await;
-                let (agent, ask) = self.ask(number);
-                // Half of the requests come over a connection of their own, as from a command line.
+                let (agent, spec) = self.request(number);
+                // Half of the requests use a new connection each, as from a command line.
                 let keeps = (number / 2 / self.agents.len()).is_multiple_of(2);
                 let idle = keeps.then(|| (Arc::clone(&idle), agent));
-                let (request, path) = (ask.request()?, ask.path.clone());
+                let (request, path) = (spec.to_http()?, spec.path.clone());
                 let counts = after >= warm_up;
                 tasks.spawn(async move {
-                    let asked = timeout(PATIENCE, perform(server, from, idle, request)).await;
-                    let (asked_again, failure) = match asked {
-                        Ok(Ok(Told { refused, asked_again })) => {
-                            (asked_again, refused.map(|refused| format!("{path}: {refused}")))
+                    let result = timeout(TIMEOUT, send(server, from, idle, request)).await;
+                    let (retried, failure) = match result {
+                        Ok(Ok(RequestOutcome { refusal, retried })) => {
+                            (retried, refusal.map(|refusal| format!("{path}: {refusal}")))
                         }
                         Ok(Err(error)) => (false, Some(format!("{path}: {error}"))),
-                        Err(_) => (false, Some(format!("{path}: no answer within 10 s"))),
+                        Err(_) => (false, Some(format!("{path}: no response within 10 s"))),
                     };
-                    (counts, due.elapsed(), asked_again, failure)
+                    (counts, due.elapsed(), retried, failure)
                 });
                 number += 1;
             }
-            let mut met = Met::default();
+            let mut report = QuietReport::default();
             while let Some(ended) = tasks.join_next().await {
-                let Ok((true, took, asked_again, failure)) = ended else { continue };
-                met.times.record(took);
-                met.asked_again += usize::from(asked_again);
-                met.failed += usize::from(failure.is_some());
-                if met.failures.len() < TOLD_FAILURES {
-                    met.failures.extend(failure);
+                let Ok((true, took, retried, failure)) = ended else { continue };
+                report.times.record(took);
+                report.retried += usize::from(retried);
+                report.failed += usize::from(failure.is_some());
+                if report.failures.len() < SHOWN_FAILURES {
+                    report.failures.extend(failure);
                 }
             }
-            Ok(met)
+            Ok(report)
         })
     }
 }
 
-/// What became of a request.
-struct Told {
-    /// How it was refused, if it was.
-    refused: Option<String>,
-    asked_again: bool,
+/// The result of a request that got a response.
+struct RequestOutcome {
+    /// The status and the body of a refusal.
+    refusal: Option<String>,
+    retried: bool,
 }
 
 /// Sends one request.
 ///
-/// A connection that lay idle may be closed just when the request is sent. The server has then done
-/// nothing, for it cuts no request that it has read, so the client connects anew and asks once more.
-async fn perform(
+/// The server may close an idle connection just as the request is sent. It has then done nothing,
+/// because it closes no connection whose request it has read. So the client retries over a new
+/// connection.
+async fn send(
     server: SocketAddr,
     from: IpAddr,
-    idle: Option<(Idle, usize)>,
+    idle: Option<(IdleConnections, usize)>,
     request: Request<Full<Bytes>>,
-) -> Result<Told, ClientError> {
+) -> Result<RequestOutcome, ClientError> {
     let mut kept = idle.as_ref().and_then(|(idle, agent)| {
         let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.get_mut(agent)?.pop()
     });
-    // The server closes what lies idle; a client then connects anew.
+    // The server may have closed the idle connection: the client then uses a new one.
     if let Some(client) = &mut kept
         && !client.is_open().await
     {
         kept = None;
     }
-    let mut asked_again = false;
-    let answered = match kept {
+    let mut retried = false;
+    let response = match kept {
         None => None,
         Some(mut client) => match client.send(request.clone()).await {
-            Err(ClientError::NoneBegan(_)) => {
-                asked_again = true;
+            Err(ClientError::NoResponse(_)) => {
+                retried = true;
                 None
             }
             sent => Some((sent?, client)),
         },
     };
-    let (answer, client) = if let Some(answered) = answered {
-        answered
+    let (response, client) = if let Some(response) = response {
+        response
     } else {
         let mut client = Client::open_from(server, Some(from)).await?;
         (client.send(request).await?, client)
@@ -173,9 +174,9 @@ async fn perform(
         let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.entry(agent).or_default().push(client);
     }
-    let shown = &answer.body[..answer.body.len().min(SHOWN_BYTES)];
-    let refused = || format!("{} {}", answer.status, String::from_utf8_lossy(shown));
-    Ok(Told { refused: (!answer.status.is_success()).then(refused), asked_again })
+    let shown = &response.body[..response.body.len().min(SHOWN_BYTES)];
+    let refusal = || format!("{} {}", response.status, String::from_utf8_lossy(shown));
+    Ok(RequestOutcome { refusal: (!response.status.is_success()).then(refusal), retried })
 }
 
 #[cfg(test)]
@@ -189,23 +190,26 @@ mod tests {
 
     use super::*;
 
-    fn quiet(agents: usize) -> Quiet {
+    fn quiet(agents: usize) -> QuietAccount {
         let agent = |number| Agent {
-            writes: vec![Ask::plain(format!("/w{number}a")), Ask::plain(format!("/w{number}b"))],
-            reads: vec![Ask::plain(format!("/r{number}"))],
+            writes: vec![
+                RequestSpec::get(format!("/w{number}a")),
+                RequestSpec::get(format!("/w{number}b")),
+            ],
+            reads: vec![RequestSpec::get(format!("/r{number}"))],
         };
-        Quiet { agents: (0..agents).map(agent).collect() }
+        QuietAccount { agents: (0..agents).map(agent).collect() }
     }
 
     #[test]
     fn agents_take_turns_and_each_writes_as_often_as_it_reads() {
         let quiet = quiet(2);
-        let asked: Vec<_> = (0..8).map(|number| quiet.ask(number).1.path.as_str()).collect();
-        assert_eq!(asked, ["/w0a", "/r0", "/w1b", "/r1", "/w0b", "/r0", "/w1a", "/r1"]);
+        let sent: Vec<_> = (0..8).map(|number| quiet.request(number).1.path.as_str()).collect();
+        assert_eq!(sent, ["/w0a", "/r0", "/w1b", "/r1", "/w0b", "/r0", "/w1a", "/r1"]);
     }
 
     #[tokio::test]
-    async fn what_fails_is_counted_and_told() {
+    async fn failures_are_counted_and_the_first_ones_reported() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
@@ -213,13 +217,17 @@ mod tests {
             .fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, "busy") });
         tokio::spawn(async { axum::serve(listener, router).await });
         let time = Duration::from_millis(390);
-        let lived = tokio::task::spawn_blocking(move || {
-            quiet(1).live(address, Ipv4Addr::LOCALHOST.into(), Duration::from_millis(100), time)
+        let ran = tokio::task::spawn_blocking(move || {
+            quiet(1).run(address, Ipv4Addr::LOCALHOST.into(), Duration::from_millis(100), time)
         });
-        let met = lived.await.unwrap().unwrap();
+        let report = ran.await.unwrap().unwrap();
         // The warm-up's four do not count.
-        assert_eq!((met.times.quantiles().count, met.failed), (16, 8));
-        assert_eq!(met.failures.len(), TOLD_FAILURES);
-        assert!(met.failures[0].ends_with("503 Service Unavailable busy"), "{:?}", met.failures);
+        assert_eq!((report.times.quantiles().count, report.failed), (16, 8));
+        assert_eq!(report.failures.len(), SHOWN_FAILURES);
+        assert!(
+            report.failures[0].ends_with("503 Service Unavailable busy"),
+            "{:?}",
+            report.failures
+        );
     }
 }

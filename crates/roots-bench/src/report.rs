@@ -1,21 +1,23 @@
-//! The tables, as Markdown: at the terminal, and in a page of the docs.
+//! The tables as Markdown, for the terminal and for a page of the docs.
 
 use std::fmt::Write;
 
-use crate::results::{Beside, Engine, Figure, Neighbours, Results, Series, Spread, Target};
+use crate::results::{
+    Engine, Figure, FigureTarget, NeighbourResult, NeighbourResults, Results, Series, Spread,
+};
 
-/// Between these two lines of a page, what was measured stands.
+/// The two lines of the page that enclose the results.
 const BEGIN: &str = "<!-- measured: cargo xtask bench --report writes what follows -->";
 const END: &str = "<!-- /measured -->";
 
-/// Everything but the plots.
+/// The tables of all loads, floors and figures.
 pub(crate) fn tables(results: &Results) -> String {
     let run = &results.run;
     let machine = &results.machine;
     let commit = run.commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
     let mut text = format!(
-        "Measured on {}{commit}: {}, {} processors, {:.0} GiB of memory, {}. {} rounds of {} s, {} connections, \
-         {} activities, {} accounts.\n",
+        "Measured on {}{commit}: {}, {} processors, {:.0} GiB of memory, {}.\n\
+         {} rounds of {} s, {} connections, {} activities, {} accounts.\n",
         run.day,
         machine.processor,
         machine.processors,
@@ -41,31 +43,36 @@ pub(crate) fn tables(results: &Results) -> String {
     text
 }
 
-/// What a quiet account felt of its neighbours.
-pub(crate) fn neighbours(neighbours: &Neighbours) -> String {
-    let Neighbours { day, commit, machine, is_quick, seconds, rows } = neighbours;
+/// The tables of the quiet account beside its neighbours.
+pub(crate) fn neighbours(neighbours: &NeighbourResults) -> String {
+    let NeighbourResults { day, commit, machine, is_quick, seconds, rows } = neighbours;
     let commit = commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
     let mut text = format!(
-        "Measured on {day}{commit}: {}, {} processors, {:.0} GiB of memory, {}. {seconds} s beside each neighbour.\n",
+        "Measured on {day}{commit}: {}, {} processors, {:.0} GiB of memory, {}.\n\
+         {seconds} s for each neighbour.\n",
         machine.processor,
         machine.processors,
         gibibytes(machine.memory_mib),
         machine.system,
     );
     if *is_quick {
-        text.push_str("\n**A smoke run, too short for its figures to mean anything.**\n");
+        text.push_str("\n**This was a quick run. Its figures mean nothing.**\n");
     }
     for engine in Engine::ALL {
         let rows: Vec<_> = rows.iter().filter(|row| row.engine == engine).collect();
         if !rows.is_empty() {
-            let _ =
-                write!(text, "\n### {}, beside a neighbour\n\n{}", engine.name(), beside(&rows));
+            let _ = write!(
+                text,
+                "\n### {} with a neighbour\n\n{}",
+                engine.name(),
+                neighbour_table(&rows)
+            );
         }
     }
     text
 }
 
-fn beside(rows: &[&Beside]) -> String {
+fn neighbour_table(rows: &[&NeighbourResult]) -> String {
     let cells = rows.iter().map(|row| {
         [
             row.name(),
@@ -73,10 +80,10 @@ fn beside(rows: &[&Beside]) -> String {
             short(row.p99_ms),
             short(row.worst_ms),
             format!("{} of {}", row.failed, row.requests),
-            row.asked_again.to_string(),
+            row.retried.to_string(),
             short(row.memory_mib),
             if row.is_reached() { "yes" } else { "**no**" }.to_owned(),
-            row.answered(),
+            row.responses_by_frequency(),
         ]
     });
     let head = [
@@ -85,10 +92,10 @@ fn beside(rows: &[&Beside]) -> String {
         "p99, ms",
         "worst, ms",
         "failed",
-        "asked again",
+        "retried",
         "memory, MiB",
         "reached",
-        "what the neighbour was answered",
+        "responses to the neighbour",
     ];
     table(head, cells)
 }
@@ -103,8 +110,8 @@ fn figure_table(figures: &[&Figure]) -> String {
         let Spread { median, least, most } = figure.spread();
         let unit = &figure.unit;
         let target = match figure.target {
-            Target::AtLeast(target) => format!("≥ {}{unit}", short(target)),
-            Target::AtMost(target) => format!("≤ {}{unit}", short(target)),
+            FigureTarget::AtLeast(target) => format!("≥ {}{unit}", short(target)),
+            FigureTarget::AtMost(target) => format!("≤ {}{unit}", short(target)),
         };
         let reached = if figure.is_reached() { "yes" } else { "**no**" };
         let spread = match figure.values.len() {
@@ -120,13 +127,13 @@ fn figure_table(figures: &[&Figure]) -> String {
 
 fn series_table(series: &[Series]) -> String {
     let rows = series.iter().map(|series| {
-        let whose = series.engine.map_or("–", Engine::name);
+        let database = series.engine.map_or("–", Engine::name);
         let rates: Vec<f64> = series.rounds.iter().map(|round| round.rate).collect();
         let Spread { median, least, most } = Spread::of(&rates);
         let cell = |value: Option<f64>| value.map(short).unwrap_or_default();
         [
             series.name.clone(),
-            whose.to_owned(),
+            database.to_owned(),
             format!("{median:.0}"),
             format!("{least:.0} – {most:.0}"),
             cell(series.median(|round| round.p50_ms)),
@@ -137,9 +144,9 @@ fn series_table(series: &[Series]) -> String {
         ]
     });
     let head = [
-        "what",
-        "where",
-        "a second",
+        "load",
+        "database",
+        "per second",
         "spread",
         "p50, ms",
         "p99, ms",
@@ -150,7 +157,8 @@ fn series_table(series: &[Series]) -> String {
     table(head, rows)
 }
 
-/// Three digits, or all before the point; four of what is little more than 1, as targets are.
+/// Rounds to three digits but keeps all before the point. Values below 1.5 get three decimals,
+/// because many targets are near 1.
 fn short(value: f64) -> String {
     let digits = match value.abs() {
         less if less < 1.5 => 3,
@@ -161,7 +169,7 @@ fn short(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// A table whose columns are as wide as what they hold; all but the first are aligned to the right.
+/// A table with padded columns; all but the first are aligned to the right.
 fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -186,11 +194,11 @@ fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]
     text
 }
 
-/// The page with `measured` in its place; nothing if it has no place for it.
-pub(crate) fn place(page: &str, measured: &str) -> Option<String> {
+/// Replaces the text between the markers of a page. Returns nothing if the page has no markers.
+pub(crate) fn insert(page: &str, text: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", measured.trim()))
+    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", text.trim()))
 }
 
 #[cfg(test)]
@@ -207,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_is_told_with_its_spread_and_its_target() {
+    fn a_figure_is_shown_with_its_spread_and_its_target() {
         let figure = |values: &[f64], target| Figure {
             engine: Engine::Sqlite,
             name: "a".to_owned(),
@@ -215,23 +223,23 @@ mod tests {
             values: values.to_vec(),
             target,
         };
-        let told = figure_table(&[
-            &figure(&[1.5, 2.0, 12.25], Target::AtMost(1.25)),
-            &figure(&[150.4], Target::AtLeast(0.5)),
-            &figure(&[], Target::AtLeast(0.5)),
+        let table = figure_table(&[
+            &figure(&[1.5, 2.0, 12.25], FigureTarget::AtMost(1.25)),
+            &figure(&[150.4], FigureTarget::AtLeast(0.5)),
+            &figure(&[], FigureTarget::AtLeast(0.5)),
         ]);
-        let rows: Vec<_> = told.lines().skip(2).collect();
+        let rows: Vec<_> = table.lines().skip(2).collect();
         assert_eq!(rows[0], "| a      | 2.00 ms | 1.50 – 12.2 | ≤ 1.250 ms |  **no** |");
         assert_eq!(rows[1], "| a      |  150 ms |             | ≥ 0.500 ms |     yes |");
         assert_eq!(rows[2], "| a      |       – |             | ≥ 0.500 ms |  **no** |");
     }
 
     #[test]
-    fn what_was_measured_takes_the_place_of_what_was_before() {
+    fn new_results_replace_the_old_ones_in_the_page() {
         let page = format!("# A\n\n{BEGIN}\nold\n{END}\n\nmore\n");
-        let placed = place(&page, "new\n").unwrap();
-        assert_eq!(placed, format!("# A\n\n{BEGIN}\n\nnew\n\n{END}\n\nmore\n"));
-        assert_eq!(place(&placed, "new").unwrap(), placed);
-        assert_eq!(place("# A\n", "new"), None);
+        let inserted = insert(&page, "new\n").unwrap();
+        assert_eq!(inserted, format!("# A\n\n{BEGIN}\n\nnew\n\n{END}\n\nmore\n"));
+        assert_eq!(insert(&inserted, "new").unwrap(), inserted);
+        assert_eq!(insert("# A\n", "new"), None);
     }
 }

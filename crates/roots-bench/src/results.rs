@@ -1,4 +1,4 @@
-//! What was measured, as it is kept.
+//! The stored results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,69 +26,70 @@ impl Engine {
     }
 }
 
-/// Everything that a run measured.
+/// All results of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Results {
-    pub(crate) run: Run,
+    pub(crate) run: RunInfo,
     pub(crate) machine: Machine,
-    /// Loads and floors, round by round.
+    /// The rounds of loads and floors.
     pub(crate) series: Vec<Series>,
-    /// What they come to, and what was to be reached.
+    /// The figures, with their targets.
     pub(crate) figures: Vec<Figure>,
-    /// What is to be known when reading them.
+    /// Remarks that a reader of the figures needs.
     pub(crate) remarks: Vec<String>,
-    /// What a quiet account feels of its neighbours, which is measured by itself.
+    /// The quiet account beside its neighbours, which a separate run measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) neighbours: Option<Neighbours>,
+    pub(crate) neighbours: Option<NeighbourResults>,
 }
 
-/// What a quiet account felt of its neighbours.
+/// The results of a quiet account beside its neighbours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Neighbours {
+pub(crate) struct NeighbourResults {
     /// The day, in UTC.
     pub(crate) day: String,
-    /// What was measured, where that is known.
+    /// The commit of the program, if known.
     pub(crate) commit: Option<String>,
     pub(crate) machine: Machine,
-    /// A smoke run: too short for its figures to mean anything.
+    /// Whether it was a smoke test, whose figures mean nothing.
     pub(crate) is_quick: bool,
-    /// How long beside each neighbour.
+    /// The measured time for each neighbour.
     pub(crate) seconds: f64,
-    pub(crate) rows: Vec<Beside>,
+    pub(crate) rows: Vec<NeighbourResult>,
 }
 
-/// A quiet account beside one neighbour.
+/// The result of a quiet account beside one neighbour.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Beside {
+pub(crate) struct NeighbourResult {
     pub(crate) engine: Engine,
     pub(crate) neighbour: String,
-    /// Whether both come from one address.
+    /// Whether both use the same address.
     pub(crate) shares_address: bool,
-    /// How many requests of the quiet account count.
+    /// The measured requests of the quiet account.
     pub(crate) requests: usize,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) worst_ms: f64,
     pub(crate) failed: usize,
-    /// How many were asked once more, for the connection was closed just when they were sent.
-    pub(crate) asked_again: usize,
-    /// The first failures, in words.
+    /// Requests that were sent again because the server closed their connection as they were sent.
+    pub(crate) retried: usize,
+    /// Descriptions of the first failures.
     pub(crate) failures: Vec<String>,
-    /// The server's resident memory at its highest.
+    /// The server's peak resident memory.
     pub(crate) memory_mib: f64,
-    /// What the neighbour was answered: how often each status, and `cut` where there was no whole answer.
-    pub(crate) answers: BTreeMap<String, u64>,
+    /// The responses to the neighbour by status. `cut` counts connections that ended before their
+    /// response, `closed` those that ended without a request.
+    pub(crate) responses: BTreeMap<String, u64>,
 }
 
-impl Beside {
-    /// Below this, in milliseconds, are to be 99 of 100 requests of the quiet account.
+impl NeighbourResult {
+    /// The target for the p99 of the quiet account's requests.
     pub(crate) const P99_MS: f64 = 150.0;
-    /// Below this all of them, in milliseconds.
+    /// The target for its slowest request.
     pub(crate) const WORST_MS: f64 = 1_000.0;
-    /// Below this the server's memory, in MiB.
+    /// The target for the server's peak resident memory.
     pub(crate) const MEMORY_MIB: f64 = 256.0;
 
-    /// Whether the neighbour took nothing that matters.
+    /// Whether the quiet account reached all targets.
     pub(crate) fn is_reached(&self) -> bool {
         self.requests > 0
             && self.p99_ms < Self::P99_MS
@@ -97,32 +98,32 @@ impl Beside {
             && self.memory_mib < Self::MEMORY_MIB
     }
 
-    /// What it stood beside, in words.
+    /// The neighbour's name, with a note on its address.
     pub(crate) fn name(&self) -> String {
-        let whence = if self.shares_address { ", of the same address" } else { "" };
-        format!("{}{whence}", self.neighbour)
+        let address = if self.shares_address { ", same address" } else { "" };
+        format!("{}{address}", self.neighbour)
     }
 
-    /// What the neighbour was answered, the most frequent first.
-    pub(crate) fn answered(&self) -> String {
-        let mut answers: Vec<_> = self.answers.iter().collect();
-        answers.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let told: Vec<_> =
-            answers.iter().map(|(status, count)| format!("{count} × {status}")).collect();
-        told.join(", ")
+    /// The responses to the neighbour, the most frequent status first.
+    pub(crate) fn responses_by_frequency(&self) -> String {
+        let mut responses: Vec<_> = self.responses.iter().collect();
+        responses.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let counts: Vec<_> =
+            responses.iter().map(|(status, count)| format!("{count} × {status}")).collect();
+        counts.join(", ")
     }
 }
 
-impl fmt::Display for Beside {
+impl fmt::Display for NeighbourResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { p50_ms, p99_ms, worst_ms, failed, memory_mib, .. } = self;
         write!(
             f,
             "{}: p50 {p50_ms:.2}, p99 {p99_ms:.1}, worst {worst_ms:.0} ms, {failed} of {} failed, \
-             {memory_mib:.0} MiB; it was answered {}",
+             {memory_mib:.0} MiB; responses to the neighbour: {}",
             self.name(),
             self.requests,
-            self.answered()
+            self.responses_by_frequency()
         )?;
         for failure in &self.failures {
             write!(f, "\n    {failure}")?;
@@ -131,25 +132,25 @@ impl fmt::Display for Beside {
     }
 }
 
-/// How it was measured.
+/// How the results were measured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Run {
+pub(crate) struct RunInfo {
     /// The day, in UTC.
     pub(crate) day: String,
-    /// What was measured, where that is known.
+    /// The commit of the program, if known.
     pub(crate) commit: Option<String>,
-    /// A smoke run: too short for its figures to mean anything.
+    /// Whether it was a smoke test, whose figures mean nothing.
     pub(crate) is_quick: bool,
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
     pub(crate) connections: usize,
     /// Activities of one actor in the large database.
     pub(crate) rows: u64,
-    /// Accounts that a load is spread over.
+    /// Accounts that the load over many accounts uses.
     pub(crate) accounts: usize,
 }
 
-/// Where it was measured.
+/// The machine that was measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -158,76 +159,76 @@ pub(crate) struct Machine {
     pub(crate) system: String,
 }
 
-/// One load or floor.
+/// The rounds of one load or floor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Series {
-    /// Whose; none is the machine's own.
+    /// The database, or none for the floors of the machine.
     pub(crate) engine: Option<Engine>,
     pub(crate) name: String,
     pub(crate) rounds: Vec<Round>,
 }
 
-/// What a round of a load came to. What was not measured is not there.
+/// The measurements of one round. A field that was not measured is left out.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Round {
-    /// A second.
+    /// Responses, writes or syncs per second.
     pub(crate) rate: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p50_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p99_ms: Option<f64>,
-    /// What one cost the processors in the server, and in the load.
+    /// The processor time of one response in the server, and in the load generator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_micros: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) load_micros: Option<f64>,
-    /// How much of the machine was busy, of 1.
+    /// The share of the machine's processor time that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) busy: Option<f64>,
 }
 
 impl Round {
-    /// One of which it is only known how long each took.
+    /// A round with a rate and quantiles, but without processor time.
     pub(crate) fn of(times: &Quantiles, seconds: f64) -> Self {
-        let told = |ms| (times.count > 0).then_some(ms);
+        let if_any = |ms| (times.count > 0).then_some(ms);
         Self {
             rate: number(times.count) / seconds,
-            p50_ms: told(times.p50_ms),
-            p99_ms: told(times.p99_ms),
+            p50_ms: if_any(times.p50_ms),
+            p99_ms: if_any(times.p99_ms),
             ..Self::default()
         }
     }
 }
 
 impl Series {
-    /// The middle of its rounds.
+    /// The median of a value over all rounds, if every round has it.
     pub(crate) fn median(&self, of: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
         let values: Option<Vec<f64>> = self.rounds.iter().map(of).collect();
         values.map(|values| Spread::of(&values).median)
     }
 }
 
-/// One figure of the table, and what it is to reach.
+/// One figure, with its target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) engine: Engine,
     pub(crate) name: String,
-    /// What stands behind a value, a blank before it where one belongs there.
+    /// The unit that follows a value, with a leading space.
     pub(crate) unit: String,
-    /// Round by round, or time by time.
+    /// One value for each round or start.
     pub(crate) values: Vec<f64>,
-    pub(crate) target: Target,
+    pub(crate) target: FigureTarget,
 }
 
-/// What is to be reached.
+/// The target of a figure's median.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Target {
+pub(crate) enum FigureTarget {
     AtLeast(f64),
     AtMost(f64),
 }
 
-/// The middle of some values, and the least and the most of them.
+/// The median, the least and the greatest of some values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -236,7 +237,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Of no values, nothing but 0.
+    /// All are 0 if there are no values.
     pub(crate) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -255,16 +256,16 @@ impl Figure {
         self.surplus() >= 1.0
     }
 
-    /// How far it goes: 1 is just what was to be reached, 2 twice as good. What was not measured goes
-    /// nowhere.
+    /// How good the figure is against its target: 1 reaches the target, 2 is twice as good. A
+    /// figure without values is 0.
     pub(crate) fn surplus(&self) -> f64 {
         if self.values.is_empty() {
             return 0.0;
         }
         let median = self.spread().median;
         match self.target {
-            Target::AtLeast(target) => median / target,
-            Target::AtMost(target) => target / median,
+            FigureTarget::AtLeast(target) => median / target,
+            FigureTarget::AtMost(target) => target / median,
         }
     }
 }
@@ -274,8 +275,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quiet_account_is_to_be_served_in_time_and_without_failure() {
-        let good = Beside {
+    fn a_slow_failed_or_missing_request_misses_the_target_of_the_quiet_account() {
+        let good = NeighbourResult {
             engine: Engine::Sqlite,
             neighbour: "a flood".to_owned(),
             shares_address: true,
@@ -284,27 +285,27 @@ mod tests {
             p99_ms: 149.0,
             worst_ms: 999.0,
             failed: 0,
-            asked_again: 0,
+            retried: 0,
             failures: Vec::new(),
             memory_mib: 255.0,
-            answers: [("200".to_owned(), 2), ("429".to_owned(), 30)].into(),
+            responses: [("200".to_owned(), 2), ("429".to_owned(), 30)].into(),
         };
         assert!(good.is_reached());
-        assert_eq!(good.name(), "a flood, of the same address");
-        assert_eq!(good.answered(), "30 × 429, 2 × 200");
+        assert_eq!(good.name(), "a flood, same address");
+        assert_eq!(good.responses_by_frequency(), "30 × 429, 2 × 200");
         for bad in [
-            Beside { requests: 0, ..good.clone() },
-            Beside { p99_ms: 150.0, ..good.clone() },
-            Beside { worst_ms: 1_000.0, ..good.clone() },
-            Beside { failed: 1, ..good.clone() },
-            Beside { memory_mib: 256.0, ..good.clone() },
+            NeighbourResult { requests: 0, ..good.clone() },
+            NeighbourResult { p99_ms: 150.0, ..good.clone() },
+            NeighbourResult { worst_ms: 1_000.0, ..good.clone() },
+            NeighbourResult { failed: 1, ..good.clone() },
+            NeighbourResult { memory_mib: 256.0, ..good.clone() },
         ] {
             assert!(!bad.is_reached(), "{bad}");
         }
     }
 
     #[test]
-    fn a_figure_is_judged_by_the_middle_of_its_rounds() {
+    fn the_median_of_its_rounds_decides_whether_a_figure_is_reached() {
         let figure = |values: &[f64], target| Figure {
             engine: Engine::Sqlite,
             name: "a".to_owned(),
@@ -312,13 +313,13 @@ mod tests {
             values: values.to_vec(),
             target,
         };
-        let least = figure(&[0.1, 0.3, 0.2], Target::AtLeast(0.2));
+        let least = figure(&[0.1, 0.3, 0.2], FigureTarget::AtLeast(0.2));
         assert_eq!(least.spread(), Spread { median: 0.2, least: 0.1, most: 0.3 });
         assert!(least.is_reached());
-        assert!(!figure(&[0.1, 0.3, 0.19], Target::AtLeast(0.2)).is_reached());
-        assert!(figure(&[9.0, 1.0, 1.25], Target::AtMost(1.25)).is_reached());
-        assert!(!figure(&[9.0, 1.0, 1.26], Target::AtMost(1.25)).is_reached());
-        for target in [Target::AtLeast(0.2), Target::AtMost(0.2)] {
+        assert!(!figure(&[0.1, 0.3, 0.19], FigureTarget::AtLeast(0.2)).is_reached());
+        assert!(figure(&[9.0, 1.0, 1.25], FigureTarget::AtMost(1.25)).is_reached());
+        assert!(!figure(&[9.0, 1.0, 1.26], FigureTarget::AtMost(1.25)).is_reached());
+        for target in [FigureTarget::AtLeast(0.2), FigureTarget::AtMost(0.2)] {
             assert!(!figure(&[], target).is_reached());
         }
     }

@@ -1,4 +1,4 @@
-//! The key hierarchy: which key is wrapped under which, and who reaches what.
+//! The key hierarchy: which key wraps which other keys.
 //!
 //! | holder                     | opens                                                        |
 //! |----------------------------|--------------------------------------------------------------|
@@ -7,18 +7,18 @@
 //! | an account key of an epoch | earlier account keys, every actor's keys                     |
 //! | an actor key of an epoch   | earlier keys of the same actor                               |
 //!
-//! There are no other ways, and wraps that claim one are not followed: none leads to a later
-//! epoch, none from an actor to another or to the account.
+//! There are no other ways, and wraps that claim one are ignored: none leads to a later epoch, from
+//! one actor to another, or from an actor to the account.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use roots_domain::model::api_key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::{ActorId, KeyId, RecoveryId};
-use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::sealed::{Sealed, TextPlace};
-use roots_domain::port::keys::{
-    AccountIdentity, AccountRenewal, ActorIdentity, EARLIER_EPOCHS_KEPT, Founding, KeyError,
+use roots_domain::port::crypto::{
+    AccountIdentity, AccountRenewal, ActorIdentity, CryptoError, EARLIER_EPOCHS_KEPT, Founding,
     Keyring, Locksmith, Lookup, MacPurpose, MintedCode, MintedKey, Renewal,
 };
 use secrecy::SecretString;
@@ -29,19 +29,19 @@ use crate::seal::{
 };
 use crate::token::{Form, Token, key_prefix};
 
-/// The domain's locksmith, on ring.
+/// Implements the domain's locksmith with ring.
 pub struct RingLocksmith {
     entropy: Arc<dyn Entropy>,
 }
 
 impl RingLocksmith {
-    /// With random bytes from there.
+    /// A locksmith with random bytes from `entropy`.
     pub fn new(entropy: impl Entropy + 'static) -> Self {
         Self { entropy: Arc::new(entropy) }
     }
 }
 
-/// With the operating system's random bytes.
+/// Uses the operating system's random bytes.
 impl Default for RingLocksmith {
     fn default() -> Self {
         Self::new(SystemEntropy)
@@ -69,7 +69,7 @@ impl Locksmith for RingLocksmith {
         owner: ActorIdentity,
         key: KeyId,
         code: RecoveryId,
-    ) -> Result<Founding, KeyError> {
+    ) -> Result<Founding, CryptoError> {
         let account_keys = AccountKeys {
             owner: owner.id,
             keys: Epochs::of(account.epoch, random_key(&*self.entropy)?),
@@ -95,8 +95,8 @@ impl Locksmith for RingLocksmith {
         actor: ActorIdentity,
         key: KeyId,
         wraps: &[Wrap],
-    ) -> Result<Arc<dyn Keyring>, KeyError> {
-        let token = Token::read(Form::ApiKey, presented).ok_or(KeyError::DoesNotOpen)?;
+    ) -> Result<Arc<dyn Keyring>, CryptoError> {
+        let token = Token::read(Form::ApiKey, presented).ok_or(CryptoError::DoesNotOpen)?;
         let start = (WrapHolder::ApiKey(key), token.wrapping_key()?);
         let Reached { account_keys, actor_keys } = reach(account, actor.id, vec![start], wraps)?;
         let account_keys = (!account_keys.is_empty())
@@ -111,8 +111,8 @@ impl Locksmith for RingLocksmith {
         owner: ActorIdentity,
         code: RecoveryId,
         wraps: &[Wrap],
-    ) -> Result<Arc<dyn Keyring>, KeyError> {
-        let token = Token::read(Form::RecoveryCode, presented).ok_or(KeyError::DoesNotOpen)?;
+    ) -> Result<Arc<dyn Keyring>, CryptoError> {
+        let token = Token::read(Form::RecoveryCode, presented).ok_or(CryptoError::DoesNotOpen)?;
         let start = (WrapHolder::Recovery(code), token.wrapping_key()?);
         let Reached { account_keys, actor_keys } = reach(account, owner.id, vec![start], wraps)?;
         let account_keys = AccountKeys { owner: owner.id, keys: account_keys.into() };
@@ -120,15 +120,16 @@ impl Locksmith for RingLocksmith {
     }
 }
 
-/// Keys by their epochs.
+/// Keys by epoch.
 type KeysByEpoch = BTreeMap<KeyEpoch, Arc<Key>>;
 
-/// The keys of one account or actor that are at hand.
+/// The unlocked keys of an account or actor.
 #[derive(Clone, Default)]
 struct Epochs {
-    /// What all clones share: the epoch in force, and up to [`EARLIER_EPOCHS_KEPT`] before it.
+    /// All clones share these keys: the one in force, and up to [`EARLIER_EPOCHS_KEPT`] earlier
+    /// ones.
     kept: Arc<RwLock<KeysByEpoch>>,
-    /// What there was no room for.
+    /// More earlier keys, which only this clone has.
     beyond: KeysByEpoch,
 }
 
@@ -148,13 +149,14 @@ impl Epochs {
         kept.or_else(|| self.beyond.get(&epoch).cloned())
     }
 
-    /// Whether the newest key at hand is the one in force. A later one was put in force once: then the
-    /// epoch in the database went back, and a thief of an earlier key would read what is sealed next.
-    fn check_newest(&self, in_force: KeyEpoch) -> Result<(), KeyError> {
+    /// Checks that the newest key is the one in force. If there is a later key, it was in force
+    /// before, so the epoch in the database went back. The next texts would then be sealed with an
+    /// earlier key, which may be stolen.
+    fn check_newest(&self, in_force: KeyEpoch) -> Result<(), CryptoError> {
         match self.all().last_key_value() {
-            Some((newest, _)) if *newest > in_force => Err(KeyError::EpochWentBack),
+            Some((newest, _)) if *newest > in_force => Err(CryptoError::EpochWentBack),
             Some((newest, _)) if *newest == in_force => Ok(()),
-            _ => Err(KeyError::WrapMissing),
+            _ => Err(CryptoError::WrapMissing),
         }
     }
 
@@ -164,7 +166,7 @@ impl Epochs {
         all
     }
 
-    /// These and those. Of those, the latest are kept for all clones while there is room.
+    /// Adds keys. The latest of them are shared with all clones while there is room.
     fn with(&self, found: KeysByEpoch) -> Self {
         let mut more = self.clone();
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
@@ -180,19 +182,19 @@ impl Epochs {
     }
 }
 
-/// What wraps lead to.
+/// The keys that wraps lead to.
 struct Reached {
     account_keys: KeysByEpoch,
     actor_keys: KeysByEpoch,
 }
 
-/// Follows `wraps` from the wrapping keys in hand to every key of the account and of that actor.
+/// Follows `wraps` from the wrapping keys in `in_hand` to every key of the account and the actor.
 fn reach(
     account: AccountIdentity,
     actor: ActorId,
     mut in_hand: Vec<(WrapHolder, Key)>,
     wraps: &[Wrap],
-) -> Result<Reached, KeyError> {
+) -> Result<Reached, CryptoError> {
     let mut held = BTreeMap::<WrapHolder, Vec<&Wrap>>::new();
     for wrap in wraps.iter().filter(|wrap| leads(wrap)) {
         held.entry(wrap.holder).or_default().push(wrap);
@@ -223,7 +225,7 @@ fn reach(
     Ok(reached)
 }
 
-/// Whether the hierarchy has such a way, from this holder to this subject.
+/// Whether the hierarchy allows this holder to wrap this subject.
 fn leads(wrap: &Wrap) -> bool {
     use {WrapHolder as Holder, WrapSubject as Subject};
     match (wrap.holder, wrap.subject) {
@@ -240,33 +242,34 @@ fn leads(wrap: &Wrap) -> bool {
     }
 }
 
-/// The account's keys, in the hands of its owner.
+/// The account's keys, unlocked by its owner.
 #[derive(Clone)]
 struct AccountKeys {
     owner: ActorId,
     keys: Epochs,
 }
 
-/// The keys of an actor, in its own hands or in its owner's.
+/// The keys of an actor, unlocked by the actor or by the owner.
 struct RingKeyring {
     entropy: Arc<dyn Entropy>,
     account: AccountIdentity,
     actor: ActorIdentity,
     keys: Epochs,
-    /// Held by the owner, whichever actor's keyring this is.
+    /// Set if the owner unlocked this keyring, for itself or for another actor.
     account_keys: Option<AccountKeys>,
 }
 
 impl RingKeyring {
-    /// One that holds the keys in force, and none of a later epoch. Every way into the hierarchy ends
-    /// here: an API key, a recovery code, and an owner who acts for another actor.
+    /// A keyring, after checking that it has the keys in force and none of a later epoch. Each way
+    /// into the hierarchy ends here: an API key, a recovery code, and an owner who acts for another
+    /// actor.
     fn shared(
         entropy: &Arc<dyn Entropy>,
         account: AccountIdentity,
         actor: ActorIdentity,
         keys: Epochs,
         account_keys: Option<AccountKeys>,
-    ) -> Result<Arc<dyn Keyring>, KeyError> {
+    ) -> Result<Arc<dyn Keyring>, CryptoError> {
         let entropy = Arc::clone(entropy);
         keys.check_newest(actor.epoch)?;
         if let Some(account_keys) = &account_keys {
@@ -275,24 +278,24 @@ impl RingKeyring {
         Ok(Arc::new(Self { entropy, account, actor, keys, account_keys }))
     }
 
-    fn key_of(&self, epoch: KeyEpoch) -> Result<Arc<Key>, KeyError> {
-        self.keys.get(epoch).ok_or(KeyError::WrapMissing)
+    fn key_of(&self, epoch: KeyEpoch) -> Result<Arc<Key>, CryptoError> {
+        self.keys.get(epoch).ok_or(CryptoError::WrapMissing)
     }
 
-    fn key_in_force(&self) -> Result<Arc<Key>, KeyError> {
+    fn key_in_force(&self) -> Result<Arc<Key>, CryptoError> {
         self.key_of(self.actor.epoch)
     }
 
-    fn account_keys(&self) -> Result<&AccountKeys, KeyError> {
-        self.account_keys.as_ref().ok_or(KeyError::NotAnOwner)
+    fn account_keys(&self) -> Result<&AccountKeys, CryptoError> {
+        self.account_keys.as_ref().ok_or(CryptoError::NotAnOwner)
     }
 
-    fn account_key_in_force(&self) -> Result<Arc<Key>, KeyError> {
-        self.account_keys()?.keys.get(self.account.epoch).ok_or(KeyError::WrapMissing)
+    fn account_key_in_force(&self) -> Result<Arc<Key>, CryptoError> {
+        self.account_keys()?.keys.get(self.account.epoch).ok_or(CryptoError::WrapMissing)
     }
 
-    /// The keys of the account that are at hand, to open wraps with.
-    fn account_holders(&self) -> Result<Vec<(WrapHolder, Key)>, KeyError> {
+    /// The wrapping keys of all unlocked account keys.
+    fn account_holders(&self) -> Result<Vec<(WrapHolder, Key)>, CryptoError> {
         let keys = self.account_keys()?.keys.all().into_iter();
         keys.map(|(epoch, key)| {
             Ok((WrapHolder::Account(epoch), account_wrapping_key(self.account, &key)?))
@@ -300,7 +303,7 @@ impl RingKeyring {
         .collect()
     }
 
-    /// Whether this is the keyring of the owner itself.
+    /// Whether the owner unlocked this keyring for itself.
     fn is_owners_own(&self) -> bool {
         self.account_keys.as_ref().is_some_and(|keys| keys.owner == self.actor.id)
     }
@@ -309,14 +312,14 @@ impl RingKeyring {
         &self,
         (subject, key): (WrapSubject, &Key),
         (holder, wrapping_key): (WrapHolder, &Key),
-    ) -> Result<Wrap, KeyError> {
+    ) -> Result<Wrap, CryptoError> {
         let sealed =
             wrap_key(&*self.entropy, self.account, (subject, key), (holder, wrapping_key))?;
         Ok(Wrap { subject, holder, sealed })
     }
 
-    /// That actor's key under the account key in force.
-    fn wrap_under_account(&self, actor: ActorIdentity, key: &Key) -> Result<Wrap, KeyError> {
+    /// Wraps the actor's key under the account key in force.
+    fn wrap_under_account(&self, actor: ActorIdentity, key: &Key) -> Result<Wrap, CryptoError> {
         let wrapping_key = account_wrapping_key(self.account, &*self.account_key_in_force()?)?;
         self.wrap(
             (WrapSubject::Actor(actor.id, actor.epoch), key),
@@ -324,8 +327,8 @@ impl RingKeyring {
         )
     }
 
-    /// The actor's key in force under that of its next epoch.
-    fn wrap_under_next(&self, next: &Self) -> Result<Wrap, KeyError> {
+    /// Wraps the actor's key in force under the key of its next epoch.
+    fn wrap_under_next(&self, next: &Self) -> Result<Wrap, CryptoError> {
         let wrapping_key = actor_wrapping_key(self.account, &*next.key_in_force()?)?;
         self.wrap(
             (WrapSubject::Actor(self.actor.id, self.actor.epoch), &*self.key_in_force()?),
@@ -333,8 +336,12 @@ impl RingKeyring {
         )
     }
 
-    /// A keyring with a new key, of the actor's next epoch, and nothing else of it.
-    fn next(&self, account: AccountIdentity, account_keys: AccountKeys) -> Result<Self, KeyError> {
+    /// A keyring that holds only a new key, for the actor's next epoch.
+    fn next(
+        &self,
+        account: AccountIdentity,
+        account_keys: AccountKeys,
+    ) -> Result<Self, CryptoError> {
         let actor = ActorIdentity { epoch: after(self.actor.epoch)?, ..self.actor };
         Ok(Self {
             entropy: Arc::clone(&self.entropy),
@@ -346,22 +353,22 @@ impl RingKeyring {
     }
 }
 
-/// The epoch after, if there is one.
-fn after(epoch: KeyEpoch) -> Result<KeyEpoch, KeyError> {
-    epoch.0.checked_add(1).map(KeyEpoch).ok_or(KeyError::Unsupported)
+/// The next epoch, if there is one.
+fn after(epoch: KeyEpoch) -> Result<KeyEpoch, CryptoError> {
+    epoch.0.checked_add(1).map(KeyEpoch).ok_or(CryptoError::Unsupported)
 }
 
 impl Keyring for RingKeyring {
-    fn seal(&self, place: TextPlace, plaintext: &str) -> Result<Sealed, KeyError> {
+    fn seal(&self, place: TextPlace, plaintext: &str) -> Result<Sealed, CryptoError> {
         let key = self.key_in_force()?;
         seal_text(&*self.entropy, self.account, self.actor, &key, place, plaintext)
     }
 
-    fn open(&self, place: TextPlace, sealed: &Sealed) -> Result<String, KeyError> {
+    fn open(&self, place: TextPlace, sealed: &Sealed) -> Result<String, CryptoError> {
         open_text(self.account, self.actor, |epoch| self.key_of(epoch), place, sealed)
     }
 
-    fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], KeyError> {
+    fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], CryptoError> {
         mac(self.account, &*self.key_in_force()?, purpose, bytes)
     }
 
@@ -370,13 +377,13 @@ impl Keyring for RingKeyring {
         purpose: MacPurpose,
         bytes: &[u8],
         most: usize,
-    ) -> Result<Vec<[u8; 32]>, KeyError> {
+    ) -> Result<Vec<[u8; 32]>, CryptoError> {
         let all = self.keys.all();
         let earlier = all.range(..self.actor.epoch).rev().take(most);
         earlier.map(|(_, key)| mac(self.account, key, purpose, bytes)).collect()
     }
 
-    fn mint_key(&self, key: KeyId) -> Result<MintedKey, KeyError> {
+    fn mint_key(&self, key: KeyId) -> Result<MintedKey, CryptoError> {
         let token = Token::draw(Form::ApiKey, self.account.id, &*self.entropy)?;
         let wrapping_key = token.wrapping_key()?;
         let holder = (WrapHolder::ApiKey(key), &wrapping_key);
@@ -395,7 +402,7 @@ impl Keyring for RingKeyring {
         &self,
         actor: ActorIdentity,
         wraps: &[Wrap],
-    ) -> Result<Arc<dyn Keyring>, KeyError> {
+    ) -> Result<Arc<dyn Keyring>, CryptoError> {
         let reached = reach(self.account, actor.id, self.account_holders()?, wraps)?;
         let keys = reached.actor_keys.into();
         Self::shared(&self.entropy, self.account, actor, keys, self.account_keys.clone())
@@ -422,7 +429,7 @@ impl Keyring for RingKeyring {
         }
     }
 
-    fn with_earlier(&self, wraps: &[Wrap]) -> Result<Arc<dyn Keyring>, KeyError> {
+    fn with_earlier(&self, wraps: &[Wrap]) -> Result<Arc<dyn Keyring>, CryptoError> {
         let mut in_hand = Vec::new();
         for (epoch, key) in self.keys.all() {
             let holder = WrapHolder::Actor(self.actor.id, epoch);
@@ -442,12 +449,12 @@ impl Keyring for RingKeyring {
         Self::shared(&self.entropy, self.account, self.actor, keys, account_keys)
     }
 
-    fn add_actor(&self, actor: ActorIdentity) -> Result<Vec<Wrap>, KeyError> {
+    fn add_actor(&self, actor: ActorIdentity) -> Result<Vec<Wrap>, CryptoError> {
         self.account_keys()?;
         Ok(vec![self.wrap_under_account(actor, &random_key(&*self.entropy)?)?])
     }
 
-    fn mint_code(&self, code: RecoveryId) -> Result<MintedCode, KeyError> {
+    fn mint_code(&self, code: RecoveryId) -> Result<MintedCode, CryptoError> {
         let key = self.account_key_in_force()?;
         let token = Token::draw(Form::RecoveryCode, self.account.id, &*self.entropy)?;
         let wrap = self.wrap(
@@ -458,7 +465,7 @@ impl Keyring for RingKeyring {
         Ok(MintedCode { secret: token.written(), lookup, wraps: vec![wrap] })
     }
 
-    fn renew(&self, key: KeyId) -> Result<Renewal, KeyError> {
+    fn renew(&self, key: KeyId) -> Result<Renewal, CryptoError> {
         let next = self.next(self.account, self.account_keys()?.clone())?;
         Ok(Renewal {
             epoch: next.actor.epoch,
@@ -470,9 +477,9 @@ impl Keyring for RingKeyring {
         })
     }
 
-    fn renew_account(&self, key: KeyId, code: RecoveryId) -> Result<AccountRenewal, KeyError> {
+    fn renew_account(&self, key: KeyId, code: RecoveryId) -> Result<AccountRenewal, CryptoError> {
         if !self.is_owners_own() {
-            return Err(KeyError::NotAnOwner);
+            return Err(CryptoError::NotAnOwner);
         }
         let old_key = self.account_key_in_force()?;
         let account = AccountIdentity { epoch: after(self.account.epoch)?, ..self.account };
@@ -497,7 +504,7 @@ impl Keyring for RingKeyring {
     }
 }
 
-/// Tells whose keys they are, and nothing of them.
+/// Shows the account and the actor, but no keys.
 impl fmt::Debug for RingKeyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RingKeyring")
@@ -513,9 +520,9 @@ mod tests {
 
     use super::*;
 
-    /// Wraps that only a holder of the key could forge, in directions that the hierarchy has not.
+    /// Only a holder of the key could forge such wraps.
     #[test]
-    fn no_way_is_followed_that_the_hierarchy_does_not_have() {
+    fn wraps_outside_the_hierarchy_are_ignored() {
         let entropy = SystemEntropy;
         let account = AccountIdentity { id: AccountId(1), uid: Uid::NIL, epoch: KeyEpoch::FIRST };
         let (actor, other) = (ActorId(1), ActorId(2));

@@ -1,21 +1,20 @@
-//! What people and agents hold: API keys and recovery codes, their written forms, and what is
-//! derived from them.
+//! API keys and recovery codes: how they are written and read, and the keys derived from them.
 
 use data_encoding::BASE32_NOPAD;
+use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::id::AccountId;
-use roots_domain::model::key::LookupHash;
-use roots_domain::port::keys::{KeyError, Lookup};
+use roots_domain::port::crypto::{CryptoError, Lookup};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretSlice, SecretString};
 use zeroize::Zeroizing;
 
 use crate::seal::{Entropy, Key, expand, extract};
 
-/// Which of the two.
+/// Whether a token is an API key or a recovery code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// `roots_<account>_`, 43 characters of base62, 6 of CRC-32.
+    /// `roots_<account>_`, 43 base62 characters of the secret, and 6 of a CRC-32.
     ApiKey,
-    /// Account, secret and CRC-32 in Crockford's base32, in groups of five.
+    /// Account, secret and CRC-32 in Crockford's base32, in groups of five characters.
     RecoveryCode,
 }
 
@@ -37,18 +36,18 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// A new one, of random bytes.
+    /// A new token with a random secret.
     pub(crate) fn draw(
         form: Form,
         account: AccountId,
         entropy: &dyn Entropy,
-    ) -> Result<Self, KeyError> {
+    ) -> Result<Self, CryptoError> {
         let mut secret = SecretSlice::from(vec![0; form.secret_bytes()]);
         entropy.fill(secret.expose_secret_mut())?;
         Ok(Self { form, account, secret })
     }
 
-    /// The one that is presented, if its form and its checksum are right to the character.
+    /// Reads a presented token. Returns nothing if its form or its checksum is wrong.
     pub(crate) fn read(form: Form, presented: &SecretString) -> Option<Self> {
         let presented = presented.expose_secret();
         let (account, secret) = match form {
@@ -58,7 +57,7 @@ impl Token {
         Some(Self { form, account, secret })
     }
 
-    /// How it is shown, once.
+    /// The text of the token, which is shown only once.
     pub(crate) fn written(&self) -> SecretString {
         let mut text = Zeroizing::new(String::with_capacity(LONGEST));
         match self.form {
@@ -70,8 +69,8 @@ impl Token {
         SecretString::from(text.as_str())
     }
 
-    /// The account, and what it is found by there. Opens nothing.
-    pub(crate) fn lookup(&self) -> Result<Lookup, KeyError> {
+    /// The account, and the hash to find the token in the database. It opens nothing.
+    pub(crate) fn lookup(&self) -> Result<Lookup, CryptoError> {
         let label = match self.form {
             Form::ApiKey => "roots/1/api-key/lookup",
             Form::RecoveryCode => "roots/1/recovery-code/lookup",
@@ -80,15 +79,15 @@ impl Token {
         Ok(Lookup { account: self.account, hash })
     }
 
-    /// What its wraps are opened with.
-    pub(crate) fn wrapping_key(&self) -> Result<Key, KeyError> {
+    /// The key that opens the wraps of this token.
+    pub(crate) fn wrapping_key(&self) -> Result<Key, CryptoError> {
         self.derived(match self.form {
             Form::ApiKey => "roots/1/api-key/wrap",
             Form::RecoveryCode => "roots/1/recovery-code/wrap",
         })
     }
 
-    fn derived(&self, label: &'static str) -> Result<Key, KeyError> {
+    fn derived(&self, label: &'static str) -> Result<Key, CryptoError> {
         let prk = extract(
             match self.form {
                 Form::ApiKey => "roots/1/api-key",
@@ -100,7 +99,7 @@ impl Token {
     }
 }
 
-/// More than any form has; what is longer is refused unread.
+/// Longer than any token. A longer text is refused without reading it.
 const LONGEST: usize = 128;
 
 // API keys.
@@ -110,7 +109,7 @@ const SECRET_DIGITS: usize = 43;
 const CHECK_DIGITS: usize = 6;
 const PREFIX_SECRET_DIGITS: usize = 6;
 
-/// The beginning of an API key that people tell keys apart by. Empty of what is no key.
+/// The first characters of an API key, by which people recognize it. Empty if the text is no key.
 pub(crate) fn key_prefix(written: &SecretString) -> String {
     let text = written.expose_secret();
     let shown = text.rfind('_').map_or(0, |last| last + 1 + PREFIX_SECRET_DIGITS);
@@ -146,7 +145,7 @@ fn read_api_key(text: &str) -> Option<(AccountId, SecretSlice<u8>)> {
     Some((account, secret))
 }
 
-/// Appends the big-endian number `bytes` as `digits` digits, which must be enough for it.
+/// Appends the big-endian number `bytes` with `digits` digits, which must be enough.
 fn push_base62(bytes: &[u8], digits: usize, text: &mut String) {
     let mut number = Zeroizing::new(bytes.to_vec());
     let mut written = Zeroizing::new(vec![0; digits]);
@@ -154,7 +153,7 @@ fn push_base62(bytes: &[u8], digits: usize, text: &mut String) {
         let mut remainder = 0_u16;
         for byte in number.iter_mut() {
             let dividend = remainder << 8 | u16::from(*byte);
-            // Below 256, as the remainder before it was below 62.
+            // The quotient is below 256, because the previous remainder was below 62.
             *byte = (dividend / 62).to_be_bytes()[1];
             remainder = dividend % 62;
         }
@@ -163,11 +162,11 @@ fn push_base62(bytes: &[u8], digits: usize, text: &mut String) {
     text.extend(written.iter().copied().map(char::from));
 }
 
-/// Digits that are read together: as many as a byte can be scaled by within 64 bits.
+/// Digits that are read together: the most for which a scaled byte fits in 64 bits.
 const DIGITS_AT_ONCE: usize = 9;
 
-/// Reads digits into the big-endian number `into`. `None` where one is no digit, or the number
-/// does not fit.
+/// Reads digits into the big-endian number `into`. Returns `None` if a character is no digit or the
+/// number does not fit.
 fn read_base62(digits: &str, into: &mut [u8]) -> Option<()> {
     for digits in digits.as_bytes().chunks(DIGITS_AT_ONCE) {
         let (mut scale, mut carry) = (1, 0);
@@ -195,9 +194,9 @@ fn read_base62(digits: &str, into: &mut [u8]) -> Option<()> {
 
 // Recovery codes.
 
-/// Crockford's: no I, L, O or U, and none of them is needed to read one.
+/// Crockford's alphabet, without I, L, O and U.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// The library's alphabet (RFC 4648); a symbol of the one stands for its like in the other.
+/// The library's alphabet (RFC 4648). Symbols at the same position have the same value.
 const RFC_4648: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const GROUP: usize = 5;
 const CHECK_BYTES: usize = 4;
@@ -238,7 +237,7 @@ fn read_recovery_code(text: &str) -> Option<(AccountId, SecretSlice<u8>)> {
         count += 1;
     }
     let mut bytes = Zeroizing::new([0; CODE_SYMBOLS]);
-    // Refuses lengths that no bytes have, and bits left over that are not zero.
+    // Fails for lengths that are no whole number of bytes, and for unused bits that are not zero.
     let length = BASE32_NOPAD.decode_len(count).ok()?;
     BASE32_NOPAD.decode_mut(&symbols[..count], &mut bytes[..length]).ok()?;
     let (checked, check) = bytes[..length].split_last_chunk::<CHECK_BYTES>()?;
@@ -247,7 +246,7 @@ fn read_recovery_code(text: &str) -> Option<(AccountId, SecretSlice<u8>)> {
     }
     let account_bytes = checked.len().checked_sub(Form::RecoveryCode.secret_bytes())?;
     let (account, secret) = checked.split_at(account_bytes);
-    // One way to write each: no leading zeros.
+    // Without leading zeros, each account has exactly one form.
     if account.first().is_none_or(|&byte| byte == 0) {
         return None;
     }

@@ -9,8 +9,8 @@ use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::credit::{LedgerEntry, Reason, WRITE_COST};
 use roots_domain::model::id::AccountId;
 use roots_domain::model::text::Name;
-use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
-use roots_domain::usecase::recovery::Recovered;
+use roots_domain::service::accounts::{AccountDraft, NewCredentials};
+use roots_domain::service::recovery::Recovered;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -18,15 +18,19 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::actors::{ActorBody, ActorKindName, RoleName, actor_kind};
-use crate::auth::{Bearer, reading};
-use crate::body::{FromMembers, Json, Members, NoFields, account_id, text};
-use crate::fields::{Faulty, one_of};
-use crate::limits::Attempt;
-use crate::list::{List, NextLink, Paging};
+use crate::app::App;
 use crate::openapi::choice;
-use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Params, Query};
-use crate::{App, NO_STORE, Signup};
+use crate::settings::Signup;
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::auth::client_context::Attempt;
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::{InvalidNoted, one_of};
+use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, account_id, text};
+use roots_http_core::request::pagination::{List, NextLink, Paging};
+use roots_http_core::request::query::{FromParams, NoParams, Params, Query};
+use roots_http_core::schema;
+use roots_http_core::wire::NO_STORE;
 
 /// Every route of accounts that needs a key.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -49,25 +53,25 @@ pub(crate) fn recovery_routes() -> OpenApiRouter<App> {
 
 /// An account to make.
 #[derive(ToSchema)]
-#[schema(example = json!({
+#[schema(as = NewAccount, example = json!({
     "account_name": "Acme",
     "actor_name": "docs-agent",
     "actor_type": "agent"
 }))]
 #[serde(deny_unknown_fields)]
-struct NewAccount {
+struct NewAccountBody {
     /// 1 to 100 characters, none a control character.
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::Name)]
     account_name: Name,
     /// The name of the account's owner, 1 to 100 characters, none a control character.
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::Name)]
     actor_name: Name,
     #[schema(value_type = ActorKindName)]
     actor_type: ActorKind,
 }
 
-impl FromMembers for NewAccount {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+impl FromMembers for NewAccountBody {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let account_name = members.required("account_name", text(Name::parse));
         let actor_name = members.required("actor_name", text(Name::parse));
         let actor_type = members.required("actor_type", text(|name| actor_kind(&name)));
@@ -152,7 +156,7 @@ struct Recovery {
 }
 
 impl FromMembers for Recovery {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let recovery_code = members.required("recovery_code", text(|code| Ok(code.into())));
         let account_id = members.optional("account_id", account_id);
         Ok(Self { recovery_code: recovery_code?, account_id: account_id? })
@@ -292,7 +296,7 @@ struct LedgerQuery {
 }
 
 impl FromParams for LedgerQuery {
-    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let reason = params.take("reason", |name| one_of(&Reason::ALL, Reason::name, &name));
         Ok(Self { reason: reason? })
     }
@@ -304,7 +308,7 @@ impl FromParams for LedgerQuery {
 /// where sign-up is closed, which is the default.
 #[utoipa::path(
     post, path = "/api/v1/bootstrap", operation_id = "bootstrap", tag = "accounts",
-    request_body = NewAccount,
+    request_body = NewAccountBody,
     security(()),
     responses(
         (status = 201, description = "The account and its secrets.", body = Bootstrapped, example = json!({
@@ -325,7 +329,7 @@ async fn bootstrap(
     State(app): State<App>,
     OpenSignup { credits }: OpenSignup,
     _: Query<NoParams>,
-    Json(new): Json<NewAccount>,
+    Json(new): Json<NewAccountBody>,
 ) -> Result<Response, Problem> {
     let draft = AccountDraft {
         name: new.account_name,
@@ -511,7 +515,7 @@ async fn ledger(
     mut caller: Bearer,
     List { query, page }: List<LedgerQuery>,
 ) -> Result<(NextLink, axum::Json<LedgerPage>), Problem> {
-    let _turn = app.answers.turn(caller.account.id).await?;
+    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let accounts = &app.services.accounts;
     let found = reading!(caller, accounts.ledger(&caller, query.reason, request))?;

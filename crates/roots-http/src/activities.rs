@@ -9,23 +9,42 @@ use roots_domain::model::id::{ActivityId, ActorId, SessionId};
 use roots_domain::model::text::{ActivityText, ActivityType};
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::zone::Zone;
-use roots_domain::usecase::access::Whose;
-use roots_domain::usecase::activities::{ActivityDraft, ActivitySelection};
+use roots_domain::service::access::ActorScope;
+use roots_domain::service::activities::{ActivityDraft, ActivitySelection};
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answers::{tell_one, tell_page};
-use crate::auth::{Bearer, reading};
-use crate::body::{FromMembers, Members, NoFields, actor_id, session_id, text};
-use crate::conditional::{Known, Sent, Tagged};
-use crate::fields::Faulty;
-use crate::list::{List, Paging};
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Params, Query, session_filter, time, whose};
-use crate::{API_PATH, App};
+use crate::app::App;
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::middleware::list_permits::{tell_one, tell_page};
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::json::{FromMembers, Members, NoFields, actor_id, session_id, text};
+use roots_http_core::request::pagination::{List, Paging};
+use roots_http_core::request::path::Id;
+use roots_http_core::request::preconditions::{IfNoneMatch, Tagged, WriteRequest};
+use roots_http_core::request::query::{
+    FromParams, NoParams, Params, Query, actor_scope, session_filter, time,
+};
+use roots_http_core::schema::{self, example_with};
+use roots_http_core::wire::API_PATH;
+
+/// The activity of the examples.
+fn example() -> Value {
+    json!({
+        "activity_id": 1,
+        "session_id": 1,
+        "activity_type": "deploy",
+        "description": "Deployed docs pages for sessions, todos, activities",
+        "logged_at": "2026-04-09T14:00:00Z",
+        "created_at": "2026-04-09T14:00:00Z",
+        "actor_id": 1
+    })
+}
 
 /// Every route of activities.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -94,7 +113,7 @@ struct ActivityDeleted {
     activity_id: i64,
 }
 
-/// Activities in figures.
+/// Statistics of activities.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ActivityStats)]
 struct StatsBody {
@@ -109,7 +128,7 @@ struct StatsBody {
     by_day: Vec<DayCount>,
     /// How many days that have any `by_day` leaves out. They are older than those it holds.
     by_day_omitted: i64,
-    sessions: SessionCounts,
+    sessions: SessionCountsBody,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -127,7 +146,8 @@ struct DayCount {
 
 /// The actor's sessions, or the one asked for.
 #[derive(Serialize, ToSchema)]
-struct SessionCounts {
+#[schema(as = SessionCounts)]
+struct SessionCountsBody {
     total: i64,
     active: i64,
 }
@@ -148,7 +168,10 @@ impl From<ActivityStats> for StatsBody {
                 .into_iter()
                 .map(|(day, count)| DayCount { day: day.to_string(), count })
                 .collect(),
-            sessions: SessionCounts { total: stats.sessions.total, active: stats.sessions.active },
+            sessions: SessionCountsBody {
+                total: stats.sessions.total,
+                active: stats.sessions.active,
+            },
         }
     }
 }
@@ -158,14 +181,14 @@ impl From<ActivityStats> for StatsBody {
 #[into_params(parameter_in = Query)]
 struct ActivityQuery {
     /// Filter by activity type.
-    #[param(rename = "type", value_type = Option<String>, pattern = "^[a-z0-9_.-]{1,50}$")]
+    #[param(rename = "type", value_type = Option<schema::ActivityTypeName>)]
     activity_type: Option<ActivityType>,
     #[param(ignore)]
     of: Selection,
 }
 
 impl FromParams for ActivityQuery {
-    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let activity_type = params.take("type", ActivityType::parse);
         let of = Selection::from_params(params);
         Ok(Self { activity_type: activity_type?, of: of? })
@@ -181,70 +204,70 @@ struct Selection {
     session_id: Option<SessionId>,
     /// The time zone whose days a plain date in `since` and `until`, and `by_day` of statistics, are:
     /// a name of the IANA database. Times without an offset are UTC all the same.
-    #[param(value_type = Option<String>, default = "UTC", example = "Asia/Kathmandu")]
+    #[param(value_type = Option<schema::TimeZone>, example = "Asia/Kathmandu")]
     tz: Zone,
-    /// ISO 8601 start date, included.
-    #[param(value_type = Option<String>, example = "2026-04-01")]
+    /// RFC 3339 start date, included.
+    #[param(value_type = Option<schema::DateOrTime>, example = "2026-04-01")]
     since: Option<Timestamp>,
-    /// ISO 8601 end date, included; of a plain date, the whole day.
-    #[param(value_type = Option<String>, example = "2026-04-09")]
+    /// RFC 3339 end date, included; of a plain date, the whole day.
+    #[param(value_type = Option<schema::DateOrTime>, example = "2026-04-09")]
     until: Option<Timestamp>,
-    /// Whose: an actor's id, or `all` for every actor of the account. The caller's own by default;
+    /// Of which actors: an actor's id, or `all` for every actor of the account. The caller's own by default;
     /// another's are the owner's to ask for.
-    #[param(rename = "actor_id", value_type = Option<String>, pattern = "^([1-9][0-9]*|all)$")]
-    whose: Whose,
+    #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
+    scope: ActorScope,
 }
 
 impl FromParams for Selection {
-    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let session_id = session_filter(params);
         let tz = params.take("tz", |name| Zone::parse(&name));
         // Where there is no such zone the dates are judged all the same.
         let zone = tz.as_ref().ok().cloned().flatten().unwrap_or(Zone::UTC);
         let since = params.take("since", |text| Timestamp::parse_since(&time(text), &zone));
         let until = params.take("until", |text| Timestamp::parse_until(&time(text), &zone));
-        let whose = whose(params);
+        let scope = actor_scope(params);
         tz?;
-        Ok(Self { session_id: session_id?, since: since?, until: until?, tz: zone, whose: whose? })
+        Ok(Self { session_id: session_id?, since: since?, until: until?, tz: zone, scope: scope? })
     }
 }
 
 impl Selection {
     fn of(self, activity_type: Option<ActivityType>) -> ActivitySelection {
-        let Self { session_id, since, until, tz: _, whose } = self;
+        let Self { session_id, since, until, tz: _, scope } = self;
         let range = TimeRange { since, until };
-        ActivitySelection { whose, activity_type, session: session_id, range }
+        ActivitySelection { scope, activity_type, session: session_id, range }
     }
 }
 
 /// An activity to log.
 #[derive(ToSchema)]
-#[schema(example = json!({
+#[schema(as = NewActivity, example = json!({
     "description": "Deployed sessions, todos, and activities docs",
     "activity_type": "deploy",
     "session_id": 1
 }))]
 #[serde(deny_unknown_fields)]
-struct NewActivity {
+struct NewActivityBody {
     /// What happened, up to 65,536 bytes. Encrypted at rest.
-    #[schema(value_type = String, min_length = 1, max_length = 65536)]
+    #[schema(value_type = schema::ActivityText)]
     description: ActivityText,
-    /// Category label. An actor may have up to 1,000 of them.
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_.-]{1,50}$", default = "general")]
+    /// Category label, `general` by default. An actor may have up to 1,000 of them.
+    #[schema(value_type = Option<schema::ActivityTypeName>)]
     activity_type: Option<ActivityType>,
     /// Link to an active session.
     #[schema(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    /// ISO 8601 timestamp (defaults to now).
-    #[schema(value_type = Option<String>)]
+    /// RFC 3339 timestamp (defaults to now).
+    #[schema(value_type = Option<schema::DateOrTime>)]
     logged_at: Option<Timestamp>,
     /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
     #[schema(value_type = Option<i64>, minimum = 1)]
     actor_id: Option<ActorId>,
 }
 
-impl FromMembers for NewActivity {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+impl FromMembers for NewActivityBody {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let description = members.required("description", text(ActivityText::parse));
         let activity_type = members.optional("activity_type", text(ActivityType::parse));
         let session_id = members.optional("session_id", session_id);
@@ -267,15 +290,7 @@ impl FromMembers for NewActivity {
     get, path = "/api/v1/activities", operation_id = "listActivities", tag = "activities",
     params(ActivityQuery, Selection, Paging),
     responses((status = 200, description = "A page of activities.", body = ActivityPage, example = json!({
-        "activities": [{
-            "activity_id": 1,
-            "session_id": 1,
-            "activity_type": "deploy",
-            "description": "Deployed docs pages for sessions, todos, activities",
-            "logged_at": "2026-04-09T14:00:00Z",
-            "created_at": "2026-04-09T14:00:00Z",
-            "actor_id": 1
-        }],
+        "activities": [example()],
         "total": 1,
         "limit": 20,
         "offset": 0,
@@ -292,7 +307,11 @@ async fn list(
     let activities = &app.services.activities;
     let (found, room) = reading!(
         caller,
-        app.answers.read(&caller, |caller| activities.find(caller, selection.clone(), request))
+        app.shared.list_permits.read(&caller, |caller| activities.find(
+            caller,
+            selection.clone(),
+            request
+        ))
     )??;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = ActivityPage {
@@ -302,7 +321,9 @@ async fn list(
         offset: found.request.offset(),
         next_cursor,
     };
-    let told = tell_page::<_, ActivityBody>(&app, &caller, (found.items, room), &body).await?;
+    let told =
+        tell_page::<_, ActivityBody>(&app.services.accounts, &caller, (found.items, room), &body)
+            .await?;
     Ok((link, told).into_response())
 }
 
@@ -312,30 +333,25 @@ async fn list(
 #[utoipa::path(
     get, path = "/api/v1/activities/{id}", operation_id = "getActivity", tag = "activities",
     params(Id<ActivityId>),
-    responses((status = 200, description = "The activity.", body = ActivityBody, example = json!({
-        "activity_id": 1,
-        "session_id": 1,
-        "activity_type": "deploy",
-        "description": "Deployed docs pages for sessions, todos, activities",
-        "logged_at": "2026-04-09T14:00:00Z",
-        "created_at": "2026-04-09T14:00:00Z",
-        "actor_id": 1
-    })))
+    responses((status = 200, description = "The activity.", body = ActivityBody, example = json!(example())))
 )]
 async fn get(
     State(app): State<App>,
     mut caller: Bearer,
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
-    known: Known,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let (found, room) = reading!(
         caller,
-        app.answers.read_one(&caller, |caller| app.services.activities.find_one(caller, id))
+        app.shared
+            .list_permits
+            .read_one(&caller, |caller| app.services.activities.find_one(caller, id))
     )??;
     let found = found.ok_or_else(|| Problem::not_found("activity"))?;
-    let word = |activity: Activity| known.answer(activity.tag(), ActivityBody::from(activity));
-    tell_one(&app, &caller, (found, room), word).await
+    let word =
+        |activity: Activity| if_none_match.answer(activity.tag(), ActivityBody::from(activity));
+    tell_one(&app.services.accounts, &caller, (found, room), word).await
 }
 
 /// Log activity
@@ -343,17 +359,12 @@ async fn get(
 /// Costs 1 credit.
 #[utoipa::path(
     post, path = "/api/v1/activities", operation_id = "logActivity", tag = "activities",
-    request_body = NewActivity,
+    request_body = NewActivityBody,
     responses(
-        (status = 201, description = "The activity, logged.", body = ActivityBody, example = json!({
-            "activity_id": 2,
-            "session_id": 1,
-            "activity_type": "deploy",
-            "description": "Deployed sessions, todos, and activities docs",
-            "logged_at": "2026-04-09T14:00:00Z",
-            "created_at": "2026-04-09T14:00:00Z",
-            "actor_id": 1
-        })),
+        (status = 201, description = "The activity, logged.", body = ActivityBody, example = json!(example_with(example(), json!({
+        "activity_id": 2,
+        "description": "Deployed sessions, todos, and activities docs"
+    })))),
         (status = 409, description = "The session to link to has ended.")
     )
 )]
@@ -361,7 +372,7 @@ async fn log(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Sent { body: new, terms }: Sent<NewActivity>,
+    WriteRequest { body: new, preconditions }: WriteRequest<NewActivityBody>,
 ) -> Result<Response, Problem> {
     let draft = ActivityDraft {
         actor: new.actor_id,
@@ -371,7 +382,7 @@ async fn log(
         logged_at: new.logged_at,
     };
     let (activity, credits) =
-        caller.settle(app.services.activities.log(&caller, draft, terms).await)?;
+        caller.settle(app.services.activities.log(&caller, draft, preconditions).await)?;
     let location = [(LOCATION, format!("{API_PATH}/activities/{}", activity.id))];
     let tag = Tagged(activity.tag());
     let body = axum::Json(ActivityBody::from(activity));
@@ -394,9 +405,10 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
-    Sent { terms, .. }: Sent<NoFields>,
+    WriteRequest { preconditions, .. }: WriteRequest<NoFields>,
 ) -> Result<Response, Problem> {
-    let (id, credits) = caller.settle(app.services.activities.delete(&caller, id, terms).await)?;
+    let (id, credits) =
+        caller.settle(app.services.activities.delete(&caller, id, preconditions).await)?;
     let body = ActivityDeleted { status: "deleted", activity_id: id.0 };
     Ok((credits, axum::Json(body)).into_response())
 }
@@ -409,7 +421,7 @@ async fn delete(
 #[utoipa::path(
     get, path = "/api/v1/activities/stats", operation_id = "getActivityStats", tag = "activities",
     params(Selection),
-    responses((status = 200, description = "The figures.", body = StatsBody, example = json!({
+    responses((status = 200, description = "The statistics.", body = StatsBody, example = json!({
         "total_activities": 47,
         "by_type": [
             {"activity_type": "general", "count": 27},
@@ -432,7 +444,7 @@ async fn stats(
     Query(selection): Query<Selection>,
 ) -> Result<axum::Json<StatsBody>, Problem> {
     let zone = selection.tz.clone();
-    let _turn = app.answers.turn(caller.account.id).await?;
+    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let (selection, activities) = (selection.of(None), &app.services.activities);
     let stats = reading!(caller, activities.stats(&caller, selection.clone(), &zone))?;
     Ok(axum::Json(stats.into()))

@@ -9,19 +9,35 @@ use roots_domain::model::account::{Actor, ActorKind, Role};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::text::Name;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{Bearer, reading};
-use crate::body::{FromMembers, Json, Members, NoFields, boolean, text};
-use crate::fields::{Faulty, one_of};
-use crate::list::{List, NextLink, Paging};
+use crate::app::App;
 use crate::openapi::choice;
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::{NoParams, Query};
-use crate::{API_PATH, App};
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::{InvalidNoted, one_of};
+use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, boolean, text};
+use roots_http_core::request::pagination::{List, NextLink, Paging};
+use roots_http_core::request::path::Id;
+use roots_http_core::request::query::{NoParams, Query};
+use roots_http_core::schema::{self, MERGE_PATCH, example_with};
+use roots_http_core::wire::API_PATH;
+
+/// The actor of the examples.
+fn example() -> Value {
+    json!({
+        "actor_id": 1,
+        "name": "docs-agent",
+        "actor_type": "agent",
+        "role": "owner",
+        "is_active": true,
+        "created_at": "2026-04-09T09:00:00Z"
+    })
+}
 
 /// Every route of actors.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -91,18 +107,18 @@ struct ActorDeactivated {
 
 /// An actor to make.
 #[derive(ToSchema)]
-#[schema(example = json!({"name": "review-agent", "actor_type": "agent"}))]
+#[schema(as = NewActor, example = json!({"name": "review-agent", "actor_type": "agent"}))]
 #[serde(deny_unknown_fields)]
-struct NewActor {
+struct NewActorBody {
     /// 1 to 100 characters, none a control character.
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::Name)]
     name: Name,
     #[schema(value_type = ActorKindName)]
     actor_type: ActorKind,
 }
 
-impl FromMembers for NewActor {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+impl FromMembers for NewActorBody {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let name = members.required("name", text(Name::parse));
         let actor_type = members.required("actor_type", text(|name| actor_kind(&name)));
         Ok(Self { name: name?, actor_type: actor_type? })
@@ -115,7 +131,7 @@ impl FromMembers for NewActor {
 #[serde(deny_unknown_fields)]
 struct ActorChange {
     /// 1 to 100 characters, none a control character.
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 100)]
+    #[schema(value_type = schema::Name, required = false)]
     name: Option<Name>,
     /// `false` ends its keys. `true` lets it have new ones.
     #[schema(value_type = bool, required = false)]
@@ -123,7 +139,7 @@ struct ActorChange {
 }
 
 impl FromMembers for ActorChange {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let name = members.replacement("name", text(Name::parse));
         let is_active = members.replacement("is_active", boolean);
         Ok(Self { name: name?, is_active: is_active? })
@@ -137,14 +153,7 @@ impl FromMembers for ActorChange {
     get, path = "/api/v1/actors", operation_id = "listActors", tag = "keys",
     params(Paging),
     responses((status = 200, description = "A page of actors.", body = ActorPage, example = json!({
-        "actors": [{
-            "actor_id": 1,
-            "name": "docs-agent",
-            "actor_type": "agent",
-            "role": "owner",
-            "is_active": true,
-            "created_at": "2026-04-09T09:00:00Z"
-        }],
+        "actors": [example()],
         "total": 1,
         "limit": 20,
         "offset": 0,
@@ -156,7 +165,7 @@ async fn list(
     mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<ActorPage>), Problem> {
-    let _turn = app.answers.turn(caller.account.id).await?;
+    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let found = reading!(caller, app.services.keys.actors(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
@@ -176,14 +185,12 @@ async fn list(
 #[utoipa::path(
     get, path = "/api/v1/actors/{id}", operation_id = "getActor", tag = "keys",
     params(Id<ActorId>),
-    responses((status = 200, description = "The actor.", body = ActorBody, example = json!({
+    responses((status = 200, description = "The actor.", body = ActorBody, example = json!(example_with(example(), json!({
         "actor_id": 2,
         "name": "review-agent",
-        "actor_type": "agent",
         "role": "member",
-        "is_active": true,
         "created_at": "2026-04-09T10:00:00Z"
-    })))
+    })))))
 )]
 async fn get(
     State(app): State<App>,
@@ -201,16 +208,14 @@ async fn get(
 /// nothing.
 #[utoipa::path(
     post, path = "/api/v1/actors", operation_id = "addActor", tag = "keys",
-    request_body = NewActor,
+    request_body = NewActorBody,
     responses(
-        (status = 201, description = "The actor.", body = ActorBody, example = json!({
-            "actor_id": 2,
-            "name": "review-agent",
-            "actor_type": "agent",
-            "role": "member",
-            "is_active": true,
-            "created_at": "2026-04-09T10:00:00Z"
-        })),
+        (status = 201, description = "The actor.", body = ActorBody, example = json!(example_with(example(), json!({
+        "actor_id": 2,
+        "name": "review-agent",
+        "role": "member",
+        "created_at": "2026-04-09T10:00:00Z"
+    })))),
         (status = 403, description = "Only the owner may."),
         (status = 409, description = "The account has 10,000 actors, deactivated ones included; or its keys were renewed in between.")
     )
@@ -219,7 +224,7 @@ async fn add(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Json(new): Json<NewActor>,
+    Json(new): Json<NewActorBody>,
 ) -> Result<Response, Problem> {
     let outcome = app.services.keys.add_actor(&caller, new.name, new.actor_type).await;
     let (actor, _) = caller.settle(outcome)?;
@@ -233,16 +238,14 @@ async fn add(
 #[utoipa::path(
     patch, path = "/api/v1/actors/{id}", operation_id = "updateActor", tag = "keys",
     params(Id<ActorId>),
-    request_body(content((ActorChange = "application/json"), (ActorChange = "application/merge-patch+json"))),
+    request_body(content = ActorChange, description = MERGE_PATCH),
     responses(
-        (status = 200, description = "The actor as it is now.", body = ActorBody, example = json!({
-            "actor_id": 2,
-            "name": "reviewer",
-            "actor_type": "agent",
-            "role": "member",
-            "is_active": true,
-            "created_at": "2026-04-09T10:00:00Z"
-        })),
+        (status = 200, description = "The actor as it is now.", body = ActorBody, example = json!(example_with(example(), json!({
+        "actor_id": 2,
+        "name": "reviewer",
+        "role": "member",
+        "created_at": "2026-04-09T10:00:00Z"
+    })))),
         (status = 403, description = "Only the owner may."),
         (status = 409, description = "The owner can't be deactivated.")
     )

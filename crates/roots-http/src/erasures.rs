@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::App;
-use crate::auth::Bearer;
-use crate::body::{FromMembers, Json, Members, text};
-use crate::fields::Faulty;
-use crate::limits::Attempt;
-use crate::problem::Problem;
-use crate::query::{NoParams, Query};
+use crate::app::App;
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::auth::client_context::Attempt;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::json::{FromMembers, Json, Members, text};
+use roots_http_core::request::query::{NoParams, Query};
 
 /// The route of erasures.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -31,7 +31,7 @@ struct Confirmation {
 }
 
 impl FromMembers for Confirmation {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let code = members.required("recovery_code", text(|code| Ok(SecretString::from(code))));
         Ok(Self { recovery_code: code? })
     }

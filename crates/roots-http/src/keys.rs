@@ -7,21 +7,26 @@ use axum::response::{IntoResponse, Response};
 use roots_domain::model::id::{ActorId, KeyId};
 use roots_domain::model::text::Name;
 use roots_domain::model::time::Timestamp;
-use roots_domain::usecase::keys::{Grace, KeyDraft, KeyEntry, ShownKey};
+use roots_domain::service::keys::{Grace, KeyDraft, KeyEntry, ShownKey};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{Bearer, reading};
-use crate::body::{FromMembers, Json, Members, NoFields, actor_id, boolean, integer, text};
-use crate::fields::Faulty;
-use crate::list::{List, NextLink, Paging};
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::{NoParams, Query};
-use crate::{App, NO_STORE};
+use crate::app::App;
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::json::{
+    FromMembers, Json, Members, NoFields, actor_id, boolean, integer, text,
+};
+use roots_http_core::request::pagination::{List, NextLink, Paging};
+use roots_http_core::request::path::Id;
+use roots_http_core::request::query::{NoParams, Query};
+use roots_http_core::schema;
+use roots_http_core::wire::NO_STORE;
 
 /// Every route of keys.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -134,27 +139,27 @@ struct KeyRevoked {
 
 /// A key to make.
 #[derive(ToSchema)]
-#[schema(example = json!({"actor_id": 2, "label": "laptop"}))]
+#[schema(as = NewKey, example = json!({"actor_id": 2, "label": "laptop"}))]
 #[serde(deny_unknown_fields)]
-struct NewKey {
+struct NewKeyBody {
     /// Whose it is to be.
     #[schema(value_type = i64, minimum = 1)]
     actor_id: ActorId,
     /// 1 to 100 characters, none a control character.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    #[schema(value_type = Option<schema::Name>)]
     label: Option<Name>,
     /// From when on it is refused. It must lie ahead; without it the key does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<schema::DateOrTime>)]
     expires_at: Option<Timestamp>,
     /// After a leak: what is written from now on opens to the new key alone. A member's other keys end
     /// at once. The owner's other keys and the recovery code end once the new key is used; a new
-    /// code comes with it.
-    #[schema(value_type = Option<bool>, default = false)]
+    /// code comes with it. `false` by default.
+    #[schema(value_type = Option<bool>)]
     renew: bool,
 }
 
-impl FromMembers for NewKey {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+impl FromMembers for NewKeyBody {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let actor_id = members.required("actor_id", actor_id);
         let label = members.optional("label", text(Name::parse));
         let expires_at = members.optional("expires_at", text(|at| Timestamp::parse(&at)));
@@ -174,15 +179,16 @@ impl FromMembers for NewKey {
 #[serde(deny_unknown_fields)]
 struct Rotation {
     /// 1 to 100 characters, none a control character. Without it the new key has the old one's.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    #[schema(value_type = Option<schema::Name>)]
     label: Option<Name>,
-    /// How much longer the old key stays in force once the new one is used, in seconds.
-    #[schema(value_type = Option<i64>, minimum = 0, maximum = 604_800, default = 0)]
+    /// How much longer the old key stays in force once the new one is used, in seconds;
+    /// 0 by default.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 604_800)]
     grace_seconds: Grace,
 }
 
 impl FromMembers for Rotation {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let label = members.optional("label", text(Name::parse));
         let grace = members.optional("grace_seconds", integer(Grace::parse));
         Ok(Self { label: label?, grace_seconds: grace?.unwrap_or_default() })
@@ -219,7 +225,7 @@ async fn list(
     mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<KeyPage>), Problem> {
-    let _turn = app.answers.turn(caller.account.id).await?;
+    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let found = reading!(caller, app.services.keys.keys(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
@@ -240,7 +246,7 @@ async fn list(
 /// owner's to do. Costs nothing.
 #[utoipa::path(
     post, path = "/api/v1/keys", operation_id = "addKey", tag = "keys",
-    request_body = NewKey,
+    request_body = NewKeyBody,
     responses(
         (status = 201, description = "The key. It is shown this once.", body = ShownKeyBody, example = json!({
             "key_id": 2,
@@ -260,9 +266,9 @@ async fn add(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Json(new): Json<NewKey>,
+    Json(new): Json<NewKeyBody>,
 ) -> Result<Response, Problem> {
-    let NewKey { actor_id: actor, label, expires_at, renew } = new;
+    let NewKeyBody { actor_id: actor, label, expires_at, renew } = new;
     let draft = KeyDraft { actor, label, expires_at, renew };
     let (made, _) = caller.settle(app.services.keys.add(&caller, draft).await)?;
     Ok(shown(&made))

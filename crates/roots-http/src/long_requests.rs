@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roots_domain::model::id::AccountId;
 
-use crate::problem::Problem;
+use roots_http_core::problem::Problem;
 
 /// Most of one kind at once for one account.
 const ACCOUNT_MAX: u32 = 2;
@@ -24,7 +24,7 @@ pub(crate) struct LongRequests {
 }
 
 /// One of them. Its place is given back when it is dropped.
-pub(crate) struct Place {
+pub(crate) struct LongRequestPermit {
     of: LongRequests,
     account: AccountId,
 }
@@ -39,7 +39,7 @@ impl LongRequests {
     ///
     /// # Errors
     /// 429: the account or the process has as many as it may. The answer says which of them.
-    pub(crate) fn begin(&self, account: AccountId) -> Result<Place, Problem> {
+    pub(crate) fn begin(&self, account: AccountId) -> Result<LongRequestPermit, Problem> {
         let mut under_way = self.lock();
         if under_way.get(&account).is_some_and(|count| *count >= ACCOUNT_MAX) {
             return Err(Problem::too_many_at_once(
@@ -53,7 +53,7 @@ impl LongRequests {
             return Err(Problem::too_many_at_once(PROCESS_MAX, self.what, "server", RETRY_SECONDS));
         }
         *under_way.entry(account).or_default() += 1;
-        Ok(Place { of: self.clone(), account })
+        Ok(LongRequestPermit { of: self.clone(), account })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, u32>> {
@@ -61,7 +61,7 @@ impl LongRequests {
     }
 }
 
-impl Drop for Place {
+impl Drop for LongRequestPermit {
     fn drop(&mut self) {
         let mut under_way = self.of.lock();
         if let Some(count) = under_way.get_mut(&self.account) {

@@ -1,26 +1,28 @@
 //! The description of the API, gathered from the handlers. What holds for many operations alike
 //! (errors, headers, security) is added here, so that no handler can forget it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
+use serde_json::json;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, Header, InfoBuilder, Object, OpenApi, Ref, RefOr, Required,
-    Response, ResponseBuilder, Server,
+    ComponentsBuilder, ContentBuilder, Header, InfoBuilder, License, LicenseBuilder, Object,
+    ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required, Response, ResponseBuilder, Schema, Server,
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::API_PATH;
-use crate::conditional::is_tagged;
-use crate::problem::{Kind, PROBLEM_JSON, Problem, ProblemBody};
+use roots_http_core::problem::{Problem, ProblemBody, ProblemKind};
+use roots_http_core::request::preconditions::is_tagged;
+use roots_http_core::schema;
+use roots_http_core::wire::{API_PATH, PROBLEM_JSON};
 
 /// The tags whose writes cost.
 const CHARGED_TAGS: [&str; 3] = ["sessions", "todos", "activities"];
@@ -74,6 +76,7 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
     gathered.info = InfoBuilder::new()
         .title("Roots")
         .version(env!("CARGO_PKG_VERSION"))
+        .license(Some(license()))
         .description(Some(
             "Sessions, todos and activities of agents: encrypted at rest, accounted to the credit. \
              Reads cost nothing, a write that succeeds costs 1 credit, one that fails costs nothing.",
@@ -121,19 +124,87 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
         .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let mut schemas = Vec::new();
     ProblemBody::schemas(&mut schemas);
-    components = components.schemas_from_iter(schemas);
-    for kind in Kind::ALL {
-        components =
-            components.response(response_name(kind.status()), error_response(kind.status()));
+    components = components.schemas_from_iter(schemas).schemas_from_iter(schema::all());
+    for status in error_statuses(&gathered.paths) {
+        components = components.response(response_name(status), error_response(status));
     }
-    gathered.components = Some(components.build());
+    let mut components = components.build();
+    refine_patches(&gathered.paths, &mut components.schemas);
+    name_lines(&mut components.schemas);
+    gathered.components = Some(components);
     gathered
+}
+
+/// A patch names something to change. The note on a change of status is of none without one.
+fn refine_patches(paths: &Paths, schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let patches =
+        paths.paths.values().filter_map(|item| item.patch.as_ref()?.request_body.as_ref());
+    for body in patches {
+        let RefOr::T(body) = body else { continue };
+        for content in body.content.values() {
+            let RefOr::T(content) = content else { continue };
+            let Some(RefOr::Ref(Ref { ref_location, .. })) = &content.schema else { continue };
+            let name = ref_location.rsplit('/').next().unwrap_or_default();
+            if let Some(RefOr::T(Schema::Object(patch))) = schemas.get_mut(name) {
+                patch.min_properties = Some(1);
+            }
+        }
+    }
+    if let Some(RefOr::T(Schema::Object(todo))) = schemas.get_mut("TodoChange") {
+        let with_status = json!({"anyOf": [
+            {"required": ["status"], "properties": {"status": {}}},
+            {"properties": {"note": {"type": "null"}}}
+        ]});
+        let keywords = [("dependentSchemas", json!({"note": with_status}))];
+        todo.extensions = Some(keywords.into_iter().collect());
+    }
+}
+
+/// Has each line of an export name its own kind, so that the lines are a union of plain objects. As it is
+/// gathered, each is the object and, beside it, one with the kind alone, which few generators of clients
+/// can read.
+fn name_lines(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let Some(RefOr::T(Schema::OneOf(mut lines))) = schemas.remove("ExportLine") else { return };
+    for line in &mut lines.items {
+        let RefOr::T(Schema::AllOf(parts)) = line else { continue };
+        let [RefOr::Ref(named), RefOr::T(Schema::Object(kind))] = parts.items.as_slice() else {
+            continue;
+        };
+        let name = named.ref_location.rsplit('/').next().unwrap_or_default();
+        let Some(RefOr::T(Schema::Object(described))) = schemas.get_mut(name) else { continue };
+        let properties = std::mem::take(&mut described.properties);
+        described.properties = kind.properties.clone().into_iter().chain(properties).collect();
+        described.required.splice(0..0, kind.required.iter().cloned());
+        *line = RefOr::Ref(named.clone());
+    }
+    schemas.insert("ExportLine".to_owned(), RefOr::T(Schema::OneOf(lines)));
+}
+
+/// The license of this package.
+fn license() -> License {
+    let identifier = env!("CARGO_PKG_LICENSE");
+    LicenseBuilder::new().name(identifier).identifier(Some(identifier)).build()
 }
 
 const NO_SCOPES: [&str; 0] = [];
 
 fn tag(name: &str, description: &str) -> Tag {
     TagBuilder::new().name(name).description(Some(description)).build()
+}
+
+/// The methods that each path has.
+pub(crate) fn methods(description: &OpenApi) -> HashMap<String, Vec<Method>> {
+    let methods = |item: &PathItem| {
+        let operations = [
+            (Method::GET, &item.get),
+            (Method::HEAD, &item.get),
+            (Method::POST, &item.post),
+            (Method::PATCH, &item.patch),
+            (Method::DELETE, &item.delete),
+        ];
+        operations.into_iter().filter(|(_, it)| it.is_some()).map(|(method, _)| method).collect()
+    };
+    description.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
 }
 
 /// The operations of a path, and whether each is a write.
@@ -174,11 +245,12 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         let name = "Names the write, to repeat it safely: 1 to 255 visible ASCII characters, bare or \
                     quoted. The same request with the same key within 24 hours is answered as the \
                     first success was, and charged once.";
-        let parameter = header_parameter("Idempotency-Key", name);
-        operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+        let parameter =
+            header_parameter("Idempotency-Key", name, Some(schema::IDEMPOTENCY_KEY.into()));
+        operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
     }
     if is_tagged || is_document {
-        tie(operation, is_write);
+        tie(operation, is_write, is_tagged);
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let is_optional = BODY_OPTIONAL.contains(&id.as_str());
@@ -191,8 +263,11 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     if names_actor {
         errors.push(StatusCode::FORBIDDEN);
     }
-    if operation.security.is_none() {
-        errors.push(StatusCode::UNAUTHORIZED);
+    match &mut operation.security {
+        // It is gathered as one that anonymous callers may use as well; generators of clients would
+        // ask for a key.
+        Some(requirements) => requirements.clear(),
+        None => errors.push(StatusCode::UNAUTHORIZED),
     }
     if is_limited {
         errors.push(StatusCode::TOO_MANY_REQUESTS);
@@ -225,7 +300,7 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     let responses = &mut operation.responses.responses;
     // What the handler says of an error of its own stays beside the reference.
     for (status, response) in responses.iter_mut() {
-        let own = status.parse().ok().filter(|status: &StatusCode| !status.is_success());
+        let own = status.parse().ok().filter(|status| is_error(*status));
         if let (Some(status), RefOr::T(Response { description, .. })) = (own, &*response) {
             let mut reference = Ref::from_response_name(response_name(status));
             reference.description.clone_from(description);
@@ -264,7 +339,7 @@ fn etag() -> (String, RefOr<Header>) {
 }
 
 /// Adds what ties an operation on one resource to a state of it.
-fn tie(operation: &mut Operation, is_write: bool) {
+fn tie(operation: &mut Operation, is_write: bool, is_tagged: bool) {
     let (name, description) = if is_write {
         let only = "Only if it is in a state whose ETag stands here: otherwise 412, and nothing is \
                     changed or charged. `*` is any state.";
@@ -276,18 +351,20 @@ fn tie(operation: &mut Operation, is_write: bool) {
         operation.responses.responses.insert("304".to_owned(), RefOr::T(same));
         ("If-None-Match", unless)
     };
-    let parameter = header_parameter(name, description);
-    operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+    // A page for people takes whatever it is sent.
+    let pattern = is_tagged.then(schema::entity_tags);
+    let example = if is_write { "*" } else { "\"fAXC1S0kB1k\"" };
+    let parameter = header_parameter(name, description, pattern).example(Some(example.into()));
+    operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
 }
 
-fn header_parameter(name: &str, description: &str) -> Parameter {
+fn header_parameter(name: &str, description: &str, pattern: Option<String>) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(Object::with_type(Type::String)))
-        .build()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(pattern)))
 }
 
 fn link() -> (String, RefOr<Header>) {
@@ -302,6 +379,19 @@ fn header((name, kind, description): (&str, Type, &str)) -> (String, RefOr<Heade
     (name.to_owned(), RefOr::T(header))
 }
 
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// The error statuses that operations answer with.
+fn error_statuses(paths: &Paths) -> BTreeSet<StatusCode> {
+    let items = paths.paths.values();
+    let operations = items
+        .flat_map(|item| [&item.get, &item.post, &item.patch, &item.delete].into_iter().flatten());
+    let statuses = operations.flat_map(|operation| operation.responses.responses.keys());
+    statuses.filter_map(|status| status.parse().ok()).filter(|status| is_error(*status)).collect()
+}
+
 /// What the answers of an error status are called.
 fn response_name(status: StatusCode) -> String {
     status.canonical_reason().unwrap_or_default().replace(' ', "")
@@ -309,8 +399,8 @@ fn response_name(status: StatusCode) -> String {
 
 /// The answer of an error status, with an example of each kind of problem that it stands for.
 fn error_response(status: StatusCode) -> Response {
-    let kinds = || Kind::ALL.iter().copied().filter(|kind| kind.status() == status);
-    let titles: Vec<_> = kinds().map(Kind::title).collect();
+    let kinds = || ProblemKind::ALL.iter().copied().filter(|kind| kind.status() == status);
+    let titles: Vec<_> = kinds().map(ProblemKind::title).collect();
     let examples = kinds().map(|kind| {
         let body = serde_json::to_value(
             Problem::example(kind).body("019d728c-2e80-7000-8000-000000000001"),

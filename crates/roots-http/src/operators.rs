@@ -8,23 +8,41 @@ use roots_domain::model::account::AccountStatus;
 use roots_domain::model::id::AccountId;
 use roots_domain::model::text::Name;
 use roots_domain::port::store::AccountOverview;
-use roots_domain::usecase::accounts::Grant;
-use roots_domain::usecase::operators;
+use roots_domain::service::accounts::Grant;
+use roots_domain::service::operators;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::App;
 use crate::accounts::AccountKindName;
-use crate::auth::{Bearer, reading};
-use crate::body::{FromMembers, Json, Members, NoFields, integer, text};
-use crate::fields::Faulty;
-use crate::list::{List, NextLink, Paging};
+use crate::app::App;
 use crate::openapi::choice;
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::{NoParams, Query};
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, integer, text};
+use roots_http_core::request::pagination::{List, NextLink, Paging};
+use roots_http_core::request::path::Id;
+use roots_http_core::request::query::{NoParams, Query};
+use roots_http_core::schema;
+
+/// The account of the examples.
+fn example() -> Value {
+    json!({
+        "account_id": 2,
+        "name": "Acme",
+        "account_type": "customer",
+        "status": "active",
+        "balance": 97,
+        "actors": 1,
+        "writes": 3,
+        "last_write_at": "2026-04-09T14:00:00Z",
+        "created_at": "2026-04-09T09:00:00Z"
+    })
+}
 
 /// Every route of operators.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -82,7 +100,7 @@ impl From<AccountOverview> for AccountBody {
             account_type: account.kind.name(),
             status: account.status.name(),
             balance: account.balance,
-            actors: account.counters.actor,
+            actors: account.last_ids.actor,
             writes,
             last_write_at: last_write_at.map(|at| at.to_string()),
             created_at: account.created_at.to_string(),
@@ -112,12 +130,12 @@ struct NewCredits {
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000)]
     amount: Grant,
     /// What to note beside them, 1 to 100 characters, none a control character.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    #[schema(value_type = Option<schema::Name>)]
     note: Option<Name>,
 }
 
 impl FromMembers for NewCredits {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let amount = members.required("amount", integer(Grant::parse));
         let note = members.optional("note", text(Name::parse));
         Ok(Self { amount: amount?, note: note? })
@@ -149,22 +167,12 @@ struct AccountStanding {
     params(Paging),
     responses(
         (status = 200, description = "A page of accounts.", body = AccountPage, example = json!({
-            "accounts": [{
-                "account_id": 2,
-                "name": "Acme",
-                "account_type": "customer",
-                "status": "active",
-                "balance": 97,
-                "actors": 1,
-                "writes": 3,
-                "last_write_at": "2026-04-09T14:00:00Z",
-                "created_at": "2026-04-09T09:00:00Z"
-            }],
-            "total": 1,
-            "limit": 20,
-            "offset": 0,
-            "next_cursor": null
-        })),
+        "accounts": [example()],
+        "total": 1,
+        "limit": 20,
+        "offset": 0,
+        "next_cursor": null
+    })),
         (status = 403, description = "The caller's account is not an operator's.")
     )
 )]
@@ -173,7 +181,7 @@ async fn list(
     Operator(mut caller): Operator,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
-    let _turn = app.answers.turn(caller.account.id).await?;
+    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let found = reading!(caller, app.services.operators.list(&caller, request))?;
     let (next_cursor, link) = page.next(&caller, &found);
@@ -194,17 +202,7 @@ async fn list(
     get, path = "/api/v1/accounts/{id}", operation_id = "getAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
-        (status = 200, description = "The account.", body = AccountBody, example = json!({
-            "account_id": 2,
-            "name": "Acme",
-            "account_type": "customer",
-            "status": "active",
-            "balance": 97,
-            "actors": 1,
-            "writes": 3,
-            "last_write_at": "2026-04-09T14:00:00Z",
-            "created_at": "2026-04-09T09:00:00Z"
-        })),
+        (status = 200, description = "The account.", body = AccountBody, example = json!(example())),
         (status = 403, description = "The caller's account is not an operator's.")
     )
 )]

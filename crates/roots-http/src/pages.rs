@@ -15,11 +15,6 @@ use flate2::read::GzEncoder;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 
-/// Where the pages are.
-pub(crate) const DOCS_PATH: &str = "/docs";
-/// The route of the files that the pages refer to.
-pub(crate) const FILE_PATH: &str = "/docs/{file}";
-
 /// What a file or a page of ours that loads nothing may do in a browser: nothing.
 const POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -190,6 +185,8 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use roots_http_core::wire::DOCS_PATH;
+
     use super::*;
 
     fn accepting(lines: &[&'static str]) -> HeaderMap {

@@ -1,36 +1,23 @@
 //! The service itself: whether it serves, and what describes it. Nothing here needs a key.
 
 use std::fmt::Write;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Redirect, Response};
 use axum::routing::get;
-use roots_domain::port::store::{Readiness, StoreFault};
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::App;
-use crate::pages::{DOCS_PATH, Document, FILE_PATH, Pages};
-use crate::problem::{Kind, PROBLEMS_PATH, Problem};
-use crate::query::{NoParams, Query};
-
-/// The path that says whether the process serves.
-pub(crate) const HEALTH_PATH: &str = "/health";
-/// The path that says whether the database answers.
-pub(crate) const READY_PATH: &str = "/ready";
-/// Longest time that the database may take to say that it is there.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// How old the result of a ping may be that is told.
-const PING_MAX_AGE: Duration = Duration::from_secs(1);
+use crate::app::App;
+use crate::pages::{Document, Pages};
+use roots_http_core::problem::{Problem, ProblemKind};
+use roots_http_core::request::query::{NoParams, Query};
+use roots_http_core::wire::{DOCS_PATH, FILE_PATH, PROBLEMS_PATH};
 
 /// The routes beside the API's own.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -64,43 +51,6 @@ async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, 
     Ok(file.answer(&headers))
 }
 
-/// Whether the database answers, asked at most once at a time and once a second, by however many.
-#[derive(Clone)]
-pub(crate) struct Pinger {
-    readiness: Arc<dyn Readiness>,
-    latest: Arc<Mutex<Option<Pinged>>>,
-}
-
-/// When a ping ended, and how.
-type Pinged = (Instant, Result<(), Problem>);
-
-impl Pinger {
-    pub(crate) fn new(readiness: Arc<dyn Readiness>) -> Self {
-        Self { readiness, latest: Arc::default() }
-    }
-
-    /// The result of a ping that is at most [`PING_MAX_AGE`] old.
-    async fn latest(&self) -> Result<(), Problem> {
-        let pinger = self.clone();
-        // A caller that hangs up leaves the ping running, for those that wait with it.
-        let asked = async move {
-            let mut latest = pinger.latest.lock().await;
-            if let Some((at, result)) = &*latest
-                && at.elapsed() < PING_MAX_AGE
-            {
-                return result.clone();
-            }
-            let answered = tokio::time::timeout(PING_TIMEOUT, pinger.readiness.ping()).await;
-            let silent = || Err(StoreFault::Unavailable("it does not answer a ping".into()));
-            let result = answered.unwrap_or_else(|_| silent()).map_err(Problem::from);
-            *latest = Some((Instant::now(), result.clone()));
-            result
-        };
-        let asked = tokio::spawn(asked.in_current_span());
-        asked.await.unwrap_or_else(|_| Err(Problem::panicked()))
-    }
-}
-
 /// That the service is there.
 #[derive(Serialize, ToSchema)]
 struct Health {
@@ -109,9 +59,10 @@ struct Health {
     version: &'static str,
 }
 
-/// That the service and its database are there.
+/// That the service is there, and its database for reads and writes.
 #[derive(Serialize, ToSchema)]
-struct Ready {
+#[schema(as = Ready)]
+struct ReadyBody {
     status: &'static str,
 }
 
@@ -131,17 +82,20 @@ async fn health(_: Query<NoParams>) -> axum::Json<Health> {
 
 /// Readiness
 ///
-/// 200 only when the database answers. The answer is at most 1 s old: many that ask at once cost one
-/// query.
+/// 200 only when the database answers and can be written to. The answer is at most 1 s old: many that
+/// ask at once cost one query.
 #[utoipa::path(
     get, path = "/ready", operation_id = "ready", tag = "service", security(()),
-    responses((status = 200, description = "The database answers.", body = Ready, example = json!({
+    responses((status = 200, description = "The database answers and can be written to.", body = ReadyBody, example = json!({
         "status": "ready"
     })))
 )]
-async fn ready(State(app): State<App>, _: Query<NoParams>) -> Result<axum::Json<Ready>, Problem> {
+async fn ready(
+    State(app): State<App>,
+    _: Query<NoParams>,
+) -> Result<axum::Json<ReadyBody>, Problem> {
     app.pinger.latest().await?;
-    Ok(axum::Json(Ready { status: "ready" }))
+    Ok(axum::Json(ReadyBody { status: "ready" }))
 }
 
 /// This description
@@ -149,15 +103,9 @@ async fn ready(State(app): State<App>, _: Query<NoParams>) -> Result<axum::Json<
     get, path = "/api/v1/openapi.json", operation_id = "openapi", tag = "service", security(()),
     responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = Object))
 )]
-async fn description(_: Query<NoParams>, headers: HeaderMap) -> Response {
-    DESCRIPTION.answer(&headers)
+async fn description(State(app): State<App>, _: Query<NoParams>, headers: HeaderMap) -> Response {
+    app.description.answer(&headers)
 }
-
-/// The description depends on nothing that runs, so that all routers of a process share one.
-pub(crate) static DESCRIPTION: LazyLock<Document> = LazyLock::new(|| {
-    // A document of strings, numbers and lists: there is nothing in it that can't be written.
-    Document::json(crate::openapi().to_json().unwrap_or_default())
-});
 
 /// Problems, explained
 ///
@@ -179,7 +127,7 @@ fn problems_page() -> String {
          padding: 0 1rem } h2 { font-size: 1.1rem; margin: 2rem 0 0 } p { margin: 0.25rem 0 }</style>\n\
          <h1>Problems</h1>\n",
     );
-    for kind in Kind::ALL {
+    for kind in ProblemKind::ALL {
         let (slug, title, status) = (kind.slug(), kind.title(), kind.status().as_u16());
         let way_out = marked_up(kind.way_out());
         // Writing to a string does not fail.

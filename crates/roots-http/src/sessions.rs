@@ -8,24 +8,40 @@ use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
 use roots_domain::model::text::LongText;
 use roots_domain::model::{Invalid, Patch};
-use roots_domain::usecase::access::Whose;
-use roots_domain::usecase::sessions::{SessionDraft, SessionFilter};
+use roots_domain::service::access::ActorScope;
+use roots_domain::service::sessions::{SessionDraft, SessionFilter};
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answers::{tell_one, tell_page};
-use crate::auth::{Bearer, reading};
-use crate::body::{FromMembers, Members, NoFields, actor_id, text};
-use crate::conditional::{Known, Sent, Tagged};
-use crate::fields::{Faulty, one_of};
-use crate::list::{List, Paging};
+use crate::app::App;
 use crate::openapi::choice;
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Params, Query, whose};
-use crate::{API_PATH, App};
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::middleware::list_permits::{tell_one, tell_page};
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::{InvalidNoted, one_of};
+use roots_http_core::request::json::{FromMembers, Members, NoFields, actor_id, text};
+use roots_http_core::request::pagination::{List, Paging};
+use roots_http_core::request::path::Id;
+use roots_http_core::request::preconditions::{IfNoneMatch, Tagged, WriteRequest};
+use roots_http_core::request::query::{FromParams, NoParams, Params, Query, actor_scope};
+use roots_http_core::schema::{self, MERGE_PATCH, example_with};
+use roots_http_core::wire::API_PATH;
+
+/// The session of the examples.
+fn example() -> Value {
+    json!({
+        "session_id": 1,
+        "status": "active",
+        "notes": "Working on API docs",
+        "started_at": "2026-04-09T10:00:00Z",
+        "ended_at": null,
+        "actor_id": 1
+    })
+}
 
 /// Every route of sessions.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -89,21 +105,21 @@ struct SessionDeleted {
 /// Which sessions are listed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-struct SessionQuery {
+struct SessionParams {
     /// Sessions of this status only.
     #[param(value_type = Option<StatusName>, inline)]
     status: Option<SessionStatus>,
-    /// Whose: an actor's id, or `all` for every actor of the account. The caller's own by default;
+    /// Of which actors: an actor's id, or `all` for every actor of the account. The caller's own by default;
     /// another's are the owner's to ask for.
-    #[param(rename = "actor_id", value_type = Option<String>, pattern = "^([1-9][0-9]*|all)$")]
-    whose: Whose,
+    #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
+    scope: ActorScope,
 }
 
-impl FromParams for SessionQuery {
-    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+impl FromParams for SessionParams {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let status = params.take("status", |name| status(&name));
-        let whose = whose(params);
-        Ok(Self { status: status?, whose: whose? })
+        let scope = actor_scope(params);
+        Ok(Self { status: status?, scope: scope? })
     }
 }
 
@@ -113,7 +129,7 @@ impl FromParams for SessionQuery {
 #[serde(deny_unknown_fields)]
 struct NewSession {
     /// Optional session notes, up to 65,536 bytes. Encrypted at rest.
-    #[schema(value_type = Option<String>, max_length = 65536)]
+    #[schema(value_type = Option<schema::LongText>)]
     notes: Option<LongText>,
     /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
     #[schema(value_type = Option<i64>, minimum = 1)]
@@ -121,7 +137,7 @@ struct NewSession {
 }
 
 impl FromMembers for NewSession {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let notes = members.optional("notes", text(LongText::parse));
         let actor_id = members.optional("actor_id", actor_id);
         Ok(Self { notes: notes?, actor_id: actor_id? })
@@ -137,12 +153,12 @@ struct SessionChange {
     #[schema(value_type = StatusName, required = false)]
     status: Option<SessionStatus>,
     /// New notes, up to 65,536 bytes; `null` clears them.
-    #[schema(value_type = Option<String>, max_length = 65536)]
+    #[schema(value_type = Option<schema::LongText>)]
     notes: Patch<LongText>,
 }
 
 impl FromMembers for SessionChange {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let status = members.replacement("status", text(|name| status(&name)));
         let notes = members.patch("notes", text(LongText::parse));
         Ok(Self { status: status?, notes: notes? })
@@ -160,16 +176,9 @@ choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name)
 /// The caller's sessions, or, for an owner, any actor's, latest first. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "sessions",
-    params(SessionQuery, Paging),
+    params(SessionParams, Paging),
     responses((status = 200, description = "A page of sessions.", body = SessionPage, example = json!({
-        "sessions": [{
-            "session_id": 1,
-            "status": "active",
-            "notes": "Working on API docs",
-            "started_at": "2026-04-09T10:00:00Z",
-            "ended_at": null,
-            "actor_id": 1
-        }],
+        "sessions": [example()],
         "total": 1,
         "limit": 20,
         "offset": 0,
@@ -179,14 +188,16 @@ choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name)
 async fn list(
     State(app): State<App>,
     mut caller: Bearer,
-    List { query, page }: List<SessionQuery>,
+    List { query, page }: List<SessionParams>,
 ) -> Result<Response, Problem> {
-    let SessionQuery { status, whose } = query;
-    let filter = SessionFilter { whose, status };
+    let SessionParams { status, scope } = query;
+    let filter = SessionFilter { scope, status };
     let request = page.request(&caller)?;
     let (found, room) = reading!(
         caller,
-        app.answers.read(&caller, |caller| app.services.sessions.find(caller, filter, request))
+        app.shared
+            .list_permits
+            .read(&caller, |caller| app.services.sessions.find(caller, filter, request))
     )??;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = SessionPage {
@@ -196,7 +207,9 @@ async fn list(
         offset: found.request.offset(),
         next_cursor,
     };
-    let told = tell_page::<_, SessionBody>(&app, &caller, (found.items, room), &body).await?;
+    let told =
+        tell_page::<_, SessionBody>(&app.services.accounts, &caller, (found.items, room), &body)
+            .await?;
     Ok((link, told).into_response())
 }
 
@@ -206,29 +219,24 @@ async fn list(
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}", operation_id = "getSession", tag = "sessions",
     params(Id<SessionId>),
-    responses((status = 200, description = "The session.", body = SessionBody, example = json!({
-        "session_id": 1,
-        "status": "active",
-        "notes": "Working on API docs",
-        "started_at": "2026-04-09T10:00:00Z",
-        "ended_at": null,
-        "actor_id": 1
-    })))
+    responses((status = 200, description = "The session.", body = SessionBody, example = json!(example())))
 )]
 async fn get(
     State(app): State<App>,
     mut caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
-    known: Known,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let (found, room) = reading!(
         caller,
-        app.answers.read_one(&caller, |caller| app.services.sessions.find_one(caller, id))
+        app.shared
+            .list_permits
+            .read_one(&caller, |caller| app.services.sessions.find_one(caller, id))
     )??;
     let found = found.ok_or_else(|| Problem::not_found("session"))?;
-    let word = |session: Session| known.answer(session.tag(), SessionBody::from(session));
-    tell_one(&app, &caller, (found, room), word).await
+    let word = |session: Session| if_none_match.answer(session.tag(), SessionBody::from(session));
+    tell_one(&app.services.accounts, &caller, (found, room), word).await
 }
 
 /// Start session
@@ -237,23 +245,20 @@ async fn get(
 #[utoipa::path(
     post, path = "/api/v1/sessions", operation_id = "startSession", tag = "sessions",
     request_body = NewSession,
-    responses((status = 201, description = "The session, started.", body = SessionBody, example = json!({
+    responses((status = 201, description = "The session, started.", body = SessionBody, example = json!(example_with(example(), json!({
         "session_id": 2,
-        "status": "active",
         "notes": "Starting morning review",
-        "started_at": "2026-04-09T14:00:00Z",
-        "ended_at": null,
-        "actor_id": 1
-    })))
+        "started_at": "2026-04-09T14:00:00Z"
+    })))))
 )]
 async fn start(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Sent { body: new, terms }: Sent<NewSession>,
+    WriteRequest { body: new, preconditions }: WriteRequest<NewSession>,
 ) -> Result<Response, Problem> {
     let draft = SessionDraft { actor: new.actor_id, notes: new.notes };
-    let outcome = app.services.sessions.start(&caller, draft, terms).await;
+    let outcome = app.services.sessions.start(&caller, draft, preconditions).await;
     let (session, credits) = caller.settle(outcome)?;
     let location = [(LOCATION, format!("{API_PATH}/sessions/{}", session.id))];
     let tag = Tagged(session.tag());
@@ -267,7 +272,7 @@ async fn start(
 #[utoipa::path(
     patch, path = "/api/v1/sessions/{id}", operation_id = "updateSession", tag = "sessions",
     params(Id<SessionId>),
-    request_body(content((SessionChange = "application/json"), (SessionChange = "application/merge-patch+json"))),
+    request_body(content = SessionChange, description = MERGE_PATCH),
     responses(
         (status = 200, description = "The session as it is now.", body = SessionBody, example = json!({
             "session_id": 2,
@@ -285,11 +290,11 @@ async fn update(
     caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
-    Sent { body: change, terms }: Sent<SessionChange>,
+    WriteRequest { body: change, preconditions }: WriteRequest<SessionChange>,
 ) -> Result<Response, Problem> {
     let patch = SessionPatch { status: change.status, notes: change.notes };
     let (session, credits) =
-        caller.settle(app.services.sessions.patch(&caller, id, patch, terms).await)?;
+        caller.settle(app.services.sessions.patch(&caller, id, patch, preconditions).await)?;
     Ok((Tagged(session.tag()), credits, axum::Json(SessionBody::from(session))).into_response())
 }
 
@@ -310,9 +315,10 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
-    Sent { terms, .. }: Sent<NoFields>,
+    WriteRequest { preconditions, .. }: WriteRequest<NoFields>,
 ) -> Result<Response, Problem> {
-    let (id, credits) = caller.settle(app.services.sessions.delete(&caller, id, terms).await)?;
+    let (id, credits) =
+        caller.settle(app.services.sessions.delete(&caller, id, preconditions).await)?;
     app.work_off();
     let body = SessionDeleted { status: "deleted", session_id: id.0 };
     Ok((credits, axum::Json(body)).into_response())

@@ -13,26 +13,50 @@ use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::{Invalid, Patch};
-use roots_domain::port::keys::Lookup;
-use roots_domain::port::store::StoreFault;
-use roots_domain::usecase::access::{Caller, Whose};
-use roots_domain::usecase::todos::{LogPiece, TodoChange, TodoDraft, TodoFilter};
+use roots_domain::port::crypto::Lookup;
+use roots_domain::port::store::StoreError;
+use roots_domain::service::access::{ActorScope, Caller};
+use roots_domain::service::todos::{LogChunk, TodoChange, TodoDraft, TodoFilter};
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answers::{Pieces, Rows, tell_one, tell_page};
-use crate::auth::{Bearer, reading};
-use crate::body::{FromMembers, Members, NoFields, actor_id, integer, session_id, text};
-use crate::conditional::{Known, Sent, Tagged};
-use crate::fields::{Faulty, one_of};
-use crate::list::{List, Paging};
+use crate::app::App;
 use crate::openapi::choice;
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::{FromParams, NoParams, Params, Query, session_filter, whose};
-use crate::{API_PATH, App};
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::middleware::list_permits::{AnswerChunks, JsonRows, tell_one, tell_page};
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::{InvalidNoted, one_of};
+use roots_http_core::request::json::{
+    FromMembers, Members, NoFields, actor_id, integer, session_id, text,
+};
+use roots_http_core::request::pagination::{List, Paging};
+use roots_http_core::request::path::Id;
+use roots_http_core::request::preconditions::{IfNoneMatch, Tagged, WriteRequest};
+use roots_http_core::request::query::{
+    FromParams, NoParams, Params, Query, actor_scope, session_filter,
+};
+use roots_http_core::schema::{self, MERGE_PATCH, example_with};
+use roots_http_core::wire::API_PATH;
+
+/// The todo of the examples.
+fn example() -> Value {
+    json!({
+        "todo_id": 1,
+        "session_id": null,
+        "title": "Write API docs",
+        "description": "Document sessions, todos, and activities endpoints",
+        "status": "open",
+        "priority": 2,
+        "due_at": "2026-04-10T00:00:00Z",
+        "created_at": "2026-04-09T10:00:00Z",
+        "updated_at": "2026-04-09T10:00:00Z",
+        "actor_id": 1
+    })
+}
 
 /// Every route of todos.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -142,7 +166,8 @@ impl From<StatusChange> for StatusChangeBody {
 
 /// The whole status history of a todo.
 #[derive(Serialize, ToSchema)]
-struct TodoLog {
+#[schema(as = TodoLog)]
+struct TodoLogBody {
     logs: Vec<StatusChangeBody>,
     todo_id: i64,
 }
@@ -150,7 +175,7 @@ struct TodoLog {
 /// Which todos are listed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-struct TodoQuery {
+struct TodoParams {
     /// Todos of this status only.
     #[param(value_type = Option<StatusName>, inline)]
     status: Option<TodoStatus>,
@@ -160,57 +185,57 @@ struct TodoQuery {
     /// Filter by linked session.
     #[param(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    /// Whose: an actor's id, or `all` for every actor of the account. The caller's own by default;
+    /// Of which actors: an actor's id, or `all` for every actor of the account. The caller's own by default;
     /// another's are the owner's to ask for.
-    #[param(rename = "actor_id", value_type = Option<String>, pattern = "^([1-9][0-9]*|all)$")]
-    whose: Whose,
+    #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
+    scope: ActorScope,
 }
 
-impl FromParams for TodoQuery {
-    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+impl FromParams for TodoParams {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let status = params.take("status", |name| status(&name));
         let priority = params.take("priority", |digit| match digit.as_bytes() {
             [digit @ b'0'..=b'9'] => Priority::parse(i64::from(digit - b'0')),
             _ => Priority::parse(-1),
         });
         let session_id = session_filter(params);
-        let whose = whose(params);
-        Ok(Self { status: status?, priority: priority?, session_id: session_id?, whose: whose? })
+        let scope = actor_scope(params);
+        Ok(Self { status: status?, priority: priority?, session_id: session_id?, scope: scope? })
     }
 }
 
 /// A todo to create.
 #[derive(ToSchema)]
-#[schema(example = json!({
+#[schema(as = NewTodo, example = json!({
     "title": "Deploy docs pages",
     "description": "Sessions, todos, and activities docs",
     "priority": 2,
     "due_at": "2026-04-10T00:00:00Z"
 }))]
 #[serde(deny_unknown_fields)]
-struct NewTodo {
+struct NewTodoBody {
     /// Task title, 1 to 500 characters. Encrypted at rest.
-    #[schema(value_type = String, min_length = 1, max_length = 500)]
+    #[schema(value_type = schema::Title)]
     title: Title,
     /// Task description, up to 65,536 bytes. Encrypted at rest.
-    #[schema(value_type = Option<String>, max_length = 65536)]
+    #[schema(value_type = Option<schema::LongText>)]
     description: Option<LongText>,
     /// Link to an active session.
     #[schema(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    /// 0 (lowest) to 3 (highest).
-    #[schema(value_type = Option<i64>, minimum = 0, maximum = 3, default = 0)]
+    /// 0 (lowest, the default) to 3 (highest).
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 3)]
     priority: Option<Priority>,
-    /// ISO 8601 due date.
-    #[schema(value_type = Option<String>)]
+    /// RFC 3339 due date.
+    #[schema(value_type = Option<schema::DateOrTime>)]
     due_at: Option<Timestamp>,
     /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
     #[schema(value_type = Option<i64>, minimum = 1)]
     actor_id: Option<ActorId>,
 }
 
-impl FromMembers for NewTodo {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+impl FromMembers for NewTodoBody {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let title = members.required("title", text(Title::parse));
         let description = members.optional("description", text(LongText::parse));
         let session_id = members.optional("session_id", session_id);
@@ -234,10 +259,10 @@ impl FromMembers for NewTodo {
 #[serde(deny_unknown_fields)]
 struct TodoChangeBody {
     /// New title, 1 to 500 characters.
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 500)]
+    #[schema(value_type = schema::Title, required = false)]
     title: Option<Title>,
     /// New description, up to 65,536 bytes; `null` clears it.
-    #[schema(value_type = Option<String>, max_length = 65536)]
+    #[schema(value_type = Option<schema::LongText>)]
     description: Patch<LongText>,
     /// The status to go to. The change is logged.
     #[schema(value_type = StatusName, required = false)]
@@ -245,20 +270,20 @@ struct TodoChangeBody {
     /// 0 (lowest) to 3 (highest).
     #[schema(value_type = i64, required = false, minimum = 0, maximum = 3)]
     priority: Option<Priority>,
-    /// ISO 8601 due date; `null` clears it.
-    #[schema(value_type = Option<String>)]
+    /// RFC 3339 due date; `null` clears it.
+    #[schema(value_type = Option<schema::DateOrTime>)]
     due_at: Patch<Timestamp>,
     /// Link to a session, active or not; `null` unlinks.
     #[schema(value_type = Option<i64>, minimum = 1)]
     session_id: Patch<SessionId>,
     /// Note attached to the status change log, up to 8,192 bytes. Encrypted at rest. Refused
     /// without a change of status: it would be lost.
-    #[schema(value_type = Option<String>, max_length = 8192)]
+    #[schema(value_type = Option<schema::LogNote>)]
     note: Option<LogNote>,
 }
 
 impl FromMembers for TodoChangeBody {
-    fn from_members(members: &mut Members) -> Result<Self, Faulty> {
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
         let title = members.replacement("title", text(Title::parse));
         let description = members.patch("description", text(LongText::parse));
         let status = members.replacement("status", text(|name| status(&name)));
@@ -289,20 +314,9 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 /// The caller's todos, or, for an owner, any actor's, by falling priority, then latest first. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/todos", operation_id = "listTodos", tag = "todos",
-    params(TodoQuery, Paging),
+    params(TodoParams, Paging),
     responses((status = 200, description = "A page of todos.", body = TodoPage, example = json!({
-        "todos": [{
-            "todo_id": 1,
-            "session_id": null,
-            "title": "Write API docs",
-            "description": "Document sessions, todos, and activities endpoints",
-            "status": "open",
-            "priority": 2,
-            "due_at": "2026-04-10T00:00:00Z",
-            "created_at": "2026-04-09T10:00:00Z",
-            "updated_at": "2026-04-09T10:00:00Z",
-            "actor_id": 1
-        }],
+        "todos": [example()],
         "total": 1,
         "limit": 20,
         "offset": 0,
@@ -312,14 +326,16 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 async fn list(
     State(app): State<App>,
     mut caller: Bearer,
-    List { query, page }: List<TodoQuery>,
+    List { query, page }: List<TodoParams>,
 ) -> Result<Response, Problem> {
-    let TodoQuery { status, priority, session_id, whose } = query;
-    let filter = TodoFilter { whose, status, priority, session: session_id };
+    let TodoParams { status, priority, session_id, scope } = query;
+    let filter = TodoFilter { scope, status, priority, session: session_id };
     let request = page.request(&caller)?;
     let (found, room) = reading!(
         caller,
-        app.answers.read(&caller, |caller| app.services.todos.find(caller, filter, request))
+        app.shared
+            .list_permits
+            .read(&caller, |caller| app.services.todos.find(caller, filter, request))
     )??;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = TodoPage {
@@ -329,7 +345,9 @@ async fn list(
         offset: found.request.offset(),
         next_cursor,
     };
-    let told = tell_page::<_, TodoBody>(&app, &caller, (found.items, room), &body).await?;
+    let told =
+        tell_page::<_, TodoBody>(&app.services.accounts, &caller, (found.items, room), &body)
+            .await?;
     Ok((link, told).into_response())
 }
 
@@ -339,33 +357,22 @@ async fn list(
 #[utoipa::path(
     get, path = "/api/v1/todos/{id}", operation_id = "getTodo", tag = "todos",
     params(Id<TodoId>),
-    responses((status = 200, description = "The todo.", body = TodoBody, example = json!({
-        "todo_id": 1,
-        "session_id": null,
-        "title": "Write API docs",
-        "description": "Document sessions, todos, and activities endpoints",
-        "status": "open",
-        "priority": 2,
-        "due_at": "2026-04-10T00:00:00Z",
-        "created_at": "2026-04-09T10:00:00Z",
-        "updated_at": "2026-04-09T10:00:00Z",
-        "actor_id": 1
-    })))
+    responses((status = 200, description = "The todo.", body = TodoBody, example = json!(example())))
 )]
 async fn get(
     State(app): State<App>,
     mut caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
-    known: Known,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let (found, room) = reading!(
         caller,
-        app.answers.read_one(&caller, |caller| app.services.todos.find_one(caller, id))
+        app.shared.list_permits.read_one(&caller, |caller| app.services.todos.find_one(caller, id))
     )??;
     let found = found.ok_or_else(|| Problem::not_found("todo"))?;
-    let word = |todo: Todo| known.answer(todo.tag(), TodoBody::from(todo));
-    tell_one(&app, &caller, (found, room), word).await
+    let word = |todo: Todo| if_none_match.answer(todo.tag(), TodoBody::from(todo));
+    tell_one(&app.services.accounts, &caller, (found, room), word).await
 }
 
 /// Create todo
@@ -373,20 +380,15 @@ async fn get(
 /// Costs 1 credit.
 #[utoipa::path(
     post, path = "/api/v1/todos", operation_id = "createTodo", tag = "todos",
-    request_body = NewTodo,
+    request_body = NewTodoBody,
     responses(
-        (status = 201, description = "The todo, created.", body = TodoBody, example = json!({
-            "todo_id": 2,
-            "session_id": null,
-            "title": "Deploy docs pages",
-            "description": "Sessions, todos, and activities docs",
-            "status": "open",
-            "priority": 2,
-            "due_at": "2026-04-10T00:00:00Z",
-            "created_at": "2026-04-09T14:00:00Z",
-            "updated_at": "2026-04-09T14:00:00Z",
-            "actor_id": 1
-        })),
+        (status = 201, description = "The todo, created.", body = TodoBody, example = json!(example_with(example(), json!({
+        "todo_id": 2,
+        "title": "Deploy docs pages",
+        "description": "Sessions, todos, and activities docs",
+        "created_at": "2026-04-09T14:00:00Z",
+        "updated_at": "2026-04-09T14:00:00Z"
+    })))),
         (status = 409, description = "The session to link to has ended.")
     )
 )]
@@ -394,7 +396,7 @@ async fn create(
     State(app): State<App>,
     caller: Bearer,
     _: Query<NoParams>,
-    Sent { body: new, terms }: Sent<NewTodo>,
+    WriteRequest { body: new, preconditions }: WriteRequest<NewTodoBody>,
 ) -> Result<Response, Problem> {
     let draft = TodoDraft {
         actor: new.actor_id,
@@ -404,7 +406,8 @@ async fn create(
         priority: new.priority.unwrap_or_default(),
         due_at: new.due_at,
     };
-    let (todo, credits) = caller.settle(app.services.todos.create(&caller, draft, terms).await)?;
+    let (todo, credits) =
+        caller.settle(app.services.todos.create(&caller, draft, preconditions).await)?;
     let location = [(LOCATION, format!("{API_PATH}/todos/{}", todo.id))];
     let tag = Tagged(todo.tag());
     let body = axum::Json(TodoBody::from(todo));
@@ -413,24 +416,15 @@ async fn create(
 
 /// Update todo
 ///
-/// Any combination of fields. A change of status is logged. Costs 1 credit.
+/// Any combination of fields. A change of status is logged. Costs 1 credit. Where several agents share a
+/// list, claim a todo with the `ETag` of the open one in `If-Match`: one of them gets 200, the others 412
+/// at no cost.
 #[utoipa::path(
     patch, path = "/api/v1/todos/{id}", operation_id = "updateTodo", tag = "todos",
     params(Id<TodoId>),
-    request_body(content((TodoChangeBody = "application/json"), (TodoChangeBody = "application/merge-patch+json"))),
+    request_body(content = TodoChangeBody, description = MERGE_PATCH),
     responses(
-        (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!({
-            "todo_id": 1,
-            "session_id": null,
-            "title": "Write API docs",
-            "description": "Document sessions, todos, and activities endpoints",
-            "status": "done",
-            "priority": 2,
-            "due_at": "2026-04-10T00:00:00Z",
-            "created_at": "2026-04-09T10:00:00Z",
-            "updated_at": "2026-04-09T14:00:00Z",
-            "actor_id": 1
-        })),
+        (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!(example_with(example(), json!({"status": "done", "updated_at": "2026-04-09T14:00:00Z"})))),
         (status = 409, description = "There is no such step from the status it has.")
     )
 )]
@@ -439,13 +433,13 @@ async fn update(
     caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
-    Sent { body: change, terms }: Sent<TodoChangeBody>,
+    WriteRequest { body: change, preconditions }: WriteRequest<TodoChangeBody>,
 ) -> Result<Response, Problem> {
     let TodoChangeBody { title, description, status, priority, due_at, session_id, note } = change;
     let session = session_id;
     let change = TodoChange { title, description, status, priority, due_at, session, note };
     let (todo, credits) =
-        caller.settle(app.services.todos.patch(&caller, id, change, terms).await)?;
+        caller.settle(app.services.todos.patch(&caller, id, change, preconditions).await)?;
     Ok((Tagged(todo.tag()), credits, axum::Json(TodoBody::from(todo))).into_response())
 }
 
@@ -465,9 +459,10 @@ async fn delete(
     caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
-    Sent { terms, .. }: Sent<NoFields>,
+    WriteRequest { preconditions, .. }: WriteRequest<NoFields>,
 ) -> Result<Response, Problem> {
-    let (id, credits) = caller.settle(app.services.todos.delete(&caller, id, terms).await)?;
+    let (id, credits) =
+        caller.settle(app.services.todos.delete(&caller, id, preconditions).await)?;
     let body = TodoDeleted { status: "deleted", todo_id: id.0 };
     Ok((credits, axum::Json(body)).into_response())
 }
@@ -478,7 +473,7 @@ async fn delete(
 #[utoipa::path(
     get, path = "/api/v1/todos/{id}/logs", operation_id = "getTodoLogs", tag = "todos",
     params(Id<TodoId>),
-    responses((status = 200, description = "The history.", body = TodoLog, example = json!({
+    responses((status = 200, description = "The history.", body = TodoLogBody, example = json!({
         "logs": [
             {
                 "log_id": 1,
@@ -506,19 +501,23 @@ async fn logs(
 ) -> Result<Response, Problem> {
     let (found, room) = reading!(
         caller,
-        app.answers.read(&caller, |caller| app.services.todos.log_after(caller, id, LogId(0)))
+        app.shared.list_permits.read(&caller, |caller| app.services.todos.log_after(
+            caller,
+            id,
+            LogId(0)
+        ))
     )??;
-    let LogPiece { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let LogChunk { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
     let opening = app.services.accounts.opening(&caller, steps).await?;
     let rows = room.open(opening).await?;
-    let rows = Rows::new(&TodoLog { logs: Vec::new(), todo_id: id.0 }, rows);
+    let rows = JsonRows::new(&TodoLogBody { logs: Vec::new(), todo_id: id.0 }, rows);
     let (caller, lookup) = (caller.caller(), caller.lookup());
-    room.tell(LogPieces { rows, next, app, caller, lookup, id }).await
+    room.tell(LogChunks { rows, next, app, caller, lookup, id }).await
 }
 
-/// A log on its way to its caller. Of a long one, a piece is read when the one before it was taken.
-struct LogPieces {
-    rows: Rows<StatusChangeBody>,
+/// A log on its way to its caller. Of a long one, a chunk is read when the one before it was taken.
+struct LogChunks {
+    rows: JsonRows<StatusChangeBody>,
     /// The step to go on after.
     next: Option<LogId>,
     app: App,
@@ -527,36 +526,36 @@ struct LogPieces {
     id: TodoId,
 }
 
-impl LogPieces {
+impl LogChunks {
     async fn read_on(&mut self, after: LogId) -> Result<(), Problem> {
         let services = &self.app.services;
         services.access.check_expiry(&self.caller)?;
-        let _turn = self.app.answers.turn(self.caller.account.id).await?;
-        let mut piece = services.todos.log_after(&self.caller, self.id, after).await;
-        if matches!(piece, Err(StoreFault::EpochMoved)) {
+        let _permit = self.app.shared.list_permits.permit(self.caller.account.id).await?;
+        let mut chunk = services.todos.log_after(&self.caller, self.id, after).await;
+        if matches!(chunk, Err(StoreError::EpochMoved)) {
             // Some key of the account has ended. If it was not this one, it goes on.
             let by = services.access.check_again(self.lookup).await?;
             let auth_epoch = by.auth_epoch.unwrap_or(self.caller.auth_epoch);
             self.caller = Arc::new(Caller { auth_epoch, ..Caller::clone(&self.caller) });
-            piece = services.todos.log_after(&self.caller, self.id, after).await;
+            chunk = services.todos.log_after(&self.caller, self.id, after).await;
         }
         // What was deleted meanwhile must not pass for a log that ends here.
-        let piece = piece?.ok_or_else(|| Problem::not_found("todo"))?;
+        let chunk = chunk?.ok_or_else(|| Problem::not_found("todo"))?;
         let mut rows = VecDeque::new();
-        for step in services.accounts.opening(&self.caller, piece.steps).await? {
+        for step in services.accounts.opening(&self.caller, chunk.steps).await? {
             rows.push_back(StatusChangeBody::from(step?));
         }
         self.rows.extend(rows);
-        self.next = piece.next;
+        self.next = chunk.next;
         Ok(())
     }
 }
 
-impl Pieces for LogPieces {
+impl AnswerChunks for LogChunks {
     async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
         loop {
-            if let Some(piece) = self.rows.piece(self.next.is_none()) {
-                return Some(Ok(piece));
+            if let Some(chunk) = self.rows.chunk(self.next.is_none()) {
+                return Some(Ok(chunk));
             }
             let after = self.next?;
             if let Err(problem) = self.read_on(after).await {

@@ -8,11 +8,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::App;
-use crate::auth::{Bearer, reading};
-use crate::fields::Faulty;
-use crate::problem::Problem;
-use crate::query::{FromParams, Params, Query};
+use crate::app::App;
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::query::{FromParams, Params, Query};
+use roots_http_core::schema;
 
 /// Every route of usage.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -24,12 +26,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 struct UsageQuery {
     /// The month, in UTC: `2026-04`. The present one if not given.
-    #[param(value_type = Option<String>, example = "2026-04")]
+    #[param(value_type = Option<schema::Month>, example = "2026-04")]
     period: Option<Month>,
 }
 
 impl FromParams for UsageQuery {
-    fn from_params(params: &mut Params) -> Result<Self, Faulty> {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         Ok(Self { period: params.take("period", |text| Month::parse(&text))? })
     }
 }

@@ -1,28 +1,142 @@
-//! The statement that admits the bearer of an API key, and its row.
+//! Looks API keys up.
+//!
+//! After a start every key is cold, and all clients ask at once. The exchange with the database costs
+//! more than the look-up of one key. So keys that arrive while a look-up runs wait for its end, and one
+//! statement looks all of them up.
 
-use std::sync::LazyLock;
+use std::mem;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use roots_domain::model::account::{AccountKind, Actor};
+use roots_domain::model::api_key::{KeyValidity, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::{AccountId, ActorId, KeyId, Uid};
-use roots_domain::model::key::{KeyValidity, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::sealed::Sealed;
-use roots_domain::port::keys::Lookup;
-use roots_domain::port::store::{Credentials, KeyAccount};
+use roots_domain::port::crypto::Lookup;
+use roots_domain::port::store::{Credentials, KeyAccount, StoreError, StoreResult};
 use sea_orm::prelude::Uuid;
-use sea_orm::{DbBackend, DbErr, QueryResult, Statement, TryGetable};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, TryGetable, Value};
+use tokio::sync::oneshot;
 
+use crate::Store;
 use crate::entity::actors;
-use crate::row::{self, Corrupt};
+use crate::errors::of_read;
+use crate::row::{self, InvalidRow};
 
-/// What is selected, in the order in which [`AdmissionRow::read`] reads it.
-const COLUMNS: &str = "a.uid, a.name, a.kind, a.auth_epoch, a.key_epoch, \
+/// Most keys that one statement looks up.
+const TOGETHER_MAX: usize = 64;
+
+/// The look-ups of one thread.
+#[derive(Default)]
+pub(crate) struct KeyLookups(Mutex<WaitingKeys>);
+
+#[derive(Default)]
+struct WaitingKeys {
+    asked: Vec<AskedKey>,
+    /// Whether a [`LookupTask`] runs.
+    is_served: bool,
+}
+
+struct AskedKey {
+    lookup: Lookup,
+    reply: oneshot::Sender<StoreResult<Option<Credentials>>>,
+}
+
+impl KeyLookups {
+    fn waiting(&self) -> MutexGuard<'_, WaitingKeys> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next keys to look up. Without any the calling task must end: the next key starts another.
+    fn next(&self) -> Vec<AskedKey> {
+        let mut waiting = self.waiting();
+        let next = waiting.asked.len().min(TOGETHER_MAX);
+        waiting.is_served = next > 0;
+        waiting.asked.drain(..next).collect()
+    }
+}
+
+/// The task that looks up the keys of a thread until none waits. If its runtime drops it earlier, the keys
+/// that wait get an error, and the next key starts another task.
+struct LookupTask {
+    queue: Arc<KeyLookups>,
+    has_ended: bool,
+}
+
+impl Drop for LookupTask {
+    fn drop(&mut self) {
+        // After its end another task may serve these keys.
+        if !self.has_ended {
+            let left = mem::take(&mut *self.queue.waiting());
+            drop(left);
+        }
+    }
+}
+
+/// Looks a key up, together with the others that wait on this thread.
+pub(crate) async fn find(store: &Store, lookup: Lookup) -> StoreResult<Option<Credentials>> {
+    let queue = store.inner.readers.key_lookups();
+    let (reply, found) = oneshot::channel();
+    let is_first = {
+        let mut waiting = queue.waiting();
+        waiting.asked.push(AskedKey { lookup, reply });
+        !mem::replace(&mut waiting.is_served, true)
+    };
+    if is_first {
+        tokio::spawn(serve(store.clone(), Arc::clone(queue)));
+    }
+    let dropped = |_| Err(StoreError::Broken("the look-up of a key was abandoned".to_owned()));
+    found.await.unwrap_or_else(dropped)
+}
+
+async fn serve(store: Store, queue: Arc<KeyLookups>) {
+    let mut task = LookupTask { queue, has_ended: false };
+    loop {
+        let asked = task.queue.next();
+        if asked.is_empty() {
+            task.has_ended = true;
+            return;
+        }
+        let lookups = asked.iter().map(|asked| asked.lookup).collect::<Vec<_>>();
+        let mut found = read(&store, &lookups).await;
+        for (position, asked) in asked.into_iter().enumerate() {
+            let found = found.as_mut().map_err(|error| error.clone());
+            let found = found.and_then(|found| found[position].take().transpose());
+            // The caller may have gone.
+            let _ = asked.reply.send(found);
+        }
+    }
+}
+
+/// What is found of each key. A damaged row fails the look-up of its own key only.
+async fn read(
+    store: &Store,
+    lookups: &[Lookup],
+) -> StoreResult<Vec<Option<StoreResult<Credentials>>>> {
+    let db = store.readers();
+    let asked = statement(db.get_database_backend(), lookups);
+    let mut found = lookups.iter().map(|_| None).collect::<Vec<_>>();
+    for row in db.query_all_raw(asked).await.map_err(of_read)? {
+        let position = row.try_get_by_index::<i64>(0).map_err(of_read)?;
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
+        let Some((lookup, found)) = lookups.get(position).zip(found.get_mut(position)) else {
+            return Err(StoreError::Broken("a key was found that nobody asked for".to_owned()));
+        };
+        let row = AdmissionRow::read(&row).map_err(of_read);
+        *found = Some(row.and_then(|row| Ok(row.credentials(lookup.account)?)));
+    }
+    Ok(found)
+}
+
+/// What is selected, in the order in which it is read.
+const COLUMNS: &str = "given.position, a.uid, a.name, a.kind, a.auth_epoch, a.key_epoch, \
     k.key_id, k.expires_at, k.ends_at, k.succession, k.replaces_key_id, k.grace_seconds, \
     k.first_used_at, o.actor_id, o.uid, o.name, o.kind, o.role, o.is_active, o.key_epoch, \
     o.created_at, o.renewals_day, o.renewals, \
     wa.subject_epoch, wa.sealed, wo.subject_epoch, wo.sealed";
 
 /// The row of a key, with its account, its actor, and what it holds of their keys.
-pub(crate) struct AdmissionRow {
+struct AdmissionRow {
     account_uid: Uuid,
     account_name: String,
     account_kind: String,
@@ -52,12 +166,12 @@ pub(crate) struct AdmissionRow {
 }
 
 /// The columns of a row, one after the other: to find each by its name takes as long as to read it.
-struct Columns<'a> {
+struct RowCursor<'a> {
     row: &'a QueryResult,
     next: usize,
 }
 
-impl Columns<'_> {
+impl RowCursor<'_> {
     fn next<T: TryGetable>(&mut self) -> Result<T, DbErr> {
         let column = self.next;
         self.next += 1;
@@ -66,9 +180,9 @@ impl Columns<'_> {
 }
 
 impl AdmissionRow {
-    /// Reads a row that [`statement`] found.
-    pub(crate) fn read(row: &QueryResult) -> Result<Self, DbErr> {
-        let mut columns = Columns { row, next: 0 };
+    /// Reads a row that [`statement`] found, behind its position.
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let mut columns = RowCursor { row, next: 1 };
         Ok(Self {
             account_uid: columns.next()?,
             account_name: columns.next()?,
@@ -100,7 +214,7 @@ impl AdmissionRow {
     }
 
     /// What was found.
-    pub(crate) fn credentials(self, account: AccountId) -> Result<Credentials, Corrupt> {
+    fn credentials(self, account: AccountId) -> Result<Credentials, InvalidRow> {
         let actor = ActorId(self.actor_id);
         let wraps = [
             held(self.held_account_epoch.zip(self.held_account_key), self.key_id, None)?,
@@ -147,7 +261,7 @@ fn held(
     wrap: Option<(i64, Vec<u8>)>,
     key: i64,
     actor: Option<ActorId>,
-) -> Result<Option<Wrap>, Corrupt> {
+) -> Result<Option<Wrap>, InvalidRow> {
     let Some((epoch, sealed)) = wrap else { return Ok(None) };
     let epoch = row::epoch(epoch, "key_wraps")?;
     let subject =
@@ -156,25 +270,49 @@ fn held(
     Ok(Some(Wrap { subject, holder, sealed }))
 }
 
-/// Looks a key up. A key holds one epoch of its account's key and one of its actor's at most; one that
-/// has ended holds none.
-pub(crate) fn statement(backend: DbBackend, lookup: Lookup) -> Statement {
-    let [on_postgres, on_sqlite] = &*STATEMENTS;
-    let sql = if backend == DbBackend::Postgres { on_postgres } else { on_sqlite };
-    let values = [lookup.account.0.into(), lookup.hash.0.to_vec().into()];
-    Statement::from_sql_and_values(backend, sql, values)
+/// Looks keys up, each by itself, in the order of the given ones.
+fn statement(backend: DbBackend, lookups: &[Lookup]) -> Statement {
+    let rows = (0_i64..).zip(lookups).map(|(position, lookup)| {
+        [position.into(), lookup.account.0.into(), lookup.hash.0.to_vec().into()]
+    });
+    if backend == DbBackend::Postgres {
+        let mut arrays = [const { Vec::new() }; 3];
+        for row in rows {
+            for (array, value) in arrays.iter_mut().zip(row) {
+                array.push(value);
+            }
+        }
+        let types = [ArrayType::BigInt, ArrayType::BigInt, ArrayType::Bytes];
+        let array = |(of, array)| Value::Array(of, Some(Box::new(array)));
+        let arrays = types.into_iter().zip(arrays).map(array);
+        return Statement::from_sql_and_values(backend, &TEXTS.on_postgres, arrays);
+    }
+    let mut rows: Vec<[Value; 3]> = rows.collect();
+    let size = lookups.len().next_power_of_two();
+    // NULL equals nothing.
+    let nothing = || [Value::BigInt(None), Value::BigInt(None), Value::Bytes(None)];
+    rows.resize_with(size, nothing);
+    let text = &TEXTS.on_sqlite[size.ilog2() as usize];
+    Statement::from_sql_and_values(backend, text, rows.into_iter().flatten())
 }
 
-/// On PostgreSQL and on SQLite.
-static STATEMENTS: LazyLock<[String; 2]> = LazyLock::new(|| {
-    let selected = format!(
-        "SELECT {COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.account_id = k.account_id"
-    );
-    let actor = "o.account_id = k.account_id AND o.actor_id = k.actor_id";
+/// What finds keys. A key holds one epoch of its account's key and one of its actor's at most; one that
+/// has ended holds none.
+struct Texts {
+    /// By an array a column.
+    on_postgres: String,
+    /// Of 1, 2, 4 keys and so on.
+    on_sqlite: [String; TOGETHER_MAX.ilog2() as usize + 1],
+}
+
+static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
+    let key = "k.account_id = given.account_id AND k.lookup = given.lookup";
+    let account = "a.account_id = given.account_id";
+    let actor = "o.account_id = given.account_id AND o.actor_id = k.actor_id";
     // By all of the primary key but the epoch of what is held.
     let held = |table: &str, kind, id| {
         format!(
-            "{table}.account_id = k.account_id AND {table}.holder_kind = '{}' \
+            "{table}.account_id = given.account_id AND {table}.holder_kind = '{}' \
              AND {table}.holder_id = k.key_id AND {table}.holder_epoch = 0 \
              AND {table}.subject_kind = '{kind}' AND {table}.subject_id = {id}",
             row::HOLDER_API_KEY
@@ -182,21 +320,67 @@ static STATEMENTS: LazyLock<[String; 2]> = LazyLock::new(|| {
     };
     let of_account = held("wa", row::PARTY_ACCOUNT, "0");
     let of_actor = held("wo", row::PARTY_ACTOR, "k.actor_id");
-    let wanted = "WHERE k.account_id = $1 AND k.lookup = $2";
     // `OFFSET 0` keeps the planner, who may know nothing of a table yet, from another order.
     let lateral = |table, name, on: &str| {
         format!("LATERAL (SELECT * FROM {table} AS {name} WHERE {on} OFFSET 0) AS {name}")
     };
-    [
+    let on_postgres = format!(
+        "SELECT {COLUMNS} FROM (SELECT UNNEST($1::bigint[]) AS position, \
+         UNNEST($2::bigint[]) AS account_id, UNNEST($3::bytea[]) AS lookup) AS given \
+         CROSS JOIN {} CROSS JOIN {} CROSS JOIN {} LEFT JOIN {} ON TRUE LEFT JOIN {} ON TRUE",
+        lateral("api_keys", "k", key),
+        lateral("accounts", "a", account),
+        lateral("actors", "o", actor),
+        lateral("key_wraps", "wa", &of_account),
+        lateral("key_wraps", "wo", &of_actor),
+    );
+    let on_sqlite = std::array::from_fn(|power| {
+        let places = vec!["(?, ?, ?)"; 1 << power].join(", ");
+        // CROSS JOIN is its way to say that what is given comes first.
         format!(
-            "{selected} CROSS JOIN {} LEFT JOIN {} ON TRUE LEFT JOIN {} ON TRUE {wanted}",
-            lateral("actors", "o", actor),
-            lateral("key_wraps", "wa", &of_account),
-            lateral("key_wraps", "wo", &of_actor),
-        ),
-        format!(
-            "{selected} JOIN actors AS o ON {actor} LEFT JOIN key_wraps AS wa ON {of_account} \
-             LEFT JOIN key_wraps AS wo ON {of_actor} {wanted}"
-        ),
-    ]
+            "WITH given (position, account_id, lookup) AS (VALUES {places}) SELECT {COLUMNS} \
+             FROM given CROSS JOIN api_keys AS k ON {key} CROSS JOIN accounts AS a ON {account} \
+             CROSS JOIN actors AS o ON {actor} LEFT JOIN key_wraps AS wa ON {of_account} \
+             LEFT JOIN key_wraps AS wo ON {of_actor}"
+        )
+    });
+    Texts { on_postgres, on_sqlite }
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roots_domain::model::api_key::LookupHash;
+
+    #[test]
+    fn keys_whose_task_is_dropped_get_an_error_and_the_next_key_starts_another() {
+        let queue = Arc::new(KeyLookups::default());
+        let (reply, mut found) = oneshot::channel();
+        let lookup = Lookup { account: AccountId(1), hash: LookupHash([0; 32]) };
+        *queue.waiting() = WaitingKeys { asked: vec![AskedKey { lookup, reply }], is_served: true };
+        drop(LookupTask { queue: Arc::clone(&queue), has_ended: true });
+        assert!(matches!(found.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+        drop(LookupTask { queue: Arc::clone(&queue), has_ended: false });
+        assert!(matches!(found.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+        assert!(!queue.waiting().is_served);
+    }
+
+    #[test]
+    fn a_statement_looks_up_at_most_64_keys() {
+        let queue = KeyLookups::default();
+        for id in 0..150 {
+            let lookup = Lookup { account: AccountId(id), hash: LookupHash([0; 32]) };
+            let (reply, _) = oneshot::channel();
+            queue.waiting().asked.push(AskedKey { lookup, reply });
+        }
+        let next = || queue.next().iter().map(|asked| asked.lookup.account.0).collect::<Vec<_>>();
+        let expected = [(0..64).collect(), (64..128).collect(), (128..150).collect(), vec![]];
+        assert_eq!([next(), next(), next(), next()], expected);
+        let lookups = vec![Lookup { account: AccountId(1), hash: LookupHash([0; 32]) }; 64];
+        for count in 1..=TOGETHER_MAX {
+            let bound = |backend| statement(backend, &lookups[..count]).values.unwrap().0.len();
+            assert_eq!(bound(DbBackend::Sqlite), 3 * count.next_power_of_two());
+            assert_eq!(bound(DbBackend::Postgres), 3);
+        }
+    }
+}

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use roots_domain::model::account::Account;
 use roots_domain::model::credit::LedgerAudit;
 use roots_domain::model::id::{AccountId, LedgerId, SessionId};
-use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_MICROS, Quarter};
-use roots_domain::port::store::{AuditFault, Auditor, Discrepancy, StoreResult};
+use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
+use roots_domain::port::store::{Auditor, Discrepancy, Mismatch, StoreResult};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
@@ -22,22 +22,22 @@ use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, api_keys, audit_trail, directory,
     ledger, sessions, tallies, todos,
 };
-use crate::fault::of_read;
+use crate::errors::of_read;
 use crate::row;
 
 /// Ledger rows read at a time.
 const LEDGER_CHUNK_ROWS: u64 = 10_000;
 
-/// What the entries of the audit trail are counted as.
-const TRAIL: &str = "audit trail entries";
+/// What the entries of the audit log are counted as.
+const AUDIT_LOG: &str = "audit log entries";
 /// What the keys of an account are called.
 const KEYS: &str = "keys";
 
 /// A count, with its name.
-type Counts = BTreeMap<String, i64>;
+type NamedCounts = BTreeMap<String, i64>;
 
 #[derive(FromQueryResult)]
-struct Counted {
+struct LabelCount {
     actor: i64,
     label: String,
     count: i64,
@@ -56,17 +56,17 @@ impl Auditor for Store {
         while let Some(row) = next_account(&tx, after).await.map_err(of_read)? {
             after = row.account_id;
             let account = Account::try_from(row)?;
-            let faults = audit_account(&tx, &account).await.map_err(of_read)?;
-            let of_account = |fault| Discrepancy { account: Some(account.id), fault };
-            discrepancies.extend(faults.into_iter().map(of_account));
+            let errors = audit_account(&tx, &account).await.map_err(of_read)?;
+            let of_account = |mismatch| Discrepancy { account: Some(account.id), mismatch };
+            discrepancies.extend(errors.into_iter().map(of_account));
             proved += 1;
         }
         let counted = i64::try_from(proved).unwrap_or(i64::MAX);
         let kept = directory::Entity::find().one(&tx).await.map_err(of_read)?;
         let kept = kept.map_or(0, |directory| directory.accounts);
         if kept != counted {
-            let fault = AuditFault::Count { what: "accounts".to_owned(), kept, counted };
-            discrepancies.push(Discrepancy { account: None, fault });
+            let mismatch = Mismatch::Count { what: "accounts".to_owned(), kept, counted };
+            discrepancies.push(Discrepancy { account: None, mismatch });
         }
         discrepancies.extend(ownerless(&tx).await.map_err(of_read)?);
         Ok((proved, discrepancies))
@@ -76,7 +76,7 @@ impl Auditor for Store {
 /// The tables whose rows carry an id that their account gave, the id's column, and the last one
 /// that an account has given.
 fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
-    let given = account.counters;
+    let given = account.last_ids;
     [
         ("actors", "actor_id", given.actor),
         ("api_keys", "key_id", given.key),
@@ -118,8 +118,8 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
              (SELECT account_id FROM erasures WHERE swept_at IS NULL) GROUP BY account_id ORDER BY account_id"
         );
         for (account, rows) in numbers(tx, &sql).await? {
-            let fault = AuditFault::Ownerless { table, rows };
-            found.push(Discrepancy { account: Some(AccountId(account)), fault });
+            let mismatch = Mismatch::Ownerless { table, rows };
+            found.push(Discrepancy { account: Some(AccountId(account)), mismatch });
         }
     }
     Ok(found)
@@ -146,7 +146,7 @@ async fn next_account(
 async fn audit_account(
     tx: &DatabaseTransaction,
     account: &Account,
-) -> Result<Vec<AuditFault>, DbErr> {
+) -> Result<Vec<Mismatch>, DbErr> {
     let mut audit = LedgerAudit::default();
     let mut after = LedgerId(0);
     loop {
@@ -170,8 +170,8 @@ async fn audit_account(
             audit.push(LedgerId(id), delta, balance_after);
         }
     }
-    let faults = audit.finish(account.balance, account.counters.ledger);
-    let mut faults: Vec<_> = faults.into_iter().map(AuditFault::Ledger).collect();
+    let errors = audit.finish(account.balance, account.last_ids.ledger);
+    let mut errors: Vec<_> = errors.into_iter().map(Mismatch::Ledger).collect();
     for (table, column, given) in given_ids(account) {
         let of = account.id;
         let sql = format!(
@@ -179,7 +179,7 @@ async fn audit_account(
         );
         let highest = numbers(tx, &sql).await?.into_iter().map(|(highest, _)| highest);
         let beyond = highest.filter(|found| *found > given);
-        faults.extend(beyond.map(|found| AuditFault::IdNotGiven { table, given, found }));
+        errors.extend(beyond.map(|found| Mismatch::IdNotGiven { table, given, found }));
     }
     for table in ["todos", "activities"] {
         let of = account.id;
@@ -190,7 +190,7 @@ async fn audit_account(
              GROUP BY session_id ORDER BY session_id"
         );
         let found = numbers(tx, &sql).await?.into_iter();
-        faults.extend(found.map(|(id, rows)| AuditFault::LinkedToNothing {
+        errors.extend(found.map(|(id, rows)| Mismatch::LinkedToNothing {
             table,
             session: SessionId(id),
             rows,
@@ -198,24 +198,24 @@ async fn audit_account(
     }
     let mut kept = kept_counts(tx, account.id).await?;
     // Its ids are its count: none is ever taken away.
-    kept.insert(TRAIL.to_owned(), account.counters.audit);
+    kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
     kept.insert(KEYS.to_owned(), account.keys);
     let counted = recount(tx, account.id).await?;
     for what in kept.keys().chain(counted.keys().filter(|what| !kept.contains_key(*what))) {
         let (kept, counted) = (count_of(&kept, what), count_of(&counted, what));
         if kept != counted {
-            faults.push(AuditFault::Count { what: what.clone(), kept, counted });
+            errors.push(Mismatch::Count { what: what.clone(), kept, counted });
         }
     }
-    Ok(faults)
+    Ok(errors)
 }
 
 /// A count that is not kept is 0.
-fn count_of(counts: &Counts, what: &str) -> i64 {
+fn count_of(counts: &NamedCounts, what: &str) -> i64 {
     counts.get(what).copied().unwrap_or(0)
 }
 
-fn tally_name(actor: i64, subject: &str, label: &str) -> String {
+fn counter_name(actor: i64, subject: &str, label: &str) -> String {
     if actor == row::NO_ACTOR {
         return format!("{subject} {label}");
     }
@@ -226,18 +226,18 @@ fn daily_name(actor: i64, day: i64, activity_type: &str) -> String {
     format!("actor {actor}'s activities {activity_type} on {}", Day(day))
 }
 
-fn quarter_name(actor: i64, quarter: i64, activity_type: &str) -> String {
-    let from = Quarter(quarter).first_instant();
-    format!("actor {actor}'s activities {activity_type} in the quarter from {from}")
+fn quarter_hour_name(actor: i64, quarter: i64, activity_type: &str) -> String {
+    let from = QuarterHour(quarter).first_instant();
+    format!("actor {actor}'s activities {activity_type} in the quarter hour from {from}")
 }
 
-async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts, DbErr> {
+async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<NamedCounts, DbErr> {
     let tallies = tallies::Entity::find()
         .filter(tallies::Column::AccountId.eq(account.0))
         .all(tx)
         .await?
         .into_iter()
-        .map(|row| (tally_name(row.actor_id, &row.subject, &row.label), row.count));
+        .map(|row| (counter_name(row.actor_id, &row.subject, &row.label), row.count));
     let daily = activity_daily::Entity::find()
         .filter(activity_daily::Column::AccountId.eq(account.0))
         .all(tx)
@@ -249,7 +249,7 @@ async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<Cou
         .all(tx)
         .await?
         .into_iter()
-        .map(|row| (quarter_name(row.actor_id, row.quarter, &row.activity_type), row.count));
+        .map(|row| (quarter_hour_name(row.actor_id, row.quarter, &row.activity_type), row.count));
     Ok(tallies.chain(daily).chain(quarters).collect())
 }
 
@@ -259,7 +259,7 @@ async fn count_by<Q>(
     select: Q,
     actor: &str,
     label: &str,
-) -> Result<Vec<Counted>, DbErr>
+) -> Result<Vec<LabelCount>, DbErr>
 where
     Q: QuerySelect + QueryTrait<QueryStatement = sea_orm::sea_query::SelectStatement>,
 {
@@ -272,36 +272,40 @@ where
         .group_by(Expr::cust(label.to_owned()))
         .into_query();
     let rows = tx.query_all(&statement).await?;
-    rows.iter().map(|row| Counted::from_query_result(row, "")).collect()
+    rows.iter().map(|row| LabelCount::from_query_result(row, "")).collect()
 }
 
-async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<Counts, DbErr> {
-    let mut counts = Counts::new();
-    let mut tally = |subject, rows: Vec<Counted>| {
+async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<NamedCounts, DbErr> {
+    let mut counts = NamedCounts::new();
+    let mut counter = |subject, rows: Vec<LabelCount>| {
         for row in rows {
-            counts.insert(tally_name(row.actor, subject, &row.label), row.count);
+            counts.insert(counter_name(row.actor, subject, &row.label), row.count);
         }
     };
     let of = account.0;
     let rows = sessions::Entity::find().filter(sessions::Column::AccountId.eq(of));
-    tally(row::TALLY_SESSIONS, count_by(tx, rows, "actor_id", "status").await?);
+    counter(row::COUNTER_SESSIONS, count_by(tx, rows, "actor_id", "status").await?);
     let rows = todos::Entity::find().filter(todos::Column::AccountId.eq(of));
     let label = "status || '/' || CAST(priority AS TEXT)";
-    tally(row::TALLY_TODOS, count_by(tx, rows, "actor_id", label).await?);
+    counter(row::COUNTER_TODOS, count_by(tx, rows, "actor_id", label).await?);
     let rows = activities::Entity::find().filter(activities::Column::AccountId.eq(of));
-    tally(row::TALLY_ACTIVITIES, count_by(tx, rows.clone(), "actor_id", "activity_type").await?);
+    counter(
+        row::COUNTER_ACTIVITIES,
+        count_by(tx, rows.clone(), "actor_id", "activity_type").await?,
+    );
     let entries = ledger::Entity::find().filter(ledger::Column::AccountId.eq(of));
     let nobody = "CAST(0 AS BIGINT)";
-    tally(row::TALLY_LEDGER, count_by(tx, entries, nobody, "reason").await?);
-    let trail = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(of));
-    let entries = trail.count(tx).await?;
-    counts.insert(TRAIL.to_owned(), i64::try_from(entries).unwrap_or(i64::MAX));
+    counter(row::COUNTER_LEDGER, count_by(tx, entries, nobody, "reason").await?);
+    let audit_log = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(of));
+    let entries = audit_log.count(tx).await?;
+    counts.insert(AUDIT_LOG.to_owned(), i64::try_from(entries).unwrap_or(i64::MAX));
     let keys = api_keys::Entity::find().filter(api_keys::Column::AccountId.eq(of));
     let keys = keys.count(tx).await?;
     counts.insert(KEYS.to_owned(), i64::try_from(keys).unwrap_or(i64::MAX));
-    for (micros, name) in
-        [(DAY_MICROS, daily_name as fn(i64, i64, &str) -> String), (QUARTER_MICROS, quarter_name)]
-    {
+    for (micros, name) in [
+        (DAY_MICROS, daily_name as fn(i64, i64, &str) -> String),
+        (QUARTER_HOUR_MICROS, quarter_hour_name),
+    ] {
         let label = format!("CAST(logged_at / {micros} AS TEXT) || ' ' || activity_type");
         for row in count_by(tx, rows.clone(), "actor_id", &label).await? {
             let parts = row.label.split_once(' ').and_then(|(span, kind)| {

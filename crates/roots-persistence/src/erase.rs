@@ -15,10 +15,10 @@ use crate::entity::{
     erasures, idempotency, imports, key_wraps, ledger, recovery_codes, session_deletions, sessions,
     tallies, todo_logs, todos, usage,
 };
-use crate::fault::{Failure, of_read};
+use crate::errors::{BatchError, of_read};
 use crate::row;
 
-/// Most rows that one unit sweeps.
+/// Most rows that one command sweeps.
 const SWEEP_MAX_ROWS: u64 = 1_000;
 
 /// What ends with an account at once.
@@ -37,7 +37,7 @@ macro_rules! tables {
             tx: &DatabaseTransaction,
             account: AccountId,
             most: u64,
-        ) -> Result<u64, Failure> {
+        ) -> Result<u64, BatchError> {
             let mut left = most;
             $(
                 if left > 0 {
@@ -63,7 +63,7 @@ pub(crate) async fn end(
     tx: &DatabaseTransaction,
     account: AccountId,
     at: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), BatchError> {
     key_wraps::Entity::delete_many()
         .filter(key_wraps::Column::AccountId.eq(account.0))
         .filter(key_wraps::Column::HolderKind.is_in([row::HOLDER_API_KEY, row::HOLDER_RECOVERY]))
@@ -88,7 +88,7 @@ pub(crate) async fn sweep(
     tx: &DatabaseTransaction,
     account: AccountId,
     at: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), BatchError> {
     if clear_rest(tx, account, SWEEP_MAX_ROWS).await? < SWEEP_MAX_ROWS {
         erasures::Entity::update_many()
             .col_expr(erasures::Column::SweptAt, Expr::value(at.micros()))
@@ -105,7 +105,7 @@ async fn delete_some<E: EntityTrait>(
     tx: &DatabaseTransaction,
     account: AccountId,
     most: u64,
-) -> Result<u64, Failure> {
+) -> Result<u64, BatchError> {
     let key = || E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
     let Some(tenant) = key().next() else { return Ok(0) };
     let mut these = Query::select();

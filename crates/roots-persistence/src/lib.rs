@@ -1,16 +1,16 @@
 //! Roots on SQLite and PostgreSQL, through SeaORM.
 //!
-//! [`Store`] implements every port that the core has to a database. Reads go to a pool; writes go to
-//! lanes, which apply them in batches. The two databases differ in how a lane is started and how an
-//! account is locked, and in nothing else.
+//! [`Store`] implements every port that the core has to a database. Reads go to a pool; writes go
+//! to writer queues, whose workers apply them in batches. The two databases differ in how they are
+//! connected to and how an account is locked, and in nothing else.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roots_domain::model::unit::{Applied, UnitOfWork};
-use roots_domain::port::ambient::Clock;
-use roots_domain::port::store::{ApplyError, AuthEpochs, EpochListener, StoreResult, UnitStore};
+use roots_domain::command::{Applied, Command};
+use roots_domain::port::clock::Clock;
+use roots_domain::port::store::{ApplyError, AuthEpochs, CommandStore, EpochListener, StoreResult};
 use roots_migrations::Migrator;
 use sea_orm::{
     ConnectionTrait, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
@@ -19,38 +19,40 @@ use sea_orm_migration::MigratorTrait;
 use tokio::sync::{Mutex, oneshot, watch};
 
 mod admission;
-mod answer;
 mod archive;
 mod audit;
 mod batch;
 mod entity;
 mod erase;
-mod fault;
-mod figures;
-mod lane;
+mod errors;
+mod fair_queue;
+mod idempotency_record;
 mod postgres;
-mod queue;
 mod read;
 mod reader_pool;
 mod readers;
 mod row;
 mod source;
 mod sqlite;
+mod sqlite_file;
+mod stats_cache;
 mod tls;
 mod unlink;
 mod url;
 mod writer;
+mod writer_queue;
 
-pub use readers::take_seat;
-pub use tls::TlsFault;
-pub use url::{DatabaseUrl, UrlFault};
+pub use readers::take_reader_slot;
+pub use sqlite_file::{FileError, FileErrorKind};
+pub use tls::TlsError;
+pub use url::{DatabaseUrl, InvalidUrl};
 
-use figures::Figures;
-use lane::{InFlight, LaneHandle};
 use reader_pool::ReaderPool;
 use readers::Readers;
-use source::{FileIdentity, Listeners, Source};
-use url::Target;
+use source::{FileIdentity, Listeners, Source, WriteHealth};
+use stats_cache::StatsCache;
+use url::DatabaseTarget;
+use writer_queue::{InFlight, WriterQueue, writer_queue};
 
 /// A database. Cheap to clone; all clones share one.
 #[derive(Clone)]
@@ -61,19 +63,20 @@ pub struct Store {
 struct Inner {
     source: Source,
     readers: Readers,
-    figures: Figures,
-    lanes: Vec<LaneHandle>,
-    /// The lane of what comes in batches already, or waits for other processes.
-    aside: Option<LaneHandle>,
+    stats_cache: StatsCache,
+    queues: Vec<WriterQueue>,
+    /// The queue of commands that are batches already, or that another process blocks.
+    blocked_queue: Option<WriterQueue>,
     closing: watch::Sender<bool>,
     listeners: Listeners,
+    write_health: WriteHealth,
     stopped: Mutex<Vec<oneshot::Receiver<()>>>,
 }
 
 /// The threads of a process that work with a store.
 #[derive(Clone, Default)]
 pub struct Threads {
-    /// How many serve, each of which [takes a seat](take_seat).
+    /// How many serve, each of which [takes a slot](take_reader_slot).
     pub serving: usize,
     /// What each thread that writes does before all else. One that it starts works for it alone.
     pub at_writer: Option<Arc<dyn Fn() + Send + Sync>>,
@@ -82,20 +85,15 @@ pub struct Threads {
 /// Why a database could not be opened or brought to the newest schema.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file, or the folder that it is to lie in.
-    #[error("the database file {} can't be opened: {cause}", .file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
+    /// The file of a SQLite database.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The writer's thread.
     #[error("the writer could not be started: {0}")]
     Writer(std::io::Error),
     /// The encryption of the way to it.
     #[error(transparent)]
-    Tls(#[from] TlsFault),
+    Tls(#[from] TlsError),
     /// The database.
     #[error("the database can't be opened: {0}")]
     Database(DbErr),
@@ -103,7 +101,7 @@ pub enum OpenError {
 
 impl From<DbErr> for OpenError {
     fn from(error: DbErr) -> Self {
-        TlsFault::of(&error).map_or_else(|| Self::Database(error), Self::Tls)
+        TlsError::of(&error).map_or_else(|| Self::Database(error), Self::Tls)
     }
 }
 
@@ -126,6 +124,16 @@ pub enum BackupError {
     Database(#[from] DbErr),
 }
 
+/// An error as what it says of the file, if it says something of it.
+fn explained(source: &Source, error: OpenError) -> OpenError {
+    match (source, error) {
+        (Source::Sqlite { file, .. }, OpenError::Database(error)) => {
+            FileError::of_error(file, error).map_or_else(OpenError::Database, OpenError::File)
+        }
+        (_, error) => error,
+    }
+}
+
 impl Store {
     /// [Opens](Self::open_for) a database for a process that has no threads of its own to serve by.
     ///
@@ -140,29 +148,49 @@ impl Store {
     /// when a write is decided, by which keys are judged.
     ///
     /// # Errors
-    /// The file can't be made or opened, or the database can't be reached.
+    /// The file can't be made, read or written to, or the database can't be reached.
     pub async fn open_for(
         url: &DatabaseUrl,
         clock: Arc<dyn Clock>,
         threads: &Threads,
     ) -> Result<Self, OpenError> {
+        let source = find(url)?;
+        Self::start(&source, clock, threads).await.map_err(|error| explained(&source, error))
+    }
+
+    async fn start(
+        source: &Source,
+        clock: Arc<dyn Clock>,
+        threads: &Threads,
+    ) -> Result<Self, OpenError> {
         let (closing, told) = watch::channel(false);
-        let (source, listeners) = (find(url)?, Listeners::default());
+        let (listeners, write_health) = (Listeners::default(), WriteHealth::default());
         let in_flight = InFlight::default();
-        let lane = |aside| lane::lane(told.clone(), in_flight.clone(), aside);
-        let (aside, aside_far) = source.has_aside().then(|| lane(None)).unzip();
-        let (lanes, far): (Vec<_>, Vec<_>) =
-            (0..source.lanes(threads.serving)).map(|_| lane(aside.as_ref())).unzip();
+        let queue = |blocked| writer_queue(told.clone(), in_flight.clone(), blocked);
+        let (blocked_queue, its_worker) = source.has_blocked_queue().then(|| queue(None)).unzip();
+        let (queues, workers): (Vec<_>, Vec<_>) = (0..source.writer_queues(threads.serving))
+            .map(|_| queue(blocked_queue.as_ref()))
+            .unzip();
         let mut stopped = Vec::new();
-        for far in far.into_iter().chain(aside_far) {
+        for worker in workers.into_iter().chain(its_worker) {
             let first = threads.at_writer.clone();
-            stopped.push(
-                writer::start(source.clone(), clock.clone(), listeners.clone(), far, first).await?,
-            );
+            let (source, clock) = (source.clone(), clock.clone());
+            let (listeners, health) = (listeners.clone(), write_health.clone());
+            stopped.push(writer::start(source, clock, listeners, health, worker, first).await?);
         }
-        let readers = Readers::open(&source, threads.serving).await?;
-        let (stopped, figures) = (Mutex::new(stopped), Figures::new());
-        let inner = Inner { source, readers, figures, lanes, aside, closing, listeners, stopped };
+        let readers = Readers::open(source, threads.serving).await?;
+        let (stopped, stats_cache) = (Mutex::new(stopped), StatsCache::new());
+        let inner = Inner {
+            source: source.clone(),
+            readers,
+            stats_cache,
+            queues,
+            blocked_queue,
+            closing,
+            listeners,
+            write_health,
+            stopped,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -171,7 +199,14 @@ impl Store {
     /// # Errors
     /// The database's, or that its schema is newer than this program.
     pub async fn migrate(&self) -> Result<(), OpenError> {
+        self.bring_to_newest().await.map_err(|error| explained(&self.inner.source, error))
+    }
+
+    async fn bring_to_newest(&self) -> Result<(), OpenError> {
         let db = self.inner.source.writer().await?;
+        if let Source::Sqlite { .. } = self.inner.source {
+            db.execute_unprepared(sqlite::WAIT_FOR_MIGRATION).await?;
+        }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -225,17 +260,18 @@ impl Store {
     /// Takes no more writes, finishes those it has, and lets the database go.
     pub async fn close(&self) {
         self.inner.closing.send_replace(true);
-        for lane in self.inner.stopped.lock().await.drain(..) {
-            // An error is a lane that stopped without saying so.
-            let _ = lane.await;
+        for worker in self.inner.stopped.lock().await.drain(..) {
+            // An error is a worker that stopped without saying so.
+            let _ = worker.await;
         }
         self.inner.readers.close().await;
     }
 
-    /// Whether it can be written to: the database lies where it was found, and every lane is at work.
+    /// Whether it can be written to: the database lies where it was found, and every writer queue
+    /// has its worker.
     fn check(&self) -> StoreResult<()> {
-        if self.inner.lanes.iter().chain(&self.inner.aside).any(LaneHandle::is_closed) {
-            return Err(lane::gone());
+        if self.inner.queues.iter().chain(&self.inner.blocked_queue).any(WriterQueue::is_closed) {
+            return Err(writer_queue::gone());
         }
         self.inner.source.check()
     }
@@ -248,12 +284,11 @@ impl Store {
 /// Finds the database, and makes the SQLite file where it may be made.
 fn find(url: &DatabaseUrl) -> Result<Source, OpenError> {
     match &url.0 {
-        Target::Postgres { url } => Ok(Source::Postgres { url: url.clone() }),
-        Target::Sqlite { file, may_create } => {
-            let failed = |cause| OpenError::File { file: file.clone(), cause };
-            if *may_create {
-                sqlite::make_file(file).map_err(failed)?;
-            }
+        DatabaseTarget::Postgres { url } => Ok(Source::Postgres { url: url.clone() }),
+        DatabaseTarget::Sqlite { file, may_create } => {
+            sqlite_file::prepare(file, *may_create)?;
+            let failed =
+                |error| FileError { file: file.clone(), kind: FileErrorKind::System(error) };
             let identity = FileIdentity::of(file).map_err(failed)?;
             Ok(Source::Sqlite { file: file.clone(), identity })
         }
@@ -267,17 +302,17 @@ impl AuthEpochs for Store {
 }
 
 #[async_trait]
-impl UnitStore for Store {
-    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
-        if let Some(aside) = &self.inner.aside
-            && unit.intent.is_batch()
+impl CommandStore for Store {
+    async fn apply(&self, command: Command) -> Result<Applied, ApplyError> {
+        if let Some(blocked_queue) = &self.inner.blocked_queue
+            && command.action.is_batch()
         {
-            return aside.apply(unit).await;
+            return blocked_queue.apply(command).await;
         }
-        // An account is always on the same lane, so that its units meet in one batch.
-        let account = unit.account().map_or(0, |account| account.0.unsigned_abs());
-        let lanes = &self.inner.lanes;
-        let index = usize::try_from(account % lanes.len() as u64).unwrap_or(0);
-        lanes[index].apply(unit).await
+        // An account is always on the same queue, so that its commands meet in one batch.
+        let account = command.account().map_or(0, |account| account.0.unsigned_abs());
+        let queues = &self.inner.queues;
+        let index = usize::try_from(account % queues.len() as u64).unwrap_or(0);
+        queues[index].apply(command).await
     }
 }

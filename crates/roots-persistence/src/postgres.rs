@@ -1,5 +1,5 @@
-//! PostgreSQL: a writer lane or two a process, an account always on the same one, and one aside for
-//! what comes in batches already; several processes are safe by the accounts' locks.
+//! PostgreSQL: one or two writer queues a process, an account always on the same one, and a blocked
+//! queue, which also takes commands that are batches already. Several processes are safe by the accounts' locks.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 use crate::tls::{self, Protection};
 
-/// So many threads that serve have a writer lane. The more lanes the fewer units a batch, and a batch costs
+/// So many threads that serve share a writer queue. The more queues the fewer commands a batch, and a batch costs
 /// its dozen round trips however many there are.
-pub(crate) const SERVING_OF_LANE: usize = 4;
-/// Most units of a batch. What one waits for in all, lock by lock, is bounded by what a statement may take.
-pub(crate) const BATCH_MAX_UNITS: usize = 128;
+pub(crate) const SERVING_THREADS_PER_QUEUE: usize = 4;
+/// Most commands of a batch. What one waits for in all, lock by lock, is bounded by what a statement may take.
+pub(crate) const BATCH_MAX_COMMANDS: usize = 128;
 /// Connections that read at a time, and the fewest of a pool.
 const READERS: usize = 8;
 const READERS_MIN: usize = 2;
@@ -67,7 +67,7 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
         .test_before_acquire_if_idle_for(TRUSTED_IDLE)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .map_sqlx_postgres_opts(move |options| {
-            options
+            tls::with_bare_host(options)
                 .ssl_mode(protection.mode())
                 .statement_cache_capacity(PREPARED_STATEMENTS)
                 .application_name("roots")
@@ -85,7 +85,7 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     options
 }
 
-/// What one lane writes through: a connection, and another for when the first one hangs.
+/// What one worker writes through: a connection, and another for when the first one hangs.
 pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, &WRITE_BY_INDEX);
     options.max_connections(2);

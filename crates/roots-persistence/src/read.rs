@@ -1,31 +1,31 @@
-//! Readers. Every finder demands the account; totals come from what is counted as it is written.
+//! Readers. Every query demands the account; totals come from what is counted as it is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
+use roots_domain::command::NewAccount;
 use roots_domain::model::account::{Account, Actor};
 use roots_domain::model::activity::{
     Activity, ActivityStats, DayCounter, STATS_TYPES_MAX, SessionCounts,
 };
+use roots_domain::model::api_key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject};
+use roots_domain::model::audit::AuditEntry;
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
-use roots_domain::model::key::{ApiKey, KeyEpoch, RecoveryCode, Wrap, WrapSubject};
-use roots_domain::model::page::{Listed, Page, PageRequest, Place, Start};
+use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::{DAY_MICROS, Day, Split, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
-use roots_domain::model::trail::TrailEntry;
-use roots_domain::model::unit::NewAccount;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::model::zone::{Cut, Zone};
-use roots_domain::port::keys::Lookup;
+use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::{
     AccountOverview, AccountReader, AccountsReader, ActivityFilter, ActivityReader, Admission,
-    AnswerReader, Credentials, HeldActor, KeyQuery, KeysOver, LOG_PIECE_STEPS, ListedKey,
-    Readiness, Recoverable, SessionQuery, SessionReader, StoreFault, StoreResult, TodoLog,
+    Credentials, HeldActor, IdempotencyReader, KeyQuery, KeysOver, LOG_CHUNK_STEPS, ListedKey,
+    Readiness, Recoverable, SessionQuery, SessionReader, StoreError, StoreResult, TodoLog,
     TodoQuery, TodoReader, UsageReader,
 };
 use sea_orm::sea_query::{
@@ -37,13 +37,13 @@ use sea_orm::{
     QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
-use crate::admission::{self, AdmissionRow};
+use crate::admission;
 use crate::entity::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
     directory, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
-use crate::fault::of_read;
-use crate::row::{self, Corrupt};
+use crate::errors::of_read;
+use crate::row::{self, InvalidRow};
 use crate::unlink::{Shown, linked_to};
 use crate::{Store, batch};
 
@@ -78,15 +78,15 @@ struct OfType {
     total: i64,
 }
 
-/// Activities counted within a [`Window`].
+/// Activities counted within a [`CountWindow`].
 #[derive(FromQueryResult)]
-struct OfWindow {
+struct WindowCount {
     since: i64,
     count: i64,
 }
 
-/// A part of a UTC day whose counts belong to another date, in quarters of an hour or in microseconds.
-struct Window {
+/// A part of a UTC day whose counts belong to another date, in quarter hours or in microseconds.
+struct CountWindow {
     actor: i64,
     since: i64,
     until: i64,
@@ -124,7 +124,7 @@ impl Store {
     ) -> StoreResult<Option<T>>
     where
         E: Shown,
-        T: TryFrom<E::Model, Error = Corrupt>,
+        T: TryFrom<E::Model, Error = InvalidRow>,
     {
         let db = self.readers();
         let backend = db.get_database_backend();
@@ -153,7 +153,7 @@ impl Store {
     async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = Corrupt>,
+        T: TryFrom<E::Model, Error = InvalidRow>,
     {
         let found = query.one(self.readers()).await.map_err(of_read)?;
         Ok(found.map(T::try_from).transpose()?)
@@ -162,7 +162,7 @@ impl Store {
     pub(crate) async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = Corrupt>,
+        T: TryFrom<E::Model, Error = InvalidRow>,
     {
         let found = query.all(self.readers()).await.map_err(of_read)?;
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
@@ -176,7 +176,7 @@ impl Store {
     ) -> StoreResult<Vec<T>>
     where
         E: Shown,
-        T: TryFrom<E::Model, Error = Corrupt>,
+        T: TryFrom<E::Model, Error = InvalidRow>,
     {
         let db = self.readers();
         let mut found = Vec::new();
@@ -199,14 +199,14 @@ impl Store {
     async fn page<E, T, const N: usize>(
         &self,
         by: Admission,
-        rows: Parts<E>,
+        rows: MergedQuery<E>,
         order: [E::Column; N],
         total: Expr,
         request: PageRequest,
     ) -> StoreResult<Page<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = Corrupt> + Listed,
+        T: TryFrom<E::Model, Error = InvalidRow> + Listed,
     {
         let (items, next, [total]) = self.rows(by, rows, order, [(TOTAL, total)], request).await?;
         Ok(Page { items, total, request, next })
@@ -218,14 +218,14 @@ impl Store {
     async fn rows<E, T, const N: usize, const M: usize>(
         &self,
         by: Admission,
-        rows: Parts<E>,
+        rows: MergedQuery<E>,
         order: [E::Column; N],
         numbers: [(&'static str, Expr); M],
         request: PageRequest,
-    ) -> StoreResult<(Vec<T>, Option<Place>, [i64; M])>
+    ) -> StoreResult<(Vec<T>, Option<SortKey>, [i64; M])>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = Corrupt> + Listed,
+        T: TryFrom<E::Model, Error = InvalidRow> + Listed,
     {
         let (take, skip) = (u64::from(request.limit) + 1, request.offset().unsigned_abs());
         let ordered = |mut rows: SelectStatement| {
@@ -238,7 +238,7 @@ impl Store {
         let part = |rows: Select<E>| {
             let rows = match request.start {
                 Start::Offset(_) => rows,
-                Start::After(place) => rows.filter(behind(order, place)),
+                Start::After(sort_key) => rows.filter(behind(order, sort_key)),
             };
             rows.into_query()
         };
@@ -272,7 +272,7 @@ impl Store {
             let mut asked = Query::select();
             beside(&mut asked);
             alone = self.readers().query_one(&asked).await.map_err(of_read)?;
-            alone.as_ref().ok_or_else(|| StoreFault::Broken("a total of nothing".to_owned()))?
+            alone.as_ref().ok_or_else(|| StoreError::Broken("a total of nothing".to_owned()))?
         };
         proved(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
         let mut told = [0; M];
@@ -286,7 +286,7 @@ impl Store {
         let items = found.into_iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
         let items = items.collect::<StoreResult<Vec<T>>>()?;
         let last = items.last().filter(|_| has_more);
-        let next = last.map(Listed::place);
+        let next = last.map(Listed::sort_key);
         Ok((items, next, told))
     }
 }
@@ -305,16 +305,16 @@ fn proved(by: Admission, found: Option<i64>) -> StoreResult<()> {
     if by.auth_epoch.is_none() || by.auth_epoch == found {
         return Ok(());
     }
-    Err(StoreFault::EpochMoved)
+    Err(StoreError::EpochMoved)
 }
 
-/// Rows of which each part stands in one order in an index.
-struct Parts<E: EntityTrait> {
+/// Rows that one or two selects find, each in the order of an index, to be merged.
+struct MergedQuery<E: EntityTrait> {
     first: Select<E>,
     rest: Option<Select<E>>,
 }
 
-impl<E: EntityTrait> From<Select<E>> for Parts<E> {
+impl<E: EntityTrait> From<Select<E>> for MergedQuery<E> {
     fn from(rows: Select<E>) -> Self {
         Self { first: rows, rest: None }
     }
@@ -323,16 +323,16 @@ impl<E: EntityTrait> From<Select<E>> for Parts<E> {
 /// Of `rows` those of an actor, or of all that the account has: then what its owner has, in that
 /// actor's own order, and the rest, in the account's. Where rows are `linked` to one session, its order
 /// holds them whosever they are.
-fn whose<E: EntityTrait>(
+fn of_actor<E: EntityTrait>(
     rows: Select<E>,
     column: E::Column,
     actor: Option<ActorId>,
     linked: bool,
-) -> Parts<E> {
+) -> MergedQuery<E> {
     match actor {
         Some(actor) => rows.filter(is(column, actor.0, linked)).into(),
         None if linked => rows.into(),
-        None => Parts {
+        None => MergedQuery {
             first: rows.clone().filter(column.eq(NewAccount::OWNER.0)),
             rest: Some(rows.filter(Expr::cust(IN_ORDER_OF_ACCOUNT))),
         },
@@ -351,8 +351,8 @@ fn union(mut some: SelectStatement, others: SelectStatement) -> SelectStatement 
 
 /// That a row stands behind a place. Compared as one value, the columns are sought in an index that
 /// ends with them; a row that was written in the meantime moves none of those behind.
-fn behind<C: ColumnTrait, const N: usize>(order: [C; N], place: Place) -> Expr {
-    let numbers = &place.0[place.0.len().saturating_sub(N)..];
+fn behind<C: ColumnTrait, const N: usize>(order: [C; N], sort_key: SortKey) -> Expr {
+    let numbers = &sort_key.0[sort_key.0.len().saturating_sub(N)..];
     let columns = order.map(|column| Expr::col(column.as_column_ref()));
     Expr::tuple(columns).lt(Expr::tuple(numbers.iter().copied().map(Expr::value)))
 }
@@ -375,7 +375,7 @@ fn number<E: EntityTrait>(query: Select<E>) -> Expr {
 }
 
 /// The counts of one actor, or of all that the account has.
-fn tallies_of(
+fn counters_of(
     account: AccountId,
     actor: Option<ActorId>,
     subject: &str,
@@ -411,13 +411,13 @@ impl SessionReader for Store {
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>> {
         use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
         let mut rows = sessions::Entity::find().filter(AccountId.eq(query.by.account.0));
-        let mut counts = tallies_of(query.by.account, query.actor, row::TALLY_SESSIONS);
+        let mut counts = counters_of(query.by.account, query.actor, row::COUNTER_SESSIONS);
         if let Some(status) = query.status {
             rows = rows.filter(Status.eq(status.name()));
             counts = counts.filter(tallies::Column::Label.eq(status.name()));
         }
         let total = sum(counts, tallies::Column::Count);
-        let rows = whose(rows, ActorId, query.actor, false);
+        let rows = of_actor(rows, ActorId, query.actor, false);
         self.page(query.by, rows, [StartedAt, SessionId], total, query.page).await
     }
 }
@@ -448,11 +448,11 @@ impl TodoReader for Store {
             count(rows.clone().filter(Condition::all().add_option(of_actor)))
         } else {
             let labels = todo_labels(query.status, query.priority);
-            let counts = tallies_of(query.by.account, query.actor, row::TALLY_TODOS)
+            let counts = counters_of(query.by.account, query.actor, row::COUNTER_TODOS)
                 .filter(tallies::Column::Label.is_in(labels));
             sum(counts, tallies::Column::Count)
         };
-        let rows = whose(rows, ActorId, query.actor, linked);
+        let rows = of_actor(rows, ActorId, query.actor, linked);
         if query.priority.is_some() && !linked {
             // An index that is entered by the priority orders what it finds by the rest.
             return self.page(query.by, rows, [CreatedAt, TodoId], total, query.page).await;
@@ -473,10 +473,10 @@ impl TodoReader for Store {
             .filter(todo_logs::Column::TodoId.eq(id.0))
             .filter(todo_logs::Column::LogId.gt(after.0))
             .order_by(todo_logs::Column::LogId, Order::Asc)
-            .limit(u64::from(LOG_PIECE_STEPS) + 1);
+            .limit(u64::from(LOG_CHUNK_STEPS) + 1);
         let mut steps: Vec<StatusChange<Sealed>> = self.all(log).await?;
-        let is_last = steps.len() <= usize::from(LOG_PIECE_STEPS);
-        steps.truncate(LOG_PIECE_STEPS.into());
+        let is_last = steps.len() <= usize::from(LOG_CHUNK_STEPS);
+        steps.truncate(LOG_CHUNK_STEPS.into());
         let next = steps.last().filter(|_| !is_last).map(|step| step.id);
         Ok(Some(TodoLog { todo, steps, next }))
     }
@@ -561,8 +561,8 @@ fn daily(filter: &ActivityFilter, (first, last): (i64, i64)) -> Select<activity_
     counts
 }
 
-/// The kept counts of whole quarters of an hour.
-fn quarterly(
+/// The kept counts of whole quarter hours.
+fn quarter_hours(
     filter: &ActivityFilter,
     (first, last): (i64, i64),
 ) -> Select<activity_quarters::Entity> {
@@ -583,7 +583,7 @@ fn total_of(filter: &ActivityFilter) -> Expr {
         return count(counted(filter));
     }
     if filter.range.is_open() {
-        let mut counts = tallies_of(filter.by.account, filter.actor, row::TALLY_ACTIVITIES);
+        let mut counts = counters_of(filter.by.account, filter.actor, row::COUNTER_ACTIVITIES);
         if let Some(kind) = &filter.activity_type {
             counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
         }
@@ -592,10 +592,10 @@ fn total_of(filter: &ActivityFilter) -> Expr {
     let split = filter.range.by_day();
     let days = split.whole.map(|days| sum(daily(filter, days), activity_daily::Column::Count));
     let ends = split.ends.into_iter().flat_map(|end| {
-        let split = end.by_quarter();
+        let split = end.by_quarter_hour();
         let whole = split
             .whole
-            .map(|quarters| sum(quarterly(filter, quarters), activity_quarters::Column::Count));
+            .map(|quarters| sum(quarter_hours(filter, quarters), activity_quarters::Column::Count));
         let ends = split.ends.into_iter().map(|end| count(counted(&within(filter, end))));
         whole.into_iter().chain(ends).collect::<Vec<_>>()
     });
@@ -659,7 +659,7 @@ fn parts_by_type(filter: &ActivityFilter) -> Vec<SelectStatement> {
         return vec![of_rows(filter)];
     }
     if filter.range.is_open() {
-        let mut counts = tallies_of(filter.by.account, filter.actor, row::TALLY_ACTIVITIES);
+        let mut counts = counters_of(filter.by.account, filter.actor, row::COUNTER_ACTIVITIES);
         if let Some(kind) = &filter.activity_type {
             counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
         }
@@ -674,10 +674,13 @@ fn parts_by_type(filter: &ActivityFilter) -> Vec<SelectStatement> {
         daily(filter, days).select_only().columns([ActivityType, Count]).into_query()
     }));
     for end in split.ends {
-        let split = end.by_quarter();
+        let split = end.by_quarter_hour();
         parts.extend(split.whole.map(|quarters| {
             use activity_quarters::Column::{ActivityType, Count};
-            quarterly(filter, quarters).select_only().columns([ActivityType, Count]).into_query()
+            quarter_hours(filter, quarters)
+                .select_only()
+                .columns([ActivityType, Count])
+                .into_query()
         }));
         parts.extend(split.ends.into_iter().map(|end| of_rows(&within(filter, end))));
     }
@@ -751,9 +754,9 @@ async fn days_of_actors(
 }
 
 /// Counts within windows of whole quarters, from what is kept of each.
-fn count_quarters(
+fn count_quarter_hours(
     filter: &ActivityFilter,
-    windows: &[Window],
+    windows: &[CountWindow],
     backend: DbBackend,
 ) -> SelectStatement {
     use activity_quarters::Column::{AccountId, ActivityType, ActorId, Count, Quarter};
@@ -767,7 +770,11 @@ fn count_quarters(
 }
 
 /// Counts within windows of any length, by an index scan of each.
-fn count_rows(filter: &ActivityFilter, windows: &[Window], backend: DbBackend) -> SelectStatement {
+fn count_rows(
+    filter: &ActivityFilter,
+    windows: &[CountWindow],
+    backend: DbBackend,
+) -> SelectStatement {
     use activities::Column::{ActorId, LoggedAt};
     let all = within(filter, TimeRange::default());
     // Windows are an actor's, but for those of a session.
@@ -785,7 +792,7 @@ fn by_window<E: EntityTrait>(
     counts: Select<E>,
     column: E::Column,
     actor: Option<E::Column>,
-    windows: &[Window],
+    windows: &[CountWindow],
     backend: DbBackend,
 ) -> SelectStatement {
     let part = |name| Expr::col(("part", name));
@@ -798,7 +805,7 @@ fn by_window<E: EntityTrait>(
     // What has nothing is left out.
     counts.and_having(Expr::cust("COUNT(*) > 0"));
     if backend == DbBackend::Postgres {
-        let numbers = |number: fn(&Window) -> i64| {
+        let numbers = |number: fn(&CountWindow) -> i64| {
             let numbers = windows.iter().map(number).collect::<Vec<_>>();
             Func::cust("UNNEST").arg(Expr::value(numbers).cast_as("BIGINT[]"))
         };
@@ -815,7 +822,8 @@ fn by_window<E: EntityTrait>(
             .join_lateral(JoinType::InnerJoin, counts, "of", Expr::cust("TRUE"))
             .to_owned();
     }
-    let one = |window: &Window| format!("[{},{},{}]", window.actor, window.since, window.until);
+    let one =
+        |window: &CountWindow| format!("[{},{},{}]", window.actor, window.since, window.until);
     let list = windows.iter().map(one).collect::<Vec<_>>().join(",");
     let list = Query::select()
         .expr_as(Expr::cust("value ->> 0"), "whose")
@@ -837,12 +845,12 @@ fn by_window<E: EntityTrait>(
 async fn add_moved(
     db: &impl ConnectionTrait,
     asked: SelectStatement,
-    windows: &[Window],
+    windows: &[CountWindow],
     days: &mut DayCounter,
 ) -> StoreResult<()> {
     let moves: BTreeMap<_, _> = windows.iter().map(|one| (one.since, one.moved)).collect();
     for row in db.query_all(&asked).await.map_err(of_read)? {
-        let row = OfWindow::from_query_result(&row, "").map_err(of_read)?;
+        let row = WindowCount::from_query_result(&row, "").map_err(of_read)?;
         let Some((from, to)) = moves.get(&row.since) else { continue };
         if let Some(day) = from {
             days.add(*day, -row.count);
@@ -936,18 +944,18 @@ async fn move_pieces<'a>(
             let moved = (cut.most, piece.shown);
             let split = match filter.session {
                 Some(_) => Split { whole: None, ends: vec![piece.range] },
-                None => piece.range.by_quarter(),
+                None => piece.range.by_quarter_hour(),
             };
             let whole = split.whole.into_iter();
-            quarters.extend(whole.map(|(since, until)| Window { actor, since, until, moved }));
+            quarters.extend(whole.map(|(since, until)| CountWindow { actor, since, until, moved }));
             let ends = split.ends.iter().filter_map(|end| end.since.zip(end.until));
             let ends = ends.map(|(since, until)| (since.micros(), until.micros()));
-            rows.extend(ends.map(|(since, until)| Window { actor, since, until, moved }));
+            rows.extend(ends.map(|(since, until)| CountWindow { actor, since, until, moved }));
         }
     }
     let backend = db.get_database_backend();
     if !quarters.is_empty() {
-        let asked = count_quarters(filter, &quarters, backend);
+        let asked = count_quarter_hours(filter, &quarters, backend);
         add_moved(db, asked, &quarters, days).await?;
     }
     if !rows.is_empty() {
@@ -986,11 +994,11 @@ impl Store {
             }
             return Ok(counts);
         }
-        let kept = tallies_of(filter.by.account, filter.actor, row::TALLY_SESSIONS);
-        for tally in kept.all(self.readers()).await.map_err(of_read)? {
-            let status = SessionStatus::from_name(&tally.label);
-            let unknown = || StoreFault::Broken("a tally of sessions of no status".to_owned());
-            counts.add(status.ok_or_else(unknown)?, tally.count);
+        let kept = counters_of(filter.by.account, filter.actor, row::COUNTER_SESSIONS);
+        for counter in kept.all(self.readers()).await.map_err(of_read)? {
+            let status = SessionStatus::from_name(&counter.label);
+            let unknown = || StoreError::Broken("a counter of sessions of no status".to_owned());
+            counts.add(status.ok_or_else(unknown)?, counter.count);
         }
         Ok(counts)
     }
@@ -1018,12 +1026,12 @@ impl ActivityReader for Store {
         let mut rest = filter.clone();
         // What stands behind a place is no later than it: of two bounds SQLite seeks one, and reads
         // from there.
-        if let (Start::After(Place([_, at, _])), Some(until)) = (page.start, filter.range.until)
+        if let (Start::After(SortKey([_, at, _])), Some(until)) = (page.start, filter.range.until)
             && at <= until.micros()
         {
             rest.range.until = None;
         }
-        let rows = whose(selected(&rest), ActorId, filter.actor, filter.session.is_some());
+        let rows = of_actor(selected(&rest), ActorId, filter.actor, filter.session.is_some());
         let (order, total) = ([LoggedAt, ActivityId], total_of(filter));
         if filter.range.is_open() || filter.session.is_some() {
             return self.page(filter.by, rows, order, total, page).await;
@@ -1031,7 +1039,7 @@ impl ActivityReader for Store {
         // Of a range there are many counts to add up.
         let version = number(version_of(filter.by.account));
         let version = Expr::from(Func::coalesce([version, Expr::value(NO_VERSION)]));
-        let total = match self.inner.figures.total(filter) {
+        let total = match self.inner.stats_cache.total(filter) {
             Some((as_of, known)) => {
                 Expr::case(version.clone().eq(as_of), known).finally(total).into()
             }
@@ -1041,7 +1049,7 @@ impl ActivityReader for Store {
         let (items, next, [total, as_of]) =
             self.rows(filter.by, rows, order, numbers, page).await?;
         if as_of != NO_VERSION {
-            self.inner.figures.remember_total(filter, as_of, total);
+            self.inner.stats_cache.remember_total(filter, as_of, total);
         }
         Ok(Page { items, total, request: page, next })
     }
@@ -1053,7 +1061,7 @@ impl ActivityReader for Store {
     ) -> StoreResult<ActivityStats> {
         // Read first: what is counted after it is no older.
         let version = self.version(filter.by).await?;
-        if let Some(known) = self.inner.figures.get(filter, zone, version) {
+        if let Some(known) = self.inner.stats_cache.get(filter, zone, version) {
             return Ok(known);
         }
         // What is taken away must be what was counted before.
@@ -1064,7 +1072,7 @@ impl ActivityReader for Store {
         let sessions = self.session_counts(filter).await?;
         let stats =
             ActivityStats { total, by_type, by_type_omitted, by_day, by_day_omitted, sessions };
-        self.inner.figures.remember(filter, zone, version, &stats);
+        self.inner.stats_cache.remember(filter, zone, version, &stats);
         Ok(stats)
     }
 }
@@ -1097,11 +1105,7 @@ impl AccountReader for Store {
     }
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
-        let db = self.readers();
-        let asked = admission::statement(db.get_database_backend(), lookup);
-        let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else { return Ok(None) };
-        let found = AdmissionRow::read(&row).map_err(of_read)?;
-        Ok(Some(found.credentials(lookup.account)?))
+        admission::find(self, lookup).await
     }
 
     async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>> {
@@ -1173,7 +1177,7 @@ impl AccountReader for Store {
         let theirs = self.all::<_, Actor>(theirs).await?;
         let theirs: BTreeMap<_, _> = theirs.iter().map(|actor| (actor.id, actor)).collect();
         page.try_map(|key| {
-            let nobody = || StoreFault::Broken(format!("key {} is nobody's", key.id));
+            let nobody = || StoreError::Broken(format!("key {} is nobody's", key.id));
             let actor = theirs.get(&key.actor).ok_or_else(nobody)?;
             let (actor_name, actor_is_active) = (actor.name.clone(), actor.is_active);
             Ok(ListedKey { key, actor_name, actor_is_active })
@@ -1293,7 +1297,7 @@ impl AccountReader for Store {
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>> {
         let mut rows = ledger::Entity::find().filter(ledger::Column::AccountId.eq(by.account.0));
-        let mut counts = tallies_of(by.account, Some(ActorId(row::NO_ACTOR)), row::TALLY_LEDGER);
+        let mut counts = counters_of(by.account, Some(ActorId(row::NO_ACTOR)), row::COUNTER_LEDGER);
         if let Some(reason) = reason {
             rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
             if reason != Reason::ApiWrite {
@@ -1305,7 +1309,7 @@ impl AccountReader for Store {
         self.page(by, rows.into(), [ledger::Column::LedgerId], total, page).await
     }
 
-    async fn trail(&self, by: Admission, page: PageRequest) -> StoreResult<Page<TrailEntry>> {
+    async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>> {
         let account = by.account;
         let rows = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(account.0));
         // Its ids are without gaps: the last one given is how many there are.
@@ -1322,7 +1326,7 @@ const IN_LEDGER_BY_REASON: &str = "reason <> 'api_write'";
 
 /// How an account is used.
 #[derive(FromQueryResult)]
-struct Usage {
+struct UsageRow {
     account_id: i64,
     writes: Option<i64>,
     last_write_at: Option<i64>,
@@ -1342,7 +1346,7 @@ impl Store {
             .column(tallies::Column::Count)
             .filter(Expr::col((tallies::Entity, tallies::Column::AccountId)).eq(account()))
             .filter(tallies::Column::ActorId.eq(row::NO_ACTOR))
-            .filter(tallies::Column::Subject.eq(row::TALLY_LEDGER))
+            .filter(tallies::Column::Subject.eq(row::COUNTER_LEDGER))
             .filter(tallies::Column::Label.eq(write));
         let last = ledger::Entity::find()
             .select_only()
@@ -1358,7 +1362,7 @@ impl Store {
             .expr_as(number(writes), "writes")
             .expr_as(number(last), "last_write_at")
             .filter(accounts::Column::AccountId.is_in(ids))
-            .into_model::<Usage>()
+            .into_model::<UsageRow>()
             .all(self.readers())
             .await
             .map_err(of_read)?;
@@ -1441,8 +1445,8 @@ impl UsageReader for Store {
 }
 
 #[async_trait]
-impl AnswerReader for Store {
-    async fn account_with_answers(
+impl IdempotencyReader for Store {
+    async fn account_with_idempotency_records(
         &self,
         before: Timestamp,
         from: AccountId,
@@ -1464,7 +1468,8 @@ impl AnswerReader for Store {
 impl Readiness for Store {
     async fn ping(&self) -> StoreResult<()> {
         self.check()?;
-        self.inner.readers.ping(&self.inner.source).await.map_err(of_read)
+        self.inner.readers.ping(&self.inner.source).await?;
+        self.inner.write_health.check(&self.inner.source).await
     }
 }
 

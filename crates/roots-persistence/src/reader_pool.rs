@@ -28,6 +28,8 @@ const STATEMENTS_MAX: u32 = 1_000;
 pub(crate) struct ReaderPool {
     pool: DatabaseConnection,
     kept: Mutex<Kept>,
+    /// [`KEPT_FOR`], but in tests.
+    kept_for: Duration,
     /// Whether statements go by sqlx's pool, which tells of each.
     #[cfg(test)]
     is_watched: bool,
@@ -36,13 +38,13 @@ pub(crate) struct ReaderPool {
 #[derive(Default)]
 struct Kept {
     /// The one that was used last comes last.
-    idle: Vec<Connection>,
+    idle: Vec<PooledReader>,
     /// How many wait for sqlx's pool. While there are any, all connections go back to it.
     waiting: usize,
 }
 
 /// A connection that was taken out of sqlx's pool. Dropped, it goes back.
-struct Connection {
+struct PooledReader {
     raw: Raw,
     statements: u32,
     used: Instant,
@@ -54,9 +56,9 @@ enum Raw {
 }
 
 /// One that waits for sqlx's pool.
-struct Waiting<'a>(&'a ReaderPool);
+struct PoolWaiter<'a>(&'a ReaderPool);
 
-impl Drop for Waiting<'_> {
+impl Drop for PoolWaiter<'_> {
     fn drop(&mut self) {
         self.0.kept().waiting -= 1;
     }
@@ -67,6 +69,7 @@ impl ReaderPool {
         Self {
             pool,
             kept: Mutex::default(),
+            kept_for: KEPT_FOR,
             #[cfg(test)]
             is_watched: false,
         }
@@ -119,32 +122,32 @@ impl ReaderPool {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self) -> Waiting<'_> {
+    fn wait(&self) -> PoolWaiter<'_> {
         self.kept().waiting += 1;
-        Waiting(self)
+        PoolWaiter(self)
     }
 
-    async fn take(&self) -> Result<Connection, DbErr> {
+    async fn take(&self) -> Result<PooledReader, DbErr> {
         let _waiting = {
             let mut kept = self.kept();
             let last = kept.idle.pop();
-            if let Some(connection) = last.filter(|last| last.used.elapsed() < KEPT_FOR) {
+            if let Some(connection) = last.filter(|last| last.used.elapsed() < self.kept_for) {
                 return Ok(connection);
             }
             // Under the same lock: a connection that comes back in between is not kept.
             kept.waiting += 1;
-            Waiting(self)
+            PoolWaiter(self)
         };
         let raw = if self.get_database_backend() == DbBackend::Postgres {
             Raw::Postgres(self.pool.get_postgres_connection_pool().acquire().await.map_err(none)?)
         } else {
             Raw::Sqlite(self.pool.get_sqlite_connection_pool().acquire().await.map_err(none)?)
         };
-        Ok(Connection { raw, statements: 0, used: Instant::now() })
+        Ok(PooledReader { raw, statements: 0, used: Instant::now() })
     }
 
     /// Keeps a connection whose statement has succeeded.
-    fn keep(&self, mut connection: Connection) {
+    fn keep(&self, mut connection: PooledReader) {
         connection.statements += 1;
         connection.used = Instant::now();
         let mut kept = self.kept();
@@ -228,4 +231,84 @@ impl ConnectionTrait for ReaderPool {
 fn parts(statement: &Statement) -> (AssertSqlSafe<&str>, SqlxValues) {
     let values = statement.values.clone().unwrap_or_else(|| sea_orm::Values(Vec::new()));
     (AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_testkit::database::TestDatabase;
+
+    use super::*;
+
+    /// Pools that keep connections however slow the machine is.
+    async fn pools() -> Vec<(TestDatabase, ReaderPool)> {
+        let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);
+        let file = sqlite.folder.path().join("roots.db");
+        let of_sqlite = crate::sqlite::readers(&file).await.unwrap();
+        let of_postgres = crate::postgres::readers(&postgres.url, 1).await.unwrap();
+        let pool = |of| ReaderPool { kept_for: Duration::MAX, ..ReaderPool::new(of) };
+        vec![(sqlite, pool(of_sqlite)), (postgres, pool(of_postgres))]
+    }
+
+    async fn take_all(pool: &ReaderPool) -> Vec<PooledReader> {
+        let mut taken = Vec::new();
+        while pool.can_give() {
+            taken.push(pool.take().await.unwrap());
+        }
+        taken
+    }
+
+    async fn ask(pool: &ReaderPool, sql: &str) -> Result<Option<QueryResult>, DbErr> {
+        pool.query_one_raw(Statement::from_string(pool.get_database_backend(), sql)).await
+    }
+
+    #[tokio::test]
+    async fn transactions_get_the_connections_that_are_kept() {
+        for (_db, pool) in pools().await {
+            let taken = take_all(&pool).await;
+            let most = taken.len();
+            for connection in taken {
+                pool.keep(connection);
+            }
+            assert_eq!(pool.kept().idle.len(), most);
+            let mut transactions = Vec::new();
+            for _ in 0..most {
+                transactions.push(pool.begin_with_config(None, None).await.unwrap());
+            }
+            assert!(!pool.can_give() && pool.kept().idle.is_empty());
+            drop(transactions);
+            assert!(ask(&pool, "SELECT 1").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_waits_gets_the_next_connection() {
+        for (_db, pool) in pools().await {
+            let mut taken = take_all(&pool).await;
+            let give_one = async {
+                assert_eq!(pool.kept().waiting, 1);
+                pool.keep(taken.pop().unwrap());
+            };
+            let (found, ()) = tokio::join!(ask(&pool, "SELECT 1"), give_one);
+            assert!(found.unwrap().is_some());
+            // Each guard in a statement of its own: two in one would wait for each other.
+            let waiting = pool.kept().waiting;
+            assert_eq!((waiting, pool.kept().idle.len()), (0, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_if_its_statement_succeeds_and_up_to_1000_of_them() {
+        for (_db, pool) in pools().await {
+            for statements in 1..STATEMENTS_MAX {
+                assert!(ask(&pool, "SELECT 1").await.unwrap().is_some());
+                assert_eq!(pool.kept().idle[0].statements, statements);
+            }
+            assert!(ask(&pool, "SELECT 1").await.is_ok());
+            assert!(pool.kept().idle.is_empty());
+            assert!(ask(&pool, "SELECT 1").await.is_ok());
+            assert_eq!(pool.kept().idle.len(), 1);
+            assert!(ask(&pool, "SELECT nothing").await.is_err());
+            assert!(pool.kept().idle.is_empty());
+        }
+    }
 }

@@ -5,68 +5,92 @@
 //! costs more than most statements.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use roots_domain::port::store::{StoreError, StoreResult};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 
+use crate::admission::KeyLookups;
+use crate::errors::of_read;
 use crate::reader_pool::ReaderPool;
 use crate::source::Source;
 
 thread_local! {
     /// The number of this thread among those that serve.
-    static SEAT: Cell<Option<usize>> = const { Cell::new(None) };
+    static READER_SLOT: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// Has this thread read by connections of its own from now on, of any store that was opened for as many
 /// threads: they are numbered from 0. No two threads of a process have the same number.
-pub fn take_seat(number: usize) {
-    SEAT.set(Some(number));
+pub fn take_reader_slot(number: usize) {
+    READER_SLOT.set(Some(number));
 }
 
 /// The pools.
 pub(crate) struct Readers {
-    of_seats: Vec<ReaderPool>,
+    of_slots: Vec<ReaderPool>,
     of_all: ReaderPool,
+    /// The look-ups of keys: of each slot, and last of all other threads.
+    key_lookups: Vec<Arc<KeyLookups>>,
     /// A connection for pings alone: reads that take long may hold all others, and the database is there
     /// all the same. `None` while a ping is under way, and until the first one.
     pings: Mutex<Option<DatabaseConnection>>,
 }
 
 impl Readers {
-    /// Prepares a pool for each of so many seats, and connects for all others.
-    pub(crate) async fn open(source: &Source, seats: usize) -> Result<Self, DbErr> {
-        let mut of_seats = Vec::new();
-        for _ in 0..seats {
-            of_seats.push(ReaderPool::new(source.readers(seats).await?));
+    /// Prepares a pool for each of so many slots, and connects for all others.
+    pub(crate) async fn open(source: &Source, slots: usize) -> Result<Self, DbErr> {
+        let mut of_slots = Vec::new();
+        for _ in 0..slots {
+            of_slots.push(ReaderPool::new(source.readers(slots).await?));
         }
         let of_all = source.readers(1).await?;
         of_all.ping().await?;
-        Ok(Self { of_seats, of_all: ReaderPool::new(of_all), pings: Mutex::default() })
+        let key_lookups = (0..=slots).map(|_| Arc::default()).collect();
+        Ok(Self { of_slots, of_all: ReaderPool::new(of_all), key_lookups, pings: Mutex::default() })
     }
 
     /// One pool for all.
     #[cfg(test)]
     pub(crate) fn only(of_all: DatabaseConnection) -> Self {
-        Self { of_seats: Vec::new(), of_all: ReaderPool::watched(of_all), pings: Mutex::default() }
+        let of_all = ReaderPool::watched(of_all);
+        let (of_slots, key_lookups) = (Vec::new(), vec![Arc::default()]);
+        Self { of_slots, of_all, key_lookups, pings: Mutex::default() }
+    }
+
+    /// The look-ups of keys of this thread.
+    pub(crate) fn key_lookups(&self) -> &Arc<KeyLookups> {
+        let of_all = self.of_slots.len();
+        &self.key_lookups[READER_SLOT.get().filter(|slot| *slot < of_all).unwrap_or(of_all)]
     }
 
     /// The pool of this thread, as long as it has a connection to give: whoever reads something that
     /// takes long must not hold up all others on the thread.
     pub(crate) fn here(&self) -> &ReaderPool {
-        let own = SEAT.get().and_then(|seat| self.of_seats.get(seat));
+        let own = READER_SLOT.get().and_then(|slot| self.of_slots.get(slot));
         own.filter(|pool| pool.can_give()).unwrap_or(&self.of_all)
     }
 
-    /// Whether the database answers. A connection on which a ping fails, or that does not answer before
-    /// the caller gives up, is let go: the next ping opens another one.
-    pub(crate) async fn ping(&self, source: &Source) -> Result<(), DbErr> {
+    /// Whether the database answers, and may be written to as far as it says. A connection on which
+    /// a ping fails, or that does not answer before the caller gives up, is let go: the next ping
+    /// opens another one.
+    pub(crate) async fn ping(&self, source: &Source) -> StoreResult<()> {
         let kept = self.pings().take();
         let db = match kept {
             Some(db) => db,
-            None => source.readers(1).await?,
+            None => source.readers(1).await.map_err(of_read)?,
         };
-        let ping = Statement::from_string(db.get_database_backend(), "SELECT 1");
-        db.query_one_raw(ping).await?;
+        let sql = match source {
+            Source::Sqlite { .. } => "SELECT 'off'",
+            // It is on in a standby.
+            Source::Postgres { .. } => "SHOW transaction_read_only",
+        };
+        let ping = Statement::from_string(db.get_database_backend(), sql);
+        let told = db.query_one_raw(ping).await.map_err(of_read)?;
+        let is_read_only = told.map(|told| told.try_get_by_index::<String>(0)).transpose();
+        if is_read_only.map_err(of_read)?.as_deref() == Some("on") {
+            return Err(StoreError::Unavailable("it is read-only".to_owned()));
+        }
         *self.pings() = Some(db);
         Ok(())
     }
@@ -78,7 +102,7 @@ impl Readers {
     /// Lets all connections go.
     pub(crate) async fn close(&self) {
         let pings = self.pings().take();
-        for pool in self.of_seats.iter().chain([&self.of_all]) {
+        for pool in self.of_slots.iter().chain([&self.of_all]) {
             pool.close().await;
         }
         if let Some(pings) = pings {
@@ -127,9 +151,9 @@ mod tests {
         let file = db.folder.path().join("roots.db");
         let identity = FileIdentity::of(&file).unwrap();
         let readers = Readers::open(&Source::Sqlite { file, identity }, 2).await.unwrap();
-        let pool_of = |seat| {
+        let pool_of = |slot| {
             let here = || {
-                take_seat(seat);
+                take_reader_slot(slot);
                 ptr::from_ref(readers.here()).addr()
             };
             thread::scope(|scope| scope.spawn(here).join().unwrap())
@@ -141,9 +165,9 @@ mod tests {
 
         // What takes long on one thread sends the rest of it to the others' pool.
         let mut taken = Vec::new();
-        while readers.of_seats[0].can_give() {
+        while readers.of_slots[0].can_give() {
             assert_eq!(pool_of(0), own[0]);
-            taken.push(readers.of_seats[0].begin_with_config(None, None).await.unwrap());
+            taken.push(readers.of_slots[0].begin_with_config(None, None).await.unwrap());
         }
         assert_eq!((pool_of(0), pool_of(1)), (all, own[1]));
         drop(taken);

@@ -1,51 +1,52 @@
 //! Rows to and from the domain's types.
 //!
-//! A row that Roots can't have written is a [`Corrupt`] one: an error, never a default.
+//! A row that Roots can't have written is a [`InvalidRow`] one: an error, never a default.
 
+use roots_domain::command::IdempotencyRecord;
+use roots_domain::decide::{Directory, ImportKey};
 use roots_domain::model::account::{
-    Account, AccountKind, AccountStatus, Actor, ActorKind, Counters, Role,
+    Account, AccountKind, AccountStatus, Actor, ActorKind, LastIds, Role,
 };
 use roots_domain::model::activity::Activity;
-use roots_domain::model::books::{Directory, ImportKey};
+use roots_domain::model::api_key::{
+    ApiKey, KeyEpoch, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
+};
+use roots_domain::model::audit::{AuditAction, AuditEntry, AuditEvent};
+use roots_domain::model::counter::{Counter, QuarterHourCounter};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{
     AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
     Uid,
 };
-use roots_domain::model::idempotency::{AnswerKey, KeptAnswer, Mac, NamedRequest};
+use roots_domain::model::idempotency::{IdempotencyMacs, IdempotencyRecordKey, Mac};
 use roots_domain::model::import::Origin;
-use roots_domain::model::key::{
-    ApiKey, KeyEpoch, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
-};
 use roots_domain::model::quota::Renewals;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatus};
-use roots_domain::model::tally::{Quarterly, Tally};
 use roots_domain::model::text::{ActivityType, Name};
 use roots_domain::model::time::{Day, Timestamp};
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
-use roots_domain::model::trail::{Act, Deed, TrailEntry};
 use roots_domain::model::usage::Calls;
-use roots_domain::port::store::StoreFault;
+use roots_domain::port::store::StoreError;
 use sea_orm::prelude::Uuid;
 
-use crate::answer;
 use crate::entity::{
     accounts, activities, activity_quarters, actors, api_keys, audit_trail, directory, idempotency,
     imports, key_wraps, ledger, recovery_codes, sessions, tallies, todo_logs, todos, usage,
 };
+use crate::idempotency_record;
 
 /// A row that Roots can't have written.
 #[derive(Debug, thiserror::Error)]
 #[error("{table} holds what Roots never wrote there, in {column}")]
-pub(crate) struct Corrupt {
+pub(crate) struct InvalidRow {
     table: &'static str,
     column: &'static str,
 }
 
-impl From<Corrupt> for StoreFault {
-    fn from(corrupt: Corrupt) -> Self {
-        Self::Broken(corrupt.to_string())
+impl From<InvalidRow> for StoreError {
+    fn from(invalid: InvalidRow) -> Self {
+        Self::Broken(invalid.to_string())
     }
 }
 
@@ -53,8 +54,8 @@ pub(crate) fn known<T>(
     value: Option<T>,
     table: &'static str,
     column: &'static str,
-) -> Result<T, Corrupt> {
-    value.ok_or(Corrupt { table, column })
+) -> Result<T, InvalidRow> {
+    value.ok_or(InvalidRow { table, column })
 }
 
 pub(crate) fn at(micros: i64) -> Timestamp {
@@ -65,11 +66,11 @@ fn micros(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::micros)
 }
 
-pub(crate) fn epoch(number: i64, table: &'static str) -> Result<KeyEpoch, Corrupt> {
+pub(crate) fn epoch(number: i64, table: &'static str) -> Result<KeyEpoch, InvalidRow> {
     known(i32::try_from(number).ok().map(KeyEpoch), table, "epoch")
 }
 
-fn lookup(bytes: Vec<u8>, table: &'static str) -> Result<LookupHash, Corrupt> {
+fn lookup(bytes: Vec<u8>, table: &'static str) -> Result<LookupHash, InvalidRow> {
     known(bytes.try_into().ok().map(LookupHash), table, "lookup")
 }
 
@@ -77,21 +78,21 @@ pub(crate) fn name(
     text: String,
     table: &'static str,
     column: &'static str,
-) -> Result<Name, Corrupt> {
+) -> Result<Name, InvalidRow> {
     known(Name::parse(text).ok(), table, column)
 }
 
-pub(crate) fn activity_type(text: String) -> Result<ActivityType, Corrupt> {
+pub(crate) fn activity_type(text: String) -> Result<ActivityType, InvalidRow> {
     known(ActivityType::parse(text).ok(), "activities", "activity_type")
 }
 
-fn todo_status(text: &str) -> Result<TodoStatus, Corrupt> {
+fn todo_status(text: &str) -> Result<TodoStatus, InvalidRow> {
     known(TodoStatus::from_name(text), "todos", "status")
 }
 
 impl From<&Account> for accounts::Model {
     fn from(account: &Account) -> Self {
-        let counters = account.counters;
+        let last_ids = account.last_ids;
         Self {
             account_id: account.id.0,
             uid: account.uid.0,
@@ -101,17 +102,17 @@ impl From<&Account> for accounts::Model {
             balance: account.balance,
             auth_epoch: account.auth_epoch,
             key_epoch: account.key_epoch.0.into(),
-            last_actor_id: counters.actor,
-            last_key_id: counters.key,
-            last_recovery_id: counters.recovery,
-            last_session_id: counters.session,
-            last_todo_id: counters.todo,
-            last_activity_id: counters.activity,
-            last_log_id: counters.log,
-            last_ledger_id: counters.ledger,
+            last_actor_id: last_ids.actor,
+            last_key_id: last_ids.key,
+            last_recovery_id: last_ids.recovery,
+            last_session_id: last_ids.session,
+            last_todo_id: last_ids.todo,
+            last_activity_id: last_ids.activity,
+            last_log_id: last_ids.log,
+            last_ledger_id: last_ids.ledger,
             created_at: account.created_at.micros(),
             version: account.version,
-            last_audit_id: counters.audit,
+            last_audit_id: last_ids.audit,
             keys: account.keys,
         }
     }
@@ -126,7 +127,7 @@ pub(crate) const ACCOUNT_IN_SHORT: &str = "t.uid, t.name, \
     t.created_at, t.version, t.last_audit_id, t.keys)";
 
 /// An account of what [`ACCOUNT_IN_SHORT`] selects.
-pub(crate) fn account_in_short(uid: Uuid, name: String, rest: &str) -> Result<Account, Corrupt> {
+pub(crate) fn account_in_short(uid: Uuid, name: String, rest: &str) -> Result<Account, InvalidRow> {
     let mut words = rest.split(' ');
     let (kind, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let mut number =
@@ -158,14 +159,18 @@ pub(crate) fn account_in_short(uid: Uuid, name: String, rest: &str) -> Result<Ac
 
 impl From<directory::Model> for Directory {
     fn from(row: directory::Model) -> Self {
-        Self { last_account: row.last_account_id, accounts: row.accounts }
+        Self {
+            last_account: row.last_account_id,
+            accounts: row.accounts,
+            installation: row.installation.map(Uid),
+        }
     }
 }
 
 impl TryFrom<accounts::Model> for Account {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: accounts::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: accounts::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: AccountId(row.account_id),
             uid: Uid(row.uid),
@@ -175,7 +180,7 @@ impl TryFrom<accounts::Model> for Account {
             balance: row.balance,
             auth_epoch: row.auth_epoch,
             key_epoch: epoch(row.key_epoch, "accounts")?,
-            counters: Counters {
+            last_ids: LastIds {
                 actor: row.last_actor_id,
                 key: row.last_key_id,
                 recovery: row.last_recovery_id,
@@ -210,9 +215,9 @@ pub(crate) fn actor_row((account, actor): &(AccountId, Actor)) -> actors::Model 
 }
 
 impl TryFrom<actors::Model> for Actor {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: actors::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: actors::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: ActorId(row.actor_id),
             uid: Uid(row.uid),
@@ -263,7 +268,7 @@ pub(crate) fn succession(
     kind: Option<&str>,
     replaces: Option<i64>,
     grace_seconds: Option<i64>,
-) -> Result<Option<Succession>, Corrupt> {
+) -> Result<Option<Succession>, InvalidRow> {
     match (kind, replaces, grace_seconds) {
         (None, None, None) => Ok(None),
         (Some(SUCCESSION_ROTATION), Some(key), Some(grace_seconds)) => {
@@ -271,14 +276,14 @@ pub(crate) fn succession(
         }
         (Some(SUCCESSION_RECOVERY), None, None) => Ok(Some(Succession::Recovery)),
         (Some(SUCCESSION_RENEWAL), None, None) => Ok(Some(Succession::Renewal)),
-        _ => Err(Corrupt { table: "api_keys", column: "succession" }),
+        _ => Err(InvalidRow { table: "api_keys", column: "succession" }),
     }
 }
 
 impl TryFrom<api_keys::Model> for ApiKey {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: api_keys::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: api_keys::Model) -> Result<Self, InvalidRow> {
         let succession =
             succession(row.succession.as_deref(), row.replaces_key_id, row.grace_seconds);
         Ok(Self {
@@ -308,9 +313,9 @@ pub(crate) fn code_row((account, code): &(AccountId, RecoveryCode)) -> recovery_
 }
 
 impl TryFrom<recovery_codes::Model> for RecoveryCode {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: recovery_codes::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: recovery_codes::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: RecoveryId(row.recovery_id),
             lookup: lookup(row.lookup, "recovery_codes")?,
@@ -355,9 +360,9 @@ pub(crate) fn wrap_row((account, wrap): &(AccountId, Wrap)) -> key_wraps::Model 
 }
 
 impl TryFrom<key_wraps::Model> for Wrap {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: key_wraps::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: key_wraps::Model) -> Result<Self, InvalidRow> {
         let holder_epoch = epoch(row.holder_epoch, "key_wraps")?;
         let subject_epoch = epoch(row.subject_epoch, "key_wraps")?;
         let holder = match row.holder_kind.as_str() {
@@ -395,9 +400,9 @@ pub(crate) fn session_row((account, session): &(AccountId, Session<Sealed>)) -> 
 }
 
 impl TryFrom<sessions::Model> for Session<Sealed> {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: sessions::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: sessions::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: SessionId(row.session_id),
             uid: Uid(row.uid),
@@ -430,9 +435,9 @@ pub(crate) fn todo_row((account, todo): &(AccountId, Todo<Sealed>)) -> todos::Mo
 }
 
 impl TryFrom<todos::Model> for Todo<Sealed> {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: todos::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: todos::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: TodoId(row.todo_id),
             uid: Uid(row.uid),
@@ -464,9 +469,9 @@ pub(crate) fn log_row((account, log): &(AccountId, StatusChange<Sealed>)) -> tod
 }
 
 impl TryFrom<todo_logs::Model> for StatusChange<Sealed> {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: todo_logs::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: todo_logs::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: LogId(row.log_id),
             uid: Uid(row.uid),
@@ -497,9 +502,9 @@ pub(crate) fn activity_row(
 }
 
 impl TryFrom<activities::Model> for Activity<Sealed> {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: activities::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: activities::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: ActivityId(row.activity_id),
             uid: Uid(row.uid),
@@ -529,9 +534,9 @@ pub(crate) fn ledger_row((account, entry): &(AccountId, LedgerEntry)) -> ledger:
 }
 
 impl TryFrom<ledger::Model> for LedgerEntry {
-    type Error = Corrupt;
+    type Error = InvalidRow;
 
-    fn try_from(row: ledger::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: ledger::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: LedgerId(row.ledger_id),
             delta: row.delta,
@@ -545,30 +550,30 @@ impl TryFrom<ledger::Model> for LedgerEntry {
     }
 }
 
-pub(crate) fn trail_row((account, entry): &(AccountId, TrailEntry)) -> audit_trail::Model {
-    let deed = entry.deed;
+pub(crate) fn audit_row((account, entry): &(AccountId, AuditEntry)) -> audit_trail::Model {
+    let event = entry.event;
     audit_trail::Model {
         account_id: account.0,
         audit_id: entry.id.0,
-        action: deed.act.name().to_owned(),
-        actor_id: deed.actor.map(|id| id.0),
-        key_id: deed.key.map(|id| id.0),
-        by_account_id: deed.by_account.map(|id| id.0),
-        subject_account_id: deed.subject_account.map(|id| id.0),
-        subject_actor_id: deed.subject_actor.map(|id| id.0),
-        subject_key_id: deed.subject_key.map(|id| id.0),
+        action: event.action.name().to_owned(),
+        actor_id: event.actor.map(|id| id.0),
+        key_id: event.key.map(|id| id.0),
+        by_account_id: event.by_account.map(|id| id.0),
+        subject_account_id: event.subject_account.map(|id| id.0),
+        subject_actor_id: event.subject_actor.map(|id| id.0),
+        subject_key_id: event.subject_key.map(|id| id.0),
         created_at: entry.created_at.micros(),
     }
 }
 
-impl TryFrom<audit_trail::Model> for TrailEntry {
-    type Error = Corrupt;
+impl TryFrom<audit_trail::Model> for AuditEntry {
+    type Error = InvalidRow;
 
-    fn try_from(row: audit_trail::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: audit_trail::Model) -> Result<Self, InvalidRow> {
         Ok(Self {
             id: AuditId(row.audit_id),
-            deed: Deed {
-                act: known(Act::from_name(&row.action), "audit_trail", "action")?,
+            event: AuditEvent {
+                action: known(AuditAction::from_name(&row.action), "audit_trail", "action")?,
                 actor: row.actor_id.map(ActorId),
                 key: row.key_id.map(KeyId),
                 by_account: row.by_account_id.map(AccountId),
@@ -581,33 +586,33 @@ impl TryFrom<audit_trail::Model> for TrailEntry {
     }
 }
 
-pub(crate) fn answer_row(
-    ((account, ..), answer): (&AnswerKey, &KeptAnswer),
-) -> Result<idempotency::Model, Corrupt> {
+pub(crate) fn idempotency_row(
+    ((account, ..), record): (&IdempotencyRecordKey, &IdempotencyRecord),
+) -> Result<idempotency::Model, InvalidRow> {
     Ok(idempotency::Model {
         account_id: account.0,
-        actor_id: answer.actor.0,
-        key_mac: answer.request.key.0.to_vec(),
-        request_mac: answer.request.request.0.to_vec(),
-        answer: known(answer::written(&answer.row), "idempotency", "answer")?,
-        cost: answer.cost,
-        created_at: answer.created_at.micros(),
+        actor_id: record.actor.0,
+        key_mac: record.request.key.0.to_vec(),
+        request_mac: record.request.request.0.to_vec(),
+        answer: known(idempotency_record::written(&record.row), "idempotency", "answer")?,
+        cost: record.cost,
+        created_at: record.created_at.micros(),
     })
 }
 
-impl TryFrom<idempotency::Model> for KeptAnswer {
-    type Error = Corrupt;
+impl TryFrom<idempotency::Model> for IdempotencyRecord {
+    type Error = InvalidRow;
 
-    fn try_from(row: idempotency::Model) -> Result<Self, Corrupt> {
+    fn try_from(row: idempotency::Model) -> Result<Self, InvalidRow> {
         let mac =
             |bytes: Vec<u8>, column| known(bytes.try_into().ok().map(Mac), "idempotency", column);
         Ok(Self {
             actor: ActorId(row.actor_id),
-            request: NamedRequest {
+            request: IdempotencyMacs {
                 key: mac(row.key_mac, "key_mac")?,
                 request: mac(row.request_mac, "request_mac")?,
             },
-            row: known(answer::read(&row.answer), "idempotency", "answer")?,
+            row: known(idempotency_record::read(&row.answer), "idempotency", "answer")?,
             cost: row.cost,
             created_at: at(row.created_at),
         })
@@ -624,28 +629,28 @@ pub(crate) fn import_row(((account, source, origin), id): &(ImportKey, i64)) -> 
     }
 }
 
-pub(crate) fn imported(row: &imports::Model) -> Result<(ImportKey, i64), Corrupt> {
+pub(crate) fn imported(row: &imports::Model) -> Result<(ImportKey, i64), InvalidRow> {
     let origin = known(Origin::from_parts(&row.kind, row.source_id), "imports", "kind")?;
     Ok(((AccountId(row.account_id), Uid(row.source), origin), row.id))
 }
 
-/// What a tally is of, as it is stored.
-pub(crate) const TALLY_SESSIONS: &str = "sessions";
-pub(crate) const TALLY_TODOS: &str = "todos";
-pub(crate) const TALLY_ACTIVITIES: &str = "activities";
-pub(crate) const TALLY_LEDGER: &str = "ledger";
+/// What a counter is of, as it is stored.
+pub(crate) const COUNTER_SESSIONS: &str = "sessions";
+pub(crate) const COUNTER_TODOS: &str = "todos";
+pub(crate) const COUNTER_ACTIVITIES: &str = "activities";
+pub(crate) const COUNTER_LEDGER: &str = "ledger";
 
 /// The actor of what is counted for the account as a whole.
 pub(crate) const NO_ACTOR: i64 = 0;
 
-pub(crate) fn tally_row(account: AccountId, tally: &Tally, count: i64) -> tallies::Model {
-    let (actor, subject, label) = match tally {
-        Tally::Sessions(actor, status) => (actor.0, TALLY_SESSIONS, status.name().to_owned()),
-        Tally::Todos(actor, status, priority) => {
-            (actor.0, TALLY_TODOS, todo_label(*status, *priority))
+pub(crate) fn counter_row(account: AccountId, counter: &Counter, count: i64) -> tallies::Model {
+    let (actor, subject, label) = match counter {
+        Counter::Sessions(actor, status) => (actor.0, COUNTER_SESSIONS, status.name().to_owned()),
+        Counter::Todos(actor, status, priority) => {
+            (actor.0, COUNTER_TODOS, todo_label(*status, *priority))
         }
-        Tally::Activities(actor, kind) => (actor.0, TALLY_ACTIVITIES, kind.as_str().to_owned()),
-        Tally::Ledger(reason) => (NO_ACTOR, TALLY_LEDGER, reason.name().to_owned()),
+        Counter::Activities(actor, kind) => (actor.0, COUNTER_ACTIVITIES, kind.as_str().to_owned()),
+        Counter::Ledger(reason) => (NO_ACTOR, COUNTER_LEDGER, reason.name().to_owned()),
     };
     tallies::Model {
         account_id: account.0,
@@ -661,15 +666,15 @@ pub(crate) fn todo_label(status: TodoStatus, priority: Priority) -> String {
     format!("{}/{}", status.name(), priority.level())
 }
 
-pub(crate) fn quarter_row(
+pub(crate) fn quarter_hour_row(
     account: AccountId,
-    of: &Quarterly,
+    of: &QuarterHourCounter,
     count: i64,
 ) -> activity_quarters::Model {
     activity_quarters::Model {
         account_id: account.0,
         actor_id: of.actor.0,
-        quarter: of.quarter.0,
+        quarter: of.quarter_hour.0,
         activity_type: of.activity_type.as_str().to_owned(),
         count,
     }

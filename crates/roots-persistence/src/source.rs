@@ -1,19 +1,23 @@
-//! Where a store's connections come from, and the connection that a lane writes through.
+//! Where a store's connections come from, and the connection that a writer queue's worker uses.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use roots_domain::command::Command;
 use roots_domain::model::id::AccountId;
-use roots_domain::model::unit::UnitOfWork;
-use roots_domain::port::ambient::Clock;
-use roots_domain::port::store::{EpochListener, StoreFault};
-use sea_orm::{DatabaseConnection, DbErr};
+use roots_domain::port::clock::Clock;
+use roots_domain::port::store::{EpochListener, StoreError};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
 
-use crate::batch::{self, Answers, Memory, Wait};
-use crate::fault::Failure;
-use crate::{postgres, sqlite};
+use crate::batch::{self, AccountMemory, Decisions, Wait};
+use crate::errors::{self, BatchError};
+use crate::{postgres, sqlite, sqlite_file};
 
 /// Longest that a batch may take before its connection is given up.
 const BATCH_MAX_TIME: Duration = Duration::from_secs(20);
@@ -41,16 +45,16 @@ impl FileIdentity {
 }
 
 impl Source {
-    /// How many lanes write to it, beside so many threads that serve.
-    pub(crate) fn lanes(&self, serving: usize) -> usize {
+    /// How many writer queues it has, beside so many threads that serve.
+    pub(crate) fn writer_queues(&self, serving: usize) -> usize {
         match self {
-            Self::Sqlite { .. } => sqlite::LANES,
-            Self::Postgres { .. } => (serving / postgres::SERVING_OF_LANE).max(1),
+            Self::Sqlite { .. } => sqlite::WRITER_QUEUES,
+            Self::Postgres { .. } => (serving / postgres::SERVING_THREADS_PER_QUEUE).max(1),
         }
     }
 
-    /// Whether a lane beside those is of use: SQLite has one writer at a time.
-    pub(crate) fn has_aside(&self) -> bool {
+    /// Whether a blocked queue beside those is of use: SQLite has one writer at a time.
+    pub(crate) fn has_blocked_queue(&self) -> bool {
         matches!(self, Self::Postgres { .. })
     }
 
@@ -70,15 +74,78 @@ impl Source {
         }
     }
 
+    /// Whether it is certain that there is room to write. A server does not tell.
+    fn has_room(&self) -> bool {
+        match self {
+            Self::Sqlite { file, .. } => sqlite_file::has_room(file),
+            Self::Postgres { .. } => true,
+        }
+    }
+
+    /// Writes something and takes it back, in one transaction. Both reach the disk.
+    async fn try_to_write(&self) -> Result<(), BatchError> {
+        let db = self.writer().await?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let written = async {
+            let tx = db.begin_with_options(options).await?;
+            for change in ["accounts + 1", "accounts - 1"] {
+                tx.execute_unprepared(&format!("UPDATE directory SET accounts = {change}")).await?;
+            }
+            tx.commit().await.map_err(errors::of_commit)
+        };
+        let written = written.await;
+        close(db).await;
+        written
+    }
+
     /// Whether the file still lies in its place: what is written to one that was moved away or
     /// deleted would be gone with the process.
-    pub(crate) fn check(&self) -> Result<(), StoreFault> {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite { file, identity } if FileIdentity::of(file).ok() != Some(*identity) => {
                 let cause = "the database file was moved, deleted or replaced";
-                Err(StoreFault::Unavailable(cause.to_owned()))
+                Err(StoreError::Unavailable(cause.to_owned()))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the last batch failed for a reason that the next one may meet as well.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WriteHealth(Arc<AtomicBool>);
+
+impl WriteHealth {
+    fn note<T>(&self, applied: &Result<T, BatchError>) {
+        match applied {
+            Ok(_) => self.0.store(false, Ordering::Relaxed),
+            Err(BatchError::Away(_) | BatchError::OutcomeUnknown(_)) => {
+                self.0.store(true, Ordering::Relaxed);
+            }
+            // The database is there, and has judged what was asked of it.
+            Err(BatchError::Contended(_) | BatchError::Locked(_) | BatchError::Data(_)) => {}
+        }
+    }
+
+    /// Whether a write would go. The database is written to, and left as it was, where there is
+    /// reason to doubt it: the last batch failed, or its disk is nearly full.
+    pub(crate) async fn check(&self, source: &Source) -> Result<(), StoreError> {
+        if !self.0.load(Ordering::Relaxed) && source.has_room() {
+            return Ok(());
+        }
+        let tried = source.try_to_write().await;
+        self.note(&tried);
+        match tried {
+            // It was busy with another write.
+            Ok(()) | Err(BatchError::Contended(_) | BatchError::Locked(_)) => Ok(()),
+            Err(
+                BatchError::Away(cause)
+                | BatchError::OutcomeUnknown(cause)
+                | BatchError::Data(cause),
+            ) => Err(StoreError::Unavailable(format!("it can't be written to: {cause}"))),
         }
     }
 }
@@ -108,14 +175,15 @@ impl std::fmt::Debug for Listeners {
     }
 }
 
-/// What a lane writes through. A connection on which a batch has failed is given up, whatever the
+/// The connection that a worker writes through. When a batch fails it is given up, whatever the
 /// failure: a COMMIT that fails may leave its transaction open, and the next one on that connection
 /// would be a part of it, and never be committed.
-pub(crate) struct Link {
+pub(crate) struct WriterConnection {
     source: Source,
     listeners: Listeners,
     /// Tells when a batch is decided.
     clock: Arc<dyn Clock>,
+    health: WriteHealth,
     /// Not there while a batch is at work on it.
     spare: Mutex<Option<Writer>>,
 }
@@ -124,51 +192,63 @@ pub(crate) struct Link {
 #[derive(Debug)]
 struct Writer {
     db: DatabaseConnection,
-    memory: Memory,
+    memory: AccountMemory,
 }
 
 impl Writer {
     async fn open(source: &Source) -> Result<Self, DbErr> {
-        Ok(Self { db: source.writer().await?, memory: Memory::default() })
+        Ok(Self { db: source.writer().await?, memory: AccountMemory::default() })
     }
 }
 
-impl Link {
+impl WriterConnection {
     /// Connects.
     pub(crate) async fn open(
         source: Source,
         clock: Arc<dyn Clock>,
         listeners: Listeners,
+        health: WriteHealth,
     ) -> Result<Self, DbErr> {
         let spare = Mutex::new(Some(Writer::open(&source).await?));
-        Ok(Self { source, listeners, clock, spare })
+        Ok(Self { source, listeners, clock, health, spare })
     }
 
-    /// Most units of a batch.
+    /// Most commands of a batch.
     pub(crate) fn batch_max(&self) -> usize {
         match self.source {
-            Source::Sqlite { .. } => sqlite::BATCH_MAX_UNITS,
-            Source::Postgres { .. } => postgres::BATCH_MAX_UNITS,
+            Source::Sqlite { .. } => sqlite::BATCH_MAX_COMMANDS,
+            Source::Postgres { .. } => postgres::BATCH_MAX_COMMANDS,
         }
     }
 
     /// Applies a batch.
-    pub(crate) async fn apply(&self, units: &[UnitOfWork], wait: Wait) -> Result<Answers, Failure> {
-        self.source.check().map_err(|fault| Failure::Away(fault.to_string()))?;
+    pub(crate) async fn apply(
+        &self,
+        commands: &[Command],
+        wait: Wait,
+    ) -> Result<Decisions, BatchError> {
+        let applied = self.apply_once(commands, wait).await;
+        self.health.note(&applied);
+        applied
+    }
+
+    async fn apply_once(&self, commands: &[Command], wait: Wait) -> Result<Decisions, BatchError> {
+        self.source.check().map_err(|error| BatchError::Away(error.to_string()))?;
         let spare = self.spare().take();
         let mut writer = match spare {
             Some(writer) => writer,
             None => Writer::open(&self.source).await?,
         };
-        let mut moved = Vec::new();
-        let applied = apply_in_time(&mut writer, &*self.clock, &mut moved, units, wait).await;
-        if let Ok(_) | Err(Failure::OutcomeUnknown(_)) = applied {
-            self.listeners.tell(&moved);
+        let mut committing = None;
+        let applied =
+            apply_in_time(&mut writer, &*self.clock, &mut committing, commands, wait).await;
+        if let Ok(_) | Err(BatchError::OutcomeUnknown(_)) = applied {
+            self.listeners.tell(&committing.unwrap_or_default());
         }
         if applied.is_ok() {
             *self.spare() = Some(writer);
         } else {
-            give_up(writer).await;
+            close(writer.db).await;
         }
         applied
     }
@@ -177,7 +257,7 @@ impl Link {
     pub(crate) async fn close(&self) {
         let spare = self.spare().take();
         if let Some(writer) = spare {
-            give_up(writer).await;
+            close(writer.db).await;
         }
     }
 
@@ -187,34 +267,120 @@ impl Link {
 }
 
 /// What fails to close, or takes too long to, is closed when it is dropped.
-async fn give_up(writer: Writer) {
-    let _ = tokio::time::timeout(CLOSE_MAX_TIME, writer.db.close()).await;
+async fn close(db: DatabaseConnection) {
+    let _ = tokio::time::timeout(CLOSE_MAX_TIME, db.close()).await;
 }
 
-/// A connection that does not answer must not hold up its lane for ever. Where in the transaction it
-/// hangs is not known, so nor is the outcome.
+/// A connection that does not answer must not hold up its queue for ever. The outcome is unknown only
+/// where COMMIT was sent.
 async fn apply_in_time(
     writer: &mut Writer,
     clock: &dyn Clock,
-    moved: &mut Vec<AccountId>,
-    units: &[UnitOfWork],
+    committing: &mut Option<Vec<AccountId>>,
+    commands: &[Command],
     wait: Wait,
-) -> Result<Answers, Failure> {
-    let applied = batch::apply(&writer.db, &mut writer.memory, clock, moved, units, wait);
-    let in_time = tokio::time::timeout(BATCH_MAX_TIME, applied).await;
-    in_time.unwrap_or_else(|_| Err(Failure::OutcomeUnknown("a batch took too long".to_owned())))
+) -> Result<Decisions, BatchError> {
+    let applied = batch::apply(&writer.db, &mut writer.memory, clock, committing, commands, wait);
+    if let Ok(applied) = tokio::time::timeout(BATCH_MAX_TIME, applied).await {
+        return applied;
+    }
+    let cause = "a batch took too long".to_owned();
+    Err(if committing.is_some() {
+        BatchError::OutcomeUnknown(cause)
+    } else {
+        BatchError::Away(cause)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use roots_testkit::ambient::TestClock;
+    use roots_testkit::commands::Issuer;
+    use roots_testkit::database::TestDatabase;
+    use sea_orm::{ConnectionTrait, Statement};
+
     use super::*;
 
+    /// The clock jumps to the time-out while the batch waits for another process.
+    #[tokio::test]
+    async fn a_batch_that_hangs_before_its_commit_is_told_as_not_done() {
+        let db = TestDatabase::sqlite().await;
+        let issuer = Issuer::new(&db.store, 100).await;
+        let file = db.folder.path().join("roots.db");
+        let identity = FileIdentity::of(&file).unwrap();
+        let source = Source::Sqlite { file, identity };
+        let clock = Arc::<TestClock>::default();
+        let connection =
+            WriterConnection::open(source, clock, Listeners::default(), WriteHealth::default())
+                .await
+                .unwrap();
+        let hold = db.hold(issuer.account).await;
+        let before = db.dump().await;
+        tokio::time::pause();
+        let applied = connection.apply(&[issuer.log_activity("a")], Wait::Out).await;
+        tokio::time::resume();
+        assert_eq!(applied, Err(BatchError::Away("a batch took too long".to_owned())));
+        hold.release().await;
+        connection.close().await;
+        assert_eq!(db.dump().await, before);
+    }
+
+    /// PostgreSQL sleeps in COMMIT, for a trigger that is deferred to it.
+    #[tokio::test]
+    async fn a_batch_that_hangs_in_its_commit_is_told_as_unknown() {
+        let db = TestDatabase::postgres().await;
+        let issuer = Issuer::new(&db.store, 100).await;
+        db.execute(
+            "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;",
+        )
+        .await;
+        db.execute(
+            "CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON activities \
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()",
+        )
+        .await;
+        let source = Source::Postgres { url: db.url.clone() };
+        let mut writer = Writer::open(&source).await.unwrap();
+        let commands = [issuer.log_activity("a")];
+        let (clock, mut committing) = (TestClock::default(), None);
+        let mut applied = std::pin::pin!(apply_in_time(
+            &mut writer,
+            &clock,
+            &mut committing,
+            &commands,
+            Wait::Out
+        ));
+        let server = db.connection().await;
+        let asleep = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+                      AND wait_event = 'PgSleep'";
+        loop {
+            let asleep = Statement::from_string(server.get_database_backend(), asleep);
+            tokio::select! {
+                biased;
+                applied = &mut applied => panic!("it did not hang: {applied:?}"),
+                found = server.query_one_raw(asleep) => {
+                    if found.unwrap().is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        tokio::time::pause();
+        let applied = applied.await;
+        tokio::time::resume();
+        assert_eq!(applied, Err(BatchError::OutcomeUnknown("a batch took too long".to_owned())));
+    }
+
     #[test]
-    fn few_threads_share_a_lane_and_a_file_has_one() {
+    fn four_serving_threads_share_a_writer_queue_and_sqlite_has_one() {
         let server = Source::Postgres { url: String::new() };
-        assert_eq!([0, 1, 4, 7, 8].map(|serving| server.lanes(serving)), [1, 1, 1, 1, 2]);
+        assert_eq!([0, 1, 4, 7, 8].map(|serving| server.writer_queues(serving)), [1, 1, 1, 1, 2]);
         let identity = FileIdentity(0, 0);
         let file = Source::Sqlite { file: PathBuf::new(), identity };
-        assert_eq!((file.lanes(8), file.has_aside(), server.has_aside()), (1, false, true));
+        assert_eq!(
+            (file.writer_queues(8), file.has_blocked_queue(), server.has_blocked_queue()),
+            (1, false, true)
+        );
     }
 }

@@ -11,17 +11,19 @@ use sea_orm::sqlx::sqlite::{
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use tokio::time::{Instant, sleep};
 
-use crate::fault::Failure;
+use crate::errors::BatchError;
 
-/// Writer lanes: SQLite has one writer at a time.
-pub(crate) const LANES: usize = 1;
-/// Most units of a batch. Each number of rows has a statement of its own, so the more there may be the
+/// Writer queues: SQLite has one writer at a time.
+pub(crate) const WRITER_QUEUES: usize = 1;
+/// Most commands of a batch. Each number of rows has a statement of its own, so the more there may be the
 /// more are prepared.
-pub(crate) const BATCH_MAX_UNITS: usize = 64;
+pub(crate) const BATCH_MAX_COMMANDS: usize = 64;
 /// Connections of a pool that reads.
 const READERS: u32 = 4;
 /// How long a connection waits for another process that writes. A batch waits several times over.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Has a connection wait while another process brings the schema to the newest, on a slow machine too.
+pub(crate) const WAIT_FOR_MIGRATION: &str = "PRAGMA busy_timeout = 30000";
 /// How often it tries where SQLite does not wait by itself.
 const RETRY_EVERY: Duration = Duration::from_millis(20);
 /// How long a read waits for a connection.
@@ -132,7 +134,7 @@ async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
 }
 
 fn is_busy(error: &DbErr) -> bool {
-    matches!(Failure::from(error.clone()), Failure::Contended(_))
+    matches!(BatchError::from(error.clone()), BatchError::Contended(_))
 }
 
 #[cfg(test)]
@@ -204,8 +206,8 @@ mod tests {
         };
         let tx = db.begin().await.unwrap();
         let last_fails = format!("UPDATE rows SET kept = IIF(id = {ROWS}, 'no', 'moved')");
-        let failure = Failure::from(tx.execute_unprepared(&last_fails).await.unwrap_err());
-        assert!(matches!(failure, Failure::Data(_)), "{failure:?}");
+        let error = BatchError::from(tx.execute_unprepared(&last_fails).await.unwrap_err());
+        assert!(matches!(error, BatchError::Data(_)), "{error:?}");
         assert_eq!(kept(&tx, "yes").await, ROWS);
         tx.execute_unprepared("UPDATE rows SET kept = 'moved'").await.unwrap();
         assert_eq!(kept(&tx, "moved").await, ROWS);

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
-use crate::url::UrlFault;
+use crate::url::InvalidUrl;
 
 /// The parameters of a PostgreSQL URL that the driver reads. It passes over others and logs them with
 /// their values, so they are refused before.
@@ -69,14 +69,14 @@ impl Protection {
 
 /// Where the server is, as far as what is sent to it is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ServerLocation {
     /// On this machine: behind a Unix socket or a loopback address.
     Here,
     /// Anywhere else, as far as the URL tells.
     Elsewhere,
 }
 
-impl Place {
+impl ServerLocation {
     /// Of names `localhost` alone counts as here (RFC 6761, section 6.3): any other is whatever the
     /// resolver says at the moment.
     pub(crate) fn of(options: &PgConnectOptions) -> Self {
@@ -84,7 +84,7 @@ impl Place {
     }
 
     fn of_host(host: &str) -> Self {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let bare = without_brackets(host);
         let is_here = host.starts_with('/')
             || bare.eq_ignore_ascii_case("localhost")
             || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
@@ -92,59 +92,76 @@ impl Place {
     }
 }
 
+/// Names the host as the resolver takes it. A URL has brackets around an IPv6 address (RFC 3986,
+/// section 3.2.2), and the driver would hand them on.
+pub(crate) fn with_bare_host(options: PgConnectOptions) -> PgConnectOptions {
+    let host = without_brackets(options.get_host()).to_owned();
+    options.host(&host)
+}
+
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
 /// What is meant by a mode, given or not.
 ///
 /// The driver goes on unencrypted with `prefer` where the server, or someone on the way, offers no TLS,
 /// and always with `allow`. Elsewhere neither is taken: each looks like protection and is none.
-pub(crate) fn protection(said: Option<&str>, place: Place) -> Result<Protection, UrlFault> {
+pub(crate) fn protection(
+    said: Option<&str>,
+    location: ServerLocation,
+) -> Result<Protection, InvalidUrl> {
     let Some(said) = said else {
-        return Ok(match place {
-            Place::Here => Protection::Plain,
-            Place::Elsewhere => Protection::KnownServer,
+        return Ok(match location {
+            ServerLocation::Here => Protection::Plain,
+            ServerLocation::Elsewhere => Protection::KnownServer,
         });
     };
-    match (said.to_ascii_lowercase().as_str(), place) {
-        ("disable", _) | ("allow", Place::Here) => Ok(Protection::Plain),
-        ("prefer", Place::Here) => Ok(Protection::IfOffered),
-        ("prefer" | "allow", Place::Elsewhere) => Err(UrlFault::UncertainTls),
+    match (said.to_ascii_lowercase().as_str(), location) {
+        ("disable", _) | ("allow", ServerLocation::Here) => Ok(Protection::Plain),
+        ("prefer", ServerLocation::Here) => Ok(Protection::IfOffered),
+        ("prefer" | "allow", ServerLocation::Elsewhere) => Err(InvalidUrl::UncertainTls),
         ("require", _) => Ok(Protection::Encrypted),
         ("verify-ca", _) => Ok(Protection::KnownIssuer),
         ("verify-full", _) => Ok(Protection::KnownServer),
-        _ => Err(UrlFault::UnknownSslMode),
+        _ => Err(InvalidUrl::UnknownSslMode),
     }
 }
 
 /// How the server of that URL is spoken to, and where it is.
-pub(crate) fn of_url(url: &str) -> Result<(Protection, Place), UrlFault> {
+pub(crate) fn of_url(url: &str) -> Result<(Protection, ServerLocation), InvalidUrl> {
     let variable = std::env::var("PGSSLMODE").ok().filter(|mode| !mode.is_empty());
     of_url_and_variable(url, variable.as_deref())
 }
 
-fn of_url_and_variable(url: &str, variable: Option<&str>) -> Result<(Protection, Place), UrlFault> {
+fn of_url_and_variable(
+    url: &str,
+    variable: Option<&str>,
+) -> Result<(Protection, ServerLocation), InvalidUrl> {
     let rest = url.split('#').next().unwrap_or_default();
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     let mut said = None;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if !PARAMETERS.contains(&name) && !name.starts_with("options[") {
-            return Err(UrlFault::UnknownPostgresParameter);
+            return Err(InvalidUrl::UnknownPostgresParameter);
         }
         if matches!(name, "sslmode" | "ssl-mode") {
             said = Some(value);
         }
     }
     if said.is_some_and(|said| !MODES.contains(&said.to_ascii_lowercase().as_str())) {
-        return Err(UrlFault::UnknownSslMode);
+        return Err(InvalidUrl::UnknownSslMode);
     }
-    let options = url.parse::<PgConnectOptions>().map_err(|_| UrlFault::UnreadablePostgres)?;
-    let place = Place::of(&options);
-    let said = said.or_else(|| variable.filter(|_| place == Place::Here));
-    Ok((protection(said, place)?, place))
+    let options = url.parse::<PgConnectOptions>().map_err(|_| InvalidUrl::UnreadablePostgres)?;
+    let location = ServerLocation::of(&options);
+    let said = said.or_else(|| variable.filter(|_| location == ServerLocation::Here));
+    Ok((protection(said, location)?, location))
 }
 
 /// Why no encrypted connection came about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TlsFault {
+pub enum TlsError {
     /// The server offers none.
     #[error(
         "the PostgreSQL server speaks no TLS: set ssl = on there, or add ?sslmode=disable to the URL if nobody can listen on the way"
@@ -175,7 +192,7 @@ pub enum TlsFault {
     Other(String),
 }
 
-impl TlsFault {
+impl TlsError {
     /// What is wrong with the TLS of a connection that failed, if that is what failed.
     pub(crate) fn of(error: &DbErr) -> Option<Self> {
         let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return None };
@@ -230,7 +247,7 @@ mod tests {
     #[test]
     fn only_sockets_loopback_addresses_and_localhost_are_here() {
         for host in ["/var/run/postgresql", "127.0.0.1", "127.8.0.1", "::1", "[::1]", "LocalHost"] {
-            assert_eq!(Place::of_host(host), Place::Here, "{host}");
+            assert_eq!(ServerLocation::of_host(host), ServerLocation::Here, "{host}");
         }
         for host in [
             "db",
@@ -244,7 +261,19 @@ mod tests {
             "localhost.",
             "",
         ] {
-            assert_eq!(Place::of_host(host), Place::Elsewhere, "{host}");
+            assert_eq!(ServerLocation::of_host(host), ServerLocation::Elsewhere, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_loses_its_brackets_and_no_other_host_changes() {
+        for (url, host) in [
+            ("postgres://u:p@[::1]:5432/roots", "::1"),
+            ("postgres://u:p@[2001:db8::1]/roots", "2001:db8::1"),
+            ("postgres://u:p@127.0.0.1/roots", "127.0.0.1"),
+            ("postgres://u:p@db.example/roots", "db.example"),
+        ] {
+            assert_eq!(with_bare_host(url.parse().unwrap()).get_host(), host, "{url}");
         }
     }
 
@@ -262,12 +291,12 @@ mod tests {
             ("postgres://u@db/roots?sslmode=verify-ca", Ok(Protection::KnownIssuer)),
             ("postgres://u@db/roots?ssl-mode=require", Ok(Protection::Encrypted)),
             ("postgres://u@db/roots?sslmode=DISABLE", Ok(Protection::Plain)),
-            ("postgres://u@db/roots?sslmode=prefer", Err(UrlFault::UncertainTls)),
-            ("postgres://u@db/roots?sslmode=allow", Err(UrlFault::UncertainTls)),
-            ("postgres://u@db/roots?sslmode=yes", Err(UrlFault::UnknownSslMode)),
-            ("postgres://u@db/roots?sslmode", Err(UrlFault::UnknownSslMode)),
-            ("postgres://u@db/roots?sslmod=disable", Err(UrlFault::UnknownPostgresParameter)),
-            ("postgres://u@db/roots?passwrd=hunter2", Err(UrlFault::UnknownPostgresParameter)),
+            ("postgres://u@db/roots?sslmode=prefer", Err(InvalidUrl::UncertainTls)),
+            ("postgres://u@db/roots?sslmode=allow", Err(InvalidUrl::UncertainTls)),
+            ("postgres://u@db/roots?sslmode=yes", Err(InvalidUrl::UnknownSslMode)),
+            ("postgres://u@db/roots?sslmode", Err(InvalidUrl::UnknownSslMode)),
+            ("postgres://u@db/roots?sslmod=disable", Err(InvalidUrl::UnknownPostgresParameter)),
+            ("postgres://u@db/roots?passwrd=hunter2", Err(InvalidUrl::UnknownPostgresParameter)),
             ("postgres://u@127.0.0.1/roots", Ok(Protection::Plain)),
             ("postgres://u@[::1]/roots", Ok(Protection::Plain)),
             ("postgres:///roots?host=/run/postgresql", Ok(Protection::Plain)),
@@ -292,7 +321,7 @@ mod tests {
         assert_eq!(of(here, "disable"), Ok(Protection::Plain));
         assert_eq!(of(here, "prefer"), Ok(Protection::IfOffered));
         assert_eq!(of(here, "verify-full"), Ok(Protection::KnownServer));
-        assert_eq!(of(here, "nonsense"), Err(UrlFault::UnknownSslMode));
+        assert_eq!(of(here, "nonsense"), Err(InvalidUrl::UnknownSslMode));
         // Where the URL says something, it counts.
         for (url, expected) in [
             ("postgres://u@db/roots?sslmode=require", Protection::Encrypted),

@@ -4,7 +4,7 @@
 //! until the last link is gone. Every read of a todo or an activity goes through [`Shown`], which makes of
 //! such a row what unlinking will make of it, so that no reader can tell the two apart.
 
-use roots_domain::model::books::{Changes, RowKey};
+use roots_domain::decide::{RowKey, WriteSet};
 use roots_domain::model::id::SessionId;
 use roots_domain::model::session::UNLINKED_AT_ONCE_MAX;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -14,7 +14,7 @@ use sea_orm::{
 };
 
 use crate::entity::{activities, actors, session_deletions, sessions, tallies, todos};
-use crate::fault::Failure;
+use crate::errors::BatchError;
 
 /// Rows as they are shown.
 pub(crate) trait Shown: EntityTrait {
@@ -95,9 +95,12 @@ pub(crate) fn linked_to<E: Shown>(
 
 /// Unlinks what was linked to the sessions that a batch deletes, some rows in all, and notes those to
 /// which some may be left.
-pub(crate) async fn write(tx: &DatabaseTransaction, changes: &Changes) -> Result<(), Failure> {
+pub(crate) async fn write(
+    tx: &DatabaseTransaction,
+    write_set: &WriteSet,
+) -> Result<(), BatchError> {
     let mut left = UNLINKED_AT_ONCE_MAX.into();
-    for of in &changes.sessions.deleted {
+    for of in &write_set.sessions.deleted {
         left -= unlink(tx, *of, left).await?;
         if left == 0 {
             let row = session_deletions::ActiveModel {
@@ -107,7 +110,7 @@ pub(crate) async fn write(tx: &DatabaseTransaction, changes: &Changes) -> Result
             session_deletions::Entity::insert(row).exec_without_returning(tx).await?;
         }
     }
-    for (of, rows) in &changes.unlinked {
+    for (of, rows) in &write_set.unlinked {
         let noted = || session_deletions::Entity::find_by_id((of.0.0, of.1.0));
         let rows = u64::from(*rows);
         // Another process may have come to the end of it.
@@ -123,7 +126,7 @@ async fn unlink(
     tx: &DatabaseTransaction,
     (account, session): RowKey<SessionId>,
     most: u64,
-) -> Result<u64, Failure> {
+) -> Result<u64, BatchError> {
     let backend = tx.get_database_backend();
     // An array is found first and then looked up row by row, whatever the planner knows of the table.
     let (before, after) = match backend {

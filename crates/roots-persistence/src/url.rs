@@ -3,27 +3,34 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::tls::{self, Place, Protection};
+use percent_encoding::percent_decode_str;
+
+use crate::tls::{self, Protection, ServerLocation};
 
 /// Which database: a file of SQLite, or a PostgreSQL.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(pub(crate) Target);
+pub struct DatabaseUrl(pub(crate) DatabaseTarget);
 
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum DatabaseTarget {
     Sqlite { file: PathBuf, may_create: bool },
     Postgres { url: String },
 }
 
 /// What is wrong with a database URL. Never repeats it: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlFault {
+pub enum InvalidUrl {
     /// It begins with no scheme that Roots knows.
     #[error("a database URL begins with sqlite:// or postgres://")]
     UnknownScheme,
     /// It names no file.
     #[error("a SQLite URL names a file, such as sqlite://data/roots.db?mode=rwc")]
     NoFile,
+    /// Its escapes make no text.
+    #[error(
+        "in a SQLite URL a % begins the code of a byte, such as %20 for a space, and here these bytes are not UTF-8: write %25 for a % that is meant"
+    )]
+    NotUtf8,
     /// It is a database in memory, which would be gone with the process.
     #[error("Roots keeps its data in a file: a SQLite database in memory is not taken")]
     InMemory,
@@ -55,44 +62,48 @@ pub enum UrlFault {
 impl DatabaseUrl {
     /// Reads a URL: `sqlite://path?mode=rwc` or `postgres://user:password@host:port/database`.
     ///
+    /// In the path `%` and two hexadecimal digits stand for a byte, as in sqlx and SQLite's own URLs:
+    /// `%20` is a space, `%3F` a question mark, `%25` a percent sign. Any other `%` is itself.
+    ///
     /// A PostgreSQL server on another machine must prove its name by its certificate
     /// (`sslmode=verify-full`), unless the URL says otherwise. On this machine, which is a Unix socket, a
     /// loopback address or `localhost`, nothing is encrypted unless the URL or `PGSSLMODE` says so.
     ///
     /// # Errors
     /// Says what is wrong, without repeating the URL.
-    pub fn parse(text: &str) -> Result<Self, UrlFault> {
+    pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             tls::of_url(text)?;
-            return Ok(Self(Target::Postgres { url: text.to_owned() }));
+            return Ok(Self(DatabaseTarget::Postgres { url: text.to_owned() }));
         }
-        let rest = text.strip_prefix("sqlite:").ok_or(UrlFault::UnknownScheme)?;
+        let rest = text.strip_prefix("sqlite:").ok_or(InvalidUrl::UnknownScheme)?;
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (file, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         if file == ":memory:" || parameters.contains("mode=memory") {
-            return Err(UrlFault::InMemory);
+            return Err(InvalidUrl::InMemory);
         }
         if file.is_empty() || file.ends_with('/') {
-            return Err(UrlFault::NoFile);
+            return Err(InvalidUrl::NoFile);
         }
         let may_create = match parameters {
             "mode=rwc" => true,
             "" | "mode=rw" => false,
-            _ => return Err(UrlFault::UnknownParameter),
+            _ => return Err(InvalidUrl::UnknownParameter),
         };
-        Ok(Self(Target::Sqlite { file: PathBuf::from(file), may_create }))
+        let file = percent_decode_str(file).decode_utf8().map_err(|_| InvalidUrl::NotUtf8)?;
+        Ok(Self(DatabaseTarget::Sqlite { file: PathBuf::from(file.as_ref()), may_create }))
     }
 
     /// What whoever runs the server should know of the way to the database, if anything: that others may
     /// read along there, or answer in the database's place.
     #[must_use]
     pub fn caution(&self) -> Option<&'static str> {
-        let Target::Postgres { url } = &self.0 else { return None };
+        let DatabaseTarget::Postgres { url } = &self.0 else { return None };
         match tls::of_url(url) {
-            Ok((Protection::Plain | Protection::IfOffered, Place::Elsewhere)) => Some(
+            Ok((Protection::Plain | Protection::IfOffered, ServerLocation::Elsewhere)) => Some(
                 "the connection to PostgreSQL is not encrypted: the password, keys' hashes and everything that is not sealed can be read on the way",
             ),
-            Ok((Protection::Encrypted, Place::Elsewhere)) => Some(
+            Ok((Protection::Encrypted, ServerLocation::Elsewhere)) => Some(
                 "the connection to PostgreSQL is encrypted, but the server's certificate is not checked: another machine could answer in its place",
             ),
             _ => None,
@@ -103,8 +114,10 @@ impl DatabaseUrl {
     #[must_use]
     pub fn existing(self) -> Self {
         match self.0 {
-            Target::Sqlite { file, .. } => Self(Target::Sqlite { file, may_create: false }),
-            postgres @ Target::Postgres { .. } => Self(postgres),
+            DatabaseTarget::Sqlite { file, .. } => {
+                Self(DatabaseTarget::Sqlite { file, may_create: false })
+            }
+            postgres @ DatabaseTarget::Postgres { .. } => Self(postgres),
         }
     }
 }
@@ -113,8 +126,8 @@ impl DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Target::Sqlite { file, .. } => write!(f, "sqlite://{}", file.display()),
-            Target::Postgres { .. } => f.write_str("postgres://…"),
+            DatabaseTarget::Sqlite { file, .. } => write!(f, "sqlite://{}", file.display()),
+            DatabaseTarget::Postgres { .. } => f.write_str("postgres://…"),
         }
     }
 }
@@ -127,26 +140,47 @@ impl fmt::Display for DatabaseUrl {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+
     use super::*;
 
     #[test]
     fn urls_are_read_or_refused_with_a_reason() {
-        let sqlite = |file: &str, may_create| Target::Sqlite { file: file.into(), may_create };
+        let sqlite =
+            |file: &str, may_create| DatabaseTarget::Sqlite { file: file.into(), may_create };
         let read = |text| DatabaseUrl::parse(text).map(|url| url.0);
         assert!(read("sqlite://data/roots.db?mode=rwc") == Ok(sqlite("data/roots.db", true)));
         assert!(read("sqlite:///var/roots.db") == Ok(sqlite("/var/roots.db", false)));
         assert!(read("postgres://u:p@localhost:5432/roots").is_ok());
-        for (text, fault) in [
-            ("mysql://x", UrlFault::UnknownScheme),
-            ("", UrlFault::UnknownScheme),
-            ("sqlite://", UrlFault::NoFile),
-            ("sqlite://data/?mode=rwc", UrlFault::NoFile),
-            ("sqlite::memory:", UrlFault::InMemory),
-            ("sqlite://x?mode=memory", UrlFault::InMemory),
-            ("sqlite://x?cache=shared", UrlFault::UnknownParameter),
-            ("postgres://u:p@host:port/x", UrlFault::UnreadablePostgres),
+        for (path, file) in [
+            ("with%20space.db", "with space.db"),
+            ("with space.db", "with space.db"),
+            ("what%3f.db", "what?.db"),
+            ("%c3%A9.db", "é.db"),
+            ("100%25.db", "100%.db"),
+            ("100%.db", "100%.db"),
+            ("a+b.db", "a+b.db"),
         ] {
-            assert!(read(text) == Err(fault), "{text}");
+            let text = format!("sqlite:///var/{path}?mode=rwc");
+            let file = format!("/var/{file}");
+            let url = DatabaseUrl::parse(&text).map(|url| url.0);
+            assert!(url == Ok(sqlite(&file, true)), "{text}");
+            // The driver reads it alike.
+            let driver: SqliteConnectOptions = text.parse().unwrap();
+            assert_eq!(driver.get_filename().to_str(), Some(file.as_str()));
+        }
+        for (text, error) in [
+            ("mysql://x", InvalidUrl::UnknownScheme),
+            ("", InvalidUrl::UnknownScheme),
+            ("sqlite://", InvalidUrl::NoFile),
+            ("sqlite://data/?mode=rwc", InvalidUrl::NoFile),
+            ("sqlite::memory:", InvalidUrl::InMemory),
+            ("sqlite://%ff.db", InvalidUrl::NotUtf8),
+            ("sqlite://x?mode=memory", InvalidUrl::InMemory),
+            ("sqlite://x?cache=shared", InvalidUrl::UnknownParameter),
+            ("postgres://u:p@host:port/x", InvalidUrl::UnreadablePostgres),
+        ] {
+            assert!(read(text) == Err(error), "{text}");
         }
     }
 

@@ -1,22 +1,24 @@
-//! Where a lane works: on an OS thread of its own, with a runtime of its own. A batch is a dozen
+//! The threads of the writer queues' workers, each with a runtime of its own. A batch is a dozen
 //! statements one after the other, and none of them then waits behind requests.
 
 use std::io;
 use std::sync::Arc;
 
-use roots_domain::port::ambient::Clock;
+use roots_domain::port::clock::Clock;
 use tokio::sync::oneshot;
 
 use crate::OpenError;
-use crate::lane::Lane;
-use crate::source::{Link, Listeners, Source};
+use crate::source::{Listeners, Source, WriteHealth, WriterConnection};
+use crate::writer_queue::QueueWorker;
 
-/// Starts a lane, on a thread that does something else first. Answers once its connection stands; what it gives back tells when it has stopped.
+/// Starts a worker on a thread of its own, which calls `first` before all else. Returns once it is
+/// connected. The receiver tells when it has stopped.
 pub(crate) async fn start(
     source: Source,
     clock: Arc<dyn Clock>,
     listeners: Listeners,
-    lane: Lane,
+    health: WriteHealth,
+    worker: QueueWorker,
     first: Option<Arc<dyn Fn() + Send + Sync>>,
 ) -> Result<oneshot::Receiver<()>, OpenError> {
     let (ready, opened) = oneshot::channel();
@@ -41,10 +43,10 @@ pub(crate) async fn start(
                 }
             };
             runtime.block_on(async {
-                match Link::open(source, clock, listeners).await {
-                    Ok(link) => {
+                match WriterConnection::open(source, clock, listeners, health).await {
+                    Ok(connection) => {
                         let _ = ready.send(Ok(()));
-                        lane.run(link).await;
+                        worker.run(connection).await;
                     }
                     Err(error) => {
                         let _ = ready.send(Err(error.into()));

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use roots_domain::model::id::Uid;
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::ambient::{Clock, Uids};
+use roots_domain::port::clock::{Clock, Uids};
 use uuid::Uuid;
 
 /// The system's clock.

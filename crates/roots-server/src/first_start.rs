@@ -1,15 +1,16 @@
 //! The first start on an empty database: the operator account, and the file with its key.
 //!
 //! The key is shown once and kept nowhere else, so the file is on the disk, synced, before the
-//! account is committed: an account whose key nobody has can't come about. The other way round, a
-//! crash in between leaves a file whose keys open nothing; the next start sees it beside an empty
-//! database and refuses rather than overwrite it.
+//! account is committed: an account whose key nobody has can't come about. A crash in between leaves
+//! a file whose keys open nothing beside an empty database. The file names the installation, whose id
+//! the database stores before the file is written. The next start replaces a file that names this
+//! installation, and refuses to touch any other.
 //!
-//! Several processes may start on one empty database at once. The store lets one of them found the
-//! account. A loser with a file of its own removes that one; a loser that finds the file of another
-//! waits for the account to appear.
+//! Several processes may start on one empty database at once. Those that share a folder take turns
+//! by a lock on it, which the system releases when a process dies. Of those in different folders the
+//! store lets one found the account; the others remove their own files.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,19 +18,21 @@ use std::time::Duration;
 
 use roots_domain::model::Invalid;
 use roots_domain::model::account::{AccountKind, ActorKind};
+use roots_domain::model::id::Uid;
 use roots_domain::model::text::Name;
-use roots_domain::port::store::StoreFault;
-use roots_domain::usecase::accounts::{AccountDraft, Accounts, NewCredentials};
-use roots_domain::usecase::{ReadError, WriteError};
+use roots_domain::port::store::StoreError;
+use roots_domain::service::accounts::{AccountDraft, Accounts, NewCredentials};
+use roots_domain::service::{ReadError, WriteError};
+use roots_persistence::DatabaseUrl;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::wiped;
+use crate::zeroized;
 
-/// How long a process waits for the account whose file another has just written.
-const WAIT_FOR_FOUNDER: Duration = Duration::from_secs(5);
-/// How often it looks.
+/// How long a process waits for another one that founds an account in the same folder.
+const WAIT_FOR_FOUNDER: Duration = Duration::from_secs(30);
+/// How often it looks whether the other one is done.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why there is no operator account.
@@ -46,24 +49,48 @@ pub(crate) enum FirstStartError {
         /// What the system said.
         error: io::Error,
     },
-    /// The file exists, and the database is empty.
+    /// The file names another installation, and the database is empty.
     #[error(
-        "{} exists, but the database holds no account, so the keys in it were never put in force: \
-         move the file away and start again", .path.display()
+        "the file {} holds the operator's key of another database than {database}, which is empty: \
+         correct ROOTS_DATABASE_URL if the database was moved or renamed, or move the file away to \
+         make a new installation", .path.display()
     )]
-    NeverFounded {
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The database.
+        database: DatabaseUrl,
+    },
+    /// The file names no installation, and the database is empty.
+    #[error(
+        "the file {} does not say which database it belongs to, and {database} is empty: correct \
+         ROOTS_DATABASE_URL if the database was moved or renamed; otherwise move the file away and \
+         start again", .path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The database.
+        database: DatabaseUrl,
+    },
+    /// Another process keeps the folder's lock.
+    #[error(
+        "another process has been making an operator account in the folder of {} for {} s: stop it, \
+         then start again", .path.display(), WAIT_FOR_FOUNDER.as_secs()
+    )]
+    Busy {
         /// The file.
         path: PathBuf,
     },
     /// The commit's outcome is not known.
     #[error(
-        "the operator account may stand or not ({fault}): keep {} and start again", .path.display()
+        "the operator account may stand or not ({error}): keep {} and start again", .path.display()
     )]
     OutcomeUnknown {
         /// The file that holds the account's key, if it stands.
         path: PathBuf,
         /// What the store said.
-        fault: StoreFault,
+        error: StoreError,
     },
     /// The operator account has a name that no account may have.
     #[error("the operator account's name {0}")]
@@ -80,40 +107,63 @@ pub(crate) enum FirstStartError {
 /// now holds, if it was this process that founded it.
 ///
 /// # Errors
-/// See [`FirstStartError`]. Nothing was founded then, but where the outcome is unknown.
+/// See [`FirstStartError`]. Nothing was founded then, unless the outcome is unknown.
 pub(crate) async fn found_operator(
     accounts: &Accounts,
+    database: &DatabaseUrl,
     path: &Path,
     credits: i64,
 ) -> Result<Option<NewCredentials>, FirstStartError> {
     let deadline = Instant::now() + WAIT_FOR_FOUNDER;
-    let mut made = None;
     while !accounts.any().await? {
-        let prepared = if let Some(prepared) = made.take() {
-            prepared
+        // It is released when it is dropped, by the end of the process at the latest.
+        let lock = lock_folder(path)
+            .map_err(|error| FirstStartError::Unwritable { path: path.to_owned(), error })?;
+        if lock.is_some() {
+            if let Some(founded) = found_alone(accounts, database, path, credits).await? {
+                return Ok(Some(founded));
+            }
+        } else if Instant::now() >= deadline {
+            return Err(FirstStartError::Busy { path: path.to_owned() });
         } else {
-            let draft = operator(credits).map_err(FirstStartError::Name)?;
-            accounts.prepare_first(draft).await?
-        };
-        match OperatorFile::write(path, &text(&prepared.credentials)) {
-            Ok(file) => {
-                let founded = settle(accounts.found(prepared).await, file)?;
-                if founded.is_some() {
-                    return Ok(founded);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Another process is between the file and the account, or was stopped there.
-                if Instant::now() >= deadline {
-                    return Err(FirstStartError::NeverFounded { path: path.to_owned() });
-                }
-                made = Some(prepared);
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            Err(error) => return Err(FirstStartError::Unwritable { path: path.to_owned(), error }),
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
     Ok(None)
+}
+
+/// Founds the account while no other process does so in this folder. None where another was faster.
+async fn found_alone(
+    accounts: &Accounts,
+    database: &DatabaseUrl,
+    path: &Path,
+    credits: i64,
+) -> Result<Option<NewCredentials>, FirstStartError> {
+    let installation = match accounts.name_installation().await {
+        Ok(id) => id,
+        Err(error) if error.is_account_exists() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match FoundFile::at(path) {
+        FoundFile::Nothing => {}
+        FoundFile::Of(id) if id == installation => tracing::warn!(
+            path = %path.display(),
+            "a first start was cut off: the file that it left is replaced, for its keys open nothing"
+        ),
+        FoundFile::Of(_) => {
+            let (path, database) = (path.to_owned(), database.clone());
+            return Err(FirstStartError::Foreign { path, database });
+        }
+        FoundFile::Unknown => {
+            let (path, database) = (path.to_owned(), database.clone());
+            return Err(FirstStartError::Unknown { path, database });
+        }
+    }
+    let draft = operator(credits).map_err(FirstStartError::Name)?;
+    let prepared = accounts.prepare_first(draft).await?;
+    let file = OperatorFile::write(path, &text(installation, &prepared.credentials))
+        .map_err(|error| FirstStartError::Unwritable { path: path.to_owned(), error })?;
+    settle(accounts.found(prepared).await, file)
 }
 
 /// What becomes of the file once the founding has ended. None where another was faster.
@@ -123,8 +173,8 @@ fn settle(
 ) -> Result<Option<NewCredentials>, FirstStartError> {
     match founded {
         Ok(credentials) => Ok(Some(credentials)),
-        Err(WriteError::Store(fault @ StoreFault::OutcomeUnknown(_))) => {
-            Err(FirstStartError::OutcomeUnknown { path: file.path, fault })
+        Err(WriteError::Store(error @ StoreError::OutcomeUnknown(_))) => {
+            Err(FirstStartError::OutcomeUnknown { path: file.path, error })
         }
         Err(error) => {
             // The keys in it open nothing.
@@ -148,10 +198,14 @@ fn operator(credits: i64) -> Result<AccountDraft, Invalid> {
     })
 }
 
+/// Begins the line of the file that names the installation.
+const INSTALLATION: &str = "# Installation ";
+
 /// What the file says. A shell can read it: `. ./roots-operator.txt` sets both variables.
-fn text(credentials: &NewCredentials) -> Zeroizing<String> {
-    wiped::text(format_args!(
-        "# The operator account of Roots (account {}, actor {}). These are shown here and nowhere\n\
+fn text(installation: Uid, credentials: &NewCredentials) -> Zeroizing<String> {
+    zeroized::text(format_args!(
+        "{INSTALLATION}{installation}\n\
+         # The operator account of Roots (account {}, actor {}). These are shown here and nowhere\n\
          # else: put both away in a safe place, then delete this file.\n\
          ROOTS_API_KEY={}\n\
          # If the key is lost: POST /api/v1/recover with this code makes a new one.\n\
@@ -168,6 +222,47 @@ pub(crate) fn is_still_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// What lies where the file is to be.
+enum FoundFile {
+    Nothing,
+    /// The file of that installation.
+    Of(Uid),
+    /// Something that names no installation, or can't be read.
+    Unknown,
+}
+
+impl FoundFile {
+    /// Longest file that is read. A complete one has some 500 bytes.
+    const MAX_BYTES: u64 = 4096;
+
+    fn at(path: &Path) -> Self {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::Nothing,
+            Ok(found) if found.is_file() && found.len() <= Self::MAX_BYTES => {}
+            _ => return Self::Unknown,
+        }
+        let text = fs::read_to_string(path).map(Zeroizing::new).unwrap_or_default();
+        let id = text.lines().find_map(|line| line.strip_prefix(INSTALLATION));
+        id.and_then(Uid::parse).map_or(Self::Unknown, Self::Of)
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Locks the folder of the file against other processes that found an account. None while one of
+/// them does.
+fn lock_folder(path: &Path) -> io::Result<Option<File>> {
+    let folder = File::open(folder_of(path))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// The file as this process made it.
 struct OperatorFile {
     file: File,
@@ -175,11 +270,26 @@ struct OperatorFile {
 }
 
 impl OperatorFile {
-    /// Writes a file that was not there, for its owner's eyes only, and has the disk hold it.
+    /// Writes the file for its owner's eyes only, and has the disk hold it. It is complete before it
+    /// has its name, and takes the place of one that was there.
     fn write(path: &Path, text: &str) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        let made = Self { file, path: path.to_owned() };
-        match made.fill(text) {
+        let mut unnamed = path.as_os_str().to_owned();
+        unnamed.push(".new");
+        // One that was cut off may have left its own.
+        match fs::remove_file(&unnamed) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
+        let mut made = Self { file, path: PathBuf::from(unnamed) };
+        let named = made.fill(text).and_then(|()| fs::rename(&made.path, path));
+        if let Err(error) = named {
+            made.remove();
+            return Err(error);
+        }
+        path.clone_into(&mut made.path);
+        // The name is durable only once its folder is.
+        match File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
             Ok(()) => Ok(made),
             Err(error) => {
                 made.remove();
@@ -192,10 +302,7 @@ impl OperatorFile {
         // The mode that it was opened with went through the umask.
         self.file.set_permissions(Permissions::from_mode(0o600))?;
         (&self.file).write_all(text.as_bytes())?;
-        self.file.sync_all()?;
-        // The name is durable only once its folder is.
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        self.file.sync_all()
     }
 
     /// Removes the file, unless another has taken its place.
@@ -219,15 +326,18 @@ mod tests {
     use std::sync::Arc;
 
     use roots_crypto::RingLocksmith;
+    use roots_domain::command::{Action, Applied, AppliedRow, Refusal};
     use roots_domain::model::id::AccountId;
-    use roots_domain::model::unit::{Applied, AppliedRow, Refusal};
-    use roots_domain::port::store::{ApplyError, MockAccountReader, MockUnitStore};
+    use roots_domain::port::store::{ApplyError, MockAccountReader, MockCommandStore};
     use tempfile::TempDir;
 
     use super::*;
     use crate::ambient::{SystemClock, TimedUids};
 
     type Outcome = Result<Applied, ApplyError>;
+
+    /// The installation of the database.
+    const OURS: Uid = Uid::NIL;
 
     const FOUNDED: Applied =
         Applied { row: AppliedRow::Deleted, cost: 0, balance: 0, is_replay: false };
@@ -238,20 +348,39 @@ mod tests {
         any: impl Fn(u32) -> bool + Send + Sync + 'static,
         found: impl Fn() -> Outcome + Send + Sync + 'static,
     ) -> Accounts {
-        let (mut units, mut reader) = (MockUnitStore::new(), MockAccountReader::new());
-        units.expect_apply().returning(move |_| found());
+        let (mut commands, mut reader) = (MockCommandStore::new(), MockAccountReader::new());
+        commands.expect_apply().returning(move |command| match command.action {
+            Action::NameInstallation(_) => {
+                Ok(Applied { row: AppliedRow::Installation(OURS), ..FOUNDED })
+            }
+            _ => found(),
+        });
         let looks = std::sync::atomic::AtomicU32::new(0);
         reader
             .expect_has_accounts()
             .returning(move || Ok(any(looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed))));
         reader.expect_last_account().returning(|| Ok(AccountId(0)));
         Accounts {
-            units: Arc::new(units),
+            commands: Arc::new(commands),
             reader: Arc::new(reader),
             locksmith: Arc::new(RingLocksmith::default()),
             clock: Arc::new(SystemClock),
             uids: Arc::new(TimedUids),
         }
+    }
+
+    async fn start(
+        accounts: &Accounts,
+        path: &Path,
+    ) -> Result<Option<NewCredentials>, FirstStartError> {
+        let database = DatabaseUrl::parse("sqlite://data/roots.db").unwrap();
+        found_operator(accounts, &database, path, 7).await
+    }
+
+    /// The names of what lies in a folder.
+    fn names(folder: &TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     fn never() -> Outcome {
@@ -281,7 +410,7 @@ mod tests {
                 Ok(FOUNDED)
             },
         );
-        let made = found_operator(&accounts, &path, 7).await.unwrap().unwrap();
+        let made = start(&accounts, &path).await.unwrap().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(made.api_key.expose_secret()));
         assert!(text.contains(made.recovery_code.expose_secret()));
@@ -293,41 +422,84 @@ mod tests {
     #[tokio::test]
     async fn a_database_with_an_account_is_left_alone() {
         let (_folder, path) = place();
-        let made = found_operator(&accounts(|_| true, never), &path, 7).await.unwrap();
+        let made = start(&accounts(|_| true, never), &path).await.unwrap();
         assert!(made.is_none());
         assert!(!is_still_there(&path));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_file_beside_an_empty_database_is_refused_and_left_alone() {
-        let (_folder, path) = place();
-        fs::write(&path, "another's").unwrap();
-        let error = found_operator(&accounts(|_| false, never), &path, 7).await.unwrap_err();
-        assert!(matches!(error, FirstStartError::NeverFounded { .. }), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
+    #[tokio::test]
+    async fn the_file_of_a_first_start_that_was_cut_off_is_replaced() {
+        let (folder, path) = place();
+        for left in [
+            format!("{INSTALLATION}{OURS}\nROOTS_API_KEY=roots_1_old\n"),
+            format!("# Anything.\n{INSTALLATION}{OURS}"),
+        ] {
+            fs::write(&path, left).unwrap();
+            // It was cut off a second time, before the file had its name.
+            fs::write(path.with_extension("txt.new"), "half").unwrap();
+            let made = start(&accounts(|_| false, || Ok(FOUNDED)), &path).await.unwrap().unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(made.api_key.expose_secret()), "{text}");
+            assert!(!text.contains("roots_1_old"), "{text}");
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+            assert_eq!(names(&folder), ["operator.txt"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn any_other_file_beside_an_empty_database_is_refused_and_left_alone() {
+        let (folder, path) = place();
+        let other = Uid::parse("01a22676-361b-74c0-8f1f-7b13a4a6efe2").unwrap();
+        let foreign = format!("{INSTALLATION}{other}\nROOTS_API_KEY=roots_1_dear\n");
+        let long = format!("{INSTALLATION}{OURS}\n{}", " ".repeat(5000));
+        for (bytes, is_foreign) in [
+            (foreign.as_bytes(), true),
+            (b"ROOTS_API_KEY=roots_1_dear\n", false),
+            (format!("{INSTALLATION}x").as_bytes(), false),
+            (b"", false),
+            (b"\xff", false),
+            (long.as_bytes(), false),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let error = start(&accounts(|_| false, never), &path).await.unwrap_err();
+            assert_eq!(matches!(error, FirstStartError::Foreign { .. }), is_foreign, "{error}");
+            assert_eq!(matches!(error, FirstStartError::Unknown { .. }), !is_foreign, "{error}");
+            assert!(error.to_string().contains("sqlite://data/roots.db"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+            assert_eq!(names(&folder), ["operator.txt"]);
+        }
+        // Nor is a link followed, wherever it leads.
+        let ours = folder.path().join("ours");
+        fs::remove_file(&path).unwrap();
+        fs::write(&ours, format!("{INSTALLATION}{OURS}")).unwrap();
+        std::os::unix::fs::symlink(&ours, &path).unwrap();
+        let error = start(&accounts(|_| false, never), &path).await.unwrap_err();
+        assert!(matches!(error, FirstStartError::Unknown { .. }), "{error}");
+        assert_eq!(fs::read_link(&path).unwrap(), ours);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_account_of_another_process_is_waited_for() {
+    async fn another_process_in_the_folder_is_waited_for() {
         let (_folder, path) = place();
-        fs::write(&path, "another's").unwrap();
-        let made = found_operator(&accounts(|look| look > 20, never), &path, 7).await.unwrap();
-        assert!(made.is_none());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
+        let lock = lock_folder(&path).unwrap();
+        assert!(start(&accounts(|look| look > 20, never), &path).await.unwrap().is_none());
+        let error = start(&accounts(|_| false, never), &path).await.unwrap_err();
+        assert!(matches!(error, FirstStartError::Busy { .. }), "{error}");
+        assert!(!is_still_there(&path));
+        drop(lock);
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_the_other_process_gives_up_this_one_founds() {
         let (_folder, path) = place();
-        fs::write(&path, "another's").unwrap();
-        let gone = path.clone();
+        let lock = std::sync::Mutex::new(lock_folder(&path).unwrap());
         let any = move |look| {
             if look == 3 {
-                fs::remove_file(&gone).unwrap();
+                lock.lock().unwrap().take();
             }
             false
         };
-        let made = found_operator(&accounts(any, || Ok(FOUNDED)), &path, 7).await.unwrap();
+        let made = start(&accounts(any, || Ok(FOUNDED)), &path).await.unwrap();
         assert!(fs::read_to_string(&path).unwrap().contains(made.unwrap().api_key.expose_secret()));
     }
 
@@ -335,7 +507,7 @@ mod tests {
     async fn a_loser_removes_its_own_file_only() {
         let (_folder, path) = place();
         let lost = accounts(|look| look > 0, another_was_first);
-        assert!(found_operator(&lost, &path, 7).await.unwrap().is_none());
+        assert!(start(&lost, &path).await.unwrap().is_none());
         assert!(!is_still_there(&path));
 
         let theirs = path.clone();
@@ -347,7 +519,7 @@ mod tests {
                 another_was_first()
             },
         );
-        assert!(found_operator(&lost, &path, 7).await.unwrap().is_none());
+        assert!(start(&lost, &path).await.unwrap().is_none());
         assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
     }
 
@@ -359,7 +531,7 @@ mod tests {
             0 => another_was_first(),
             _ => Ok(FOUNDED),
         };
-        let made = found_operator(&accounts(|_| false, found), &path, 7).await.unwrap().unwrap();
+        let made = start(&accounts(|_| false, found), &path).await.unwrap().unwrap();
         assert!(fs::read_to_string(&path).unwrap().contains(made.api_key.expose_secret()));
     }
 
@@ -367,21 +539,21 @@ mod tests {
     async fn where_the_file_cannot_be_written_nothing_is_founded() {
         let (folder, _) = place();
         let path = folder.path().join("missing/operator.txt");
-        let error = found_operator(&accounts(|_| false, never), &path, 7).await.unwrap_err();
+        let error = start(&accounts(|_| false, never), &path).await.unwrap_err();
         assert!(matches!(error, FirstStartError::Unwritable { .. }), "{error}");
         assert!(error.to_string().contains("ROOTS_OPERATOR_FILE"), "{error}");
     }
 
     #[tokio::test]
-    async fn a_fault_takes_the_file_away_unless_the_account_may_stand() {
+    async fn an_error_takes_the_file_away_unless_the_account_may_stand() {
         let (_folder, path) = place();
-        let away = || Err(StoreFault::Unavailable("x".to_owned()).into());
-        let error = found_operator(&accounts(|_| false, away), &path, 7).await.unwrap_err();
+        let away = || Err(StoreError::Unavailable("x".to_owned()).into());
+        let error = start(&accounts(|_| false, away), &path).await.unwrap_err();
         assert!(matches!(error, FirstStartError::Write(_)), "{error}");
         assert!(!is_still_there(&path));
 
-        let unknown = || Err(StoreFault::OutcomeUnknown("x".to_owned()).into());
-        let error = found_operator(&accounts(|_| false, unknown), &path, 7).await.unwrap_err();
+        let unknown = || Err(StoreError::OutcomeUnknown("x".to_owned()).into());
+        let error = start(&accounts(|_| false, unknown), &path).await.unwrap_err();
         assert!(matches!(error, FirstStartError::OutcomeUnknown { .. }), "{error}");
         assert!(is_still_there(&path));
     }

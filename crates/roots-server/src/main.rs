@@ -1,41 +1,35 @@
 //! The Roots server: parse, wire, serve, drain.
 //!
-//! - [`settings`]: the command line and the environment.
-//! - [`app`]: the core on its adapters; [`ambient`] is the time and the identities.
-//! - [`serve`]: the server from start to end: [`first_start`], then [`listen`] with its
-//!   [`connections`] and their [`write_limit`], and [`prometheus`] beside it. [`files`] is how many the
-//!   system has to let it open.
-//! - [`threads`]: those that serve, one a processor, and where SQLite is written.
-//! - [`upkeep`]: what the server does from time to time.
-//! - [`logging`]: log lines, of which those that can wait gather for a moment.
-//! - [`commands`]: everything else that the program can be asked to do.
-//! - [`wiped`]: how what holds a key is worded.
+//! - [`cli`]: the command line, the settings and the commands other than `serve`.
+//! - [`wiring`]: the core on its adapters; [`ambient`] is the time and the identities.
+//! - [`serve`]: the server from start to end: [`first_start`], then [`net`], the connections and the
+//!   threads that serve them, and [`metrics`] beside it, until [`stop`].
+//! - [`background`]: what the server does from time to time.
+//! - [`log`]: log lines, of which those that can wait gather for a moment.
+//! - [`zeroized`]: how what holds a key is worded.
 
 mod ambient;
-mod app;
-mod commands;
-mod connections;
-mod failure;
-mod files;
+mod background;
+mod cli;
 mod first_start;
-mod listen;
-mod logging;
-mod prometheus;
+mod log;
+mod metrics;
+mod net;
+mod program_error;
 mod serve;
-mod settings;
-mod threads;
-mod upkeep;
-mod wiped;
-mod write_limit;
+mod stop;
+mod wiring;
+mod zeroized;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use commands::Command;
-use failure::Failure;
-use settings::{CommandLine, Settings};
+use cli::arguments::{CliCommand, CommandLine};
+use cli::commands;
+use cli::settings::Settings;
+use program_error::ProgramError;
 
 /// The system's own takes a quarter longer to read a page (ADR 26).
 #[global_allocator]
@@ -43,38 +37,38 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let done = start(CommandLine::parse());
-    logging::finish();
+    log::finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+        Err(error) => {
             // Where nobody can read it, the exit code tells.
-            let _ = writeln!(io::stderr(), "roots-server: {}", failure.sentence());
-            failure.exit_code()
+            let _ = writeln!(io::stderr(), "roots-server: {}", error.sentence());
+            error.exit_code()
         }
     }
 }
 
-fn start(asked: CommandLine) -> Result<(), Failure> {
-    let settings = asked.settings.judge()?;
-    logging::start(&settings)?;
+fn start(asked: CommandLine) -> Result<(), ProgramError> {
+    let settings = asked.settings.validate()?;
+    log::start(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Failure::System)?;
-    let done = runtime.block_on(perform(asked.command.unwrap_or(Command::Serve), &settings));
+        .map_err(ProgramError::System)?;
+    let done = runtime.block_on(perform(asked.command.unwrap_or(CliCommand::Serve), &settings));
     // What has not ended by now is not waited for.
     runtime.shutdown_background();
     done
 }
 
-async fn perform(command: Command, settings: &Settings) -> Result<(), Failure> {
+async fn perform(command: CliCommand, settings: &Settings) -> Result<(), ProgramError> {
     match command {
-        Command::Serve => serve::run(settings).await,
-        Command::Migrate => commands::migrate(settings).await,
-        Command::Bootstrap(asked) => commands::bootstrap(settings, asked).await,
-        Command::Credits(asked) => commands::credits(settings, asked).await,
-        Command::Backup { file } => commands::backup(settings, file).await,
-        Command::Verify => commands::verify(settings).await,
-        Command::Openapi => commands::openapi(),
+        CliCommand::Serve => serve::run(settings).await,
+        CliCommand::Migrate => commands::migrate(settings).await,
+        CliCommand::Bootstrap(asked) => commands::bootstrap(settings, asked).await,
+        CliCommand::Credits(asked) => commands::credits(settings, asked).await,
+        CliCommand::Backup { file } => commands::backup(settings, file).await,
+        CliCommand::Verify => commands::verify(settings).await,
+        CliCommand::Openapi => commands::openapi(),
     }
 }

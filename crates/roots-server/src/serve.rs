@@ -3,71 +3,57 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
-use roots_domain::port::store::StoreFault;
-use roots_domain::usecase::accounts::NewCredentials;
-use roots_domain::usecase::leftovers::Leftovers;
-use roots_domain::usecase::usage::Usage;
-use roots_domain::usecase::uses::Uses;
-use roots_http::{Ending, HttpSettings};
+use roots_domain::service::accounts::NewCredentials;
+use roots_http::HttpSettings;
+use roots_http_core::shutdown::Shutdown;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::select;
 use tokio::time::{self, Instant};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use crate::connections::Connections;
-use crate::failure::Failure;
-use crate::listen::{self, Stop};
-use crate::settings::Settings;
-use crate::{app, files, first_start, prometheus, threads, upkeep, wiped};
-
-/// How often usage is written.
-const USAGE_EVERY: Duration = Duration::from_secs(5);
-/// How often it is written when keys were last used, and keys that are over are swept.
-const TEND_EVERY: Duration = Duration::from_mins(1);
-/// How often it is looked whether a deletion was left unfinished, by a process that has ended.
-const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
+use crate::background::Background;
+use crate::cli::settings::Settings;
+use crate::net::connections::Connections;
+use crate::net::{listen, open_files, threads};
+use crate::program_error::ProgramError;
+use crate::stop::Stop;
+use crate::{first_start, metrics, wiring, zeroized};
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// It could not start, or not end cleanly.
-pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
     // First of all, so that a start that can't serve makes nothing.
-    files::allow(settings.connections)?;
+    open_files::allow(settings.connections)?;
     let (listener, address) = bind("ROOTS_BIND", settings.bind)?;
-    let metrics = match settings.metrics_bind {
+    let metrics_listener = match settings.metrics_bind {
         None => None,
         Some(address) => Some(bind("ROOTS_METRICS_BIND", address)?),
     };
     if let Some(caution) = settings.database_url.caution() {
         warn!("{caution}");
     }
-    let store = app::open(&settings.database_url, &threads::of_store(settings.writer)).await?;
-    let mut stop = Stop::on_signals().map_err(Failure::System)?;
-    let services = app::services(&store);
+    let store = wiring::open(&settings.database_url, &threads::of_store(settings.writer)).await?;
+    let mut stop = Stop::on_signals().map_err(ProgramError::System)?;
+    let services = wiring::services(&store);
     let file = &settings.operator_file;
-    let operator =
-        first_start::found_operator(&services.accounts, file, settings.operator_credits).await?;
+    let database = &settings.database_url;
+    let credits = settings.operator_credits;
+    let operator = first_start::found_operator(&services.accounts, database, file, credits).await?;
     announce(operator.as_ref(), file, address);
 
-    let upkeep = tokio::spawn(upkeep::run(app::upkeep(&store)));
-    let usage = services.usage.clone();
-    let writing_usage = tokio::spawn(write_usage(usage.clone(), stop.clone()));
-    let uses = services.uses.clone();
-    let tending = tokio::spawn(tend(uses.clone(), stop.clone()));
-    tokio::spawn(work_off(services.leftovers.clone()));
+    let background = Background::start(&services, &stop);
     let mut told = stop.clone();
-    let ending = Ending::when(async move {
+    let shutdown = Shutdown::when(async move {
         told.requested().await;
     });
-    let http = HttpSettings { ending, ..settings.http.clone() };
+    let http = HttpSettings { shutdown, ..settings.http.clone() };
     let api = roots_http::router(services, &http);
     let (servers, ends): (Vec<_>, Vec<_>) =
-        threads::serve(&api, &stop).map_err(Failure::System)?.into_iter().unzip();
+        threads::serve(&api, &stop).map_err(ProgramError::System)?.into_iter().unzip();
     let proxies = settings.http.trusted_proxies.clone();
     let connections = Connections::new(settings.connections, proxies);
     let measured = connections.clone();
@@ -78,71 +64,26 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
             let _ = end.await;
         }
     };
-    match metrics {
+    match metrics_listener {
         None => api.await,
-        Some((metrics_listener, metrics_address)) => {
-            let metrics = prometheus::start(measured)?;
-            info!(address = %metrics_address, "metrics are served");
-            tokio::join!(api, listen::serve(metrics_listener, metrics, stop.clone()));
+        Some((listener, address)) => {
+            let router = metrics::start(measured)?;
+            info!(%address, "metrics are served");
+            tokio::join!(api, listen::serve(listener, router, stop.clone()));
         }
     }
-    upkeep.abort();
     let end = async {
-        // What it was at is done, and what was counted since comes last. No keys are swept any more.
-        let _ = writing_usage.await;
-        let _ = tending.await;
-        flush(&usage).await;
-        note_uses(uses.flush().await);
+        background.finish().await;
         store.close().await;
     };
     close(end, stop.requested().await).await
 }
 
-/// Writes what is counted of usage every few seconds, until it is time to stop.
-async fn write_usage(usage: Usage, mut stop: Stop) {
-    loop {
-        select! {
-            _ = stop.requested() => return,
-            () = time::sleep(USAGE_EVERY) => flush(&usage).await,
-        }
-    }
-}
-
-async fn flush(usage: &Usage) {
-    if let Err(fault) = usage.flush().await {
-        warn!(%fault, "usage could not be written");
-    }
-}
-
-/// Writes now and then when keys were last used, and ends those that are over, until it is time to
-/// stop.
-async fn tend(uses: Uses, mut stop: Stop) {
-    loop {
-        select! {
-            _ = stop.requested() => return,
-            () = time::sleep(TEND_EVERY) => note_uses(uses.tend().await),
-        }
-    }
-}
-
-fn note_uses(written: Result<(), StoreFault>) {
-    if let Err(fault) = written {
-        warn!(%fault, "when keys were last used could not be written");
-    }
-}
-
-/// Works off what deletions have left where the process that was at it did not come to the end.
-async fn work_off(leftovers: Leftovers) {
-    loop {
-        if let Err(fault) = leftovers.work_off().await {
-            warn!(%fault, "a deletion is left for later");
-        }
-        time::sleep(WORK_OFF_EVERY).await;
-    }
-}
-
-fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let failed = |error| Failure::Bind { setting, address, error };
+fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ProgramError> {
+    let failed = |error| ProgramError::Bind { setting, address, error };
     let listener = listen::listener(address).map_err(failed)?;
     // Port 0 has become another by now.
     let bound = listener.local_addr().map_err(failed)?;
@@ -177,9 +118,9 @@ fn greeting(
 ) -> Zeroizing<String> {
     let url = format!("http://{}", reachable(address));
     let served = format!("Roots is served on {url}, its documents on {url}/docs. Ctrl-C ends it.");
-    let Some(operator) = operator else { return wiped::text(format_args!("\n{served}\n\n")) };
+    let Some(operator) = operator else { return zeroized::text(format_args!("\n{served}\n\n")) };
     let (key, code) = (operator.api_key.expose_secret(), operator.recovery_code.expose_secret());
-    wiped::text(format_args!(
+    zeroized::text(format_args!(
         "\nThe operator account was made. These are its secrets; {} holds them too, until you have\n\
          put them away and delete it.\n\n  \
          API key        {key}\n  \
@@ -202,8 +143,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Has the writer finish what it has accepted, until `deadline`.
-async fn close(store: impl Future<Output = ()>, deadline: Instant) -> Result<(), Failure> {
-    time::timeout_at(deadline, store).await.map_err(|_| Failure::NotDrained)?;
+async fn close(store: impl Future<Output = ()>, deadline: Instant) -> Result<(), ProgramError> {
+    time::timeout_at(deadline, store).await.map_err(|_| ProgramError::NotDrained)?;
     info!("stopped");
     Ok(())
 }
@@ -217,6 +158,7 @@ mod tests {
 
     use std::future;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use axum::Router;
     use tokio::net::TcpStream;
@@ -227,7 +169,7 @@ mod tests {
     /// How long a server with a request that is never answered takes to end, and how it ends.
     async fn end_with_a_stuck_request(
         store: impl Future<Output = ()>,
-    ) -> (Duration, Result<(), Failure>) {
+    ) -> (Duration, Result<(), ProgramError>) {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let (listener, address) = bind("ROOTS_BIND", any_port).unwrap();
         let asked = Arc::new(Notify::new());
@@ -242,6 +184,8 @@ mod tests {
         stuck.writable().await.unwrap();
         stuck.try_write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         asked.notified().await;
+        // Not before: a clock that goes on whenever all wait would not wait for the network.
+        time::pause();
         let told = Instant::now();
         tell();
         served.await.unwrap();
@@ -249,7 +193,7 @@ mod tests {
         (told.elapsed(), closed)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_request_that_is_cut_off_leaves_the_store_its_time() {
         // Its sleep begins when the store is told to close.
         let store = async { time::sleep(Duration::from_millis(900)).await };
@@ -258,10 +202,10 @@ mod tests {
         assert_eq!(taken.as_secs(), 9);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn requests_and_store_have_ten_seconds_together() {
         let (taken, closed) = end_with_a_stuck_request(future::pending()).await;
-        assert!(matches!(closed, Err(Failure::NotDrained)), "{closed:?}");
+        assert!(matches!(closed, Err(ProgramError::NotDrained)), "{closed:?}");
         assert_eq!(taken.as_secs(), 10);
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use roots_domain::model::id::Uid;
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::ambient::{Clock, Uids};
+use roots_domain::port::clock::{Clock, Uids};
 
 /// A clock that stands still until it is moved. It starts at 2026-04-09T14:00:00Z, the hour of the
 /// documents' examples.

@@ -6,23 +6,22 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
-use roots_domain::port::ambient::Uids;
-use roots_domain::usecase::accounts::NewCredentials;
-use roots_http::{HttpSettings, RateLimits, Services, Signup};
+use roots_domain::service::accounts::NewCredentials;
+use roots_http::{HttpSettings, Signup};
+use roots_http_core::auth::rate_limit::RateLimits;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::ambient::RandomUids;
+use crate::context::TestContext;
 use crate::database::TestDatabase;
-use crate::world::World;
 
 /// A running API.
-pub struct App {
+pub struct TestApp {
     /// Where it listens: `http://127.0.0.1:…`
     pub address: String,
     /// The use cases behind it, with the clock that they go by.
-    pub world: World,
+    pub context: TestContext,
     /// The database behind it.
     pub database: Arc<TestDatabase>,
     /// An account to call it with.
@@ -35,10 +34,10 @@ pub struct App {
 
 /// The credits of an account that signs up.
 pub const SIGNUP_CREDITS: i64 = 100;
-/// What a request of [`App::call`] calls itself, so that answers are the same each time.
+/// What a request of [`TestApp::call`] calls itself, so that answers are the same each time.
 pub const REQUEST_ID: &str = "a-test";
 
-impl App {
+impl TestApp {
     /// Starts it with an account of so many credits. Anybody may sign up, and there are no limits.
     pub async fn start(database: TestDatabase, credits: i64) -> Self {
         Self::start_with(database, credits, |_| {}).await
@@ -54,9 +53,9 @@ impl App {
         let mut settings =
             HttpSettings { signup, limits: RateLimits::OFF, ..HttpSettings::default() };
         set(&mut settings);
-        let world = database.world();
-        let credentials = world.found(credits).await;
-        Self::serve(world, Arc::new(database), Arc::new(credentials), settings).await
+        let context = database.context();
+        let credentials = context.found(credits).await;
+        Self::serve(context, Arc::new(database), Arc::new(credentials), settings).await
     }
 
     /// Starts another on the same database and for the same account, as another process does: with
@@ -69,8 +68,8 @@ impl App {
     pub async fn another_remembering(&self, caller_ttl: Duration) -> Self {
         let (database, credentials) = (self.database.clone(), self.credentials.clone());
         let settings = HttpSettings { caller_ttl, ..self.settings.clone() };
-        let world = self.database.another_world().await;
-        Self::serve(world, database, credentials, settings).await
+        let context = self.database.another_context().await;
+        Self::serve(context, database, credentials, settings).await
     }
 
     /// The same API, called with the key of another account.
@@ -78,7 +77,7 @@ impl App {
     pub fn by(&self, credentials: NewCredentials) -> Self {
         Self {
             address: self.address.clone(),
-            world: self.world.clone(),
+            context: self.context.clone(),
             database: self.database.clone(),
             credentials: Arc::new(credentials),
             client: self.client.clone(),
@@ -90,45 +89,26 @@ impl App {
     pub async fn as_another(&self, credits: i64) -> Self {
         Self {
             address: self.address.clone(),
-            world: self.world.clone(),
+            context: self.context.clone(),
             database: self.database.clone(),
-            credentials: Arc::new(self.world.found(credits).await),
+            credentials: Arc::new(self.context.found(credits).await),
             settings: self.settings.clone(),
             client: self.client.clone(),
         }
     }
 
     async fn serve(
-        world: World,
+        context: TestContext,
         database: Arc<TestDatabase>,
         credentials: Arc<NewCredentials>,
         settings: HttpSettings,
     ) -> Self {
-        let uids: Arc<dyn Uids> = Arc::new(RandomUids);
-        let services = Services {
-            access: world.access.clone(),
-            sessions: world.sessions.clone(),
-            todos: world.todos.clone(),
-            activities: world.activities.clone(),
-            accounts: world.accounts.clone(),
-            keys: world.keys.clone(),
-            uses: world.uses.clone(),
-            operators: world.operators.clone(),
-            exports: world.exports.clone(),
-            usage: world.usage.clone(),
-            imports: world.imports.clone(),
-            erasures: world.erasures.clone(),
-            epochs: Arc::new(world.store.clone()),
-            leftovers: world.leftovers.clone(),
-            readiness: Arc::new(world.store.clone()),
-            uids,
-        };
-        let router = roots_http::router(services, &settings);
+        let router = roots_http::router(context.services.clone(), &settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("its address"));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { address, world, database, credentials, settings, client: reqwest::Client::new() }
+        Self { address, context, database, credentials, settings, client: reqwest::Client::new() }
     }
 
     /// The key of its account.
@@ -139,18 +119,18 @@ impl App {
 
     /// A request of the account's owner to a path below `/api/v1`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.stranger(method, &format!("/api/v1{path}"))
+        self.unauthenticated(method, &format!("/api/v1{path}"))
             .header("X-API-Key", self.key())
             .header("X-Request-Id", REQUEST_ID)
     }
 
     /// A request without a key, to a path from the root.
-    pub fn stranger(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn unauthenticated(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.address))
     }
 
     /// Calls a path below `/api/v1` as the account's owner.
-    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> ApiResponse {
         let request = self.request(method, path);
         send(match body {
             Some(body) => request.json(body),
@@ -160,30 +140,30 @@ impl App {
     }
 
     /// `GET`s a path below `/api/v1`.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> ApiResponse {
         self.call(Method::GET, path, None).await
     }
 
     /// `POST`s to a path below `/api/v1`.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> ApiResponse {
         self.call(Method::POST, path, Some(body)).await
     }
 
     /// `PATCH`es a path below `/api/v1`.
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, path: &str, body: &Value) -> ApiResponse {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
     /// `DELETE`s a path below `/api/v1`.
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> ApiResponse {
         self.call(Method::DELETE, path, None).await
     }
 }
 
 /// Sends a request and reads the whole answer.
-pub async fn send(request: RequestBuilder) -> Answer {
+pub async fn send(request: RequestBuilder) -> ApiResponse {
     let response: Response = request.send().await.expect("an answer");
-    Answer {
+    ApiResponse {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
         text: response.text().await.expect("a whole answer"),
@@ -192,7 +172,7 @@ pub async fn send(request: RequestBuilder) -> Answer {
 
 /// What the API answered.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     /// The status.
     pub status: u16,
     /// The headers.
@@ -201,7 +181,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl ApiResponse {
     /// The body, which is JSON.
     #[must_use]
     pub fn json(&self) -> Value {

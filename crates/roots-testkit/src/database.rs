@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roots_domain::model::id::AccountId;
 use roots_persistence::{DatabaseUrl, Store};
@@ -13,9 +13,9 @@ use sea_orm::{
 use tempfile::TempDir;
 
 use crate::ambient::TestClock;
+use crate::context::TestContext;
 use crate::postgres;
-use crate::tap::Tap;
-use crate::world::World;
+use crate::sql_proxy::SqlProxy;
 
 /// A database of one test's own. SQLite's is gone with it; PostgreSQL's goes with its server.
 pub struct TestDatabase {
@@ -28,7 +28,7 @@ pub struct TestDatabase {
     /// Where its files lie; on PostgreSQL, a folder for the test to use.
     pub folder: TempDir,
     /// On PostgreSQL, the way by which its stores go to it, but for those of programs that the test runs.
-    pub tap: Option<Tap>,
+    pub sql_proxy: Option<SqlProxy>,
 }
 
 impl TestDatabase {
@@ -53,25 +53,26 @@ impl TestDatabase {
         admin.close().await.expect("closing the connection to the test server");
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
         let url = format!("{base}/{name}");
-        let tap = Tap::on(&url).await;
-        Self::open(url, folder, Some(tap)).await
+        let sql_proxy = SqlProxy::on(&url).await;
+        Self::open(url, folder, Some(sql_proxy)).await
     }
 
-    async fn open(url: String, folder: TempDir, tap: Option<Tap>) -> Self {
+    async fn open(url: String, folder: TempDir, sql_proxy: Option<SqlProxy>) -> Self {
         let clock = Arc::new(TestClock::default());
-        let store = open(tap.as_ref().map_or(&url, |tap| &tap.url), clock.clone()).await;
+        let store =
+            open(sql_proxy.as_ref().map_or(&url, |sql_proxy| &sql_proxy.url), clock.clone()).await;
         store.migrate().await.expect("the newest schema");
-        if let Some(tap) = &tap {
+        if let Some(sql_proxy) = &sql_proxy {
             // A new schema is for all tenants at once.
-            tap.forget();
+            sql_proxy.forget();
         }
-        Self { store, clock, url, folder, tap }
+        Self { store, clock, url, folder, sql_proxy }
     }
 
     /// The use cases over its store, by one clock.
     #[must_use]
-    pub fn world(&self) -> World {
-        World::new(self.store.clone(), self.clock.clone())
+    pub fn context(&self) -> TestContext {
+        TestContext::new(self.store.clone(), self.clock.clone())
     }
 
     /// Another store on the same database, as another process has, with a clock of its own.
@@ -80,13 +81,13 @@ impl TestDatabase {
     }
 
     /// The same use cases as another process has, with a store and a clock of their own.
-    pub async fn another_world(&self) -> World {
+    pub async fn another_context(&self) -> TestContext {
         let clock = Arc::new(TestClock::default());
-        World::new(self.another_store_by(clock.clone()).await, clock)
+        TestContext::new(self.another_store_by(clock.clone()).await, clock)
     }
 
     async fn another_store_by(&self, clock: Arc<TestClock>) -> Store {
-        open(self.tap.as_ref().map_or(&self.url, |tap| &tap.url), clock).await
+        open(self.sql_proxy.as_ref().map_or(&self.url, |sql_proxy| &sql_proxy.url), clock).await
     }
 
     /// A connection past the store, to look at or to break what it keeps.
@@ -130,10 +131,10 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Waits until a writer is held up. SQLite does not tell, so there it only gives way a little.
+    /// Waits until a writer is held up. SQLite does not tell, so there it returns at once: a test has
+    /// to hold whether a writer waits already or has yet to take what is queued.
     pub async fn until_felt(&self) {
         if !self.is_postgres {
-            tokio::time::sleep(Duration::from_millis(50)).await;
             return;
         }
         let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
@@ -153,15 +154,17 @@ impl Hold {
     }
 }
 
+/// How long a test waits for something that is bound to come: longer than it takes on a machine whose
+/// processors are all busy.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// Waits until something holds that is bound to come.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..2_000 {
-        if holds().await {
-            return;
-        }
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    unreachable!("waited in vain until {what}");
 }
 
 async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T> {

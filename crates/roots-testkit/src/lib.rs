@@ -1,5 +1,5 @@
 //! What the tests of Roots share: a database per test on SQLite and on PostgreSQL, a clock and uids
-//! that can be set, and a world with an account to work in.
+//! that can be set, and a context with an account to work in.
 //!
 //! It is for tests: what can't be set up panics and says why.
 #![expect(
@@ -10,15 +10,16 @@
 
 pub mod ambient;
 pub mod app;
+pub mod commands;
+pub mod context;
 pub mod database;
-pub mod dice;
 pub mod members;
-pub mod model;
 pub mod postgres;
-pub mod tap;
-pub mod tenants;
-pub mod units;
-pub mod world;
+pub mod reference_model;
+pub mod seeded_rng;
+pub mod sql_proxy;
+pub mod tenant_lint;
+pub mod time_zones;
 
 /// Runs each test on both databases: `on_both! { first, second }` makes the modules `sqlite` and
 /// `postgres`, each with every test. A test is an `async fn(TestDatabase)` beside the macro.

@@ -1,10 +1,10 @@
 //! Members of an account, put into the database past the API.
 
+use roots_domain::model::api_key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::{AccountId, ActorId, KeyId};
-use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
-use roots_domain::port::ambient::Uids;
-use roots_domain::port::keys::{ActorIdentity, MintedKey, Renewal};
-use roots_domain::usecase::access::Caller;
+use roots_domain::port::clock::Uids;
+use roots_domain::port::crypto::{ActorIdentity, MintedKey, Renewal};
+use roots_domain::service::access::Caller;
 use secrecy::SecretString;
 
 use crate::ambient::RandomUids;

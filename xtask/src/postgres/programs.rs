@@ -1,20 +1,18 @@
-//! Where `PostgreSQL`'s programs are on this machine, and how they get there.
+//! Finds the `PostgreSQL` programs on this machine, or installs them.
 
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use nix::unistd;
+use crate::packages::{self, InstallError};
+use crate::run::RunError;
 
-use crate::run::{self, RunError};
-
-/// What the throw-away server and the tests run.
+/// The programs that the temporary server and the tests run.
 const NEEDED: [&str; 4] = ["initdb", "postgres", "pg_ctl", "pg_dump"];
 
-/// Where packages put them, off the PATH: a folder, what the folders in it begin with before the version, and where
-/// in those the programs are.
+/// Where packages install the programs outside the PATH: a folder, the prefix before the version in
+/// the names of its subfolders, and the folder of the programs within those.
 const PLACES: [(&str, &str, &str); 7] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -25,11 +23,12 @@ const PLACES: [(&str, &str, &str); 7] = [
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
 ];
 
-/// The package managers that we know to install them without a question, each with the script for it.
+/// The package managers that can install the programs without asking, with their scripts.
 const MANAGERS: [(&str, &str); 3] = [
     (
         "apt-get",
-        // Debian's package makes and starts a server of its own, unless told not to; told so for as long as it takes.
+        // Debian's package creates and starts a cluster. The setting prevents that during the
+        // installation.
         "export DEBIAN_FRONTEND=noninteractive
         install='apt-get --quiet install --yes --no-install-recommends -o DPkg::Lock::Timeout=120'
         conf=/etc/postgresql-common/createcluster.conf
@@ -47,8 +46,8 @@ const MANAGERS: [(&str, &str); 3] = [
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProgramsError {
     #[error(
-        "the tests need PostgreSQL's programs ({}), and they could not be installed here: {reason}. \
-         Install them, and run this again:
+        "the tests need the PostgreSQL programs {}, which could not be installed: {reason}. \
+         Install them, then run this again:
   Debian, Ubuntu: apt-get install postgresql
   Fedora:         dnf install postgresql-server
   Alpine:         apk add postgresql postgresql-client
@@ -68,17 +67,17 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Finds them, and where they are missing lets the system's package manager install them.
+    /// Finds the programs. If they are missing, the system's package manager installs them.
     pub(crate) fn find_or_install() -> Result<Self, ProgramsError> {
         if let Some(programs) = Self::find(candidates()) {
             return Ok(programs);
         }
         install()?;
-        let reason = "the package manager did, but not in a place known to this program".into();
+        let reason = "the package manager succeeded, but xtask can't find the programs".into();
         Self::find(candidates()).ok_or(ProgramsError::Missing { reason })
     }
 
-    /// The first of the folders that has all of them, directly or through links to where they are.
+    /// The first folder that has all programs, or has links into a folder that has them all.
     fn find(folders: impl IntoIterator<Item = PathBuf>) -> Option<Self> {
         let complete = |folder: &PathBuf| NEEDED.iter().all(|name| folder.join(name).is_file());
         let linked = |folder: &PathBuf| {
@@ -94,7 +93,7 @@ impl Programs {
     }
 }
 
-/// The PATH first, then the known places, the newest version first.
+/// The folders of the PATH, then the known places with the newest version first.
 fn candidates() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = PLACES.iter().map(|(parent, prefix, tail)| (Path::new(parent), *prefix, *tail));
@@ -116,40 +115,18 @@ fn newest_first<'a>(
     found.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// The version in a folder's name, as numbers; empty for a name that ends with the prefix.
+/// The version in a folder's name, as numbers; empty if the name is only the prefix.
 fn version(name: &OsStr, prefix: &str) -> Option<Vec<u32>> {
     let version = name.to_str()?.strip_prefix(prefix)?;
     version.split('.').filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect()
 }
 
-/// Lets the package manager install them, as root or by a `sudo` that asks no password.
+/// Installs the programs with the package manager.
 fn install() -> Result<(), ProgramsError> {
-    let missing = |reason: String| ProgramsError::Missing { reason };
-    let on_path = |name: &str| {
-        env::var_os("PATH")
-            .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(name).is_file()))
-    };
-    let Some((manager, script)) = MANAGERS.iter().find(|(manager, _)| on_path(manager)) else {
-        return Err(missing("none of apt-get, dnf and apk is here".into()));
-    };
-    let mut command = if unistd::geteuid().is_root() {
-        Command::new("sh")
-    } else if on_path("sudo") && may_sudo() {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["-n", "sh"]);
-        sudo
-    } else {
-        return Err(missing(format!("{manager} needs root, or a sudo without a password")));
-    };
-    println!("PostgreSQL's programs are missing; {manager} installs them");
-    run::run(command.args(["-e", "-c", script])).map_err(|error| match error {
-        RunError::Failed { status, .. } => missing(format!("{manager} failed ({status})")),
-        other => other.into(),
+    packages::install("PostgreSQL", &MANAGERS).map_err(|error| match error {
+        InstallError::NotInstalled(reason) => ProgramsError::Missing { reason },
+        InstallError::Run(error) => error.into(),
     })
-}
-
-fn may_sudo() -> bool {
-    run::output(Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null())).is_ok()
 }
 
 #[cfg(test)]
@@ -166,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_lacks_one_of_them_is_passed_over() {
+    fn a_folder_without_all_programs_is_skipped() {
         let root = tempfile::tempdir().unwrap();
         let (bare, partial, full) =
             (root.path().join("bare"), root.path().join("partial"), root.path().join("full"));
@@ -180,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_to_where_all_of_them_are() {
+    fn a_link_is_followed_to_the_folder_of_all_programs() {
         let root = tempfile::tempdir().unwrap();
         let (linked, real) = (root.path().join("linked"), root.path().join("real"));
         with_programs(&linked, &[]);
@@ -190,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_comes_first_and_strangers_are_left_out() {
+    fn the_newest_version_comes_first_and_other_folders_are_skipped() {
         let root = tempfile::tempdir().unwrap();
         for folder in ["9.6", "15", "17", "common", "pgsql-16", "pgsql"] {
             fs::create_dir(root.path().join(folder)).unwrap();
@@ -198,15 +175,18 @@ mod tests {
         let found = newest_first([(root.path(), "", "bin"), (root.path(), "pgsql-", "")]);
         let expected =
             ["17/bin", "pgsql-16", "15/bin", "9.6/bin"].map(|folder| root.path().join(folder));
-        // A tail of nothing leaves a slash at the end, which comparing paths does not heed.
+        // An empty tail leaves a slash at the end, which does not matter when paths are compared.
         assert_eq!(found, expected);
         assert_eq!(version("pgsql".as_ref(), "pgsql"), Some(vec![]));
     }
 
     #[test]
-    fn what_is_missing_is_told_with_what_to_install() {
-        let told = ProgramsError::Missing { reason: "no luck".into() }.to_string();
-        assert!(told.contains("initdb, postgres, pg_ctl, pg_dump"), "{told}");
-        assert!(told.contains("no luck") && told.contains("apt-get install postgresql"), "{told}");
+    fn the_error_names_the_programs_the_reason_and_the_packages() {
+        let error = ProgramsError::Missing { reason: "no luck".into() }.to_string();
+        assert!(error.contains("initdb, postgres, pg_ctl, pg_dump"), "{error}");
+        assert!(
+            error.contains("no luck") && error.contains("apt-get install postgresql"),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! No link of the docs is dead: relative links lead to a file of the repository, anchors to a heading.
+//! Checks the links of the docs: relative links must lead to a file of the repository, and anchors
+//! to a heading.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -7,27 +8,32 @@ use std::{fs, io};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::files;
+use super::files::files;
 
-/// Checks the README, the changelog and everything under `docs/`.
+/// Checks the README, the changelog and all pages under `docs/`.
 pub(super) fn check(root: &Path) -> io::Result<Vec<String>> {
     let mut pages = vec![root.join("README.md"), root.join("CHANGELOG.md")];
     pages.extend(files(&root.join("docs"))?);
     let mut found = Vec::new();
     for path in pages.into_iter().filter(|path| is_markdown(path) && path.is_file()) {
-        let page = Page::read(&fs::read_to_string(&path)?);
+        let page = MarkdownPage::read(&fs::read_to_string(&path)?);
         let shown = path.strip_prefix(root).unwrap_or(&path);
         for link in &page.links {
-            if let Some(fault) = fault(root, shown, &page, &link.target)? {
-                found.push(format!("{}:{}: {fault}: {}", shown.display(), link.line, link.target));
+            if let Some(error) = error(root, shown, &page, &link.target)? {
+                found.push(format!("{}:{}: {error}: {}", shown.display(), link.line, link.target));
             }
         }
     }
     Ok(found)
 }
 
-/// What is wrong with a link in `path`, which is relative to `root`.
-fn fault(root: &Path, path: &Path, page: &Page, target: &str) -> io::Result<Option<&'static str>> {
+/// The error of a link in the page at `path`, which is relative to `root`.
+fn error(
+    root: &Path,
+    path: &Path,
+    page: &MarkdownPage,
+    target: &str,
+) -> io::Result<Option<&'static str>> {
     if is_elsewhere(target) {
         return Ok(None);
     }
@@ -48,7 +54,7 @@ fn fault(root: &Path, path: &Path, page: &Page, target: &str) -> io::Result<Opti
     let Some(anchor) = anchor.filter(|_| is_markdown(&file)) else {
         return Ok(None);
     };
-    let there = Page::read(&fs::read_to_string(&file)?);
+    let there = MarkdownPage::read(&fs::read_to_string(&file)?);
     Ok((!there.anchors.contains(anchor)).then_some("no such heading there"))
 }
 
@@ -56,14 +62,14 @@ fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "md")
 }
 
-/// Whether a link has a scheme or a host, as `https://…`, `mailto:…` and `//…` do.
+/// Whether a link has a scheme or a host, for example `https://…`, `mailto:…` or `//…`.
 fn is_elsewhere(target: &str) -> bool {
     let scheme = target.split(['/', '#', '?']).next().unwrap_or_default();
     scheme.contains(':') || target.starts_with("//")
 }
 
-/// The file that a link in the page at `path` names, relative to the root of the repository as `path` is; nothing for
-/// one outside of it.
+/// The file that a link in the page at `path` names. Both are relative to the root of the
+/// repository. Returns nothing for a file outside the repository.
 fn resolve(path: &Path, link: &str) -> Option<PathBuf> {
     let (mut file, link) = match link.strip_prefix('/') {
         Some(from_root) => (PathBuf::new(), from_root),
@@ -79,19 +85,19 @@ fn resolve(path: &Path, link: &str) -> Option<PathBuf> {
     Some(file)
 }
 
-/// What a page of Markdown links to, and what in it can be linked to.
+/// The links and anchors of a Markdown page.
 #[derive(Default)]
-struct Page {
-    links: Vec<Link>,
+struct MarkdownPage {
+    links: Vec<MarkdownLink>,
     anchors: HashSet<String>,
 }
 
-struct Link {
+struct MarkdownLink {
     line: usize,
     target: String,
 }
 
-impl Page {
+impl MarkdownPage {
     fn read(markdown: &str) -> Self {
         let mut page = Self::default();
         let mut heading: Option<String> = None;
@@ -103,7 +109,7 @@ impl Page {
             match event {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     let line = markdown[..range.start].matches('\n').count() + 1;
-                    page.links.push(Link { line, target: dest_url.into_string() });
+                    page.links.push(MarkdownLink { line, target: dest_url.into_string() });
                 }
                 Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
                 Event::Text(text) | Event::Code(text) => {
@@ -113,7 +119,7 @@ impl Page {
                 }
                 Event::End(TagEnd::Heading(_)) => {
                     let slug = slug(&heading.take().unwrap_or_default());
-                    // The second heading of a name gets `-1`, the third `-2`.
+                    // The second heading of the same name gets the suffix `-1`, the third `-2`.
                     let before = seen.entry(slug.clone()).or_default();
                     page.anchors.insert(if *before == 0 {
                         slug
@@ -122,7 +128,7 @@ impl Page {
                     });
                     *before += 1;
                 }
-                // A block whole, not line by line: a tag may go over several.
+                // A whole block at once: a tag may span several lines.
                 Event::Start(Tag::HtmlBlock) | Event::InlineHtml(_) => {
                     page.read_html(markdown, range);
                 }
@@ -132,7 +138,7 @@ impl Page {
         page
     }
 
-    /// Reads the HTML that stands at `range`.
+    /// Reads the links and anchors of the HTML at `range`.
     fn read_html(&mut self, markdown: &str, range: Range<usize>) {
         let begin = range.start;
         for (at, tag) in tags(&markdown[range]) {
@@ -142,7 +148,9 @@ impl Page {
                     "id" | "name" => {
                         self.anchors.insert(value.to_owned());
                     }
-                    "href" | "src" => self.links.push(Link { line, target: value.to_owned() }),
+                    "href" | "src" => {
+                        self.links.push(MarkdownLink { line, target: value.to_owned() });
+                    }
                     _ => {}
                 }
             }
@@ -162,7 +170,7 @@ fn slug(heading: &str) -> String {
         .collect()
 }
 
-/// What stands between `<` and `>` in a piece of HTML, and where; no comments.
+/// The text between each `<` and `>` in a piece of HTML, and its position; without comments.
 fn tags(html: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -183,7 +191,7 @@ fn tags(html: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// The attributes of a tag that have values.
+/// The attributes of a tag with their values. Those without a value are left out.
 fn attributes(tag: &str) -> Vec<(&str, &str)> {
     let ends_name = |char: char| char.is_whitespace() || char == '=';
     let mut found = Vec::new();
@@ -205,7 +213,7 @@ fn attributes(tag: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// A text before and from the first such character on.
+/// Splits a text before the first character that is an end.
 fn split(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(is_end).unwrap_or(text.len()))
 }
@@ -214,7 +222,7 @@ fn split(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    /// A repository of these files, and what is found in it.
+    /// Checks a repository of these files.
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
@@ -226,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn live_links_pass() {
+    fn working_links_pass() {
         let found = found(&[
             (
                 "README.md",
@@ -243,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_file_is_found_with_its_line() {
+    fn a_link_to_a_missing_file_is_found_with_its_line() {
         let found =
             found(&[("README.md", "# Roots\n\n[a](docs/none.md) and [b](docs/none.md#x)\n")]);
         assert_eq!(
@@ -256,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn dead_links_are_found_in_every_page_and_of_every_kind() {
+    fn dead_links_of_every_kind_are_found_in_every_page() {
         let found = found(&[
             ("CHANGELOG.md", "[a](none.md)"),
             ("docs/a.md", "![a](none.png)"),
@@ -288,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn live_links_in_html_pass() {
+    fn working_links_in_html_pass() {
         let found = found(&[
             (
                 "README.md",
@@ -301,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_anchor_is_found_here_and_there() {
+    fn a_dead_anchor_is_found_in_the_same_page_and_in_others() {
         let found =
             found(&[("README.md", "[a](#none)\n[b](docs/a.md#none)\n"), ("docs/a.md", "# A\n")]);
         assert_eq!(
@@ -322,17 +330,18 @@ mod tests {
     }
 
     #[test]
-    fn code_is_no_link_and_no_heading() {
-        let page = Page::read("`[a](none.md)`\n\n```text\n# No heading\n[a](none.md)\n```\n");
+    fn links_and_headings_in_code_are_ignored() {
+        let page =
+            MarkdownPage::read("`[a](none.md)`\n\n```text\n# No heading\n[a](none.md)\n```\n");
         assert!(page.links.is_empty() && page.anchors.is_empty());
     }
 
     #[test]
-    fn headings_get_the_anchors_of_github() {
+    fn headings_get_the_same_anchors_as_on_github() {
         assert_eq!(slug("Where to read on"), "where-to-read-on");
         assert_eq!(slug("`GET /sessions/{id}` — one session"), "get-sessionsid--one-session");
         assert_eq!(slug("Größe_1, v2.0!"), "größe_1-v20");
-        let page = Page::read("# Use\n## `Use`\n## *Use*\n");
+        let page = MarkdownPage::read("# Use\n## `Use`\n## *Use*\n");
         assert_eq!(page.anchors, ["use", "use-1", "use-2"].map(str::to_owned).into());
     }
 }

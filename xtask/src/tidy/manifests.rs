@@ -1,4 +1,5 @@
-//! Each crate takes its lints and the versions of its dependencies from the workspace, and its folder bears its name.
+//! Checks that each crate inherits its lints and the versions of its dependencies from the
+//! workspace, and that its folder has its name.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use toml::{Table, Value};
 
 const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// Checks one crate's manifest.
+/// Checks the manifest of a crate.
 pub(super) fn check(path: &Path, manifest: &str) -> Result<Vec<String>, toml::de::Error> {
     let manifest: Table = manifest.parse()?;
     let mut found = Vec::new();
@@ -19,7 +20,7 @@ pub(super) fn check(path: &Path, manifest: &str) -> Result<Vec<String>, toml::de
         let dependencies = KINDS.iter().filter_map(|kind| table.get(*kind)?.as_table()).flatten();
         for (name, _) in dependencies.filter(|(_, value)| !is_inherited(value)) {
             found.push(format!(
-                "{}: `{name}` is not `workspace = true`; versions stand in the table of the workspace",
+                "{}: `{name}` is not `workspace = true`; set its version in the workspace's Cargo.toml",
                 path.display()
             ));
         }
@@ -27,11 +28,11 @@ pub(super) fn check(path: &Path, manifest: &str) -> Result<Vec<String>, toml::de
     Ok(found)
 }
 
-/// Checks that a crate under `crates/` lies in a folder of its name.
+/// Checks that a crate under `crates/` has a folder of its name.
 pub(super) fn check_name(path: &Path, name: &str) -> Option<String> {
     let folder = path.strip_prefix("crates").ok()?.parent()?;
     (folder != Path::new(name))
-        .then(|| format!("{}: the crate {name} lies in another folder", path.display()))
+        .then(|| format!("{}: the folder of the crate {name} has another name", path.display()))
 }
 
 fn is_inherited(value: &Value) -> bool {
@@ -47,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tidy_manifest_passes() {
+    fn a_manifest_that_inherits_everything_passes() {
         let manifest = "[lints]\nworkspace = true\n\
                         [dependencies]\na.workspace = true\nb = { workspace = true, optional = true }\n\
                         [target.'cfg(unix)'.dependencies]\nc.workspace = true\n";
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_of_its_own_is_found_in_every_kind_of_table() {
+    fn a_version_that_is_not_inherited_is_found_in_every_kind_of_table() {
         for table in [
             "dependencies",
             "dev-dependencies",

@@ -1,12 +1,12 @@
-//! Modules are named for what they do, and every test runs.
+//! Checks that modules are named for what they do, and that no test is ignored.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::{fs, io};
 
-use super::files;
+use super::files::files;
 
-/// Names that say nothing of what is inside, and so attract everything.
+/// Names that don't say what a module does, so that everything fits in.
 const EMPTY_NAMES: [&str; 5] = ["common", "helper", "helpers", "util", "utils"];
 
 /// Checks the sources of all crates.
@@ -19,7 +19,7 @@ pub(super) fn check(root: &Path) -> io::Result<Vec<String>> {
             }
             let shown = path.strip_prefix(root).unwrap_or(&path);
             found.extend(check_path(shown));
-            // The tests of this file hold what it looks for.
+            // The tests in this file contain what it looks for.
             if folder != "xtask" {
                 found.extend(check_source(shown, &fs::read_to_string(&path)?));
             }
@@ -31,20 +31,22 @@ pub(super) fn check(root: &Path) -> io::Result<Vec<String>> {
 fn check_path(path: &Path) -> Option<String> {
     let empty =
         path.with_extension("").iter().any(|part| EMPTY_NAMES.iter().any(|name| part == *name));
-    empty.then(|| format!("{}: a name that says nothing; name it for what it does", path.display()))
+    empty.then(|| format!("{}: this name says nothing; name it for what it does", path.display()))
 }
 
 fn check_source(path: &Path, source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in source.match_indices("cfg_attr(").filter(|(at, _)| ignores(&source[*at..])) {
         let number = source[..at].matches('\n').count() + 1;
-        found
-            .push(format!("{}:{number}: a test ignored at times; every test runs", path.display()));
+        found.push(format!(
+            "{}:{number}: a test is sometimes ignored; run every test",
+            path.display()
+        ));
     }
     for (number, line) in (1..).zip(source.lines()) {
         let at = format!("{}:{number}", path.display());
         if line.contains("#[ignore") {
-            found.push(format!("{at}: an ignored test; every test runs"));
+            found.push(format!("{at}: a test is ignored; run every test"));
         }
         if let Some(name) = module(line).filter(|name| EMPTY_NAMES.contains(name)) {
             found.push(format!("{at}: `mod {name}` says nothing; name it for what it does"));
@@ -53,11 +55,11 @@ fn check_source(path: &Path, source: &str) -> Vec<String> {
     found
 }
 
-/// Whether the `cfg_attr(…)` that `source` begins with is one of `ignore`, on however many lines.
+/// Whether the `cfg_attr(…)` at the start of `source` sets `ignore`. It may span several lines.
 fn ignores(source: &str) -> bool {
     let mut depth = 0_usize;
     let mut word = String::new();
-    // What stands between quotes is a value, and every second piece does.
+    // Every second piece is within quotes, so it is a value and no attribute.
     for char in source.split('"').step_by(2).flat_map(|piece| piece.chars().chain([' '])) {
         if char.is_alphanumeric() || char == '_' {
             word.push(char);
@@ -118,19 +120,19 @@ mod tests {
         let source = "#[test]\n#[ignore = \"slow\"]\nfn a() {}\n";
         assert_eq!(
             check_source(Path::new("a.rs"), source),
-            ["a.rs:2: an ignored test; every test runs"]
+            ["a.rs:2: a test is ignored; run every test"]
         );
     }
 
     #[test]
-    fn a_test_that_is_ignored_at_times_is_found() {
+    fn a_test_that_is_sometimes_ignored_is_found() {
         for source in [
             "#[test]\n#[cfg_attr(miri, ignore)]\nfn a() {}\n",
             "#[test]\n#[cfg_attr(not(feature = \"a)\"), ignore = \"slow\")]\nfn a() {}\n",
             "#[test]\n#[cfg_attr(\n    all(unix, miri),\n    ignore\n)]\nfn a() {}\n",
         ] {
             let found = check_source(Path::new("a.rs"), source);
-            assert_eq!(found, ["a.rs:2: a test ignored at times; every test runs"], "{source}");
+            assert_eq!(found, ["a.rs:2: a test is sometimes ignored; run every test"], "{source}");
         }
         for source in [
             "#[cfg_attr(feature = \"ignore\", derive(Debug))]\nstruct A { ignore: bool }\n",
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_of_every_crate_are_looked_at() {
+    fn the_sources_of_every_crate_are_checked() {
         let root = tempfile::tempdir().unwrap();
         for folder in ["crates/a/src", "migrations/src", "xtask/src"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();

@@ -1,4 +1,5 @@
-//! How fast PostgreSQL takes the rows of an activity, a transaction each, by its own `pgbench`.
+//! The store floor on PostgreSQL: `pgbench` writes the rows of an activity, one activity a
+//! transaction.
 
 use std::fs;
 use std::io;
@@ -10,18 +11,18 @@ use crate::latency::Latencies;
 use crate::process::{self, ProcessError};
 use crate::results::Round;
 
-/// Why it told nothing.
+/// Why `pgbench` gave no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PgbenchError {
     #[error("pgbench: {0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
     Process(#[from] ProcessError),
-    #[error("pgbench told no rate:\n{0}")]
+    #[error("pgbench printed no rate:\n{0}")]
     Unreadable(String),
 }
 
-/// A database with the schema and an account, and what is written into it.
+/// A database with the schema and an account, and the script to write into it.
 pub(crate) struct Pgbench {
     program: PathBuf,
     url: String,
@@ -29,8 +30,8 @@ pub(crate) struct Pgbench {
 }
 
 impl Pgbench {
-    /// Prepares to write descriptions of so many bytes to that database. The folder is for its files,
-    /// and for them alone.
+    /// Prepares to write descriptions of this size to this database. `folder` must not exist: it is
+    /// created for the files of `pgbench`.
     pub(crate) fn new(
         program: PathBuf,
         url: String,
@@ -47,7 +48,7 @@ impl Pgbench {
         self.folder.join("activity.sql")
     }
 
-    /// Has so many clients write for that time, which it knows in whole seconds.
+    /// Writes with this number of clients for `time`, rounded down to seconds.
     pub(crate) fn measure(&self, clients: usize, time: Duration) -> Result<Round, PgbenchError> {
         let clients = clients.to_string();
         let seconds = time.as_secs().max(1).to_string();
@@ -56,15 +57,15 @@ impl Pgbench {
         command.args(["--no-vacuum", "--protocol=prepared", "--log", "--log-prefix=times"]);
         command.args(["--client", &clients, "--jobs=1", "--time", &seconds, "--file"]);
         command.arg(self.script()).arg(&self.url);
-        let said = process::output("pgbench", &mut command)?;
-        let rate = rate(&said).ok_or(PgbenchError::Unreadable(said))?;
+        let output = process::output("pgbench", &mut command)?;
+        let rate = rate(&output).ok_or(PgbenchError::Unreadable(output))?;
         let times = take_times(&self.folder)?.quantiles();
-        // Its own rate leaves out how long it took to connect.
+        // The rate that pgbench prints does not include the time to connect.
         Ok(Round { rate, ..Round::of(&times, time.as_secs_f64()) })
     }
 }
 
-/// One activity: the statements that any program would write it with.
+/// Writes one activity with the statements that any program would need.
 fn script(description_bytes: usize) -> String {
     const NOW: i64 = 1_750_000_000_000_000;
     let (quarter, day) = (NOW / 900_000_000, NOW / 86_400_000_000);
@@ -93,13 +94,14 @@ COMMIT;
     )
 }
 
-/// `tps = 1234.5 (without initial connection time)`.
-fn rate(said: &str) -> Option<f64> {
-    let told = said.lines().find_map(|line| line.strip_prefix("tps = "))?;
-    told.split_whitespace().next()?.parse().ok()
+/// Reads the rate from `tps = 1234.5 (without initial connection time)`.
+fn rate(output: &str) -> Option<f64> {
+    let rate = output.lines().find_map(|line| line.strip_prefix("tps = "))?;
+    rate.split_whitespace().next()?.parse().ok()
 }
 
-/// Reads the times of all transactions, the third field of a line, and removes the files with them.
+/// Reads the times of all transactions from pgbench's logs, where they are the third field of a
+/// line, and removes the logs.
 fn take_times(folder: &Path) -> io::Result<Latencies> {
     let mut times = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -120,16 +122,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_it_says_is_read() {
-        let said = "number of clients: 4\ntps = 1834.250000 (without initial connection time)\n";
-        assert_eq!(rate(said), Some(1_834.25));
+    fn the_rate_and_the_times_are_read() {
+        let output = "number of clients: 4\ntps = 1834.250000 (without initial connection time)\n";
+        assert_eq!(rate(output), Some(1_834.25));
         assert_eq!(rate("tps was 3"), None);
         let folder = tempfile::tempdir().unwrap();
         let lines = "0 0 3000 0 1412881037 912698\n0 1 1000 0 1412881038 407\n0 2 2000 0 1 2\n";
         fs::write(folder.path().join("times.77"), lines).unwrap();
         fs::write(folder.path().join("activity.sql"), "0 0 9 0 0 0\n").unwrap();
-        let told = take_times(folder.path()).unwrap().quantiles();
-        assert_eq!((told.count, told.p50_ms), (3, 2.0));
+        let times = take_times(folder.path()).unwrap().quantiles();
+        assert_eq!((times.count, times.p50_ms), (3, 2.0));
         assert_eq!(take_times(folder.path()).unwrap().quantiles().count, 0);
     }
 }

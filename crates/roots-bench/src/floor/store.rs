@@ -1,30 +1,30 @@
-//! How fast SQLite takes the rows of an activity, by prepared statements and without a web server, an
-//! ORM or encryption.
+//! The store floor on SQLite: prepared statements write the rows of an activity, without a web
+//! server, an ORM or encryption.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-/// Activities a transaction: as many as the server has in a batch at most.
+/// Activities in a transaction: the server's largest batch.
 const BATCH: i64 = 64;
-/// Whose they are: the account that the database was made with.
+/// The account that the first start creates.
 const ACCOUNT: i64 = 1;
 const ACTOR: i64 = 1;
 const QUARTER_MICROS: i64 = 900_000_000;
 const DAY_MICROS: i64 = 86_400_000_000;
-/// Some time in 2025, at which all of them happen.
+/// The time of all activities, in 2025.
 const NOW: i64 = 1_750_000_000_000_000;
 
 /// A database with the schema and an account.
-pub(crate) struct Store {
+pub(crate) struct SqliteFloor {
     db: Connection,
-    /// As long as a sealed description.
+    /// Has the length of a sealed description.
     description: Vec<u8>,
 }
 
-impl Store {
-    /// Opens that file as the server does.
+impl SqliteFloor {
+    /// Opens the file with the server's settings.
     pub(crate) fn open(file: &Path, description_bytes: usize) -> rusqlite::Result<Self> {
         let db = Connection::open(file)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
@@ -36,7 +36,7 @@ impl Store {
         Ok(Self { db, description: vec![7; description_bytes] })
     }
 
-    /// Writes for that time, and answers the activities a second.
+    /// Writes for `time` and returns the activities per second.
     pub(crate) fn measure(&mut self, time: Duration) -> rusqlite::Result<f64> {
         let begun = Instant::now();
         let mut written = 0.0;
@@ -50,7 +50,7 @@ impl Store {
     }
 }
 
-/// The rows that the server writes for a batch of activities of one account.
+/// Writes the rows that the server writes for a batch of activities of one account.
 fn batch(tx: &Transaction, description: &[u8]) -> rusqlite::Result<()> {
     let (activity, ledger, balance): (i64, i64, i64) = tx
         .prepare_cached(
@@ -92,7 +92,7 @@ fn batch(tx: &Transaction, description: &[u8]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// How many bytes a sealed description has in that database.
+/// The length of a sealed description in this database.
 pub(crate) fn description_bytes(file: &Path) -> rusqlite::Result<usize> {
     let db = Connection::open(file)?;
     let sql = "SELECT length(description) FROM activities LIMIT 1";

@@ -1,4 +1,4 @@
-//! How often the disk makes a small write durable.
+//! The sync floor: how often the disk makes 4 KiB durable.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::latency::Latencies;
 
-/// Writes a page and syncs it, over and over, for that time.
+/// Writes 4 KiB and syncs them, again and again for `time`.
 ///
 /// # Errors
 /// The disk fails.

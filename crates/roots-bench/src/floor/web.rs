@@ -1,4 +1,4 @@
-//! What the API is compared with: handlers of Axum that answer a fixed JSON, and do nothing else.
+//! The web floor: Axum handlers that return a fixed JSON document and do nothing else.
 
 use std::future;
 use std::io::{self, Write};
@@ -14,17 +14,16 @@ use hyper::body::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-/// What it is asked for: an answer of so many bytes.
+/// The path of the response of this size.
 pub(crate) fn path(bytes: usize) -> String {
     format!("/{bytes}")
 }
 
-/// Serves answers of those sizes on a free port, whose address is the first line that it prints. It has
-/// the runtimes that Roots has: one a processor, each on a thread of its own, to which connections are
-/// handed out in turn.
+/// Serves responses of these sizes on a free port, and prints its address on the first line. Like
+/// Roots, it has one thread with a runtime for each processor, and hands out connections in turn.
 ///
 /// # Errors
-/// The system gives no port or thread, or takes it away.
+/// The system has no free port or can't start a thread, or accepting a connection fails.
 pub(crate) async fn serve(sizes: &[usize]) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let mut out = io::stdout();
@@ -35,28 +34,29 @@ pub(crate) async fn serve(sizes: &[usize]) -> io::Result<()> {
     let servers: io::Result<Vec<_>> = (0..processors).map(|_| start(router.clone())).collect();
     for server in servers?.iter().cycle() {
         let (stream, peer) = listener.accept().await?;
-        // As Roots does.
+        // Roots sets this option too.
         let _ = stream.set_nodelay(true);
         let _ = server.send((stream.into_std()?, peer));
     }
     Ok(())
 }
 
-/// A thread that serves what it is sent.
-fn start(router: Router) -> io::Result<mpsc::UnboundedSender<Accepted>> {
+/// Starts a thread that serves the connections sent to it.
+fn start(router: Router) -> io::Result<mpsc::UnboundedSender<AcceptedStream>> {
     let (sender, incoming) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new()
-        .spawn(move || runtime.block_on(async { axum::serve(Incoming(incoming), router).await }))?;
+    thread::Builder::new().spawn(move || {
+        runtime.block_on(async { axum::serve(AcceptedStreams(incoming), router).await })
+    })?;
     Ok(sender)
 }
 
-type Accepted = (std::net::TcpStream, SocketAddr);
+type AcceptedStream = (std::net::TcpStream, SocketAddr);
 
-/// Connections that were accepted elsewhere.
-struct Incoming(mpsc::UnboundedReceiver<Accepted>);
+/// Connections that another thread accepted.
+struct AcceptedStreams(mpsc::UnboundedReceiver<AcceptedStream>);
 
-impl Listener for Incoming {
+impl Listener for AcceptedStreams {
     type Io = TcpStream;
     type Addr = SocketAddr;
 
@@ -74,18 +74,18 @@ impl Listener for Incoming {
     }
 }
 
-/// A path for each of those sizes.
+/// Has a path for each size.
 pub(crate) fn router(sizes: &[usize]) -> Router {
     let mut router = Router::new();
     for bytes in sizes {
         let json = HeaderValue::from_static("application/json");
-        let answer = ([(CONTENT_TYPE, json)], Bytes::from(document(*bytes)));
-        router = router.route(&path(*bytes), get(async move || answer.clone()));
+        let response = ([(CONTENT_TYPE, json)], Bytes::from(document(*bytes)));
+        router = router.route(&path(*bytes), get(async move || response.clone()));
     }
     router
 }
 
-/// A JSON of so many bytes, at least 8.
+/// A JSON document of this size, which is at least 8 bytes.
 fn document(bytes: usize) -> String {
     const AROUND: &str = r#"{"a":""}"#;
     let (before, after) = AROUND.split_at(6);
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_json_of_its_size() {
+    fn a_document_is_json_of_the_requested_size() {
         for bytes in [8, 9, 5_000] {
             let text = document(bytes);
             assert_eq!(text.len(), bytes);

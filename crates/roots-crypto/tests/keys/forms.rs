@@ -1,12 +1,12 @@
-//! How API keys and recovery codes are written and read.
+//! Tests of the written forms of API keys and recovery codes.
 
 use proptest::prelude::*;
 use roots_crypto::RingLocksmith;
 use roots_domain::model::id::{AccountId, KeyId, RecoveryId};
-use roots_domain::port::keys::{Founding, Locksmith, Lookup};
+use roots_domain::port::crypto::{Founding, Locksmith, Lookup};
 use secrecy::ExposeSecret;
 
-use crate::world::{Constant, Tape, account, actor};
+use crate::fixture::{ConstantEntropy, RecordedEntropy, account, actor};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -15,12 +15,12 @@ fn founded(id: i64, locksmith: &RingLocksmith) -> Founding {
 }
 
 fn key_of(id: i64) -> String {
-    let founding = founded(id, &RingLocksmith::new(Tape::default()));
+    let founding = founded(id, &RingLocksmith::new(RecordedEntropy::default()));
     founding.key.secret.expose_secret().to_owned()
 }
 
 fn code_of(id: i64) -> String {
-    let founding = founded(id, &RingLocksmith::new(Tape::default()));
+    let founding = founded(id, &RingLocksmith::new(RecordedEntropy::default()));
     founding.code.secret.expose_secret().to_owned()
 }
 
@@ -32,8 +32,8 @@ fn read_code(text: &str) -> Option<Lookup> {
     RingLocksmith::default().recognize_code(&text.into())
 }
 
-/// Every text that differs from `text` in one character, by a swap of neighbours, or by one
-/// character more or less.
+/// All texts that differ from `text` in one character, in the order of two adjacent characters, or
+/// by one character more or less.
 fn typos(text: &str) -> Vec<String> {
     let characters: Vec<char> = text.chars().collect();
     let others: Vec<char> = (' '..='~').chain(['\n', '\0', 'é', '０', '–']).collect();
@@ -61,10 +61,10 @@ fn typos(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_key_names_its_account_and_has_49_characters_after_it() {
+fn a_key_has_its_account_and_49_characters_after_it() {
     for id in [1, 42, i64::MAX] {
         for byte in [0, 1, 0xff] {
-            let founding = founded(id, &RingLocksmith::new(Constant(byte)));
+            let founding = founded(id, &RingLocksmith::new(ConstantEntropy(byte)));
             let text = founding.key.secret.expose_secret();
             let rest = text.strip_prefix(&format!("roots_{id}_")).unwrap();
             assert_eq!(rest.len(), 49);
@@ -90,7 +90,7 @@ fn every_typo_in_a_key_is_refused() {
     }
 }
 
-/// With the checksum that it would have.
+/// Appends the right checksum.
 fn checked(text: &str) -> String {
     let mut check = crc32fast::hash(text.as_bytes());
     let mut digits = [b'0'; 6];
@@ -102,8 +102,8 @@ fn checked(text: &str) -> String {
 }
 
 #[test]
-fn a_key_beyond_256_bits_is_refused_whatever_its_checksum() {
-    let founding = founded(1, &RingLocksmith::new(Constant(0xff)));
+fn a_secret_of_more_than_256_bits_is_refused_with_the_right_checksum() {
+    let founding = founded(1, &RingLocksmith::new(ConstantEntropy(0xff)));
     let key = founding.key.secret.expose_secret();
     let largest = &key[..key.len() - 6];
     assert_eq!(checked(largest), key);
@@ -116,7 +116,7 @@ fn a_key_beyond_256_bits_is_refused_whatever_its_checksum() {
 }
 
 #[test]
-fn an_account_is_written_in_one_way() {
+fn an_account_has_exactly_one_written_form() {
     let secret = &key_of(1)["roots_1_".len()..][..43];
     assert!(read_key(&checked(&format!("roots_1_{secret}"))).is_some());
     let long = "1".repeat(200);
@@ -126,22 +126,22 @@ fn an_account_is_written_in_one_way() {
     for bad in ["ROOTS_1_", "roots1_", "root_1_", "_1_", ""] {
         assert_eq!(read_key(&checked(&format!("{bad}{secret}"))), None, "{bad}");
     }
-    // The check's own six digits can count further than CRC-32 does.
+    // Six digits can hold numbers that are too large for a CRC-32.
     assert_eq!(read_key(&format!("roots_1_{secret}zzzzzz")), None);
 }
 
 #[test]
-fn a_key_is_for_its_account_only_and_no_code_is_a_key() {
+fn keys_of_different_accounts_have_different_hashes_and_no_code_is_a_key() {
     assert_ne!(read_key(&key_of(1)).unwrap().hash, read_key(&key_of(2)).unwrap().hash);
     assert_eq!(read_key(&code_of(1)), None);
     assert_eq!(read_code(&key_of(1)), None);
 }
 
 #[test]
-fn a_code_is_in_groups_of_five_plain_characters_and_names_its_account() {
+fn a_code_has_groups_of_five_plain_characters_and_contains_its_account() {
     for id in [1, 255, 256, 1 << 31, i64::MAX] {
         for byte in [0, 1, 0xff] {
-            let founding = founded(id, &RingLocksmith::new(Constant(byte)));
+            let founding = founded(id, &RingLocksmith::new(ConstantEntropy(byte)));
             let code = founding.code.secret.expose_secret();
             let mut groups: Vec<&str> = code.split('-').collect();
             let last = groups.pop().unwrap();
@@ -155,7 +155,7 @@ fn a_code_is_in_groups_of_five_plain_characters_and_names_its_account() {
 }
 
 #[test]
-fn a_code_is_read_however_people_write_it() {
+fn a_code_is_read_in_lower_case_with_other_separators_and_with_similar_letters() {
     let code = code_of(1);
     let lookup = read_code(&code);
     assert!(lookup.is_some());
@@ -199,12 +199,12 @@ fn every_other_typo_in_a_code_is_refused() {
 }
 
 #[test]
-fn a_code_has_one_account_of_no_more_than_63_bits() {
+fn a_code_has_an_account_from_1_to_63_bits() {
     let code = |account: &[u8]| {
         let mut bytes = [account, &[7; 20][..]].concat();
         bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
         let rfc_4648 = data_encoding::BASE32HEX_NOPAD.encode(&bytes);
-        // RFC 4648's other alphabet goes on after J as Crockford's does after skipping.
+        // The alphabet of base32hex in RFC 4648 is contiguous; Crockford's skips I, L, O and U.
         let from = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
         let to = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
         rfc_4648.chars().map(|c| to.as_bytes()[from.find(c).unwrap()] as char).collect::<String>()
@@ -214,7 +214,7 @@ fn a_code_has_one_account_of_no_more_than_63_bits() {
     for bad in [&[][..], &[0], &[0, 1], &[0x80, 0, 0, 0, 0, 0, 0, 0], &[1; 9], &[1; 20]] {
         assert_eq!(read_code(&code(bad)), None, "{bad:?}");
     }
-    // Bits left over are zero, and every length is one that bytes have.
+    // Unused bits are zero, and lengths that are no whole number of bytes are refused.
     let whole = code(&[1, 1]);
     assert!(
         read_code(&whole).is_some() && whole.ends_with(['0', '4', '8', 'C', 'G', 'M', 'R', 'W'])
@@ -225,14 +225,14 @@ fn a_code_has_one_account_of_no_more_than_63_bits() {
 
 proptest! {
     #[test]
-    fn anything_may_be_presented(text in any::<String>(), tail in "[ -~]{0,60}") {
+    fn any_other_text_is_refused(text in any::<String>(), tail in "[ -~]{0,60}") {
         prop_assert_eq!(read_key(&text), None);
         prop_assert_eq!(read_code(&text), None);
         prop_assert_eq!(read_key(&format!("roots_1_{tail}")), None);
     }
 
     #[test]
-    fn what_is_written_reads_back(id in 1..=i64::MAX) {
+    fn a_written_key_and_code_read_back(id in 1..=i64::MAX) {
         let founding = founded(id, &RingLocksmith::default());
         let key = read_key(founding.key.secret.expose_secret()).unwrap();
         prop_assert_eq!((key.account, key.hash), (AccountId(id), founding.key.lookup));

@@ -1,5 +1,7 @@
-//! The key hierarchy from outside, as the domain uses it.
+//! Tests of the key hierarchy through the domain's ports.
 
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
@@ -8,5 +10,3 @@ mod life;
 mod tamper;
 #[cfg(test)]
 mod vectors;
-#[cfg(test)]
-mod world;

@@ -1,40 +1,40 @@
-//! What is moved, changed or cut does not open.
+//! Tests that moved, changed and cut bytes do not open.
 
 use proptest::prelude::*;
+use roots_domain::model::api_key::{KeyEpoch, WrapHolder, WrapSubject};
 use roots_domain::model::id::{AccountId, KeyId, RecoveryId};
-use roots_domain::model::key::{KeyEpoch, WrapHolder, WrapSubject};
 use roots_domain::model::sealed::{Field, Sealed};
-use roots_domain::port::keys::{KeyError, Locksmith};
+use roots_domain::port::crypto::{CryptoError, Locksmith};
 
-use crate::world::{Doors, World, actor, place, uid};
+use crate::fixture::{AccountFixture, Keyrings, actor, place, uid};
 
-/// A founded account whose member and whose account have been renewed, with texts of each epoch.
-fn renewed(id: i64) -> World {
-    let mut world = World::founded(id);
-    world.write();
-    let owner = world.owner().unwrap();
-    let renewal = owner.for_actor(world.member, &world.wraps).unwrap().renew(KeyId(3)).unwrap();
-    world.wraps.extend(renewal.wraps);
-    world.member.epoch = renewal.epoch;
-    world.member_key = world.keep_key(KeyId(3), renewal.key);
-    let renewal = world.owner().unwrap().renew_account(KeyId(4), RecoveryId(2)).unwrap();
-    world.wraps.extend(renewal.wraps);
-    (world.account.epoch, world.owner.epoch) = (renewal.account_epoch, renewal.owner_epoch);
-    world.owner_key = world.keep_key(KeyId(4), renewal.key);
-    world.code = world.keep_code(RecoveryId(2), renewal.code);
-    world.write();
-    world.assert_all_is_readable();
-    world
+/// An account in which the member and then the account were renewed, with texts of each epoch.
+fn renewed(id: i64) -> AccountFixture {
+    let mut fixture = AccountFixture::founded(id);
+    fixture.write();
+    let owner = fixture.owner().unwrap();
+    let renewal = owner.for_actor(fixture.member, &fixture.wraps).unwrap().renew(KeyId(3)).unwrap();
+    fixture.wraps.extend(renewal.wraps);
+    fixture.member.epoch = renewal.epoch;
+    fixture.member_key = fixture.keep_key(KeyId(3), renewal.key);
+    let renewal = fixture.owner().unwrap().renew_account(KeyId(4), RecoveryId(2)).unwrap();
+    fixture.wraps.extend(renewal.wraps);
+    (fixture.account.epoch, fixture.owner.epoch) = (renewal.account_epoch, renewal.owner_epoch);
+    fixture.owner_key = fixture.keep_key(KeyId(4), renewal.key);
+    fixture.code = fixture.keep_code(RecoveryId(2), renewal.code);
+    fixture.write();
+    fixture.assert_all_texts_open();
+    fixture
 }
 
 #[test]
 fn a_text_opens_in_its_own_place_only() {
-    let worlds = [renewed(7), renewed(8)];
+    let fixtures = [renewed(7), renewed(8)];
     let mut refused = 0;
-    for (from, world) in worlds.iter().enumerate() {
-        for (number, written) in world.texts.iter().enumerate() {
-            for (to, other) in worlds.iter().enumerate() {
-                for (of, keyring) in other.doors() {
+    for (from, fixture) in fixtures.iter().enumerate() {
+        for (number, written) in fixture.texts.iter().enumerate() {
+            for (to, other) in fixtures.iter().enumerate() {
+                for (of, keyring) in other.keyrings() {
                     let keyring = keyring.unwrap();
                     for (target, place) in other.texts.iter().enumerate() {
                         let at_home = (from, number) == (to, target) && of == written.actor;
@@ -42,7 +42,7 @@ fn a_text_opens_in_its_own_place_only() {
                         if at_home {
                             assert_eq!(opened.as_deref(), Ok(written.text.as_str()));
                         } else if opened.is_ok() {
-                            // Through another of the same actor's doors: the same place.
+                            // Other keyrings of the same actor open it only in the same place.
                             panic!("{from}.{number} opened at {to}.{target} of {of}");
                         } else {
                             refused += 1;
@@ -57,8 +57,8 @@ fn a_text_opens_in_its_own_place_only() {
 
 #[test]
 fn a_text_is_bound_to_each_part_of_its_place_even_under_its_own_key() {
-    let world = World::founded(7);
-    let keyring = world.owner().unwrap();
+    let fixture = AccountFixture::founded(7);
+    let keyring = fixture.owner().unwrap();
     let home = place(Field::TodoDescription, 1);
     let sealed = keyring.seal(home, "here").unwrap();
     for field in Field::ALL {
@@ -67,23 +67,23 @@ fn a_text_is_bound_to_each_part_of_its_place_even_under_its_own_key() {
             assert_eq!(keyring.open(at, &sealed).is_ok(), at == home, "{at:?}");
         }
     }
-    // The actor's key is wrapped for its id; the text is bound to its uid as well.
-    let mut other = world.dry();
+    // The wrap is bound to the actor's id; the text is also bound to its uid.
+    let mut other = fixture.without_entropy();
     other.owner.uid = uid(99);
-    assert_eq!(other.owner().unwrap().open(home, &sealed), Err(KeyError::DoesNotOpen));
-    // The header's epoch is bound too: with another that is held, it does not open.
-    let mut world = world;
-    let renewal = world.owner().unwrap().renew(KeyId(9)).unwrap();
-    world.wraps.extend(renewal.wraps);
-    world.owner.epoch = renewal.epoch;
-    world.owner_key = world.keep_key(KeyId(9), renewal.key);
-    let keyring = world.owner().unwrap();
+    assert_eq!(other.owner().unwrap().open(home, &sealed), Err(CryptoError::DoesNotOpen));
+    // The text is also bound to the epoch in its header: with another known epoch it does not open.
+    let mut fixture = fixture;
+    let renewal = fixture.owner().unwrap().renew(KeyId(9)).unwrap();
+    fixture.wraps.extend(renewal.wraps);
+    fixture.owner.epoch = renewal.epoch;
+    fixture.owner_key = fixture.keep_key(KeyId(9), renewal.key);
+    let keyring = fixture.owner().unwrap();
     for (epoch, outcome) in [
         (1, Ok("here".to_owned())),
-        (2, Err(KeyError::DoesNotOpen)),
-        (3, Err(KeyError::WrapMissing)),
-        (0, Err(KeyError::WrapMissing)),
-        (-1, Err(KeyError::WrapMissing)),
+        (2, Err(CryptoError::DoesNotOpen)),
+        (3, Err(CryptoError::WrapMissing)),
+        (0, Err(CryptoError::WrapMissing)),
+        (-1, Err(CryptoError::WrapMissing)),
     ] {
         let mut moved = sealed.clone();
         moved.0[1..5].copy_from_slice(&i32::to_be_bytes(epoch));
@@ -93,68 +93,68 @@ fn a_text_is_bound_to_each_part_of_its_place_even_under_its_own_key() {
 
 #[test]
 fn a_wrap_opens_in_its_own_place_only() {
-    // Both accounts are made of the same random bytes: what tells them apart is the binding.
-    let stages: [fn(i64) -> World; 2] = [World::founded, renewed];
+    // Both accounts have the same random bytes, so only the binding distinguishes them.
+    let stages: [fn(i64) -> AccountFixture; 2] = [AccountFixture::founded, renewed];
     for stage in stages {
-        let (mut world, stranger) = (stage(7), stage(8));
-        world.write();
-        let foreign = stranger.wraps.iter().map(|wrap| wrap.sealed.clone());
-        let mut all: Vec<_> = world.wraps.iter().map(|wrap| wrap.sealed.clone()).collect();
+        let (mut fixture, other) = (stage(7), stage(8));
+        fixture.write();
+        let foreign = other.wraps.iter().map(|wrap| wrap.sealed.clone());
+        let mut all: Vec<_> = fixture.wraps.iter().map(|wrap| wrap.sealed.clone()).collect();
         all.extend(foreign);
         let mut needed = 0;
-        for (target, wrap) in world.wraps.iter().enumerate() {
-            // Some wraps nobody needs: of keys that have ended, or a second way to the same key.
-            let mut damaged = world.dry();
+        for (target, wrap) in fixture.wraps.iter().enumerate() {
+            // Some wraps are not needed: those of ended keys, and second ways to the same key.
+            let mut damaged = fixture.without_entropy();
             damaged.wraps[target].sealed = Sealed(Vec::new());
-            let is_needed = damaged.doors().iter().any(|(_, keyring)| keyring.is_err());
+            let is_needed = damaged.keyrings().iter().any(|(_, keyring)| keyring.is_err());
             needed += usize::from(is_needed);
             for (source, sealed) in all.iter().enumerate() {
-                let mut swapped = world.dry();
+                let mut swapped = fixture.without_entropy();
                 swapped.wraps[target].sealed = sealed.clone();
-                let doors = swapped.doors();
-                let refused = doors.iter().any(|(_, keyring)| keyring.is_err());
+                let keyrings = swapped.keyrings();
+                let refused = keyrings.iter().any(|(_, keyring)| keyring.is_err());
                 let expected = is_needed && source != target;
                 assert_eq!(refused, expected, "{source} in the place of {target}, {wrap:?}");
-                assert_doors_mistake_no_key(&world, doors);
+                assert_right_keys_or_does_not_open(&fixture, keyrings);
             }
         }
         assert!(needed >= 6, "{needed}");
     }
 }
 
-/// Who is let in has the right keys, and the others are told no more than that.
-fn assert_doors_mistake_no_key(world: &World, doors: Doors) {
-    for (of, keyring) in doors {
+/// Asserts that each keyring opens all texts of its actor, and that every error is `DoesNotOpen`.
+fn assert_right_keys_or_does_not_open(fixture: &AccountFixture, keyrings: Keyrings) {
+    for (of, keyring) in keyrings {
         match keyring {
             Ok(keyring) => {
-                for written in world.texts.iter().filter(|written| written.actor == of) {
+                for written in fixture.texts.iter().filter(|written| written.actor == of) {
                     let opened = keyring.open(written.place, &written.sealed);
                     assert_eq!(opened.as_deref(), Ok(written.text.as_str()));
                 }
             }
-            Err(error) => assert_eq!(error, KeyError::DoesNotOpen),
+            Err(error) => assert_eq!(error, CryptoError::DoesNotOpen),
         }
     }
 }
 
 #[test]
 fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
-    // The account and its owner are both number 1: that alone must not make them alike.
-    let world = World::founded(1);
-    let owner = world.owner().unwrap();
+    // The account and its owner have the same number, 1, and must still be distinguished.
+    let fixture = AccountFixture::founded(1);
+    let owner = fixture.owner().unwrap();
     let minted = owner.mint_key(KeyId(5)).unwrap();
-    let unlock = |world: &World, id, account, actor, wraps: &[_]| {
-        world.locksmith.unlock(&minted.secret, account, actor, id, wraps).map(drop)
+    let unlock = |fixture: &AccountFixture, id, account, actor, wraps: &[_]| {
+        fixture.locksmith.unlock(&minted.secret, account, actor, id, wraps).map(drop)
     };
-    assert_eq!(unlock(&world, KeyId(5), world.account, world.owner, &minted.wraps), Ok(()));
-    let refused = Err(KeyError::DoesNotOpen);
+    assert_eq!(unlock(&fixture, KeyId(5), fixture.account, fixture.owner, &minted.wraps), Ok(()));
+    let refused = Err(CryptoError::DoesNotOpen);
 
-    let mut account = world.account;
+    let mut account = fixture.account;
     account.uid = uid(99);
-    assert_eq!(unlock(&world, KeyId(5), account, world.owner, &minted.wraps), refused);
-    let mut account = world.account;
+    assert_eq!(unlock(&fixture, KeyId(5), account, fixture.owner, &minted.wraps), refused);
+    let mut account = fixture.account;
     account.id = AccountId(8);
-    assert_eq!(unlock(&world, KeyId(5), account, world.owner, &minted.wraps), refused);
+    assert_eq!(unlock(&fixture, KeyId(5), account, fixture.owner, &minted.wraps), refused);
 
     let relabelled = |change: &dyn Fn(&mut WrapSubject, &mut WrapHolder)| {
         let mut wraps = minted.wraps.clone();
@@ -164,50 +164,56 @@ fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
         wraps
     };
     let wraps = relabelled(&|_, holder| *holder = WrapHolder::ApiKey(KeyId(6)));
-    assert_eq!(unlock(&world, KeyId(6), world.account, world.owner, &wraps), refused);
+    assert_eq!(unlock(&fixture, KeyId(6), fixture.account, fixture.owner, &wraps), refused);
     let wraps = relabelled(&|subject, _| {
         if let WrapSubject::Actor(actor, _) = subject {
             actor.0 = 2;
         }
     });
-    assert_eq!(unlock(&world, KeyId(5), world.account, actor(2), &wraps), refused);
+    assert_eq!(unlock(&fixture, KeyId(5), fixture.account, actor(2), &wraps), refused);
     let wraps = relabelled(&|subject, _| {
         if let WrapSubject::Actor(_, epoch) = subject {
             *epoch = KeyEpoch(2);
         }
     });
-    let mut later = world.owner;
+    let mut later = fixture.owner;
     later.epoch = KeyEpoch(2);
-    assert_eq!(unlock(&world, KeyId(5), world.account, later, &wraps), refused);
+    assert_eq!(unlock(&fixture, KeyId(5), fixture.account, later, &wraps), refused);
     let wraps = relabelled(&|subject, _| {
         if let WrapSubject::Account(epoch) = subject {
             *epoch = KeyEpoch(2);
         }
     });
-    assert_eq!(unlock(&world, KeyId(5), world.account, world.owner, &wraps), refused);
+    assert_eq!(unlock(&fixture, KeyId(5), fixture.account, fixture.owner, &wraps), refused);
     let wraps = relabelled(&|subject, _| {
         *subject = match *subject {
             WrapSubject::Actor(..) => WrapSubject::Account(KeyEpoch(1)),
-            WrapSubject::Account(_) => WrapSubject::Actor(world.owner.id, KeyEpoch(1)),
+            WrapSubject::Account(_) => WrapSubject::Actor(fixture.owner.id, KeyEpoch(1)),
         };
     });
-    assert_eq!(unlock(&world, KeyId(5), world.account, world.owner, &wraps), refused);
+    assert_eq!(unlock(&fixture, KeyId(5), fixture.account, fixture.owner, &wraps), refused);
 
-    // What is no key of the account, or no key at all.
-    let (mine, no_key) = (World::founded(8).owner_key.1, "roots_7_".into());
-    let with =
-        |key| world.locksmith.unlock(key, world.account, world.owner, KeyId(5), &minted.wraps);
+    // A key of another account, a text that is no key, and a recovery code.
+    let (mine, no_key) = (AccountFixture::founded(8).owner_key.1, "roots_7_".into());
+    let with = |key| {
+        fixture.locksmith.unlock(key, fixture.account, fixture.owner, KeyId(5), &minted.wraps)
+    };
     assert_eq!(with(&mine).map(drop), refused);
     assert_eq!(with(&no_key).map(drop), refused);
-    assert_eq!(with(&world.code.1).map(drop), refused);
-    let recovered =
-        world.locksmith.recover(&minted.secret, world.account, world.owner, RecoveryId(1), &[]);
+    assert_eq!(with(&fixture.code.1).map(drop), refused);
+    let recovered = fixture.locksmith.recover(
+        &minted.secret,
+        fixture.account,
+        fixture.owner,
+        RecoveryId(1),
+        &[],
+    );
     assert_eq!(recovered.map(drop), refused);
 }
 
 #[test]
-fn no_bit_of_a_sealed_text_can_be_flipped_and_no_byte_cut_or_added() {
-    let keyring = World::founded(7).owner().unwrap();
+fn a_sealed_text_with_a_flipped_bit_or_a_cut_or_added_byte_does_not_open() {
+    let keyring = AccountFixture::founded(7).owner().unwrap();
     for text in ["", "A note of some length, to fill more than one block of padding."] {
         let at = place(Field::LogNote, 1);
         let sealed = keyring.seal(at, text).unwrap();
@@ -227,14 +233,19 @@ fn no_bit_of_a_sealed_text_can_be_flipped_and_no_byte_cut_or_added() {
 }
 
 #[test]
-fn no_bit_of_a_wrap_can_be_flipped_and_no_byte_cut_or_added() {
-    let world = World::founded(7);
-    let minted = world.owner().unwrap().mint_key(KeyId(5)).unwrap();
+fn a_wrap_with_a_flipped_bit_or_a_cut_or_added_byte_does_not_open() {
+    let fixture = AccountFixture::founded(7);
+    let minted = fixture.owner().unwrap().mint_key(KeyId(5)).unwrap();
     let unlock = |sealed: Vec<u8>| {
         let mut wraps = minted.wraps.clone();
         wraps[0].sealed = Sealed(sealed);
-        let outcome =
-            world.locksmith.unlock(&minted.secret, world.account, world.owner, KeyId(5), &wraps);
+        let outcome = fixture.locksmith.unlock(
+            &minted.secret,
+            fixture.account,
+            fixture.owner,
+            KeyId(5),
+            &wraps,
+        );
         outcome.map(drop)
     };
     let sealed = &minted.wraps[0].sealed.0;
@@ -242,22 +253,22 @@ fn no_bit_of_a_wrap_can_be_flipped_and_no_byte_cut_or_added() {
     for bit in 0..sealed.len() * 8 {
         let mut flipped = sealed.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(unlock(flipped), Err(KeyError::DoesNotOpen), "bit {bit}");
+        assert_eq!(unlock(flipped), Err(CryptoError::DoesNotOpen), "bit {bit}");
     }
     for length in 0..sealed.len() {
-        assert_eq!(unlock(sealed[..length].to_vec()), Err(KeyError::DoesNotOpen));
+        assert_eq!(unlock(sealed[..length].to_vec()), Err(CryptoError::DoesNotOpen));
     }
-    assert_eq!(unlock([sealed, &[0][..]].concat()), Err(KeyError::DoesNotOpen));
+    assert_eq!(unlock([sealed, &[0][..]].concat()), Err(CryptoError::DoesNotOpen));
 }
 
 proptest! {
     #[test]
-    fn no_bytes_open_that_were_not_sealed(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let keyring = World::founded(7).owner().unwrap();
+    fn bytes_that_were_never_sealed_do_not_open(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let keyring = AccountFixture::founded(7).owner().unwrap();
         let mut bytes = bytes;
         prop_assert!(keyring.open(place(Field::LogNote, 1), &Sealed(bytes.clone())).is_err());
         bytes.splice(0..0, [1, 0, 0, 0, 1]);
         let opened = keyring.open(place(Field::LogNote, 1), &Sealed(bytes));
-        prop_assert_eq!(opened, Err(KeyError::DoesNotOpen));
+        prop_assert_eq!(opened, Err(CryptoError::DoesNotOpen));
     }
 }

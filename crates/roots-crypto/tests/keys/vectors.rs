@@ -1,17 +1,17 @@
-//! Known answers of format 1. They never change: what they hold is what stores hold.
+//! Known-answer tests of format 1. The vectors never change, because databases hold such bytes.
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use roots_crypto::RingLocksmith;
+use roots_domain::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::{ActorId, KeyId, RecoveryId, Uid};
-use roots_domain::model::key::{KeyEpoch, LookupHash, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::sealed::{Field, Sealed};
-use roots_domain::port::keys::{
+use roots_domain::port::crypto::{
     AccountIdentity, ActorIdentity, Keyring, Locksmith, MacPurpose, MintedCode, MintedKey,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::world::{Constant, Dry, Tape, account, actor, place};
+use crate::fixture::{ConstantEntropy, NoEntropy, RecordedEntropy, account, actor, place};
 
 const COMMITTED: &str = include_str!("../vectors_1.json");
 
@@ -27,7 +27,7 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
     HEXLOWER.encode(bytes.as_ref())
 }
 
-fn tell_wrap(wrap: &Wrap) -> Value {
+fn wrap_json(wrap: &Wrap) -> Value {
     let subject = match wrap.subject {
         WrapSubject::Account(epoch) => json!(["account", epoch.0]),
         WrapSubject::Actor(actor, epoch) => json!(["actor", actor.0, epoch.0]),
@@ -41,28 +41,28 @@ fn tell_wrap(wrap: &Wrap) -> Value {
     json!({ "subject": subject, "holder": holder, "sealed": hex(&wrap.sealed.0) })
 }
 
-fn tell_wraps(wraps: &[Wrap]) -> Value {
-    wraps.iter().map(tell_wrap).collect()
+fn wraps_json(wraps: &[Wrap]) -> Value {
+    wraps.iter().map(wrap_json).collect()
 }
 
-fn tell_key(key: &MintedKey) -> Value {
+fn key_json(key: &MintedKey) -> Value {
     json!({
         "text": key.secret.expose_secret(),
         "prefix": key.prefix,
         "lookup": hex(key.lookup.0),
-        "wraps": tell_wraps(&key.wraps),
+        "wraps": wraps_json(&key.wraps),
     })
 }
 
-fn tell_code(code: &MintedCode) -> Value {
+fn code_json(code: &MintedCode) -> Value {
     json!({
         "text": code.secret.expose_secret(),
         "lookup": hex(code.lookup.0),
-        "wraps": tell_wraps(&code.wraps),
+        "wraps": wraps_json(&code.wraps),
     })
 }
 
-fn tell_texts(keyring: &dyn Keyring, tape: &Tape, first_row: u128) -> Value {
+fn texts_json(keyring: &dyn Keyring, entropy: &RecordedEntropy, first_row: u128) -> Value {
     let rows = first_row..;
     let texts = TEXTS.iter().zip(rows).map(|((field, text), row)| {
         let place = place(*field, row);
@@ -72,14 +72,14 @@ fn tell_texts(keyring: &dyn Keyring, tape: &Tape, first_row: u128) -> Value {
             "column": field.column(),
             "row": place.row.0,
             "text": text,
-            "drawn": tell_drawn(tape),
+            "drawn": drawn_json(entropy),
             "sealed": hex(sealed.0),
         })
     });
     texts.collect()
 }
 
-fn tell_macs(keyring: &dyn Keyring) -> Value {
+fn macs_json(keyring: &dyn Keyring) -> Value {
     let of = |purpose| hex(keyring.mac(purpose, b"4f1c").unwrap());
     json!({
         "of": hex("4f1c"),
@@ -88,56 +88,56 @@ fn tell_macs(keyring: &dyn Keyring) -> Value {
     })
 }
 
-fn tell_drawn(tape: &Tape) -> Value {
-    tape.given().iter().map(hex).collect()
+fn drawn_json(entropy: &RecordedEntropy) -> Value {
+    entropy.take_given().iter().map(hex).collect()
 }
 
-/// The life of an account, each step with the random bytes that went in and all that came out.
-fn told() -> Value {
-    let tape = Tape::default();
-    let locksmith = RingLocksmith::new(tape.clone());
+/// The history of an account. Each step has the random bytes that it used, and its output.
+fn vectors() -> Value {
+    let entropy = RecordedEntropy::default();
+    let locksmith = RingLocksmith::new(entropy.clone());
     let (mut account, mut owner, mut member) = (account(12), actor(1), actor(2));
     let identities = json!({ "account": account.id.0, "account_uid": account.uid.0,
         "owner": owner.id.0, "owner_uid": owner.uid.0, "member": member.id.0, "member_uid": member.uid.0 });
 
     let founding = locksmith.found(account, owner, KeyId(1), RecoveryId(1)).unwrap();
-    let found = json!({ "drawn": tell_drawn(&tape), "key": tell_key(&founding.key),
-        "code": tell_code(&founding.code), "wraps": tell_wraps(&founding.wraps) });
+    let found = json!({ "drawn": drawn_json(&entropy), "key": key_json(&founding.key),
+        "code": code_json(&founding.code), "wraps": wraps_json(&founding.wraps) });
     let wraps = [founding.wraps, founding.key.wraps].concat();
     let keyring = locksmith.unlock(&founding.key.secret, account, owner, KeyId(1), &wraps).unwrap();
-    let owners_texts = tell_texts(&*keyring, &tape, 0x100);
+    let owners_texts = texts_json(&*keyring, &entropy, 0x100);
 
     let mut wraps = keyring.add_actor(member).unwrap();
-    let added = json!({ "drawn": tell_drawn(&tape), "wraps": tell_wraps(&wraps) });
+    let added = json!({ "drawn": drawn_json(&entropy), "wraps": wraps_json(&wraps) });
     let members = keyring.for_actor(member, &wraps).unwrap();
     let key = members.mint_key(KeyId(2)).unwrap();
-    let minted = json!({ "drawn": tell_drawn(&tape), "key": tell_key(&key) });
-    let members_texts = tell_texts(&*members, &tape, 0x200);
-    let macs = tell_macs(&*members);
+    let minted = json!({ "drawn": drawn_json(&entropy), "key": key_json(&key) });
+    let members_texts = texts_json(&*members, &entropy, 0x200);
+    let macs = macs_json(&*members);
 
     let renewal = members.renew(KeyId(3)).unwrap();
-    let renewed = json!({ "drawn": tell_drawn(&tape), "epoch": renewal.epoch.0,
-        "key": tell_key(&renewal.key), "wraps": tell_wraps(&renewal.wraps) });
+    let renewed = json!({ "drawn": drawn_json(&entropy), "epoch": renewal.epoch.0,
+        "key": key_json(&renewal.key), "wraps": wraps_json(&renewal.wraps) });
     member.epoch = renewal.epoch;
     wraps.extend(renewal.wraps);
     let members = keyring.for_actor(member, &wraps).unwrap();
-    let renewed_texts = tell_texts(&*members, &tape, 0x300);
+    let renewed_texts = texts_json(&*members, &entropy, 0x300);
 
     let renewal = keyring.renew_account(KeyId(4), RecoveryId(2)).unwrap();
-    let account_renewed = json!({ "drawn": tell_drawn(&tape),
+    let account_renewed = json!({ "drawn": drawn_json(&entropy),
         "account_epoch": renewal.account_epoch.0, "owner_epoch": renewal.owner_epoch.0,
-        "key": tell_key(&renewal.key), "code": tell_code(&renewal.code),
-        "wraps": tell_wraps(&renewal.wraps) });
+        "key": key_json(&renewal.key), "code": code_json(&renewal.code),
+        "wraps": wraps_json(&renewal.wraps) });
     account.epoch = renewal.account_epoch;
     owner.epoch = renewal.owner_epoch;
     let wraps = [renewal.wraps, renewal.key.wraps].concat();
     let keyring = locksmith.unlock(&renewal.key.secret, account, owner, KeyId(4), &wraps).unwrap();
-    let account_renewed_texts = tell_texts(&*keyring, &tape, 0x400);
+    let account_renewed_texts = texts_json(&*keyring, &entropy, 0x400);
 
     json!({
         "format": 1,
-        "entropy": Tape::RULE,
-        "forms": tell_forms(),
+        "entropy": RecordedEntropy::RULE,
+        "forms": forms_json(),
         "identities": identities,
         "steps": [
             { "step": "found", "answer": found, "texts": owners_texts },
@@ -150,12 +150,12 @@ fn told() -> Value {
     })
 }
 
-/// Keys and codes of secrets that are one byte over and over.
-fn tell_forms() -> Value {
+/// Keys and codes whose secrets repeat one byte.
+fn forms_json() -> Value {
     let mut forms = Vec::new();
     for id in [1, 255, 256, i64::MAX] {
         for byte in [0x00, 0x01, 0xff] {
-            let locksmith = RingLocksmith::new(Constant(byte));
+            let locksmith = RingLocksmith::new(ConstantEntropy(byte));
             let founding = locksmith.found(account(id), actor(1), KeyId(1), RecoveryId(1)).unwrap();
             forms.push(json!({ "account": id, "byte": byte,
                 "key": founding.key.secret.expose_secret(),
@@ -168,12 +168,13 @@ fn tell_forms() -> Value {
 }
 
 #[test]
-fn the_vectors_of_format_1_come_out_as_they_were_committed() {
-    let told = told();
-    if serde_json::from_str::<Value>(COMMITTED).ok() != Some(told.clone()) {
+fn format_1_still_produces_the_committed_vectors() {
+    let vectors = vectors();
+    if serde_json::from_str::<Value>(COMMITTED).ok() != Some(vectors.clone()) {
         let to = concat!(env!("CARGO_TARGET_TMPDIR"), "/vectors_1.json");
-        std::fs::write(to, format!("{}\n", serde_json::to_string_pretty(&told).unwrap())).unwrap();
-        panic!("format 1 has changed, and stores that exist no longer open; see {to}");
+        std::fs::write(to, format!("{}\n", serde_json::to_string_pretty(&vectors).unwrap()))
+            .unwrap();
+        panic!("format 1 has changed, so existing databases no longer open; see {to}");
     }
 }
 
@@ -193,7 +194,7 @@ fn secret(value: &Value) -> SecretString {
     value["text"].as_str().unwrap().into()
 }
 
-/// Every wrap that stands anywhere in the vectors.
+/// Collects all wraps in the vectors.
 fn read_wraps(value: &Value, wraps: &mut Vec<Wrap>) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| read_wraps(value, wraps)),
@@ -232,12 +233,12 @@ fn assert_texts_open(keyring: &dyn Keyring, texts: &Value) {
 }
 
 #[test]
-fn what_format_1_sealed_still_opens_with_what_people_hold() {
+fn committed_texts_still_open_with_the_committed_keys_and_code() {
     let vectors: Value = serde_json::from_str(COMMITTED).unwrap();
     let mut wraps = Vec::new();
     read_wraps(&vectors, &mut wraps);
     assert_eq!(wraps.len(), 15);
-    let locksmith = RingLocksmith::new(Dry);
+    let locksmith = RingLocksmith::new(NoEntropy);
     let [found, added, minted, renewed, account_renewed] =
         vectors["steps"].as_array().unwrap().as_slice()
     else {
@@ -264,7 +265,7 @@ fn what_format_1_sealed_still_opens_with_what_people_hold() {
     assert_texts_open(&*unlock(found, account, owner, 1), &found["texts"]);
     let members = unlock(minted, account, member, 2);
     assert_texts_open(&*members, &minted["texts"]);
-    assert_eq!(tell_macs(&*members), minted["macs"]);
+    assert_eq!(macs_json(&*members), minted["macs"]);
     let members = unlock(renewed, account, renewed_member, 3);
     let owners = unlock(account_renewed, renewed_account, renewed_owner, 4);
     let code = secret(&account_renewed["answer"]["code"]);

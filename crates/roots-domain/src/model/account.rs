@@ -1,12 +1,12 @@
 //! Accounts, the tenants, and their actors.
 
-use super::credit::{self, BalanceFault};
+use super::api_key::KeyEpoch;
+use super::credit::{self, BalanceRefusal};
 use super::id::{
     AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
     Uid,
 };
-use super::key::KeyEpoch;
-use super::page::{Listed, Place};
+use super::page::{Listed, SortKey};
 use super::quota::Renewals;
 use super::text::Name;
 use super::time::Timestamp;
@@ -91,7 +91,7 @@ impl Role {
 
 /// The last id of each kind that an account has given. An id is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
+pub struct LastIds {
     /// Actors.
     pub actor: i64,
     /// API keys.
@@ -108,13 +108,13 @@ pub struct Counters {
     pub log: i64,
     /// Ledger rows.
     pub ledger: i64,
-    /// Entries of the audit trail.
+    /// Entries of the audit log.
     pub audit: i64,
 }
 
-macro_rules! counters {
+macro_rules! last_ids {
     ($($next:ident: $field:ident -> $id:ident),+ $(,)?) => {
-        impl Counters {
+        impl LastIds {
             $(
                 /// Gives the next id of its kind.
                 #[must_use]
@@ -127,7 +127,7 @@ macro_rules! counters {
     };
 }
 
-counters! {
+last_ids! {
     next_actor: actor -> ActorId,
     next_key: key -> KeyId,
     next_recovery: recovery -> RecoveryId,
@@ -154,12 +154,12 @@ pub struct Account {
     pub status: AccountStatus,
     /// Its credits, never below 0.
     pub balance: i64,
-    /// Rises with whatever may end a key: a unit accepted under another one is checked again.
+    /// Rises with whatever may end a key: a command accepted under another one is checked again.
     pub auth_epoch: i64,
     /// The newest epoch of its key.
     pub key_epoch: KeyEpoch,
     /// The ids it has given.
-    pub counters: Counters,
+    pub last_ids: LastIds,
     /// How many keys it has, ended ones included.
     pub keys: i64,
     /// When it was made.
@@ -172,8 +172,8 @@ impl Account {
     /// Takes `cost` from the balance.
     ///
     /// # Errors
-    /// [`BalanceFault::TooLow`], and the balance stays.
-    pub fn debit(&mut self, cost: i64) -> Result<(), BalanceFault> {
+    /// [`BalanceRefusal::TooLow`], and the balance stays.
+    pub fn debit(&mut self, cost: i64) -> Result<(), BalanceRefusal> {
         self.balance = credit::debit(self.balance, cost)?;
         Ok(())
     }
@@ -181,16 +181,16 @@ impl Account {
     /// Adds `amount` to the balance.
     ///
     /// # Errors
-    /// [`BalanceFault::TooHigh`], and the balance stays.
-    pub fn grant(&mut self, amount: i64) -> Result<(), BalanceFault> {
+    /// [`BalanceRefusal::TooHigh`], and the balance stays.
+    pub fn grant(&mut self, amount: i64) -> Result<(), BalanceRefusal> {
         self.balance = credit::grant(self.balance, amount)?;
         Ok(())
     }
 }
 
 impl Listed for Account {
-    fn place(&self) -> Place {
-        Place([0, 0, self.id.0])
+    fn sort_key(&self) -> SortKey {
+        SortKey([0, 0, self.id.0])
     }
 }
 
@@ -218,8 +218,8 @@ pub struct Actor {
 }
 
 impl Listed for Actor {
-    fn place(&self) -> Place {
-        Place([0, 0, self.id.0])
+    fn sort_key(&self) -> SortKey {
+        SortKey([0, 0, self.id.0])
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn each_counter_counts_its_own_kind_from_1() {
-        let mut ids = Counters::default();
+        let mut ids = LastIds::default();
         assert_eq!((ids.next_todo(), ids.next_todo()), (TodoId(1), TodoId(2)));
         assert_eq!(ids.next_session(), SessionId(1));
         assert_eq!(ids.next_activity(), ActivityId(1));
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(ids.next_key(), KeyId(1));
         assert_eq!(ids.next_recovery(), RecoveryId(1));
         assert_eq!(ids.next_audit(), AuditId(1));
-        let expected = Counters {
+        let expected = LastIds {
             actor: 1,
             key: 1,
             recovery: 1,

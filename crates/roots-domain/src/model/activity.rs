@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::etag::EntityTag;
 use super::id::{ActivityId, ActorId, SessionId, Uid};
-use super::page::{Listed, Place};
+use super::page::{Listed, SortKey};
+use super::sealed::Field;
 use super::session::SessionStatus;
-use super::tag::EntityTag;
 use super::text::ActivityType;
 use super::time::{Day, Timestamp};
 
@@ -62,13 +63,39 @@ impl<T> Activity<T> {
     }
 }
 
-impl<T> Listed for Activity<T> {
-    fn place(&self) -> Place {
-        Place([0, self.logged_at.micros(), self.id.0])
+impl<T> Activity<T> {
+    /// The same activity with another text.
+    ///
+    /// # Errors
+    /// What `change` answers.
+    pub fn try_map_text<U, E>(
+        self,
+        mut change: impl FnMut(Field, T) -> Result<U, E>,
+    ) -> Result<Activity<U>, E> {
+        let Self { id, uid, actor, session, activity_type, description, .. } = self;
+        let Self { logged_at, created_at, version, .. } = self;
+        let description = change(Field::ActivityDescription, description)?;
+        Ok(Activity {
+            id,
+            uid,
+            actor,
+            session,
+            activity_type,
+            description,
+            logged_at,
+            created_at,
+            version,
+        })
     }
 }
 
-/// Activities in figures.
+impl<T> Listed for Activity<T> {
+    fn sort_key(&self) -> SortKey {
+        SortKey([0, self.logged_at.micros(), self.id.0])
+    }
+}
+
+/// Statistics of activities.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ActivityStats {
     /// How many there are.
@@ -85,7 +112,7 @@ pub struct ActivityStats {
     pub sessions: SessionCounts,
 }
 
-/// Sessions in figures.
+/// Counts of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SessionCounts {
     /// How many there are.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::id::{ActorId, LedgerId};
-use super::page::{Listed, Place};
+use super::page::{Listed, SortKey};
 use super::time::Timestamp;
 
 /// What a POST, PATCH or DELETE of sessions, todos and activities costs, and each row that an import
@@ -70,14 +70,14 @@ pub struct LedgerEntry {
 }
 
 impl Listed for LedgerEntry {
-    fn place(&self) -> Place {
-        Place([0, 0, self.id.0])
+    fn sort_key(&self) -> SortKey {
+        SortKey([0, 0, self.id.0])
     }
 }
 
 /// A balance that can't be moved so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BalanceFault {
+pub enum BalanceRefusal {
     /// It is below the cost.
     TooLow {
         /// What there is.
@@ -92,28 +92,28 @@ pub enum BalanceFault {
 /// The balance after paying `cost`, which is not negative. It never goes below 0.
 ///
 /// # Errors
-/// [`BalanceFault::TooLow`].
-pub const fn debit(balance: i64, cost: i64) -> Result<i64, BalanceFault> {
+/// [`BalanceRefusal::TooLow`].
+pub const fn debit(balance: i64, cost: i64) -> Result<i64, BalanceRefusal> {
     match balance.checked_sub(cost) {
         Some(after) if after >= 0 => Ok(after),
-        _ => Err(BalanceFault::TooLow { balance, cost }),
+        _ => Err(BalanceRefusal::TooLow { balance, cost }),
     }
 }
 
 /// The balance after a grant of `amount`, which is not negative.
 ///
 /// # Errors
-/// [`BalanceFault::TooHigh`].
-pub const fn grant(balance: i64, amount: i64) -> Result<i64, BalanceFault> {
+/// [`BalanceRefusal::TooHigh`].
+pub const fn grant(balance: i64, amount: i64) -> Result<i64, BalanceRefusal> {
     match balance.checked_add(amount) {
         Some(after) => Ok(after),
-        None => Err(BalanceFault::TooHigh),
+        None => Err(BalanceRefusal::TooHigh),
     }
 }
 
 /// What is wrong with a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LedgerFault {
+pub enum LedgerMismatch {
     /// A row does not carry the id after the one before.
     Gap {
         /// The id that should stand there.
@@ -151,7 +151,7 @@ pub enum LedgerFault {
     },
 }
 
-impl fmt::Display for LedgerFault {
+impl fmt::Display for LedgerMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gap { expected, found } => {
@@ -178,10 +178,10 @@ impl fmt::Display for LedgerFault {
 pub struct LedgerAudit {
     /// The sum of all rows.
     sum: i64,
-    /// What the row before states; the next follows from it, so that one break is one fault.
+    /// What the row before states; the next follows from it, so that one break is one mismatch.
     stated: i64,
     rows: i64,
-    faults: Vec<LedgerFault>,
+    mismatches: Vec<LedgerMismatch>,
 }
 
 impl LedgerAudit {
@@ -189,15 +189,19 @@ impl LedgerAudit {
     pub fn push(&mut self, id: LedgerId, delta: i64, balance_after: i64) {
         self.rows += 1;
         if id.0 != self.rows {
-            self.faults.push(LedgerFault::Gap { expected: LedgerId(self.rows), found: id });
+            self.mismatches.push(LedgerMismatch::Gap { expected: LedgerId(self.rows), found: id });
             self.rows = id.0;
         }
         let expected = self.stated.saturating_add(delta);
         if balance_after != expected {
-            self.faults.push(LedgerFault::BrokenChain { at: id, expected, found: balance_after });
+            self.mismatches.push(LedgerMismatch::BrokenChain {
+                at: id,
+                expected,
+                found: balance_after,
+            });
         }
         if expected.min(balance_after) < 0 {
-            self.faults.push(LedgerFault::Negative { at: id });
+            self.mismatches.push(LedgerMismatch::Negative { at: id });
         }
         self.sum = self.sum.saturating_add(delta);
         self.stated = balance_after;
@@ -205,14 +209,16 @@ impl LedgerAudit {
 
     /// Compares with what the account states: its balance, and how many ledger ids it gave.
     #[must_use]
-    pub fn finish(mut self, balance: i64, ids_given: i64) -> Vec<LedgerFault> {
+    pub fn finish(mut self, balance: i64, ids_given: i64) -> Vec<LedgerMismatch> {
         if self.sum != balance {
-            self.faults.push(LedgerFault::WrongBalance { expected: self.sum, found: balance });
+            self.mismatches
+                .push(LedgerMismatch::WrongBalance { expected: self.sum, found: balance });
         }
         if self.rows != ids_given {
-            self.faults.push(LedgerFault::WrongCount { expected: ids_given, found: self.rows });
+            self.mismatches
+                .push(LedgerMismatch::WrongCount { expected: ids_given, found: self.rows });
         }
-        self.faults
+        self.mismatches
     }
 }
 
@@ -225,12 +231,12 @@ mod tests {
     #[test]
     fn the_last_credit_can_be_spent_and_no_other() {
         assert_eq!(debit(1, 1), Ok(0));
-        assert_eq!(debit(0, 1), Err(BalanceFault::TooLow { balance: 0, cost: 1 }));
+        assert_eq!(debit(0, 1), Err(BalanceRefusal::TooLow { balance: 0, cost: 1 }));
         assert_eq!(debit(0, 0), Ok(0));
-        assert_eq!(grant(i64::MAX, 1), Err(BalanceFault::TooHigh));
+        assert_eq!(grant(i64::MAX, 1), Err(BalanceRefusal::TooHigh));
     }
 
-    fn audit(rows: &[(i64, i64, i64)], balance: i64, ids_given: i64) -> Vec<LedgerFault> {
+    fn audit(rows: &[(i64, i64, i64)], balance: i64, ids_given: i64) -> Vec<LedgerMismatch> {
         let mut audit = LedgerAudit::default();
         for (id, delta, after) in rows {
             audit.push(LedgerId(*id), *delta, *after);
@@ -239,25 +245,25 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_names_each_fault() {
+    fn an_audit_names_each_error() {
         assert_eq!(audit(&[(1, 100, 100), (2, -1, 99)], 99, 2), []);
         assert_eq!(
             audit(&[(1, 100, 100), (3, -1, 99)], 99, 3),
-            [LedgerFault::Gap { expected: LedgerId(2), found: LedgerId(3) }]
+            [LedgerMismatch::Gap { expected: LedgerId(2), found: LedgerId(3) }]
         );
         assert_eq!(
             audit(&[(1, 100, 100), (2, -1, 98), (3, -1, 97), (4, -1, 96)], 97, 4),
-            [LedgerFault::BrokenChain { at: LedgerId(2), expected: 99, found: 98 }]
+            [LedgerMismatch::BrokenChain { at: LedgerId(2), expected: 99, found: 98 }]
         );
         assert_eq!(
             audit(&[(1, 100, 100)], 101, 1),
-            [LedgerFault::WrongBalance { expected: 100, found: 101 }]
+            [LedgerMismatch::WrongBalance { expected: 100, found: 101 }]
         );
         assert_eq!(
             audit(&[(1, 100, 100)], 100, 2),
-            [LedgerFault::WrongCount { expected: 2, found: 1 }]
+            [LedgerMismatch::WrongCount { expected: 2, found: 1 }]
         );
-        assert_eq!(audit(&[(1, -1, -1)], -1, 1), [LedgerFault::Negative { at: LedgerId(1) }]);
+        assert_eq!(audit(&[(1, -1, -1)], -1, 1), [LedgerMismatch::Negative { at: LedgerId(1) }]);
     }
 
     proptest! {
@@ -289,28 +295,28 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_a_ledger_says_which_row_and_by_how_much() {
+    fn an_error_of_a_ledger_says_which_row_and_by_how_much() {
         let at = LedgerId(3);
-        for (fault, sentence) in [
+        for (mismatch, sentence) in [
             (
-                LedgerFault::Gap { expected: LedgerId(2), found: at },
+                LedgerMismatch::Gap { expected: LedgerId(2), found: at },
                 "ledger row 2 is missing: row 3 stands in its place",
             ),
             (
-                LedgerFault::BrokenChain { at, expected: 99, found: 98 },
+                LedgerMismatch::BrokenChain { at, expected: 99, found: 98 },
                 "ledger row 3 states the balance 98, but 99 follows from the rows before",
             ),
-            (LedgerFault::Negative { at }, "ledger row 3 takes the balance below 0"),
+            (LedgerMismatch::Negative { at }, "ledger row 3 takes the balance below 0"),
             (
-                LedgerFault::WrongBalance { expected: 100, found: 101 },
+                LedgerMismatch::WrongBalance { expected: 100, found: 101 },
                 "the balance is 101, but the ledger adds up to 100",
             ),
             (
-                LedgerFault::WrongCount { expected: 2, found: 1 },
+                LedgerMismatch::WrongCount { expected: 2, found: 1 },
                 "2 ledger rows were written, but 1 are there",
             ),
         ] {
-            assert_eq!(fault.to_string(), sentence);
+            assert_eq!(mismatch.to_string(), sentence);
         }
     }
 }

@@ -5,14 +5,13 @@ use std::fmt;
 
 use super::id::{AccountId, ActorId};
 use super::time::Timestamp;
-use super::unit::AppliedRow;
 
 /// How long an answer is kept. A key that comes back later is as good as new.
 pub const KEPT_SECONDS: i64 = 24 * 60 * 60;
 /// In how many epochs of its caller's key before the one in force a name is looked up. Who renews a key
 /// more often than that within [`KEPT_SECONDS`] has the answers from before done anew.
 pub const EPOCHS_BEFORE_MAX: usize = 8;
-/// Most answers that one unit forgets, so that none holds up the writes behind it.
+/// Most answers that one command forgets, so that none holds up the writes behind it.
 pub const FORGET_MAX_ROWS: u32 = 500;
 
 /// What stands for a caller's key, or for its request, in the store. It does not confirm a guess.
@@ -25,83 +24,37 @@ impl fmt::Debug for Mac {
     }
 }
 
-/// A named request, as one epoch of its caller's key has it.
+/// An idempotent request, as one epoch of its caller's key has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedRequest {
+pub struct IdempotencyMacs {
     /// What stands for the name.
     pub key: Mac,
     /// What stands for all that makes the request this one and no other.
     pub request: Mac,
 }
 
-/// What makes a unit safe to repeat.
+/// What makes a command safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
     /// The request, in the epoch of its caller's key that is in force.
-    pub now: NamedRequest,
+    pub now: IdempotencyMacs,
     /// The same in the latest epochs before, [`EPOCHS_BEFORE_MAX`] at most: it may have been kept
     /// before a renewal.
-    pub before: Vec<NamedRequest>,
+    pub before: Vec<IdempotencyMacs>,
 }
 
 impl Idempotency {
     /// The request in each of these epochs, the one in force first.
-    pub fn all(&self) -> impl Iterator<Item = &NamedRequest> {
+    pub fn all(&self) -> impl Iterator<Item = &IdempotencyMacs> {
         std::iter::once(&self.now).chain(&self.before)
     }
 }
 
-/// What a kept answer is found by. A key is its caller's own: another actor may use the same.
-pub type AnswerKey = (AccountId, ActorId, Mac);
-
-/// The answer to a named request, kept with the write that it tells of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAnswer {
-    /// Who asked.
-    pub actor: ActorId,
-    /// For what.
-    pub request: NamedRequest,
-    /// The row as it was left then, sealed as it was.
-    pub row: AppliedRow,
-    /// What it cost.
-    pub cost: i64,
-    /// When.
-    pub created_at: Timestamp,
-}
-
-impl KeptAnswer {
-    /// Whether it counts no more, swept or not.
-    #[must_use]
-    pub fn is_expired(&self, at: Timestamp) -> bool {
-        self.created_at < oldest_kept(at)
-    }
-}
+/// What an idempotency record is found by. A key is its caller's own: another actor may use the same.
+pub type IdempotencyRecordKey = (AccountId, ActorId, Mac);
 
 /// Answers from before then are not kept at `at`.
 #[must_use]
 pub fn oldest_kept(at: Timestamp) -> Timestamp {
     at.plus_seconds(-KEPT_SECONDS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_kept_for_a_day() {
-        let begun = Timestamp::FIRST.plus_seconds(1_000_000);
-        let mac = Mac([7; 32]);
-        let kept = KeptAnswer {
-            actor: ActorId(1),
-            request: NamedRequest { key: mac, request: mac },
-            row: AppliedRow::Deleted,
-            cost: 1,
-            created_at: begun,
-        };
-        assert!(!kept.is_expired(begun));
-        assert!(!kept.is_expired(begun.plus_seconds(KEPT_SECONDS)));
-        assert!(kept.is_expired(begun.plus_seconds(KEPT_SECONDS + 1)));
-        assert!(!kept.is_expired(begun.plus_seconds(-60)), "another process's clock is behind");
-        assert_eq!(format!("{mac:?}"), "Mac(…)");
-    }
 }

@@ -6,7 +6,8 @@
 //!
 //! Each row that an import writes costs 1 credit, as any write does.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::Invalid;
@@ -16,9 +17,9 @@ use super::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use super::sealed::Sealed;
 use super::session::{Session, SessionStatus};
 use super::time::Timestamp;
-use super::todo::{StatusChange, Todo, TodoStatus};
+use super::todo::{StatusChange, Todo};
 
-/// Most rows of one unit: others' writes come in between two.
+/// Most rows of one command: others' writes come in between two.
 pub const IMPORT_MAX_ROWS: usize = 64;
 /// The route that the ledger names.
 pub const IMPORT_ENDPOINT: &str = "POST /import";
@@ -99,6 +100,11 @@ pub enum ImportRow {
     Step(ActorId, StatusChange<Sealed>),
     /// An activity.
     Activity(Activity<Sealed>),
+    /// A session that came in before. Its texts are sealed for the row that it is here, whose uid and
+    /// actor it has; a text that is the same there has the same ciphertext.
+    SessionAgain(Session<Sealed>),
+    /// A todo that came in before, likewise.
+    TodoAgain(Todo<Sealed>),
 }
 
 impl ImportRow {
@@ -106,8 +112,8 @@ impl ImportRow {
     #[must_use]
     pub const fn origin(&self) -> Origin {
         match self {
-            Self::Session(session) => Origin::Session(session.id),
-            Self::Todo(todo) => Origin::Todo(todo.id),
+            Self::Session(session) | Self::SessionAgain(session) => Origin::Session(session.id),
+            Self::Todo(todo) | Self::TodoAgain(todo) => Origin::Todo(todo.id),
             Self::Step(_, step) => Origin::Step(step.id),
             Self::Activity(activity) => Origin::Activity(activity.id),
         }
@@ -117,8 +123,8 @@ impl ImportRow {
     #[must_use]
     pub const fn actor(&self) -> ActorId {
         match self {
-            Self::Session(session) => session.actor,
-            Self::Todo(todo) => todo.actor,
+            Self::Session(session) | Self::SessionAgain(session) => session.actor,
+            Self::Todo(todo) | Self::TodoAgain(todo) => todo.actor,
             Self::Step(actor, _) => *actor,
             Self::Activity(activity) => activity.actor,
         }
@@ -128,8 +134,8 @@ impl ImportRow {
     #[must_use]
     pub fn link(&self) -> Option<Origin> {
         match self {
-            Self::Session(_) => None,
-            Self::Todo(todo) => todo.session.map(Origin::Session),
+            Self::Session(_) | Self::SessionAgain(_) => None,
+            Self::Todo(todo) | Self::TodoAgain(todo) => todo.session.map(Origin::Session),
             Self::Step(_, step) => Some(Origin::Todo(step.todo)),
             Self::Activity(activity) => activity.session.map(Origin::Session),
         }
@@ -153,6 +159,8 @@ pub struct Import {
 pub enum Imported {
     /// It was written, under this id.
     New(i64),
+    /// It had come in before with this id, and was brought up to what it is there.
+    Updated(i64),
     /// It had come in before, and has this id, or had it until it was deleted.
     Known(i64),
 }
@@ -164,6 +172,8 @@ pub enum ImportEffect {
     Unchanged,
     /// It is written anew.
     Added,
+    /// It had come in before, and takes on what was changed there.
+    Updated,
 }
 
 impl ImportEffect {
@@ -172,7 +182,7 @@ impl ImportEffect {
     pub const fn cost(self) -> i64 {
         match self {
             Self::Unchanged => 0,
-            Self::Added => WRITE_COST,
+            Self::Added | Self::Updated => WRITE_COST,
         }
     }
 }
@@ -183,6 +193,7 @@ impl Imported {
     pub const fn effect(self) -> ImportEffect {
         match self {
             Self::New(_) => ImportEffect::Added,
+            Self::Updated(_) => ImportEffect::Updated,
             Self::Known(_) => ImportEffect::Unchanged,
         }
     }
@@ -209,7 +220,7 @@ pub fn check_session_end(
 
 /// A step that does not go on from where its todo stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepFault {
+pub enum StepRefusal {
     /// It begins elsewhere.
     Elsewhere,
     /// No todo goes so.
@@ -217,17 +228,222 @@ pub enum StepFault {
 }
 
 impl<T: Clone + PartialEq> Todo<T> {
-    /// The todo after a step of its own past. When it was changed last is told by itself.
+    /// The todo after a step of its own past. It was changed then at the earliest.
     ///
     /// # Errors
     /// The step begins elsewhere, or there is no such step.
-    pub fn relive(&self, from: TodoStatus, to: TodoStatus) -> Result<Self, StepFault> {
+    pub fn relive<N>(&self, step: &StatusChange<N>) -> Result<Self, StepRefusal> {
+        let (from, to) = (step.old_status, step.new_status);
         if from != self.status {
-            return Err(StepFault::Elsewhere);
+            return Err(StepRefusal::Elsewhere);
         }
         if !from.next().contains(&to) {
-            return Err(StepFault::Forbidden);
+            return Err(StepRefusal::Forbidden);
         }
-        Ok(Self { status: to, version: self.version + 1, ..self.clone() })
+        let updated_at = self.updated_at.max(step.logged_at);
+        Ok(Self { status: to, updated_at, version: self.version + 1, ..self.clone() })
+    }
+
+    /// The todo with what was changed where it comes from, if that is newer. The status is left to
+    /// the steps of its log.
+    ///
+    /// # Errors
+    /// It was changed no later there, and yet is another one.
+    pub fn caught_up(&self, there: &Self) -> Result<Option<Self>, Contradiction> {
+        let next = Self {
+            session: there.session,
+            title: there.title.clone(),
+            description: there.description.clone(),
+            priority: there.priority,
+            due_at: there.due_at,
+            ..self.clone()
+        };
+        match there.updated_at.cmp(&self.updated_at) {
+            // Where its session was deleted, it is unlinked without being changed.
+            Ordering::Equal if (Self { session: self.session, ..next.clone() }) != *self => {
+                Err(Contradiction)
+            }
+            Ordering::Greater if next != *self => {
+                let (updated_at, version) = (there.updated_at, self.version + 1);
+                Ok(Some(Self { updated_at, version, ..next }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<T: Clone + PartialEq> Session<T> {
+    /// The session with what was changed where it comes from. One that has ended here only stays as
+    /// it is. Otherwise the notes there count: no session tells when they were written.
+    #[must_use]
+    pub fn caught_up(&self, there: &Self) -> Option<Self> {
+        let is_later = match (self.status, there.status) {
+            (SessionStatus::Ended, SessionStatus::Active) => false,
+            (SessionStatus::Ended, SessionStatus::Ended) => self.ended_at == there.ended_at,
+            (SessionStatus::Active, _) => true,
+        };
+        let next = Self {
+            status: there.status,
+            notes: there.notes.clone(),
+            ended_at: there.ended_at.map(|end| end.max(self.started_at)),
+            ..self.clone()
+        };
+        (is_later && next != *self).then(|| Self { version: self.version + 1, ..next })
+    }
+}
+
+/// A row that came in before is another one now, though it was not changed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contradiction;
+
+/// How many ids one mark of [`SeenRows`] covers.
+const IDS_PER_MARK: i64 = 256;
+/// Most marks: with them it holds at most 4 MiB.
+const MARKS_MAX: usize = 57_344;
+
+/// The rows that have come in one file, as a bit for each id.
+#[derive(Debug, Default)]
+pub struct SeenRows {
+    marks: HashMap<(&'static str, i64), [u64; 4]>,
+    is_full: bool,
+}
+
+impl SeenRows {
+    /// Notes a row. Whether it had come before.
+    pub fn insert(&mut self, row: Origin) -> bool {
+        let (mark, word, bit) = Self::place(row);
+        if self.marks.len() >= MARKS_MAX && !self.marks.contains_key(&mark) {
+            self.is_full = true;
+            return false;
+        }
+        let word = &mut self.marks.entry(mark).or_default()[word];
+        let had_come = *word & bit != 0;
+        *word |= bit;
+        had_come
+    }
+
+    /// Whether a row has come; `None` once it is not known of each row.
+    #[must_use]
+    pub fn contains(&self, row: Origin) -> Option<bool> {
+        let (mark, word, bit) = Self::place(row);
+        let has_come = self.marks.get(&mark).is_some_and(|words| words[word] & bit != 0);
+        (!self.is_full).then_some(has_come)
+    }
+
+    const fn place(row: Origin) -> ((&'static str, i64), usize, u64) {
+        let id = row.id();
+        let within = id.rem_euclid(IDS_PER_MARK) as u64;
+        ((row.kind(), id.div_euclid(IDS_PER_MARK)), (within / 64) as usize, 1 << (within % 64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::todo::{Priority, TodoStatus};
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    fn todo() -> Todo {
+        Todo {
+            id: TodoId(3),
+            uid: Uid::NIL,
+            actor: ActorId(1),
+            session: Some(SessionId(2)),
+            title: "here".to_owned(),
+            description: None,
+            status: TodoStatus::Open,
+            priority: Priority::default(),
+            due_at: None,
+            created_at: at(0),
+            updated_at: at(10),
+            version: 4,
+        }
+    }
+
+    #[test]
+    fn a_todo_takes_on_what_is_newer_there_but_for_its_status() {
+        let there = Todo {
+            session: None,
+            title: "there".to_owned(),
+            status: TodoStatus::Done,
+            updated_at: at(11),
+            ..todo()
+        };
+        let next = Todo { status: TodoStatus::Open, version: 5, ..there.clone() };
+        assert_eq!(todo().caught_up(&there), Ok(Some(next)));
+        assert_eq!(todo().caught_up(&Todo { updated_at: at(9), ..there.clone() }), Ok(None));
+        let no_newer = Todo { updated_at: at(10), ..there };
+        assert_eq!(todo().caught_up(&no_newer), Err(Contradiction));
+        // What is the same is no change, and a deleted session takes its links along.
+        assert_eq!(todo().caught_up(&Todo { updated_at: at(11), ..todo() }), Ok(None));
+        assert_eq!(todo().caught_up(&Todo { session: None, ..todo() }), Ok(None));
+    }
+
+    #[test]
+    fn a_todo_is_changed_no_earlier_than_the_last_step_of_its_log() {
+        for (logged, updated) in [(5, 10), (10, 10), (15, 15)] {
+            let step = StatusChange {
+                id: LogId(1),
+                uid: Uid::NIL,
+                todo: TodoId(3),
+                old_status: TodoStatus::Open,
+                new_status: TodoStatus::Done,
+                note: None::<String>,
+                logged_at: at(logged),
+            };
+            assert_eq!(todo().relive(&step).unwrap().updated_at, at(updated));
+        }
+    }
+
+    #[test]
+    fn a_session_takes_on_its_end_and_notes_unless_it_has_ended_here_only() {
+        let active = Session {
+            id: SessionId(2),
+            uid: Uid::NIL,
+            actor: ActorId(1),
+            status: SessionStatus::Active,
+            notes: Some("here".to_owned()),
+            started_at: at(5),
+            ended_at: None,
+            version: 1,
+        };
+        let noted = Session { notes: None, ..active.clone() };
+        let end = |second| Session {
+            status: SessionStatus::Ended,
+            ended_at: Some(at(second)),
+            ..noted.clone()
+        };
+        assert_eq!(active.caught_up(&active), None);
+        assert_eq!(active.caught_up(&noted), Some(Session { version: 2, ..noted.clone() }));
+        assert_eq!(active.caught_up(&end(6)), Some(Session { version: 2, ..end(6) }));
+        // No session ends before it starts.
+        assert_eq!(active.caught_up(&end(4)), Some(Session { version: 2, ..end(5) }));
+        assert_eq!(end(6).caught_up(&active), None);
+        let other_notes = |second| Session { notes: Some("x".to_owned()), ..end(second) };
+        assert_eq!(end(6).caught_up(&other_notes(7)), None);
+        let next = Session { version: 2, ..other_notes(6) };
+        assert_eq!(end(6).caught_up(&other_notes(6)), Some(next));
+    }
+
+    #[test]
+    fn rows_that_have_come_are_remembered_until_there_are_too_many() {
+        let mut seen = SeenRows::default();
+        for id in [1, 2, 255, 256, 257] {
+            assert!(!seen.insert(Origin::Todo(TodoId(id))), "{id}");
+            assert!(seen.insert(Origin::Todo(TodoId(id))), "{id}");
+            assert_eq!(seen.contains(Origin::Todo(TodoId(id))), Some(true));
+            assert_eq!(seen.contains(Origin::Session(SessionId(id))), Some(false));
+        }
+        let far =
+            |number: usize| Origin::Step(LogId(i64::try_from(number).unwrap() * IDS_PER_MARK));
+        for number in 0..MARKS_MAX {
+            seen.insert(far(number));
+        }
+        assert!(!seen.insert(far(MARKS_MAX)));
+        assert_eq!(seen.contains(Origin::Todo(TodoId(1))), None);
+        assert!(seen.insert(Origin::Todo(TodoId(1))), "what has a mark is told");
     }
 }

@@ -1,103 +1,20 @@
 //! Entities and rules: plain functions on plain types, without a runtime.
 
-use std::borrow::Cow;
-use std::fmt;
-
 pub mod account;
 pub mod activity;
-pub mod books;
+pub mod api_key;
+pub mod audit;
+pub mod bearer;
+pub mod counter;
 pub mod credit;
-pub mod id;
 pub mod idempotency;
 pub mod import;
-pub mod key;
-pub mod page;
 pub mod quota;
-pub mod sealed;
 pub mod session;
-pub mod tag;
-pub mod tally;
-pub mod text;
-pub mod time;
 pub mod todo;
-pub mod trail;
-pub mod unit;
 pub mod usage;
-pub mod zone;
+mod value;
 
-/// A value that breaks a rule. It displays as the end of a sentence whose subject is the field
-/// ("must not be empty"), and never repeats the value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(Cow<'static, str>);
-
-impl Invalid {
-    /// With that sentence.
-    pub fn new(sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self(sentence.into())
-    }
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What a patch does to a field that may be empty (RFC 7396).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Patch<T> {
-    /// Absent: leaves it.
-    #[default]
-    Keep,
-    /// `null`: empties it.
-    Clear,
-    /// Puts this there.
-    Set(T),
-}
-
-impl<T> Patch<T> {
-    /// Whether it leaves the field alone.
-    pub const fn is_keep(&self) -> bool {
-        matches!(self, Self::Keep)
-    }
-
-    /// The field after the patch.
-    #[must_use]
-    pub fn apply(self, current: Option<T>) -> Option<T> {
-        match self {
-            Self::Keep => current,
-            Self::Clear => None,
-            Self::Set(value) => Some(value),
-        }
-    }
-
-    /// The same patch of another type.
-    ///
-    /// # Errors
-    /// What `change` answers.
-    pub fn try_map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Patch<U>, E> {
-        Ok(match self {
-            Self::Keep => Patch::Keep,
-            Self::Clear => Patch::Clear,
-            Self::Set(value) => Patch::Set(change(value)?),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_patch_leaves_empties_or_sets_a_field() {
-        assert_eq!(Patch::Keep.apply(Some(1)), Some(1));
-        assert_eq!(Patch::Clear.apply(Some(1)), None);
-        assert_eq!(Patch::Set(2).apply(Some(1)), Some(2));
-        assert_eq!(Patch::Set(2).apply(None), Some(2));
-        assert_eq!(Patch::<i32>::default(), Patch::Keep);
-        assert_eq!(Patch::Set(2).try_map(Err::<i32, _>), Err(2));
-        assert_eq!(Patch::Set(2).try_map(|two| Ok::<_, ()>(two + 1)), Ok(Patch::Set(3)));
-        assert_eq!(Patch::Clear.try_map(Err::<i32, i32>), Ok(Patch::Clear));
-        assert_eq!(Patch::Keep.try_map(Err::<i32, i32>), Ok(Patch::Keep));
-    }
-}
+pub use value::invalid::Invalid;
+pub use value::patch::Patch;
+pub use value::{etag, id, page, sealed, text, time, zone};

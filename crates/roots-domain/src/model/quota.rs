@@ -1,9 +1,7 @@
 //! Limits that last: how many actors and keys an account may have, and how often an actor's key may be
 //! renewed. They are judged under the account's lock, from rows that the write loads anyway.
 
-use super::id::ActorId;
 use super::time::{Day, Timestamp};
-use super::unit::Refusal;
 
 /// Most actors of an account, deactivated ones included. What goes over all of them, such as the erasure of
 /// the account, stays quick.
@@ -16,11 +14,9 @@ pub const RENEWALS_PER_DAY_MAX: i64 = 24;
 
 /// Judges whether an account that has given so many ids of actors may give one more. Actors are never
 /// deleted, so these are its actors, and those ids that were taken and lost.
-///
-/// # Errors
-/// [`Refusal::TooManyActors`] from [`ACTORS_MAX`] on.
-pub const fn judge_actors(given: i64) -> Result<(), Refusal> {
-    if given < ACTORS_MAX { Ok(()) } else { Err(Refusal::TooManyActors) }
+#[must_use]
+pub const fn may_add_actor(given: i64) -> bool {
+    given < ACTORS_MAX
 }
 
 /// How many keys an account has more than it keeps, where it has so many: those that have ended go.
@@ -46,9 +42,9 @@ impl Renewals {
     /// With one more, at that time.
     ///
     /// # Errors
-    /// [`Refusal::TooManyRenewals`] where there were [`RENEWALS_PER_DAY_MAX`] on that day. A clock that went
+    /// [`RenewalRefusal`] where there were [`RENEWALS_PER_DAY_MAX`] on that day. A clock that went
     /// back to an earlier day grants none beyond those of the later one.
-    pub fn with_one_more(self, actor: ActorId, at: Timestamp) -> Result<Self, Refusal> {
+    pub fn with_one_more(self, at: Timestamp) -> Result<Self, RenewalRefusal> {
         let day = self.day.max(at.day());
         let count = if day == self.day { self.count } else { 0 };
         if count < RENEWALS_PER_DAY_MAX {
@@ -58,15 +54,22 @@ impl Renewals {
         let wait_micros = next_at.micros() - at.micros();
         // Rounded up.
         let wait_seconds = u32::try_from((wait_micros + 999_999) / 1_000_000).unwrap_or(u32::MAX);
-        Err(Refusal::TooManyRenewals { actor, next_at, wait_seconds })
+        Err(RenewalRefusal { next_at, wait_seconds })
     }
+}
+
+/// An actor's key was renewed today as often as it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewalRefusal {
+    /// When the next renewal is possible.
+    pub next_at: Timestamp,
+    /// How long that is from now, in seconds, rounded up.
+    pub wait_seconds: u32,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const WHO: ActorId = ActorId(7);
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
@@ -77,26 +80,24 @@ mod tests {
         let (noon, midnight) = (at("2026-04-09T12:00:00Z"), at("2026-04-10T00:00:00Z"));
         let mut renewals = Renewals::NONE;
         for count in 1..=24 {
-            renewals = renewals.with_one_more(WHO, noon).unwrap();
+            renewals = renewals.with_one_more(noon).unwrap();
             assert_eq!(renewals, Renewals { day: noon.day(), count });
         }
-        let refusal = |wait_seconds| {
-            Err(Refusal::TooManyRenewals { actor: WHO, next_at: midnight, wait_seconds })
-        };
-        assert_eq!(renewals.with_one_more(WHO, noon), refusal(12 * 3_600));
+        let refusal = |wait_seconds| Err(RenewalRefusal { next_at: midnight, wait_seconds });
+        assert_eq!(renewals.with_one_more(noon), refusal(12 * 3_600));
         let last = Timestamp::from_micros(midnight.micros() - 1);
-        assert_eq!(renewals.with_one_more(WHO, last), refusal(1));
+        assert_eq!(renewals.with_one_more(last), refusal(1));
         let next_day = Renewals { day: midnight.day(), count: 1 };
-        assert_eq!(renewals.with_one_more(WHO, midnight), Ok(next_day));
+        assert_eq!(renewals.with_one_more(midnight), Ok(next_day));
         // A process whose clock is behind grants none beyond.
         let full = Renewals { count: 24, ..next_day };
-        assert!(full.with_one_more(WHO, noon).is_err());
+        assert!(full.with_one_more(noon).is_err());
     }
 
     #[test]
     fn an_account_has_so_many_actors() {
-        assert_eq!(judge_actors(ACTORS_MAX - 1), Ok(()));
-        assert_eq!(judge_actors(ACTORS_MAX), Err(Refusal::TooManyActors));
+        assert!(may_add_actor(ACTORS_MAX - 1));
+        assert!(!may_add_actor(ACTORS_MAX));
     }
 
     #[test]

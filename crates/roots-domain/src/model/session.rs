@@ -1,9 +1,10 @@
 //! Work sessions: when an agent starts and stops, with notes.
 
 use super::Patch;
+use super::etag::EntityTag;
 use super::id::{ActorId, SessionId, Uid};
-use super::page::{Listed, Place};
-use super::tag::EntityTag;
+use super::page::{Listed, SortKey};
+use super::sealed::Field;
 use super::time::Timestamp;
 
 /// Where a session stands. It goes from active to ended and no other way.
@@ -74,9 +75,24 @@ impl<T> Session<T> {
     }
 }
 
+impl<T> Session<T> {
+    /// The same session with other notes.
+    ///
+    /// # Errors
+    /// What `change` answers.
+    pub fn try_map_text<U, E>(
+        self,
+        mut change: impl FnMut(Field, T) -> Result<U, E>,
+    ) -> Result<Session<U>, E> {
+        let Self { id, uid, actor, status, notes, started_at, ended_at, version } = self;
+        let notes = notes.map(|text| change(Field::SessionNotes, text)).transpose()?;
+        Ok(Session { id, uid, actor, status, notes, started_at, ended_at, version })
+    }
+}
+
 impl<T> Listed for Session<T> {
-    fn place(&self) -> Place {
-        Place([0, self.started_at.micros(), self.id.0])
+    fn sort_key(&self) -> SortKey {
+        SortKey([0, self.started_at.micros(), self.id.0])
     }
 }
 

@@ -1,8 +1,10 @@
 //! Todos, and the log of their status changes.
 
+use super::etag::EntityTag;
 use super::id::{ActorId, LogId, SessionId, TodoId, Uid};
-use super::page::{Listed, Place};
-use super::tag::EntityTag;
+use super::page::{Listed, SortKey};
+use super::sealed::Field;
+use super::text::{LongText, Title};
 use super::time::Timestamp;
 use super::{Invalid, Patch};
 
@@ -127,11 +129,75 @@ impl<T> Todo<T> {
     pub fn texts(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.title).chain(&self.description)
     }
+
+    /// The same todo with other texts.
+    ///
+    /// # Errors
+    /// What `change` answers.
+    pub fn try_map_text<U, E>(
+        self,
+        mut change: impl FnMut(Field, T) -> Result<U, E>,
+    ) -> Result<Todo<U>, E> {
+        let Self { id, uid, actor, session, title, description, status, priority, .. } = self;
+        let Self { due_at, created_at, updated_at, version, .. } = self;
+        let title = change(Field::TodoTitle, title)?;
+        let description =
+            description.map(|text| change(Field::TodoDescription, text)).transpose()?;
+        Ok(Todo {
+            id,
+            uid,
+            actor,
+            session,
+            title,
+            description,
+            status,
+            priority,
+            due_at,
+            created_at,
+            updated_at,
+            version,
+        })
+    }
 }
 
 impl<T> Listed for Todo<T> {
-    fn place(&self) -> Place {
-        Place([self.priority.level().into(), self.created_at.micros(), self.id.0])
+    fn sort_key(&self) -> SortKey {
+        SortKey([self.priority.level().into(), self.created_at.micros(), self.id.0])
+    }
+}
+
+/// A todo to create. `T` is its title and `L` its description: as its caller words them, or
+/// [`super::sealed::Sealed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTodo<T, L = T> {
+    /// Whose it is to be, if not the caller's own. Its texts are sealed with that actor's keys.
+    pub actor: Option<ActorId>,
+    /// What is to be done.
+    pub title: T,
+    /// More of that.
+    pub description: Option<L>,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// How much it matters.
+    pub priority: Priority,
+    /// When it is due.
+    pub due_at: Option<Timestamp>,
+}
+
+impl NewTodo<Title, LongText> {
+    /// The same with its texts sealed.
+    ///
+    /// # Errors
+    /// What `seal` answers.
+    pub fn try_seal<U, E>(
+        self,
+        mut seal: impl FnMut(Field, &str) -> Result<U, E>,
+    ) -> Result<NewTodo<U>, E> {
+        let Self { actor, title, description, session, priority, due_at } = self;
+        let title = seal(Field::TodoTitle, title.as_str())?;
+        let description =
+            description.map(|text| seal(Field::TodoDescription, text.as_str())).transpose()?;
+        Ok(NewTodo { actor, title, description, session, priority, due_at })
     }
 }
 
@@ -199,7 +265,7 @@ pub struct StatusChange<T = String> {
 
 /// A patch that a todo can't take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TodoStep {
+pub enum TodoRefusal {
     /// No such step from there.
     Forbidden {
         /// Where it stands.
@@ -211,22 +277,37 @@ pub enum TodoStep {
     NoteWithoutChange,
 }
 
+impl<T> StatusChange<T> {
+    /// The same step with another note.
+    ///
+    /// # Errors
+    /// What `change` answers.
+    pub fn try_map_text<U, E>(
+        self,
+        mut change: impl FnMut(Field, T) -> Result<U, E>,
+    ) -> Result<StatusChange<U>, E> {
+        let Self { id, uid, todo, old_status, new_status, note, logged_at } = self;
+        let note = note.map(|text| change(Field::LogNote, text)).transpose()?;
+        Ok(StatusChange { id, uid, todo, old_status, new_status, note, logged_at })
+    }
+}
+
 impl<T: Clone + PartialEq> Todo<T> {
     /// The todo after `patch`, which says nothing of the log: compare the statuses. What changes
     /// nothing leaves `updated_at` and the version.
     ///
     /// # Errors
     /// A forbidden step, or a note that no status change would carry.
-    pub fn patch(&self, patch: TodoPatch<T>, at: Timestamp) -> Result<Self, TodoStep> {
+    pub fn patch(&self, patch: TodoPatch<T>, at: Timestamp) -> Result<Self, TodoRefusal> {
         let mut next = self.clone();
         if let Some(to) = patch.status {
             if to != self.status && !self.status.next().contains(&to) {
-                return Err(TodoStep::Forbidden { from: self.status, to });
+                return Err(TodoRefusal::Forbidden { from: self.status, to });
             }
             next.status = to;
         }
         if patch.note.is_some() && next.status == self.status {
-            return Err(TodoStep::NoteWithoutChange);
+            return Err(TodoRefusal::NoteWithoutChange);
         }
         if let Some(title) = patch.title {
             next.title = title;
@@ -296,7 +377,7 @@ mod tests {
                 } else if allowed.contains(&(from, to)) {
                     assert_eq!(answer.unwrap().status, to);
                 } else {
-                    assert_eq!(answer, Err(TodoStep::Forbidden { from, to }));
+                    assert_eq!(answer, Err(TodoRefusal::Forbidden { from, to }));
                 }
             }
         }
@@ -321,10 +402,10 @@ mod tests {
         let note = Some("All three docs pages deployed".to_owned());
         let alone = TodoPatch { note: note.clone(), title: Some("x".into()), ..TodoPatch::EMPTY };
         let refused = todo(TodoStatus::Open).patch(alone, at(200));
-        assert_eq!(refused, Err(TodoStep::NoteWithoutChange));
+        assert_eq!(refused, Err(TodoRefusal::NoteWithoutChange));
         let same = TodoPatch { note, status: Some(TodoStatus::Open), ..TodoPatch::EMPTY };
         let refused = todo(TodoStatus::Open).patch(same, at(200));
-        assert_eq!(refused, Err(TodoStep::NoteWithoutChange));
+        assert_eq!(refused, Err(TodoRefusal::NoteWithoutChange));
     }
 
     #[test]
@@ -352,7 +433,7 @@ mod tests {
                         prop_assert_eq!(next.version > now.version, to != now.status);
                         now = next;
                     }
-                    Err(step) => prop_assert_eq!(step, TodoStep::Forbidden { from: now.status, to }),
+                    Err(step) => prop_assert_eq!(step, TodoRefusal::Forbidden { from: now.status, to }),
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What the core needs of the world, as role-sized traits.
 
-pub mod ambient;
 pub mod archive;
-pub mod keys;
+pub mod clock;
+pub mod crypto;
 pub mod store;

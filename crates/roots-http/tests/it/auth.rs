@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use insta::assert_snapshot;
+use roots_domain::command::Refusal;
 use roots_domain::model::id::AccountId;
-use roots_domain::model::unit::Refusal;
-use roots_domain::port::store::{ApplyError, StoreFault};
+use roots_domain::port::store::{ApplyError, StoreError};
 
-use crate::world::{KEY, UNKNOWN_KEY, World, ask, at, credentials, get, session};
+use crate::fixture::{KEY, MockedApi, UNKNOWN_KEY, ask, at, credentials, get, session};
 
 #[tokio::test]
 async fn a_key_comes_in_either_header() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let bare = get("/api/v1/sessions/1").without_key();
     for (name, value) in [
         ("x-api-key", KEY.to_owned()),
@@ -32,20 +32,20 @@ async fn a_key_comes_in_either_header() {
 
 #[tokio::test]
 async fn a_missing_key_is_asked_for() {
-    let answer = get("/api/v1/whoami").without_key().of(&World::bare().router()).await;
+    let answer = get("/api/v1/whoami").without_key().of(&MockedApi::bare().router()).await;
     assert_snapshot!(answer.told());
 }
 
 #[tokio::test]
 async fn an_unknown_key_is_refused() {
     let unknown = get("/api/v1/whoami").without_key().header("x-api-key", UNKNOWN_KEY);
-    assert_snapshot!(unknown.of(&World::keyed().router()).await.told());
+    assert_snapshot!(unknown.of(&MockedApi::keyed().router()).await.told());
 }
 
 #[tokio::test]
 async fn what_is_no_key_never_reaches_the_database() {
     // No look-up is expected: one would fail the test.
-    let router = World::bare().router();
+    let router = MockedApi::bare().router();
     let bare = get("/api/v1/sessions").without_key();
     for (name, value) in [
         ("x-api-key", ""),
@@ -65,8 +65,27 @@ async fn what_is_no_key_never_reaches_the_database() {
 }
 
 #[tokio::test]
+async fn an_empty_header_is_no_key() {
+    let router = MockedApi::whole().router();
+    let bare = get("/api/v1/sessions").without_key();
+    let (bearer, blank) = (format!("Bearer {KEY}"), "Bearer   ");
+    for (key, authorization) in
+        [("", bearer.as_str()), (" \t", &bearer), (KEY, ""), (KEY, "Bearer"), (KEY, blank)]
+    {
+        let ask = bare.clone().header("x-api-key", key).header("authorization", authorization);
+        assert_eq!(ask.of(&router).await.status, 200, "{key:?}, {authorization:?}");
+    }
+    let twice = bare.clone().header("x-api-key", "").header("x-api-key", KEY);
+    assert_eq!(twice.of(&router).await.status, 200);
+    let none = bare.clone().header("x-api-key", "").header("authorization", blank);
+    let none = none.of(&router).await;
+    assert_eq!(none.status, 401);
+    assert_eq!(none.json()["detail"], bare.of(&router).await.json()["detail"]);
+}
+
+#[tokio::test]
 async fn two_different_keys_are_refused() {
-    let router = World::bare().router();
+    let router = MockedApi::bare().router();
     let two = get("/api/v1/sessions").header("authorization", "Bearer roots_1_other");
     assert_eq!(two.of(&router).await.status, 401);
     let twice = get("/api/v1/sessions").header("x-api-key", UNKNOWN_KEY);
@@ -75,15 +94,15 @@ async fn two_different_keys_are_refused() {
 
 #[test]
 fn a_router_is_made_where_nothing_runs_yet() {
-    let _ = World::bare().router();
+    let _ = MockedApi::bare().router();
 }
 
 #[tokio::test]
 async fn an_admitted_caller_is_not_looked_up_again() {
-    let mut world = World::whole();
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().once().returning(|lookup| Ok(credentials(lookup)));
-    let router = world.router();
+    let mut api = MockedApi::whole();
+    api.accounts.checkpoint();
+    api.accounts.expect_credentials().once().returning(|lookup| Ok(credentials(lookup)));
+    let router = api.router();
     for _ in 0..3 {
         assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
     }
@@ -91,16 +110,16 @@ async fn an_admitted_caller_is_not_looked_up_again() {
 
 #[tokio::test]
 async fn a_remembered_caller_whose_key_expires_is_refused() {
-    let mut world = World::whole();
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().once().returning(|lookup| {
+    let mut api = MockedApi::whole();
+    api.accounts.checkpoint();
+    api.accounts.expect_credentials().once().returning(|lookup| {
         Ok(credentials(lookup).map(|mut found| {
             found.key.expires_at = Some(at("2026-04-09T14:00:01Z"));
             found
         }))
     });
-    let clock = world.clock.clone();
-    let router = world.router();
+    let clock = api.clock.clone();
+    let router = api.router();
     assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
     clock.set("2026-04-09T14:00:01Z");
     assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 401);
@@ -108,20 +127,19 @@ async fn a_remembered_caller_whose_key_expires_is_refused() {
 
 #[tokio::test]
 async fn a_key_that_a_write_finds_revoked_is_forgotten() {
-    let mut world = World::bare();
+    let mut api = MockedApi::bare();
     let lookups = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&lookups);
-    world.accounts.expect_credentials().returning(move |lookup| {
+    api.accounts.expect_credentials().returning(move |lookup| {
         let is_first = seen.fetch_add(1, Ordering::SeqCst) == 0;
         Ok(credentials(lookup).filter(|_| is_first))
     });
-    world.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
-    world
-        .units
+    api.sessions.expect_session().returning(|_, id| Ok(session(id.0)));
+    api.commands
         .expect_apply()
         .once()
         .returning(|_| Err(ApplyError::Refused(Refusal::KeyNotInForce)));
-    let router = world.router();
+    let router = api.router();
     assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
     let write = ask("POST", "/api/v1/sessions").of(&router).await;
     assert_snapshot!(write.told());
@@ -136,17 +154,17 @@ async fn a_key_that_a_write_finds_revoked_is_forgotten() {
 /// end.
 #[tokio::test]
 async fn a_caller_whose_key_ends_while_it_is_looked_up_is_not_remembered() {
-    let mut world = World::whole();
-    world.accounts.checkpoint();
-    let (epochs, looks) = (Arc::clone(&world.epochs), Arc::new(AtomicUsize::new(0)));
+    let mut api = MockedApi::whole();
+    api.accounts.checkpoint();
+    let (epochs, looks) = (Arc::clone(&api.epochs), Arc::new(AtomicUsize::new(0)));
     let seen = Arc::clone(&looks);
-    world.accounts.expect_credentials().returning(move |lookup| {
+    api.accounts.expect_credentials().returning(move |lookup| {
         let is_first = seen.fetch_add(1, Ordering::SeqCst) == 0;
         let found = credentials(lookup).filter(|_| is_first);
         epochs.moved(lookup.account);
         Ok(found)
     });
-    let router = world.router();
+    let router = api.router();
     assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
     assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 401);
     assert_eq!(looks.load(Ordering::SeqCst), 2);
@@ -154,11 +172,11 @@ async fn a_caller_whose_key_ends_while_it_is_looked_up_is_not_remembered() {
 
 #[tokio::test]
 async fn remembered_callers_are_forgotten_once_keys_of_their_account_have_ended() {
-    let mut world = World::whole();
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().times(2).returning(|lookup| Ok(credentials(lookup)));
-    let epochs = Arc::clone(&world.epochs);
-    let router = world.router();
+    let mut api = MockedApi::whole();
+    api.accounts.checkpoint();
+    api.accounts.expect_credentials().times(2).returning(|lookup| Ok(credentials(lookup)));
+    let epochs = Arc::clone(&api.epochs);
+    let router = api.router();
     for _ in 0..2 {
         assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
         assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, 200);
@@ -168,21 +186,21 @@ async fn remembered_callers_are_forgotten_once_keys_of_their_account_have_ended(
 
 #[tokio::test]
 async fn a_caller_is_admitted_anew_before_it_is_answered_where_the_epoch_has_moved() {
-    let mut world = World::bare();
+    let mut api = MockedApi::bare();
     let looks = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&looks);
-    world.accounts.expect_credentials().returning(move |lookup| {
+    api.accounts.expect_credentials().returning(move |lookup| {
         let is_in_force = seen.fetch_add(1, Ordering::SeqCst) < 2;
         Ok(credentials(lookup).filter(|_| is_in_force))
     });
     let reads = AtomicUsize::new(0);
-    world.sessions.expect_session().returning(move |_, id| {
+    api.sessions.expect_session().returning(move |_, id| {
         match reads.fetch_add(1, Ordering::SeqCst) {
-            1 | 3 => Err(StoreFault::EpochMoved),
+            1 | 3 => Err(StoreError::EpochMoved),
             _ => Ok(session(id.0)),
         }
     });
-    let router = world.router();
+    let router = api.router();
     for (status, looked) in [(200, 1), (200, 2), (401, 3)] {
         assert_eq!(get("/api/v1/sessions/1").of(&router).await.status, status);
         assert_eq!(looks.load(Ordering::SeqCst), looked);
@@ -191,7 +209,7 @@ async fn a_caller_is_admitted_anew_before_it_is_answered_where_the_epoch_has_mov
 
 #[tokio::test]
 async fn every_endpoint_of_the_api_needs_a_key_but_those_named() {
-    let router = World::bare().router();
+    let router = MockedApi::bare().router();
     let document = serde_json::to_value(roots_http::openapi()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

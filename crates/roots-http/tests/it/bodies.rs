@@ -1,13 +1,13 @@
-//! Bodies: every fault in one answer.
+//! Bodies: every error in one answer.
 
 use insta::assert_snapshot;
 use roots_domain::model::account::AccountKind;
-use roots_domain::port::store::StoreFault;
+use roots_domain::port::store::StoreError;
 
-use crate::world::{Ask, World, ask, delete, patch, post};
+use crate::fixture::{MockedApi, TestRequest, ask, delete, patch, post};
 
 #[tokio::test]
-async fn every_fault_of_a_body_stands_in_one_answer() {
+async fn every_error_of_a_body_stands_in_one_answer() {
     let body = r#"{
         "titel": "Deploy docs pages",
         "description": 7,
@@ -18,13 +18,13 @@ async fn every_fault_of_a_body_stands_in_one_answer() {
         "SessionID": 1,
         "nonsense": null
     }"#;
-    let answer = post("/api/v1/todos", body).of_the_whole_world().await;
+    let answer = post("/api/v1/todos", body).of_the_whole_api().await;
     assert_snapshot!(answer.told());
     assert!(!answer.body.contains("tomorrow") && !answer.body.contains("Deploy"));
 }
 
 #[tokio::test]
-async fn every_fault_of_a_patch_stands_in_one_answer() {
+async fn every_error_of_a_patch_stands_in_one_answer() {
     let body = r#"{
         "title": null,
         "description": ["x"],
@@ -34,12 +34,12 @@ async fn every_fault_of_a_patch_stands_in_one_answer() {
         "session_id": "1",
         "note": {"text": "x"}
     }"#;
-    assert_snapshot!(patch("/api/v1/todos/1", body).of_the_whole_world().await.told());
+    assert_snapshot!(patch("/api/v1/todos/1", body).of_the_whole_api().await.told());
 }
 
 #[tokio::test]
 async fn each_kind_of_value_is_judged() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let long = |length: usize| format!("\"{}\"", "é".repeat(length));
     for (method, path, field, value, expected) in [
         ("POST", "todos", "title", "\"\"".to_owned(), "title must not be empty"),
@@ -94,8 +94,8 @@ async fn each_kind_of_value_is_judged() {
             "PATCH",
             "todos/1",
             "session_id",
-            "1.0".into(),
-            "session_id must be an integer, not another number",
+            "1.5".into(),
+            "session_id must be an integer, not a number with a fraction",
         ),
         (
             "PATCH",
@@ -109,13 +109,13 @@ async fn each_kind_of_value_is_judged() {
         let body = format!("{{\"{field}\": {value}}}");
         let answer = ask(method, &format!("/api/v1/{path}")).json(&body).of(&router).await;
         assert_eq!(answer.status, 422, "{expected}");
-        assert_eq!(answer.faults(), [expected]);
+        assert_eq!(answer.errors(), [expected]);
     }
 }
 
 #[tokio::test]
 async fn null_says_nothing_of_an_optional_field() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for (path, body) in [
         ("sessions", r#"{"notes": null}"#),
         (
@@ -135,7 +135,7 @@ async fn null_says_nothing_of_an_optional_field() {
 #[tokio::test]
 async fn a_patch_clears_by_null_and_leaves_what_is_absent() {
     let body = r#"{"description": null, "due_at": null, "session_id": null, "note": null}"#;
-    let answer = patch("/api/v1/todos/1", body).of_the_whole_world().await.json();
+    let answer = patch("/api/v1/todos/1", body).of_the_whole_api().await.json();
     assert_eq!(answer["title"], "Write API docs");
     assert_eq!(answer["priority"], 2);
     assert!(answer["description"].is_null() && answer["due_at"].is_null());
@@ -143,7 +143,7 @@ async fn a_patch_clears_by_null_and_leaves_what_is_absent() {
 
 #[tokio::test]
 async fn a_patch_that_names_nothing_is_refused() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     assert_snapshot!(patch("/api/v1/todos/1", "{}").of(&router).await.told());
     for ask in [
         patch("/api/v1/sessions/1", "{}"),
@@ -156,7 +156,7 @@ async fn a_patch_that_names_nothing_is_refused() {
 
 #[tokio::test]
 async fn malformed_json_is_told_by_line_and_column() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let broken = "{\n  \"notes\": \"secret text\n}";
     let answer = post("/api/v1/sessions", broken).of(&router).await;
     assert_snapshot!(answer.told());
@@ -166,7 +166,11 @@ async fn malformed_json_is_told_by_line_and_column() {
         ("{\"notes\": \"x\"} {", "line 1, column 16"),
         ("  ", "line 1, column 2"),
         ("{'notes': 1}", "line 1, column 2"),
-        ("\u{feff}{}", "line 1, column 1"),
+        ("\u{feff}{\"notes\": 01}", "line 1, column 12"),
+        (
+            "\u{feff}\u{feff}{}",
+            "holds a byte-order mark, which no editor shows, at line 1, column 1",
+        ),
         ("{\"notes\": \"\\ud80\"}", "line 1, column 17"),
         ("{\"\\ud800\": \"x\"}", "line 1, column 9"),
         ("{\"notes\": 01}", "line 1, column 12"),
@@ -183,17 +187,17 @@ async fn malformed_json_is_told_by_line_and_column() {
 }
 
 #[tokio::test]
-async fn what_a_field_cannot_hold_is_a_fault_of_that_field_alone() {
-    let router = World::whole().router();
+async fn what_a_field_cannot_hold_is_an_error_of_that_field_alone() {
+    let router = MockedApi::whole().router();
     let digits = "9".repeat(400);
     let deep = format!("{}1{}", "{\"a\":[".repeat(50_000), "]}".repeat(50_000));
     let range = "priority must be 0 (lowest) to 3 (highest)";
-    let other = "priority must be an integer, not another number";
+    let fraction = "priority must be an integer, not a number with a fraction";
     let broken = "title must be text without lone surrogates";
     for (field, value, expected) in [
-        ("priority", "1e400", other),
-        ("priority", "-1E-400", other),
-        ("priority", "0.0", other),
+        ("priority", "1e400", range),
+        ("priority", "-1E-400", fraction),
+        ("priority", "2.5", fraction),
         ("priority", "9223372036854775808", range),
         ("priority", "-9223372036854775809", range),
         ("priority", &digits, range),
@@ -210,17 +214,71 @@ async fn what_a_field_cannot_hold_is_a_fault_of_that_field_alone() {
         let body = format!("{{\"{field}\": {value}, \"due_at\": 7}}");
         let answer = patch("/api/v1/todos/1", &body).of(&router).await;
         assert_eq!(answer.status, 422, "{expected}");
-        let faults = answer.faults();
-        assert!(faults.iter().any(|fault| fault == expected), "{expected}: {faults:?}");
-        assert_eq!(faults.len(), 2, "{faults:?}");
+        let errors = answer.errors();
+        assert!(errors.iter().any(|error| error == expected), "{expected}: {errors:?}");
+        assert_eq!(errors.len(), 2, "{errors:?}");
     }
     let zero = patch("/api/v1/todos/1", r#"{"priority": -0}"#).of(&router).await;
     assert_eq!(zero.status, 200, "{}", zero.body);
 }
 
 #[tokio::test]
+async fn a_number_that_is_whole_is_an_integer_however_it_is_written() {
+    let router = MockedApi::whole().router();
+    let zeros = "0".repeat(400);
+    for (number, priority) in [
+        ("2.0", 2),
+        ("2e0", 2),
+        ("2E+0", 2),
+        ("20e-1", 2),
+        ("0.2e1", 2),
+        ("0.02E+2", 2),
+        ("0.0", 0),
+        ("-0.0", 0),
+        ("0e400", 0),
+        ("0e99999999999999999999", 0),
+        (&format!("3.{zeros}"), 3),
+        (&format!("1{zeros}e-400"), 1),
+        (&format!("0.{zeros}1e401"), 1),
+    ] {
+        let answer = patch("/api/v1/todos/1", &format!("{{\"priority\": {number}}}"));
+        let answer = answer.of(&router).await;
+        assert_eq!(answer.status, 200, "{number}: {}", answer.body);
+        assert_eq!(answer.json()["priority"], priority, "{number}");
+    }
+    let range = "priority must be 0 (lowest) to 3 (highest)";
+    let fraction = "priority must be an integer, not a number with a fraction";
+    for (number, expected) in [
+        ("4.0", range),
+        ("-1.0", range),
+        ("1e19", range),
+        ("-1e19", range),
+        ("9.223372036854775808e18", range),
+        ("1e99999999999999999999", range),
+        ("2.5", fraction),
+        ("25e-1", fraction),
+        ("2.0000000000000000000000000001", fraction),
+        ("1e-99999999999999999999", fraction),
+    ] {
+        let answer = patch("/api/v1/todos/1", &format!("{{\"priority\": {number}}}"));
+        assert_eq!(answer.of(&router).await.errors(), [expected], "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_a_body_is_skipped() {
+    let router = MockedApi::whole().router();
+    let marked = post("/api/v1/sessions", "\u{feff}{\"notes\": \"x\"}").of(&router).await;
+    assert_eq!(marked.status, 201, "{}", marked.body);
+    let alone = post("/api/v1/sessions", "\u{feff}").of(&router).await;
+    assert_eq!(alone.status, 201, "{}", alone.body);
+    let patched = patch("/api/v1/sessions/1", "\u{feff}{\"notes\": \"x\"}").of(&router).await;
+    assert_eq!(patched.status, 200, "{}", patched.body);
+}
+
+#[tokio::test]
 async fn a_body_is_an_object() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     assert_snapshot!(post("/api/v1/sessions", "[1, 2]").of(&router).await.told());
     for body in ["null", "true", "1", "\"x\"", "1.5"] {
         assert_eq!(post("/api/v1/sessions", body).of(&router).await.status, 422, "{body}");
@@ -229,14 +287,26 @@ async fn a_body_is_an_object() {
 
 #[tokio::test]
 async fn media_types() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let json = r#"{"notes": "x"}"#;
     for (content_type, start, update) in [
         ("application/json", 201, 200),
         ("Application/JSON", 201, 200),
         ("application/json; charset=UTF-8", 201, 200),
         ("application/json;charset=\"utf-8\"", 201, 200),
+        ("application/json; charset=utf8", 201, 200),
+        ("application/json; charset=UTF_8", 201, 200),
+        ("application/json; Charset = \"UTF8\"", 201, 200),
+        ("application/json; charset=csUTF8", 201, 200),
+        ("application/json; charset=unicode-1-1-utf-8", 201, 200),
+        ("application/json; charset=us-ascii", 201, 200),
+        ("application/json; charset=ascii", 201, 200),
+        ("application/json; charset=ISO646-US", 201, 200),
+        ("application/json; charset=ANSI_X3.4-1968", 201, 200),
         ("application/json; charset=latin1", 415, 415),
+        ("application/json; charset=iso-8859-1", 415, 415),
+        ("application/json; charset=utf-16", 415, 415),
+        ("application/json; charset=", 415, 415),
         ("application/merge-patch+json", 415, 200),
         ("text/plain", 415, 415),
         ("application/x-www-form-urlencoded", 415, 415),
@@ -260,15 +330,15 @@ async fn media_types() {
 
 #[tokio::test]
 async fn a_body_that_is_not_there_needs_no_media_type() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let form = ask("POST", "/api/v1/sessions").header("content-type", "text/plain");
     assert_eq!(form.of(&router).await.status, 201);
     let needed = ask("POST", "/api/v1/todos").of(&router).await;
-    assert_eq!(needed.faults(), ["title is required"]);
+    assert_eq!(needed.errors(), ["title is required"]);
 }
 
 /// Every write that takes no body, and its status.
-fn bare_writes() -> Vec<(Ask, u16)> {
+fn bare_writes() -> Vec<(TestRequest, u16)> {
     let post = |path| ask("POST", path);
     vec![
         (delete("/api/v1/sessions/1"), 200),
@@ -284,7 +354,7 @@ fn bare_writes() -> Vec<(Ask, u16)> {
 
 #[tokio::test]
 async fn a_write_that_takes_no_body_judges_one() {
-    let router = World::whole_of(AccountKind::Operator).router();
+    let router = MockedApi::whole_of(AccountKind::Operator).router();
     for (write, status) in bare_writes() {
         for fine in [
             write.clone(),
@@ -297,7 +367,7 @@ async fn a_write_that_takes_no_body_judges_one() {
         }
         let unknown = write.clone().json(r#"{"x": 1}"#).of(&router).await;
         assert_eq!(unknown.status, 422, "{}", unknown.body);
-        assert_eq!(unknown.faults(), ["x is not a known field: there are none here"]);
+        assert_eq!(unknown.errors(), ["x is not a known field: there are none here"]);
         for (refused, status) in [
             (write.clone().json("{"), 400),
             (write.clone().json("[]"), 422),
@@ -315,7 +385,7 @@ async fn a_write_that_takes_no_body_judges_one() {
 #[tokio::test]
 async fn nothing_is_done_where_a_body_is_refused() {
     // Whatever it would ask of the store would be 500.
-    let router = World::failing(&StoreFault::Broken("asked".to_owned())).router();
+    let router = MockedApi::failing(&StoreError::Broken("asked".to_owned())).router();
     for (write, _) in bare_writes() {
         assert_eq!(write.clone().of(&router).await.status, 500);
         assert_eq!(write.clone().json("{").of(&router).await.status, 400);
@@ -325,7 +395,7 @@ async fn nothing_is_done_where_a_body_is_refused() {
 
 #[tokio::test]
 async fn a_stream_that_brings_nothing_is_no_body() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for ask in [ask("POST", "/api/v1/sessions"), delete("/api/v1/sessions/1")] {
         let answer = ask.streamed(&router).await;
         assert!(answer.status.is_success(), "{}", answer.body);
@@ -334,7 +404,7 @@ async fn a_stream_that_brings_nothing_is_no_body() {
 
 #[tokio::test]
 async fn a_read_ignores_a_body() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for method in ["GET", "HEAD"] {
         let read = ask(method, "/api/v1/sessions/1").header("content-type", "text/plain");
         assert_eq!(read.body("x").of(&router).await.status, 200);
@@ -343,7 +413,7 @@ async fn a_read_ignores_a_body() {
 
 #[tokio::test]
 async fn a_body_has_a_limit() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let just = format!("{{\"notes\": \"x\"{}}}", " ".repeat(1024 * 1024 - 14));
     assert_eq!(just.len(), 1024 * 1024);
     assert_eq!(post("/api/v1/sessions", &just).of(&router).await.status, 201);
@@ -352,19 +422,19 @@ async fn a_body_has_a_limit() {
 }
 
 #[tokio::test]
-async fn a_flood_of_faults_is_counted() {
+async fn a_flood_of_errors_is_counted() {
     let members: Vec<_> = (0..50_000).map(|count| format!("\"x{count}\": 1")).collect();
     let body = format!("{{{}}}", members.join(","));
-    let answer = post("/api/v1/todos", &body).of_the_whole_world().await;
+    let answer = post("/api/v1/todos", &body).of_the_whole_api().await;
     assert_eq!(answer.status, 422);
-    assert_eq!(answer.faults().len(), 100);
+    assert_eq!(answer.errors().len(), 100);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.ends_with("50001 faults, the first 100 of which are listed."), "{detail}");
+    assert!(detail.ends_with("50001 errors, the first 100 of which are listed."), "{detail}");
 }
 
 #[tokio::test]
 async fn no_integer_is_taken_for_another_one() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let beyond = "must be an integer of at most 63 bits";
     let priority = "must be 0 (lowest) to 3 (highest)";
     for (path, body, field, message) in [
@@ -379,8 +449,8 @@ async fn no_integer_is_taken_for_another_one() {
             let answer = post(&format!("/api/v1/{path}"), &body.replace('N', number));
             let answer = answer.of(&router).await;
             assert_eq!(answer.status, 422, "{body}");
-            let fault = serde_json::json!([{ "field": field, "message": message }]);
-            assert_eq!(answer.json()["errors"], fault, "{body}");
+            let error = serde_json::json!([{ "field": field, "message": message }]);
+            assert_eq!(answer.json()["errors"], error, "{body}");
         }
     }
 }

@@ -10,10 +10,10 @@ use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
 use tower::ServiceExt;
 
-use crate::world::{Ask, NEW_ACCOUNT, World, activity, get, post, session};
+use crate::fixture::{MockedApi, NEW_ACCOUNT, TestRequest, activity, get, post, session};
 
 /// The answer's headers and its bytes as they come.
-async fn raw(ask: Ask, router: &Router) -> (HeaderMap, Vec<u8>) {
+async fn raw(ask: TestRequest, router: &Router) -> (HeaderMap, Vec<u8>) {
     let (parts, body) = router.clone().oneshot(ask.request()).await.unwrap().into_parts();
     (parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
 }
@@ -32,22 +32,22 @@ fn unpacked(bytes: &[u8]) -> String {
     text
 }
 
-/// A world whose lists and whose sessions are long.
+/// A api whose lists and whose sessions are long.
 fn long() -> Router {
-    let mut world = World::whole();
-    world.activities.checkpoint();
-    world.activities.expect_activities().returning(|_, page| {
+    let mut api = MockedApi::whole();
+    api.activities.checkpoint();
+    api.activities.expect_activities().returning(|_, page| {
         let items = (0..20).filter_map(|_| activity(1)).collect();
         Ok(Page { items, total: 20, request: page, next: None })
     });
-    world.sessions.checkpoint();
-    world.sessions.expect_session().returning(|_, id| {
+    api.sessions.checkpoint();
+    api.sessions.expect_session().returning(|_, id| {
         Ok(session(id.0).map(|mut one| {
             one.notes = Some(Sealed(vec![b'x'; 5_000]));
             one
         }))
     });
-    world.router()
+    api.router()
 }
 
 #[tokio::test]

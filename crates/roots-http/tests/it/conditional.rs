@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use insta::assert_snapshot;
-use roots_domain::model::unit::{Conditions, Refusal};
+use roots_domain::command::{Conditions, Refusal};
 
-use crate::world::{Ask, World, applied, ask, delete, get, over_the_wire, patch, post};
+use crate::fixture::{
+    MockedApi, TestRequest, applied, ask, delete, get, over_the_wire, patch, post,
+};
 
-/// The tag of whatever the world knows, and that of its next state.
+/// The tag of whatever the api knows, and that of its next state.
 const TAG: &str = "\"00000000000000000000000000000000-1\"";
 const LATER: &str = "\"00000000000000000000000000000000-2\"";
 
@@ -16,12 +18,12 @@ const RESOURCES: [&str; 3] = ["/api/v1/sessions/1", "/api/v1/todos/1", "/api/v1/
 #[tokio::test]
 async fn what_the_caller_has_already_is_not_sent_again() {
     let known = get("/api/v1/todos/1").header("if-none-match", TAG);
-    assert_snapshot!(known.of_the_whole_world().await.told());
+    assert_snapshot!(known.of_the_whole_api().await.told());
 }
 
 #[tokio::test]
 async fn one_resource_is_compared_weakly_with_what_the_caller_has() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for path in RESOURCES {
         let plain = get(path).of(&router).await;
         assert_eq!(plain.header("etag"), TAG);
@@ -45,7 +47,7 @@ async fn one_resource_is_compared_weakly_with_what_the_caller_has() {
 
 #[tokio::test]
 async fn what_is_not_there_or_has_no_tag_is_answered_as_ever() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for (path, status) in [
         ("/api/v1/todos/7", 404),
         ("/api/v1/todos", 200),
@@ -74,7 +76,7 @@ async fn a_304_has_no_length_on_the_wire() {
 
 #[tokio::test]
 async fn every_write_of_one_tells_the_state_that_it_leaves() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for (ask, tag) in [
         (patch("/api/v1/sessions/1", r#"{"status": "ended"}"#), LATER),
         (patch("/api/v1/todos/1", r#"{"status": "done"}"#), LATER),
@@ -97,20 +99,20 @@ async fn every_write_of_one_tells_the_state_that_it_leaves() {
 }
 
 /// What the store is asked to hold a write to.
-async fn conditions(ask: Ask) -> Conditions {
+async fn conditions(ask: TestRequest) -> Conditions {
     let seen = Arc::new(Mutex::new(None));
-    let mut world = World::keyed();
+    let mut api = MockedApi::keyed();
     let asked = Arc::clone(&seen);
-    world.units.expect_apply().times(1).returning(move |unit| {
-        *asked.lock().unwrap() = Some(unit.conditions.clone());
-        Ok(applied(unit))
+    api.commands.expect_apply().times(1).returning(move |command| {
+        *asked.lock().unwrap() = Some(command.conditions.clone());
+        Ok(applied(command))
     });
-    let answer = ask.of(&world.router()).await;
+    let answer = ask.of(&api.router()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     seen.lock().unwrap().take().unwrap()
 }
 
-fn writes() -> [Ask; 5] {
+fn writes() -> [TestRequest; 5] {
     [
         patch(RESOURCES[0], r#"{"status": "ended"}"#),
         patch(RESOURCES[1], r#"{"status": "done"}"#),
@@ -139,14 +141,14 @@ async fn a_write_insists_on_the_states_that_it_names_strongly() {
 
 #[tokio::test]
 async fn what_has_changed_meanwhile_is_left_alone() {
-    let router = World::refusing(Refusal::HasChanged("todo")).router();
+    let router = MockedApi::refusing(Refusal::HasChanged("todo")).router();
     let write = patch("/api/v1/todos/1", r#"{"status": "done"}"#).header("if-match", TAG);
     assert_snapshot!(write.of(&router).await.told());
 }
 
 #[tokio::test]
 async fn what_is_no_tag_is_refused() {
-    let router = World::keyed().router();
+    let router = MockedApi::keyed().router();
     let unquoted = patch("/api/v1/todos/1", "{}").header("if-match", "1");
     assert_snapshot!(unquoted.of(&router).await.told());
     for given in ["", "\"1", "*, \"1\""] {
@@ -163,7 +165,7 @@ async fn what_is_no_tag_is_refused() {
 
 #[tokio::test]
 async fn a_condition_where_it_means_nothing_is_refused() {
-    let router = World::bare().router();
+    let router = MockedApi::bare().router();
     let made = post("/api/v1/todos", "{}").header("if-match", TAG);
     assert_snapshot!(made.of(&router).await.told());
     for write in writes() {

@@ -6,16 +6,19 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use insta::assert_snapshot;
+use roots_domain::command::{Action, Management, Refusal};
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::model::unit::{Intent, Management, Refusal};
-use roots_domain::port::store::{ApplyError, StoreFault};
-use roots_http::{RateLimits, Signup};
+use roots_domain::port::store::{ApplyError, StoreError};
+use roots_http::Signup;
+use roots_http_core::auth::rate_limit::RateLimits;
 use serde_json::Value;
 
 use crate::description::{Operation, document, operations, resolved};
-use crate::world::{Answer, Ask, DAMAGED, UNKNOWN_CODE, UNKNOWN_KEY, World, applied, ask, at};
+use crate::fixture::{
+    DAMAGED, MockedApi, TestRequest, TestResponse, UNKNOWN_CODE, UNKNOWN_KEY, applied, ask, at,
+};
 
 const FILE: &str = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}
 {"kind":"actor","actor_id":1,"name":"docs-agent","actor_type":"agent","role":"owner"}
@@ -25,8 +28,8 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// What is asked, of whom, and how.
 struct Scene {
-    world: World,
-    ask: Ask,
+    mocked: MockedApi,
+    ask: TestRequest,
     /// Whether its body never ends.
     is_cut_off: bool,
     /// How many times it is asked; the last answer counts.
@@ -34,12 +37,12 @@ struct Scene {
 }
 
 impl Scene {
-    fn of(world: World, ask: Ask) -> Self {
-        Self { world, ask, is_cut_off: false, times: 1 }
+    fn of(mocked: MockedApi, ask: TestRequest) -> Self {
+        Self { mocked, ask, is_cut_off: false, times: 1 }
     }
 
-    async fn answer(self) -> Answer {
-        let router = self.world.router();
+    async fn answer(self) -> TestResponse {
+        let router = self.mocked.router();
         if self.is_cut_off {
             return self.ask.cut_off(&router).await;
         }
@@ -84,8 +87,8 @@ impl Described {
     }
 
     /// To whom nothing of it is closed.
-    fn whole(&self) -> World {
-        World::whole_of(self.account_kind())
+    fn whole(&self) -> MockedApi {
+        MockedApi::whole_of(self.account_kind())
     }
 
     fn account_kind(&self) -> AccountKind {
@@ -94,17 +97,17 @@ impl Described {
     }
 
     /// Asked of that id, with what follows the path.
-    fn asked(&self, id: &str, rest: &str) -> Ask {
+    fn asked(&self, id: &str, rest: &str) -> TestRequest {
         let asked = ask(self.method, &(self.path.replace("{id}", id) + rest));
         if self.is_public { asked.without_key() } else { asked }
     }
 
     /// Asked so that it succeeds.
-    fn valid(&self) -> Ask {
+    fn valid(&self) -> TestRequest {
         self.with_body(self.asked("1", ""))
     }
 
-    fn with_body(&self, ask: Ask) -> Ask {
+    fn with_body(&self, ask: TestRequest) -> TestRequest {
         match &self.body {
             Some((media_type, body)) => ask.header("content-type", media_type).body(body.clone()),
             None => ask,
@@ -112,28 +115,28 @@ impl Described {
     }
 
     /// Asked with that body, also where none is taken.
-    fn sending(&self, body: &str) -> Ask {
+    fn sending(&self, body: &str) -> TestRequest {
         let media_type =
             self.body.as_ref().map_or("application/json", |(media_type, _)| media_type);
         self.asked("1", "").header("content-type", media_type).body(body)
     }
 
     fn refused(&self, refusal: Refusal) -> Scene {
-        let mut world = self.whole();
-        world.units.checkpoint();
-        world.units.expect_apply().returning(move |unit| match &unit.intent {
+        let mut mocked = self.whole();
+        mocked.commands.checkpoint();
+        mocked.commands.expect_apply().returning(move |command| match &command.action {
             // What comes after it is what is refused.
-            Intent::ReserveAccount => Ok(applied(unit)),
-            Intent::Manage(management) if matches!(**management, Management::ReserveIds(_)) => {
-                Ok(applied(unit))
+            Action::ReserveAccount => Ok(applied(command)),
+            Action::Manage(management) if matches!(**management, Management::ReserveIds(_)) => {
+                Ok(applied(command))
             }
             _ => Err(ApplyError::Refused(refusal.clone())),
         });
-        Scene::of(world, self.valid())
+        Scene::of(mocked, self.valid())
     }
 
-    fn failing(&self, fault: fn(String) -> StoreFault) -> Scene {
-        Scene::of(World::failing(&fault("the inside".to_owned())), self.valid())
+    fn failing(&self, error: fn(String) -> StoreError) -> Scene {
+        Scene::of(MockedApi::failing(&error("the inside".to_owned())), self.valid())
     }
 
     /// What brings that status about.
@@ -149,7 +152,8 @@ impl Described {
             400 => {
                 scenes.push(whole(self.with_body(self.asked("1", "?qqqqqqqq=1"))));
                 // Of no form, or where it means nothing.
-                scenes.push(whole(self.valid().header("idempotency-key", "a b")));
+                let header = if self.method == "GET" { "if-match" } else { "idempotency-key" };
+                scenes.push(whole(self.valid().header(header, "a b")));
                 if judges_json {
                     scenes.push(whole(self.sending("{\"")));
                 }
@@ -178,8 +182,8 @@ impl Described {
             422 if judges_json => scenes.push(whole(self.sending(r#"{"qqqqqqqq": 1}"#))),
             422 if takes_lines => scenes.push(whole(self.sending("{}"))),
             429 => {
-                let mut world = self.whole();
-                world.settings.limits = RateLimits {
+                let mut mocked = self.whole();
+                mocked.settings.limits = RateLimits {
                     requests_per_minute: 1,
                     signups_per_hour: 1,
                     recovers_per_hour: 1,
@@ -188,20 +192,20 @@ impl Described {
                 // Without a key, and where no other limit is met before.
                 let by_address = ["problems", "openapi"].contains(&self.id.as_str());
                 let times = if by_address { 61 } else { 2 };
-                scenes.push(Scene { times, ..Scene::of(world, self.valid()) });
+                scenes.push(Scene { times, ..Scene::of(mocked, self.valid()) });
             }
             500 => {
-                scenes.push(self.failing(StoreFault::Broken));
+                scenes.push(self.failing(StoreError::Broken));
                 let shows_text = ["getSession", "getTodo", "getActivity"];
                 if shows_text.contains(&self.id.as_str()) {
                     scenes.push(whole(self.asked(&DAMAGED.to_string(), "")));
                 }
             }
             503 => {
-                scenes.push(self.failing(StoreFault::Unavailable));
+                scenes.push(self.failing(StoreError::Unavailable));
                 if self.method != "GET" {
-                    scenes.push(self.failing(|_| StoreFault::Busy));
-                    scenes.push(self.failing(StoreFault::OutcomeUnknown));
+                    scenes.push(self.failing(|_| StoreError::Busy));
+                    scenes.push(self.failing(StoreError::OutcomeUnknown));
                 }
             }
             _ => {}
@@ -211,19 +215,19 @@ impl Described {
 
     /// What is nobody's but certain callers'.
     fn forbidden(&self) -> Option<Scene> {
-        let by_the_member = |ask: Ask| Some(Scene::of(self.whole(), ask.by_the_member()));
+        let by_the_member = |ask: TestRequest| Some(Scene::of(self.whole(), ask.by_the_member()));
         match self.id.as_str() {
             "bootstrap" => {
-                let mut world = self.whole();
-                world.settings.signup = Signup::Closed;
-                Some(Scene::of(world, self.valid()))
+                let mut mocked = self.whole();
+                mocked.settings.signup = Signup::Closed;
+                Some(Scene::of(mocked, self.valid()))
             }
             "listAudit" | "import" => by_the_member(self.valid()),
             "listSessions" | "listTodos" | "listActivities" | "getActivityStats" | "export" => {
                 by_the_member(self.asked("1", "?actor_id=1"))
             }
             _ if self.account_kind() == AccountKind::Operator => {
-                Some(Scene::of(World::whole(), self.valid()))
+                Some(Scene::of(MockedApi::whole(), self.valid()))
             }
             _ => None,
         }
@@ -360,8 +364,8 @@ async fn every_answer_that_is_described_is_told_whole() {
     });
     let described: BTreeSet<_> =
         examples.map(|example| example["value"]["type"].as_str().unwrap().to_owned()).collect();
-    // No operation is answered so, but a method that there is not.
-    let other = ask("PUT", "/api/v1/todos").of_the_whole_world().await.json();
-    kinds.insert(other["type"].as_str().unwrap().to_owned());
     assert_eq!(kinds, described);
+    // No operation is answered so, but a method that there is not: it stands at no operation.
+    let other = ask("PUT", "/api/v1/todos").of_the_whole_api().await.json();
+    assert_eq!(other["type"], "/docs/problems#method-not-allowed");
 }

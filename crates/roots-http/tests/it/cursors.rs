@@ -1,39 +1,39 @@
 //! Cursors: a page says what follows it, and only whoever was told so can go there.
 
 use insta::assert_snapshot;
-use roots_domain::model::page::{Page, PageRequest, Place, Start};
+use roots_domain::model::page::{Page, PageRequest, SortKey, Start};
 
-use crate::world::{Ask, World, get, session};
+use crate::fixture::{MockedApi, TestRequest, get, session};
 
-/// Where the page of the world below ends.
-const END: Place = Place([0, 1_775_728_800_000_000, 1]);
+/// Where the page of the api below ends.
+const END: SortKey = SortKey([0, 1_775_728_800_000_000, 1]);
 
-/// A world with more sessions than one.
-fn world() -> World {
-    let mut world = World::keyed();
-    world.sessions.expect_sessions().returning(|query| {
+/// A api with more sessions than one.
+fn api() -> MockedApi {
+    let mut api = MockedApi::keyed();
+    api.sessions.expect_sessions().returning(|query| {
         let items: Vec<_> = session(1).into_iter().collect();
         Ok(Page { items, total: 3, request: query.page, next: Some(END) })
     });
-    world.todos.expect_todos().returning(|query| {
+    api.todos.expect_todos().returning(|query| {
         Ok(Page { items: Vec::new(), total: 0, request: query.page, next: Some(END) })
     });
-    world
+    api
 }
 
 async fn cursor(path: &str) -> String {
-    let answer = get(path).of(&world().router()).await;
+    let answer = get(path).of(&api().router()).await;
     answer.json()["next_cursor"].as_str().unwrap().to_owned()
 }
 
-fn with(cursor: &str, path: &str) -> Ask {
+fn with(cursor: &str, path: &str) -> TestRequest {
     let and = if path.contains('?') { '&' } else { '?' };
     get(&format!("{path}{and}cursor={cursor}"))
 }
 
 #[tokio::test]
 async fn a_page_tells_what_follows_it() {
-    let answer = get("/api/v1/sessions?limit=1&status=active").of(&world().router()).await;
+    let answer = get("/api/v1/sessions?limit=1&status=active").of(&api().router()).await;
     assert_snapshot!(answer.told());
 }
 
@@ -44,7 +44,7 @@ async fn the_link_keeps_the_filters_and_the_limit() {
         ("?limit=1000&offset=3", "limit=100"),
         ("?session_id=7&st%61tus=open&&priority=1", "session_id=7&status=open&priority=1&limit=20"),
     ] {
-        let answer = get(&format!("/api/v1/todos{query}")).of(&world().router()).await;
+        let answer = get(&format!("/api/v1/todos{query}")).of(&api().router()).await;
         let cursor = answer.json()["next_cursor"].as_str().unwrap().to_owned();
         let link = format!("</api/v1/todos?{kept}&cursor={cursor}>; rel=\"next\"");
         assert_eq!(answer.header("link"), link);
@@ -53,12 +53,12 @@ async fn the_link_keeps_the_filters_and_the_limit() {
 
 #[tokio::test]
 async fn a_time_zone_in_a_link_reads_as_it_did() {
-    let mut world = World::keyed();
-    world.activities.expect_activities().times(2).returning(|filter, request| {
+    let mut api = MockedApi::keyed();
+    api.activities.expect_activities().times(2).returning(|filter, request| {
         assert_eq!(filter.range.since.unwrap().to_string(), "2026-04-09T14:00:00Z");
         Ok(Page { items: Vec::new(), total: 0, request, next: Some(END) })
     });
-    let router = world.router();
+    let router = api.router();
     let path = "/api/v1/activities?since=2026-04-09T16:00:00+02:00";
     let first = get(path).of(&router).await;
     let link = first.header("link").strip_prefix('<').unwrap();
@@ -69,16 +69,15 @@ async fn a_time_zone_in_a_link_reads_as_it_did() {
 #[tokio::test]
 async fn the_core_is_asked_for_what_stands_behind_that_place() {
     let cursor = cursor("/api/v1/sessions?status=ended&limit=1").await;
-    let mut world = World::keyed();
-    world
-        .sessions
+    let mut api = MockedApi::keyed();
+    api.sessions
         .expect_sessions()
         .withf(|query| query.page == PageRequest { limit: 7, start: Start::After(END) })
         .once()
         .returning(|query| Ok(Page { items: vec![], total: 3, request: query.page, next: None }));
     // The limit may change, and the order in which the parameters stand.
     let path = format!("/api/v1/sessions?limit=7&cursor={cursor}&status=ended");
-    let answer = get(&path).of(&world.router()).await;
+    let answer = get(&path).of(&api.router()).await;
     let body = r#"{"sessions":[],"total":3,"limit":7,"offset":0,"next_cursor":null}"#;
     assert_eq!((answer.body.as_str(), answer.header("link")), (body, ""));
 }
@@ -87,7 +86,7 @@ async fn the_core_is_asked_for_what_stands_behind_that_place() {
 async fn a_cursor_goes_with_its_list_its_filters_and_its_caller() {
     let of_active = cursor("/api/v1/sessions?status=active").await;
     let of_all = cursor("/api/v1/todos").await;
-    let router = world().router();
+    let router = api().router();
     for ask in [
         with(&of_active, "/api/v1/sessions"),
         with(&of_active, "/api/v1/sessions?status=ended"),
@@ -99,11 +98,11 @@ async fn a_cursor_goes_with_its_list_its_filters_and_its_caller() {
     ] {
         let answer = ask.of(&router).await;
         assert_eq!(answer.status, 400, "{}", answer.body);
-        assert!(answer.faults()[0].starts_with("cursor must be the next_cursor"));
+        assert!(answer.errors()[0].starts_with("cursor must be the next_cursor"));
     }
     let again = with(&of_active, "/api/v1/sessions?status=active");
     assert_eq!(again.of(&router).await.status, 200);
-    assert_snapshot!(with(&of_active, "/api/v1/sessions").of(&world().router()).await.told());
+    assert_snapshot!(with(&of_active, "/api/v1/sessions").of(&api().router()).await.told());
 }
 
 #[tokio::test]
@@ -117,11 +116,11 @@ async fn a_cursor_that_was_changed_is_refused() {
         let other = if &cursor[at..=at] == "A" { "B" } else { "A" };
         changed.push(format!("{}{other}{}", &cursor[..at], &cursor[at + 1..]));
     }
-    let router = world().router();
+    let router = api().router();
     for changed in changed {
         let answer = with(&changed, "/api/v1/sessions").of(&router).await;
         assert_eq!(answer.status, 400, "{changed}");
-        assert!(answer.faults()[0].starts_with("cursor must be"), "{changed}");
+        assert!(answer.errors()[0].starts_with("cursor must be"), "{changed}");
     }
 }
 
@@ -129,6 +128,6 @@ async fn a_cursor_that_was_changed_is_refused() {
 async fn a_cursor_stands_instead_of_an_offset() {
     let cursor = cursor("/api/v1/sessions").await;
     let ask = with(&cursor, "/api/v1/sessions?offset=0&limit=0");
-    let answer = ask.of(&world().router()).await;
+    let answer = ask.of(&api().router()).await;
     assert_snapshot!(answer.told());
 }

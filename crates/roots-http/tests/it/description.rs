@@ -6,10 +6,10 @@ use std::{fmt, fs};
 
 use axum::Router;
 use roots_domain::model::account::AccountKind;
-use roots_http::RateLimits;
+use roots_http_core::auth::rate_limit::RateLimits;
 use serde_json::{Map, Value};
 
-use crate::world::{World, ask};
+use crate::fixture::{MockedApi, ask};
 
 /// Every route there is. One that is added stands here, or this fails.
 const ROUTES: &str = "
@@ -63,7 +63,7 @@ POST /api/v1/todos
 
 /// To whom nothing is closed.
 fn everything() -> Router {
-    World::whole_of(AccountKind::Operator).router()
+    MockedApi::whole_of(AccountKind::Operator).router()
 }
 
 pub(crate) struct Operation {
@@ -127,7 +127,7 @@ fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_
         let path = entry.unwrap().path();
         // A folder would go unread: then this is to walk into it.
         let mut source = fs::read_to_string(&path).unwrap();
-        if path.ends_with("lib.rs") {
+        if path.ends_with("router.rs") {
             let begin = source.find("\nfn routes(").unwrap();
             let end = begin + source[begin..].find("\n}\n").unwrap();
             let composer: String = source.drain(begin..end).collect();
@@ -185,8 +185,8 @@ async fn every_query_reader_knows_what_is_described_and_nothing_else() {
         let described: Vec<_> =
             in_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
         let path = format!("{}?qqqqqqqq=1", path.replace("{id}", "1"));
-        let fault = ask(method, &path).of(&router).await.faults().concat();
-        assert_eq!(known(&fault), described, "{method} {path}");
+        let error = ask(method, &path).of(&router).await.errors().concat();
+        assert_eq!(known(&error), described, "{method} {path}");
     }
 }
 
@@ -195,14 +195,19 @@ async fn every_body_reader_knows_what_is_described_and_nothing_else() {
     let (document, router) = (document(), everything());
     let mut bodies = 0;
     for Operation { method, path, value } in operations() {
-        let Some(content) = value["requestBody"]["content"].as_object() else {
+        // Each line of an import is of a kind of its own.
+        let content = &value["requestBody"]["content"]["application/json"];
+        if content.is_null() {
             continue;
-        };
-        for (media_type, content) in content {
-            if media_type == "application/x-ndjson" {
-                // Each line of it is of a kind of its own.
-                continue;
-            }
+        }
+        let mut media_types = vec!["application/json"];
+        let description = value["requestBody"]["description"].as_str().unwrap_or_default();
+        media_types.extend(
+            description
+                .contains("`application/merge-patch+json`")
+                .then_some("application/merge-patch+json"),
+        );
+        for media_type in media_types {
             bodies += 1;
             let schema = resolved(&document, &content["schema"]);
             assert_eq!(schema["additionalProperties"], false, "{method} {path}");
@@ -212,12 +217,12 @@ async fn every_body_reader_knows_what_is_described_and_nothing_else() {
                 let path = path.replace("{id}", "1");
                 ask(method, &path).header("content-type", media_type).body(body)
             };
-            let faults = send(r#"{"qqqqqqqq": 1}"#.into()).of(&router).await.faults();
-            assert_eq!(known(faults.last().unwrap()), properties, "{method} {path}");
+            let errors = send(r#"{"qqqqqqqq": 1}"#.into()).of(&router).await.errors();
+            assert_eq!(known(errors.last().unwrap()), properties, "{method} {path}");
 
             let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
             let missing: Vec<_> =
-                faults.iter().filter(|fault| fault.ends_with("is required")).collect();
+                errors.iter().filter(|error| error.ends_with("is required")).collect();
             let expected: Vec<_> = required
                 .iter()
                 .map(|name| format!("{} is required", name.as_str().unwrap()))
@@ -233,9 +238,9 @@ async fn every_body_reader_knows_what_is_described_and_nothing_else() {
     assert_eq!(bodies, 16);
 }
 
-/// The names that a fault offers.
-fn known(fault: &str) -> Vec<String> {
-    let offered = fault.split_once(": there are ").map_or("none here", |(_, names)| names);
+/// The names that an error offers.
+fn known(error: &str) -> Vec<String> {
+    let offered = error.split_once(": there are ").map_or("none here", |(_, names)| names);
     if offered == "none here" {
         Vec::new()
     } else {
@@ -245,10 +250,10 @@ fn known(fault: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn answers_are_as_their_schemas_and_examples() {
-    let mut world = World::whole_of(AccountKind::Operator);
+    let mut api = MockedApi::whole_of(AccountKind::Operator);
     // Only where there are limits do answers tell of them.
-    world.settings.limits = RateLimits::default();
-    let (document, router) = (document(), world.router());
+    api.settings.limits = RateLimits::default();
+    let (document, router) = (document(), api.router());
     for Operation { method, path, value } in operations() {
         let responses = value["responses"].as_object().unwrap();
         let (status, success) =
@@ -310,7 +315,7 @@ fn errors_are_described_as_problems() {
 
 #[tokio::test]
 async fn each_type_of_problem_is_explained_where_it_leads() {
-    let page = ask("GET", "/docs/problems").of_the_whole_world().await.body;
+    let page = ask("GET", "/docs/problems").of_the_whole_api().await.body;
     let document = document();
     let mut kinds = 0;
     for response in document["components"]["responses"].as_object().unwrap().values() {
@@ -364,6 +369,58 @@ fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
         }
         for (name, member) in members {
             fits(document, &properties[name], member, what);
+        }
+    }
+}
+
+/// Every reference in a value.
+fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str));
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_component_and_every_component_is_referred_to() {
+    let document = document();
+    let mut referred = BTreeSet::new();
+    references(&document, &mut referred);
+    let kinds = document["components"].as_object().unwrap().iter();
+    let components: BTreeSet<_> = kinds
+        .filter(|(kind, _)| *kind != "securitySchemes")
+        .flat_map(|(kind, all)| all.as_object().unwrap().keys().map(move |name| (kind, name)))
+        .map(|(kind, name)| format!("#/components/{kind}/{name}"))
+        .collect();
+    assert_eq!(referred, components.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn it_names_the_license() {
+    assert_eq!(document()["info"]["license"]["identifier"], "MIT OR Apache-2.0");
+}
+
+#[test]
+fn a_patch_is_described_as_naming_something_to_change() {
+    let document = document();
+    for name in ["TodoChange", "SessionChange", "ActorChange"] {
+        assert_eq!(document["components"]["schemas"][name]["minProperties"], 1, "{name}");
+    }
+}
+
+#[test]
+fn conditions_and_names_of_writes_are_described_with_their_patterns() {
+    for Operation { method, path, value } in operations() {
+        for parameter in value["parameters"].as_array().into_iter().flatten() {
+            let is_tagged = path.starts_with("/api/v1/") && !path.ends_with("openapi.json");
+            if parameter["in"] == "header" && is_tagged {
+                let pattern = &parameter["schema"]["pattern"];
+                assert!(pattern.is_string(), "{method} {path}: {}", parameter["name"]);
+            }
         }
     }
 }

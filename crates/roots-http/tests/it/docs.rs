@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::world::{Ask, World, ask, get};
+use crate::fixture::{MockedApi, TestRequest, ask, get};
 
 /// The paths of the files that the page refers to, as a browser at that address finds them.
 pub(crate) async fn files(router: &Router, from: &str) -> Vec<String> {
@@ -17,7 +17,7 @@ pub(crate) async fn files(router: &Router, from: &str) -> Vec<String> {
     quoted.map(str::to_owned).collect()
 }
 
-async fn raw(ask: Ask, router: &Router) -> (u16, HeaderMap, Vec<u8>) {
+async fn raw(ask: TestRequest, router: &Router) -> (u16, HeaderMap, Vec<u8>) {
     let (parts, body) = router.clone().oneshot(ask.request()).await.unwrap().into_parts();
     let bytes = body.collect().await.unwrap().to_bytes().to_vec();
     (parts.status.as_u16(), parts.headers, bytes)
@@ -31,7 +31,7 @@ const ALL: [&str; 3] = ["/docs/", "/docs/problems", "/api/v1/openapi.json"];
 
 #[tokio::test]
 async fn the_page_loads_from_nowhere_else_and_into_no_other_page() {
-    let router = World::bare().router();
+    let router = MockedApi::bare().router();
     let moved = get("/docs").of(&router).await;
     assert_eq!((moved.status.as_u16(), moved.header("location")), (303, "/docs/"));
     let page = get("/docs/").of(&router).await;
@@ -68,7 +68,7 @@ async fn the_page_loads_from_nowhere_else_and_into_no_other_page() {
 
 #[tokio::test]
 async fn a_file_is_kept_for_ever_and_a_page_is_asked_for_again() {
-    let router = World::bare().router();
+    let router = MockedApi::bare().router();
     for file in files(&router, "203.0.113.7").await {
         let answer = get(&file).of(&router).await;
         assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
@@ -80,7 +80,7 @@ async fn a_file_is_kept_for_ever_and_a_page_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_caller_gets_the_same_bytes_compressed_only_where_it_takes_that() {
-    let router = World::bare().router();
+    let router = MockedApi::bare().router();
     let files = files(&router, "203.0.113.7").await;
     for path in files.iter().map(String::as_str).chain(ALL) {
         let (status, headers, plain) = raw(get(path), &router).await;

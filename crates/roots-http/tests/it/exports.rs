@@ -9,106 +9,107 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use insta::assert_snapshot;
 use roots_domain::model::account::AccountStatus;
-use roots_domain::port::archive::Piece;
-use roots_domain::port::store::StoreFault;
-use roots_http::Ending;
+use roots_domain::port::archive::ExportChunk;
+use roots_domain::port::store::StoreError;
+use roots_http_core::shutdown::Shutdown;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::world::{Answer, World, account, applied, ask, credentials, get, piece, session};
+use crate::fixture::{
+    MockedApi, TestResponse, account, applied, ask, chunk, credentials, get, session,
+};
 
 fn lines(body: &str) -> Vec<Value> {
     body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn last(answer: &Answer) -> Value {
+fn last(answer: &TestResponse) -> Value {
     lines(&answer.body).pop().unwrap()
 }
 
 #[tokio::test]
 async fn an_account_is_exported() {
-    assert_snapshot!(get("/api/v1/export").of_the_whole_world().await.told());
+    assert_snapshot!(get("/api/v1/export").of_the_whole_api().await.told());
 }
 
 #[tokio::test]
 async fn an_actor_is_exported() {
-    assert_snapshot!(get("/api/v1/export?actor_id=2").of_the_whole_world().await.told());
+    assert_snapshot!(get("/api/v1/export?actor_id=2").of_the_whole_api().await.told());
 }
 
 #[tokio::test]
 async fn who_asks_for_the_head_alone_exports_nothing() {
-    let mut world = World::keyed();
-    world.units.expect_apply().never();
-    world.accounts.expect_account().returning(|_| Ok(Some(account())));
-    assert_snapshot!(ask("HEAD", "/api/v1/export").of(&world.router()).await.told());
+    let mut api = MockedApi::keyed();
+    api.commands.expect_apply().never();
+    api.accounts.expect_account().returning(|_| Ok(Some(account())));
+    assert_snapshot!(ask("HEAD", "/api/v1/export").of(&api.router()).await.told());
 }
 
 #[tokio::test]
 async fn every_parameter_that_is_wrong_is_named() {
-    let answer = get("/api/v1/export?actor_id=0&actor=1").of_the_whole_world().await;
+    let answer = get("/api/v1/export?actor_id=0&actor=1").of_the_whole_api().await;
     assert_snapshot!(answer.told());
 }
 
 #[tokio::test]
 async fn a_database_that_goes_away_ends_it_with_a_line_that_says_so() {
-    let mut world = World::keyed();
-    world.units.expect_apply().returning(|unit| Ok(applied(unit)));
-    world.accounts.expect_account().returning(|_| Ok(Some(account())));
-    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
-    world.accounts.expect_check().returning(|_| Ok(()));
-    world.archive.expect_sessions_after().returning(|_, after| match after {
-        0 => Ok(Piece { next: Some(13), ..piece(session) }),
-        _ => Err(StoreFault::Unavailable("a secret of the database".into())),
+    let mut api = MockedApi::keyed();
+    api.commands.expect_apply().returning(|command| Ok(applied(command)));
+    api.accounts.expect_account().returning(|_| Ok(Some(account())));
+    api.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    api.accounts.expect_check().returning(|_| Ok(()));
+    api.archive.expect_sessions_after().returning(|_, after| match after {
+        0 => Ok(ExportChunk { next: Some(13), ..chunk(session) }),
+        _ => Err(StoreError::Unavailable("a secret of the database".into())),
     });
-    assert_snapshot!(get("/api/v1/export").of(&world.router()).await.told());
+    assert_snapshot!(get("/api/v1/export").of(&api.router()).await.told());
 }
 
 #[tokio::test]
 async fn a_database_that_is_away_from_the_start_is_a_problem() {
-    let mut world = World::keyed();
-    world.units.expect_apply().returning(|unit| Ok(applied(unit)));
-    let away = || StoreFault::Unavailable("a secret of the database".into());
-    world.accounts.expect_account().returning(move |_| Err(away()));
-    assert_snapshot!(get("/api/v1/export").of(&world.router()).await.told());
+    let mut api = MockedApi::keyed();
+    api.commands.expect_apply().returning(|command| Ok(applied(command)));
+    let away = || StoreError::Unavailable("a secret of the database".into());
+    api.accounts.expect_account().returning(move |_| Err(away()));
+    assert_snapshot!(get("/api/v1/export").of(&api.router()).await.told());
 }
 
 /// [`endless_of`] an account whose auth epoch does not move.
-fn endless() -> World {
-    let mut world = endless_of();
-    world.accounts.expect_check().returning(|_| Ok(()));
-    world
+fn endless() -> MockedApi {
+    let mut api = endless_of();
+    api.accounts.expect_check().returning(|_| Ok(()));
+    api
 }
 
 /// Rows without end.
-fn endless_of() -> World {
-    let mut world = World::bare();
-    world.units.expect_apply().returning(|unit| Ok(applied(unit)));
-    world.accounts.expect_account().returning(|_| Ok(Some(account())));
-    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
-    world
-        .archive
+fn endless_of() -> MockedApi {
+    let mut api = MockedApi::bare();
+    api.commands.expect_apply().returning(|command| Ok(applied(command)));
+    api.accounts.expect_account().returning(|_| Ok(Some(account())));
+    api.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    api.archive
         .expect_sessions_after()
-        .returning(|_, after| Ok(Piece { next: Some(after + 1), ..piece(session) }));
-    world
+        .returning(|_, after| Ok(ExportChunk { next: Some(after + 1), ..chunk(session) }));
+    api
 }
 
 #[tokio::test]
 async fn a_key_that_ends_on_the_way_ends_it() {
-    let mut world = endless_of();
+    let mut api = endless_of();
     // It is revoked once the first rows have been read.
     let looks = AtomicI64::new(0);
-    world.accounts.expect_credentials().returning(move |lookup| {
+    api.accounts.expect_credentials().returning(move |lookup| {
         let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
         Ok(credentials(lookup).filter(|_| is_first))
     });
     let checks = AtomicI64::new(0);
-    world.accounts.expect_check().returning(move |_| {
+    api.accounts.expect_check().returning(move |_| {
         let is_early = checks.fetch_add(1, Ordering::SeqCst) < 2;
-        if is_early { Ok(()) } else { Err(StoreFault::EpochMoved) }
+        if is_early { Ok(()) } else { Err(StoreError::EpochMoved) }
     });
-    let answer = get("/api/v1/export").of(&world.router()).await;
+    let answer = get("/api/v1/export").of(&api.router()).await;
     assert_eq!(answer.status, 200);
     let end = last(&answer);
     assert_eq!(end["kind"], "error");
@@ -117,30 +118,30 @@ async fn a_key_that_ends_on_the_way_ends_it() {
 
 #[tokio::test]
 async fn a_key_is_looked_up_again_before_the_last_line() {
-    let mut world = World::whole();
+    let mut api = MockedApi::whole();
     let looks = AtomicI64::new(0);
-    world.accounts.checkpoint();
-    world.accounts.expect_account().returning(|_| Ok(Some(account())));
-    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
-    world.accounts.expect_check().returning(|_| Ok(()));
-    world.accounts.expect_credentials().returning(move |lookup| {
+    api.accounts.checkpoint();
+    api.accounts.expect_account().returning(|_| Ok(Some(account())));
+    api.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    api.accounts.expect_check().returning(|_| Ok(()));
+    api.accounts.expect_credentials().returning(move |lookup| {
         let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
         Ok(credentials(lookup).filter(|_| is_first))
     });
-    let answer = get("/api/v1/export").of(&world.router()).await;
+    let answer = get("/api/v1/export").of(&api.router()).await;
     assert_eq!(last(&answer)["type"], "/docs/problems#unauthorized");
 }
 
 #[tokio::test]
 async fn the_end_of_the_service_ends_it() {
-    let mut world = endless();
-    world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+    let mut api = endless();
+    api.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
     let (tell, told) = oneshot::channel();
-    world.settings.ending = Ending::when(async {
+    api.settings.shutdown = Shutdown::when(async {
         let _ = told.await;
     });
     let request: Request<Body> = get("/api/v1/export").request();
-    let mut body = world.router().oneshot(request).await.unwrap().into_body();
+    let mut body = api.router().oneshot(request).await.unwrap().into_body();
     // It has begun, and would never end.
     let head = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(head.starts_with(b"{\"kind\":\"export\""));
@@ -176,9 +177,9 @@ async fn next(body: &mut Body) -> Option<Vec<Value>> {
 }
 
 fn endless_router() -> Router {
-    let mut world = endless();
-    world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
-    world.router()
+    let mut api = endless();
+    api.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+    api.router()
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,17 +228,17 @@ async fn an_account_has_two_exports_at_once_and_one_that_is_not_read_ends() {
 
 #[tokio::test]
 async fn a_suspended_account_is_exported() {
-    let mut world = World::whole();
-    world.accounts.checkpoint();
+    let mut api = MockedApi::whole();
+    api.accounts.checkpoint();
     let suspended = || roots_domain::model::account::Account {
         status: AccountStatus::Suspended,
         balance: 0,
         ..account()
     };
-    world.accounts.expect_account().returning(move |_| Ok(Some(suspended())));
-    world.accounts.expect_actors().returning(|_| Ok(Vec::new()));
-    world.accounts.expect_check().returning(|_| Ok(()));
-    world.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
-    let answer = get("/api/v1/export").of(&world.router()).await;
+    api.accounts.expect_account().returning(move |_| Ok(Some(suspended())));
+    api.accounts.expect_actors().returning(|_| Ok(Vec::new()));
+    api.accounts.expect_check().returning(|_| Ok(()));
+    api.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
+    let answer = get("/api/v1/export").of(&api.router()).await;
     assert_eq!(last(&answer)["kind"], "end");
 }

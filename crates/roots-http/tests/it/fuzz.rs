@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::world::{Answer, Ask, World, ask};
+use crate::fixture::{MockedApi, TestRequest, TestResponse, ask};
 
 const NAMES: [&str; 18] = [
     "notes",
@@ -46,18 +46,18 @@ fn operations() -> Vec<(&'static str, String)> {
 thread_local! {
     static WORLD: (Runtime, Router) = (
         Builder::new_current_thread().enable_all().build().unwrap(),
-        World::whole().router(),
+        MockedApi::whole().router(),
     );
     static OPERATIONS: Vec<(&'static str, String)> = operations();
 }
 
-fn answered(ask: Ask) -> Result<(), TestCaseError> {
+fn answered(ask: TestRequest) -> Result<(), TestCaseError> {
     let answer = WORLD.with(|(runtime, router)| runtime.block_on(ask.of(router)));
     judged(&answer)
 }
 
 /// Asks every operation of the description.
-fn each(ask: impl Fn(&'static str, &str) -> Ask) -> Result<(), TestCaseError> {
+fn each(ask: impl Fn(&'static str, &str) -> TestRequest) -> Result<(), TestCaseError> {
     OPERATIONS.with(|operations| {
         operations.iter().try_for_each(|(method, path)| answered(ask(method, path)))
     })
@@ -123,7 +123,7 @@ fn query() -> impl Strategy<Value = String> {
     })
 }
 
-fn judged(answer: &Answer) -> Result<(), TestCaseError> {
+fn judged(answer: &TestResponse) -> Result<(), TestCaseError> {
     prop_assert!(!answer.status.is_server_error(), "{}", answer.told());
     if answer.status.is_client_error() {
         prop_assert_eq!(answer.header("content-type"), "application/problem+json");

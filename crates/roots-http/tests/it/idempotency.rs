@@ -1,78 +1,82 @@
-//! Writes that are named, to be repeated safely.
+//! Idempotent writes, to be repeated safely.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use insta::assert_snapshot;
+use roots_domain::command::{Applied, Refusal};
+use roots_domain::model::account::AccountKind;
 use roots_domain::model::idempotency::{Idempotency, Mac};
-use roots_domain::model::unit::{Applied, Refusal};
 
-use crate::world::{Ask, World, applied, ask, delete, get, patch, post};
+use crate::description::operations;
+use crate::fixture::{MockedApi, TestRequest, applied, ask, delete, get, patch, post};
 
 const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 const NEW_TODO: &str = r#"{"title": "Deploy docs pages"}"#;
 
-fn named(ask: Ask) -> Ask {
+fn idempotent(ask: TestRequest) -> TestRequest {
     ask.header("idempotency-key", KEY)
 }
 
 /// Everything was asked for before.
-fn replaying() -> World {
-    let mut world = World::keyed();
-    world.todos.expect_todo().returning(|_, _| Ok(None));
-    world.units.expect_apply().returning(|unit| Ok(Applied { is_replay: true, ..applied(unit) }));
-    world
+fn replaying() -> MockedApi {
+    let mut api = MockedApi::keyed();
+    api.todos.expect_todo().returning(|_, _| Ok(None));
+    api.commands
+        .expect_apply()
+        .returning(|command| Ok(Applied { is_replay: true, ..applied(command) }));
+    api
 }
 
 #[tokio::test]
 async fn what_was_created_before_is_told_again() {
     let router = replaying().router();
-    assert_snapshot!(named(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
+    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
 }
 
 #[tokio::test]
 async fn what_was_changed_before_is_told_again_though_the_row_is_gone() {
     let router = replaying().router();
     let change = patch("/api/v1/todos/1", r#"{"title": "Deploy docs pages"}"#);
-    assert_snapshot!(named(change).of(&router).await.told());
+    assert_snapshot!(idempotent(change).of(&router).await.told());
 }
 
 #[tokio::test]
 async fn what_was_deleted_before_is_told_again() {
     let router = replaying().router();
-    assert_snapshot!(named(delete("/api/v1/sessions/2")).of(&router).await.told());
+    assert_snapshot!(idempotent(delete("/api/v1/sessions/2")).of(&router).await.told());
 }
 
 #[tokio::test]
 async fn a_twin_in_flight_is_to_be_asked_for_again() {
-    let router = World::refusing(Refusal::StillInFlight).router();
-    assert_snapshot!(named(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
+    let router = MockedApi::refusing(Refusal::StillInFlight).router();
+    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
 }
 
 #[tokio::test]
 async fn a_key_of_another_request_is_refused() {
-    let router = World::refusing(Refusal::KeyOfAnotherRequest).router();
-    assert_snapshot!(named(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
+    let router = MockedApi::refusing(Refusal::KeyOfAnotherRequest).router();
+    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
 }
 
 /// What the store is told of the request's name.
-async fn told(ask: Ask) -> Option<Idempotency> {
+async fn told(ask: TestRequest) -> Option<Idempotency> {
     let seen = Arc::new(Mutex::new(None));
-    let mut world = World::keyed();
+    let mut api = MockedApi::keyed();
     let asked = Arc::clone(&seen);
-    world.units.expect_apply().times(1).returning(move |unit| {
-        asked.lock().unwrap().clone_from(&unit.conditions.idempotency);
-        Ok(applied(unit))
+    api.commands.expect_apply().times(1).returning(move |command| {
+        asked.lock().unwrap().clone_from(&command.conditions.idempotency);
+        Ok(applied(command))
     });
-    let answer = ask.of(&world.router()).await;
+    let answer = ask.of(&api.router()).await;
     assert!(answer.status.is_success(), "{}", answer.body);
     assert_eq!(answer.header("idempotent-replayed"), "");
     seen.lock().unwrap().take()
 }
 
-async fn macs(ask: Ask) -> (Mac, Mac) {
+async fn macs(ask: TestRequest) -> (Mac, Mac) {
     let told = told(ask).await.unwrap();
-    assert_eq!(told.before.len(), 1, "the world's keys were renewed once");
+    assert_eq!(told.before.len(), 1, "the api's keys were renewed once");
     assert_ne!(told.before[0], told.now);
     (told.now.key, told.now.request)
 }
@@ -82,7 +86,7 @@ async fn a_request_is_its_method_path_and_body_and_its_name_is_bare_or_quoted() 
     assert_eq!(told(post("/api/v1/todos", NEW_TODO)).await, None);
     let quoted = format!("\"{KEY}\"");
     let todo = post("/api/v1/todos", NEW_TODO);
-    let (key, request) = macs(named(todo.clone())).await;
+    let (key, request) = macs(idempotent(todo.clone())).await;
     assert_eq!(macs(todo.clone().header("idempotency-key", &quoted)).await, (key, request));
     let (other, same) = macs(todo.header("idempotency-key", "another")).await;
     assert!(other != key && same == request);
@@ -100,24 +104,24 @@ async fn a_request_is_its_method_path_and_body_and_its_name_is_bare_or_quoted() 
         delete("/api/v1/activities/1"),
         delete("/api/v1/activities/1").json("{}"),
     ] {
-        let (same, request) = macs(named(other)).await;
+        let (same, request) = macs(idempotent(other)).await;
         assert_eq!(same, key);
         assert!(requests.insert(request), "another request");
     }
     // How it is authenticated and what it insists on are no part of it.
-    let tied = named(delete("/api/v1/todos/1")).header("if-match", "\"x\"");
-    let plain = named(delete("/api/v1/todos/1")).without_key();
-    let bearer = plain.header("authorization", &format!("Bearer {}", crate::world::KEY));
+    let tied = idempotent(delete("/api/v1/todos/1")).header("if-match", "\"x\"");
+    let plain = idempotent(delete("/api/v1/todos/1")).without_key();
+    let bearer = plain.header("authorization", &format!("Bearer {}", crate::fixture::KEY));
     assert_eq!(macs(tied).await, macs(bearer).await);
     // Nor which host it was sent to, where a proxy wrote that out.
-    let whole = named(post("http://roots.example/api/v1/todos", NEW_TODO));
-    let origin = named(post("/api/v1/todos", NEW_TODO));
+    let whole = idempotent(post("http://roots.example/api/v1/todos", NEW_TODO));
+    let origin = idempotent(post("/api/v1/todos", NEW_TODO));
     assert_eq!(macs(whole).await, macs(origin).await);
 }
 
 #[tokio::test]
 async fn a_key_of_another_form_is_refused() {
-    let router = World::keyed().router();
+    let router = MockedApi::keyed().router();
     let empty = post("/api/v1/todos", NEW_TODO).header("idempotency-key", "");
     assert_snapshot!(empty.of(&router).await.told());
     let long = "x".repeat(256);
@@ -127,32 +131,63 @@ async fn a_key_of_another_form_is_refused() {
             assert_eq!(refused.status, 400, "{key}");
         }
     }
-    let twice = named(named(post("/api/v1/todos", NEW_TODO))).of(&router).await;
+    let twice = idempotent(idempotent(post("/api/v1/todos", NEW_TODO))).of(&router).await;
     assert_eq!(twice.status, 400);
 }
 
 #[tokio::test]
 async fn a_key_where_it_means_nothing_is_refused() {
-    let router = World::bare().router();
-    assert_snapshot!(named(get("/api/v1/todos/1")).of(&router).await.told());
+    let router = MockedApi::bare().router();
+    let add_actor = post("/api/v1/actors", r#"{"name": "b", "actor_type": "agent"}"#);
+    assert_snapshot!(idempotent(add_actor).of(&router).await.told());
     for ask in [
-        get("/api/v1/todos"),
-        get("/api/v1/todos/1/logs"),
-        get("/api/v1/activities/stats"),
-        get("/api/v1/whoami"),
-        post("/api/v1/bootstrap", crate::world::NEW_ACCOUNT).without_key(),
-        get("/health"),
+        post("/api/v1/bootstrap", crate::fixture::NEW_ACCOUNT).without_key(),
+        post("/api/v1/keys", "{}"),
+        ask("POST", "/api/v1/keys/rotate"),
+        ask("POST", "/api/v1/recovery-code"),
+        delete("/api/v1/keys/1"),
+        delete("/api/v1/accounts/me"),
+        ask("POST", "/api/v1/import"),
+        ask("POST", "/api/v1/import?dry_run=false"),
+        ask("POST", "/api/v1/import?from_line=2"),
     ] {
-        assert_eq!(named(ask).of(&router).await.status, 400);
+        assert_eq!(idempotent(ask).of(&router).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_ignored_where_nothing_is_written() {
+    let router = MockedApi::whole_of(AccountKind::Operator).router();
+    let file = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
+    let dry_run = |query: &str| {
+        let import = ask("POST", &format!("/api/v1/import?{query}")).body(file);
+        import.header("content-type", "application/x-ndjson")
+    };
+    let reads = operations().into_iter().filter(|operation| operation.method == "GET");
+    let mut asks: Vec<_> = reads.map(|read| get(&read.path.replace("{id}", "1"))).collect();
+    assert!(asks.len() > 15);
+    asks.extend([
+        ask("HEAD", "/api/v1/todos"),
+        ask("OPTIONS", "/api/v1/todos"),
+        dry_run("dry_run=true"),
+        dry_run("from_line=1&dry%5Frun=tru%65"),
+    ]);
+    for ask in asks {
+        let plain = ask.clone().of(&router).await;
+        for key in ["8e03978e-40d5-43dd-bc93-6894a57f9324", "a b", ""] {
+            let answer = ask.clone().header("idempotency-key", key).of(&router).await;
+            assert_eq!(answer.status, plain.status);
+            assert!(answer.status.is_success(), "{}", answer.told());
+        }
     }
 }
 
 #[tokio::test]
 async fn a_body_that_is_no_good_is_refused_whatever_it_is_named() {
-    let router = World::keyed().router();
-    let faulty = named(post("/api/v1/todos", r#"{"titel": "x"}"#)).of(&router).await;
+    let router = MockedApi::keyed().router();
+    let faulty = idempotent(post("/api/v1/todos", r#"{"titel": "x"}"#)).of(&router).await;
     assert_eq!(faulty.json()["type"], "/docs/problems#invalid-body");
     let large = "x".repeat(2 * 1024 * 1024);
-    let large = named(delete("/api/v1/todos/1")).body(large).of(&router).await;
+    let large = idempotent(delete("/api/v1/todos/1")).body(large).of(&router).await;
     assert_eq!(large.status, 413);
 }

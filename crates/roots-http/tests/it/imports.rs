@@ -1,19 +1,21 @@
-//! Files that come in, whole, cut off or with faults.
+//! Files that come in, whole, cut off or with errors.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use insta::assert_snapshot;
+use roots_domain::command::{Action, Applied, AppliedRow, Refusal};
 use roots_domain::model::import::Imported;
-use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal};
-use roots_domain::port::store::{ApplyError, StoreFault};
-use roots_http::Ending;
+use roots_domain::port::store::{ApplyError, StoreError};
+use roots_http_core::shutdown::Shutdown;
 use serde_json::json;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::world::{Answer, Ask, World, account, applied, ask, books, get};
+use crate::fixture::{
+    MockedApi, TestRequest, TestResponse, account, applied, ask, get, working_set,
+};
 
 const HEADER: &str =
     r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
@@ -22,19 +24,19 @@ const ACTOR: &str =
 const SESSION: &str =
     r#"{"kind":"session","session_id":1,"status":"active","started_at":"2026-04-09","actor_id":1}"#;
 
-fn import(file: &str) -> Ask {
+fn import(file: &str) -> TestRequest {
     ask("POST", "/api/v1/import").header("content-type", "application/x-ndjson").body(file)
 }
 
 #[tokio::test]
 async fn what_is_exported_comes_in_again() {
-    let file = get("/api/v1/export").of_the_whole_world().await.body;
+    let file = get("/api/v1/export").of_the_whole_api().await.body;
     // Those of its rows whose texts can't be read can't come in, but for a session without notes.
-    assert_snapshot!(import(&file).of_the_whole_world().await.told());
+    assert_snapshot!(import(&file).of_the_whole_api().await.told());
 }
 
 #[tokio::test]
-async fn every_fault_of_every_line_is_told() {
+async fn every_error_of_every_line_is_told() {
     let lines = [
         HEADER,
         ACTOR,
@@ -50,26 +52,57 @@ async fn every_fault_of_every_line_is_told() {
         "",
         SESSION,
     ];
-    assert_snapshot!(import(&lines.join("\r\n")).of_the_whole_world().await.told());
+    assert_snapshot!(import(&lines.join("\r\n")).of_the_whole_api().await.told());
 }
 
 #[tokio::test]
 async fn a_first_line_that_is_no_header_is_refused() {
     for file in ["", "\n\n", SESSION, "[]", r#"{"kind":"export","format":2,"source":"x"}"#] {
-        assert_eq!(import(file).of_the_whole_world().await.status, 422, "{file}");
+        assert_eq!(import(file).of_the_whole_api().await.status, 422, "{file}");
     }
-    let malformed = import("\n\n{\"kind\": export}").of_the_whole_world().await;
-    assert_snapshot!("a_first_line_that_is_no_json", malformed.told());
+    let invalid = import("\n\n{\"kind\": export}").of_the_whole_api().await;
+    assert_snapshot!("a_first_line_that_is_no_json", invalid.told());
     let wrong = r#"{"kind":"export","format":2,"source":"x"}"#;
-    assert_snapshot!(import(wrong).of_the_whole_world().await.told());
+    assert_snapshot!(import(wrong).of_the_whole_api().await.told());
 }
 
 #[tokio::test]
 async fn it_takes_json_lines_and_its_own_parameters() {
     let as_json = ask("POST", "/api/v1/import").json("{}");
-    assert_snapshot!("of_another_type", as_json.of_the_whole_world().await.told());
+    assert_snapshot!("of_another_type", as_json.of_the_whole_api().await.told());
     let typo = ask("POST", "/api/v1/import?line=3&from_line=0&actor_id=all");
-    assert_snapshot!("with_a_typo", typo.of_the_whole_world().await.told());
+    assert_snapshot!("with_a_typo", typo.of_the_whole_api().await.told());
+}
+
+#[tokio::test]
+async fn the_names_of_utf_8_are_one_charset() {
+    let router = MockedApi::whole().router();
+    for (content_type, status) in [
+        ("application/x-ndjson; charset=utf8", 200),
+        ("Application/X-NDJSON;charset=\"UTF-8\"", 200),
+        ("application/x-ndjson; charset=us-ascii", 200),
+        ("application/x-ndjson; charset=utf-16le", 415),
+        ("application/x-ndjson; charset=latin1", 415),
+    ] {
+        let import = ask("POST", "/api/v1/import").header("content-type", content_type);
+        let answer = import.body(HEADER).of(&router).await;
+        assert_eq!(answer.status, status, "{content_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_first_line_is_skipped() {
+    let marked = |line: &str| format!("\u{feff}{line}");
+    for (first, line) in [(marked(HEADER), SESSION), (marked("\r\n") + HEADER, SESSION)] {
+        let told = import(&[&first, ACTOR, line].join("\r\n")).of_the_whole_api().await.json();
+        assert_eq!((&told["imported"]["sessions"], &told["faulty"]), (&json!(1), &json!(0)));
+    }
+    // Two files in one.
+    let within = [HEADER, ACTOR, &marked(SESSION)].join("\n");
+    let told = import(&within).of_the_whole_api().await.json();
+    let mark = "holds a byte-order mark, which no editor shows, at line 3, column 1";
+    assert_eq!(told["faults"][0]["errors"][0]["message"], mark);
+    assert_eq!(import("\u{feff}").of_the_whole_api().await.status, 422);
 }
 
 #[tokio::test]
@@ -78,7 +111,7 @@ async fn rows_before_a_line_are_left_out() {
     let from = ask("POST", "/api/v1/import?from_line=4")
         .header("content-type", "application/x-ndjson")
         .body(file);
-    let told = from.of_the_whole_world().await.json();
+    let told = from.of_the_whole_api().await.json();
     assert_eq!((&told["lines"], &told["imported"]["sessions"]), (&5.into(), &2.into()));
 }
 
@@ -86,19 +119,21 @@ async fn rows_before_a_line_are_left_out() {
 async fn a_refusal_of_all_of_it_is_a_problem_that_says_how_far_it_got() {
     for (name, answer) in [
         ("while_suspended", ApplyError::Refused(Refusal::Suspended)),
-        ("while_the_database_is_away", ApplyError::Fault(StoreFault::Unavailable("x".into()))),
+        ("while_the_database_is_away", ApplyError::Store(StoreError::Unavailable("x".into()))),
     ] {
-        let mut world = World::keyed();
-        world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-        world.units.expect_apply().returning(move |_| Err(answer.clone()));
+        let mut api = MockedApi::keyed();
+        api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+        api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
+        api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
+        api.commands.expect_apply().returning(move |_| Err(answer.clone()));
         let file = [HEADER, ACTOR, SESSION].join("\n");
-        assert_snapshot!(name, import(&file).of(&world.router()).await.told());
+        assert_snapshot!(name, import(&file).of(&api.router()).await.told());
     }
 }
 
 #[tokio::test]
 async fn it_is_the_owners() {
-    assert_snapshot!(import(HEADER).by_the_member().of_the_whole_world().await.told());
+    assert_snapshot!(import(HEADER).by_the_member().of_the_whole_api().await.told());
 }
 
 /// A file that begins and does not go on.
@@ -108,16 +143,16 @@ fn stuck(lines: &[&str]) -> Body {
     Body::from_stream(futures_util::StreamExt::chain(pieces, stream::pending()))
 }
 
-async fn sent(world: World, body: Body) -> Answer {
+async fn sent(api: MockedApi, body: Body) -> TestResponse {
     let mut request = import("").request();
     *request.body_mut() = body;
-    Answer::of(world.router().oneshot(request).await.unwrap()).await
+    TestResponse::of(api.router().oneshot(request).await.unwrap()).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_stops_coming_is_given_up() {
     let begun = Instant::now();
-    let answer = sent(World::whole(), stuck(&[HEADER, ACTOR])).await;
+    let answer = sent(MockedApi::whole(), stuck(&[HEADER, ACTOR])).await;
     // By a clock that goes on only when everything waits.
     assert_eq!(begun.elapsed().as_secs(), 60);
     assert_snapshot!(answer.told());
@@ -137,7 +172,7 @@ fn dripping(piece: &'static str, seconds: u64) -> Body {
 async fn blank_lines_are_no_progress() {
     for (piece, seconds) in [("\n", 12), ("  \t", 1), ("\r\n", 1)] {
         let begun = Instant::now();
-        let answer = sent(World::whole(), dripping(piece, seconds)).await;
+        let answer = sent(MockedApi::whole(), dripping(piece, seconds)).await;
         assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (408, 60), "{piece:?}");
     }
 }
@@ -153,22 +188,24 @@ async fn a_file_that_comes_at_a_kib_a_second_comes_to_its_end() {
         Ok::<_, std::io::Error>(piece)
     });
     let begun = Instant::now();
-    let answer = sent(World::whole(), Body::from_stream(slow)).await;
+    let answer = sent(MockedApi::whole(), Body::from_stream(slow)).await;
     assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (200, 181));
     assert_eq!(answer.json()["imported"]["sessions"], 180);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_ends_while_nothing_comes_ends_the_import() {
-    let mut world = World::keyed();
-    world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    let mut api = MockedApi::keyed();
+    api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
+    api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
     // It ends at once after the import has begun: it is checked before that, and the import is noted.
-    world.units.expect_apply().times(2).returning(|unit| Ok(applied(unit)));
+    api.commands.expect_apply().times(2).returning(|command| Ok(applied(command)));
     let refused = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
-    world.units.expect_apply().times(1).returning(move |_| refused());
+    api.commands.expect_apply().times(1).returning(move |_| refused());
     let begun = Instant::now();
     // A line without end is progress, and never a row.
-    let answer = sent(world, dripping("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 1)).await;
+    let answer = sent(api, dripping("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 1)).await;
     // It is found out after 5 s; what is left of the body is read off for 5 s more.
     assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (401, 10));
 }
@@ -187,12 +224,12 @@ fn endless(piece: Bytes) -> Body {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_ends_while_the_first_line_is_awaited_ends_the_import() {
     for (refusal, status) in [(Refusal::KeyNotInForce, 401), (Refusal::Suspended, 403)] {
-        let mut world = World::keyed();
-        world.units.expect_apply().times(2).returning(|unit| Ok(applied(unit)));
+        let mut api = MockedApi::keyed();
+        api.commands.expect_apply().times(2).returning(|command| Ok(applied(command)));
         let refused = ApplyError::Refused(refusal);
-        world.units.expect_apply().times(1).returning(move |_| Err(refused.clone()));
+        api.commands.expect_apply().times(1).returning(move |_| Err(refused.clone()));
         let begun = Instant::now();
-        let answer = sent(world, endless(Bytes::from(vec![b'x'; 2048]))).await;
+        let answer = sent(api, endless(Bytes::from(vec![b'x'; 2048]))).await;
         // It is found out by the third check, after 10 s; the body is read off for 5 s more.
         assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (status, 15));
     }
@@ -200,25 +237,25 @@ async fn a_key_that_ends_while_the_first_line_is_awaited_ends_the_import() {
 
 #[tokio::test(start_paused = true)]
 async fn a_suspended_account_takes_up_no_place_with_a_first_line_that_never_comes() {
-    let mut world = World::keyed();
+    let mut api = MockedApi::keyed();
     let refused = ApplyError::Refused(Refusal::Suspended);
-    world.units.expect_apply().times(1).returning(move |_| Err(refused.clone()));
+    api.commands.expect_apply().times(1).returning(move |_| Err(refused.clone()));
     let begun = Instant::now();
-    let answer = sent(world, endless(Bytes::from(vec![b'x'; 2048]))).await;
+    let answer = sent(api, endless(Bytes::from(vec![b'x'; 2048]))).await;
     // It is refused at once; the body is read off for 5 s.
     assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (403, 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_line_that_gets_too_long_ends_the_import_before_its_end() {
-    let answer = sent(World::whole(), endless(Bytes::from(vec![b'x'; 64 * 1024]))).await;
+    let answer = sent(MockedApi::whole(), endless(Bytes::from(vec![b'x'; 64 * 1024]))).await;
     assert_eq!(answer.status, 422);
     assert_eq!(answer.json()["errors"][0]["message"], "must be at most 1 MiB long");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_has_two_imports_at_once() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let begin = || {
         let mut request = import("").request();
         *request.body_mut() = stuck(&[HEADER, ACTOR]);
@@ -242,26 +279,30 @@ async fn an_account_has_two_imports_at_once() {
 
 #[tokio::test]
 async fn where_credits_end_it_says_what_is_paid_and_where_to_go_on() {
-    let mut world = World::keyed();
-    world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-    world.accounts.expect_account().returning(|_| Ok(Some(account())));
-    world.units.expect_apply().returning(|unit| {
-        let Intent::Import(import) = &unit.intent else { return Ok(applied(unit)) };
+    let mut api = MockedApi::keyed();
+    api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
+    api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
+    api.accounts.expect_account().returning(|_| Ok(Some(account())));
+    api.commands.expect_apply().returning(|command| {
+        let Action::Import(import) = &command.action else { return Ok(applied(command)) };
         let rows = import.rows.iter().take(2).map(|row| Ok(Imported::New(row.origin().id())));
         let broke = Err(Refusal::InsufficientCredits { balance: 0, cost: 1 });
         let row = AppliedRow::Imported(rows.chain([broke]).collect());
         Ok(Applied { row, cost: 2, balance: 0, is_replay: false })
     });
     let file = [HEADER, ACTOR, SESSION, "{", SESSION, "", SESSION, "{", SESSION].join("\n");
-    assert_snapshot!(import(&file).of(&world.router()).await.told());
+    assert_snapshot!(import(&file).of(&api.router()).await.told());
 }
 
 #[tokio::test]
 async fn a_dry_run_writes_nothing_and_says_what_it_would_cost() {
-    let mut world = World::keyed();
-    world.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-    world.imports.expect_books_for().returning(|_| Ok(books()));
-    world.units.expect_apply().never();
+    let mut api = MockedApi::keyed();
+    api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
+    api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
+    api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
+    api.imports.expect_working_set_for().returning(|_| Ok(working_set()));
+    api.commands.expect_apply().never();
     let todo = |id: i64, session: i64| {
         format!(
             r#"{{"kind":"todo","todo_id":{id},"title":"t","status":"open","session_id":{session},"created_at":"2026-04-09","actor_id":1}}"#
@@ -271,22 +312,22 @@ async fn a_dry_run_writes_nothing_and_says_what_it_would_cost() {
     let dry_run = ask("POST", "/api/v1/import?dry_run=true")
         .header("content-type", "application/x-ndjson")
         .body(file);
-    assert_snapshot!(dry_run.of(&world.router()).await.told());
+    assert_snapshot!(dry_run.of(&api.router()).await.told());
 }
 
 #[tokio::test]
 async fn the_end_of_the_service_ends_it() {
-    let mut world = World::whole();
-    world.settings.ending = Ending::when(async {});
+    let mut api = MockedApi::whole();
+    api.settings.shutdown = Shutdown::when(async {});
     tokio::task::yield_now().await;
-    assert_snapshot!(sent(world, stuck(&[HEADER, ACTOR])).await.told());
+    assert_snapshot!(sent(api, stuck(&[HEADER, ACTOR])).await.told());
 }
 
 #[tokio::test]
 async fn a_line_that_is_too_long_is_read_off_and_told() {
     let long = format!("{{\"kind\":\"{}\"}}", "x".repeat(1024 * 1024));
     let file = [HEADER, ACTOR, &long, SESSION].join("\n");
-    let told = import(&file).of_the_whole_world().await.json();
+    let told = import(&file).of_the_whole_api().await.json();
     assert_eq!((&told["faulty"], &told["imported"]["sessions"]), (&1.into(), &1.into()));
     assert_eq!(told["faults"][0]["line"], 3);
 }
@@ -303,7 +344,7 @@ async fn a_file_is_whole_when_all_came_that_its_last_line_counts() {
     let faulty = SESSION.replace("active", "over");
     for (what, file, expected) in [
         ("all of it", vec![HEADER, ACTOR, SESSION, SESSION, &right], true),
-        ("a row with a fault came too", vec![HEADER, ACTOR, SESSION, &faulty, &right], true),
+        ("a row with an error came too", vec![HEADER, ACTOR, SESSION, &faulty, &right], true),
         ("a row is missing", vec![HEADER, ACTOR, SESSION, &right], false),
         ("what was left of it", vec![HEADER, SESSION, &right], false),
         ("a row too many", vec![HEADER, ACTOR, SESSION, SESSION, SESSION, &right], false),
@@ -313,14 +354,14 @@ async fn a_file_is_whole_when_all_came_that_its_last_line_counts() {
         ("more behind it", vec![HEADER, ACTOR, SESSION, SESSION, &right, "{"], false),
         ("no counts", vec![HEADER, r#"{"kind":"end"}"#], false),
     ] {
-        let told = import(&file.join("\n")).of_the_whole_world().await.json();
+        let told = import(&file.join("\n")).of_the_whole_api().await.json();
         assert_eq!(told["is_whole"], expected, "{what}: {told}");
     }
 }
 
 #[tokio::test]
 async fn the_counts_of_the_last_line_are_judged_like_any_field() {
-    for (counts, fault) in [
+    for (counts, error) in [
         ("1", "must be an object, not an integer"),
         ("{}", "is faulty: actors is required"),
         (
@@ -333,24 +374,25 @@ async fn the_counts_of_the_last_line_are_judged_like_any_field() {
         ),
     ] {
         let end = format!(r#"{{"kind":"end","counts":{counts},"total":0}}"#);
-        let told = import(&[HEADER, &end].join("\n")).of_the_whole_world().await.json();
-        assert_eq!(told["faults"][0]["errors"][0]["message"], fault);
+        let told = import(&[HEADER, &end].join("\n")).of_the_whole_api().await.json();
+        assert_eq!(told["faults"][0]["errors"][0]["message"], error);
     }
 }
 
 #[tokio::test]
-async fn an_id_beyond_63_bits_is_a_fault_of_its_line() {
+async fn an_id_beyond_63_bits_is_an_error_of_its_line() {
     let session = |id: &str| SESSION.replace("\"session_id\":1", &format!("\"session_id\":{id}"));
-    let (fits, above, other) =
-        (session("9223372036854775807"), session("9223372036854775808"), session("1e3"));
+    let (fits, above, fraction) =
+        (session("9223372036854775807"), session("9223372036854775808"), session("1.5"));
     let (far, below) = (session("18446744073709551615"), session("-9223372036854775809"));
-    let file = [HEADER, ACTOR, &fits, &above, &far, &below, &other].join("\n");
-    let told = import(&file).of_the_whole_world().await.json();
+    let file = [HEADER, ACTOR, &fits, &above, &far, &below, &fraction].join("\n");
+    let told = import(&file).of_the_whole_api().await.json();
     let counts = (&told["imported"]["sessions"], &told["already_imported"], &told["faulty"]);
     assert_eq!(counts, (&json!(1), &json!(0), &json!(4)));
-    let faults: Vec<_> = told["faults"].as_array().unwrap().iter().collect();
-    let messages: Vec<_> = faults.iter().map(|it| &it["errors"][0]["message"]).collect();
+    let errors: Vec<_> = told["faults"].as_array().unwrap().iter().collect();
+    let messages: Vec<_> = errors.iter().map(|it| &it["errors"][0]["message"]).collect();
     let beyond = "must be an integer of at most 63 bits";
     let positive = "must be a positive integer";
-    assert_eq!(messages, [beyond, beyond, positive, "must be an integer, not another number"]);
+    let fraction = "must be an integer, not a number with a fraction";
+    assert_eq!(messages, [beyond, beyond, positive, fraction]);
 }

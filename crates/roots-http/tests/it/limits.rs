@@ -8,32 +8,35 @@ use async_trait::async_trait;
 use axum::Router;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
+use roots_domain::command::{Action, Applied, Command, Refusal};
+use roots_domain::model::api_key::{LookupHash, Succession};
 use roots_domain::model::id::{AccountId, KeyId};
-use roots_domain::model::key::{LookupHash, Succession};
-use roots_domain::model::unit::{Applied, Intent, Refusal, UnitOfWork};
-use roots_domain::port::keys::Lookup;
-use roots_domain::port::store::{ApplyError, StoreFault, UnitStore};
-use roots_http::{Origin, RateLimits, Signup, TrustedProxy};
+use roots_domain::port::crypto::Lookup;
+use roots_domain::port::store::{ApplyError, CommandStore, StoreError};
+use roots_http::Signup;
+use roots_http_core::auth::client_ip::TrustedProxy;
+use roots_http_core::auth::rate_limit::RateLimits;
+use roots_http_core::middleware::cors::CorsOrigin;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::advance;
 
-use crate::world::{
-    ANOTHERS, Answer, Ask, CODE, NEW_ACCOUNT, UNKNOWN_CODE, UNKNOWN_KEY, World, applied, ask,
-    credentials, delete, get, post,
+use crate::fixture::{
+    ANOTHERS, CODE, MockedApi, NEW_ACCOUNT, TestRequest, TestResponse, UNKNOWN_CODE, UNKNOWN_KEY,
+    applied, ask, credentials, delete, get, post,
 };
 
 /// How many requests without a key one address may make a minute.
-const STRANGERS: usize = 60;
+const UNAUTHENTICATED: usize = 60;
 /// How many wrong keys one address may show a minute.
-const GUESSES: u8 = 60;
+const UNKNOWN_KEYS: u8 = 60;
 
-fn limited(requests_per_minute: u32, signups_per_hour: u32) -> World {
-    let mut world = World::whole();
-    world.settings.limits = RateLimits { requests_per_minute, signups_per_hour, ..RateLimits::OFF };
-    world
+fn limited(requests_per_minute: u32, signups_per_hour: u32) -> MockedApi {
+    let mut api = MockedApi::whole();
+    api.settings.limits = RateLimits { requests_per_minute, signups_per_hour, ..RateLimits::OFF };
+    api
 }
 
-async fn statuses(router: &Router, ask: &Ask, count: usize) -> Vec<u16> {
+async fn statuses(router: &Router, ask: &TestRequest, count: usize) -> Vec<u16> {
     let mut statuses = Vec::new();
     for _ in 0..count {
         statuses.push(ask.clone().of(router).await.status.as_u16());
@@ -60,9 +63,9 @@ async fn an_actor_has_so_many_requests_a_minute() {
 }
 
 /// Has the member's key be one more of the owner, and one that is of good form but unknown the member's.
-fn with_two_keys_of_the_owner(world: &mut World) {
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().returning(|lookup| {
+fn with_two_keys_of_the_owner(api: &mut MockedApi) {
+    api.accounts.checkpoint();
+    api.accounts.expect_credentials().returning(|lookup| {
         let LookupHash(hash) = lookup.hash;
         let of = |first: u8| credentials(Lookup { hash: LookupHash([first; 32]), ..lookup });
         let mut found = match hash[0] {
@@ -79,9 +82,9 @@ fn with_two_keys_of_the_owner(world: &mut World) {
 
 #[tokio::test(start_paused = true)]
 async fn the_keys_of_an_actor_share_its_limit_and_actors_do_not() {
-    let mut world = limited(4, 0);
-    with_two_keys_of_the_owner(&mut world);
-    let router = world.router();
+    let mut api = limited(4, 0);
+    with_two_keys_of_the_owner(&mut api);
+    let router = api.router();
     let one = get("/api/v1/sessions/1");
     let other = one.clone().by_the_member();
     assert_eq!(statuses(&router, &one, 2).await, [200; 2]);
@@ -94,11 +97,11 @@ async fn the_keys_of_an_actor_share_its_limit_and_actors_do_not() {
 
 #[tokio::test(start_paused = true)]
 async fn the_actors_of_an_account_share_its_limit() {
-    let mut world = World::whole();
+    let mut api = MockedApi::whole();
     let (requests_per_minute, account_requests_per_minute) = (4, 6);
-    world.settings.limits =
+    api.settings.limits =
         RateLimits { requests_per_minute, account_requests_per_minute, ..RateLimits::OFF };
-    let router = world.router();
+    let router = api.router();
     let owner = get("/api/v1/sessions/1");
     let member = get(&format!("/api/v1/sessions/{ANOTHERS}")).by_the_member();
     let first = owner.clone().of(&router).await;
@@ -119,20 +122,20 @@ async fn the_limits_of_actors_and_accounts_are_switched_off_by_themselves() {
     for (requests_per_minute, account_requests_per_minute, told) in
         [(0, 5, r#""account";q=5;w=60"#), (5, 0, r#""actor";q=5;w=60"#), (0, 0, "")]
     {
-        let mut world = World::whole();
-        world.settings.limits =
+        let mut api = MockedApi::whole();
+        api.settings.limits =
             RateLimits { requests_per_minute, account_requests_per_minute, ..RateLimits::OFF };
-        let answer = get("/api/v1/sessions/1").of(&world.router()).await;
+        let answer = get("/api/v1/sessions/1").of(&api.router()).await;
         assert_eq!(answer.header("ratelimit-policy"), told);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account() {
-    let mut world = World::whole();
+    let mut api = MockedApi::whole();
     let key_changes_per_hour = 3;
-    world.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
-    let router = world.router();
+    api.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
+    let router = api.router();
     let make = post("/api/v1/keys", r#"{"actor_id": 1}"#);
     let told = make.clone().of(&router).await;
     assert_eq!(
@@ -166,10 +169,10 @@ async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account()
 
 #[tokio::test(start_paused = true)]
 async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() {
-    let mut world = World::whole();
+    let mut api = MockedApi::whole();
     let key_changes_per_hour = 4;
-    world.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
-    let router = world.router();
+    api.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
+    let router = api.router();
     let header = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
     let import = |query: &str| {
         let import = ask("POST", &format!("/api/v1/import{query}"));
@@ -209,18 +212,18 @@ struct Held {
 }
 
 #[async_trait]
-impl UnitStore for Held {
-    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
+impl CommandStore for Held {
+    async fn apply(&self, command: Command) -> Result<Applied, ApplyError> {
         self.has_begun.notify_one();
         self.may_go_on.notified().await;
-        Ok(applied(unit))
+        Ok(applied(command))
     }
 }
 
 /// Has every good key be one that was never used: its first use is noted, which takes its time.
-fn unseen(world: &mut World) {
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().returning(|lookup| {
+fn unseen(api: &mut MockedApi) {
+    api.accounts.checkpoint();
+    api.accounts.expect_credentials().returning(|lookup| {
         let mut found = credentials(lookup);
         if let Some(found) = &mut found {
             found.key.succession = Some(Succession::Recovery);
@@ -231,33 +234,33 @@ fn unseen(world: &mut World) {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_hangs_up_while_a_good_key_is_let_in_does_not_count_as_wrong() {
-    let mut world = limited(1_000, 0);
-    unseen(&mut world);
+    let mut api = limited(1_000, 0);
+    unseen(&mut api);
     let held = Arc::new(Held::default());
-    world.store = Some(held.clone());
-    let router = world.router();
+    api.store = Some(held.clone());
+    let router = api.router();
     tokio::select! {
         _ = get("/api/v1/sessions/1").of(&router) => unreachable!("it was answered"),
         () = held.has_begun.notified() => {}
     }
     // As long as it is not known whether the key is good, it counts.
-    assert_eq!(guess(1).of(&router).await.header("ratelimit"), r#""guesses";r=58;t=2"#);
+    assert_eq!(unknown_key(1).of(&router).await.header("ratelimit"), r#""unknown-keys";r=58;t=2"#);
     held.may_go_on.notify_one();
     tokio::task::yield_now().await;
-    assert_eq!(guess(2).of(&router).await.header("ratelimit"), r#""guesses";r=58;t=2"#);
+    assert_eq!(unknown_key(2).of(&router).await.header("ratelimit"), r#""unknown-keys";r=58;t=2"#);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_key_is_one_guess_however_many_show_it_at_once() {
-    let (world, lookups) = counting_lookups();
-    let router = world.router();
+async fn a_wrong_key_counts_once_however_many_requests_show_it_at_once() {
+    let (api, lookups) = counting_lookups();
+    let router = api.router();
     let ask = || with_wrong_key().of(&router);
     let (one, other) = tokio::join!(ask(), ask());
     assert_eq!([one.status.as_u16(), other.status.as_u16()], [401; 2]);
     let mut told = [one.header("ratelimit"), other.header("ratelimit")];
     told.sort_unstable();
-    assert_eq!(told, [r#""guesses";r=59;t=1"#, r#""strangers";r=59;t=1"#]);
-    assert_eq!(guess(1).of(&router).await.header("ratelimit"), r#""guesses";r=58;t=2"#);
+    assert_eq!(told, [r#""unauthenticated";r=59;t=1"#, r#""unknown-keys";r=59;t=1"#]);
+    assert_eq!(unknown_key(1).of(&router).await.header("ratelimit"), r#""unknown-keys";r=58;t=2"#);
     assert_eq!(lookups.load(Ordering::SeqCst), 2);
 }
 
@@ -269,24 +272,24 @@ struct Stalled {
 }
 
 #[async_trait]
-impl UnitStore for Stalled {
-    async fn apply(&self, unit: UnitOfWork) -> Result<Applied, ApplyError> {
+impl CommandStore for Stalled {
+    async fn apply(&self, command: Command) -> Result<Applied, ApplyError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         self.may_go_on.acquire().await.unwrap().forget();
-        match unit.intent {
-            Intent::UseKey { key, .. } if key.0 % 2 == 1 => {
+        match command.action {
+            Action::UseKey { key, .. } if key.0 % 2 == 1 => {
                 Err(ApplyError::Refused(Refusal::KeyNotInForce))
             }
-            _ => Ok(applied(unit)),
+            _ => Ok(applied(command)),
         }
     }
 }
 
-/// A world in which every key is the owner's, was never used, and is looked up by a [`Stalled`] store.
-fn stalling_lookups() -> (World, Arc<Stalled>) {
-    let mut world = limited(1_000, 0);
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().returning(|lookup| {
+/// A api in which every key is the owner's, was never used, and is looked up by a [`Stalled`] store.
+fn stalling_lookups() -> (MockedApi, Arc<Stalled>) {
+    let mut api = limited(1_000, 0);
+    api.accounts.checkpoint();
+    api.accounts.expect_credentials().returning(|lookup| {
         let mut found = credentials(Lookup { hash: LookupHash([1; 32]), ..lookup });
         if let Some(found) = &mut found {
             let LookupHash(hash) = lookup.hash;
@@ -296,12 +299,16 @@ fn stalling_lookups() -> (World, Arc<Stalled>) {
         Ok(found)
     });
     let stalled = Arc::new(Stalled { begun: AtomicUsize::new(0), may_go_on: Semaphore::new(0) });
-    world.store = Some(stalled.clone());
-    (world, stalled)
+    api.store = Some(stalled.clone());
+    (api, stalled)
 }
 
 /// Sends all of them at once, and answers their statuses once `meanwhile` has let the look-ups go on.
-async fn at_once(router: &Router, asks: Vec<Ask>, meanwhile: impl AsyncFnOnce()) -> Vec<u16> {
+async fn at_once(
+    router: &Router,
+    asks: Vec<TestRequest>,
+    meanwhile: impl AsyncFnOnce(),
+) -> Vec<u16> {
     let asks = asks.into_iter().map(|ask| {
         let router = router.clone();
         tokio::spawn(async move { ask.of(&router).await.status.as_u16() })
@@ -321,25 +328,25 @@ async fn settled() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_that_come_with_one_key_at_once_share_its_look_up() {
-    let (world, stalled) = stalling_lookups();
-    let router = world.router();
-    let answered = at_once(&router, vec![guess(0); 200], async || {
+    let (api, stalled) = stalling_lookups();
+    let router = api.router();
+    let answered = at_once(&router, vec![unknown_key(0); 200], async || {
         assert_eq!(stalled.begun.load(Ordering::SeqCst), 1);
         stalled.may_go_on.add_permits(2);
     })
     .await;
     assert_eq!(answered, [200; 200]);
     assert_eq!(stalled.begun.load(Ordering::SeqCst), 1);
-    assert_eq!(guess(1).of(&router).await.header("ratelimit"), r#""guesses";r=59;t=1"#);
+    assert_eq!(unknown_key(1).of(&router).await.header("ratelimit"), r#""unknown-keys";r=59;t=1"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn good_keys_beyond_the_limit_wait_for_those_that_are_looked_up() {
-    let (world, stalled) = stalling_lookups();
-    let router = world.router();
-    let asks = (0..80).map(|count| guess(2 * count)).collect();
+    let (api, stalled) = stalling_lookups();
+    let router = api.router();
+    let asks = (0..80).map(|count| unknown_key(2 * count)).collect();
     let answered = at_once(&router, asks, async || {
-        assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(GUESSES));
+        assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(UNKNOWN_KEYS));
         stalled.may_go_on.add_permits(80);
     })
     .await;
@@ -348,29 +355,29 @@ async fn good_keys_beyond_the_limit_wait_for_those_that_are_looked_up() {
 
 #[tokio::test(start_paused = true)]
 async fn wrong_keys_beyond_the_limit_are_refused_unseen_once_those_before_were_found_wrong() {
-    let (world, stalled) = stalling_lookups();
-    let router = world.router();
-    let asks = (0..100).map(|count| guess(2 * count + 1)).chain([guess(0)]).collect();
+    let (api, stalled) = stalling_lookups();
+    let router = api.router();
+    let asks = (0..100).map(|count| unknown_key(2 * count + 1)).chain([unknown_key(0)]).collect();
     let answered = at_once(&router, asks, async || {
-        assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(GUESSES));
+        assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(UNKNOWN_KEYS));
         stalled.may_go_on.add_permits(1_000);
     })
     .await;
     let count_of = |wanted| answered.iter().filter(|status| **status == wanted).count();
     assert_eq!((count_of(401), count_of(429)), (60, 41));
-    assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(GUESSES));
+    assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(UNKNOWN_KEYS));
     // Another address is not held up by it.
-    assert_eq!(statuses(&router, &guess(0).from("203.0.113.11"), 1).await, [200]);
+    assert_eq!(statuses(&router, &unknown_key(0).from("203.0.113.11"), 1).await, [200]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_up_that_began_before_a_key_ended_lets_in_nobody_who_comes_after() {
-    let (world, stalled) = stalling_lookups();
-    let epochs = Arc::clone(&world.epochs);
-    let router = world.router();
+    let (api, stalled) = stalling_lookups();
+    let epochs = Arc::clone(&api.epochs);
+    let router = api.router();
     let ask = || {
         let router = router.clone();
-        tokio::spawn(async move { guess(0).of(&router).await.status.as_u16() })
+        tokio::spawn(async move { unknown_key(0).of(&router).await.status.as_u16() })
     };
     let before = ask();
     settled().await;
@@ -397,14 +404,14 @@ async fn every_answer_to_a_key_tells_its_limit() {
             } else if ["/health", "/ready"].contains(&path.as_str()) {
                 assert_eq!(policy, r#""probes";q=600;w=60"#, "{method} {path}");
             } else {
-                assert_eq!(policy, r#""strangers";q=60;w=60"#, "{method} {path}");
+                assert_eq!(policy, r#""unauthenticated";q=60;w=60"#, "{method} {path}");
             }
         }
     }
 }
 
 /// Requests that need no key, or are refused before anyone looks at one.
-fn keyless() -> Vec<Ask> {
+fn keyless() -> Vec<TestRequest> {
     let keyless = [
         get("/docs/problems"),
         get("/docs/"),
@@ -416,7 +423,7 @@ fn keyless() -> Vec<Ask> {
         ask("PUT", "/api/v1/sessions"),
         ask("OPTIONS", "/api/v1/sessions"),
         ask("DELETE", "/docs/"),
-        get("/api/v1/sessions").header("idempotency-key", "a"),
+        get("/api/v1/sessions").header("if-match", "*"),
         get("/api/v1/sessions/x"),
         get("/api/v1/sessions?x=1"),
         post("/api/v1/sessions", "["),
@@ -425,7 +432,7 @@ fn keyless() -> Vec<Ask> {
         post("/api/v1/bootstrap", "["),
         delete("/api/v1/accounts/me"),
     ];
-    let keyless = keyless.map(Ask::without_key);
+    let keyless = keyless.map(TestRequest::without_key);
     let with_a_key = keyless.clone().map(|ask| ask.header("x-api-key", "roots_1_typo"));
     keyless.into_iter().chain(with_a_key).collect()
 }
@@ -436,9 +443,9 @@ async fn everything_without_a_key_counts_against_its_address() {
         let told = format!("{:?}", ask.clone().request().uri());
         let router = limited(1_000, 0).router();
         let first = ask.clone().of(&router).await;
-        assert_eq!(first.header("ratelimit"), r#""strangers";r=59;t=1"#, "{told}");
+        assert_eq!(first.header("ratelimit"), r#""unauthenticated";r=59;t=1"#, "{told}");
         assert_eq!(
-            statuses(&router, &ask, STRANGERS).await[STRANGERS - 2..],
+            statuses(&router, &ask, UNAUTHENTICATED).await[UNAUTHENTICATED - 2..],
             [first.status.as_u16(), 429],
             "{told}"
         );
@@ -456,16 +463,16 @@ async fn everything_without_a_key_counts_against_its_address() {
 async fn without_a_limit_on_actors_nothing_is_limited_by_address() {
     let router = limited(0, 0).router();
     for path in ["/docs/problems", "/nothing", "/api/v1/sessions"] {
-        let answers = statuses(&router, &get(path).without_key(), STRANGERS + 1).await;
+        let answers = statuses(&router, &get(path).without_key(), UNAUTHENTICATED + 1).await;
         assert!(!answers.contains(&429), "{path}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn static_files_and_preflights_have_an_allowance_of_their_own() {
-    let mut world = limited(1, 0);
-    world.settings.cors_origins = vec![Origin::parse("https://app.example").unwrap()];
-    let router = world.router();
+    let mut api = limited(1, 0);
+    api.settings.cors_origins = vec![CorsOrigin::parse("https://app.example").unwrap()];
+    let router = api.router();
     ask_without_key_until_refused(&router).await;
     let preflight = ask("OPTIONS", "/api/v1/sessions")
         .without_key()
@@ -494,10 +501,10 @@ async fn probes_have_an_allowance_of_their_own_by_address() {
 
 #[tokio::test(start_paused = true)]
 async fn probes_from_the_loopback_address_are_never_refused() {
-    let mut world = limited(1, 1);
-    world.settings.trusted_proxies = vec![TrustedProxy::parse("127.0.0.2").unwrap()];
-    let router = world.router();
-    let stranger = get("/nothing").without_key();
+    let mut api = limited(1, 1);
+    api.settings.trusted_proxies = vec![TrustedProxy::parse("127.0.0.2").unwrap()];
+    let router = api.router();
+    let unauthenticated = get("/nothing").without_key();
     for here in ["127.0.0.1", "127.9.9.9", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
         for path in ["/health", "/ready"] {
             let probe = get(path).without_key().from(here);
@@ -505,7 +512,10 @@ async fn probes_from_the_loopback_address_are_never_refused() {
         }
     }
     // Nothing else is let off there.
-    assert_eq!(statuses(&router, &stranger.from("::1"), STRANGERS + 1).await[STRANGERS], 429);
+    assert_eq!(
+        statuses(&router, &unauthenticated.from("::1"), UNAUTHENTICATED + 1).await[UNAUTHENTICATED],
+        429
+    );
     // A client of a proxy on this machine is not here, nor is one that says that it is.
     for named in ["203.0.113.7", "127.0.0.1, 203.0.113.8"] {
         let probe = get("/health").without_key().from("127.0.0.2");
@@ -518,19 +528,19 @@ async fn probes_from_the_loopback_address_are_never_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_that_ask_at_once_whether_it_is_ready_cost_one_ping() {
-    let mut world = limited(0, 1);
+    let mut api = limited(0, 1);
     let pings = Arc::new(AtomicUsize::new(0));
     let (counter, is_away) = (Arc::clone(&pings), Arc::new(AtomicBool::new(false)));
     let away = Arc::clone(&is_away);
-    world.readiness.checkpoint();
-    world.readiness.expect_ping().returning(move || {
+    api.readiness.checkpoint();
+    api.readiness.expect_ping().returning(move || {
         counter.fetch_add(1, Ordering::SeqCst);
         if away.load(Ordering::SeqCst) {
-            return Err(StoreFault::Unavailable("away".into()));
+            return Err(StoreError::Unavailable("away".into()));
         }
         Ok(())
     });
-    let router = world.router();
+    let router = api.router();
     let ready = get("/ready").without_key();
     let at_once = async || {
         let asks = (0..1_000).map(|_| ready.clone().of(&router));
@@ -547,61 +557,64 @@ async fn a_thousand_that_ask_at_once_whether_it_is_ready_cost_one_ping() {
     assert_eq!((at_once().await, pings.load(Ordering::SeqCst)), (vec![503], 2));
 }
 
-/// A world that counts how often a key is looked up.
-fn counting_lookups() -> (World, Arc<AtomicUsize>) {
-    let mut world = limited(1_000, 0);
+/// A api that counts how often a key is looked up.
+fn counting_lookups() -> (MockedApi, Arc<AtomicUsize>) {
+    let mut api = limited(1_000, 0);
     let lookups = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&lookups);
-    world.accounts.checkpoint();
-    world.accounts.expect_credentials().returning(move |lookup| {
+    api.accounts.checkpoint();
+    api.accounts.expect_credentials().returning(move |lookup| {
         counter.fetch_add(1, Ordering::SeqCst);
         Ok(credentials(lookup))
     });
-    (world, lookups)
+    (api, lookups)
 }
 
-fn with_wrong_key() -> Ask {
+fn with_wrong_key() -> TestRequest {
     with_wrong_key_instead(get("/api/v1/sessions/1"))
 }
 
 /// One of many wrong keys.
-fn guess(count: u8) -> Ask {
+fn unknown_key(count: u8) -> TestRequest {
     get("/api/v1/sessions/1").without_key().header("x-api-key", &format!("{UNKNOWN_KEY}{count}"))
 }
 
-/// Uses up an address' guesses.
-async fn guess_until_refused(router: &Router) {
-    for count in 0..GUESSES {
-        assert_eq!(statuses(router, &guess(count), 1).await, [401]);
+/// Uses up an address' unknown-key attempts.
+async fn show_unknown_keys_until_refused(router: &Router) {
+    for count in 0..UNKNOWN_KEYS {
+        assert_eq!(statuses(router, &unknown_key(count), 1).await, [401]);
     }
-    assert_eq!(statuses(router, &guess(GUESSES), 1).await, [429]);
+    assert_eq!(statuses(router, &unknown_key(UNKNOWN_KEYS), 1).await, [429]);
 }
 
 /// Uses up what an address may ask without a key.
 async fn ask_without_key_until_refused(router: &Router) {
     let keyless = get("/api/v1/sessions/1").without_key();
-    assert_eq!(statuses(router, &keyless, STRANGERS).await, [401; STRANGERS]);
+    assert_eq!(statuses(router, &keyless, UNAUTHENTICATED).await, [401; UNAUTHENTICATED]);
     assert_eq!(statuses(router, &keyless, 10).await, [429; 10]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn wrong_keys_are_limited_before_they_are_looked_up() {
-    let (world, lookups) = counting_lookups();
-    let router = world.router();
-    assert_snapshot!("a_wrong_key_within_the_limit", guess(0).of(&router).await.told());
-    for count in 1..GUESSES {
-        assert_eq!(statuses(&router, &guess(count), 1).await, [401]);
+    let (api, lookups) = counting_lookups();
+    let router = api.router();
+    assert_snapshot!("a_wrong_key_within_the_limit", unknown_key(0).of(&router).await.told());
+    for count in 1..UNKNOWN_KEYS {
+        assert_eq!(statuses(&router, &unknown_key(count), 1).await, [401]);
     }
-    assert_snapshot!("a_wrong_key_beyond_the_limit", guess(GUESSES).of(&router).await.told());
-    for count in GUESSES..2 * GUESSES {
-        assert_eq!(statuses(&router, &guess(count), 1).await, [429]);
+    assert_snapshot!(
+        "a_wrong_key_beyond_the_limit",
+        unknown_key(UNKNOWN_KEYS).of(&router).await.told()
+    );
+    for count in UNKNOWN_KEYS..2 * UNKNOWN_KEYS {
+        assert_eq!(statuses(&router, &unknown_key(count), 1).await, [429]);
     }
-    assert_eq!(lookups.load(Ordering::SeqCst), usize::from(GUESSES));
+    assert_eq!(lookups.load(Ordering::SeqCst), usize::from(UNKNOWN_KEYS));
     // What needs no look-up is told apart.
-    let malformed = get("/api/v1/sessions/1").without_key().header("x-api-key", "roots_1_typo");
+    let invalid = get("/api/v1/sessions/1").without_key().header("x-api-key", "roots_1_typo");
     let missing = get("/api/v1/sessions/1").without_key();
-    for no_guess in [malformed, missing, guess(0)] {
-        assert_eq!(statuses(&router, &no_guess, 2).await, [401; 2]);
+    for no_attempt in [invalid, missing, unknown_key(0)] {
+        assert_eq!(statuses(&router, &no_attempt, 2).await, [401; 2]);
     }
     // A key that was not seen here before has to wait with them; the next one a second brings.
     let good = get("/api/v1/sessions/1");
@@ -612,37 +625,37 @@ async fn wrong_keys_are_limited_before_they_are_looked_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_not_seen_is_let_in_beside_many_requests_without_one() {
-    let (world, _) = counting_lookups();
-    let router = world.router();
+    let (api, _) = counting_lookups();
+    let router = api.router();
     ask_without_key_until_refused(&router).await;
     let keyless = get("/api/v1/sessions/1").without_key();
     assert_snapshot!("no_key_beyond_the_limit", keyless.clone().of(&router).await.told());
-    let malformed = keyless.header("x-api-key", "roots_1_typo");
-    assert_eq!(statuses(&router, &malformed, 2).await, [429; 2]);
+    let invalid = keyless.header("x-api-key", "roots_1_typo");
+    assert_eq!(statuses(&router, &invalid, 2).await, [429; 2]);
     assert_eq!(statuses(&router, &get("/api/v1/sessions/1"), 2).await, [200; 2]);
     // Nor does a new wrong one count with them.
-    assert_eq!(guess(0).of(&router).await.header("ratelimit"), r#""guesses";r=59;t=1"#);
+    assert_eq!(unknown_key(0).of(&router).await.header("ratelimit"), r#""unknown-keys";r=59;t=1"#);
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_goes_on_asking_with_a_wrong_key_uses_up_one_guess() {
-    let (world, lookups) = counting_lookups();
-    let router = world.router();
+async fn asking_on_and_on_with_one_wrong_key_counts_once() {
+    let (api, lookups) = counting_lookups();
+    let router = api.router();
     let wrong = with_wrong_key();
-    assert_eq!(statuses(&router, &wrong, STRANGERS + 1).await, [401; STRANGERS + 1]);
+    assert_eq!(statuses(&router, &wrong, UNAUTHENTICATED + 1).await, [401; UNAUTHENTICATED + 1]);
     assert_eq!(statuses(&router, &wrong, 100).await, [429; 100]);
     assert_eq!(lookups.load(Ordering::SeqCst), 1);
     let members = get(&format!("/api/v1/sessions/{ANOTHERS}")).by_the_member();
     for unseen in [get("/api/v1/sessions/1"), members] {
         assert_eq!(statuses(&router, &unseen, 2).await, [200; 2]);
     }
-    assert_eq!(guess(0).of(&router).await.header("ratelimit"), r#""guesses";r=58;t=2"#);
+    assert_eq!(unknown_key(0).of(&router).await.header("ratelimit"), r#""unknown-keys";r=58;t=2"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_key_is_looked_up_at_most_once_in_five_seconds_and_within_the_limit() {
-    let (world, lookups) = counting_lookups();
-    let router = world.router();
+    let (api, lookups) = counting_lookups();
+    let router = api.router();
     let wrong = with_wrong_key();
     for seconds in 0..12 {
         assert_eq!(statuses(&router, &wrong, 4).await, [401; 4]);
@@ -658,52 +671,54 @@ async fn a_wrong_key_is_looked_up_at_most_once_in_five_seconds_and_within_the_li
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_key_that_is_good_after_all_is_let_in_five_seconds_later() {
-    let mut world = limited(1_000, 0);
+    let mut api = limited(1_000, 0);
     let is_good = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&is_good);
-    world.accounts.checkpoint();
-    world
-        .accounts
+    api.accounts.checkpoint();
+    api.accounts
         .expect_credentials()
         .returning(move |lookup| Ok(credentials(lookup).filter(|_| told.load(Ordering::SeqCst))));
-    let router = world.router();
+    let router = api.router();
     let ask = get("/api/v1/sessions/1");
     assert_eq!(statuses(&router, &ask, 2).await, [401; 2]);
-    for count in 1..GUESSES {
-        assert_eq!(statuses(&router, &guess(count), 1).await, [401]);
+    for count in 1..UNKNOWN_KEYS {
+        assert_eq!(statuses(&router, &unknown_key(count), 1).await, [401]);
     }
     is_good.store(true, Ordering::SeqCst);
     advance(Duration::from_millis(4_999)).await;
     assert_eq!(statuses(&router, &ask, 1).await, [401]);
     advance(Duration::from_millis(1)).await;
-    // It counts neither as a guess, of which there were none left five seconds ago, nor as a stranger,
+    // It counts neither as an unknown key, of which none were left five seconds ago, nor as unauthenticated,
     // as it did a moment before.
     assert_eq!(statuses(&router, &ask, 3).await, [200; 3]);
-    assert_eq!(guess(GUESSES).of(&router).await.header("ratelimit"), r#""guesses";r=4;t=56"#);
+    assert_eq!(
+        unknown_key(UNKNOWN_KEYS).of(&router).await.header("ratelimit"),
+        r#""unknown-keys";r=4;t=56"#
+    );
     let keyless = get("/api/v1/sessions/1").without_key();
-    assert_eq!(keyless.of(&router).await.header("ratelimit"), r#""strangers";r=58;t=2"#);
+    assert_eq!(keyless.of(&router).await.header("ratelimit"), r#""unauthenticated";r=58;t=2"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_good_key_is_not_counted_as_wrong_nor_held_up_by_wrong_ones() {
-    let (world, _) = counting_lookups();
-    let router = world.router();
+    let (api, _) = counting_lookups();
+    let router = api.router();
     let good = get("/api/v1/sessions/1");
     assert_eq!(statuses(&router, &good, 2).await, [200; 2]);
-    guess_until_refused(&router).await;
+    show_unknown_keys_until_refused(&router).await;
     ask_without_key_until_refused(&router).await;
     assert_eq!(statuses(&router, &good, 2).await, [200; 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_whose_write_was_refused_is_looked_up_again_whoever_guesses_beside_it() {
-    let (mut world, lookups) = counting_lookups();
-    world.units.checkpoint();
+async fn a_key_whose_write_was_refused_is_looked_up_again_despite_unknown_keys_beside_it() {
+    let (mut api, lookups) = counting_lookups();
+    api.commands.checkpoint();
     let refusal = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
-    world.units.expect_apply().returning(move |_| refusal());
-    let router = world.router();
+    api.commands.expect_apply().returning(move |_| refusal());
+    let router = api.router();
     assert_eq!(statuses(&router, &post("/api/v1/sessions", "{}"), 1).await, [401]);
-    guess_until_refused(&router).await;
+    show_unknown_keys_until_refused(&router).await;
     let before = lookups.load(Ordering::SeqCst);
     assert_eq!(statuses(&router, &get("/api/v1/sessions/1"), 2).await, [200; 2]);
     assert_eq!(lookups.load(Ordering::SeqCst), before + 1);
@@ -711,16 +726,16 @@ async fn a_key_whose_write_was_refused_is_looked_up_again_whoever_guesses_beside
 
 #[tokio::test(start_paused = true)]
 async fn an_address_has_limits_of_its_own() {
-    let (mut world, _) = counting_lookups();
-    world.settings.trusted_proxies = vec![TrustedProxy::parse("10.0.0.0/8").unwrap()];
-    let router = world.router();
+    let (mut api, _) = counting_lookups();
+    api.settings.trusted_proxies = vec![TrustedProxy::parse("10.0.0.0/8").unwrap()];
+    let router = api.router();
     let keyless = |from: &str| get("/api/v1/sessions/1").without_key().from(from);
-    let exhausted = async |ask: Ask| {
-        statuses(&router, &ask, STRANGERS + 1).await[STRANGERS - 1..] == [401, 429]
+    let exhausted = async |ask: TestRequest| {
+        statuses(&router, &ask, UNAUTHENTICATED + 1).await[UNAUTHENTICATED - 1..] == [401, 429]
     };
     assert!(exhausted(keyless("203.0.113.7")).await);
     assert!(exhausted(keyless("203.0.113.8")).await);
-    // A name that a stranger gives itself is nobody's.
+    // An address that an untrusted client gives itself is not believed.
     let named = keyless("203.0.113.7").header("x-forwarded-for", "203.0.113.9");
     assert_eq!(statuses(&router, &named, 1).await, [429]);
     // A trusted proxy's word is taken.
@@ -732,12 +747,15 @@ async fn an_address_has_limits_of_its_own() {
     assert!(exhausted(keyless("2001:db8::1")).await);
     assert_eq!(statuses(&router, &keyless("2001:db8::ffff:1"), 1).await, [429]);
     assert_eq!(statuses(&router, &keyless("2001:db8:0:1::1"), 1).await, [401]);
-    // And so it is with guesses.
-    guess_until_refused(&router).await;
-    assert_eq!(statuses(&router, &guess(GUESSES + 1).from("203.0.113.11"), 1).await, [401]);
+    // And so it is with unknown keys.
+    show_unknown_keys_until_refused(&router).await;
+    assert_eq!(
+        statuses(&router, &unknown_key(UNKNOWN_KEYS + 1).from("203.0.113.11"), 1).await,
+        [401]
+    );
 }
 
-fn sign_up(from: &str) -> Ask {
+fn sign_up(from: &str) -> TestRequest {
     post("/api/v1/bootstrap", NEW_ACCOUNT).without_key().from(from)
 }
 
@@ -759,20 +777,20 @@ async fn an_address_makes_so_many_accounts_an_hour() {
 
 #[tokio::test(start_paused = true)]
 async fn closed_signup_is_not_limited() {
-    let mut world = limited(0, 1);
-    world.settings.signup = Signup::Closed;
-    let router = world.router();
+    let mut api = limited(0, 1);
+    api.settings.signup = Signup::Closed;
+    let router = api.router();
     assert_eq!(statuses(&router, &sign_up("203.0.113.7"), 3).await, [403; 3]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_by_one_limit_does_not_use_up_another() {
-    let mut world = World::whole();
+    let mut api = MockedApi::whole();
     let (requests_per_minute, recovers_per_hour) = (5, 1);
     let signups_per_hour = 1;
-    world.settings.limits =
+    api.settings.limits =
         RateLimits { requests_per_minute, recovers_per_hour, signups_per_hour, ..RateLimits::OFF };
-    let router = world.router();
+    let router = api.router();
     let recover = post("/api/v1/recover", &recovery(UNKNOWN_CODE)).without_key();
     let erase = delete("/api/v1/accounts/me").json(&recovery(CODE));
     assert_eq!(statuses(&router, &recover, 1).await, [401]);
@@ -780,8 +798,11 @@ async fn what_is_refused_by_one_limit_does_not_use_up_another() {
     for refused in [&recover, &sign_up("0.0.0.0"), &erase] {
         assert_eq!(statuses(&router, refused, 10).await, [429; 10]);
     }
-    let stranger = get("/nothing").without_key();
-    assert_eq!(stranger.of(&router).await.header("ratelimit"), r#""strangers";r=57;t=3"#);
+    let unauthenticated = get("/nothing").without_key();
+    assert_eq!(
+        unauthenticated.of(&router).await.header("ratelimit"),
+        r#""unauthenticated";r=57;t=3"#
+    );
     assert_eq!(
         get("/api/v1/sessions/1").of(&router).await.header("ratelimit"),
         r#""actor";r=4;t=12"#
@@ -794,9 +815,9 @@ fn recovery(code: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn every_recovery_that_is_tried_counts() {
-    let mut world = World::whole();
-    world.settings.limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
-    let router = world.router();
+    let mut api = MockedApi::whole();
+    api.settings.limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
+    let router = api.router();
     let attempt = post("/api/v1/recover", &recovery(UNKNOWN_CODE)).without_key();
     // What is no attempt does not count.
     assert_eq!(statuses(&router, &ask("OPTIONS", "/api/v1/recover"), 5).await, [204; 5]);
@@ -808,29 +829,29 @@ async fn every_recovery_that_is_tried_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn an_erasure_counts_as_an_attempt_once_its_key_is_known_to_be_good() {
-    let mut world = World::whole();
+    let mut api = MockedApi::whole();
     let recovers_per_hour = 2;
-    world.settings.limits = RateLimits { recovers_per_hour, ..RateLimits::OFF };
-    let router = world.router();
+    api.settings.limits = RateLimits { recovers_per_hour, ..RateLimits::OFF };
+    let router = api.router();
     let erase = |code| delete("/api/v1/accounts/me").json(&recovery(code));
-    // Strangers use up nobody's attempts.
-    for stranger in [erase(CODE).without_key(), with_wrong_key_instead(erase(CODE))] {
-        assert_eq!(statuses(&router, &stranger, 5).await, [401; 5]);
+    // Unauthenticated requests use up nobody's attempts.
+    for unauthenticated in [erase(CODE).without_key(), with_wrong_key_instead(erase(CODE))] {
+        assert_eq!(statuses(&router, &unauthenticated, 5).await, [401; 5]);
     }
     assert_eq!(statuses(&router, &erase(UNKNOWN_CODE), 2).await, [200; 2]);
     assert_eq!(statuses(&router, &erase(CODE), 1).await, [429]);
 }
 
-fn with_wrong_key_instead(ask: Ask) -> Ask {
+fn with_wrong_key_instead(ask: TestRequest) -> TestRequest {
     ask.without_key().header("x-api-key", UNKNOWN_KEY)
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_limits_nothing_is_said_of_them() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let answers = [get("/api/v1/sessions/1"), with_wrong_key(), sign_up("203.0.113.7")];
     for ask in answers {
-        let answer: Answer = ask.of(&router).await;
+        let answer: TestResponse = ask.of(&router).await;
         assert_eq!(answer.header("ratelimit"), "");
         assert_eq!(answer.header("ratelimit-policy"), "");
     }

@@ -4,23 +4,23 @@
 
 mod auth;
 mod bodies;
-mod budget;
 mod compression;
 mod conditional;
 mod coverage;
 mod cursors;
 mod description;
 mod docs;
-mod edge;
+mod errors;
 mod exports;
-mod faults;
+mod fixture;
 mod fuzz;
 mod idempotency;
 mod imports;
 mod limits;
+mod memory_budget;
+mod middleware;
 mod operators;
 mod owner;
 mod queries;
 mod refusals;
 mod successes;
-mod world;

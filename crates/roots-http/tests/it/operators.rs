@@ -1,21 +1,21 @@
-//! What operators ask for, and the audit trail.
+//! What operators ask for, and the audit log.
 
 use insta::assert_snapshot;
+use roots_domain::command::{Action, Charge, Principal, Refusal};
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::id::AccountId;
 use roots_domain::model::text::Name;
-use roots_domain::model::unit::{Author, Charge, Intent, Refusal};
 use roots_domain::port::store::ApplyError;
 
-use crate::world::{Ask, World, ask, get, post};
+use crate::fixture::{MockedApi, TestRequest, ask, get, post};
 
 const GRANT: &str = r#"{"amount": 500, "note": "April"}"#;
 
-fn of_operators() -> World {
-    World::whole_of(AccountKind::Operator)
+fn of_operators() -> MockedApi {
+    MockedApi::whole_of(AccountKind::Operator)
 }
 
-async fn told(ask: Ask) -> String {
+async fn told(ask: TestRequest) -> String {
     // Any actor of theirs may.
     ask.by_the_member().of(&of_operators().router()).await.told()
 }
@@ -43,12 +43,12 @@ answers! {
 
 #[tokio::test]
 async fn the_audit_trail_is_listed() {
-    assert_snapshot!(get("/api/v1/audit?limit=5").of_the_whole_world().await.told());
+    assert_snapshot!(get("/api/v1/audit?limit=5").of_the_whole_api().await.told());
 }
 
 #[tokio::test]
 async fn customers_are_told_nothing_of_accounts() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     let mut answers = Vec::new();
     // Not whether an account is there, nor what else is wrong with the request.
     for ask in [
@@ -81,20 +81,20 @@ async fn what_the_store_refuses_is_told() {
         ("a_suspended_operator", Refusal::Suspended),
         ("an_operator_no_more", Refusal::OperatorOnly),
     ] {
-        let mut world = of_operators();
-        world.units.checkpoint();
-        world.units.expect_apply().return_once(move |_| Err(ApplyError::Refused(refusal)));
-        let answer = post("/api/v1/accounts/2/credits", GRANT).of(&world.router()).await;
+        let mut api = of_operators();
+        api.commands.checkpoint();
+        api.commands.expect_apply().return_once(move |_| Err(ApplyError::Refused(refusal)));
+        let answer = post("/api/v1/accounts/2/credits", GRANT).of(&api.router()).await;
         assert_snapshot!(name, answer.told());
     }
 }
 
 #[tokio::test]
 async fn a_key_that_has_ended_is_forgotten() {
-    let mut world = of_operators();
-    world.units.checkpoint();
-    world.units.expect_apply().returning(|_| Err(ApplyError::Refused(Refusal::KeyNotInForce)));
-    let router = world.router();
+    let mut api = of_operators();
+    api.commands.checkpoint();
+    api.commands.expect_apply().returning(|_| Err(ApplyError::Refused(Refusal::KeyNotInForce)));
+    let router = api.router();
     for write in
         [post("/api/v1/accounts/2/credits", GRANT), post("/api/v1/accounts/2/suspend", "{}")]
     {
@@ -104,22 +104,24 @@ async fn a_key_that_has_ended_is_forgotten() {
 
 #[tokio::test]
 async fn a_grant_costs_nothing_and_names_its_route() {
-    let mut world = of_operators();
-    world.units.checkpoint();
-    world
-        .units
+    let mut api = of_operators();
+    api.commands.checkpoint();
+    api.commands
         .expect_apply()
-        .withf(|unit| {
-            let Intent::GrantCredits { account, amount, note } = &unit.intent else { return false };
-            let is_by_key = matches!(unit.author, Author::Key(bearer) if bearer.account.0 == 1);
+        .withf(|command| {
+            let Action::GrantCredits { account, amount, note } = &command.action else {
+                return false;
+            };
+            let is_by_key =
+                matches!(command.principal, Principal::Key(bearer) if bearer.account.0 == 1);
             let charge = Some(Charge { cost: 0, endpoint: "POST /accounts/{id}/credits" });
             let noted = note.as_ref().map(Name::as_str);
             (account.0, *amount, noted) == (2, 1_000_000_000, Some("April"))
                 && is_by_key
-                && unit.charge == charge
+                && command.charge == charge
         })
         .return_once(|_| Err(ApplyError::Refused(Refusal::OperatorOnly)));
     let most = r#"{"amount": 1000000000, "note": "April"}"#;
-    let answer = post("/api/v1/accounts/2/credits", most).of(&world.router()).await;
+    let answer = post("/api/v1/accounts/2/credits", most).of(&api.router()).await;
     assert_eq!(answer.status, 403);
 }

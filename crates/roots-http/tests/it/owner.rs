@@ -2,13 +2,13 @@
 
 use insta::assert_snapshot;
 
-use crate::world::{ANOTHERS, World, get, post};
+use crate::fixture::{ANOTHERS, MockedApi, get, post};
 
 macro_rules! answers {
     ($($name:ident: $ask:expr;)+) => {$(
         #[tokio::test]
         async fn $name() {
-            assert_snapshot!($ask.of_the_whole_world().await.told());
+            assert_snapshot!($ask.of_the_whole_api().await.told());
         }
     )+};
 }
@@ -30,7 +30,7 @@ answers! {
 
 #[tokio::test]
 async fn a_member_names_itself() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for (path, body) in [
         ("/api/v1/sessions", r#"{"actor_id": 2}"#),
         ("/api/v1/todos", r#"{"title": "Tidy up", "actor_id": 2}"#),
@@ -43,7 +43,7 @@ async fn a_member_names_itself() {
 
 #[tokio::test]
 async fn a_member_finds_its_own_rows_alone() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for (path, status) in [
         (format!("/api/v1/sessions/{ANOTHERS}"), 200),
         (format!("/api/v1/todos/{ANOTHERS}"), 200),
@@ -62,12 +62,12 @@ async fn a_member_finds_its_own_rows_alone() {
 
 #[tokio::test]
 async fn an_actor_is_named_by_a_positive_integer() {
-    let router = World::keyed().router();
-    for (value, fault) in [
+    let router = MockedApi::keyed().router();
+    for (value, error) in [
         ("0", "actor_id must be a positive integer"),
         ("-2", "actor_id must be a positive integer"),
         (r#""2""#, "actor_id must be an integer, not a string"),
-        ("2.5", "actor_id must be an integer, not another number"),
+        ("2.5", "actor_id must be an integer, not a number with a fraction"),
         (r#""all""#, "actor_id must be an integer, not a string"),
     ] {
         for (path, rest) in [
@@ -77,14 +77,14 @@ async fn an_actor_is_named_by_a_positive_integer() {
         ] {
             let body = format!(r#"{{{rest}"actor_id": {value}}}"#);
             let answer = post(path, &body).of(&router).await;
-            assert_eq!((answer.status.as_u16(), answer.faults()), (422, vec![fault.to_owned()]));
+            assert_eq!((answer.status.as_u16(), answer.errors()), (422, vec![error.to_owned()]));
         }
     }
 }
 
 #[tokio::test]
 async fn lists_and_figures_take_an_actor_that_is_the_callers_to_ask_for() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for path in ["sessions", "todos", "activities", "activities/stats"] {
         for (actor, owner, member) in [
             ("1", 200, 403),

@@ -7,18 +7,18 @@ use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::zone::Zone;
 
-use crate::world::{World, ask, at, get};
+use crate::fixture::{MockedApi, ask, at, get};
 
 #[tokio::test]
-async fn every_fault_of_a_query_stands_in_one_answer() {
+async fn every_error_of_a_query_stands_in_one_answer() {
     let query = "status=finished&priority=4&session=1&sessoin_id=1&limit=0&limit=5&offset=-1&zzz";
-    let answer = get(&format!("/api/v1/todos?{query}")).of_the_whole_world().await;
+    let answer = get(&format!("/api/v1/todos?{query}")).of_the_whole_api().await;
     assert_snapshot!(answer.told());
 }
 
 #[tokio::test]
 async fn each_value_is_held_to_what_its_parameter_names() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for query in [
         "sessions?status=",
         "sessions?status",
@@ -63,7 +63,7 @@ async fn each_value_is_held_to_what_its_parameter_names() {
 
 #[tokio::test]
 async fn values_within_are_taken() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for query in [
         "sessions?",
         "sessions?&&",
@@ -87,16 +87,15 @@ async fn values_within_are_taken() {
 async fn a_limit_above_the_most_reads_as_the_most_and_says_so() {
     for limit in ["100", "101", "99999999999999999999"] {
         let path = format!("/api/v1/sessions?limit={limit}&offset=3");
-        let answer = get(&path).of_the_whole_world().await.json();
+        let answer = get(&path).of_the_whole_api().await.json();
         assert_eq!((answer["limit"].as_i64(), answer["offset"].as_i64()), (Some(100), Some(3)));
     }
 }
 
 #[tokio::test]
 async fn a_range_reaches_the_store_as_it_was_meant() {
-    let mut world = World::keyed();
-    world
-        .activities
+    let mut api = MockedApi::keyed();
+    api.activities
         .expect_activities()
         .withf(|filter, page| {
             let range = TimeRange {
@@ -111,7 +110,7 @@ async fn a_range_reaches_the_store_as_it_was_meant() {
         .once()
         .returning(|_, request| Ok(Page { items: Vec::new(), total: 0, request, next: None }));
     let query = "type=deploy&session_id=3&since=2026-04-09T16:00:00+02:00&until=2026-04-09&limit=5&offset=10";
-    let answer = get(&format!("/api/v1/activities?{query}")).of(&world.router()).await;
+    let answer = get(&format!("/api/v1/activities?{query}")).of(&api.router()).await;
     assert_eq!(
         answer.body,
         r#"{"activities":[],"total":0,"limit":5,"offset":10,"next_cursor":null}"#
@@ -120,18 +119,16 @@ async fn a_range_reaches_the_store_as_it_was_meant() {
 
 #[tokio::test]
 async fn a_plain_date_is_a_day_of_the_time_zone() {
-    let mut world = World::keyed();
+    let mut api = MockedApi::keyed();
     let between = |since, until| TimeRange { since: Some(at(since)), until: Some(at(until)) };
-    world
-        .activities
+    api.activities
         .expect_activities()
         .withf(move |filter, _| {
             filter.range == between("2026-04-08T18:15:00Z", "2026-04-09T18:14:59.999999Z")
         })
         .once()
         .returning(|_, request| Ok(Page { items: vec![], total: 0, request, next: None }));
-    world
-        .activities
+    api.activities
         .expect_activity_stats()
         .withf(move |filter, zone| {
             let range = between("2026-03-28T23:00:00Z", "2026-03-29T12:00:00Z");
@@ -139,7 +136,7 @@ async fn a_plain_date_is_a_day_of_the_time_zone() {
         })
         .once()
         .returning(|_, _| Ok(ActivityStats::default()));
-    let router = world.router();
+    let router = api.router();
     let list = "/api/v1/activities?since=2026-04-09&until=2026-04-09&tz=Asia/Kathmandu";
     assert_eq!(get(list).of(&router).await.status, 200);
     // A time without an offset is UTC, in whatever zone.
@@ -148,15 +145,15 @@ async fn a_plain_date_is_a_day_of_the_time_zone() {
 }
 
 #[tokio::test]
-async fn a_zone_that_there_is_not_is_told_with_every_other_fault() {
+async fn a_zone_that_there_is_not_is_told_with_every_other_error() {
     let query = "tz=Mars/Olympus&since=yesterday&limit=1";
-    let answer = get(&format!("/api/v1/activities/stats?{query}")).of_the_whole_world().await;
+    let answer = get(&format!("/api/v1/activities/stats?{query}")).of_the_whole_api().await;
     assert_snapshot!(answer.told());
 }
 
 #[tokio::test]
 async fn no_endpoint_takes_a_parameter_that_it_does_not_know() {
-    let router = World::whole_of(AccountKind::Operator).router();
+    let router = MockedApi::whole_of(AccountKind::Operator).router();
     let document = serde_json::to_value(roots_http::openapi()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
@@ -164,7 +161,7 @@ async fn no_endpoint_takes_a_parameter_that_it_does_not_know() {
             let path = format!("{}?zzz=1", path.replace("{id}", "1"));
             let answer = ask(method, &path).of(&router).await;
             assert_eq!(answer.status, 400, "{method} {path}");
-            assert!(answer.faults()[0].starts_with("zzz is not a known parameter"), "{path}");
+            assert!(answer.errors()[0].starts_with("zzz is not a known parameter"), "{path}");
         }
     }
 }

@@ -1,20 +1,20 @@
 //! What the core refuses, and what is not there.
 
 use insta::assert_snapshot;
+use roots_domain::command::{Action, Applied, AppliedRow, Refusal};
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::model::unit::{Applied, AppliedRow, Intent, Refusal};
 use roots_domain::port::store::ApplyError;
 use roots_http::Signup;
 
-use crate::world::{NEW_ACCOUNT, World, ask, delete, founding, get, patch, post};
+use crate::fixture::{MockedApi, NEW_ACCOUNT, ask, delete, founding, get, patch, post};
 
 macro_rules! refused {
     ($($name:ident: $refusal:expr, $ask:expr;)+) => {$(
         #[tokio::test]
         async fn $name() {
-            let router = World::refusing($refusal).router();
+            let router = MockedApi::refusing($refusal).router();
             assert_snapshot!($ask.of(&router).await.told());
         }
     )+};
@@ -85,7 +85,7 @@ refused! {
 async fn codes_that_are_none_are_refused_alike() {
     let recover = async |body: &str| {
         // Anew each time, so that requests are named alike.
-        let router = World::whole().router();
+        let router = MockedApi::whole().router();
         post("/api/v1/recover", body).without_key().of(&router).await
     };
     let refused = recover(r#"{"recovery_code": "00001-USED"}"#).await.told();
@@ -105,20 +105,20 @@ async fn codes_that_are_none_are_refused_alike() {
 
 #[tokio::test]
 async fn signup_is_closed_unless_opened() {
-    let mut world = World::whole();
-    world.settings.signup = Signup::Closed;
+    let mut api = MockedApi::whole();
+    api.settings.signup = Signup::Closed;
     // Whatever else is wrong with the request does not matter.
-    let answer = post("/api/v1/bootstrap?x=1", "[]").without_key().of(&world.router()).await;
+    let answer = post("/api/v1/bootstrap?x=1", "[]").without_key().of(&api.router()).await;
     assert_snapshot!(answer.told());
 }
 
 #[tokio::test]
-async fn a_reserved_account_that_is_taken_is_our_fault() {
-    let mut world = World::bare();
-    world.settings.signup = Signup::Open { credits: 100 };
-    world.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
-    world.units.expect_apply().returning(|unit| match unit.intent {
-        Intent::ReserveAccount => Ok(Applied {
+async fn a_reserved_account_that_is_taken_is_our_error() {
+    let mut api = MockedApi::bare();
+    api.settings.signup = Signup::Open { credits: 100 };
+    api.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
+    api.commands.expect_apply().returning(|command| match command.action {
+        Action::ReserveAccount => Ok(Applied {
             row: AppliedRow::Reserved(AccountId(2)),
             cost: 0,
             balance: 0,
@@ -126,13 +126,13 @@ async fn a_reserved_account_that_is_taken_is_our_fault() {
         }),
         _ => Err(ApplyError::Refused(Refusal::AccountExists(AccountId(2)))),
     });
-    let answer = post("/api/v1/bootstrap", NEW_ACCOUNT).without_key().of(&world.router()).await;
+    let answer = post("/api/v1/bootstrap", NEW_ACCOUNT).without_key().of(&api.router()).await;
     assert_snapshot!(answer.told());
 }
 
 #[tokio::test]
 async fn what_is_not_the_callers_is_not_there() {
-    let router = World::whole().router();
+    let router = MockedApi::whole().router();
     for kind in ["sessions", "todos", "activities"] {
         for id in ["7", "0", "-1", "01", "x", "1.0", "%FF", "9223372036854775808"] {
             let answer = get(&format!("/api/v1/{kind}/{id}")).of(&router).await;

@@ -2,13 +2,13 @@
 
 use insta::assert_snapshot;
 
-use crate::world::{NEW_ACCOUNT, ask, delete, get, patch, post};
+use crate::fixture::{NEW_ACCOUNT, ask, delete, get, patch, post};
 
 macro_rules! answers {
     ($($name:ident: $ask:expr;)+) => {$(
         #[tokio::test]
         async fn $name() {
-            assert_snapshot!($ask.of_the_whole_world().await.told());
+            assert_snapshot!($ask.of_the_whole_api().await.told());
         }
     )+};
 }
@@ -96,7 +96,7 @@ answers! {
 
 #[tokio::test]
 async fn the_description_is_served_as_it_is_made() {
-    let answer = get("/api/v1/openapi.json").without_key().of_the_whole_world().await;
+    let answer = get("/api/v1/openapi.json").without_key().of_the_whole_api().await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.body, roots_http::openapi().to_json().unwrap());

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
+use roots_domain::decide::{Kinds, UnchangedRows, WriteSet};
 use roots_domain::model::account::Account;
-use roots_domain::model::books::{Changes, Kinds, Rest};
+use roots_domain::model::counter::Counter;
 use roots_domain::model::id::{AccountId, ActorId};
-use roots_domain::model::tally::Tally;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 
-use crate::fault::Failure;
+use crate::errors::BatchError;
 
 /// Most accounts, and most actors, that are remembered. Beyond it all are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
@@ -22,7 +22,7 @@ const KINDS_REMEMBERED_MAX: usize = 16;
 /// What a batch goes on from is taken out, and comes back as the batch has left it once that is durable. So
 /// of one that fails, or ends in ways unknown, nothing is remembered.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct AccountMemory {
     /// What SQLite called the state of the database: it calls it otherwise once another connection has
     /// written.
     as_of: Option<i64>,
@@ -30,10 +30,10 @@ pub(crate) struct Memory {
     kinds: HashMap<(AccountId, ActorId), Kinds>,
 }
 
-impl Memory {
+impl AccountMemory {
     /// Forgets everything that another connection may have changed. Asked within the transaction, which
     /// from then on keeps all others from writing.
-    pub(super) async fn check(&mut self, tx: &DatabaseTransaction) -> Result<(), Failure> {
+    pub(super) async fn check(&mut self, tx: &DatabaseTransaction) -> Result<(), BatchError> {
         let backend = tx.get_database_backend();
         if backend == DbBackend::Postgres {
             return Ok(());
@@ -58,12 +58,12 @@ impl Memory {
     }
 
     /// Learns what a batch has left that is durable.
-    pub(super) fn learn(&mut self, changes: Changes, rest: Rest) {
+    pub(super) fn learn(&mut self, write_set: WriteSet, rest: UnchangedRows) {
         if self.as_of.is_none() {
             return;
         }
-        let Changes { accounts_founded, accounts_changed, .. } = changes;
-        let has_ended = !changes.erased.is_empty() || !changes.swept.is_empty();
+        let WriteSet { accounts_founded, accounts_changed, .. } = write_set;
+        let has_ended = !write_set.erased.is_empty() || !write_set.swept.is_empty();
         let more = accounts_founded.len() + accounts_changed.len() + rest.accounts.len();
         let is_full = self.accounts.len() + more > REMEMBERED_MAX
             || self.kinds.len() + rest.kinds.len() > REMEMBERED_MAX;
@@ -77,8 +77,8 @@ impl Memory {
         let accounts = accounts_founded.into_iter().chain(accounts_changed).chain(rest.accounts);
         self.accounts.extend(accounts.map(|account| (account.id, account)));
         // A deletion moves counts that nobody had to load.
-        for (account, tally) in changes.tallies.keys() {
-            if let Tally::Activities(actor, _) = tally {
+        for (account, counter) in write_set.counters.keys() {
+            if let Counter::Activities(actor, _) = counter {
                 self.kinds.remove(&(*account, *actor));
             }
         }
@@ -93,8 +93,8 @@ mod tests {
 
     use roots_domain::model::text::ActivityType;
     use roots_domain::port::store::AccountReader;
+    use roots_testkit::commands::Issuer;
     use roots_testkit::database::TestDatabase;
-    use roots_testkit::units::Desk;
 
     use super::*;
 
@@ -106,13 +106,13 @@ mod tests {
     #[tokio::test]
     async fn a_memory_is_bounded_and_forgets_what_has_ended() {
         let db = TestDatabase::sqlite().await;
-        let desk = Desk::new(&db.store, 1).await;
-        let founded = db.store.account(desk.account).await.unwrap().unwrap();
+        let issuer = Issuer::new(&db.store, 1).await;
+        let founded = db.store.account(issuer.account).await.unwrap().unwrap();
         let account = |id| Account { id: AccountId(id), ..founded.clone() };
         let (one, actor) = (AccountId(1), ActorId(1));
-        let mut memory = Memory { as_of: Some(1), ..Memory::default() };
-        let changed = |id| Changes { accounts_changed: vec![account(id)], ..Changes::default() };
-        let rest = |id, count| Rest {
+        let mut memory = AccountMemory { as_of: Some(1), ..AccountMemory::default() };
+        let changed = |id| WriteSet { accounts_changed: vec![account(id)], ..WriteSet::default() };
+        let rest = |id, count| UnchangedRows {
             accounts: Vec::new(),
             kinds: iter::once(((AccountId(id), actor), kinds(count))).collect(),
         };
@@ -127,11 +127,11 @@ mod tests {
         assert_eq!(memory.take_kinds((one, actor)).counts.len(), 0);
         assert_eq!(memory.take_account(one), Some(account(1)));
         assert_eq!(memory.take_account(one), None, "it was taken");
-        let unchanged = Rest { accounts: vec![account(1)], ..Rest::default() };
-        memory.learn(Changes::default(), unchanged);
+        let unchanged = UnchangedRows { accounts: vec![account(1)], ..UnchangedRows::default() };
+        memory.learn(WriteSet::default(), unchanged);
         assert!(memory.accounts.contains_key(&one));
-        let ended = Changes { erased: vec![(one, account(1).created_at)], ..changed(1) };
-        memory.learn(ended, Rest::default());
+        let ended = WriteSet { erased: vec![(one, account(1).created_at)], ..changed(1) };
+        memory.learn(ended, UnchangedRows::default());
         assert_eq!((memory.accounts.len(), memory.kinds.len()), (0, 0));
     }
 }

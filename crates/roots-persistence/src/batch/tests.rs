@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use roots_domain::command::{Action, KeyOrigin, Management, NewKey, Principal, Reservation};
 use roots_domain::model::Patch;
+use roots_domain::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
 use roots_domain::model::id::KeyId;
-use roots_domain::model::key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
 use roots_domain::model::session::SessionPatch;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::model::unit::{Author, Intent, KeyOrigin, Management, NewKey, Reservation};
 use roots_testkit::ambient::TestClock;
+use roots_testkit::commands::{Issuer, apply_each, resealed, text};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::units::{Desk, apply_each, resealed, text};
 
 use super::*;
 use crate::entity::todo_logs;
@@ -29,11 +29,11 @@ roots_testkit::on_both! {
 /// Applies a batch at the hour at which tests begin.
 async fn apply(
     db: &DatabaseConnection,
-    memory: &mut Memory,
-    units: &[UnitOfWork],
+    memory: &mut AccountMemory,
+    commands: &[Command],
     wait: Wait,
-) -> Result<Answers, Failure> {
-    super::apply(db, memory, &TestClock::default(), &mut Vec::new(), units, wait).await
+) -> Result<Decisions, BatchError> {
+    super::apply(db, memory, &TestClock::default(), &mut None, commands, wait).await
 }
 
 /// A connection that writes, and how many statements it has run.
@@ -51,13 +51,13 @@ async fn counting(db: &TestDatabase) -> (DatabaseConnection, Arc<AtomicUsize>) {
     (writer, count)
 }
 
-/// Applies one batch whose units all succeed, and answers how many statements it took.
+/// Applies one batch whose commands all succeed, and answers how many statements it took.
 async fn statements(
     (db, count): &(DatabaseConnection, Arc<AtomicUsize>),
-    units: Vec<UnitOfWork>,
+    commands: Vec<Command>,
 ) -> usize {
     let before = count.load(Ordering::SeqCst);
-    for answer in apply(db, &mut Memory::default(), &units, Wait::Out).await.unwrap() {
+    for answer in apply(db, &mut AccountMemory::default(), &commands, Wait::Out).await.unwrap() {
         answer.unwrap();
     }
     count.load(Ordering::SeqCst) - before
@@ -65,28 +65,28 @@ async fn statements(
 
 async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase) {
     const LENGTHS: [i64; 3] = [1, 2, 64];
-    let desk = Desk::new(&db.store, 10_000).await;
-    apply_each(&db.store, [desk.log_activity("a")]).await;
+    let issuer = Issuer::new(&db.store, 10_000).await;
+    apply_each(&db.store, [issuer.log_activity("a")]).await;
     let noted = || SessionPatch { status: None, notes: Patch::Set(resealed("noted")) };
     let writer = counting(&db).await;
-    // Of each kind of unit as many as are asked for, on rows of its own.
-    let kinds: [(&str, &dyn Fn(i64) -> UnitOfWork); 9] = [
-        ("POST /sessions", &|_| desk.start_session()),
-        ("POST /todos", &|id| desk.create_todo_as("one", 1, Some(id))),
-        ("POST /activities", &|id| desk.log_activity_as("a", Some(id), None)),
-        ("POST /activities, of new kinds", &|id| desk.log_activity(&format!("new-{id}"))),
-        ("PATCH /sessions/{id}", &|id| desk.patch_session(id, noted())),
-        ("PATCH /sessions/{id}, ended", &|id| desk.end_session(id)),
-        ("PATCH /todos/{id}", &|id| desk.step_todo(id, TodoStatus::Done)),
-        ("DELETE /todos/{id}", &|id| desk.delete_todo(id)),
-        ("DELETE /activities/{id}", &|id| desk.delete_activity(id)),
+    // Of each kind of command as many as are asked for, on rows of its own.
+    let kinds: [(&str, &dyn Fn(i64) -> Command); 9] = [
+        ("POST /sessions", &|_| issuer.start_session()),
+        ("POST /todos", &|id| issuer.create_todo_as("one", 1, Some(id))),
+        ("POST /activities", &|id| issuer.log_activity_as("a", Some(id), None)),
+        ("POST /activities, of new kinds", &|id| issuer.log_activity(&format!("new-{id}"))),
+        ("PATCH /sessions/{id}", &|id| issuer.patch_session(id, noted())),
+        ("PATCH /sessions/{id}, ended", &|id| issuer.end_session(id)),
+        ("PATCH /todos/{id}", &|id| issuer.step_todo(id, TodoStatus::Done)),
+        ("DELETE /todos/{id}", &|id| issuer.delete_todo(id)),
+        ("DELETE /activities/{id}", &|id| issuer.delete_activity(id)),
     ];
     let most = if db.is_postgres() { 13 } else { 12 };
-    for (what, unit) in &kinds {
+    for (what, command) in &kinds {
         let mut taken = Vec::new();
         let mut next = 1;
         for length in LENGTHS {
-            taken.push(statements(&writer, (next..next + length).map(unit).collect()).await);
+            taken.push(statements(&writer, (next..next + length).map(command).collect()).await);
             next += length;
         }
         assert!(taken.iter().all(|one| *one == taken[0]), "{what}: {taken:?}");
@@ -98,14 +98,14 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase)
 }
 
 async fn a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 10_000).await;
-    let sessions = [desk.start_session(), desk.start_session(), desk.start_session()];
+    let issuer = Issuer::new(&db.store, 10_000).await;
+    let sessions = [issuer.start_session(), issuer.start_session(), issuer.start_session()];
     apply_each(&db.store, sessions).await;
     let linked = |session, rows: i64| {
         (0..rows).flat_map(move |_| {
             [
-                desk.create_todo_as("one", 1, Some(session)),
-                desk.log_activity_as("a", Some(session), None),
+                issuer.create_todo_as("one", 1, Some(session)),
+                issuer.log_activity_as("a", Some(session), None),
             ]
         })
     };
@@ -113,15 +113,15 @@ async fn a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked(db
     let writer = counting(&db).await;
     let mut taken = Vec::new();
     for session in 1..=3 {
-        taken.push(statements(&writer, vec![desk.delete_session(session)]).await);
+        taken.push(statements(&writer, vec![issuer.delete_session(session)]).await);
     }
     assert!(taken.iter().all(|one| *one == taken[0]), "{taken:?}");
 }
 
 /// An account whose owner has logged so many activities.
-async fn account_with_rows(db: &TestDatabase, rows: i64) -> Desk {
-    let desk = Desk::new(&db.store, 1).await;
-    let account = desk.account;
+async fn account_with_rows(db: &TestDatabase, rows: i64) -> Issuer {
+    let issuer = Issuer::new(&db.store, 1).await;
+    let account = issuer.account;
     let (uid, bytes) = if db.is_postgres() {
         ("'00000000-0000-0000-0000-000000000000'::uuid", "'\\x00'::bytea")
     } else {
@@ -132,18 +132,18 @@ async fn account_with_rows(db: &TestDatabase, rows: i64) -> Desk {
             INSERT INTO activities SELECT {account}, i, {uid}, 1, NULL, 'a', {bytes}, i, i, 1 FROM n"
     ))
     .await;
-    desk
+    issuer
 }
 
 /// The rotation of an owner's first key, and the first use of the new one.
-fn rotation(desk: &Desk) -> [UnitOfWork; 3] {
-    let new = KeyId(desk.key.0 + 1);
+fn rotation(issuer: &Issuer) -> [Command; 3] {
+    let new = KeyId(issuer.key.0 + 1);
     let holder = WrapHolder::ApiKey(new);
     let wraps =
-        [WrapSubject::Account(KeyEpoch::FIRST), WrapSubject::Actor(desk.actor, KeyEpoch::FIRST)];
+        [WrapSubject::Account(KeyEpoch::FIRST), WrapSubject::Actor(issuer.actor, KeyEpoch::FIRST)];
     let key = NewKey {
         id: new,
-        actor: desk.actor,
+        actor: issuer.actor,
         account_epoch: KeyEpoch::FIRST,
         epoch: KeyEpoch::FIRST,
         lookup: LookupHash([9; 32]),
@@ -153,15 +153,19 @@ fn rotation(desk: &Desk) -> [UnitOfWork; 3] {
         wraps: wraps.map(|subject| Wrap { subject, holder, sealed: text("wrap") }).into(),
         origin: KeyOrigin::Rotation { grace_seconds: 0 },
     };
-    let manage = |management| UnitOfWork {
+    let manage = |management| Command {
         charge: None,
-        ..desk.unit(Intent::Manage(Box::new(management)), "POST /keys/rotate")
+        ..issuer.command(Action::Manage(Box::new(management)), "POST /keys/rotate")
     };
-    let used = Intent::UseKey { account: desk.account, actor: desk.actor, key: new };
+    let used = Action::UseKey { account: issuer.account, actor: issuer.actor, key: new };
     [
         manage(Management::ReserveIds(Reservation::OwnKey)),
         manage(Management::AddKey(key)),
-        UnitOfWork { author: Author::Program, charge: None, ..desk.unit(used, "first use") },
+        Command {
+            principal: Principal::Program,
+            charge: None,
+            ..issuer.command(used, "first use")
+        },
     ]
 }
 
@@ -180,17 +184,17 @@ async fn a_rotation_costs_the_same_however_much_was_written(db: TestDatabase) {
         });
     }
     let mut taken = Vec::new();
-    for desk in [small, large] {
+    for issuer in [small, large] {
         let mut of_account = Vec::new();
-        for unit in rotation(&desk) {
+        for command in rotation(&issuer) {
             steps.store(0, Ordering::Relaxed);
-            let statements = statements(&writer, vec![unit]).await;
+            let statements = statements(&writer, vec![command]).await;
             of_account.push((statements, steps.load(Ordering::Relaxed)));
         }
         let keys: Vec<(i64, Option<i64>)> = db
             .rows(&format!(
                 "SELECT key_id, ends_at FROM api_keys WHERE account_id = {} ORDER BY 1",
-                desk.account
+                issuer.account
             ))
             .await;
         assert_eq!(keys, [(1, Some(0)), (2, None)]);
@@ -205,44 +209,45 @@ async fn a_rotation_costs_the_same_however_much_was_written(db: TestDatabase) {
 
 async fn a_batch_of_many_accounts_finds_what_is_theirs(db: TestDatabase) {
     const ACCOUNTS: usize = 40;
-    let mut desks = Vec::new();
+    let mut issuers = Vec::new();
     for _ in 0..ACCOUNTS {
-        desks.push(Desk::new(&db.store, 100).await);
+        issuers.push(Issuer::new(&db.store, 100).await);
     }
     let writer = counting(&db).await;
     let mut taken = Vec::new();
-    for many in [&desks[..2], &desks[2..]] {
-        let of_each = |unit: fn(&Desk) -> Vec<UnitOfWork>| many.iter().flat_map(unit).collect();
-        let made = of_each(|desk| {
+    for many in [&issuers[..2], &issuers[2..]] {
+        let of_each =
+            |command: fn(&Issuer) -> Vec<Command>| many.iter().flat_map(command).collect();
+        let made = of_each(|issuer| {
             vec![
-                desk.start_session(),
-                desk.create_todo_as("one", 1, Some(1)),
-                desk.create_todo("two"),
-                desk.log_activity("a"),
-                desk.log_activity("b"),
+                issuer.start_session(),
+                issuer.create_todo_as("one", 1, Some(1)),
+                issuer.create_todo("two"),
+                issuer.log_activity("a"),
+                issuer.log_activity("b"),
             ]
         });
-        let moved = of_each(|desk| {
+        let moved = of_each(|issuer| {
             vec![
-                desk.step_todo(1, TodoStatus::Done),
-                desk.step_todo(2, TodoStatus::InProgress),
-                desk.end_session(1),
-                desk.log_activity("a"),
-                desk.log_activity("c"),
+                issuer.step_todo(1, TodoStatus::Done),
+                issuer.step_todo(2, TodoStatus::InProgress),
+                issuer.end_session(1),
+                issuer.log_activity("a"),
+                issuer.log_activity("c"),
             ]
         });
-        let removed = of_each(|desk| vec![desk.delete_todo(1), desk.delete_activity(2)]);
+        let removed = of_each(|issuer| vec![issuer.delete_todo(1), issuer.delete_activity(2)]);
         let mut these = Vec::new();
-        for units in [made, moved, removed] {
-            these.push(statements(&writer, units).await);
+        for commands in [made, moved, removed] {
+            these.push(statements(&writer, commands).await);
         }
         taken.push(these);
     }
     if db.is_postgres() {
         assert_eq!(taken[0], taken[1]);
     }
-    for desk in desks {
-        let of = |sql: &str| sql.replace('?', &desk.account.to_string());
+    for issuer in issuers {
+        let of = |sql: &str| sql.replace('?', &issuer.account.to_string());
         let todos: Vec<(i64, String, Option<i64>)> = db
             .rows(&of("SELECT todo_id, status, session_id FROM todos WHERE account_id = ?"))
             .await;
@@ -260,13 +265,13 @@ async fn a_batch_of_many_accounts_finds_what_is_theirs(db: TestDatabase) {
 
 /// What one batch has left the next one need not read, unless another connection wrote in between.
 async fn what_a_batch_leaves_is_remembered_until_another_connection_writes(db: TestDatabase) {
-    let desks = [Desk::new(&db.store, 100).await, Desk::new(&db.store, 100).await];
+    let issuers = [Issuer::new(&db.store, 100).await, Issuer::new(&db.store, 100).await];
     let (writer, count) = counting(&db).await;
-    let mut memory = Memory::default();
+    let mut memory = AccountMemory::default();
     let mut balances = async || {
         let before = count.load(Ordering::SeqCst);
-        let units: Vec<_> = desks.iter().map(|desk| desk.log_activity("a")).collect();
-        let answers = apply(&writer, &mut memory, &units, Wait::Out).await.unwrap();
+        let commands: Vec<_> = issuers.iter().map(|issuer| issuer.log_activity("a")).collect();
+        let answers = apply(&writer, &mut memory, &commands, Wait::Out).await.unwrap();
         let balances: Vec<_> = answers.into_iter().map(|one| one.unwrap().balance).collect();
         (balances, count.load(Ordering::SeqCst) - before)
     };
@@ -277,7 +282,7 @@ async fn what_a_batch_leaves_is_remembered_until_another_connection_writes(db: T
     assert_eq!(first - second, if db.is_postgres() { 1 } else { 3 });
     db.execute(&format!(
         "UPDATE accounts SET balance = 51, version = version + 1 WHERE account_id = {}",
-        desks[1].account
+        issuers[1].account
     ))
     .await;
     let (left, third) = balances().await;
@@ -288,8 +293,8 @@ async fn what_a_batch_leaves_is_remembered_until_another_connection_writes(db: T
 
 /// The rules allow no such row; should one come, its batch fails for its data.
 async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 100).await;
-    apply_each(&db.store, [desk.create_todo("one"), desk.step_todo(1, TodoStatus::Done)]).await;
+    let issuer = Issuer::new(&db.store, 100).await;
+    apply_each(&db.store, [issuer.create_todo("one"), issuer.step_todo(1, TodoStatus::Done)]).await;
     let (writer, _) = counting(&db).await;
     let before = db.dump().await;
     let mut rows = todo_logs::Entity::find().all(&writer).await.unwrap();
@@ -298,20 +303,22 @@ async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way
     }
     let tx = writer.begin().await.unwrap();
     put(&tx, rows.into_iter(), New).await.unwrap();
-    let failure = tx.commit().await.map_err(fault::of_commit).unwrap_err();
-    assert!(matches!(failure, Failure::Data(_)), "{failure:?}");
+    let error = tx.commit().await.map_err(errors::of_commit).unwrap_err();
+    assert!(matches!(error, BatchError::Data(_)), "{error:?}");
     assert_eq!(db.dump().await, before);
     let next =
-        apply(&writer, &mut Memory::default(), &[desk.log_activity("a")], Wait::Out).await.unwrap();
+        apply(&writer, &mut AccountMemory::default(), &[issuer.log_activity("a")], Wait::Out)
+            .await
+            .unwrap();
     assert_eq!(next[0].as_ref().unwrap().balance, 97);
 }
 
 #[tokio::test]
 async fn an_account_that_is_read_in_short_is_the_same_one() {
     let db = TestDatabase::sqlite().await;
-    let mut desks = Vec::new();
+    let mut issuers = Vec::new();
     for credits in [100, 200, 300] {
-        desks.push(Desk::new(&db.store, credits).await);
+        issuers.push(Issuer::new(&db.store, credits).await);
     }
     db.execute(&format!(
         "UPDATE accounts SET name = 'Ä %s ''b''  c', status = 'suspended', balance = {}, auth_epoch = 2, \
@@ -319,14 +326,14 @@ async fn an_account_that_is_read_in_short_is_the_same_one() {
             last_todo_id = 8, last_activity_id = 9, last_log_id = 10, last_ledger_id = 11, \
             created_at = -12, version = 13, last_audit_id = 14, keys = 15 WHERE account_id = {}",
         i64::MAX,
-        desks[0].account
+        issuers[0].account
     ))
     .await;
     let (writer, _) = counting(&db).await;
     let rows = accounts::Entity::find().all(&writer).await.unwrap();
     let whole: Vec<_> = rows.into_iter().map(|row| Account::try_from(row).unwrap()).collect();
     let tx = writer.begin().await.unwrap();
-    let ids = desks.iter().map(|desk| desk.account).collect();
+    let ids = issuers.iter().map(|issuer| issuer.account).collect();
     assert_eq!(accounts_of(&tx, &ids).await.unwrap(), whole);
     assert_eq!((whole.len(), whole[0].balance), (3, i64::MAX));
 }
@@ -359,9 +366,9 @@ async fn no_row_is_checked_against_a_table_that_is_made_for_it() {
 #[tokio::test]
 async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
     let db = TestDatabase::sqlite().await;
-    let desk = Desk::new(&db.store, 10_000).await;
-    apply_each(&db.store, [desk.start_session(), desk.start_session()]).await;
-    apply_each(&db.store, (0..500).map(|_| desk.log_activity_as("a", Some(2), None))).await;
+    let issuer = Issuer::new(&db.store, 10_000).await;
+    apply_each(&db.store, [issuer.start_session(), issuer.start_session()]).await;
+    apply_each(&db.store, (0..500).map(|_| issuer.log_activity_as("a", Some(2), None))).await;
     let (writer, _) = counting(&db).await;
     let steps = Arc::new(AtomicUsize::new(0));
     let counter = steps.clone();
@@ -374,7 +381,7 @@ async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
     let mut taken = Vec::new();
     for session in [1, 2] {
         let before = steps.load(Ordering::Relaxed);
-        apply(&writer, &mut Memory::default(), &[desk.end_session(session)], Wait::Out)
+        apply(&writer, &mut AccountMemory::default(), &[issuer.end_session(session)], Wait::Out)
             .await
             .unwrap()[0]
             .clone()
@@ -384,7 +391,7 @@ async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
     assert!(taken[0] > 0 && taken[1] < taken[0] + 50, "{taken:?}");
 }
 
-/// What is too much for one statement is the data's fault: units are then tried alone.
+/// What is too much for one statement is the data's error: commands are then tried alone.
 async fn a_statement_of_too_many_values_is_told_from_a_database_that_is_away(db: TestDatabase) {
     const VALUES: usize = 70_000;
     let (writer, _) = counting(&db).await;
@@ -393,34 +400,34 @@ async fn a_statement_of_too_many_values_is_told_from_a_database_that_is_away(db:
     let sql = format!("SELECT 1 WHERE 1 IN ({})", places.join(", "));
     let values = (0_i64..).take(VALUES).map(sea_orm::Value::from);
     let statement = Statement::from_sql_and_values(backend, sql, values);
-    let failure = Failure::from(writer.query_all_raw(statement).await.unwrap_err());
-    let Failure::Data(told) = failure else { panic!("{failure:?}") };
+    let error = BatchError::from(writer.query_all_raw(statement).await.unwrap_err());
+    let BatchError::Data(told) = error else { panic!("{error:?}") };
     assert!(told.len() < 100, "it quotes the statement");
 }
 
-/// Trap 2: where the disk fails, no unit of the batch stands.
+/// Trap 2: where the disk fails, no command of the batch stands.
 #[tokio::test]
 async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
     let db = TestDatabase::sqlite().await;
-    let desk = Desk::new(&db.store, 1_000).await;
+    let issuer = Issuer::new(&db.store, 1_000).await;
     let (writer, _) = counting(&db).await;
-    let mut memory = Memory::default();
+    let mut memory = AccountMemory::default();
     // What is remembered from before is not to be gone on from twice.
-    apply(&writer, &mut memory, &[desk.log_activity("a")], Wait::Out).await.unwrap()[0]
+    apply(&writer, &mut memory, &[issuer.log_activity("a")], Wait::Out).await.unwrap()[0]
         .clone()
         .unwrap();
     let before = db.dump().await;
     // SQLite's own way to run out of room: no page more than there are.
     writer.execute_unprepared("PRAGMA max_page_count = 1").await.unwrap();
     let large = "x".repeat(60_000);
-    let units = [desk.start_session(), desk.create_todo(&large), desk.log_activity("a")];
-    let full = Failure::Away("database error 13".to_owned());
+    let commands = [issuer.start_session(), issuer.create_todo(&large), issuer.log_activity("a")];
+    let full = BatchError::Away("the disk is full (database error 13)".to_owned());
     for _ in 0..2 {
-        assert_eq!(apply(&writer, &mut memory, &units, Wait::Out).await, Err(full.clone()));
+        assert_eq!(apply(&writer, &mut memory, &commands, Wait::Out).await, Err(full.clone()));
         assert_eq!(db.dump().await, before);
     }
     writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
-    let balances: Vec<_> = apply(&writer, &mut memory, &units, Wait::Out)
+    let balances: Vec<_> = apply(&writer, &mut memory, &commands, Wait::Out)
         .await
         .unwrap()
         .into_iter()

@@ -1,11 +1,14 @@
 //! Table `activities`: activities.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
+#[serde(default)]
 #[sea_orm(table_name = "activities")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
+    #[serde(skip)]
     pub(crate) account_id: i64,
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) activity_id: i64,
@@ -13,6 +16,7 @@ pub(crate) struct Model {
     pub(crate) actor_id: i64,
     pub(crate) session_id: Option<i64>,
     pub(crate) activity_type: String,
+    #[serde(with = "serde_bytes")]
     pub(crate) description: Vec<u8>,
     pub(crate) logged_at: i64,
     pub(crate) created_at: i64,

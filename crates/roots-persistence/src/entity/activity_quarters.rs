@@ -1,4 +1,4 @@
-//! Table `activity_quarters`: activities by quarter of an hour and type.
+//! Table `activity_quarters`: activities by quarter hour and type.
 
 use sea_orm::entity::prelude::*;
 

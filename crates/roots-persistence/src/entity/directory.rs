@@ -9,6 +9,7 @@ pub(crate) struct Model {
     pub(crate) one: i64,
     pub(crate) last_account_id: i64,
     pub(crate) accounts: i64,
+    pub(crate) installation: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

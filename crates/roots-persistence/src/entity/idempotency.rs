@@ -1,4 +1,4 @@
-//! Table `idempotency`: kept answers to named requests.
+//! Table `idempotency`: what idempotent requests were answered.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,18 +1,23 @@
 //! Table `todos`: todos.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
+#[serde(default)]
 #[sea_orm(table_name = "todos")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
+    #[serde(skip)]
     pub(crate) account_id: i64,
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) todo_id: i64,
     pub(crate) uid: Uuid,
     pub(crate) actor_id: i64,
     pub(crate) session_id: Option<i64>,
+    #[serde(with = "serde_bytes")]
     pub(crate) title: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     pub(crate) description: Option<Vec<u8>>,
     pub(crate) status: String,
     pub(crate) priority: i16,

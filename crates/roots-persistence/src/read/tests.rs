@@ -5,38 +5,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
 
 use roots_domain::model::activity::STATS_DAYS_MAX;
+use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::id::ActorId;
-use roots_domain::model::key::LookupHash;
 use roots_domain::model::text::ActivityType;
-use roots_domain::model::time::QUARTER_MICROS;
-use roots_domain::usecase::Terms;
-use roots_domain::usecase::access::Access;
-use roots_domain::usecase::keyrings::Keyrings;
-use roots_domain::usecase::sessions::Sessions;
+use roots_domain::model::time::QUARTER_HOUR_MICROS;
+use roots_domain::service::Preconditions;
+use roots_domain::service::access::Access;
+use roots_domain::service::keyrings::Keyrings;
+use roots_domain::service::sessions::Sessions;
+use roots_testkit::commands::{Issuer, apply_each};
+use roots_testkit::context::session_draft;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::{add_member, renew_member};
-use roots_testkit::units::{Desk, apply_each};
-use roots_testkit::world::session_draft;
-use sea_orm::sea_query::{PostgresQueryBuilder, QueryBuilder};
+use sea_orm::sea_query::{ArrayType, PostgresQueryBuilder, QueryBuilder};
 use sea_orm::{DatabaseConnection, Statement};
 use tokio::sync::{Mutex, watch};
 
 use super::*;
 use crate::Inner;
-use crate::figures::Figures;
 use crate::readers::Readers;
-use crate::source::{Listeners, Source};
+use crate::source::{Listeners, Source, WriteHealth};
+use crate::stats_cache::StatsCache;
 
 const DAYS: i64 = 40;
-/// The actors of an account, of whatever size it is. Figures of all of them take a look at each.
+/// The actors of an account, of whatever size it is. Statistics of all of them take a look at each.
 const MEMBERS: i64 = 40;
 
 /// Fills an account with `each` todos and activities of its owner and as many of another actor, a tenth
 /// of sessions, and `each` ledger rows. The activities of a day all lie in its first hours; ten of
 /// them, of whatever size the account is, are linked to session 1.
-async fn fill(db: &TestDatabase, each: i64) -> Desk {
-    let desk = Desk::new(&db.store, 1).await;
-    let (account, start) = (desk.account.0, (desk.at.day().0 - DAYS) * DAY_MICROS);
+async fn fill(db: &TestDatabase, each: i64) -> Issuer {
+    let issuer = Issuer::new(&db.store, 1).await;
+    let (account, start) = (issuer.account.0, (issuer.at.day().0 - DAYS) * DAY_MICROS);
     let uid = if db.is_postgres() {
         "'00000000-0000-0000-0000-000000000000'"
     } else {
@@ -92,7 +92,7 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
                 FROM activities WHERE account_id = {account} GROUP BY actor_id, activity_type"
         ),
         format!(
-            "INSERT INTO activity_quarters SELECT {account}, actor_id, logged_at / {QUARTER_MICROS}, \
+            "INSERT INTO activity_quarters SELECT {account}, actor_id, logged_at / {QUARTER_HOUR_MICROS}, \
                 activity_type, COUNT(*) FROM activities WHERE account_id = {account} GROUP BY 2, 3, 4"
         ),
         format!(
@@ -102,7 +102,7 @@ async fn fill(db: &TestDatabase, each: i64) -> Desk {
     ] {
         db.execute(&sql).await;
     }
-    desk
+    issuer
 }
 
 /// A store that reads and does not write, and how many statements it has made.
@@ -125,17 +125,18 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
     let source = Source::Postgres { url: db.url.clone() };
     let (closing, _) = watch::channel(false);
     let stopped = Mutex::new(Vec::new());
-    let figures = Figures::new();
-    let (lanes, readers) = (Vec::new(), Readers::only(readers));
+    let stats_cache = StatsCache::new();
+    let (queues, readers) = (Vec::new(), Readers::only(readers));
     Store {
         inner: Arc::new(Inner {
             source,
             readers,
-            figures,
-            lanes,
-            aside: None,
+            stats_cache,
+            queues,
+            blocked_queue: None,
             closing,
             listeners: Listeners::default(),
+            write_health: WriteHealth::default(),
             stopped,
         }),
     }
@@ -143,20 +144,20 @@ fn reading(readers: DatabaseConnection, db: &TestDatabase) -> Store {
 
 /// Asks an account that was filled with `each` for everything that has no bound of its own, and tells
 /// after each what was asked.
-async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String)) {
-    let first = (desk.at.day().0 - DAYS) * DAY_MICROS;
+async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(String)) {
+    let first = (issuer.at.day().0 - DAYS) * DAY_MICROS;
     // By when the row of an id started or was created.
     let early = |i: i64| [first + i, 2 * i];
     let start = |place| PageRequest { start: Start::After(place), ..PageRequest::default() };
     let [at, id] = early(each / 20);
-    let deep_session = start(Place([0, at, id]));
+    let deep_session = start(SortKey([0, at, id]));
     let [at, id] = early(each / 2);
-    let deep_todo = start(Place([1, at, id]));
-    let deep_high_todo = start(Place([3, at, id]));
-    let deep_activity = start(Place([0, first + DAYS / 2 * DAY_MICROS + 5_000_000, each]));
-    let deep_entry = start(Place([0, 0, each / 2]));
+    let deep_todo = start(SortKey([1, at, id]));
+    let deep_high_todo = start(SortKey([3, at, id]));
+    let deep_activity = start(SortKey([0, first + DAYS / 2 * DAY_MICROS + 5_000_000, each]));
+    let deep_entry = start(SortKey([0, 0, each / 2]));
     let top = PageRequest::default();
-    let account = desk.account;
+    let account = issuer.account;
     let actors = [("", Some(ActorId(1))), (" of all", None)];
     for (what, status) in [("sessions", None), ("sessions, active", Some(SessionStatus::Active))] {
         for (page, (whose, actor)) in product(&[top, deep_session], &actors) {
@@ -198,7 +199,7 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
     let held = store.held_actors(account, &[ActorId(2), ActorId(MEMBERS)]).await.unwrap();
     assert!(held.iter().all(|held| held.wraps.len() == 1) && held.len() == 2);
     asked("actors and their wraps".to_owned());
-    let day = |back: i64| Day(desk.at.day().0 - back);
+    let day = |back: i64| Day(issuer.at.day().0 - back);
     // Nothing happened in the evening before, and one thing in the first instant after.
     let ragged = TimeRange {
         since: Some(day(DAYS - 2).first_instant().plus_seconds(80_000)),
@@ -222,7 +223,7 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
         ("activities of a kind with ragged ends", kind, None, ragged),
     ] {
         // Of a session there are few, wherever they stand.
-        let deep = if session.is_some() { start(Place([0, i64::MAX, 0])) } else { deep_activity };
+        let deep = if session.is_some() { start(SortKey([0, i64::MAX, 0])) } else { deep_activity };
         for (whose, actor) in actors {
             let activity_type = activity_type.clone();
             let filter =
@@ -249,13 +250,13 @@ async fn ask(store: &Store, desk: &Desk, each: i64, mut asked: impl FnMut(String
 async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_time() {
     const STATEMENTS_MAX: usize = 8;
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let desk = Desk::new(&db.store, 1_000).await;
+        let issuer = Issuer::new(&db.store, 1_000).await;
         let times = ["1970-01-01T00:30:00Z", "9999-12-31T23:00:00Z"].into_iter();
         let times = times.map(|at| Timestamp::parse(at).unwrap());
         // Once a month for thirty years, at all times of a day.
-        let months = (0..360).map(|month| desk.at.plus_seconds(-month * 2_635_200));
-        let times = times.chain(months).map(|at| desk.log_activity_as("a", Some(1), Some(at)));
-        apply_each(&db.store, std::iter::once(desk.start_session()).chain(times)).await;
+        let months = (0..360).map(|month| issuer.at.plus_seconds(-month * 2_635_200));
+        let times = times.chain(months).map(|at| issuer.log_activity_as("a", Some(1), Some(at)));
+        apply_each(&db.store, std::iter::once(issuer.start_session()).chain(times)).await;
         let (store, told) = reading_aloud(&db).await;
         let ragged = TimeRange {
             since: Timestamp::parse("1970-01-01T00:07:30Z").ok(),
@@ -264,7 +265,7 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
         for name in ["UTC", "Europe/Vienna", "America/New_York", "Africa/Monrovia"] {
             for session in [None, Some(SessionId(1))] {
                 for range in [TimeRange::default(), ragged] {
-                    let (account, actor) = (desk.account, Some(desk.actor));
+                    let (account, actor) = (issuer.account, Some(issuer.actor));
                     let filter = ActivityFilter {
                         by: account.into(),
                         actor,
@@ -273,8 +274,8 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
                         range,
                     };
                     let zone = Zone::parse(name).unwrap();
-                    let figures = store.activity_stats(&filter, &zone).await.unwrap();
-                    assert_eq!(figures.total, 362, "{name} {session:?} {range:?}");
+                    let stats = store.activity_stats(&filter, &zone).await.unwrap();
+                    assert_eq!(stats.total, 362, "{name} {session:?} {range:?}");
                     let asked = told.swap(0, Ordering::Relaxed);
                     let asked = usize::try_from(asked).unwrap();
                     assert!((1..=STATEMENTS_MAX).contains(&asked), "{name}: {asked} statements");
@@ -291,8 +292,8 @@ async fn the_newest_days_of_a_long_history_are_told_and_the_others_counted() {
     const HISTORY_DAYS: i64 = 10_000;
     let told_days = i64::try_from(STATS_DAYS_MAX).unwrap();
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let desk = fill(&db, 1_000).await;
-        let account = desk.account;
+        let issuer = fill(&db, 1_000).await;
+        let account = issuer.account;
         for table in ["activity_daily", "activity_quarters", "tallies"] {
             db.execute(&format!("DELETE FROM {table}")).await;
         }
@@ -327,14 +328,14 @@ async fn the_newest_days_of_a_long_history_are_told_and_the_others_counted() {
             for (zone, dates, each) in
                 [("UTC", HISTORY_DAYS, 1), ("Asia/Kathmandu", HISTORY_DAYS / 2, 2)]
             {
-                let figures =
+                let stats =
                     store.activity_stats(&filter, &Zone::parse(zone).unwrap()).await.unwrap();
-                assert_eq!(figures.total, actors * HISTORY_DAYS);
-                assert_eq!(figures.by_day_omitted, dates - told_days, "{zone}");
+                assert_eq!(stats.total, actors * HISTORY_DAYS);
+                assert_eq!(stats.by_day_omitted, dates - told_days, "{zone}");
                 let apart = HISTORY_DAYS / dates;
                 let newest = (0..told_days).rev().map(|back| HISTORY_DAYS - back * apart);
                 let newest: Vec<_> = newest.map(|day| (Day(day), actors * each)).collect();
-                assert_eq!(figures.by_day, newest, "{zone}");
+                assert_eq!(stats.by_day, newest, "{zone}");
             }
         }
     }
@@ -343,8 +344,8 @@ async fn the_newest_days_of_a_long_history_are_told_and_the_others_counted() {
 #[tokio::test]
 async fn of_many_types_those_with_the_most_are_told_and_all_are_in_the_total() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let desk = Desk::new(&db.store, 1).await;
-        let account = desk.account;
+        let issuer = Issuer::new(&db.store, 1).await;
+        let account = issuer.account;
         db.execute(&format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
                 INSERT INTO tallies SELECT {account}, 1, 'activities', 'k' || i, i FROM n"
@@ -354,9 +355,9 @@ async fn of_many_types_those_with_the_most_are_told_and_all_are_in_the_total() {
         let (actor, range) = (None, TimeRange::default());
         let filter =
             ActivityFilter { by: account.into(), actor, activity_type: None, session: None, range };
-        let figures = store.activity_stats(&filter, &Zone::UTC).await.unwrap();
-        assert_eq!((figures.total, figures.by_type_omitted), (1_500 * 1_501 / 2, 500));
-        let counts: Vec<_> = figures.by_type.iter().map(|(_, count)| *count).collect();
+        let stats = store.activity_stats(&filter, &Zone::UTC).await.unwrap();
+        assert_eq!((stats.total, stats.by_type_omitted), (1_500 * 1_501 / 2, 500));
+        let counts: Vec<_> = stats.by_type.iter().map(|(_, count)| *count).collect();
         assert_eq!(counts, (501..=1_500).rev().collect::<Vec<_>>());
     }
 }
@@ -364,8 +365,8 @@ async fn of_many_types_those_with_the_most_are_told_and_all_are_in_the_total() {
 #[tokio::test]
 async fn a_log_is_read_in_pieces_and_actors_from_the_first_on() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let desk = fill(&db, 1_000).await;
-        let (account, todo) = (desk.account, TodoId(2));
+        let issuer = fill(&db, 1_000).await;
+        let (account, todo) = (issuer.account, TodoId(2));
         let uid = if db.is_postgres() {
             "'00000000-0000-0000-0000-000000000000'"
         } else {
@@ -420,10 +421,12 @@ async fn reads_of_sqlite_take_no_more_steps_in_a_large_account() {
     drop(all);
     let store = reading(readers, &db);
     let mut taken = Vec::new();
-    for (desk, each) in [(small, 1_000), (large, 20_000)] {
+    for (issuer, each) in [(small, 1_000), (large, 20_000)] {
         let mut of_account = Vec::new();
-        ask(&store, &desk, each, |what| of_account.push((what, steps.swap(0, Ordering::Relaxed))))
-            .await;
+        ask(&store, &issuer, each, |what| {
+            of_account.push((what, steps.swap(0, Ordering::Relaxed)));
+        })
+        .await;
         taken.push(of_account);
     }
     let mut grown = Vec::new();
@@ -441,14 +444,14 @@ async fn reads_of_sqlite_take_no_more_steps_in_a_large_account() {
 async fn reads_of_postgres_touch_no_more_rows_than_they_need() {
     const ROWS_TOUCHED_MAX: [(&str, f64); 2] = [("SELECT 1", 5_000.0), ("ANALYZE", 400.0)];
     let db = TestDatabase::postgres().await;
-    let desk = fill(&db, 20_000).await;
+    let issuer = fill(&db, 20_000).await;
     let mut readers = crate::postgres::readers(&db.url, 1).await.unwrap();
     let told = Arc::new(StdMutex::new(Vec::new()));
     let tell = told.clone();
     readers.set_metric_callback(move |info| tell.lock().unwrap().push(info.statement.clone()));
     let store = reading(readers, &db);
     let mut asked = Vec::new();
-    ask(&store, &desk, 20_000, |what| {
+    ask(&store, &issuer, 20_000, |what| {
         asked.extend(told.lock().unwrap().drain(..).map(|statement| (what.clone(), statement)));
     })
     .await;
@@ -471,7 +474,13 @@ async fn plan(store: &Store, statement: &Statement) -> serde_json::Value {
     let tx = store.readers().begin_with_config(None, None).await.unwrap();
     tx.execute_unprepared(&format!("PREPARE asked AS {}", statement.sql)).await.unwrap();
     let values = statement.values.iter().flat_map(|values| &values.0);
-    let values: Vec<_> = values.map(|value| PostgresQueryBuilder.value_to_string(value)).collect();
+    let written = |value: &Value| {
+        let text = PostgresQueryBuilder.value_to_string(value);
+        // An array of bytes is written as one of texts.
+        let is_bytes = matches!(value, Value::Array(ArrayType::Bytes, _));
+        if is_bytes { format!("{text}::bytea[]") } else { text }
+    };
+    let values: Vec<_> = values.map(written).collect();
     let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked({})", values.join(", "));
     let explain = Statement::from_string(tx.get_database_backend(), explain);
     let row = tx.query_one_raw(explain).await.unwrap().unwrap();
@@ -498,11 +507,17 @@ fn rows_touched(plan: &serde_json::Value) -> f64 {
 #[tokio::test]
 async fn a_hundred_renewals_leave_the_statements_of_admissions_and_reads_as_they_were() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let world = db.world();
-        let owner = world.caller(10).await;
-        let member = world.bearer(&add_member(&db, &owner, 2).await).await;
+        let context = db.context();
+        let owner = context.caller(10).await;
+        let member = context.bearer(&add_member(&db, &owner, 2).await).await;
         let draft = session_draft("of the first epoch");
-        let early = world.sessions.start(&member, draft, Terms::default()).await.unwrap().value.id;
+        let early = context
+            .sessions
+            .start(&member, draft, Preconditions::default())
+            .await
+            .unwrap()
+            .value
+            .id;
         let mut key = 2;
         let mut asked = Vec::new();
         for renewals in [2, 98] {
@@ -517,9 +532,9 @@ async fn a_hundred_renewals_leave_the_statements_of_admissions_and_reads_as_they
             let (store, told) = telling_texts(&db).await;
             let texts = move || std::mem::take(&mut *told.lock().unwrap());
             let here = Arc::new(store.clone());
-            let access = Access { reader: here.clone(), ..world.access.clone() };
+            let access = Access { reader: here.clone(), ..context.access.clone() };
             let sessions =
-                Sessions { reader: here.clone(), accounts: here, ..world.sessions.clone() };
+                Sessions { reader: here.clone(), accounts: here, ..context.sessions.clone() };
             let secret = secret.unwrap();
             let lookup = access.recognize(&secret).unwrap();
             let wraps = store.credentials(lookup).await.unwrap().unwrap().wraps.len();
@@ -538,6 +553,37 @@ async fn a_hundred_renewals_leave_the_statements_of_admissions_and_reads_as_they
     }
 }
 
+#[tokio::test]
+async fn keys_that_arrive_together_are_looked_up_by_one_statement_each_for_itself() {
+    for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let context = db.context();
+        let mut lookups = Vec::new();
+        for _ in 0..3 {
+            let owner = context.caller(10).await;
+            let secret = add_member(&db, &owner, 2).await;
+            lookups.push(context.access.recognize(&secret).unwrap());
+        }
+        let [first, second, damaged] = lookups[..] else { unreachable!() };
+        let foreign = Lookup { account: second.account, hash: first.hash };
+        let damage =
+            format!("UPDATE accounts SET name = '' WHERE account_id = {}", damaged.account);
+        db.execute(&damage).await;
+        let (store, told) = telling_texts(&db).await;
+        let asked = [second, foreign, damaged, first, second].map(|key| store.credentials(key));
+        let found = futures_util::future::join_all(asked).await;
+        assert_eq!(told.lock().unwrap().len(), 1);
+        let accounts: Vec<_> = found
+            .into_iter()
+            .map(|found| found.map(|found| found.map(|found| (found.account.id, found.actor.id))))
+            .collect();
+        let of = |lookup: Lookup| Ok(Some((lookup.account, ActorId(2))));
+        assert_eq!(accounts[0], of(second));
+        assert_eq!(accounts[1], Ok(None));
+        assert!(matches!(accounts[2], Err(StoreError::Broken(_))), "{:?}", accounts[2]);
+        assert_eq!([&accounts[3], &accounts[4]], [&of(first), &of(second)]);
+    }
+}
+
 /// A store that reads and does not write, and the statements that it has made.
 async fn telling_texts(db: &TestDatabase) -> (Store, Arc<StdMutex<Vec<String>>>) {
     let mut readers = if db.is_postgres() {
@@ -551,32 +597,32 @@ async fn telling_texts(db: &TestDatabase) -> (Store, Arc<StdMutex<Vec<String>>>)
     (reading(readers, db), told)
 }
 
-/// Whoever watches an account pays one look-up for figures that still hold, and misses no write, whoever
+/// Whoever watches an account pays one look-up for statistics that still hold, and misses no write, whoever
 /// makes it: `store` does not write itself.
 #[tokio::test]
 async fn figures_are_counted_anew_once_their_account_was_written_to() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let desk = Desk::new(&db.store, 100).await;
+        let issuer = Issuer::new(&db.store, 100).await;
         let (store, told) = reading_aloud(&db).await;
         let filter = ActivityFilter {
-            by: desk.account.into(),
-            actor: Some(desk.actor),
+            by: issuer.account.into(),
+            actor: Some(issuer.actor),
             activity_type: None,
             session: None,
             range: TimeRange::default(),
         };
         let total = async |zone: &str| {
             let zone = Zone::parse(zone).unwrap();
-            let figures = store.activity_stats(&filter, &zone).await.unwrap();
-            (figures.total, figures.sessions.total, told.swap(0, Ordering::Relaxed))
+            let stats = store.activity_stats(&filter, &zone).await.unwrap();
+            (stats.total, stats.sessions.total, told.swap(0, Ordering::Relaxed))
         };
-        apply_each(&db.store, [desk.log_activity("a"), desk.start_session()]).await;
+        apply_each(&db.store, [issuer.log_activity("a"), issuer.start_session()]).await;
         assert_eq!(total("UTC").await, (1, 1, 4));
         assert_eq!(total("UTC").await, (1, 1, 1));
         assert!(total("Asia/Tokyo").await.2 > 1);
-        apply_each(&db.store, [desk.log_activity("b")]).await;
+        apply_each(&db.store, [issuer.log_activity("b")]).await;
         assert_eq!(total("UTC").await, (2, 1, 4));
-        apply_each(&db.store, [desk.start_session()]).await;
+        apply_each(&db.store, [issuer.start_session()]).await;
         assert_eq!(total("UTC").await, (2, 2, 4));
         assert_eq!(total("UTC").await, (2, 2, 1));
     }
@@ -587,11 +633,11 @@ async fn figures_are_counted_anew_once_their_account_was_written_to() {
 #[tokio::test]
 async fn a_total_of_days_is_counted_anew_once_its_account_was_written_to() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let desk = Desk::new(&db.store, 100).await;
+        let issuer = Issuer::new(&db.store, 100).await;
         let (store, told) = reading_aloud(&db).await;
-        let since = Some(desk.at.day().first_instant());
+        let since = Some(issuer.at.day().first_instant());
         let filter = |actor| ActivityFilter {
-            by: desk.account.into(),
+            by: issuer.account.into(),
             actor,
             activity_type: None,
             session: None,
@@ -599,7 +645,7 @@ async fn a_total_of_days_is_counted_anew_once_its_account_was_written_to() {
         };
         let totals = async || {
             let mut totals = Vec::new();
-            for actor in [Some(desk.actor), None, Some(ActorId(2))] {
+            for actor in [Some(issuer.actor), None, Some(ActorId(2))] {
                 let page = store.activities(&filter(actor), PageRequest::default()).await.unwrap();
                 assert_eq!(page.items.is_empty(), page.total == 0);
                 totals.push(page.total);
@@ -607,13 +653,13 @@ async fn a_total_of_days_is_counted_anew_once_its_account_was_written_to() {
             (totals, told.swap(0, Ordering::Relaxed))
         };
         // One statement a page, and one more where there is no row that a total could stand in.
-        apply_each(&db.store, [desk.log_activity("a")]).await;
+        apply_each(&db.store, [issuer.log_activity("a")]).await;
         assert_eq!(totals().await, (vec![1, 1, 0], 4));
         db.execute("UPDATE activity_daily SET count = count + 10").await;
         assert_eq!(totals().await, (vec![1, 1, 0], 4));
-        apply_each(&db.store, [desk.log_activity("b")]).await;
+        apply_each(&db.store, [issuer.log_activity("b")]).await;
         assert_eq!(totals().await, (vec![12, 12, 0], 4));
-        apply_each(&db.store, [desk.start_session()]).await;
+        apply_each(&db.store, [issuer.start_session()]).await;
         assert_eq!(totals().await, (vec![12, 12, 0], 4));
     }
 }

@@ -1,11 +1,11 @@
-//! The audit proves the books: whatever is broken by hand is found, in the account where it is, and
+//! The audit finds whatever is broken by hand, in the account where it is, and
 //! named for what it is.
 
-use roots_domain::model::credit::LedgerFault;
+use roots_domain::model::credit::LedgerMismatch;
 use roots_domain::model::id::{AccountId, LedgerId};
-use roots_domain::port::store::{AuditFault, Auditor, Discrepancy};
+use roots_domain::port::store::{Auditor, Discrepancy, Mismatch};
+use roots_testkit::commands::{self, Issuer};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::units::{self, Desk};
 
 roots_testkit::on_both! {
     each_kind_of_damage_is_found_where_it_is,
@@ -17,44 +17,44 @@ roots_testkit::on_both! {
 /// Three accounts, each with the ledger 100, 99, 98, 97, 96.
 async fn three_accounts(db: &TestDatabase) {
     for _ in 0..3 {
-        let desk = Desk::new(&db.store, 100).await;
+        let issuer = Issuer::new(&db.store, 100).await;
         let work = [
-            desk.start_session(),
-            desk.create_todo("one"),
-            desk.log_activity("general"),
-            desk.log_activity("deploy"),
+            issuer.start_session(),
+            issuer.create_todo("one"),
+            issuer.log_activity("general"),
+            issuer.log_activity("deploy"),
         ];
-        units::apply_each(&db.store, work).await;
+        commands::apply_each(&db.store, work).await;
     }
     assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
 }
 
-fn ledger(faults: impl IntoIterator<Item = LedgerFault>) -> Vec<AuditFault> {
-    faults.into_iter().map(AuditFault::Ledger).collect()
+fn ledger(errors: impl IntoIterator<Item = LedgerMismatch>) -> Vec<Mismatch> {
+    errors.into_iter().map(Mismatch::Ledger).collect()
 }
 
-fn count(what: &str, kept: i64, counted: i64) -> AuditFault {
-    AuditFault::Count { what: what.to_owned(), kept, counted }
+fn count(what: &str, kept: i64, counted: i64) -> Mismatch {
+    Mismatch::Count { what: what.to_owned(), kept, counted }
 }
 
-fn broken_chain(at: i64, expected: i64, found: i64) -> LedgerFault {
-    LedgerFault::BrokenChain { at: LedgerId(at), expected, found }
+fn broken_chain(at: i64, expected: i64, found: i64) -> LedgerMismatch {
+    LedgerMismatch::BrokenChain { at: LedgerId(at), expected, found }
 }
 
 /// What breaks account 2, what mends it, and what the audit must say between.
-type Damage = (&'static str, &'static str, Vec<AuditFault>);
+type Damage = (&'static str, &'static str, Vec<Mismatch>);
 
 fn damage_to_the_ledger() -> Vec<Damage> {
-    let gap = LedgerFault::Gap { expected: LedgerId(4), found: LedgerId(5) };
-    let wrong_balance = |expected, found| LedgerFault::WrongBalance { expected, found };
-    let wrong_count = |expected, found| LedgerFault::WrongCount { expected, found };
+    let gap = LedgerMismatch::Gap { expected: LedgerId(4), found: LedgerId(5) };
+    let wrong_balance = |expected, found| LedgerMismatch::WrongBalance { expected, found };
+    let wrong_count = |expected, found| LedgerMismatch::WrongCount { expected, found };
     let mut missing = ledger([gap, broken_chain(5, 97, 96), wrong_balance(97, 96)]);
     missing.push(count("ledger api_write", 4, 3));
     let mut cut_off = ledger([wrong_balance(97, 96), wrong_count(5, 4)]);
     cut_off.push(count("ledger api_write", 4, 3));
     let mut surplus = ledger([wrong_balance(95, 96), wrong_count(5, 6)]);
     surplus.push(count("ledger api_write", 4, 5));
-    let negative = LedgerFault::Negative { at: LedgerId(5) };
+    let negative = LedgerMismatch::Negative { at: LedgerId(5) };
     vec![
         (
             "DELETE FROM ledger WHERE account_id = 2 AND ledger_id = 4",
@@ -97,17 +97,17 @@ fn damage_to_the_ledger() -> Vec<Damage> {
         (
             "UPDATE accounts SET last_activity_id = 1 WHERE account_id = 2",
             "UPDATE accounts SET last_activity_id = 2 WHERE account_id = 2",
-            vec![AuditFault::IdNotGiven { table: "activities", given: 1, found: 2 }],
+            vec![Mismatch::IdNotGiven { table: "activities", given: 1, found: 2 }],
         ),
         (
             "UPDATE accounts SET last_audit_id = 1 WHERE account_id = 2",
             "UPDATE accounts SET last_audit_id = 0 WHERE account_id = 2",
-            vec![count("audit trail entries", 1, 0)],
+            vec![count("audit log entries", 1, 0)],
         ),
         (
             "UPDATE accounts SET last_key_id = 0 WHERE account_id = 2",
             "UPDATE accounts SET last_key_id = 1 WHERE account_id = 2",
-            vec![AuditFault::IdNotGiven { table: "api_keys", given: 0, found: 1 }],
+            vec![Mismatch::IdNotGiven { table: "api_keys", given: 0, found: 1 }],
         ),
         (
             "UPDATE accounts SET last_ledger_id = 6 WHERE account_id = 2",
@@ -124,8 +124,8 @@ fn damage_to_the_ledger() -> Vec<Damage> {
 
 fn damage_to_the_counts() -> Vec<Damage> {
     let general = "actor 1's activities general on 2026-04-09";
-    let in_quarter = "actor 1's activities general in the quarter from 2026-04-09T14:00:00Z";
-    let day_before = "actor 1's activities general in the quarter from 2026-04-08T14:00:00Z";
+    let in_quarter = "actor 1's activities general in the quarter hour from 2026-04-09T14:00:00Z";
+    let day_before = "actor 1's activities general in the quarter hour from 2026-04-08T14:00:00Z";
     vec![
         (
             "UPDATE tallies SET count = 2 WHERE account_id = 2 AND subject = 'sessions'",
@@ -203,11 +203,11 @@ fn damage_to_the_counts() -> Vec<Damage> {
 
 async fn each_kind_of_damage_is_found_where_it_is(db: TestDatabase) {
     three_accounts(&db).await;
-    for (damage, repair, faults) in damage_to_the_ledger().into_iter().chain(damage_to_the_counts())
+    for (damage, repair, errors) in damage_to_the_ledger().into_iter().chain(damage_to_the_counts())
     {
         assert_eq!(db.execute(damage).await, 1, "{damage}");
-        let of_account = |fault| Discrepancy { account: Some(AccountId(2)), fault };
-        let expected: Vec<_> = faults.into_iter().map(of_account).collect();
+        let of_account = |mismatch| Discrepancy { account: Some(AccountId(2)), mismatch };
+        let expected: Vec<_> = errors.into_iter().map(of_account).collect();
         assert_eq!(db.store.audit().await.unwrap(), (3, expected), "{damage}");
         assert!(db.execute(repair).await >= 1, "{repair}");
         assert_eq!(db.store.audit().await.unwrap(), (3, vec![]), "{repair}");
@@ -222,13 +222,16 @@ async fn damage_to_several_accounts_is_told_apart(db: TestDatabase) {
     db.execute("UPDATE accounts SET balance = 1000 WHERE account_id = 1").await;
     db.execute("UPDATE tallies SET count = 9 WHERE account_id = 3 AND subject = 'todos'").await;
     let (accounts, found) = db.store.audit().await.unwrap();
-    let wrong = LedgerFault::WrongBalance { expected: 96, found: 1_000 };
+    let wrong = LedgerMismatch::WrongBalance { expected: 96, found: 1_000 };
     let expected = [
-        Discrepancy { account: Some(AccountId(1)), fault: AuditFault::Ledger(wrong) },
-        Discrepancy { account: Some(AccountId(3)), fault: count("actor 1's todos open/0", 9, 1) },
+        Discrepancy { account: Some(AccountId(1)), mismatch: Mismatch::Ledger(wrong) },
+        Discrepancy {
+            account: Some(AccountId(3)),
+            mismatch: count("actor 1's todos open/0", 9, 1),
+        },
     ];
     assert_eq!((accounts, found.as_slice()), (3, expected.as_slice()));
-    let told: Vec<_> = found.iter().map(|one| one.fault.to_string()).collect();
+    let told: Vec<_> = found.iter().map(|one| one.mismatch.to_string()).collect();
     assert_eq!(
         told,
         [
@@ -251,21 +254,21 @@ async fn an_audit_goes_beyond_one_chunk_of_a_ledger(db: TestDatabase) {
     // The rows on either side of a chunk's end are held together.
     let edit = "UPDATE ledger SET balance_after = 0 WHERE account_id = 2 AND ledger_id = 20001";
     db.execute(edit).await;
-    let fault = AuditFault::Ledger(broken_chain(20_001, 20_092, 0));
-    let expected = vec![Discrepancy { account: Some(AccountId(2)), fault }];
+    let mismatch = Mismatch::Ledger(broken_chain(20_001, 20_092, 0));
+    let expected = vec![Discrepancy { account: Some(AccountId(2)), mismatch }];
     assert_eq!(db.store.audit().await.unwrap(), (3, expected));
 }
 
 async fn rows_of_no_account_are_found(db: TestDatabase) {
-    let desk = units::Desk::new(&db.store, 10).await;
-    units::apply_each(&db.store, [desk.log_activity("general")]).await;
+    let issuer = commands::Issuer::new(&db.store, 10).await;
+    commands::apply_each(&db.store, [issuer.log_activity("general")]).await;
     let copy = "INSERT INTO ledger SELECT 9, ledger_id, delta, balance_after, reason, endpoint, \
         actor_id, note, created_at FROM ledger";
     let rows = i64::try_from(db.execute(copy).await).unwrap();
     db.execute("INSERT INTO tallies VALUES (8, 1, 'sessions', 'active', 3)").await;
     let found = |account, table, rows| Discrepancy {
         account: Some(AccountId(account)),
-        fault: AuditFault::Ownerless { table, rows },
+        mismatch: Mismatch::Ownerless { table, rows },
     };
     let expected = vec![found(9, "ledger", rows), found(8, "tallies", 1)];
     assert_eq!(db.store.audit().await.unwrap(), (1, expected));

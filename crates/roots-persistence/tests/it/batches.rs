@@ -1,19 +1,20 @@
 //! The traps of the write path (docs/architecture.md), each with a test. What queues up behind a held
 //! lock meets in one batch.
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use roots_domain::command::{Action, AppliedRow, Command, Principal, Refusal};
 use roots_domain::model::Patch;
 use roots_domain::model::id::{AccountId, ActivityId, SessionId};
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
-use roots_domain::model::unit::{AppliedRow, Author, Intent, Refusal, UnitOfWork};
 use roots_domain::port::store::{
-    AccountReader, ActivityReader, ApplyError, Auditor, Leftover, LeftoverReader, StoreFault,
-    TodoReader, UnitStore,
+    AccountReader, ActivityReader, ApplyError, Auditor, CommandStore, Leftover, LeftoverReader,
+    StoreError, TodoReader,
 };
+use roots_testkit::commands::{self, CommandResult, Issuer, answers, begin, begin_all, resealed};
 use roots_testkit::database::{TestDatabase, until};
-use roots_testkit::model::Model;
-use roots_testkit::units::{self, Answer, Desk, answers, begin, begin_all, resealed};
+use roots_testkit::reference_model::ReferenceModel;
 
 roots_testkit::on_both! {
     a_refusal_that_rests_on_a_batch_mate_is_not_told_when_the_batch_fails,
@@ -21,21 +22,21 @@ roots_testkit::on_both! {
     a_commit_that_is_refused_falls_on_the_culprit_alone,
     a_caller_that_hangs_up_undoes_nothing_and_poisons_nothing,
     of_two_deletes_of_one_row_one_succeeds,
-    units_of_one_batch_see_what_earlier_ones_did,
+    commands_of_one_batch_see_what_earlier_ones_did,
     a_session_is_deleted_before_or_after_what_links_to_it,
     deleting_a_session_unlinks_thousands_of_rows,
 }
 
-/// Has units meet in one batch: they queue up, in their order, behind one that is held up.
+/// Has commands meet in one batch: they queue up, in their order, behind one that is held up.
 async fn together(
     db: &TestDatabase,
-    desk: &Desk,
-    units: impl IntoIterator<Item = UnitOfWork>,
-) -> Vec<Answer> {
-    let hold = db.hold(desk.account).await;
-    let plug = begin(&db.store, desk.log_activity("plug"));
+    issuer: &Issuer,
+    commands: impl IntoIterator<Item = Command>,
+) -> Vec<CommandResult> {
+    let hold = db.hold(issuer.account).await;
+    let plug = begin(&db.store, issuer.log_activity("plug"));
     hold.until_felt().await;
-    let calls = begin_all(&db.store, units);
+    let calls = begin_all(&db.store, commands);
     hold.release().await;
     plug.await.unwrap().unwrap();
     answers(calls).await
@@ -52,16 +53,16 @@ async fn refuse_poison(db: &TestDatabase) {
     db.execute(sql).await;
 }
 
-fn is_broken(answer: &Answer) -> bool {
-    matches!(answer, Err(ApplyError::Fault(StoreFault::Broken(_))))
+fn is_broken(answer: &CommandResult) -> bool {
+    matches!(answer, Err(ApplyError::Store(StoreError::Broken(_))))
 }
 
-fn balances(answers: &[Answer]) -> Vec<Option<i64>> {
+fn balances(answers: &[CommandResult]) -> Vec<Option<i64>> {
     answers.iter().map(|answer| answer.as_ref().ok().map(|applied| applied.balance)).collect()
 }
 
-async fn balance(db: &TestDatabase, desk: &Desk) -> i64 {
-    db.store.account(desk.account).await.unwrap().unwrap().balance
+async fn balance(db: &TestDatabase, issuer: &Issuer) -> i64 {
+    db.store.account(issuer.account).await.unwrap().unwrap().balance
 }
 
 async fn activities(db: &TestDatabase) -> Vec<(String, i64)> {
@@ -76,31 +77,32 @@ async fn proves(db: &TestDatabase, accounts: u64) {
 /// Trap 1: a refusal may rest on a batch-mate's uncommitted write, so it is held until COMMIT.
 async fn a_refusal_that_rests_on_a_batch_mate_is_not_told_when_the_batch_fails(db: TestDatabase) {
     // One credit is left once the plug is paid.
-    let desk = Desk::new(&db.store, 2).await;
+    let issuer = Issuer::new(&db.store, 2).await;
     refuse_poison(&db).await;
     // In the batch the poison takes the last credit, and the todo is refused for want of it. The
     // batch fails, so the credit was never spent, and saying that it was would be wrong.
-    let found = together(&db, &desk, [desk.log_activity("poison"), desk.create_todo("one")]).await;
+    let found =
+        together(&db, &issuer, [issuer.log_activity("poison"), issuer.create_todo("one")]).await;
     assert!(is_broken(&found[0]), "{:?}", found[0]);
     assert_eq!(found[1].as_ref().unwrap().balance, 0);
     // Once it is spent for good, that is said.
     let broke = Refusal::InsufficientCredits { balance: 0, cost: 1 };
-    let answer = db.store.apply(desk.create_todo("two")).await;
+    let answer = db.store.apply(issuer.create_todo("two")).await;
     assert_eq!(answer, Err(ApplyError::Refused(broke)));
     proves(&db, 1).await;
 }
 
-/// Trap 2: where the cause is the data, each unit is tried once alone.
+/// Trap 2: where the cause is the data, each command is tried once alone.
 async fn only_the_culprit_fails_and_its_batch_mates_are_charged_once(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 100).await;
+    let issuer = Issuer::new(&db.store, 100).await;
     refuse_poison(&db).await;
     let kinds = ["a", "poison", "b", "a", "poison", "c"];
-    let mut units: Vec<_> = kinds.iter().map(|kind| desk.log_activity(kind)).collect();
-    units.insert(3, desk.end_session(9));
-    let found = together(&db, &desk, units).await;
+    let mut commands: Vec<_> = kinds.iter().map(|kind| issuer.log_activity(kind)).collect();
+    commands.insert(3, issuer.end_session(9));
+    let found = together(&db, &issuer, commands).await;
     let missing = ApplyError::Refused(Refusal::NotFound("session"));
     assert_eq!(found[3], Err(missing));
-    let told = |answer: &Answer| is_broken(answer);
+    let told = |answer: &CommandResult| is_broken(answer);
     assert_eq!(
         found.iter().map(told).collect::<Vec<_>>(),
         [false, true, false, false, false, true, false]
@@ -115,7 +117,7 @@ async fn only_the_culprit_fails_and_its_batch_mates_are_charged_once(db: TestDat
 /// Trap 2 again, where the database finds out only when it commits. That it refuses is a known
 /// outcome: nothing stands.
 async fn a_commit_that_is_refused_falls_on_the_culprit_alone(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 100).await;
+    let issuer = Issuer::new(&db.store, 100).await;
     let deferred = "CREATE TABLE pledges (redeemed INTEGER NOT NULL PRIMARY KEY);
         CREATE TABLE promises (one INTEGER REFERENCES pledges DEFERRABLE INITIALLY DEFERRED);";
     db.execute(deferred).await;
@@ -129,14 +131,14 @@ async fn a_commit_that_is_refused_falls_on_the_culprit_alone(db: TestDatabase) {
             BEGIN INSERT INTO promises VALUES (1); END"
     };
     db.execute(trigger).await;
-    let units = ["a", "poison", "b"].map(|kind| desk.log_activity(kind));
-    let found = together(&db, &desk, units).await;
+    let commands = ["a", "poison", "b"].map(|kind| issuer.log_activity(kind));
+    let found = together(&db, &issuer, commands).await;
     assert_eq!(balances(&found), [Some(98), None, Some(97)]);
     assert!(is_broken(&found[1]), "{:?}", found[1]);
     let expected = [("a", 1), ("b", 1), ("plug", 1)];
     assert_eq!(activities(&db).await, expected.map(|(kind, count)| (kind.to_owned(), count)));
     // The connection is good for more.
-    assert_eq!(db.store.apply(desk.log_activity("c")).await.unwrap().balance, 96);
+    assert_eq!(db.store.apply(issuer.log_activity("c")).await.unwrap().balance, 96);
     proves(&db, 1).await;
 }
 
@@ -148,39 +150,36 @@ async fn a_full_queue_refuses_soon_and_what_it_accepted_is_done() {
     const QUEUE: usize = 512;
     const BATCH: usize = 64;
     let db = TestDatabase::sqlite().await;
-    let desk = Desk::new(&db.store, 2_000).await;
-    let hold = db.hold(desk.account).await;
-    let plug = begin(&db.store, desk.log_activity("plug"));
-    hold.until_felt().await;
-    let calls = begin_all(&db.store, (0..QUEUE + BATCH).map(|_| desk.log_activity("a")));
-    // The lane is held up all the while: whoever is answered now was refused.
-    let late = begin_all(&db.store, (0..BATCH).map(|_| desk.log_activity("b")));
-    for refused in answers(late).await {
-        assert_eq!(refused, Err(ApplyError::Fault(StoreFault::Busy)));
+    let issuer = Issuer::new(&db.store, 2_000).await;
+    let hold = db.hold(issuer.account).await;
+    let commands = (0..QUEUE + 2 * BATCH).map(|_| issuer.log_activity("a"));
+    let mut calls: FuturesUnordered<_> = begin_all(&db.store, commands).into_iter().collect();
+    let busy = Err(ApplyError::Store(StoreError::Busy));
+    // The writer is held up all the while: what is answered now was refused.
+    for _ in 0..BATCH {
+        assert_eq!(calls.next().await.unwrap().unwrap(), busy);
     }
     hold.release().await;
-    plug.await.unwrap().unwrap();
-    let found = answers(calls).await;
-    let busy = Err(ApplyError::Fault(StoreFault::Busy));
-    let accepted = found.iter().filter(|answer| **answer != busy).count();
-    assert!((QUEUE..=QUEUE + BATCH).contains(&accepted), "{accepted}");
-    let accepted = i64::try_from(accepted).unwrap();
-    let paid: Vec<_> = balances(&found).into_iter().flatten().collect();
-    assert_eq!(paid, (0..accepted).map(|number| 1_998 - number).collect::<Vec<_>>());
-    let expected = [("a", accepted), ("plug", 1)];
-    assert_eq!(activities(&db).await, expected.map(|(kind, count)| (kind.to_owned(), count)));
-    assert_eq!(db.store.apply(desk.log_activity("a")).await.unwrap().balance, 1_998 - accepted);
+    let found: Vec<CommandResult> = calls.map(Result::unwrap).collect().await;
+    assert!(found.iter().all(|answer| answer.is_ok() || *answer == busy), "{found:?}");
+    let mut left: Vec<_> = balances(&found).into_iter().flatten().collect();
+    left.sort_unstable_by_key(|left| std::cmp::Reverse(*left));
+    assert!(left.len() >= QUEUE, "{}", left.len());
+    let accepted = i64::try_from(left.len()).unwrap();
+    assert_eq!(left, (0..accepted).map(|number| 1_999 - number).collect::<Vec<_>>());
+    assert_eq!(activities(&db).await, [("a".to_owned(), accepted)]);
+    assert_eq!(db.store.apply(issuer.log_activity("a")).await.unwrap().balance, 1_999 - accepted);
     proves(&db, 1).await;
 }
 
 /// Trap 5: what was accepted is done, whether or not anyone still waits for the answer.
 async fn a_caller_that_hangs_up_undoes_nothing_and_poisons_nothing(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 100).await;
-    let hold = db.hold(desk.account).await;
-    let plug = begin(&db.store, desk.log_activity("plug"));
+    let issuer = Issuer::new(&db.store, 100).await;
+    let hold = db.hold(issuer.account).await;
+    let plug = begin(&db.store, issuer.log_activity("plug"));
     hold.until_felt().await;
-    let units = ["a", "gone", "b", "gone"].map(|kind| desk.log_activity(kind));
-    let mut calls = begin_all(&db.store, units);
+    let commands = ["a", "gone", "b", "gone"].map(|kind| issuer.log_activity(kind));
+    let mut calls = begin_all(&db.store, commands);
     let (last, second) = (calls.remove(3), calls.remove(1));
     for gone in [last, second] {
         gone.abort();
@@ -191,25 +190,25 @@ async fn a_caller_that_hangs_up_undoes_nothing_and_poisons_nothing(db: TestDatab
     let found = answers(calls).await;
     // The first costs the 100th credit, whoever is there to hear it.
     assert_eq!(balances(&found), [Some(98), Some(96)]);
-    until("the last unit is applied", async || balance(&db, &desk).await == 95).await;
+    until("the last command is applied", async || balance(&db, &issuer).await == 95).await;
     let expected = [("a", 1), ("b", 1), ("gone", 2), ("plug", 1)];
     assert_eq!(activities(&db).await, expected.map(|(kind, count)| (kind.to_owned(), count)));
     proves(&db, 1).await;
 }
 
 async fn of_two_deletes_of_one_row_one_succeeds(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 100).await;
-    let rows = [desk.start_session(), desk.create_todo("one"), desk.log_activity("a")];
-    units::apply_each(&db.store, rows).await;
+    let issuer = Issuer::new(&db.store, 100).await;
+    let rows = [issuer.start_session(), issuer.create_todo("one"), issuer.log_activity("a")];
+    commands::apply_each(&db.store, rows).await;
     let twice = [
-        desk.delete_todo(1),
-        desk.delete_todo(1),
-        desk.delete_activity(1),
-        desk.delete_activity(1),
-        desk.delete_session(1),
-        desk.delete_session(1),
+        issuer.delete_todo(1),
+        issuer.delete_todo(1),
+        issuer.delete_activity(1),
+        issuer.delete_activity(1),
+        issuer.delete_session(1),
+        issuer.delete_session(1),
     ];
-    let found = together(&db, &desk, twice).await;
+    let found = together(&db, &issuer, twice).await;
     assert_eq!(balances(&found), [Some(95), None, Some(94), None, Some(93), None]);
     for (index, what) in [(1, "todo"), (3, "activity"), (5, "session")] {
         assert_eq!(found[index - 1].as_ref().unwrap().row, AppliedRow::Deleted);
@@ -217,18 +216,18 @@ async fn of_two_deletes_of_one_row_one_succeeds(db: TestDatabase) {
     }
     // Callers of two processes.
     let other = db.another_store().await;
-    units::apply_each(&db.store, [desk.create_todo("two")]).await;
-    let calls = vec![begin(&db.store, desk.delete_todo(2)), begin(&other, desk.delete_todo(2))];
+    commands::apply_each(&db.store, [issuer.create_todo("two")]).await;
+    let calls = vec![begin(&db.store, issuer.delete_todo(2)), begin(&other, issuer.delete_todo(2))];
     let mut found = balances(&answers(calls).await);
     found.sort_unstable();
     assert_eq!(found, [None, Some(91)]);
     proves(&db, 1).await;
 }
 
-/// The units of one batch, against what they would be answered one after the other.
-async fn units_of_one_batch_see_what_earlier_ones_did(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 1_000).await;
-    let mut model = Model::new(desk, 1_000);
+/// The commands of one batch, against what they would be answered one after the other.
+async fn commands_of_one_batch_see_what_earlier_ones_did(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 1_000).await;
+    let mut model = ReferenceModel::new(issuer, 1_000);
     let retitled = |title| TodoPatch { title: Some(resealed(title)), ..TodoPatch::EMPTY };
     let both = |title| TodoPatch { status: Some(TodoStatus::Done), ..retitled(title) };
     let noted = |notes| SessionPatch { status: None, notes: Patch::Set(resealed(notes)) };
@@ -236,68 +235,73 @@ async fn units_of_one_batch_see_what_earlier_ones_did(db: TestDatabase) {
     let batches = [
         // Patches of rows that the same batch creates.
         vec![
-            desk.create_todo("one"),
-            desk.patch_todo(1, both("one, changed")),
-            desk.step_todo(1, TodoStatus::Cancelled),
-            desk.start_session(),
-            desk.patch_session(1, noted("begun")),
-            desk.create_todo_as("two", 3, Some(1)),
+            issuer.create_todo("one"),
+            issuer.patch_todo(1, both("one, changed")),
+            issuer.step_todo(1, TodoStatus::Cancelled),
+            issuer.start_session(),
+            issuer.patch_session(1, noted("begun")),
+            issuer.create_todo_as("two", 3, Some(1)),
         ],
         // Two patches of one row, and a step that only the first allows.
         vec![
-            desk.patch_todo(1, retitled("a")),
-            desk.patch_todo(1, retitled("b")),
-            desk.step_todo(1, TodoStatus::InProgress),
-            desk.step_todo(1, TodoStatus::Cancelled),
-            desk.step_todo(1, TodoStatus::Cancelled),
+            issuer.patch_todo(1, retitled("a")),
+            issuer.patch_todo(1, retitled("b")),
+            issuer.step_todo(1, TodoStatus::InProgress),
+            issuer.step_todo(1, TodoStatus::Cancelled),
+            issuer.step_todo(1, TodoStatus::Cancelled),
         ],
         // Patch, then delete; delete, then patch.
         vec![
-            desk.patch_todo(1, both("never told")),
-            desk.step_todo(1, TodoStatus::Open),
-            desk.delete_todo(1),
-            desk.delete_todo(2),
-            desk.patch_todo(2, retitled("too late")),
+            issuer.patch_todo(1, both("never told")),
+            issuer.step_todo(1, TodoStatus::Open),
+            issuer.delete_todo(1),
+            issuer.delete_todo(2),
+            issuer.patch_todo(2, retitled("too late")),
         ],
         // Created, changed and deleted before anything was written: not even its log is left.
         vec![
-            desk.create_todo("three"),
-            desk.step_todo(3, TodoStatus::Done),
-            desk.delete_todo(3),
-            desk.log_activity("a"),
-            desk.delete_activity(1),
-            desk.step_todo(3, TodoStatus::Open),
+            issuer.create_todo("three"),
+            issuer.step_todo(3, TodoStatus::Done),
+            issuer.delete_todo(3),
+            issuer.log_activity("a"),
+            issuer.delete_activity(1),
+            issuer.step_todo(3, TodoStatus::Open),
         ],
         // Ended twice, and reopened; a link to it before and after.
         vec![
-            desk.log_activity_as("b", Some(1), None),
-            desk.end_session(1),
-            desk.log_activity_as("b", Some(1), None),
-            desk.create_todo_as("four", 0, Some(1)),
-            desk.end_session(1),
-            desk.patch_session(1, reopen),
-            desk.patch_session(1, noted("over")),
+            issuer.log_activity_as("b", Some(1), None),
+            issuer.end_session(1),
+            issuer.log_activity_as("b", Some(1), None),
+            issuer.create_todo_as("four", 0, Some(1)),
+            issuer.end_session(1),
+            issuer.patch_session(1, reopen),
+            issuer.patch_session(1, noted("over")),
         ],
         // A patch may link to a session that has ended.
         vec![
-            desk.create_todo("four"),
-            desk.patch_todo(4, TodoPatch { session: Patch::Set(SessionId(1)), ..TodoPatch::EMPTY }),
-            desk.patch_todo(4, TodoPatch { session: Patch::Clear, ..TodoPatch::EMPTY }),
+            issuer.create_todo("four"),
+            issuer
+                .patch_todo(4, TodoPatch { session: Patch::Set(SessionId(1)), ..TodoPatch::EMPTY }),
+            issuer.patch_todo(4, TodoPatch { session: Patch::Clear, ..TodoPatch::EMPTY }),
         ],
     ];
-    for units in batches {
-        let hold = db.hold(desk.account).await;
-        let plug = desk.log_activity("plug");
+    for commands in batches {
+        let hold = db.hold(issuer.account).await;
+        let plug = issuer.log_activity("plug");
         model.expect(&plug).unwrap();
         let plug = begin(&db.store, plug);
         hold.until_felt().await;
-        let expected: Vec<Answer> =
-            units.iter().map(|unit| model.expect(unit).map_err(ApplyError::Refused)).collect();
-        let calls = begin_all(&db.store, units.clone());
+        let expected: Vec<CommandResult> = commands
+            .iter()
+            .map(|command| model.expect(command).map_err(ApplyError::Refused))
+            .collect();
+        let calls = begin_all(&db.store, commands.clone());
         hold.release().await;
         plug.await.unwrap().unwrap();
-        for ((found, expected), unit) in answers(calls).await.into_iter().zip(expected).zip(units) {
-            assert_eq!(found, expected, "{unit:?}");
+        for ((found, expected), command) in
+            answers(calls).await.into_iter().zip(expected).zip(commands)
+        {
+            assert_eq!(found, expected, "{command:?}");
         }
     }
     model.compare(&db.store, &[1], &[TimeRange::default()], 100).await;
@@ -306,22 +310,22 @@ async fn units_of_one_batch_see_what_earlier_ones_did(db: TestDatabase) {
 
 /// Trap 6: the deletion ends the batch and is applied alone, in its place.
 async fn a_session_is_deleted_before_or_after_what_links_to_it(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 1_000).await;
-    units::apply_each(&db.store, [desk.start_session(), desk.create_todo("unlinked")]).await;
+    let issuer = Issuer::new(&db.store, 1_000).await;
+    commands::apply_each(&db.store, [issuer.start_session(), issuer.create_todo("unlinked")]).await;
     let link = TodoPatch { session: Patch::Set(SessionId(1)), ..TodoPatch::EMPTY };
     let links = || {
         [
-            desk.create_todo_as("linked", 0, Some(1)),
-            desk.log_activity_as("a", Some(1), None),
-            desk.patch_todo(1, link.clone()),
+            issuer.create_todo_as("linked", 0, Some(1)),
+            issuer.log_activity_as("a", Some(1), None),
+            issuer.patch_todo(1, link.clone()),
         ]
     };
-    let mut units = Vec::from(links());
-    units.push(desk.delete_session(1));
-    units.extend(links());
+    let mut commands = Vec::from(links());
+    commands.push(issuer.delete_session(1));
+    commands.extend(links());
     // Of what was linked until just now.
-    units.extend([desk.step_todo(1, TodoStatus::Done), desk.step_todo(2, TodoStatus::Done)]);
-    let found = together(&db, &desk, units).await;
+    commands.extend([issuer.step_todo(1, TodoStatus::Done), issuer.step_todo(2, TodoStatus::Done)]);
+    let found = together(&db, &issuer, commands).await;
     let missing = || Err(ApplyError::Refused(Refusal::NoSuchSession(SessionId(1))));
     assert_eq!(balances(&found[..4]), [Some(996), Some(995), Some(994), Some(993)]);
     assert_eq!(found[4..7], [missing(), missing(), missing()]);
@@ -329,40 +333,43 @@ async fn a_session_is_deleted_before_or_after_what_links_to_it(db: TestDatabase)
     for (answer, version) in found[7..].iter().zip([4, 3]) {
         let AppliedRow::Todo(todo) = &answer.as_ref().unwrap().row else { panic!("{answer:?}") };
         assert_eq!((todo.session, todo.version), (None, version));
-        assert_eq!(db.store.todo(desk.account.into(), todo.id).await.unwrap().as_ref(), Some(todo));
+        assert_eq!(
+            db.store.todo(issuer.account.into(), todo.id).await.unwrap().as_ref(),
+            Some(todo)
+        );
     }
-    let linked = db.store.activity(desk.account.into(), ActivityId(2)).await.unwrap().unwrap();
+    let linked = db.store.activity(issuer.account.into(), ActivityId(2)).await.unwrap().unwrap();
     assert_eq!((linked.session, linked.version), (None, 2));
     proves(&db, 1).await;
 }
 
 async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
     const ROWS: i64 = 3_000;
-    let desk = Desk::new(&db.store, 2 * ROWS + 10).await;
-    units::apply_each(&db.store, [desk.start_session(), desk.start_session()]).await;
+    let issuer = Issuer::new(&db.store, 2 * ROWS + 10).await;
+    commands::apply_each(&db.store, [issuer.start_session(), issuer.start_session()]).await;
     let rows = |session| {
         (0..ROWS / 10).flat_map(move |_| {
             [
-                desk.create_todo_as("linked", 2, Some(session)),
-                desk.log_activity_as("a", Some(session), None),
+                issuer.create_todo_as("linked", 2, Some(session)),
+                issuer.log_activity_as("a", Some(session), None),
             ]
         })
     };
     for _ in 0..9 {
-        units::apply_each(&db.store, rows(1)).await;
+        commands::apply_each(&db.store, rows(1)).await;
     }
-    units::apply_each(&db.store, rows(2)).await;
+    commands::apply_each(&db.store, rows(2)).await;
     let tallies =
         "SELECT subject || label, count FROM tallies WHERE subject <> 'ledger' ORDER BY 1";
     let counted = db.rows::<(String, i64)>(tallies).await;
-    let applied = db.store.apply(desk.delete_session(1)).await.unwrap();
+    let applied = db.store.apply(issuer.delete_session(1)).await.unwrap();
     assert_eq!((applied.cost, applied.balance), (1, 7));
     let mut steps = 0;
     while let Some(left) = db.store.left_over(AccountId(0)).await.unwrap() {
-        assert_eq!(left, Leftover::Linked(desk.account, SessionId(1)));
-        let (account, session, rows) = (desk.account, SessionId(1), 1_000);
-        let intent = Intent::UnlinkSession { account, session, rows };
-        db.store.apply(UnitOfWork::free(Author::Program, intent, desk.at)).await.unwrap();
+        assert_eq!(left, Leftover::Linked(issuer.account, SessionId(1)));
+        let (account, session, rows) = (issuer.account, SessionId(1), 1_000);
+        let action = Action::UnlinkSession { account, session, rows };
+        db.store.apply(Command::uncharged(Principal::Program, action, issuer.at)).await.unwrap();
         steps += 1;
     }
     assert_eq!(steps, 5, "of 5400 rows 500 were unlinked at once");
@@ -383,14 +390,19 @@ async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
 
 /// What can only be done to a server: taking a connection away at a chosen moment.
 mod connections {
+    use roots_testkit::commands::UnderWay;
+
     use super::*;
+
+    /// Backends of this database that are asleep.
+    const ASLEEP: &str = "FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event = 'PgSleep'";
 
     /// Ends whoever is asleep in this database, once someone is.
     async fn end_sleeper(db: &TestDatabase) {
-        let sleeper = "SELECT CAST(pg_terminate_backend(pid) AS TEXT) FROM pg_stat_activity \
-            WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        let sleeper = format!("SELECT CAST(pg_terminate_backend(pid) AS TEXT) {ASLEEP}");
         until("a backend sleeps and is ended", async || {
-            !db.rows::<(String,)>(sleeper).await.is_empty()
+            !db.rows::<(String,)>(&sleeper).await.is_empty()
         })
         .await;
     }
@@ -398,31 +410,54 @@ mod connections {
     const NAP: &str = "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
         $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;";
 
+    /// What keeps a batch with a `plug` waiting until the gate is opened. A writer waits half a second
+    /// for an account's lock, and then goes on with others: it would not gather what comes.
+    const GATE: &str = "CREATE TABLE gate (is_open BOOLEAN NOT NULL);
+        INSERT INTO gate VALUES (FALSE);
+        CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            WHILE NOT (SELECT is_open FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP; \
+            RETURN NEW; END $$;
+        CREATE TRIGGER gate BEFORE INSERT ON activities FOR EACH ROW \
+            WHEN (NEW.activity_type = 'plug') EXECUTE FUNCTION wait_at_gate();";
+
+    /// Has commands meet in one batch, which is under way when this returns.
+    async fn in_one_batch(
+        db: &TestDatabase,
+        issuer: &Issuer,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> Vec<UnderWay> {
+        db.execute(GATE).await;
+        let plug = begin(&db.store, issuer.log_activity("plug"));
+        let waiting = format!("SELECT COUNT(*) {ASLEEP}");
+        until("the plug waits at the gate", async || db.rows::<(i64,)>(&waiting).await != [(0,)])
+            .await;
+        let calls = begin_all(&db.store, commands);
+        db.execute("UPDATE gate SET is_open = TRUE").await;
+        plug.await.unwrap().unwrap();
+        calls
+    }
+
     /// Trap 2: a failure of the connection fails the whole batch, and nothing of it is written.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_lost_connection_fails_the_whole_batch_and_writes_nothing() {
         let db = TestDatabase::postgres().await;
-        let desk = Desk::new(&db.store, 100).await;
+        let issuer = Issuer::new(&db.store, 100).await;
         db.execute(NAP).await;
         let trigger = "CREATE TRIGGER nap BEFORE INSERT ON activities FOR EACH ROW \
             WHEN (NEW.activity_type = 'slow') EXECUTE FUNCTION nap()";
         db.execute(trigger).await;
-        let hold = db.hold(desk.account).await;
-        let plug = begin(&db.store, desk.log_activity("plug"));
-        hold.until_felt().await;
-        let units = [desk.create_todo("one"), desk.log_activity("slow"), desk.end_session(9)];
-        let calls = begin_all(&db.store, units);
-        hold.release().await;
-        plug.await.unwrap().unwrap();
+        let commands =
+            [issuer.create_todo("one"), issuer.log_activity("slow"), issuer.end_session(9)];
+        let calls = in_one_batch(&db, &issuer, commands).await;
         let before = db.dump().await;
         end_sleeper(&db).await;
         for answer in answers(calls).await {
-            let away = matches!(answer, Err(ApplyError::Fault(StoreFault::Unavailable(_))));
+            let away = matches!(answer, Err(ApplyError::Store(StoreError::Unavailable(_))));
             assert!(away, "{answer:?}");
         }
         assert_eq!(db.dump().await, before);
-        // The lane finds itself another connection.
-        assert_eq!(db.store.apply(desk.create_todo("two")).await.unwrap().balance, 98);
+        // The writer opens another connection.
+        assert_eq!(db.store.apply(issuer.create_todo("two")).await.unwrap().balance, 98);
         proves(&db, 1).await;
     }
 
@@ -430,26 +465,22 @@ mod connections {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_commit_that_is_not_answered_leaves_the_outcome_unknown() {
         let db = TestDatabase::postgres().await;
-        let desk = Desk::new(&db.store, 2).await;
+        let issuer = Issuer::new(&db.store, 2).await;
         db.execute(NAP).await;
         let trigger = "CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON activities \
             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW \
             WHEN (NEW.activity_type = 'slow') EXECUTE FUNCTION nap()";
         db.execute(trigger).await;
-        let hold = db.hold(desk.account).await;
-        let plug = begin(&db.store, desk.log_activity("plug"));
-        hold.until_felt().await;
         // The todo is refused for a credit that may or may not be spent: that too is unknown.
-        let calls = begin_all(&db.store, [desk.log_activity("slow"), desk.create_todo("one")]);
-        hold.release().await;
-        plug.await.unwrap().unwrap();
+        let commands = [issuer.log_activity("slow"), issuer.create_todo("one")];
+        let calls = in_one_batch(&db, &issuer, commands).await;
         end_sleeper(&db).await;
         for answer in answers(calls).await {
-            let unknown = matches!(answer, Err(ApplyError::Fault(StoreFault::OutcomeUnknown(_))));
+            let unknown = matches!(answer, Err(ApplyError::Store(StoreError::OutcomeUnknown(_))));
             assert!(unknown, "{answer:?}");
         }
         // In this case it did not take place, as its caller can find out.
-        assert_eq!(db.store.apply(desk.create_todo("two")).await.unwrap().balance, 0);
+        assert_eq!(db.store.apply(issuer.create_todo("two")).await.unwrap().balance, 0);
         proves(&db, 1).await;
     }
 
@@ -457,13 +488,15 @@ mod connections {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_connection_that_went_while_it_idled_is_replaced() {
         let db = TestDatabase::postgres().await;
-        let desk = Desk::new(&db.store, 100).await;
-        let others = "SELECT CAST(pg_terminate_backend(pid) AS TEXT) FROM pg_stat_activity \
+        let issuer = Issuer::new(&db.store, 100).await;
+        // When it answers, they are out.
+        let others = "SELECT CAST(pg_terminate_backend(pid, 60000) AS TEXT) FROM pg_stat_activity \
             WHERE datname = current_database() AND pid <> pg_backend_pid()";
         assert!(db.rows::<(String,)>(others).await.len() >= 3);
+        // One that was used less than a second ago is trusted to stand.
         tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-        let applied = db.store.apply(desk.create_todo("one")).await.unwrap();
+        let applied = db.store.apply(issuer.create_todo("one")).await.unwrap();
         assert_eq!(applied.balance, 99);
-        assert_eq!(balance(&db, &desk).await, 99);
+        assert_eq!(balance(&db, &issuer).await, 99);
     }
 }

@@ -1,26 +1,29 @@
-//! However much a unit is about, it fits the statements of the database.
+//! However much a command is about, it fits the statements of the database.
+
+use roots_domain::command::{Action, Command, Management, Principal};
 
 use roots_domain::model::account::Role;
+use roots_domain::model::bearer::KeyBearer;
 use roots_domain::model::id::{ActorId, KeyId};
-use roots_domain::model::unit::{Author, Intent, KeyBearer, Management, UnitOfWork};
-use roots_domain::port::store::{Auditor, UnitStore};
+use roots_domain::port::store::{Auditor, CommandStore};
+use roots_testkit::commands::{Issuer, answers, begin_all};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
-use roots_testkit::units::{Desk, answers, begin_all};
 
 roots_testkit::on_both! {
     an_actor_with_very_many_keys_can_be_deactivated,
-    very_many_keys_are_tended_by_one_unit,
+    very_many_keys_are_tended_by_one_command,
 }
 
 /// Of which a row has 14 values: more than either database takes at once.
 const KEYS: i64 = 5_000;
 const MEMBER: i64 = 2;
 
-/// An owner's desk, whose account has a member with so many keys: more than any that was made by rule.
-async fn with_keys(db: &TestDatabase) -> Desk {
-    let desk = Desk::new(&db.store, 100).await;
-    let account = desk.account;
+/// An owner's issuer, whose account has a member with so many keys: more than any that was made by
+/// rule.
+async fn with_keys(db: &TestDatabase) -> Issuer {
+    let issuer = Issuer::new(&db.store, 100).await;
+    let account = issuer.account;
     put_member(db, account, MEMBER).await;
     let (lookup, sealed) = if db.is_postgres() {
         ("decode(lpad(to_hex(i), 64, '0'), 'hex')", "'\\x00'::bytea")
@@ -46,7 +49,7 @@ async fn with_keys(db: &TestDatabase) -> Desk {
         "UPDATE accounts SET last_key_id = {given}, keys = {given} WHERE account_id = {account}"
     ))
     .await;
-    desk
+    issuer
 }
 
 /// How many keys of the member have ended for good, and how many wraps its keys hold.
@@ -58,10 +61,10 @@ async fn ended(db: &TestDatabase) -> (i64, i64) {
     (db.rows::<(i64,)>(&keys).await[0].0, db.rows::<(i64,)>(&wraps).await[0].0)
 }
 
-/// One unit, in a batch with another of the same account.
-async fn applied_beside_another(db: &TestDatabase, desk: &Desk, unit: UnitOfWork) {
-    let hold = db.hold(desk.account).await;
-    let calls = begin_all(&db.store, [desk.start_session(), unit, desk.start_session()]);
+/// One command, in a batch with another of the same account.
+async fn applied_beside_another(db: &TestDatabase, issuer: &Issuer, command: Command) {
+    let hold = db.hold(issuer.account).await;
+    let calls = begin_all(&db.store, [issuer.start_session(), command, issuer.start_session()]);
     hold.until_felt().await;
     hold.release().await;
     for answer in answers(calls).await {
@@ -72,33 +75,33 @@ async fn applied_beside_another(db: &TestDatabase, desk: &Desk, unit: UnitOfWork
 }
 
 async fn an_actor_with_very_many_keys_can_be_deactivated(db: TestDatabase) {
-    let desk = with_keys(&db).await;
+    let issuer = with_keys(&db).await;
     assert_eq!(ended(&db).await, (0, KEYS));
     let patch = Management::PatchActor { id: ActorId(MEMBER), name: None, is_active: Some(false) };
-    let author = Author::Key(KeyBearer {
-        account: desk.account,
-        actor: desk.actor,
+    let principal = Principal::Key(KeyBearer {
+        account: issuer.account,
+        actor: issuer.actor,
         role: Role::Owner,
-        key: desk.key,
-        auth_epoch: desk.auth_epoch,
+        key: issuer.key,
+        auth_epoch: issuer.auth_epoch,
         ends_at: None,
     });
-    let unit = UnitOfWork::free(author, Intent::Manage(Box::new(patch)), desk.at);
-    applied_beside_another(&db, &desk, unit).await;
+    let command = Command::uncharged(principal, Action::Manage(Box::new(patch)), issuer.at);
+    applied_beside_another(&db, &issuer, command).await;
     let inactive = "SELECT COUNT(*) FROM actors WHERE actor_id = 2 AND is_active = 0";
     assert_eq!(db.rows::<(i64,)>(inactive).await, [(1,)]);
 }
 
-async fn very_many_keys_are_tended_by_one_unit(db: TestDatabase) {
-    let desk = with_keys(&db).await;
+async fn very_many_keys_are_tended_by_one_command(db: TestDatabase) {
+    let issuer = with_keys(&db).await;
     db.execute("UPDATE api_keys SET expires_at = 1 WHERE actor_id = 2").await;
     let ids = (2..=KEYS + 1).map(KeyId);
-    let intent = Intent::TendKeys {
-        account: desk.account,
-        used: ids.clone().map(|id| (id, desk.at)).collect(),
+    let action = Action::TendKeys {
+        account: issuer.account,
+        used: ids.clone().map(|id| (id, issuer.at)).collect(),
         over: ids.collect(),
     };
-    let unit = UnitOfWork::free(Author::Program, intent, desk.at);
-    db.store.apply(unit.clone()).await.unwrap();
-    applied_beside_another(&db, &desk, unit).await;
+    let command = Command::uncharged(Principal::Program, action, issuer.at);
+    db.store.apply(command.clone()).await.unwrap();
+    applied_beside_another(&db, &issuer, command).await;
 }

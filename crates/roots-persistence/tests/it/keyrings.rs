@@ -3,27 +3,26 @@
 use std::sync::Arc;
 
 use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId, Uid};
-use roots_domain::model::import::Imported;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, TextPlace};
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::port::ambient::Clock;
-use roots_domain::port::keys::{EARLIER_EPOCHS_KEPT, KeyError};
-use roots_domain::port::store::{SessionReader, StoreFault};
-use roots_domain::usecase::access::{Caller, Whose};
-use roots_domain::usecase::activities::ActivitySelection;
-use roots_domain::usecase::exports::Record;
-use roots_domain::usecase::imports::{ImportMode, RowDraft};
-use roots_domain::usecase::keyrings::Keyrings;
-use roots_domain::usecase::keys::KeyDraft;
-use roots_domain::usecase::todos::TodoChange;
-use roots_domain::usecase::{Named, Terms};
+use roots_domain::port::clock::Clock;
+use roots_domain::port::crypto::{CryptoError, EARLIER_EPOCHS_KEPT};
+use roots_domain::port::store::{SessionReader, StoreError};
+use roots_domain::service::access::{ActorScope, Caller};
+use roots_domain::service::activities::ActivitySelection;
+use roots_domain::service::exports::Record;
+use roots_domain::service::imports::{ImportMode, RowDraft, RowOutcome};
+use roots_domain::service::keyrings::Keyrings;
+use roots_domain::service::keys::KeyDraft;
+use roots_domain::service::todos::TodoChange;
+use roots_domain::service::{IdempotentRequest, Preconditions};
+use roots_testkit::commands;
+use roots_testkit::context::{self, TestContext, activity_draft, todo_draft};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::{add_member, renew_member};
-use roots_testkit::units;
-use roots_testkit::world::{self, World, activity_draft, todo_draft};
 
 roots_testkit::on_both! {
     an_owner_and_a_member_open_what_the_other_sealed,
@@ -31,31 +30,31 @@ roots_testkit::on_both! {
     texts_of_every_epoch_open_for_owner_and_member,
     rows_imported_after_a_renewal_are_sealed_under_the_new_epoch,
     an_actor_of_another_account_is_none,
-    missing_wraps_are_a_fault_of_the_database,
+    missing_wraps_are_an_error_of_the_database,
 }
 
 const TWO: ActorId = ActorId(2);
 const THREE: ActorId = ActorId(3);
 
 fn place() -> TextPlace {
-    TextPlace { field: Field::LogNote, row: units::uid() }
+    TextPlace { field: Field::LogNote, row: commands::uid() }
 }
 
 async fn keys_of(
-    world: &World,
+    context: &TestContext,
     caller: &Caller,
     actors: impl IntoIterator<Item = ActorId>,
-) -> Result<Keyrings, StoreFault> {
+) -> Result<Keyrings, StoreError> {
     let texts = actors.into_iter().map(|actor| (actor, std::iter::empty()));
-    Keyrings::of(&world.store, caller, texts).await
+    Keyrings::of(&context.store, caller, texts).await
 }
 
 async fn an_owner_and_a_member_open_what_the_other_sealed(db: TestDatabase) {
-    let world = db.world();
-    let owner = world.caller(0).await;
-    let two = world.bearer(&add_member(&db, &owner, 2).await).await;
-    let three = world.bearer(&add_member(&db, &owner, 3).await).await;
-    let keys = keys_of(&world, &owner, [owner.actor.id, TWO, THREE]).await.unwrap();
+    let context = db.context();
+    let owner = context.caller(0).await;
+    let two = context.bearer(&add_member(&db, &owner, 2).await).await;
+    let three = context.bearer(&add_member(&db, &owner, 3).await).await;
+    let keys = keys_of(&context, &owner, [owner.actor.id, TWO, THREE]).await.unwrap();
     for (member, other) in [(&two, &three), (&three, &two)] {
         let (place, theirs) = (place(), keys.of_row(member.actor.id).unwrap());
         let by_member = member.keys.seal(place, "by the member").unwrap();
@@ -64,31 +63,31 @@ async fn an_owner_and_a_member_open_what_the_other_sealed(db: TestDatabase) {
         assert_eq!(member.keys.open(place, &by_owner).as_deref(), Ok("by the owner"));
         for sealed in [by_member, by_owner] {
             for keyring in [&owner.keys, &other.keys, keys.of_row(other.actor.id).unwrap()] {
-                assert_eq!(keyring.open(place, &sealed), Err(KeyError::DoesNotOpen));
+                assert_eq!(keyring.open(place, &sealed), Err(CryptoError::DoesNotOpen));
             }
         }
     }
 }
 
 async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: TestDatabase) {
-    let world = db.world();
-    let owner = world.caller(0).await;
-    let member = world.bearer(&add_member(&db, &owner, 2).await).await;
+    let context = db.context();
+    let owner = context.caller(0).await;
+    let member = context.bearer(&add_member(&db, &owner, 2).await).await;
     let place = place();
     let before = member.keys.seal(place, "before").unwrap();
-    let keys = keys_of(&world, &owner, [TWO]).await.unwrap();
+    let keys = keys_of(&context, &owner, [TWO]).await.unwrap();
     let renewal = keys.of_row(TWO).unwrap().renew(KeyId(9)).unwrap();
     renew_member(&db, &owner, 2, &renewal).await;
     // What the owner was about to write for it meanwhile is not lost either.
     let late = keys.of_row(TWO).unwrap().seal(place, "late").unwrap();
     // The owner is the one that was admitted before.
-    let keys = keys_of(&world, &owner, [TWO]).await.unwrap();
+    let keys = keys_of(&context, &owner, [TWO]).await.unwrap();
     let after = keys.of_row(TWO).unwrap().seal(place, "after").unwrap();
-    assert_eq!(member.keys.open(place, &after), Err(KeyError::WrapMissing));
-    let renewed = world.bearer(&renewal.key.secret).await;
+    assert_eq!(member.keys.open(place, &after), Err(CryptoError::WrapMissing));
+    let renewed = context.bearer(&renewal.key.secret).await;
     for caller in [&renewed, &owner] {
         let texts = [(TWO, [&before, &late, &after])];
-        let keys = Keyrings::of(&world.store, caller, texts).await.unwrap();
+        let keys = Keyrings::of(&context.store, caller, texts).await.unwrap();
         let keyring = keys.of_row(TWO).unwrap();
         assert_eq!(keyring.open(place, &before).as_deref(), Ok("before"));
         assert_eq!(keyring.open(place, &late).as_deref(), Ok("late"));
@@ -98,9 +97,9 @@ async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: T
 
 /// More epochs than a keyring keeps, of a member; and some of the account and its owner.
 async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
-    let world = db.world();
-    let credentials = world.found(1_000).await;
-    let mut owner = world.admit(&credentials).await;
+    let context = db.context();
+    let credentials = context.found(1_000).await;
+    let mut owner = context.admit(&credentials).await;
     let mut owners_key = credentials.api_key;
     let mut members_key = add_member(&db, &owner, 2).await;
     let mut written = Vec::new();
@@ -110,18 +109,19 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         let renewal = keys.of_row(TWO).unwrap().renew(KeyId(10 + epoch)).unwrap();
         renew_member(&db, &owner, 2, &renewal).await;
         members_key = renewal.key.secret;
-        let member = world.bearer(&members_key).await;
+        let member = context.bearer(&members_key).await;
         if epoch % 10 == 0 {
             let text = format!("member in {epoch}");
             let draft = activity_draft(&text);
-            world.activities.log(&member, draft, Terms::default()).await.unwrap();
+            context.activities.log(&member, draft, Preconditions::default()).await.unwrap();
             written.push(text);
-            let todo = world.todos.create(&member, todo_draft("t"), Terms::default()).await;
+            let todo =
+                context.todos.create(&member, todo_draft("t"), Preconditions::default()).await;
             let note = LogNote::parse(format!("begun in {epoch}")).unwrap();
             let status = Some(TodoStatus::InProgress);
             let change = TodoChange { status, note: Some(note), ..TodoChange::default() };
             let id = todo.unwrap().value.id;
-            world.todos.patch(&member, id, change, Terms::default()).await.unwrap();
+            context.todos.patch(&member, id, change, Preconditions::default()).await.unwrap();
         }
     }
     let given = "UPDATE accounts SET last_key_id = 500";
@@ -130,55 +130,58 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
     for epoch in 0..3 {
         let text = format!("owner in {epoch}");
         let draft = activity_draft(&text);
-        world.activities.log(&owner, draft, Terms::default()).await.unwrap();
+        context.activities.log(&owner, draft, Preconditions::default()).await.unwrap();
         written.push(text);
         let actor = owner.actor.id;
         let draft = KeyDraft { actor, label: None, expires_at: None, renew: true };
         // A caller of before, as a process remembers it.
-        let made = world.keys.add(&owner, draft).await.unwrap().value;
-        owner = world.bearer(&made.api_key).await;
+        let made = context.keys.add(&owner, draft).await.unwrap().value;
+        owner = context.bearer(&made.api_key).await;
         owners_key = made.api_key;
     }
-    let member = world.bearer(&members_key).await;
+    let member = context.bearer(&members_key).await;
     written.sort();
-    let of = async |caller: &Caller, whose| {
-        let selection = ActivitySelection { whose, ..ActivitySelection::default() };
+    let of = async |caller: &Caller, scope| {
+        let selection = ActivitySelection { scope, ..ActivitySelection::default() };
         let page = PageRequest::skipping(0, 100);
-        let found = world.activities.list(caller, selection, page).await.unwrap().items;
+        let found = context.activities.list(caller, selection, page).await.unwrap().items;
         let mut texts: Vec<_> = found.into_iter().map(|activity| activity.description).collect();
         texts.sort();
         texts
     };
     // Twice: what a keyring keeps after the first time, and what it can't.
     for _ in 0..2 {
-        assert_eq!(of(&owner, Whose::All).await, written);
+        assert_eq!(of(&owner, ActorScope::All).await, written);
         let own = |text: &String| text.starts_with("member");
         let (members, owners): (Vec<_>, Vec<_>) = written.iter().cloned().partition(own);
-        assert_eq!(of(&member, Whose::Own).await, members);
-        assert_eq!(of(&owner, Whose::Own).await, owners);
+        assert_eq!(of(&member, ActorScope::Own).await, members);
+        assert_eq!(of(&owner, ActorScope::Own).await, owners);
         for caller in [&owner, &member] {
-            let log = world.todos.log_after(caller, TodoId(1), LogId(0)).await.unwrap().unwrap();
-            let mut steps = world.accounts.opening(caller, log.steps).await.unwrap();
+            let log = context.todos.log_after(caller, TodoId(1), LogId(0)).await.unwrap().unwrap();
+            let mut steps = context.accounts.opening(caller, log.steps).await.unwrap();
             assert_eq!(steps.next().unwrap().unwrap().note.as_deref(), Some("begun in 0"));
         }
     }
     // A text of an early epoch is compared with, and a request of before the renewals is known again.
-    let named = || Named { key: "once".into(), request: b"the same".to_vec() };
-    let terms = || Terms { named: Some(named()), ..Terms::default() };
-    let change = |title| TodoChange { title: Some(world::title(title)), ..TodoChange::default() };
-    let first = world.todos.patch(&member, TodoId(1), change("new"), terms()).await.unwrap();
+    let idempotent = || IdempotentRequest { key: "once".into(), request: b"the same".to_vec() };
+    let preconditions =
+        || Preconditions { idempotent: Some(idempotent()), ..Preconditions::default() };
+    let change = |title| TodoChange { title: Some(context::title(title)), ..TodoChange::default() };
+    let first =
+        context.todos.patch(&member, TodoId(1), change("new"), preconditions()).await.unwrap();
     let keys = Keyrings::in_force(&db.store, &owner, TWO).await.unwrap();
     let renewal = keys.of_row(TWO).unwrap().renew(KeyId(400)).unwrap();
     renew_member(&db, &owner, 2, &renewal).await;
-    let renewed = world.bearer(&renewal.key.secret).await;
-    let again = world.todos.patch(&renewed, TodoId(1), change("new"), terms()).await.unwrap();
+    let renewed = context.bearer(&renewal.key.secret).await;
+    let again =
+        context.todos.patch(&renewed, TodoId(1), change("new"), preconditions()).await.unwrap();
     assert_eq!((again.is_replay, again.value), (true, first.value));
 
     let members = written.len() - 3;
     let bearers = [(owner, owners_key, written.len()), (renewed, renewal.key.secret, members)];
     for (caller, key, count) in bearers {
-        let lookup = world.access.recognize(&key).unwrap();
-        let mut export = world.exports.begin(Arc::new(caller), lookup, None).await.unwrap();
+        let lookup = context.access.recognize(&key).unwrap();
+        let mut export = context.exports.begin(Arc::new(caller), lookup, None).await.unwrap();
         let (mut opened, mut steps) = (0, 0);
         while let Some(records) = export.next().await.unwrap() {
             for record in records {
@@ -198,53 +201,52 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
 
 /// The import holds the keys of the actor whose rows it brings in, and the renewal comes midway.
 async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDatabase) {
-    let world = db.world();
-    let owner = Arc::new(world.caller(100).await);
+    let context = db.context();
+    let owner = Arc::new(context.caller(100).await);
     add_member(&db, &owner, 2).await;
-    let begun = world.imports.begin(owner.clone(), Uid::NIL, Some(TWO), ImportMode::Write).await;
+    let begun = context.imports.begin(owner.clone(), Uid::NIL, Some(TWO), ImportMode::Write).await;
     let mut import = begun.unwrap();
     let mut epochs = Vec::new();
     for id in 1..=4 {
         if id % 2 == 0 {
             let draft = KeyDraft { actor: TWO, label: None, expires_at: None, renew: true };
-            world.keys.add(&owner, draft).await.unwrap();
+            context.keys.add(&owner, draft).await.unwrap();
         }
         let row = RowDraft::Session(Session {
             id: SessionId(id),
             uid: Uid::NIL,
             actor: ActorId(7),
             status: SessionStatus::Active,
-            notes: Some(world::long_text("imported")),
-            started_at: world.clock.now(),
+            notes: Some(context::long_text("imported")),
+            started_at: context.clock.now(),
             ended_at: None,
             version: 1,
         });
-        let Ok(Imported::New(here)) = import.rows(vec![row]).await.unwrap().outcomes[0] else {
-            panic!("row {id} is new")
-        };
-        let found = db.store.session(owner.account.id.into(), SessionId(here)).await.unwrap();
+        let outcomes = import.rows(vec![row]).await.unwrap().outcomes;
+        assert_eq!(outcomes, [Ok(RowOutcome::Added)], "row {id} is new");
+        let found = db.store.session(owner.account.id.into(), SessionId(id)).await.unwrap();
         epochs.push(owner.keys.epoch_of(&found.unwrap().notes.unwrap()).unwrap().0);
     }
     assert_eq!(epochs, [1, 2, 2, 3]);
 }
 
 async fn an_actor_of_another_account_is_none(db: TestDatabase) {
-    let world = db.world();
-    let (owner, stranger) = (world.caller(0).await, world.caller(0).await);
+    let context = db.context();
+    let (owner, stranger) = (context.caller(0).await, context.caller(0).await);
     add_member(&db, &stranger, 2).await;
-    let keys = keys_of(&world, &owner, [TWO]).await.unwrap();
+    let keys = keys_of(&context, &owner, [TWO]).await.unwrap();
     assert!(keys.find(TWO).is_none());
 }
 
-async fn missing_wraps_are_a_fault_of_the_database(db: TestDatabase) {
-    let world = db.world();
-    let owner = world.caller(0).await;
-    let member = world.bearer(&add_member(&db, &owner, 2).await).await;
+async fn missing_wraps_are_an_error_of_the_database(db: TestDatabase) {
+    let context = db.context();
+    let owner = context.caller(0).await;
+    let member = context.bearer(&add_member(&db, &owner, 2).await).await;
     db.execute("DELETE FROM key_wraps WHERE holder_kind = 'account' AND subject_id = 2").await;
-    let fault = keys_of(&world, &owner, [TWO]).await.unwrap_err();
+    let error = keys_of(&context, &owner, [TWO]).await.unwrap_err();
     let told =
         format!("the keys of actor 2 of account {}: a key wrap is missing", owner.account.id);
-    assert_eq!(fault, StoreFault::Broken(told));
-    let refused = keys_of(&world, &member, [owner.actor.id]).await.unwrap_err();
-    assert!(matches!(refused, StoreFault::Broken(cause) if cause.contains("owner")));
+    assert_eq!(error, StoreError::Broken(told));
+    let refused = keys_of(&context, &member, [owner.actor.id]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Broken(cause) if cause.contains("owner")));
 }

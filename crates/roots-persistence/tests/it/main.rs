@@ -9,13 +9,11 @@ mod batches;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
-mod chance;
-#[cfg(test)]
 mod deletions;
 #[cfg(test)]
-mod expiries;
+mod errors;
 #[cfg(test)]
-mod faults;
+mod expiries;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
@@ -26,6 +24,8 @@ mod keyrings;
 mod migrations;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod random_commands;
 #[cfg(test)]
 mod reads;
 #[cfg(test)]

@@ -5,15 +5,15 @@ use roots_domain::model::page::PageRequest;
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, StoreFault,
+    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, StoreError,
     TodoQuery, TodoReader,
 };
+use roots_testkit::commands::{Issuer, apply_all, apply_each};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
-use roots_testkit::model::Model;
-use roots_testkit::units::{Desk, apply_all, apply_each};
+use roots_testkit::reference_model::ReferenceModel;
 
-use crate::chance::{self, Dice};
+use crate::random_commands::{self, SeededRng};
 
 roots_testkit::on_both! {
     every_list_and_figure_is_that_of_a_look_at_every_row,
@@ -21,13 +21,13 @@ roots_testkit::on_both! {
     figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row,
     a_page_ends_where_the_list_does,
     nobody_sees_another_accounts_rows,
-    a_row_that_roots_never_wrote_is_a_fault_and_no_guess,
+    a_row_that_roots_never_wrote_is_an_error_and_no_guess,
 }
 
 /// Ranges that begin and end in the midst of days and at their very ends.
-fn ranges(desk: &Desk) -> Vec<TimeRange> {
+fn ranges(issuer: &Issuer) -> Vec<TimeRange> {
     let between = |since, until| TimeRange { since, until };
-    let day = |back: i64| roots_domain::model::time::Day(desk.at.day().0 - back);
+    let day = |back: i64| roots_domain::model::time::Day(issuer.at.day().0 - back);
     let first = |back| Some(day(back).first_instant());
     let last = |back| Some(day(back).last_instant());
     let within = |back, seconds| Some(day(back).first_instant().plus_seconds(seconds));
@@ -58,24 +58,24 @@ fn ranges(desk: &Desk) -> Vec<TimeRange> {
 }
 
 async fn every_list_and_figure_is_that_of_a_look_at_every_row(db: TestDatabase) {
-    let mut dice = Dice(7);
-    let mut desk = Desk::new(&db.store, 1_000).await;
-    put_member(&db, desk.account, 2).await;
-    let mut model = Model::new(desk, 1_000);
+    let mut rng = SeededRng(7);
+    let mut issuer = Issuer::new(&db.store, 1_000).await;
+    put_member(&db, issuer.account, 2).await;
+    let mut model = ReferenceModel::new(issuer, 1_000);
     let planned: Vec<_> = (0..260)
         .map(|_| {
             // Most rows share their time with others: then it is the id that orders them.
-            desk.at = desk.at.plus_seconds(i64::from(dice.below(8) == 0));
-            chance::unit(&mut dice, &desk, 60)
+            issuer.at = issuer.at.plus_seconds(i64::from(rng.below(8) == 0));
+            random_commands::command(&mut rng, &issuer, 60)
         })
         .collect();
-    for unit in &planned {
-        let _ = model.expect(unit);
+    for command in &planned {
+        let _ = model.expect(command);
     }
     apply_all(&db.store, planned).await;
-    model.compare(&db.store, &chance::ACTORS, &ranges(&desk), 30).await;
+    model.compare(&db.store, &random_commands::ACTORS, &ranges(&issuer), 30).await;
     // An actor that has nothing.
-    model.compare(&db.store, &[3], &ranges(&desk), 30).await;
+    model.compare(&db.store, &[3], &ranges(&issuer), 30).await;
 }
 
 /// Where a clock was moved: about that instant, and about the midnights beside it.
@@ -92,10 +92,10 @@ const MOVES: [(&str, &str); 9] = [
 ];
 
 async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 10_000).await;
-    let mut model = Model::new(desk, 10_000);
+    let issuer = Issuer::new(&db.store, 10_000).await;
+    let mut model = ReferenceModel::new(issuer, 10_000);
     let moved = |at: Timestamp, by: i64| Timestamp::from_micros(at.micros() + by);
-    let mut units = vec![desk.start_session()];
+    let mut commands = vec![issuer.start_session()];
     let mut ranges = vec![TimeRange::default()];
     for (name, at) in MOVES {
         let (zone, at) = (Zone::parse(name).unwrap(), Timestamp::parse(at).unwrap());
@@ -112,33 +112,33 @@ async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase
         for (count, bound) in (0_i64..).zip(bounds) {
             for by in [-3_600_000_000, -1_000_000, -1, 0, 1, 899_000_000, 3_600_000_000] {
                 let link = (count % 3 == 0).then_some(1);
-                let kind = chance::KINDS[usize::try_from(count % 2).unwrap()];
-                units.push(desk.log_activity_as(kind, link, Some(moved(bound, by))));
+                let kind = random_commands::KINDS[usize::try_from(count % 2).unwrap()];
+                commands.push(issuer.log_activity_as(kind, link, Some(moved(bound, by))));
             }
         }
     }
     // The first and the last day there are.
     for at in [Timestamp::FIRST, Timestamp::FIRST.plus_seconds(50_000)] {
-        units.push(desk.log_activity_as("a", None, Some(at)));
+        commands.push(issuer.log_activity_as("a", None, Some(at)));
     }
-    for unit in &units {
-        model.expect(unit).unwrap();
+    for command in &commands {
+        model.expect(command).unwrap();
     }
-    apply_all(&db.store, units).await;
+    apply_all(&db.store, commands).await;
     let names: std::collections::BTreeSet<_> =
         MOVES.iter().map(|(name, _)| *name).chain(["UTC", "Asia/Tokyo", "Etc/UTC"]).collect();
     let filter = |session, range| ActivityFilter {
-        by: desk.account.into(),
-        actor: Some(desk.actor),
+        by: issuer.account.into(),
+        actor: Some(issuer.actor),
         activity_type: None,
         session,
         range,
     };
     for name in names {
         for range in &ranges {
-            model.compare_figures(&db.store, &filter(None, *range), name).await;
+            model.compare_stats(&db.store, &filter(None, *range), name).await;
         }
-        model.compare_figures(&db.store, &filter(Some(SessionId(1)), ranges[0]), name).await;
+        model.compare_stats(&db.store, &filter(Some(SessionId(1)), ranges[0]), name).await;
     }
     // The totals of lists are made of the same counts.
     model.compare(&db.store, &[1], &ranges, 100).await;
@@ -146,74 +146,75 @@ async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase
 
 /// Zones by chance, and activities by chance: many about the midnights and the moves of their clocks.
 async fn figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row(db: TestDatabase) {
-    let mut dice = Dice(2_026);
-    let desk = Desk::new(&db.store, 10_000).await;
-    put_member(&db, desk.account, 2).await;
-    let mut model = Model::new(desk, 10_000);
-    let mut zones = roots_testkit::model::zones();
+    let mut rng = SeededRng(2_026);
+    let issuer = Issuer::new(&db.store, 10_000).await;
+    put_member(&db, issuer.account, 2).await;
+    let mut model = ReferenceModel::new(issuer, 10_000);
+    let mut zones = roots_testkit::time_zones::zones();
     // Half hours, clocks on either side of the date line, one that is moved by half an hour.
     let named = ["Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Kiritimati", "Pacific/Niue"];
     let mut picked: Vec<_> = named.map(str::to_owned).to_vec();
     while picked.len() < 24 {
-        let at = dice.below(i64::try_from(zones.len()).unwrap());
+        let at = rng.below(i64::try_from(zones.len()).unwrap());
         picked.push(zones.swap_remove(usize::try_from(at).unwrap()));
     }
     let mut bounds = vec![Timestamp::FIRST, Timestamp::LAST];
-    let mut units: Vec<_> = chance::ACTORS.map(|actor| desk.of_actor(actor).start_session()).into();
+    let mut commands: Vec<_> =
+        random_commands::ACTORS.map(|actor| issuer.of_actor(actor).start_session()).into();
     for name in &picked {
         let zone = Zone::parse(name).unwrap();
-        let turns = roots_testkit::model::moves(name, 400);
+        let turns = roots_testkit::time_zones::moves(name, 400);
         for _ in 0..12 {
-            let any = Timestamp::from_micros(dice.below(253_402_300_800) * 1_000_000);
-            let recent = desk.at.plus_seconds(-dice.below(1_000_000_000));
-            let moved = dice.one(&turns.iter().copied().chain([recent]).collect::<Vec<_>>());
-            let midnight = zone.first_instant(dice.one(&[any, recent, moved]).day());
-            let bound = dice.one(&[any, recent, moved, moved, midnight, midnight]);
+            let any = Timestamp::from_micros(rng.below(253_402_300_800) * 1_000_000);
+            let recent = issuer.at.plus_seconds(-rng.below(1_000_000_000));
+            let moved = rng.one(&turns.iter().copied().chain([recent]).collect::<Vec<_>>());
+            let midnight = zone.first_instant(rng.one(&[any, recent, moved]).day());
+            let bound = rng.one(&[any, recent, moved, moved, midnight, midnight]);
             bounds.push(bound);
             for _ in 0..2 {
                 let seconds = [-3_600, -1_800, -900, -1, 0, 1, 899, 900, 1_800, 3_600];
-                let at = bound.plus_seconds(dice.one(&seconds)).micros() + dice.below(3) - 1;
-                let desk = desk.of_actor(dice.one(&chance::ACTORS));
-                let link = (dice.below(3) == 0).then_some(desk.actor.0);
-                let kind = dice.one(&chance::KINDS);
+                let at = bound.plus_seconds(rng.one(&seconds)).micros() + rng.below(3) - 1;
+                let issuer = issuer.of_actor(rng.one(&random_commands::ACTORS));
+                let link = (rng.below(3) == 0).then_some(issuer.actor.0);
+                let kind = rng.one(&random_commands::KINDS);
                 let at = Some(Timestamp::from_micros(at));
-                units.push(desk.log_activity_as(kind, link, at));
+                commands.push(issuer.log_activity_as(kind, link, at));
             }
         }
     }
-    for unit in &units {
-        model.expect(unit).unwrap();
+    for command in &commands {
+        model.expect(command).unwrap();
     }
-    apply_all(&db.store, units).await;
+    apply_all(&db.store, commands).await;
     for name in &picked {
         for _ in 0..8 {
-            let (one, other) = (dice.one(&bounds), dice.one(&bounds));
-            let range = dice.one(&[
+            let (one, other) = (rng.one(&bounds), rng.one(&bounds));
+            let range = rng.one(&[
                 TimeRange::default(),
                 TimeRange { since: Some(one), until: None },
                 TimeRange { since: None, until: Some(one) },
                 TimeRange { since: Some(one.min(other)), until: Some(one.max(other)) },
             ]);
-            let actor = dice.one(&[None, Some(ActorId(1)), Some(ActorId(2)), Some(ActorId(3))]);
-            let kind = roots_testkit::world::activity_type(dice.one(&chance::KINDS));
+            let actor = rng.one(&[None, Some(ActorId(1)), Some(ActorId(2)), Some(ActorId(3))]);
+            let kind = roots_testkit::context::activity_type(rng.one(&random_commands::KINDS));
             let filter = ActivityFilter {
-                by: desk.account.into(),
+                by: issuer.account.into(),
                 actor,
-                activity_type: dice.one(&[None, None, Some(kind)]),
-                session: dice.one(&[None, None, Some(SessionId(1)), Some(SessionId(2))]),
+                activity_type: rng.one(&[None, None, Some(kind)]),
+                session: rng.one(&[None, None, Some(SessionId(1)), Some(SessionId(2))]),
                 range,
             };
-            model.compare_figures(&db.store, &filter, name).await;
+            model.compare_stats(&db.store, &filter, name).await;
         }
     }
 }
 
 async fn a_page_ends_where_the_list_does(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 100).await;
-    apply_each(&db.store, (0..20).map(|_| desk.log_activity("a"))).await;
+    let issuer = Issuer::new(&db.store, 100).await;
+    apply_each(&db.store, (0..20).map(|_| issuer.log_activity("a"))).await;
     let filter = ActivityFilter {
-        by: desk.account.into(),
-        actor: Some(desk.actor),
+        by: issuer.account.into(),
+        actor: Some(issuer.actor),
         activity_type: None,
         session: None,
         range: TimeRange::default(),
@@ -233,8 +234,8 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
         assert_eq!((found, page.total, page.request), (ids, 20, request));
     }
     let far = PageRequest::skipping(i64::MAX, 100);
-    let account = desk.account;
-    for actor in [Some(desk.actor), None] {
+    let account = issuer.account;
+    for actor in [Some(issuer.actor), None] {
         let query = SessionQuery { by: account.into(), actor, status: None, page: far };
         assert_eq!(db.store.sessions(&query).await.unwrap().items, []);
         let query = TodoQuery {
@@ -255,8 +256,8 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
 }
 
 async fn nobody_sees_another_accounts_rows(db: TestDatabase) {
-    let ours = Desk::new(&db.store, 100).await;
-    let theirs = Desk::new(&db.store, 100).await;
+    let ours = Issuer::new(&db.store, 100).await;
+    let theirs = Issuer::new(&db.store, 100).await;
     let work = [
         theirs.start_session(),
         theirs.create_todo_as("theirs", 1, Some(1)),
@@ -264,7 +265,7 @@ async fn nobody_sees_another_accounts_rows(db: TestDatabase) {
     ];
     apply_each(&db.store, work).await;
     // The same ids, actors and times: only the account tells them apart.
-    Model::new(ours, 100).compare(&db.store, &[1], &ranges(&ours), 10).await;
+    ReferenceModel::new(ours, 100).compare(&db.store, &[1], &ranges(&ours), 10).await;
     let store = &db.store;
     assert_eq!(store.session(ours.account.into(), SessionId(1)).await.unwrap(), None);
     assert_eq!(store.todo(ours.account.into(), TodoId(1)).await.unwrap(), None);
@@ -275,17 +276,17 @@ async fn nobody_sees_another_accounts_rows(db: TestDatabase) {
     assert_eq!(actors.iter().map(|actor| actor.id).collect::<Vec<_>>(), [ActorId(1)]);
 }
 
-async fn a_row_that_roots_never_wrote_is_a_fault_and_no_guess(db: TestDatabase) {
-    let desk = Desk::new(&db.store, 100).await;
-    apply_each(&db.store, [desk.log_activity("a"), desk.log_activity("b")]).await;
+async fn a_row_that_roots_never_wrote_is_an_error_and_no_guess(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 100).await;
+    apply_each(&db.store, [issuer.log_activity("a"), issuer.log_activity("b")]).await;
     db.execute("UPDATE activities SET activity_type = 'Not One' WHERE activity_id = 2").await;
     db.execute("UPDATE actors SET name = ''").await;
-    let activity = |id| db.store.activity(desk.account.into(), ActivityId(id));
+    let activity = |id| db.store.activity(issuer.account.into(), ActivityId(id));
     assert!(activity(1).await.unwrap().is_some());
     let found = activity(2).await;
     let told = "activities holds what Roots never wrote there, in activity_type";
-    assert_eq!(found, Err(StoreFault::Broken(told.to_owned())));
-    let found = db.store.actors(desk.account).await;
+    assert_eq!(found, Err(StoreError::Broken(told.to_owned())));
+    let found = db.store.actors(issuer.account).await;
     let told = "actors holds what Roots never wrote there, in name";
-    assert_eq!(found, Err(StoreFault::Broken(told.to_owned())));
+    assert_eq!(found, Err(StoreError::Broken(told.to_owned())));
 }

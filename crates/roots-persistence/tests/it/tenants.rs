@@ -1,6 +1,6 @@
 //! Everything a tenant owns can be spread over machines by its account: proved from the catalogue of
 //! PostgreSQL. That no query leaves the account out is judged wherever a test asks something: see
-//! [`roots_testkit::tenants`].
+//! [`roots_testkit::tenant_lint`].
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use roots_domain::model::account::AccountKind;
 use roots_domain::model::page::PageRequest;
 use roots_domain::port::store::{AccountReader, Auditor};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::tenants::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
+use roots_testkit::tenant_lint::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
 use sea_orm::{ConnectionTrait, Database, Statement};
 
 const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c \
@@ -139,19 +139,19 @@ async fn the_documented_steps_spread_every_table() {
 #[tokio::test]
 async fn each_statement_that_may_go_over_all_tenants_is_made() {
     let db = TestDatabase::postgres().await;
-    let world = db.world();
+    let context = db.context();
     db.store.has_accounts().await.unwrap();
-    let operator = world.admit(&world.found_of(AccountKind::Operator, 0).await).await;
-    world.operators.list(&operator, PageRequest::default()).await.unwrap();
-    let ending = world.found(0).await;
-    let owner = world.admit(&ending).await;
-    world.erasures.erase(&owner, &ending.recovery_code).await.unwrap();
-    world.leftovers.work_off().await.unwrap();
-    world.uses.tend().await.unwrap();
-    world.upkeep.forget_answers().await.unwrap();
+    let operator = context.admit(&context.found_of(AccountKind::Operator, 0).await).await;
+    context.operators.list(&operator, PageRequest::default()).await.unwrap();
+    let ending = context.found(0).await;
+    let owner = context.admit(&ending).await;
+    context.erasures.erase(&owner, &ending.recovery_code).await.unwrap();
+    context.leftovers.work_off().await.unwrap();
+    context.key_usage.tend().await.unwrap();
+    context.maintenance.forget_idempotency_records().await.unwrap();
     db.store.audit().await.unwrap();
-    let heard = db.tap.as_ref().unwrap().heard();
-    let made: BTreeSet<_> = heard.iter().filter_map(|sql| tenants::over_all(sql)).collect();
+    let heard = db.sql_proxy.as_ref().unwrap().heard();
+    let made: BTreeSet<_> = heard.iter().filter_map(|sql| tenant_lint::over_all(sql)).collect();
     assert_eq!(made, OVER_ALL_TENANTS.iter().map(|(name, _)| *name).collect());
 }
 
@@ -162,7 +162,7 @@ async fn each_statement_that_may_go_over_all_tenants_is_made() {
 )]
 async fn a_statement_that_forgets_the_account_is_heard() {
     let db = TestDatabase::postgres().await;
-    let past = Database::connect(&db.tap.as_ref().unwrap().url).await.unwrap();
+    let past = Database::connect(&db.sql_proxy.as_ref().unwrap().url).await.unwrap();
     past.execute_unprepared("SELECT COUNT(*) FROM todos WHERE account_id = 1").await.unwrap();
     let sql = "SELECT COUNT(*) FROM todos WHERE todo_id = $1";
     let asked = Statement::from_sql_and_values(past.get_database_backend(), sql, [1_i64.into()]);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use nix::unistd::{User, geteuid};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use roots_domain::port::store::AccountReader;
-use roots_persistence::{DatabaseUrl, OpenError, Store, TlsFault};
+use roots_persistence::{DatabaseUrl, OpenError, Store, TlsError};
 use roots_testkit::ambient::TestClock;
 use roots_testkit::postgres;
 use tempfile::TempDir;
@@ -22,13 +22,13 @@ const ATTEMPTS: usize = 4;
 const PASSWORD: &str = "hunter2";
 
 /// A server of which each connection must be encrypted. Its certificate is for the name `localhost`.
-struct Server {
+struct TlsServer {
     folder: TempDir,
     user: Option<User>,
     port: u16,
 }
 
-impl Server {
+impl TlsServer {
     fn start() -> Self {
         // PostgreSQL refuses to run as root.
         let user = geteuid().is_root().then(|| {
@@ -116,12 +116,12 @@ impl Server {
         open(&format!("postgres://postgres:{PASSWORD}@{host}:{port}/postgres?{parameters}")).await
     }
 
-    async fn fault(&self, host: &str, parameters: &str) -> TlsFault {
-        fault(self.open(host, parameters).await)
+    async fn error(&self, host: &str, parameters: &str) -> TlsError {
+        error(self.open(host, parameters).await)
     }
 }
 
-impl Drop for Server {
+impl Drop for TlsServer {
     fn drop(&mut self) {
         let mut stop = self.program("pg_ctl");
         stop.arg("stop").arg("--pgdata").arg(self.data());
@@ -134,13 +134,13 @@ async fn open(url: &str) -> Result<Store, OpenError> {
     Store::open(&DatabaseUrl::parse(url).unwrap(), clock).await
 }
 
-fn fault(opened: Result<Store, OpenError>) -> TlsFault {
+fn error(opened: Result<Store, OpenError>) -> TlsError {
     match opened {
         Err(error @ OpenError::Tls(_)) => {
             let told = format!("{error} {error:?}");
             assert!(!told.contains(PASSWORD) && !told.contains('\n'), "{told}");
-            let OpenError::Tls(fault) = error else { unreachable!() };
-            fault
+            let OpenError::Tls(error) = error else { unreachable!() };
+            error
         }
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it was opened"),
@@ -149,7 +149,7 @@ fn fault(opened: Result<Store, OpenError>) -> TlsFault {
 
 #[tokio::test]
 async fn a_server_is_trusted_by_its_issuer_and_its_name() {
-    let server = Server::start();
+    let server = TlsServer::start();
     // The server takes no connection that is not encrypted.
     let plain = server.open("localhost", "sslmode=disable").await;
     assert!(matches!(plain.err(), Some(OpenError::Database(_))));
@@ -161,21 +161,21 @@ async fn a_server_is_trusted_by_its_issuer_and_its_name() {
 
     // Its certificate is not for the address.
     let trusted = "sslrootcert={}/ca.pem";
-    let by_address = server.fault("127.0.0.1", &format!("sslmode=verify-full&{trusted}")).await;
-    assert_eq!(by_address, TlsFault::OtherName);
+    let by_address = server.error("127.0.0.1", &format!("sslmode=verify-full&{trusted}")).await;
+    assert_eq!(by_address, TlsError::OtherName);
     assert!(server.open("127.0.0.1", &format!("sslmode=verify-ca&{trusted}")).await.is_ok());
 
     // Nobody here knows its issuer, or another one alone.
     for mode in ["verify-full", "verify-ca"] {
-        let unknown = server.fault("localhost", &format!("sslmode={mode}")).await;
-        assert_eq!(unknown, TlsFault::UnknownIssuer, "{mode}");
+        let unknown = server.error("localhost", &format!("sslmode={mode}")).await;
+        assert_eq!(unknown, TlsError::UnknownIssuer, "{mode}");
     }
-    let other = server.fault("localhost", "sslmode=verify-full&sslrootcert={}/other.pem").await;
-    assert_eq!(other, TlsFault::UnknownIssuer);
+    let other = server.error("localhost", "sslmode=verify-full&sslrootcert={}/other.pem").await;
+    assert_eq!(other, TlsError::UnknownIssuer);
     assert!(server.open("localhost", "sslmode=require").await.is_ok());
 
-    let missing = server.fault("localhost", "sslmode=verify-full&sslrootcert={}/none.pem").await;
-    assert!(matches!(missing, TlsFault::File(_)), "{missing:?}");
+    let missing = server.error("localhost", "sslmode=verify-full&sslrootcert={}/none.pem").await;
+    assert!(matches!(missing, TlsError::File(_)), "{missing:?}");
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
     let url = postgres::server_url();
     for mode in ["require", "verify-ca", "verify-full"] {
         let opened = open(&format!("{url}?sslmode={mode}")).await;
-        assert_eq!(fault(opened), TlsFault::NotOffered, "{mode}");
+        assert_eq!(error(opened), TlsError::NotOffered, "{mode}");
     }
     for mode in ["disable", "prefer"] {
         assert!(open(&format!("{url}?sslmode={mode}")).await.is_ok(), "{mode}");

@@ -1,6 +1,6 @@
 //! What was written stays, over restarts and between processes.
 
-use roots_testkit::app::App;
+use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ roots_testkit::on_both! {
 }
 
 /// One answer of each kind, to be compared later.
-async fn everything(app: &App) -> Vec<Value> {
+async fn everything(app: &TestApp) -> Vec<Value> {
     let mut all = Vec::new();
     for path in [
         "/sessions",
@@ -32,7 +32,7 @@ async fn everything(app: &App) -> Vec<Value> {
     all
 }
 
-async fn something_of_everything(app: &App) {
+async fn something_of_everything(app: &TestApp) {
     app.post("/sessions", &json!({ "notes": "the first" })).await.expect(201);
     app.post("/sessions", &json!({ "notes": "the second" })).await.expect(201);
     app.patch("/sessions/2", &json!({ "status": "ended", "notes": "over" })).await.expect(200);
@@ -49,10 +49,10 @@ async fn something_of_everything(app: &App) {
 }
 
 async fn after_a_restart_everything_is_there(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     something_of_everything(&app).await;
     let before = everything(&app).await;
-    app.world.store.close().await;
+    app.context.store.close().await;
     assert_eq!(app.post("/sessions", &json!({})).await.status, 503, "it has stopped");
 
     let app = app.another().await;
@@ -70,7 +70,7 @@ async fn after_a_restart_everything_is_there(database: TestDatabase) {
 }
 
 async fn two_processes_see_each_others_writes(database: TestDatabase) {
-    let one = App::start(database, 100).await;
+    let one = TestApp::start(database, 100).await;
     let other = one.another().await;
     something_of_everything(&one).await;
     assert_eq!(everything(&other).await, everything(&one).await);
@@ -89,7 +89,7 @@ async fn two_processes_see_each_others_writes(database: TestDatabase) {
     assert_eq!(everything_but_session_1(&other).await, everything_but_session_1(&one).await);
 }
 
-async fn everything_but_session_1(app: &App) -> [Value; 3] {
+async fn everything_but_session_1(app: &TestApp) -> [Value; 3] {
     [
         app.get("/sessions").await.expect(200),
         app.get("/credits/ledger").await.expect(200),

@@ -10,14 +10,14 @@ use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::usecase::access::Caller;
-use roots_domain::usecase::accounts::{AccountDraft, NewCredentials};
-use roots_domain::usecase::todos::TodoChange;
-use roots_domain::usecase::{Named, Terms};
-use roots_testkit::database::TestDatabase;
-use roots_testkit::world::{
-    World, activity_draft, long_text, name, session_draft, title, todo_draft,
+use roots_domain::service::access::Caller;
+use roots_domain::service::accounts::{AccountDraft, NewCredentials};
+use roots_domain::service::todos::TodoChange;
+use roots_domain::service::{IdempotentRequest, Preconditions, Services};
+use roots_testkit::context::{
+    TestContext, activity_draft, long_text, name, session_draft, title, todo_draft,
 };
+use roots_testkit::database::TestDatabase;
 use sea_orm::{ConnectionTrait, Statement, Value};
 use secrecy::ExposeSecret;
 
@@ -49,10 +49,10 @@ const NAME: &str = "Marzipankartoffelverein";
 const PLANTED: &str = "Rhabarberkuchenblech";
 
 async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase) {
-    let world = database.world();
-    let credentials = found(&world).await;
-    let caller = world.admit(&credentials).await;
-    write_all(&world, &caller).await;
+    let context = database.context();
+    let credentials = found(&context).await;
+    let caller = context.admit(&credentials).await;
+    write_all(&context, &caller).await;
     plant(&database).await;
 
     let key = credentials.api_key.expose_secret();
@@ -72,7 +72,7 @@ async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase)
         assert!(wal.is_some_and(|(_, bytes)| !bytes.is_empty()), "nothing is left in the WAL");
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
         moments.push(("after a checkpoint", stored(&database)));
-        world.store.close().await;
+        context.store.close().await;
         moments.push(("closed", stored(&database)));
     }
     for (moment, haystacks) in moments {
@@ -88,7 +88,7 @@ async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase)
     }
 }
 
-async fn found(world: &World) -> NewCredentials {
+async fn found(context: &TestContext) -> NewCredentials {
     let draft = AccountDraft {
         name: name(NAME),
         kind: AccountKind::Customer,
@@ -96,21 +96,24 @@ async fn found(world: &World) -> NewCredentials {
         owner_kind: ActorKind::Agent,
         credits: 100,
     };
-    world.accounts.bootstrap(draft).await.unwrap()
+    context.accounts.bootstrap(draft).await.unwrap()
 }
 
 /// Writes every text, and changes and deletes some.
-async fn write_all(world: &World, caller: &Caller) {
-    let World { sessions, todos, activities, .. } = world;
-    let session =
-        sessions.start(caller, session_draft(TEXTS[0]), Terms::default()).await.unwrap().value;
+async fn write_all(context: &TestContext, caller: &Caller) {
+    let Services { sessions, todos, activities, .. } = &context.services;
+    let session = sessions
+        .start(caller, session_draft(TEXTS[0]), Preconditions::default())
+        .await
+        .unwrap()
+        .value;
     let patch =
         SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Set(long_text(TEXTS[1])) };
-    sessions.patch(caller, session.id, patch, Terms::default()).await.unwrap();
+    sessions.patch(caller, session.id, patch, Preconditions::default()).await.unwrap();
 
     let mut draft = todo_draft(TEXTS[2]);
     draft.description = Some(long_text(TEXTS[4]));
-    let todo = todos.create(caller, draft, Terms::default()).await.unwrap().value;
+    let todo = todos.create(caller, draft, Preconditions::default()).await.unwrap().value;
     let change = TodoChange {
         title: Some(title(TEXTS[3])),
         description: Patch::Set(long_text(TEXTS[5])),
@@ -118,33 +121,39 @@ async fn write_all(world: &World, caller: &Caller) {
         note: Some(LogNote::parse(TEXTS[6]).unwrap()),
         ..TodoChange::default()
     };
-    todos.patch(caller, todo.id, change, Terms::default()).await.unwrap();
+    todos.patch(caller, todo.id, change, Preconditions::default()).await.unwrap();
     let change = TodoChange {
         status: Some(TodoStatus::Done),
         note: Some(LogNote::parse(TEXTS[7]).unwrap()),
         ..TodoChange::default()
     };
-    todos.patch(caller, todo.id, change, Terms::default()).await.unwrap();
+    todos.patch(caller, todo.id, change, Preconditions::default()).await.unwrap();
     let [key, request] = NAMED;
     let body = format!("{{\"description\":\"{}\",\"x\":\"{request}\"}}", TEXTS[8]);
-    let named = Named { key: key.to_owned(), request: body.into_bytes() };
-    let terms = Terms { named: Some(named), ..Terms::default() };
+    let idempotent = IdempotentRequest { key: key.to_owned(), request: body.into_bytes() };
+    let preconditions = Preconditions { idempotent: Some(idempotent), ..Preconditions::default() };
     for is_replay in [false, true] {
         let draft = activity_draft(TEXTS[8]);
-        let logged = activities.log(caller, draft, terms.clone()).await.unwrap();
+        let logged = activities.log(caller, draft, preconditions.clone()).await.unwrap();
         assert_eq!(logged.is_replay, is_replay);
     }
 
-    let session =
-        sessions.start(caller, session_draft(TEXTS[9]), Terms::default()).await.unwrap().value;
-    sessions.delete(caller, session.id, Terms::default()).await.unwrap();
+    let session = sessions
+        .start(caller, session_draft(TEXTS[9]), Preconditions::default())
+        .await
+        .unwrap()
+        .value;
+    sessions.delete(caller, session.id, Preconditions::default()).await.unwrap();
     let mut draft = todo_draft(TEXTS[10]);
     draft.description = Some(long_text(TEXTS[11]));
-    let todo = todos.create(caller, draft, Terms::default()).await.unwrap().value;
-    todos.delete(caller, todo.id, Terms::default()).await.unwrap();
-    let activity =
-        activities.log(caller, activity_draft(TEXTS[12]), Terms::default()).await.unwrap().value;
-    activities.delete(caller, activity.id, Terms::default()).await.unwrap();
+    let todo = todos.create(caller, draft, Preconditions::default()).await.unwrap().value;
+    todos.delete(caller, todo.id, Preconditions::default()).await.unwrap();
+    let activity = activities
+        .log(caller, activity_draft(TEXTS[12]), Preconditions::default())
+        .await
+        .unwrap()
+        .value;
+    activities.delete(caller, activity.id, Preconditions::default()).await.unwrap();
 }
 
 /// Stores [`PLANTED`] in the clear, in every form.

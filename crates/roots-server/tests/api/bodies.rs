@@ -1,7 +1,7 @@
 //! Bodies: what is wrong with them is told whole, and what is right comes back as it was.
 
 use reqwest::Method;
-use roots_testkit::app::{Answer, App, send};
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::client::{balance, confirm, faulty};
 use crate::wire;
 
 roots_testkit::on_both! {
-    every_fault_stands_in_one_answer,
+    every_error_stands_in_one_answer,
     a_body_that_is_no_object_of_json_is_refused,
     a_body_says_what_it_is,
     a_body_that_is_too_large_is_answered,
@@ -18,13 +18,13 @@ roots_testkit::on_both! {
     an_actor_has_so_many_kinds_of_activities,
 }
 
-async fn raw(app: &App, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+async fn raw(app: &TestApp, method: Method, path: &str, body: impl Into<Vec<u8>>) -> ApiResponse {
     let request = app.request(method, path).header("Content-Type", "application/json");
     send(request.body(body.into())).await
 }
 
-async fn every_fault_stands_in_one_answer(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+async fn every_error_stands_in_one_answer(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": "stays" })).await.expect(201);
     let before = balance(&app).await;
@@ -32,44 +32,47 @@ async fn every_fault_stands_in_one_answer(database: TestDatabase) {
         "titel": "x", "description": 7, "session_id": -1, "priority": 9, "due_at": "soon",
         "status": "open", "description": "twice", "zzz": null
     }"#;
-    confirm("every_fault_of_a_new_todo", &raw(&app, Method::POST, "/todos", body).await);
+    confirm("every_error_of_a_new_todo", &raw(&app, Method::POST, "/todos", body).await);
     let body = r#"{
         "title": "", "description": [], "status": "finished", "priority": 1.5, "due_at": 0,
         "session_id": "1", "note": {}, "Note": "x", "created_at": "2026-04-09"
     }"#;
-    confirm("every_fault_of_a_patch_of_a_todo", &raw(&app, Method::PATCH, "/todos/1", body).await);
+    confirm("every_error_of_a_patch_of_a_todo", &raw(&app, Method::PATCH, "/todos/1", body).await);
     let body = r#"{"activity_type": "Deploy!", "session_id": 0, "logged_at": "1969-12-31",
         "describtion": "x"}"#;
-    confirm("every_fault_of_a_new_activity", &raw(&app, Method::POST, "/activities", body).await);
+    confirm("every_error_of_a_new_activity", &raw(&app, Method::POST, "/activities", body).await);
     let body = r#"{"notes": false, "note": "x", "status": "ended"}"#;
-    confirm("every_fault_of_a_new_session", &raw(&app, Method::POST, "/sessions", body).await);
+    confirm("every_error_of_a_new_session", &raw(&app, Method::POST, "/sessions", body).await);
     let body = r#"{"status": "over", "status": "ended", "notes": 1}"#;
     let patched = raw(&app, Method::PATCH, "/sessions/1", body).await;
-    confirm("every_fault_of_a_patch_of_a_session", &patched);
+    confirm("every_error_of_a_patch_of_a_session", &patched);
     let body = r#"{"account_name": "", "actor_type": "robot", "name": "x"}"#;
-    confirm("every_fault_of_a_new_account", &raw(&app, Method::POST, "/bootstrap", body).await);
+    confirm("every_error_of_a_new_account", &raw(&app, Method::POST, "/bootstrap", body).await);
 
-    // The same key twice is a fault, whatever its values.
+    // The same key twice is an error, whatever its values.
     let twice = raw(&app, Method::POST, "/sessions", r#"{"notes": "a", "notes": "a"}"#).await;
     assert_eq!(faulty(&twice.expect(422)), ["notes"]);
     let escaped =
         raw(&app, Method::POST, "/sessions", r#"{"notes": "a", "no\u0074es": "b"}"#).await;
     assert_eq!(faulty(&escaped.expect(422)), ["notes"]);
     // Numbers that are no integers of ours.
-    for priority in ["1.0", "1e0", "99999999999999999999", "1e400", "true", "\"1\""] {
+    for priority in ["1.5", "1e-1", "99999999999999999999", "1e400", "true", "\"1\""] {
         let body = format!(r#"{{"title": "x", "priority": {priority}}}"#);
         let answer = raw(&app, Method::POST, "/todos", body).await;
         assert_eq!(faulty(&answer.expect(422)), ["priority"], "{priority}");
     }
     assert_eq!(balance(&app).await, before);
-    // Zero, however it is signed.
-    let body = r#"{"title": "x", "priority": -0}"#;
-    assert_eq!(raw(&app, Method::POST, "/todos", body).await.expect(201)["priority"], 0);
+    // Zero, however it is signed, and integers, however they are written.
+    for (priority, expected) in [("-0", 0), ("-0.0", 0), ("2.0", 2), ("2e0", 2)] {
+        let body = format!("\u{feff}{{\"title\": \"x\", \"priority\": {priority}}}");
+        let made = raw(&app, Method::POST, "/todos", body).await.expect(201);
+        assert_eq!(made["priority"], expected, "{priority}");
+    }
     assert_eq!(app.get("/sessions/1").await.expect(200)["status"], "active");
 }
 
 async fn a_body_that_is_no_object_of_json_is_refused(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     for (name, body) in [
         ("malformed_json", "{\n  \"title\": \"x\",\n  \"priority\": }"),
         ("json_that_ends_too_early", "{\"title\": \"x\""),
@@ -85,7 +88,7 @@ async fn a_body_that_is_no_object_of_json_is_refused(database: TestDatabase) {
         "{'title': 'x'}",
         "{\"title\": \"x\",}",
         "{title: \"x\"}",
-        "\u{feff}{}",
+        "\u{feff}\u{feff}{}",
         "{} {}",
         "{\"title\": \"a\nb\"}",
         "{\"title\": \"\\x\"}",
@@ -122,7 +125,7 @@ async fn a_body_that_is_no_object_of_json_is_refused(database: TestDatabase) {
 }
 
 async fn a_body_says_what_it_is(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     let typed = async |method: Method, path: &str, types: &[&str]| {
         let mut request = app.request(method, path).body("{\"notes\": \"x\"}");
@@ -131,7 +134,13 @@ async fn a_body_says_what_it_is(database: TestDatabase) {
         }
         send(request).await
     };
-    for accepted in ["application/json", "Application/JSON; charset=UTF-8", "application/json;"] {
+    for accepted in [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        "application/json;",
+        "application/json; charset=utf8",
+        "application/json; charset=us-ascii",
+    ] {
         assert_eq!(typed(Method::POST, "/sessions", &[accepted]).await.status, 201, "{accepted}");
         assert_eq!(
             typed(Method::PATCH, "/sessions/1", &[accepted]).await.status,
@@ -162,7 +171,7 @@ async fn a_body_says_what_it_is(database: TestDatabase) {
 
 async fn a_body_that_is_too_large_is_answered(database: TestDatabase) {
     const MIB: usize = 1024 * 1024;
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     // The largest there may be is read, and judged.
     let filled = |length: usize| format!("{{\"notes\": \"x\"{}}}", " ".repeat(length - 14));
     let most = filled(MIB);
@@ -193,7 +202,7 @@ async fn a_body_that_is_too_large_is_answered(database: TestDatabase) {
 }
 
 async fn texts_come_back_byte_for_byte(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let long = "\u{1f980}".repeat(65_536 / 4);
     let note = "\u{1f33f}".repeat(8_192 / 4);
     let title = "\u{1d11e}".repeat(500);
@@ -240,7 +249,7 @@ async fn texts_come_back_byte_for_byte(database: TestDatabase) {
 }
 
 async fn texts_are_held_to_their_limits(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     let before = balance(&app).await;
@@ -289,7 +298,7 @@ async fn texts_are_held_to_their_limits(database: TestDatabase) {
 }
 
 async fn an_actor_has_so_many_kinds_of_activities(database: TestDatabase) {
-    let app = App::start(database, 2_000).await;
+    let app = TestApp::start(database, 2_000).await;
     let log = async |kind: String| {
         app.post("/activities", &json!({ "description": "x", "activity_type": kind })).await
     };

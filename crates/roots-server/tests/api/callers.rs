@@ -2,10 +2,10 @@
 
 use reqwest::Method;
 use roots_domain::model::account::{AccountKind, ActorKind};
-use roots_domain::usecase::accounts::AccountDraft;
-use roots_testkit::app::{App, send};
+use roots_domain::service::accounts::AccountDraft;
+use roots_testkit::app::{TestApp, send};
+use roots_testkit::context::name;
 use roots_testkit::database::TestDatabase;
-use roots_testkit::world::name;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ const KEYED: [(Method, &str); 33] = [
 ];
 
 async fn a_key_is_sent_in_either_header(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let key = app.key();
     for headers in [
         &[("X-API-Key", key.to_owned())][..],
@@ -74,7 +74,7 @@ async fn a_key_is_sent_in_either_header(database: TestDatabase) {
         // A proxy in front may have a scheme of its own.
         &[("X-API-Key", key.to_owned()), ("Authorization", "Basic cHJveHk6cHc=".to_owned())],
     ] {
-        let mut request = app.stranger(Method::GET, "/api/v1/whoami");
+        let mut request = app.unauthenticated(Method::GET, "/api/v1/whoami");
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -83,25 +83,25 @@ async fn a_key_is_sent_in_either_header(database: TestDatabase) {
 }
 
 async fn whoever_has_no_valid_key_is_refused(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let key = app.key().to_owned();
     // One letter mistyped, which the checksum tells; and one that fits, but is nobody's.
     let typo = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
-    let other = App::start(TestDatabase::sqlite().await, 1).await;
+    let other = TestApp::start(TestDatabase::sqlite().await, 1).await;
     let unknown = other.key().to_owned();
     assert_ne!(unknown, key);
     for (method, path) in KEYED {
-        let request = app.stranger(method.clone(), &format!("/api/v1{path}"));
+        let request = app.unauthenticated(method.clone(), &format!("/api/v1{path}"));
         let refused = send(request).await;
         assert_eq!(refused.header("www-authenticate"), Some(r#"Bearer realm="roots""#), "{path}");
         assert_eq!(refused.status, 401, "{method} {path}");
         for wrong in [&typo, &unknown] {
-            let request = app.stranger(method.clone(), &format!("/api/v1{path}"));
+            let request = app.unauthenticated(method.clone(), &format!("/api/v1{path}"));
             assert_eq!(send(request.header("X-API-Key", wrong)).await.status, 401, "{path}");
         }
     }
     let told = |headers: &[(&str, &str)]| {
-        let mut request = app.stranger(Method::GET, "/api/v1/sessions");
+        let mut request = app.unauthenticated(Method::GET, "/api/v1/sessions");
         for (name, value) in headers.iter().chain(&[("X-Request-Id", "a-test")]) {
             request = request.header(*name, *value);
         }
@@ -119,12 +119,12 @@ async fn whoever_has_no_valid_key_is_refused(database: TestDatabase) {
     assert_eq!(told(&[("Authorization", &key)]).await.status, 401);
     assert_eq!(told(&[("X-API-Key", &key), ("X-API-Key", "another")]).await.status, 401);
     // No key in the query either: it would stand in everyone's logs.
-    let request = app.stranger(Method::GET, &format!("/api/v1/sessions?api_key={key}"));
+    let request = app.unauthenticated(Method::GET, &format!("/api/v1/sessions?api_key={key}"));
     assert_eq!(send(request).await.status, 401);
 }
 
 async fn a_key_that_ends_stops_at_once(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "x" })).await.expect(201);
     // It is revoked by another process, while this one still remembers it.
     let ends =
@@ -139,13 +139,13 @@ async fn a_key_that_ends_stops_at_once(database: TestDatabase) {
     assert_eq!(rows, [(99,)]);
 
     // Expiry is checked on every use, by the clock alone.
-    let expiring = App::start(TestDatabase::sqlite().await, 100).await;
+    let expiring = TestApp::start(TestDatabase::sqlite().await, 100).await;
     let at = "UPDATE api_keys SET expires_at = 1775743210000000";
     assert_eq!(expiring.database.execute(at).await, 1);
-    expiring.world.clock.advance_seconds(9);
+    expiring.context.clock.advance_seconds(9);
     assert_eq!(expiring.get("/sessions").await.status, 200);
     assert_eq!(expiring.post("/sessions", &json!({})).await.status, 201);
-    expiring.world.clock.advance_seconds(1);
+    expiring.context.clock.advance_seconds(1);
     assert_eq!(expiring.get("/sessions").await.status, 401);
     assert_eq!(expiring.post("/sessions", &json!({})).await.status, 401);
 }
@@ -172,7 +172,7 @@ async fn a_key_that_ends_elsewhere_stops_reading_at_once(database: TestDatabase)
         "/usage",
         "/export",
     ];
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "x" })).await.expect(201);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     app.post("/activities", &json!({ "description": "x" })).await.expect(201);
@@ -187,7 +187,7 @@ async fn a_key_that_ends_elsewhere_stops_reading_at_once(database: TestDatabase)
         let revoked = app.delete(&format!("/keys/{}", made["key_id"])).await;
         assert_eq!(revoked.status, 200);
         // What the caller has already tells no more than what it has not.
-        let mut again = elsewhere.stranger(Method::GET, &format!("/api/v1{path}"));
+        let mut again = elsewhere.unauthenticated(Method::GET, &format!("/api/v1{path}"));
         if let Some(tag) = first.header("etag") {
             again = again.header("If-None-Match", tag);
         }
@@ -198,8 +198,8 @@ async fn a_key_that_ends_elsewhere_stops_reading_at_once(database: TestDatabase)
 }
 
 async fn what_is_another_accounts_is_not_there(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let other = app.world.found(100).await;
+    let app = TestApp::start(database, 100).await;
+    let other = app.context.found(100).await;
     let body = |path: &str| match path {
         "/sessions" => json!({ "notes": "mine" }),
         "/todos" => json!({ "title": "mine" }),
@@ -212,7 +212,7 @@ async fn what_is_another_accounts_is_not_there(database: TestDatabase) {
     }
     let as_other = async |method: Method, path: &str, body: Option<Value>| {
         let request = app
-            .stranger(method, &format!("/api/v1{path}"))
+            .unauthenticated(method, &format!("/api/v1{path}"))
             .header("X-API-Key", other.api_key.expose_secret());
         send(match body {
             Some(body) => request.json(&body),
@@ -272,12 +272,12 @@ async fn what_is_another_accounts_is_not_there(database: TestDatabase) {
 }
 
 async fn what_is_another_actors_is_not_there(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let owner = app.world.admit(&app.credentials).await;
-    let (_, _, key) = swaps::member(&app.world, &app.database, &owner).await;
+    let app = TestApp::start(database, 100).await;
+    let owner = app.context.admit(&app.credentials).await;
+    let (_, _, key) = swaps::member(&app.context, &app.database, &owner).await;
     let call = async |method: Method, path: &str, body: Value| {
         let request = app
-            .stranger(method, &format!("/api/v1{path}"))
+            .unauthenticated(method, &format!("/api/v1{path}"))
             .header("X-API-Key", key.expose_secret())
             .header("X-Request-Id", "a-test");
         send(if body.is_null() { request } else { request.json(&body) }).await
@@ -326,10 +326,10 @@ async fn what_is_another_actors_is_not_there(database: TestDatabase) {
 }
 
 async fn anybody_may_sign_up(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let wanted =
         json!({ "account_name": "Chatforest", "actor_name": "docs-agent", "actor_type": "agent" });
-    let request = app.stranger(Method::POST, "/api/v1/bootstrap").json(&wanted);
+    let request = app.unauthenticated(Method::POST, "/api/v1/bootstrap").json(&wanted);
     let answer = send(request).await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let mut made = answer.expect(201);
@@ -356,7 +356,7 @@ async fn anybody_may_sign_up(database: TestDatabase) {
         })
     );
     let with_key = |method, path: &str| {
-        app.stranger(method, &format!("/api/v1{path}"))
+        app.unauthenticated(method, &format!("/api/v1{path}"))
             .header("X-API-Key", key)
             .header("X-Request-Id", "a-test")
     };
@@ -376,20 +376,20 @@ async fn anybody_may_sign_up(database: TestDatabase) {
             &["account_name"],
         ),
     ] {
-        let refused = send(app.stranger(Method::POST, "/api/v1/bootstrap").json(&bad)).await;
+        let refused = send(app.unauthenticated(Method::POST, "/api/v1/bootstrap").json(&bad)).await;
         assert_eq!(faulty(&refused.expect(422)), fields, "{bad}");
     }
     // The longest names there may be come back as they are.
     let long = "\u{1f980}".repeat(100);
     let wanted = json!({ "account_name": long, "actor_name": long, "actor_type": "human" });
-    let made = send(app.stranger(Method::POST, "/api/v1/bootstrap").json(&wanted)).await;
+    let made = send(app.unauthenticated(Method::POST, "/api/v1/bootstrap").json(&wanted)).await;
     let made = made.expect(201);
     assert_eq!((&made["account_id"], &made["actor_name"]), (&json!(3), &json!(long)));
     assert_eq!(made["actor_type"], "human");
 }
 
 async fn whoami_tells_who_asks(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     let account = app.credentials.account;
     for (actor, name, kind) in [(2, "Ada", "human"), (3, "Hal", "agent")] {
@@ -415,9 +415,9 @@ async fn whoami_tells_who_asks(database: TestDatabase) {
         owner_kind: ActorKind::Human,
         credits: 0,
     };
-    let operator = app.world.accounts.bootstrap(draft).await.unwrap();
+    let operator = app.context.accounts.bootstrap(draft).await.unwrap();
     let request = app
-        .stranger(Method::GET, "/api/v1/whoami")
+        .unauthenticated(Method::GET, "/api/v1/whoami")
         .header("X-API-Key", operator.api_key.expose_secret());
     assert_eq!(
         send(request).await.expect(200),
@@ -437,7 +437,7 @@ async fn whoami_tells_who_asks(database: TestDatabase) {
 }
 
 async fn a_suspended_account_reads_but_does_not_write(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
     let suspend = "UPDATE accounts SET status = 'suspended', auth_epoch = auth_epoch + 1";
     app.database.execute(suspend).await;

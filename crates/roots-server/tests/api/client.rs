@@ -1,6 +1,6 @@
 //! What the tests of the API share.
 
-use roots_testkit::app::{Answer, App};
+use roots_testkit::app::{ApiResponse, TestApp};
 use serde_json::{Value, json};
 
 /// The headers that a snapshot shows.
@@ -21,7 +21,7 @@ const SHOWN: [&str; 13] = [
 ];
 
 /// Holds a whole answer to its snapshot, which is one for both databases.
-pub(crate) fn confirm(name: &str, answer: &Answer) {
+pub(crate) fn confirm(name: &str, answer: &ApiResponse) {
     let mut headers = serde_json::Map::new();
     for shown in SHOWN {
         let values: Vec<_> =
@@ -62,13 +62,13 @@ pub(crate) fn ids(list: &Value, items: &str, id: &str) -> Vec<i64> {
     list[items].as_array().unwrap().iter().map(|item| item[id].as_i64().unwrap()).collect()
 }
 
-/// The fields that a refusal finds fault with, in its order.
+/// The fields that a refusal reports, in its order.
 pub(crate) fn faulty(refusal: &Value) -> Vec<&str> {
-    let faults = refusal["errors"].as_array().unwrap();
-    faults.iter().map(|fault| fault["field"].as_str().unwrap()).collect()
+    let errors = refusal["errors"].as_array().unwrap();
+    errors.iter().map(|error| error["field"].as_str().unwrap()).collect()
 }
 
 /// What is left of the account's credits.
-pub(crate) async fn balance(app: &App) -> i64 {
+pub(crate) async fn balance(app: &TestApp) -> i64 {
     app.get("/credits").await.expect(200)["balance"].as_i64().unwrap()
 }

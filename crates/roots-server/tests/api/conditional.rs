@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use roots_testkit::app::{Answer, App, send};
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,24 +16,25 @@ roots_testkit::on_both! {
     a_delete_is_of_the_state_that_was_read_or_not_at_all,
     agents_that_move_one_todo_at_once_leave_a_log_without_gaps,
     agents_that_do_not_look_leave_a_log_without_gaps_too,
+    of_many_agents_that_claim_one_todo_as_documented_one_gets_it_and_pays,
 }
 
 const AGENTS: usize = 64;
 
-fn tag(answer: &Answer) -> String {
+fn tag(answer: &ApiResponse) -> String {
     answer.header("etag").expect("an ETag").to_owned()
 }
 
-async fn tied(app: &App, method: Method, path: &str, tag: &str, body: &Value) -> Answer {
+async fn tied(app: &TestApp, method: Method, path: &str, tag: &str, body: &Value) -> ApiResponse {
     send(app.request(method, path).header("If-Match", tag).json(body)).await
 }
 
-async fn get_if_changed(app: &App, path: &str, tag: &str) -> Answer {
+async fn get_if_changed(app: &TestApp, path: &str, tag: &str) -> ApiResponse {
     send(app.request(Method::GET, path).header("If-None-Match", tag)).await
 }
 
 async fn a_tag_names_one_state_of_one_resource(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let mut seen = Vec::new();
     for (path, body) in [
         ("/sessions", json!({})),
@@ -66,7 +67,7 @@ async fn a_tag_names_one_state_of_one_resource(database: TestDatabase) {
 }
 
 async fn a_change_is_made_to_the_state_that_was_read_or_not_at_all(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     let first = tag(&app.get("/todos/1").await);
     let done = json!({ "status": "done", "title": "y" });
@@ -90,7 +91,7 @@ async fn a_change_is_made_to_the_state_that_was_read_or_not_at_all(database: Tes
 }
 
 async fn a_delete_is_of_the_state_that_was_read_or_not_at_all(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": "x", "session_id": 1 })).await.expect(201);
     app.post("/activities", &json!({ "description": "x" })).await.expect(201);
@@ -121,7 +122,7 @@ fn next(status: &str, agent: usize) -> &'static str {
 
 /// Every step of the log starts where the one before ended, and the last one ends where the todo
 /// stands. Answers how many there are.
-async fn log_without_gaps(app: &App) -> usize {
+async fn log_without_gaps(app: &TestApp) -> usize {
     let todo = app.get("/todos/1").await.expect(200);
     let logs = app.get("/todos/1/logs").await.expect(200);
     let steps = logs["logs"].as_array().unwrap();
@@ -134,20 +135,23 @@ async fn log_without_gaps(app: &App) -> usize {
     steps.len()
 }
 
-async fn each_agent<F>(app: &Arc<App>, work: impl Fn(Arc<App>, usize) -> F)
+async fn each_agent<F, T: Send + 'static>(
+    app: &Arc<TestApp>,
+    work: impl Fn(Arc<TestApp>, usize) -> F,
+) -> Vec<T>
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
 {
     let mut agents = JoinSet::new();
     for agent in 0..AGENTS {
         agents.spawn(work(Arc::clone(app), agent));
     }
-    agents.join_all().await;
+    agents.join_all().await
 }
 
 /// Each reads, changes what it has read, and does it over where somebody else was faster.
 async fn agents_that_move_one_todo_at_once_leave_a_log_without_gaps(database: TestDatabase) {
-    let app = Arc::new(App::start(database, 10_000).await);
+    let app = Arc::new(TestApp::start(database, 10_000).await);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     each_agent(&app, |app, agent| async move {
         loop {
@@ -167,7 +171,7 @@ async fn agents_that_move_one_todo_at_once_leave_a_log_without_gaps(database: Te
 }
 
 async fn agents_that_do_not_look_leave_a_log_without_gaps_too(database: TestDatabase) {
-    let app = Arc::new(App::start(database, 10_000).await);
+    let app = Arc::new(TestApp::start(database, 10_000).await);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     each_agent(&app, |app, agent| async move {
         for to in ["in_progress", "done", "open", "cancelled"] {
@@ -177,4 +181,37 @@ async fn agents_that_do_not_look_leave_a_log_without_gaps_too(database: TestData
     })
     .await;
     assert!(log_without_gaps(&app).await > 0);
+}
+
+async fn of_many_agents_that_claim_one_todo_as_documented_one_gets_it_and_pays(
+    database: TestDatabase,
+) {
+    let app = Arc::new(TestApp::start(database, 100).await);
+    app.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    let begun = json!({ "status": "in_progress" });
+    let open = app.get("/todos/1").await;
+    let (open_tag, claim) = (tag(&open), begun.clone());
+    // Each has read it while it was open, and repeats its claim as after a lost answer.
+    let claims = each_agent(&app, move |app, agent| {
+        let (tag, claim) = (open_tag.clone(), claim.clone());
+        async move {
+            let mut statuses = Vec::new();
+            for _ in 0..2 {
+                let request = app.request(Method::PATCH, "/todos/1").json(&claim);
+                let request = request.header("If-Match", &tag);
+                let name = format!("agent-{agent}");
+                statuses.push(send(request.header("Idempotency-Key", name)).await.status);
+            }
+            statuses
+        }
+    });
+    let statuses = claims.await;
+    assert_eq!(statuses.iter().filter(|both| **both == [200, 200]).count(), 1, "{statuses:?}");
+    let refused = statuses.iter().filter(|both| **both == [412, 412]).count();
+    assert_eq!(refused, AGENTS - 1, "{statuses:?}");
+    assert_eq!(balance(&app).await, 98);
+    assert_eq!(log_without_gaps(&app).await, 1);
+    // Without If-Match nobody would know: a change to the same status is no error, and is paid for.
+    app.patch("/todos/1", &begun).await.expect(200);
+    assert_eq!(balance(&app).await, 97);
 }

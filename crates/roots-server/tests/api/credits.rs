@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use roots_domain::port::store::Auditor;
-use roots_domain::usecase::accounts::Grant;
-use roots_testkit::app::{App, send};
+use roots_domain::service::accounts::Grant;
+use roots_testkit::app::{TestApp, send};
+use roots_testkit::context::name;
 use roots_testkit::database::TestDatabase;
-use roots_testkit::world::name;
 use serde_json::{Value, json};
 
 use crate::client::{balance, confirm, ids};
@@ -21,7 +21,7 @@ roots_testkit::on_both! {
 }
 
 async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
-    let app = App::start(database, 20).await;
+    let app = TestApp::start(database, 20).await;
     let writes = [
         (Method::POST, "/sessions", json!({ "notes": "x" }), "POST /sessions"),
         (Method::PATCH, "/sessions/1", json!({ "notes": "y" }), "PATCH /sessions/{id}"),
@@ -55,7 +55,7 @@ async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
         "created_at": "2026-04-09T14:00:00Z"
     })];
     for (method, path, body, endpoint) in writes {
-        app.world.clock.advance_seconds(1);
+        app.context.clock.advance_seconds(1);
         let body = Some(&body).filter(|body| !body.is_null());
         let answer = app.call(method, path, body).await;
         left -= 1;
@@ -99,11 +99,11 @@ async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
         "next_cursor": null
     });
     assert_eq!(ledger, page);
-    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
 }
 
 async fn what_fails_costs_nothing(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
@@ -133,7 +133,7 @@ async fn what_fails_costs_nothing(database: TestDatabase) {
 }
 
 async fn an_empty_balance_reads_but_does_not_write(database: TestDatabase) {
-    let app = App::start(database, 2).await;
+    let app = TestApp::start(database, 2).await;
     app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
     let last = app.post("/todos", &json!({ "title": "kept", "session_id": 1 })).await;
     assert_eq!(last.header("x-credits-remaining"), Some("0"));
@@ -161,19 +161,19 @@ async fn an_empty_balance_reads_but_does_not_write(database: TestDatabase) {
     assert_eq!(app.get("/whoami").await.expect(200)["credits_remaining"], 0);
     // Given some, it writes again.
     let grant = Grant::parse(1).unwrap();
-    app.world.accounts.grant(app.credentials.account, grant, None).await.unwrap();
+    app.context.accounts.grant(app.credentials.account, grant, None).await.unwrap();
     app.post("/sessions", &json!({})).await.expect(201);
     assert_eq!(app.post("/sessions", &json!({})).await.status, 402);
 }
 
 async fn the_ledger_tells_each_reason(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     for _ in 0..3 {
         app.post("/sessions", &json!({})).await.expect(201);
     }
     let grant = Grant::parse(5).unwrap();
     let note = Some(name("a gift"));
-    app.world.accounts.grant(app.credentials.account, grant, note).await.unwrap();
+    app.context.accounts.grant(app.credentials.account, grant, note).await.unwrap();
     confirm("a_ledger", &app.get("/credits/ledger").await);
     for (reason, expected) in
         [("api_write", &[4, 3, 2][..]), ("operator_grant", &[5]), ("bootstrap_grant", &[1])]
@@ -192,7 +192,7 @@ async fn the_ledger_tells_each_reason(database: TestDatabase) {
 async fn many_writers_spend_each_credit_once(database: TestDatabase) {
     const WRITERS: usize = 32;
     const WRITES: usize = 5;
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let apps = [Arc::new(app.another().await), Arc::new(app)];
     let writers = (0..WRITERS).map(|writer| {
         let app = Arc::clone(&apps[writer % apps.len()]);
@@ -224,6 +224,6 @@ async fn many_writers_spend_each_credit_once(database: TestDatabase) {
         assert_eq!(balance(app).await, 0);
         assert_eq!(app.get("/activities").await.expect(200)["total"], 100);
         assert_eq!(app.get("/credits/ledger").await.expect(200)["total"], 101);
-        assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+        assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
     }
 }

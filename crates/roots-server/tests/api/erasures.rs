@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use roots_domain::command::{Action, Command, Conditions, Principal};
 use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::unit::{Author, Conditions, Intent, UnitOfWork};
-use roots_domain::port::store::{Auditor, LeftoverReader, UnitStore};
-use roots_testkit::app::{Answer, App, send};
+use roots_domain::port::store::{Auditor, CommandStore, LeftoverReader};
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::members::add_member;
 use secrecy::ExposeSecret;
@@ -24,19 +24,19 @@ roots_testkit::on_both! {
     the_last_operators_account_stays,
 }
 
-async fn erase(app: &App, code: &str) -> Answer {
+async fn erase(app: &TestApp, code: &str) -> ApiResponse {
     app.call(Method::DELETE, "/accounts/me", Some(&json!({ "recovery_code": code }))).await
 }
 
-async fn swept(app: &App) {
+async fn swept(app: &TestApp) {
     until("nothing is left", async || {
-        app.world.store.left_over(AccountId(0)).await.unwrap().is_none()
+        app.context.store.left_over(AccountId(0)).await.unwrap().is_none()
     })
     .await;
 }
 
 /// Something of everything.
-async fn live(app: &App) {
+async fn live(app: &TestApp) {
     app.post("/sessions", &json!({ "notes": "Quittenzwirbelei" })).await.expect(201);
     let todo = json!({ "title": "Drosselklappenpoesie", "session_id": 1 });
     app.post("/todos", &todo).await.expect(201);
@@ -65,8 +65,8 @@ async fn rows_of(database: &TestDatabase, account: i64) -> Vec<(String, i64)> {
 }
 
 async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
-    let app = App::start(database, 5_000).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 5_000).await;
+    let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
     live(&app).await;
     // More than one step sweeps.
@@ -106,10 +106,10 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
     assert_eq!(left, [("erasures".to_owned(), 1)]);
     assert_eq!(rows_of(&app.database, others).await, before);
     assert_eq!(other.get("/todos/1").await.expect(200)["title"], "Drosselklappenpoesie");
-    let (_, faults) = app.world.store.audit().await.unwrap();
-    assert_eq!(faults, []);
+    let (_, errors) = app.context.store.audit().await.unwrap();
+    assert_eq!(errors, []);
     // Its id is not given again.
-    assert!(app.world.found(0).await.account.0 > others);
+    assert!(app.context.found(0).await.account.0 > others);
 
     if !app.database.is_postgres() {
         // SQLite writes zeros over what is deleted, once the WAL has been taken over.
@@ -128,13 +128,13 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
 }
 
 async fn an_erased_account_admits_nobody_in_any_process(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 100).await;
+    let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
     let elsewhere = app.another().await;
-    let as_member = async |app: &App, method: Method| {
+    let as_member = async |app: &TestApp, method: Method| {
         let request = app
-            .stranger(method, "/api/v1/todos")
+            .unauthenticated(method, "/api/v1/todos")
             .header("X-API-Key", member.expose_secret())
             .json(&json!({ "title": "x" }));
         send(request).await.status
@@ -152,45 +152,45 @@ async fn an_erased_account_admits_nobody_in_any_process(database: TestDatabase) 
     assert_eq!(as_member(&elsewhere, Method::POST).await, 401);
     assert_eq!(elsewhere.post("/todos", &json!({ "title": "x" })).await.status, 401);
     assert_eq!(elsewhere.get("/todos").await.status, 401);
-    let (_, faults) = app.world.store.audit().await.unwrap();
-    assert_eq!(faults, [], "while it is swept");
+    let (_, errors) = app.context.store.audit().await.unwrap();
+    assert_eq!(errors, [], "while it is swept");
     swept(&app).await;
 }
 
 async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
-    let app = App::start(database, 5_000).await;
+    let app = TestApp::start(database, 5_000).await;
     for _ in 0..1_500 {
         app.post("/activities", &json!({ "description": "x" })).await.expect(201);
     }
-    let caller = app.world.admit(&app.credentials).await;
-    app.world.erasures.erase(&caller, &app.credentials.recovery_code).await.unwrap();
-    let unit = UnitOfWork {
-        author: Author::Program,
-        intent: Intent::SweepErased(app.credentials.account),
+    let caller = app.context.admit(&app.credentials).await;
+    app.context.erasures.erase(&caller, &app.credentials.recovery_code).await.unwrap();
+    let command = Command {
+        principal: Principal::Program,
+        action: Action::SweepErased(app.credentials.account),
         charge: None,
         conditions: Conditions::default(),
         at: Timestamp::FIRST,
     };
-    app.world.store.apply(unit).await.unwrap();
+    app.context.store.apply(command).await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
     // A thousand rows a step. The first three are the wrap that the account held, the key and the actor.
     assert_eq!(left, [(503,)], "a step is bounded");
-    let (_, faults) = app.world.store.audit().await.unwrap();
-    assert_eq!(faults, []);
+    let (_, errors) = app.context.store.audit().await.unwrap();
+    assert_eq!(errors, []);
     // The process ends here, and another one starts.
     let elsewhere = app.another().await;
-    elsewhere.world.leftovers.work_off().await.unwrap();
+    elsewhere.context.leftovers.work_off().await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
     assert_eq!(left, [(0,)]);
-    assert_eq!(app.world.store.left_over(AccountId(0)).await, Ok(None));
+    assert_eq!(app.context.store.left_over(AccountId(0)).await, Ok(None));
 }
 
 async fn it_takes_the_owner_and_the_code(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 100).await;
+    let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
     let code = app.credentials.recovery_code.expose_secret().to_owned();
-    let other = app.world.found(0).await;
+    let other = app.context.found(0).await;
     let typo =
         format!("{}{}", &code[..code.len() - 1], if code.ends_with('0') { '1' } else { '0' });
     confirm("an_erasure_with_a_wrong_code", &erase(&app, &typo).await);
@@ -200,7 +200,7 @@ async fn it_takes_the_owner_and_the_code(database: TestDatabase) {
     }
     confirm("an_erasure_without_a_code", &app.delete("/accounts/me").await);
     let as_member = app
-        .stranger(Method::DELETE, "/api/v1/accounts/me")
+        .unauthenticated(Method::DELETE, "/api/v1/accounts/me")
         .header("X-API-Key", member.expose_secret())
         .header("X-Request-Id", "a-test")
         .json(&json!({ "recovery_code": code }));
@@ -213,12 +213,12 @@ async fn it_takes_the_owner_and_the_code(database: TestDatabase) {
 }
 
 async fn the_last_operators_account_stays(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let id = app.credentials.account;
     let code = app.credentials.recovery_code.expose_secret().to_owned();
     let make = format!("UPDATE accounts SET kind = 'operator' WHERE account_id = {id}");
     app.database.execute(&make).await;
-    app.world.found(0).await;
+    app.context.found(0).await;
     confirm("the_last_operators_erasure", &erase(&app, &code).await);
     app.database.execute("UPDATE accounts SET kind = 'operator'").await;
     erase(&app, &code).await.expect(200);

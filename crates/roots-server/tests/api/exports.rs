@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::usecase::access::AccessError;
-use roots_domain::usecase::exports::{Export, Record};
-use roots_testkit::app::{App, send};
+use roots_domain::service::access::AccessError;
+use roots_domain::service::exports::{Export, Record};
+use roots_testkit::app::{TestApp, send};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::add_member;
 use secrecy::ExposeSecret;
@@ -37,11 +37,11 @@ fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 async fn all_that_there_is_is_in_the_file(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 1_000).await;
+    let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
     let as_member = |path: &str| {
-        app.stranger(Method::GET, &format!("/api/v1{path}"))
+        app.unauthenticated(Method::GET, &format!("/api/v1{path}"))
             .header("X-API-Key", member.expose_secret())
     };
     for number in 0..130 {
@@ -55,7 +55,7 @@ async fn all_that_there_is_is_in_the_file(database: TestDatabase) {
     }
     app.patch("/sessions/3", &json!({ "status": "ended" })).await.expect(200);
     let as_its_own = send(
-        app.stranger(Method::POST, "/api/v1/todos")
+        app.unauthenticated(Method::POST, "/api/v1/todos")
             .header("X-API-Key", member.expose_secret())
             .json(&json!({ "title": "the member's" })),
     );
@@ -114,14 +114,14 @@ async fn all_that_there_is_is_in_the_file(database: TestDatabase) {
     assert_eq!(lines(&app.get("/export?actor_id=9").await.text).len(), 2, "there is no such actor");
 }
 
-async fn begin(app: &App) -> Export {
-    let caller = app.world.admit(&app.credentials).await;
-    let lookup = app.world.access.recognize(&app.credentials.api_key).unwrap();
-    app.world.exports.begin(Arc::new(caller), lookup, None).await.unwrap()
+async fn begin(app: &TestApp) -> Export {
+    let caller = app.context.admit(&app.credentials).await;
+    let lookup = app.context.access.recognize(&app.credentials.api_key).unwrap();
+    app.context.exports.begin(Arc::new(caller), lookup, None).await.unwrap()
 }
 
 /// One more of each kind.
-async fn live(app: &App, text: &str) {
+async fn live(app: &TestApp, text: &str) {
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": text })).await.expect(201);
     app.post("/activities", &json!({ "description": text })).await.expect(201);
@@ -129,7 +129,7 @@ async fn live(app: &App, text: &str) {
 
 /// While it is told, rows come, change and go.
 async fn a_row_that_stands_throughout_is_told_once(database: TestDatabase) {
-    let app = App::start(database, 10_000).await;
+    let app = TestApp::start(database, 10_000).await;
     for _ in 0..150 {
         live(&app, "x").await;
     }
@@ -179,7 +179,7 @@ async fn a_row_that_stands_throughout_is_told_once(database: TestDatabase) {
 }
 
 async fn rows_are_found_however_far_apart(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     live(&app, "x").await;
     // As if there had been many between them.
     app.database
@@ -197,7 +197,7 @@ async fn rows_are_found_however_far_apart(database: TestDatabase) {
 }
 
 async fn a_damaged_text_ends_nothing(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     for number in 1..=3 {
         app.post("/sessions", &json!({ "notes": format!("secret {number}") })).await.expect(201);
         app.post("/todos", &json!({ "title": "t", "description": "d" })).await.expect(201);
@@ -235,8 +235,8 @@ async fn a_damaged_text_ends_nothing(database: TestDatabase) {
 }
 
 async fn where_a_wrap_is_missing_all_else_is_told_and_then_the_error(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 100).await;
+    let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
     let theirs = json!({ "description": "theirs", "actor_id": 2 });
     app.post("/activities", &theirs).await.expect(201);
@@ -260,16 +260,16 @@ async fn where_a_wrap_is_missing_all_else_is_told_and_then_the_error(database: T
 }
 
 async fn what_an_owner_exports_stands_in_the_trail(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 100).await;
+    let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
     app.get("/export").await;
     app.get("/export?actor_id=2").await;
     assert_eq!(send(app.request(Method::HEAD, "/export")).await.status, 200);
-    let as_member = app.stranger(Method::GET, "/api/v1/export");
+    let as_member = app.unauthenticated(Method::GET, "/api/v1/export");
     assert_eq!(send(as_member.header("X-API-Key", member.expose_secret())).await.status, 200);
-    let trail = app.get("/audit").await.expect(200);
-    let noted: Vec<_> = trail["entries"]
+    let audit_log = app.get("/audit").await.expect(200);
+    let noted: Vec<_> = audit_log["entries"]
         .as_array()
         .unwrap()
         .iter()
@@ -279,7 +279,7 @@ async fn what_an_owner_exports_stands_in_the_trail(database: TestDatabase) {
 }
 
 async fn who_does_not_read_on_holds_nothing_up(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let long = "x".repeat(60_000);
     for _ in 0..200 {
         app.post("/activities", &json!({ "description": long })).await.expect(201);
@@ -299,7 +299,7 @@ async fn who_does_not_read_on_holds_nothing_up(database: TestDatabase) {
 }
 
 async fn a_revoked_key_ends_it(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let mut export = begin(&app).await;
     assert!(export.next().await.unwrap().is_some());
     // Another key of the account ends.
@@ -311,7 +311,7 @@ async fn a_revoked_key_ends_it(database: TestDatabase) {
 }
 
 async fn a_suspended_account_without_credits_is_exported(database: TestDatabase) {
-    let app = App::start(database, 1).await;
+    let app = TestApp::start(database, 1).await;
     app.post("/todos", &json!({ "title": "the last credit" })).await.expect(201);
     app.database.execute("UPDATE accounts SET status = 'suspended'").await;
     let file = lines(&app.get("/export").await.text);

@@ -1,14 +1,14 @@
-//! Lives drawn by chance, the same each time, that are taken along: exported, imported into a fresh
+//! Lives drawn at random, the same each time, that are taken along: exported, imported into a fresh
 //! account, and exported again.
 
 use roots_domain::port::store::Auditor;
-use roots_testkit::app::App;
+use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::add_member;
 use serde_json::{Value, json};
 
 use crate::client::balance;
-use crate::fuzz::Dice;
+use crate::fuzz::FuzzRng;
 use crate::imports::{exported, import, lines, renumbered};
 
 roots_testkit::on_both! { whatever_was_lived_comes_in_as_it_was }
@@ -36,56 +36,55 @@ const TIMES: [&str; 5] = [
 ];
 
 /// A text, or none.
-fn text(dice: &mut Dice) -> Value {
-    if dice.is_one_in(5) { Value::Null } else { dice.one_of(&TEXTS).into() }
+fn text(rng: &mut FuzzRng) -> Value {
+    if rng.is_one_in(5) { Value::Null } else { rng.one_of(&TEXTS).into() }
 }
 
 /// An id that may be of a row.
-fn id(dice: &mut Dice) -> usize {
-    1 + dice.roll(20)
+fn id(rng: &mut FuzzRng) -> usize {
+    1 + rng.roll(20)
 }
 
 /// Something that the owner does for itself or for the member. What is not possible is refused.
-async fn step(app: &App, dice: &mut Dice) {
-    let actor = 1 + dice.roll(2);
-    let session = if dice.is_one_in(2) { json!(id(dice)) } else { Value::Null };
-    let (status, when) = (dice.one_of(&STATUSES), dice.one_of(&TIMES));
-    let answer = match dice.roll(12) {
-        0 | 1 => app.post("/sessions", &json!({ "notes": text(dice), "actor_id": actor })).await,
+async fn step(app: &TestApp, rng: &mut FuzzRng) {
+    let actor = 1 + rng.roll(2);
+    let session = if rng.is_one_in(2) { json!(id(rng)) } else { Value::Null };
+    let (status, when) = (rng.one_of(&STATUSES), rng.one_of(&TIMES));
+    let answer = match rng.roll(12) {
+        0 | 1 => app.post("/sessions", &json!({ "notes": text(rng), "actor_id": actor })).await,
         2 => {
-            let end = json!({ "status": "ended", "notes": text(dice) });
-            app.patch(&format!("/sessions/{}", id(dice)), &end).await
+            let end = json!({ "status": "ended", "notes": text(rng) });
+            app.patch(&format!("/sessions/{}", id(rng)), &end).await
         }
         3 | 4 => {
             let todo = json!({
-                "title": dice.one_of(&TEXTS), "description": text(dice), "priority": dice.roll(4),
+                "title": rng.one_of(&TEXTS), "description": text(rng), "priority": rng.roll(4),
                 "due_at": when, "session_id": session, "actor_id": actor
             });
             app.post("/todos", &todo).await
         }
         5 | 6 => {
-            let change = json!({ "status": status, "note": text(dice) });
-            app.patch(&format!("/todos/{}", id(dice)), &change).await
+            let change = json!({ "status": status, "note": text(rng) });
+            app.patch(&format!("/todos/{}", id(rng)), &change).await
         }
         7 => {
-            let change =
-                json!({ "description": text(dice), "session_id": session, "due_at": null });
-            app.patch(&format!("/todos/{}", id(dice)), &change).await
+            let change = json!({ "description": text(rng), "session_id": session, "due_at": null });
+            app.patch(&format!("/todos/{}", id(rng)), &change).await
         }
         8 | 9 => {
             let activity = json!({
-                "description": dice.one_of(&TEXTS), "activity_type": status, "logged_at": when,
+                "description": rng.one_of(&TEXTS), "activity_type": status, "logged_at": when,
                 "session_id": session, "actor_id": actor
             });
             app.post("/activities", &activity).await
         }
         10 => {
-            let kind = dice.one_of(&["sessions", "todos", "activities"]);
-            app.delete(&format!("/{kind}/{}", id(dice))).await
+            let kind = rng.one_of(&["sessions", "todos", "activities"]);
+            app.delete(&format!("/{kind}/{}", id(rng))).await
         }
         _ => {
             // Many things happen at one instant.
-            app.world.clock.advance_seconds(i64::try_from(dice.roll(5_000)).unwrap());
+            app.context.clock.advance_seconds(i64::try_from(rng.roll(5_000)).unwrap());
             return;
         }
     };
@@ -93,20 +92,20 @@ async fn step(app: &App, dice: &mut Dice) {
 }
 
 /// A new account with a member.
-async fn fresh(app: &App, credits: i64) -> App {
+async fn fresh(app: &TestApp, credits: i64) -> TestApp {
     let account = app.as_another(credits).await;
-    let owner = account.world.admit(&account.credentials).await;
+    let owner = account.context.admit(&account.credentials).await;
     add_member(&account.database, &owner, 2).await;
     account
 }
 
 async fn whatever_was_lived_comes_in_as_it_was(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     for seed in 1..=LIVES {
-        let mut dice = Dice(seed);
+        let mut rng = FuzzRng(seed);
         let lived = fresh(&app, 1_000).await;
         for _ in 0..STEPS {
-            step(&lived, &mut dice).await;
+            step(&lived, &mut rng).await;
         }
         let file = exported(&lived).await;
         let rows = lines(&file);
@@ -135,13 +134,13 @@ async fn whatever_was_lived_comes_in_as_it_was(database: TestDatabase) {
         // Cut anywhere, begun again each time, and taken along once more.
         let third = fresh(&app, 1_000).await;
         for _ in 0..4 {
-            let part: Vec<_> = again.lines().take(1 + dice.roll(rows.len())).collect();
+            let part: Vec<_> = again.lines().take(1 + rng.roll(rows.len())).collect();
             let told = import(&third, "", part.join("\n")).await.expect(200);
             assert_eq!(told["faulty"], 0, "{seed}: {told}");
         }
         import(&third, "", again.clone()).await.expect(200);
         assert_eq!(renumbered(&exported(&third).await), renumbered(&file), "{seed}");
     }
-    let (_, faults) = Auditor::audit(&app.world.store).await.unwrap();
-    assert_eq!(faults, []);
+    let (_, errors) = Auditor::audit(&app.context.store).await.unwrap();
+    assert_eq!(errors, []);
 }

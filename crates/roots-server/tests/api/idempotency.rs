@@ -1,11 +1,11 @@
-//! Writes that are named are done once, however often they are asked for.
+//! Idempotent writes are done once, however often they are asked for.
 
 use std::sync::Arc;
 
 use reqwest::Method;
 use roots_domain::model::idempotency::{EPOCHS_BEFORE_MAX, KEPT_SECONDS};
 use roots_domain::port::store::Auditor;
-use roots_testkit::app::{Answer, App, send};
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -22,32 +22,38 @@ roots_testkit::on_both! {
     the_last_credit_can_be_spent_and_asked_for_again,
     a_key_comes_before_the_state_and_the_rules,
     a_refusal_is_not_kept,
-    sixteen_twins_are_charged_once,
-    sixteen_twins_of_two_processes_are_charged_once,
+    sixteen_duplicates_are_charged_once,
+    sixteen_duplicates_of_two_processes_are_charged_once,
     a_key_is_new_again_after_a_day,
     a_new_key_of_the_same_actor_tells_again_what_the_old_one_did,
     what_an_owner_writes_for_a_member_is_told_to_the_owner_again,
 }
 
-const TWINS: usize = 16;
+const DUPLICATES: usize = 16;
 
-async fn named(app: &App, key: &str, method: Method, path: &str, body: &Value) -> Answer {
+async fn idempotent(
+    app: &TestApp,
+    key: &str,
+    method: Method,
+    path: &str,
+    body: &Value,
+) -> ApiResponse {
     let request = app.request(method, path).header("Idempotency-Key", key);
     send(if body.is_null() { request } else { request.json(body) }).await
 }
 
-async fn post(app: &App, key: &str, path: &str, body: &Value) -> Answer {
-    named(app, key, Method::POST, path, body).await
+async fn post(app: &TestApp, key: &str, path: &str, body: &Value) -> ApiResponse {
+    idempotent(app, key, Method::POST, path, body).await
 }
 
-fn is_replay(answer: &Answer) -> bool {
+fn is_replay(answer: &ApiResponse) -> bool {
     let told = answer.header("idempotent-replayed");
     assert!(told.is_none_or(|told| told == "true"));
     told.is_some()
 }
 
 /// The same answer as the first, told again, with what is left now.
-fn assert_told_again(again: &Answer, first: &Answer, left: i64) {
+fn assert_told_again(again: &ApiResponse, first: &ApiResponse, left: i64) {
     assert!(!is_replay(first) && is_replay(again), "{again:?}");
     assert_eq!((again.status, &again.text), (first.status, &first.text));
     for header in ["etag", "location", "content-type", "x-credits-cost"] {
@@ -57,7 +63,7 @@ fn assert_told_again(again: &Answer, first: &Answer, left: i64) {
 }
 
 async fn a_write_is_told_again_when_its_row_has_changed_or_is_gone(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let writes = [
         (Method::POST, "/sessions", json!({ "notes": "the first" })),
         (Method::POST, "/todos", json!({ "title": "a todo", "session_id": 1 })),
@@ -67,7 +73,7 @@ async fn a_write_is_told_again_when_its_row_has_changed_or_is_gone(database: Tes
     ];
     let mut firsts = Vec::new();
     for (number, (method, path, body)) in writes.iter().enumerate() {
-        let first = named(&app, &format!("key-{number}"), method.clone(), path, body).await;
+        let first = idempotent(&app, &format!("key-{number}"), method.clone(), path, body).await;
         assert!(matches!(first.status, 200 | 201), "{}", first.text);
         firsts.push(first);
     }
@@ -83,7 +89,8 @@ async fn a_write_is_told_again_when_its_row_has_changed_or_is_gone(database: Tes
         app.call(method, path, body).await.expect(200);
         let left = balance(&app).await;
         for (number, (method, path, body)) in writes.iter().enumerate() {
-            let again = named(&app, &format!("key-{number}"), method.clone(), path, body).await;
+            let again =
+                idempotent(&app, &format!("key-{number}"), method.clone(), path, body).await;
             assert_told_again(&again, &firsts[number], left);
         }
         assert_eq!(balance(&app).await, left, "nothing was charged");
@@ -92,29 +99,37 @@ async fn a_write_is_told_again_when_its_row_has_changed_or_is_gone(database: Tes
     // Another process knows it too, and whichever way the key is written.
     let other = app.another().await;
     let (method, path, body) = &writes[1];
-    let again = named(&other, "\"key-1\"", method.clone(), path, body).await;
+    let again = idempotent(&other, "\"key-1\"", method.clone(), path, body).await;
     assert_told_again(&again, &firsts[1], 90);
-    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
 }
 
 async fn a_delete_and_an_end_can_be_retried(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     let end = json!({ "status": "ended" });
-    let ended = named(&app, "end", Method::PATCH, "/sessions/1", &end).await;
+    let ended = idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await;
     ended.expect(200);
-    assert_told_again(&named(&app, "end", Method::PATCH, "/sessions/1", &end).await, &ended, 98);
+    assert_told_again(
+        &idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await,
+        &ended,
+        98,
+    );
     app.patch("/sessions/1", &end).await.expect(409);
-    let gone = named(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
+    let gone = idempotent(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
     assert_eq!(gone.expect(200), json!({ "status": "deleted", "session_id": 1 }));
-    let again = named(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
+    let again = idempotent(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
     assert_told_again(&again, &gone, 97);
     app.delete("/sessions/1").await.expect(404);
-    assert_told_again(&named(&app, "end", Method::PATCH, "/sessions/1", &end).await, &ended, 97);
+    assert_told_again(
+        &idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await,
+        &ended,
+        97,
+    );
 }
 
 async fn another_request_of_the_same_key_is_refused(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let body = json!({ "title": "x" });
     post(&app, "key", "/todos", &body).await.expect(201);
     for (method, path, body) in [
@@ -123,7 +138,7 @@ async fn another_request_of_the_same_key_is_refused(database: TestDatabase) {
         (Method::PATCH, "/todos/1", body.clone()),
         (Method::DELETE, "/todos/1", Value::Null),
     ] {
-        let refused = named(&app, "key", method, path, &body).await;
+        let refused = idempotent(&app, "key", method, path, &body).await;
         assert_eq!(refused.expect(422)["type"], "/docs/problems#idempotency-key-reused", "{path}");
         assert_eq!(refused.header("x-credits-cost"), None);
     }
@@ -137,36 +152,39 @@ async fn another_request_of_the_same_key_is_refused(database: TestDatabase) {
     assert!(is_replay(&post(&app, "key", "/todos", &body).await));
 }
 
+/// Asks for the same twice while the account's writers are held up. Answers what the later request
+/// was told, and the earlier one, which is in flight.
+async fn ask_twice(app: &Arc<TestApp>, body: &Value) -> (ApiResponse, JoinSet<ApiResponse>) {
+    let mut requests = JoinSet::new();
+    for _ in 0..2 {
+        let (app, body) = (Arc::clone(app), body.clone());
+        requests.spawn(async move { post(&app, "key", "/todos", &body).await });
+    }
+    let refused = requests.join_next().await.unwrap().unwrap();
+    (refused, requests)
+}
+
 async fn a_request_in_flight_is_to_be_asked_for_again(database: TestDatabase) {
-    let app = Arc::new(App::start(database, 100).await);
+    let app = Arc::new(TestApp::start(database, 100).await);
     let body = json!({ "title": "x" });
     let hold = app.database.hold(app.credentials.account).await;
-    let first = tokio::spawn({
-        let (app, body) = (Arc::clone(&app), body.clone());
-        async move { post(&app, "key", "/todos", &body).await }
-    });
-    hold.until_felt().await;
-    let twin = post(&app, "key", "/todos", &body).await;
-    assert_eq!(twin.expect(409)["type"], "/docs/problems#still-in-flight");
-    assert_eq!(twin.header("retry-after"), Some("1"));
+    let (refused, mut in_flight) = ask_twice(&app, &body).await;
+    assert_eq!(refused.expect(409)["type"], "/docs/problems#still-in-flight");
+    assert_eq!(refused.header("retry-after"), Some("1"));
     hold.release().await;
-    let first = first.await.unwrap();
+    let first = in_flight.join_next().await.unwrap().unwrap();
     first.expect(201);
     assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 99);
 }
 
 /// The answer is lost on the way: the connection goes after the write was accepted.
 async fn a_caller_that_hung_up_finds_out(database: TestDatabase) {
-    let app = Arc::new(App::start(database, 100).await);
+    let app = Arc::new(TestApp::start(database, 100).await);
     let body = json!({ "title": "x" });
     let hold = app.database.hold(app.credentials.account).await;
-    let lost = tokio::spawn({
-        let (app, body) = (Arc::clone(&app), body.clone());
-        async move { post(&app, "key", "/todos", &body).await }
-    });
-    hold.until_felt().await;
-    lost.abort();
-    assert!(lost.await.is_err());
+    let (refused, mut in_flight) = ask_twice(&app, &body).await;
+    refused.expect(409);
+    in_flight.shutdown().await;
     hold.release().await;
     let found = loop {
         let found = post(&app, "key", "/todos", &body).await;
@@ -182,17 +200,17 @@ async fn a_caller_that_hung_up_finds_out(database: TestDatabase) {
 }
 
 async fn the_last_credit_can_be_spent_and_asked_for_again(database: TestDatabase) {
-    let app = App::start(database, 1).await;
+    let app = TestApp::start(database, 1).await;
     let body = json!({ "title": "x" });
     let first = post(&app, "key", "/todos", &body).await;
     first.expect(201);
     assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 0);
     post(&app, "other", "/todos", &body).await.expect(402);
-    app.world.store.audit().await.unwrap();
+    app.context.store.audit().await.unwrap();
 }
 
 async fn a_key_comes_before_the_state_and_the_rules(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     let stands = app.get("/todos/1").await.header("etag").unwrap().to_owned();
     let done = json!({ "status": "done" });
@@ -211,7 +229,7 @@ async fn a_key_comes_before_the_state_and_the_rules(database: TestDatabase) {
 }
 
 async fn a_refusal_is_not_kept(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let todo = json!({ "title": "x", "session_id": 1 });
     post(&app, "key", "/todos", &todo).await.expect(422);
     app.post("/sessions", &json!({})).await.expect(201);
@@ -223,11 +241,11 @@ async fn a_refusal_is_not_kept(database: TestDatabase) {
 }
 
 /// All ask for the same until they are answered. One is done, and all are told of it.
-async fn race(apps: [Arc<App>; 2]) {
-    let mut twins = JoinSet::new();
-    for twin in 0..TWINS {
-        let app = Arc::clone(&apps[twin % 2]);
-        twins.spawn(async move {
+async fn race(apps: [Arc<TestApp>; 2]) {
+    let mut duplicates = JoinSet::new();
+    for duplicate in 0..DUPLICATES {
+        let app = Arc::clone(&apps[duplicate % 2]);
+        duplicates.spawn(async move {
             let body = json!({ "title": "one and the same", "description": "of many" });
             loop {
                 let answer = post(&app, "race", "/todos", &body).await;
@@ -239,7 +257,7 @@ async fn race(apps: [Arc<App>; 2]) {
             }
         });
     }
-    let answers = twins.join_all().await;
+    let answers = duplicates.join_all().await;
     let told = answers[0].expect(201);
     assert_eq!(told["todo_id"], 1);
     assert!(answers.iter().all(|answer| answer.expect(201) == told));
@@ -248,29 +266,29 @@ async fn race(apps: [Arc<App>; 2]) {
     assert_eq!(balance(app).await, 99, "one was charged");
     assert_eq!(app.get("/credits/ledger?reason=api_write").await.expect(200)["total"], 1);
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
-    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
 }
 
-async fn sixteen_twins_are_charged_once(database: TestDatabase) {
-    let app = Arc::new(App::start(database, 100).await);
+async fn sixteen_duplicates_are_charged_once(database: TestDatabase) {
+    let app = Arc::new(TestApp::start(database, 100).await);
     race([app.clone(), app]).await;
 }
 
-async fn sixteen_twins_of_two_processes_are_charged_once(database: TestDatabase) {
-    let app = Arc::new(App::start(database, 100).await);
+async fn sixteen_duplicates_of_two_processes_are_charged_once(database: TestDatabase) {
+    let app = Arc::new(TestApp::start(database, 100).await);
     let other = Arc::new(app.another().await);
     race([app, other]).await;
 }
 
 /// A todo, named `key`, by the bearer of an API key.
-async fn todo_by(holder: &Holder<'_>, body: &Value) -> Answer {
-    let request = holder.app.stranger(Method::POST, "/api/v1/todos");
+async fn todo_by(holder: &Holder<'_>, body: &Value) -> ApiResponse {
+    let request = holder.app.unauthenticated(Method::POST, "/api/v1/todos");
     let request = request.header("X-API-Key", &holder.key).header("X-Request-Id", "a-test");
     send(request.header("Idempotency-Key", "key").json(body)).await
 }
 
 async fn a_new_key_of_the_same_actor_tells_again_what_the_old_one_did(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let mut boss = owner(&app);
     let mut peer = member(&app).await;
     let body = json!({ "title": "once" });
@@ -310,12 +328,12 @@ async fn a_new_key_of_the_same_actor_tells_again_what_the_old_one_did(database: 
     let renewed = json!({ "actor_id": 2, "renew": true });
     peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
     assert!(!is_replay(&todo_by(&peer, &body).await));
-    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
 }
 
 /// A name is its caller's, whomever the row is of.
 async fn what_an_owner_writes_for_a_member_is_told_to_the_owner_again(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let (boss, peer) = (owner(&app), member(&app).await);
     let body = json!({ "title": "for the member", "actor_id": 2 });
     let first = todo_by(&boss, &body).await;
@@ -334,23 +352,23 @@ async fn what_an_owner_writes_for_a_member_is_told_to_the_owner_again(database: 
     peer.call(Method::PATCH, &path, Some(json!({ "title": "changed" }))).await.expect(200);
     peer.call(Method::DELETE, &path, None).await.expect(200);
     assert_told_again(&todo_by(&boss, &body).await, &first, 96);
-    assert_eq!(app.world.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
 }
 
 async fn a_key_is_new_again_after_a_day(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let body = json!({ "title": "x" });
     let first = post(&app, "key", "/todos", &body).await;
     first.expect(201);
-    app.world.clock.advance_seconds(KEPT_SECONDS);
-    app.world.upkeep.forget_answers().await.unwrap();
+    app.context.clock.advance_seconds(KEPT_SECONDS);
+    app.context.maintenance.forget_idempotency_records().await.unwrap();
     assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 99);
-    app.world.clock.advance_seconds(1);
+    app.context.clock.advance_seconds(1);
     let late = post(&app, "key", "/todos", &body).await;
     assert_eq!(late.expect(201)["todo_id"], 2);
     assert!(!is_replay(&late));
-    app.world.clock.advance_seconds(KEPT_SECONDS + 1);
-    app.world.upkeep.forget_answers().await.unwrap();
+    app.context.clock.advance_seconds(KEPT_SECONDS + 1);
+    app.context.maintenance.forget_idempotency_records().await.unwrap();
     let left = "SELECT COUNT(*) FROM idempotency";
     assert_eq!(app.database.rows::<(i64,)>(left).await, [(0,)]);
 }

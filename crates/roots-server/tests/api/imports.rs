@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use roots_domain::usecase::accounts::Grant;
-use roots_testkit::app::{Answer, App, send};
+use roots_domain::service::accounts::Grant;
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::members::add_member;
 use secrecy::ExposeSecret;
@@ -18,7 +18,11 @@ roots_testkit::on_both! {
     what_was_exported_comes_in_as_it_was,
     what_comes_in_again_is_not_written_again,
     a_file_that_was_cut_goes_on_where_it_was,
-    a_line_with_faults_is_told_and_leaves_the_others_alone,
+    a_second_import_brings_over_what_changed_in_the_source,
+    what_changed_later_here_stays_and_what_was_deleted_here_too,
+    an_id_that_comes_twice_with_another_text_is_an_error_of_its_line,
+    missing_rows_are_told_only_of_whole_files_that_can_be_read,
+    a_line_with_errors_is_told_and_leaves_the_others_alone,
     everything_may_become_one_actors,
     what_an_account_has_does_not_come_in_again,
     what_an_owner_imports_stands_in_the_trail,
@@ -31,12 +35,12 @@ roots_testkit::on_both! {
     lines_are_bounded_and_a_body_is_not,
 }
 
-pub(crate) async fn import(app: &App, query: &str, file: impl Into<String>) -> Answer {
+pub(crate) async fn import(app: &TestApp, query: &str, file: impl Into<String>) -> ApiResponse {
     let request = app.request(Method::POST, &format!("/import{query}"));
     send(request.header("content-type", "application/x-ndjson").body(file.into())).await
 }
 
-pub(crate) async fn exported(app: &App) -> String {
+pub(crate) async fn exported(app: &TestApp) -> String {
     let answer = app.get("/export").await;
     assert_eq!(answer.status, 200);
     answer.text
@@ -80,7 +84,7 @@ pub(crate) fn renumbered(file: &str) -> Vec<Value> {
 }
 
 /// A life of some variety: gaps in the ids, links, logs, ends, texts of every kind.
-async fn live(app: &App) {
+async fn live(app: &TestApp) {
     for number in 1..=70 {
         app.post("/sessions", &json!({ "notes": format!("session {number} \u{1f980}\u{1}\n") }))
             .await
@@ -96,13 +100,13 @@ async fn live(app: &App) {
             "logged_at": format!("2025-01-{:02}T23:59:59.999999Z", number % 28 + 1)
         });
         app.post("/activities", &activity).await.expect(201);
-        app.world.clock.advance_seconds(61);
+        app.context.clock.advance_seconds(61);
     }
     app.post("/sessions", &json!({})).await.expect(201);
     for (id, status) in
         [(3, "in_progress"), (3, "done"), (3, "open"), (9, "cancelled"), (64, "done")]
     {
-        app.world.clock.advance_seconds(7);
+        app.context.clock.advance_seconds(7);
         let change = json!({ "status": status, "note": format!("to {status}") });
         app.patch(&format!("/todos/{id}"), &change).await.expect(200);
     }
@@ -113,7 +117,7 @@ async fn live(app: &App) {
 }
 
 async fn what_was_exported_comes_in_as_it_was(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
     let other = app.as_another(1_000).await;
@@ -130,18 +134,19 @@ async fn what_was_exported_comes_in_as_it_was(database: TestDatabase) {
         assert_eq!(other.get(path).await.expect(200), app.get(path).await.expect(200));
     }
     assert_eq!(other.get("/todos?status=done").await.expect(200)["total"], 1);
-    let (_, faults) = roots_domain::port::store::Auditor::audit(&other.world.store).await.unwrap();
-    assert_eq!(faults, []);
+    let (_, errors) =
+        roots_domain::port::store::Auditor::audit(&other.context.store).await.unwrap();
+    assert_eq!(errors, []);
 }
 
 async fn what_comes_in_again_is_not_written_again(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
     let other = app.as_another(1_000).await;
     import(&other, "", file.clone()).await.expect(200);
     let first = exported(&other).await;
-    // What was deleted since does not come back, and nothing finds fault with that.
+    // What was deleted since does not come back, and nothing is reported of that.
     other.delete("/sessions/1").await.expect(200);
     let told = import(&other, "", file.clone()).await.expect(200);
     assert_eq!(told["already_imported"], 69 + 68 + 5 + 69);
@@ -156,8 +161,197 @@ async fn what_comes_in_again_is_not_written_again(database: TestDatabase) {
     assert_eq!((&newest["title"], &newest["session_id"]), (&json!("later"), &json!(5)));
 }
 
+async fn a_second_import_brings_over_what_changed_in_the_source(database: TestDatabase) {
+    let app = TestApp::start(database, 1_000).await;
+    for number in 1..=3 {
+        app.post("/sessions", &json!({ "notes": format!("s{number}") })).await.expect(201);
+    }
+    for number in 1..=4 {
+        let todo = json!({ "title": format!("t{number}"), "session_id": (number + 1) / 2 });
+        app.post("/todos", &todo).await.expect(201);
+        let activity = json!({ "description": format!("a{number}"), "session_id": 2 });
+        app.post("/activities", &activity).await.expect(201);
+    }
+    let other = app.as_another(1_000).await;
+    import(&other, "", exported(&app).await).await.expect(200);
+
+    app.context.clock.advance_seconds(60);
+    let ended = json!({ "status": "ended", "notes": "all done" });
+    app.patch("/sessions/1", &ended).await.expect(200);
+    app.patch("/sessions/3", &json!({ "notes": null })).await.expect(200);
+    let changed = json!({
+        "title": "new", "description": "long", "priority": 3, "due_at": "2027-01-01T00:00:00Z",
+        "session_id": 3
+    });
+    app.patch("/todos/1", &changed).await.expect(200);
+    for status in ["in_progress", "done"] {
+        app.context.clock.advance_seconds(60);
+        app.patch("/todos/1", &json!({ "status": status, "note": status })).await.expect(200);
+    }
+    app.patch("/todos/3", &json!({ "status": "cancelled" })).await.expect(200);
+    for path in ["/todos/2", "/sessions/2", "/activities/4"] {
+        app.delete(path).await.expect(200);
+    }
+    app.post("/todos", &json!({ "title": "later" })).await.expect(201);
+
+    let file = exported(&app).await;
+    let dry_run = import(&other, "?dry_run=true", file.clone()).await.expect(200);
+    let told = import(&other, "", file.clone()).await.expect(200);
+    for same in ["imported", "already_imported", "updated", "unchanged", "missing", "cost"] {
+        assert_eq!(told[same], dry_run[same], "{same}");
+    }
+    let new = json!({ "sessions": 0, "todos": 1, "todo_logs": 3, "activities": 0 });
+    assert_eq!(told["imported"], new);
+    // Sessions 1 and 3 and todos 1 and 3. Todo 3 has lost its session in the source.
+    let counts = ["updated", "unchanged", "already_imported", "deleted", "faulty", "cost"];
+    assert_eq!(counts.map(|name| told[name].as_i64().unwrap()), [4, 4, 8, 0, 0, 4 + 4]);
+    let missing = json!({
+        "sessions": 1, "todos": 1, "activities": 1,
+        "rows": [
+            { "kind": "activity", "id": 4, "source_id": 4 },
+            { "kind": "todo", "id": 2, "source_id": 2 },
+            { "kind": "session", "id": 2, "source_id": 2 },
+        ]
+    });
+    assert_eq!(told["missing"], missing);
+    for path in ["/todos/1", "/todos/1/logs", "/todos/4", "/sessions/1", "/sessions/3"] {
+        let (there, mut here) =
+            (app.get(path).await.expect(200), other.get(path).await.expect(200));
+        if path == "/todos/4" {
+            // Its session is missing, and stands here still.
+            assert_eq!(here["session_id"].take(), json!(2));
+        }
+        assert_eq!(here, there, "{path}");
+    }
+    other.get("/todos/2").await.expect(200);
+
+    // There is nothing more to bring.
+    let again = import(&other, "", file.clone()).await.expect(200);
+    assert_eq!(counts.map(|name| again[name].as_i64().unwrap()), [0, 12, 12, 0, 0, 0]);
+    assert_eq!(again["missing"], missing);
+
+    let before = balance(&other).await;
+    let dry_run = import(&other, "?delete_missing=true&dry_run=true", file.clone()).await;
+    let deleting = import(&other, "?delete_missing=true", file.clone()).await;
+    assert_eq!(credits_of(&deleting), [Some("3"), Some(&*(before - 3).to_string())]);
+    let (dry_run, deleting) = (dry_run.expect(200), deleting.expect(200));
+    for told in [dry_run, deleting] {
+        let counts = counts.map(|name| told[name].as_i64().unwrap());
+        assert_eq!((counts, &told["missing"]), ([0, 12, 12, 3, 0, 3], &missing));
+    }
+    assert_eq!(renumbered(&exported(&other).await), renumbered(&file));
+    let none = json!({ "sessions": 0, "todos": 0, "activities": 0, "rows": [] });
+    let again = import(&other, "?delete_missing=true", file).await.expect(200);
+    assert_eq!((&again["missing"], &again["deleted"]), (&none, &json!(0)));
+    assert_eq!(balance(&other).await, before - 3);
+    assert_audited(&app).await;
+}
+
+async fn what_changed_later_here_stays_and_what_was_deleted_here_too(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    for number in 1..=2 {
+        app.post("/sessions", &json!({ "notes": format!("s{number}") })).await.expect(201);
+        app.post("/todos", &json!({ "title": format!("t{number}") })).await.expect(201);
+        app.post("/activities", &json!({ "description": "a" })).await.expect(201);
+    }
+    let other = app.as_another(100).await;
+    import(&other, "", exported(&app).await).await.expect(200);
+    app.context.clock.advance_seconds(60);
+    app.patch("/todos/1", &json!({ "title": "there" })).await.expect(200);
+    app.patch("/sessions/1", &json!({ "notes": "there" })).await.expect(200);
+    app.patch("/todos/2", &json!({ "title": "lost" })).await.expect(200);
+    app.context.clock.advance_seconds(60);
+    other.patch("/todos/1", &json!({ "title": "here" })).await.expect(200);
+    let ended = json!({ "status": "ended", "notes": "here" });
+    other.patch("/sessions/1", &ended).await.expect(200);
+    for path in ["/todos/2", "/sessions/2", "/activities/2"] {
+        other.delete(path).await.expect(200);
+    }
+    let before = exported(&other).await;
+    let told = import(&other, "?delete_missing=true", exported(&app).await).await.expect(200);
+    let counts = ["updated", "unchanged", "already_imported", "deleted", "faulty", "cost"];
+    assert_eq!(counts.map(|name| told[name].as_i64().unwrap()), [0, 3, 6, 0, 0, 0]);
+    let rows = |file: &str| renumbered(file);
+    assert_eq!(rows(&exported(&other).await), rows(&before));
+    assert_audited(&app).await;
+}
+
+async fn an_id_that_comes_twice_with_another_text_is_an_error_of_its_line(database: TestDatabase) {
+    let app = TestApp::start(database, 200).await;
+    let session = json!({
+        "kind": "session", "session_id": 1, "status": "active", "notes": "x",
+        "started_at": "2026-01-01", "actor_id": 5
+    });
+    let activity = json!({
+        "kind": "activity", "activity_id": 1, "description": "x", "logged_at": "2026-01-01",
+        "actor_id": 5
+    });
+    let step = with(step(1, 1, "open", "done"), "note", "x");
+    let rows = [session.clone(), todo(1), step.clone(), activity.clone()];
+    let others = [
+        with(session, "notes", "y"),
+        with(with(todo(1), "title", "u"), "updated_at", "2026-01-05"),
+        with(step, "note", "y"),
+        with(activity, "description", "y"),
+    ];
+    // Together in one batch, then in two, then in another file.
+    let together: Vec<_> = rows.iter().chain(&rows).chain(&others).cloned().collect();
+    let apart: Vec<_> =
+        rows.iter().cloned().chain((2..=70).map(todo)).chain(others.clone()).collect();
+    for (file, unchanged) in [(file(&together), 4), (file(&apart), 4)] {
+        let told = import(&app, "", file).await.expect(200);
+        assert_eq!((&told["faulty"], &told["unchanged"]), (&json!(4), &json!(unchanged)), "{told}");
+        let fields: Vec<_> = told["faults"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["errors"][0]["field"].clone())
+            .collect();
+        assert_eq!(fields, ["session_id", "todo_id", "log_id", "activity_id"]);
+    }
+    assert_eq!(app.get("/todos/1").await.expect(200)["title"], "t");
+    let told = import(&app, "", file(&others)).await.expect(200);
+    // A session and a newer todo may have changed since; a step and an activity can't.
+    assert_eq!((&told["updated"], &told["faulty"]), (&json!(2), &json!(2)), "{told}");
+    let told = import(&app, "", file(&[with(todo(2), "title", "u")])).await.expect(200);
+    assert_eq!((&told["updated"], &told["faulty"]), (&json!(0), &json!(1)), "{told}");
+    assert_audited(&app).await;
+}
+
+async fn missing_rows_are_told_only_of_whole_files_that_can_be_read(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    let owner = app.context.admit(&app.credentials).await;
+    add_member(&app.database, &owner, 2).await;
+    for number in 1..=3 {
+        app.post("/todos", &json!({ "title": format!("t{number}") })).await.expect(201);
+    }
+    let other = app.as_another(100).await;
+    import(&other, "?actor_id=1", exported(&app).await).await.expect(200);
+    app.delete("/todos/1").await.expect(200);
+    let file = exported(&app).await;
+    let end = file.lines().last().unwrap();
+    for (what, file) in [
+        ("cut", file.replace(end, "")),
+        ("unreadable", file.replace("t2", "")),
+        ("miscounted", file.replace("\"todos\":2", "\"todos\":3")),
+    ] {
+        let told = import(&other, "?delete_missing=true", file).await.expect(200);
+        assert_eq!((&told["missing"], &told["deleted"]), (&Value::Null, &json!(0)), "{what}");
+    }
+    let of_one = app.get("/export?actor_id=1").await;
+    assert_eq!(of_one.status, 200);
+    let told = import(&other, "", of_one.text.clone()).await.expect(200);
+    assert_eq!(told["missing"], Value::Null);
+    let refused = import(&other, "?delete_missing=true", of_one.text).await.expect(422);
+    assert_eq!(refused["errors"][0]["field"], "actor_id");
+    // Lines that are left out are in the file all the same.
+    let told = import(&other, "?delete_missing=true&from_line=9", file).await.expect(200);
+    assert_eq!(told["missing"]["rows"], json!([{ "kind": "todo", "id": 1, "source_id": 1 }]));
+    assert_eq!(other.get("/todos").await.expect(200)["total"], 2);
+}
+
 async fn a_file_that_was_cut_goes_on_where_it_was(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
     let whole = app.as_another(1_000).await;
@@ -208,8 +402,8 @@ fn with(mut row: Value, name: &str, value: impl Into<Value>) -> Value {
     row
 }
 
-async fn a_line_with_faults_is_told_and_leaves_the_others_alone(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+async fn a_line_with_errors_is_told_and_leaves_the_others_alone(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
     let session = |id: i64| {
         json!({
             "kind": "session", "session_id": id, "status": "active", "started_at": "2026-01-01",
@@ -238,7 +432,7 @@ async fn a_line_with_faults_is_told_and_leaves_the_others_alone(database: TestDa
         ]) + "{\"kind\":\n\n" + &todo(5).to_string(),
     )
     .await;
-    confirm("an_import_with_faults", &answer);
+    confirm("an_import_with_errors", &answer);
     assert_eq!(app.get("/todos").await.expect(200)["total"], 2);
     let done = app.get("/todos/1").await.expect(200);
     assert_eq!((&done["status"], &done["session_id"]), (&json!("done"), &json!(1)));
@@ -256,8 +450,8 @@ async fn a_line_with_faults_is_told_and_leaves_the_others_alone(database: TestDa
 }
 
 async fn everything_may_become_one_actors(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 100).await;
+    let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
     let told = import(&app, "?actor_id=2", file(&[todo(1)])).await.expect(200);
     assert_eq!(told["imported"]["todos"], 1);
@@ -265,7 +459,7 @@ async fn everything_may_become_one_actors(database: TestDatabase) {
 }
 
 async fn what_an_account_has_does_not_come_in_again(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     app.post("/todos", &json!({ "title": "mine" })).await.expect(201);
     let file = exported(&app).await;
     for query in ["", "?actor_id=1"] {
@@ -276,30 +470,30 @@ async fn what_an_account_has_does_not_come_in_again(database: TestDatabase) {
 }
 
 async fn what_an_owner_imports_stands_in_the_trail(database: TestDatabase) {
-    let app = App::start(database, 10).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 10).await;
+    let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
     import(&app, "", file(&[todo(1)])).await.expect(200);
     import(&app, "?actor_id=2", file(&[])).await.expect(200);
     // What is refused is not noted.
     import(&app, "?actor_id=9", file(&[todo(2)])).await.expect(422);
     import(&app, "", todo(2).to_string()).await.expect(422);
-    let trail = app.get("/audit").await.expect(200);
-    let entries = trail["entries"].as_array().unwrap().iter();
+    let audit_log = app.get("/audit").await.expect(200);
+    let entries = audit_log["entries"].as_array().unwrap().iter();
     let told = |it: &Value| json!([it["action"], it["actor_id"], it["subject_actor_id"]]);
     let noted: Vec<_> = entries.map(told).collect();
     assert_eq!(noted, [json!(["imported", 1, 2]), json!(["imported", 1, null])]);
-    let (_, faults) = roots_domain::port::store::Auditor::audit(&app.world.store).await.unwrap();
-    assert_eq!(faults, []);
+    let (_, errors) = roots_domain::port::store::Auditor::audit(&app.context.store).await.unwrap();
+    assert_eq!(errors, []);
 }
 
 async fn an_import_is_the_owners(database: TestDatabase) {
-    let app = App::start(database, 10).await;
-    let owner = app.world.admit(&app.credentials).await;
+    let app = TestApp::start(database, 10).await;
+    let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
     import(&app, "", file(&[todo(1)])).await.expect(200);
     let as_member = app
-        .stranger(Method::POST, "/api/v1/import")
+        .unauthenticated(Method::POST, "/api/v1/import")
         .header("X-API-Key", member.expose_secret())
         .header("X-Request-Id", "a-test")
         .header("content-type", "application/x-ndjson");
@@ -309,22 +503,22 @@ async fn an_import_is_the_owners(database: TestDatabase) {
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
 }
 
-async fn grant(app: &App, amount: i64) {
+async fn grant(app: &TestApp, amount: i64) {
     let amount = Grant::parse(amount).unwrap();
-    app.world.accounts.grant(app.credentials.account, amount, None).await.unwrap();
+    app.context.accounts.grant(app.credentials.account, amount, None).await.unwrap();
 }
 
-async fn assert_audited(app: &App) {
-    let (_, faults) = roots_domain::port::store::Auditor::audit(&app.world.store).await.unwrap();
-    assert_eq!(faults, []);
+async fn assert_audited(app: &TestApp) {
+    let (_, errors) = roots_domain::port::store::Auditor::audit(&app.context.store).await.unwrap();
+    assert_eq!(errors, []);
 }
 
-fn credits_of(answer: &Answer) -> [Option<&str>; 2] {
+fn credits_of(answer: &ApiResponse) -> [Option<&str>; 2] {
     [answer.header("X-Credits-Cost"), answer.header("X-Credits-Remaining")]
 }
 
 async fn each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let rows: Vec<_> = (1..=70).map(todo).chain([step(1, 1, "open", "done")]).collect();
     let imported = import(&app, "", file(&rows)).await;
     assert_eq!(credits_of(&imported), [Some("71"), Some("29")]);
@@ -349,7 +543,7 @@ async fn each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry(database: 
 }
 
 async fn where_credits_end_an_import_stops_and_goes_on_later(database: TestDatabase) {
-    let app = App::start(database, 70).await;
+    let app = TestApp::start(database, 70).await;
     let file = file(&(1..=100).map(todo).collect::<Vec<_>>());
     let stopped = import(&app, "", file.clone()).await;
     assert_eq!(credits_of(&stopped), [Some("70"), Some("0")]);
@@ -375,7 +569,7 @@ async fn where_credits_end_an_import_stops_and_goes_on_later(database: TestDatab
 }
 
 async fn a_dry_run_leaves_no_trace(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let mut file = exported(&app).await;
     file.push_str(&with(step(900, 9, "done", "cancelled"), "actor_id", 1).to_string());
@@ -402,7 +596,7 @@ async fn a_dry_run_leaves_no_trace(database: TestDatabase) {
 }
 
 async fn a_dry_run_is_refused_as_the_import_is(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     let own = exported(&app).await;
     assert_eq!(
         import(&app, "?dry_run=true", own).await.expect(422)["errors"][0]["field"],
@@ -418,7 +612,7 @@ async fn a_dry_run_is_refused_as_the_import_is(database: TestDatabase) {
 struct Sending(TcpStream);
 
 impl Sending {
-    async fn begin(app: &App, key: &str) -> Self {
+    async fn begin(app: &TestApp, key: &str) -> Self {
         let address = app.address.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head = format!(
@@ -445,7 +639,7 @@ impl Sending {
 }
 
 async fn an_import_ends_with_its_key(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let rows = |ids: std::ops::RangeInclusive<i64>| {
         ids.map(|id| todo(id).to_string() + "\n").collect::<String>()
     };
@@ -457,7 +651,7 @@ async fn an_import_ends_with_its_key(database: TestDatabase) {
         }
     };
     let count = async || app.get("/todos").await.expect(200)["total"].as_i64().unwrap();
-    let (revoked, expired) = (made(Value::Null).await, made(json!(app.world.clock_in(60))).await);
+    let (revoked, expired) = (made(Value::Null).await, made(json!(app.context.clock_in(60))).await);
     for (first, key, how) in [(1, revoked, "revoked"), (1_001, expired, "expired")] {
         let before = count().await;
         let mut sending = Sending::begin(&app, key["api_key"].as_str().unwrap()).await;
@@ -467,7 +661,7 @@ async fn an_import_ends_with_its_key(database: TestDatabase) {
         if how == "revoked" {
             app.delete(&format!("/keys/{}", key["key_id"])).await.expect(200);
         } else {
-            app.world.clock.advance_seconds(60);
+            app.context.clock.advance_seconds(60);
         }
         sending.send(&rows(first + 64..=first + 200)).await;
         let answer = sending.answer().await;
@@ -479,7 +673,7 @@ async fn an_import_ends_with_its_key(database: TestDatabase) {
 }
 
 async fn lines_are_bounded_and_a_body_is_not(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let long = "\u{1}".repeat(65_536);
     let mut rows: Vec<_> =
         (1..=20).map(|id| with(todo(id), "description", long.as_str())).collect();

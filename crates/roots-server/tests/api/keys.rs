@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use roots_domain::port::store::Auditor;
-use roots_testkit::app::{Answer, App, send};
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -27,15 +27,20 @@ roots_testkit::on_both! {
 
 /// Whoever bears a key.
 pub(crate) struct Holder<'a> {
-    pub(crate) app: &'a App,
+    pub(crate) app: &'a TestApp,
     pub(crate) key: String,
 }
 
 impl Holder<'_> {
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> ApiResponse {
         let request = self
             .app
-            .stranger(method, &format!("/api/v1{path}"))
+            .unauthenticated(method, &format!("/api/v1{path}"))
             .header("X-API-Key", &self.key)
             .header("X-Request-Id", "a-test");
         send(match body {
@@ -45,15 +50,15 @@ impl Holder<'_> {
         .await
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> ApiResponse {
         self.call(Method::GET, path, None).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> ApiResponse {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn delete(&self, path: &str) -> Answer {
+    async fn delete(&self, path: &str) -> ApiResponse {
         self.call(Method::DELETE, path, None).await
     }
 
@@ -116,12 +121,12 @@ pub(crate) fn secret(made: &Value) -> String {
     made["api_key"].as_str().unwrap().to_owned()
 }
 
-pub(crate) fn owner(app: &App) -> Holder<'_> {
+pub(crate) fn owner(app: &TestApp) -> Holder<'_> {
     Holder { app, key: app.key().to_owned() }
 }
 
 /// A member of the account, actor 2, with a key of its own.
-pub(crate) async fn member(app: &App) -> Holder<'_> {
+pub(crate) async fn member(app: &TestApp) -> Holder<'_> {
     let owner = owner(app);
     let new = json!({ "name": "Member", "actor_type": "agent" });
     let actor = owner.post("/actors", new).await.expect(201)["actor_id"].clone();
@@ -129,13 +134,13 @@ pub(crate) async fn member(app: &App) -> Holder<'_> {
     Holder { app, key: secret(&made) }
 }
 
-pub(crate) async fn assert_books_balance(app: &App) {
-    let (_, discrepancies) = app.world.store.audit().await.unwrap();
+pub(crate) async fn assert_books_balance(app: &TestApp) {
+    let (_, discrepancies) = app.context.store.audit().await.unwrap();
     assert_eq!(discrepancies, []);
 }
 
 async fn whatever_becomes_of_a_key_nothing_is_lost(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let mut boss = owner(&app);
     let mut peer = member(&app).await;
     let mut written = vec!["first \u{1f980} é\r\n"];
@@ -165,11 +170,11 @@ async fn whatever_becomes_of_a_key_nothing_is_lost(database: TestDatabase) {
     assert_eq!(peer.read().await, texts_of(&written));
 
     // Expiry.
-    let soon = app.world.clock_in(60);
+    let soon = app.context.clock_in(60);
     let expiring = json!({ "actor_id": 2, "expires_at": soon, "label": "short" });
     peer.key = secret(&boss.post("/keys", expiring).await.expect(201));
     assert_eq!(peer.read().await, texts_of(&written));
-    app.world.clock.advance_seconds(60);
+    app.context.clock.advance_seconds(60);
     assert!(!peer.is_let_in().await);
     peer.key = secret(&boss.post("/keys", json!({ "actor_id": 2 })).await.expect(201));
     assert_eq!(peer.read().await, texts_of(&written));
@@ -216,7 +221,7 @@ async fn whatever_becomes_of_a_key_nothing_is_lost(database: TestDatabase) {
         }
     }
     // What is over goes, and nothing that is needed with it.
-    app.world.uses.tend().await.unwrap();
+    app.context.key_usage.tend().await.unwrap();
     let other = app.another().await;
     assert_eq!(Holder { app: &other, key: peer.key.clone() }.read().await, texts_of(&written));
     let read = Holder { app: &other, key: boss.key.clone() }.read().await;
@@ -227,7 +232,7 @@ async fn whatever_becomes_of_a_key_nothing_is_lost(database: TestDatabase) {
 }
 
 async fn an_answer_that_is_lost_locks_nobody_out(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     boss.write("before").await;
     let wraps = async || -> i64 {
@@ -254,9 +259,9 @@ async fn an_answer_that_is_lost_locks_nobody_out(database: TestDatabase) {
 }
 
 async fn a_rotated_key_has_its_grace(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
-    let expires_at = app.world.clock_in(10_000);
+    let expires_at = app.context.clock_in(10_000);
     let made = boss.post(
         "/keys",
         json!({
@@ -268,7 +273,7 @@ async fn a_rotated_key_has_its_grace(database: TestDatabase) {
     assert_eq!((&made["label"], &made["expires_at"]), (&json!("server"), &json!(expires_at)));
     let new = Holder { app: &app, key: secret(&made) };
     // The grace begins with the first use.
-    app.world.clock.advance_seconds(1_000);
+    app.context.clock.advance_seconds(1_000);
     assert!(new.is_let_in().await);
     old.write("in grace").await;
     assert_eq!(new.read().await, texts_of(&["in grace"]));
@@ -280,19 +285,19 @@ async fn a_rotated_key_has_its_grace(database: TestDatabase) {
     ] {
         assert_eq!(refused.expect(403)["type"], "/docs/problems#key-in-grace");
     }
-    app.world.clock.advance_seconds(99);
+    app.context.clock.advance_seconds(99);
     assert!(old.is_let_in().await);
-    app.world.clock.advance_seconds(1);
+    app.context.clock.advance_seconds(1);
     assert!(!old.is_let_in().await);
     assert_eq!(old.post("/sessions", json!({})).await.status, 401);
     assert_eq!(new.read().await, texts_of(&["in grace"]));
-    app.world.clock.advance_seconds(10_000);
+    app.context.clock.advance_seconds(10_000);
     assert!(!new.is_let_in().await, "it expires when the old one would have");
     assert!(boss.is_let_in().await);
 }
 
 async fn a_key_that_ends_stops_writing_at_once_everywhere(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let other = app.another().await;
     let peer = member(&app).await;
     let boss = owner(&app);
@@ -336,7 +341,7 @@ async fn a_key_that_ends_stops_writing_at_once_everywhere(database: TestDatabase
 
 /// What is remembered of a member of the account's keys is over when the owner has renewed them.
 async fn a_renewal_elsewhere_is_found_out_and_tried_again(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let other = app.another().await;
     let peer = member(&app).await;
     let peer_there = Holder { app: &other, key: peer.key.clone() };
@@ -351,7 +356,7 @@ async fn a_renewal_elsewhere_is_found_out_and_tried_again(database: TestDatabase
 }
 
 async fn a_member_manages_its_own_keys_only(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     for (refused, what) in [
@@ -382,7 +387,7 @@ async fn a_member_manages_its_own_keys_only(database: TestDatabase) {
         assert_eq!(boss.delete(path).await.status, 404, "{path}");
     }
     assert_eq!(boss.post("/keys", json!({ "actor_id": 9 })).await.status, 422);
-    let past = json!({ "actor_id": 2, "expires_at": app.world.clock_in(0) });
+    let past = json!({ "actor_id": 2, "expires_at": app.context.clock_in(0) });
     assert_eq!(boss.post("/keys", past).await.expect(422)["errors"][0]["field"], "expires_at");
     assert_eq!(boss.call(Method::PATCH, "/actors/2", Some(json!({}))).await.status, 422);
     let renamed = json!({ "name": "Ada", "is_active": true });
@@ -393,7 +398,7 @@ async fn a_member_manages_its_own_keys_only(database: TestDatabase) {
 }
 
 async fn an_owner_is_never_locked_out(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     assert_eq!(boss.delete("/keys/1").await.status, 409);
     // A key that nobody may ever have got is none to go on with, and ends with the one that it was
@@ -413,7 +418,7 @@ async fn an_owner_is_never_locked_out(database: TestDatabase) {
 }
 
 async fn a_deactivated_actor_is_shut_out_and_its_data_stays(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     peer.write("mine").await;
@@ -432,7 +437,7 @@ async fn a_deactivated_actor_is_shut_out_and_its_data_stays(database: TestDataba
 }
 
 async fn keys_cost_nothing_and_work_at_balance_0(database: TestDatabase) {
-    let app = App::start(database, 0).await;
+    let app = TestApp::start(database, 0).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     let rotated = peer.post("/keys/rotate", json!({})).await;
@@ -445,7 +450,7 @@ async fn keys_cost_nothing_and_work_at_balance_0(database: TestDatabase) {
 }
 
 async fn a_suspended_account_revokes_keys_and_no_more(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     let rotated = peer.post("/keys/rotate", json!({})).await.expect(201);
@@ -466,7 +471,7 @@ async fn a_suspended_account_revokes_keys_and_no_more(database: TestDatabase) {
 }
 
 async fn what_is_over_is_swept_and_what_is_used_is_noted(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let wraps = async |key: i64| -> i64 {
         let sql = format!(
@@ -478,20 +483,20 @@ async fn what_is_over_is_swept_and_what_is_used_is_noted(database: TestDatabase)
     let last_used = async |key: usize| {
         boss.get("/keys").await.expect(200)["keys"][2 - key]["last_used"].clone()
     };
-    let expiring = json!({ "actor_id": 1, "expires_at": app.world.clock_in(50) });
+    let expiring = json!({ "actor_id": 1, "expires_at": app.context.clock_in(50) });
     boss.post("/keys", expiring).await.expect(201);
     assert_eq!(last_used(1).await, Value::Null, "written now and then, not at once");
-    let used_at = app.world.clock_in(0);
-    app.world.uses.tend().await.unwrap();
+    let used_at = app.context.clock_in(0);
+    app.context.key_usage.tend().await.unwrap();
     assert_eq!(last_used(1).await, json!(used_at));
     assert_eq!(last_used(2).await, Value::Null);
     assert_eq!(wraps(2).await, 2);
     let epoch = "SELECT auth_epoch, version FROM accounts";
     let before: Vec<(i64, i64)> = app.database.rows(epoch).await;
-    app.world.clock.advance_seconds(50);
-    let used_at = app.world.clock_in(0);
+    app.context.clock.advance_seconds(50);
+    let used_at = app.context.clock_in(0);
     assert!(boss.is_let_in().await);
-    app.world.uses.tend().await.unwrap();
+    app.context.key_usage.tend().await.unwrap();
     assert_eq!((wraps(1).await, wraps(2).await), (2, 0));
     assert_eq!(last_used(1).await, json!(used_at));
     assert_eq!(app.database.rows::<(i64, i64)>(epoch).await, before, "nobody is checked for it");
@@ -500,12 +505,12 @@ async fn what_is_over_is_swept_and_what_is_used_is_noted(database: TestDatabase)
     let ends: Vec<(Option<i64>,)> =
         app.database.rows("SELECT ends_at FROM api_keys ORDER BY key_id").await;
     assert_eq!(ends, [(None,), (Some(0),)]);
-    app.world.uses.tend().await.unwrap();
+    app.context.key_usage.tend().await.unwrap();
     assert_books_balance(&app).await;
 }
 
 async fn keys_are_listed_as_they_stand(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     boss.delete("/keys/2").await.expect(200);

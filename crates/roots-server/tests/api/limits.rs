@@ -1,8 +1,9 @@
 //! Limits, over HTTP and with real keys.
 
 use reqwest::Method;
-use roots_http::{RateLimits, TrustedProxy};
-use roots_testkit::app::{App, send};
+use roots_http_core::auth::client_ip::TrustedProxy;
+use roots_http_core::auth::rate_limit::RateLimits;
+use roots_testkit::app::{TestApp, send};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::on_both;
 use serde_json::json;
@@ -17,7 +18,7 @@ on_both! {
 }
 
 async fn renewals_of_an_actor_are_limited_by_day_in_every_process(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     let member = json!({"name": "builder", "actor_type": "agent"});
     let actor = app.post("/actors", &member).await.expect(201)["actor_id"].clone();
     let renewal = json!({ "actor_id": actor, "renew": true });
@@ -42,7 +43,7 @@ async fn renewals_of_an_actor_are_limited_by_day_in_every_process(database: Test
 }
 
 async fn actors_of_an_account_are_limited(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     let account = app.credentials.account;
     let given = format!("UPDATE accounts SET last_actor_id = 9999 WHERE account_id = {account}");
     app.database.execute(&given).await;
@@ -57,7 +58,7 @@ async fn actors_of_an_account_are_limited(database: TestDatabase) {
 }
 
 async fn keys_of_a_full_account_take_the_place_of_ended_ones(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     let account = app.credentials.account;
     let beside = json!({"actor_id": 1});
     let mut ids = Vec::new();
@@ -91,7 +92,7 @@ async fn keys_of_a_full_account_take_the_place_of_ended_ones(database: TestDatab
 }
 
 async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestDatabase) {
-    let app = App::start_with(database, 10, |settings| {
+    let app = TestApp::start_with(database, 10, |settings| {
         settings.limits = RateLimits { requests_per_minute: 2, ..RateLimits::OFF };
     })
     .await;
@@ -114,14 +115,14 @@ async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestData
 }
 
 async fn signups_are_limited_by_the_address_that_a_trusted_proxy_tells(database: TestDatabase) {
-    let app = App::start_with(database, 10, |settings| {
+    let app = TestApp::start_with(database, 10, |settings| {
         settings.limits = RateLimits { signups_per_hour: 1, ..RateLimits::OFF };
         settings.trusted_proxies = vec![TrustedProxy::parse("127.0.0.1").unwrap()];
     })
     .await;
     let new = json!({"account_name": "Acme", "actor_name": "a", "actor_type": "agent"});
     let sign_up = async |from: &str| {
-        let request = app.stranger(Method::POST, "/api/v1/bootstrap");
+        let request = app.unauthenticated(Method::POST, "/api/v1/bootstrap");
         send(request.header("X-Forwarded-For", from).json(&new)).await
     };
     sign_up("203.0.113.7").await.expect(201);
@@ -132,7 +133,7 @@ async fn signups_are_limited_by_the_address_that_a_trusted_proxy_tells(database:
 
 async fn neighbours_without_a_good_key_keep_no_good_key_out(database: TestDatabase) {
     let limits = RateLimits { requests_per_minute: 1_000, ..RateLimits::OFF };
-    let app = App::start_with(database, 10, |settings| settings.limits = limits).await;
+    let app = TestApp::start_with(database, 10, |settings| settings.limits = limits).await;
     let member = json!({"name": "builder", "actor_type": "agent"});
     let actor = app.post("/actors", &member).await.expect(201)["actor_id"].clone();
     let mut keys = Vec::new();
@@ -145,7 +146,7 @@ async fn neighbours_without_a_good_key_keep_no_good_key_out(database: TestDataba
     // Another process has seen none of them.
     let another = app.another().await;
     let ask = |key: Option<&str>| {
-        let request = another.stranger(Method::GET, "/api/v1/sessions");
+        let request = another.unauthenticated(Method::GET, "/api/v1/sessions");
         send(key.into_iter().fold(request, |request, key| request.header("X-API-Key", key)))
     };
     let mut refused = 0;

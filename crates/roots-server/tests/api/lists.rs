@@ -1,6 +1,6 @@
 //! Lists and statistics: their order, their filters, their pages.
 
-use roots_testkit::app::App;
+use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
@@ -17,10 +17,10 @@ roots_testkit::on_both! {
 }
 
 async fn sessions_are_listed_by_their_start(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     // Two at one time, and one that started before them though it was written after.
     for seconds in [0, 0, -60, 120] {
-        app.world.clock.advance_seconds(seconds);
+        app.context.clock.advance_seconds(seconds);
         app.post("/sessions", &json!({ "notes": "one of them" })).await.expect(201);
     }
     app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
@@ -47,7 +47,7 @@ async fn sessions_are_listed_by_their_start(database: TestDatabase) {
 }
 
 async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     for (priority, session, seconds) in [
         (0, json!(1), 0),
@@ -57,7 +57,7 @@ async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {
         (1, Value::Null, -60),
         (0, Value::Null, 120),
     ] {
-        app.world.clock.advance_seconds(seconds);
+        app.context.clock.advance_seconds(seconds);
         let todo = json!({ "title": "one", "priority": priority, "session_id": session });
         app.post("/todos", &todo).await.expect(201);
     }
@@ -92,7 +92,7 @@ async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {
 }
 
 /// Activities of some types, days and sessions.
-async fn some_activities(app: &App) {
+async fn some_activities(app: &TestApp) {
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/sessions", &json!({})).await.expect(201);
     app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
@@ -115,7 +115,7 @@ async fn some_activities(app: &App) {
 }
 
 async fn activities_are_listed_by_when_they_happened(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     some_activities(&app).await;
     let now = app.post("/activities", &json!({ "description": "now" })).await;
     confirm("an_activity_with_its_defaults", &now);
@@ -147,7 +147,7 @@ async fn activities_are_listed_by_when_they_happened(database: TestDatabase) {
 }
 
 async fn statistics_are_of_what_is_selected(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     confirm("statistics_of_nothing", &app.get("/activities/stats").await);
     some_activities(&app).await;
     confirm("statistics", &app.get("/activities/stats").await);
@@ -186,7 +186,7 @@ async fn statistics_are_of_what_is_selected(database: TestDatabase) {
 }
 
 async fn pages_make_up_the_whole_list(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     for number in 0..105 {
         let activity = json!({ "description": format!("number {number}") });
         app.post("/activities", &activity).await.expect(201);
@@ -224,7 +224,7 @@ async fn pages_make_up_the_whole_list(database: TestDatabase) {
 }
 
 /// The ids of a list, page by page from that one on.
-async fn walked(app: &App, path: &str, items: &str, id: &str) -> Vec<i64> {
+async fn walked(app: &TestApp, path: &str, items: &str, id: &str) -> Vec<i64> {
     let (mut path, mut seen) = (path.to_owned(), Vec::new());
     loop {
         let answer = app.get(&path).await;
@@ -241,7 +241,7 @@ async fn walked(app: &App, path: &str, items: &str, id: &str) -> Vec<i64> {
 }
 
 async fn a_cursor_is_of_one_list_and_one_account(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     for priority in [1, 2, 1, 3, 1] {
         let todo = json!({ "title": "one", "priority": priority });
         app.post("/todos", &todo).await.expect(201);
@@ -259,15 +259,15 @@ async fn a_cursor_is_of_one_list_and_one_account(database: TestDatabase) {
         let refusal = app.get(&format!("{other}cursor={cursor}")).await.expect(400);
         assert!(faulty(&refusal).contains(&"cursor") || other.contains("ledger"), "{other}");
     }
-    let theirs = app.world.found(100).await;
+    let theirs = app.context.found(100).await;
     let request = app
-        .stranger(reqwest::Method::GET, &format!("/api/v1{path}"))
+        .unauthenticated(reqwest::Method::GET, &format!("/api/v1{path}"))
         .header("X-API-Key", secrecy::ExposeSecret::expose_secret(&theirs.api_key));
     assert_eq!(faulty(&roots_testkit::app::send(request).await.expect(400)), ["cursor"]);
 }
 
 async fn what_a_list_does_not_understand_it_refuses(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let lists = ["/sessions", "/todos", "/activities", "/credits/ledger"];
     for list in lists {
         for bad in ["0", "-1", "1.5", "ten", "", "%201", "+1", "0x10", "1e2"] {
@@ -282,10 +282,10 @@ async fn what_a_list_does_not_understand_it_refuses(database: TestDatabase) {
         assert_eq!(faulty(&refusal), ["limit", "ofset", "x"], "{list}");
         assert_eq!(app.get(&format!("{list}?%ff=1")).await.status, 400);
     }
-    confirm("every_fault_of_a_list_of_todos", &app.get(
+    confirm("every_error_of_a_list_of_todos", &app.get(
         "/todos?status=finished&priority=4&session_id=0&limit=0&offset=-1&Status=open&sessionid=1",
     ).await);
-    confirm("every_fault_of_a_list_of_activities", &app.get(
+    confirm("every_error_of_a_list_of_activities", &app.get(
         "/activities?type=De%20ploy&session_id=one&since=yesterday&until=2026-13-01&activity_type=x",
     ).await);
     for (path, field) in [

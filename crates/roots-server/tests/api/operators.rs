@@ -1,14 +1,14 @@
-//! What operators do to accounts, and the trail that it leaves.
+//! What operators do to accounts, and the audit log that it leaves.
 
 use std::sync::Arc;
 
 use reqwest::Method;
 use roots_domain::model::account::AccountKind;
 use roots_domain::port::store::Auditor;
-use roots_domain::usecase::accounts::Grant;
-use roots_testkit::app::App;
+use roots_domain::service::accounts::Grant;
+use roots_testkit::app::TestApp;
+use roots_testkit::context::name;
 use roots_testkit::database::TestDatabase;
-use roots_testkit::world::name;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -26,27 +26,27 @@ roots_testkit::on_both! {
 }
 
 /// The API, called with the key of a new operator's account.
-async fn operator(app: &App) -> App {
-    app.by(app.world.found_of(AccountKind::Operator, 0).await)
+async fn operator(app: &TestApp) -> TestApp {
+    app.by(app.context.found_of(AccountKind::Operator, 0).await)
 }
 
-async fn standing(app: &App, account: i64) -> Value {
+async fn standing(app: &TestApp, account: i64) -> Value {
     app.get(&format!("/accounts/{account}")).await.expect(200)
 }
 
 async fn operators_see_every_account(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let operator = operator(&app).await;
-    app.world.clock.advance_seconds(60);
+    app.context.clock.advance_seconds(60);
     app.post("/sessions", &json!({ "notes": "not for operators" })).await.expect(201);
-    app.world.clock.advance_seconds(60);
+    app.context.clock.advance_seconds(60);
     app.post("/todos", &json!({ "title": "not for operators" })).await.expect(201);
     operator.post("/accounts/1/credits", &json!({ "amount": 2 })).await.expect(201);
     confirm("accounts_are_listed", &operator.get("/accounts").await);
     confirm("an_account_is_shown", &operator.get("/accounts/1").await);
     confirm("an_account_that_is_not_there", &operator.get("/accounts/3").await);
     for _ in 0..3 {
-        app.world.found(0).await;
+        app.context.found(0).await;
     }
     for (query, expected) in [
         ("", &[5, 4, 3, 2, 1][..]),
@@ -62,12 +62,12 @@ async fn operators_see_every_account(database: TestDatabase) {
         operator.get(&format!("/accounts/{bad}")).await.expect(404);
     }
     operator.get("/accounts?status=active").await.expect(400);
-    assert_eq!(app.world.store.audit().await.unwrap(), (5, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (5, vec![]));
 }
 
 async fn customers_do_nothing_of_operators(database: TestDatabase) {
-    let app = App::start(database, 100).await;
-    let other = app.world.found(100).await.account;
+    let app = TestApp::start(database, 100).await;
+    let other = app.context.found(100).await.account;
     let mut told = Vec::new();
     for (method, path, body) in [
         (Method::GET, "/accounts".to_owned(), None),
@@ -93,7 +93,7 @@ async fn customers_do_nothing_of_operators(database: TestDatabase) {
 }
 
 async fn a_grant_is_entered_and_costs_nothing(database: TestDatabase) {
-    let app = App::start(database, 0).await;
+    let app = TestApp::start(database, 0).await;
     let operator = operator(&app).await;
     app.post("/sessions", &json!({})).await.expect(402);
     let grant = json!({ "amount": 7, "note": "April" });
@@ -126,13 +126,13 @@ async fn a_grant_is_entered_and_costs_nothing(database: TestDatabase) {
     app.database.execute("UPDATE accounts SET balance = 6 WHERE account_id = 1").await;
     app.database.execute("UPDATE accounts SET balance = 1000000000 WHERE account_id = 2").await;
     assert_eq!(balance(&app).await, 6);
-    assert_eq!(app.world.store.audit().await.unwrap(), (2, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (2, vec![]));
 }
 
 /// From two processes, while the account writes in both.
 async fn racing_grants_of_two_operators_add_up(database: TestDatabase) {
     const GRANTS: i64 = 32;
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let customers = [Arc::new(app.another().await), Arc::new(app)];
     let operators = [operator(&customers[0]).await, operator(&customers[1]).await].map(Arc::new);
     let target = customers[0].credentials.account.0;
@@ -158,8 +158,8 @@ async fn racing_grants_of_two_operators_add_up(database: TestDatabase) {
         let ledger = app.get("/credits/ledger?reason=operator_grant").await.expect(200);
         assert_eq!(ledger["total"], GRANTS);
         assert_eq!(app.get("/audit").await.expect(200)["total"], GRANTS);
-        let (_, faults) = app.world.store.audit().await.unwrap();
-        assert_eq!(faults, []);
+        let (_, errors) = app.context.store.audit().await.unwrap();
+        assert_eq!(errors, []);
     }
     for operator in &operators {
         assert_eq!(operator.get("/audit").await.expect(200)["total"], GRANTS / 2);
@@ -167,7 +167,7 @@ async fn racing_grants_of_two_operators_add_up(database: TestDatabase) {
 }
 
 async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let there = app.another().await;
     let operator = operator(&app).await;
     // Both have admitted it and remember it.
@@ -211,11 +211,11 @@ async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDataba
     assert_eq!(balance(&app).await, 97);
     confirm("the_trail_of_a_suspension", &app.get("/audit").await);
     confirm("the_trail_of_an_operator", &operator.get("/audit").await);
-    assert_eq!(app.world.store.audit().await.unwrap(), (2, vec![]));
+    assert_eq!(app.context.store.audit().await.unwrap(), (2, vec![]));
 }
 
 async fn operators_suspend_others_and_not_themselves(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let one = operator(&app).await;
     let other = operator(&app).await;
     let (own, theirs) = (one.credentials.account.0, other.credentials.account.0);
@@ -243,7 +243,7 @@ async fn operators_suspend_others_and_not_themselves(database: TestDatabase) {
 /// Each of them suspends the others and erases itself, from two processes.
 async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database: TestDatabase) {
     const OPERATORS: usize = 4;
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let there = app.another().await;
     for round in 0..4 {
         let mut operators = Vec::new();
@@ -290,23 +290,23 @@ async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database
             .await;
         assert!(left[0].0 >= 1, "nobody is left, in round {round}");
     }
-    let (_, faults) = app.world.store.audit().await.unwrap();
-    assert_eq!(faults, []);
+    let (_, errors) = app.context.store.audit().await.unwrap();
+    assert_eq!(errors, []);
 }
 
 async fn the_trail_holds_ids_and_actions_alone(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let operator = operator(&app).await;
     let note = json!({ "amount": 5, "note": "a noted word" });
     operator.post("/accounts/1/credits", &note).await.expect(201);
     let grant = Grant::parse(5).unwrap();
     let noted = Some(name("a noted word"));
-    app.world.accounts.grant(app.credentials.account, grant, noted).await.unwrap();
+    app.context.accounts.grant(app.credentials.account, grant, noted).await.unwrap();
     for act in ["suspend", "resume"] {
         operator.call(Method::POST, &format!("/accounts/1/{act}"), None).await.expect(200);
     }
-    let trail = app.get("/audit").await;
-    let actions: Vec<_> = trail.json()["entries"]
+    let audit_log = app.get("/audit").await;
+    let actions: Vec<_> = audit_log.json()["entries"]
         .as_array()
         .unwrap()
         .iter()
@@ -319,7 +319,7 @@ async fn the_trail_holds_ids_and_actions_alone(database: TestDatabase) {
         ("credits_granted", json!(2)),
     ];
     assert_eq!(actions, expected.map(|(action, by)| (action.to_owned(), by)));
-    for text in [trail.text, operator.get("/audit").await.text] {
+    for text in [audit_log.text, operator.get("/audit").await.text] {
         for word in ["noted", "Test", "roots_"] {
             assert!(!text.contains(word), "{word} in {text}");
         }

@@ -1,7 +1,7 @@
 //! What an owner reads and writes for its members, and a member for nobody else.
 
 use reqwest::Method;
-use roots_testkit::app::{Answer, App, send};
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::add_member;
 use secrecy::{ExposeSecret, SecretString};
@@ -21,38 +21,38 @@ const TEXT: &str = "Grüße \u{1f331} e\u{301} \"quoted\" \\ \t\r\n end ";
 
 /// An account of an owner and the members 2 and 3.
 struct Account {
-    app: App,
+    app: TestApp,
     keys: [SecretString; 2],
 }
 
 impl Account {
     async fn new(database: TestDatabase) -> Self {
-        let app = App::start(database, 1_000).await;
-        let owner = app.world.admit(&app.credentials).await;
+        let app = TestApp::start(database, 1_000).await;
+        let owner = app.context.admit(&app.credentials).await;
         let two = add_member(&app.database, &owner, 2).await;
         let three = add_member(&app.database, &owner, 3).await;
         Self { app, keys: [two, three] }
     }
 
     /// Calls as the actor of that id.
-    async fn call(&self, actor: usize, method: Method, path: &str, body: Value) -> Answer {
+    async fn call(&self, actor: usize, method: Method, path: &str, body: Value) -> ApiResponse {
         let key = match actor {
             1 => self.app.key(),
             member => self.keys[member - 2].expose_secret(),
         };
         let request = self
             .app
-            .stranger(method, &format!("/api/v1{path}"))
+            .unauthenticated(method, &format!("/api/v1{path}"))
             .header("X-API-Key", key)
             .header("X-Request-Id", "a-test");
         send(if body.is_null() { request } else { request.json(&body) }).await
     }
 
-    async fn get(&self, actor: usize, path: &str) -> Answer {
+    async fn get(&self, actor: usize, path: &str) -> ApiResponse {
         self.call(actor, Method::GET, path, Value::Null).await
     }
 
-    async fn post(&self, actor: usize, path: &str, body: Value) -> Answer {
+    async fn post(&self, actor: usize, path: &str, body: Value) -> ApiResponse {
         self.call(actor, Method::POST, path, body).await
     }
 }
@@ -150,7 +150,7 @@ async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
     let day = 86_400;
     for turn in 0..9 {
         let actor = turn % 3 + 1;
-        account.app.world.clock.advance_seconds(day / 4);
+        account.app.context.clock.advance_seconds(day / 4);
         account.post(actor, "/sessions", json!({ "notes": format!("{turn}") })).await.expect(201);
         let todo = json!({ "title": format!("{turn}"), "priority": turn % 2 });
         account.post(actor, "/todos", todo).await.expect(201);
@@ -198,7 +198,7 @@ async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
     }
 
     let mut sums = (0, 0, 0);
-    let figures = |stats: &Value| {
+    let numbers = |stats: &Value| {
         let number = |value: &Value| value.as_i64().unwrap();
         (
             number(&stats["total_activities"]),
@@ -213,12 +213,12 @@ async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
     };
     for actor in 1..=3 {
         let path = format!("/activities/stats?actor_id={actor}");
-        let one = figures(&account.get(1, &path).await.expect(200));
-        assert_eq!(one, figures(&account.get(actor, "/activities/stats").await.expect(200)));
+        let one = numbers(&account.get(1, &path).await.expect(200));
+        assert_eq!(one, numbers(&account.get(actor, "/activities/stats").await.expect(200)));
         sums = (sums.0 + one.0, sums.1 + one.1, sums.2 + one.2);
     }
     let all = account.get(1, "/activities/stats?actor_id=all").await;
-    assert_eq!(figures(&all.expect(200)), sums);
+    assert_eq!(numbers(&all.expect(200)), sums);
     confirm("stats_of_all", &all);
     confirm("sessions_of_all", &account.get(1, "/sessions?actor_id=all&limit=3").await);
 }

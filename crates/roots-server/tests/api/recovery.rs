@@ -2,8 +2,8 @@
 //! opens nothing.
 
 use reqwest::Method;
-use roots_http::RateLimits;
-use roots_testkit::app::{Answer, App, send};
+use roots_http_core::auth::rate_limit::RateLimits;
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -25,17 +25,18 @@ roots_testkit::on_both! {
     recoveries_are_limited_by_address,
 }
 
-async fn recover(app: &App, body: &Value) -> Answer {
-    let request = app.stranger(Method::POST, "/api/v1/recover").header("X-Request-Id", "a-test");
+async fn recover(app: &TestApp, body: &Value) -> ApiResponse {
+    let request =
+        app.unauthenticated(Method::POST, "/api/v1/recover").header("X-Request-Id", "a-test");
     send(request.json(body)).await
 }
 
-async fn recover_by(app: &App, code: &str) -> Answer {
+async fn recover_by(app: &TestApp, code: &str) -> ApiResponse {
     recover(app, &json!({ "recovery_code": code })).await
 }
 
 /// The code that an account is founded with.
-fn first_code(app: &App) -> String {
+fn first_code(app: &TestApp) -> String {
     app.credentials.recovery_code.expose_secret().to_owned()
 }
 
@@ -43,18 +44,18 @@ fn code(made: &Value) -> String {
     made["recovery_code"].as_str().unwrap().to_owned()
 }
 
-fn holder<'a>(app: &'a App, made: &Value) -> Holder<'a> {
+fn holder<'a>(app: &'a TestApp, made: &Value) -> Holder<'a> {
     Holder { app, key: secret(made) }
 }
 
-async fn count(app: &App, what: &str) -> i64 {
+async fn count(app: &TestApp, what: &str) -> i64 {
     app.database.rows::<(i64,)>(&format!("SELECT COUNT(*) FROM {what}")).await[0].0
 }
 
 const OWNERS_WRAPS: &str = "key_wraps WHERE holder_kind IN ('api_key', 'recovery')";
 
 async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let other = app.another().await;
     let boss = owner(&app);
     let peer = member(&app).await;
@@ -96,17 +97,17 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
     assert_eq!(theirs["total"], 2);
     let made = next.post("/keys", json!({ "actor_id": 2, "renew": true })).await.expect(201);
     assert_eq!(holder(&app, &made).read().await, texts_of(&[text, "meanwhile"]));
-    let trail = next.get("/audit").await.expect(200);
-    let entries = trail["entries"].as_array().unwrap();
+    let audit_log = next.get("/audit").await.expect(200);
+    let entries = audit_log["entries"].as_array().unwrap();
     for action in ["recovery_used", "key_succeeded"] {
         let noted = entries.iter().filter(|entry| entry["action"] == action).count();
-        assert_eq!(noted, 1, "{action}: {trail}");
+        assert_eq!(noted, 1, "{action}: {audit_log}");
     }
     assert_books_balance(&app).await;
 }
 
 async fn an_answer_to_a_recovery_that_is_lost_locks_nobody_out(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     boss.write("before").await;
@@ -135,7 +136,7 @@ async fn an_answer_to_a_recovery_that_is_lost_locks_nobody_out(database: TestDat
 }
 
 async fn a_renewed_account_is_recovered_by_its_new_code(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let mut boss = owner(&app);
     let mut peer = member(&app).await;
     let mut written = vec!["first"];
@@ -162,7 +163,7 @@ async fn a_renewed_account_is_recovered_by_its_new_code(database: TestDatabase) 
 }
 
 async fn the_code_of_a_renewal_that_was_never_used_puts_it_in_force(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let boss = owner(&app);
     boss.write("before").await;
     let renew = json!({ "actor_id": 1, "renew": true });
@@ -189,14 +190,14 @@ async fn the_code_of_a_renewal_that_was_never_used_puts_it_in_force(database: Te
 }
 
 async fn a_code_outlasts_the_key_that_it_came_with(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let boss = owner(&app);
     boss.write("before").await;
-    let soon = app.world.clock_in(60);
+    let soon = app.context.clock_in(60);
     let renew = json!({ "actor_id": 1, "renew": true, "expires_at": soon });
     let renewed = boss.post("/keys", renew).await.expect(201);
-    app.world.clock.advance_seconds(60);
-    app.world.uses.tend().await.unwrap();
+    app.context.clock.advance_seconds(60);
+    app.context.key_usage.tend().await.unwrap();
     assert!(!holder(&app, &renewed).is_let_in().await);
     let key = renewed["key_id"].to_string();
     let held = format!("key_wraps WHERE holder_kind = 'api_key' AND holder_id = {key}");
@@ -212,9 +213,9 @@ async fn a_code_outlasts_the_key_that_it_came_with(database: TestDatabase) {
 }
 
 async fn codes_that_are_wrong_are_refused_alike(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let good = first_code(&app);
-    let strange = app.world.found(0).await;
+    let strange = app.context.found(0).await;
     let mut typo = good.clone();
     let last = typo.pop().unwrap();
     typo.push(if last == 'A' { 'B' } else { 'A' });
@@ -250,7 +251,7 @@ async fn codes_that_are_wrong_are_refused_alike(database: TestDatabase) {
 }
 
 async fn a_new_code_ends_the_old_at_once(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     boss.write("before").await;
@@ -271,7 +272,7 @@ async fn a_new_code_ends_the_old_at_once(database: TestDatabase) {
 }
 
 async fn recovery_costs_nothing_and_works_for_a_suspended_account(database: TestDatabase) {
-    let app = App::start(database, 0).await;
+    let app = TestApp::start(database, 0).await;
     let boss = owner(&app);
     let made = boss.call(Method::POST, "/recovery-code", None).await.expect(201);
     let suspend = "UPDATE accounts SET status = 'suspended', auth_epoch = auth_epoch + 1";
@@ -286,7 +287,7 @@ async fn recovery_costs_nothing_and_works_for_a_suspended_account(database: Test
 }
 
 async fn racing_recoveries_leave_one_key(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let other = app.another().await;
     owner(&app).write("before").await;
     let code = first_code(&app);
@@ -310,7 +311,7 @@ async fn racing_recoveries_leave_one_key(database: TestDatabase) {
 }
 
 async fn recoveries_are_limited_by_address(database: TestDatabase) {
-    let app = App::start_with(database, 10, |settings| {
+    let app = TestApp::start_with(database, 10, |settings| {
         settings.limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
     })
     .await;
@@ -324,7 +325,7 @@ async fn recoveries_are_limited_by_address(database: TestDatabase) {
 }
 
 async fn an_epoch_that_was_set_back_recovers_nothing_and_seals_nothing(database: TestDatabase) {
-    let app = App::start(database, 1_000).await;
+    let app = TestApp::start(database, 1_000).await;
     let boss = owner(&app);
     let peer = member(&app).await;
     peer.write("before").await;

@@ -2,7 +2,7 @@
 //! there, and each answer that they show is what comes back.
 
 use reqwest::Method;
-use roots_testkit::app::{Answer, App, send};
+use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
@@ -81,10 +81,10 @@ impl Curl {
         curl
     }
 
-    async fn send(&self, app: &App) -> Answer {
+    async fn send(&self, app: &TestApp) -> ApiResponse {
         let path = self.url.strip_prefix("https://roots.chatforest.com").unwrap();
         let method = Method::from_bytes(self.method.as_bytes()).unwrap();
-        let mut request = app.stranger(method, path);
+        let mut request = app.unauthenticated(method, path);
         for (name, value) in &self.headers {
             request = request.header(name, value.replace("$ROOTS_API_KEY", app.key()));
         }
@@ -176,9 +176,9 @@ fn the_documents_are_read_as_they_stand() {
 }
 
 /// Starts it at ten o'clock, when the documents' day begins. The clock starts at two.
-async fn at_ten(database: TestDatabase) -> App {
-    let app = App::start(database, 100).await;
-    app.world.clock.advance_seconds(-4 * 3_600);
+async fn at_ten(database: TestDatabase) -> TestApp {
+    let app = TestApp::start(database, 100).await;
+    app.context.clock.advance_seconds(-4 * 3_600);
     app
 }
 
@@ -190,12 +190,12 @@ async fn the_sessions_document_holds(database: TestDatabase) {
     assert_eq!(as_documented(list.send(&app).await.expect(200)), answers[0]);
     assert_eq!(as_documented(get.send(&app).await.expect(200)), answers[1]);
 
-    app.world.clock.advance_seconds(4 * 3_600);
+    app.context.clock.advance_seconds(4 * 3_600);
     let started = start.send(&app).await;
     assert_eq!(started.header("location"), Some("/api/v1/sessions/2"));
     assert_eq!(as_documented(started.expect(201)), answers[2]);
 
-    app.world.clock.advance_seconds(5_400);
+    app.context.clock.advance_seconds(5_400);
     let mut ended = answers[2].clone();
     ended["status"] = "ended".into();
     ended["notes"] = "Finished morning review. Deployed docs.".into();
@@ -223,10 +223,10 @@ async fn the_todos_document_holds(database: TestDatabase) {
     assert_eq!(as_documented(list.send(&app).await.expect(200)), answers[0]);
     assert_eq!(as_documented(get.send(&app).await.expect(200)), answers[0]["todos"][0]);
 
-    app.world.clock.advance_seconds(3_600);
+    app.context.clock.advance_seconds(3_600);
     let begun = json!({ "status": "in_progress", "note": "Starting work" });
     app.patch("/todos/1", &begun).await.expect(200);
-    app.world.clock.advance_seconds(3 * 3_600);
+    app.context.clock.advance_seconds(3 * 3_600);
     let created = create.send(&app).await;
     assert_eq!(created.header("location"), Some("/api/v1/todos/2"));
     let expected = json!({
@@ -256,7 +256,7 @@ async fn the_todos_document_holds(database: TestDatabase) {
 
 async fn the_activities_document_holds(database: TestDatabase) {
     let Document { curls, answers } = Document::activities();
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let [list, get, log, delete, _] = <[Curl; 5]>::try_from(curls).unwrap();
     app.post("/sessions", &json!({})).await.expect(201);
     let first = json!({
@@ -288,7 +288,7 @@ async fn the_activities_document_holds(database: TestDatabase) {
 
 async fn the_statistics_of_the_activities_document_hold(database: TestDatabase) {
     let Document { curls, answers } = Document::activities();
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     for number in 1..=5 {
         app.post("/sessions", &json!({})).await.expect(201);
         if number < 5 {

@@ -1,8 +1,8 @@
 //! Sessions, and what is linked to them.
 
-use roots_domain::usecase::Terms;
-use roots_domain::usecase::sessions::SessionDraft;
-use roots_testkit::app::App;
+use roots_domain::service::Preconditions;
+use roots_domain::service::sessions::SessionDraft;
+use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ roots_testkit::on_both! {
 }
 
 async fn a_session_starts_without_a_body_or_with_one(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let bare = app.call(reqwest::Method::POST, "/sessions", None).await;
     confirm("a_session_without_a_body", &bare);
     for (body, notes) in [
@@ -36,9 +36,9 @@ async fn a_session_starts_without_a_body_or_with_one(database: TestDatabase) {
 }
 
 async fn a_session_ends_once(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "first" })).await.expect(201);
-    app.world.clock.advance_seconds(90);
+    app.context.clock.advance_seconds(90);
     let same = app.patch("/sessions/1", &json!({ "status": "active" })).await.expect(200);
     assert_eq!((&same["status"], &same["ended_at"]), (&"active".into(), &Value::Null));
     let ended = app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
@@ -59,7 +59,7 @@ async fn a_session_ends_once(database: TestDatabase) {
 }
 
 async fn notes_are_merged_as_a_patch(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
     for (patch, notes) in [
         (json!({ "status": "active" }), json!("kept")),
@@ -83,14 +83,14 @@ async fn notes_are_merged_as_a_patch(database: TestDatabase) {
 }
 
 /// Session 1 is active, session 2 has ended, session 3 is another account's number 1 at best.
-async fn two_sessions(app: &App) {
+async fn two_sessions(app: &TestApp) {
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/sessions", &json!({})).await.expect(201);
     app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
 }
 
 async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     two_sessions(&app).await;
     let before = balance(&app).await;
     let todo = |session: Value| json!({ "title": "linked", "session_id": session });
@@ -119,16 +119,20 @@ async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDataba
     confirm("a_patch_to_no_session", &refused);
     assert_eq!(app.get("/todos/2").await.expect(200)["title"], "linked");
     // Another account's session is none of this one's, though it has such a number.
-    let other = app.world.caller(10).await;
+    let other = app.context.caller(10).await;
     for _ in 0..3 {
-        app.world.sessions.start(&other, SessionDraft::default(), Terms::default()).await.unwrap();
+        app.context
+            .sessions
+            .start(&other, SessionDraft::default(), Preconditions::default())
+            .await
+            .unwrap();
     }
     assert_eq!(app.post("/todos", &todo(json!(3))).await.status, 422);
     assert_eq!(app.patch("/todos/2", &json!({ "session_id": 3 })).await.status, 422);
 }
 
 async fn a_deleted_session_unlinks_what_it_had(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     two_sessions(&app).await;
     for session in [1, 1, 1] {
         let todo = json!({ "title": "stays", "session_id": session });

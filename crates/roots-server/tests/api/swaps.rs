@@ -1,27 +1,29 @@
 //! Ciphertexts and wraps that someone moves about in the database do not open where they land.
 
 use roots_crypto::RingLocksmith;
+use roots_domain::command::NewAccount;
 use roots_domain::model::Patch;
+use roots_domain::model::api_key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
-use roots_domain::model::key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::SessionPatch;
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::model::unit::NewAccount;
 use roots_domain::model::zone::Zone;
-use roots_domain::port::keys::{AccountIdentity, ActorIdentity, Locksmith};
-use roots_domain::port::store::StoreFault;
-use roots_domain::usecase::access::{AccessError, Caller};
-use roots_domain::usecase::activities::ActivitySelection;
-use roots_domain::usecase::keyrings::Keyrings;
-use roots_domain::usecase::sessions::SessionFilter;
-use roots_domain::usecase::todos::{TodoChange, TodoFilter};
-use roots_domain::usecase::{ReadError, Terms, WriteError};
+use roots_domain::port::crypto::{AccountIdentity, ActorIdentity, Locksmith};
+use roots_domain::port::store::StoreError;
+use roots_domain::service::access::{AccessError, Caller};
+use roots_domain::service::activities::ActivitySelection;
+use roots_domain::service::keyrings::Keyrings;
+use roots_domain::service::sessions::SessionFilter;
+use roots_domain::service::todos::{TodoChange, TodoFilter};
+use roots_domain::service::{Preconditions, ReadError, Services, WriteError};
+use roots_testkit::context::{
+    TestContext, activity_draft, long_text, session_draft, title, todo_draft,
+};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::{add_member, renew_member};
-use roots_testkit::world::{World, activity_draft, long_text, session_draft, title, todo_draft};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
 use secrecy::SecretString;
 
@@ -33,7 +35,7 @@ roots_testkit::on_both! {
     a_missing_wrap_is_never_made_anew,
 }
 
-/// The fields of one author's rows.
+/// The fields of one principal's rows.
 const FIELDS: [(&str, &str, &str); 5] = [
     ("sessions", "notes", "session_id"),
     ("todos", "title", "todo_id"),
@@ -44,7 +46,7 @@ const FIELDS: [(&str, &str, &str); 5] = [
 
 /// Two accounts. The first has a second actor, whose key has been renewed.
 struct Scene {
-    world: World,
+    context: TestContext,
     db: DatabaseConnection,
     /// The owner and the member of the first account, and the owner of the second.
     callers: [Caller; 3],
@@ -58,7 +60,7 @@ struct Scene {
 #[derive(Debug, Clone)]
 struct Cell {
     /// Which of the callers wrote it.
-    author: usize,
+    principal: usize,
     account: i64,
     table: &'static str,
     column: &'static str,
@@ -70,32 +72,32 @@ struct Cell {
 
 impl Scene {
     async fn new(database: &TestDatabase) -> Self {
-        let world = database.world();
+        let context = database.context();
         let db = database.connection().await;
-        let [ours, theirs] = [world.found(100).await, world.found(100).await];
-        let [owner, stranger] = [world.admit(&ours).await, world.admit(&theirs).await];
-        let (member, member_id, member_key) = member(&world, database, &owner).await;
+        let [ours, theirs] = [context.found(100).await, context.found(100).await];
+        let [owner, other] = [context.admit(&ours).await, context.admit(&theirs).await];
+        let (member, member_id, member_key) = member(&context, database, &owner).await;
         let keys = [
             (owner.account.id.0, owner.key, ours.api_key),
             (owner.account.id.0, KeyId(3), member_key),
-            (stranger.account.id.0, stranger.key, theirs.api_key),
+            (other.account.id.0, other.key, theirs.api_key),
         ];
-        let renewed = admit(&world, &keys[1].2).await.unwrap();
+        let renewed = admit(&context, &keys[1].2).await.unwrap();
         assert_eq!((renewed.actor.id, renewed.actor.key_epoch), (member_id, KeyEpoch(2)));
         let mut scene = Self {
-            world,
+            context,
             db,
-            callers: [owner, renewed, stranger],
+            callers: [owner, renewed, other],
             keys,
             codes: [ours.recovery_code, theirs.recovery_code],
             cells: Vec::new(),
         };
         // The member's rows of its first epoch are read in its second.
         scene.write(1, &member, "the member, before").await;
-        for author in 0..3 {
-            let caller = scene.callers[author].clone();
-            scene.write(author, &caller, &format!("caller {author}, one")).await;
-            scene.write(author, &caller, &format!("caller {author}, two")).await;
+        for principal in 0..3 {
+            let caller = scene.callers[principal].clone();
+            scene.write(principal, &caller, &format!("caller {principal}, one")).await;
+            scene.write(principal, &caller, &format!("caller {principal}, two")).await;
         }
         for cell in scene.cells.clone() {
             assert_eq!(scene.read(&cell).await.as_ref(), Ok(&cell.text));
@@ -104,26 +106,26 @@ impl Scene {
     }
 
     /// Writes one row of everything, and notes its cells.
-    async fn write(&mut self, author: usize, caller: &Caller, by: &str) {
-        let World { sessions, todos, activities, .. } = &self.world;
+    async fn write(&mut self, principal: usize, caller: &Caller, by: &str) {
+        let Services { sessions, todos, activities, .. } = &self.context.services;
         let text = |table: &str, column: &str| format!("{table}.{column} by {by}");
         let draft = session_draft(&text("sessions", "notes"));
-        let session = sessions.start(caller, draft, Terms::default()).await.unwrap().value;
+        let session = sessions.start(caller, draft, Preconditions::default()).await.unwrap().value;
         let mut draft = todo_draft(&text("todos", "title"));
         draft.description = Some(long_text(&text("todos", "description")));
-        let todo = todos.create(caller, draft, Terms::default()).await.unwrap().value;
+        let todo = todos.create(caller, draft, Preconditions::default()).await.unwrap().value;
         let change = TodoChange {
             status: Some(TodoStatus::InProgress),
             note: Some(LogNote::parse(text("todo_logs", "note")).unwrap()),
             ..TodoChange::default()
         };
-        todos.patch(caller, todo.id, change, Terms::default()).await.unwrap();
+        todos.patch(caller, todo.id, change, Preconditions::default()).await.unwrap();
         let draft = activity_draft(&text("activities", "description"));
-        let activity = activities.log(caller, draft, Terms::default()).await.unwrap().value;
+        let activity = activities.log(caller, draft, Preconditions::default()).await.unwrap().value;
         let ids = [session.id.0, todo.id.0, todo.id.0, todo.id.0, activity.id.0];
         for ((table, column, id_column), id) in FIELDS.into_iter().zip(ids) {
             let (text, stored, account) = (text(table, column), Vec::new(), caller.account.id.0);
-            let mut cell = Cell { author, account, table, column, id_column, id, text, stored };
+            let mut cell = Cell { principal, account, table, column, id_column, id, text, stored };
             cell.stored = self.stored(&cell, column).await;
             self.cells.push(cell);
         }
@@ -148,18 +150,18 @@ impl Scene {
 
     /// The notes in the log of a todo.
     async fn notes(&self, caller: &Caller, id: TodoId) -> Result<Vec<String>, ReadError> {
-        let log = self.world.todos.log_after(caller, id, LogId(0)).await?.unwrap();
-        let steps = self.world.accounts.opening(caller, log.steps).await?;
+        let log = self.context.todos.log_after(caller, id, LogId(0)).await?.unwrap();
+        let steps = self.context.accounts.opening(caller, log.steps).await?;
         steps.map(|step| Ok(step?.note.unwrap())).collect()
     }
 
-    /// Reads a cell as its author.
+    /// Reads a cell as its principal.
     async fn read(&self, cell: &Cell) -> Result<String, ReadError> {
-        let (caller, world) = (&self.callers[cell.author], &self.world);
-        let todo = async || world.todos.get(caller, TodoId(cell.id)).await;
+        let (caller, context) = (&self.callers[cell.principal], &self.context);
+        let todo = async || context.todos.get(caller, TodoId(cell.id)).await;
         Ok(match (cell.table, cell.column) {
             ("sessions", _) => {
-                world.sessions.get(caller, SessionId(cell.id)).await?.unwrap().notes.unwrap()
+                context.sessions.get(caller, SessionId(cell.id)).await?.unwrap().notes.unwrap()
             }
             ("todos", "title") => todo().await?.unwrap().title,
             ("todos", _) => todo().await?.unwrap().description.unwrap(),
@@ -168,7 +170,7 @@ impl Scene {
                     <[_; 1]>::try_from(self.notes(caller, TodoId(cell.id)).await?).unwrap();
                 note
             }
-            _ => world.activities.get(caller, ActivityId(cell.id)).await?.unwrap().description,
+            _ => context.activities.get(caller, ActivityId(cell.id)).await?.unwrap().description,
         })
     }
 }
@@ -183,8 +185,8 @@ fn unreadable(cell: &Cell) -> Result<String, ReadError> {
     Err(ReadError::Unreadable { what, id: cell.id })
 }
 
-async fn admit(world: &World, key: &SecretString) -> Result<Caller, AccessError> {
-    world.access.admit(key, world.access.recognize(key)?).await
+async fn admit(context: &TestContext, key: &SecretString) -> Result<Caller, AccessError> {
+    context.access.admit(key, context.access.recognize(key)?).await
 }
 
 async fn execute<const N: usize>(db: &DatabaseConnection, sql: &str, values: [Value; N]) -> u64 {
@@ -195,14 +197,14 @@ async fn execute<const N: usize>(db: &DatabaseConnection, sql: &str, values: [Va
 /// Gives the owner's account a second actor, and renews its key. Answers it as it was before, and
 /// its new key.
 pub(crate) async fn member(
-    world: &World,
+    context: &TestContext,
     database: &TestDatabase,
     owner: &Caller,
 ) -> (Caller, ActorId, SecretString) {
     let first = add_member(database, owner, 2).await;
-    let before = admit(world, &first).await.unwrap();
+    let before = admit(context, &first).await.unwrap();
     let id = before.actor.id;
-    let keys = Keyrings::in_force(&world.store, owner, id).await.unwrap();
+    let keys = Keyrings::in_force(&context.store, owner, id).await.unwrap();
     let renewal = keys.of_row(id).unwrap().renew(KeyId(3)).unwrap();
     renew_member(database, owner, id.0, &renewal).await;
     (before, id, renewal.key.secret)
@@ -218,8 +220,9 @@ async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {
             scene.put(to, to.column, from.stored.clone()).await;
             let expected = if is_home { Ok(to.text.clone()) } else { unreadable(to) };
             assert_eq!(scene.read(to).await, expected, "{from:?} in the place of {to:?}");
-            // Of another author, it does not open with the identity of its row beside it either.
-            if from.author != to.author && from.table == to.table && from.column == to.column {
+            // Of another principal, it does not open with the identity of its row beside it either.
+            if from.principal != to.principal && from.table == to.table && from.column == to.column
+            {
                 let mine: uuid::Uuid = scene.stored(to, "uid").await;
                 let foreign: uuid::Uuid = scene.stored(from, "uid").await;
                 scene.put(to, "uid", foreign).await;
@@ -244,12 +247,13 @@ async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {
 
 async fn a_row_that_changes_its_actor_does_not_open(database: TestDatabase) {
     let scene = Scene::new(&database).await;
-    let of_first = scene.cells.iter().filter(|cell| cell.author < 2 && cell.table != "todo_logs");
+    let of_first =
+        scene.cells.iter().filter(|cell| cell.principal < 2 && cell.table != "todo_logs");
     for cell in of_first {
-        let (mine, other) = (cell.author, 1 - cell.author);
-        let id_of = |author: usize| scene.callers[author].actor.id.0;
+        let (mine, other) = (cell.principal, 1 - cell.principal);
+        let id_of = |principal: usize| scene.callers[principal].actor.id.0;
         scene.put(cell, "actor_id", id_of(other)).await;
-        let moved = Cell { author: other, ..cell.clone() };
+        let moved = Cell { principal: other, ..cell.clone() };
         assert_eq!(scene.read(&moved).await, unreadable(cell));
         scene.put(cell, "actor_id", id_of(mine)).await;
         assert_eq!(scene.read(cell).await.as_ref(), Ok(&cell.text));
@@ -258,9 +262,9 @@ async fn a_row_that_changes_its_actor_does_not_open(database: TestDatabase) {
 
 async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabase) {
     let scene = Scene::new(&database).await;
-    let (world, caller) = (&scene.world, &scene.callers[0]);
-    // Each cell gets what stood in the last of its author and kind.
-    let mine: Vec<_> = scene.cells.iter().filter(|cell| cell.author == 0).collect();
+    let (context, caller) = (&scene.context, &scene.callers[0]);
+    // Each cell gets what stood in the last of its principal and kind.
+    let mine: Vec<_> = scene.cells.iter().filter(|cell| cell.principal == 0).collect();
     let (first, second) = mine.split_at(FIELDS.len());
     for (to, from) in first.iter().zip(second).chain(second.iter().zip(first)) {
         scene.put(to, to.column, from.stored.clone()).await;
@@ -272,25 +276,25 @@ async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabas
     let selection = ActivitySelection::default();
     let told = |error: ReadError| error.to_string();
     let newest = &second[0];
-    let listed = world.sessions.list(caller, SessionFilter::default(), page).await.map_err(told);
+    let listed = context.sessions.list(caller, SessionFilter::default(), page).await.map_err(told);
     assert_eq!(listed.unwrap_err(), told(unreadable(newest).unwrap_err()));
-    assert!(world.todos.list(caller, filter, page).await.is_err());
-    assert!(world.activities.list(caller, selection.clone(), page).await.is_err());
+    assert!(context.todos.list(caller, filter, page).await.is_err());
+    assert!(context.activities.list(caller, selection.clone(), page).await.is_err());
     // What is counted is not opened.
-    assert_eq!(world.activities.stats(caller, selection, &Zone::UTC).await.unwrap().total, 2);
+    assert_eq!(context.activities.stats(caller, selection, &Zone::UTC).await.unwrap().total, 2);
 
     let patch = SessionPatch { status: None, notes: Patch::Set(long_text("mended")) };
-    let mended = world
+    let mended = context
         .sessions
-        .patch(caller, SessionId(session.id), patch, Terms::default())
+        .patch(caller, SessionId(session.id), patch, Preconditions::default())
         .await
         .unwrap()
         .value;
     assert_eq!(mended.notes.as_deref(), Some("mended"));
 
     let todo = TodoId(todo.id);
-    let change = |change| world.todos.patch(caller, todo, change, Terms::default());
-    let balance = async || world.accounts.whoami(caller).await.unwrap().credits_remaining;
+    let change = |change| context.todos.patch(caller, todo, change, Preconditions::default());
+    let balance = async || context.accounts.whoami(caller).await.unwrap().credits_remaining;
     let before = balance().await;
     let renamed = TodoChange { title: Some(title("mended")), ..TodoChange::default() };
     let (cost, balance_left) = (1, before - 1);
@@ -305,19 +309,30 @@ async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabas
         (mended.title.as_str(), mended.description.as_deref()),
         ("mended", Some("mended too"))
     );
-    assert_eq!(world.todos.get(caller, todo).await.unwrap().unwrap(), mended);
+    assert_eq!(context.todos.get(caller, todo).await.unwrap().unwrap(), mended);
     // The note in its log goes with the todo.
     assert!(scene.notes(caller, todo).await.is_err());
-    world.todos.delete(caller, todo, Terms::default()).await.unwrap();
-    assert_eq!(world.todos.get(caller, todo).await, Ok(None));
-    world.activities.delete(caller, ActivityId(activity.id), Terms::default()).await.unwrap();
+    context.todos.delete(caller, todo, Preconditions::default()).await.unwrap();
+    assert_eq!(context.todos.get(caller, todo).await, Ok(None));
+    context
+        .activities
+        .delete(caller, ActivityId(activity.id), Preconditions::default())
+        .await
+        .unwrap();
 
     let [session, todo, _, _, activity] = <[&Cell; 5]>::try_from(second).unwrap();
-    world.sessions.delete(caller, SessionId(session.id), Terms::default()).await.unwrap();
-    world.todos.delete(caller, TodoId(todo.id), Terms::default()).await.unwrap();
-    world.activities.delete(caller, ActivityId(activity.id), Terms::default()).await.unwrap();
-    assert_eq!(world.sessions.list(caller, SessionFilter::default(), page).await.unwrap().total, 1);
-    assert_eq!(world.todos.list(caller, filter, page).await.unwrap().total, 0);
+    context.sessions.delete(caller, SessionId(session.id), Preconditions::default()).await.unwrap();
+    context.todos.delete(caller, TodoId(todo.id), Preconditions::default()).await.unwrap();
+    context
+        .activities
+        .delete(caller, ActivityId(activity.id), Preconditions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        context.sessions.list(caller, SessionFilter::default(), page).await.unwrap().total,
+        1
+    );
+    assert_eq!(context.todos.list(caller, filter, page).await.unwrap().total, 0);
 }
 
 /// A stored wrap: its key but for the account, and its bytes.
@@ -389,21 +404,21 @@ impl Scene {
     async fn shut(&self, wraps: &[StoredWrap]) -> Vec<usize> {
         let mut shut = Vec::new();
         for (way, (.., key)) in self.keys.iter().enumerate() {
-            match admit(&self.world, key).await {
+            match admit(&self.context, key).await {
                 Ok(caller) => {
-                    let mut cells = self.cells.iter().filter(|cell| cell.author == way);
+                    let mut cells = self.cells.iter().filter(|cell| cell.principal == way);
                     let cell = cells.next().unwrap();
                     let scene_caller = &self.callers[way];
                     assert_eq!(caller.actor, scene_caller.actor);
                     // A caller that is let in has the right keys, or none for texts of earlier epochs,
                     // whose wraps are read when a text needs them.
-                    match self.world.sessions.get(&caller, SessionId(cell.id)).await {
+                    match self.context.sessions.get(&caller, SessionId(cell.id)).await {
                         Ok(found) => assert_eq!(found.unwrap().notes.as_ref(), Some(&cell.text)),
-                        Err(ReadError::Store(StoreFault::Broken(_))) => shut.push(way),
+                        Err(ReadError::Store(StoreError::Broken(_))) => shut.push(way),
                         Err(other) => unreachable!("{other}"),
                     }
                 }
-                Err(AccessError::Store(StoreFault::Broken(_))) => shut.push(way),
+                Err(AccessError::Store(StoreError::Broken(_))) => shut.push(way),
                 Err(other) => unreachable!("{other}"),
             }
         }
@@ -477,11 +492,11 @@ async fn a_missing_wrap_is_never_made_anew(database: TestDatabase) {
         let sql = "DELETE FROM key_wraps WHERE account_id = $1 AND holder_kind = 'api_key' \
             AND holder_id = $2";
         assert!(execute(&scene.db, sql, [(*account).into(), key.0.into()]).await > 0);
-        let refused = admit(&scene.world, &scene.keys[way].2).await;
-        assert!(matches!(refused, Err(AccessError::Store(StoreFault::Broken(_)))), "{way}");
+        let refused = admit(&scene.context, &scene.keys[way].2).await;
+        assert!(matches!(refused, Err(AccessError::Store(StoreError::Broken(_)))), "{way}");
     }
     assert_eq!(StoredWrap::all(&database).await.len(), before - 2 - 1 - 2);
-    // A way to nobody names nobody: the fault holds neither key nor wrap.
-    let refused = admit(&scene.world, &scene.keys[0].2).await.unwrap_err().to_string();
+    // A way to nobody names nobody: the error holds neither key nor wrap.
+    let refused = admit(&scene.context, &scene.keys[0].2).await.unwrap_err().to_string();
     assert!(refused.ends_with("a key wrap is missing"), "{refused}");
 }

@@ -1,6 +1,6 @@
 //! Todos: their statuses, the log of them, and patches.
 
-use roots_testkit::app::App;
+use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ roots_testkit::on_both! {
 }
 
 async fn a_todo_has_its_defaults(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let bare = app.post("/todos", &json!({ "title": "bare" })).await;
     confirm("a_todo_with_its_defaults", &bare);
     let explicit = json!({
@@ -40,7 +40,7 @@ const STEPS: [(&str, [bool; 4]); 4] = [
 ];
 
 async fn a_todo_goes_by_the_table_of_steps(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let mut number = 0;
     for (from, allowed) in STEPS {
         for ((to, _), allowed) in STEPS.into_iter().zip(allowed) {
@@ -52,7 +52,7 @@ async fn a_todo_goes_by_the_table_of_steps(database: TestDatabase) {
             }
             let before = app.get(&path).await.expect(200);
             let logged = app.get(&format!("{path}/logs")).await.expect(200);
-            app.world.clock.advance_seconds(1);
+            app.context.clock.advance_seconds(1);
             let answer = app.patch(&path, &json!({ "status": to })).await;
             let after = app.get(&path).await.expect(200);
             let logs = app.get(&format!("{path}/logs")).await.expect(200);
@@ -78,7 +78,7 @@ async fn a_todo_goes_by_the_table_of_steps(database: TestDatabase) {
 }
 
 async fn each_change_of_status_is_logged(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     app.post("/todos", &json!({ "title": "first" })).await.expect(201);
     app.post("/todos", &json!({ "title": "second" })).await.expect(201);
     for (path, patch) in [
@@ -89,7 +89,7 @@ async fn each_change_of_status_is_logged(database: TestDatabase) {
         ("/todos/1", json!({ "status": "done", "note": "" })),
         ("/todos/1", json!({ "status": "open", "note": null })),
     ] {
-        app.world.clock.advance_seconds(60);
+        app.context.clock.advance_seconds(60);
         app.patch(path, &patch).await.expect(200);
     }
     confirm("a_log", &app.get("/todos/1/logs").await);
@@ -114,7 +114,7 @@ async fn each_change_of_status_is_logged(database: TestDatabase) {
 }
 
 async fn fields_are_merged_as_a_patch(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     let first = json!({
         "title": "title",
         "description": "description",
@@ -133,7 +133,7 @@ async fn fields_are_merged_as_a_patch(database: TestDatabase) {
         (json!({ "due_at": "2026-04-10" }), false),
         (json!({ "priority": 0, "title": "0", "description": "0", "status": "done" }), true),
     ] {
-        app.world.clock.advance_seconds(1);
+        app.context.clock.advance_seconds(1);
         let answer = app.patch("/todos/1", &patch).await;
         assert_eq!(answer.header("x-credits-cost"), Some("1"));
         let patched = answer.expect(200);
@@ -158,7 +158,7 @@ async fn fields_are_merged_as_a_patch(database: TestDatabase) {
 }
 
 async fn due_dates_are_read_in_every_form(database: TestDatabase) {
-    let app = App::start(database, 100).await;
+    let app = TestApp::start(database, 100).await;
     for (due, told) in [
         ("2026-04-10", "2026-04-10T00:00:00Z"),
         ("2026-04-10T00:00:00", "2026-04-10T00:00:00Z"),

@@ -1,8 +1,8 @@
 //! Usage: counted, written, and added up.
 
-use roots_domain::port::ambient::Clock;
-use roots_testkit::app::App;
-use roots_testkit::database::TestDatabase;
+use roots_domain::port::clock::Clock;
+use roots_testkit::app::TestApp;
+use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::on_both;
 use serde_json::{Value, json};
 
@@ -13,14 +13,14 @@ on_both! {
     very_many_counts_are_written_in_bounded_statements,
 }
 
-async fn usage(app: &App, period: &str) -> Value {
+async fn usage(app: &TestApp, period: &str) -> Value {
     app.get(&format!("/usage{period}")).await.expect(200)
 }
 
 async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
-    let app = App::start(database, 10).await;
-    let period = app.world.clock.now().to_string()[..7].to_owned();
-    let day = app.world.clock.now().to_string()[..10].to_owned();
+    let app = TestApp::start(database, 10).await;
+    let period = app.context.clock.now().to_string()[..7].to_owned();
+    let day = app.context.clock.now().to_string()[..10].to_owned();
     app.post("/todos", &json!({"title": "one"})).await.expect(201);
     for _ in 0..2 {
         app.get("/todos/1").await.expect(200);
@@ -29,7 +29,7 @@ async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
     app.get("/todos/2").await.expect(404);
     app.post("/todos", &json!({"titel": "two"})).await.expect(422);
     app.get("/nothing").await.expect(404);
-    app.world.usage.flush().await.unwrap();
+    app.context.usage.flush().await.unwrap();
     let told = usage(&app, "").await;
     let expected = json!({
         "period": period,
@@ -40,7 +40,7 @@ async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
         ],
     });
     assert_eq!(told, expected);
-    app.world.usage.flush().await.unwrap();
+    app.context.usage.flush().await.unwrap();
     assert_eq!(usage(&app, &format!("?period={period}")).await["used"], 6);
     let history = app.get("/usage/history").await.expect(200);
     assert_eq!(history, json!({"period": period, "daily": [{"day": day, "calls": 6}]}));
@@ -50,18 +50,20 @@ async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
 }
 
 async fn usage_of_several_processes_adds_up(database: TestDatabase) {
-    let app = App::start(database, 10).await;
+    let app = TestApp::start(database, 10).await;
     let another = app.another().await;
     for app in [&app, &another, &app] {
         app.get("/whoami").await.expect(200);
-        app.world.usage.flush().await.unwrap();
+        app.context.usage.flush().await.unwrap();
     }
     let (one, two) = tokio::join!(another.get("/whoami"), app.get("/whoami"));
     one.expect(200);
     two.expect(200);
-    let (one, two) = tokio::join!(app.world.usage.flush(), another.world.usage.flush());
-    one.unwrap();
-    two.unwrap();
+    // On PostgreSQL one waits for the other's lock for half a second, and then comes again.
+    let flush = async |app: &TestApp| {
+        until("the counts are written", async || app.context.usage.flush().await.is_ok()).await;
+    };
+    tokio::join!(flush(&app), flush(&another));
     // As a process that has just started sees it.
     let third = app.another().await;
     let called = json!([{"endpoint": "/whoami", "method": "GET", "calls": 5}]);
@@ -69,11 +71,11 @@ async fn usage_of_several_processes_adds_up(database: TestDatabase) {
 }
 
 async fn usage_of_an_account_is_nobody_elses(database: TestDatabase) {
-    let app = App::start(database, 10).await;
-    let other = app.world.found(10).await;
+    let app = TestApp::start(database, 10).await;
+    let other = app.context.found(10).await;
     app.get("/whoami").await.expect(200);
-    app.world.usage.flush().await.unwrap();
-    let request = app.stranger(reqwest::Method::GET, "/api/v1/usage");
+    app.context.usage.flush().await.unwrap();
+    let request = app.unauthenticated(reqwest::Method::GET, "/api/v1/usage");
     let key = secrecy::ExposeSecret::expose_secret(&other.api_key);
     let told = roots_testkit::app::send(request.header("X-API-Key", key)).await.expect(200);
     assert_eq!(told["used"], 0);
@@ -81,13 +83,13 @@ async fn usage_of_an_account_is_nobody_elses(database: TestDatabase) {
 
 async fn very_many_counts_are_written_in_bounded_statements(database: TestDatabase) {
     use roots_domain::model::usage::Endpoint;
-    let app = App::start(database, 10).await;
-    let caller = app.world.caller(10).await;
+    let app = TestApp::start(database, 10).await;
+    let caller = app.context.caller(10).await;
     for number in 0..3_000 {
         let endpoint = Endpoint { route: format!("/{number}"), method: "GET".to_owned() };
-        app.world.usage.count(&caller, endpoint);
+        app.context.usage.count(&caller, endpoint);
     }
-    app.world.usage.flush().await.unwrap();
-    let (_, found) = app.world.usage.of_month(&caller, None).await.unwrap();
+    app.context.usage.flush().await.unwrap();
+    let (_, found) = app.context.usage.of_month(&caller, None).await.unwrap();
     assert_eq!((found.used, found.top.len()), (3_000, 10));
 }

@@ -1,6 +1,6 @@
 //! Requests byte for byte, for what no client would send.
 
-use roots_testkit::app::App;
+use roots_testkit::app::TestApp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -14,7 +14,7 @@ pub(crate) struct Reply {
 }
 
 /// Sends a request that says `Connection: close`; `None` if it was not answered.
-pub(crate) async fn send(app: &App, request: Vec<u8>) -> Option<Reply> {
+pub(crate) async fn send(app: &TestApp, request: Vec<u8>) -> Option<Reply> {
     let address = app.address.strip_prefix("http://").unwrap();
     let (mut from, mut to) = TcpStream::connect(address).await.unwrap().into_split();
     // Both at once: the answer may come before all is sent, and then sending may fail.

@@ -30,7 +30,7 @@ async fn verify_proves_sound_books() {
     let home = lived_in(Home::new()).await;
     let output = home.run(&["verify"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "1 account was proved; no fault was found.\n");
+    assert_eq!(text(&output.stdout), "1 account was proved; no error was found.\n");
     // Beside a server that writes, too.
     let server = home.serve();
     assert!(home.run(&["verify"]).status.success());

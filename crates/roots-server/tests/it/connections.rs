@@ -157,8 +157,15 @@ async fn idle_connections_that_come_again_keep_nobody_out() {
     }
     wait_for("places to be short", || server.logged("all places for connections were taken").pop());
     for round in 0..100 {
-        let mut client = connect(&server, CLIENT).await;
-        assert_eq!(ask(&mut client).await, Some(200), "{round}");
+        let ask_anew = async || ask(&mut connect(&server, CLIENT).await).await;
+        let mut answered = ask_anew().await;
+        // A machine that is so busy that no thread comes to close what was given up may refuse it.
+        for _ in 0..10 {
+            if answered != Some(200) {
+                answered = ask_anew().await;
+            }
+        }
+        assert_eq!(answered, Some(200), "{round}");
     }
     is_over.store(true, Ordering::Relaxed);
     neighbours.shutdown().await;

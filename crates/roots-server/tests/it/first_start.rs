@@ -4,10 +4,11 @@ use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::sys::signal::Signal;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::Value;
 
-use crate::program::{Home, PROGRAM, Server, finish, mode, text};
+use crate::program::{Home, PROGRAM, Server, finish, mode, text, wait_for};
 
 #[tokio::test]
 async fn the_first_start_makes_the_operator_and_a_private_file_with_its_key() {
@@ -50,18 +51,111 @@ async fn a_later_start_leaves_everything_and_warns_while_the_file_is_there() {
 }
 
 #[tokio::test]
-async fn a_file_beside_an_empty_database_refuses_the_start() {
+async fn a_file_that_names_no_database_refuses_the_start_on_an_empty_one() {
     let home = Home::new();
     fs::write(home.operator_file(), "precious").unwrap();
     let refused = home.run(&[]);
     let told = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("roots-server: The file roots-operator.txt does not say"), "{told}");
     assert!(told.contains("move the file away and start again."), "{told}");
     assert_eq!(fs::read_to_string(home.operator_file()).unwrap(), "precious");
     assert_eq!(home.accounts().await, 0);
 
     fs::rename(home.operator_file(), home.path().join("moved")).unwrap();
     home.serve().client(&home.operator_key()).read("/api/v1/whoami").await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_renamed_is_not_founded_anew() {
+    let home = Home::new();
+    home.serve().stop();
+    let (key, file) = (home.operator_key(), fs::read(home.operator_file()).unwrap());
+    let data = home.path().join("data");
+    fs::rename(&data, home.path().join("elsewhere")).unwrap();
+    let refused = home.run(&[]);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    for part in ["roots-operator.txt holds", "data/roots.db", "correct ROOTS_DATABASE_URL"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(fs::read(home.operator_file()).unwrap(), file);
+
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(home.path().join("elsewhere"), &data).unwrap();
+    home.serve().client(&key).read("/api/v1/whoami").await;
+}
+
+/// The founding hangs after the file is written, and the server is killed there.
+async fn a_first_start_that_was_killed_heals(home: Home, hang: &[&str], go_on: &[&str]) {
+    assert!(home.run(&["migrate"]).status.success());
+    let db = home.database().await;
+    for statement in hang {
+        db.execute_unprepared(statement).await.unwrap();
+    }
+    let mut server = Server::spawn(home.command(&[]));
+    wait_for("the operator's file", || home.operator_file().exists().then_some(()));
+    server.signal(Signal::SIGKILL);
+    server.end();
+    for statement in go_on {
+        db.execute_unprepared(statement).await.unwrap();
+    }
+    db.close().await.unwrap();
+    assert_eq!(home.accounts().await, 0);
+    let dead = home.operator_key();
+
+    let server = home.serve();
+    assert_eq!(server.logged("a first start was cut off").len(), 1);
+    assert_ne!(home.operator_key(), dead);
+    server.client(&home.operator_key()).read("/api/v1/whoami").await;
+    server.stop();
+    assert_eq!((home.accounts().await, mode(&home.operator_file())), (1, 0o600));
+    assert!(home.run(&["verify"]).status.success());
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_killed_heals_on_sqlite() {
+    a_first_start_that_was_killed_heals(
+        Home::new(),
+        &[
+            "CREATE VIEW endless AS WITH RECURSIVE n(i) AS \
+             (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+            "CREATE TRIGGER hang BEFORE INSERT ON accounts BEGIN SELECT COUNT(*) FROM endless; END",
+        ],
+        &["DROP TRIGGER hang", "DROP VIEW endless"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_killed_heals_on_postgresql() {
+    a_first_start_that_was_killed_heals(
+        Home::on_postgres().await,
+        &[
+            "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$",
+            "CREATE TRIGGER hang BEFORE INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION hang()",
+        ],
+        &[
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "DROP FUNCTION hang CASCADE",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_first_start_that_is_killed_at_any_moment_leads_to_a_key_that_works() {
+    for _ in 0..4 {
+        let home = Home::new();
+        let mut server = Server::spawn(home.command(&[]));
+        wait_for("the operator's file", || home.operator_file().exists().then_some(()));
+        server.signal(Signal::SIGKILL);
+        server.end();
+        home.serve().client(&home.operator_key()).read("/api/v1/whoami").await;
+        assert_eq!(home.accounts().await, 1);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod commands;
 mod connections;
+mod database_files;
 mod durability;
 mod first_start;
 mod processes;

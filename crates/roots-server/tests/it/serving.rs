@@ -6,11 +6,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use roots_testkit::database::until;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use crate::program::{Home, Server, wait_for};
+use crate::program::{Home, PROGRAM, Server, text, wait_for};
 
 #[tokio::test]
 async fn metrics_are_served_on_an_address_of_their_own() {
@@ -57,15 +58,17 @@ fn an_idle_connection_does_not_hold_up_the_end() {
 fn a_second_signal_ends_it_at_once() {
     let home = Home::new();
     let mut server = home.serve();
-    // A request that never comes whole is in flight.
+    // A request that never comes whole is in flight: the server has asked for its body.
     let mut stuck = TcpStream::connect(&server.address).unwrap();
-    stuck
-        .write_all(b"POST /api/v1/bootstrap HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
-        .unwrap();
-    // An answer to another shows that the server has come by.
-    let mut other = TcpStream::connect(&server.address).unwrap();
-    other.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    other.read_exact(&mut [0; 12]).unwrap();
+    let head = format!(
+        "POST /api/v1/activities HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+        home.operator_key()
+    );
+    stuck.write_all(head.as_bytes()).unwrap();
+    let mut asked_for = [0; 12];
+    stuck.read_exact(&mut asked_for).unwrap();
+    assert_eq!(&asked_for, b"HTTP/1.1 100");
     server.signal(Signal::SIGINT);
     wait_for("the server to be told", || server.logged("stopping").pop());
     // One that comes at once may be the first, sent twice: only a later one counts.
@@ -110,8 +113,46 @@ async fn running_out_of_files_passes() {
         server.logged("connections can't be accepted").pop()
     });
     drop(connections);
-    assert!(server.client(&home.operator_key()).log_activity("still there").await);
+    // As long as it is about to close them, the files that a request needs may be missing too.
+    let api = server.client(&home.operator_key());
+    until("it serves again", async || api.log_activity("still there").await).await;
     server.stop();
+}
+
+/// The disk takes no write, as where it is full: reads go on, `/ready` says that no write would go,
+/// and that one would as soon as it does, without a write being made in between.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_disk_that_takes_no_write_is_told_by_ready_and_got_over() {
+    let home = Home::new();
+    // Where a file may not grow, the program is told so by the write, not ended by a signal.
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "trap '' XFSZ && exec \"$0\"", PROGRAM]);
+    let server = Server::start(home.prepared(shell));
+    let api = server.client(&home.operator_key());
+    assert!(api.log_activity("before").await);
+    let pid = format!("--pid={}", server.pid());
+    let limit = |most: &str| {
+        let limit = format!("--fsize={most}:unlimited");
+        assert!(Command::new("prlimit").args([&pid, &limit]).status().unwrap().success());
+    };
+    let ready = async || api.get("/ready").send().await.unwrap().status().as_u16();
+    assert_eq!(ready().await, 200);
+    limit("1024");
+    assert!(!api.log_activity("meanwhile").await);
+    until("it is not ready", async || ready().await == 503).await;
+    // It stays so however often it is asked, and reads go on.
+    for _ in 0..3 {
+        assert_eq!(ready().await, 503);
+        assert_eq!(api.read("/api/v1/activities").await["total"], 1);
+    }
+    limit("unlimited");
+    until("it is ready again", async || ready().await == 200).await;
+    assert!(api.log_activity("after").await);
+    assert_eq!(api.activities().await, ["after", "before"]);
+    server.stop();
+    let verified = home.run(&["verify"]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
 /// Asks for a page and reads no more than the head's beginning of the answer: its status.

@@ -1,0 +1,200 @@
+//! The requests that users of the API send, and the texts in them.
+
+use hyper::Method;
+use jiff::Span;
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use crate::client::RequestSpec;
+
+/// The types of the activities that a database is filled with.
+const TYPES: [&str; 5] = ["general", "deploy", "review", "plan", "fix"];
+/// Times of the day at which a day's activities are logged.
+const TIMES_A_DAY: usize = 48;
+/// The first day of the activities, and the number of days.
+const YEAR: (Date, i64) = (Date::constant(2025, 1, 1), 365);
+/// The last days of the year. Each has an activity of every type in both database sizes, so that
+/// statistics of these days have as many rows in the small database as in the large one.
+const LAST_DAYS: i64 = 200;
+
+/// A description of typical length.
+const DESCRIPTION: &str = "Deployed the documentation of sessions, todos and activities, and \
+    looked through the logs of the last hour: nothing out of the ordinary.";
+const NOTES: &str = "Working on API docs. The walk-through is done up to the activities; what is \
+    left is the table of errors and the examples of each.";
+const TITLE: &str = "Describe what an operator may do, and what he may not";
+
+/// The statuses that each todo goes through, again and again.
+const STEPS: [&str; 3] = ["in_progress", "done", "open"];
+
+/// A user of the API: an owner or a member, with an API key.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiUser {
+    key: String,
+}
+
+impl ApiUser {
+    pub(crate) fn new(key: String) -> Self {
+        Self { key }
+    }
+
+    pub(crate) fn key(&self) -> String {
+        self.key.clone()
+    }
+
+    /// Gets `path`, which is relative to `/api/v1`.
+    pub(crate) fn get(&self, path: &str) -> RequestSpec {
+        self.request(&Method::GET, path, None)
+    }
+
+    pub(crate) fn start_session(&self) -> RequestSpec {
+        self.request(&Method::POST, "/sessions", Some(&json!({"notes": NOTES})))
+    }
+
+    /// Logs an activity at the current time.
+    pub(crate) fn log_activity(&self) -> RequestSpec {
+        let activity = json!({"description": DESCRIPTION, "activity_type": TYPES[1]});
+        self.request(&Method::POST, "/activities", Some(&activity))
+    }
+
+    /// Logs an activity with this description.
+    pub(crate) fn log(&self, description: &str) -> RequestSpec {
+        self.request(&Method::POST, "/activities", Some(&json!({"description": description})))
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> RequestSpec {
+        self.request(&Method::DELETE, path, None)
+    }
+
+    pub(crate) fn patch_priority(&self, todo: u64, priority: u32) -> RequestSpec {
+        let patch = json!({"priority": priority});
+        self.request(&Method::PATCH, &format!("/todos/{todo}"), Some(&patch))
+    }
+
+    /// Adds an agent to the account.
+    pub(crate) fn add_agent(&self) -> RequestSpec {
+        let actor = json!({"name": "quiet-agent", "actor_type": "agent"});
+        self.request(&Method::POST, "/actors", Some(&actor))
+    }
+
+    pub(crate) fn create_key(&self, actor: u64) -> RequestSpec {
+        self.request(&Method::POST, "/keys", Some(&json!({"actor_id": actor})))
+    }
+
+    /// Renews the owner's keys.
+    pub(crate) fn renew(&self) -> RequestSpec {
+        self.request(&Method::POST, "/keys", Some(&json!({"actor_id": 1, "renew": true})))
+    }
+
+    pub(crate) fn create_todo(&self) -> RequestSpec {
+        let todo = json!({"title": TITLE, "description": DESCRIPTION, "priority": 2});
+        self.request(&Method::POST, "/todos", Some(&todo))
+    }
+
+    /// Moves the todos 1 to `todos` to their next status, one status after the other. At the end
+    /// each todo has its first status again, so the requests can be repeated.
+    pub(crate) fn step_todos(&self, todos: usize) -> Vec<RequestSpec> {
+        let step = |status, id| {
+            self.request(&Method::PATCH, &format!("/todos/{id}"), Some(&json!({"status": status})))
+        };
+        STEPS.iter().flat_map(|status| (1..=todos).map(move |id| step(status, id))).collect()
+    }
+
+    /// Logs the activities of a year in the order of their times, to fill the large database.
+    pub(crate) fn year(&self) -> Vec<RequestSpec> {
+        let day = |day| (0..TIMES_A_DAY).map(move |time| self.log_at(day, time, TYPES[time % 5]));
+        (0..YEAR.1).flat_map(day).collect()
+    }
+
+    /// Logs an activity of each type on each of the last days, to fill the small database.
+    pub(crate) fn last_days(&self) -> Vec<RequestSpec> {
+        let day = |day| {
+            let one = move |(time, kind): (usize, &&str)| self.log_at(day, time, kind);
+            TYPES.iter().enumerate().map(one)
+        };
+        (YEAR.1 - LAST_DAYS..YEAR.1).flat_map(day).collect()
+    }
+
+    fn log_at(&self, day: i64, time: usize, kind: &str) -> RequestSpec {
+        let date = day_of_year(day);
+        let (hour, minute) = (time / 2, time % 2 * 30);
+        let activity = json!({
+            "description": DESCRIPTION,
+            "activity_type": kind,
+            "logged_at": format!("{date}T{hour:02}:{minute:02}:00Z"),
+        });
+        self.request(&Method::POST, "/activities", Some(&activity))
+    }
+
+    fn request(&self, method: &Method, path: &str, body: Option<&Value>) -> RequestSpec {
+        RequestSpec {
+            method: method.to_string(),
+            path: format!("/api/v1{path}"),
+            key: Some(self.key.clone()),
+            body: body.map(Value::to_string),
+        }
+    }
+}
+
+/// The parameters `since` and `until` for the whole year.
+pub(crate) fn year_query() -> String {
+    format!("since={}&until={}", day_of_year(0), day_of_year(YEAR.1 - 1))
+}
+
+/// The parameters `since` and `until` for the last days.
+pub(crate) fn last_days_query() -> String {
+    format!("since={}&until={}", day_of_year(YEAR.1 - LAST_DAYS), day_of_year(YEAR.1 - 1))
+}
+
+/// The date of a day of the year; the first day is 0.
+fn day_of_year(day: i64) -> Date {
+    YEAR.0.saturating_add(Span::new().days(day))
+}
+
+/// Creates an account.
+pub(crate) fn sign_up() -> RequestSpec {
+    let account =
+        json!({"account_name": "Bench", "actor_name": "bench-agent", "actor_type": "agent"});
+    RequestSpec {
+        method: Method::POST.to_string(),
+        path: "/api/v1/bootstrap".to_owned(),
+        key: None,
+        body: Some(account.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn days_and_types(requests: &[RequestSpec]) -> BTreeSet<(String, String)> {
+        let of = |request: &RequestSpec| {
+            let body: Value = serde_json::from_str(request.body.as_ref().unwrap()).unwrap();
+            let text = |name: &str| body[name].as_str().unwrap().to_owned();
+            (text("logged_at")[..10].to_owned(), text("activity_type"))
+        };
+        requests.iter().map(of).collect()
+    }
+
+    #[test]
+    fn the_last_days_have_the_same_days_and_types_in_both_database_sizes() {
+        let owner = ApiUser::new("key".to_owned());
+        let (year, last) = (days_and_types(&owner.year()), days_and_types(&owner.last_days()));
+        assert_eq!(year.len(), 365 * 5);
+        assert_eq!(last.len(), 1_000);
+        assert!(last.is_subset(&year));
+        assert_eq!(year_query(), "since=2025-01-01&until=2025-12-31");
+        assert_eq!(last_days_query(), "since=2025-06-15&until=2025-12-31");
+        assert_eq!(last.first().unwrap().0, "2025-06-15");
+    }
+
+    #[test]
+    fn a_todo_has_its_first_status_after_all_steps() {
+        let requests = ApiUser::new("key".to_owned()).step_todos(2);
+        let paths: Vec<_> = requests.iter().map(|request| request.path.as_str()).collect();
+        assert_eq!(paths[..3], ["/api/v1/todos/1", "/api/v1/todos/2", "/api/v1/todos/1"]);
+        assert_eq!(requests.last().unwrap().body.as_deref(), Some(r#"{"status":"open"}"#));
+    }
+}

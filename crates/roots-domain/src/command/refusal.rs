@@ -1,0 +1,272 @@
+//! Why a command was refused.
+
+use crate::model::id::{AccountId, ActorId, SessionId};
+use crate::model::import::Origin;
+use crate::model::time::Timestamp;
+use crate::model::todo::TodoStatus;
+
+/// Why a command was refused. It changed nothing and cost nothing. Each displays as one sentence
+/// for the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The caller's key is revoked, expired, or its actor deactivated.
+    #[error("This key is no longer in force.")]
+    KeyNotInForce,
+    /// The recovery code is wrong or has ended: which of them is not told.
+    #[error("The recovery code is not valid.")]
+    CodeNotInForce,
+    /// The account may not write.
+    #[error("This account is suspended: it can be read, but not written.")]
+    Suspended,
+    /// A member that asks for what is the owner's.
+    #[error("Only the account's owner may do this: a member reads and writes its own.")]
+    OwnerOnly,
+    /// A key in grace manages no keys.
+    #[error("This key was rotated and is in its grace: it manages no actors and no keys.")]
+    KeyInGrace,
+    /// Ending the key that the account hangs on.
+    #[error("This is the last key in force of the account's owner: rotate it instead.")]
+    LastOwnerKey,
+    /// A recovery code that is not the account's.
+    #[error("This is not the recovery code of this account.")]
+    WrongRecoveryCode,
+    /// Ending the account without which nobody runs the service.
+    #[error("This is the last operator's account: make another one first.")]
+    LastOperator,
+    /// Deactivating the owner.
+    #[error("The owner of an account can't be deactivated.")]
+    OwnerStays,
+    /// An `actor_id` that names no actor of the account.
+    #[error("There is no actor {0}.")]
+    NoSuchActor(ActorId),
+    /// A key for an actor that has none while it is inactive.
+    #[error("Actor {0} is deactivated: it gets no key before it is active again.")]
+    ActorInactive(ActorId),
+    /// One more key for an actor that has as many as it may.
+    #[error("Actor {0} has {limit} keys in force, which is the most: revoke some first.", limit = crate::model::api_key::KEYS_MAX)]
+    TooManyKeys(ActorId),
+    /// One more actor of an account that has as many as it may.
+    #[error("This account has {limit} actors, deactivated ones included, which is the most: activate one of them instead.", limit = crate::model::quota::ACTORS_MAX)]
+    TooManyActors,
+    /// One more key of an account that keeps as many as it may, of which none has ended.
+    #[error("This account has {limit} keys, which is the most, and none of them has ended: revoke some first.", limit = crate::model::quota::ACCOUNT_KEYS_MAX)]
+    TooManyAccountKeys,
+    /// One more renewal of an actor's key on a day that has had as many as it may.
+    #[error("The key of actor {actor} was renewed {limit} times today (UTC), which is the most: the next renewal is possible from {next_at} on.", limit = crate::model::quota::RENEWALS_PER_DAY_MAX)]
+    TooManyRenewals {
+        /// Whose key.
+        actor: ActorId,
+        /// When the next one is possible.
+        next_at: Timestamp,
+        /// How long that is from now, in seconds, rounded up.
+        wait_seconds: u32,
+    },
+    /// A key that would be born expired.
+    #[error("The expiry must lie ahead.")]
+    ExpiryNotAhead,
+    /// A key that was made for an epoch that is no longer the newest.
+    #[error("The keys of actor {0} were renewed in between: try again.")]
+    KeysRenewed(ActorId),
+    /// What an operator's account alone may do.
+    #[error("Only an operator's account may do this.")]
+    OperatorOnly,
+    /// An account that would suspend itself.
+    #[error("An account can't suspend itself: another operator's account may.")]
+    OwnAccount,
+    /// The caller has named another request by this key.
+    #[error("This Idempotency-Key was sent with another request within a day: take a new one.")]
+    KeyOfAnotherRequest,
+    /// A request that the caller has named by this key is still being worked on.
+    #[error("A request with this Idempotency-Key is still being worked on: ask again shortly.")]
+    StillInFlight,
+    /// No such row, or not the caller's.
+    #[error("There is no such {0}.")]
+    NotFound(&'static str),
+    /// The row is in none of the states that the caller insists on.
+    #[error("The {0} has changed since it was read: read it again and decide anew.")]
+    HasChanged(&'static str),
+    /// A `session_id` that names no session of the actor.
+    #[error("There is no session {0}.")]
+    NoSuchSession(SessionId),
+    /// A link to a session that has ended.
+    #[error("Session {0} has ended: only an active session can be linked to.")]
+    SessionEnded(SessionId),
+    /// An import of what an account has into that account.
+    #[error("This is an export of this very account: everything in it would be here twice.")]
+    OwnExport,
+    /// A row of an import has an id that came before with another content.
+    #[error("The {0} came before with another content, and is no newer.")]
+    Contradicts(Origin),
+    /// A dry run of an import whose rows lie too far apart to be remembered.
+    #[error(
+        "The file has more rows than a dry run can remember. Its last line counts them: an import of it costs at most 1 credit for each."
+    )]
+    DryRunTooLarge,
+    /// A step of a log that does not begin where its todo stands.
+    #[error("The todo stands at {}, and this step begins at {}.", .stands.name(), .from.name())]
+    StepFromElsewhere {
+        /// Where the step begins.
+        from: TodoStatus,
+        /// Where the todo stands.
+        stands: TodoStatus,
+    },
+    /// Ending an ended session.
+    #[error("Session {0} has already ended.")]
+    AlreadyEnded(SessionId),
+    /// Reopening an ended session.
+    #[error("Session {0} has ended and can't be reopened: start a new one.")]
+    CannotReopen(SessionId),
+    /// A step between statuses that there is not.
+    #[error("A todo can't go from {} to {}; from there it may go to {}.", .from.name(), .to.name(), names(.from.next()))]
+    ForbiddenStep {
+        /// Where it stands.
+        from: TodoStatus,
+        /// Where it was to go.
+        to: TodoStatus,
+    },
+    /// A note that no log row would carry.
+    #[error("A note is kept with a change of status, and the status does not change here.")]
+    NoteWithoutChange,
+    /// An actor's activities have as many kinds as they may.
+    #[error("An actor may have at most {limit} activity types.", limit = crate::model::activity::KINDS_MAX)]
+    TooManyKinds,
+    /// The balance is below the cost.
+    #[error("The balance of {balance} credits does not cover the cost of {cost}.")]
+    InsufficientCredits {
+        /// What there is.
+        balance: i64,
+        /// What the write costs.
+        cost: i64,
+    },
+    /// The balance would exceed what can be counted.
+    #[error("The balance would exceed what can be counted.")]
+    BalanceTooHigh,
+    /// No such account.
+    #[error("There is no account {0}.")]
+    NoSuchAccount(AccountId),
+    /// The account is founded already: another process was first.
+    #[error("Account {0} exists already.")]
+    AccountExists(AccountId),
+}
+
+fn names(statuses: &[TodoStatus]) -> String {
+    let names: Vec<_> = statuses.iter().map(|status| status.name()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_one_sentence_for_the_caller() {
+        let session = SessionId(2);
+        let step = |from, to| Refusal::ForbiddenStep { from, to };
+        let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
+        for (refusal, sentence) in [
+            (Refusal::KeyNotInForce, "This key is no longer in force."),
+            (Refusal::CodeNotInForce, "The recovery code is not valid."),
+            (Refusal::Suspended, "This account is suspended: it can be read, but not written."),
+            (
+                Refusal::OwnerOnly,
+                "Only the account's owner may do this: a member reads and writes its own.",
+            ),
+            (
+                Refusal::KeyInGrace,
+                "This key was rotated and is in its grace: it manages no actors and no keys.",
+            ),
+            (
+                Refusal::LastOwnerKey,
+                "This is the last key in force of the account's owner: rotate it instead.",
+            ),
+            (Refusal::WrongRecoveryCode, "This is not the recovery code of this account."),
+            (Refusal::LastOperator, "This is the last operator's account: make another one first."),
+            (Refusal::OwnerStays, "The owner of an account can't be deactivated."),
+            (Refusal::NoSuchActor(ActorId(4)), "There is no actor 4."),
+            (
+                Refusal::OwnExport,
+                "This is an export of this very account: everything in it would be here twice.",
+            ),
+            (
+                Refusal::Contradicts(Origin::Todo(crate::model::id::TodoId(7))),
+                "The todo 7 came before with another content, and is no newer.",
+            ),
+            (
+                Refusal::ActorInactive(ActorId(4)),
+                "Actor 4 is deactivated: it gets no key before it is active again.",
+            ),
+            (
+                Refusal::TooManyKeys(ActorId(4)),
+                "Actor 4 has 1000 keys in force, which is the most: revoke some first.",
+            ),
+            (
+                Refusal::DryRunTooLarge,
+                "The file has more rows than a dry run can remember. Its last line counts them: an import of it costs at most 1 credit for each.",
+            ),
+            (Refusal::ExpiryNotAhead, "The expiry must lie ahead."),
+            (
+                Refusal::KeysRenewed(ActorId(4)),
+                "The keys of actor 4 were renewed in between: try again.",
+            ),
+            (Refusal::OperatorOnly, "Only an operator's account may do this."),
+            (
+                Refusal::OwnAccount,
+                "An account can't suspend itself: another operator's account may.",
+            ),
+            (
+                Refusal::KeyOfAnotherRequest,
+                "This Idempotency-Key was sent with another request within a day: take a new one.",
+            ),
+            (
+                Refusal::StillInFlight,
+                "A request with this Idempotency-Key is still being worked on: ask again shortly.",
+            ),
+            (Refusal::NotFound("todo"), "There is no such todo."),
+            (
+                Refusal::HasChanged("todo"),
+                "The todo has changed since it was read: read it again and decide anew.",
+            ),
+            (Refusal::NoSuchSession(session), "There is no session 2."),
+            (
+                Refusal::SessionEnded(session),
+                "Session 2 has ended: only an active session can be linked to.",
+            ),
+            (Refusal::AlreadyEnded(session), "Session 2 has already ended."),
+            (
+                Refusal::CannotReopen(session),
+                "Session 2 has ended and can't be reopened: start a new one.",
+            ),
+            (
+                step(TodoStatus::Done, TodoStatus::Cancelled),
+                "A todo can't go from done to cancelled; from there it may go to open or in_progress.",
+            ),
+            (
+                step(TodoStatus::Cancelled, TodoStatus::Done),
+                "A todo can't go from cancelled to done; from there it may go to open or in_progress.",
+            ),
+            (
+                Refusal::NoteWithoutChange,
+                "A note is kept with a change of status, and the status does not change here.",
+            ),
+            (Refusal::TooManyKinds, "An actor may have at most 1000 activity types."),
+            (too_little, "The balance of 0 credits does not cover the cost of 1."),
+            (Refusal::BalanceTooHigh, "The balance would exceed what can be counted."),
+            (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),
+            (Refusal::AccountExists(AccountId(3)), "Account 3 exists already."),
+        ] {
+            assert_eq!(refusal.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn statuses_are_listed_in_words() {
+        use TodoStatus::{Cancelled, Done, Open};
+        assert_eq!(names(&[]), "");
+        assert_eq!(names(&[Open]), "open");
+        assert_eq!(names(&[Open, Done]), "open or done");
+        assert_eq!(names(&[Open, Done, Cancelled]), "open, done or cancelled");
+    }
+}

@@ -1,0 +1,83 @@
+//! What is written of sessions, todos and activities.
+
+use crate::model::Patch;
+use crate::model::id::{ActorId, SessionId, Uid};
+use crate::model::sealed::Sealed;
+use crate::model::text::ActivityType;
+use crate::model::time::Timestamp;
+
+/// A new text for a row that exists, sealed afresh. Two seals of one text differ, so whoever sealed
+/// it also says which stored ciphertext it found to hold the very same text: if that one still
+/// stands, nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resealed {
+    /// The text.
+    pub sealed: Sealed,
+    /// The ciphertext of the same text, if that is what was there.
+    pub same_as: Option<Sealed>,
+}
+
+impl Patch<Resealed> {
+    /// What it does to a field that now holds `current`.
+    #[must_use]
+    pub fn against(self, current: Option<&Sealed>) -> Patch<Sealed> {
+        match self {
+            Self::Keep => Patch::Keep,
+            Self::Clear => Patch::Clear,
+            Self::Set(new) if new.same_as.is_some() && new.same_as.as_ref() == current => {
+                Patch::Keep
+            }
+            Self::Set(new) => Patch::Set(new.sealed),
+        }
+    }
+}
+
+/// A patch of a row. Its texts are sealed for one row, so it applies to that row alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPatch<I, P> {
+    /// The row's id.
+    pub id: I,
+    /// The row that the texts were sealed for; `None` where there are none. Another row of that id
+    /// counts as not found.
+    pub sealed_for: Option<Uid>,
+    /// What becomes of it.
+    pub patch: P,
+}
+
+/// An activity to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewActivity {
+    /// Whose it is to be. Its text is sealed with that actor's keys.
+    pub actor: ActorId,
+    /// Its identity.
+    pub uid: Uid,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// Its category.
+    pub activity_type: ActivityType,
+    /// What happened.
+    pub description: Sealed,
+    /// When it happened, if not now.
+    pub logged_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resealed_text_is_kept_where_the_same_ciphertext_still_stands() {
+        let (old, other) = (Sealed(vec![1]), Sealed(vec![2]));
+        let new = |same_as: Option<&Sealed>| {
+            Patch::Set(Resealed { sealed: Sealed(vec![9]), same_as: same_as.cloned() })
+        };
+        let set = Patch::Set(Sealed(vec![9]));
+        assert_eq!(new(Some(&old)).against(Some(&old)), Patch::Keep);
+        assert_eq!(new(Some(&old)).against(Some(&other)), set);
+        assert_eq!(new(Some(&old)).against(None), set);
+        assert_eq!(new(None).against(Some(&old)), set);
+        assert_eq!(new(None).against(None), set, "nothing there is no text");
+        assert_eq!(Patch::<Resealed>::Clear.against(Some(&old)), Patch::Clear);
+        assert_eq!(Patch::<Resealed>::Keep.against(Some(&old)), Patch::Keep);
+    }
+}

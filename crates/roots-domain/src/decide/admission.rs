@@ -1,0 +1,100 @@
+//! Whether a command's principal may ask, and whether it has asked before.
+
+use super::working_set::WorkingSet;
+
+use crate::command::{Applied, Refusal};
+
+use crate::command::IdempotencyRecord;
+use crate::model::account::{AccountKind, AccountStatus, Role};
+use crate::model::api_key::ApiKey;
+use crate::model::bearer::KeyBearer;
+use crate::model::id::{AccountId, ActorId};
+use crate::model::idempotency::{Idempotency, IdempotencyMacs};
+use crate::model::time::Timestamp;
+
+/// What the bearer of a key writes in.
+pub(super) struct Scope {
+    pub(super) account: AccountId,
+    pub(super) actor: ActorId,
+    pub(super) role: Role,
+    pub(super) at: Timestamp,
+}
+
+impl Scope {
+    /// What is of that actor is there for this one, or it is not.
+    pub(super) fn reaches(&self, other: ActorId) -> bool {
+        self.role.reaches(self.actor, other)
+    }
+
+    /// Who asks may make something of that actor's.
+    pub(super) fn check_reach(&self, other: ActorId) -> Result<(), Refusal> {
+        if self.reaches(other) { Ok(()) } else { Err(Refusal::OwnerOnly) }
+    }
+}
+
+impl WorkingSet {
+    /// Whether the bearer's key is in force as its command is decided.
+    pub(super) fn admit(&self, bearer: KeyBearer) -> Result<(), Refusal> {
+        let account = self.account(bearer.account).ok_or(Refusal::KeyNotInForce)?;
+        if bearer.has_ended(self.decided_at) {
+            return Err(Refusal::KeyNotInForce);
+        }
+        if account.auth_epoch == bearer.auth_epoch {
+            return Ok(());
+        }
+        let key = self.keys.get((account.id, bearer.key));
+        let actor = self.actors.get((account.id, bearer.actor));
+        let in_force = |key: &ApiKey| key.actor == bearer.actor && key.in_force(self.decided_at);
+        let is_good = key.is_some_and(in_force) && actor.is_some_and(|actor| actor.is_active);
+        if is_good { Ok(()) } else { Err(Refusal::KeyNotInForce) }
+    }
+
+    pub(super) fn check_not_suspended(&self, account: AccountId) -> Result<(), Refusal> {
+        match self.account(account).map(|account| account.status) {
+            Some(AccountStatus::Active) => Ok(()),
+            _ => Err(Refusal::Suspended),
+        }
+    }
+
+    /// Any actor of an operator's account may do what operators do.
+    pub(super) fn check_operator(&self, bearer: KeyBearer) -> Result<(), Refusal> {
+        self.check_not_suspended(bearer.account)?;
+        match self.account(bearer.account).map(|account| account.kind) {
+            Some(AccountKind::Operator) => Ok(()),
+            _ => Err(Refusal::OperatorOnly),
+        }
+    }
+
+    /// What is answered to a request that was named before: the first success again, whatever has
+    /// become of its row, or that the name is taken. `None` for a name that is new.
+    pub(super) fn answered(
+        &self,
+        idempotency: &Idempotency,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Option<Result<Applied, Refusal>> {
+        let find = |key| self.idempotency_records.get(&(bearer.account, bearer.actor, key));
+        let mut kept = idempotency.all().filter_map(|named| Some((named, find(named.key)?)));
+        let (named, kept) = kept.find(|(_, kept)| !kept.is_expired(at))?;
+        if named.request != kept.request.request {
+            return Some(Err(Refusal::KeyOfAnotherRequest));
+        }
+        let balance = self.account(bearer.account)?.balance;
+        Some(Ok(Applied { row: kept.row.clone(), cost: kept.cost, balance, is_replay: true }))
+    }
+
+    /// Keeps the answer to a request that is named for the first time.
+    pub(super) fn keep(
+        &mut self,
+        request: IdempotencyMacs,
+        bearer: KeyBearer,
+        applied: &Applied,
+        at: Timestamp,
+    ) {
+        let (row, cost) = (applied.row.clone(), applied.cost);
+        let record = IdempotencyRecord { actor: bearer.actor, request, row, cost, created_at: at };
+        let key = (bearer.account, bearer.actor, request.key);
+        self.idempotency_records.insert(key, record.clone());
+        self.write_set.idempotency_records.insert(key, record);
+    }
+}

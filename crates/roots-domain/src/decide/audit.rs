@@ -1,0 +1,54 @@
+//! What the audit log tells.
+
+use super::working_set::WorkingSet;
+
+use crate::command::{Applied, Refusal};
+
+use crate::model::account::Role;
+use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
+use crate::model::bearer::KeyBearer;
+use crate::model::id::{AccountId, ActorId};
+use crate::model::time::Timestamp;
+
+impl WorkingSet {
+    /// Appends to an account's audit log what was just done.
+    pub(super) fn note(&mut self, account: AccountId, event: AuditEvent, at: Timestamp) {
+        let Some(of) = self.account_mut(account) else {
+            return;
+        };
+        let entry = AuditEntry { id: of.last_ids.next_audit(), event, created_at: at };
+        self.write_set.audit_log.push((account, entry));
+    }
+
+    /// An owner takes along, or brings in, what may be one actor's alone.
+    pub(super) fn note_of_owner(
+        &mut self,
+        action: AuditAction,
+        actor: Option<ActorId>,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        if bearer.role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
+        let event = AuditEvent { subject_actor: actor, ..AuditEvent::of(action, bearer) };
+        self.note(bearer.account, event, at);
+        self.account_applied(bearer.account)
+    }
+
+    /// What an operator does to another account stands in both audit logs: here by which of its
+    /// actors, there by which account.
+    pub(super) fn note_of_operator(
+        &mut self,
+        action: AuditAction,
+        subject: AccountId,
+        operator: KeyBearer,
+        at: Timestamp,
+    ) {
+        if subject != operator.account {
+            self.note(subject, AuditEvent::of_operator(action, operator.account), at);
+        }
+        let event = AuditEvent::of(action, operator).to_account(subject);
+        self.note(operator.account, event, at);
+    }
+}

@@ -1,0 +1,76 @@
+//! Paying, and the ledger that tells of it.
+
+use super::admission::Scope;
+use super::working_set::WorkingSet;
+
+use crate::command::{Applied, Charge, Refusal};
+
+use crate::model::counter::Counter;
+use crate::model::credit::{BalanceRefusal, LedgerEntry, Reason};
+use crate::model::id::{AccountId, ActorId};
+use crate::model::time::Timestamp;
+
+/// The words of a ledger row.
+pub(super) struct EntryText {
+    pub(super) reason: Reason,
+    pub(super) endpoint: Option<String>,
+    pub(super) actor: Option<ActorId>,
+    pub(super) note: Option<String>,
+}
+
+pub(super) const fn refused_balance(error: BalanceRefusal) -> Refusal {
+    match error {
+        BalanceRefusal::TooLow { balance, cost } => Refusal::InsufficientCredits { balance, cost },
+        BalanceRefusal::TooHigh => Refusal::BalanceTooHigh,
+    }
+}
+
+impl WorkingSet {
+    pub(super) fn pay(&mut self, scope: &Scope, charge: Option<Charge>) -> Result<(), Refusal> {
+        let Some(Charge { cost, endpoint }) = charge else {
+            return Ok(());
+        };
+        let account = self.account_mut(scope.account).ok_or(Refusal::KeyNotInForce)?;
+        account.debit(cost).map_err(refused_balance)?;
+        let row = EntryText {
+            reason: Reason::ApiWrite,
+            endpoint: Some(endpoint.to_owned()),
+            actor: Some(scope.actor),
+            note: None,
+        };
+        self.enter(scope.account, -cost, row, scope.at);
+        Ok(())
+    }
+
+    /// Appends to the ledger what the account's balance has just moved by.
+    pub(super) fn enter(&mut self, account: AccountId, delta: i64, text: EntryText, at: Timestamp) {
+        let Some(owner) = self.account_mut(account) else {
+            return;
+        };
+        let entry = LedgerEntry {
+            id: owner.last_ids.next_ledger(),
+            delta,
+            balance_after: owner.balance,
+            reason: text.reason,
+            endpoint: text.endpoint,
+            actor: text.actor,
+            note: text.note,
+            created_at: at,
+        };
+        self.count(account, Counter::Ledger(text.reason), 1);
+        self.write_set.ledger.push((account, entry));
+    }
+
+    pub(super) fn credit(
+        &mut self,
+        id: AccountId,
+        amount: i64,
+        text: EntryText,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let account = self.account_mut(id).ok_or(Refusal::NoSuchAccount(id))?;
+        account.grant(amount).map_err(refused_balance)?;
+        self.enter(id, amount, text, at);
+        self.account_applied(id)
+    }
+}

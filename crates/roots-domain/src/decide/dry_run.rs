@@ -1,0 +1,339 @@
+//! Deciding what an import would do, without doing it.
+//!
+//! Each batch is decided by the same rules as one that is written, in a working set that was only
+//! read. What earlier batches would have written is put into them first, as far as a rule can ask
+//! for it: that a row is there, whose it is, where a todo stands, which kinds of activity an actor
+//! has.
+
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+
+use super::working_set::WorkingSet;
+use crate::command::{Action, Applied, AppliedRow, Command, Principal, Refusal};
+use crate::model::activity::Activity;
+use crate::model::bearer::KeyBearer;
+use crate::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
+use crate::model::import::{Import, ImportRow, Imported, Origin};
+use crate::model::sealed::Sealed;
+use crate::model::session::{Session, SessionStatus};
+use crate::model::text::ActivityType;
+use crate::model::time::Timestamp;
+use crate::model::todo::{Priority, Todo, TodoStatus};
+
+/// Most marks that a dry run keeps, kinds of activity and actors included: with them it holds at most
+/// 5 MiB. As many fit a hash table of 2^16 places.
+const MARKS_MAX: usize = 57_344;
+/// How many ids one mark covers.
+const IDS_PER_MARK: i64 = 256;
+/// Owners are numbered, and a number is written in 4 digits of 4 bits: as many as are below 2^16.
+const OWNER_DIGITS: u8 = 4;
+const DIGIT_BITS: u8 = 4;
+const DIGIT: u64 = (1 << DIGIT_BITS) - 1;
+/// How many ids a mark covers that holds one digit of their owners.
+const OWNERS_PER_MARK: i64 = IDS_PER_MARK / DIGIT_BITS as i64;
+
+/// What a dry run remembers of the rows that it would have written.
+///
+/// A mark covers 256 ids that lie together, and notes the owner of the first row among them. Where others
+/// have other owners, the digits in which those differ take a mark each for 64 ids. So marks are as many
+/// as the ids need, whatever the order in which actors come: 256 sessions that follow each other take 1
+/// mark where all are one actor's, at most 5 of 15 actors, 9 of 255 and 17 of more.
+#[derive(Debug, Default)]
+pub struct DryRun {
+    marks: HashMap<(Mark, i64), Bits>,
+    /// The actors here that rows are of, in the order in which they came. The first is number 1.
+    owners: Vec<ActorId>,
+    numbers: HashMap<ActorId, u16>,
+    /// Kinds of activity that are new to an actor, as hashes that no caller can foresee.
+    kinds: HashSet<(ActorId, u64)>,
+    kinds_of: HashMap<ActorId, i64>,
+    hasher: RandomState,
+}
+
+/// What is known of ids of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Mark {
+    Session,
+    Todo,
+    Step,
+    Activity,
+    /// That digit of the owners of sessions, each combined (xor) with that of the noted owner.
+    SessionOwners(u8),
+    /// The same of todos.
+    TodoOwners(u8),
+    /// A todo stands so, in the working set or by an earlier line.
+    Stands(TodoStatus),
+}
+
+/// What one mark holds: a bit for each of 256 ids, or a digit for each of 64.
+#[derive(Debug, Default)]
+struct Bits {
+    words: [u64; 4],
+    /// Of sessions and todos, the number of the owner of the first that was marked.
+    owner: u16,
+}
+
+// With its key and a byte of the table's own, 2^16 places are 3.6 MiB.
+const _: () = assert!(size_of::<((Mark, i64), Bits)>() <= 56);
+
+impl Mark {
+    /// That a row is there.
+    const fn of(origin: Origin) -> Option<Self> {
+        match origin {
+            Origin::Actor(_) => None,
+            Origin::Session(_) => Some(Self::Session),
+            Origin::Todo(_) => Some(Self::Todo),
+            Origin::Step(_) => Some(Self::Step),
+            Origin::Activity(_) => Some(Self::Activity),
+        }
+    }
+
+    /// That digit of the owners of such rows, if owners are told of them.
+    const fn owners(origin: Origin, digit: u8) -> Option<Self> {
+        match origin {
+            Origin::Session(_) => Some(Self::SessionOwners(digit)),
+            Origin::Todo(_) => Some(Self::TodoOwners(digit)),
+            _ => None,
+        }
+    }
+}
+
+/// Whose a row is of which no owner was noted. No actor has this id.
+const NOBODY: ActorId = ActorId(0);
+
+impl DryRun {
+    /// Decides a command in a working set that was read for it. The working set is dropped: nothing
+    /// of it is written. The cost is what the command would cost if the balance covered it, and the
+    /// balance is the account's.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::decide_at`], or [`Refusal::DryRunTooLarge`].
+    pub fn decide_at(
+        &mut self,
+        mut working_set: WorkingSet,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let (Principal::Key(KeyBearer { account, .. }), Action::Import(import)) =
+            (command.principal, &command.action)
+        else {
+            return working_set.decide_at(command, now);
+        };
+        if self.len() >= MARKS_MAX {
+            return Err(Refusal::DryRunTooLarge);
+        }
+        let import = import.clone();
+        self.prepare(&mut working_set, account, &import);
+        let mut balance = 0;
+        if let Some(account) = working_set.account_mut(account) {
+            balance = std::mem::replace(&mut account.balance, i64::MAX);
+        }
+        let known_kinds = working_set.kinds.clone();
+        let applied = working_set.decide_at(command, now)?;
+        let AppliedRow::Imported(outcomes) = &applied.row else { return Ok(applied) };
+        for (row, outcome) in import.rows.iter().zip(outcomes) {
+            if !matches!(outcome, Ok(Imported::New(_))) {
+                continue;
+            }
+            self.learn(row);
+            if let ImportRow::Activity(Activity { actor, activity_type, .. }) = row {
+                let known = known_kinds.get(&(account, *actor));
+                if !known.is_some_and(|kinds| kinds.counts.contains_key(activity_type)) {
+                    self.learn_kind(*actor, activity_type);
+                }
+            }
+        }
+        Ok(Applied { balance, ..applied })
+    }
+
+    /// Puts into the working set what earlier batches would have written, as far as this one rests
+    /// on it. Ids that were not given are negative.
+    fn prepare(&self, working_set: &mut WorkingSet, account: AccountId, import: &Import) {
+        for row in &import.rows {
+            for origin in [Some(row.origin()), row.link()].into_iter().flatten() {
+                self.prepare_row(working_set, (account, import.source), origin);
+            }
+            if let ImportRow::Activity(Activity { actor, activity_type, .. }) = row
+                && self.kinds.contains(&(*actor, self.hasher.hash_one(activity_type)))
+            {
+                let kinds = working_set.kinds.entry((account, *actor)).or_default();
+                kinds.counts.insert(activity_type.clone(), 1);
+            }
+        }
+        for ((of, actor), kinds) in &mut working_set.kinds {
+            if *of == account {
+                kinds.total += self.kinds_of.get(actor).copied().unwrap_or(0);
+            }
+        }
+    }
+
+    fn prepare_row(
+        &self,
+        working_set: &mut WorkingSet,
+        (account, source): (AccountId, Uid),
+        origin: Origin,
+    ) {
+        let key = (account, source, origin);
+        let is_new = Mark::of(origin).is_some_and(|mark| self.has(mark, origin.id()));
+        if is_new {
+            working_set.imported.insert(key, -origin.id());
+        }
+        match origin {
+            Origin::Session(id) if is_new => {
+                let session = session(SessionId(-id.0), self.owner_of(origin));
+                working_set.load_session(account, session);
+            }
+            Origin::Todo(id) => {
+                let Some(status) = self.status(id) else { return };
+                let Some(here) = working_set.imported.get(&key).map(|id| TodoId(*id)) else {
+                    return;
+                };
+                let stands = if is_new {
+                    Some(todo(here, self.owner_of(origin)))
+                } else {
+                    working_set.todos.get((account, here)).cloned()
+                };
+                if let Some(stands) = stands {
+                    working_set.load_todo(account, Todo { status, ..stands });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn learn(&mut self, row: &ImportRow) {
+        match row {
+            ImportRow::Session(session) => self.set_owner(row.origin(), session.actor),
+            ImportRow::Todo(todo) => {
+                self.set_owner(row.origin(), todo.actor);
+                self.set(Mark::Stands(todo.status), todo.id.0, true);
+            }
+            ImportRow::Step(_, step) => {
+                self.set(Mark::Step, step.id.0, true);
+                self.set(Mark::Stands(step.old_status), step.todo.0, false);
+                self.set(Mark::Stands(step.new_status), step.todo.0, true);
+            }
+            ImportRow::Activity(activity) => self.set(Mark::Activity, activity.id.0, true),
+            // They are there, and so they are read.
+            ImportRow::SessionAgain(_) | ImportRow::TodoAgain(_) => {}
+        }
+    }
+
+    fn learn_kind(&mut self, actor: ActorId, kind: &ActivityType) {
+        if self.kinds.insert((actor, self.hasher.hash_one(kind))) {
+            *self.kinds_of.entry(actor).or_default() += 1;
+        }
+    }
+
+    /// How many marks it keeps, kinds of activity and actors included.
+    pub(super) fn len(&self) -> usize {
+        self.marks.len() + self.kinds.len() + self.owners.len()
+    }
+
+    fn status(&self, id: TodoId) -> Option<TodoStatus> {
+        TodoStatus::ALL.into_iter().find(|status| self.has(Mark::Stands(*status), id.0))
+    }
+
+    /// Notes that a session or a todo is there, which it was not, and whose it is.
+    fn set_owner(&mut self, origin: Origin, actor: ActorId) {
+        let Some(rows) = Mark::of(origin) else { return };
+        let owner = *self.numbers.entry(actor).or_insert_with(|| {
+            self.owners.push(actor);
+            // There are fewer than MARKS_MAX and a batch.
+            u16::try_from(self.owners.len()).unwrap_or(u16::MAX)
+        });
+        self.set(rows, origin.id(), true);
+        let (chunk, ..) = place(origin.id());
+        let noted = &mut self.marks.entry((rows, chunk)).or_default().owner;
+        if *noted == 0 {
+            *noted = owner;
+        }
+        let differs = *noted ^ owner;
+        let (chunk, word, bits) = owner_place(origin.id());
+        for digit in 0..OWNER_DIGITS {
+            let digits = u64::from(differs >> (digit * DIGIT_BITS)) & DIGIT;
+            if let Some(owners) = Mark::owners(origin, digit)
+                && digits != 0
+            {
+                let mark = self.marks.entry((owners, chunk)).or_default();
+                mark.words[word] |= digits << bits;
+            }
+        }
+    }
+
+    /// Whose a session or todo is that was noted.
+    fn owner_of(&self, origin: Origin) -> ActorId {
+        let Some(rows) = Mark::of(origin) else { return NOBODY };
+        let (chunk, ..) = place(origin.id());
+        let noted = self.marks.get(&(rows, chunk)).map_or(0, |mark| mark.owner);
+        let (chunk, word, bits) = owner_place(origin.id());
+        let differs = |digit| {
+            let owners = Mark::owners(origin, digit);
+            let mark = owners.and_then(|owners| self.marks.get(&(owners, chunk)));
+            let digits = mark.map_or(0, |mark| (mark.words[word] >> bits) & DIGIT);
+            usize::try_from(digits).unwrap_or(0) << (digit * DIGIT_BITS)
+        };
+        let number = (0..OWNER_DIGITS).fold(usize::from(noted), |it, digit| it ^ differs(digit));
+        let owner = number.checked_sub(1).and_then(|before| self.owners.get(before));
+        owner.copied().unwrap_or(NOBODY)
+    }
+
+    fn has(&self, mark: Mark, id: i64) -> bool {
+        let (chunk, word, bit) = place(id);
+        self.marks.get(&(mark, chunk)).is_some_and(|mark| mark.words[word] & bit != 0)
+    }
+
+    fn set(&mut self, mark: Mark, id: i64, holds: bool) {
+        let (chunk, word, bit) = place(id);
+        if holds {
+            self.marks.entry((mark, chunk)).or_default().words[word] |= bit;
+        } else if let Some(mark) = self.marks.get_mut(&(mark, chunk)) {
+            mark.words[word] &= !bit;
+        }
+    }
+}
+
+/// The chunk of an id, and its bit there.
+const fn place(id: i64) -> (i64, usize, u64) {
+    let within = id.rem_euclid(IDS_PER_MARK) as u64;
+    (id.div_euclid(IDS_PER_MARK), (within / 64) as usize, 1 << (within % 64))
+}
+
+/// The chunk of an id, and where a digit of its owner stands there: in which word, and how many bits up.
+const fn owner_place(id: i64) -> (i64, usize, u64) {
+    let at = id.rem_euclid(OWNERS_PER_MARK) as u64 * DIGIT_BITS as u64;
+    (id.div_euclid(OWNERS_PER_MARK), (at / 64) as usize, at % 64)
+}
+
+/// A session, as far as a link to it asks.
+const fn session(id: SessionId, actor: ActorId) -> Session<Sealed> {
+    Session {
+        id,
+        uid: Uid::NIL,
+        actor,
+        status: SessionStatus::Active,
+        notes: None,
+        started_at: Timestamp::FIRST,
+        ended_at: None,
+        version: 1,
+    }
+}
+
+/// A todo, as far as a step of it asks.
+fn todo(id: TodoId, actor: ActorId) -> Todo<Sealed> {
+    Todo {
+        id,
+        uid: Uid::NIL,
+        actor,
+        session: None,
+        title: Sealed(Vec::new()),
+        description: None,
+        status: TodoStatus::Open,
+        priority: Priority::default(),
+        due_at: None,
+        created_at: Timestamp::FIRST,
+        updated_at: Timestamp::FIRST,
+        version: 1,
+    }
+}

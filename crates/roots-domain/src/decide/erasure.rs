@@ -1,0 +1,54 @@
+//! Deciding that an account ends.
+
+use super::rows::Row;
+use super::working_set::WorkingSet;
+use crate::command::{Applied, AppliedRow, Refusal};
+use crate::model::account::{AccountKind, Role};
+use crate::model::api_key::LookupHash;
+use crate::model::bearer::KeyBearer;
+use crate::model::id::AccountId;
+use crate::model::time::Timestamp;
+
+impl WorkingSet {
+    /// Ends an account: what opens it goes with it, and so does whatever is left of it, in time.
+    pub(super) fn erase_account(
+        &mut self,
+        code: LookupHash,
+        bearer: KeyBearer,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let id = bearer.account;
+        if bearer.role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
+        let shown = self.keys.get((id, bearer.key)).ok_or(Refusal::KeyNotInForce)?;
+        if shown.ends_at.is_some() {
+            return Err(Refusal::KeyInGrace);
+        }
+        if !self.codes.of(id).any(|known| known.lookup == code) {
+            return Err(Refusal::WrongRecoveryCode);
+        }
+        let account = self.account(id).ok_or(Refusal::KeyNotInForce)?;
+        if account.kind == AccountKind::Operator && !self.other_operator {
+            return Err(Refusal::LastOperator);
+        }
+        self.accounts.insert(id, Row { loaded: None, now: None });
+        self.directory.accounts -= 1;
+        self.write_set.directory = Some(self.directory);
+        self.write_set.erased.push((id, at));
+        Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance: 0, is_replay: false })
+    }
+
+    /// Never of an account that there is.
+    pub(super) fn sweep_erased(
+        &mut self,
+        id: AccountId,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        if self.account(id).is_some() {
+            return Err(Refusal::AccountExists(id));
+        }
+        self.write_set.swept.push((id, at));
+        Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance: 0, is_replay: false })
+    }
+}

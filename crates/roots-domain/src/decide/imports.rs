@@ -1,0 +1,209 @@
+//! Deciding what comes in from elsewhere.
+
+use std::collections::BTreeMap;
+
+use super::admission::Scope;
+use super::credits::{EntryText, refused_balance};
+use super::read_set::ImportKey;
+use super::resources::Plan;
+use super::working_set::WorkingSet;
+use crate::command::{Applied, AppliedRow, Refusal};
+use crate::model::account::Role;
+use crate::model::activity::Activity;
+use crate::model::credit::Reason;
+use crate::model::id::{AccountId, ActorId, LogId, SessionId, TodoId, Uid};
+use crate::model::import::{
+    IMPORT_ENDPOINT, Import, ImportEffect, ImportRow, Imported, Origin, StepRefusal,
+};
+use crate::model::sealed::Sealed;
+use crate::model::todo::{StatusChange, Todo};
+
+impl WorkingSet {
+    /// Ids are given anew, so what an account has would be there twice.
+    pub(super) fn check_not_own(&self, source: Uid, account: AccountId) -> Result<(), Refusal> {
+        match self.account(account) {
+            Some(account) if account.uid == source => Err(Refusal::OwnExport),
+            _ => Ok(()),
+        }
+    }
+
+    /// Each row by itself: one that is refused leaves the others alone. The first that the balance does
+    /// not cover is refused, and ends it. What is written before it stands and is paid for.
+    pub(super) fn import(&mut self, import: Import, scope: &Scope) -> Result<Applied, Refusal> {
+        if scope.role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
+        let Import { source, actors, rows } = import;
+        let (mut outcomes, mut cost) = (Vec::with_capacity(rows.len()), 0);
+        for row in rows {
+            let outcome = self.import_row(source, &actors, row, scope);
+            cost += outcome.as_ref().map_or(0, |imported| imported.effect().cost());
+            let is_over = matches!(outcome, Err(Refusal::InsufficientCredits { .. }));
+            outcomes.push(outcome);
+            if is_over {
+                break;
+            }
+        }
+        if cost > 0 {
+            let text = EntryText {
+                reason: Reason::Import,
+                endpoint: Some(IMPORT_ENDPOINT.to_owned()),
+                actor: Some(scope.actor),
+                note: None,
+            };
+            self.enter(scope.account, -cost, text, scope.at);
+        }
+        let balance = self.account(scope.account).map_or(0, |account| account.balance);
+        Ok(Applied { row: AppliedRow::Imported(outcomes), cost, balance, is_replay: false })
+    }
+
+    /// Judges a row, then pays for it, then writes it.
+    fn import_row(
+        &mut self,
+        source: Uid,
+        actors: &BTreeMap<ActorId, ActorId>,
+        row: ImportRow,
+        scope: &Scope,
+    ) -> Result<Imported, Refusal> {
+        let origin = row.origin();
+        let key = (scope.account, source, origin);
+        if let Some(id) = self.imported.get(&key) {
+            return self.import_again(source, *id, row, scope);
+        }
+        let here = row.actor();
+        let new_actor = self.new_actor(source, actors.get(&here).copied(), here, scope)?;
+        let plan = self.validate_import(source, row, scope)?;
+        let account = self.account_mut(scope.account).ok_or(Refusal::KeyNotInForce)?;
+        account.debit(ImportEffect::Added.cost()).map_err(refused_balance)?;
+        let id = match self.apply(plan, scope)? {
+            AppliedRow::Session(session) => session.id.0,
+            AppliedRow::Todo(_) if matches!(origin, Origin::Step(_)) => {
+                self.account(scope.account).map_or(0, |account| account.last_ids.log)
+            }
+            AppliedRow::Todo(todo) => todo.id.0,
+            AppliedRow::Activity(activity) => activity.id.0,
+            _ => 0,
+        };
+        let actor = new_actor.map(|key| (key, here.0));
+        for (key, id) in actor.into_iter().chain([(key, id)]) {
+            self.imported.insert(key, id);
+            self.write_set.imported.push((key, id));
+        }
+        Ok(Imported::New(id))
+    }
+
+    /// A row that came in before takes on what was changed where it comes from.
+    fn import_again(
+        &mut self,
+        source: Uid,
+        id: i64,
+        row: ImportRow,
+        scope: &Scope,
+    ) -> Result<Imported, Refusal> {
+        let plan = match row {
+            ImportRow::SessionAgain(there) => {
+                let here = self.sessions.get((scope.account, SessionId(id)));
+                let here = here.filter(|here| here.uid == there.uid);
+                here.and_then(|here| here.caught_up(&there)).map(Plan::PutSession)
+            }
+            ImportRow::TodoAgain(there) => {
+                let here = self.todos.get((scope.account, TodoId(id)));
+                match here.filter(|here| here.uid == there.uid) {
+                    None => None,
+                    Some(here) => {
+                        let session = if there.updated_at > here.updated_at {
+                            self.imported_link(source, there.session, here.actor, scope)?
+                        } else {
+                            here.session
+                        };
+                        let origin = Origin::Todo(there.id);
+                        let next = here.caught_up(&Todo { session, ..there });
+                        let next = next.map_err(|_| Refusal::Contradicts(origin))?;
+                        next.map(|next| Plan::PutTodo(next, None))
+                    }
+                }
+            }
+            _ => None,
+        };
+        let Some(plan) = plan else { return Ok(Imported::Known(id)) };
+        let account = self.account_mut(scope.account).ok_or(Refusal::KeyNotInForce)?;
+        account.debit(ImportEffect::Updated.cost()).map_err(refused_balance)?;
+        self.apply(plan, scope)?;
+        Ok(Imported::Updated(id))
+    }
+
+    /// What is to be remembered of the actor there that a row's actor here stands for, if that is new.
+    /// Another import may have found another one for it in the meantime: then the row is refused.
+    fn new_actor(
+        &self,
+        source: Uid,
+        there: Option<ActorId>,
+        here: ActorId,
+        scope: &Scope,
+    ) -> Result<Option<ImportKey>, Refusal> {
+        let Some(there) = there else { return Ok(None) };
+        let key = (scope.account, source, Origin::Actor(there));
+        match self.imported.get(&key) {
+            None => Ok(Some(key)),
+            Some(id) if *id == here.0 => Ok(None),
+            Some(_) => Err(Refusal::NoSuchActor(there)),
+        }
+    }
+
+    fn validate_import(&self, source: Uid, row: ImportRow, scope: &Scope) -> Result<Plan, Refusal> {
+        let link = |link, actor| self.imported_link(source, link, actor, scope);
+        Ok(match row {
+            ImportRow::Session(session) => Plan::StartSession(session),
+            ImportRow::Todo(todo) => {
+                let session = link(todo.session, todo.actor)?;
+                Plan::CreateTodo(Todo { session, ..todo })
+            }
+            ImportRow::Step(actor, step) => self.judge_step(source, actor, step, scope)?,
+            ImportRow::Activity(activity) => {
+                let session = link(activity.session, activity.actor)?;
+                self.check_kind(scope.account, activity.actor, &activity.activity_type)?;
+                Plan::LogActivity(Activity { session, ..activity })
+            }
+            // It had come in, and nothing forgets that.
+            ImportRow::SessionAgain(_) => return Err(Refusal::NotFound("session")),
+            ImportRow::TodoAgain(_) => return Err(Refusal::NotFound("todo")),
+        })
+    }
+
+    /// Where a link leads here: nowhere, once the session was deleted, as it is with every link to it.
+    fn imported_link(
+        &self,
+        source: Uid,
+        link: Option<SessionId>,
+        actor: ActorId,
+        scope: &Scope,
+    ) -> Result<Option<SessionId>, Refusal> {
+        let Some(there) = link else { return Ok(None) };
+        let found = self.imported.get(&(scope.account, source, Origin::Session(there)));
+        let here = SessionId(*found.ok_or(Refusal::NoSuchSession(there))?);
+        match self.sessions.get((scope.account, here)) {
+            Some(session) if session.actor != actor => Err(Refusal::NoSuchSession(there)),
+            session => Ok(session.map(|session| session.id)),
+        }
+    }
+
+    /// The log grows as it grew: each step begins where its todo stands.
+    fn judge_step(
+        &self,
+        source: Uid,
+        actor: ActorId,
+        step: StatusChange<Sealed>,
+        scope: &Scope,
+    ) -> Result<Plan, Refusal> {
+        let found = self.imported.get(&(scope.account, source, Origin::Todo(step.todo)));
+        let todo = found.and_then(|id| self.todos.get((scope.account, TodoId(*id))));
+        let todo = todo.filter(|todo| todo.actor == actor).ok_or(Refusal::NotFound("todo"))?;
+        let (from, to) = (step.old_status, step.new_status);
+        let next = todo.relive(&step).map_err(|error| match error {
+            StepRefusal::Elsewhere => Refusal::StepFromElsewhere { from, stands: todo.status },
+            StepRefusal::Forbidden => Refusal::ForbiddenStep { from, to },
+        })?;
+        let step = StatusChange { id: LogId(0), todo: next.id, ..step };
+        Ok(Plan::PutTodo(next, Some(step)))
+    }
+}

@@ -1,0 +1,228 @@
+//! What a batch rests on.
+
+use super::rows::RowKey;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::command::{Action, Command, Principal, RowPatch};
+
+use crate::command::{KeyOrigin, Management, Reservation};
+use crate::model::account::Role;
+use crate::model::bearer::CodeBearer;
+use crate::model::bearer::KeyBearer;
+use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use crate::model::idempotency::IdempotencyRecordKey;
+use crate::model::import::{Import, ImportRow, Origin};
+use crate::model::text::ActivityType;
+
+/// What an imported row is known by, and in which account.
+pub type ImportKey = (AccountId, Uid, Origin);
+
+/// Every row that a batch changes, deletes or rests on.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct ReadSet {
+    /// Whether it takes account ids, or decides which accounts there are and may act: an erasure
+    /// rests on how others stand.
+    pub directory: bool,
+    /// The accounts to lock and load.
+    pub accounts: BTreeSet<AccountId>,
+    /// An account of which it must be known whether an operator's is left without it.
+    pub other_operator_than: Option<AccountId>,
+    /// Actors.
+    pub actors: BTreeSet<RowKey<ActorId>>,
+    /// Keys, whatever became of them.
+    pub keys: BTreeSet<RowKey<KeyId>>,
+    /// Keys of which those are needed that were made to replace them.
+    pub keys_replaced: BTreeSet<RowKey<KeyId>>,
+    /// Actors of which every key is needed that has not ended for good.
+    pub key_holders: BTreeSet<RowKey<ActorId>>,
+    /// Of how many ended keys an account can do without, those with the lowest ids first: none that a
+    /// recovery code may come with ([`ApiKey::may_be_forgotten`](crate::model::api_key::ApiKey::may_be_forgotten)).
+    pub ended_keys: BTreeMap<AccountId, u64>,
+    /// Accounts of which every recovery code is needed.
+    pub codes: BTreeSet<AccountId>,
+    /// Sessions.
+    pub sessions: BTreeSet<RowKey<SessionId>>,
+    /// Todos.
+    pub todos: BTreeSet<RowKey<TodoId>>,
+    /// Activities.
+    pub activities: BTreeSet<RowKey<ActivityId>>,
+    /// Rows of which it must be known whether they have come in from elsewhere.
+    pub imported: BTreeSet<ImportKey>,
+    /// Kinds of activity of which it must be known whether the actor has any.
+    pub kinds: BTreeSet<(AccountId, ActorId, ActivityType)>,
+    /// Answers that may have been kept.
+    pub idempotency_records: BTreeSet<IdempotencyRecordKey>,
+}
+
+impl ReadSet {
+    /// What the commands of a batch need.
+    #[must_use]
+    pub fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Self {
+        let mut read_set = Self::default();
+        for command in commands {
+            read_set.add(command);
+        }
+        read_set
+    }
+
+    fn add(&mut self, command: &Command) {
+        self.accounts.extend(command.accounts());
+        self.idempotency_records.extend(command.idempotency_record_keys());
+        if matches!(
+            command.action,
+            Action::ReserveAccount
+                | Action::NameInstallation(_)
+                | Action::FoundAccount(_)
+                | Action::EraseAccount { .. }
+                | Action::SetAccountStatus { .. }
+        ) {
+            self.directory = true;
+        }
+        self.add_keys(command);
+        if let Action::CountCalls(counts) = &command.action {
+            self.accounts.extend(counts.iter().map(|(calls, _)| calls.account));
+        }
+        let Principal::Key(KeyBearer { account, key, .. }) = command.principal else {
+            return;
+        };
+        match &command.action {
+            Action::PatchSession(RowPatch { id, .. }) | Action::DeleteSession(id) => {
+                self.sessions.insert((account, *id));
+            }
+            Action::CreateTodo { new, .. } => {
+                self.sessions.extend(new.session.map(|id| (account, id)));
+            }
+            Action::PatchTodo { row, .. } => {
+                self.todos.insert((account, row.id));
+                if let crate::model::Patch::Set(id) = row.patch.session {
+                    self.sessions.insert((account, id));
+                }
+            }
+            Action::DeleteTodo(id) => {
+                self.todos.insert((account, *id));
+            }
+            Action::LogActivity(new) => {
+                self.sessions.extend(new.session.map(|id| (account, id)));
+                self.kinds.insert((account, new.actor, new.activity_type.clone()));
+            }
+            Action::DeleteActivity(id) => {
+                self.activities.insert((account, *id));
+            }
+            Action::Import(import) => self.add_import(account, import),
+            Action::EraseAccount { .. } => {
+                self.other_operator_than = Some(account);
+                self.keys.insert((account, key));
+                self.codes.insert(account);
+            }
+            Action::StartSession { .. }
+            | Action::NoteExport { .. }
+            | Action::NoteImport { .. }
+            | Action::ReserveAccount
+            | Action::NameInstallation(_)
+            | Action::FoundAccount(_)
+            | Action::Manage(_)
+            | Action::UseKey { .. }
+            | Action::TendKeys { .. }
+            | Action::GrantCredits { .. }
+            | Action::CountCalls(_)
+            | Action::SetAccountStatus { .. }
+            | Action::SweepErased(_)
+            | Action::UnlinkSession { .. }
+            | Action::ForgetIdempotencyRecords { .. } => {}
+        }
+    }
+}
+
+impl ReadSet {
+    /// What a command needs of actors, keys and codes.
+    fn add_keys(&mut self, command: &Command) {
+        match (&command.action, command.principal) {
+            (Action::UseKey { account, actor, key }, _) => {
+                self.keys.insert((*account, *key));
+                self.actors.insert((*account, *actor));
+                self.key_holders.insert((*account, *actor));
+                self.codes.insert(*account);
+            }
+            (Action::TendKeys { account, used, over }, _) => {
+                let named = used.iter().map(|(key, _)| key).chain(over);
+                self.keys.extend(named.map(|key| (*account, *key)));
+                if !over.is_empty() {
+                    self.codes.insert(*account);
+                }
+            }
+            (Action::Manage(management), Principal::Key(bearer)) => {
+                self.keys.insert((bearer.account, bearer.key));
+                self.add_management(management, bearer);
+            }
+            (Action::Manage(management), Principal::Code(CodeBearer { account, .. })) => {
+                self.codes.insert(account);
+                if let Management::AddKey(new) = &**management {
+                    self.actors.insert((account, new.actor));
+                    self.key_holders.insert((account, new.actor));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_management(&mut self, management: &Management, bearer: KeyBearer) {
+        let account = bearer.account;
+        match management {
+            Management::ReserveIds(Reservation::Renewal(of) | Reservation::AccountRenewal(of)) => {
+                self.actors.insert((account, *of));
+            }
+            Management::ReserveIds(_) | Management::AddActor(_) => {}
+            Management::PatchActor { id, is_active, .. } => {
+                self.actors.insert((account, *id));
+                if *is_active == Some(false) {
+                    self.key_holders.insert((account, *id));
+                }
+            }
+            Management::AddKey(new) => {
+                self.actors.insert((account, new.actor));
+                match new.origin {
+                    KeyOrigin::Recovery { .. } => {}
+                    KeyOrigin::Rotation { grace_seconds } => {
+                        self.keys_replaced.insert((account, bearer.key));
+                        if grace_seconds > 0 {
+                            self.key_holders.insert((account, new.actor));
+                        }
+                    }
+                    KeyOrigin::Beside | KeyOrigin::Renewal => {
+                        self.key_holders.insert((account, new.actor));
+                    }
+                    KeyOrigin::AccountRenewal { .. } => {
+                        self.key_holders.insert((account, new.actor));
+                        self.codes.insert(account);
+                    }
+                }
+            }
+            Management::RevokeKey(key) => {
+                self.keys.insert((account, *key));
+                self.keys_replaced.insert((account, *key));
+                if bearer.role == Role::Owner {
+                    self.key_holders.insert((account, bearer.actor));
+                    self.codes.insert(account);
+                }
+            }
+            Management::RenewCode(_) => {
+                self.key_holders.insert((account, bearer.actor));
+                self.codes.insert(account);
+            }
+        }
+    }
+}
+
+impl ReadSet {
+    fn add_import(&mut self, account: AccountId, import: &Import) {
+        let actors = import.actors.values().map(|there| Origin::Actor(*there));
+        self.imported.extend(actors.map(|origin| (account, import.source, origin)));
+        for row in &import.rows {
+            let origins = [Some(row.origin()), row.link()].into_iter().flatten();
+            self.imported.extend(origins.map(|origin| (account, import.source, origin)));
+            if let ImportRow::Activity(activity) = row {
+                self.kinds.insert((account, activity.actor, activity.activity_type.clone()));
+            }
+        }
+    }
+}

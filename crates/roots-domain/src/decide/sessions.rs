@@ -1,0 +1,122 @@
+//! Deciding about sessions.
+
+use super::admission::Scope;
+use super::working_set::WorkingSet;
+
+use crate::command::{AppliedRow, Refusal, Resealed, RowPatch};
+
+use crate::model::counter::Counter;
+use crate::model::id::{ActorId, SessionId, Uid};
+use crate::model::sealed::Sealed;
+use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStep};
+
+impl WorkingSet {
+    pub(super) fn session(
+        &self,
+        id: SessionId,
+        scope: &Scope,
+    ) -> Result<&Session<Sealed>, Refusal> {
+        let found = self.sessions.get((scope.account, id));
+        found.filter(|session| scope.reaches(session.actor)).ok_or(Refusal::NotFound("session"))
+    }
+
+    /// "Link to a session": one of the actor whose row it is, whoever asks.
+    pub(super) fn linkable(
+        &self,
+        id: SessionId,
+        actor: ActorId,
+        scope: &Scope,
+    ) -> Result<&Session<Sealed>, Refusal> {
+        let found = self.sessions.get((scope.account, id));
+        found.filter(|session| session.actor == actor).ok_or(Refusal::NoSuchSession(id))
+    }
+
+    /// "Link to an active session": one of the actor that has not ended.
+    pub(super) fn check_active_link(
+        &self,
+        id: Option<SessionId>,
+        actor: ActorId,
+        scope: &Scope,
+    ) -> Result<(), Refusal> {
+        let Some(id) = id else { return Ok(()) };
+        match self.linkable(id, actor, scope)?.status {
+            SessionStatus::Active => Ok(()),
+            SessionStatus::Ended => Err(Refusal::SessionEnded(id)),
+        }
+    }
+
+    pub(super) fn new_session(
+        actor: ActorId,
+        uid: Uid,
+        notes: Option<Sealed>,
+        scope: &Scope,
+    ) -> Result<Session<Sealed>, Refusal> {
+        scope.check_reach(actor)?;
+        Ok(Session {
+            id: SessionId(0),
+            uid,
+            actor,
+            status: SessionStatus::Active,
+            notes,
+            started_at: scope.at,
+            ended_at: None,
+            version: 1,
+        })
+    }
+
+    pub(super) fn patched_session(
+        &self,
+        row: RowPatch<SessionId, SessionPatch<Resealed>>,
+        scope: &Scope,
+    ) -> Result<Session<Sealed>, Refusal> {
+        let session = self.session(row.id, scope)?;
+        if row.sealed_for.is_some_and(|uid| uid != session.uid) {
+            return Err(Refusal::NotFound("session"));
+        }
+        let notes = row.patch.notes.against(session.notes.as_ref());
+        let patch = SessionPatch { status: row.patch.status, notes };
+        session.patch(patch, scope.at).map_err(|step| match step {
+            SessionStep::EndTwice => Refusal::AlreadyEnded(row.id),
+            SessionStep::Reopen => Refusal::CannotReopen(row.id),
+        })
+    }
+
+    /// Gives a new session its id.
+    pub(super) fn insert_session(
+        &mut self,
+        mut session: Session<Sealed>,
+        scope: &Scope,
+    ) -> Result<AppliedRow, Refusal> {
+        let account = scope.account;
+        session.id = self.last_ids(account)?.next_session();
+        self.count(account, Counter::of_session(&session), 1);
+        self.sessions.set((account, session.id), Some(session.clone()));
+        Ok(AppliedRow::Session(session))
+    }
+
+    /// Puts a session in the place of what it was.
+    pub(super) fn put_session(&mut self, session: Session<Sealed>, scope: &Scope) -> AppliedRow {
+        let account = scope.account;
+        if let Some(before) = self.sessions.get((account, session.id)) {
+            let left = Counter::of_session(before);
+            self.count(account, left, -1);
+        }
+        self.count(account, Counter::of_session(&session), 1);
+        self.sessions.set((account, session.id), Some(session.clone()));
+        AppliedRow::Session(session)
+    }
+
+    /// Deletes a session, and unlinks what is loaded and linked to it.
+    pub(super) fn delete_session(
+        &mut self,
+        session: &Session<Sealed>,
+        scope: &Scope,
+    ) -> AppliedRow {
+        let account = scope.account;
+        self.count(account, Counter::of_session(session), -1);
+        self.sessions.set((account, session.id), None);
+        self.todos.for_each_of(account, |todo| todo.unlink(session.id));
+        self.activities.for_each_of(account, |activity| activity.unlink(session.id));
+        AppliedRow::Deleted
+    }
+}

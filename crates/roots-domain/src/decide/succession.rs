@@ -1,0 +1,216 @@
+//! What a key ends when it is first used, and how keys and recovery codes end.
+
+use super::working_set::WorkingSet;
+use crate::command::{Applied, Refusal};
+use crate::model::api_key::{ApiKey, Succession, WrapHolder};
+use crate::model::audit::AuditEvent;
+use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
+use crate::model::time::Timestamp;
+
+/// Whether a key that succeeds others in that way came with a recovery code.
+const fn replaces_codes(succession: Succession) -> bool {
+    matches!(succession, Succession::Recovery | Succession::Renewal)
+}
+
+impl WorkingSet {
+    /// The first use of a key that succeeds others ends them. Later uses change nothing.
+    pub(super) fn use_key(
+        &mut self,
+        account: AccountId,
+        actor: ActorId,
+        id: KeyId,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        if !self.actors.get((account, actor)).is_some_and(|actor| actor.is_active) {
+            return Err(Refusal::KeyNotInForce);
+        }
+        let found = self.keys.get((account, id));
+        let key = found.filter(|key| key.actor == actor && key.in_force(self.decided_at));
+        let key = key.ok_or(Refusal::KeyNotInForce)?.clone();
+        if key.is_unseen() {
+            let event = AuditEvent::of_succession(&key);
+            self.succeed(account, key, at);
+            self.raise_auth_epoch(account);
+            self.note(account, event, at);
+        }
+        self.account_applied(account)
+    }
+
+    /// Ends what a key succeeds, now that it is seen, and puts in force what it came with.
+    pub(super) fn succeed(&mut self, account: AccountId, key: ApiKey, at: Timestamp) {
+        match key.succession {
+            None => return,
+            Some(Succession::Rotation { replaces, grace_seconds }) => {
+                self.begin_grace(account, replaces, grace_seconds, at);
+            }
+            Some(Succession::Recovery | Succession::Renewal) => {
+                self.end_keys_of(account, key.actor, Some(key.id));
+                for code in self.codes_where(account, |with| with != Some(key.id)) {
+                    self.remove_code(account, code);
+                }
+            }
+        }
+        if key.succession == Some(Succession::Renewal) {
+            if let Some(mut owner) = self.actors.get((account, key.actor)).cloned() {
+                owner.key_epoch = owner.key_epoch.next();
+                self.actors.set((account, key.actor), Some(owner));
+            }
+            if let Some(account) = self.account_mut(account) {
+                account.key_epoch = account.key_epoch.next();
+            }
+        }
+        self.keys.set((account, key.id), Some(ApiKey { first_used_at: Some(at), ..key }));
+    }
+
+    /// Of the key that is succeeded, and of those before it that are in their grace still: none is
+    /// good for longer than the one that came after it, so that a rotation without a grace ends all.
+    pub(super) fn begin_grace(
+        &mut self,
+        account: AccountId,
+        id: KeyId,
+        grace_seconds: i64,
+        at: Timestamp,
+    ) {
+        let end = at.plus_seconds(grace_seconds);
+        let mut next = Some(id);
+        while let Some(mut key) = next.and_then(|id| self.keys.get((account, id)).cloned()) {
+            next = match key.succession {
+                // A key is always younger than what it replaces.
+                Some(Succession::Rotation { replaces, .. }) if replaces < key.id => Some(replaces),
+                _ => None,
+            };
+            if grace_seconds == 0 {
+                self.end_key(account, key.id);
+            } else {
+                key.ends_at = Some(key.ends_at.map_or(end, |before| before.min(end)));
+                self.keys.set((account, key.id), Some(key));
+            }
+        }
+    }
+
+    pub(super) fn tend_keys(
+        &mut self,
+        account: AccountId,
+        used: &[(KeyId, Timestamp)],
+        over: &[KeyId],
+    ) -> Result<Applied, Refusal> {
+        for (id, last) in used {
+            if let Some(mut key) = self.keys.get((account, *id)).cloned() {
+                key.last_used = key.last_used.max(Some(*last));
+                self.keys.set((account, *id), Some(key));
+            }
+        }
+        for id in over {
+            // By itself a key ends alone: a code that came with it was shown, and may be all that its
+            // owner has kept.
+            let now = self.decided_at;
+            if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(now)) {
+                self.close_key(account, *id);
+            }
+        }
+        self.account_applied(account)
+    }
+
+    pub(super) fn raise_auth_epoch(&mut self, account: AccountId) {
+        if let Some(account) = self.account_mut(account) {
+            account.auth_epoch += 1;
+        }
+    }
+
+    /// The keys of an actor, as far as they are loaded.
+    pub(super) fn keys_of(
+        &self,
+        account: AccountId,
+        actor: ActorId,
+    ) -> impl Iterator<Item = &ApiKey> {
+        self.keys.of(account).filter(move |key| key.actor == actor)
+    }
+
+    pub(super) fn end_keys_of(&mut self, account: AccountId, actor: ActorId, but: Option<KeyId>) {
+        let keys = self.keys_of(account, actor).map(|key| key.id);
+        let ended: Vec<_> = keys.filter(|id| Some(*id) != but).collect();
+        for id in ended {
+            self.end_key(account, id);
+        }
+    }
+
+    /// Ends a key for good. What comes with one that was never used goes with it.
+    pub(super) fn end_key(&mut self, account: AccountId, id: KeyId) {
+        if self.keys.get((account, id)).is_some_and(ApiKey::is_unseen) {
+            for code in self.codes_where(account, |with| with == Some(id)) {
+                self.remove_code(account, code);
+            }
+        }
+        self.close_key(account, id);
+    }
+
+    /// Ends a key for good, and nothing that came with it.
+    pub(super) fn close_key(&mut self, account: AccountId, id: KeyId) {
+        let Some(key) = self.keys.get((account, id)).cloned() else { return };
+        self.keys.set((account, id), Some(ApiKey { ends_at: Some(ApiKey::ENDED), ..key }));
+        self.empty(account, WrapHolder::ApiKey(id));
+    }
+
+    /// Keys that were never used and are to succeed others in that way.
+    pub(super) fn unseen(
+        &self,
+        account: AccountId,
+        in_that_way: impl Fn(Succession) -> bool,
+    ) -> Vec<KeyId> {
+        let unseen = self.keys.of(account).filter(|key| key.is_unseen() && !key.has_ended());
+        unseen.filter(|key| key.succession.is_some_and(&in_that_way)).map(|key| key.id).collect()
+    }
+
+    /// Removes such keys: another one takes their place.
+    pub(super) fn remove_unseen(
+        &mut self,
+        account: AccountId,
+        in_that_way: impl Fn(Succession) -> bool,
+    ) {
+        for id in self.unseen(account, in_that_way) {
+            self.end_key(account, id);
+            self.remove_key(account, id);
+        }
+    }
+
+    /// Removes what was made to replace codes and was never used: another takes its place. Of a key
+    /// that has expired the code is left.
+    pub(super) fn remove_unseen_with_codes(&mut self, account: AccountId) {
+        let unseen = self.keys.of(account).filter(|key| key.is_unseen()).map(|key| key.id);
+        let unseen: Vec<_> = unseen.collect();
+        for code in self.codes_where(account, |with| with.is_some_and(|id| unseen.contains(&id))) {
+            self.remove_code(account, code);
+        }
+        self.remove_unseen(account, replaces_codes);
+    }
+
+    pub(super) fn codes_where(
+        &self,
+        account: AccountId,
+        comes: impl Fn(Option<KeyId>) -> bool,
+    ) -> Vec<RecoveryId> {
+        self.codes.of(account).filter(|code| comes(code.comes_with)).map(|code| code.id).collect()
+    }
+
+    pub(super) fn remove_code(&mut self, account: AccountId, id: RecoveryId) {
+        self.codes.set((account, id), None);
+        self.empty(account, WrapHolder::Recovery(id));
+    }
+
+    /// Takes all that a holder opens, what batch-mates gave it included.
+    pub(super) fn empty(&mut self, account: AccountId, holder: WrapHolder) {
+        self.write_set.wraps.retain(|(of, wrap)| (*of, wrap.holder) != (account, holder));
+        self.write_set.holders_emptied.insert((account, holder));
+    }
+
+    pub(super) fn remove_key(&mut self, account: AccountId, id: KeyId) {
+        self.keys.set((account, id), None);
+        self.move_keys(account, -1);
+    }
+
+    pub(super) fn move_keys(&mut self, account: AccountId, moved: i64) {
+        if let Some(account) = self.account_mut(account) {
+            account.keys += moved;
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! Each command is answered exactly, changes exactly what it says, and moves nothing when it is
+//! refused.
+
+use std::fmt::Debug;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::command::IdempotencyRecord;
+use crate::command::{
+    Action, Applied, AppliedRow, Command, NewAccount, NewActivity, Principal, Refusal, Resealed,
+    RowPatch,
+};
+use crate::command::{Charge, Conditions};
+use crate::model::Patch;
+use crate::model::account::{Account, AccountStatus, Actor, LastIds};
+use crate::model::account::{AccountKind, ActorKind, Role};
+use crate::model::activity::{Activity, KINDS_MAX};
+use crate::model::api_key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
+use crate::model::api_key::{LookupHash, WrapHolder, WrapSubject};
+use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
+use crate::model::bearer::KeyBearer;
+use crate::model::counter::{Counter, QuarterHourCounter};
+use crate::model::credit::{LedgerEntry, Reason};
+use crate::model::etag::EntityTag;
+use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
+use crate::model::id::{AuditId, LedgerId, LogId, RecoveryId, Uid};
+use crate::model::quota::Renewals;
+use crate::model::sealed::Sealed;
+use crate::model::session::{Session, SessionPatch, SessionStatus};
+use crate::model::text::ActivityType;
+use crate::model::text::Name;
+use crate::model::time::QuarterHour;
+use crate::model::time::Timestamp;
+use crate::model::todo::{NewTodo, Priority};
+use crate::model::todo::{StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::model::usage::Calls;
+use crate::model::usage::Endpoint;
+use std::collections::{BTreeMap, BTreeSet};
+
+mod accounts;
+mod activities;
+mod admission;
+mod auditor;
+mod batches;
+mod conditions;
+mod erasures;
+mod idempotency;
+mod imports;
+mod keys;
+mod operators;
+mod owner;
+mod precedence;
+mod read_set;
+mod sessions;
+mod todos;
+
+const HOME: AccountId = AccountId(1);
+const ABROAD: AccountId = AccountId(2);
+const ME: ActorId = ActorId(1);
+const PEER: ActorId = ActorId(2);
+const KEY: KeyId = KeyId(1);
+const EPOCH: i64 = 3;
+const ROUTE: &str = "POST /route";
+const BALANCE: i64 = 100;
+const DAY_SECONDS: i64 = 86_400;
+
+const ACTIVE: SessionId = SessionId(1);
+const ENDED: SessionId = SessionId(2);
+const OF_PEER: SessionId = SessionId(3);
+const UNKNOWN: SessionId = SessionId(9);
+const TODO: TodoId = TodoId(1);
+const TODO_OF_PEER: TodoId = TodoId(2);
+const ACTIVITY: ActivityId = ActivityId(1);
+const ACTIVITY_OF_PEER: ActivityId = ActivityId(2);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::FIRST.plus_seconds(seconds)
+}
+
+/// When every command is asked for, unless a test says otherwise: on the third day.
+fn now() -> Timestamp {
+    at(2 * DAY_SECONDS + 500)
+}
+
+fn uid(number: u128) -> Uid {
+    Uid(Uuid::from_u128(number))
+}
+
+fn sealed(text: &str) -> Sealed {
+    Sealed(text.into())
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn kind(text: &str) -> ActivityType {
+    ActivityType::parse(text).unwrap()
+}
+
+fn priority(level: i64) -> Priority {
+    Priority::parse(level).unwrap()
+}
+
+fn account(id: AccountId) -> Account {
+    Account {
+        id,
+        uid: uid(1_000),
+        name: name("Home"),
+        kind: AccountKind::Customer,
+        status: AccountStatus::Active,
+        balance: BALANCE,
+        auth_epoch: EPOCH,
+        key_epoch: KeyEpoch::FIRST,
+        last_ids: LastIds {
+            actor: 2,
+            key: 2,
+            recovery: 1,
+            session: 10,
+            todo: 20,
+            activity: 30,
+            log: 40,
+            ledger: 50,
+            audit: 60,
+        },
+        keys: 2,
+        created_at: at(0),
+        version: 7,
+    }
+}
+
+fn session(id: SessionId) -> Session<Sealed> {
+    let has_ended = id == ENDED;
+    Session {
+        id,
+        uid: uid(100),
+        actor: if id == OF_PEER { PEER } else { ME },
+        status: if has_ended { SessionStatus::Ended } else { SessionStatus::Active },
+        notes: Some(sealed("notes")),
+        started_at: at(10),
+        ended_at: has_ended.then_some(at(20)),
+        version: 1,
+    }
+}
+
+fn todo(id: TodoId) -> Todo<Sealed> {
+    Todo {
+        id,
+        uid: uid(200),
+        actor: if id == TODO_OF_PEER { PEER } else { ME },
+        session: (id == TODO).then_some(ACTIVE),
+        title: sealed("title"),
+        description: Some(sealed("description")),
+        status: TodoStatus::Open,
+        priority: priority(2),
+        due_at: Some(at(900)),
+        created_at: at(30),
+        updated_at: at(30),
+        version: 4,
+    }
+}
+
+fn activity(id: ActivityId) -> Activity<Sealed> {
+    Activity {
+        id,
+        uid: uid(300),
+        actor: if id == ACTIVITY_OF_PEER { PEER } else { ME },
+        session: Some(ACTIVE),
+        activity_type: kind("deploy"),
+        description: sealed("deployed"),
+        logged_at: at(DAY_SECONDS + 5),
+        created_at: at(2 * DAY_SECONDS),
+        version: 1,
+    }
+}
+
+fn kinds(present: &[&str], total: i64) -> Kinds {
+    Kinds { counts: present.iter().map(|label| (kind(label), 1)).collect(), total }
+}
+
+/// Two accounts alike, each with rows of two actors.
+fn working_set() -> WorkingSet {
+    let mut working_set = WorkingSet::default();
+    working_set.load_directory(Directory { last_account: 2, accounts: 2, installation: None });
+    for home in [HOME, ABROAD] {
+        working_set.load_account(account(home));
+        for id in [ACTIVE, ENDED, OF_PEER] {
+            working_set.load_session(home, session(id));
+        }
+        for id in [TODO, TODO_OF_PEER] {
+            working_set.load_todo(home, todo(id));
+        }
+        for id in [ACTIVITY, ACTIVITY_OF_PEER] {
+            working_set.load_activity(home, activity(id));
+        }
+        working_set.load_kinds(home, ME, kinds(&["deploy"], 1));
+    }
+    working_set
+}
+
+fn with_balance(balance: i64) -> WorkingSet {
+    let mut working_set = working_set();
+    working_set.load_account(Account { balance, ..account(HOME) });
+    working_set
+}
+
+fn bearer(actor: ActorId) -> KeyBearer {
+    KeyBearer {
+        account: HOME,
+        actor,
+        role: Role::Member,
+        key: KEY,
+        auth_epoch: EPOCH,
+        ends_at: None,
+    }
+}
+
+/// A member's command. What it makes is its own.
+fn by(actor: ActorId, action: Action) -> Command {
+    let charge = Some(Charge::write(ROUTE));
+    let action = naming(actor, action);
+    Command {
+        principal: Principal::Key(bearer(actor)),
+        action,
+        charge,
+        conditions: Conditions::default(),
+        at: now(),
+    }
+}
+
+/// The same, but what it makes is that actor's.
+fn naming(actor: ActorId, action: Action) -> Action {
+    match action {
+        Action::StartSession { uid, notes, .. } => Action::StartSession { actor, uid, notes },
+        Action::CreateTodo { uid, new } => {
+            Action::CreateTodo { uid, new: NewTodo { actor: Some(actor), ..new } }
+        }
+        Action::LogActivity(new) => Action::LogActivity(NewActivity { actor, ..new }),
+        other => other,
+    }
+}
+
+fn mine(action: Action) -> Command {
+    by(ME, action)
+}
+
+fn program(action: Action) -> Command {
+    Command {
+        principal: Principal::Program,
+        action,
+        charge: None,
+        conditions: Conditions::default(),
+        at: now(),
+    }
+}
+
+fn start() -> Action {
+    Action::StartSession { actor: ME, uid: uid(1), notes: Some(sealed("started")) }
+}
+
+fn resealed(text: &str, same_as: Option<&str>) -> Resealed {
+    Resealed { sealed: sealed(text), same_as: same_as.map(sealed) }
+}
+
+fn patch_session(id: SessionId, patch: SessionPatch<Resealed>) -> Action {
+    Action::PatchSession(RowPatch { id, sealed_for: None, patch })
+}
+
+fn end(id: SessionId) -> Action {
+    let status = Some(SessionStatus::Ended);
+    patch_session(id, SessionPatch { status, notes: Patch::Keep })
+}
+
+fn new_todo(session: Option<SessionId>) -> Action {
+    let new = NewTodo {
+        actor: Some(ME),
+        session,
+        title: sealed("new title"),
+        description: None,
+        priority: priority(3),
+        due_at: Some(at(7)),
+    };
+    Action::CreateTodo { uid: uid(2), new }
+}
+
+fn patch_todo(id: TodoId, patch: TodoPatch<Resealed>) -> Action {
+    Action::PatchTodo { row: RowPatch { id, sealed_for: None, patch }, log_uid: uid(4) }
+}
+
+fn step(id: TodoId, to: TodoStatus) -> Action {
+    patch_todo(id, TodoPatch { status: Some(to), ..TodoPatch::EMPTY })
+}
+
+fn log(label: &str, session: Option<SessionId>) -> Action {
+    Action::LogActivity(NewActivity {
+        actor: ME,
+        uid: uid(3),
+        session,
+        activity_type: kind(label),
+        description: sealed("reviewed"),
+        logged_at: None,
+    })
+}
+
+fn founding(id: AccountId) -> NewAccount {
+    NewAccount {
+        id,
+        uid: uid(50),
+        name: name("Acme"),
+        kind: AccountKind::Customer,
+        owner_uid: uid(51),
+        owner_name: name("ada"),
+        owner_kind: ActorKind::Human,
+        key_lookup: LookupHash([1; 32]),
+        key_prefix: "roots_3_abc".into(),
+        code_lookup: LookupHash([2; 32]),
+        wraps: vec![wrap()],
+        credits: 25,
+        must_be_first: false,
+    }
+}
+
+fn wrap() -> Wrap {
+    Wrap {
+        subject: WrapSubject::Account(KeyEpoch::FIRST),
+        holder: WrapHolder::ApiKey(NewAccount::KEY),
+        sealed: sealed("wrap"),
+    }
+}
+
+fn found(new: NewAccount) -> Action {
+    Action::FoundAccount(Box::new(new))
+}
+
+fn called(account: AccountId, count: i64) -> (Calls, i64) {
+    let endpoint = Endpoint { route: "/todos/{id}".to_owned(), method: "GET".to_owned() };
+    (Calls { account, day: now().day(), endpoint }, count)
+}
+
+fn grant(account: AccountId, amount: i64) -> Action {
+    Action::GrantCredits { account, amount, note: Some(name("refill")) }
+}
+
+fn set_status(account: AccountId, status: AccountStatus) -> Action {
+    Action::SetAccountStatus { account, status }
+}
+
+fn noted(id: i64, event: AuditEvent) -> AuditEntry {
+    AuditEntry { id: AuditId(id), event, created_at: now() }
+}
+
+/// All that can be told of a working set: a refusal leaves it as it was.
+fn stands(working_set: &WorkingSet) -> impl PartialEq + Debug + use<> {
+    let accounts: Vec<_> = working_set.accounts.values().map(|row| row.now.clone()).collect();
+    let kinds: BTreeMap<_, _> = working_set
+        .kinds
+        .iter()
+        .map(|(of, kinds)| (*of, (kinds.counts.clone(), kinds.total)))
+        .collect();
+    (working_set.directory, accounts, kinds, working_set.clone().into_write_set())
+}
+
+impl WorkingSet {
+    /// Decides a command as soon as it is asked for.
+    fn decide(&mut self, command: Command) -> Result<Applied, Refusal> {
+        let now = command.at;
+        self.decide_at(command, now)
+    }
+}
+
+#[track_caller]
+fn assert_refused(working_set: &mut WorkingSet, command: Command, refusal: &Refusal) {
+    let before = stands(working_set);
+    assert_eq!(working_set.decide(command).as_ref(), Err(refusal));
+    assert_eq!(stands(working_set), before, "a refused command moves nothing");
+}
+
+#[track_caller]
+fn apply(working_set: &mut WorkingSet, action: Action) -> AppliedRow {
+    working_set.decide(mine(action)).unwrap().row
+}
+
+fn paid_for(row: AppliedRow, balance: i64) -> Applied {
+    Applied { row, cost: 1, balance, is_replay: false }
+}
+
+/// What so many paid writes of mine leave, whatever they write; `tune` gives the ids they took.
+fn paid(commands: i64, tune: impl FnOnce(&mut LastIds)) -> WriteSet {
+    let before = account(HOME);
+    let mut last_ids = before.last_ids;
+    last_ids.ledger += commands;
+    tune(&mut last_ids);
+    let balance = before.balance - commands;
+    let entry = |number: i64| LedgerEntry {
+        id: LedgerId(before.last_ids.ledger + number),
+        delta: -1,
+        balance_after: before.balance - number,
+        reason: Reason::ApiWrite,
+        endpoint: Some(ROUTE.into()),
+        actor: Some(ME),
+        note: None,
+        created_at: now(),
+    };
+    WriteSet {
+        accounts_changed: vec![Account { balance, last_ids, version: 8, ..before.clone() }],
+        ledger: (1..=commands).map(|number| (HOME, entry(number))).collect(),
+        counters: counters([(Counter::Ledger(Reason::ApiWrite), commands)]),
+        ..WriteSet::default()
+    }
+}
+
+fn counters<const N: usize>(moves: [(Counter, i64); N]) -> BTreeMap<(AccountId, Counter), i64> {
+    moves.into_iter().map(|(counter, moved)| ((HOME, counter), moved)).collect()
+}
+
+fn quarter_hours(
+    at: Timestamp,
+    label: &str,
+    moved: i64,
+) -> BTreeMap<(AccountId, QuarterHourCounter), i64> {
+    let quarter_hour = QuarterHour(at.micros() / 900_000_000);
+    let of = QuarterHourCounter { actor: ME, quarter_hour, activity_type: kind(label) };
+    BTreeMap::from([((HOME, of), moved)])
+}
+
+fn inserted<I, T>(row: T) -> Difference<I, T> {
+    Difference { inserted: vec![(HOME, row)], ..Difference::default() }
+}
+
+fn updated<I, T>(row: T) -> Difference<I, T> {
+    Difference { updated: vec![(HOME, row)], ..Difference::default() }
+}
+
+fn deleted<I, T>(id: I) -> Difference<I, T> {
+    Difference { deleted: vec![(HOME, id)], ..Difference::default() }
+}
+
+impl WriteSet {
+    fn and_counters<const N: usize>(mut self, moves: [(Counter, i64); N]) -> Self {
+        self.counters.extend(counters(moves));
+        self
+    }
+}

@@ -1,0 +1,329 @@
+//! Commands of accounts and credits.
+
+use super::*;
+
+pub(super) fn owner() -> Actor {
+    Actor {
+        id: ActorId(1),
+        uid: uid(51),
+        name: name("ada"),
+        kind: ActorKind::Human,
+        role: Role::Owner,
+        is_active: true,
+        key_epoch: KeyEpoch::FIRST,
+        renewals: Renewals::NONE,
+        created_at: now(),
+    }
+}
+
+fn founded(id: AccountId, credits: i64) -> Account {
+    Account {
+        id,
+        uid: uid(50),
+        name: name("Acme"),
+        kind: AccountKind::Customer,
+        status: AccountStatus::Active,
+        balance: credits,
+        auth_epoch: 1,
+        key_epoch: KeyEpoch::FIRST,
+        last_ids: LastIds {
+            actor: 1,
+            key: 1,
+            recovery: 1,
+            ledger: i64::from(credits > 0),
+            ..LastIds::default()
+        },
+        keys: 1,
+        created_at: now(),
+        version: 1,
+    }
+}
+
+/// What founding leaves in a directory that counted no account, and gave that id last.
+fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
+    let key = ApiKey {
+        id: KeyId(1),
+        actor: ActorId(1),
+        lookup: LookupHash([1; 32]),
+        prefix: "roots_3_abc".into(),
+        label: None,
+        created_at: now(),
+        last_used: None,
+        expires_at: None,
+        ends_at: None,
+        succession: None,
+        first_used_at: None,
+    };
+    let code = RecoveryCode {
+        id: RecoveryId(1),
+        lookup: LookupHash([2; 32]),
+        created_at: now(),
+        comes_with: None,
+    };
+    let entry = LedgerEntry {
+        id: LedgerId(1),
+        delta: credits,
+        balance_after: credits,
+        reason: Reason::BootstrapGrant,
+        endpoint: None,
+        actor: None,
+        note: None,
+        created_at: now(),
+    };
+    let counter = ((id, Counter::Ledger(Reason::BootstrapGrant)), 1);
+    let ledger = (credits > 0).then_some((id, entry));
+    WriteSet {
+        directory: Some(Directory { last_account: id.0, accounts: 1, installation: None }),
+        accounts_founded: vec![founded(id, credits)],
+        actors: Difference { inserted: vec![(id, owner())], ..Difference::default() },
+        keys: Difference { inserted: vec![(id, key)], ..Difference::default() },
+        codes: Difference { inserted: vec![(id, code)], ..Difference::default() },
+        wraps: vec![(id, wrap())],
+        counters: ledger.iter().map(|_| counter.clone()).collect(),
+        ledger: ledger.into_iter().collect(),
+        ..WriteSet::default()
+    }
+}
+
+fn directory(last: i64) -> WorkingSet {
+    let mut working_set = WorkingSet::default();
+    working_set.load_directory(Directory { last_account: last, accounts: 0, installation: None });
+    working_set
+}
+
+fn free(row: AppliedRow, balance: i64) -> Applied {
+    Applied { row, cost: 0, balance, is_replay: false }
+}
+
+#[test]
+fn each_reserved_id_is_the_next() {
+    let mut working_set = working_set();
+    for id in [3, 4] {
+        let decided = working_set.decide(program(Action::ReserveAccount));
+        assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(id)), 0)));
+    }
+    let directory = Some(Directory { last_account: 4, accounts: 2, installation: None });
+    let expected = WriteSet { directory, ..WriteSet::default() };
+    assert_eq!(working_set.into_write_set(), expected);
+}
+
+#[test]
+fn an_account_is_founded_with_all_that_lets_its_owner_in() {
+    let mut working_set = directory(3);
+    let decided = working_set.decide(program(found(founding(AccountId(3)))));
+    let account = founded(AccountId(3), 25);
+    assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(account)), 25)));
+    assert_eq!(working_set.into_write_set(), founding_changes(AccountId(3), 25));
+}
+
+#[test]
+fn an_account_without_credits_has_an_empty_ledger() {
+    let mut working_set = directory(3);
+    let new = NewAccount { credits: 0, ..founding(AccountId(3)) };
+    let decided = working_set.decide(program(found(new)));
+    let account = founded(AccountId(3), 0);
+    assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(account)), 0)));
+    assert_eq!(working_set.into_write_set(), founding_changes(AccountId(3), 0));
+}
+
+#[test]
+fn the_first_account_needs_no_reservation_and_takes_the_first_id() {
+    let mut working_set = directory(0);
+    let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
+    let decided = working_set.decide(program(found(new)));
+    let account = founded(AccountId(1), 25);
+    assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(account)), 25)));
+    assert_eq!(working_set.into_write_set(), founding_changes(AccountId(1), 25));
+}
+
+#[test]
+fn an_id_that_was_ever_given_is_not_founded_anew_as_the_first() {
+    // 1 was erased, or is about to be founded by whoever took it.
+    for last in [1, 3] {
+        let first = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
+        let exists = Refusal::AccountExists(AccountId(1));
+        assert_refused(&mut directory(last), program(found(first)), &exists);
+    }
+    // One that was taken for it.
+    let id = AccountId(3);
+    let new = NewAccount { must_be_first: true, ..founding(id) };
+    let mut working_set = directory(3);
+    let decided = working_set.decide(program(found(new.clone())));
+    assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(founded(id, 25))), 25)));
+    assert_eq!(working_set.into_write_set(), founding_changes(id, 25));
+    // It is the only one, or none.
+    let mut working_set = directory(3);
+    working_set.load_directory(Directory { last_account: 3, accounts: 1, installation: None });
+    assert_refused(&mut working_set, program(found(new)), &Refusal::AccountExists(id));
+}
+
+#[test]
+fn after_the_first_account_the_next_id_is_the_second() {
+    let mut working_set = directory(0);
+    let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
+    working_set.decide(program(found(new))).unwrap();
+    let decided = working_set.decide(program(Action::ReserveAccount));
+    assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(2)), 0)));
+    let directory = Directory { last_account: 2, accounts: 1, installation: None };
+    assert_eq!(working_set.into_write_set().directory, Some(directory));
+}
+
+#[test]
+fn the_first_account_is_refused_where_another_was_before_it() {
+    let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
+    let exists = Refusal::AccountExists(AccountId(1));
+    assert_refused(&mut directory(2), program(found(new.clone())), &exists);
+    let mut working_set = directory(1);
+    working_set.load_account(account(HOME));
+    assert_refused(&mut working_set, program(found(new.clone())), &exists);
+    let mut working_set = directory(0);
+    working_set.decide(program(found(new.clone()))).unwrap();
+    assert_refused(&mut working_set, program(found(new)), &exists);
+}
+
+#[test]
+fn an_installation_is_named_once_and_only_before_its_first_account() {
+    let mut working_set = directory(0);
+    for new in [uid(1), uid(2)] {
+        let decided = working_set.decide(program(Action::NameInstallation(new)));
+        assert_eq!(decided, Ok(free(AppliedRow::Installation(uid(1)), 0)));
+    }
+    let mut named = Directory { installation: Some(uid(1)), ..Directory::default() };
+    assert_eq!(working_set.clone().into_write_set().directory, Some(named));
+
+    // The account keeps it.
+    let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
+    working_set.decide(program(found(new))).unwrap();
+    let exists = Refusal::AccountExists(AccountId(1));
+    assert_refused(&mut working_set, program(Action::NameInstallation(uid(3))), &exists);
+    (named.last_account, named.accounts) = (1, 1);
+    assert_eq!(working_set.into_write_set().directory, Some(named));
+
+    // What is named already is not written anew.
+    let mut working_set = WorkingSet::default();
+    working_set.load_directory(Directory { accounts: 0, ..named });
+    let decided = working_set.decide(program(Action::NameInstallation(uid(2))));
+    assert_eq!(decided, Ok(free(AppliedRow::Installation(uid(1)), 0)));
+    assert_eq!(working_set.into_write_set(), WriteSet::default());
+}
+
+#[test]
+fn an_account_takes_only_an_id_that_was_reserved_and_is_free() {
+    let given = program(found(founding(HOME)));
+    assert_refused(&mut working_set(), given, &Refusal::AccountExists(HOME));
+    let beyond = program(found(founding(AccountId(3))));
+    assert_refused(&mut working_set(), beyond, &Refusal::AccountExists(AccountId(3)));
+    let mut working_set = working_set();
+    working_set.decide(program(Action::ReserveAccount)).unwrap();
+    working_set.decide(program(found(founding(AccountId(3))))).unwrap();
+    let twice = program(found(founding(AccountId(3))));
+    assert_refused(&mut working_set, twice, &Refusal::AccountExists(AccountId(3)));
+}
+
+#[test]
+fn a_grant_is_entered_with_its_note_and_costs_nothing() {
+    for status in [AccountStatus::Active, AccountStatus::Suspended] {
+        let mut working_set = working_set();
+        let before = Account { status, ..account(HOME) };
+        working_set.load_account(before.clone());
+        let last_ids = LastIds { ledger: 51, audit: 61, ..before.last_ids };
+        let granted = Account { balance: BALANCE + 40, last_ids, ..before };
+        let decided = working_set.decide(program(grant(HOME, 40)));
+        let row = AppliedRow::Account(Box::new(granted.clone()));
+        assert_eq!(decided, Ok(free(row, BALANCE + 40)));
+        let entry = LedgerEntry {
+            id: LedgerId(51),
+            delta: 40,
+            balance_after: BALANCE + 40,
+            reason: Reason::OperatorGrant,
+            endpoint: None,
+            actor: None,
+            note: Some("refill".into()),
+            created_at: now(),
+        };
+        let expected = WriteSet {
+            accounts_changed: vec![Account { version: 8, ..granted }],
+            ledger: vec![(HOME, entry)],
+            audit_log: vec![(HOME, noted(61, AuditEvent::of_program(AuditAction::CreditsGranted)))],
+            counters: counters([(Counter::Ledger(Reason::OperatorGrant), 1)]),
+            ..WriteSet::default()
+        };
+        assert_eq!(working_set.into_write_set(), expected);
+    }
+}
+
+#[test]
+fn a_grant_to_an_account_of_the_same_batch_is_part_of_its_founding() {
+    let mut working_set = directory(3);
+    working_set.decide(program(found(founding(AccountId(3))))).unwrap();
+    working_set.decide(program(grant(AccountId(3), 5))).unwrap();
+    let write_set = working_set.into_write_set();
+    assert_eq!(write_set.accounts_changed, []);
+    assert_eq!(write_set.accounts_founded[0].balance, 30);
+    assert_eq!(write_set.accounts_founded[0].version, 1);
+    let after: Vec<_> = write_set.ledger.iter().map(|(_, row)| row.balance_after).collect();
+    assert_eq!(after, [25, 30]);
+}
+
+#[test]
+fn a_grant_to_no_account_is_refused() {
+    let nobody = AccountId(9);
+    let command = program(grant(nobody, 1));
+    assert_refused(&mut working_set(), command, &Refusal::NoSuchAccount(nobody));
+}
+
+#[test]
+fn a_grant_beyond_what_can_be_counted_is_refused() {
+    let mut working_set = with_balance(i64::MAX - 1);
+    assert_refused(&mut working_set, program(grant(HOME, 2)), &Refusal::BalanceTooHigh);
+    let granted = working_set.decide(program(grant(HOME, 1))).unwrap();
+    assert_eq!(granted.balance, i64::MAX);
+}
+
+#[test]
+fn no_key_makes_accounts() {
+    for action in
+        [Action::ReserveAccount, Action::NameInstallation(uid(1)), found(founding(AccountId(2)))]
+    {
+        assert_refused(&mut working_set(), mine(action), &Refusal::KeyNotInForce);
+    }
+}
+
+#[test]
+fn the_program_writes_for_no_actor() {
+    for action in [
+        start(),
+        end(ACTIVE),
+        Action::DeleteSession(ACTIVE),
+        new_todo(None),
+        step(TODO, TodoStatus::Done),
+        Action::DeleteTodo(TODO),
+        log("deploy", None),
+        Action::DeleteActivity(ACTIVITY),
+        set_status(HOME, AccountStatus::Suspended),
+    ] {
+        assert_refused(&mut working_set(), program(action), &Refusal::KeyNotInForce);
+    }
+}
+
+#[test]
+fn calls_are_counted_beside_the_books_and_dropped_where_there_is_no_account() {
+    let mut working_set = working_set();
+    let counts = vec![called(HOME, 2), called(AccountId(9), 5)];
+    for counts in [counts, vec![called(HOME, 3)]] {
+        let counted = working_set.decide(program(Action::CountCalls(counts))).unwrap();
+        assert_eq!(
+            counted,
+            Applied { row: AppliedRow::Counted, cost: 0, balance: 0, is_replay: false }
+        );
+    }
+    let write_set = working_set.into_write_set();
+    assert_eq!(write_set.calls, BTreeMap::from([called(HOME, 5)]));
+    assert!(write_set.accounts_changed.is_empty(), "nothing else is written");
+}
+
+#[test]
+fn no_key_counts_calls() {
+    let command = mine(Action::CountCalls(vec![called(HOME, 1)]));
+    assert_refused(&mut working_set(), command, &Refusal::KeyNotInForce);
+}

@@ -1,0 +1,153 @@
+//! Whose commands are decided at all.
+
+use super::*;
+use crate::command::{Management, Reservation};
+
+fn key() -> ApiKey {
+    ApiKey {
+        id: KEY,
+        actor: ME,
+        lookup: LookupHash([1; 32]),
+        prefix: "roots_1_abc".into(),
+        label: None,
+        created_at: at(0),
+        last_used: None,
+        expires_at: None,
+        ends_at: None,
+        succession: None,
+        first_used_at: None,
+    }
+}
+
+fn of_epoch(auth_epoch: i64, action: Action) -> Command {
+    let principal = Principal::Key(KeyBearer { auth_epoch, ..bearer(ME) });
+    Command { principal, ..mine(action) }
+}
+
+fn stale(action: Action) -> Command {
+    of_epoch(EPOCH - 1, action)
+}
+
+/// A working set that holds what was found of the key and of its actor.
+fn with_key(key: Option<ApiKey>, is_active: bool) -> WorkingSet {
+    let mut working_set = working_set();
+    working_set.load_actor(HOME, Actor { id: ME, is_active, ..accounts::owner() });
+    if let Some(key) = key {
+        working_set.load_key(HOME, key);
+    }
+    working_set
+}
+
+#[test]
+fn a_command_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
+    let later = now().plus_seconds(1);
+    let revoked = ApiKey { ends_at: Some(ApiKey::ENDED), ..key() };
+    for (why, found, is_active) in [
+        ("it is gone", None, true),
+        ("it is another actor's", Some(ApiKey { actor: PEER, ..key() }), true),
+        ("its actor is deactivated", Some(key()), false),
+        ("it is revoked", Some(revoked), true),
+        ("its grace is over", Some(ApiKey { ends_at: Some(now()), ..key() }), true),
+        ("it has expired", Some(ApiKey { expires_at: Some(now()), ..key() }), true),
+        ("it is another key", Some(ApiKey { id: KeyId(2), ..key() }), true),
+    ] {
+        let mut working_set = with_key(found, is_active);
+        let before = stands(&working_set);
+        // An epoch ahead of the account's was read before a backup was put back.
+        for epoch in [EPOCH - 1, EPOCH + 1] {
+            let decided = working_set.decide(of_epoch(epoch, start()));
+            assert_eq!(decided, Err(Refusal::KeyNotInForce), "{why}");
+        }
+        assert_eq!(stands(&working_set), before, "{why}");
+        assert!(working_set.decide(mine(start())).is_ok(), "the epoch has not moved, though {why}");
+    }
+    for good in [
+        key(),
+        ApiKey { ends_at: Some(later), ..key() },
+        ApiKey { expires_at: Some(later), ..key() },
+    ] {
+        assert!(with_key(Some(good), true).decide(stale(start())).is_ok());
+    }
+}
+
+/// Commands of every kind of principal that bears a key, and that would otherwise be applied.
+fn commands_of(bearer: KeyBearer) -> Vec<Command> {
+    let principal = Principal::Key(KeyBearer { role: Role::Owner, ..bearer });
+    let reserve = Action::Manage(Box::new(Management::ReserveIds(Reservation::Key)));
+    let operator = Principal::Key(KeyBearer { account: ABROAD, ..bearer });
+    vec![
+        Command { principal, ..mine(start()) },
+        Command { principal, ..mine(Action::NoteExport { actor: None }) },
+        Command { principal, ..mine(reserve) },
+        Command { principal: operator, ..mine(grant(HOME, 1)) },
+        Command { principal: operator, ..mine(set_status(HOME, AccountStatus::Suspended)) },
+    ]
+}
+
+#[test]
+fn a_key_that_expires_while_its_command_waits_is_refused() {
+    let end = now().plus_seconds(1);
+    let bearer = KeyBearer { ends_at: Some(end), ..bearer(ME) };
+    for command in commands_of(bearer) {
+        let mut working_set = with_key(Some(key()), true);
+        working_set.account_mut(ABROAD).unwrap().kind = AccountKind::Operator;
+        let before = stands(&working_set);
+        for late in [end, end.plus_seconds(60)] {
+            let decided = working_set.decide_at(command.clone(), late);
+            assert_eq!(decided, Err(Refusal::KeyNotInForce), "{:?}", command.action);
+        }
+        assert_eq!(stands(&working_set), before);
+        assert!(working_set.decide_at(command.clone(), now()).is_ok(), "{:?}", command.action);
+    }
+}
+
+#[test]
+fn a_key_that_is_checked_again_is_judged_by_the_time_of_the_decision() {
+    let end = now().plus_seconds(1);
+    let expiring = ApiKey { expires_at: Some(end), ..key() };
+    let mut working_set = with_key(Some(expiring), true);
+    assert_eq!(working_set.decide_at(stale(start()), end), Err(Refusal::KeyNotInForce));
+    assert!(working_set.decide_at(stale(start()), now()).is_ok());
+}
+
+#[test]
+fn what_is_written_carries_the_time_of_asking() {
+    let mut working_set = working_set();
+    let applied = working_set.decide_at(mine(start()), now().plus_seconds(9)).unwrap();
+    let AppliedRow::Session(session) = applied.row else { panic!("{applied:?}") };
+    assert_eq!(session.started_at, now());
+}
+
+#[test]
+fn a_key_of_another_account_vouches_for_nobody() {
+    let mut working_set = working_set();
+    working_set.load_key(ABROAD, key());
+    working_set.load_actor(ABROAD, accounts::owner());
+    assert_refused(&mut working_set, stale(start()), &Refusal::KeyNotInForce);
+}
+
+#[test]
+fn only_keys_of_another_auth_epoch_are_checked_again() {
+    let nowhere = KeyBearer { account: AccountId(9), auth_epoch: 0, ..bearer(ME) };
+    let ahead = KeyBearer { key: KeyId(5), auth_epoch: EPOCH + 1, ..bearer(PEER) };
+    let commands = [
+        mine(start()),
+        program(grant(HOME, 1)),
+        stale(start()),
+        stale(end(ACTIVE)),
+        Command { principal: Principal::Key(nowhere), ..mine(start()) },
+        Command { principal: Principal::Key(ahead), ..mine(start()) },
+    ];
+    let check = |commands: &[Command]| {
+        let mut read_set = ReadSet::default();
+        working_set().check_again(commands, &mut read_set);
+        (read_set.keys, read_set.actors)
+    };
+    let keys = BTreeSet::from([(HOME, KEY), (HOME, KeyId(5))]);
+    assert_eq!(check(&commands), (keys, BTreeSet::from([(HOME, ME), (HOME, PEER)])));
+    assert_eq!(check(&commands[..2]), Default::default());
+    // A batch-mate that may end keys has all of the account checked.
+    let using = program(Action::UseKey { account: HOME, actor: PEER, key: KeyId(7) });
+    let (keys, actors) = check(&[using, mine(start()), program(grant(HOME, 1))]);
+    assert_eq!((keys, actors), (BTreeSet::from([(HOME, KEY)]), BTreeSet::from([(HOME, ME)])));
+}

@@ -1,0 +1,210 @@
+//! What later commands of a batch see of earlier ones, and what is left of them.
+
+use super::*;
+
+#[test]
+fn of_two_deletes_of_a_row_the_first_is_paid_and_the_second_finds_nothing() {
+    for (delete, what) in [
+        (Action::DeleteSession(ACTIVE), "session"),
+        (Action::DeleteTodo(TODO), "todo"),
+        (Action::DeleteActivity(ACTIVITY), "activity"),
+    ] {
+        let mut twice = working_set();
+        apply(&mut twice, delete.clone());
+        assert_refused(&mut twice, mine(delete.clone()), &Refusal::NotFound(what));
+        let mut once = working_set();
+        apply(&mut once, delete);
+        assert_eq!(twice.into_write_set(), once.into_write_set());
+    }
+}
+
+#[test]
+fn nothing_links_to_a_session_that_a_batch_mate_ended_but_a_patch() {
+    let mut working_set = working_set();
+    apply(&mut working_set, end(ACTIVE));
+    let ended = Refusal::SessionEnded(ACTIVE);
+    assert_refused(&mut working_set, mine(new_todo(Some(ACTIVE))), &ended);
+    assert_refused(&mut working_set, mine(log("deploy", Some(ACTIVE))), &ended);
+    assert_refused(&mut working_set, mine(end(ACTIVE)), &Refusal::AlreadyEnded(ACTIVE));
+    let link = TodoPatch { session: Patch::Set(ACTIVE), ..TodoPatch::EMPTY };
+    apply(&mut working_set, patch_todo(TODO, link));
+}
+
+#[test]
+fn nothing_links_to_a_session_that_a_batch_mate_deleted() {
+    let mut working_set = working_set();
+    apply(&mut working_set, Action::DeleteSession(ACTIVE));
+    let gone = Refusal::NoSuchSession(ACTIVE);
+    assert_refused(&mut working_set, mine(new_todo(Some(ACTIVE))), &gone);
+    assert_refused(&mut working_set, mine(log("deploy", Some(ACTIVE))), &gone);
+    let link = TodoPatch { session: Patch::Set(ACTIVE), ..TodoPatch::EMPTY };
+    assert_refused(&mut working_set, mine(patch_todo(TODO, link)), &gone);
+    assert_refused(&mut working_set, mine(end(ACTIVE)), &Refusal::NotFound("session"));
+}
+
+#[test]
+fn a_session_that_a_batch_mate_started_can_be_linked_to() {
+    let mut working_set = working_set();
+    apply(&mut working_set, start());
+    apply(&mut working_set, new_todo(Some(SessionId(11))));
+    apply(&mut working_set, log("deploy", Some(SessionId(11))));
+    let write_set = working_set.into_write_set();
+    assert_eq!(write_set.todos.inserted[0].1.session, Some(SessionId(11)));
+    assert_eq!(write_set.activities.inserted[0].1.session, Some(SessionId(11)));
+}
+
+#[test]
+fn a_patch_after_a_delete_finds_nothing() {
+    let mut working_set = working_set();
+    apply(&mut working_set, Action::DeleteTodo(TODO));
+    let command = mine(step(TODO, TodoStatus::Done));
+    assert_refused(&mut working_set, command, &Refusal::NotFound("todo"));
+}
+
+#[test]
+fn what_is_created_patched_and_deleted_in_one_batch_leaves_only_its_ledger_rows_and_ids() {
+    let mut working_set = working_set();
+    apply(&mut working_set, new_todo(None));
+    apply(&mut working_set, step(TodoId(21), TodoStatus::InProgress));
+    apply(&mut working_set, step(TodoId(21), TodoStatus::Done));
+    apply(&mut working_set, Action::DeleteTodo(TodoId(21)));
+    apply(&mut working_set, log("review", None));
+    apply(&mut working_set, Action::DeleteActivity(ActivityId(31)));
+    let ids = |ids: &mut LastIds| (ids.todo, ids.log, ids.activity) = (21, 42, 31);
+    assert_eq!(working_set.into_write_set(), paid(6, ids));
+}
+
+#[test]
+fn a_todo_that_was_there_and_is_deleted_takes_along_the_steps_of_its_batch() {
+    let mut working_set = working_set();
+    apply(&mut working_set, step(TODO, TodoStatus::Done));
+    apply(&mut working_set, Action::DeleteTodo(TODO));
+    let open = Counter::Todos(ME, TodoStatus::Open, priority(2));
+    let expected =
+        WriteSet { todos: deleted(TODO), ..paid(2, |ids| ids.log = 41).and_counters([(open, -1)]) };
+    assert_eq!(working_set.into_write_set(), expected);
+}
+
+#[test]
+fn several_steps_of_one_todo_leave_a_chain_of_logs_and_one_row() {
+    use TodoStatus::{Done, InProgress, Open};
+    let mut working_set = working_set();
+    for to in [InProgress, InProgress, Done, Open, Done] {
+        apply(&mut working_set, step(TODO, to));
+    }
+    let write_set = working_set.into_write_set();
+    let steps: Vec<_> = write_set
+        .logs
+        .iter()
+        .map(|(_, log)| (log.id.0, log.todo, log.old_status, log.new_status))
+        .collect();
+    let expected = [
+        (41, TODO, Open, InProgress),
+        (42, TODO, InProgress, Done),
+        (43, TODO, Done, Open),
+        (44, TODO, Open, Done),
+    ];
+    assert_eq!(steps, expected);
+    let done = Todo { status: Done, updated_at: now(), version: 8, ..todo(TODO) };
+    assert_eq!(write_set.todos, updated(done));
+    let moves = [
+        (Counter::Todos(ME, Open, priority(2)), -1),
+        (Counter::Todos(ME, Done, priority(2)), 1),
+        (Counter::Ledger(Reason::ApiWrite), 5),
+    ];
+    assert_eq!(write_set.counters, counters(moves));
+}
+
+#[test]
+fn the_last_credit_is_spent_once() {
+    let mut working_set = with_balance(1);
+    let spent = working_set.decide(mine(start())).unwrap();
+    assert_eq!((spent.cost, spent.balance), (1, 0));
+    let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
+    assert_refused(&mut working_set, by(PEER, start()), &too_little);
+    let write_set = working_set.into_write_set();
+    assert_eq!(write_set.accounts_changed[0].balance, 0);
+    assert_eq!(write_set.accounts_changed[0].last_ids.session, 11);
+    assert_eq!(write_set.ledger.len(), 1);
+}
+
+#[test]
+fn a_grant_of_a_batch_mate_can_be_spent_at_once() {
+    let mut working_set = with_balance(0);
+    working_set.decide(program(grant(HOME, 1))).unwrap();
+    assert_eq!(working_set.decide(mine(start())).map(|applied| applied.balance), Ok(0));
+    let after: Vec<_> =
+        working_set.into_write_set().ledger.iter().map(|(_, row)| row.balance_after).collect();
+    assert_eq!(after, [1, 0]);
+}
+
+#[test]
+fn accounts_do_not_see_each_other() {
+    let abroad = |action| {
+        let principal = Principal::Key(KeyBearer { account: ABROAD, ..bearer(ME) });
+        Command { principal, ..mine(action) }
+    };
+    let mut working_set = working_set();
+    apply(&mut working_set, Action::DeleteTodo(TODO));
+    working_set.decide(abroad(step(TODO, TodoStatus::Done))).unwrap();
+    working_set.decide(abroad(start())).unwrap();
+    apply(&mut working_set, start());
+    let write_set = working_set.into_write_set();
+    let ids: Vec<_> =
+        write_set.sessions.inserted.iter().map(|(home, row)| (*home, row.id.0)).collect();
+    assert_eq!(ids, [(HOME, 11), (ABROAD, 11)]);
+    assert_eq!(write_set.todos.deleted, [(HOME, TODO)]);
+    assert_eq!(write_set.todos.updated[0].0, ABROAD);
+    assert_eq!(write_set.logs[0].0, ABROAD);
+    let balances: Vec<_> =
+        write_set.accounts_changed.iter().map(|row| (row.id, row.balance)).collect();
+    assert_eq!(balances, [(HOME, BALANCE - 2), (ABROAD, BALANCE - 2)]);
+    let ledger: Vec<_> =
+        write_set.ledger.iter().map(|(home, row)| (*home, row.id.0, row.balance_after)).collect();
+    assert_eq!(ledger, [(HOME, 51, 99), (ABROAD, 51, 99), (ABROAD, 52, 98), (HOME, 52, 98)]);
+}
+
+#[test]
+fn an_id_is_never_given_twice() {
+    let mut working_set = working_set();
+    for id in [21, 22] {
+        let AppliedRow::Todo(created) = apply(&mut working_set, new_todo(None)) else {
+            panic!("a todo is answered");
+        };
+        assert_eq!(created.id, TodoId(id));
+        apply(&mut working_set, Action::DeleteTodo(created.id));
+    }
+    let unknown = mine(new_todo(Some(UNKNOWN)));
+    assert_refused(&mut working_set, unknown, &Refusal::NoSuchSession(UNKNOWN));
+    let AppliedRow::Todo(created) = apply(&mut working_set, new_todo(None)) else {
+        panic!("a todo is answered");
+    };
+    assert_eq!(created.id, TodoId(23), "a refused create takes no id");
+}
+
+#[test]
+fn a_command_without_a_charge_costs_nothing_and_leaves_no_ledger_row() {
+    let mut working_set = with_balance(0);
+    let free = Command { charge: None, ..mine(start()) };
+    let applied = working_set.decide(free).unwrap();
+    assert_eq!((applied.cost, applied.balance), (0, 0));
+    let write_set = working_set.into_write_set();
+    assert_eq!(write_set.ledger, []);
+    assert_eq!(write_set.counters, counters([(Counter::Sessions(ME, SessionStatus::Active), 1)]));
+}
+
+#[test]
+fn a_dearer_command_needs_its_whole_cost() {
+    let dear = Command { charge: Some(Charge { cost: 3, endpoint: ROUTE }), ..mine(start()) };
+    let too_little = Refusal::InsufficientCredits { balance: 2, cost: 3 };
+    assert_refused(&mut with_balance(2), dear.clone(), &too_little);
+    let mut working_set = with_balance(3);
+    let applied = working_set.decide(dear).unwrap();
+    assert_eq!((applied.cost, applied.balance), (3, 0));
+    assert_eq!(working_set.into_write_set().ledger[0].1.delta, -3);
+}
+
+#[test]
+fn a_batch_that_decides_nothing_changes_nothing() {
+    assert_eq!(working_set().into_write_set(), WriteSet::default());
+}

@@ -1,0 +1,85 @@
+//! What a command is tied to.
+
+use super::*;
+
+/// Every command of mine that changes or deletes a row, with the state that the row is in.
+fn tied() -> [(Action, EntityTag, &'static str); 5] {
+    [
+        (end(ACTIVE), session(ACTIVE).tag(), "session"),
+        (Action::DeleteSession(ACTIVE), session(ACTIVE).tag(), "session"),
+        (step(TODO, TodoStatus::Done), todo(TODO).tag(), "todo"),
+        (Action::DeleteTodo(TODO), todo(TODO).tag(), "todo"),
+        (Action::DeleteActivity(ACTIVITY), activity(ACTIVITY).tag(), "activity"),
+    ]
+}
+
+fn if_match(tags: &[EntityTag], action: Action) -> Command {
+    let conditions = Conditions { if_match: Some(tags.to_vec()), ..Conditions::default() };
+    Command { conditions, ..mine(action) }
+}
+
+fn next(tag: EntityTag) -> EntityTag {
+    EntityTag { version: tag.version + 1, ..tag }
+}
+
+#[test]
+fn a_row_in_a_named_state_is_written_as_ever() {
+    for (action, stands, _) in tied() {
+        let (mut tied, mut free) = (working_set(), working_set());
+        let answer = tied.decide(if_match(&[next(stands), stands], action.clone()));
+        assert_eq!(answer, free.decide(mine(action)));
+        assert!(answer.is_ok());
+        assert_eq!(tied.into_write_set(), free.into_write_set());
+    }
+}
+
+#[test]
+fn a_row_in_another_state_is_left_alone_and_nothing_is_charged() {
+    for (action, stands, what) in tied() {
+        let of_another_row = EntityTag { uid: uid(7), ..stands };
+        for tags in [&[][..], &[next(stands)], &[of_another_row, next(stands)]] {
+            let command = if_match(tags, action.clone());
+            assert_refused(&mut working_set(), command, &Refusal::HasChanged(what));
+        }
+    }
+}
+
+#[test]
+fn a_state_that_a_batch_mate_left_is_no_longer_the_one_before() {
+    let mut working_set = working_set();
+    let begin = step(TODO, TodoStatus::InProgress);
+    let stands = todo(TODO).tag();
+    working_set.decide(if_match(&[stands], begin.clone())).unwrap();
+    assert_refused(&mut working_set, if_match(&[stands], begin), &Refusal::HasChanged("todo"));
+    let done = if_match(&[next(stands)], step(TODO, TodoStatus::Done));
+    assert!(working_set.decide(done).is_ok());
+}
+
+#[test]
+fn what_is_not_there_is_not_found_whatever_state_is_named() {
+    let of_peer = [
+        (end(OF_PEER), session(OF_PEER).tag(), "session"),
+        (Action::DeleteSession(UNKNOWN), session(ACTIVE).tag(), "session"),
+        (step(TODO_OF_PEER, TodoStatus::Done), todo(TODO_OF_PEER).tag(), "todo"),
+        (Action::DeleteTodo(TodoId(9)), todo(TODO).tag(), "todo"),
+        (Action::DeleteActivity(ACTIVITY_OF_PEER), activity(ACTIVITY_OF_PEER).tag(), "activity"),
+    ];
+    for (action, stands, what) in of_peer {
+        for tags in [&[stands][..], &[]] {
+            let command = if_match(tags, action.clone());
+            assert_refused(&mut working_set(), command, &Refusal::NotFound(what));
+        }
+    }
+}
+
+#[test]
+fn the_state_comes_before_the_rules_and_the_balance() {
+    let stale = |action| if_match(&[], action);
+    assert_refused(&mut working_set(), stale(end(ENDED)), &Refusal::HasChanged("session"));
+    let changed = Refusal::HasChanged("todo");
+    assert_refused(&mut with_balance(0), stale(Action::DeleteTodo(TODO)), &changed);
+    let suspended = Account { status: AccountStatus::Suspended, ..account(HOME) };
+    let mut working_set = working_set();
+    working_set.load_account(suspended);
+    assert_refused(&mut working_set, stale(end(ACTIVE)), &Refusal::Suspended);
+}

@@ -1,0 +1,1007 @@
+//! Actors, keys and codes: whatever is done to them, whoever should read all that was written can, and
+//! nobody else gets in.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::command::{KeyOrigin, Management, NewActor, NewCode, NewKey, RenewedCode, Reservation};
+use crate::model::api_key::{KEYS_MAX, Succession};
+use crate::model::bearer::CodeBearer;
+use crate::model::quota::{ACCOUNT_KEYS_MAX, ACTORS_MAX, RENEWALS_PER_DAY_MAX};
+
+const OWNER: ActorId = ActorId(1);
+const MEMBER: ActorId = ActorId(2);
+
+/// A database of one account that loads what a batch needs, and no more.
+#[derive(Debug, Clone)]
+struct Scope {
+    account: Account,
+    actors: BTreeMap<ActorId, Actor>,
+    keys: BTreeMap<KeyId, ApiKey>,
+    codes: BTreeMap<RecoveryId, RecoveryCode>,
+    wraps: BTreeSet<(WrapHolder, WrapSubject)>,
+    at: Timestamp,
+}
+
+impl Scope {
+    /// An account with an owner and its first key, and a member without one.
+    fn new() -> Self {
+        let mut working_set = directory(3);
+        let id = AccountId(3);
+        let keys =
+            under(WrapHolder::ApiKey(KeyId(1)), OWNER, KeyEpoch::FIRST, Some(KeyEpoch::FIRST));
+        let wraps = keys
+            .into_iter()
+            .chain([
+                wrapped(WrapHolder::Recovery(RecoveryId(1)), WrapSubject::Account(KeyEpoch::FIRST)),
+                wrapped(
+                    WrapHolder::Account(KeyEpoch::FIRST),
+                    WrapSubject::Actor(OWNER, KeyEpoch::FIRST),
+                ),
+            ])
+            .collect();
+        let founded = NewAccount { wraps, ..founding(id) };
+        working_set.decide(program(found(founded))).unwrap();
+        let mut scope = Self {
+            account: account(id),
+            actors: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            wraps: BTreeSet::new(),
+            at: now(),
+        };
+        scope.write(working_set.into_write_set());
+        let wrap = wrapped(
+            WrapHolder::Account(KeyEpoch::FIRST),
+            WrapSubject::Actor(MEMBER, KeyEpoch::FIRST),
+        );
+        scope.manage(KeyId(1), Management::ReserveIds(Reservation::Actor)).unwrap();
+        let new = NewActor {
+            id: MEMBER,
+            uid: uid(52),
+            name: name("peer"),
+            kind: ActorKind::Agent,
+            account_epoch: KeyEpoch::FIRST,
+            wraps: vec![wrap],
+        };
+        scope.manage(KeyId(1), Management::AddActor(new)).unwrap();
+        scope
+    }
+
+    fn bearer(&self, key: KeyId) -> KeyBearer {
+        let actor = self.keys.get(&key).map_or(OWNER, |key| key.actor);
+        let auth_epoch = self.account.auth_epoch;
+        let role = if actor == OWNER { Role::Owner } else { Role::Member };
+        KeyBearer { account: self.account.id, actor, role, key, auth_epoch, ends_at: None }
+    }
+
+    fn command(&self, principal: Principal, action: Action) -> Command {
+        Command { principal, at: self.at, ..program(action) }
+    }
+
+    fn load(&self, commands: &[Command]) -> WorkingSet {
+        let mut read_set = ReadSet::of(commands);
+        let mut working_set = WorkingSet::default();
+        working_set.load_account(self.account.clone());
+        working_set.check_again(commands, &mut read_set);
+        working_set.make_room(commands, &mut read_set);
+        let home = self.account.id;
+        if read_set.codes.contains(&home) {
+            self.codes.values().for_each(|code| working_set.load_code(home, code.clone()));
+        }
+        working_set.follow_codes(&mut read_set);
+        for key in self.keys.values() {
+            let replaces = match key.succession {
+                Some(Succession::Rotation { replaces, .. }) => Some(replaces),
+                _ => None,
+            };
+            if read_set.keys.contains(&(home, key.id))
+                || replaces.is_some_and(|old| read_set.keys_replaced.contains(&(home, old)))
+                || read_set.key_holders.contains(&(home, key.actor)) && !key.has_ended()
+            {
+                working_set.load_key(home, key.clone());
+            }
+        }
+        let most = read_set.ended_keys.get(&home).map_or(0, |most| usize::try_from(*most).unwrap());
+        for key in self.keys.values().filter(|key| key.may_be_forgotten()).take(most) {
+            working_set.load_key(home, key.clone());
+        }
+        for actor in self.actors.values().filter(|it| read_set.actors.contains(&(home, it.id))) {
+            working_set.load_actor(home, actor.clone());
+        }
+        working_set
+    }
+
+    fn write(&mut self, write_set: WriteSet) {
+        for account in write_set.accounts_founded.into_iter().chain(write_set.accounts_changed) {
+            self.account = account;
+        }
+        self.actors.extend(write_set.actors.written().map(|(_, row)| (row.id, row.clone())));
+        self.keys.extend(write_set.keys.written().map(|(_, row)| (row.id, row.clone())));
+        self.codes.extend(write_set.codes.written().map(|(_, row)| (row.id, row.clone())));
+        for (_, id) in write_set.keys.deleted {
+            self.keys.remove(&id).unwrap();
+        }
+        for (_, id) in write_set.codes.deleted {
+            self.codes.remove(&id).unwrap();
+        }
+        self.wraps
+            .retain(|(holder, _)| !write_set.holders_emptied.contains(&(self.account.id, *holder)));
+        for (_, wrap) in write_set.wraps {
+            assert!(self.wraps.insert((wrap.holder, wrap.subject)), "{wrap:?} stands already");
+        }
+    }
+
+    fn apply(&mut self, command: Command) -> Result<AppliedRow, Refusal> {
+        let mut working_set = self.load(std::slice::from_ref(&command));
+        let answer = working_set.decide(command).map(|applied| {
+            assert_eq!((applied.cost, applied.balance), (0, self.account.balance));
+            applied.row
+        });
+        self.write(working_set.into_write_set());
+        answer
+    }
+
+    fn manage(&mut self, key: KeyId, management: Management) -> Result<AppliedRow, Refusal> {
+        let principal = Principal::Key(self.bearer(key));
+        self.apply(self.command(principal, Action::Manage(Box::new(management))))
+    }
+
+    /// Uses a key as a caller does: for the first time it is noted.
+    fn use_key(&mut self, id: KeyId) -> Result<AppliedRow, Refusal> {
+        let actor = self.bearer(id).actor;
+        let action = Action::UseKey { account: self.account.id, actor, key: id };
+        self.apply(self.command(Principal::Program, action))
+    }
+
+    /// The next key of an actor, with the wraps that the cryptography makes for it.
+    fn next_key(&self, actor: ActorId, origin: KeyOrigin) -> NewKey {
+        let id = KeyId(self.account.last_ids.key);
+        let (before, account) = (self.actors[&actor].key_epoch, self.account.key_epoch);
+        let (epoch, account_epoch) = match origin {
+            KeyOrigin::Beside | KeyOrigin::Rotation { .. } | KeyOrigin::Recovery { .. } => {
+                (before, account)
+            }
+            KeyOrigin::Renewal => (before.next(), account),
+            KeyOrigin::AccountRenewal { .. } => (before.next(), account.next()),
+        };
+        let owners = (actor == OWNER).then_some(account_epoch);
+        let mut wraps = under(WrapHolder::ApiKey(id), actor, epoch, owners);
+        if epoch != before {
+            let subject = WrapSubject::Actor(actor, epoch);
+            wraps.push(wrapped(WrapHolder::Account(account_epoch), subject));
+            let former = WrapSubject::Actor(actor, before);
+            wraps.push(wrapped(WrapHolder::Actor(actor, epoch), former));
+        }
+        if let KeyOrigin::AccountRenewal { code } = &origin {
+            let former = WrapSubject::Account(account);
+            wraps.push(wrapped(WrapHolder::Account(account_epoch), former));
+            let subject = WrapSubject::Account(account_epoch);
+            wraps.push(wrapped(WrapHolder::Recovery(code.id), subject));
+        }
+        NewKey {
+            id,
+            actor,
+            account_epoch,
+            epoch,
+            lookup: LookupHash([9; 32]),
+            prefix: "roots_3_new".into(),
+            label: None,
+            expires_at: None,
+            wraps,
+            origin,
+        }
+    }
+
+    /// Makes a key as `shown` asks for it.
+    fn add(&mut self, shown: KeyId, actor: ActorId, what: What) -> Result<KeyId, Refusal> {
+        let kinds = match what {
+            What::Rotation(_) => Reservation::OwnKey,
+            What::Renewal if actor == OWNER => Reservation::AccountRenewal(actor),
+            What::Renewal => Reservation::Renewal(actor),
+            What::Beside => Reservation::Key,
+        };
+        self.manage(shown, Management::ReserveIds(kinds))?;
+        let code =
+            NewCode { id: RecoveryId(self.account.last_ids.recovery), lookup: LookupHash([8; 32]) };
+        let origin = match what {
+            What::Beside => KeyOrigin::Beside,
+            What::Rotation(grace_seconds) => KeyOrigin::Rotation { grace_seconds },
+            What::Renewal if actor == OWNER => KeyOrigin::AccountRenewal { code },
+            What::Renewal => KeyOrigin::Renewal,
+        };
+        let new = self.next_key(actor, origin);
+        match self.manage(shown, Management::AddKey(new))? {
+            AppliedRow::Key(key) => Ok(key.id),
+            other => panic!("{other:?} is no key"),
+        }
+    }
+
+    fn by_code(&mut self, code: RecoveryId, management: Management) -> Result<AppliedRow, Refusal> {
+        let principal = Principal::Code(CodeBearer { account: self.account.id, code });
+        self.apply(self.command(principal, Action::Manage(Box::new(management))))
+    }
+
+    /// Uses a recovery code.
+    fn recover(&mut self, by: RecoveryId) -> Result<KeyId, Refusal> {
+        self.by_code(by, Management::ReserveIds(Reservation::KeyAndCode))?;
+        let new = self.next_recovery(by);
+        match self.by_code(by, Management::AddKey(new))? {
+            AppliedRow::Key(key) => Ok(key.id),
+            other => panic!("{other:?} is no key"),
+        }
+    }
+
+    /// The key that a recovery code is used for, with the wraps that the cryptography makes for it and
+    /// for the code that comes with it.
+    fn next_recovery(&self, by: RecoveryId) -> NewKey {
+        let last_ids = self.account.last_ids;
+        let (id, code) = (KeyId(last_ids.key), RecoveryId(last_ids.recovery));
+        let came_with = self.codes.get(&by).and_then(|code| self.keys.get(&code.comes_with?));
+        let renews = came_with
+            .is_some_and(|key| key.is_unseen() && key.succession == Some(Succession::Renewal));
+        let of = |epoch: KeyEpoch| if renews { epoch.next() } else { epoch };
+        let (epoch, account_epoch) =
+            (of(self.actors[&OWNER].key_epoch), of(self.account.key_epoch));
+        let mut wraps = under(WrapHolder::ApiKey(id), OWNER, epoch, Some(account_epoch));
+        wraps.push(wrapped(WrapHolder::Recovery(code), WrapSubject::Account(account_epoch)));
+        let code = NewCode { id: code, lookup: LookupHash([7; 32]) };
+        NewKey {
+            id,
+            actor: OWNER,
+            account_epoch,
+            epoch,
+            lookup: LookupHash([9; 32]),
+            prefix: "roots_3_new".into(),
+            label: None,
+            expires_at: None,
+            wraps,
+            origin: KeyOrigin::Recovery { code },
+        }
+    }
+
+    /// Makes a recovery code as `shown` asks for it.
+    fn renew_code(&mut self, shown: KeyId) -> Result<RecoveryId, Refusal> {
+        self.manage(shown, Management::ReserveIds(Reservation::Code))?;
+        let (id, account_epoch) =
+            (RecoveryId(self.account.last_ids.recovery), self.account.key_epoch);
+        let wraps = vec![wrapped(WrapHolder::Recovery(id), WrapSubject::Account(account_epoch))];
+        let code = NewCode { id, lookup: LookupHash([6; 32]) };
+        let renewed = RenewedCode { code, account_epoch, wraps };
+        self.manage(shown, Management::RenewCode(renewed)).map(|_| id)
+    }
+
+    fn code_ids(&self) -> Vec<RecoveryId> {
+        self.codes.keys().copied().collect()
+    }
+
+    fn is_let_in(&self, key: &ApiKey) -> bool {
+        key.in_force(self.at) && self.actors[&key.actor].is_active
+    }
+
+    /// What a holder leads to.
+    fn reached(&self, from: WrapHolder) -> BTreeSet<WrapSubject> {
+        let mut reached = BTreeSet::new();
+        let mut holders = vec![from];
+        while let Some(holder) = holders.pop() {
+            for (_, subject) in self.wraps.iter().filter(|(of, _)| *of == holder) {
+                if reached.insert(*subject) {
+                    holders.push(match *subject {
+                        WrapSubject::Account(epoch) => WrapHolder::Account(epoch),
+                        WrapSubject::Actor(id, epoch) => WrapHolder::Actor(id, epoch),
+                    });
+                }
+            }
+        }
+        reached
+    }
+
+    /// What must hold whatever was done.
+    fn check(&self) {
+        assert_eq!(self.account.keys, i64::try_from(self.keys.len()).unwrap());
+        for key in self.keys.values() {
+            let reached = self.reached(WrapHolder::ApiKey(key.id));
+            if key.has_ended() {
+                assert!(reached.is_empty(), "{key:?} opens nothing any more");
+                continue;
+            }
+            if !self.is_let_in(key) {
+                continue;
+            }
+            // What a look at it tells of the epochs in force is right.
+            let renews = key.is_unseen() && key.succession == Some(Succession::Renewal);
+            let of = |epoch: KeyEpoch| if renews { epoch.next() } else { epoch };
+            for (_, subject) in
+                self.wraps.iter().filter(|(of, _)| *of == WrapHolder::ApiKey(key.id))
+            {
+                let in_force = match *subject {
+                    WrapSubject::Account(_) => WrapSubject::Account(of(self.account.key_epoch)),
+                    WrapSubject::Actor(id, _) => {
+                        WrapSubject::Actor(id, of(self.actors[&id].key_epoch))
+                    }
+                };
+                assert_eq!(*subject, in_force, "{key:?}");
+            }
+            let of_whom = |actor: &&Actor| key.actor == OWNER || actor.id == key.actor;
+            for actor in self.actors.values().filter(of_whom) {
+                for subject in all_of(actor) {
+                    assert!(reached.contains(&subject), "{key:?} does not read {subject:?}");
+                }
+            }
+            let of_others = |subject: &&WrapSubject| match subject {
+                WrapSubject::Account(_) => true,
+                WrapSubject::Actor(id, _) => *id != MEMBER,
+            };
+            if key.actor == MEMBER {
+                assert_eq!(reached.iter().find(of_others), None, "{key:?} is a member's");
+            }
+        }
+        let live = |key: &&ApiKey| {
+            key.actor == OWNER && self.is_let_in(key) && !key.is_unseen() && key.ends_at.is_none()
+        };
+        let is_recovered =
+            |key: &ApiKey| key.is_unseen() && key.succession == Some(Succession::Recovery);
+        let mut owners = self.keys.values();
+        assert!(
+            owners.any(|key| live(&key) || !key.has_ended() && is_recovered(key)),
+            "the owner is locked out"
+        );
+        // A code that came with no unseen key opens all that there is.
+        let unseen = |id: KeyId| self.keys.get(&id).is_some_and(ApiKey::is_unseen);
+        let mut good = self.codes.values().filter(|code| !code.comes_with.is_some_and(unseen));
+        let code = good.next().expect("a recovery code");
+        assert_eq!(good.next(), None, "one code at a time");
+        let reached = self.reached(WrapHolder::Recovery(code.id));
+        for actor in self.actors.values() {
+            assert!(all_of(actor).iter().all(|subject| reached.contains(subject)));
+        }
+        for (holder, _) in &self.wraps {
+            let is_kept = match holder {
+                WrapHolder::ApiKey(id) => self.keys.get(id).is_some_and(|key| !key.has_ended()),
+                WrapHolder::Recovery(id) => self.codes.contains_key(id),
+                WrapHolder::Account(_) | WrapHolder::Actor(..) => true,
+            };
+            assert!(is_kept, "{holder:?} is gone, and opens still");
+        }
+    }
+}
+
+/// Every key of an actor, of every epoch up to the one in force.
+fn all_of(actor: &Actor) -> Vec<WrapSubject> {
+    let epochs = 1..=actor.key_epoch.0;
+    epochs.map(|epoch| WrapSubject::Actor(actor.id, KeyEpoch(epoch))).collect()
+}
+
+/// What a key is asked for.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Beside,
+    Rotation(i64),
+    Renewal,
+}
+
+fn directory(last: i64) -> WorkingSet {
+    let mut working_set = WorkingSet::default();
+    working_set.load_directory(Directory { last_account: last, accounts: 0, installation: None });
+    working_set
+}
+
+fn wrapped(holder: WrapHolder, subject: WrapSubject) -> Wrap {
+    Wrap { holder, subject, sealed: sealed("wrap") }
+}
+
+/// What an API key holds: its actor's key and, for the owner, the account's.
+fn under(
+    holder: WrapHolder,
+    actor: ActorId,
+    epoch: KeyEpoch,
+    account: Option<KeyEpoch>,
+) -> Vec<Wrap> {
+    let own = wrapped(holder, WrapSubject::Actor(actor, epoch));
+    let accounts = account.map(|epoch| wrapped(holder, WrapSubject::Account(epoch)));
+    [own].into_iter().chain(accounts).collect()
+}
+
+const FIRST: KeyId = KeyId(1);
+
+#[test]
+fn a_rotated_key_stays_until_the_new_one_is_used() {
+    let mut scope = Scope::new();
+    let (labelled, expiry) = (name("server"), at(9 * DAY_SECONDS));
+    let first = scope.keys.get_mut(&FIRST).unwrap();
+    (first.label, first.expires_at) = (Some(labelled.clone()), Some(expiry));
+    let lost = scope.add(FIRST, OWNER, What::Rotation(0)).unwrap();
+    let next = scope.add(FIRST, OWNER, What::Rotation(60)).unwrap();
+    assert!(!scope.keys.contains_key(&lost), "the unseen one is replaced");
+    assert_eq!(scope.use_key(lost), Err(Refusal::KeyNotInForce));
+    let made = &scope.keys[&next];
+    assert_eq!((made.label.as_ref(), made.expires_at), (Some(&labelled), Some(expiry)));
+    let epoch = scope.account.auth_epoch;
+    scope.at = scope.at.plus_seconds(1_000);
+    scope.use_key(next).unwrap();
+    assert_eq!(scope.account.auth_epoch, epoch + 1);
+    assert_eq!(scope.keys[&FIRST].ends_at, Some(scope.at.plus_seconds(60)));
+    scope.at = scope.at.plus_seconds(59);
+    scope.use_key(next).unwrap();
+    assert_eq!(scope.account.auth_epoch, epoch + 1, "only the first use tells");
+    assert_eq!(scope.add(FIRST, OWNER, What::Rotation(0)), Err(Refusal::KeyInGrace));
+    assert_eq!(scope.manage(FIRST, Management::RevokeKey(next)), Err(Refusal::KeyInGrace));
+    let principal = Principal::Key(scope.bearer(FIRST));
+    assert!(
+        scope.apply(scope.command(principal, start())).is_ok_and(|row| row != AppliedRow::Deleted)
+    );
+}
+
+#[test]
+fn a_key_in_grace_does_not_outlast_the_one_that_came_after_it() {
+    for (first, second, left) in
+        [(600, 0, None), (600, 60, Some(60)), (60, 600, Some(60)), (0, 600, None)]
+    {
+        let mut scope = Scope::new();
+        let beside = scope.add(FIRST, OWNER, What::Beside).unwrap();
+        let next = scope.add(FIRST, OWNER, What::Rotation(first)).unwrap();
+        scope.use_key(next).unwrap();
+        let begun = scope.at;
+        let last = scope.add(next, OWNER, What::Rotation(second)).unwrap();
+        // The rotation alone ends nothing.
+        assert_eq!(scope.keys[&FIRST].has_ended(), first == 0);
+        scope.use_key(last).unwrap();
+        let end = left.map_or(ApiKey::ENDED, |seconds| begun.plus_seconds(seconds));
+        assert_eq!(scope.keys[&FIRST].ends_at, Some(end), "{first} {second}");
+        assert_eq!(scope.keys[&next].has_ended(), second == 0);
+        assert_eq!(scope.keys[&beside].ends_at, None, "it is of another rotation chain");
+        scope.check();
+    }
+}
+
+#[test]
+fn a_code_outlasts_the_key_that_it_came_with() {
+    for way in 0..3 {
+        let mut scope = Scope::new();
+        let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
+        let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+        scope.keys.get_mut(&renewed).unwrap().expires_at = Some(scope.at.plus_seconds(60));
+        scope.at = scope.at.plus_seconds(60);
+        let (account, over) = (scope.account.id, vec![renewed]);
+        let sweep = Action::TendKeys { account, used: Vec::new(), over };
+        scope.apply(scope.command(Principal::Program, sweep)).unwrap();
+        assert!(scope.keys[&renewed].has_ended());
+        let came_with = RecoveryId(2);
+        assert_eq!(scope.code_ids(), [FIRST_CODE, came_with]);
+        scope.check();
+        match way {
+            // It recovers, and puts the renewal in force.
+            0 => {
+                let key = scope.recover(came_with).unwrap();
+                assert_eq!(scope.account.key_epoch, KeyEpoch(2));
+                scope.check();
+                scope.use_key(key).unwrap();
+                assert!(!scope.code_ids().contains(&came_with));
+            }
+            // What is made in its place takes it away, as before.
+            1 => {
+                let key = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+                assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+                scope.check();
+                scope.use_key(key).unwrap();
+                assert_eq!(scope.code_ids(), [RecoveryId(3)]);
+            }
+            _ => {
+                scope.recover(FIRST_CODE).unwrap();
+                assert_eq!(scope.account.key_epoch, KeyEpoch::FIRST);
+                assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+            }
+        }
+        assert!(!scope.keys[&peer].has_ended());
+        scope.check();
+    }
+}
+
+#[test]
+fn an_actor_is_not_held_by_an_account_key_that_is_over() {
+    let mut scope = Scope::new();
+    let next = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    scope.use_key(next).unwrap();
+    scope.manage(next, Management::ReserveIds(Reservation::Actor)).unwrap();
+    let new = |account_epoch| {
+        let id = ActorId(3);
+        let (holder, subject) =
+            (WrapHolder::Account(account_epoch), WrapSubject::Actor(id, KeyEpoch::FIRST));
+        Management::AddActor(NewActor {
+            id,
+            uid: uid(53),
+            name: name("late"),
+            kind: ActorKind::Agent,
+            account_epoch,
+            wraps: vec![wrapped(holder, subject)],
+        })
+    };
+    let before = format!("{scope:?}");
+    assert_eq!(scope.manage(next, new(KeyEpoch::FIRST)), Err(Refusal::KeysRenewed(OWNER)));
+    assert_eq!(format!("{scope:?}"), before);
+    scope.manage(next, new(KeyEpoch(2))).unwrap();
+    scope.check();
+}
+
+#[test]
+fn a_command_that_waited_does_not_slip_in_behind_what_ended_its_key() {
+    for way in 0..3 {
+        let mut scope = Scope::new();
+        let key = scope.add(FIRST, MEMBER, What::Beside).unwrap();
+        let next = scope.add(key, MEMBER, What::Rotation(0)).unwrap();
+        let late =
+            Command { charge: None, ..scope.command(Principal::Key(scope.bearer(key)), start()) };
+        let boss = Principal::Key(scope.bearer(FIRST));
+        // By a clock that is ahead, and with the late one's behind.
+        scope.at = scope.at.plus_seconds(10);
+        let manage = |management| Action::Manage(Box::new(management));
+        let ending = match way {
+            0 => scope.command(boss, manage(Management::RevokeKey(key))),
+            1 => {
+                let is_active = Some(false);
+                scope.command(
+                    boss,
+                    manage(Management::PatchActor { id: MEMBER, name: None, is_active }),
+                )
+            }
+            _ => {
+                let (account, actor) = (scope.account.id, MEMBER);
+                scope.command(Principal::Program, Action::UseKey { account, actor, key: next })
+            }
+        };
+        let mine = Command { charge: None, ..scope.command(boss, start()) };
+        // In the same batch: the late one's auth epoch was right when the batch was loaded.
+        let commands = [ending.clone(), late.clone(), mine.clone()];
+        let mut working_set = scope.load(&commands);
+        let answers = commands.map(|command| working_set.decide(command).map(drop));
+        assert_eq!(answers, [Ok(()), Err(Refusal::KeyNotInForce), Ok(())], "{way}");
+        // And in a later one.
+        scope.apply(ending).unwrap();
+        let mut working_set = scope.load(std::slice::from_ref(&late));
+        assert_eq!(working_set.decide(late), Err(Refusal::KeyNotInForce), "{way}");
+    }
+}
+
+#[test]
+fn a_key_is_not_made_for_an_epoch_that_is_over() {
+    let mut scope = Scope::new();
+    scope.manage(FIRST, Management::ReserveIds(Reservation::Key)).unwrap();
+    let early = scope.next_key(MEMBER, KeyOrigin::Beside);
+    scope.add(FIRST, MEMBER, What::Renewal).unwrap();
+    let refused = scope.manage(FIRST, Management::AddKey(early));
+    assert_eq!(refused, Err(Refusal::KeysRenewed(MEMBER)));
+
+    let early = scope.next_key(MEMBER, KeyOrigin::Renewal);
+    let next = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    scope.use_key(next).unwrap();
+    let refused = scope.manage(next, Management::AddKey(early));
+    assert_eq!(refused, Err(Refusal::KeysRenewed(MEMBER)));
+    scope.check();
+}
+
+#[test]
+fn each_rule_has_its_refusal() {
+    let mut scope = Scope::new();
+    let own = scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    let patch = |id, is_active| Management::PatchActor { id, name: None, is_active };
+    let stranger = ActorId(9);
+    for (shown, management, refusal) in [
+        (own, Management::ReserveIds(Reservation::Actor), Refusal::OwnerOnly),
+        (own, Management::ReserveIds(Reservation::Key), Refusal::OwnerOnly),
+        (own, patch(MEMBER, Some(true)), Refusal::OwnerOnly),
+        (own, Management::AddKey(scope.next_key(MEMBER, KeyOrigin::Beside)), Refusal::OwnerOnly),
+        (own, Management::RevokeKey(FIRST), Refusal::NotFound("key")),
+        (FIRST, Management::RevokeKey(KeyId(99)), Refusal::NotFound("key")),
+        (FIRST, Management::RevokeKey(FIRST), Refusal::LastOwnerKey),
+        (FIRST, patch(OWNER, Some(false)), Refusal::OwnerStays),
+        (FIRST, patch(stranger, None), Refusal::NotFound("actor")),
+        (
+            FIRST,
+            Management::AddKey(NewKey {
+                actor: stranger,
+                ..scope.next_key(MEMBER, KeyOrigin::Beside)
+            }),
+            Refusal::NoSuchActor(stranger),
+        ),
+        (
+            FIRST,
+            Management::AddKey(NewKey {
+                expires_at: Some(scope.at),
+                ..scope.next_key(MEMBER, KeyOrigin::Beside)
+            }),
+            Refusal::ExpiryNotAhead,
+        ),
+    ] {
+        let before = scope.clone();
+        assert_eq!(scope.manage(shown, management), Err(refusal));
+        assert_eq!(format!("{scope:?}"), format!("{before:?}"));
+    }
+    scope.manage(FIRST, patch(MEMBER, Some(false))).unwrap();
+    assert_eq!(scope.add(FIRST, MEMBER, What::Beside), Err(Refusal::ActorInactive(MEMBER)));
+    // What is suspended may only revoke.
+    scope.account.status = AccountStatus::Suspended;
+    assert_eq!(scope.add(FIRST, OWNER, What::Beside), Err(Refusal::Suspended));
+    assert!(scope.manage(FIRST, Management::RevokeKey(own)).is_ok());
+}
+
+#[test]
+fn an_actor_has_so_many_keys_in_force_at_most() {
+    let mut scope = Scope::new();
+    let own = scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    let template = scope.keys[&own].clone();
+    let last = KeyId(i64::try_from(KEYS_MAX).unwrap() + 1);
+    for id in (3..=last.0).map(KeyId) {
+        scope.keys.insert(id, ApiKey { id, ..template.clone() });
+    }
+    scope.account.last_ids.key = last.0;
+    let full = Err(Refusal::TooManyKeys(MEMBER));
+    assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
+    assert_eq!(scope.add(own, MEMBER, What::Rotation(60)), full, "the old one would stay");
+    // The limit is each actor's own, and keeps nobody from rotating or renewing.
+    scope.add(FIRST, OWNER, What::Beside).unwrap();
+    let next = scope.add(own, MEMBER, What::Rotation(0)).unwrap();
+    scope.use_key(next).unwrap();
+    assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
+    // Whatever has ended or expired makes room.
+    scope.manage(FIRST, Management::RevokeKey(KeyId(3))).unwrap();
+    scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
+    scope.keys.get_mut(&KeyId(4)).unwrap().expires_at = Some(scope.at);
+    scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
+    scope.add(FIRST, MEMBER, What::Renewal).unwrap();
+    assert_eq!(scope.keys.values().filter(|key| scope.is_let_in(key)).count(), 3);
+}
+
+#[test]
+fn an_actor_is_renewed_24_times_a_day_and_the_next_is_refused_before_anything_is_made() {
+    let mut scope = Scope::new();
+    for actor in [MEMBER, OWNER] {
+        for _ in 0..RENEWALS_PER_DAY_MAX {
+            scope.add(FIRST, actor, What::Renewal).unwrap();
+        }
+        let before = scope.clone();
+        let next_at = (scope.at.day().last_instant()).plus_seconds(1).day().first_instant();
+        let wait_seconds = u32::try_from((next_at.micros() - scope.at.micros()) / 1_000_000);
+        let wait_seconds = wait_seconds.unwrap();
+        let refusal = Refusal::TooManyRenewals { actor, next_at, wait_seconds };
+        assert_eq!(scope.add(FIRST, actor, What::Renewal), Err(refusal.clone()));
+        let code = NewCode { id: RecoveryId(99), lookup: LookupHash([8; 32]) };
+        let origin = match actor {
+            OWNER => KeyOrigin::AccountRenewal { code },
+            _ => KeyOrigin::Renewal,
+        };
+        let unreserved = Management::AddKey(scope.next_key(actor, origin));
+        assert_eq!(scope.manage(FIRST, unreserved), Err(refusal));
+        assert_eq!(format!("{scope:?}"), format!("{before:?}"));
+    }
+    scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    scope.at = scope.at.plus_seconds(DAY_SECONDS);
+    scope.add(FIRST, MEMBER, What::Renewal).unwrap();
+    scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    scope.check();
+}
+
+#[test]
+fn an_account_has_so_many_actors_at_most() {
+    let mut scope = Scope::new();
+    scope.account.last_ids.actor = ACTORS_MAX - 1;
+    scope.manage(FIRST, Management::ReserveIds(Reservation::Actor)).unwrap();
+    let more = scope.manage(FIRST, Management::ReserveIds(Reservation::Actor));
+    assert_eq!(more, Err(Refusal::TooManyActors));
+    assert_eq!(scope.account.last_ids.actor, ACTORS_MAX);
+}
+
+#[test]
+fn a_full_account_forgets_its_ended_key_with_the_lowest_id_for_a_new_one() {
+    let mut scope = Scope::new();
+    let keys = [(); 4].map(|()| scope.add(FIRST, MEMBER, What::Beside).unwrap());
+    for ended in [keys[2], keys[1]] {
+        scope.manage(FIRST, Management::RevokeKey(ended)).unwrap();
+    }
+    let missing = ACCOUNT_KEYS_MAX - scope.account.keys;
+    assert_eq!(scope.account.keys, 5);
+    scope.account.keys += missing;
+    let kept = |scope: &Scope| {
+        assert_eq!(scope.account.keys - missing, i64::try_from(scope.keys.len()).unwrap());
+        keys.map(|id| scope.keys.contains_key(&id))
+    };
+    scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    assert_eq!(kept(&scope), [true, false, true, true]);
+    let last = scope.add(FIRST, OWNER, What::Beside).unwrap();
+    assert_eq!(kept(&scope), [true, false, false, true]);
+    let full = Err(Refusal::TooManyAccountKeys);
+    assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
+    assert_eq!(scope.add(keys[0], MEMBER, What::Rotation(60)), full, "the old one would stay");
+    // It keeps nobody from rotating, and that leaves no rows behind.
+    let mut shown = keys[0];
+    for _ in 0..5 {
+        let next = scope.add(shown, MEMBER, What::Rotation(0)).unwrap();
+        scope.use_key(next).unwrap();
+        shown = next;
+        kept(&scope);
+    }
+    assert!(scope.account.keys <= ACCOUNT_KEYS_MAX + 1, "{}", scope.account.keys);
+    // Nor from renewing and recovering.
+    scope.add(FIRST, MEMBER, What::Renewal).unwrap();
+    scope.recover(RecoveryId(1)).unwrap();
+    assert!(scope.keys[&last].has_ended());
+    kept(&scope);
+}
+
+#[test]
+fn an_owners_renewal_comes_into_force_with_its_first_use() {
+    let mut scope = Scope::new();
+    let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    let lost = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    let next = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    assert_eq!(scope.account.key_epoch, KeyEpoch::FIRST);
+    assert!(!scope.keys.contains_key(&lost) && scope.codes.len() == 2);
+    scope.check();
+    scope.use_key(next).unwrap();
+    assert_eq!(
+        (scope.account.key_epoch, scope.actors[&OWNER].key_epoch),
+        (KeyEpoch(2), KeyEpoch(2))
+    );
+    assert!(scope.keys[&FIRST].has_ended() && !scope.keys[&peer].has_ended());
+    assert_eq!(scope.codes.values().map(|code| code.comes_with).collect::<Vec<_>>(), [Some(next)]);
+    scope.check();
+}
+
+const FIRST_CODE: RecoveryId = RecoveryId(1);
+
+#[test]
+fn a_recovery_ends_the_owners_keys_at_once_and_the_code_with_its_first_use() {
+    let mut scope = Scope::new();
+    let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    let rotated = scope.add(FIRST, OWNER, What::Rotation(60)).unwrap();
+    let epoch = scope.account.auth_epoch;
+    let late =
+        Command { charge: None, ..scope.command(Principal::Key(scope.bearer(FIRST)), start()) };
+    let lost = scope.recover(FIRST_CODE).unwrap();
+    assert_eq!(scope.apply(late), Err(Refusal::KeyNotInForce));
+    assert!(scope.keys[&FIRST].has_ended() && scope.keys[&rotated].has_ended());
+    assert!(!scope.keys[&peer].has_ended());
+    assert_eq!(scope.account.auth_epoch, epoch + 1);
+    assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(2)]);
+    scope.check();
+    // Its answer was lost: the code is good still, and what nobody saw goes.
+    let next = scope.recover(FIRST_CODE).unwrap();
+    assert!(!scope.keys.contains_key(&lost));
+    assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+    assert_eq!(scope.use_key(lost), Err(Refusal::KeyNotInForce));
+    scope.check();
+    scope.use_key(next).unwrap();
+    assert_eq!(scope.code_ids(), [RecoveryId(3)]);
+    assert_eq!(scope.recover(FIRST_CODE), Err(Refusal::CodeNotInForce));
+    scope.check();
+    // The code that came with a key which was never used, the key being lost.
+    let unused = scope.recover(RecoveryId(3)).unwrap();
+    let again = scope.recover(RecoveryId(4)).unwrap();
+    assert!(scope.keys[&unused].has_ended());
+    assert_eq!(scope.code_ids(), [RecoveryId(4), RecoveryId(5)]);
+    scope.use_key(again).unwrap();
+    scope.check();
+}
+
+#[test]
+fn the_code_of_a_renewal_puts_it_in_force() {
+    let mut scope = Scope::new();
+    let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    let key = scope.recover(RecoveryId(2)).unwrap();
+    assert_eq!(
+        (scope.account.key_epoch, scope.actors[&OWNER].key_epoch),
+        (KeyEpoch(2), KeyEpoch(2))
+    );
+    assert!(scope.keys[&FIRST].has_ended() && scope.keys[&renewed].has_ended());
+    assert_eq!(scope.code_ids(), [RecoveryId(2), RecoveryId(3)]);
+    scope.check();
+    scope.use_key(key).unwrap();
+    scope.check();
+
+    // The one before it does not: the renewal was never seen, and goes.
+    let mut scope = Scope::new();
+    let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    scope.recover(FIRST_CODE).unwrap();
+    assert_eq!(scope.account.key_epoch, KeyEpoch::FIRST);
+    assert!(!scope.keys.contains_key(&renewed));
+    assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(3)]);
+    scope.check();
+}
+
+#[test]
+fn a_renewed_code_is_the_only_one_at_once() {
+    let mut scope = Scope::new();
+    let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
+    let unseen = scope.add(FIRST, OWNER, What::Renewal).unwrap();
+    let code = scope.renew_code(FIRST).unwrap();
+    assert_eq!(scope.code_ids(), [code]);
+    assert!(!scope.keys.contains_key(&unseen), "its code has ended");
+    scope.check();
+    assert_eq!(scope.renew_code(peer), Err(Refusal::OwnerOnly));
+    for ended in [FIRST_CODE, RecoveryId(2)] {
+        assert_eq!(scope.recover(ended), Err(Refusal::CodeNotInForce));
+    }
+    // One that was made for an epoch that is over.
+    let account_epoch = KeyEpoch(9);
+    let new = NewCode { id: RecoveryId(9), lookup: LookupHash([6; 32]) };
+    let early = RenewedCode { code: new, account_epoch, wraps: Vec::new() };
+    let refused = scope.manage(FIRST, Management::RenewCode(early));
+    assert_eq!(refused, Err(Refusal::KeysRenewed(OWNER)));
+    // What is suspended is recovered, and nothing else.
+    scope.account.status = AccountStatus::Suspended;
+    assert_eq!(scope.renew_code(FIRST), Err(Refusal::Suspended));
+    scope.recover(code).unwrap();
+    scope.check();
+}
+
+#[test]
+fn a_code_recovers_and_does_nothing_else() {
+    let mut scope = Scope::new();
+    let before = scope.clone();
+    let beside = NewKey { origin: KeyOrigin::Beside, ..scope.next_recovery(FIRST_CODE) };
+    let members = NewKey { actor: MEMBER, ..scope.next_recovery(FIRST_CODE) };
+    for management in [
+        Management::ReserveIds(Reservation::Actor),
+        Management::ReserveIds(Reservation::Key),
+        Management::RevokeKey(FIRST),
+        Management::AddKey(beside),
+        Management::AddKey(members),
+    ] {
+        assert_eq!(scope.by_code(FIRST_CODE, management), Err(Refusal::CodeNotInForce));
+    }
+    let principal = Principal::Code(CodeBearer { account: scope.account.id, code: FIRST_CODE });
+    assert_eq!(scope.apply(scope.command(principal, start())), Err(Refusal::CodeNotInForce));
+    let early = NewKey { epoch: KeyEpoch(2), ..scope.next_recovery(FIRST_CODE) };
+    let refused = scope.by_code(FIRST_CODE, Management::AddKey(early));
+    assert_eq!(refused, Err(Refusal::KeysRenewed(OWNER)));
+    // And a key does not recover.
+    let by_key = Management::AddKey(scope.next_recovery(FIRST_CODE));
+    assert_eq!(scope.manage(FIRST, by_key), Err(Refusal::KeyNotInForce));
+    assert_eq!(format!("{scope:?}"), format!("{before:?}"));
+}
+
+#[test]
+fn the_first_use_of_a_key_that_ends_others_is_noted_once() {
+    for (what, replaced) in [(What::Rotation(60), Some(FIRST)), (What::Renewal, None)] {
+        let mut scope = Scope::new();
+        let key = scope.add(FIRST, OWNER, what).unwrap();
+        let (account, actor) = (scope.account.id, OWNER);
+        let used = scope.command(Principal::Program, Action::UseKey { account, actor, key });
+        let mut working_set = scope.load(std::slice::from_ref(&used));
+        working_set.decide(used.clone()).unwrap();
+        working_set.decide(used).unwrap();
+        let audit_log: Vec<_> =
+            working_set.into_write_set().audit_log.into_iter().map(|(_, it)| it.event).collect();
+        let by_key =
+            AuditEvent::of(AuditAction::KeySucceeded, KeyBearer { key, ..scope.bearer(FIRST) });
+        assert_eq!(audit_log, [AuditEvent { subject_key: replaced, ..by_key.to_actor(OWNER) }]);
+    }
+    let mut scope = Scope::new();
+    let beside = scope.add(FIRST, OWNER, What::Beside).unwrap();
+    let given = scope.account.last_ids.audit;
+    scope.use_key(beside).unwrap();
+    assert_eq!(scope.account.last_ids.audit, given);
+}
+
+#[test]
+fn recoveries_and_new_codes_are_noted() {
+    let scope = Scope::new();
+    let audit_log = |principal: Principal, management: Management| {
+        let command = scope.command(principal, Action::Manage(Box::new(management)));
+        let mut working_set = scope.load(std::slice::from_ref(&command));
+        working_set.decide(command).unwrap();
+        working_set
+            .into_write_set()
+            .audit_log
+            .into_iter()
+            .map(|(_, entry)| entry.event)
+            .collect::<Vec<_>>()
+    };
+    let new = scope.next_recovery(FIRST_CODE);
+    let made = AuditEvent::of_program(AuditAction::RecoveryUsed).to_key(OWNER, new.id);
+    let by_code = Principal::Code(CodeBearer { account: scope.account.id, code: FIRST_CODE });
+    assert_eq!(audit_log(by_code, Management::AddKey(new)), [made]);
+    let owner = scope.bearer(FIRST);
+    let code = NewCode { id: RecoveryId(2), lookup: LookupHash([6; 32]) };
+    let account_epoch = scope.account.key_epoch;
+    let renewed = RenewedCode { code, account_epoch, wraps: Vec::new() };
+    let event = AuditEvent::of(AuditAction::RecoveryCodeRenewed, owner);
+    assert_eq!(audit_log(Principal::Key(owner), Management::RenewCode(renewed)), [event]);
+}
+
+/// Something that may happen to keys; those and the actors are picked from what there is.
+#[derive(Debug, Clone)]
+enum Step {
+    Add(usize, bool, u8, i64),
+    Use(usize),
+    Revoke(usize, usize),
+    Recover(usize),
+    RenewCode(usize),
+    SetActive(bool),
+    Tend,
+    Wait(i64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let any_key = || 0..8_usize;
+    let add = (any_key(), any::<bool>(), 0..3_u8, prop_oneof![Just(0_i64), 1..100_i64]);
+    let step = prop_oneof![
+        6 => add.prop_map(|(shown, owners, what, grace)| Step::Add(shown, owners, what, grace)),
+        6 => any_key().prop_map(Step::Use),
+        3 => (any_key(), any_key()).prop_map(|(shown, key)| Step::Revoke(shown, key)),
+        3 => any_key().prop_map(Step::Recover),
+        1 => any_key().prop_map(Step::RenewCode),
+        1 => any::<bool>().prop_map(Step::SetActive),
+        1 => Just(Step::Tend),
+        1 => (1..100_i64).prop_map(Step::Wait),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+impl Scope {
+    /// One of the keys that admit their bearer, which is then used. The owner has one at least, seen or
+    /// not.
+    fn pick(&mut self, index: usize) -> KeyId {
+        let admitted = self.keys.values().filter(|key| self.is_let_in(key)).map(|key| key.id);
+        let admitted: Vec<_> = admitted.collect();
+        let key = admitted[index % admitted.len()];
+        self.use_key(key).unwrap();
+        key
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Add(shown, owners, what, grace) => {
+                let shown = self.pick(shown);
+                let actor = if owners { OWNER } else { MEMBER };
+                // Refusals change nothing that matters here.
+                let _ = match what {
+                    0 => self.add(shown, actor, What::Beside),
+                    1 => self.add(shown, self.bearer(shown).actor, What::Rotation(grace)),
+                    _ => self.add(shown, actor, What::Renewal),
+                };
+            }
+            Step::Use(key) => drop(self.pick(key)),
+            Step::Revoke(shown, key) => {
+                let shown = self.pick(shown);
+                let all: Vec<_> = self.keys.keys().copied().collect();
+                let _ = self.manage(shown, Management::RevokeKey(all[key % all.len()]));
+            }
+            Step::Recover(code) => {
+                let codes = self.code_ids();
+                self.recover(codes[code % codes.len()]).unwrap();
+            }
+            Step::RenewCode(shown) => {
+                let shown = self.pick(shown);
+                let _ = self.renew_code(shown);
+            }
+            Step::SetActive(is_active) => {
+                let shown = self.pick(0);
+                let is_active = Some(is_active);
+                let patch = Management::PatchActor { id: MEMBER, name: None, is_active };
+                let _ = self.manage(shown, patch);
+            }
+            Step::Tend => {
+                let over = self.keys.keys().copied().collect();
+                let used = vec![(FIRST, self.at)];
+                let action = Action::TendKeys { account: self.account.id, used, over };
+                self.apply(self.command(Principal::Program, action)).unwrap();
+            }
+            Step::Wait(seconds) => self.at = self.at.plus_seconds(seconds),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_done_to_keys_nothing_is_lost_and_nobody_is_locked_out(steps in steps()) {
+        let mut scope = Scope::new();
+        for step in &steps {
+            scope.step(step);
+            scope.check();
+        }
+    }
+}

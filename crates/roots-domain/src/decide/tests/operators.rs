@@ -1,0 +1,295 @@
+//! What operators do to accounts.
+
+use super::*;
+use crate::command::Management;
+
+/// A third account, of operators.
+const OPERATORS: AccountId = AccountId(3);
+const SUSPENDED: AccountStatus = AccountStatus::Suspended;
+
+fn operators() -> Account {
+    Account { kind: AccountKind::Operator, ..account(OPERATORS) }
+}
+
+fn with_operators() -> WorkingSet {
+    let mut working_set = working_set();
+    working_set.load_account(operators());
+    working_set
+}
+
+/// By any actor of theirs.
+fn by_operator(action: Action) -> Command {
+    let principal = Principal::Key(KeyBearer { account: OPERATORS, ..bearer(PEER) });
+    Command { principal, charge: Some(Charge::nothing(ROUTE)), ..program(action) }
+}
+
+fn decided(working_set: &mut WorkingSet, action: Action) -> Account {
+    let applied = working_set.decide(by_operator(action)).unwrap();
+    let AppliedRow::Account(account) = applied.row else { unreachable!("another row") };
+    assert_eq!((applied.cost, applied.balance), (0, account.balance));
+    *account
+}
+
+/// Their account after that many actions of theirs.
+fn having_done(actions: i64) -> Account {
+    let before = operators();
+    let last_ids = LastIds { audit: before.last_ids.audit + actions, ..before.last_ids };
+    Account { last_ids, version: 8, ..before }
+}
+
+fn own_event(action: AuditAction, subject: AccountId) -> AuditEvent {
+    let bearer = KeyBearer { account: OPERATORS, ..bearer(PEER) };
+    AuditEvent::of(action, bearer).to_account(subject)
+}
+
+#[test]
+fn a_grant_moves_one_account_and_stands_in_both_trails() {
+    for status in [AccountStatus::Active, SUSPENDED] {
+        let mut working_set = with_operators();
+        let before = Account { status, ..account(HOME) };
+        working_set.load_account(before.clone());
+        let granted = decided(&mut working_set, grant(HOME, 40));
+        let last_ids = LastIds { ledger: 51, audit: 61, ..before.last_ids };
+        assert_eq!(granted, Account { balance: BALANCE + 40, last_ids, ..before });
+        let entry = LedgerEntry {
+            id: LedgerId(51),
+            delta: 40,
+            balance_after: BALANCE + 40,
+            reason: Reason::OperatorGrant,
+            endpoint: Some(ROUTE.into()),
+            actor: None,
+            note: Some("refill".into()),
+            created_at: now(),
+        };
+        let action = AuditAction::CreditsGranted;
+        let expected = WriteSet {
+            accounts_changed: vec![Account { version: 8, ..granted }, having_done(1)],
+            ledger: vec![(HOME, entry)],
+            audit_log: vec![
+                (HOME, noted(61, AuditEvent::of_operator(action, OPERATORS))),
+                (OPERATORS, noted(61, own_event(action, HOME))),
+            ],
+            counters: counters([(Counter::Ledger(Reason::OperatorGrant), 1)]),
+            ..WriteSet::default()
+        };
+        assert_eq!(working_set.into_write_set(), expected);
+    }
+}
+
+#[test]
+fn a_grant_to_their_own_account_is_noted_once() {
+    let mut working_set = with_operators();
+    let granted = decided(&mut working_set, grant(OPERATORS, 1));
+    assert_eq!(granted.balance, BALANCE + 1);
+    let noted = noted(61, own_event(AuditAction::CreditsGranted, OPERATORS));
+    assert_eq!(working_set.into_write_set().audit_log, [(OPERATORS, noted)]);
+}
+
+#[test]
+fn a_suspension_moves_the_auth_epoch_and_a_resumption_does_not() {
+    let mut working_set = with_operators();
+    let suspended = decided(&mut working_set, set_status(HOME, SUSPENDED));
+    assert_eq!((suspended.status, suspended.auth_epoch), (SUSPENDED, EPOCH + 1));
+    assert_refused(&mut working_set, stale_of(EPOCH + 1), &Refusal::Suspended);
+    let resumed = decided(&mut working_set, set_status(HOME, AccountStatus::Active));
+    assert_eq!((resumed.status, resumed.auth_epoch), (AccountStatus::Active, EPOCH + 1));
+    assert!(working_set.decide(stale_of(EPOCH + 1)).is_ok());
+    // Whoever was admitted before is looked at again.
+    assert_refused(&mut working_set, mine(start()), &Refusal::KeyNotInForce);
+    let actions: Vec<_> = working_set.into_write_set().audit_log;
+    let (suspended, resumed) = (AuditAction::AccountSuspended, AuditAction::AccountResumed);
+    let expected = [
+        (HOME, noted(61, AuditEvent::of_operator(suspended, OPERATORS))),
+        (OPERATORS, noted(61, own_event(suspended, HOME))),
+        (HOME, noted(62, AuditEvent::of_operator(resumed, OPERATORS))),
+        (OPERATORS, noted(62, own_event(resumed, HOME))),
+    ];
+    assert_eq!(actions, expected);
+}
+
+fn stale_of(auth_epoch: i64) -> Command {
+    Command { principal: Principal::Key(KeyBearer { auth_epoch, ..bearer(ME) }), ..mine(start()) }
+}
+
+#[test]
+fn what_is_so_already_changes_nothing() {
+    let mut working_set = with_operators();
+    decided(&mut working_set, set_status(HOME, AccountStatus::Active));
+    decided(&mut working_set, set_status(OPERATORS, AccountStatus::Active));
+    assert_eq!(working_set.clone().into_write_set(), WriteSet::default());
+    decided(&mut working_set, set_status(HOME, SUSPENDED));
+    let once = working_set.clone().into_write_set();
+    decided(&mut working_set, set_status(HOME, SUSPENDED));
+    assert_eq!(working_set.into_write_set(), once);
+}
+
+#[test]
+fn operators_suspend_each_other_and_not_themselves() {
+    let mut working_set = with_operators();
+    let own = by_operator(set_status(OPERATORS, SUSPENDED));
+    assert_refused(&mut working_set, own, &Refusal::OwnAccount);
+    working_set.load_account(Account { kind: AccountKind::Operator, ..account(ABROAD) });
+    decided(&mut working_set, set_status(ABROAD, SUSPENDED));
+    // Which then does nothing more.
+    let principal =
+        Principal::Key(KeyBearer { account: ABROAD, auth_epoch: EPOCH + 1, ..bearer(ME) });
+    for action in [set_status(OPERATORS, SUSPENDED), set_status(ABROAD, AccountStatus::Active)] {
+        let command = Command { principal, ..by_operator(action) };
+        assert_refused(&mut working_set, command, &Refusal::Suspended);
+    }
+}
+
+#[test]
+fn only_operators_do_what_operators_do() {
+    for action in [
+        grant(HOME, 1),
+        grant(ABROAD, 1),
+        grant(AccountId(9), 1),
+        set_status(HOME, SUSPENDED),
+        set_status(ABROAD, SUSPENDED),
+        set_status(AccountId(9), SUSPENDED),
+    ] {
+        assert_refused(&mut with_operators(), mine(action), &Refusal::OperatorOnly);
+    }
+}
+
+#[test]
+fn an_operator_s_key_has_to_be_in_force() {
+    let principal = Principal::Key(KeyBearer { account: OPERATORS, auth_epoch: 1, ..bearer(PEER) });
+    for action in [grant(HOME, 1), set_status(HOME, SUSPENDED)] {
+        let command = Command { principal, ..by_operator(action) };
+        assert_refused(&mut with_operators(), command, &Refusal::KeyNotInForce);
+    }
+}
+
+#[test]
+fn an_account_that_is_not_there_is_not_done_to() {
+    let nobody = AccountId(9);
+    for action in [grant(nobody, 1), set_status(nobody, SUSPENDED)] {
+        let command = by_operator(action);
+        assert_refused(&mut with_operators(), command, &Refusal::NoSuchAccount(nobody));
+    }
+    let mut working_set = with_operators();
+    working_set.load_account(Account { balance: i64::MAX, ..account(HOME) });
+    assert_refused(&mut working_set, by_operator(grant(HOME, 1)), &Refusal::BalanceTooHigh);
+}
+
+#[test]
+fn a_command_of_operators_needs_their_account_and_the_other() {
+    for action in [grant(HOME, 1), set_status(HOME, SUSPENDED)] {
+        let command = by_operator(action);
+        let accounts = BTreeSet::from([HOME, OPERATORS]);
+        // Which operators are left is decided one after the other.
+        let directory = matches!(command.action, Action::SetAccountStatus { .. });
+        assert_eq!(ReadSet::of([&command]), ReadSet { directory, accounts, ..ReadSet::default() });
+        assert_eq!(command.account(), Some(HOME), "it goes where the other account's commands go");
+    }
+}
+
+#[test]
+fn what_the_owner_does_to_actors_and_keys_is_noted_where_it_changes_something() {
+    let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
+    let manage = |management| program(Action::Manage(Box::new(management)));
+    let actor = |id, role| Actor {
+        id,
+        uid: uid(70),
+        name: name("ada"),
+        kind: ActorKind::Human,
+        role,
+        is_active: true,
+        key_epoch: KeyEpoch::FIRST,
+        renewals: Renewals::NONE,
+        created_at: at(0),
+    };
+    let key = |id, actor| ApiKey {
+        id,
+        actor,
+        lookup: LookupHash([1; 32]),
+        prefix: "roots_1_abc".into(),
+        label: None,
+        created_at: at(0),
+        last_used: None,
+        expires_at: None,
+        ends_at: None,
+        succession: None,
+        first_used_at: None,
+    };
+    let theirs = KeyId(2);
+    let mut working_set = working_set();
+    working_set.load_actor(HOME, actor(ME, Role::Owner));
+    working_set.load_actor(HOME, actor(PEER, Role::Member));
+    working_set.load_key(HOME, key(KEY, ME));
+    working_set.load_key(HOME, key(theirs, PEER));
+    let patch = |new: &str, is_active| Management::PatchActor {
+        id: PEER,
+        name: Some(name(new)),
+        is_active,
+    };
+    // Twice each: what changes nothing is not logged.
+    for management in [
+        Management::RevokeKey(theirs),
+        Management::RevokeKey(theirs),
+        patch("eve", None),
+        patch("eve", Some(false)),
+        patch("eve", Some(false)),
+        patch("eve", Some(true)),
+    ] {
+        let principal = Principal::Key(KeyBearer {
+            auth_epoch: working_set.account(HOME).unwrap().auth_epoch,
+            ..owner
+        });
+        working_set.decide(Command { principal, ..manage(management) }).unwrap();
+    }
+    let done: Vec<_> =
+        working_set.into_write_set().audit_log.into_iter().map(|(_, it)| it.event).collect();
+    let to_peer = |action| AuditEvent::of(action, owner).to_actor(PEER);
+    let expected = [
+        AuditEvent::of(AuditAction::KeyRevoked, owner).to_key(PEER, theirs),
+        to_peer(AuditAction::ActorRenamed),
+        to_peer(AuditAction::ActorDeactivated),
+        to_peer(AuditAction::ActorActivated),
+    ];
+    assert_eq!(done, expected);
+}
+
+#[test]
+fn what_an_owner_exports_is_noted_also_while_its_account_is_suspended() {
+    let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
+    for status in [AccountStatus::Active, SUSPENDED] {
+        let mut working_set = working_set();
+        working_set.load_account(Account { status, ..account(HOME) });
+        let export = |actor| {
+            let command = program(Action::NoteExport { actor });
+            Command { principal: Principal::Key(owner), ..command }
+        };
+        working_set.decide(export(None)).unwrap();
+        working_set.decide(export(Some(PEER))).unwrap();
+        let event = AuditEvent::of(AuditAction::Exported, owner);
+        let expected = [(HOME, noted(61, event)), (HOME, noted(62, event.to_actor(PEER)))];
+        assert_eq!(working_set.into_write_set().audit_log, expected);
+    }
+    let by_member = mine(Action::NoteExport { actor: Some(ME) });
+    assert_refused(&mut working_set(), by_member, &Refusal::OwnerOnly);
+}
+
+#[test]
+fn what_an_owner_imports_is_noted_and_is_of_another_account() {
+    let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
+    let import = |source, actor| {
+        let command = program(Action::NoteImport { source, actor });
+        Command { principal: Principal::Key(owner), ..command }
+    };
+    let mut working_set = working_set();
+    working_set.decide(import(uid(7), None)).unwrap();
+    working_set.decide(import(uid(7), Some(PEER))).unwrap();
+    let own = account(HOME).uid;
+    assert_refused(&mut working_set, import(own, None), &Refusal::OwnExport);
+    let by_member = mine(Action::NoteImport { source: uid(7), actor: None });
+    assert_refused(&mut working_set, by_member, &Refusal::OwnerOnly);
+    working_set.load_account(Account { status: SUSPENDED, ..account(HOME) });
+    assert_refused(&mut working_set, import(uid(7), None), &Refusal::Suspended);
+    let audit_log = working_set.into_write_set().audit_log;
+    let event = AuditEvent::of(AuditAction::Imported, owner);
+    let expected = [event, event.to_actor(PEER)];
+    assert_eq!(audit_log.iter().map(|(_, entry)| entry.event).collect::<Vec<_>>(), expected);
+}

@@ -1,0 +1,99 @@
+//! What an owner may do to another actor's rows, and a member may not.
+
+use super::*;
+
+fn by_owner(action: Action) -> Command {
+    let principal = Principal::Key(KeyBearer { role: Role::Owner, ..bearer(ME) });
+    Command { principal, action, ..mine(start()) }
+}
+
+/// Every write of what is, or is to be, the peer's.
+fn writes_of_the_peers() -> [Action; 8] {
+    let cleared = SessionPatch { status: None, notes: Patch::Clear };
+    [
+        naming(PEER, start()),
+        patch_session(OF_PEER, cleared),
+        Action::DeleteSession(OF_PEER),
+        naming(PEER, new_todo(Some(OF_PEER))),
+        step(TODO_OF_PEER, TodoStatus::Done),
+        Action::DeleteTodo(TODO_OF_PEER),
+        naming(PEER, log("deploy", Some(OF_PEER))),
+        Action::DeleteActivity(ACTIVITY_OF_PEER),
+    ]
+}
+
+#[test]
+fn an_owner_writes_for_any_actor_and_the_ledger_names_who_asked() {
+    for action in writes_of_the_peers() {
+        let mut working_set = working_set();
+        let applied = working_set.decide(by_owner(action.clone())).unwrap();
+        let actor = match applied.row {
+            AppliedRow::Session(row) => Some(row.actor),
+            AppliedRow::Todo(row) => Some(row.actor),
+            AppliedRow::Activity(row) => Some(row.actor),
+            _ => None,
+        };
+        assert!(actor.is_none_or(|actor| actor == PEER), "{action:?}");
+        let write_set = working_set.into_write_set();
+        let ledger: Vec<_> = write_set.ledger.iter().map(|(_, entry)| entry.actor).collect();
+        assert_eq!(ledger, [Some(ME)], "{action:?}");
+        let counted = write_set.counters.keys().filter_map(|(_, counter)| match counter {
+            Counter::Sessions(actor, _)
+            | Counter::Todos(actor, ..)
+            | Counter::Activities(actor, _) => Some(*actor),
+            Counter::Ledger(_) => None,
+        });
+        assert!(counted.into_iter().all(|actor| actor == PEER), "{action:?}");
+        assert!(write_set.quarter_hours.keys().all(|(_, one)| one.actor == PEER), "{action:?}");
+    }
+}
+
+#[test]
+fn a_member_makes_nothing_for_another_and_finds_nothing_of_its() {
+    for action in writes_of_the_peers() {
+        let refusal = match &action {
+            Action::StartSession { .. } | Action::CreateTodo { .. } | Action::LogActivity(_) => {
+                Refusal::OwnerOnly
+            }
+            Action::PatchSession(_) | Action::DeleteSession(_) => Refusal::NotFound("session"),
+            Action::PatchTodo { .. } | Action::DeleteTodo(_) => Refusal::NotFound("todo"),
+            _ => Refusal::NotFound("activity"),
+        };
+        assert!(
+            working_set().decide(by(PEER, action.clone())).is_ok(),
+            "it may itself: {action:?}"
+        );
+        let command = Command { action, ..mine(start()) };
+        assert_refused(&mut with_balance(0), command, &refusal);
+    }
+}
+
+#[test]
+fn an_owner_links_no_row_to_another_actors_session() {
+    let linked = |id| TodoPatch { session: Patch::Set(id), ..TodoPatch::EMPTY };
+    for (action, session) in [
+        (new_todo(Some(OF_PEER)), OF_PEER),
+        (naming(PEER, new_todo(Some(ACTIVE))), ACTIVE),
+        (log("deploy", Some(OF_PEER)), OF_PEER),
+        (naming(PEER, log("deploy", Some(ACTIVE))), ACTIVE),
+        (patch_todo(TODO, linked(OF_PEER)), OF_PEER),
+        (patch_todo(TODO_OF_PEER, linked(ACTIVE)), ACTIVE),
+    ] {
+        let refusal = Refusal::NoSuchSession(session);
+        assert_refused(&mut working_set(), by_owner(action), &refusal);
+    }
+    assert!(working_set().decide(by_owner(patch_todo(TODO_OF_PEER, linked(OF_PEER)))).is_ok());
+}
+
+#[test]
+fn the_kinds_that_are_limited_are_those_of_the_actor_whose_activity_it_is() {
+    let mut working_set = working_set();
+    working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
+    working_set.load_kinds(HOME, PEER, kinds(&[], KINDS_MAX - 1));
+    assert!(working_set.decide(by_owner(naming(PEER, log("new", None)))).is_ok());
+    let newer = by_owner(naming(PEER, log("newer", None)));
+    assert_refused(&mut working_set, newer, &Refusal::TooManyKinds);
+    assert_refused(&mut working_set, by_owner(log("new", None)), &Refusal::TooManyKinds);
+    let needed = ReadSet::of([&by_owner(naming(PEER, log("new", None)))]).kinds;
+    assert_eq!(needed, BTreeSet::from([(HOME, PEER, kind("new"))]));
+}

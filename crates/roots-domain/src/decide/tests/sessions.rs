@@ -1,0 +1,124 @@
+//! Commands of sessions.
+
+use super::*;
+
+const MINE_ACTIVE: Counter = Counter::Sessions(ME, SessionStatus::Active);
+const MINE_ENDED: Counter = Counter::Sessions(ME, SessionStatus::Ended);
+
+#[test]
+fn starting_one_writes_it_counts_it_and_charges_for_it() {
+    let mut working_set = working_set();
+    let started = Session {
+        id: SessionId(11),
+        uid: uid(1),
+        actor: ME,
+        status: SessionStatus::Active,
+        notes: Some(sealed("started")),
+        started_at: now(),
+        ended_at: None,
+        version: 1,
+    };
+    let decided = working_set.decide(mine(start()));
+    assert_eq!(decided, Ok(paid_for(AppliedRow::Session(started.clone()), 99)));
+    let expected = WriteSet {
+        sessions: inserted(started),
+        ..paid(1, |ids| ids.session = 11).and_counters([(MINE_ACTIVE, 1)])
+    };
+    assert_eq!(working_set.into_write_set(), expected);
+}
+
+#[test]
+fn ending_one_moves_its_count_and_keeps_its_notes() {
+    let mut working_set = working_set();
+    let ended = Session {
+        status: SessionStatus::Ended,
+        ended_at: Some(now()),
+        version: 2,
+        ..session(ACTIVE)
+    };
+    let decided = working_set.decide(mine(end(ACTIVE)));
+    assert_eq!(decided, Ok(paid_for(AppliedRow::Session(ended.clone()), 99)));
+    let expected = WriteSet {
+        sessions: updated(ended),
+        ..paid(1, |_| ()).and_counters([(MINE_ACTIVE, -1), (MINE_ENDED, 1)])
+    };
+    assert_eq!(working_set.into_write_set(), expected);
+}
+
+#[test]
+fn new_notes_replace_the_ciphertext_in_either_state() {
+    for id in [ACTIVE, ENDED] {
+        let mut working_set = working_set();
+        let notes = Patch::Set(resealed("other notes", None));
+        let row = RowPatch {
+            id,
+            sealed_for: Some(uid(100)),
+            patch: SessionPatch { status: None, notes },
+        };
+        let changed = Session { notes: Some(sealed("other notes")), version: 2, ..session(id) };
+        let decided = working_set.decide(mine(Action::PatchSession(row)));
+        assert_eq!(decided, Ok(paid_for(AppliedRow::Session(changed.clone()), 99)));
+        let expected = WriteSet { sessions: updated(changed), ..paid(1, |_| ()) };
+        assert_eq!(working_set.into_write_set(), expected);
+    }
+}
+
+#[test]
+fn the_same_notes_leave_the_row_and_cost_all_the_same() {
+    let mut working_set = working_set();
+    let notes = Patch::Set(resealed("sealed afresh", Some("notes")));
+    let same = SessionPatch { status: Some(SessionStatus::Active), notes };
+    let decided = working_set.decide(mine(patch_session(ACTIVE, same)));
+    assert_eq!(decided, Ok(paid_for(AppliedRow::Session(session(ACTIVE)), 99)));
+    assert_eq!(working_set.into_write_set(), paid(1, |_| ()));
+}
+
+#[test]
+fn notes_that_were_the_same_as_what_no_longer_stands_replace_it() {
+    let mut working_set = working_set();
+    let notes = Patch::Set(resealed("sealed afresh", Some("notes before")));
+    let patch = SessionPatch { status: None, notes };
+    let AppliedRow::Session(changed) = apply(&mut working_set, patch_session(ACTIVE, patch)) else {
+        panic!("a session is answered");
+    };
+    assert_eq!((changed.notes, changed.version), (Some(sealed("sealed afresh")), 2));
+}
+
+#[test]
+fn deleting_one_leaves_the_rest_to_the_store() {
+    for (id, counter) in [(ACTIVE, MINE_ACTIVE), (ENDED, MINE_ENDED)] {
+        let mut working_set = working_set();
+        let decided = working_set.decide(mine(Action::DeleteSession(id)));
+        assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
+        let expected =
+            WriteSet { sessions: deleted(id), ..paid(1, |_| ()).and_counters([(counter, -1)]) };
+        assert_eq!(working_set.into_write_set(), expected);
+    }
+}
+
+#[test]
+fn a_batch_mate_of_a_deletion_finds_its_row_unlinked() {
+    let mut working_set = working_set();
+    let link = TodoPatch { session: Patch::Set(ACTIVE), ..TodoPatch::EMPTY };
+    let AppliedRow::Todo(linked) = apply(&mut working_set, patch_todo(TODO, link)) else {
+        panic!("a todo is answered");
+    };
+    apply(&mut working_set, Action::DeleteSession(ACTIVE));
+    let AppliedRow::Todo(done) = apply(&mut working_set, step(TODO, TodoStatus::Done)) else {
+        panic!("a todo is answered");
+    };
+    assert_eq!((done.session, done.version), (None, linked.version + 2));
+}
+
+#[test]
+fn a_step_unlinks_in_an_account_that_there_is_for_the_program_alone() {
+    let step = |account| Action::UnlinkSession { account, session: UNKNOWN, rows: 7 };
+    let mut working_set = working_set();
+    assert_refused(&mut working_set, mine(step(HOME)), &Refusal::KeyNotInForce);
+    let nowhere = AccountId(9);
+    assert_refused(&mut working_set, program(step(nowhere)), &Refusal::NoSuchAccount(nowhere));
+    working_set.decide(program(step(HOME))).unwrap();
+    let write_set = WriteSet { unlinked: vec![((HOME, UNKNOWN), 7)], ..WriteSet::default() };
+    assert_eq!(working_set.into_write_set(), write_set);
+    assert!(step(HOME).stands_alone() && !Action::DeleteSession(ACTIVE).stands_alone());
+}

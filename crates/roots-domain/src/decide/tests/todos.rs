@@ -1,0 +1,138 @@
+//! Commands of todos.
+
+use super::*;
+
+fn counter(status: TodoStatus, level: i64) -> Counter {
+    Counter::Todos(ME, status, priority(level))
+}
+
+#[test]
+fn creating_one_links_it_to_an_active_session() {
+    for session in [None, Some(ACTIVE)] {
+        let mut working_set = working_set();
+        let created = Todo {
+            id: TodoId(21),
+            uid: uid(2),
+            actor: ME,
+            session,
+            title: sealed("new title"),
+            description: None,
+            status: TodoStatus::Open,
+            priority: priority(3),
+            due_at: Some(at(7)),
+            created_at: now(),
+            updated_at: now(),
+            version: 1,
+        };
+        let decided = working_set.decide(mine(new_todo(session)));
+        assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(created.clone()), 99)));
+        let expected = WriteSet {
+            todos: inserted(created),
+            ..paid(1, |ids| ids.todo = 21).and_counters([(counter(TodoStatus::Open, 3), 1)])
+        };
+        assert_eq!(working_set.into_write_set(), expected);
+    }
+}
+
+#[test]
+fn a_change_of_status_is_logged_with_its_note_under_its_uid() {
+    let mut working_set = working_set();
+    let patch = TodoPatch {
+        status: Some(TodoStatus::Done),
+        note: Some(resealed("all deployed", None)),
+        priority: Some(priority(0)),
+        ..TodoPatch::EMPTY
+    };
+    let done = Todo {
+        status: TodoStatus::Done,
+        priority: priority(0),
+        updated_at: now(),
+        version: 5,
+        ..todo(TODO)
+    };
+    let decided = working_set.decide(mine(patch_todo(TODO, patch)));
+    assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(done.clone()), 99)));
+    let logged = StatusChange {
+        id: LogId(41),
+        uid: uid(4),
+        todo: TODO,
+        old_status: TodoStatus::Open,
+        new_status: TodoStatus::Done,
+        note: Some(sealed("all deployed")),
+        logged_at: now(),
+    };
+    let moves = [(counter(TodoStatus::Open, 2), -1), (counter(TodoStatus::Done, 0), 1)];
+    let expected = WriteSet {
+        todos: updated(done),
+        logs: vec![(HOME, logged)],
+        ..paid(1, |ids| ids.log = 41).and_counters(moves)
+    };
+    assert_eq!(working_set.into_write_set(), expected);
+}
+
+#[test]
+fn texts_times_and_links_are_set_and_cleared_without_a_log() {
+    let mut working_set = working_set();
+    let patch = TodoPatch {
+        title: Some(resealed("other title", Some("a title before"))),
+        description: Patch::Clear,
+        due_at: Patch::Set(at(1)),
+        session: Patch::Set(ENDED),
+        ..TodoPatch::EMPTY
+    };
+    let row = RowPatch { id: TODO, sealed_for: Some(uid(200)), patch };
+    let changed = Todo {
+        title: sealed("other title"),
+        description: None,
+        due_at: Some(at(1)),
+        session: Some(ENDED),
+        updated_at: now(),
+        version: 5,
+        ..todo(TODO)
+    };
+    let decided = working_set.decide(mine(Action::PatchTodo { row, log_uid: uid(4) }));
+    assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(changed.clone()), 99)));
+    let expected = WriteSet { todos: updated(changed), ..paid(1, |_| ()) };
+    assert_eq!(working_set.into_write_set(), expected);
+}
+
+#[test]
+fn the_same_values_leave_the_row_and_cost_all_the_same() {
+    let mut working_set = working_set();
+    let patch = TodoPatch {
+        title: Some(resealed("sealed afresh", Some("title"))),
+        description: Patch::Set(resealed("sealed afresh", Some("description"))),
+        status: Some(TodoStatus::Open),
+        priority: Some(priority(2)),
+        due_at: Patch::Set(at(900)),
+        session: Patch::Set(ACTIVE),
+        note: None,
+    };
+    let decided = working_set.decide(mine(patch_todo(TODO, patch)));
+    assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(todo(TODO)), 99)));
+    assert_eq!(working_set.into_write_set(), paid(1, |_| ()));
+}
+
+#[test]
+fn a_description_that_is_not_there_is_never_the_same() {
+    let mut working_set = working_set();
+    working_set.load_todo(HOME, Todo { description: None, ..todo(TODO) });
+    let description = Patch::Set(resealed("sealed afresh", None));
+    let patch = TodoPatch { description, ..TodoPatch::EMPTY };
+    let AppliedRow::Todo(described) = apply(&mut working_set, patch_todo(TODO, patch)) else {
+        panic!("a todo is answered");
+    };
+    assert_eq!((described.description, described.version), (Some(sealed("sealed afresh")), 5));
+}
+
+#[test]
+fn deleting_one_moves_its_count() {
+    let mut working_set = working_set();
+    let decided = working_set.decide(mine(Action::DeleteTodo(TODO)));
+    assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
+    let expected = WriteSet {
+        todos: deleted(TODO),
+        ..paid(1, |_| ()).and_counters([(counter(TodoStatus::Open, 2), -1)])
+    };
+    assert_eq!(working_set.into_write_set(), expected);
+}

@@ -1,0 +1,336 @@
+//! What a batch has loaded, and what it has done so far.
+
+use super::read_set::{ImportKey, ReadSet};
+use super::rows::{Row, Rows};
+use super::write_set::{Directory, WriteSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::command::{Action, Applied, AppliedRow, Command, Principal, Refusal};
+
+use crate::command::IdempotencyRecord;
+use crate::command::Management;
+use crate::model::account::{Account, Actor, LastIds};
+use crate::model::activity::Activity;
+use crate::model::api_key::{ApiKey, RecoveryCode};
+use crate::model::bearer::KeyBearer;
+use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
+use crate::model::idempotency::IdempotencyRecordKey;
+use crate::model::import::{ImportRow, Origin};
+use crate::model::quota::surplus_keys;
+use crate::model::sealed::Sealed;
+use crate::model::session::Session;
+use crate::model::text::ActivityType;
+use crate::model::time::Timestamp;
+use crate::model::todo::Todo;
+
+/// The kinds of activity that an actor has.
+#[derive(Debug, Default, Clone)]
+pub struct Kinds {
+    /// How many activities it has of each needed one.
+    pub counts: BTreeMap<ActivityType, i64>,
+    /// How many it has in all; exact where a needed one is not present.
+    pub total: i64,
+}
+
+impl Kinds {
+    pub(super) fn move_count(&mut self, kind: &ActivityType, moved: i64) {
+        let before = self.counts.get(kind).copied().unwrap_or(0);
+        let after = before + moved;
+        if after > 0 {
+            self.counts.insert(kind.clone(), after);
+        } else {
+            self.counts.remove(kind);
+        }
+        self.total += i64::from(after > 0) - i64::from(before > 0);
+    }
+}
+
+/// What a batch has loaded that is not among its changes, for whoever goes on from there.
+#[derive(Debug, Clone, Default)]
+pub struct UnchangedRows {
+    /// Accounts that nothing was done to.
+    pub accounts: Vec<Account>,
+    /// The kinds of activity that actors have, as far as they were needed, as they stand now.
+    pub kinds: HashMap<(AccountId, ActorId), Kinds>,
+}
+
+/// What a batch rests on, and what it has done so far.
+#[derive(Debug, Clone)]
+pub struct WorkingSet {
+    /// When the command in hand is decided. Keys are judged by it; rows carry the time of asking.
+    pub(super) decided_at: Timestamp,
+    pub(super) directory: Directory,
+    pub(super) other_operator: bool,
+    pub(super) accounts: BTreeMap<AccountId, Row<Account>>,
+    pub(super) actors: Rows<ActorId, Actor>,
+    pub(super) keys: Rows<KeyId, ApiKey>,
+    pub(super) codes: Rows<RecoveryId, RecoveryCode>,
+    pub(super) imported: HashMap<ImportKey, i64>,
+    pub(super) kinds: HashMap<(AccountId, ActorId), Kinds>,
+    pub(super) sessions: Rows<SessionId, Session<Sealed>>,
+    pub(super) todos: Rows<TodoId, Todo<Sealed>>,
+    pub(super) activities: Rows<ActivityId, Activity<Sealed>>,
+    pub(super) idempotency_records: BTreeMap<IdempotencyRecordKey, IdempotencyRecord>,
+    pub(super) write_set: WriteSet,
+}
+
+impl Default for WorkingSet {
+    fn default() -> Self {
+        Self {
+            decided_at: Timestamp::FIRST,
+            directory: Directory::default(),
+            other_operator: false,
+            accounts: BTreeMap::new(),
+            actors: Rows::new(),
+            keys: Rows::new(),
+            codes: Rows::new(),
+            imported: HashMap::new(),
+            kinds: HashMap::new(),
+            sessions: Rows::new(),
+            todos: Rows::new(),
+            activities: Rows::new(),
+            idempotency_records: BTreeMap::new(),
+            write_set: WriteSet::default(),
+        }
+    }
+}
+
+/// Loading: what the store found.
+impl WorkingSet {
+    /// The directory.
+    pub const fn load_directory(&mut self, directory: Directory) {
+        self.directory = directory;
+    }
+
+    /// A locked account.
+    pub fn load_account(&mut self, account: Account) {
+        let id = account.id;
+        self.accounts.insert(id, Row { loaded: Some(account.clone()), now: Some(account) });
+    }
+
+    /// Adds the keys that must be checked again, and their actors, once the accounts are loaded:
+    /// those whose command was accepted under another auth epoch, or may come to be by a
+    /// batch-mate.
+    pub fn check_again<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Command> + Clone,
+        read_set: &mut ReadSet,
+    ) {
+        let ending: BTreeSet<_> = commands
+            .clone()
+            .into_iter()
+            .filter(|command| command.action.may_end_keys())
+            .filter_map(Command::account)
+            .collect();
+        for command in commands {
+            let Principal::Key(bearer) = command.principal else { continue };
+            let Some(account) = self.account(bearer.account) else { continue };
+            if account.auth_epoch != bearer.auth_epoch || ending.contains(&account.id) {
+                read_set.keys.insert((account.id, bearer.key));
+                read_set.actors.insert((account.id, bearer.actor));
+            }
+        }
+    }
+
+    /// An actor.
+    pub fn load_actor(&mut self, account: AccountId, actor: Actor) {
+        self.actors.load((account, actor.id), actor);
+    }
+
+    /// A key.
+    pub fn load_key(&mut self, account: AccountId, key: ApiKey) {
+        self.keys.load((account, key.id), key);
+    }
+
+    /// A recovery code.
+    pub fn load_code(&mut self, account: AccountId, code: RecoveryCode) {
+        self.codes.load((account, code.id), code);
+    }
+
+    /// A session.
+    pub fn load_session(&mut self, account: AccountId, session: Session<Sealed>) {
+        self.sessions.load((account, session.id), session);
+    }
+
+    /// A todo, as it is shown: a link to a deleted session is none.
+    pub fn load_todo(&mut self, account: AccountId, todo: Todo<Sealed>) {
+        self.todos.load((account, todo.id), todo);
+    }
+
+    /// An activity, as it is shown.
+    pub fn load_activity(&mut self, account: AccountId, activity: Activity<Sealed>) {
+        self.activities.load((account, activity.id), activity);
+    }
+
+    /// An idempotency record.
+    pub fn load_idempotency_record(&mut self, account: AccountId, record: IdempotencyRecord) {
+        self.idempotency_records.insert((account, record.actor, record.request.key), record);
+    }
+
+    /// The kinds of activity to count, once the activities are loaded: those that the commands
+    /// bring, and beside them those that may go with an activity that they delete.
+    #[must_use]
+    pub fn kinds_to_count(
+        &self,
+        read_set: &ReadSet,
+    ) -> BTreeSet<(AccountId, ActorId, ActivityType)> {
+        let mut kinds = read_set.kinds.clone();
+        let logging: BTreeSet<_> =
+            read_set.kinds.iter().map(|(account, actor, _)| (*account, *actor)).collect();
+        for ((account, _), row) in &self.activities.0 {
+            if let Some(loaded) = &row.loaded
+                && logging.contains(&(*account, loaded.actor))
+            {
+                kinds.insert((*account, loaded.actor, loaded.activity_type.clone()));
+            }
+        }
+        kinds
+    }
+
+    /// An actor's kinds of activity.
+    pub fn load_kinds(&mut self, account: AccountId, actor: ActorId, kinds: Kinds) {
+        self.kinds.insert((account, actor), kinds);
+    }
+
+    /// A row that has come in before, and the id that it was given.
+    pub fn load_imported(&mut self, key: ImportKey, id: i64) {
+        self.imported.insert(key, id);
+    }
+
+    /// Whether an operator's account is left besides those that a batch ends.
+    pub const fn load_other_operator(&mut self, is_there: bool) {
+        self.other_operator = is_there;
+    }
+
+    /// Adds the keys that codes came with, once the codes are loaded: those that have expired are
+    /// not among the keys that a command names.
+    pub fn follow_codes(&self, read_set: &mut ReadSet) {
+        for ((account, _), row) in &self.codes.0 {
+            let key = row.now.as_ref().and_then(|code| code.comes_with);
+            read_set.keys.extend(key.map(|key| (*account, key)));
+        }
+    }
+
+    /// Adds ended keys of the accounts that keep as many as they may, once the accounts are loaded:
+    /// they make room for the keys that the commands make, and for some that were let in beyond.
+    pub fn make_room<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Command>,
+        read_set: &mut ReadSet,
+    ) {
+        let mut adding = BTreeMap::<AccountId, i64>::new();
+        for command in commands {
+            if let Action::Manage(management) = &command.action
+                && matches!(**management, Management::AddKey(_))
+                && let Some(account) = command.account()
+            {
+                *adding.entry(account).or_default() += 1;
+            }
+        }
+        for (account, new) in adding {
+            let Some(account) = self.account(account) else { continue };
+            let surplus = surplus_keys(account.keys + new).min(2 * new);
+            if let Ok(surplus @ 1..) = u64::try_from(surplus) {
+                read_set.ended_keys.insert(account.id, surplus);
+            }
+        }
+    }
+
+    /// Adds the rows that imported ones are linked to, and those that come in again, once it is
+    /// loaded which those are.
+    pub fn follow_imports<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Command>,
+        read_set: &mut ReadSet,
+    ) {
+        for command in commands {
+            let (Principal::Key(KeyBearer { account, .. }), Action::Import(import)) =
+                (command.principal, &command.action)
+            else {
+                continue;
+            };
+            let again = import
+                .rows
+                .iter()
+                .filter(|row| matches!(row, ImportRow::SessionAgain(_) | ImportRow::TodoAgain(_)));
+            let links = import.rows.iter().filter_map(ImportRow::link);
+            for link in links.chain(again.map(ImportRow::origin)) {
+                match (link, self.imported.get(&(account, import.source, link))) {
+                    (Origin::Session(_), Some(id)) => {
+                        read_set.sessions.insert((account, SessionId(*id)));
+                    }
+                    (Origin::Todo(_), Some(id)) => {
+                        read_set.todos.insert((account, TodoId(*id)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Finding and handing out.
+impl WorkingSet {
+    pub(super) fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id).and_then(|row| row.now.as_ref())
+    }
+
+    pub(super) fn account_mut(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.accounts.get_mut(&id).and_then(|row| row.now.as_mut())
+    }
+
+    pub(super) fn last_ids(&mut self, account: AccountId) -> Result<&mut LastIds, Refusal> {
+        self.account_mut(account).map(|account| &mut account.last_ids).ok_or(Refusal::KeyNotInForce)
+    }
+
+    pub(super) fn account_applied(&self, id: AccountId) -> Result<Applied, Refusal> {
+        let account = self.account(id).ok_or(Refusal::NoSuchAccount(id))?.clone();
+        let balance = account.balance;
+        Ok(Applied {
+            row: AppliedRow::Account(Box::new(account)),
+            cost: 0,
+            balance,
+            is_replay: false,
+        })
+    }
+
+    /// What was loaded and is not among the changes: accounts that nothing was done to, and kinds of
+    /// activity as they stand now.
+    pub fn take_unchanged(&mut self) -> UnchangedRows {
+        let unchanged = self.accounts.values().filter(|row| row.loaded == row.now);
+        UnchangedRows {
+            accounts: unchanged.filter_map(|row| row.now.clone()).collect(),
+            kinds: std::mem::take(&mut self.kinds),
+        }
+    }
+
+    /// The difference to write.
+    #[must_use]
+    pub fn into_write_set(mut self) -> WriteSet {
+        for row in self.accounts.into_values() {
+            match (row.loaded, row.now) {
+                (None, Some(founded)) => self.write_set.accounts_founded.push(founded),
+                (Some(loaded), Some(mut now)) if loaded != now => {
+                    if loaded.auth_epoch != now.auth_epoch {
+                        self.write_set.auth_epochs_moved.push(now.id);
+                    }
+                    now.version = loaded.version + 1;
+                    self.write_set.accounts_changed.push(now);
+                }
+                _ => {}
+            }
+        }
+        // A todo that a batch-mate deleted takes along the steps it took in this very batch.
+        let todos = &self.todos;
+        self.write_set.logs.retain(|(account, log)| todos.get((*account, log.todo)).is_some());
+        self.write_set.actors = self.actors.difference();
+        self.write_set.keys = self.keys.difference();
+        self.write_set.codes = self.codes.difference();
+        self.write_set.sessions = self.sessions.difference();
+        self.write_set.todos = self.todos.difference();
+        self.write_set.activities = self.activities.difference();
+        self.write_set.counters.retain(|_, moved| *moved != 0);
+        self.write_set.quarter_hours.retain(|_, moved| *moved != 0);
+        self.write_set
+    }
+}

@@ -1,0 +1,36 @@
+//! What the core needs of a database.
+
+mod accounts;
+mod activities;
+mod admission;
+mod commands;
+mod idempotency;
+mod leftovers;
+mod operators;
+mod readiness;
+mod sessions;
+mod todos;
+mod usage;
+mod verify;
+
+#[cfg(any(test, feature = "mock"))]
+pub use self::{
+    accounts::MockAccountReader, activities::MockActivityReader, admission::MockAuthEpochs,
+    commands::MockCommandStore, idempotency::MockIdempotencyReader, leftovers::MockLeftoverReader,
+    operators::MockAccountsReader, readiness::MockReadiness, sessions::MockSessionReader,
+    todos::MockTodoReader, usage::MockUsageReader, verify::MockAuditor,
+};
+pub use accounts::{
+    AccountReader, Credentials, HeldActor, KeyAccount, KeyQuery, KeysOver, ListedKey, Recoverable,
+};
+pub use activities::{ActivityFilter, ActivityReader};
+pub use admission::{Admission, AuthEpochs, EpochListener};
+pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
+pub use idempotency::IdempotencyReader;
+pub use leftovers::{Leftover, LeftoverReader};
+pub use operators::{AccountOverview, AccountsReader};
+pub use readiness::Readiness;
+pub use sessions::{SessionQuery, SessionReader};
+pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
+pub use usage::UsageReader;
+pub use verify::{Auditor, Discrepancy, Mismatch};

@@ -1,0 +1,266 @@
+//! Who asks: from a presented key to a caller with unlocked keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::command::{Action, AppliedRow, Command, Principal, Refusal};
+
+use crate::model::account::{AccountKind, Actor, Role};
+use crate::model::api_key::{Succession, WrapHolder, WrapSubject};
+use crate::model::bearer::KeyBearer;
+use crate::model::id::{ActorId, KeyId};
+use crate::model::text::Name;
+use crate::model::time::Timestamp;
+use crate::port::clock::Clock;
+use crate::port::crypto::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
+use crate::port::store::{
+    AccountReader, Admission, ApplyError, CommandStore, Credentials, StoreError,
+};
+
+/// Whoever bears a key in force, as of when it was looked up.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountIdentity,
+    /// The account's name.
+    pub account_name: Name,
+    /// What the account is for.
+    pub account_kind: AccountKind,
+    /// The actor.
+    pub actor: Actor,
+    /// The key it showed.
+    pub key: KeyId,
+    /// The account's auth epoch.
+    pub auth_epoch: i64,
+    /// From when on the key admits nobody.
+    pub ends_at: Option<Timestamp>,
+    /// The actor's keys.
+    pub keys: Arc<dyn Keyring>,
+}
+
+impl Caller {
+    /// What this caller's reads are checked against.
+    #[must_use]
+    pub const fn admission(&self) -> Admission {
+        Admission { account: self.account.id, auth_epoch: Some(self.auth_epoch) }
+    }
+
+    /// The principal of this caller's commands.
+    #[must_use]
+    pub const fn principal(&self) -> Principal {
+        Principal::Key(KeyBearer {
+            account: self.account.id,
+            actor: self.actor.id,
+            role: self.actor.role,
+            key: self.key,
+            auth_epoch: self.auth_epoch,
+            ends_at: self.ends_at,
+        })
+    }
+
+    /// The actor whose rows are chosen so, none for all of the account's. An actor that there is not
+    /// has no rows.
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`] for a member, unless it names itself.
+    pub fn choose(&self, scope: ActorScope) -> Result<Option<ActorId>, Refusal> {
+        let chosen = match scope {
+            ActorScope::Own => Some(self.actor.id),
+            ActorScope::Of(actor) => Some(actor),
+            ActorScope::All => None,
+        };
+        let may = chosen.map_or(self.actor.role == Role::Owner, |actor| self.reaches(actor));
+        if may { Ok(chosen) } else { Err(Refusal::OwnerOnly) }
+    }
+
+    /// Whether it may read and write what is of that actor.
+    #[must_use]
+    pub fn reaches(&self, actor: ActorId) -> bool {
+        self.actor.role.reaches(self.actor.id, actor)
+    }
+}
+
+/// The actors whose rows a list or statistics are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ActorScope {
+    /// The caller's own.
+    #[default]
+    Own,
+    /// That actor's.
+    Of(ActorId),
+    /// Every actor's of the account.
+    All,
+}
+
+/// Why nobody was admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// The key is malformed, unknown, revoked or expired, or its actor is deactivated: which of
+    /// them is not told.
+    #[error("The API key is not valid.")]
+    NotAdmitted,
+    /// The database did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How often a key is looked up whose parts do not go together.
+const LOOKS_MAX: u32 = 3;
+
+/// Whether the wraps of a key are of the epochs in force, as those of every key are that is in force
+/// itself: a renewal ends those that are not. Told before anything is opened, it says that what was read
+/// is of one moment. That nothing leads to a later epoch is the locksmith's to check, for codes too.
+fn opens_what_is_in_force(found: &Credentials) -> bool {
+    let own = WrapHolder::ApiKey(found.key.id);
+    found.wraps.iter().filter(|wrap| wrap.holder == own).all(|wrap| match wrap.subject {
+        WrapSubject::Account(epoch) => epoch == found.account.key_epoch,
+        WrapSubject::Actor(actor, epoch) => {
+            actor != found.actor.id || epoch == found.actor.key_epoch
+        }
+    })
+}
+
+/// Admits callers.
+#[derive(Clone)]
+pub struct Access {
+    /// Reads and opens keys.
+    pub locksmith: Arc<dyn Locksmith>,
+    /// Finds them.
+    pub reader: Arc<dyn AccountReader>,
+    /// Notes their first use.
+    pub commands: Arc<dyn CommandStore>,
+    /// Tells whether they have expired.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Access {
+    /// Where a presented key is to be looked up; what is no key is refused without a look-up.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`].
+    pub fn recognize(&self, presented: &SecretString) -> Result<Lookup, AccessError> {
+        self.locksmith.recognize_key(presented).ok_or(AccessError::NotAdmitted)
+    }
+
+    /// Looks a recognized key up and unlocks what it opens.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`], or a database error. A key whose wraps are missing or do
+    /// not open is a database error: no key is ever made in its stead.
+    pub async fn admit(
+        &self,
+        presented: &SecretString,
+        lookup: Lookup,
+    ) -> Result<Caller, AccessError> {
+        let mut found = self.look_up(lookup).await?;
+        let is_unseen = found.key.is_unseen();
+        let account = found.account.identity();
+        let actor = ActorIdentity::from(&found.actor);
+        let unlocked = self.locksmith.unlock(presented, account, actor, found.key.id, &found.wraps);
+        let keys = match unlocked {
+            Ok(keys) => keys,
+            // Its wraps go with a key: it may have ended between two looks.
+            Err(_) if !self.is_in_force(lookup).await? => return Err(AccessError::NotAdmitted),
+            Err(error) => {
+                let (account, key) = (found.account.id, found.key.id);
+                let cause = format!("key {key} of account {account}: {error}");
+                return Err(StoreError::Broken(cause).into());
+            }
+        };
+        if is_unseen {
+            // Only a key that opens what it should puts an end to others.
+            found.account.auth_epoch = self.note_first_use(&found).await?;
+        }
+        Ok(Caller {
+            account,
+            account_name: found.account.name,
+            account_kind: found.account.kind,
+            actor: found.actor,
+            key: found.key.id,
+            auth_epoch: found.account.auth_epoch,
+            ends_at: found.key.end(),
+            keys,
+        })
+    }
+
+    /// What is found of a key that admits its bearer, with the epochs that its use leaves in force.
+    ///
+    /// A renewal that comes into force between two reads of one look makes its parts differ; then
+    /// whatever its bearer wrapped would be wrapped under a key that is over. So it is looked again.
+    async fn look_up(&self, lookup: Lookup) -> Result<Credentials, AccessError> {
+        for _ in 0..LOOKS_MAX {
+            let found = self.reader.credentials(lookup).await?;
+            let mut found = found.ok_or(AccessError::NotAdmitted)?;
+            if !self.admits(&found) {
+                return Err(AccessError::NotAdmitted);
+            }
+            if found.key.is_unseen() && found.key.succession == Some(Succession::Renewal) {
+                found.account.key_epoch = found.account.key_epoch.next();
+                found.actor.key_epoch = found.actor.key_epoch.next();
+            }
+            if opens_what_is_in_force(&found) {
+                return Ok(found);
+            }
+        }
+        let account = lookup.account;
+        let cause = format!("a key of account {account} opens an epoch that is not in force");
+        Err(StoreError::Broken(cause).into())
+    }
+
+    /// Ends what a key succeeds, now that it is used. Answers the account's auth epoch after it.
+    async fn note_first_use(&self, found: &Credentials) -> Result<i64, AccessError> {
+        let (account, actor, key) = (found.account.id, found.actor.id, found.key.id);
+        let action = Action::UseKey { account, actor, key };
+        let at = self.clock.now();
+        let command = Command::uncharged(Principal::Program, action, at);
+        match self.commands.apply(command).await {
+            Ok(applied) => match applied.row {
+                AppliedRow::Account(account) => Ok(account.auth_epoch),
+                _ => Err(StoreError::Broken("a use was answered with another row".into()).into()),
+            },
+            Err(ApplyError::Refused(_)) => Err(AccessError::NotAdmitted),
+            Err(ApplyError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    fn admits(&self, found: &Credentials) -> bool {
+        found.actor.is_active && found.key.in_force(self.clock.now())
+    }
+
+    async fn is_in_force(&self, lookup: Lookup) -> Result<bool, StoreError> {
+        Ok(self.reader.credentials(lookup).await?.is_some_and(|found| self.admits(&found)))
+    }
+
+    /// That the key found there still admits its bearer, and under which auth epoch.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`] once it does not, or a database error.
+    pub async fn check_again(&self, lookup: Lookup) -> Result<Admission, AccessError> {
+        let found = self.reader.credentials(lookup).await?;
+        let found = found.filter(|found| self.admits(found)).ok_or(AccessError::NotAdmitted)?;
+        let auth_epoch = Some(found.account.auth_epoch);
+        Ok(Admission { account: lookup.account, auth_epoch })
+    }
+
+    /// How long a caller's key still lasts, where it ends by itself.
+    #[must_use]
+    pub fn lasts(&self, caller: &Caller) -> Option<Duration> {
+        let now = self.clock.now().micros();
+        let left = caller.ends_at.map(|end| end.micros().saturating_sub(now));
+        left.map(|left| Duration::from_micros(u64::try_from(left).unwrap_or(0)))
+    }
+
+    /// Whether a caller that was admitted earlier is still admitted, as far as can be told without
+    /// a look-up. Asked on every use.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAdmitted`] once its key has expired.
+    pub fn check_expiry(&self, caller: &Caller) -> Result<(), AccessError> {
+        match caller.ends_at {
+            Some(end) if end <= self.clock.now() => Err(AccessError::NotAdmitted),
+            _ => Ok(()),
+        }
+    }
+}

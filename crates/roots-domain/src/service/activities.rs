@@ -1,0 +1,231 @@
+//! Activities and their statistics.
+
+use std::sync::Arc;
+
+use super::access::{ActorScope, Caller};
+use super::outcome::{ReadError, WriteError, Written};
+use super::sealing::{Opened, Opener, SealedRow, Sealer};
+use super::write::Preconditions;
+use crate::command::{Action, Applied, AppliedRow, NewActivity, Refusal};
+use crate::model::activity::{Activity, ActivityStats};
+use crate::model::id::{ActivityId, ActorId, SessionId};
+use crate::model::page::{Page, PageRequest};
+use crate::model::sealed::{Field, Sealed};
+use crate::model::text::{ActivityText, ActivityType};
+use crate::model::time::{TimeRange, Timestamp};
+use crate::model::zone::Zone;
+use crate::port::clock::{Clock, Uids};
+use crate::port::crypto::Keyring;
+use crate::port::store::{
+    AccountReader, ActivityFilter, ActivityReader, CommandStore, StoreResult,
+};
+
+/// Activities: what was done.
+#[derive(Clone)]
+pub struct Activities {
+    /// Applies writes.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads.
+    pub reader: Arc<dyn ActivityReader>,
+    /// Tells the keys of the account's other actors.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+    /// Names new rows.
+    pub uids: Arc<dyn Uids>,
+}
+
+/// Which activities are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ActivitySelection {
+    /// Of which actors.
+    pub scope: ActorScope,
+    /// Of which type.
+    pub activity_type: Option<ActivityType>,
+    /// Linked to which session.
+    pub session: Option<SessionId>,
+    /// When they happened.
+    pub range: TimeRange,
+}
+
+impl ActivitySelection {
+    fn of(self, caller: &Caller) -> Result<ActivityFilter, Refusal> {
+        Ok(ActivityFilter {
+            by: caller.admission(),
+            actor: caller.choose(self.scope)?,
+            activity_type: self.activity_type,
+            session: self.session,
+            range: self.range,
+        })
+    }
+}
+
+/// An activity to log.
+#[derive(Debug, Clone)]
+pub struct ActivityDraft {
+    /// Whose it is to be, if not the caller's own.
+    pub actor: Option<ActorId>,
+    /// What happened.
+    pub description: ActivityText,
+    /// Its category.
+    pub activity_type: ActivityType,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// When it happened, if not now.
+    pub logged_at: Option<Timestamp>,
+}
+
+impl Activities {
+    /// A page of activities.
+    ///
+    /// # Errors
+    /// The refusal, a database error, or a text that does not open.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        selection: ActivitySelection,
+        page: PageRequest,
+    ) -> Opened<Activity> {
+        let found = self.find(caller, selection, page).await?;
+        super::sealing::opened(&*self.accounts, caller, found).await
+    }
+
+    /// The same page as it was found, before any text is opened.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        selection: ActivitySelection,
+        page: PageRequest,
+    ) -> Result<Page<Activity<Sealed>>, ReadError> {
+        Ok(self.reader.activities(&selection.of(caller)?, page).await?)
+    }
+
+    /// The activity of that id, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// A database error, or a text that does not open.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        id: ActivityId,
+    ) -> Result<Option<Activity>, ReadError> {
+        let found = self.find_one(caller, id).await?;
+        super::sealing::opened_one(&*self.accounts, caller, found).await
+    }
+
+    /// The activity of that id as it was found, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn find_one(
+        &self,
+        caller: &Caller,
+        id: ActivityId,
+    ) -> StoreResult<Option<Activity<Sealed>>> {
+        let found = self.reader.activity(caller.admission(), id).await?;
+        Ok(found.filter(|activity| caller.reaches(activity.actor)))
+    }
+
+    /// Statistics of activities, by the days of a zone. Opens no text.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn stats(
+        &self,
+        caller: &Caller,
+        selection: ActivitySelection,
+        zone: &Zone,
+    ) -> Result<ActivityStats, ReadError> {
+        Ok(self.reader.activity_stats(&selection.of(caller)?, zone).await?)
+    }
+
+    /// Logs an activity.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn log(
+        &self,
+        caller: &Caller,
+        draft: ActivityDraft,
+        preconditions: Preconditions,
+    ) -> Result<Written<Activity>, WriteError> {
+        let actor = draft.actor.unwrap_or(caller.actor.id);
+        let keys = super::sealing::sealing_keys(&*self.accounts, caller, actor).await?;
+        let uid = self.uids.next();
+        let sealer = Sealer { keys: &keys, row: uid };
+        let action = Action::LogActivity(NewActivity {
+            actor,
+            uid,
+            session: draft.session,
+            activity_type: draft.activity_type,
+            description: sealer.seal(Field::ActivityDescription, draft.description.as_str())?,
+            logged_at: draft.logged_at,
+        });
+        let applied = self.apply(caller, action, preconditions, "POST /activities").await?;
+        let AppliedRow::Activity(activity) = &applied.row else {
+            return Err(WriteError::mismatched());
+        };
+        let named = ("activity", activity.id.0);
+        let open = |keys: &dyn Keyring, activity: &Activity<_>| open(keys, activity.clone());
+        super::sealing::written(&*self.accounts, caller, activity, named, &applied, open).await
+    }
+
+    /// Deletes an activity for good.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: ActivityId,
+        preconditions: Preconditions,
+    ) -> Result<Written<ActivityId>, WriteError> {
+        let action = Action::DeleteActivity(id);
+        let applied = self.apply(caller, action, preconditions, "DELETE /activities/{id}").await?;
+        Ok(Written::of(id, &applied))
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        action: Action,
+        preconditions: Preconditions,
+        endpoint: &'static str,
+    ) -> Result<Applied, WriteError> {
+        let (commands, accounts) = (&*self.commands, &*self.accounts);
+        super::write::apply(
+            commands,
+            accounts,
+            &*self.clock,
+            caller,
+            action,
+            preconditions,
+            endpoint,
+        )
+        .await
+    }
+}
+
+impl SealedRow for Activity<Sealed> {
+    type Open = Activity;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        Activity::texts(self)
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<Activity, ReadError> {
+        open(keys, self)
+    }
+}
+
+fn open(keys: &dyn Keyring, activity: Activity<Sealed>) -> Result<Activity, ReadError> {
+    let opener = Opener { keys, row: activity.uid, what: "activity", id: activity.id.0 };
+    activity.try_map_text(|field, text| opener.open(field, &text))
+}

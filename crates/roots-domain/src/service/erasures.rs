@@ -1,0 +1,40 @@
+//! The end of an account: what opens it first, then all that it had.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::access::Caller;
+use super::outcome::WriteError;
+use crate::command::{Action, Command, Refusal};
+use crate::port::clock::Clock;
+use crate::port::crypto::Locksmith;
+use crate::port::store::CommandStore;
+
+/// Erasures.
+#[derive(Clone)]
+pub struct Erasures {
+    /// Applies writes.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads recovery codes.
+    pub locksmith: Arc<dyn Locksmith>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Erasures {
+    /// Erases the caller's account, which its recovery code confirms: from here on nothing opens it.
+    /// The rows that it leaves behind are swept in [steps](super::leftovers).
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`], [`Refusal::WrongRecoveryCode`], [`Refusal::LastOperator`], or the
+    /// database error.
+    pub async fn erase(&self, caller: &Caller, code: &SecretString) -> Result<(), WriteError> {
+        let found = self.locksmith.recognize_code(code);
+        let own = found.filter(|lookup| lookup.account == caller.account.id);
+        let code = own.ok_or(Refusal::WrongRecoveryCode)?.hash;
+        let (action, at) = (Action::EraseAccount { code }, self.clock.now());
+        self.commands.apply(Command::uncharged(caller.principal(), action, at)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,389 @@
+//! Exports: everything that an actor or an account has, opened, a chunk at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use super::access::{Access, AccessError, Caller};
+use super::keyrings::Keyrings;
+use super::outcome::ReadError;
+use crate::command::{Action, Command, Refusal};
+use crate::model::account::{Account, Actor, Role};
+use crate::model::activity::Activity;
+use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
+use crate::model::sealed::{Field, Sealed, TextPlace};
+use crate::model::session::Session;
+use crate::model::time::Timestamp;
+use crate::model::todo::{StatusChange, Todo, TodoStatus};
+use crate::port::archive::{ArchiveReader, CHUNK_MAX_ROWS, Holdings};
+use crate::port::crypto::{Keyring, Lookup};
+use crate::port::store::{Admission, ApplyError, StoreError, StoreResult};
+
+/// The version of what an export tells, and of how.
+pub const FORMAT: u32 = 1;
+
+/// Exports.
+#[derive(Clone)]
+pub struct Exports {
+    /// Tells whether a key still admits its bearer.
+    pub access: Access,
+    /// Walks through what is exported.
+    pub reader: Arc<dyn ArchiveReader>,
+}
+
+/// What stands for a stored text that does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// A text, if it opens.
+pub type Legible = Result<String, Unreadable>;
+
+/// One thing that is exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An actor.
+    Actor(Actor),
+    /// A session.
+    Session(Session<Legible>),
+    /// A todo, and where it stood before the first step of its log. Its steps follow it.
+    Todo(Todo<Legible>, TodoStatus),
+    /// A step of the todo before it, and whose that is.
+    Step(ActorId, StatusChange<Legible>),
+    /// An activity.
+    Activity(Activity<Legible>),
+}
+
+/// What an export begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportHeader {
+    /// The account whose rows these are: ids below are of it.
+    pub account: Account,
+    /// The actor whose rows alone are exported.
+    pub actor: Option<ActorId>,
+    /// When it began. What is newer is left out.
+    pub at: Timestamp,
+}
+
+impl Exports {
+    /// Begins an export of all that the account has, for its owner; for a member, or where `actor`
+    /// is given, of what that actor has. What an owner exports is noted in the audit log first; a
+    /// database that takes no writes keeps nobody from what it has ([`Export::unnoted`]).
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`] for a member that names another actor, [`Refusal::KeyNotInForce`], or
+    /// a database error.
+    pub async fn begin(
+        &self,
+        caller: Arc<Caller>,
+        lookup: Lookup,
+        actor: Option<ActorId>,
+    ) -> Result<Export, ReadError> {
+        let actor = exported(&caller, actor)?;
+        let at = self.access.clock.now();
+        let header = self.header_of(&caller, actor, at).await?;
+        let mut unnoted = None;
+        if caller.actor.role == Role::Owner {
+            let note = Command::uncharged(caller.principal(), Action::NoteExport { actor }, at);
+            match self.access.commands.apply(note).await {
+                Ok(_) => {}
+                Err(ApplyError::Refused(refusal)) => return Err(refusal.into()),
+                Err(ApplyError::Store(error)) => unnoted = Some(error),
+            }
+        }
+        let of = Holdings { account: header.account.id, actor, given: header.account.last_ids };
+        Ok(Export {
+            exports: self.clone(),
+            by: caller.admission(),
+            caller,
+            lookup,
+            of,
+            stage: Stage::Actors,
+            unnoted,
+            broken: None,
+            header,
+        })
+    }
+
+    /// What an export would begin with. It hands out nothing, so it is not noted.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn header(
+        &self,
+        caller: &Caller,
+        actor: Option<ActorId>,
+    ) -> Result<ExportHeader, ReadError> {
+        self.header_of(caller, exported(caller, actor)?, self.access.clock.now()).await
+    }
+
+    async fn header_of(
+        &self,
+        caller: &Caller,
+        actor: Option<ActorId>,
+        at: Timestamp,
+    ) -> Result<ExportHeader, ReadError> {
+        let account = self.access.reader.account(caller.account.id).await?;
+        // None that was erased has the epoch either.
+        let is_same = |account: &Account| account.auth_epoch == caller.auth_epoch;
+        let account = account.filter(is_same).ok_or(StoreError::EpochMoved)?;
+        Ok(ExportHeader { account, actor, at })
+    }
+}
+
+/// Whose rows a caller exports; `None` for everyone's.
+fn exported(caller: &Caller, actor: Option<ActorId>) -> Result<Option<ActorId>, Refusal> {
+    match (actor, caller.actor.role) {
+        (Some(named), _) if !caller.reaches(named) => Err(Refusal::OwnerOnly),
+        (None, Role::Member) => Ok(Some(caller.actor.id)),
+        (actor, _) => Ok(actor),
+    }
+}
+
+/// An export under way. It holds one chunk at a time, and nothing of the database between two.
+pub struct Export {
+    exports: Exports,
+    caller: Arc<Caller>,
+    lookup: Lookup,
+    /// What its key was last looked up under.
+    by: Admission,
+    of: Holdings,
+    stage: Stage,
+    /// Why it was not noted.
+    unnoted: Option<StoreError>,
+    /// The first error of keys that were not to be had.
+    broken: Option<StoreError>,
+    header: ExportHeader,
+}
+
+/// Where an export stands. Numbers are the ids to go on after.
+enum Stage {
+    Actors,
+    Sessions(i64),
+    Todos(i64),
+    Logs(Chapter),
+    Activities(i64),
+    Over,
+}
+
+/// A chunk of todos whose logs are being read.
+struct Chapter {
+    /// Those whose steps are still to come, and whether they have been told themselves.
+    todos: VecDeque<(Todo<Sealed>, bool)>,
+    /// The step to go on after.
+    after: (TodoId, LogId),
+    /// The todo to go on after, once they are through.
+    next: Option<i64>,
+}
+
+impl Export {
+    /// What it begins with.
+    #[must_use]
+    pub const fn header(&self) -> &ExportHeader {
+        &self.header
+    }
+
+    /// Why it does not stand in the audit log, where it should.
+    #[must_use]
+    pub const fn unnoted(&self) -> Option<&StoreError> {
+        self.unnoted.as_ref()
+    }
+
+    /// What comes next; there may be nothing in it though there is more to come. `None` once all has
+    /// been told.
+    ///
+    /// # Errors
+    /// The key has ended meanwhile, or the database did not do its part. Where the keys of an actor
+    /// were not to be had, that is told at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<Record>>, AccessError> {
+        self.check(matches!(self.stage, Stage::Over)).await?;
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let (records, stage) = match stage {
+            Stage::Actors => (self.actors().await?, Stage::Sessions(0)),
+            Stage::Sessions(after) => self.sessions(after).await?,
+            Stage::Todos(after) => self.todos(after).await?,
+            Stage::Logs(chapter) => self.logs(chapter).await?,
+            Stage::Activities(after) => self.activities(after).await?,
+            Stage::Over => return self.broken.take().map_or(Ok(None), |error| Err(error.into())),
+        };
+        self.stage = stage;
+        Ok(Some(records))
+    }
+
+    /// That the account's auth epoch is the same is looked at before each chunk. Where it is not, and at
+    /// the end, the key is looked up again: rows that go with an account must not pass for rows that
+    /// never were.
+    async fn check(&mut self, is_last: bool) -> Result<(), AccessError> {
+        let access = &self.exports.access;
+        access.check_expiry(&self.caller)?;
+        let moved = match access.reader.check(self.by).await {
+            Ok(()) => false,
+            Err(StoreError::EpochMoved) => true,
+            Err(error) => return Err(error.into()),
+        };
+        if is_last || moved {
+            self.by = access.check_again(self.lookup).await?;
+        }
+        Ok(())
+    }
+
+    async fn actors(&self) -> StoreResult<Vec<Record>> {
+        let mut actors = self.exports.access.reader.actors(self.of.account).await?;
+        actors.retain(|actor| self.of.actor.is_none_or(|wanted| wanted == actor.id));
+        Ok(actors.into_iter().map(Record::Actor).collect())
+    }
+
+    async fn sessions(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+        let chunk = self.exports.reader.sessions_after(self.of, after).await?;
+        let texts = chunk.rows.iter().map(|row| (row.actor, row.texts().collect()));
+        let keys = self.keys(texts).await?;
+        let open = |session| Record::Session(open_session(&keys, session));
+        let stage = chunk.next.map_or(Stage::Todos(0), Stage::Sessions);
+        Ok((chunk.rows.into_iter().map(open).collect(), stage))
+    }
+
+    async fn todos(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+        let chunk = self.exports.reader.todos_after(self.of, after).await?;
+        let todos = chunk.rows.into_iter().map(|todo| (todo, false)).collect();
+        let chapter = Chapter { todos, after: (TodoId(0), LogId(0)), next: chunk.next };
+        self.logs(chapter).await
+    }
+
+    /// Logs are read after their todos: a step that a todo took in between is told, and where the
+    /// todo stood before it.
+    async fn logs(&mut self, mut chapter: Chapter) -> StoreResult<(Vec<Record>, Stage)> {
+        let todos: Vec<_> = chapter.todos.iter().map(|(todo, _)| todo.id).collect();
+        let reader = &self.exports.reader;
+        let steps = if todos.is_empty() {
+            Vec::new()
+        } else {
+            reader.steps_of(self.of.account, &todos, chapter.after).await?
+        };
+        let of_todos = chapter.todos.iter().map(|(todo, _)| (todo.actor, todo.texts().collect()));
+        let actors: BTreeMap<_, _> =
+            chapter.todos.iter().map(|(todo, _)| (todo.id, todo.actor)).collect();
+        let of_steps = steps.iter().filter_map(|step| {
+            Some((*actors.get(&step.todo)?, step.note.iter().collect::<Vec<_>>()))
+        });
+        let keys = self.keys(of_todos.chain(of_steps)).await?;
+        let is_last = steps.len() < usize::from(CHUNK_MAX_ROWS);
+        let mut records = Vec::new();
+        for step in steps {
+            chapter.after = (step.todo, step.id);
+            records.extend(self.told_before(&mut chapter.todos, step.todo, &keys));
+            let Some((todo, is_told)) = chapter.todos.front_mut() else { break };
+            if !*is_told {
+                records.push(self.told(todo.clone(), step.old_status, &keys));
+                *is_told = true;
+            }
+            let actor = todo.actor;
+            records.push(Record::Step(actor, open_step(keys.get(&actor), step)));
+        }
+        if !is_last {
+            return Ok((records, Stage::Logs(chapter)));
+        }
+        records.extend(self.told_before(&mut chapter.todos, TodoId(i64::MAX), &keys));
+        Ok((records, chapter.next.map_or(Stage::Activities(0), Stage::Todos)))
+    }
+
+    /// The todos before that one, which have no more steps.
+    fn told_before(
+        &self,
+        todos: &mut VecDeque<(Todo<Sealed>, bool)>,
+        before: TodoId,
+        keys: &Keys,
+    ) -> Vec<Record> {
+        let mut records = Vec::new();
+        while let Some((todo, is_told)) = todos.pop_front_if(|(todo, _)| todo.id < before) {
+            if !is_told {
+                let status = todo.status;
+                records.push(self.told(todo, status, keys));
+            }
+        }
+        records
+    }
+
+    fn told(&self, todo: Todo<Sealed>, first_status: TodoStatus, keys: &Keys) -> Record {
+        let session = self.known(todo.session);
+        Record::Todo(Todo { session, ..open_todo(keys, todo) }, first_status)
+    }
+
+    async fn activities(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+        let chunk = self.exports.reader.activities_after(self.of, after).await?;
+        let texts = chunk.rows.iter().map(|row| (row.actor, row.texts().collect()));
+        let keys = self.keys(texts).await?;
+        let open = |activity: Activity<Sealed>| {
+            let session = self.known(activity.session);
+            Record::Activity(Activity { session, ..open_activity(&keys, activity) })
+        };
+        let stage = chunk.next.map_or(Stage::Over, Stage::Activities);
+        Ok((chunk.rows.into_iter().map(open).collect(), stage))
+    }
+
+    /// A link to a session that is newer than the export leads nowhere in it.
+    fn known(&self, session: Option<SessionId>) -> Option<SessionId> {
+        session.filter(|id| id.0 <= self.of.given.session)
+    }
+
+    /// The keys of those actors, to open these texts of theirs, as far as they can be had: where a wrap
+    /// is missing, texts are unreadable, and the export goes on to all that there is, but does not end
+    /// well.
+    async fn keys<'a>(
+        &mut self,
+        texts: impl Iterator<Item = (ActorId, Vec<&'a Sealed>)>,
+    ) -> StoreResult<Keys> {
+        let mut of_actors = BTreeMap::<_, Vec<_>>::new();
+        for (actor, texts) in texts {
+            of_actors.entry(actor).or_default().extend(texts);
+        }
+        let mut keys = Keys::new();
+        for (actor, texts) in of_actors {
+            let reader = &*self.exports.access.reader;
+            match Keyrings::of(reader, &self.caller, [(actor, texts)]).await {
+                Ok(found) => keys.extend(found.find(actor).map(|found| (actor, found.clone()))),
+                Err(error @ StoreError::Broken(_)) => {
+                    self.broken.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// The keys of some actors.
+type Keys = BTreeMap<ActorId, Arc<dyn Keyring>>;
+
+/// Opens the texts of a row, each as far as it opens.
+fn opener(
+    keys: Option<&Arc<dyn Keyring>>,
+    row: Uid,
+) -> impl FnMut(Field, Sealed) -> Result<Legible, Infallible> {
+    move |field, sealed| {
+        let open = |keys: &Arc<dyn Keyring>| keys.open(TextPlace { field, row }, &sealed).ok();
+        Ok(keys.and_then(open).ok_or(Unreadable))
+    }
+}
+
+fn open_session(keys: &Keys, session: Session<Sealed>) -> Session<Legible> {
+    let open = opener(keys.get(&session.actor), session.uid);
+    let Ok(opened) = session.try_map_text(open);
+    opened
+}
+
+fn open_todo(keys: &Keys, todo: Todo<Sealed>) -> Todo<Legible> {
+    let open = opener(keys.get(&todo.actor), todo.uid);
+    let Ok(opened) = todo.try_map_text(open);
+    opened
+}
+
+fn open_step(keys: Option<&Arc<dyn Keyring>>, step: StatusChange<Sealed>) -> StatusChange<Legible> {
+    let open = opener(keys, step.uid);
+    let Ok(opened) = step.try_map_text(open);
+    opened
+}
+
+fn open_activity(keys: &Keys, activity: Activity<Sealed>) -> Activity<Legible> {
+    let open = opener(keys.get(&activity.actor), activity.uid);
+    let Ok(opened) = activity.try_map_text(open);
+    opened
+}

@@ -1,0 +1,224 @@
+//! When keys were last used, off the way of requests, and the sweep of keys that are over.
+//!
+//! Uses are noted in memory and written together now and then. What is shown of them may be as old as
+//! that, and what was noted since is lost where a process is killed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
+
+use super::access::Caller;
+use crate::command::{Action, Command, Principal};
+use crate::model::id::{AccountId, KeyId};
+use crate::model::time::Timestamp;
+use crate::port::clock::Clock;
+use crate::port::store::{AccountReader, ApplyError, CommandStore, StoreError};
+
+/// Most keys whose use is noted between two writes; the use of others goes unnoted.
+pub const NOTED_MAX: usize = 100_000;
+
+/// Most keys that one command tends, so that none holds up the writes behind it.
+const COMMAND_MAX_KEYS: usize = 500;
+/// Most accounts whose commands are handed over together. One batch takes them all, and the store's
+/// queue has 512 places.
+const ACCOUNTS_AT_ONCE: usize = 64;
+/// Most turns that an account gets in one call.
+const TURNS_MAX: u32 = 10;
+/// How many commands may fail because the database is away, until it is taken to be away for all.
+const AWAY_MAX: u32 = 3;
+
+/// Notes uses, and tends keys.
+#[derive(Clone)]
+pub struct KeyUsage {
+    /// Applies writes.
+    pub commands: Arc<dyn CommandStore>,
+    /// Finds keys that are over.
+    pub reader: Arc<dyn AccountReader>,
+    /// Tells the time of a use.
+    pub clock: Arc<dyn Clock>,
+    /// What is still to be done.
+    pub backlog: Backlog,
+}
+
+/// The uses that are not written yet, and how far the sweep has come. All clones share one.
+#[derive(Debug, Clone, Default)]
+pub struct Backlog(Arc<Mutex<Pending>>);
+
+#[derive(Debug)]
+struct Pending {
+    uses: HashMap<(AccountId, KeyId), Timestamp>,
+    swept: AccountId,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self { uses: HashMap::new(), swept: AccountId(0) }
+    }
+}
+
+/// What is to be done for an account.
+#[derive(Default)]
+struct Due {
+    /// Uses that are not written yet.
+    used: Vec<(KeyId, Timestamp)>,
+    /// Whether keys of it may be over.
+    has_over: bool,
+}
+
+/// A command that does some of it, if there is anything to do, and what is left after it.
+type Step = (Option<Command>, Due);
+
+impl KeyUsage {
+    /// Notes that the caller used its key.
+    pub fn note(&self, caller: &Caller) {
+        let key = (caller.account.id, caller.key);
+        let now = self.clock.now();
+        let uses = &mut self.pending().uses;
+        if uses.len() < NOTED_MAX || uses.contains_key(&key) {
+            uses.insert(key, now);
+        }
+    }
+
+    /// Writes the uses that were noted, and ends keys that are over, so that their wraps go.
+    /// Accounts take turns, with one small command each, of which some are handed over together;
+    /// what an account still has after so many turns is left for the next call. An account that
+    /// fails does not keep others from being tended.
+    ///
+    /// # Errors
+    /// A database error: of several, the last. Uses that were not written then are noted still.
+    pub async fn tend(&self) -> Result<(), StoreError> {
+        let at = self.clock.now();
+        let after = self.pending().swept;
+        let found = self.reader.accounts_with_keys_over(at, after).await?;
+        self.pending().swept = found.last.unwrap_or(AccountId(0));
+        let mut due = self.take_used();
+        for account in found.accounts {
+            due.entry(account).or_default().has_over = true;
+        }
+        self.tend_all(due, at, after).await
+    }
+
+    /// Writes the uses that were noted, and reads and ends nothing: what a stop has time for. For N
+    /// accounts it takes N / 64 batches.
+    ///
+    /// # Errors
+    /// As [`Self::tend`].
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let after = self.pending().swept;
+        self.tend_all(self.take_used(), self.clock.now(), after).await
+    }
+
+    fn take_used(&self) -> BTreeMap<AccountId, Due> {
+        let mut due = BTreeMap::<AccountId, Due>::new();
+        for ((account, key), last) in std::mem::take(&mut self.pending().uses) {
+            due.entry(account).or_default().used.push((key, last));
+        }
+        due
+    }
+
+    async fn tend_all(
+        &self,
+        mut due: BTreeMap<AccountId, Due>,
+        at: Timestamp,
+        after: AccountId,
+    ) -> Result<(), StoreError> {
+        let (mut outcome, mut away) = (Ok(()), 0);
+        for turn in 1.. {
+            let mut left = BTreeMap::new();
+            let mut accounts = due.into_iter().peekable();
+            while accounts.peek().is_some() {
+                let some: Vec<_> = accounts.by_ref().take(ACCOUNTS_AT_ONCE).collect();
+                let noted: Vec<_> =
+                    some.iter().map(|(account, due)| (*account, due.used.clone())).collect();
+                let tended = if away < AWAY_MAX {
+                    self.tend_some(some, at).await
+                } else {
+                    some.iter().map(|_| Err(None)).collect()
+                };
+                for ((account, before), tended) in noted.into_iter().zip(tended) {
+                    match tended {
+                        Ok(rest)
+                            if rest.used.is_empty() && (!rest.has_over || turn >= TURNS_MAX) => {}
+                        Ok(rest) => _ = left.insert(account, rest),
+                        Err(error) => {
+                            self.put_back(account, &before);
+                            if let Some(error) = error {
+                                away += u32::from(!matches!(error, StoreError::Broken(_)));
+                                outcome = Err(error);
+                            } else {
+                                // What was to be ended is looked for again.
+                                self.pending().swept = after;
+                            }
+                        }
+                    }
+                }
+            }
+            if left.is_empty() {
+                break;
+            }
+            due = left;
+        }
+        outcome
+    }
+
+    /// One command's worth for each of these accounts, handed over together so that batches form.
+    /// Answers for each what is left, or a database error, or none if it was not asked.
+    async fn tend_some(
+        &self,
+        accounts: Vec<(AccountId, Due)>,
+        at: Timestamp,
+    ) -> Vec<Result<Due, Option<StoreError>>> {
+        let mut steps = Vec::with_capacity(accounts.len());
+        let mut is_away = false;
+        for (account, due) in accounts {
+            let step = if is_away { Err(None) } else { self.next(account, due, at).await };
+            is_away |= matches!(&step, Err(Some(error)) if !matches!(error, StoreError::Broken(_)));
+            steps.push(step);
+        }
+        let apply = |step: Result<Step, _>| async move {
+            let (command, rest) = step?;
+            let Some(command) = command else { return Ok(rest) };
+            match self.commands.apply(command).await {
+                Ok(_) => Ok(rest),
+                Err(ApplyError::Store(error)) => Err(Some(error)),
+                // It was erased meanwhile.
+                Err(ApplyError::Refused(_)) => Ok(Due::default()),
+            }
+        };
+        join_all(steps.into_iter().map(apply)).await
+    }
+
+    /// The next command of an account, if there is anything to do, and what it leaves.
+    async fn next(
+        &self,
+        account: AccountId,
+        mut due: Due,
+        at: Timestamp,
+    ) -> Result<Step, Option<StoreError>> {
+        let used: Vec<_> = due.used.drain(..COMMAND_MAX_KEYS.min(due.used.len())).collect();
+        let room = COMMAND_MAX_KEYS - used.len();
+        let mut over = Vec::new();
+        if due.has_over && room > 0 {
+            let most = u32::try_from(room).unwrap_or(u32::MAX);
+            over = self.reader.keys_over(account, at, most).await.map_err(Some)?;
+            due.has_over = over.len() == room;
+        }
+        if used.is_empty() && over.is_empty() {
+            return Ok((None, due));
+        }
+        let action = Action::TendKeys { account, used, over };
+        Ok((Some(Command::uncharged(Principal::Program, action, at)), due))
+    }
+
+    fn put_back(&self, account: AccountId, used: &[(KeyId, Timestamp)]) {
+        let mut pending = self.pending();
+        for (key, last) in used {
+            pending.uses.entry((account, *key)).or_insert(*last);
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.backlog.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

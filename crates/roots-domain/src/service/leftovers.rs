@@ -1,0 +1,145 @@
+//! What deletions have left, done in steps: links to deleted sessions, rows of erased accounts.
+//!
+//! Each step is a command of its own and small, so that others' writes pass between them. Accounts
+//! take turns. Where a process ends midway, any other goes on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::outcome::WriteError;
+use crate::command::{Action, Command, Principal};
+use crate::model::id::AccountId;
+use crate::model::session::UNLINKED_AT_ONCE_MAX;
+use crate::port::clock::Clock;
+use crate::port::store::{ApplyError, CommandStore, Leftover, LeftoverReader, StoreError};
+
+/// How often a step is tried whose queue is full, before it is left for later. Each try waits for room
+/// as long as any write does.
+const BUSY_TRIES: u32 = 40;
+
+/// Why something is left still.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {error}", .account.map_or_else(|| "what deletions have left".to_owned(), |id| format!("account {id}")))]
+pub struct StillLeft {
+    /// The account, where it is known.
+    pub account: Option<AccountId>,
+    /// What came in between.
+    pub error: WriteError,
+}
+
+/// Works off what deletions have left.
+#[derive(Clone)]
+pub struct Leftovers {
+    /// Applies the steps.
+    pub commands: Arc<dyn CommandStore>,
+    /// Finds what is left.
+    pub reader: Arc<dyn LeftoverReader>,
+    /// Tells the time of a step.
+    pub clock: Arc<dyn Clock>,
+    /// Sees to it that one works at a time.
+    pub turn: Turn,
+}
+
+/// Whether one is at work, and how many have asked for it since. All clones share one.
+#[derive(Debug, Clone, Default)]
+pub struct Turn(Arc<AtomicUsize>);
+
+/// That one is at work. It ends where its task does, even if that panics.
+struct AtWork<'a> {
+    turn: &'a Turn,
+    has_ended: bool,
+}
+
+impl Turn {
+    /// Begins, unless another one is at work, which then looks again before it ends.
+    fn begin(&self) -> Option<AtWork<'_>> {
+        let is_first = self.0.fetch_add(1, Ordering::AcqRel) == 0;
+        is_first.then_some(AtWork { turn: self, has_ended: false })
+    }
+
+    fn asked(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl AtWork<'_> {
+    /// Ends, unless somebody has asked since `asked` was told. Answers whether it has.
+    fn end(&mut self, asked: usize) -> bool {
+        let ended = self.turn.0.compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
+        self.has_ended = ended.is_ok();
+        self.has_ended
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.turn.0.store(0, Ordering::Release);
+        }
+    }
+}
+
+impl Leftovers {
+    /// Works off everything that is left, a step an account at a time. Returns at once where this
+    /// process is at it already. An account whose step fails is left for the next call and holds up no
+    /// other.
+    ///
+    /// # Errors
+    /// The first error met, once everything else is done.
+    pub async fn work_off(&self) -> Result<(), StillLeft> {
+        let Some(mut at_work) = self.turn.begin() else { return Ok(()) };
+        loop {
+            let asked = self.turn.asked();
+            let outcome = self.all().await;
+            if at_work.end(asked) {
+                return outcome;
+            }
+        }
+    }
+
+    async fn all(&self) -> Result<(), StillLeft> {
+        let (mut failed, mut stuck) = (None, BTreeSet::new());
+        let (mut after, mut has_moved) = (AccountId(0), false);
+        loop {
+            let found = self.reader.left_over(after).await;
+            let found = found.map_err(|error| StillLeft { account: None, error: error.into() })?;
+            let Some(leftover) = found else {
+                if !std::mem::take(&mut has_moved) {
+                    return failed.map_or(Ok(()), Err);
+                }
+                after = AccountId(0);
+                continue;
+            };
+            after = leftover.account();
+            if stuck.contains(&after) {
+                continue;
+            }
+            match self.step(leftover).await {
+                Ok(()) => has_moved = true,
+                Err(error) => {
+                    stuck.insert(after);
+                    failed = failed.or(Some(StillLeft { account: Some(after), error }));
+                }
+            }
+        }
+    }
+
+    async fn step(&self, leftover: Leftover) -> Result<(), WriteError> {
+        let action = || match leftover {
+            Leftover::Erased(account) => Action::SweepErased(account),
+            Leftover::Linked(account, session) => {
+                Action::UnlinkSession { account, session, rows: UNLINKED_AT_ONCE_MAX }
+            }
+        };
+        let mut applied = Ok(());
+        for _ in 0..BUSY_TRIES {
+            let command = Command::uncharged(Principal::Program, action(), self.clock.now());
+            applied = self.commands.apply(command).await.map(|_| ());
+            if applied != Err(ApplyError::Store(StoreError::Busy)) {
+                break;
+            }
+        }
+        Ok(applied?)
+    }
+}

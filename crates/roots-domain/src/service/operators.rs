@@ -1,0 +1,118 @@
+//! What operators do: see all accounts, give credits, suspend and resume.
+//!
+//! Any actor of an operator's account may. None of it opens a text: an operator's account holds no
+//! other account's key.
+
+use std::sync::Arc;
+
+use super::access::Caller;
+use super::accounts::Grant;
+use super::outcome::{ReadError, WriteError};
+use crate::command::{Action, AppliedRow, Charge, Command, Conditions, Refusal};
+use crate::model::account::{Account, AccountKind, AccountStatus};
+use crate::model::id::AccountId;
+use crate::model::page::{Page, PageRequest};
+use crate::model::text::Name;
+use crate::port::clock::Clock;
+use crate::port::store::{AccountOverview, AccountsReader, CommandStore};
+
+/// The route that the ledger names for a grant.
+const GRANT: &str = "POST /accounts/{id}/credits";
+
+/// Operators: who may write, and with what credits.
+#[derive(Clone)]
+pub struct Operators {
+    /// Applies writes.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads.
+    pub reader: Arc<dyn AccountsReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Operators {
+    /// A page of all accounts, newest first.
+    ///
+    /// # Errors
+    /// [`Refusal::OperatorOnly`], or a database error.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        page: PageRequest,
+    ) -> Result<Page<AccountOverview>, ReadError> {
+        check(caller)?;
+        Ok(self.reader.accounts(caller.admission(), page).await?)
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// [`Refusal::OperatorOnly`], or a database error.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+    ) -> Result<Option<AccountOverview>, ReadError> {
+        check(caller)?;
+        Ok(self.reader.account_overview(caller.admission(), id).await?)
+    }
+
+    /// Gives an account credits, and answers it as it stands then.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn grant(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        amount: Grant,
+        note: Option<Name>,
+    ) -> Result<Account, WriteError> {
+        let action = Action::GrantCredits { account, amount: amount.credits(), note };
+        self.apply(caller, action, Some(Charge::nothing(GRANT))).await
+    }
+
+    /// Suspends an account, or has it write again, and answers it as it stands then.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn set_status(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        status: AccountStatus,
+    ) -> Result<Account, WriteError> {
+        self.apply(caller, Action::SetAccountStatus { account, status }, None).await
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        action: Action,
+        charge: Option<Charge>,
+    ) -> Result<Account, WriteError> {
+        let command = Command {
+            principal: caller.principal(),
+            action,
+            charge,
+            conditions: Conditions::default(),
+            at: self.clock.now(),
+        };
+        match self.commands.apply(command).await?.row {
+            AppliedRow::Account(account) => Ok(*account),
+            _ => Err(WriteError::mismatched()),
+        }
+    }
+}
+
+/// What an account is for never changes: that it was an operator's when its caller was admitted is
+/// enough to read.
+///
+/// # Errors
+/// [`Refusal::OperatorOnly`].
+pub fn check(caller: &Caller) -> Result<(), Refusal> {
+    match caller.account_kind {
+        AccountKind::Operator => Ok(()),
+        AccountKind::Customer => Err(Refusal::OperatorOnly),
+    }
+}

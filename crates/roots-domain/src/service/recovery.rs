@@ -1,0 +1,163 @@
+//! The way back into an account whose owner has lost its key: the recovery code.
+//!
+//! As with keys, ids are taken first, by a command of its own.
+
+use secrecy::SecretString;
+
+use super::access::Caller;
+use super::accounts::Accounts;
+use super::outcome::WriteError;
+use crate::command::{
+    Action, AppliedRow, Command, KeyOrigin, Management, NewCode, NewKey, Principal, Refusal,
+    RenewedCode, Reservation,
+};
+use crate::model::account::LastIds;
+use crate::model::api_key::{ApiKey, Succession};
+use crate::model::bearer::CodeBearer;
+use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
+use crate::port::crypto::{AccountIdentity, ActorIdentity, Keyring, Lookup, MintedCode};
+use crate::port::store::{Recoverable, StoreError};
+
+/// What a recovery made, with the secrets that are shown this once.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The account.
+    pub account: AccountId,
+    /// Its owner.
+    pub owner: ActorId,
+    /// The owner's key.
+    pub key: KeyId,
+    /// The key itself.
+    pub api_key: SecretString,
+    /// Its first characters.
+    pub key_prefix: String,
+    /// The recovery code that takes the place of the one that was used, once the key is used.
+    pub recovery_code: SecretString,
+}
+
+/// What a recovery code opens.
+struct Unlocked {
+    account: AccountIdentity,
+    owner: ActorIdentity,
+    code: RecoveryId,
+    keys: std::sync::Arc<dyn Keyring>,
+}
+
+impl Accounts {
+    /// Makes a key for the owner of the account whose recovery code this is, which must be that
+    /// account where one is given. The owner's other keys end at once. The code stays good until the
+    /// new key is used; to recover again before that replaces the key that was not used.
+    ///
+    /// # Errors
+    /// [`Refusal::CodeNotInForce`], a database error, or no randomness.
+    pub async fn recover(
+        &self,
+        presented: &SecretString,
+        account: Option<AccountId>,
+    ) -> Result<Recovered, WriteError> {
+        let lookup = self.locksmith.recognize_code(presented);
+        let lookup = lookup.filter(|found| account.is_none_or(|id| id == found.account));
+        let lookup = lookup.ok_or(Refusal::CodeNotInForce)?;
+        let Unlocked { account, owner, code, keys } = self.unlock(presented, lookup).await?;
+        let principal = Principal::Code(CodeBearer { account: account.id, code });
+        let taken = self.reserve_ids(principal, Reservation::KeyAndCode).await?;
+        let (id, code_id) = (KeyId(taken.key), RecoveryId(taken.recovery));
+        let mut key = keys.mint_key(id)?;
+        let code = keys.mint_code(code_id)?;
+        key.wraps.extend(code.wraps);
+        let new = NewKey {
+            id,
+            actor: owner.id,
+            account_epoch: account.epoch,
+            epoch: owner.epoch,
+            lookup: key.lookup,
+            prefix: key.prefix.clone(),
+            label: None,
+            expires_at: None,
+            wraps: key.wraps,
+            origin: KeyOrigin::Recovery { code: NewCode { id: code_id, lookup: code.lookup } },
+        };
+        self.manage(principal, Management::AddKey(new)).await?;
+        Ok(Recovered {
+            account: account.id,
+            owner: owner.id,
+            key: id,
+            api_key: key.secret,
+            key_prefix: key.prefix,
+            recovery_code: code.secret,
+        })
+    }
+
+    /// Makes a recovery code that takes the place of all others at once. The owner's to do.
+    ///
+    /// # Errors
+    /// The refusal, a database error, or no randomness.
+    pub async fn renew_code(&self, caller: &Caller) -> Result<SecretString, WriteError> {
+        let principal = caller.principal();
+        let taken = self.reserve_ids(principal, Reservation::Code).await?;
+        let id = RecoveryId(taken.recovery);
+        let MintedCode { secret, lookup, wraps } = caller.keys.mint_code(id)?;
+        let code = NewCode { id, lookup };
+        let renewed = RenewedCode { code, account_epoch: caller.account.epoch, wraps };
+        self.manage(principal, Management::RenewCode(renewed)).await?;
+        Ok(secret)
+    }
+
+    /// Looks a recognized code up and unlocks what it opens.
+    async fn unlock(
+        &self,
+        presented: &SecretString,
+        lookup: Lookup,
+    ) -> Result<Unlocked, WriteError> {
+        let found = self.reader.recoverable(lookup).await?.ok_or(Refusal::CodeNotInForce)?;
+        let (account, owner) = put_in_force(&found);
+        let code = found.code.id;
+        let unlocked = self.locksmith.recover(presented, account, owner, code, &found.wraps);
+        let error = match unlocked {
+            Ok(keys) => return Ok(Unlocked { account, owner, code, keys }),
+            Err(error) => error,
+        };
+        // Its wraps go with a code: it may have ended between two reads, or a renewal have come into
+        // force.
+        let again = self.reader.recoverable(lookup).await?.ok_or(Refusal::CodeNotInForce)?;
+        if put_in_force(&again) != (account, owner) {
+            return Err(Refusal::KeysRenewed(owner.id).into());
+        }
+        let cause = format!("recovery code {code} of account {}: {error}", account.id);
+        Err(StoreError::Broken(cause).into())
+    }
+
+    async fn reserve_ids(
+        &self,
+        principal: Principal,
+        kinds: Reservation,
+    ) -> Result<LastIds, WriteError> {
+        match self.manage(principal, Management::ReserveIds(kinds)).await? {
+            AppliedRow::Account(account) => Ok(account.last_ids),
+            _ => Err(WriteError::mismatched()),
+        }
+    }
+
+    async fn manage(
+        &self,
+        principal: Principal,
+        management: Management,
+    ) -> Result<AppliedRow, WriteError> {
+        let command =
+            Command::uncharged(principal, Action::Manage(Box::new(management)), self.clock.now());
+        Ok(self.commands.apply(command).await?.row)
+    }
+}
+
+/// The account and its owner, of the epochs that the use of the code leaves in force.
+fn put_in_force(found: &Recoverable) -> (AccountIdentity, ActorIdentity) {
+    let mut account = AccountIdentity::from(&found.account);
+    let mut owner = ActorIdentity::from(&found.owner);
+    let is_unseen_renewal =
+        |key: &ApiKey| key.is_unseen() && key.succession == Some(Succession::Renewal);
+    if found.came_with.as_ref().is_some_and(is_unseen_renewal) {
+        account.epoch = account.epoch.next();
+        owner.epoch = owner.epoch.next();
+    }
+    (account, owner)
+}

@@ -1,0 +1,183 @@
+//! Sealing and opening the texts of rows.
+
+use super::outcome::{ReadError, WriteError, Written};
+use std::sync::Arc;
+
+use super::access::Caller;
+use super::keyrings::Keyrings;
+use crate::command::{Applied, Refusal, Resealed};
+use crate::model::id::{ActorId, Uid};
+use crate::model::page::Page;
+use crate::model::sealed::{Field, Sealed, TextPlace};
+use crate::port::crypto::{CryptoError, Keyring};
+use crate::port::store::{AccountReader, StoreError, StoreResult};
+
+/// The keys that seal what is to be of `actor`, if that may be.
+pub(super) async fn sealing_keys(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    actor: ActorId,
+) -> Result<Arc<dyn Keyring>, WriteError> {
+    // The store refuses it too, but without that actor's keys there is nothing to hand it.
+    if !caller.reaches(actor) {
+        return Err(Refusal::OwnerOnly.into());
+    }
+    let keys = Keyrings::in_force(reader, caller, actor).await?;
+    Ok(Arc::clone(keys.find(actor).ok_or(Refusal::NoSuchActor(actor))?))
+}
+
+/// The keys of the actor of one row, which the caller reaches, to open these texts of it.
+pub(super) async fn row_keys<'a>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    actor: ActorId,
+    texts: impl IntoIterator<Item = &'a Sealed>,
+) -> StoreResult<Arc<dyn Keyring>> {
+    let keys = Keyrings::of(reader, caller, [(actor, texts)]).await?;
+    Ok(Arc::clone(keys.of_row(actor)?))
+}
+
+/// A row as it was found: its texts are sealed with the keys of its actor.
+pub trait SealedRow {
+    /// The row with its texts opened.
+    type Open;
+
+    /// Whose it is.
+    fn actor(&self) -> ActorId;
+
+    /// Its sealed texts.
+    fn texts(&self) -> impl Iterator<Item = &Sealed>;
+
+    /// How many bytes its sealed texts have together. Opened, they have fewer.
+    fn sealed_bytes(&self) -> usize {
+        self.texts().map(|text| text.0.len()).sum()
+    }
+
+    /// Opens its texts with the keys of its actor.
+    ///
+    /// # Errors
+    /// [`ReadError::Unreadable`].
+    fn open(self, keys: &dyn Keyring) -> Result<Self::Open, ReadError>;
+}
+
+/// Rows to be opened one after the other. No text is opened before its row is asked for.
+#[derive(Debug)]
+pub struct Opening<S> {
+    pub(super) rows: std::vec::IntoIter<S>,
+    pub(super) keys: Keyrings,
+}
+
+impl<S: SealedRow> Iterator for Opening<S> {
+    type Item = Result<S::Open, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        let keys = self.keys.of_row(row.actor()).map_err(ReadError::from);
+        Some(keys.and_then(|keys| row.open(&**keys)))
+    }
+}
+
+/// Prepares to open rows that the caller reaches: looks up the keys of their actors.
+///
+/// # Errors
+/// A database error.
+pub(super) async fn opening<S: SealedRow>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    rows: Vec<S>,
+) -> StoreResult<Opening<S>> {
+    let texts = rows.iter().map(|row| (row.actor(), row.texts()));
+    let keys = Keyrings::of(reader, caller, texts).await?;
+    Ok(Opening { rows: rows.into_iter(), keys })
+}
+
+/// The same page with its rows opened.
+pub(super) async fn opened<S: SealedRow>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    page: Page<S>,
+) -> Opened<S::Open> {
+    let Page { items, total, request, next } = page;
+    let items = opening(reader, caller, items).await?.collect::<Result<_, _>>()?;
+    Ok(Page { items, total, request, next })
+}
+
+/// The same row opened.
+pub(super) async fn opened_one<S: SealedRow>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    row: Option<S>,
+) -> Result<Option<S::Open>, ReadError> {
+    let rows = row.into_iter().collect();
+    opening(reader, caller, rows).await?.next().transpose()
+}
+
+/// What a committed write of a row of `actor` comes to, once that row is opened. Whatever fails
+/// then, the write stands, and no answer says otherwise.
+pub(super) async fn written<S: SealedRow, T>(
+    reader: &dyn AccountReader,
+    caller: &Caller,
+    row: &S,
+    (what, id): (&'static str, i64),
+    applied: &Applied,
+    open: impl FnOnce(&dyn Keyring, &S) -> Result<T, ReadError>,
+) -> Result<Written<T>, WriteError> {
+    let Applied { cost, balance, .. } = *applied;
+    let keys = row_keys(reader, caller, row.actor(), row.texts()).await;
+    match keys.map_err(ReadError::from).and_then(|keys| open(&*keys, row)) {
+        Ok(value) => Ok(Written::of(value, applied)),
+        Err(ReadError::Unreadable { .. } | ReadError::Store(StoreError::Broken(_))) => {
+            Err(WriteError::SavedUnreadable { what, id, cost, balance })
+        }
+        Err(ReadError::Refused(refusal)) => Err(WriteError::Refused(refusal)),
+        Err(ReadError::Store(error)) => {
+            let cause = format!("the write stands, but its row was not opened: {error}");
+            Err(WriteError::Store(StoreError::OutcomeUnknown(cause)))
+        }
+    }
+}
+
+/// Opens the texts of one row.
+pub(super) struct Opener<'a> {
+    pub(super) keys: &'a dyn Keyring,
+    pub(super) row: Uid,
+    pub(super) what: &'static str,
+    pub(super) id: i64,
+}
+
+impl Opener<'_> {
+    pub(super) fn open(&self, field: Field, sealed: &Sealed) -> Result<String, ReadError> {
+        self.keys
+            .open(TextPlace { field, row: self.row }, sealed)
+            .map_err(|_| ReadError::Unreadable { what: self.what, id: self.id })
+    }
+}
+
+/// Seals the texts of one row.
+pub(super) struct Sealer<'a> {
+    pub(super) keys: &'a Arc<dyn Keyring>,
+    pub(super) row: Uid,
+}
+
+impl Sealer<'_> {
+    pub(super) fn seal(&self, field: Field, text: &str) -> Result<Sealed, CryptoError> {
+        self.keys.seal(TextPlace { field, row: self.row }, text)
+    }
+
+    /// Seals a text for a row that exists, and notes whether the ciphertext that stands there now
+    /// holds the same text. One that does not open counts as another: it may be overwritten.
+    pub(super) fn reseal(
+        &self,
+        field: Field,
+        text: &str,
+        current: Option<&Sealed>,
+    ) -> Result<Resealed, CryptoError> {
+        let place = TextPlace { field, row: self.row };
+        let is_same = |sealed: &&Sealed| self.keys.open(place, sealed).as_deref() == Ok(text);
+        let same_as = current.filter(is_same).cloned();
+        Ok(Resealed { sealed: self.seal(field, text)?, same_as })
+    }
+}
+
+/// A page whose rows were opened.
+pub(super) type Opened<T> = Result<Page<T>, ReadError>;

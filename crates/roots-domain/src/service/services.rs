@@ -1,0 +1,224 @@
+//! Every service, over the ports that they stand on.
+
+use std::sync::Arc;
+
+use super::access::Access;
+use super::accounts::Accounts;
+use super::activities::Activities;
+use super::erasures::Erasures;
+use super::exports::Exports;
+use super::imports::Imports;
+use super::key_usage::{Backlog, KeyUsage};
+use super::keys::Keys;
+use super::leftovers::{Leftovers, Turn};
+use super::maintenance::Maintenance;
+use super::operators::Operators;
+use super::sessions::Sessions;
+use super::todos::Todos;
+use super::usage::Usage;
+use crate::port::archive::{ArchiveReader, ImportReader};
+use crate::port::clock::{Clock, Uids};
+use crate::port::crypto::Locksmith;
+use crate::port::store::{
+    AccountReader, AccountsReader, ActivityReader, AuthEpochs, CommandStore, IdempotencyReader,
+    LeftoverReader, Readiness, SessionReader, TodoReader, UsageReader,
+};
+
+/// What the services need of a database and of cryptography.
+pub struct Ports {
+    /// Applies writes.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads accounts, actors and keys.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Reads accounts for operators.
+    pub operators: Arc<dyn AccountsReader>,
+    /// Reads sessions.
+    pub sessions: Arc<dyn SessionReader>,
+    /// Reads todos.
+    pub todos: Arc<dyn TodoReader>,
+    /// Reads activities.
+    pub activities: Arc<dyn ActivityReader>,
+    /// Reads what is exported.
+    pub archive: Arc<dyn ArchiveReader>,
+    /// Reads what imports have to know.
+    pub imports: Arc<dyn ImportReader>,
+    /// Finds what deletions have left.
+    pub leftovers: Arc<dyn LeftoverReader>,
+    /// Reads idempotency records.
+    pub idempotency: Arc<dyn IdempotencyReader>,
+    /// Reads usage.
+    pub usage: Arc<dyn UsageReader>,
+    /// Tells of keys that have ended.
+    pub epochs: Arc<dyn AuthEpochs>,
+    /// Tells whether the database serves.
+    pub readiness: Arc<dyn Readiness>,
+    /// Makes and opens keys.
+    pub locksmith: Arc<dyn Locksmith>,
+}
+
+impl Ports {
+    /// The ports of a store that implements all of them.
+    pub fn of<S>(store: S, locksmith: Arc<dyn Locksmith>) -> Self
+    where
+        S: CommandStore
+            + AccountReader
+            + AccountsReader
+            + SessionReader
+            + TodoReader
+            + ActivityReader
+            + ArchiveReader
+            + ImportReader
+            + LeftoverReader
+            + IdempotencyReader
+            + UsageReader
+            + AuthEpochs
+            + Readiness
+            + 'static,
+    {
+        let store = Arc::new(store);
+        Self {
+            commands: store.clone(),
+            accounts: store.clone(),
+            operators: store.clone(),
+            sessions: store.clone(),
+            todos: store.clone(),
+            activities: store.clone(),
+            archive: store.clone(),
+            imports: store.clone(),
+            leftovers: store.clone(),
+            idempotency: store.clone(),
+            usage: store.clone(),
+            epochs: store.clone(),
+            readiness: store,
+            locksmith,
+        }
+    }
+}
+
+/// All that the core can do.
+#[derive(Clone)]
+pub struct Services {
+    /// Admits callers.
+    pub access: Access,
+    /// Work sessions.
+    pub sessions: Sessions,
+    /// Todos and their logs.
+    pub todos: Todos,
+    /// Activities and their statistics.
+    pub activities: Activities,
+    /// Accounts and their credits.
+    pub accounts: Accounts,
+    /// What operators do to accounts.
+    pub operators: Operators,
+    /// Actors and keys.
+    pub keys: Keys,
+    /// When keys were last used.
+    pub key_usage: KeyUsage,
+    /// How often accounts call what.
+    pub usage: Usage,
+    /// Exports.
+    pub exports: Exports,
+    /// Imports.
+    pub imports: Imports,
+    /// Erasures.
+    pub erasures: Erasures,
+    /// What deletions have left.
+    pub leftovers: Leftovers,
+    /// What is done from time to time.
+    pub maintenance: Maintenance,
+    /// Tells of keys that have ended.
+    pub epochs: Arc<dyn AuthEpochs>,
+    /// Tells whether the database serves.
+    pub readiness: Arc<dyn Readiness>,
+    /// Names requests that come without a name.
+    pub uids: Arc<dyn Uids>,
+}
+
+impl Services {
+    /// Every service, by this clock and with these uids.
+    #[must_use]
+    pub fn new(ports: Ports, clock: Arc<dyn Clock>, uids: Arc<dyn Uids>) -> Self {
+        let Ports { commands, accounts, locksmith, .. } = ports;
+        let access = Access {
+            locksmith: locksmith.clone(),
+            reader: accounts.clone(),
+            commands: commands.clone(),
+            clock: clock.clone(),
+        };
+        Self {
+            exports: Exports { access: access.clone(), reader: ports.archive },
+            access,
+            sessions: Sessions {
+                commands: commands.clone(),
+                reader: ports.sessions,
+                accounts: accounts.clone(),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            todos: Todos {
+                commands: commands.clone(),
+                reader: ports.todos,
+                accounts: accounts.clone(),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            activities: Activities {
+                commands: commands.clone(),
+                reader: ports.activities,
+                accounts: accounts.clone(),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            operators: Operators {
+                commands: commands.clone(),
+                reader: ports.operators,
+                clock: clock.clone(),
+            },
+            keys: Keys {
+                commands: commands.clone(),
+                reader: accounts.clone(),
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            key_usage: KeyUsage {
+                commands: commands.clone(),
+                reader: accounts.clone(),
+                clock: clock.clone(),
+                backlog: Backlog::default(),
+            },
+            usage: Usage {
+                commands: commands.clone(),
+                reader: ports.usage,
+                clock: clock.clone(),
+                pending: Arc::default(),
+            },
+            imports: Imports {
+                commands: commands.clone(),
+                accounts: accounts.clone(),
+                reader: ports.imports,
+                clock: clock.clone(),
+                uids: uids.clone(),
+            },
+            erasures: Erasures {
+                commands: commands.clone(),
+                locksmith: locksmith.clone(),
+                clock: clock.clone(),
+            },
+            leftovers: Leftovers {
+                commands: commands.clone(),
+                reader: ports.leftovers,
+                clock: clock.clone(),
+                turn: Turn::default(),
+            },
+            maintenance: Maintenance {
+                commands: commands.clone(),
+                reader: ports.idempotency,
+                clock: clock.clone(),
+            },
+            accounts: Accounts { commands, reader: accounts, locksmith, clock, uids: uids.clone() },
+            epochs: ports.epochs,
+            readiness: ports.readiness,
+            uids,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Sessions.
+
+use std::sync::Arc;
+
+use super::access::{ActorScope, Caller};
+use super::outcome::{ReadError, WriteError, Written};
+use super::sealing::{Opened, Opener, SealedRow, Sealer};
+use super::write::Preconditions;
+use crate::command::{Action, Applied, AppliedRow, Resealed, RowPatch};
+use crate::model::Patch;
+use crate::model::id::{ActorId, SessionId, Uid};
+use crate::model::page::{Page, PageRequest};
+use crate::model::sealed::{Field, Sealed};
+use crate::model::session::{Session, SessionPatch, SessionStatus};
+use crate::model::text::LongText;
+use crate::port::clock::{Clock, Uids};
+use crate::port::crypto::Keyring;
+use crate::port::store::{
+    AccountReader, Admission, CommandStore, SessionQuery, SessionReader, StoreResult,
+};
+
+/// Work sessions: when agents start and stop.
+#[derive(Clone)]
+pub struct Sessions {
+    /// Applies writes.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads.
+    pub reader: Arc<dyn SessionReader>,
+    /// Tells the keys of the account's other actors.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+    /// Names new rows.
+    pub uids: Arc<dyn Uids>,
+}
+
+/// A session to start.
+#[derive(Debug, Clone, Default)]
+pub struct SessionDraft {
+    /// Whose it is to be, if not the caller's own.
+    pub actor: Option<ActorId>,
+    /// What there is to note.
+    pub notes: Option<LongText>,
+}
+
+/// Which sessions are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SessionFilter {
+    /// Of which actors.
+    pub scope: ActorScope,
+    /// Of which status.
+    pub status: Option<SessionStatus>,
+}
+
+impl Sessions {
+    /// A page of sessions.
+    ///
+    /// # Errors
+    /// The refusal, a database error, or a text that does not open.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: SessionFilter,
+        page: PageRequest,
+    ) -> Opened<Session> {
+        let found = self.find(caller, filter, page).await?;
+        super::sealing::opened(&*self.accounts, caller, found).await
+    }
+
+    /// The same page as it was found, before any text is opened.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        SessionFilter { scope, status }: SessionFilter,
+        page: PageRequest,
+    ) -> Result<Page<Session<Sealed>>, ReadError> {
+        let (by, actor) = (caller.admission(), caller.choose(scope)?);
+        let query = SessionQuery { by, actor, status, page };
+        Ok(self.reader.sessions(&query).await?)
+    }
+
+    /// The session of that id, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// A database error, or notes that do not open.
+    pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
+        let found = self.find_one(caller, id).await?;
+        super::sealing::opened_one(&*self.accounts, caller, found).await
+    }
+
+    /// Starts a session.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn start(
+        &self,
+        caller: &Caller,
+        SessionDraft { actor, notes }: SessionDraft,
+        preconditions: Preconditions,
+    ) -> Result<Written<Session>, WriteError> {
+        let actor = actor.unwrap_or(caller.actor.id);
+        let keys = super::sealing::sealing_keys(&*self.accounts, caller, actor).await?;
+        let uid = self.uids.next();
+        let sealer = Sealer { keys: &keys, row: uid };
+        let notes =
+            notes.map(|notes| sealer.seal(Field::SessionNotes, notes.as_str())).transpose()?;
+        let action = Action::StartSession { actor, uid, notes };
+        let applied = self.apply(caller, action, preconditions, "POST /sessions").await?;
+        self.written(caller, &applied).await
+    }
+
+    /// Changes a session: ends it, sets its notes, or both.
+    ///
+    /// # Errors
+    /// [`WriteError::EmptyPatch`], the refusal, or a database error.
+    pub async fn patch(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        patch: SessionPatch<LongText>,
+        preconditions: Preconditions,
+    ) -> Result<Written<Session>, WriteError> {
+        if patch.is_empty() {
+            return Err(WriteError::EmptyPatch);
+        }
+        let row = self.seal_patch(caller, id, patch).await?;
+        let action = Action::PatchSession(row);
+        let applied = self.apply(caller, action, preconditions, "PATCH /sessions/{id}").await?;
+        self.written(caller, &applied).await
+    }
+
+    /// Deletes a session for good; its todos and activities stay, unlinked.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        preconditions: Preconditions,
+    ) -> Result<Written<SessionId>, WriteError> {
+        let action = Action::DeleteSession(id);
+        let applied = self.apply(caller, action, preconditions, "DELETE /sessions/{id}").await?;
+        Ok(Written::of(id, &applied))
+    }
+
+    /// The session of that id as it was found, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn find_one(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+    ) -> StoreResult<Option<Session<Sealed>>> {
+        self.sealed(caller, caller.admission(), id).await
+    }
+
+    async fn sealed(
+        &self,
+        caller: &Caller,
+        by: Admission,
+        id: SessionId,
+    ) -> StoreResult<Option<Session<Sealed>>> {
+        let found = self.reader.session(by, id).await?;
+        Ok(found.filter(|session| caller.reaches(session.actor)))
+    }
+
+    /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
+    /// learns (identity, and the ciphertext that it compared with) the store checks again.
+    async fn seal_patch(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        patch: SessionPatch<LongText>,
+    ) -> Result<RowPatch<SessionId, SessionPatch<Resealed>>, WriteError> {
+        let (sealed_for, notes) = match patch.notes {
+            Patch::Keep => (None, Patch::Keep),
+            Patch::Clear => (None, Patch::Clear),
+            Patch::Set(notes) => {
+                let current = self.sealed(caller, caller.account.id.into(), id).await?;
+                let current = current.as_ref();
+                let actor = current.map_or(caller.actor.id, |session| session.actor);
+                let texts = current.into_iter().flat_map(Session::texts);
+                let keys = super::sealing::row_keys(&*self.accounts, caller, actor, texts).await?;
+                let row = current.map_or(Uid::NIL, |session| session.uid);
+                let stands = current.and_then(|session| session.notes.as_ref());
+                let sealer = Sealer { keys: &keys, row };
+                let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), stands)?;
+                (Some(row), Patch::Set(notes))
+            }
+        };
+        Ok(RowPatch { id, sealed_for, patch: SessionPatch { status: patch.status, notes } })
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        action: Action,
+        preconditions: Preconditions,
+        endpoint: &'static str,
+    ) -> Result<Applied, WriteError> {
+        let (commands, accounts) = (&*self.commands, &*self.accounts);
+        super::write::apply(
+            commands,
+            accounts,
+            &*self.clock,
+            caller,
+            action,
+            preconditions,
+            endpoint,
+        )
+        .await
+    }
+
+    async fn written(
+        &self,
+        caller: &Caller,
+        applied: &Applied,
+    ) -> Result<Written<Session>, WriteError> {
+        let AppliedRow::Session(session) = &applied.row else {
+            return Err(WriteError::mismatched());
+        };
+        let named = ("session", session.id.0);
+        super::sealing::written(&*self.accounts, caller, session, named, applied, open).await
+    }
+}
+
+impl SealedRow for Session<Sealed> {
+    type Open = Session;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        Session::texts(self)
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<Session, ReadError> {
+        open(keys, &self)
+    }
+}
+
+fn open(keys: &dyn Keyring, session: &Session<Sealed>) -> Result<Session, ReadError> {
+    let opener = Opener { keys, row: session.uid, what: "session", id: session.id.0 };
+    session.clone().try_map_text(|field, text| opener.open(field, &text))
+}

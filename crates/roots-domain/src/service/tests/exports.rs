@@ -1,0 +1,439 @@
+//! What an export tells, in which order, and when it stops.
+
+use super::*;
+use crate::model::account::LastIds;
+use crate::model::activity::Activity;
+use crate::model::api_key::{KeyValidity, LookupHash};
+use crate::model::id::{ActivityId, LogId, TodoId};
+use crate::model::session::{Session, SessionStatus};
+use crate::model::text::ActivityType;
+use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use crate::port::archive::{CHUNK_MAX_ROWS, ExportChunk, Holdings, MockArchiveReader};
+use crate::port::crypto::{Lookup, MockLocksmith};
+use crate::port::store::{Credentials, KeyAccount, MockAccountReader, StoreResult};
+use crate::service::access::{Access, AccessError};
+use crate::service::exports::{Export, Exports, Record, Unreadable};
+
+const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]) };
+const GIVEN: LastIds =
+    LastIds { actor: 2, key: 3, recovery: 1, session: 5, todo: 900, activity: 9, log: 900, ..ZERO };
+const ZERO: LastIds = LastIds {
+    actor: 0,
+    key: 0,
+    recovery: 0,
+    session: 0,
+    todo: 0,
+    activity: 0,
+    log: 0,
+    ledger: 0,
+    audit: 0,
+};
+
+fn whole_of(actor: Option<ActorId>) -> Holdings {
+    Holdings { account: HOME, actor, given: GIVEN }
+}
+
+fn row(number: i64) -> Uid {
+    uid(u128::from(number.unsigned_abs()))
+}
+
+fn session(id: i64) -> Session<Sealed> {
+    Session {
+        id: SessionId(id),
+        uid: row(id),
+        actor: ME,
+        status: SessionStatus::Active,
+        notes: Some(stored(Field::SessionNotes, row(id), "notes")),
+        started_at: at(1),
+        ended_at: None,
+        version: 1,
+    }
+}
+
+fn todo(id: i64, status: TodoStatus) -> Todo<Sealed> {
+    Todo {
+        id: TodoId(id),
+        uid: row(id),
+        actor: ME,
+        session: None,
+        title: stored(Field::TodoTitle, row(id), "title"),
+        description: None,
+        status,
+        priority: Priority::default(),
+        due_at: None,
+        created_at: at(1),
+        updated_at: at(2),
+        version: 1,
+    }
+}
+
+fn step(todo: i64, id: i64, old: TodoStatus, new: TodoStatus) -> StatusChange<Sealed> {
+    StatusChange {
+        id: LogId(id),
+        uid: row(id),
+        todo: TodoId(todo),
+        old_status: old,
+        new_status: new,
+        note: Some(stored(Field::LogNote, row(id), "note")),
+        logged_at: at(3),
+    }
+}
+
+fn activity(id: i64) -> Activity<Sealed> {
+    Activity {
+        id: ActivityId(id),
+        uid: row(id),
+        actor: ME,
+        session: None,
+        activity_type: ActivityType::default(),
+        description: stored(Field::ActivityDescription, row(id), "text"),
+        logged_at: at(1),
+        created_at: at(1),
+        version: 1,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what the reader answers")]
+fn chunk<T>(rows: Vec<T>, next: Option<i64>) -> StoreResult<ExportChunk<T>> {
+    Ok(ExportChunk { rows, next })
+}
+
+/// An account whose key stays in force.
+fn accounts() -> MockAccountReader {
+    let mut accounts = MockAccountReader::new();
+    accounts.expect_account().returning(|_| Ok(Some(Account { last_ids: GIVEN, ..account() })));
+    accounts.expect_actors().returning(|_| {
+        let peer = Actor { role: Role::Member, ..actor(PEER) };
+        Ok(vec![actor(ME), peer])
+    });
+    accounts.expect_credentials().returning(|_| Ok(Some(credentials())));
+    accounts.expect_check().returning(|_| Ok(()));
+    accounts
+}
+
+fn credentials() -> Credentials {
+    let key = KeyValidity {
+        id: KEY,
+        expires_at: None,
+        ends_at: None,
+        succession: None,
+        first_used_at: None,
+    };
+    Credentials { account: key_account(), actor: actor(ME), key, wraps: Vec::new() }
+}
+
+/// Nothing of any kind.
+fn empty() -> MockArchiveReader {
+    let mut archive = MockArchiveReader::new();
+    archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
+    archive.expect_todos_after().returning(|_, _| chunk(vec![], None));
+    archive.expect_activities_after().returning(|_, _| chunk(vec![], None));
+    archive
+}
+
+fn exports(accounts: MockAccountReader, archive: MockArchiveReader) -> Exports {
+    exports_at(accounts, archive, clock())
+}
+
+fn exports_at(
+    accounts: MockAccountReader,
+    archive: MockArchiveReader,
+    clock: Arc<MockClock>,
+) -> Exports {
+    let locksmith = Arc::new(MockLocksmith::new());
+    // Any owner's is noted.
+    let mut commands = MockCommandStore::new();
+    commands.expect_apply().returning(|command| {
+        assert!(matches!(command.action, Action::NoteExport { .. }), "{:?}", command.action);
+        let row = AppliedRow::Account(Box::new(account()));
+        Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
+    });
+    let access =
+        Access { locksmith, reader: Arc::new(accounts), commands: Arc::new(commands), clock };
+    Exports { access, reader: Arc::new(archive) }
+}
+
+fn begin(exports: &Exports, caller: Caller, actor: Option<ActorId>) -> Result<Export, ReadError> {
+    ready(exports.begin(Arc::new(caller), LOOKUP, actor))
+}
+
+/// All that it tells but the actors.
+fn told(exports: &Exports) -> Result<Vec<Record>, AccessError> {
+    let mut export = begin(exports, owner(), None).unwrap();
+    let mut records = Vec::new();
+    while let Some(more) = ready(export.next())? {
+        records.extend(more);
+    }
+    records.retain(|record| !matches!(record, Record::Actor(_)));
+    Ok(records)
+}
+
+/// What stands for a record: its kind and id, and for a todo where it began.
+fn brief(records: &[Record]) -> Vec<String> {
+    let one = |record: &Record| match record {
+        Record::Actor(actor) => format!("actor {}", actor.id),
+        Record::Session(session) => format!("session {}", session.id),
+        Record::Todo(todo, first) => format!("todo {} from {}", todo.id, first.name()),
+        Record::Step(_, step) => format!("step {} of {}", step.id, step.todo),
+        Record::Activity(activity) => format!("activity {}", activity.id),
+    };
+    records.iter().map(one).collect()
+}
+
+#[test]
+fn an_owner_exports_the_account_and_a_member_itself() {
+    let member = |id| {
+        let actor = Actor { role: Role::Member, ..actor(id) };
+        Caller { actor, ..caller() }
+    };
+    for (caller, asked, walked) in [
+        (owner(), None, None),
+        (owner(), Some(PEER), Some(PEER)),
+        (member(PEER), None, Some(PEER)),
+        (member(PEER), Some(PEER), Some(PEER)),
+    ] {
+        let mut archive = MockArchiveReader::new();
+        let sessions = archive.expect_sessions_after().times(1);
+        sessions
+            .withf(move |of, after| *of == whole_of(walked) && *after == 0)
+            .returning(|_, _| chunk(vec![], None));
+        let exports = exports(accounts(), archive);
+        let mut export = begin(&exports, caller, asked).unwrap();
+        let header = export.header();
+        assert_eq!((header.actor, header.at, header.account.id), (walked, now(), HOME));
+        let actors = ready(export.next()).unwrap().unwrap();
+        assert_eq!(actors.len(), if walked.is_some() { 1 } else { 2 });
+        ready(export.next()).unwrap().unwrap();
+    }
+    let refused = begin(&exports(accounts(), empty()), member(PEER), Some(ME));
+    assert_eq!(refused.err(), Some(Refusal::OwnerOnly.into()));
+}
+
+#[test]
+fn what_an_owner_exports_is_noted_first() {
+    let member = Caller { actor: Actor { role: Role::Member, ..actor(ME) }, ..caller() };
+    for (caller, actor, answer, expected) in [
+        (owner(), None, Ok(()), Ok(None)),
+        (owner(), Some(PEER), Ok(()), Ok(None)),
+        // What it has is to be had from a full disk too.
+        (owner(), None, Err(away().into()), Ok(Some(away()))),
+        (
+            owner(),
+            None,
+            Err(Refusal::KeyNotInForce.into()),
+            Err(ReadError::Refused(Refusal::KeyNotInForce)),
+        ),
+    ] {
+        let row = AppliedRow::Account(Box::new(account()));
+        let (commands, sent) = commands(answer.map(|()| row));
+        let mut exports = exports(accounts(), empty());
+        exports.access.commands = commands;
+        let principal = caller.principal();
+        let begun = begin(&exports, caller, actor);
+        assert_eq!(begun.map(|export| export.unnoted().cloned()), expected);
+        let command = sent.command();
+        assert_eq!((command.principal, command.charge, command.at), (principal, None, now()));
+        assert_eq!(command.action, Action::NoteExport { actor });
+    }
+    let mut exports = exports(accounts(), empty());
+    exports.access.commands = no_commands();
+    assert!(begin(&exports, member, None).is_ok());
+}
+
+#[test]
+fn chunks_follow_each_other_whether_or_not_there_is_something_in_them() {
+    let mut archive = MockArchiveReader::new();
+    archive.expect_sessions_after().returning(|_, after| match after {
+        0 => chunk(vec![session(1), session(2)], Some(2)),
+        2 => chunk(vec![], Some(4)),
+        _ => chunk(vec![session(5)], None),
+    });
+    archive.expect_todos_after().returning(|_, after| match after {
+        0 => chunk(vec![], Some(700)),
+        _ => chunk(vec![todo(800, TodoStatus::Open)], None),
+    });
+    archive.expect_steps_of().returning(|_, _, _| Ok(vec![]));
+    archive.expect_activities_after().returning(|_, after| match after {
+        0 => chunk(vec![activity(3)], Some(3)),
+        _ => chunk(vec![activity(9)], None),
+    });
+    let records = told(&exports(accounts(), archive)).unwrap();
+    assert_eq!(
+        brief(&records),
+        ["session 1", "session 2", "session 5", "todo 800 from open", "activity 3", "activity 9"]
+    );
+}
+
+#[test]
+fn a_todo_is_followed_by_its_log_however_long_that_is() {
+    use TodoStatus::{Done, InProgress, Open};
+    let mut archive = MockArchiveReader::new();
+    archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
+    archive.expect_activities_after().returning(|_, _| chunk(vec![], None));
+    // The third was done between the two reads.
+    archive.expect_todos_after().times(1).returning(|_, _| {
+        chunk(vec![todo(1, Open), todo(2, InProgress), todo(3, Open), todo(4, Open)], None)
+    });
+    let full = i64::from(CHUNK_MAX_ROWS);
+    let long: Vec<_> = (1..=full)
+        .map(|id| if id % 2 == 1 { step(2, id, Open, Done) } else { step(2, id, Done, Open) })
+        .collect();
+    let ids = |ids: &[i64]| ids.iter().copied().map(TodoId).collect::<Vec<_>>();
+    let logs = archive.expect_steps_of().times(1);
+    logs.withf(move |_, todos, after| {
+        *todos == ids(&[1, 2, 3, 4]) && *after == (TodoId(0), LogId(0))
+    })
+    .return_once(|_, _, _| Ok(long));
+    let logs = archive.expect_steps_of().times(1);
+    logs.withf(move |_, todos, after| {
+        *todos == ids(&[2, 3, 4]) && *after == (TodoId(2), LogId(full))
+    })
+    .return_once(move |_, _, _| {
+        Ok(vec![step(2, full + 1, Open, InProgress), step(3, full + 2, Open, Done)])
+    });
+    let records = brief(&told(&exports(accounts(), archive)).unwrap());
+    let mut expected = vec!["todo 1 from open".to_owned(), "todo 2 from open".to_owned()];
+    expected.extend((1..=full + 1).map(|id| format!("step {id} of 2")));
+    expected.extend(["todo 3 from open".to_owned(), format!("step {} of 3", full + 2)]);
+    expected.push("todo 4 from open".to_owned());
+    assert_eq!(records, expected);
+}
+
+#[test]
+fn a_link_to_a_session_that_is_newer_leads_nowhere() {
+    let mut archive = MockArchiveReader::new();
+    archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
+    let linked =
+        |id, session| Todo { session: Some(SessionId(session)), ..todo(id, TodoStatus::Open) };
+    archive
+        .expect_todos_after()
+        .returning(move |_, _| chunk(vec![linked(1, 5), linked(2, 6)], None));
+    archive.expect_steps_of().returning(|_, _, _| Ok(vec![]));
+    let linked = |id, session| Activity { session: Some(SessionId(session)), ..activity(id) };
+    archive
+        .expect_activities_after()
+        .returning(move |_, _| chunk(vec![linked(1, 5), linked(2, 6)], None));
+    let records = told(&exports(accounts(), archive)).unwrap();
+    let links: Vec<_> = records
+        .iter()
+        .map(|record| match record {
+            Record::Todo(todo, _) => todo.session,
+            Record::Activity(activity) => activity.session,
+            _ => unreachable!("nothing else is there"),
+        })
+        .collect();
+    let five = Some(SessionId(5));
+    assert_eq!(links, [five, None, five, None]);
+}
+
+#[test]
+fn what_does_not_open_is_told_and_ends_nothing() {
+    let mut archive = MockArchiveReader::new();
+    archive.expect_sessions_after().returning(|_, _| {
+        chunk(vec![Session { notes: Some(damaged()), ..session(1) }, session(2)], None)
+    });
+    archive.expect_todos_after().returning(|_, _| {
+        chunk(vec![Todo { title: damaged(), ..todo(1, TodoStatus::Open) }], None)
+    });
+    archive.expect_steps_of().returning(|_, _, _| {
+        let step = step(1, 1, TodoStatus::Open, TodoStatus::Done);
+        Ok(vec![StatusChange { note: Some(damaged()), ..step }])
+    });
+    archive
+        .expect_activities_after()
+        .returning(|_, _| chunk(vec![Activity { description: damaged(), ..activity(1) }], None));
+    let records = told(&exports(accounts(), archive)).unwrap();
+    let texts: Vec<_> = records
+        .into_iter()
+        .map(|record| match record {
+            Record::Session(session) => session.notes.unwrap(),
+            Record::Todo(todo, _) => todo.title,
+            Record::Step(_, step) => step.note.unwrap(),
+            Record::Activity(activity) => activity.description,
+            Record::Actor(_) => unreachable!("left out"),
+        })
+        .collect();
+    let gone = || Err(Unreadable);
+    assert_eq!(texts, [gone(), Ok("notes".to_owned()), gone(), gone(), gone()]);
+}
+
+#[test]
+fn an_actor_whose_keys_are_missing_is_told_at_the_end_and_a_database_that_is_away_at_once() {
+    let of_peer = || Session { actor: PEER, ..session(1) };
+    let broken = || StoreError::Broken("no wrap".into());
+    for (answer, expected) in [(broken(), vec![Some(Err(Unreadable))]), (away(), vec![])] {
+        let mut archive = empty();
+        archive.checkpoint();
+        archive.expect_sessions_after().returning(move |_, _| chunk(vec![of_peer()], None));
+        archive.expect_todos_after().returning(|_, _| chunk(vec![], None));
+        archive.expect_activities_after().returning(|_, _| chunk(vec![], None));
+        let mut accounts = accounts();
+        let error = answer.clone();
+        accounts.expect_held_actors().returning(move |_, _| Err(answer.clone()));
+        let exports = exports(accounts, archive);
+        let mut export = begin(&exports, owner(), None).unwrap();
+        let mut notes = Vec::new();
+        let end = loop {
+            match ready(export.next()) {
+                Ok(Some(records)) => notes.extend(records.into_iter().filter_map(|it| match it {
+                    Record::Session(session) => Some(session.notes),
+                    _ => None,
+                })),
+                end => break end,
+            }
+        };
+        assert_eq!((notes, end), (expected, Err(AccessError::Store(error))));
+    }
+}
+
+#[test]
+fn a_key_is_looked_up_again_where_the_epoch_has_moved_and_at_the_end() {
+    // Whether the epoch moves, how often the key is found in force, how many chunks come out, and
+    // whether that is all.
+    for (moves, found, expected, is_whole) in [
+        (false, 0, 4, false),
+        (false, 1, 4, true),
+        (true, 0, 0, false),
+        (true, 1, 4, false),
+        (true, 2, 4, true),
+    ] {
+        let mut accounts = MockAccountReader::new();
+        accounts.expect_account().returning(|_| Ok(Some(account())));
+        accounts.expect_actors().returning(|_| Ok(vec![actor(ME)]));
+        let now = EPOCH + i64::from(moves);
+        accounts.expect_check().returning(move |by| {
+            if by.auth_epoch == Some(now) { Ok(()) } else { Err(StoreError::EpochMoved) }
+        });
+        let looks = AtomicU64::new(0);
+        accounts.expect_credentials().returning(move |_| {
+            let look = looks.fetch_add(1, Ordering::Relaxed);
+            let account = KeyAccount { auth_epoch: now, ..key_account() };
+            Ok(Some(Credentials { account, ..credentials() }).filter(|_| look < found))
+        });
+        let exports = exports(accounts, empty());
+        let mut export = begin(&exports, owner(), None).unwrap();
+        let mut chunks = 0;
+        let end = loop {
+            match ready(export.next()) {
+                Ok(Some(_)) => chunks += 1,
+                end => break end,
+            }
+        };
+        let last = if is_whole { Ok(None) } else { Err(AccessError::NotAdmitted) };
+        assert_eq!((chunks, end), (expected, last), "{moves} {found}");
+    }
+}
+
+#[test]
+fn an_expired_key_ends_it() {
+    let mut clock = MockClock::new();
+    let seconds = AtomicU64::new(0);
+    clock
+        .expect_now()
+        .returning(move || at(seconds.fetch_add(1, Ordering::Relaxed).try_into().unwrap()));
+    let exports = exports_at(accounts(), empty(), Arc::new(clock));
+    let caller = Caller { ends_at: Some(at(3)), ..owner() };
+    let mut export = begin(&exports, caller, None).unwrap();
+    while let Ok(Some(_)) = ready(export.next()) {}
+    assert_eq!(ready(export.next()), Err(AccessError::NotAdmitted));
+}

@@ -1,0 +1,128 @@
+//! Whose keys are in a caller's hands.
+
+use super::*;
+use crate::model::api_key::{Wrap, WrapHolder, WrapSubject};
+use crate::port::crypto::{ActorIdentity, Keyring};
+use crate::port::store::{HeldActor, MockAccountReader};
+use crate::service::keyrings::Keyrings;
+
+fn wraps() -> Vec<Wrap> {
+    let holder = WrapHolder::Account(KeyEpoch(2));
+    let subject = WrapSubject::Actor(PEER, KeyEpoch(3));
+    vec![Wrap { subject, holder, sealed: sealed("wrap") }]
+}
+
+/// A reader that is asked once for the peer, and for nobody else.
+fn holding(found: Result<Vec<HeldActor>, StoreError>) -> MockAccountReader {
+    let mut reader = MockAccountReader::new();
+    let look = reader.expect_held_actors().times(1);
+    look.withf(|account, actors| *account == HOME && *actors == [PEER]).return_once(|_, _| found);
+    reader.expect_check().returning(|by| match by.auth_epoch {
+        Some(EPOCH) => Ok(()),
+        _ => Err(StoreError::EpochMoved),
+    });
+    reader
+}
+
+fn peer() -> HeldActor {
+    HeldActor { actor: actor(PEER), wraps: wraps() }
+}
+
+/// A caller whose keys lead to the peer's so.
+fn leading(answer: Result<MockKeyring, CryptoError>) -> Caller {
+    let mut keys = keyring();
+    keys.expect_for_actor()
+        .times(1)
+        .withf(|actor, held| {
+            let peer = ActorIdentity { id: PEER, uid: uid(91), epoch: KeyEpoch(3) };
+            *actor == peer && held == wraps()
+        })
+        .return_once(|_, _| answer.map(|keys| Arc::new(keys) as Arc<dyn Keyring>));
+    Caller { keys: Arc::new(keys), ..caller() }
+}
+
+fn of(
+    reader: &MockAccountReader,
+    caller: &Caller,
+    actors: impl IntoIterator<Item = ActorId>,
+) -> Result<Keyrings, StoreError> {
+    let texts = actors.into_iter().map(|actor| (actor, std::iter::empty()));
+    ready(Keyrings::of(reader, caller, texts))
+}
+
+#[test]
+fn a_callers_own_keys_are_at_hand() {
+    let caller = caller();
+    for actors in [vec![], vec![ME]] {
+        let keys = of(&MockAccountReader::new(), &caller, actors).unwrap();
+        assert!(Arc::ptr_eq(keys.find(ME).unwrap(), &caller.keys));
+        assert!(keys.find(PEER).is_none());
+    }
+}
+
+#[test]
+fn the_keys_of_others_are_reached_through_the_callers() {
+    let mut theirs = MockKeyring::new();
+    theirs.expect_open().times(1).return_once(|_, _| Ok("opened by the peer's keys".to_owned()));
+    let caller = leading(Ok(theirs));
+    let keys = of(&holding(Ok(vec![peer()])), &caller, [PEER, ME, PEER]).unwrap();
+    assert!(Arc::ptr_eq(keys.of_row(ME).unwrap(), &caller.keys));
+    let place = TextPlace { field: Field::LogNote, row: uid(1) };
+    let opened = keys.of_row(PEER).unwrap().open(place, &damaged());
+    assert_eq!(opened.as_deref(), Ok("opened by the peer's keys"));
+}
+
+#[test]
+fn an_actor_that_there_is_not_has_no_keys_and_no_rows() {
+    let keys = of(&holding(Ok(Vec::new())), &caller(), [PEER]).unwrap();
+    assert!(keys.find(PEER).is_none());
+    let gone = StoreError::Broken("actor 2 of account 1 is gone".into());
+    assert_eq!(keys.of_row(PEER).unwrap_err(), gone);
+}
+
+#[test]
+fn wraps_that_do_not_lead_there_are_the_databases_error() {
+    for (error, why) in [
+        (CryptoError::WrapMissing, "a key wrap is missing"),
+        (CryptoError::DoesNotOpen, "a sealed value does not open where it stands"),
+    ] {
+        let error = of(&holding(Ok(vec![peer()])), &leading(Err(error)), [PEER]).unwrap_err();
+        let told = format!("the keys of actor 2 of account 1: {why}");
+        assert_eq!(error, StoreError::Broken(told));
+    }
+    assert_eq!(of(&holding(Err(away())), &caller(), [PEER]).unwrap_err(), away());
+    // A caller that was remembered from before the account's key was renewed does not hold it.
+    let early = Caller { auth_epoch: EPOCH - 1, ..leading(Err(CryptoError::WrapMissing)) };
+    let error = of(&holding(Ok(vec![peer()])), &early, [PEER]).unwrap_err();
+    assert_eq!(error, StoreError::EpochMoved);
+}
+
+/// A caller whose keys answer so, one look after the other.
+fn leading_in_turn(answers: Vec<Result<MockKeyring, CryptoError>>) -> Caller {
+    let mut keys = keyring();
+    let mut order = mockall::Sequence::new();
+    for answer in answers {
+        let asked = keys.expect_for_actor().times(1).in_sequence(&mut order);
+        asked.return_once(|_, _| answer.map(|keys| Arc::new(keys) as Arc<dyn Keyring>));
+    }
+    Caller { keys: Arc::new(keys), ..caller() }
+}
+
+#[test]
+fn an_actor_that_is_renewed_between_two_reads_is_read_again() {
+    let looking = |times| {
+        let mut reader = MockAccountReader::new();
+        reader.expect_held_actors().times(times).returning(|_, _| Ok(vec![peer()]));
+        reader.expect_check().returning(|_| Ok(()));
+        reader
+    };
+    let ahead = || Err(CryptoError::EpochWentBack);
+    let caller = leading_in_turn(vec![ahead(), Ok(MockKeyring::new())]);
+    assert!(of(&looking(2), &caller, [PEER]).unwrap().find(PEER).is_some());
+
+    // An epoch that stays behind was set back.
+    let caller = leading_in_turn(vec![ahead(), ahead(), ahead()]);
+    let error = of(&looking(3), &caller, [PEER]).unwrap_err();
+    let why = "a key wrap leads to a later epoch than the one in force";
+    assert_eq!(error, StoreError::Broken(format!("the keys of actor 2 of account 1: {why}")));
+}

@@ -1,0 +1,167 @@
+//! Writes that their callers name.
+
+use super::*;
+use crate::command::Conditions;
+use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Mac, oldest_kept};
+use crate::model::session::{SessionPatch, SessionStatus};
+use crate::port::crypto::MacPurpose;
+use crate::port::store::{MockIdempotencyReader, MockSessionReader};
+use crate::service::maintenance::Maintenance;
+use crate::service::sessions::{SessionDraft, Sessions};
+use crate::service::{IdempotentRequest, Preconditions};
+use mockall::Sequence;
+use mockall::predicate::eq;
+
+/// A MAC that tells its epoch, its purpose and the first byte of what it is of.
+fn mac(epoch: u8, purpose: MacPurpose, bytes: &[u8]) -> [u8; 32] {
+    let mut mac = [epoch; 32];
+    mac[1] = u8::from(purpose == MacPurpose::RequestFingerprint);
+    mac[2] = bytes[0];
+    mac
+}
+
+fn renewed_twice() -> Caller {
+    let mut keys = keyring();
+    keys.expect_mac().returning(|purpose, bytes| Ok(mac(3, purpose, bytes)));
+    keys.expect_earlier_macs()
+        .withf(|_, _, most| *most == EPOCHS_BEFORE_MAX)
+        .returning(|purpose, bytes, _| Ok(vec![mac(2, purpose, bytes), mac(1, purpose, bytes)]));
+    Caller { keys: Arc::new(keys), ..caller() }
+}
+
+fn preconditions() -> Preconditions {
+    Preconditions {
+        idempotent: Some(IdempotentRequest { key: "k".into(), request: b"r".into() }),
+        ..Preconditions::default()
+    }
+}
+
+fn sessions(commands: Arc<MockCommandStore>, reader: MockSessionReader) -> Sessions {
+    let accounts = no_others();
+    Sessions { commands, reader: Arc::new(reader), accounts, clock: clock(), uids: uids(1) }
+}
+
+fn draft() -> SessionDraft {
+    SessionDraft { actor: None, notes: None }
+}
+
+#[test]
+fn a_name_goes_to_the_store_as_macs_of_every_epoch() {
+    let (commands, sent) = commands(Err(away().into()));
+    let _ = ready(sessions(commands, MockSessionReader::new()).start(
+        &renewed_twice(),
+        draft(),
+        preconditions(),
+    ));
+    let Conditions { idempotency, if_match } = sent.command().conditions;
+    assert_eq!(if_match, None);
+    let told: Vec<_> = idempotency.unwrap().all().map(|told| (told.key, told.request)).collect();
+    let of = |epoch| {
+        let key = mac(epoch, MacPurpose::IdempotencyKey, b"k");
+        (Mac(key), Mac(mac(epoch, MacPurpose::RequestFingerprint, b"r")))
+    };
+    assert_eq!(told, [of(3), of(2), of(1)]);
+    assert_eq!(format!("{:?}", preconditions().idempotent), "Some(IdempotentRequest(…))");
+}
+
+#[test]
+fn without_macs_nothing_is_sent() {
+    let mut keys = in_one_epoch();
+    keys.expect_mac().returning(|_, _| Err(CryptoError::Unsupported));
+    let caller = Caller { keys: Arc::new(keys), ..caller() };
+    let failed = ready(sessions(no_commands(), MockSessionReader::new()).start(
+        &caller,
+        draft(),
+        preconditions(),
+    ));
+    assert_eq!(failed, Err(WriteError::Seal(CryptoError::Unsupported)));
+}
+
+/// The store decides whether it was done before, so what is gone is no reason not to ask it.
+#[test]
+fn a_patch_with_text_of_a_row_that_is_gone_is_still_told_again() {
+    let mut reader = MockSessionReader::new();
+    reader.expect_session().returning(|_, _| Ok(None));
+    let row = crate::model::session::Session {
+        id: SessionId(2),
+        uid: uid(7),
+        actor: ME,
+        status: SessionStatus::Ended,
+        notes: Some(stored(Field::SessionNotes, uid(7), "done")),
+        started_at: at(1),
+        ended_at: Some(at(2)),
+        version: 2,
+    };
+    let mut commands = MockCommandStore::new();
+    let kept = row.clone();
+    commands.expect_apply().times(1).returning(move |command| {
+        assert!(command.conditions.idempotency.is_some());
+        let row = AppliedRow::Session(kept.clone());
+        Ok(Applied { row, cost: 1, balance: LEFT, is_replay: true })
+    });
+    let patch = SessionPatch { status: None, notes: crate::model::Patch::Set(long("done")) };
+    let sessions = sessions(Arc::new(commands), reader);
+    let told =
+        ready(sessions.patch(&renewed_twice(), SessionId(2), patch, preconditions())).unwrap();
+    assert!(told.is_replay);
+    assert_eq!((told.value.notes.as_deref(), told.value.version), (Some("done"), 2));
+}
+
+#[test]
+fn accounts_take_turns_until_no_answer_is_due() {
+    let before = oldest_kept(now());
+    let mut order = Sequence::new();
+    let (mut reader, mut commands) = (MockIdempotencyReader::new(), MockCommandStore::new());
+    // The first has more than goes in one step.
+    let looks = [(0, Some(3)), (4, Some(8)), (9, None), (0, Some(3)), (4, None), (0, None)];
+    for (from, found) in looks {
+        reader
+            .expect_account_with_idempotency_records()
+            .times(1)
+            .in_sequence(&mut order)
+            .with(eq(before), eq(AccountId(from)))
+            .return_once(move |_, _| Ok(found.map(AccountId)));
+        if let Some(account) = found {
+            let action = Action::ForgetIdempotencyRecords { account: AccountId(account), before };
+            commands
+                .expect_apply()
+                .times(1)
+                .in_sequence(&mut order)
+                .withf(move |command| {
+                    command.action == action && command.principal == Principal::Program
+                })
+                .return_once(|_| {
+                    let row = AppliedRow::Deleted;
+                    Ok(Applied { row, cost: 0, balance: 0, is_replay: false })
+                });
+        }
+    }
+    let maintenance =
+        Maintenance { commands: Arc::new(commands), reader: Arc::new(reader), clock: clock() };
+    assert_eq!(ready(maintenance.forget_idempotency_records()), Ok(()));
+}
+
+#[test]
+fn an_account_that_was_erased_meanwhile_does_not_end_the_sweep() {
+    let (mut reader, mut commands) = (MockIdempotencyReader::new(), MockCommandStore::new());
+    let mut looks = [(0, Some(AccountId(3))), (4, None), (0, None)].into_iter();
+    reader.expect_account_with_idempotency_records().times(3).returning(move |_, from| {
+        let (expected, found) = looks.next().unwrap();
+        assert_eq!(from.0, expected);
+        Ok(found)
+    });
+    let gone = |_| Err(Refusal::NoSuchAccount(AccountId(3)).into());
+    commands.expect_apply().times(1).return_once(gone);
+    let maintenance =
+        Maintenance { commands: Arc::new(commands), reader: Arc::new(reader), clock: clock() };
+    assert_eq!(ready(maintenance.forget_idempotency_records()), Ok(()));
+}
+
+#[test]
+fn a_database_that_is_away_is_swept_another_time() {
+    let mut reader = MockIdempotencyReader::new();
+    reader.expect_account_with_idempotency_records().times(1).returning(|_, _| Err(away()));
+    let maintenance =
+        Maintenance { commands: no_commands(), reader: Arc::new(reader), clock: clock() };
+    assert_eq!(ready(maintenance.forget_idempotency_records()), Err(WriteError::Store(away())));
+}

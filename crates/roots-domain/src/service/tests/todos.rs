@@ -1,0 +1,432 @@
+//! Todos and their logs.
+
+use super::*;
+use crate::command::{Resealed, RowPatch};
+use crate::model::Patch;
+use crate::model::id::{LogId, TodoId};
+use crate::model::text::{LogNote, Title};
+use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::port::store::{MockTodoReader, TodoLog, TodoQuery};
+use crate::service::access::ActorScope;
+use crate::service::sealing::opening;
+use crate::service::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
+
+const ID: TodoId = TodoId(7);
+/// The first uid that a use case is given: a new todo's, or that of a log row.
+const FRESH: u128 = 50;
+
+fn todo<T>(actor: ActorId, title: T, description: Option<T>) -> Todo<T> {
+    Todo {
+        id: ID,
+        uid: uid(20),
+        actor,
+        session: Some(SessionId(2)),
+        title,
+        description,
+        status: TodoStatus::Done,
+        priority: Priority::default(),
+        due_at: Some(at(9)),
+        created_at: at(5),
+        updated_at: at(6),
+        version: 3,
+    }
+}
+
+fn row(actor: ActorId) -> Todo<Sealed> {
+    todo(actor, title("Write docs"), Some(description("All three")))
+}
+
+fn opened() -> Todo {
+    todo(ME, "Write docs".into(), Some("All three".into()))
+}
+
+fn title(text: &str) -> Sealed {
+    stored(Field::TodoTitle, uid(20), text)
+}
+
+fn description(text: &str) -> Sealed {
+    stored(Field::TodoDescription, uid(20), text)
+}
+
+fn todos(commands: Arc<MockCommandStore>, reader: MockTodoReader) -> Todos {
+    Todos {
+        commands,
+        reader: Arc::new(reader),
+        accounts: no_others(),
+        clock: clock(),
+        uids: uids(FRESH),
+    }
+}
+
+/// A reader that must not be asked.
+fn no_reads() -> MockTodoReader {
+    MockTodoReader::new()
+}
+
+/// A reader that is asked once for the todo.
+fn finding(found: Result<Option<Todo<Sealed>>, StoreError>) -> MockTodoReader {
+    let mut reader = MockTodoReader::new();
+    reader
+        .expect_todo()
+        .times(1)
+        .withf(|by, id| (by.account, *id) == (HOME, ID))
+        .return_once(|_, _| found);
+    reader
+}
+
+fn kept() -> (Arc<MockCommandStore>, SentCommand) {
+    commands(Ok(AppliedRow::Todo(row(ME))))
+}
+
+fn draft(description: Option<&str>) -> TodoDraft {
+    TodoDraft {
+        actor: None,
+        title: Title::parse("Deploy").unwrap(),
+        description: description.map(long),
+        session: Some(SessionId(2)),
+        priority: Priority::parse(2).unwrap(),
+        due_at: Some(at(9)),
+    }
+}
+
+fn retitled(text: &str) -> TodoChange {
+    TodoChange { title: Some(Title::parse(text).unwrap()), ..TodoChange::default() }
+}
+
+fn done() -> TodoChange {
+    TodoChange { status: Some(TodoStatus::Done), ..TodoChange::default() }
+}
+
+fn patch_intent(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> Action {
+    Action::PatchTodo { row: RowPatch { id: ID, sealed_for, patch }, log_uid: uid(FRESH) }
+}
+
+const PATCH: &str = "PATCH /todos/{id}";
+
+#[test]
+fn creating_seals_each_text_for_its_field_of_the_new_row() {
+    for text in [Some("Docs"), None] {
+        let (commands, sent) = kept();
+        let created = ready(todos(commands, no_reads()).create(
+            &caller(),
+            draft(text),
+            Preconditions::default(),
+        ));
+        assert_eq!(created, Ok(written(opened())));
+        let action = Action::CreateTodo {
+            uid: uid(FRESH),
+            new: NewTodo {
+                actor: None,
+                session: Some(SessionId(2)),
+                title: cipher(Field::TodoTitle, uid(FRESH), 1, "Deploy"),
+                description: text.map(|text| cipher(Field::TodoDescription, uid(FRESH), 2, text)),
+                priority: Priority::parse(2).unwrap(),
+                due_at: Some(at(9)),
+            },
+        };
+        assert_eq!(sent.action("POST /todos"), action);
+    }
+}
+
+#[test]
+fn a_patch_without_a_text_of_the_row_reads_nothing() {
+    let (commands, sent) = kept();
+    let change = TodoChange {
+        description: Patch::Clear,
+        priority: Some(Priority::parse(3).unwrap()),
+        due_at: Patch::Set(at(8)),
+        session: Patch::Clear,
+        ..done()
+    };
+    let patched =
+        ready(todos(commands, no_reads()).patch(&caller(), ID, change, Preconditions::default()));
+    assert_eq!(patched, Ok(written(opened())));
+    let patch = TodoPatch {
+        title: None,
+        description: Patch::Clear,
+        status: Some(TodoStatus::Done),
+        priority: Some(Priority::parse(3).unwrap()),
+        due_at: Patch::Set(at(8)),
+        session: Patch::Clear,
+        note: None,
+    };
+    assert_eq!(sent.action(PATCH), patch_intent(None, patch));
+}
+
+#[test]
+fn a_note_is_sealed_for_its_log_row_and_reads_nothing() {
+    let (commands, sent) = kept();
+    let change = TodoChange { note: Some(LogNote::parse("deployed").unwrap()), ..done() };
+    let patched =
+        ready(todos(commands, no_reads()).patch(&caller(), ID, change, Preconditions::default()));
+    assert_eq!(patched, Ok(written(opened())));
+    let sealed = cipher(Field::LogNote, uid(FRESH), 1, "deployed");
+    let note = Some(Resealed { sealed, same_as: None });
+    let patch = TodoPatch { status: Some(TodoStatus::Done), note, ..TodoPatch::EMPTY };
+    assert_eq!(sent.action(PATCH), patch_intent(None, patch));
+}
+
+#[test]
+fn a_patch_with_texts_reads_the_row_once_and_seals_each_for_its_field() {
+    let (commands, sent) = kept();
+    let change = TodoChange {
+        description: Patch::Set(long("All three")),
+        note: Some(LogNote::parse("deployed").unwrap()),
+        status: Some(TodoStatus::Done),
+        ..retitled("Write the docs")
+    };
+    let patched = ready(todos(commands, finding(Ok(Some(row(ME))))).patch(
+        &caller(),
+        ID,
+        change,
+        Preconditions::default(),
+    ));
+    assert_eq!(patched, Ok(written(opened())));
+    let patch = TodoPatch {
+        title: Some(Resealed {
+            sealed: cipher(Field::TodoTitle, uid(20), 1, "Write the docs"),
+            same_as: None,
+        }),
+        description: Patch::Set(Resealed {
+            sealed: cipher(Field::TodoDescription, uid(20), 2, "All three"),
+            same_as: Some(description("All three")),
+        }),
+        status: Some(TodoStatus::Done),
+        note: Some(Resealed {
+            sealed: cipher(Field::LogNote, uid(FRESH), 3, "deployed"),
+            same_as: None,
+        }),
+        ..TodoPatch::EMPTY
+    };
+    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+}
+
+#[test]
+fn a_new_description_alone_reads_the_row_too() {
+    let (commands, sent) = kept();
+    let todos = todos(commands, finding(Ok(Some(row(ME)))));
+    let description = Patch::Set(long("All of them"));
+    let change = TodoChange { description, ..TodoChange::default() };
+    assert_eq!(
+        ready(todos.patch(&caller(), ID, change, Preconditions::default())),
+        Ok(written(opened()))
+    );
+    let sealed = cipher(Field::TodoDescription, uid(20), 1, "All of them");
+    let description = Patch::Set(Resealed { sealed, same_as: None });
+    let patch = TodoPatch { description, ..TodoPatch::EMPTY };
+    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+}
+
+#[test]
+fn the_same_title_names_the_ciphertext_that_stands() {
+    let (commands, sent) = kept();
+    let todos = todos(commands, finding(Ok(Some(row(ME)))));
+    let patched =
+        ready(todos.patch(&caller(), ID, retitled("Write docs"), Preconditions::default()));
+    assert_eq!(patched, Ok(written(opened())));
+    let title = Some(Resealed {
+        sealed: cipher(Field::TodoTitle, uid(20), 1, "Write docs"),
+        same_as: Some(title("Write docs")),
+    });
+    let patch = TodoPatch { title, ..TodoPatch::EMPTY };
+    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+}
+
+#[test]
+fn a_title_that_does_not_open_can_be_overwritten() {
+    let (commands, sent) = kept();
+    let broken = todo(ME, damaged(), None);
+    let todos = todos(commands, finding(Ok(Some(broken))));
+    let patched =
+        ready(todos.patch(&caller(), ID, retitled("Write docs"), Preconditions::default()));
+    assert_eq!(patched, Ok(written(opened())));
+    let sealed = cipher(Field::TodoTitle, uid(20), 1, "Write docs");
+    let title = Some(Resealed { sealed, same_as: None });
+    let patch = TodoPatch { title, ..TodoPatch::EMPTY };
+    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+}
+
+#[test]
+fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
+    for found in [None, Some(row(PEER))] {
+        let refusal = Refusal::NotFound("todo");
+        let (commands, sent) = commands(Err(refusal.clone().into()));
+        let todos = todos(commands, finding(Ok(found)));
+        let patched =
+            ready(todos.patch(&caller(), ID, retitled("Write docs"), Preconditions::default()));
+        assert_eq!(patched, Err(WriteError::Refused(refusal)));
+        let sealed = cipher(Field::TodoTitle, Uid::NIL, 1, "Write docs");
+        let title = Some(Resealed { sealed, same_as: None });
+        let patch = TodoPatch { title, ..TodoPatch::EMPTY };
+        assert_eq!(sent.action(PATCH), patch_intent(Some(Uid::NIL), patch));
+    }
+}
+
+#[test]
+fn a_patch_that_names_nothing_goes_nowhere() {
+    let todos = todos(no_commands(), no_reads());
+    let patched =
+        ready(todos.patch(&caller(), ID, TodoChange::default(), Preconditions::default()));
+    assert_eq!(patched, Err(WriteError::EmptyPatch));
+}
+
+#[test]
+fn where_the_row_cannot_be_read_or_a_text_not_sealed_nothing_is_sent() {
+    let cut_off = todos(no_commands(), finding(Err(away())));
+    let patched = ready(cut_off.patch(&caller(), ID, retitled("x"), Preconditions::default()));
+    assert_eq!(patched, Err(WriteError::Store(away())));
+
+    let unsealed = Err(WriteError::Seal(CryptoError::NoRandomness));
+    let todos = todos(no_commands(), no_reads());
+    assert_eq!(
+        ready(todos.create(&sealing_nothing(), draft(None), Preconditions::default())),
+        unsealed
+    );
+    let change = TodoChange { note: Some(LogNote::parse("deployed").unwrap()), ..done() };
+    assert_eq!(
+        ready(todos.patch(&sealing_nothing(), ID, change, Preconditions::default())),
+        unsealed
+    );
+}
+
+#[test]
+fn a_saved_row_of_which_a_text_does_not_open_is_said_to_be_saved() {
+    for broken in [
+        todo(ME, damaged(), None),
+        todo(ME, title("Write docs"), Some(damaged())),
+        // Each in the other's field.
+        todo(ME, description("All three"), None),
+        todo(ME, title("Write docs"), Some(title("Write docs"))),
+    ] {
+        let (commands, _) = commands(Ok(AppliedRow::Todo(broken)));
+        let patched = ready(todos(commands, no_reads()).patch(
+            &caller(),
+            ID,
+            done(),
+            Preconditions::default(),
+        ));
+        assert_eq!(patched, Err(saved_unreadable("todo", 7)));
+    }
+}
+
+#[test]
+fn deleting_names_the_row_and_reads_nothing() {
+    let (commands, sent) = commands(Ok(AppliedRow::Deleted));
+    let deleted =
+        ready(todos(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
+    assert_eq!(deleted, Ok(written(ID)));
+    assert_eq!(sent.action("DELETE /todos/{id}"), Action::DeleteTodo(ID));
+}
+
+#[test]
+fn what_the_store_refuses_or_fails_at_is_passed_on() {
+    for (answer, expected) in failures() {
+        let store = || commands(Err(answer.clone())).0;
+        let created = ready(todos(store(), no_reads()).create(
+            &caller(),
+            draft(None),
+            Preconditions::default(),
+        ));
+        assert_eq!(created, Err(expected.clone()));
+        let patched = ready(todos(store(), no_reads()).patch(
+            &caller(),
+            ID,
+            done(),
+            Preconditions::default(),
+        ));
+        assert_eq!(patched, Err(expected.clone()));
+        let deleted =
+            ready(todos(store(), no_reads()).delete(&caller(), ID, Preconditions::default()));
+        assert_eq!(deleted, Err(expected));
+    }
+}
+
+#[test]
+fn a_row_of_another_kind_is_the_stores_error() {
+    let store = || commands(Ok(AppliedRow::Deleted)).0;
+    assert_mismatched(ready(todos(store(), no_reads()).create(
+        &caller(),
+        draft(None),
+        Preconditions::default(),
+    )));
+    assert_mismatched(ready(todos(store(), no_reads()).patch(
+        &caller(),
+        ID,
+        done(),
+        Preconditions::default(),
+    )));
+}
+
+#[test]
+fn only_the_callers_own_todo_is_found() {
+    let get = |found| ready(todos(no_commands(), finding(found)).get(&caller(), ID));
+    assert_eq!(get(Ok(Some(row(ME)))), Ok(Some(opened())));
+    assert_eq!(get(Ok(None)), Ok(None));
+    // Not opened either: it would not open.
+    assert_eq!(get(Ok(Some(todo(PEER, damaged(), None)))), Ok(None));
+    assert_eq!(get(Ok(Some(todo(ME, damaged(), None)))), Err(unreadable("todo", 7)));
+    assert_eq!(get(Err(away())), Err(ReadError::Store(away())));
+}
+
+#[test]
+fn a_page_is_of_the_callers_own_todos_and_opened() {
+    let list = |answer: Vec<Todo<Sealed>>| {
+        let (status, priority) = (Some(TodoStatus::Open), Some(Priority::default()));
+        let session = Some(SessionId(2));
+        let query = TodoQuery { by: BY, actor: Some(ME), status, priority, session, page: PAGE };
+        let mut reader = MockTodoReader::new();
+        reader
+            .expect_todos()
+            .times(1)
+            .withf(move |asked| *asked == query)
+            .return_once(|_| Ok(page(answer)));
+        let filter = TodoFilter { scope: ActorScope::Own, status, priority, session };
+        ready(todos(no_commands(), reader).list(&caller(), filter, PAGE))
+    };
+    assert_eq!(list(vec![row(ME), row(ME)]), Ok(page(vec![opened(), opened()])));
+    assert_eq!(list(vec![todo(ME, damaged(), None)]), Err(unreadable("todo", 7)));
+}
+
+fn step<T>(id: i64, note: Option<T>) -> StatusChange<T> {
+    StatusChange {
+        id: LogId(id),
+        uid: uid(30),
+        todo: ID,
+        old_status: TodoStatus::Open,
+        new_status: TodoStatus::Done,
+        note,
+        logged_at: at(7),
+    }
+}
+
+fn log(actor: ActorId, note: Option<Sealed>) -> TodoLog {
+    // The texts of the todo are not opened for its log.
+    let todo = todo(actor, damaged(), None);
+    TodoLog { todo, steps: vec![step(1, None), step(2, note)], next: Some(LogId(2)) }
+}
+
+#[test]
+fn only_the_callers_own_log_is_found_and_its_notes_opened() {
+    let get = |found: Result<Option<TodoLog>, StoreError>| {
+        let mut reader = MockTodoReader::new();
+        reader
+            .expect_todo_log()
+            .times(1)
+            .withf(|by, id, after| (by.account, *id, *after) == (HOME, ID, LogId(7)))
+            .return_once(|_, _, _| found);
+        let todos = todos(no_commands(), reader);
+        let Some(chunk) = ready(todos.log_after(&caller(), ID, LogId(7)))? else {
+            return Ok(None);
+        };
+        assert_eq!(chunk.next, Some(LogId(2)));
+        let opening = ready(opening(&*todos.accounts, &caller(), chunk.steps))?;
+        opening.collect::<Result<Vec<_>, _>>().map(Some)
+    };
+    let note = stored(Field::LogNote, uid(30), "deployed");
+    let opened = vec![step(1, None), step(2, Some("deployed".to_owned()))];
+    assert_eq!(get(Ok(Some(log(ME, Some(note))))), Ok(Some(opened)));
+    assert_eq!(get(Ok(None)), Ok(None));
+    assert_eq!(get(Ok(Some(log(PEER, Some(damaged()))))), Ok(None));
+    assert_eq!(get(Ok(Some(log(ME, Some(damaged()))))), Err(unreadable("todo", 7)));
+    assert_eq!(get(Err(away())), Err(ReadError::Store(away())));
+}

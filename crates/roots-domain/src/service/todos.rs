@@ -1,0 +1,346 @@
+//! Todos and their logs.
+
+use std::sync::Arc;
+
+use super::access::{ActorScope, Caller};
+use super::outcome::{ReadError, WriteError, Written};
+use super::sealing::{Opened, Opener, SealedRow, Sealer};
+use super::write::Preconditions;
+use crate::command::{Action, Applied, AppliedRow, Resealed, RowPatch};
+use crate::model::Patch;
+use crate::model::account::Role;
+use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
+use crate::model::page::{Page, PageRequest};
+use crate::model::sealed::{Field, Sealed};
+use crate::model::text::{LogNote, LongText, Title};
+use crate::model::time::Timestamp;
+use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::port::clock::{Clock, Uids};
+use crate::port::crypto::Keyring;
+use crate::port::store::{
+    AccountReader, Admission, CommandStore, StoreResult, TodoLog, TodoQuery, TodoReader,
+};
+
+/// Todos: what is to be done, and how it went.
+#[derive(Clone)]
+pub struct Todos {
+    /// Applies writes.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads.
+    pub reader: Arc<dyn TodoReader>,
+    /// Tells the keys of the account's other actors.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+    /// Names new rows.
+    pub uids: Arc<dyn Uids>,
+}
+
+/// Which todos are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TodoFilter {
+    /// Of which actors.
+    pub scope: ActorScope,
+    /// Of which status.
+    pub status: Option<TodoStatus>,
+    /// Of which priority.
+    pub priority: Option<Priority>,
+    /// Linked to which session.
+    pub session: Option<SessionId>,
+}
+
+/// A todo to create, as the caller words it.
+pub type TodoDraft = NewTodo<Title, LongText>;
+
+/// A change to a todo, as the caller words it.
+#[derive(Debug, Clone, Default)]
+pub struct TodoChange {
+    /// A new title.
+    pub title: Option<Title>,
+    /// What becomes of the description.
+    pub description: Patch<LongText>,
+    /// The status to go to.
+    pub status: Option<TodoStatus>,
+    /// A new priority.
+    pub priority: Option<Priority>,
+    /// What becomes of the due date.
+    pub due_at: Patch<Timestamp>,
+    /// What becomes of the link.
+    pub session: Patch<SessionId>,
+    /// A note for the log of the status change.
+    pub note: Option<LogNote>,
+}
+
+impl Todos {
+    /// A page of todos.
+    ///
+    /// # Errors
+    /// The refusal, a database error, or a text that does not open.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: TodoFilter,
+        page: PageRequest,
+    ) -> Opened<Todo> {
+        let found = self.find(caller, filter, page).await?;
+        super::sealing::opened(&*self.accounts, caller, found).await
+    }
+
+    /// The same page as it was found, before any text is opened.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        filter: TodoFilter,
+        page: PageRequest,
+    ) -> Result<Page<Todo<Sealed>>, ReadError> {
+        let TodoFilter { scope, status, priority, session } = filter;
+        let (by, actor) = (caller.admission(), caller.choose(scope)?);
+        let query = TodoQuery { by, actor, status, priority, session, page };
+        Ok(self.reader.todos(&query).await?)
+    }
+
+    /// The todo of that id, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// A database error, or a text that does not open.
+    pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
+        let found = self.find_one(caller, id).await?;
+        super::sealing::opened_one(&*self.accounts, caller, found).await
+    }
+
+    /// The todo of that id as it was found, if the caller reaches its actor.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn find_one(&self, caller: &Caller, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
+        self.sealed(caller, caller.admission(), id).await
+    }
+
+    /// The steps of that todo's history after one, ascending, as they were found, at most
+    /// [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or the caller does
+    /// not reach its actor. Step 0 stands before all.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn log_after(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        after: LogId,
+    ) -> StoreResult<Option<LogChunk>> {
+        let found = self.reader.todo_log(caller.admission(), id, after).await?;
+        let reached = found.filter(|log| caller.reaches(log.todo.actor));
+        let Some(TodoLog { todo, steps, next }) = reached else { return Ok(None) };
+        let steps = steps.into_iter().map(|step| LogStep { actor: todo.actor, step });
+        Ok(Some(LogChunk { steps: steps.collect(), next }))
+    }
+
+    /// Creates a todo.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        draft: TodoDraft,
+        preconditions: Preconditions,
+    ) -> Result<Written<Todo>, WriteError> {
+        let actor = draft.actor.unwrap_or(caller.actor.id);
+        let keys = super::sealing::sealing_keys(&*self.accounts, caller, actor).await?;
+        let uid = self.uids.next();
+        let sealer = Sealer { keys: &keys, row: uid };
+        let new = draft.try_seal(|field, text| sealer.seal(field, text))?;
+        let action = Action::CreateTodo { uid, new };
+        let applied = self.apply(caller, action, preconditions, "POST /todos").await?;
+        self.written(caller, &applied).await
+    }
+
+    /// Changes a todo. A change of status is logged with it.
+    ///
+    /// # Errors
+    /// [`WriteError::EmptyPatch`], the refusal, or a database error.
+    pub async fn patch(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        change: TodoChange,
+        preconditions: Preconditions,
+    ) -> Result<Written<Todo>, WriteError> {
+        let log_uid = self.uids.next();
+        let row = self.seal_patch(caller, id, change, log_uid).await?;
+        if row.patch.is_empty() {
+            return Err(WriteError::EmptyPatch);
+        }
+        let action = Action::PatchTodo { row, log_uid };
+        let applied = self.apply(caller, action, preconditions, "PATCH /todos/{id}").await?;
+        self.written(caller, &applied).await
+    }
+
+    /// Deletes a todo for good, and its log.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        preconditions: Preconditions,
+    ) -> Result<Written<TodoId>, WriteError> {
+        let action = Action::DeleteTodo(id);
+        let applied = self.apply(caller, action, preconditions, "DELETE /todos/{id}").await?;
+        Ok(Written::of(id, &applied))
+    }
+
+    async fn sealed(
+        &self,
+        caller: &Caller,
+        by: Admission,
+        id: TodoId,
+    ) -> StoreResult<Option<Todo<Sealed>>> {
+        let found = self.reader.todo(by, id).await?;
+        Ok(found.filter(|todo| caller.reaches(todo.actor)))
+    }
+
+    /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
+    /// learns (identity, and the ciphertexts that it compared with) the store checks again. A note
+    /// is sealed for its own new log row, with the keys of the todo's actor: a member, which reaches
+    /// no other, needs no look-up for it.
+    async fn seal_patch(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        change: TodoChange,
+        log_uid: Uid,
+    ) -> Result<RowPatch<TodoId, TodoPatch<Resealed>>, WriteError> {
+        let TodoChange { title, description, status, priority, due_at, session, note } = change;
+        let looks_up = title.is_some()
+            || matches!(description, Patch::Set(_))
+            || note.is_some() && caller.actor.role == Role::Owner;
+        let of_account = caller.account.id.into();
+        let current = if looks_up { self.sealed(caller, of_account, id).await? } else { None };
+        let stands = current.as_ref();
+        let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
+        let texts = stands.into_iter().flat_map(Todo::texts);
+        let keys = super::sealing::row_keys(&*self.accounts, caller, actor, texts).await?;
+        let row = stands.map_or(Uid::NIL, |todo| todo.uid);
+        let sealer = Sealer { keys: &keys, row };
+        let patch = TodoPatch {
+            title: title
+                .map(|text| {
+                    let stands = stands.map(|todo| &todo.title);
+                    sealer.reseal(Field::TodoTitle, text.as_str(), stands)
+                })
+                .transpose()?,
+            description: description.try_map(|text| {
+                let stands = stands.and_then(|todo| todo.description.as_ref());
+                sealer.reseal(Field::TodoDescription, text.as_str(), stands)
+            })?,
+            note: note
+                .map(|text| {
+                    let sealer = Sealer { keys: &keys, row: log_uid };
+                    sealer.reseal(Field::LogNote, text.as_str(), None)
+                })
+                .transpose()?,
+            status,
+            priority,
+            due_at,
+            session,
+        };
+        Ok(RowPatch { id, sealed_for: looks_up.then_some(row), patch })
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        action: Action,
+        preconditions: Preconditions,
+        endpoint: &'static str,
+    ) -> Result<Applied, WriteError> {
+        let (commands, accounts) = (&*self.commands, &*self.accounts);
+        super::write::apply(
+            commands,
+            accounts,
+            &*self.clock,
+            caller,
+            action,
+            preconditions,
+            endpoint,
+        )
+        .await
+    }
+
+    async fn written(
+        &self,
+        caller: &Caller,
+        applied: &Applied,
+    ) -> Result<Written<Todo>, WriteError> {
+        let AppliedRow::Todo(todo) = &applied.row else {
+            return Err(WriteError::mismatched());
+        };
+        let named = ("todo", todo.id.0);
+        super::sealing::written(&*self.accounts, caller, todo, named, applied, open).await
+    }
+}
+
+/// Some steps of a todo's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogChunk {
+    /// The steps, ascending.
+    pub steps: Vec<LogStep>,
+    /// The step to go on after; `None` where none is left.
+    pub next: Option<LogId>,
+}
+
+/// A step of a todo's history, and whose that todo is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStep {
+    /// The actor.
+    pub actor: ActorId,
+    /// The step.
+    pub step: StatusChange<Sealed>,
+}
+
+impl SealedRow for LogStep {
+    type Open = StatusChange;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        self.step.note.iter()
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<StatusChange, ReadError> {
+        open_step(keys, self.step)
+    }
+}
+
+impl SealedRow for Todo<Sealed> {
+    type Open = Todo;
+
+    fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        Todo::texts(self)
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<Todo, ReadError> {
+        open(keys, &self)
+    }
+}
+
+fn open(keys: &dyn Keyring, todo: &Todo<Sealed>) -> Result<Todo, ReadError> {
+    let opener = Opener { keys, row: todo.uid, what: "todo", id: todo.id.0 };
+    todo.clone().try_map_text(|field, text| opener.open(field, &text))
+}
+
+fn open_step(keys: &dyn Keyring, step: StatusChange<Sealed>) -> Result<StatusChange, ReadError> {
+    let opener = Opener { keys, row: step.uid, what: "todo", id: step.todo.0 };
+    step.try_map_text(|field, text| opener.open(field, &text))
+}

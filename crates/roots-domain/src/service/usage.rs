@@ -1,0 +1,144 @@
+//! Usage: counted in memory, off the path of requests, and written from time to time.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::access::Caller;
+use super::outcome::ReadError;
+use crate::command::{Action, Command, Principal};
+use crate::model::time::Day;
+use crate::model::usage::{self, Calls, Endpoint, Month, MonthUsage};
+use crate::port::clock::Clock;
+use crate::port::store::{ApplyError, CommandStore, StoreError, UsageReader};
+
+/// Most counts that wait in memory. Calls that would need one more are not counted: the database is
+/// away then, and what is missing is statistics.
+const PENDING_MAX: usize = 50_000;
+/// Most counts of one command.
+const COMMAND_MAX_COUNTS: usize = 500;
+
+/// Counts calls, and tells how many there were.
+#[derive(Clone)]
+pub struct Usage {
+    /// Writes the counts.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads them.
+    pub reader: Arc<dyn UsageReader>,
+    /// Tells the day of a call.
+    pub clock: Arc<dyn Clock>,
+    /// What is not written yet. Clones share it.
+    pub pending: Arc<Pending>,
+}
+
+/// Counts that are not written yet.
+#[derive(Debug, Default)]
+pub struct Pending(Mutex<BTreeMap<Calls, i64>>);
+
+impl Pending {
+    fn add(&self, calls: Calls, count: i64) {
+        let mut counts = self.lock();
+        let is_full = counts.len() >= PENDING_MAX;
+        match counts.entry(calls) {
+            Entry::Occupied(mut known) => *known.get_mut() += count,
+            Entry::Vacant(new) if !is_full => {
+                new.insert(count);
+            }
+            Entry::Vacant(_) => {}
+        }
+    }
+
+    fn take(&self) -> BTreeMap<Calls, i64> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Calls, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Usage {
+    /// Counts a call of that caller.
+    pub fn count(&self, caller: &Caller, endpoint: Endpoint) {
+        let day = self.clock.now().day();
+        self.pending.add(Calls { account: caller.account.id, day, endpoint }, 1);
+    }
+
+    /// Writes what was counted. What fails is kept for the next time; where it is not known whether
+    /// it was written it is let go, so that no call is counted twice. So are counts that the database
+    /// does not take, so that they are not in the way of others.
+    ///
+    /// # Errors
+    /// A database error: of several, the last.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let mut rest = self.pending.take().into_iter();
+        let mut outcome = Ok(());
+        loop {
+            let counts: Vec<_> = rest.by_ref().take(COMMAND_MAX_COUNTS).collect();
+            if counts.is_empty() {
+                return outcome;
+            }
+            match self.write(&counts).await {
+                Ok(()) => {}
+                Err(StoreError::Broken(cause)) => {
+                    let lost = counts.len();
+                    outcome = Err(StoreError::Broken(format!("{lost} counts let go: {cause}")));
+                }
+                Err(error) => {
+                    let known = !matches!(error, StoreError::OutcomeUnknown(_));
+                    for (calls, count) in counts.into_iter().filter(|_| known).chain(rest) {
+                        self.pending.add(calls, count);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn write(&self, counts: &[(Calls, i64)]) -> Result<(), StoreError> {
+        let action = Action::CountCalls(counts.to_vec());
+        let command = Command::uncharged(Principal::Program, action, self.clock.now());
+        match self.commands.apply(command).await {
+            Ok(_) => Ok(()),
+            Err(ApplyError::Store(error)) => Err(error),
+            Err(ApplyError::Refused(refusal)) => Err(StoreError::Broken(refusal.to_string())),
+        }
+    }
+
+    /// How often the caller's account called what, in a month or in the present one. What was not
+    /// written yet is not in it.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn of_month(
+        &self,
+        caller: &Caller,
+        month: Option<Month>,
+    ) -> Result<(Month, MonthUsage), ReadError> {
+        let (month, counts) = self.counts(caller, month).await?;
+        Ok((month, MonthUsage::of(counts)))
+    }
+
+    /// The same by day.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn by_day(
+        &self,
+        caller: &Caller,
+        month: Option<Month>,
+    ) -> Result<(Month, Vec<(Day, i64)>), ReadError> {
+        let (month, counts) = self.counts(caller, month).await?;
+        Ok((month, usage::by_day(counts)))
+    }
+
+    async fn counts(
+        &self,
+        caller: &Caller,
+        month: Option<Month>,
+    ) -> Result<(Month, Vec<(Day, Endpoint, i64)>), ReadError> {
+        let month = month.unwrap_or_else(|| Month::of(self.clock.now()));
+        let (first, last) = month.days();
+        Ok((month, self.reader.calls(caller.admission(), first, last).await?))
+    }
+}

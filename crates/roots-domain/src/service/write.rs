@@ -1,0 +1,77 @@
+//! Handing a command to the store.
+
+use super::outcome::WriteError;
+use std::fmt;
+
+use super::access::Caller;
+use super::keyrings::Keyrings;
+use crate::command::{Action, Applied, Charge, Command, Conditions};
+use crate::model::etag::EntityTag;
+use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Idempotency, IdempotencyMacs, Mac};
+use crate::port::clock::Clock;
+use crate::port::crypto::{CryptoError, Keyring, MacPurpose};
+use crate::port::store::{AccountReader, CommandStore};
+
+/// What a caller ties a write to. By default it is tied to nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    /// The states of the row in one of which it must be; an empty list allows none.
+    pub if_match: Option<Vec<EntityTag>>,
+    /// What makes it safe to repeat.
+    pub idempotent: Option<IdempotentRequest>,
+}
+
+/// A request that its caller has named by a key, to repeat it safely. It holds texts: it is never
+/// printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdempotentRequest {
+    /// The key.
+    pub key: String,
+    /// All that makes the request this one and no other.
+    pub request: Vec<u8>,
+}
+
+impl fmt::Debug for IdempotentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdempotentRequest(…)")
+    }
+}
+
+impl IdempotentRequest {
+    /// What stands for it in the store, under the latest epochs of its caller's key.
+    pub(super) fn macs(&self, keys: &dyn Keyring) -> Result<Idempotency, CryptoError> {
+        let (of_key, of_request) = (MacPurpose::IdempotencyKey, MacPurpose::RequestFingerprint);
+        let both = |(key, request)| IdempotencyMacs { key: Mac(key), request: Mac(request) };
+        let now = (keys.mac(of_key, self.key.as_bytes())?, keys.mac(of_request, &self.request)?);
+        let most = EPOCHS_BEFORE_MAX;
+        let earlier_keys = keys.earlier_macs(of_key, self.key.as_bytes(), most)?;
+        let earlier_requests = keys.earlier_macs(of_request, &self.request, most)?;
+        let before = earlier_keys.into_iter().zip(earlier_requests).map(both).collect();
+        Ok(Idempotency { now: both(now), before })
+    }
+}
+
+/// Has one write of a caller charged and applied.
+pub(super) async fn apply(
+    commands: &dyn CommandStore,
+    accounts: &dyn AccountReader,
+    clock: &dyn Clock,
+    caller: &Caller,
+    action: Action,
+    preconditions: Preconditions,
+    endpoint: &'static str,
+) -> Result<Applied, WriteError> {
+    let charge = Some(Charge::write(endpoint));
+    let Preconditions { if_match, idempotent } = preconditions;
+    let idempotency = match idempotent {
+        Some(idempotent) => {
+            let keys = Keyrings::own_before(accounts, caller, EPOCHS_BEFORE_MAX).await?;
+            Some(idempotent.macs(&*keys)?)
+        }
+        None => None,
+    };
+    let conditions = Conditions { if_match, idempotency };
+    let command =
+        Command { principal: caller.principal(), action, charge, conditions, at: clock.now() };
+    Ok(commands.apply(command).await?)
+}

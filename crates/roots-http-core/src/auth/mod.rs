@@ -1,0 +1,8 @@
+//! Who asks, and how often they may.
+
+pub mod authenticate;
+pub mod caller_cache;
+pub mod client_context;
+pub mod client_ip;
+mod key_header;
+pub mod rate_limit;

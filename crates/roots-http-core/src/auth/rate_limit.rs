@@ -1,0 +1,424 @@
+//! How often may be asked, and against whom a request counts.
+//!
+//! The limits are GCRA: an allowance that may be used at once and comes back evenly. Each process
+//! counts for itself. What a limit remembers is bounded: where more ask than that, it forgets those
+//! that have not asked for the longest time, who then have their whole allowance again.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed, StateStore};
+use governor::{Quota, RateLimiter};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::usage::Endpoint;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::client_ip::TrustedProxy;
+
+/// How many requests a minute one address may make without a key, or with one that is known to be wrong.
+const UNAUTHENTICATED_PER_MINUTE: u32 = 60;
+/// How many keys a minute that are not known yet are looked up for one address, but for those that are
+/// found good. It covers a fleet of agents that start at once, but bounds the load of guessing.
+const UNKNOWN_KEYS_PER_MINUTE: u32 = 60;
+/// How many files of the pages, and preflights of browsers, one address may ask for a minute.
+const STATIC_PER_MINUTE: u32 = 600;
+/// How often a minute one address may ask `/health` and `/ready`: ten times a second.
+const PROBES_PER_MINUTE: u32 = 600;
+/// How many keys or addresses a limit remembers.
+const REMEMBERED_MAX: u64 = 20_000;
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// How often may be asked. 0 is no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests a minute of one actor, by all its keys. Without it, requests without a good key are not
+    /// limited by address either.
+    pub requests_per_minute: u32,
+    /// Requests a minute of one account, by all its actors.
+    pub account_requests_per_minute: u32,
+    /// Changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports
+    /// included: what leaves an entry in the audit log without a credit.
+    pub key_changes_per_hour: u32,
+    /// Accounts made an hour from one address.
+    pub signups_per_hour: u32,
+    /// Recoveries tried an hour from one address.
+    pub recovers_per_hour: u32,
+}
+
+impl RateLimits {
+    /// No limit at all.
+    pub const OFF: Self = Self {
+        requests_per_minute: 0,
+        account_requests_per_minute: 0,
+        key_changes_per_hour: 0,
+        signups_per_hour: 0,
+        recovers_per_hour: 0,
+    };
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: 1_200,
+            account_requests_per_minute: 12_000,
+            key_changes_per_hour: 1_000,
+            signups_per_hour: 3,
+            recovers_per_hour: 10,
+        }
+    }
+}
+
+/// The limits that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LimitKind {
+    Actor,
+    Account,
+    KeyChanges,
+    Unauthenticated,
+    UnknownKeys,
+    Static,
+    Probes,
+    Signups,
+    Recoveries,
+}
+
+impl LimitKind {
+    const ALL: [Self; 9] = [
+        Self::Actor,
+        Self::Account,
+        Self::KeyChanges,
+        Self::Unauthenticated,
+        Self::UnknownKeys,
+        Self::Static,
+        Self::Probes,
+        Self::Signups,
+        Self::Recoveries,
+    ];
+
+    /// What it grants. 0 requests are no limit.
+    fn policy(self, limits: &RateLimits) -> (&'static str, u32, Duration) {
+        let unless_off = |most| if limits.requests_per_minute == 0 { 0 } else { most };
+        match self {
+            Self::Actor => ("actor", limits.requests_per_minute, MINUTE),
+            Self::Account => ("account", limits.account_requests_per_minute, MINUTE),
+            Self::KeyChanges => ("key-changes", limits.key_changes_per_hour, HOUR),
+            Self::Unauthenticated => {
+                ("unauthenticated", unless_off(UNAUTHENTICATED_PER_MINUTE), MINUTE)
+            }
+            Self::UnknownKeys => ("unknown-keys", unless_off(UNKNOWN_KEYS_PER_MINUTE), MINUTE),
+            Self::Static => ("static", unless_off(STATIC_PER_MINUTE), MINUTE),
+            Self::Probes => ("probes", unless_off(PROBES_PER_MINUTE), MINUTE),
+            Self::Signups => ("signups", limits.signups_per_hour, HOUR),
+            Self::Recoveries => ("recoveries", limits.recovers_per_hour, HOUR),
+        }
+    }
+
+    /// What it counts.
+    pub(super) const fn what(self) -> &'static str {
+        match self {
+            Self::Actor => "requests a minute of one actor, by all its keys",
+            Self::Account => "requests a minute of one account, by all its actors",
+            Self::KeyChanges => {
+                "changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports included"
+            }
+            Self::Unauthenticated => "requests a minute without a valid key from one address",
+            Self::UnknownKeys => "unknown keys a minute from one address",
+            Self::Static => "static files a minute for one address",
+            Self::Probes => "probes of /health and /ready a minute from one address",
+            Self::Signups => "accounts an hour from one address",
+            Self::Recoveries => "recoveries an hour from one address",
+        }
+    }
+
+    /// The setting that raises it, in a sentence.
+    pub(super) const fn raised_by(self) -> &'static str {
+        match self {
+            Self::Actor => "ROOTS_RATE_LIMIT_PER_MINUTE raises it.",
+            Self::Account => "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE raises it.",
+            Self::KeyChanges => "ROOTS_KEY_CHANGES_PER_HOUR raises it.",
+            Self::Unauthenticated | Self::UnknownKeys | Self::Static | Self::Probes => {
+                "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off."
+            }
+            Self::Signups => "ROOTS_SIGNUPS_PER_HOUR raises it.",
+            Self::Recoveries => "ROOTS_RECOVERS_PER_HOUR raises it.",
+        }
+    }
+}
+
+/// Of whom a limit counts the requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Actor(AccountId, ActorId),
+    Account(AccountId),
+    Address(IpAddr),
+}
+
+/// The limits, and what each remembers.
+pub struct Limits {
+    /// Those that are on, in the order of [`LimitKind::ALL`].
+    by_kind: [Option<Limit>; LimitKind::ALL.len()],
+    pub(super) running_attempts: RunningAttempts,
+    pub(super) trusted: Vec<TrustedProxy>,
+    /// The routes that demand a key, and count once it is known whose it is.
+    pub(super) keyed: HashSet<String>,
+}
+
+impl Limits {
+    /// Those of these settings, with nothing counted yet. `keyed` are the routes that demand a key.
+    #[must_use]
+    pub fn new(limits: &RateLimits, trusted: Vec<TrustedProxy>, keyed: HashSet<String>) -> Self {
+        let limit = |kind: LimitKind| {
+            let (name, most, within) = kind.policy(limits);
+            Limit::new(name, most, within)
+        };
+        let running_attempts = RunningAttempts::default();
+        Self { by_kind: LimitKind::ALL.map(limit), running_attempts, trusted, keyed }
+    }
+
+    pub(super) fn get(&self, kind: LimitKind) -> Option<&Limit> {
+        self.by_kind[kind as usize].as_ref()
+    }
+}
+
+/// How many attempts with unknown keys each address has running. It holds those that have one, and tells
+/// those that wait when one ends.
+#[derive(Default)]
+pub(super) struct RunningAttempts(Mutex<HashMap<IpAddr, watch::Sender<usize>>>);
+
+impl RunningAttempts {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, watch::Sender<usize>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a call changes keys, actors or recovery codes, but for those that only end some. There is no more
+/// to end than was made, and a member or a thief that uses up the limit keeps no owner from ending its keys.
+pub(super) fn changes_keys(Endpoint { route, method }: &Endpoint) -> bool {
+    let is_write = matches!(method.as_str(), "POST" | "PATCH");
+    let first = route.split('/').nth(1);
+    is_write && matches!(first, Some("keys" | "actors" | "recovery-code"))
+}
+
+/// Seconds, rounded up: whoever waits for so long has waited long enough.
+pub(super) fn whole_seconds(time: Duration) -> u32 {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+/// What a limit grants: so many at once, which come back evenly within that time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    pub(super) name: &'static str,
+    pub(super) most: NonZeroU32,
+    pub(super) within: Duration,
+}
+
+impl Allowance {
+    pub(super) fn each_after(self) -> Duration {
+        self.within / self.most.get()
+    }
+}
+
+/// How someone stands with a limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) allowance: Allowance,
+    /// What is left of it.
+    pub(super) left: u32,
+    /// Until the next is granted, where this one was not.
+    pub(super) wait: Option<Duration>,
+}
+
+/// A limit, and what it remembers of each.
+pub(super) struct Limit {
+    allowance: Allowance,
+    gcra: RateLimiter<Subject, LimiterStates, Ticks, StateInformationMiddleware>,
+    /// The same as `gcra` has.
+    remembered: LimiterStates,
+}
+
+impl Limit {
+    /// None where `most` is 0.
+    fn new(name: &'static str, most: u32, within: Duration) -> Option<Self> {
+        let allowance = Allowance { name, most: NonZeroU32::new(most)?, within };
+        let quota = Quota::with_period(allowance.each_after())?.allow_burst(allowance.most);
+        let states = Cache::builder()
+            .max_capacity(REMEMBERED_MAX)
+            .eviction_policy(EvictionPolicy::lru())
+            // Whoever has not asked for so long has everything back.
+            .time_to_idle(within)
+            .build();
+        let remembered = LimiterStates(states);
+        let gcra = RateLimiter::new(quota, remembered.clone(), Ticks(Instant::now()));
+        Some(Self { allowance, gcra, remembered })
+    }
+
+    pub(super) fn count(&self, who: &Subject) -> Standing {
+        let allowance = self.allowance;
+        match self.gcra.check_key(who) {
+            Ok(granted) => {
+                Standing { allowance, left: granted.remaining_burst_capacity(), wait: None }
+            }
+            Err(refused) => {
+                let wait = refused.wait_time_from(self.gcra.clock().now());
+                Standing { allowance, left: 0, wait: Some(wait) }
+            }
+        }
+    }
+
+    pub(super) fn take_back(&self, who: &Subject) {
+        let one = Nanos::from(self.allowance.each_after()).as_u64();
+        let earlier = |at: Option<Nanos>| at.map_or(0, |at| at.as_u64().saturating_sub(one));
+        let Ok(()) = self.remembered.measure_and_replace(who, |at| {
+            Ok::<_, std::convert::Infallible>(((), earlier(at).into()))
+        });
+    }
+}
+
+/// What is remembered of each.
+#[derive(Clone)]
+struct LimiterStates(Cache<Subject, Arc<InMemoryState>>);
+
+impl StateStore for LimiterStates {
+    type Key = Subject;
+
+    fn measure_and_replace<T, F, E>(&self, who: &Subject, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let state = self.0.get_with_by_ref(who, Arc::default);
+        state.measure_and_replace(&NotKeyed::NonKey, decide)
+    }
+}
+
+/// The time since the limits were set up, by the runtime's clock, which never goes back and which
+/// tests can stop.
+#[derive(Debug, Clone)]
+struct Ticks(Instant);
+
+impl Clock for Ticks {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.elapsed().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const fn who(id: i64) -> Subject {
+        Subject::Account(AccountId(id))
+    }
+
+    fn limit(most: u32) -> Limit {
+        Limit::new("test", most, MINUTE).unwrap()
+    }
+
+    fn waits(limit: &Limit, id: i64) -> Option<u64> {
+        limit.count(&who(id)).wait.map(|wait| u64::try_from(wait.as_millis()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_allowance_may_be_used_at_once_and_comes_back_evenly() {
+        let limit = limit(120);
+        for left in (0..120).rev() {
+            assert_eq!(limit.count(&who(1)).left, left);
+        }
+        assert_eq!(waits(&limit, 1), Some(500));
+        // To ask in vain costs nothing.
+        assert_eq!(waits(&limit, 1), Some(500));
+        assert_eq!(waits(&limit, 2), None);
+        advance(Duration::from_millis(499)).await;
+        assert_eq!(waits(&limit, 1), Some(1));
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(waits(&limit, 1), None);
+        assert_eq!(waits(&limit, 1), Some(500));
+        advance(MINUTE).await;
+        assert_eq!(limit.count(&who(1)).left, 119);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_back_was_never_counted() {
+        let limit = limit(2);
+        for _ in 0..10 {
+            assert_eq!(limit.count(&who(1)).left, 1);
+            limit.take_back(&who(1));
+        }
+        limit.take_back(&who(2));
+        assert_eq!([waits(&limit, 2), waits(&limit, 2)], [None, None]);
+        assert_eq!(waits(&limit, 2), Some(30_000));
+        limit.take_back(&who(2));
+        assert_eq!(waits(&limit, 2), None);
+    }
+
+    #[test]
+    fn changes_of_keys_are_told_by_their_routes() {
+        let changes = |method: &str, route: &str| {
+            changes_keys(&Endpoint { route: route.to_owned(), method: method.to_owned() })
+        };
+        for (method, route) in [
+            ("POST", "/keys"),
+            ("POST", "/keys/rotate"),
+            ("POST", "/actors"),
+            ("PATCH", "/actors/{id}"),
+            ("POST", "/recovery-code"),
+        ] {
+            assert!(changes(method, route), "{method} {route}");
+        }
+        for (method, route) in [
+            ("GET", "/keys"),
+            ("HEAD", "/actors"),
+            ("POST", "/todos"),
+            ("DELETE", "/keys/{id}"),
+            ("DELETE", "/actors/{id}"),
+            ("DELETE", "/accounts/me"),
+        ] {
+            assert!(!changes(method, route), "{method} {route}");
+        }
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        assert!(Limit::new("test", 0, MINUTE).is_none());
+    }
+
+    #[test]
+    fn however_many_ask_they_do_not_fill_the_memory() {
+        let limit = Arc::new(limit(1));
+        let asking = (0..4_i64).map(|thread| {
+            let limit = Arc::clone(&limit);
+            std::thread::spawn(move || {
+                let mut most = 0;
+                for id in thread * 25_000..(thread + 1) * 25_000 {
+                    assert_eq!(limit.count(&who(id)).wait, None);
+                    if id % 1_000 == 0 {
+                        most = most.max(limit.remembered.0.iter().count());
+                    }
+                }
+                most
+            })
+        });
+        let most = asking.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap());
+        // What was asked last may not have been tidied up yet.
+        let bound = usize::try_from(REMEMBERED_MAX * 11 / 10).unwrap();
+        let most = most.max().unwrap();
+        assert!(most <= bound, "{most} remembered");
+        // Who asked last is known. The threads end in any order: none of them surely asked last.
+        assert_eq!(limit.count(&who(100_000)).wait, None);
+        assert!(limit.count(&who(100_000)).wait.is_some());
+    }
+}

@@ -1,0 +1,114 @@
+//! What browsers are told about pages of other origins (CORS).
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG,
+    IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
+use roots_domain::model::Invalid;
+use tower_http::cors::CorsLayer;
+
+use super::look_over::{look_over, same_headers};
+use crate::auth::client_context::ClientContext;
+use crate::wire::{
+    ACCEPT_PATCH, ACCEPT_POST, API_KEY, CREDITS_COST, CREDITS_REMAINING, IDEMPOTENCY_KEY,
+    IDEMPOTENT_REPLAYED, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID,
+};
+
+/// How long a browser may remember what a preflight said.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
+
+/// The origin of a web page: `https://example.org`, `http://localhost:3000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorsOrigin(HeaderValue);
+
+impl CorsOrigin {
+    /// Reads an origin as browsers send it.
+    ///
+    /// # Errors
+    /// Says the form.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let form = || Invalid::new("must be an origin such as https://example.org, without a path");
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let host = host
+            .filter(|host| {
+                host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+            })
+            .ok_or_else(form)?;
+        let plain = |b: u8| {
+            b.is_ascii_lowercase()
+                || b.is_ascii_digit()
+                || matches!(b, b'.' | b'-' | b':' | b'[' | b']')
+        };
+        if !host.bytes().all(plain) {
+            return Err(form());
+        }
+        HeaderValue::from_str(text).map(Self).map_err(|_| form())
+    }
+}
+
+/// What browsers are told about pages of these origins.
+pub fn cors_layer(origins: &[CorsOrigin]) -> CorsLayer {
+    let exposed = [CREDITS_COST, CREDITS_REMAINING];
+    let limits = [RATE_LIMIT, RATE_LIMIT_POLICY];
+    CorsLayer::new()
+        .allow_origin(origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            API_KEY,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IDEMPOTENCY_KEY,
+            IF_MATCH,
+            IF_NONE_MATCH,
+            REQUEST_ID,
+        ])
+        .expose_headers(
+            exposed
+                .into_iter()
+                .chain(limits)
+                .chain([
+                    REQUEST_ID,
+                    ACCEPT_PATCH,
+                    ACCEPT_POST,
+                    ALLOW,
+                    CONTENT_DISPOSITION,
+                    ETAG,
+                    IDEMPOTENT_REPLAYED,
+                    LINK,
+                    LOCATION,
+                    RETRY_AFTER,
+                    WWW_AUTHENTICATE,
+                ])
+                .collect::<Vec<_>>(),
+        )
+        .max_age(PREFLIGHT_MAX_AGE)
+}
+
+/// Tells browsers what pages may read of an answer, and answers their preflights. An `OPTIONS` that is
+/// no preflight is answered like everyone's.
+pub(super) async fn cors<F: Future<Output = Response>>(
+    layer: Option<&CorsLayer>,
+    client: &ClientContext,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let Some(layer) = layer else { return next(request).await };
+    let is_options = request.method() == Method::OPTIONS;
+    let is_preflight = request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if is_options && is_preflight {
+        if let Err(problem) = client.count_static() {
+            return problem.into_response();
+        }
+        return look_over(layer, request, Response::default()).await;
+    }
+    if is_options {
+        return next(request).await;
+    }
+    let asked = same_headers(&request, &ORIGIN);
+    look_over(layer, asked, next(request).await).await
+}

@@ -1,0 +1,12 @@
+//! What every request passes, and what bounds the memory that requests and answers hold.
+
+pub mod compression;
+pub mod cors;
+mod drain;
+pub mod fair_permits;
+pub mod large_bodies;
+pub mod list_permits;
+mod look_over;
+pub mod memory_budget;
+pub mod pipeline;
+pub mod progress;

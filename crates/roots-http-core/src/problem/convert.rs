@@ -1,0 +1,144 @@
+//! Where errors become problems.
+
+use roots_domain::command::Refusal;
+use roots_domain::port::store::StoreError;
+use roots_domain::service::access::AccessError;
+use roots_domain::service::{ReadError, WriteError};
+
+use super::{AWAY_RETRY_SECONDS, BODY, BUSY_RETRY_SECONDS, Problem, ProblemKind};
+use crate::request::fields::InvalidField;
+use crate::request::invalid_json::InvalidJson;
+use crate::wire::credit_headers;
+
+impl From<InvalidJson> for Problem {
+    fn from(invalid: InvalidJson) -> Self {
+        match invalid {
+            InvalidJson::Json { .. } => {
+                Self::new(ProblemKind::MalformedJson, format!("The body {invalid}."))
+            }
+            InvalidJson::NoObject(_) => {
+                let message = invalid.to_string();
+                Self::invalid_body(vec![InvalidField { field: BODY.to_owned(), message }])
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let cause = error.to_string();
+        let problem = match error {
+            // It moved again while the caller was admitted anew; or a write had to wait for the keys.
+            StoreError::Unavailable(_) | StoreError::EpochMoved => Self::new(
+                ProblemKind::Unavailable,
+                "The service can't do this just now. Nothing was done: try again shortly.",
+            )
+            .retry_after(AWAY_RETRY_SECONDS),
+            StoreError::Busy => {
+                let told = "The service is busy. Nothing was done: try again shortly.";
+                return Self::new(ProblemKind::Unavailable, told).retry_after(BUSY_RETRY_SECONDS);
+            }
+            StoreError::OutcomeUnknown(_) => Self::new(
+                ProblemKind::OutcomeUnknown,
+                "It is not known whether this was done: look before you repeat it.",
+            )
+            .retry_after(AWAY_RETRY_SECONDS),
+            StoreError::Broken(_) => return Self::internal(cause),
+        };
+        problem.because(cause)
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotAdmitted => Self::unauthorized(error.to_string(), true),
+            AccessError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Refused(refusal) => refusal.into(),
+            ReadError::Store(error) => error.into(),
+            ReadError::Unreadable { what, id } => {
+                Self::new(ProblemKind::Unreadable, error.to_string())
+                    .because(format!("a text of {what} {id} does not open"))
+            }
+        }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::EmptyPatch => Self::of_field(BODY, error.to_string()),
+            WriteError::Refused(refusal) => refusal.into(),
+            WriteError::Store(error) => error.into(),
+            WriteError::Seal(error) => Self::internal(error.to_string()),
+            WriteError::SavedUnreadable { what, id, cost, balance } => Self {
+                headers: credit_headers(cost, balance).into(),
+                ..Self::new(ProblemKind::Unreadable, error.to_string())
+                    .because(format!("another text of {what} {id} does not open"))
+            },
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            // As when it is found at once: what became of a key is not told.
+            Refusal::KeyNotInForce => AccessError::NotAdmitted.into(),
+            Refusal::CodeNotInForce => Self::wrong_code(detail),
+            Refusal::Suspended => Self::new(ProblemKind::Suspended, detail),
+            Refusal::OwnerOnly => Self::new(ProblemKind::OwnerOnly, detail),
+            Refusal::KeyInGrace => Self::new(ProblemKind::KeyInGrace, detail),
+            Refusal::OperatorOnly => Self::new(ProblemKind::OperatorOnly, detail),
+            Refusal::WrongRecoveryCode => Self::new(ProblemKind::WrongRecoveryCode, detail),
+            Refusal::NotFound(_) | Refusal::NoSuchAccount(_) => {
+                Self::new(ProblemKind::NotFound, detail)
+            }
+            Refusal::KeyOfAnotherRequest => Self::new(ProblemKind::KeyOfAnotherRequest, detail),
+            Refusal::StillInFlight => {
+                Self::new(ProblemKind::StillInFlight, detail).retry_after(BUSY_RETRY_SECONDS)
+            }
+            Refusal::HasChanged(_) => Self::new(ProblemKind::PreconditionFailed, detail),
+            Refusal::DryRunTooLarge => Self::new(ProblemKind::BodyTooLarge, detail),
+            Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
+            Refusal::ExpiryNotAhead => Self::of_field("expires_at", detail),
+            Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
+            Refusal::OwnExport => Self::of_field("source", detail),
+            Refusal::Contradicts(_) => Self::of_field("line", detail),
+            Refusal::NoteWithoutChange => Self::of_field("note", detail),
+            Refusal::TooManyKinds => Self::of_field("activity_type", detail),
+            Refusal::SessionEnded(_)
+            | Refusal::AlreadyEnded(_)
+            | Refusal::CannotReopen(_)
+            | Refusal::ForbiddenStep { .. }
+            | Refusal::StepFromElsewhere { .. }
+            | Refusal::LastOwnerKey
+            | Refusal::LastOperator
+            | Refusal::OwnerStays
+            | Refusal::ActorInactive(_)
+            | Refusal::TooManyKeys(_)
+            | Refusal::TooManyActors
+            | Refusal::TooManyAccountKeys
+            | Refusal::KeysRenewed(_)
+            | Refusal::OwnAccount
+            | Refusal::BalanceTooHigh => Self::new(ProblemKind::Conflict, detail),
+            Refusal::TooManyRenewals { wait_seconds, .. } => {
+                Self::new(ProblemKind::TooManyRequests, detail).retry_after(wait_seconds)
+            }
+            // Nobody who signs up chooses an id: it was reserved, and still somebody else has it.
+            Refusal::AccountExists(_) => Self::internal(detail),
+            Refusal::InsufficientCredits { balance, cost } => Self {
+                credits: Some(Box::new((balance, cost))),
+                ..Self::new(ProblemKind::InsufficientCredits, detail)
+            },
+        }
+    }
+}

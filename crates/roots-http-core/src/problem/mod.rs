@@ -1,0 +1,446 @@
+//! Problems (RFC 9457): the one place where errors become statuses and words.
+//!
+//! What a handler answers is the bare [`Problem`]. The middleware gives it the request's id, writes
+//! it out, and logs the cause of those that are ours.
+
+mod body;
+mod convert;
+mod import_report;
+mod kinds;
+
+pub use body::ProblemBody;
+pub use import_report::{ImportBody, ImportedCounts, LineErrors, MissingCounts, MissingLine};
+pub use kinds::ProblemKind;
+
+use std::borrow::Cow;
+
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use roots_domain::command::Refusal;
+use roots_domain::model::credit::WRITE_COST;
+use roots_domain::model::id::SessionId;
+
+use crate::request::fields::{InvalidField, InvalidFields};
+use crate::request::invalid_json::InvalidJson;
+use crate::wire::{ACCEPT_PATCH, ACCEPT_POST, BODY_MAX_BYTES, NDJSON};
+
+/// What a problem says that is one before anything was done.
+const NOTHING_DONE: &str = "Nothing was done";
+/// What stands for a field where a body is wrong as a whole.
+const BODY: &str = "body";
+/// Seconds until a full queue, or a write under way, is worth another try.
+const BUSY_RETRY_SECONDS: u32 = 1;
+/// Seconds until a database that is away is worth another try.
+const AWAY_RETRY_SECONDS: u32 = 5;
+/// Most errors that the sentence for people names.
+const TOLD_ERRORS_MAX: usize = 3;
+
+/// Why a request was not done.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: Cow<'static, str>,
+    errors: Vec<InvalidField>,
+    /// The balance and the cost. What few problems have is boxed: each result holds room for one.
+    credits: Option<Box<(i64, i64)>>,
+    /// How far an import came.
+    import: Option<Box<ImportBody>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log, never for the caller.
+    cause: Option<Box<str>>,
+}
+
+impl Problem {
+    fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            credits: None,
+            import: None,
+            headers: Vec::new(),
+            cause: None,
+        }
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.headers.push((RETRY_AFTER, seconds.into()));
+        self
+    }
+
+    fn because(mut self, cause: impl Into<Box<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The request is not well formed.
+    #[must_use]
+    pub fn bad_request(detail: &'static str) -> Self {
+        Self::new(ProblemKind::BadRequest, detail)
+    }
+
+    /// A header that means nothing where it stands.
+    pub fn misplaced_header(name: &HeaderName) -> Self {
+        let detail = format!("The header {name} has no meaning here: send the request without it.");
+        Self::new(ProblemKind::BadRequest, detail)
+    }
+
+    /// `If-Match` or `If-None-Match` is neither a list of tags nor `*`.
+    pub fn invalid_tags(name: &HeaderName) -> Self {
+        let detail = format!(
+            "The header {name} must be * or entity tags as ETag gives them, quotes included."
+        );
+        Self::new(ProblemKind::BadRequest, detail)
+    }
+
+    /// `Idempotency-Key` names nothing, or was sent twice.
+    #[must_use]
+    pub fn invalid_idempotency_key() -> Self {
+        Self::bad_request(
+            "The header idempotency-key must be one of 1 to 255 visible ASCII characters, bare or quoted.",
+        )
+    }
+
+    /// What is wrong with one field, or with the whole.
+    fn of_field(field: &str, detail: String) -> Self {
+        let error = InvalidField { field: field.to_owned(), message: detail.clone() };
+        Self { errors: vec![error], ..Self::new(ProblemKind::InvalidBody, detail) }
+    }
+
+    /// Errors of the query.
+    pub fn invalid_parameters(errors: impl Into<InvalidFields>) -> Self {
+        Self::faulty(ProblemKind::InvalidParameters, errors.into())
+    }
+
+    /// Errors of the body.
+    pub fn invalid_body(errors: impl Into<InvalidFields>) -> Self {
+        Self::faulty(ProblemKind::InvalidBody, errors.into())
+    }
+
+    fn faulty(kind: ProblemKind, InvalidFields { listed, count }: InvalidFields) -> Self {
+        let told: Vec<_> = listed
+            .iter()
+            .take(TOLD_ERRORS_MAX)
+            .map(|InvalidField { field, message }| format!("{field} {message}"))
+            .collect();
+        let told = told.join("; ");
+        let detail = if count > listed.len() {
+            format!(
+                "{told}; and more: {count} errors, the first {} of which are listed.",
+                listed.len()
+            )
+        } else if count > TOLD_ERRORS_MAX {
+            match count - TOLD_ERRORS_MAX {
+                1 => format!("{told}; and 1 more error."),
+                more => format!("{told}; and {more} more errors."),
+            }
+        } else if told.ends_with('?') {
+            told
+        } else {
+            told + "."
+        };
+        Self { errors: listed, ..Self::new(kind, detail) }
+    }
+
+    /// No key in force. A `WWW-Authenticate` says how to send one.
+    pub fn unauthorized(detail: impl Into<Cow<'static, str>>, was_presented: bool) -> Self {
+        let challenge = if was_presented {
+            r#"Bearer realm="roots", error="invalid_token""#
+        } else {
+            r#"Bearer realm="roots""#
+        };
+        let header = (WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        Self { headers: vec![header], ..Self::new(ProblemKind::Unauthorized, detail) }
+    }
+
+    /// No recovery code in force.
+    fn wrong_code(detail: String) -> Self {
+        let challenge = HeaderValue::from_static(r#"Bearer realm="roots""#);
+        let headers = vec![(WWW_AUTHENTICATE, challenge)];
+        Self { headers, ..Self::new(ProblemKind::WrongCode, detail) }
+    }
+
+    /// Accounts are not made here.
+    #[must_use]
+    pub fn signup_closed() -> Self {
+        Self::new(ProblemKind::SignupClosed, "Sign-up is closed: ask whoever runs this service.")
+    }
+
+    /// Nothing of the caller's has that id.
+    #[must_use]
+    pub fn not_found(what: &'static str) -> Self {
+        Self::new(ProblemKind::NotFound, Refusal::NotFound(what).to_string())
+    }
+
+    /// No such path.
+    #[must_use]
+    pub fn no_such_path() -> Self {
+        Self::new(ProblemKind::NotFound, "There is no such path.")
+    }
+
+    /// No such method here.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        Self::new(ProblemKind::MethodNotAllowed, "This path does not take this method: see Allow.")
+    }
+
+    /// The body did not come.
+    #[must_use]
+    pub fn request_timeout() -> Self {
+        Self::new(ProblemKind::RequestTimeout, "The body did not arrive in time. Nothing was done.")
+    }
+
+    /// The body is longer than it may be.
+    #[must_use]
+    pub fn body_too_large() -> Self {
+        let detail = format!("The body is larger than {BODY_MAX_BYTES} bytes.");
+        Self::new(ProblemKind::BodyTooLarge, detail)
+    }
+
+    /// The body is of another type.
+    #[must_use]
+    pub fn unsupported_media_type(detail: &'static str, is_patch: bool) -> Self {
+        let accepted = if is_patch {
+            (ACCEPT_PATCH, "application/json, application/merge-patch+json")
+        } else {
+            (ACCEPT_POST, "application/json")
+        };
+        let header = (accepted.0, HeaderValue::from_static(accepted.1));
+        Self { headers: vec![header], ..Self::new(ProblemKind::UnsupportedMediaType, detail) }
+    }
+
+    /// The body is no file of JSON lines.
+    #[must_use]
+    pub fn no_json_lines() -> Self {
+        let detail = "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so.";
+        let accepted = (ACCEPT_POST, HeaderValue::from_static(NDJSON));
+        Self { headers: vec![accepted], ..Self::new(ProblemKind::UnsupportedMediaType, detail) }
+    }
+
+    /// What a file came to that was not read to its end: `line` is the last that is through. The import
+    /// goes on with the one after it.
+    #[must_use]
+    pub fn after_line(mut self, line: u64, import: ImportBody) -> Self {
+        // Behind the header, which is not written.
+        if line > 1 && !import.is_dry_run() {
+            let told = self.detail.replace(NOTHING_DONE, "Nothing more was done");
+            let goes_on = "send it again, and that is not written or charged twice.";
+            self.detail = format!("{told} Up to line {line} the file is in: {goes_on}").into();
+        }
+        self.headers.extend(import.credit_headers());
+        self.import = Some(Box::new(import));
+        self
+    }
+
+    /// The client of an import brings too little.
+    #[must_use]
+    pub fn import_too_slow() -> Self {
+        Self::new(
+            ProblemKind::RequestTimeout,
+            "The body came at less than 1 KiB/s over a minute. Nothing was done.",
+        )
+    }
+
+    /// The client of an export takes too little.
+    #[must_use]
+    pub fn export_too_slow() -> Self {
+        Self::new(
+            ProblemKind::RequestTimeout,
+            "The client took less than 1 KiB/s of the export over a minute.",
+        )
+    }
+
+    /// As many long requests are under way as may be. `whose` has no more than `most` of them.
+    #[must_use]
+    pub fn too_many_at_once(most: u32, what: &str, whose: &str, retry_seconds: u32) -> Self {
+        let article = if whose.starts_with('a') { "An" } else { "A" };
+        let detail = format!(
+            "{article} {whose} may have at most {most} {what} under way at once. Try again in {retry_seconds} s. No setting raises this limit."
+        );
+        Self::new(ProblemKind::TooManyRequests, detail).retry_after(retry_seconds)
+    }
+
+    /// A limit on requests is reached. `what` says of what there may be no more than `most`, and
+    /// `raised_by`, in a sentence, which setting raises it.
+    #[must_use]
+    pub fn too_many_requests(most: u32, what: &str, raised_by: &str, retry_seconds: u32) -> Self {
+        let detail =
+            format!("The limit is {most} {what}. Try again in {retry_seconds} s. {raised_by}");
+        Self::new(ProblemKind::TooManyRequests, detail).retry_after(retry_seconds)
+    }
+
+    /// A handler panicked. What it said is not told: it may hold a text.
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self::internal("the handler panicked")
+    }
+
+    /// An error of ours. The cause is for the log.
+    pub fn internal(cause: impl Into<Box<str>>) -> Self {
+        Self::new(ProblemKind::Internal, "Something went wrong on our side; the log has it.")
+            .because(cause)
+    }
+
+    /// The request took longer than it may.
+    #[must_use]
+    pub fn overdue(is_write: bool) -> Self {
+        let problem = if is_write {
+            Self::new(
+                ProblemKind::OutcomeUnknown,
+                "This took too long, and it is not known whether it was done: look before you repeat it.",
+            )
+        } else {
+            Self::new(ProblemKind::Unavailable, "This took too long. Try again shortly.")
+        };
+        problem.because("the request timed out").retry_after(AWAY_RETRY_SECONDS)
+    }
+
+    /// Answers that are being sent hold as much memory as they may. Nothing has failed: it has no cause
+    /// that would be logged as an error, and costs little.
+    #[must_use]
+    pub fn no_room_for_answer() -> Self {
+        Self::new(
+            ProblemKind::Unavailable,
+            "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows.",
+        )
+        .retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// As many requests wait for their turn to read as may.
+    #[must_use]
+    pub fn too_many_wait() -> Self {
+        Self::new(
+            ProblemKind::Unavailable,
+            "Too many requests wait to read just now. Try again shortly.",
+        )
+        .retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// The account's large answers were not taken in time.
+    #[must_use]
+    pub fn too_many_large(most: usize) -> Self {
+        let detail = format!(
+            "An account gets {most} large answers at a time. Read those to their end, or ask for fewer rows."
+        );
+        Self::new(ProblemKind::TooManyRequests, detail).retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// Bodies that are being read hold as much memory as they may.
+    #[must_use]
+    pub fn no_room_for_body() -> Self {
+        Self::new(
+            ProblemKind::Unavailable,
+            "Too many large bodies are being sent just now. Nothing was done: try again shortly.",
+        )
+        .because("large bodies hold as much as they may")
+        .retry_after(BUSY_RETRY_SECONDS)
+    }
+
+    /// The service ends before the answer would.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        Self::new(ProblemKind::Unavailable, "The service is being stopped. Try again shortly.")
+            .because("the service is being stopped")
+            .retry_after(AWAY_RETRY_SECONDS)
+    }
+
+    /// For an answer of another's making that is an error.
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::no_such_path(),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
+            status if status.is_client_error() => Self::bad_request("The request can't be served."),
+            status => Self::internal(status.as_str()),
+        }
+    }
+
+    /// One of its kind, to show what it looks like.
+    #[must_use]
+    pub fn example(kind: ProblemKind) -> Self {
+        let error = |field: &str, message: &str| InvalidField {
+            field: field.into(),
+            message: message.into(),
+        };
+        match kind {
+            ProblemKind::MalformedJson => {
+                InvalidJson::Json { what: "ends too early to be JSON,", line: 3, column: 1 }.into()
+            }
+            ProblemKind::InvalidParameters => {
+                Self::invalid_parameters(vec![error("status", "must be one of active, ended")])
+            }
+            ProblemKind::InvalidBody => Self::invalid_body(vec![
+                error("title", "is required"),
+                error("prority", "is not a known field: did you mean priority?"),
+            ]),
+            ProblemKind::InsufficientCredits => {
+                Refusal::InsufficientCredits { balance: 0, cost: WRITE_COST }.into()
+            }
+            ProblemKind::Conflict => Refusal::AlreadyEnded(SessionId(2)).into(),
+            ProblemKind::NotFound => Self::not_found("session"),
+            ProblemKind::StillInFlight => Refusal::StillInFlight.into(),
+            ProblemKind::KeyOfAnotherRequest => Refusal::KeyOfAnotherRequest.into(),
+            ProblemKind::PreconditionFailed => Refusal::HasChanged("todo").into(),
+            ProblemKind::TooManyRequests => Self::too_many_requests(
+                1_200,
+                "requests a minute of one actor, by all its keys",
+                "ROOTS_RATE_LIMIT_PER_MINUTE raises it.",
+                1,
+            ),
+            kind => Self::new(kind, format!("{}.", kind.title())),
+        }
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// The URI of its kind.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        self.kind.uri()
+    }
+
+    /// What is wrong in this case.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Why, for the log.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// What the caller reads.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> ProblemBody {
+        let Self { kind, detail, errors, credits, import, .. } = self;
+        ProblemBody {
+            uri: kind.uri(),
+            title: kind.title(),
+            status: kind.status().as_u16(),
+            detail: detail.clone(),
+            request_id: request_id.to_owned(),
+            error: detail.clone(),
+            errors: if errors.is_empty() { None } else { Some(errors.clone()) },
+            balance: credits.as_deref().map(|(balance, _)| *balance),
+            cost: credits.as_deref().map(|(_, cost)| *cost),
+            import: import.as_deref().cloned(),
+        }
+    }
+}
+
+/// Carries itself to the middleware, which writes it out.
+impl IntoResponse for Problem {
+    fn into_response(mut self) -> Response {
+        let mut response = self.status().into_response();
+        response.headers_mut().extend(self.headers.drain(..));
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,273 @@
+//! Named values as a caller sent them, in a body or in a query. Each is judged by itself, so that
+//! every error stands in one answer and a typo never passes in silence.
+
+use std::collections::HashSet;
+
+use roots_domain::model::Invalid;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::secrets::may_hold_secret;
+
+/// Most errors that one answer lists.
+pub const ERRORS_MAX: usize = 100;
+/// Most characters of a caller's own name for a field that an answer repeats.
+const SHOWN_NAME_MAX_CHARS: usize = 32;
+/// How alike two names must be (Jaro-Winkler) for one to be taken for a misspelling of the other.
+const ALIKE: f64 = 0.8;
+/// Fewest characters of a name that is looked for among the words of another: `id` and `at` stand in
+/// many.
+const WORDS_MIN_CHARS: usize = 3;
+
+/// What is wrong with one field. The message is the end of a sentence whose subject is the field,
+/// and never repeats the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct InvalidField {
+    /// The field of the body, or the parameter of the query.
+    #[schema(example = "priority")]
+    pub field: String,
+    /// What is wrong with it.
+    #[schema(example = "must be 0 (lowest) to 3 (highest)")]
+    pub message: String,
+}
+
+/// A value that could not be had: its error has been noted.
+#[derive(Debug)]
+pub struct InvalidNoted;
+
+/// Everything that is wrong with a body or a query.
+#[derive(Debug)]
+pub struct InvalidFields {
+    /// The first of them, at most [`ERRORS_MAX`].
+    pub listed: Vec<InvalidField>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl InvalidFields {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl From<Vec<InvalidField>> for InvalidFields {
+    fn from(listed: Vec<InvalidField>) -> Self {
+        Self { count: listed.len(), listed }
+    }
+}
+
+/// Named values, some still to be read.
+#[derive(Debug)]
+pub struct Fields<V> {
+    noun: &'static str,
+    given: Vec<(String, V)>,
+    known: Vec<&'static str>,
+    errors: Vec<InvalidField>,
+}
+
+impl<V> Fields<V> {
+    /// Values as given, in their order; `noun` is what they are called.
+    #[must_use]
+    pub const fn new(noun: &'static str, given: Vec<(String, V)>) -> Self {
+        Self { noun, given, known: Vec::new(), errors: Vec::new() }
+    }
+
+    /// The one value of that name, read by `read`. The name is known from here on.
+    ///
+    /// # Errors
+    /// The value is faulty, or there are several of that name.
+    pub fn take<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(V) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, InvalidNoted> {
+        self.known.push(name);
+        let mut values = self.given.extract_if(.., |(given, _)| given == name);
+        let first = values.next();
+        if values.count() > 0 {
+            return Err(self.error(name, "is given more than once"));
+        }
+        match first.map(|(_, value)| read(value)).transpose() {
+            Ok(value) => Ok(value),
+            Err(invalid) => Err(self.error(name, invalid.to_string())),
+        }
+    }
+
+    /// Notes an error.
+    pub fn error(&mut self, name: &str, message: impl Into<String>) -> InvalidNoted {
+        self.errors.push(InvalidField { field: name.to_owned(), message: message.into() });
+        InvalidNoted
+    }
+
+    /// Every error, now that all that is known has been read: whatever is left is unknown.
+    #[must_use]
+    pub fn finish(self) -> InvalidFields {
+        let Self { noun, given, known, errors: mut listed } = self;
+        let mut seen = HashSet::new();
+        let names = given.iter().map(|(name, _)| name.as_str());
+        let unknowns: Vec<_> = names.filter(|name| seen.insert(*name)).collect();
+        let count = listed.len() + unknowns.len();
+        // A body can hold a great many: those beyond the limit are counted, not worded.
+        listed.extend(unknowns.into_iter().take(ERRORS_MAX).map(|name| {
+            let field = shown(name);
+            let message = unknown(noun, &field, &known);
+            InvalidField { field, message }
+        }));
+        listed.truncate(ERRORS_MAX);
+        InvalidFields { listed, count }
+    }
+}
+
+/// An unknown name as an answer repeats it: cut, and not at all where it could hold a key or a code.
+fn shown(name: &str) -> String {
+    if may_hold_secret(name) {
+        return "…".to_owned();
+    }
+    match name.char_indices().nth(SHOWN_NAME_MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
+fn unknown(noun: &str, name: &str, known: &[&'static str]) -> String {
+    let alike = |one: &&str| likeness(one, name);
+    let nearest = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    match nearest {
+        None => format!("is not a known {noun}: there are none here"),
+        Some(nearest) if alike(nearest) >= ALIKE => {
+            format!("is not a known {noun}: did you mean {nearest}?")
+        }
+        Some(_) => format!("is not a known {noun}: there are {}", known.join(", ")),
+    }
+}
+
+fn likeness(one: &str, other: &str) -> f64 {
+    let spelled = strsim::jaro_winkler(&plain(one), &plain(other));
+    if holds_words(one, other) || holds_words(other, one) { spelled.max(ALIKE) } else { spelled }
+}
+
+/// Whether the words of one name stand in another: `type` in `activity_type`.
+fn holds_words(long: &str, short: &str) -> bool {
+    plain(short).chars().count() >= WORDS_MIN_CHARS && words(long).contains(&words(short))
+}
+
+/// A name without case and punctuation: `sessionId` for `session_id` is the likeliest slip.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// A name's words in lower case, with a blank before and behind each.
+fn words(name: &str) -> String {
+    let mut words = String::from(" ");
+    for c in name.chars() {
+        if (c.is_uppercase() || !c.is_alphanumeric()) && !words.ends_with(' ') {
+            words.push(' ');
+        }
+        if c.is_alphanumeric() {
+            words.extend(c.to_lowercase());
+        }
+    }
+    if !words.ends_with(' ') {
+        words.push(' ');
+    }
+    words
+}
+
+/// Refuses a value that is none of the names given.
+///
+/// # Errors
+/// Names all that there are.
+pub fn one_of<T: Copy>(
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+    given: &str,
+) -> Result<T, Invalid> {
+    let found = all.iter().copied().find(|one| name(*one) == given);
+    found.ok_or_else(|| {
+        let names: Vec<_> = all.iter().copied().map(name).collect();
+        Invalid::new(format!("must be one of {}", names.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(given: &[&str], known: &[&'static str]) -> Vec<String> {
+        let given = given.iter().map(|name| ((*name).to_owned(), ())).collect();
+        let mut fields = Fields::new("field", given);
+        for name in known {
+            let _ = fields.take(name, Ok);
+        }
+        let told = |error: InvalidField| format!("{} {}", error.field, error.message);
+        fields.finish().listed.into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn the_nearest_known_name_is_offered() {
+        let known = ["title", "description", "session_id", "due_at"];
+        let errors = judged(&["titel", "sessionId", "desc", "zzz", "due_at"], &known);
+        assert_eq!(
+            errors,
+            [
+                "titel is not a known field: did you mean title?",
+                "sessionId is not a known field: did you mean session_id?",
+                "desc is not a known field: did you mean description?",
+                "zzz is not a known field: there are title, description, session_id, due_at",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_with_a_word_too_many_or_too_few_is_near() {
+        let known = ["type", "session_id", "since", "limit"];
+        let errors = judged(&["activity_type", "activityType", "TYPE", "session"], &known);
+        let offered: Vec<_> =
+            errors.iter().filter_map(|error| error.split("mean ").nth(1)).collect();
+        assert_eq!(offered, ["type?", "type?", "type?", "session_id?"]);
+        assert_eq!(
+            judged(&["type"], &["description", "activity_type", "session_id"]),
+            ["type is not a known field: did you mean activity_type?"]
+        );
+        // Neither part of a word nor a word that stands in many names.
+        for (given, known) in [("prototype", "type"), ("id", "session_id"), ("_", "due_at")] {
+            let error = judged(&[given], &[known]).concat();
+            assert!(error.ends_with(&format!("there are {known}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_twice_is_one_error_known_or_not() {
+        let errors = judged(&["title", "x", "title", "x", "title"], &["title"]);
+        assert_eq!(
+            errors,
+            ["title is given more than once", "x is not a known field: there are title"]
+        );
+    }
+
+    #[test]
+    fn a_flood_of_errors_is_counted_and_not_listed() {
+        let given = (0..200_000).map(|count| (count.to_string(), ())).collect();
+        let mut fields = Fields::new("field", given);
+        fields.error("title", "is required");
+        let errors = fields.finish();
+        assert_eq!((errors.listed.len(), errors.count), (ERRORS_MAX, 200_001));
+    }
+
+    #[test]
+    fn a_long_name_is_not_repeated_in_full() {
+        let long = "é".repeat(500_000);
+        let errors = judged(&[&long], &["title"]);
+        assert!(errors.concat().len() < 300);
+    }
+
+    #[test]
+    fn no_name_that_may_hold_a_secret_is_repeated() {
+        // A recovery code of 47 characters and the shortest key.
+        for secret in ["GHJKM-".repeat(8)[..47].to_owned(), format!("roots_1_{:x>48}", "")] {
+            assert_eq!(judged(&[&secret], &["title"]), ["… is not a known field: there are title"]);
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! JSON bodies: read whole, then judged field by field.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use roots_domain::model::id::{AccountId, ActorId, SessionId};
+use roots_domain::model::{Invalid, Patch};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::fields::{Fields, InvalidField, InvalidNoted};
+use super::invalid_json::InvalidJson;
+use crate::middleware::large_bodies::BodyPlace;
+use crate::problem::Problem;
+use crate::wire::{BODY_MAX_BYTES, SMALL_BODY_MAX_BYTES};
+
+/// Longest time that a body may take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// The byte-order mark that some programs put before UTF-8. RFC 8259, 8.1 lets a reader skip it.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// The names of UTF-8 and of its subset ASCII that clients send as a `charset`.
+const UTF_8_NAMES: [&str; 9] = [
+    "utf-8",
+    "utf8",
+    "utf_8",
+    "csutf8",
+    "unicode-1-1-utf-8",
+    "us-ascii",
+    "ascii",
+    "iso646-us",
+    "ansi_x3.4-1968",
+];
+
+/// The members of a JSON object.
+pub type Members = Fields<Value>;
+
+/// What an endpoint reads from its body. Whatever else stands there is refused.
+pub struct Json<T>(pub T);
+
+/// What can be read from a JSON object.
+pub trait FromMembers: Sized {
+    /// Reads every member that there is, also after one was faulty.
+    ///
+    /// # Errors
+    /// A member is faulty.
+    fn from_members(members: &mut Members) -> Result<Self, InvalidNoted>;
+}
+
+/// No fields at all: what a write that takes no body reads, so that nothing that was sent passes in
+/// silence. It may be missing, or an empty object.
+pub struct NoFields;
+
+impl FromMembers for NoFields {
+    fn from_members(_: &mut Members) -> Result<Self, InvalidNoted> {
+        Ok(Self)
+    }
+}
+
+/// A JSON value, as far as any field needs it.
+#[derive(Debug, PartialEq)]
+pub enum Value {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer of at most 64 bits.
+    Integer(i64),
+    /// An integer beyond 64 bits.
+    HugeInteger {
+        /// The nearest that there is.
+        nearest: i64,
+    },
+    /// A number that is not whole.
+    Fraction,
+    /// A string.
+    Text(String),
+    /// A string that is no text: it holds half of a pair of surrogates.
+    BrokenText,
+    /// An array, whatever it holds.
+    Array,
+    /// As it is written.
+    Object(String),
+}
+
+impl Value {
+    /// The value of well-formed JSON, whose first byte tells its kind.
+    fn of(raw: &RawValue) -> Self {
+        let raw = raw.get();
+        match raw.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
+            Some(b'"') => serde_json::from_str(raw).map_or(Self::BrokenText, Self::Text),
+            Some(b'[') => Self::Array,
+            Some(b'{') => Self::Object(raw.to_owned()),
+            _ => Self::number(raw),
+        }
+    }
+
+    /// A number of well-formed JSON. `2.0` and `2e0` are integers (JSON Schema 2020-12, 6.1.1). The
+    /// digits are read as they stand: a float would round what is large.
+    fn number(raw: &str) -> Self {
+        let (mantissa, exponent) = raw.split_once(['e', 'E']).unwrap_or((raw, "0"));
+        let (sign, digits) = match mantissa.strip_prefix('-') {
+            Some(digits) => ("-", digits),
+            None => ("", mantissa),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let digits = format!("{whole}{fraction}");
+        let significant = digits.trim_start_matches('0').trim_end_matches('0');
+        if significant.is_empty() {
+            return Self::Integer(0);
+        }
+        // An exponent beyond 64 bits moves the point past any digits that a body can hold.
+        let beyond = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
+        let zeros = digits.len() - digits.trim_end_matches('0').len();
+        let shift = zeros.cast_signed() as i64 - fraction.len().cast_signed() as i64;
+        let exponent = exponent.parse().unwrap_or(beyond).saturating_add(shift);
+        let Ok(zeros) = usize::try_from(exponent) else { return Self::Fraction };
+        let nearest = if sign.is_empty() { i64::MAX } else { i64::MIN };
+        // 19 digits reach beyond 63 bits.
+        if significant.len().saturating_add(zeros) > 19 {
+            return Self::HugeInteger { nearest };
+        }
+        let plain = format!("{sign}{significant}{}", "0".repeat(zeros));
+        plain.parse().map_or(Self::HugeInteger { nearest }, Self::Integer)
+    }
+
+    fn not(&self, wanted: &str) -> Invalid {
+        Invalid::new(format!("must be {wanted}, not {}", self.kind()))
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) | Self::HugeInteger { .. } => "an integer",
+            Self::Fraction => "a number with a fraction",
+            Self::Text(_) | Self::BrokenText => "a string",
+            Self::Array => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Reads a text by `parse`.
+pub fn text<T>(
+    parse: impl FnOnce(String) -> Result<T, Invalid>,
+) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    |value| match value {
+        Value::Text(text) => parse(text),
+        Value::BrokenText => Err(Invalid::new("must be text without lone surrogates")),
+        other => Err(other.not("a string")),
+    }
+}
+
+/// Reads an integer by `parse`. One beyond 64 bits is never taken for another: where the rules have
+/// nothing against the nearest that there is, its size is the error.
+pub fn integer<T>(
+    parse: impl FnOnce(i64) -> Result<T, Invalid>,
+) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    |value| match value {
+        Value::Integer(number) => parse(number),
+        Value::HugeInteger { nearest } => {
+            parse(nearest).and_then(|_| Err(Invalid::new("must be an integer of at most 63 bits")))
+        }
+        other => Err(other.not("an integer")),
+    }
+}
+
+/// Reads a boolean.
+///
+/// # Errors
+/// It is none.
+pub fn boolean(value: Value) -> Result<bool, Invalid> {
+    match value {
+        Value::Bool(truth) => Ok(truth),
+        other => Err(other.not("a boolean")),
+    }
+}
+
+/// Reads the id of a session to link to.
+///
+/// # Errors
+/// It is none.
+pub fn session_id(value: Value) -> Result<SessionId, Invalid> {
+    positive(value).map(SessionId)
+}
+
+/// Reads the id of the actor whose something is to be.
+///
+/// # Errors
+/// It is none.
+pub fn actor_id(value: Value) -> Result<ActorId, Invalid> {
+    positive(value).map(ActorId)
+}
+
+/// Reads the id of an account.
+///
+/// # Errors
+/// It is none.
+pub fn account_id(value: Value) -> Result<AccountId, Invalid> {
+    positive(value).map(AccountId)
+}
+
+/// Reads an object by `read`.
+pub fn nested<T>(
+    read: impl FnOnce(&mut Members) -> Result<T, InvalidNoted>,
+) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    |value| match value {
+        Value::Object(raw) => {
+            let given = object(raw.as_bytes()).map_err(|error| Invalid::new(error.to_string()))?;
+            let mut members = Members::new("field", given);
+            let read = read(&mut members);
+            match (read, members.finish().listed.first()) {
+                (Ok(read), None) => Ok(read),
+                (_, Some(InvalidField { field, message })) => {
+                    Err(Invalid::new(format!("is faulty: {field} {message}")))
+                }
+                (Err(InvalidNoted), None) => Err(Invalid::new("is faulty")),
+            }
+        }
+        other => Err(other.not("an object")),
+    }
+}
+
+/// Reads an id.
+///
+/// # Errors
+/// It is none.
+pub fn positive(value: Value) -> Result<i64, Invalid> {
+    integer(|number| {
+        if number < 1 {
+            return Err(Invalid::new("must be a positive integer"));
+        }
+        Ok(number)
+    })(value)
+}
+
+impl Members {
+    /// A field that must be there.
+    ///
+    /// # Errors
+    /// It is faulty or missing.
+    pub fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<T, InvalidNoted> {
+        self.take(name, read)?.ok_or_else(|| self.error(name, "is required"))
+    }
+
+    /// A field that may be absent; `null` says the same.
+    ///
+    /// # Errors
+    /// It is faulty.
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, InvalidNoted> {
+        Ok(self.take(name, some(read))?.flatten())
+    }
+
+    /// A field of a merge patch that can't be emptied.
+    ///
+    /// # Errors
+    /// It is faulty or `null`.
+    pub fn replacement<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, InvalidNoted> {
+        self.take(name, |value| match value {
+            Value::Null => Err(Invalid::new("can't be emptied: it must not be null")),
+            value => read(value),
+        })
+    }
+
+    /// A field of a merge patch that `null` empties.
+    ///
+    /// # Errors
+    /// It is faulty.
+    pub fn patch<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, Invalid>,
+    ) -> Result<Patch<T>, InvalidNoted> {
+        Ok(match self.take(name, some(read))? {
+            None => Patch::Keep,
+            Some(None) => Patch::Clear,
+            Some(Some(value)) => Patch::Set(value),
+        })
+    }
+}
+
+/// Reads `null` as nothing.
+fn some<T>(
+    read: impl FnOnce(Value) -> Result<T, Invalid>,
+) -> impl FnOnce(Value) -> Result<Option<T>, Invalid> {
+    |value| match value {
+        Value::Null => Ok(None),
+        value => read(value).map(Some),
+    }
+}
+
+impl<T: FromMembers, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        validate(&receive(&parts, body).await?).map(Self)
+    }
+}
+
+/// Reads a JSON body whole, without its byte-order mark. It may be missing, which one that is sent in
+/// chunks shows only at its end.
+///
+/// # Errors
+/// It is too large, of another media type, or does not come.
+pub async fn receive(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let mut bytes = read_whole(parts, body).await?;
+    if !bytes.is_empty() {
+        check_media_type(&parts.method, &parts.headers)?;
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes = bytes.slice(BYTE_ORDER_MARK.len()..);
+    }
+    Ok(bytes)
+}
+
+/// Judges a body, all its fields at once.
+///
+/// # Errors
+/// Names every error.
+pub fn validate<T: FromMembers>(bytes: &[u8]) -> Result<T, Problem> {
+    let given = if bytes.is_empty() { Vec::new() } else { object(bytes)? };
+    let mut members = Members::new("field", given);
+    let read = T::from_members(&mut members);
+    let errors = members.finish();
+    match read {
+        Ok(read) if errors.is_empty() => Ok(read),
+        _ => Err(Problem::invalid_body(errors)),
+    }
+}
+
+fn check_media_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let is_patch = method == Method::PATCH;
+    if is_compressed(headers) {
+        return Err(Problem::unsupported_media_type("The body must not be compressed.", is_patch));
+    }
+    let is_patched = is_patch && is_utf_8_of(headers, "application/merge-patch+json");
+    if is_patched || is_utf_8_of(headers, "application/json") {
+        return Ok(());
+    }
+    Err(Problem::unsupported_media_type(
+        if is_patch {
+            "The body must be application/json or application/merge-patch+json in UTF-8, and Content-Type must say so."
+        } else {
+            "The body must be application/json in UTF-8, and Content-Type must say so."
+        },
+        is_patch,
+    ))
+}
+
+/// Whether a body is compressed, by its headers.
+pub fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity")
+}
+
+/// Whether a body is of that media type and in UTF-8, by its headers.
+pub fn is_utf_8_of(headers: &HeaderMap, media_type: &str) -> bool {
+    let mut given = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (given.next(), given.next()) else { return false };
+    let Ok(text) = only.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let fits = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(media_type));
+    fits && parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            let charset = value.trim().trim_matches('"');
+            UTF_8_NAMES.iter().any(|name| charset.eq_ignore_ascii_case(name))
+        }
+        _ => true,
+    })
+}
+
+async fn read_whole(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let announced = parts.headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > BODY_MAX_BYTES as u64) {
+        return Err(Problem::body_too_large());
+    }
+    let reading = tokio::time::timeout(BODY_TIMEOUT, collect(&parts.extensions, body));
+    reading.await.unwrap_or_else(|_| Err(Problem::request_timeout()))
+}
+
+/// Copies what comes into one piece: chunks kept as they came would hold many times the bytes of a body
+/// that is sent byte by byte.
+async fn collect(extensions: &Extensions, body: Body) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, BODY_MAX_BYTES);
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let is_too_large = error.is::<LengthLimitError>();
+            if is_too_large {
+                Problem::body_too_large()
+            } else {
+                Problem::bad_request("The body broke off.")
+            }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > SMALL_BODY_MAX_BYTES {
+            BodyPlace::take(extensions).await?;
+            // What is not written to takes no memory.
+            whole.reserve_exact(BODY_MAX_BYTES - whole.len());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.into())
+}
+
+/// The members of a JSON object.
+///
+/// # Errors
+/// It is no JSON, or no object.
+pub fn object(bytes: &[u8]) -> Result<Vec<(String, Value)>, InvalidJson> {
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        let read = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let line = read.matches('\n').count() as u64 + 1;
+        let column = read.rsplit('\n').next().map_or(0, str::len) + 1;
+        InvalidJson::Json { what: "is not UTF-8,", line, column }
+    })?;
+    if text.starts_with('\u{feff}') {
+        let what = "holds a byte-order mark, which no editor shows,";
+        return Err(InvalidJson::Json { what, line: 1, column: 1 });
+    }
+    let raw: &RawValue = parse(text)?;
+    if !raw.get().starts_with('{') {
+        return Err(InvalidJson::NoObject(Value::of(raw).kind()));
+    }
+    parse(text).map(|GivenMembers(members)| members)
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidJson> {
+    serde_json::from_str(text).map_err(|error| {
+        let what = if error.is_eof() {
+            "ends too early to be JSON,"
+        } else {
+            "is not JSON that can be read,"
+        };
+        InvalidJson::Json { what, line: error.line() as u64, column: error.column() }
+    })
+}
+
+/// The members of an object in their order, duplicates included.
+struct GivenMembers(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for GivenMembers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = GivenMembers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<GivenMembers, A::Error> {
+        let mut members = Vec::new();
+        while let Some((name, value)) = map.next_entry::<_, &RawValue>()? {
+            members.push((name, Value::of(value)));
+        }
+        Ok(GivenMembers(members))
+    }
+}

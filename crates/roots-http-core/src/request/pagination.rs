@@ -1,0 +1,216 @@
+//! Lists: which page of one is asked for, and what leads to the page after it.
+//!
+//! A cursor is the place of a page's last row and a checksum over that, the list, its filters and who
+//! asks. It holds no secret and admits nobody: whoever makes one up stands elsewhere in a list of
+//! their own.
+
+use std::fmt;
+
+use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::HeaderValue;
+use axum::http::header::LINK;
+use axum::http::request::Parts;
+use axum::response::{IntoResponseParts, ResponseParts};
+use crc32fast::Hasher;
+use data_encoding::BASE64URL_NOPAD;
+use roots_domain::model::Invalid;
+use roots_domain::model::page::{LIMIT_DEFAULT, Page, PageRequest, SortKey, Start};
+use roots_domain::service::access::Caller;
+use utoipa::IntoParams;
+
+use super::fields::{InvalidField, InvalidNoted};
+use super::query::{FromParams, Params, encoded, pairs, read};
+use crate::problem::Problem;
+use crate::schema;
+
+/// The parameters that choose a page. Whatever else a list takes chooses rows.
+const PAGING: [&str; 3] = ["limit", "offset", "cursor"];
+/// The form of the cursors that are made here.
+const FORM: u8 = 1;
+
+/// What a list reads from its query: which rows, and which page of them.
+pub struct List<T> {
+    /// Which rows.
+    pub query: T,
+    /// Which page of them.
+    pub page: Asked,
+}
+
+/// The parameters of every list.
+#[derive(Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// Max results to return: 1 to 100. Above 100 reads as 100, and the answer says so.
+    #[param(schema_with = schema::limit, required = false)]
+    limit: u32,
+    /// Number of results to skip.
+    #[param(value_type = Option<i64>, minimum = 0, default = 0)]
+    offset: i64,
+    /// The `next_cursor` of the page before, instead of `offset`. It goes with the filters it was
+    /// answered for; `limit` may change.
+    #[param(value_type = Option<schema::Cursor>)]
+    cursor: Option<Cursor>,
+}
+
+impl FromParams for Paging {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        let limit = params.take("limit", |text| PageRequest::parse_limit(&text));
+        let offset = params.take("offset", |text| PageRequest::parse_offset(&text));
+        let cursor = params.take("cursor", |text| Cursor::parse(&text));
+        if let (Ok(Some(_)), Ok(Some(_))) = (&offset, &cursor) {
+            return Err(params.error("cursor", "must not be given together with offset"));
+        }
+        Ok(Self {
+            limit: limit?.unwrap_or(LIMIT_DEFAULT),
+            offset: offset?.unwrap_or(0),
+            cursor: cursor?,
+        })
+    }
+}
+
+impl<T: FromParams + Send, S: Sync> FromRequestParts<S> for List<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut filters = pairs(&parts.uri)?;
+        let both = |params: &mut Params| {
+            let (query, paging) = (T::from_params(params), Paging::from_params(params));
+            Ok((query?, paging?))
+        };
+        let (query, paging) = read(filters.clone(), both)?;
+        filters.retain(|(name, _)| !PAGING.contains(&name.as_str()));
+        let path = parts.extensions.get::<MatchedPath>().cloned();
+        Ok(Self { query, page: Asked { path, filters, paging } })
+    }
+}
+
+/// A page of a list that is asked for.
+pub struct Asked {
+    path: Option<MatchedPath>,
+    filters: Vec<(String, String)>,
+    paging: Paging,
+}
+
+impl Asked {
+    /// What the core is asked for.
+    ///
+    /// # Errors
+    /// The cursor is of another list, of other filters or of another caller.
+    pub fn request(&self, caller: &Caller) -> Result<PageRequest, Problem> {
+        let Paging { limit, offset, cursor } = self.paging;
+        let Some(cursor) = cursor else { return Ok(PageRequest::skipping(offset, limit)) };
+        if cursor.checksum != self.checksum(caller, cursor.sort_key) {
+            let message =
+                "must be the next_cursor of a page of this list, with the same filters and caller";
+            let error = InvalidField { field: "cursor".to_owned(), message: message.to_owned() };
+            return Err(Problem::invalid_parameters(vec![error]));
+        }
+        Ok(PageRequest { limit, start: Start::After(cursor.sort_key) })
+    }
+
+    /// The cursor of the page after the one found, and the link to that page.
+    pub fn next<R>(&self, caller: &Caller, found: &Page<R>) -> (Option<String>, NextLink) {
+        let Some(sort_key) = found.next else { return (None, NextLink(None)) };
+        let cursor = Cursor { checksum: self.checksum(caller, sort_key), sort_key }.to_string();
+        let filter = |(name, value): &(String, String)| encoded(name) + "=" + &encoded(value) + "&";
+        let filters: String = self.filters.iter().map(filter).collect();
+        let (path, limit) = (self.path(), found.request.limit);
+        let link = format!("<{path}?{filters}limit={limit}&cursor={cursor}>; rel=\"next\"");
+        // A header may consist of all these characters.
+        let link = HeaderValue::try_from(link).ok();
+        (Some(cursor), NextLink(link))
+    }
+
+    fn path(&self) -> &str {
+        self.path.as_ref().map_or("", MatchedPath::as_str)
+    }
+
+    /// Over all that a place in a list rests on. The filters count as they were worded, in any order:
+    /// so none can be forgotten here.
+    fn checksum(&self, caller: &Caller, sort_key: SortKey) -> u32 {
+        let mut filters: Vec<_> = self.filters.iter().collect();
+        filters.sort();
+        let texts = filters.into_iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let mut hasher = Hasher::new();
+        for text in [self.path()].into_iter().chain(texts) {
+            hasher.update(&text.len().to_be_bytes());
+            hasher.update(text.as_bytes());
+        }
+        for number in [caller.account.id.0, caller.actor.id.0].into_iter().chain(sort_key.0) {
+            hasher.update(&number.to_be_bytes());
+        }
+        hasher.finalize()
+    }
+}
+
+/// Leads to the next page (RFC 8288), where there is one.
+pub struct NextLink(Option<HeaderValue>);
+
+impl IntoResponseParts for NextLink {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        parts.headers_mut().extend(self.0.map(|link| (LINK, link)));
+        Ok(parts)
+    }
+}
+
+/// What a caller hands back to go on behind a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    checksum: u32,
+    sort_key: SortKey,
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let read = bytes.and_then(|bytes| Self::read(&bytes));
+        read.ok_or_else(|| Invalid::new("must be the next_cursor of a page, unchanged"))
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(&[FORM])?;
+        let (checksum, mut rest) = bytes.split_first_chunk()?;
+        let mut sort_key = SortKey([0; 3]);
+        for number in &mut sort_key.0 {
+            let (first, behind) = rest.split_first_chunk()?;
+            (*number, rest) = (i64::from_be_bytes(*first), behind);
+        }
+        rest.is_empty().then_some(Self { checksum: u32::from_be_bytes(*checksum), sort_key })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = vec![FORM];
+        bytes.extend(self.checksum.to_be_bytes());
+        bytes.extend(self.sort_key.0.into_iter().flat_map(i64::to_be_bytes));
+        f.write_str(&BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_reads_back(checksum: u32, sort_key: [i64; 3]) {
+            let cursor = Cursor { checksum, sort_key: SortKey(sort_key) };
+            let text = cursor.to_string();
+            prop_assert_eq!(encoded(&text), text.as_str());
+            prop_assert_eq!(Cursor::parse(&text), Ok(cursor));
+            prop_assert!(Cursor::parse(&text[1..]).is_err());
+            let longer = text + "A";
+            prop_assert!(Cursor::parse(&longer).is_err());
+        }
+
+        #[test]
+        fn any_text_is_judged_without_a_panic(text in "\\PC{0,50}") {
+            prop_assert!(Cursor::parse(&text).is_err());
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! What a caller ties a request to: the states that it knows (`If-None-Match`) or insists on
+//! (`If-Match`, RFC 9110), and the name that makes a write safe to repeat (`Idempotency-Key`).
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use roots_domain::model::etag::EntityTag;
+use roots_domain::service::{IdempotentRequest, Preconditions};
+use serde::Serialize;
+
+use super::json::{FromMembers, receive, validate};
+use super::query::pairs;
+use crate::problem::Problem;
+use crate::wire::{API_PATH, IDEMPOTENCY_KEY, IMPORT_PATH};
+
+/// The lists whose resources carry entity tags.
+const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
+
+/// Longest name of a write.
+const KEY_MAX_CHARS: usize = 255;
+
+/// The parameter of an import that asks for a dry run.
+pub const DRY_RUN: &str = "dry_run";
+
+/// Whether a request for an import asks for a dry run, which writes nothing.
+pub fn is_dry_run(uri: &Uri) -> bool {
+    let given = pairs(uri).unwrap_or_default();
+    given.iter().any(|(name, value)| name == DRY_RUN && value == "true")
+}
+
+/// Whether a route, below [`API_PATH`], is that of one resource with an entity tag.
+#[must_use]
+pub fn is_tagged(route: &str) -> bool {
+    route.strip_suffix("/{id}").is_some_and(|list| TAGGED.contains(&list))
+}
+
+/// The header that changes what a request means and has no meaning where it stands, if there is one:
+/// ignoring it would be a lie. What a path does not have is for others to tell.
+///
+/// Where nothing is written, an `Idempotency-Key` promises nothing that is not kept, and clients send
+/// it with every request.
+pub fn misplaced(
+    method: &Method,
+    route: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<HeaderName> {
+    let is_write = !method.is_safe();
+    let only_reads = !is_write || route == IMPORT_PATH && is_dry_run(uri);
+    let route = route.strip_prefix(API_PATH).unwrap_or_default();
+    let fits = [
+        (IDEMPOTENCY_KEY, only_reads || TAGGED.contains(&route) || is_tagged(route)),
+        (IF_MATCH, is_write && is_tagged(route)),
+        (IF_NONE_MATCH, !is_write),
+    ];
+    fits.into_iter().find_map(|(name, fits)| (!fits && headers.contains_key(&name)).then_some(name))
+}
+
+/// The header `ETag`: always a strong one.
+pub struct Tagged(pub EntityTag);
+
+impl IntoResponseParts for Tagged {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        // A tag is of letters, digits and a hyphen.
+        if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", self.0)) {
+            parts.headers_mut().insert(ETAG, tag);
+        }
+        Ok(parts)
+    }
+}
+
+/// The states of a resource that the caller has already: `If-None-Match`.
+pub struct IfNoneMatch(Option<Tags>);
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        tags(&parts.headers, &IF_NONE_MATCH).map(Self)
+    }
+}
+
+impl IfNoneMatch {
+    /// Answers a resource, unless the caller has it as it is. Weak and strong tags compare alike.
+    pub fn answer(self, tag: EntityTag, body: impl Serialize) -> Response {
+        let is_known = match self.0 {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::Of(given)) => given.iter().any(|given| given.tag == Some(tag)),
+        };
+        if is_known {
+            return (StatusCode::NOT_MODIFIED, Tagged(tag), ()).into_response();
+        }
+        (Tagged(tag), axum::Json(body)).into_response()
+    }
+}
+
+/// A write with a JSON body, and what it is tied to.
+pub struct WriteRequest<T> {
+    /// What it says.
+    pub body: T,
+    /// The states that it insists on, and its name.
+    pub preconditions: Preconditions,
+}
+
+impl<T: FromMembers, S: Sync> FromRequest<S> for WriteRequest<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let (if_match, key) = (if_match(&parts.headers)?, idempotency_key(&parts.headers)?);
+        let bytes = receive(&parts, body).await?;
+        let idempotent =
+            key.map(|key| IdempotentRequest { key, request: fingerprinted(&parts, &bytes) });
+        Ok(Self { body: validate(&bytes)?, preconditions: Preconditions { if_match, idempotent } })
+    }
+}
+
+/// The states that a write insists on, if it does.
+fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EntityTag>>, Problem> {
+    Ok(match tags(headers, &IF_MATCH)? {
+        // Whatever state it is in: that it must be there goes without saying.
+        None | Some(Tags::Any) => None,
+        // A weak tag matches nothing here, and so does a tag that is none of ours.
+        Some(Tags::Of(given)) => {
+            Some(given.into_iter().filter(|given| !given.is_weak).filter_map(|it| it.tag).collect())
+        }
+    })
+}
+
+/// What makes a request this one and no other: method, path, query and body, byte for byte. Neither
+/// of the first three holds a line break. Which host it was sent to is no part of it, though it may stand
+/// before the path (RFC 9112, 3.2.2).
+fn fingerprinted(parts: &Parts, body: &[u8]) -> Vec<u8> {
+    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let head = format!("{}\n{target}\n", parts.method);
+    [head.as_bytes(), body].concat()
+}
+
+/// The name of a write, if it has one: visible ASCII, bare or as a string of RFC 9651, 3.3.3.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(only) = given.next() else { return Ok(None) };
+    let key = only.to_str().ok().map(str::trim).and_then(unquoted).filter(|key| {
+        (1..=KEY_MAX_CHARS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    match key {
+        Some(key) if given.next().is_none() => Ok(Some(key)),
+        _ => Err(Problem::invalid_idempotency_key()),
+    }
+}
+
+/// What stands between quotes, if there are any. There a backslash goes before a quote or another.
+fn unquoted(text: &str) -> Option<String> {
+    let Some(quoted) = text.strip_prefix('"') else { return Some(text.to_owned()) };
+    let mut inner = quoted.strip_suffix('"')?.chars();
+    let mut plain = String::new();
+    while let Some(c) = inner.next() {
+        plain.push(match c {
+            '"' => return None,
+            '\\' => inner.next().filter(|escaped| matches!(escaped, '"' | '\\'))?,
+            c => c,
+        });
+    }
+    Some(plain)
+}
+
+/// What `If-Match` and `If-None-Match` name.
+#[derive(Debug, PartialEq)]
+enum Tags {
+    /// `*`
+    Any,
+    /// A list.
+    Of(Vec<GivenTag>),
+}
+
+/// A tag that was given.
+#[derive(Debug, PartialEq)]
+struct GivenTag {
+    is_weak: bool,
+    /// `None` for a tag that is none of ours.
+    tag: Option<EntityTag>,
+}
+
+/// Several headers of one name are one list (RFC 9110, 5.3).
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    let mut lines = Vec::new();
+    for value in headers.get_all(name) {
+        lines.push(value.as_bytes());
+    }
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let list = lines.join(&b","[..]);
+    if list.trim_ascii() == b"*" {
+        return Ok(Some(Tags::Any));
+    }
+    let invalid = || Problem::invalid_tags(name);
+    let given = read_list(&list).filter(|given| !given.is_empty()).ok_or_else(invalid)?;
+    Ok(Some(Tags::Of(given)))
+}
+
+/// `"a", W/"b"`. Elements of a list may be empty. A tag may hold commas, but neither blanks nor
+/// quotes.
+fn read_list(list: &[u8]) -> Option<Vec<GivenTag>> {
+    let mut given = Vec::new();
+    let mut rest = list.trim_ascii_start();
+    while let Some(first) = rest.first() {
+        if *first != b',' {
+            let (is_weak, quoted) = match rest.strip_prefix(b"W/") {
+                Some(quoted) => (true, quoted),
+                None => (false, rest),
+            };
+            let opened = quoted.strip_prefix(b"\"")?;
+            let (opaque, after) = opened.split_at(opened.iter().position(|byte| *byte == b'"')?);
+            if opaque.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+                return None;
+            }
+            let tag = std::str::from_utf8(opaque).ok().and_then(EntityTag::parse);
+            given.push(GivenTag { is_weak, tag });
+            rest = after.get(1..).unwrap_or_default().trim_ascii_start();
+        }
+        match rest.split_first() {
+            None => break,
+            Some((b',', after)) => rest = after.trim_ascii_start(),
+            Some(_) => return None,
+        }
+    }
+    Some(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "00000000000000000000000000000001-1";
+    const TWO: &str = "00000000000000000000000000000002-7";
+
+    fn of(tag: &str, is_weak: bool) -> GivenTag {
+        GivenTag { is_weak, tag: EntityTag::parse(tag) }
+    }
+
+    fn read(lines: &[&str]) -> Result<Option<Tags>, u16> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(IF_MATCH, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        tags(&headers, &IF_MATCH).map_err(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn tags_are_a_list_over_all_its_lines() {
+        let quoted = |tag: &str| format!("\"{tag}\"");
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["*"]), Ok(Some(Tags::Any)));
+        assert_eq!(read(&[" * "]), Ok(Some(Tags::Any)));
+        let one = Ok(Some(Tags::Of(vec![of(ONE, false)])));
+        for list in [quoted(ONE), format!(" {} ", quoted(ONE)), format!(",\t{},,", quoted(ONE))] {
+            assert_eq!(read(&[&list]), one, "{list}");
+        }
+        let two = Ok(Some(Tags::Of(vec![of(ONE, false), of(TWO, true)])));
+        let (first, second) = (quoted(ONE), format!("W/{}", quoted(TWO)));
+        for lines in [
+            &[format!("{first},{second}")][..],
+            &[format!("{first} , {second}")],
+            &[first.clone(), second.clone()],
+        ] {
+            let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+            assert_eq!(read(&lines), two, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_of_another_server_is_a_tag_and_matches_nothing() {
+        for other in [r#""""#, r#""xyzzy""#, r#""a,b""#, r#""a\""#, "\"\u{e9}\"", r#"W/"x""#] {
+            let expected = GivenTag { is_weak: other.starts_with('W'), tag: None };
+            assert_eq!(read(&[other]), Ok(Some(Tags::Of(vec![expected]))), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        for bad in [
+            "",
+            ",",
+            " , ",
+            ONE,
+            "\"",
+            "\"a",
+            "a\"",
+            "\"a\"b",
+            "\"a\" \"b\"",
+            "\"a b\"",
+            "w/\"a\"",
+            "W/a",
+            "W/",
+            "*, \"a\"",
+            "\"a\", *",
+            "**",
+        ] {
+            assert_eq!(read(&[bad]), Err(400), "{bad:?}");
+        }
+        assert_eq!(read(&["*", "*"]), Err(400));
+    }
+
+    #[test]
+    fn a_key_is_the_same_bare_and_quoted() {
+        let read = |value: &str| {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, value)]);
+            idempotency_key(&headers).map_err(|problem| problem.status().as_u16())
+        };
+        let longest = "k".repeat(KEY_MAX_CHARS);
+        for (given, key) in [
+            ("a", "a"),
+            ("\"a\"", "a"),
+            ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+            (" a ", "a"),
+            ("a\"b\\c", "a\"b\\c"),
+            (r#""a\"b\\c""#, "a\"b\\c"),
+            ("!~,;=", "!~,;="),
+            (&longest, &longest),
+            (&format!("\"{longest}\""), &longest),
+        ] {
+            assert_eq!(read(given), Ok(Some(key.to_owned())), "{given}");
+        }
+        for bad in [
+            "",
+            " ",
+            "\"\"",
+            "\"",
+            "\"a",
+            "\"a\"b\"",
+            r#""a\""#,
+            r#""a\b""#,
+            "a b",
+            "\"a b\"",
+            "a\tb",
+            "\u{e9}",
+            &format!("{longest}k"),
+            &format!("\"{longest}k\""),
+        ] {
+            assert_eq!(read(bad), Err(400), "{bad}");
+        }
+        assert_eq!(idempotency_key(&HeaderMap::new()).map_err(|_| ()), Ok(None));
+        let mut twice = HeaderMap::new();
+        twice.append(IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
+        twice.append(IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
+        assert!(idempotency_key(&twice).is_err());
+    }
+
+    #[test]
+    fn a_header_is_misplaced_where_it_has_no_meaning() {
+        let header =
+            |name: &HeaderName| HeaderMap::from_iter([(name.clone(), "*".parse().unwrap())]);
+        let fits = |name: &HeaderName, method: &Method, route: &str| {
+            misplaced(method, route, &Uri::from_static("/"), &header(name)).is_none()
+        };
+        for list in ["/api/v1/sessions", "/api/v1/todos", "/api/v1/activities"] {
+            let one = format!("{list}/{{id}}");
+            for method in [Method::PATCH, Method::DELETE] {
+                assert!(fits(&IF_MATCH, &method, &one) && !fits(&IF_NONE_MATCH, &method, &one));
+            }
+            assert!(
+                !fits(&IF_MATCH, &Method::GET, &one) && fits(&IF_NONE_MATCH, &Method::GET, &one)
+            );
+            assert!(!fits(&IF_MATCH, &Method::POST, list));
+            assert!(!fits(&IF_NONE_MATCH, &Method::POST, list));
+            assert!(fits(&IDEMPOTENCY_KEY, &Method::POST, list));
+            assert!(fits(&IDEMPOTENCY_KEY, &Method::DELETE, &one));
+            assert!(fits(&IDEMPOTENCY_KEY, &Method::GET, &one));
+            assert!(fits(&IDEMPOTENCY_KEY, &Method::HEAD, list));
+        }
+        for other in ["/api/v1/todos/{id}/logs", "/todos/{id}", "/api/v1/actors/{id}", "/health"] {
+            assert!(!fits(&IF_MATCH, &Method::DELETE, other), "{other}");
+            assert!(!fits(&IDEMPOTENCY_KEY, &Method::POST, other), "{other}");
+            assert!(fits(&IF_NONE_MATCH, &Method::HEAD, other), "{other}");
+        }
+        let key = header(&IDEMPOTENCY_KEY);
+        for (query, fits) in [("dry_run=true", true), ("dry_run=false", false), ("x=%zz", false)] {
+            let uri = format!("{IMPORT_PATH}?{query}").parse().unwrap();
+            assert_eq!(misplaced(&Method::POST, IMPORT_PATH, &uri, &key).is_none(), fits);
+            assert!(misplaced(&Method::POST, "/api/v1/keys", &uri, &key).is_some());
+        }
+        let uri = Uri::from_static("/");
+        assert_eq!(misplaced(&Method::POST, "/api/v1/sessions", &uri, &HeaderMap::new()), None);
+    }
+}

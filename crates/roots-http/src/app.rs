@@ -1,0 +1,59 @@
+//! What the handlers share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use roots_domain::service::Services;
+use roots_http_core::middleware::fair_permits::FairPermits;
+use roots_http_core::state::SharedState;
+
+use crate::long_requests::LongRequests;
+use crate::pages::Document;
+use crate::pinger::Pinger;
+use crate::settings::Signup;
+
+/// What handlers share. Clones are one and the same.
+#[derive(Clone)]
+pub(crate) struct App(pub(crate) Arc<Parts>);
+
+/// What an [`App`] has.
+pub(crate) struct Parts {
+    pub(crate) shared: SharedState,
+    pub(crate) services: Services,
+    pub(crate) signup: Signup,
+    pub(crate) export_permits: FairPermits,
+    pub(crate) pinger: Pinger,
+    pub(crate) imports: LongRequests,
+    pub(crate) exports: LongRequests,
+    /// The description of the API.
+    pub(crate) description: &'static Document,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<App> for SharedState {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.shared)
+    }
+}
+
+impl App {
+    /// Has what a deletion has left be done. Nobody waits for it, and where it is cut off, this or another
+    /// process goes on later.
+    pub(crate) fn work_off(&self) {
+        let leftovers = self.services.leftovers.clone();
+        let working = async move {
+            if let Err(error) = leftovers.work_off().await {
+                tracing::warn!(%error, "a deletion is left for later");
+            }
+        };
+        tokio::spawn(working);
+    }
+}

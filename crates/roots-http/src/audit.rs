@@ -1,0 +1,132 @@
+//! `/audit`: what owners and operators did.
+
+use axum::extract::State;
+use roots_domain::model::audit::{AuditAction, AuditEntry};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::openapi::choice;
+use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::problem::Problem;
+use roots_http_core::reading;
+use roots_http_core::request::pagination::{List, NextLink, Paging};
+use roots_http_core::request::query::NoParams;
+
+/// The route of the audit log.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list))
+}
+
+choice!(ActionName, "AuditAction", AuditAction::ALL.iter().copied().map(AuditAction::name));
+
+/// Something that was done to the account, in ids alone.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+struct EntryBody {
+    /// Counted per account, without gaps.
+    audit_id: i64,
+    #[schema(value_type = ActionName)]
+    action: &'static str,
+    /// The actor that did it; null where it was none of this account.
+    #[schema(required)]
+    actor_id: Option<i64>,
+    /// The key that it showed.
+    #[schema(required)]
+    key_id: Option<i64>,
+    /// The operator's account that did it to this one. Where this and `actor_id` are null it was
+    /// done on the machine itself, or with the recovery code.
+    #[schema(required)]
+    by_account_id: Option<i64>,
+    /// In an operator's audit log, the account that it was done to.
+    #[schema(required)]
+    subject_account_id: Option<i64>,
+    /// The actor that it was done to.
+    #[schema(required)]
+    subject_actor_id: Option<i64>,
+    /// The key that it was done to.
+    #[schema(required)]
+    subject_key_id: Option<i64>,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<AuditEntry> for EntryBody {
+    fn from(AuditEntry { id, event, created_at }: AuditEntry) -> Self {
+        Self {
+            audit_id: id.0,
+            action: event.action.name(),
+            actor_id: event.actor.map(|id| id.0),
+            key_id: event.key.map(|id| id.0),
+            by_account_id: event.by_account.map(|id| id.0),
+            subject_account_id: event.subject_account.map(|id| id.0),
+            subject_actor_id: event.subject_actor.map(|id| id.0),
+            subject_key_id: event.subject_key.map(|id| id.0),
+            created_at: created_at.to_string(),
+        }
+    }
+}
+
+/// A page of the audit log.
+#[derive(Serialize, ToSchema)]
+struct AuditPage {
+    entries: Vec<EntryBody>,
+    /// How many there are in all.
+    total: i64,
+    limit: u32,
+    /// Rows that were skipped. With `cursor` it is 0.
+    offset: i64,
+    /// Give it as `cursor` for the next page; `null` where there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Audit log
+///
+/// What owners and operators did to the account, newest first: actors, keys, the recovery code,
+/// exports and imports by the owner, credits, suspensions. Ids and actions only. It is for the owner
+/// to read, and costs nothing.
+#[utoipa::path(
+    get, path = "/api/v1/audit", operation_id = "listAudit", tag = "accounts",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page of the audit log.", body = AuditPage, example = json!({
+            "entries": [{
+                "audit_id": 1,
+                "action": "credits_granted",
+                "actor_id": null,
+                "key_id": null,
+                "by_account_id": 1,
+                "subject_account_id": null,
+                "subject_actor_id": null,
+                "subject_key_id": null,
+                "created_at": "2026-04-09T10:00:00Z"
+            }],
+            "total": 1,
+            "limit": 20,
+            "offset": 0,
+            "next_cursor": null
+        })),
+        (status = 403, description = "The caller is not the owner.")
+    )
+)]
+async fn list(
+    State(app): State<App>,
+    mut caller: Bearer,
+    List { query: NoParams, page }: List<NoParams>,
+) -> Result<(NextLink, axum::Json<AuditPage>), Problem> {
+    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
+    let request = page.request(&caller)?;
+    let found = reading!(caller, app.services.accounts.audit_log(&caller, request))?;
+    let (next_cursor, link) = page.next(&caller, &found);
+    let body = AuditPage {
+        entries: found.items.into_iter().map(EntryBody::from).collect(),
+        total: found.total,
+        limit: found.request.limit,
+        offset: found.request.offset(),
+        next_cursor,
+    };
+    Ok((link, axum::Json(body)))
+}

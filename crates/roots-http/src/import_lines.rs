@@ -1,0 +1,394 @@
+//! The lines of a file that is imported.
+
+use std::mem;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use futures_util::StreamExt;
+use roots_domain::model::Invalid;
+use roots_domain::model::account::{ActorKind, Role};
+use roots_domain::model::activity::Activity;
+use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
+use roots_domain::model::import::check_session_end;
+use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::text::{ActivityText, ActivityType, LogNote, LongText, Name, Title};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::service::exports::FORMAT;
+use roots_domain::service::imports::{ActorDraft, RowDraft};
+use tokio::time::{Instant, timeout};
+
+use crate::export_lines::{EndLine, LineCounts};
+use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
+use roots_http_core::problem::Problem;
+use roots_http_core::request::fields::{InvalidField, InvalidNoted, one_of};
+use roots_http_core::request::json::{
+    BYTE_ORDER_MARK, Members, Value, integer, nested, object, positive, text,
+};
+use roots_http_core::wire::BODY_MAX_BYTES;
+
+/// Most bytes of a line: as many as a body by itself may have.
+const LINE_MAX_BYTES: usize = BODY_MAX_BYTES;
+/// What a line is told that has more.
+pub(crate) const TOO_LONG: &str = "must be at most 1 MiB long";
+
+/// Lines of a body as it comes, each of a bounded length.
+pub(crate) struct LineReader {
+    body: BodyDataStream,
+    /// What has come and was not read yet.
+    rest: Bytes,
+    begun: Vec<u8>,
+    pub(crate) is_too_long: bool,
+    pub(crate) count: u64,
+    progress: Progress,
+}
+
+/// What has come of a body.
+pub(crate) enum Came {
+    /// A line that is not blank, and its number.
+    ImportLine(u64, RawLine),
+    /// The end.
+    End,
+    /// No whole line, until the time that it was waited for.
+    Nothing,
+}
+
+/// A line, or that it was too long.
+pub(crate) type RawLine = Result<Vec<u8>, ()>;
+
+impl LineReader {
+    pub(crate) fn new(body: Body) -> Self {
+        let body = body.into_data_stream();
+        Self {
+            body,
+            rest: Bytes::new(),
+            begun: Vec::new(),
+            is_too_long: false,
+            count: 0,
+            progress: Progress::over(WINDOW),
+        }
+    }
+
+    /// The next line that is not blank, waited for until then.
+    ///
+    /// # Errors
+    /// The body broke off, or comes too slowly. Blank lines are no progress.
+    pub(crate) async fn next(&mut self, until: Instant) -> Result<Came, Problem> {
+        loop {
+            let (line, is_last) = if let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
+                let piece = self.rest.split_to(end + 1);
+                self.add(&piece);
+                (self.take(), false)
+            } else {
+                let piece = mem::take(&mut self.rest);
+                self.add(&piece);
+                let began = Instant::now();
+                let Some(left) = until.checked_duration_since(began).filter(|it| !it.is_zero())
+                else {
+                    return Ok(Came::Nothing);
+                };
+                let came = timeout(left.min(self.progress.left()), self.body.next()).await;
+                let pace = self.progress.note(0, began.elapsed());
+                match came {
+                    Ok(Some(Err(_))) => return Err(Problem::bad_request("The body broke off.")),
+                    Ok(None) => (self.take(), true),
+                    _ if pace == Pace::TooSlow => return Err(Problem::import_too_slow()),
+                    Ok(Some(Ok(bytes))) => {
+                        self.rest = bytes;
+                        continue;
+                    }
+                    Err(_) => continue,
+                }
+            };
+            let is_blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
+            if !(is_last && is_blank) {
+                self.count += 1;
+            }
+            match (is_blank, is_last) {
+                (true, true) => return Ok(Came::End),
+                (true, false) => {}
+                _ => return Ok(Came::ImportLine(self.count, line)),
+            }
+        }
+    }
+
+    /// What is too long is read on, and not kept. Only what is not blank is progress.
+    fn add(&mut self, piece: &[u8]) {
+        if !piece.trim_ascii().is_empty() {
+            // No time passes, so that there is nothing to judge.
+            let _ = self.progress.note(piece.len() as u64, Duration::ZERO);
+        }
+        let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
+        if self.begun.len() + piece.len() > LINE_MAX_BYTES {
+            self.is_too_long = true;
+            self.begun = Vec::new();
+        }
+        if !self.is_too_long {
+            self.begun.extend_from_slice(piece);
+        }
+    }
+
+    /// The line that has come. A byte-order mark before the first one is no part of it.
+    fn take(&mut self) -> RawLine {
+        let mut line = mem::take(&mut self.begun);
+        if self.count == 0 && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
+        if mem::take(&mut self.is_too_long) { Err(()) } else { Ok(line) }
+    }
+}
+
+/// What a line says.
+pub(crate) enum ImportLine {
+    Header(Header),
+    Actor(ActorDraft),
+    Row(Box<RowDraft>),
+    End(EndLine),
+    Error,
+}
+
+/// What the first line says.
+pub(crate) struct Header {
+    pub(crate) source: Uid,
+    /// The one actor whose rows were exported; `None` where all were.
+    pub(crate) actor: Option<ActorId>,
+}
+
+fn id<T>(wrap: fn(i64) -> T) -> impl FnOnce(Value) -> Result<T, Invalid> {
+    move |value| positive(value).map(wrap)
+}
+
+fn count(value: Value) -> Result<u64, Invalid> {
+    integer(|number| u64::try_from(number).map_err(|_| Invalid::new("must be an integer from 0")))(
+        value,
+    )
+}
+
+fn time(value: Value) -> Result<Timestamp, Invalid> {
+    text(|text| Timestamp::parse(&text))(value)
+}
+
+fn todo_status(value: Value) -> Result<TodoStatus, Invalid> {
+    text(|name| one_of(&TodoStatus::ALL, TodoStatus::name, &name))(value)
+}
+
+/// The kinds of lines, as an export has them.
+const KINDS: [&str; 8] =
+    ["export", "actor", "session", "todo", "todo_log", "activity", "end", "error"];
+
+/// A line of that kind.
+fn line_of(kind: &str, members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    match kind {
+        "export" => header(members),
+        "actor" => actor(members),
+        "session" => session(members),
+        "todo" => todo(members),
+        "todo_log" => step(members),
+        "activity" => activity(members),
+        "end" => end(members),
+        _ => {
+            for name in ["type", "error"] {
+                members.take(name, Ok)?;
+            }
+            Ok(ImportLine::Error)
+        }
+    }
+}
+
+fn header(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    let format =
+        members.required(
+            "format",
+            integer(|format| {
+                if format == i64::from(FORMAT) { Ok(()) } else { Err(Invalid::new("must be 1")) }
+            }),
+        );
+    let source = members.required(
+        "source",
+        text(|text| Uid::parse(&text).ok_or_else(|| Invalid::new("must be a UUID"))),
+    );
+    let actor = members.optional("actor_id", id(ActorId));
+    // What else an export tells of itself.
+    for name in ["account_id", "account_name", "exported_at"] {
+        members.take(name, Ok)?;
+    }
+    format?;
+    Ok(ImportLine::Header(Header { source: source?, actor: actor? }))
+}
+
+fn actor(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    let id = members.required("actor_id", id(ActorId));
+    let name = members.required("name", text(Name::parse));
+    let kind =
+        members.required("actor_type", text(|name| one_of(ActorKind::ALL, ActorKind::name, &name)));
+    let role = members.required("role", text(|name| one_of(Role::ALL, Role::name, &name)));
+    for name in ["is_active", "created_at"] {
+        members.take(name, Ok)?;
+    }
+    Ok(ImportLine::Actor(ActorDraft { id: id?, name: name?, kind: kind?, role: role? }))
+}
+
+/// Names the texts of a row that could not be exported. Where the row can't be without, that is a
+/// error of the text itself.
+fn unreadable(members: &mut Members) -> Result<(), InvalidNoted> {
+    members.take("unreadable", |value| match value {
+        Value::Array => Ok(()),
+        _ => Err(Invalid::new("must be an array")),
+    })?;
+    Ok(())
+}
+
+fn session(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    let id = members.required("session_id", self::id(SessionId));
+    let status = members
+        .required("status", text(|name| one_of(&SessionStatus::ALL, SessionStatus::name, &name)));
+    let notes = members.optional("notes", text(LongText::parse));
+    let started_at = members.required("started_at", time);
+    let ended_at = members.optional("ended_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    let unreadable = unreadable(members);
+    let (status, started_at, ended_at) = (status?, started_at?, ended_at?);
+    check_session_end(status, started_at, ended_at)
+        .map_err(|invalid| members.error("ended_at", invalid.to_string()))?;
+    unreadable?;
+    Ok(ImportLine::Row(Box::new(RowDraft::Session(Session {
+        id: id?,
+        uid: Uid::NIL,
+        actor: actor?,
+        status,
+        notes: notes?,
+        started_at,
+        ended_at,
+        version: 1,
+    }))))
+}
+
+fn todo(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    let id = members.required("todo_id", self::id(TodoId));
+    let session = members.optional("session_id", self::id(SessionId));
+    let title = members.required("title", text(Title::parse));
+    let description = members.optional("description", text(LongText::parse));
+    let status = members.required("status", todo_status);
+    let first_status = members.optional("first_status", todo_status);
+    let priority = members.optional("priority", integer(Priority::parse));
+    let due_at = members.optional("due_at", time);
+    let created_at = members.required("created_at", time);
+    let updated_at = members.optional("updated_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    let unreadable = unreadable(members);
+    let (created_at, updated_at) = (created_at?, updated_at?);
+    if updated_at.is_some_and(|updated_at| updated_at < created_at) {
+        return Err(members.error("updated_at", "must not be before created_at"));
+    }
+    unreadable?;
+    let todo = Todo {
+        id: id?,
+        uid: Uid::NIL,
+        actor: actor?,
+        session: session?,
+        title: title?,
+        description: None,
+        status: first_status?.unwrap_or(status?),
+        priority: priority?.unwrap_or_default(),
+        due_at: due_at?,
+        created_at,
+        updated_at: updated_at.unwrap_or(created_at),
+        version: 1,
+    };
+    Ok(ImportLine::Row(Box::new(RowDraft::Todo(todo, description?))))
+}
+
+fn step(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    let id = members.required("log_id", self::id(LogId));
+    let todo = members.required("todo_id", self::id(TodoId));
+    let old_status = members.required("old_status", todo_status);
+    let new_status = members.required("new_status", todo_status);
+    let note = members.optional("note", text(LogNote::parse));
+    let logged_at = members.required("logged_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    unreadable(members)?;
+    let step = StatusChange {
+        id: id?,
+        uid: Uid::NIL,
+        todo: todo?,
+        old_status: old_status?,
+        new_status: new_status?,
+        note: note?,
+        logged_at: logged_at?,
+    };
+    Ok(ImportLine::Row(Box::new(RowDraft::Step(actor?, step))))
+}
+
+fn activity(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    let id = members.required("activity_id", self::id(ActivityId));
+    let session = members.optional("session_id", self::id(SessionId));
+    let activity_type = members.optional("activity_type", text(ActivityType::parse));
+    let description = members.required("description", text(ActivityText::parse));
+    let logged_at = members.required("logged_at", time);
+    let created_at = members.optional("created_at", time);
+    let actor = members.required("actor_id", self::id(ActorId));
+    unreadable(members)?;
+    let logged_at = logged_at?;
+    Ok(ImportLine::Row(Box::new(RowDraft::Activity(Activity {
+        id: id?,
+        uid: Uid::NIL,
+        actor: actor?,
+        session: session?,
+        activity_type: activity_type?.unwrap_or_default(),
+        description: description?,
+        logged_at,
+        created_at: created_at?.unwrap_or(logged_at),
+        version: 1,
+    }))))
+}
+
+fn end(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
+    let counts = members.required(
+        "counts",
+        nested(|members| {
+            let actors = members.required("actors", count);
+            let sessions = members.required("sessions", count);
+            let todos = members.required("todos", count);
+            let todo_logs = members.required("todo_logs", count);
+            let activities = members.required("activities", count);
+            Ok(LineCounts {
+                actors: actors?,
+                sessions: sessions?,
+                todos: todos?,
+                todo_logs: todo_logs?,
+                activities: activities?,
+            })
+        }),
+    );
+    let total = members.required("total", count);
+    let unreadable = members.optional("unreadable", count);
+    Ok(ImportLine::End(EndLine {
+        counts: counts?,
+        total: total?,
+        unreadable: unreadable?.unwrap_or_default(),
+    }))
+}
+
+/// What a line says, or everything that is wrong with it.
+pub(crate) type ReadLine = Result<ImportLine, Vec<InvalidField>>;
+
+/// What a line of bytes says, and its kind as far as that can be read.
+pub(crate) fn read(number: u64, line: &RawLine) -> (Option<&'static str>, ReadLine) {
+    let invalid = match line.as_deref().map(object) {
+        Ok(Ok(given)) => return validate(given),
+        Ok(Err(invalid)) => invalid.at_line(number).to_string(),
+        Err(()) => TOO_LONG.to_owned(),
+    };
+    (None, Err(vec![InvalidField { field: "line".to_owned(), message: invalid }]))
+}
+
+pub(crate) fn validate(given: Vec<(String, Value)>) -> (Option<&'static str>, ReadLine) {
+    let mut members = Members::new("field", given);
+    let kind = members.required("kind", text(|name| one_of(&KINDS, |kind| kind, &name))).ok();
+    let read = kind.ok_or(InvalidNoted).and_then(|kind| line_of(kind, &mut members));
+    let read = match (read, members.finish()) {
+        (Ok(read), errors) if errors.is_empty() => Ok(read),
+        (_, errors) => Err(errors.listed),
+    };
+    (kind, read)
+}

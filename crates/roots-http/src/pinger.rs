@@ -1,0 +1,52 @@
+//! Whether the database answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roots_domain::port::store::{Readiness, StoreError};
+use roots_http_core::problem::Problem;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+/// Longest time that the database may take to say that it is there.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How old the result of a ping may be that is told.
+const PING_MAX_AGE: Duration = Duration::from_secs(1);
+
+/// Whether the database answers, asked at most once at a time and once a second, by however many.
+#[derive(Clone)]
+pub(crate) struct Pinger {
+    readiness: Arc<dyn Readiness>,
+    latest: Arc<Mutex<Option<Pinged>>>,
+}
+
+/// When a ping ended, and how.
+type Pinged = (Instant, Result<(), Problem>);
+
+impl Pinger {
+    pub(crate) fn new(readiness: Arc<dyn Readiness>) -> Self {
+        Self { readiness, latest: Arc::default() }
+    }
+
+    /// The result of a ping that is at most [`PING_MAX_AGE`] old.
+    pub(crate) async fn latest(&self) -> Result<(), Problem> {
+        let pinger = self.clone();
+        // A caller that hangs up leaves the ping running, for those that wait with it.
+        let asked = async move {
+            let mut latest = pinger.latest.lock().await;
+            if let Some((at, result)) = &*latest
+                && at.elapsed() < PING_MAX_AGE
+            {
+                return result.clone();
+            }
+            let answered = tokio::time::timeout(PING_TIMEOUT, pinger.readiness.ping()).await;
+            let silent = || Err(StoreError::Unavailable("it does not answer a ping".into()));
+            let result = answered.unwrap_or_else(|_| silent()).map_err(Problem::from);
+            *latest = Some((Instant::now(), result.clone()));
+            result
+        };
+        let asked = tokio::spawn(asked.in_current_span());
+        asked.await.unwrap_or_else(|_| Err(Problem::panicked()))
+    }
+}

@@ -1,0 +1,135 @@
+//! The routes of the API, put together.
+
+use std::collections::HashSet;
+use std::future;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::CACHE_CONTROL;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::response::Response;
+use roots_domain::service::Services;
+use roots_http_core::auth::caller_cache::Callers;
+use roots_http_core::auth::client_context::signups;
+use roots_http_core::auth::rate_limit::Limits;
+use roots_http_core::middleware::compression::compression_layer;
+use roots_http_core::middleware::cors::cors_layer;
+use roots_http_core::middleware::fair_permits::FairPermits;
+use roots_http_core::middleware::large_bodies::LargeBodies;
+use roots_http_core::middleware::pipeline::{Pipeline, by_key, other_method, pass};
+use roots_http_core::problem::Problem;
+use roots_http_core::state::HttpState;
+use roots_http_core::wire::NO_STORE;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::{App, Parts};
+use crate::long_requests::LongRequests;
+use crate::openapi::{complete, methods};
+use crate::pages::Document;
+use crate::pinger::Pinger;
+use crate::settings::HttpSettings;
+use crate::{
+    accounts, activities, actors, audit, erasures, exports, imports, keys, operators, service,
+    sessions, todos, usage,
+};
+
+/// The whole API as one service. It has to be served with the peers' addresses
+/// ([`axum::extract::ConnectInfo`] in each request): where they are missing, all share the limits of one.
+pub fn router(services: Services, settings: &HttpSettings) -> Router {
+    let uids = Arc::clone(&services.uids);
+    let Routes { all, private, keyed } = routes();
+    let (routes, description) = all.split_for_parts();
+    let shared = Arc::new(HttpState::new(
+        &services,
+        Callers::new(settings.caller_ttl),
+        settings.large_answers.clone(),
+        settings.shutdown.clone(),
+    ));
+    let app = App(Arc::new(Parts {
+        shared,
+        signup: settings.signup,
+        export_permits: FairPermits::new(exports::CHUNKS_READ),
+        pinger: Pinger::new(Arc::clone(&services.readiness)),
+        imports: LongRequests::new("imports"),
+        exports: LongRequests::new("exports"),
+        // Made now rather than for the first that asks.
+        description: LazyLock::force(&DESCRIPTION),
+        services,
+    }));
+    let has_pages = !settings.cors_origins.is_empty();
+    let pipeline = Arc::new(Pipeline {
+        uids,
+        cors: has_pages.then(|| cors_layer(&settings.cors_origins)),
+        limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone(), keyed)),
+        compression: compression_layer(),
+        large_bodies: LargeBodies::new(settings.large_bodies, settings.trusted_proxies.clone()),
+        private,
+        methods: methods(&description),
+    });
+    routes
+        .fallback(|| future::ready(Problem::no_such_path()))
+        .method_not_allowed_fallback(|request: Request| future::ready(other_method(&request)))
+        .with_state(app)
+        .layer(from_fn_with_state(pipeline, pass))
+}
+
+/// The API as an `OpenAPI` 3.1 document. It depends on nothing that runs.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    complete(routes().all.into_openapi())
+}
+
+/// The description depends on nothing that runs, so that all routers of a process share one.
+static DESCRIPTION: LazyLock<Document> = LazyLock::new(|| {
+    // A document of strings, numbers and lists: there is nothing in it that can't be written.
+    Document::json(openapi().to_json().unwrap_or_default())
+});
+
+/// Every route there is.
+struct Routes {
+    /// Those that the description lists, and the pages that render it.
+    all: OpenApiRouter<App>,
+    /// The paths of those whose answers depend on who asks.
+    private: HashSet<String>,
+    /// The paths of those that demand a key.
+    keyed: HashSet<String>,
+}
+
+/// Routers are put together here and nowhere else, to which a test holds the source.
+fn routes() -> Routes {
+    let keyed = OpenApiRouter::default()
+        .merge(sessions::routes())
+        .merge(todos::routes())
+        .merge(activities::routes())
+        .merge(actors::routes())
+        .merge(keys::routes())
+        .merge(accounts::routes())
+        .merge(audit::routes())
+        .merge(operators::routes())
+        .merge(usage::routes());
+    let paths = |routes: &OpenApiRouter<App>| routes.get_openapi().paths.paths.clone().into_keys();
+    let private: HashSet<_> = paths(&keyed).collect();
+    let signup = accounts::signup_routes().layer(from_fn(signups)).layer(map_response(secret));
+    let recovery = accounts::recovery_routes().layer(map_response(secret));
+    let keyed_secrets = exports::routes()
+        .merge(imports::routes())
+        .merge(erasures::routes())
+        .layer(map_response(secret))
+        .layer(map_response(|response| future::ready(by_key(response))));
+    let needs_key = paths(&keyed_secrets).chain(private.iter().cloned()).collect();
+    let all = service::routes()
+        .merge(keyed)
+        .merge(signup)
+        .merge(recovery)
+        .merge(keyed_secrets)
+        .merge(service::description_routes())
+        .merge(OpenApiRouter::from(service::docs()));
+    Routes { all, private, keyed: needs_key }
+}
+
+/// What holds a secret is nobody's to keep.
+async fn secret(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}

@@ -1,0 +1,121 @@
+//! No answer is longer than was reckoned before its texts were opened.
+
+use proptest::prelude::*;
+use roots_domain::model::activity::Activity;
+use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
+use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::text::ActivityType;
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use serde_json::json;
+
+use crate::activities::ActivityBody;
+use crate::sessions::SessionBody;
+use crate::todos::{StatusChangeBody, TodoBody};
+use roots_http_core::middleware::list_permits::{JsonRows, json_max_bytes, told_max_bytes};
+use serde::Serialize;
+use std::collections::VecDeque;
+
+const MOST: i64 = i64::MAX;
+/// Its form has as many characters as there can be.
+const LAST: Timestamp = Timestamp::LAST;
+
+fn session(notes: String) -> SessionBody {
+    let (id, actor) = (SessionId(MOST), ActorId(MOST));
+    let (status, ended_at) = (SessionStatus::Active, Some(LAST));
+    let notes = Some(notes);
+    let (uid, started_at, version) = (Uid::NIL, LAST, MOST);
+    Session { id, uid, actor, status, notes, started_at, ended_at, version }.into()
+}
+
+fn todo(title: String, description: String) -> TodoBody {
+    Todo {
+        id: TodoId(MOST),
+        uid: Uid::NIL,
+        actor: ActorId(MOST),
+        session: Some(SessionId(MOST)),
+        title,
+        description: Some(description),
+        status: TodoStatus::InProgress,
+        priority: Priority::default(),
+        due_at: Some(LAST),
+        created_at: LAST,
+        updated_at: LAST,
+        version: MOST,
+    }
+    .into()
+}
+
+fn activity(description: String) -> ActivityBody {
+    Activity {
+        id: ActivityId(MOST),
+        uid: Uid::NIL,
+        actor: ActorId(MOST),
+        session: Some(SessionId(MOST)),
+        activity_type: ActivityType::parse("x".repeat(50)).unwrap_or_default(),
+        description,
+        logged_at: LAST,
+        created_at: LAST,
+        version: MOST,
+    }
+    .into()
+}
+
+fn step(note: String) -> StatusChangeBody {
+    StatusChange {
+        id: LogId(MOST),
+        uid: Uid::NIL,
+        todo: TodoId(MOST),
+        old_status: TodoStatus::InProgress,
+        new_status: TodoStatus::InProgress,
+        note: Some(note),
+        logged_at: LAST,
+    }
+    .into()
+}
+
+/// How long a page of these is, whose texts have so many bytes, and that it is no longer than was
+/// reckoned.
+fn validate<B: Serialize>(rows: Vec<B>, text_bytes: usize) -> Result<(), TestCaseError> {
+    let cursor = "x".repeat(50);
+    let page = json!({
+        "activities": [], "total": MOST, "limit": 100, "offset": MOST, "next_cursor": cursor,
+    });
+    let max_bytes = json_max_bytes(rows.len(), text_bytes);
+    let mut told = JsonRows::new(&page, rows.into());
+    let chunks: Vec<_> = std::iter::from_fn(|| told.chunk(true)).collect();
+    let whole = chunks.concat();
+    prop_assert!(whole.len() <= max_bytes, "{} > {max_bytes}", whole.len());
+    let read: serde_json::Value = serde_json::from_slice(&whole).unwrap_or_default();
+    prop_assert_eq!(&read["next_cursor"], &json!(cursor));
+    Ok(())
+}
+
+proptest! {
+ #[test]
+ fn no_answer_is_longer_than_was_reckoned(
+     texts in prop::collection::vec(
+         prop_oneof![any::<String>(), "[\\x00-\\x1f\"\\\\]{0,400}", "\\PC{0,200}"],
+         0..20,
+     ),
+ ) {
+     let bytes = texts.iter().map(String::len).sum();
+     validate(texts.iter().cloned().map(session).collect(), bytes)?;
+     validate(texts.iter().cloned().map(activity).collect(), bytes)?;
+     validate(texts.iter().cloned().map(step).collect(), bytes)?;
+     let todos = texts.iter().cloned().map(|text| todo(text.clone(), text));
+     validate(todos.collect(), 2 * bytes)?;
+ }
+}
+
+#[test]
+fn the_longest_page_is_as_long_as_was_reckoned_but_for_its_frame() {
+    let text = "\u{1}".repeat(65_536);
+    let rows: VecDeque<_> = (0..100).map(|_| activity(text.clone())).collect();
+    let max_bytes = json_max_bytes(100, 100 * text.len());
+    let mut told = JsonRows::new(&json!({ "activities": [] }), rows);
+    let bytes: usize = std::iter::from_fn(|| told.chunk(true)).map(|chunk| chunk.len()).sum();
+    assert!(bytes <= max_bytes && bytes > max_bytes - 50_000, "{bytes} of {max_bytes}");
+    // Told chunk by chunk it holds a fifth of that.
+    assert_eq!(told_max_bytes(100, 100 * text.len()) / (1 << 20), 7);
+}

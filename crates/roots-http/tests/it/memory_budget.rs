@@ -1,0 +1,480 @@
+//! What large bodies hold together.
+
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt, stream};
+use http_body_util::BodyExt;
+use insta::assert_snapshot;
+use roots_domain::model::id::{LogId, Uid};
+use roots_domain::model::page::Page;
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{StatusChange, TodoStatus};
+use roots_domain::port::store::{LOG_CHUNK_STEPS, TodoLog};
+use roots_http_core::auth::client_ip::TrustedProxy;
+use roots_http_core::middleware::memory_budget::MemoryBudget;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::yield_now;
+use tower::ServiceExt;
+
+use crate::fixture::{
+    KEY, MockedApi, TestRequest, TestResponse, ask, get, patch, post, session, todo,
+};
+
+const KIB: usize = 1024;
+/// More than enough for one large answer.
+const ROOMY: usize = 64 * 1024 * KIB;
+/// A page of ten todos with descriptions of so many bytes is large.
+const LONG: usize = 64 * KIB;
+/// What it takes: its texts, and 1 MiB for what is told of it, and little more.
+const LONG_PAGE: std::ops::RangeInclusive<usize> = 1664 * KIB..=1680 * KIB;
+
+/// A api with a budget for answers, and a list of ten todos whose descriptions have so many bytes.
+fn listing(budget: usize, bytes: usize) -> (MockedApi, MemoryBudget) {
+    let mut api = MockedApi::whole();
+    api.todos.checkpoint();
+    api.todos.expect_todo().returning(|_, id| Ok(todo(id.0)));
+    api.todos.expect_todos().returning(move |query| {
+        let mut one = todo(1);
+        if let Some(todo) = &mut one {
+            todo.description = Some(Sealed(vec![b'x'; bytes]));
+        }
+        let items = std::iter::repeat_n(one, 10).flatten().collect();
+        Ok(Page { items, total: 10, request: query.page, next: None })
+    });
+    let budget = MemoryBudget::of(budget);
+    api.settings.large_answers = budget.clone();
+    (api, budget)
+}
+
+/// The status of an answer that is not read, and its body.
+async fn unread(ask: &TestRequest, router: &Router) -> (u16, Body) {
+    let response = router.clone().oneshot(ask.clone().request()).await.unwrap();
+    (response.status().as_u16(), response.into_body())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_gets_two_large_answers_at_a_time() {
+    let (api, budget) = listing(ROOMY, LONG);
+    let router = api.router();
+    let large = get("/api/v1/todos");
+    let (_, first) = unread(&large, &router).await;
+    let (_, second) = unread(&large, &router).await;
+    let taken = ROOMY - budget.left_bytes();
+    assert!(LONG_PAGE.contains(&(taken / 2)), "{taken}");
+    // The third one waits for some seconds.
+    assert_snapshot!("a_third_large_answer", large.clone().of(&router).await.told());
+    // What is small is answered.
+    assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
+    assert_eq!(get("/api/v1/sessions").of(&router).await.status, 200);
+    assert_eq!(budget.left_bytes(), ROOMY - taken);
+
+    // A client that hangs up makes room for one that waits, and so does one that reads to the end.
+    for ends in [first, second] {
+        let mut waiting = pin!(unread(&large, &router));
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(ends.collect().await.unwrap());
+        let (status, body) = waiting.await;
+        assert_eq!(status, 200);
+        drop(body);
+    }
+    assert_eq!(budget.left_bytes(), ROOMY);
+}
+
+#[tokio::test]
+async fn where_there_is_no_memory_left_no_text_is_opened() {
+    let (mut api, budget) = listing(2 * 1024 * KIB, LONG);
+    api.sessions.checkpoint();
+    api.sessions.expect_sessions().returning(|query| {
+        let mut one = session(1);
+        if let Some(session) = &mut one {
+            // It does not open.
+            session.notes = Some(Sealed(vec![0xff; LONG]));
+        }
+        let items = std::iter::repeat_n(one, 10).flatten().collect();
+        Ok(Page { items, total: 10, request: query.page, next: None })
+    });
+    let router = api.router();
+    let (status, held) = unread(&get("/api/v1/todos"), &router).await;
+    assert_eq!(status, 200);
+    let refused = get("/api/v1/sessions").of(&router).await;
+    assert_snapshot!("a_large_answer_that_there_is_no_room_for", refused.told());
+    drop(held);
+    assert_eq!(get("/api/v1/sessions").of(&router).await.status, 500);
+    assert_eq!(budget.left_bytes(), 2 * 1024 * KIB);
+}
+
+#[tokio::test]
+async fn an_answer_that_turns_out_to_be_small_gives_back_what_it_took() {
+    // They could become six times as long.
+    let (api, budget) = listing(ROOMY, 20 * KIB);
+    let router = api.router();
+    let response = router.clone().oneshot(get("/api/v1/todos").request()).await.unwrap();
+    assert_eq!(budget.left_bytes(), ROOMY);
+    let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    let whole = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!((whole.len(), whole.len() > 200 * KIB), (length, true));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_larger_than_the_budget_takes_it_all() {
+    let (api, budget) = listing(64 * KIB, LONG);
+    let router = api.router();
+    let (status, body) = unread(&get("/api/v1/todos"), &router).await;
+    assert_eq!((status, budget.left_bytes()), (200, 0));
+    drop(body);
+    assert_eq!(budget.left_bytes(), 64 * KIB);
+    assert_eq!(ask("HEAD", "/api/v1/todos").of(&router).await.status, 200);
+    assert_eq!(budget.left_bytes(), 64 * KIB);
+}
+
+#[tokio::test]
+async fn the_head_of_a_list_that_comes_in_pieces_has_the_headers_of_the_list() {
+    let router = listing(ROOMY, LONG).0.router();
+    let headers_of = async |method| {
+        let answer = ask(method, "/api/v1/todos").of(&router).await;
+        let mut headers = answer.headers.clone();
+        headers.remove("x-request-id");
+        (answer, headers)
+    };
+    let (get, of_get) = headers_of("GET").await;
+    let (head, of_head) = headers_of("HEAD").await;
+    assert!(get.body.len() > 10 * LONG && head.body.is_empty());
+    // How long it will be is not known.
+    assert!(!of_get.contains_key("content-length"));
+    assert!(of_get.get_all("vary").iter().any(|vary| vary == "accept-encoding"));
+    assert_eq!(of_head, of_get);
+}
+
+#[tokio::test]
+async fn one_long_text_takes_what_its_answer_has_until_it_is_sent() {
+    let (mut api, budget) = listing(ROOMY, LONG);
+    api.todos.checkpoint();
+    api.todos.expect_todo().returning(|_, id| {
+        let mut one = todo(id.0);
+        if let Some(todo) = &mut one {
+            let text = if id.0 == 1 { "\u{1}" } else { "x" };
+            todo.description = Some(Sealed(text.repeat(LONG).into()));
+        }
+        Ok(one)
+    });
+    let router = api.router();
+    let (_, body) = unread(&get("/api/v1/todos/1"), &router).await;
+    let whole = body.size_hint().exact().unwrap();
+    assert!(whole > 384 * KIB as u64);
+    assert_eq!((ROOMY - budget.left_bytes()) as u64, whole.next_multiple_of(KIB as u64));
+    drop(body);
+    let (_, body) = unread(&get("/api/v1/todos/2"), &router).await;
+    assert_eq!((budget.left_bytes(), body.size_hint().exact().unwrap() / 1024), (ROOMY, 64));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_compressed_as_it_goes_holds_what_it_is_made_from() {
+    let (api, budget) = listing(ROOMY, LONG);
+    let router = api.router();
+    let ask = get("/api/v1/todos").header("accept-encoding", "gzip");
+    let response = router.oneshot(ask.request()).await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    assert!(LONG_PAGE.contains(&(ROOMY - budget.left_bytes())));
+    let packed = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(packed.len() < LONG);
+    assert_eq!(budget.left_bytes(), ROOMY);
+}
+
+#[tokio::test]
+async fn a_large_page_is_the_same_document_as_a_small_one() {
+    let document = async |bytes| {
+        let (api, _) = listing(ROOMY, bytes);
+        let mut page = get("/api/v1/todos?limit=10").of(&api.router()).await.json();
+        for todo in page["todos"].as_array_mut().unwrap() {
+            let text = todo["description"].take();
+            assert_eq!(text.as_str().unwrap(), "x".repeat(bytes));
+        }
+        page
+    };
+    assert_eq!(document(LONG).await, document(1).await);
+}
+
+#[tokio::test]
+async fn others_on_the_thread_come_in_between_the_rows_of_a_large_page() {
+    let (api, _) = listing(ROOMY, LONG);
+    let router = api.router();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            yield_now().await;
+        }
+    });
+    let (_, body) = unread(&get("/api/v1/todos"), &router).await;
+    let (opened, rows) = (turns.load(Ordering::Relaxed), 10);
+    assert!(opened >= rows, "{opened}");
+    let bytes = body.collect().await.unwrap().to_bytes().len();
+    let told = turns.load(Ordering::Relaxed) - opened;
+    // What came after the first 256 KiB, in pieces of a row each.
+    assert!(bytes > 10 * LONG && told >= 5, "{told}");
+    other.abort();
+}
+
+/// A todo with so many steps, whose notes have so many bytes, and after which step each piece was read.
+/// Before a piece after `deleted_at` it is deleted.
+fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (MockedApi, Arc<Mutex<Vec<i64>>>) {
+    let mut api = MockedApi::whole();
+    api.todos.checkpoint();
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let note_read = Arc::clone(&read);
+    api.todos.expect_todo_log().returning(move |_, id, after| {
+        note_read.lock().unwrap().push(after.0);
+        if after.0 > deleted_at {
+            return Ok(None);
+        }
+        let last = steps.min(after.0 + i64::from(LOG_CHUNK_STEPS));
+        let step = |number| StatusChange {
+            id: LogId(number),
+            uid: Uid::NIL,
+            todo: id,
+            old_status: TodoStatus::Open,
+            new_status: TodoStatus::Done,
+            note: Some(Sealed(vec![b'x'; note_bytes])),
+            logged_at: Timestamp::FIRST,
+        };
+        let next = (last < steps).then_some(LogId(last));
+        let steps = (after.0 + 1..=last).map(step).collect();
+        Ok(todo(id.0).map(|todo| TodoLog { todo, steps, next }))
+    });
+    (api, read)
+}
+
+#[tokio::test]
+async fn a_long_log_is_read_as_its_client_takes_it() {
+    let (mut api, read) = logging(1_000, 4 * KIB, i64::MAX);
+    let budget = MemoryBudget::of(ROOMY);
+    api.settings.large_answers = budget.clone();
+    let (status, body) = unread(&get("/api/v1/todos/1/logs"), &api.router()).await;
+    assert_eq!((status, read.lock().unwrap().clone()), (200, vec![0]));
+    let taken = ROOMY - budget.left_bytes();
+    assert!(taken < 2 * 1024 * KIB, "{taken}");
+    let log: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+    let ids: Vec<_> = log["logs"].as_array().unwrap().iter().map(|step| &step["log_id"]).collect();
+    assert_eq!(ids, (1..=1_000).collect::<Vec<_>>());
+    assert_eq!((&log["todo_id"], read.lock().unwrap().len()), (&json!(1), 16));
+    assert_eq!(budget.left_bytes(), ROOMY);
+}
+
+#[tokio::test]
+async fn a_log_of_a_few_pieces_is_whole_and_one_that_is_deleted_meanwhile_breaks_off() {
+    let (api, _) = logging(65, 4 * KIB, i64::MAX);
+    let log = get("/api/v1/todos/1/logs").of(&api.router()).await.json();
+    assert_eq!(log["logs"].as_array().unwrap().len(), 65);
+
+    let (api, _) = logging(1_000, 4 * KIB, 500);
+    let (status, body) = unread(&get("/api/v1/todos/1/logs"), &api.router()).await;
+    assert_eq!((status, body.collect().await.is_err()), (200, true));
+
+    // Before anything was told it is an answer like any other.
+    let (api, _) = logging(1_000, KIB, 0);
+    assert_eq!(get("/api/v1/todos/1/logs").of(&api.router()).await.status, 404);
+}
+
+#[tokio::test]
+async fn beyond_128_waiting_requests_an_account_is_refused_at_once() {
+    let mut api = MockedApi::whole();
+    api.is_stuck = true;
+    let router = api.router();
+    let list = || Box::pin(get("/api/v1/sessions").of(&router));
+    // The key is known from here on, so that a request comes to its turn when it is first polled.
+    assert_eq!(get("/api/v1/actors").of(&router).await.status, 200);
+    // Four read, and never end.
+    let mut stuck: Vec<_> = (0..132).map(|_| list()).collect();
+    for asking in &mut stuck {
+        assert!(asking.now_or_never().is_none());
+    }
+    let refused = list().now_or_never().unwrap();
+    assert_snapshot!("a_list_for_which_too_many_wait", refused.told());
+    stuck.pop();
+    assert!(list().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn a_write_is_never_refused_its_answer() {
+    let (api, budget) = listing(KIB, LONG);
+    let router = api.router();
+    let (_, _held) = unread(&get("/api/v1/todos"), &router).await;
+    assert_eq!(budget.left_bytes(), 0);
+    // The longest that there is: each character becomes six.
+    let text = "\u{1}".repeat(65_536);
+    let todo = json!({ "title": "\u{1}".repeat(500), "description": text }).to_string();
+    for ask in [post("/api/v1/todos", &todo), patch("/api/v1/todos/1", &todo)] {
+        let answer = ask.of(&router).await;
+        assert!(answer.status.is_success(), "{}", answer.status);
+        assert!((384 * KIB..400 * KIB).contains(&answer.body.len()), "{}", answer.body.len());
+    }
+}
+
+#[tokio::test]
+async fn bytes_count_until_they_are_sent_not_until_they_are_handed_on() {
+    // More than the system takes off the server's hands.
+    let (api, budget) = listing(ROOMY, 1024 * KIB);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(axum::serve(listener, api.router()).into_future());
+    let ask = format!(
+        "GET /api/v1/todos HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {KEY}\r\n\r\n"
+    );
+    let slow = async || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        // It has begun.
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        stream
+    };
+    let (mut first, second) = (slow().await, slow().await);
+    assert!(budget.left_bytes() < 45 * 1024 * KIB, "{}", budget.left_bytes());
+    drop(second);
+    let mut rest = Vec::new();
+    first.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() > 10 * 1024 * KIB);
+    while budget.left_bytes() < 64 * 1024 * KIB {
+        yield_now().await;
+    }
+    serving.abort();
+}
+
+/// A request whose body brings so many bytes, of 1 MiB where it says how long it will be, and then
+/// does not go on.
+fn begun(ask: TestRequest, bytes: usize, is_announced: bool, router: &Router) -> Sending {
+    let ask = if is_announced { ask.header("content-length", "1048576") } else { ask };
+    sending(ask, Some(Bytes::from(vec![b' '; bytes])), router)
+}
+
+/// A request whose body stops after that piece, or has none and does not begin.
+fn sending(ask: TestRequest, piece: Option<Bytes>, router: &Router) -> Sending {
+    let mut request = ask.request();
+    let come = stream::iter(piece.map(Ok::<_, std::io::Error>));
+    *request.body_mut() = Body::from_stream(come.chain(stream::pending()));
+    let router = router.clone();
+    Box::pin(async move { TestResponse::of(router.oneshot(request).await.unwrap()).await })
+}
+
+type Sending = Pin<Box<dyn Future<Output = TestResponse>>>;
+
+/// Has each of them go as far as it can.
+async fn go_on(all: &mut [Sending]) {
+    for one in all {
+        assert!(one.now_or_never().is_none());
+        yield_now().await;
+    }
+}
+
+/// A api that knows its callers already, so that a request comes to its body when it is first polled.
+async fn receiving(settle: impl FnOnce(&mut MockedApi)) -> Router {
+    let mut api = MockedApi::whole();
+    settle(&mut api);
+    let router = api.router();
+    assert_eq!(get("/api/v1/actors").of(&router).await.status, 200);
+    router
+}
+
+fn sent() -> TestRequest {
+    post("/api/v1/todos", "")
+}
+
+/// A todo whose JSON has so many bytes and some more, most of them blanks.
+fn long_todo(bytes: usize) -> String {
+    format!("{}{}", " ".repeat(bytes), json!({ "title": "x" }))
+}
+
+/// The same without an announced length.
+async fn chunked(ask: TestRequest, todo: String, router: &Router) -> u16 {
+    let mut request = ask.request();
+    let todo = stream::once(async { Ok::<_, std::io::Error>(Bytes::from(todo)) });
+    *request.body_mut() = Body::from_stream(todo);
+    router.clone().oneshot(request).await.unwrap().status().as_u16()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_holds_its_quarter_keeps_no_other_from_sending_a_large_body() {
+    // Each address of the attacker's, and the other's.
+    type Come = fn(usize) -> TestRequest;
+    let cases: [(Come, Come); 3] = [
+        (|_| sent().from("203.0.113.1"), |_| sent().from("203.0.113.2")),
+        (
+            |number| sent().from(&format!("2001:db8:0:1::{number:x}")),
+            |_| sent().from("2001:db8:0:2::1"),
+        ),
+        (
+            |_| sent().from("10.0.0.1").header("x-forwarded-for", "203.0.113.1"),
+            |_| sent().from("10.0.0.1").header("x-forwarded-for", "203.0.113.2"),
+        ),
+    ];
+    for (own, other) in cases {
+        let router = receiving(|api| {
+            api.settings.trusted_proxies = vec![TrustedProxy::parse("10.0.0.0/8").unwrap()];
+        })
+        .await;
+        let mut stuck: Vec<_> =
+            (0..64).map(|number| begun(own(number), 200 * KIB, true, &router)).collect();
+        go_on(&mut stuck).await;
+        assert_eq!(chunked(other(0), long_todo(200 * KIB), &router).await, 201);
+        assert_eq!(chunked(other(0), long_todo(0), &router).await, 201);
+        // Beyond its quarter it waits for some seconds, and those that stopped end by their time.
+        let statuses: Vec<_> =
+            join_all(stuck).await.iter().map(|answer| answer.status.as_u16()).collect();
+        assert_eq!((&statuses[..16], &statuses[16..]), (&[408; 16][..], &[503; 48][..]));
+        assert_eq!(chunked(own(0), long_todo(200 * KIB), &router).await, 201);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_takes_nothing_for_what_it_announces() {
+    let router = receiving(|api| api.settings.large_bodies = 1).await;
+    let mut stuck: Vec<_> = [(1, true), (1, false), (128 * KIB, true), (128 * KIB, false)]
+        .map(|(bytes, is_announced)| begun(sent(), bytes, is_announced, &router))
+        .into();
+    stuck.push(sending(sent(), None, &router));
+    go_on(&mut stuck).await;
+    assert_eq!(chunked(sent(), long_todo(1000 * KIB), &router).await, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_large_bodies_have_all_places_small_ones_of_no_announced_length_need_none() {
+    let router = receiving(|api| api.settings.large_bodies = 1).await;
+    let mut stuck = [begun(sent(), 128 * KIB + 1, false, &router)];
+    go_on(&mut stuck).await;
+    let large = long_todo(128 * KIB);
+    let length = large.len().to_string();
+    let refused = post("/api/v1/todos", &large).header("content-length", &length);
+    let refused = refused.of(&router).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
+    assert!(refused.body.contains("Nothing was done"), "{}", refused.body);
+
+    assert_eq!(chunked(sent(), long_todo(100 * KIB), &router).await, 201);
+    // What is small comes in, what is too large is told so, and what has no body needs nothing.
+    let todo = json!({ "title": "x", "description": "x".repeat(65_536) }).to_string();
+    let length = todo.len().to_string();
+    let small = post("/api/v1/todos", &todo).header("content-length", &length);
+    assert_eq!(small.of(&router).await.status, 201);
+    let too_large = sent().header("content-length", "2000000").header("expect", "100-continue");
+    assert_eq!(too_large.cut_off(&router).await.status, 413);
+    assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
+
+    // One that waits goes on when another has given its place back.
+    let mut waiting: [Sending; 1] = [Box::pin({
+        let router = router.clone();
+        async move { post("/api/v1/todos", &large).of(&router).await }
+    })];
+    go_on(&mut waiting).await;
+    drop(stuck);
+    let [waiting] = waiting;
+    assert_eq!(waiting.await.status, 201);
+}

@@ -1,0 +1,231 @@
+//! What a database's error means for the commands that met it.
+
+use roots_domain::port::store::StoreError;
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
+
+/// What becomes of a batch that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BatchError {
+    /// The connection or the disk: nothing was written.
+    Away(String),
+    /// Someone else was faster: nothing was written, and trying again helps.
+    Contended(String),
+    /// Someone else keeps a lock: nothing was written, and who wants nothing of it need not wait.
+    Locked(String),
+    /// The data: nothing was written, and trying again does not help.
+    Data(String),
+    /// The connection went during COMMIT: what was written stands or not.
+    OutcomeUnknown(String),
+}
+
+impl From<BatchError> for StoreError {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Away(cause) | BatchError::Contended(cause) | BatchError::Locked(cause) => {
+                Self::Unavailable(cause)
+            }
+            BatchError::Data(cause) => Self::Broken(cause),
+            BatchError::OutcomeUnknown(cause) => Self::OutcomeUnknown(cause),
+        }
+    }
+}
+
+impl From<DbErr> for BatchError {
+    fn from(error: DbErr) -> Self {
+        let connecting = matches!(error, DbErr::Conn(_));
+        match classified(&error) {
+            // Whoever can't connect has asked for nothing yet that could be wrong, whatever the code.
+            Self::Data(cause) if connecting => Self::Away(cause),
+            error => error,
+        }
+    }
+}
+
+/// What the driver says of a statement that binds more values than PostgreSQL takes. SQLite answers a
+/// code that says so.
+const TOO_MANY_VALUES: &str = "too many arguments for query";
+
+/// The code that the database gave.
+fn code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return None;
+    };
+    cause.as_database_error().map(|told| told.code().unwrap_or_default().into_owned())
+}
+
+/// The primary result code, if SQLite gave one.
+pub(crate) fn sqlite_code(error: &DbErr) -> Option<i32> {
+    // SQLite's codes have up to four digits, PostgreSQL's always five characters.
+    let code = code(error).filter(|code| code.len() < 5)?;
+    code.parse().ok().map(primary)
+}
+
+/// What the error says by itself.
+fn classified(error: &DbErr) -> BatchError {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return match error {
+            DbErr::ConnectionAcquire(_) => BatchError::Away(error.to_string()),
+            _ => BatchError::Data(error.to_string()),
+        };
+    };
+    let SqlxError::Database(database) = &**cause else {
+        return match **cause {
+            SqlxError::ColumnDecode { .. }
+            | SqlxError::ColumnNotFound(_)
+            | SqlxError::Decode(_)
+            | SqlxError::Encode(_)
+            | SqlxError::TypeNotFound { .. } => BatchError::Data(error.to_string()),
+            // Nothing was sent. The whole text would hold the statement.
+            SqlxError::Protocol(ref told) if told.contains(TOO_MANY_VALUES) => {
+                BatchError::Data(TOO_MANY_VALUES.to_owned())
+            }
+            _ => BatchError::Away(error.to_string()),
+        };
+    };
+    let code = database.code().unwrap_or_default();
+    // The message of a database may quote values; the code and the constraint do not.
+    let told = match database.constraint() {
+        Some(constraint) => format!("database error {code} ({constraint})"),
+        None => format!("database error {code}"),
+    };
+    match code.parse::<i32>() {
+        // SQLite's codes have up to four digits, PostgreSQL's always five characters.
+        Ok(number) if code.len() < 5 => of_sqlite(number, told),
+        _ => of_postgres(&code, told),
+    }
+}
+
+/// SQLite's primary result code for a full disk.
+const SQLITE_FULL: i32 = 13;
+
+/// The primary result code of SQLite, of which `code` may be an extension.
+fn primary(code: i32) -> i32 {
+    code & 0xff
+}
+
+/// Result codes of SQLite.
+fn of_sqlite(code: i32, told: String) -> BatchError {
+    const BUSY: i32 = 5;
+    const LOCKED: i32 = 6;
+    const NOMEM: i32 = 7;
+    const READONLY: i32 = 8;
+    const INTERRUPT: i32 = 9;
+    const IOERR: i32 = 10;
+    const CORRUPT: i32 = 11;
+    const CANTOPEN: i32 = 14;
+    const PROTOCOL: i32 = 15;
+    const NOTADB: i32 = 26;
+    match primary(code) {
+        BUSY | LOCKED => BatchError::Contended(told),
+        SQLITE_FULL => BatchError::Away(format!("the disk is full ({told})")),
+        NOMEM | READONLY | INTERRUPT | IOERR | CORRUPT | CANTOPEN | PROTOCOL | NOTADB => {
+            BatchError::Away(told)
+        }
+        _ => BatchError::Data(told),
+    }
+}
+
+/// SQLSTATEs of PostgreSQL (its manual, appendix A).
+fn of_postgres(code: &str, told: String) -> BatchError {
+    match code {
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => BatchError::Contended(told),
+        // lock_not_available
+        "55P03" => BatchError::Locked(told),
+        // query_canceled (a time-out), read_only_sql_transaction (a standby), the two time-outs that
+        // end a connection within a transaction, the password
+        "57014" | "25006" | "25P03" | "25P04" | "28P01" | "28000" => BatchError::Away(told),
+        // connection, resources, operator intervention, system, internal
+        _ if ["08", "53", "57P", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
+            BatchError::Away(told)
+        }
+        _ => BatchError::Data(told),
+    }
+}
+
+/// What a failed COMMIT leaves: only where the database itself has answered that it refuses is it
+/// sure that nothing stands.
+///
+/// A full disk is such an answer. SQLite appends the changes to its write-ahead log, and last of all
+/// the page that says COMMIT. It answers "full" only where a page did not fit, so this last one did
+/// not: the log has no COMMIT. Any other I/O error may have come after that page was written.
+pub(crate) fn of_commit(error: DbErr) -> BatchError {
+    const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
+    let sure = code(&error).is_some_and(|code| code != STATEMENT_COMPLETION_UNKNOWN);
+    let is_full = sqlite_code(&error) == Some(SQLITE_FULL);
+    match BatchError::from(error) {
+        BatchError::Away(cause) if !is_full => BatchError::OutcomeUnknown(cause),
+        error if sure => error,
+        BatchError::Contended(cause)
+        | BatchError::Away(cause)
+        | BatchError::Locked(cause)
+        | BatchError::Data(cause)
+        | BatchError::OutcomeUnknown(cause) => BatchError::OutcomeUnknown(cause),
+    }
+}
+
+/// A read has no commands to tell apart: whatever is not the data is the database being away.
+pub(crate) fn of_read(error: DbErr) -> StoreError {
+    BatchError::from(error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    use super::*;
+    use crate::sqlite;
+
+    #[test]
+    fn codes_tell_the_disk_from_the_data() {
+        let told = || "x".to_owned();
+        assert_eq!(of_sqlite(517, told()), BatchError::Contended(told()));
+        assert_eq!(of_sqlite(778, told()), BatchError::Away(told()));
+        let full = BatchError::Away("the disk is full (x)".to_owned());
+        assert_eq!(of_sqlite(SQLITE_FULL, told()), full);
+        assert_eq!(of_sqlite(1555, told()), BatchError::Data(told()));
+        assert_eq!(of_postgres("40001", told()), BatchError::Contended(told()));
+        assert_eq!(of_postgres("55P03", told()), BatchError::Locked(told()));
+        assert_eq!(of_postgres("57P01", told()), BatchError::Away(told()));
+        assert_eq!(of_postgres("08006", told()), BatchError::Away(told()));
+        assert_eq!(of_postgres("23505", told()), BatchError::Data(told()));
+        assert_eq!(of_postgres("22001", told()), BatchError::Data(told()));
+        assert_eq!(of_postgres("25P03", told()), BatchError::Away(told()));
+    }
+
+    #[test]
+    fn a_commit_without_a_clear_answer_may_stand() {
+        let broken = SqlxError::Decode("x".into());
+        let error = DbErr::Exec(RuntimeErr::SqlxError(broken.into()));
+        assert!(matches!(BatchError::from(error.clone()), BatchError::Data(_)));
+        assert!(matches!(of_commit(error), BatchError::OutcomeUnknown(_)));
+        let error = DbErr::Custom("x".to_owned());
+        assert!(matches!(of_commit(error), BatchError::OutcomeUnknown(_)));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_leaves_nothing_done_even_where_commit_met_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roots.db");
+        sqlite::make_file(&file).unwrap();
+        let db = sqlite::writer(&file).await.unwrap();
+        let statements = "CREATE TABLE t (x BLOB); PRAGMA max_page_count = 8; \
+                    INSERT INTO t VALUES (zeroblob(100000))";
+        let full = db.execute_unprepared(statements).await.unwrap_err();
+        let nothing_done = BatchError::Away("the disk is full (database error 13)".to_owned());
+        assert_eq!(BatchError::from(full.clone()), nothing_done);
+        assert_eq!(of_commit(full), nothing_done);
+    }
+
+    #[test]
+    fn a_pool_that_times_out_is_away() {
+        let error = DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout);
+        assert!(matches!(BatchError::from(error), BatchError::Away(_)));
+    }
+}

@@ -1,0 +1,114 @@
+//! What the server does from time to time, beside the requests.
+
+use std::time::Duration;
+
+use roots_domain::port::store::StoreError;
+use roots_domain::service::Services;
+use roots_domain::service::key_usage::KeyUsage;
+use roots_domain::service::leftovers::Leftovers;
+use roots_domain::service::maintenance::Maintenance;
+use roots_domain::service::usage::Usage;
+use tokio::select;
+use tokio::task::JoinHandle;
+use tokio::time::{self, MissedTickBehavior};
+use tracing::warn;
+
+use crate::stop::Stop;
+
+/// How often what has had its time is swept up.
+const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
+/// How often usage is written.
+const USAGE_EVERY: Duration = Duration::from_secs(5);
+/// How often it is written when keys were last used, and keys that are over are swept.
+const TEND_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked whether a deletion was left unfinished, by a process that has ended.
+const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
+
+/// The tasks that run until the server stops.
+pub(crate) struct Background {
+    usage: Usage,
+    key_usage: KeyUsage,
+    maintaining: JoinHandle<()>,
+    writing_usage: JoinHandle<()>,
+    tending: JoinHandle<()>,
+}
+
+impl Background {
+    /// Starts them.
+    pub(crate) fn start(services: &Services, stop: &Stop) -> Self {
+        let (usage, key_usage) = (services.usage.clone(), services.key_usage.clone());
+        tokio::spawn(work_off(services.leftovers.clone()));
+        Self {
+            maintaining: tokio::spawn(maintain(services.maintenance.clone())),
+            writing_usage: tokio::spawn(write_usage(usage.clone(), stop.clone())),
+            tending: tokio::spawn(tend(key_usage.clone(), stop.clone())),
+            usage,
+            key_usage,
+        }
+    }
+
+    /// Waits for their end, which `stop` tells, and writes what was counted since. No keys are swept any
+    /// more.
+    pub(crate) async fn finish(self) {
+        self.maintaining.abort();
+        let _ = self.writing_usage.await;
+        let _ = self.tending.await;
+        flush(&self.usage).await;
+        note_key_usage(self.key_usage.flush().await);
+    }
+}
+
+/// Sweeps, from the start on, until it is dropped. What fails is done the next time.
+async fn maintain(maintenance: Maintenance) {
+    let mut ticks = time::interval(MAINTAIN_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = maintenance.forget_idempotency_records().await {
+            warn!(cause = %error, "answers that are kept no longer were not all forgotten");
+        }
+    }
+}
+
+/// Writes what is counted of usage every few seconds, until it is time to stop.
+async fn write_usage(usage: Usage, mut stop: Stop) {
+    loop {
+        select! {
+            _ = stop.requested() => return,
+            () = time::sleep(USAGE_EVERY) => flush(&usage).await,
+        }
+    }
+}
+
+async fn flush(usage: &Usage) {
+    if let Err(error) = usage.flush().await {
+        warn!(%error, "usage could not be written");
+    }
+}
+
+/// Writes now and then when keys were last used, and ends those that are over, until it is time to
+/// stop.
+async fn tend(key_usage: KeyUsage, mut stop: Stop) {
+    loop {
+        select! {
+            _ = stop.requested() => return,
+            () = time::sleep(TEND_EVERY) => note_key_usage(key_usage.tend().await),
+        }
+    }
+}
+
+fn note_key_usage(written: Result<(), StoreError>) {
+    if let Err(error) = written {
+        warn!(%error, "when keys were last used could not be written");
+    }
+}
+
+/// Works off what deletions have left where the process that was at it did not come to the end.
+async fn work_off(leftovers: Leftovers) {
+    loop {
+        if let Err(error) = leftovers.work_off().await {
+            warn!(%error, "a deletion is left for later");
+        }
+        time::sleep(WORK_OFF_EVERY).await;
+    }
+}

@@ -1,0 +1,157 @@
+//! The commands other than `serve`, for whoever runs the program.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use roots_domain::model::account::AccountKind;
+use roots_domain::port::store::{AccountReader, Auditor, StoreError};
+use roots_domain::service::accounts::{AccountDraft, NewCredentials};
+use roots_http::Bootstrapped;
+use roots_persistence::{Store, Threads};
+use zeroize::Zeroizing;
+
+use super::arguments::{Bootstrap, CreditsCommand};
+use super::settings::Settings;
+use crate::ambient::SystemClock;
+use crate::program_error::ProgramError;
+use crate::wiring;
+
+/// `migrate`.
+pub(crate) async fn migrate(settings: &Settings) -> Result<(), ProgramError> {
+    let store = wiring::open(&settings.database_url, &Threads::default()).await?;
+    store.close().await;
+    print("The database has the newest schema.\n")
+}
+
+/// More bytes than `bootstrap` ever prints.
+const CREDENTIALS_ROOM: usize = 8 * 1024;
+
+/// `bootstrap`.
+pub(crate) async fn bootstrap(settings: &Settings, asked: Bootstrap) -> Result<(), ProgramError> {
+    let (kind, credits) = if asked.operator {
+        (AccountKind::Operator, settings.operator_credits)
+    } else {
+        (AccountKind::Customer, settings.signup_credits)
+    };
+    let draft = AccountDraft {
+        name: asked.account_name,
+        kind,
+        owner_name: asked.actor_name,
+        owner_kind: asked.actor_type,
+        credits,
+    };
+    let store = wiring::open(&settings.database_url, &Threads::default()).await?;
+    let made = wiring::services(&store).accounts.bootstrap(draft).await;
+    store.close().await;
+    print(credentials(&made?)?)
+}
+
+/// What `bootstrap` prints.
+fn credentials(made: &NewCredentials) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
+    // With room for all: bytes that grow are moved, and leave the secrets behind where they were.
+    let mut told = Zeroizing::new(Vec::with_capacity(CREDENTIALS_ROOM));
+    serde_json::to_writer_pretty(&mut *told, &Bootstrapped::from(made))
+        .map_err(ProgramError::Word)?;
+    told.push(b'\n');
+    Ok(told)
+}
+
+/// `credits grant`.
+pub(crate) async fn credits(
+    settings: &Settings,
+    asked: CreditsCommand,
+) -> Result<(), ProgramError> {
+    let CreditsCommand::Grant { account, amount, note } = asked;
+    let store =
+        wiring::open(&settings.database_url.clone().existing(), &Threads::default()).await?;
+    let granted = wiring::services(&store).accounts.grant(account, amount, note).await;
+    store.close().await;
+    print(format!("Account {account} has {} credits now.\n", granted?))
+}
+
+/// `backup`.
+pub(crate) async fn backup(settings: &Settings, file: PathBuf) -> Result<(), ProgramError> {
+    // Not migrated: the copy to keep from before a new schema has the old one.
+    let store =
+        Store::open(&settings.database_url.clone().existing(), Arc::new(SystemClock)).await?;
+    // From the wrong folder, it would be a copy of a database that was made just now.
+    let copied = match store.has_accounts().await {
+        Ok(true) => store.backup(&file).await.map_err(ProgramError::from),
+        Ok(false) | Err(StoreError::Broken(_)) => {
+            Err(ProgramError::NothingToCopy(settings.database_url.clone()))
+        }
+        Err(error) => Err(error.into()),
+    };
+    store.close().await;
+    copied?;
+    print(format!("The database was copied to {}.\n", file.display()))
+}
+
+/// `verify`.
+pub(crate) async fn verify(settings: &Settings) -> Result<(), ProgramError> {
+    let store =
+        wiring::open(&settings.database_url.clone().existing(), &Threads::default()).await?;
+    let audited = store.audit().await;
+    store.close().await;
+    let (accounts, errors) = audited?;
+    for error in &errors {
+        let whose = match error.account {
+            Some(account) => format!("Account {account}"),
+            None => "All accounts".to_owned(),
+        };
+        print(format!("{whose}: {}.\n", error.mismatch))?;
+    }
+    let proved = match accounts {
+        1 => "1 account was proved".to_owned(),
+        many => format!("{many} accounts were proved"),
+    };
+    let found = match errors.len() {
+        0 => "no error was found".to_owned(),
+        1 => "1 error was found".to_owned(),
+        many => format!("{many} errors were found"),
+    };
+    print(format!("{proved}; {found}.\n"))?;
+    if errors.is_empty() { Ok(()) } else { Err(ProgramError::DoesNotAddUp) }
+}
+
+/// `openapi`.
+pub(crate) fn openapi() -> Result<(), ProgramError> {
+    let document = serde_json::to_string_pretty(&roots_http::openapi());
+    print(document.map_err(ProgramError::Word)? + "\n")
+}
+
+/// Prints what was asked for.
+fn print(text: impl AsRef<[u8]>) -> Result<(), ProgramError> {
+    let mut out = io::stdout();
+    out.write_all(text.as_ref()).and_then(|()| out.flush()).map_err(ProgramError::Print)
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::model::account::ActorKind;
+    use roots_domain::model::id::{AccountId, ActorId};
+    use roots_domain::model::text::Name;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_credentials_have_their_room_from_the_start() {
+        let longest = (1..)
+            .map(|length| "\u{10ffff}".repeat(length))
+            .map_while(|text| Name::parse(&text).ok());
+        let made = NewCredentials {
+            account: AccountId(i64::MAX),
+            owner: ActorId(i64::MAX),
+            owner_name: longest.last().unwrap(),
+            owner_kind: ActorKind::Human,
+            api_key: "k".repeat(200).into(),
+            key_prefix: "k".repeat(20),
+            recovery_code: "c".repeat(200).into(),
+            credits: i64::MAX,
+        };
+        let told = credentials(&made).unwrap();
+        assert!(told.ends_with(b"}\n"));
+        assert_eq!(told.capacity(), CREDENTIALS_ROOM, "it has grown");
+    }
+}

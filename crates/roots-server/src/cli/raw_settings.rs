@@ -1,0 +1,224 @@
+//! The settings as the command line and the environment give them.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+/// The settings as they were given.
+#[derive(Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct RawSettings {
+    /// IP address and port to serve on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "ROOTS_BIND",
+        hide_env_values = true,
+        global = true,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(super) bind: OsString,
+
+    /// The database: `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`. With a
+    /// password in it, rather set the variable: others can read a command line
+    #[arg(
+        long,
+        env = "ROOTS_DATABASE_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL",
+        default_value = "sqlite://data/roots.db?mode=rwc"
+    )]
+    pub(super) database_url: OsString,
+
+    /// Whether anyone may sign up by POST /api/v1/bootstrap: closed or open
+    #[arg(
+        long,
+        env = "ROOTS_SIGNUP",
+        hide_env_values = true,
+        global = true,
+        value_name = "WHO",
+        default_value = "closed"
+    )]
+    pub(super) signup: OsString,
+
+    /// How many accounts one address may make an hour; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_SIGNUPS_PER_HOUR",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "3",
+        allow_hyphen_values = true
+    )]
+    pub(super) signups_per_hour: OsString,
+
+    /// How many recoveries one address may try an hour; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_RECOVERS_PER_HOUR",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "10",
+        allow_hyphen_values = true
+    )]
+    pub(super) recovers_per_hour: OsString,
+
+    /// Credits that a new account starts with
+    #[arg(
+        long,
+        env = "ROOTS_SIGNUP_CREDITS",
+        hide_env_values = true,
+        global = true,
+        value_name = "CREDITS",
+        default_value = "100",
+        allow_hyphen_values = true
+    )]
+    pub(super) signup_credits: OsString,
+
+    /// Credits that an operator account starts with
+    #[arg(
+        long,
+        env = "ROOTS_OPERATOR_CREDITS",
+        hide_env_values = true,
+        global = true,
+        value_name = "CREDITS",
+        default_value = "1000000",
+        allow_hyphen_values = true
+    )]
+    pub(super) operator_credits: OsString,
+
+    /// Where the first start writes the operator's key and recovery code. It never overwrites
+    #[arg(
+        long,
+        env = "ROOTS_OPERATOR_FILE",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILE",
+        default_value = "roots-operator.txt"
+    )]
+    pub(super) operator_file: OsString,
+
+    /// How many requests a minute one actor may make, by all its keys; 0 is no limit, and none by address on
+    /// requests without a good key either
+    #[arg(
+        long,
+        env = "ROOTS_RATE_LIMIT_PER_MINUTE",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "1200",
+        allow_hyphen_values = true
+    )]
+    pub(super) rate_limit_per_minute: OsString,
+
+    /// How many requests a minute one account may make, by all its actors; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "12000",
+        allow_hyphen_values = true
+    )]
+    pub(super) account_rate_limit_per_minute: OsString,
+
+    /// How many changes an hour one account may make to its keys, actors and recovery code, its imports
+    /// and its owner's exports included; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_KEY_CHANGES_PER_HOUR",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "1000",
+        allow_hyphen_values = true
+    )]
+    pub(super) key_changes_per_hour: OsString,
+
+    /// Proxies in front, as addresses or networks separated by commas: from them, X-Forwarded-For
+    /// says who asks; none by default
+    #[arg(
+        long,
+        env = "ROOTS_TRUSTED_PROXIES",
+        hide_env_values = true,
+        global = true,
+        value_name = "PROXIES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) trusted_proxies: OsString,
+
+    /// How many connections may be open at once. Where more come, the address that holds the most gives
+    /// one up. The system has to allow 288 open files more
+    #[arg(
+        long,
+        env = "ROOTS_CONNECTIONS",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "900",
+        allow_hyphen_values = true
+    )]
+    pub(super) connections: OsString,
+
+    /// Origins whose pages may call the API from a browser, separated by commas; none by default
+    #[arg(
+        long,
+        env = "ROOTS_CORS_ORIGINS",
+        hide_env_values = true,
+        global = true,
+        value_name = "ORIGINS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) cors_origins: OsString,
+
+    /// What to log: a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas
+    #[arg(
+        long,
+        env = "ROOTS_LOG",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILTER",
+        default_value = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn"
+    )]
+    pub(super) log: OsString,
+
+    /// How a log line looks: text or json
+    #[arg(
+        long,
+        env = "ROOTS_LOG_FORMAT",
+        hide_env_values = true,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub(super) log_format: OsString,
+
+    /// IP address and port to serve GET /metrics on, in the text form of Prometheus; off by default
+    #[arg(
+        long,
+        env = "ROOTS_METRICS_BIND",
+        hide_env_values = true,
+        global = true,
+        value_name = "ADDRESS"
+    )]
+    pub(super) metrics_bind: Option<OsString>,
+
+    /// Which processor the threads that write are kept to: its number, any, or auto, which is the last one
+    /// where the program has all of each to itself
+    #[arg(
+        long,
+        env = "ROOTS_WRITER_PROCESSOR",
+        hide_env_values = true,
+        global = true,
+        value_name = "PROCESSOR",
+        default_value = "auto",
+        allow_hyphen_values = true
+    )]
+    pub(super) writer_processor: OsString,
+}

@@ -1,0 +1,412 @@
+//! The settings that the command line and the environment make.
+//!
+//! Everything is taken as plain text first and judged here, so that a wrong value is refused with one
+//! sentence of ours, and the password of a database never stands in one.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use roots_domain::model::Invalid;
+use roots_domain::model::credit::GRANT_MAX;
+use roots_http::{HttpSettings, Signup};
+use roots_http_core::auth::client_ip::TrustedProxy;
+use roots_http_core::auth::rate_limit::RateLimits;
+use roots_http_core::middleware::cors::CorsOrigin;
+use roots_persistence::DatabaseUrl;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use crate::cli::raw_settings::RawSettings;
+use crate::net::processors::{WriterProcessor, processors};
+
+/// The settings, each of them good.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where to serve.
+    pub(crate) bind: SocketAddr,
+    /// Where the data is.
+    pub(crate) database_url: DatabaseUrl,
+    /// How the API is served.
+    pub(crate) http: HttpSettings,
+    /// How many connections may be open at once.
+    pub(crate) connections: usize,
+    /// What a new account starts with.
+    pub(crate) signup_credits: i64,
+    /// What an operator account starts with.
+    pub(crate) operator_credits: i64,
+    /// Where the first start writes the operator's key.
+    pub(crate) operator_file: PathBuf,
+    /// What to log.
+    pub(crate) log: Targets,
+    /// How.
+    pub(crate) log_format: LogFormat,
+    /// Where to serve the metrics, if anywhere.
+    pub(crate) metrics_bind: Option<SocketAddr>,
+    /// Where SQLite is written.
+    pub(crate) writer: WriterProcessor,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// A setting that can't be used: one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {error}.")]
+pub(crate) struct InvalidSetting {
+    name: String,
+    error: String,
+}
+
+/// A setting's name: its variable, which gives its flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name(&'static str);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flag = self.0.trim_start_matches("ROOTS_").to_lowercase().replace('_', "-");
+        write!(f, "{} (--{flag})", self.0)
+    }
+}
+
+impl Name {
+    /// Refuses a value. `takes` says what the setting takes.
+    fn refuse(self, takes: &str, given: &str) -> InvalidSetting {
+        self.error(format_args!("must be {takes}, and is {given:?}"))
+    }
+
+    /// Refuses a value without repeating it.
+    fn error(self, error: impl fmt::Display) -> InvalidSetting {
+        InvalidSetting { name: self.to_string(), error: error.to_string() }
+    }
+
+    fn text(self, given: OsString) -> Result<String, InvalidSetting> {
+        given.into_string().map_err(|_| self.error("must be text in UTF-8, and is not"))
+    }
+}
+
+/// The highest limit that can be set.
+const LIMIT_MAX: u32 = 1_000_000;
+/// The most connections that can be set.
+const CONNECTIONS_MAX: usize = 100_000;
+
+impl RawSettings {
+    /// Judges what was given.
+    ///
+    /// # Errors
+    /// One sentence on the first setting that can't be used.
+    pub(crate) fn validate(self) -> Result<Settings, InvalidSetting> {
+        let signup_credits = credits(Name("ROOTS_SIGNUP_CREDITS"), self.signup_credits)?;
+        let open = Signup::Open { credits: signup_credits };
+        let signup = [("closed", Signup::Closed), ("open", open)];
+        let log_formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let metrics = |given| address(Name("ROOTS_METRICS_BIND"), given);
+        Ok(Settings {
+            bind: address(Name("ROOTS_BIND"), self.bind)?,
+            database_url: database_url(self.database_url)?,
+            http: HttpSettings {
+                signup: one_of(Name("ROOTS_SIGNUP"), self.signup, signup)?,
+                cors_origins: list(
+                    Name("ROOTS_CORS_ORIGINS"),
+                    self.cors_origins,
+                    CorsOrigin::parse,
+                )?,
+                limits: RateLimits {
+                    requests_per_minute: limit(
+                        Name("ROOTS_RATE_LIMIT_PER_MINUTE"),
+                        self.rate_limit_per_minute,
+                    )?,
+                    account_requests_per_minute: limit(
+                        Name("ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE"),
+                        self.account_rate_limit_per_minute,
+                    )?,
+                    key_changes_per_hour: limit(
+                        Name("ROOTS_KEY_CHANGES_PER_HOUR"),
+                        self.key_changes_per_hour,
+                    )?,
+                    signups_per_hour: limit(Name("ROOTS_SIGNUPS_PER_HOUR"), self.signups_per_hour)?,
+                    recovers_per_hour: limit(
+                        Name("ROOTS_RECOVERS_PER_HOUR"),
+                        self.recovers_per_hour,
+                    )?,
+                },
+                trusted_proxies: list(
+                    Name("ROOTS_TRUSTED_PROXIES"),
+                    self.trusted_proxies,
+                    TrustedProxy::parse,
+                )?,
+                ..HttpSettings::default()
+            },
+            connections: connections(self.connections)?,
+            signup_credits,
+            operator_credits: credits(Name("ROOTS_OPERATOR_CREDITS"), self.operator_credits)?,
+            operator_file: file(Name("ROOTS_OPERATOR_FILE"), self.operator_file)?,
+            log: filter(self.log)?,
+            log_format: one_of(Name("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
+            metrics_bind: self.metrics_bind.map(metrics).transpose()?,
+            writer: writer(self.writer_processor)?,
+        })
+    }
+}
+
+fn address(name: Name, given: OsString) -> Result<SocketAddr, InvalidSetting> {
+    let given = name.text(given)?;
+    let takes = "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+    given.parse().map_err(|_| name.refuse(takes, &given))
+}
+
+fn database_url(given: OsString) -> Result<DatabaseUrl, InvalidSetting> {
+    let name = Name("ROOTS_DATABASE_URL");
+    let refused = |error| name.error(format_args!("can't be used: {error}"));
+    DatabaseUrl::parse(&name.text(given)?).map_err(refused)
+}
+
+fn one_of<T: Copy, const N: usize>(
+    name: Name,
+    given: OsString,
+    values: [(&str, T); N],
+) -> Result<T, InvalidSetting> {
+    let given = name.text(given)?;
+    values.iter().find(|(value, _)| *value == given).map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        name.refuse(&values.join(" or "), &given)
+    })
+}
+
+fn credits(name: Name, given: OsString) -> Result<i64, InvalidSetting> {
+    whole_number(name, given, GRANT_MAX)
+}
+
+fn connections(given: OsString) -> Result<usize, InvalidSetting> {
+    let name = Name("ROOTS_CONNECTIONS");
+    match whole_number(name, given, CONNECTIONS_MAX)? {
+        0 => Err(name.refuse(&format!("a whole number from 1 to {CONNECTIONS_MAX}"), "0")),
+        number => Ok(number),
+    }
+}
+
+fn limit(name: Name, given: OsString) -> Result<u32, InvalidSetting> {
+    whole_number(name, given, LIMIT_MAX)
+}
+
+/// A number from 0 to `max`.
+fn whole_number<T: FromStr + PartialOrd + fmt::Display + Copy>(
+    name: Name,
+    given: OsString,
+    max: T,
+) -> Result<T, InvalidSetting> {
+    let given = name.text(given)?;
+    let plain = !given.is_empty() && given.bytes().all(|b| b.is_ascii_digit());
+    let number = if plain { given.parse().ok() } else { None };
+    number
+        .filter(|number| *number <= max)
+        .ok_or_else(|| name.refuse(&format!("a whole number from 0 to {max}"), &given))
+}
+
+fn writer(given: OsString) -> Result<WriterProcessor, InvalidSetting> {
+    let name = Name("ROOTS_WRITER_PROCESSOR");
+    let given = name.text(given)?;
+    let there = processors();
+    let number = || given.parse().ok().filter(|number| there.contains(number));
+    match given.as_str() {
+        "auto" => Ok(WriterProcessor::Auto),
+        "any" => Ok(WriterProcessor::Any),
+        _ => number().map(WriterProcessor::Number).ok_or_else(|| {
+            name.refuse("auto, any, or the number of a processor that the program may use", &given)
+        }),
+    }
+}
+
+fn file(name: Name, given: OsString) -> Result<PathBuf, InvalidSetting> {
+    let path = PathBuf::from(given);
+    if path.file_name().is_none() {
+        return Err(name.refuse("the path of a file", &path.to_string_lossy()));
+    }
+    Ok(path)
+}
+
+fn list<T>(
+    name: Name,
+    given: OsString,
+    parse: impl Fn(&str) -> Result<T, Invalid>,
+) -> Result<Vec<T>, InvalidSetting> {
+    let given = name.text(given)?;
+    let parts = given.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let refused = |part: &str, error: Invalid| {
+        name.error(format_args!("holds {part:?}, and each part, between commas, {error}"))
+    };
+    parts.map(|part| parse(part).map_err(|error| refused(part, error))).collect()
+}
+
+fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
+    let name = Name("ROOTS_LOG");
+    let given = name.text(given)?;
+    let takes =
+        "a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas";
+    given.split(',').try_fold(Targets::new(), |filter, part| {
+        let refused = || name.refuse(takes, &given);
+        let part = part.trim();
+        match part.split_once('=') {
+            None => Ok(filter.with_default(level(part).ok_or_else(refused)?)),
+            Some((target, _)) if target.trim().is_empty() => Err(refused()),
+            Some((target, level_name)) => {
+                let level = level(level_name.trim()).ok_or_else(refused)?;
+                Ok(filter.with_target(target.trim(), level))
+            }
+        }
+    })
+}
+
+/// The level of that name. Numbers and the empty text, which the library would take, name none.
+fn level(name: &str) -> Option<LevelFilter> {
+    let is_word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic());
+    if is_word { name.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::arguments::CommandLine;
+
+    fn validate(args: &[&str]) -> Result<Settings, InvalidSetting> {
+        let args = [&["roots-server"], args].concat();
+        CommandLine::try_parse_from(args).unwrap().settings.validate()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn without_anything_set_the_defaults_hold() {
+        let settings = validate(&[]).unwrap();
+        assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.http.signup, Signup::Closed);
+        assert_eq!((settings.signup_credits, settings.operator_credits), (100, 1_000_000));
+        assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
+        assert_eq!(settings.connections, 900);
+        assert_eq!(settings.http.cors_origins, []);
+        assert_eq!(settings.http.limits, RateLimits::default());
+        assert_eq!(settings.http.trusted_proxies, []);
+        assert_eq!(settings.log_format, LogFormat::Text);
+        assert_eq!(settings.metrics_bind, None);
+        assert_eq!(settings.writer, WriterProcessor::Auto);
+    }
+
+    #[test]
+    fn a_setting_stands_before_or_after_the_command() {
+        for args in [["--signup=open", "serve"], ["serve", "--signup=open"]] {
+            let open = Signup::Open { credits: 100 };
+            assert_eq!(validate(&args).unwrap().http.signup, open, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_one_sentence_that_names_its_setting() {
+        for (flag, bad) in [
+            ("--bind", "localhost"),
+            ("--bind", "127.0.0.1"),
+            ("--bind", ""),
+            ("--database-url", "mysql://x/y"),
+            ("--database-url", ""),
+            ("--signup", "maybe"),
+            ("--signup", "Open"),
+            ("--signup-credits", "-1"),
+            ("--signup-credits", "+1"),
+            ("--signup-credits", "1.5"),
+            ("--signup-credits", "1000000001"),
+            ("--operator-credits", "99999999999999999999"),
+            ("--operator-credits", ""),
+            ("--operator-file", ""),
+            ("--operator-file", ".."),
+            ("--connections", "0"),
+            ("--connections", "100001"),
+            ("--connections", "many"),
+            ("--cors-origins", "example.org"),
+            ("--cors-origins", "https://example.org, *"),
+            ("--cors-origins", "https://example.org/path"),
+            ("--rate-limit-per-minute", "-1"),
+            ("--rate-limit-per-minute", "off"),
+            ("--rate-limit-per-minute", "1000001"),
+            ("--account-rate-limit-per-minute", "-1"),
+            ("--key-changes-per-hour", "1e3"),
+            ("--signups-per-hour", ""),
+            ("--recovers-per-hour", "99999999999"),
+            ("--trusted-proxies", "localhost"),
+            ("--trusted-proxies", "10.0.0.1, 10.0.0.0/33"),
+            ("--trusted-proxies", "0.0.0.0/0"),
+            ("--log", "inof"),
+            ("--log", ""),
+            ("--log", "info,,debug"),
+            ("--log", "3"),
+            ("--log", "=info"),
+            ("--log", "sqlx="),
+            ("--log", "sqlx=loud"),
+            ("--log-format", "xml"),
+            ("--metrics-bind", "9090"),
+            ("--metrics-bind", "two\nlines"),
+            ("--writer-processor", "none"),
+            ("--writer-processor", "-1"),
+            ("--writer-processor", "99999"),
+        ] {
+            let told = validate(&[flag, bad]).unwrap_err().to_string();
+            let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();
+            assert!(told.starts_with(&format!("ROOTS_{variable} ({flag}) ")), "{told}");
+            assert!(told.ends_with('.') && !told.ends_with(".."), "{told}");
+            assert!(!told.contains('\n'), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_repeated() {
+        for url in ["postgre://roots:hunter2@db/roots", "postgres://roots:hunter2@:x/roots"] {
+            if let Err(error) = validate(&["--database-url", url]) {
+                assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+            }
+        }
+        let settings = validate(&["--database-url", "postgres://roots:hunter2@db/roots"]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn limits_and_proxies_are_taken_as_they_are_given() {
+        let settings = validate(&[
+            "--rate-limit-per-minute=0",
+            "--account-rate-limit-per-minute=3",
+            "--key-changes-per-hour=4",
+            "--signups-per-hour=1",
+            "--recovers-per-hour=2",
+            "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
+        ]);
+        let http = settings.unwrap().http;
+        let limits = RateLimits {
+            requests_per_minute: 0,
+            account_requests_per_minute: 3,
+            key_changes_per_hour: 4,
+            signups_per_hour: 1,
+            recovers_per_hour: 2,
+        };
+        assert_eq!(http.limits, limits);
+        let proxies = ["127.0.0.1", "10.0.0.0/8"].map(|text| TrustedProxy::parse(text).unwrap());
+        assert_eq!(http.trusted_proxies, proxies);
+    }
+
+    #[test]
+    fn a_filter_takes_levels_and_targets() {
+        let filter = validate(&["--log", "warn, roots_http=debug,sqlx=off"]).unwrap().log;
+        assert!(filter.would_enable("anything", &tracing::Level::WARN));
+        assert!(!filter.would_enable("anything", &tracing::Level::INFO));
+        assert!(filter.would_enable("roots_http::problem", &tracing::Level::DEBUG));
+        assert!(!filter.would_enable("sqlx::query", &tracing::Level::ERROR));
+    }
+}

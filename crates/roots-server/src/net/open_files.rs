@@ -1,0 +1,88 @@
+//! How many files the system lets the process open.
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+use tracing::info;
+
+use super::connections::{ENDING_MAX, SPARE_PLACES};
+use super::listen::WAITING_MAX;
+
+/// What is open beside connections: the database's, up to 30 connections or some 60 files of SQLite;
+/// those of each thread; the metrics' connections; the log.
+const OTHER_FILES: usize = 128;
+/// What must be left beside the places for connections, on which new ones come in while others end.
+const FILES_BESIDE: usize = OTHER_FILES + ENDING_MAX + SPARE_PLACES + WAITING_MAX;
+
+/// The system allows too few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FilesError {
+    /// The limit can't be raised so far.
+    #[error(
+        "ROOTS_CONNECTIONS (--connections) is {connections}, which takes {needed} open files, and the \
+         system allows {allowed}: raise that limit (ulimit -n, or LimitNOFILE of systemd){}",
+        or_lower(*.allowed)
+    )]
+    TooFew {
+        /// The setting.
+        connections: usize,
+        /// What it takes.
+        needed: u64,
+        /// What there is at most.
+        allowed: u64,
+    },
+    /// The limit can't be told or raised.
+    #[error("the system does not tell how many files may be open, or lets no more be: {0}")]
+    System(#[from] Errno),
+}
+
+fn or_lower(allowed: u64) -> String {
+    match usize::try_from(allowed).unwrap_or(usize::MAX).checked_sub(FILES_BESIDE) {
+        Some(connections @ 1..) => format!(", or set {connections} connections"),
+        _ => String::new(),
+    }
+}
+
+/// Has the system let as many files be open as that many connections and all else take: the soft limit
+/// is raised as far as it has to be, up to the hard one.
+///
+/// # Errors
+/// It lets no so many.
+pub(crate) fn allow(connections: usize) -> Result<(), FilesError> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if let Some(raised) = raise(connections, soft, hard)? {
+        setrlimit(Resource::RLIMIT_NOFILE, raised, hard)?;
+        info!(from = soft, to = raised, "the limit of open files was raised");
+    }
+    Ok(())
+}
+
+/// What the soft limit has to be raised to, if it has to be.
+fn raise(connections: usize, soft: rlim_t, hard: rlim_t) -> Result<Option<rlim_t>, FilesError> {
+    let needed = (connections + FILES_BESIDE) as rlim_t;
+    if needed > hard {
+        return Err(FilesError::TooFew { connections, needed, allowed: hard });
+    }
+    Ok((needed > soft).then_some(needed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_is_raised_as_far_as_it_must_be() {
+        let needed = 900 + FILES_BESIDE as rlim_t;
+        assert_eq!(raise(900, needed, needed), Ok(None));
+        assert_eq!(raise(900, needed - 1, needed), Ok(Some(needed)));
+        assert_eq!(raise(900, 0, rlim_t::MAX), Ok(Some(needed)));
+    }
+
+    #[test]
+    fn more_connections_than_the_hard_limit_has_files_for_are_refused() {
+        let told = raise(900, 1_024, 1_024).unwrap_err().to_string();
+        assert!(told.contains("900") && told.contains("1188") && told.contains("1024"), "{told}");
+        assert!(told.ends_with("or set 736 connections"), "{told}");
+        let told = raise(1, 64, 64).unwrap_err().to_string();
+        assert!(told.ends_with("of systemd)"), "{told}");
+    }
+}

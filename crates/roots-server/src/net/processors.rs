@@ -1,0 +1,96 @@
+//! Which processors the program may run on, and on which it writes.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+/// How many threads can run at a time.
+pub(super) fn parallelism() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// Where the threads that write are. On SQLite they are two, which hand each other every statement; on
+/// one processor neither has to wake another one for it. On PostgreSQL they hand it to the database's,
+/// and whatever processor theirs is, the system brings the two together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriterProcessor {
+    /// On the last one, where all that the program may run on are its own to use up. Where it may use
+    /// up but a share of them, others that go by the same rule may have the same one.
+    Auto,
+    /// Wherever the system likes.
+    Any,
+    /// On that one.
+    Number(usize),
+}
+
+impl WriterProcessor {
+    pub(super) fn number(self) -> Option<usize> {
+        match self {
+            Self::Auto => last_of_own(&processors(), parallelism()),
+            Self::Any => None,
+            Self::Number(number) => Some(number),
+        }
+    }
+}
+
+/// The last processor, where as many threads can run at a time as there are.
+fn last_of_own(processors: &[usize], parallelism: usize) -> Option<usize> {
+    processors.last().copied().filter(|_| processors.len() == parallelism)
+}
+
+/// The processors that the program may run on, in their order; none where that can't be told.
+#[cfg(target_os = "linux")]
+pub(crate) fn processors() -> Vec<usize> {
+    use nix::sched::{CpuSet, sched_getaffinity};
+    use nix::unistd::Pid;
+    let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
+    (0..CpuSet::count()).filter(|number| set.is_set(*number) == Ok(true)).collect()
+}
+
+/// Keeps this thread, and those that it starts from now on, to a processor.
+#[cfg(target_os = "linux")]
+pub(super) fn keep_to(processor: usize) -> nix::Result<()> {
+    use nix::sched::{CpuSet, sched_setaffinity};
+    use nix::unistd::Pid;
+    let mut set = CpuSet::new();
+    set.set(processor)?;
+    sched_setaffinity(Pid::from_raw(0), &set)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn processors() -> Vec<usize> {
+    Vec::new()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn keep_to(_: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_and_those_it_starts_are_kept_to_a_processor() {
+        let all = processors();
+        let last = *all.last().unwrap();
+        let kept = thread::spawn(move || {
+            keep_to(last).unwrap();
+            thread::spawn(processors).join().unwrap()
+        });
+        assert_eq!(kept.join().unwrap(), [last]);
+        assert_eq!(processors(), all);
+        assert!(thread::spawn(|| keep_to(usize::MAX)).join().unwrap().is_err());
+    }
+
+    #[test]
+    fn the_writer_is_kept_where_it_was_asked_to_be() {
+        assert_eq!(WriterProcessor::Any.number(), None);
+        assert_eq!(WriterProcessor::Number(3).number(), Some(3));
+        assert_eq!(last_of_own(&[0, 3], 2), Some(3));
+        // A share of them, as a container has; and where it can't be told which there are.
+        assert_eq!(last_of_own(&[0, 1, 2, 3], 2), None);
+        assert_eq!(last_of_own(&[], 2), None);
+    }
+}

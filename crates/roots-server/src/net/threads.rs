@@ -1,0 +1,60 @@
+//! The threads that work, and where: one that serves for each processor, with a runtime of its own, so
+//! that a request and all that is done for it stay together; and those that write.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use axum::Router;
+use roots_persistence::{Threads, take_reader_slot};
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+use super::listen::{self, Server};
+use super::processors::{WriterProcessor, keep_to, parallelism};
+use crate::stop::Stop;
+
+/// Most threads that serve: each has connections of its own to the database, and with those open files, of
+/// which a process commonly may have 1,024.
+const SERVING_MAX: usize = 8;
+
+/// How many threads serve.
+fn serving() -> usize {
+    parallelism().min(SERVING_MAX)
+}
+
+/// What a store has to know of the threads that work with it.
+pub(crate) fn of_store(writer: WriterProcessor) -> Threads {
+    let at_writer = writer.number().map(|number| -> Arc<dyn Fn() + Send + Sync> {
+        Arc::new(move || {
+            if let Err(error) = keep_to(number) {
+                tracing::warn!(%error, processor = number, "a writer can't be kept to a processor");
+            }
+        })
+    });
+    Threads { serving: serving(), at_writer }
+}
+
+/// Starts the threads that serve. Each tells once it has ended, which it does on `stop`.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn serve(
+    router: &Router,
+    stop: &Stop,
+) -> io::Result<Vec<(Server, oneshot::Receiver<()>)>> {
+    let start = |number| {
+        let (server, duty) = listen::server(router.clone(), stop.clone());
+        let (ended, end) = oneshot::channel();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name(format!("roots-serve-{number}")).spawn(move || {
+            take_reader_slot(number);
+            runtime.block_on(duty.fulfil());
+            // What has not ended by now is not waited for.
+            runtime.shutdown_background();
+            let _ = ended.send(());
+        })?;
+        Ok((server, end))
+    };
+    (0..serving()).map(start).collect()
+}

@@ -1,0 +1,106 @@
+//! Why the program ends without having done what it was asked to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use roots_domain::port::store::StoreError;
+use roots_domain::service::WriteError;
+use roots_persistence::{BackupError, DatabaseUrl, OpenError};
+
+use crate::cli::settings::InvalidSetting;
+use crate::first_start::FirstStartError;
+use crate::log::LogError;
+use crate::metrics::MetricsError;
+use crate::net::open_files::FilesError;
+
+/// Why the program ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProgramError {
+    /// A setting can't be used.
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    /// The log can't be started.
+    #[error("the log can't be started: {0}")]
+    Log(#[from] LogError),
+    /// The system gives no threads, or lets no signals be heard.
+    #[error("the system does not let the program start: {0}")]
+    System(#[source] io::Error),
+    /// The address can't be served on.
+    #[error("{setting} names {address}, which can't be served on: {error}")]
+    Bind {
+        /// The setting.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system allows too few open files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The database can't be opened or migrated.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// There is no operator account.
+    #[error(transparent)]
+    FirstStart(#[from] FirstStartError),
+    /// Nothing can be counted.
+    #[error("the metrics can't be started: {0}")]
+    Metrics(#[from] MetricsError),
+    /// The database did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The write was refused.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// There is nothing to copy.
+    #[error("the database {0} holds no account, so there is nothing to copy")]
+    NothingToCopy(DatabaseUrl),
+    /// The copy was not made.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The answer could not be printed.
+    #[error("the answer can't be printed: {0}")]
+    Print(#[source] io::Error),
+    /// The answer can't be worded.
+    #[error("the answer can't be worded: {0}")]
+    Word(#[source] serde_json::Error),
+    /// The accounting does not add up; what is wrong was printed.
+    #[error("the accounting does not add up")]
+    DoesNotAddUp,
+    /// The database did not come to an end in time.
+    #[error("the database did not end in time; what was answered is safe")]
+    NotDrained,
+}
+
+impl ProgramError {
+    /// One sentence, on one line.
+    pub(crate) fn sentence(&self) -> String {
+        let told = self.to_string().replace(['\n', '\r'], " ");
+        let mut chars = told.trim_end_matches('.').chars();
+        let first = chars.next().map(char::to_uppercase);
+        first.into_iter().flatten().chain(chars).chain(['.']).collect()
+    }
+
+    /// 2 for what was set wrong, 1 for everything else.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Setting(_) | Self::Files(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_in_one_sentence() {
+        let error = StoreError::Unavailable("gone.\nReally".to_owned());
+        assert_eq!(ProgramError::from(error).sentence(), "The database is away: gone. Really.");
+        let error = io::Error::other("émile.");
+        assert_eq!(ProgramError::Print(error).sentence(), "The answer can't be printed: émile.");
+    }
+}

@@ -1,0 +1,66 @@
+//! When the server stops, and by when all must have ended.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::log;
+
+/// How long everything may take to end: what is in flight, and then the store.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+/// Signals that come so soon after the first are the same one: `timeout` and others send it to the
+/// process and to its group.
+const SAME_SIGNAL_WITHIN: Duration = Duration::from_millis(500);
+
+/// Tells when to stop, and by when all must have ended.
+#[derive(Clone)]
+pub(crate) struct Stop(watch::Receiver<Option<Instant>>);
+
+impl Stop {
+    /// On SIGTERM or Ctrl-C. A second one ends the process at once.
+    ///
+    /// # Errors
+    /// The system does not let signals be heard.
+    pub(crate) fn on_signals() -> io::Result<Self> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (tell, stop) = watch::channel(None);
+        tokio::spawn(async move {
+            select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            info!("stopping: what is in flight may end");
+            let told = Instant::now();
+            tell.send_replace(Some(told + DRAIN_WITHIN));
+            loop {
+                select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                if told.elapsed() > SAME_SIGNAL_WITHIN {
+                    warn!("stopped at once");
+                    log::finish();
+                    std::process::exit(1);
+                }
+            }
+        });
+        Ok(Self(stop))
+    }
+
+    /// One that stops when the function is called.
+    #[cfg(test)]
+    pub(crate) fn by_hand() -> (impl FnOnce(), Self) {
+        let (tell, stop) = watch::channel(None);
+        let request = move || {
+            tell.send_replace(Some(Instant::now() + DRAIN_WITHIN));
+        };
+        (request, Self(stop))
+    }
+
+    /// Waits until it is time, and answers by when all must have ended.
+    pub(crate) async fn requested(&mut self) -> Instant {
+        let told = self.0.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
+        // Without it, nobody is left to tell.
+        told.unwrap_or_else(|| Instant::now() + DRAIN_WITHIN)
+    }
+}

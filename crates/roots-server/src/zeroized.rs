@@ -1,0 +1,38 @@
+//! Text with secrets in it, which is zeroized when it is dropped.
+
+use std::fmt::{self, Write};
+
+use zeroize::Zeroizing;
+
+/// Writes that text. Its length is found out first: a text that grows is moved, and leaves the
+/// secrets behind where it was.
+pub(crate) fn text(told: fmt::Arguments<'_>) -> Zeroizing<String> {
+    let mut length = Length(0);
+    // Neither of the two refuses what is written to it.
+    let _ = length.write_fmt(told);
+    let mut text = Zeroizing::new(String::with_capacity(length.0));
+    let _ = text.write_fmt(told);
+    text
+}
+
+struct Length(usize);
+
+impl Write for Length {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        self.0 += piece.len();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_its_room_from_the_start() {
+        let long = "é".repeat(1_000);
+        let told = text(format_args!("a {long} b {long}"));
+        assert_eq!(*told, format!("a {long} b {long}"));
+        assert_eq!(told.capacity(), told.len());
+    }
+}

@@ -1,0 +1,269 @@
+//! Commands as plain values, for tests of the store. Their texts are not sealed, which the
+//! store can't tell.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use roots_domain::command::{
+    Action, Applied, Charge, Command, Conditions, NewActivity, Principal, Resealed, RowPatch,
+};
+
+use roots_domain::model::Patch;
+use roots_domain::model::account::Role;
+use roots_domain::model::bearer::KeyBearer;
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use roots_domain::model::import::{Import, ImportRow};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{NewTodo, Priority, TodoPatch, TodoStatus};
+use roots_domain::port::clock::{Clock, Uids};
+use roots_domain::port::store::{ApplyError, CommandStore};
+use roots_persistence::Store;
+use tokio::task::JoinHandle;
+
+use crate::ambient::RandomUids;
+use crate::context::{TestContext, activity_type};
+
+/// What a store answers a command.
+pub type CommandResult = Result<Applied, ApplyError>;
+
+/// Where an actor writes: makes its commands.
+#[derive(Debug, Clone, Copy)]
+pub struct Issuer {
+    /// The account.
+    pub account: AccountId,
+    /// The actor.
+    pub actor: ActorId,
+    /// The key it shows.
+    pub key: KeyId,
+    /// The auth epoch it was admitted under.
+    pub auth_epoch: i64,
+    /// The time by its clock.
+    pub at: Timestamp,
+}
+
+/// A text as a store keeps it, but legible.
+#[must_use]
+pub fn text(plain: &str) -> Sealed {
+    Sealed(plain.as_bytes().to_vec())
+}
+
+/// A text for a row that exists; another one than stands there.
+#[must_use]
+pub fn resealed(plain: &str) -> Resealed {
+    Resealed { sealed: text(plain), same_as: None }
+}
+
+/// A uid that no other row has.
+#[must_use]
+pub fn uid() -> Uid {
+    RandomUids.next()
+}
+
+impl Issuer {
+    /// The owner's, of a new account with that many credits.
+    pub async fn new(store: &Store, credits: i64) -> Self {
+        let context = TestContext::new(store.clone(), Arc::default());
+        let caller = context.caller(credits).await;
+        Self {
+            account: caller.account.id,
+            actor: caller.actor.id,
+            key: caller.key,
+            auth_epoch: caller.auth_epoch,
+            at: context.clock.now(),
+        }
+    }
+
+    /// That of another actor of the same account. The store does not ask for its row as long as the
+    /// auth epoch is the account's.
+    #[must_use]
+    pub const fn of_actor(self, id: i64) -> Self {
+        Self { actor: ActorId(id), ..self }
+    }
+
+    /// A command that costs what a write costs.
+    #[must_use]
+    pub const fn command(&self, action: Action, endpoint: &'static str) -> Command {
+        let principal = Principal::Key(KeyBearer {
+            account: self.account,
+            actor: self.actor,
+            role: Role::Member,
+            key: self.key,
+            auth_epoch: self.auth_epoch,
+            ends_at: None,
+        });
+        let conditions = Conditions { if_match: None, idempotency: None };
+        Command {
+            principal,
+            action,
+            charge: Some(Charge::write(endpoint)),
+            conditions,
+            at: self.at,
+        }
+    }
+
+    /// Imports rows of a source, as the owner that it is.
+    #[must_use]
+    pub fn import(&self, source: Uid, rows: Vec<ImportRow>) -> Command {
+        let actors = std::iter::once((self.actor, self.actor)).collect();
+        let action = Action::Import(Import { source, actors, rows });
+        let command = self.command(action, "");
+        let principal = match command.principal {
+            Principal::Key(bearer) => Principal::Key(KeyBearer { role: Role::Owner, ..bearer }),
+            principal => principal,
+        };
+        Command { principal, charge: None, ..command }
+    }
+
+    /// Starts a session.
+    #[must_use]
+    pub fn start_session(&self) -> Command {
+        self.command(
+            Action::StartSession { actor: self.actor, uid: uid(), notes: None },
+            "POST /sessions",
+        )
+    }
+
+    /// Changes a session.
+    #[must_use]
+    pub const fn patch_session(&self, id: i64, patch: SessionPatch<Resealed>) -> Command {
+        let row = RowPatch { id: SessionId(id), sealed_for: None, patch };
+        self.command(Action::PatchSession(row), "PATCH /sessions/{id}")
+    }
+
+    /// Ends a session.
+    #[must_use]
+    pub const fn end_session(&self, id: i64) -> Command {
+        let patch = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
+        self.patch_session(id, patch)
+    }
+
+    /// Deletes a session.
+    #[must_use]
+    pub const fn delete_session(&self, id: i64) -> Command {
+        self.command(Action::DeleteSession(SessionId(id)), "DELETE /sessions/{id}")
+    }
+
+    /// Creates a todo.
+    #[must_use]
+    pub fn create_todo(&self, title: &str) -> Command {
+        self.create_todo_as(title, 0, None)
+    }
+
+    /// Creates a todo of a priority, linked to a session.
+    #[must_use]
+    pub fn create_todo_as(&self, title: &str, priority: i64, session: Option<i64>) -> Command {
+        let new = NewTodo {
+            actor: Some(self.actor),
+            session: session.map(SessionId),
+            title: text(title),
+            description: None,
+            priority: Priority::parse(priority).expect("a priority"),
+            due_at: None,
+        };
+        self.command(Action::CreateTodo { uid: uid(), new }, "POST /todos")
+    }
+
+    /// Changes a todo.
+    #[must_use]
+    pub fn patch_todo(&self, id: i64, patch: TodoPatch<Resealed>) -> Command {
+        let row = RowPatch { id: TodoId(id), sealed_for: None, patch };
+        self.command(Action::PatchTodo { row, log_uid: uid() }, "PATCH /todos/{id}")
+    }
+
+    /// Takes a todo to a status.
+    #[must_use]
+    pub fn step_todo(&self, id: i64, status: TodoStatus) -> Command {
+        self.patch_todo(id, TodoPatch { status: Some(status), ..TodoPatch::EMPTY })
+    }
+
+    /// Deletes a todo.
+    #[must_use]
+    pub const fn delete_todo(&self, id: i64) -> Command {
+        self.command(Action::DeleteTodo(TodoId(id)), "DELETE /todos/{id}")
+    }
+
+    /// Logs an activity of a kind.
+    #[must_use]
+    pub fn log_activity(&self, kind: &str) -> Command {
+        self.log_activity_as(kind, None, None)
+    }
+
+    /// Logs an activity of a kind, linked to a session, as of a time.
+    #[must_use]
+    pub fn log_activity_as(
+        &self,
+        kind: &str,
+        session: Option<i64>,
+        logged_at: Option<Timestamp>,
+    ) -> Command {
+        let new = NewActivity {
+            actor: self.actor,
+            uid: uid(),
+            session: session.map(SessionId),
+            activity_type: activity_type(kind),
+            description: text("what happened"),
+            logged_at,
+        };
+        self.command(Action::LogActivity(new), "POST /activities")
+    }
+
+    /// Deletes an activity.
+    #[must_use]
+    pub const fn delete_activity(&self, id: i64) -> Command {
+        self.command(Action::DeleteActivity(ActivityId(id)), "DELETE /activities/{id}")
+    }
+}
+
+/// A write under way: its command is in the store's queue, behind those begun before.
+pub type UnderWay = JoinHandle<CommandResult>;
+
+/// Hands a command to the store and does not wait for the answer.
+#[must_use]
+pub fn begin(store: &Store, command: Command) -> UnderWay {
+    let store = store.clone();
+    let mut call = Box::pin(async move { store.apply(command).await });
+    // The first poll puts the command into the queue, so that commands queue up in the order of calls.
+    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => tokio::spawn(async move { answer }),
+        Poll::Pending => tokio::spawn(call),
+    }
+}
+
+/// Hands commands to the store in their order, all before the first is answered if it is held up.
+#[must_use]
+pub fn begin_all(store: &Store, commands: impl IntoIterator<Item = Command>) -> Vec<UnderWay> {
+    commands.into_iter().map(|command| begin(store, command)).collect()
+}
+
+/// The answers, in the order of the calls.
+pub async fn answers(calls: Vec<UnderWay>) -> Vec<CommandResult> {
+    let mut answers = Vec::with_capacity(calls.len());
+    for call in calls {
+        answers.push(call.await.expect("a write that is answered"));
+    }
+    answers
+}
+
+/// Applies commands in their order, as many at once as a writer queue has room for. The answers are in that order.
+pub async fn apply_all(
+    store: &Store,
+    commands: impl IntoIterator<Item = Command>,
+) -> Vec<CommandResult> {
+    const AT_ONCE: usize = 128;
+    let mut commands = commands.into_iter().peekable();
+    let mut found = Vec::new();
+    while commands.peek().is_some() {
+        found.extend(answers(begin_all(store, commands.by_ref().take(AT_ONCE))).await);
+    }
+    found
+}
+
+/// Applies commands as [`apply_all`] does; each must succeed.
+pub async fn apply_each(store: &Store, commands: impl IntoIterator<Item = Command>) {
+    for answer in apply_all(store, commands).await {
+        answer.expect("a write that is applied");
+    }
+}

@@ -1,0 +1,133 @@
+//! A wire to PostgreSQL that is listened in on: every statement that goes over it is judged.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::tenant_lint;
+
+/// A way to a server that notes what is asked over it. When it is let go, at the end of a test, each
+/// statement must have been one that a tenant's request may make: see [`tenant_lint::judge`].
+pub struct SqlProxy {
+    /// The URL to connect to in place of the server's own.
+    pub url: String,
+    heard: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl SqlProxy {
+    /// Listens in on the way to the database of that URL.
+    pub async fn on(url: &str) -> Self {
+        let (scheme, rest) = url.split_once("://").expect("a URL");
+        let (authority, path) = rest.split_once('/').expect("a URL with a database");
+        let (user, server) = authority.rsplit_once('@').expect("a URL with a user");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let heard = Arc::new(Mutex::new(BTreeSet::new()));
+        let (server, notes) = (server.to_owned(), heard.clone());
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(pass(near, server.clone(), notes.clone()));
+            }
+        });
+        Self { url: format!("{scheme}://{user}@{address}/{path}"), heard }
+    }
+
+    /// What has gone over it so far.
+    #[must_use]
+    pub fn heard(&self) -> BTreeSet<String> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets what has gone over it.
+    pub fn forget(&self) {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Drop for SqlProxy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let errors = self.heard().into_iter().filter_map(|sql| {
+            tenant_lint::judge(&sql).err().map(|error| format!("{error}, by {sql}"))
+        });
+        assert_eq!(errors.collect::<Vec<_>>(), [""; 0], "statements without a tenant");
+    }
+}
+
+/// Passes on what one connection and the server say, until either of them ends it.
+async fn pass(near: TcpStream, server: String, heard: Arc<Mutex<BTreeSet<String>>>) {
+    // A server that is away is told by the end of the connection.
+    let Ok(far) = TcpStream::connect(server).await else { return };
+    for stream in [&near, &far] {
+        // It would be slower without, and work all the same.
+        let _ = stream.set_nodelay(true);
+    }
+    let (mut from_near, mut to_near) = near.into_split();
+    let (mut from_far, mut to_far) = far.into_split();
+    let asks = async {
+        let mut said = Said::default();
+        let mut bytes = vec![0; 16_384];
+        while let Ok(count @ 1..) = from_near.read(&mut bytes).await {
+            let statements = said.read(&bytes[..count]);
+            heard.lock().unwrap_or_else(PoisonError::into_inner).extend(statements);
+            if to_far.write_all(&bytes[..count]).await.is_err() {
+                break;
+            }
+        }
+    };
+    let answers = tokio::io::copy(&mut from_far, &mut to_near);
+    tokio::select! {
+        () = asks => {}
+        // How it ended is for those at its ends to know.
+        _ = answers => {}
+    }
+}
+
+/// What a client says, as far as it came: messages of a kind, a length and a body, but for those that
+/// it starts with, which have no kind.
+#[derive(Default)]
+struct Said {
+    rest: Vec<u8>,
+    has_started: bool,
+}
+
+impl Said {
+    /// Takes in some more, and tells of the statements that are now whole.
+    fn read(&mut self, bytes: &[u8]) -> Vec<String> {
+        const START: u32 = 196_608;
+        self.rest.extend_from_slice(bytes);
+        let mut statements = Vec::new();
+        loop {
+            let kind_bytes = usize::from(self.has_started);
+            let Some(length) = number(&self.rest, kind_bytes) else { return statements };
+            let end = kind_bytes + length as usize;
+            if self.rest.len() < end {
+                return statements;
+            }
+            let body = &self.rest[kind_bytes + 4..end];
+            if self.has_started {
+                let mut words = body.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+                // `Query` holds a statement, `Parse` a name before it.
+                let statement = match self.rest[0] {
+                    b'Q' => words.next(),
+                    b'P' => words.nth(1),
+                    _ => None,
+                };
+                statements.extend(statement.map(std::borrow::Cow::into_owned));
+            } else {
+                // What comes before asks for encryption, which a test server has not.
+                self.has_started = number(body, 0) == Some(START);
+            }
+            self.rest.drain(..end);
+        }
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + 4)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}

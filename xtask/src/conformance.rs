@@ -1,0 +1,80 @@
+//! `cargo xtask conformance`: holds the `OpenAPI` document, and a running server, to the tools that others read it with.
+//! Linters judge the document. Generators make clients of it, in TypeScript and in Python: their types are checked, and
+//! the clients call a server on each database. Schemathesis then sends that server what the document allows, and what it
+//! does not.
+
+mod service;
+mod tools;
+
+use std::error::Error;
+use std::path::Path;
+
+use self::service::Service;
+use self::tools::Tools;
+use crate::postgres::Cluster;
+use crate::run::RunError;
+use crate::{openapi, run};
+
+/// The document, in the folder of the tools.
+const DOCUMENT: &str = "openapi.json";
+
+/// What judges the document, and the clients that are made of it: each with its arguments.
+const OF_THE_DOCUMENT: [&[&str]; 6] = [
+    // Its warnings are errors.
+    &["redocly", "lint", DOCUMENT, "--extends", "recommended-strict"],
+    &["openapi-spec-validator", DOCUMENT],
+    &["openapi-typescript", DOCUMENT, "--output", "schema.d.ts"],
+    &["tsc", "--project", "."],
+    &[
+        "openapi-python-client",
+        "generate",
+        "--path",
+        DOCUMENT,
+        "--config",
+        "openapi-python-client.yml",
+        "--meta",
+        "none",
+        "--output-path",
+        "roots_client",
+        "--overwrite",
+        "--fail-on-warning",
+    ],
+    &["mypy", "client.py"],
+];
+
+/// What asks a running server.
+const OF_A_SERVICE: [&[&str]; 3] =
+    [&["node", "client.ts"], &["python", "client.py"], &["schemathesis", "run", DOCUMENT]];
+
+pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
+    let server = openapi::build_server()?;
+    let tools = Tools::provide()?;
+    tools.write(DOCUMENT, &openapi::document(&server)?)?;
+    for words in OF_THE_DOCUMENT {
+        run_aloud(&tools, "the document", words, &[])?;
+    }
+    let folder = tempfile::tempdir()?;
+    let sqlite = format!("sqlite://{}?mode=rwc", folder.path().join("roots.db").display());
+    hold(&tools, &server, "SQLite", &sqlite)?;
+    let cluster = Cluster::start()?;
+    hold(&tools, &server, "PostgreSQL", &cluster.url())
+}
+
+/// Has a server on that database asked.
+fn hold(tools: &Tools, server: &Path, name: &str, url: &str) -> Result<(), Box<dyn Error>> {
+    let service = Service::start(server, url, &tools.path(&format!("{name}.log")))?;
+    for words in OF_A_SERVICE {
+        run_aloud(tools, name, words, &service.variables())?;
+    }
+    Ok(())
+}
+
+fn run_aloud(
+    tools: &Tools,
+    what: &str,
+    words: &[&str],
+    variables: &[(&str, String)],
+) -> Result<(), RunError> {
+    println!("--> {what}: {}", words.join(" "));
+    run::run(tools.command(words).envs(variables.iter().map(|(name, value)| (name, value))))
+}

@@ -1,0 +1,198 @@
+//! The tools, at the versions that `xtask/conformance` pins, in a folder below that of the builds.
+
+use std::env;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::packages::{self, InstallError};
+use crate::run;
+
+/// What is kept of them in the repository.
+const SOURCES: &str = "xtask/conformance";
+
+/// Python runs most of them and installs Node, which runs the rest.
+const PYTHON: &str = "python3";
+
+/// Whether it is new enough and can make environments: Debian leaves `ensurepip` out.
+const PROBE: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+
+/// By package manager, how that is installed.
+const MANAGERS: [(&str, &str); 3] = [
+    (
+        "apt-get",
+        "export DEBIAN_FRONTEND=noninteractive
+        apt-get --quiet update
+        apt-get --quiet install --yes --no-install-recommends -o DPkg::Lock::Timeout=120 python3-venv",
+    ),
+    ("dnf", "dnf install --assumeyes python3"),
+    ("apk", "apk add python3"),
+];
+
+/// Each file that pins versions, with what installs them.
+const INSTALLERS: [(&str, &[&str]); 2] = [
+    (
+        "requirements.txt",
+        &[
+            "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+            "requirements.txt",
+        ],
+    ),
+    ("package-lock.json", &["npm", "ci", "--no-audit", "--no-fund", "--no-update-notifier"]),
+];
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the checks of the OpenAPI document need Python 3.11 or newer with its module `venv`, and it \
+     could not be installed here: {reason}. Install it, and run this again:
+  Debian, Ubuntu: apt-get install python3-venv
+  Fedora:         dnf install python3
+  Alpine:         apk add python3
+  Arch:           pacman -S python
+  macOS:          brew install python"
+)]
+struct PythonMissing {
+    reason: String,
+}
+
+/// All of them, installed.
+pub(super) struct Tools {
+    folder: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is not there yet as it is pinned.
+    pub(super) fn provide() -> Result<Self, Box<dyn Error>> {
+        let tools = Self { folder: run::builds().join("conformance") };
+        fs::create_dir_all(&tools.folder)?;
+        for entry in fs::read_dir(run::workspace().join(SOURCES))? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::copy(entry.path(), tools.folder.join(entry.file_name()))?;
+            }
+        }
+        tools.provide_environment()?;
+        for (pinned, words) in INSTALLERS {
+            tools.install(pinned, words)?;
+        }
+        Ok(tools)
+    }
+
+    /// Where they run, and find each other's files.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        fs::write(self.path(name), text)
+    }
+
+    /// A command of that program and its arguments, found among the tools first.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let (program, arguments) = words.split_first().unwrap_or((&"", &[]));
+        let folders = [self.path("node_modules/.bin"), self.path("venv/bin")];
+        let found = folders.iter().map(|folder| folder.join(program)).find(|path| path.is_file());
+        let mut command = Command::new(found.unwrap_or_else(|| program.into()));
+        command.args(arguments).current_dir(&self.folder).env("PATH", path_from(&folders));
+        // Nothing of the developer's own, nothing that is sent home, no proxy on the way to a local server.
+        command.env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("NODE_OPTIONS");
+        command.envs([("REDOCLY_TELEMETRY", "off"), ("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")]);
+        command.envs([("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")]);
+        command
+    }
+
+    /// Makes the environment that Python's packages are installed in.
+    fn provide_environment(&self) -> Result<(), Box<dyn Error>> {
+        let probe = |python: &Path| {
+            let mut probe = Command::new(python);
+            run::output(probe.args(["-c", PROBE]).stderr(Stdio::null())).map(drop)
+        };
+        // One whose Python has gone since is made anew.
+        if probe(&self.path("venv/bin/python")).is_ok() {
+            return Ok(());
+        }
+        let python = Path::new(PYTHON);
+        if probe(python).is_err() {
+            run::stop_asked()?;
+            packages::install("Python's venv", &MANAGERS).map_err(missing)?;
+            probe(python).map_err(|error| PythonMissing { reason: error.to_string() })?;
+        }
+        for pinned in INSTALLERS.map(|(pinned, _)| self.installed(pinned)) {
+            remove(&pinned)?;
+        }
+        let mut make = Command::new(PYTHON);
+        Ok(run::run(make.args(["-m", "venv", "--clear"]).arg(self.path("venv")))?)
+    }
+
+    /// Installs what that file pins, unless it did since the file has changed.
+    fn install(&self, pinned: &str, words: &[&str]) -> Result<(), Box<dyn Error>> {
+        let (wanted, installed) = (fs::read(self.path(pinned))?, self.installed(pinned));
+        if fs::read(&installed).is_ok_and(|before| before == wanted) {
+            return Ok(());
+        }
+        remove(&installed)?;
+        println!("--> the tools: {}", words.join(" "));
+        run::run(&mut self.command(words))?;
+        Ok(fs::write(installed, wanted)?)
+    }
+
+    /// Where a copy of the file is kept once what it pins is installed.
+    fn installed(&self, pinned: &str) -> PathBuf {
+        self.path(&format!("{pinned}.installed"))
+    }
+}
+
+fn missing(error: InstallError) -> Box<dyn Error> {
+    match error {
+        InstallError::NotInstalled(reason) => PythonMissing { reason }.into(),
+        InstallError::Run(error) => error.into(),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Our PATH, behind those folders.
+fn path_from(folders: &[PathBuf]) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let all = folders.iter().cloned().chain(env::split_paths(&path));
+    env::join_paths(all).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_with_what_to_install() {
+        let told = PythonMissing { reason: "no luck".into() }.to_string();
+        assert!(
+            told.contains("no luck") && told.contains("apt-get install python3-venv"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_tool_is_taken_from_the_folder_before_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = Tools { folder: folder.path().to_owned() };
+        let programs = folder.path().join("venv/bin");
+        fs::create_dir_all(&programs).unwrap();
+        fs::write(programs.join("sh"), "").unwrap();
+        assert_eq!(tools.command(&["sh", "-c", "exit"]).get_program(), programs.join("sh"));
+        assert_eq!(tools.command(&["ls"]).get_program(), "ls");
+    }
+}
