@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_response_in_pieces_is_joined_and_one_cut_short_is_an_error() {
+    async fn a_response_in_pieces_is_joined_and_a_truncated_response_is_an_error() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {

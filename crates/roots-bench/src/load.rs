@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_without_a_free_connection_in_time_is_not_sent() {
+    async fn an_open_loop_load_skips_requests_overdue_by_more_than_100_ms() {
         let window = Window { warm_up: Duration::ZERO, time: Duration::from_hours(1) };
         let pattern = LoadPattern::OpenLoop { per_second: 100.0, window };
         let mut run = LoadRun::new(&load_request(pattern, &[8]).await).unwrap();

@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_when_its_line_is_complete() {
+    fn a_listening_address_is_read_once_its_line_is_complete() {
         let output = "a line\n2026 INFO roots: listening address=127.0.0.1:1234\n";
         assert_eq!(address(output), "127.0.0.1:1234".parse().ok());
         assert_eq!(address(&output[..output.len() - 2]), None);

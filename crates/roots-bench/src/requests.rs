@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_todo_has_its_first_status_after_all_steps() {
+    fn the_status_changes_of_a_todo_end_at_its_first_status() {
         let requests = ApiUser::new("key".to_owned()).step_todos(2);
         let paths: Vec<_> = requests.iter().map(|request| request.path.as_str()).collect();
         assert_eq!(paths[..3], ["/api/v1/todos/1", "/api/v1/todos/2", "/api/v1/todos/1"]);

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_and_memory_are_read() {
+    fn processor_time_and_memory_are_parsed_from_proc_files() {
         let stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 1 0 0 0 30 12 0 0 20 0 3 0 1 2 3";
         assert_eq!(process_ticks(stat), Some(42));
         assert_eq!(process_ticks("7 (a"), None);

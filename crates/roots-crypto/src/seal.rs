@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_gives_different_bytes_each_time() {
+    fn system_entropy_gives_different_bytes_each_time() {
         let (mut one, mut other) = ([0; 32], [0; 32]);
         SystemEntropy.fill(&mut one).unwrap();
         SystemEntropy.fill(&mut other).unwrap();

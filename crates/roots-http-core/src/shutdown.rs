@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_begins_when_it_is_told_and_not_before() {
+    async fn a_shutdown_begins_at_its_signal_and_not_before() {
         assert!(Shutdown::default().begun().now_or_never().is_none());
         let (tell, told) = oneshot::channel();
         let mut shutdown = Shutdown::when(async { told.await.unwrap() });

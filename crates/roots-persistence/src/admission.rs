@@ -353,7 +353,7 @@ mod tests {
     use roots_domain::model::api_key::LookupHash;
 
     #[test]
-    fn keys_whose_task_is_dropped_get_an_error_and_the_next_key_starts_another() {
+    fn a_dropped_lookup_task_fails_its_keys_and_lets_the_next_key_start_another() {
         let queue = Arc::new(KeyLookups::default());
         let (reply, mut found) = oneshot::channel();
         let lookup = Lookup { account: AccountId(1), hash: LookupHash([0; 32]) };

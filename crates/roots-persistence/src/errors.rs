@@ -183,7 +183,7 @@ mod tests {
     use crate::sqlite;
 
     #[test]
-    fn codes_tell_the_disk_from_the_data() {
+    fn error_codes_distinguish_data_contention_and_unavailability() {
         let told = || "x".to_owned();
         assert_eq!(of_sqlite(517, told()), BatchError::Contended(told()));
         assert_eq!(of_sqlite(778, told()), BatchError::Away(told()));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_without_a_clear_answer_may_stand() {
+    fn a_commit_without_a_clear_answer_has_an_unknown_outcome() {
         let broken = SqlxError::Decode("x".into());
         let error = DbErr::Exec(RuntimeErr::SqlxError(broken.into()));
         assert!(matches!(BatchError::from(error.clone()), BatchError::Data(_)));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_leaves_nothing_done_even_where_commit_met_it() {
+    async fn a_full_disk_is_reported_as_not_applied_even_at_commit() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roots.db");
         sqlite::make_file(&file).unwrap();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_times_out_is_away() {
+    fn a_pool_timeout_is_reported_as_unavailability() {
         let error = DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout);
         assert!(matches!(BatchError::from(error), BatchError::Away(_)));
     }

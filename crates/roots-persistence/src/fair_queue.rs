@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn single_writes_wait_for_one_import_batch_however_many_there_are() {
+    fn single_writes_wait_for_one_import_batch_however_many_are_queued() {
         let mut queue = FairQueue::default();
         for account in 1..=24 {
             queue.push(AccountId(account), true, account);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_stands_alone_keeps_its_place_among_those_of_its_account() {
+    fn a_standalone_item_keeps_its_order_among_the_items_of_its_account() {
         let mut queue = FairQueue::default();
         for (stands_alone, number) in [(false, 0), (true, 1), (false, 2), (false, 3)] {
             queue.push(AccountId(1), stands_alone, number);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_has_room_for_accounts_below_their_share_alone() {
+    fn a_full_queue_has_room_only_for_accounts_below_their_share() {
         let mut queue = FairQueue::default();
         for number in 0..QUEUE_MAX_COMMANDS {
             assert!(queue.has_room(AccountId(1)));
@@ -193,7 +193,7 @@ mod tests {
 
     /// More connections than places: nothing but the queue bounds what a few accounts push.
     #[test]
-    fn a_few_accounts_leave_places_for_256_others_however_much_they_push() {
+    fn a_few_accounts_leave_room_for_256_others_however_much_they_push() {
         let mut queue = FairQueue::default();
         for number in 0..16 * QUEUE_BOUND_COMMANDS {
             // One after the other, each as much as it may: so they get the most places together.

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_reads_back_as_it_was() {
+    fn each_recorded_row_round_trips() {
         for row in rows() {
             let bytes = written(&row).unwrap();
             assert_eq!(read(&bytes), Some(row));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_written_is_no_row() {
+    fn truncated_extended_and_unknown_bytes_are_not_read_as_a_row() {
         for row in rows() {
             let bytes = written(&row).unwrap();
             for length in 0..bytes.len() {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_a_record_lacks_has_its_default() {
+    fn a_column_missing_from_a_record_has_its_default() {
         for row in rows() {
             let mut value: ciborium::Value =
                 ciborium::from_reader(&written(&row).unwrap()[..]).unwrap();

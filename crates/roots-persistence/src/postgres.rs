@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_accounts_share_a_lock_and_none_has_that_of_migrations() {
+    fn no_account_shares_a_lock_with_another_account_or_with_migrations() {
         let ids = [0, 1, 2, 1 << 32, (1 << 32) + 1, (1 << 34) + 1, 0x7400_0000_0001, i64::MAX];
         let keys = ids.map(lock_key);
         let distinct: std::collections::BTreeSet<_> = keys.into();
@@ -119,7 +119,7 @@ mod tests {
 
     /// "What was answered 2xx is durable" rests on this.
     #[tokio::test]
-    async fn what_is_committed_is_synced_whatever_the_database_prefers() {
+    async fn a_writer_commits_synchronously_whatever_the_database_prefers() {
         let test = TestDatabase::postgres().await;
         let (_, name) = test.url.rsplit_once('/').unwrap();
         test.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn transactions_get_the_connections_that_are_kept() {
+    async fn transactions_reuse_the_connections_that_the_pool_keeps() {
         for (_db, pool) in pools().await {
             let taken = take_all(&pool).await;
             let most = taken.len();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_waits_gets_the_next_connection() {
+    async fn a_waiting_reader_gets_the_next_free_connection() {
         for (_db, pool) in pools().await {
             let mut taken = take_all(&pool).await;
             let give_one = async {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_kept_if_its_statement_succeeds_and_up_to_1000_of_them() {
+    async fn a_connection_is_kept_until_a_statement_fails_or_1000_have_run() {
         for (_db, pool) in pools().await {
             for statements in 1..STATEMENTS_MAX {
                 assert!(ask(&pool, "SELECT 1").await.unwrap().is_some());

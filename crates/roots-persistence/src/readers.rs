@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thread_with_a_seat_reads_by_a_pool_of_its_own() {
+    async fn a_thread_with_a_reader_slot_reads_from_a_pool_of_its_own() {
         let db = TestDatabase::sqlite().await;
         let file = db.folder.path().join("roots.db");
         let identity = FileIdentity::of(&file).unwrap();

@@ -303,7 +303,7 @@ mod tests {
 
     /// The clock jumps to the time-out while the batch waits for another process.
     #[tokio::test]
-    async fn a_batch_that_hangs_before_its_commit_is_told_as_not_done() {
+    async fn a_batch_that_hangs_before_its_commit_is_reported_as_not_applied() {
         let db = TestDatabase::sqlite().await;
         let issuer = Issuer::new(&db.store, 100).await;
         let file = db.folder.path().join("roots.db");
@@ -327,7 +327,7 @@ mod tests {
 
     /// PostgreSQL sleeps in COMMIT, for a trigger that is deferred to it.
     #[tokio::test]
-    async fn a_batch_that_hangs_in_its_commit_is_told_as_unknown() {
+    async fn a_batch_that_hangs_in_its_commit_is_reported_as_unknown() {
         let db = TestDatabase::postgres().await;
         let issuer = Issuer::new(&db.store, 100).await;
         db.execute(

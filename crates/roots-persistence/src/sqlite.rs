@@ -151,7 +151,7 @@ mod tests {
 
     /// `.cargo/config.toml` says why each.
     #[tokio::test]
-    async fn sqlite_is_built_as_it_is_to_be() {
+    async fn sqlite_is_compiled_with_the_expected_options() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roots.db");
         make_file(&file).unwrap();
@@ -169,7 +169,7 @@ mod tests {
 
     /// "What was answered 2xx is durable" rests on this, and so does what is said of deletion.
     #[tokio::test]
-    async fn what_is_committed_is_synced_and_what_is_deleted_is_gone() {
+    async fn sqlite_connections_sync_commits_and_overwrite_deleted_data() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roots.db");
         make_file(&file).unwrap();
@@ -187,7 +187,7 @@ mod tests {
     }
     /// `.cargo/config.toml` says when it is kept in a file.
     #[tokio::test]
-    async fn a_statement_that_moves_many_pages_is_taken_back_whole() {
+    async fn a_failed_statement_that_changed_many_pages_is_rolled_back_whole() {
         const ROWS: i64 = 2_000;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roots.db");

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_sockets_loopback_addresses_and_localhost_are_here() {
+    fn only_sockets_loopback_addresses_and_localhost_are_local() {
         for host in ["/var/run/postgresql", "127.0.0.1", "127.8.0.1", "::1", "[::1]", "LocalHost"] {
             assert_eq!(ServerLocation::of_host(host), ServerLocation::Here, "{host}");
         }
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_elsewhere_must_prove_its_name_unless_the_url_says_otherwise() {
+    fn a_remote_server_must_prove_its_name_unless_the_url_says_otherwise() {
         let of = |url: &str| of_url_and_variable(url, None).map(|(protection, _)| protection);
         for (url, expected) in [
             ("postgres://u:p@db.example/roots", Ok(Protection::KnownServer)),
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_of_libpq_adds_protection_here_and_takes_none_away_elsewhere() {
+    fn pgsslmode_adds_protection_for_local_servers_and_removes_none_for_remote_ones() {
         let of = |url: &str, variable| {
             of_url_and_variable(url, Some(variable)).map(|(protection, _)| protection)
         };

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_read_or_refused_with_a_reason() {
+    fn database_urls_are_parsed_or_refused_with_a_reason() {
         let sqlite =
             |file: &str, may_create| DatabaseTarget::Sqlite { file: file.into(), may_create };
         let read = |text| DatabaseUrl::parse(text).map(|url| url.0);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unprotected_way_to_another_machine_is_cautioned_against() {
+    fn an_unprotected_connection_to_another_machine_gets_a_caution() {
         let caution = |text| DatabaseUrl::parse(text).unwrap().caution();
         let plain = caution("postgres://u:hunter2@db/roots?sslmode=disable").unwrap();
         assert!(plain.contains("not encrypted") && !plain.contains("hunter2"), "{plain}");
@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn an_existing_database_is_never_made() {
+    fn the_url_of_an_existing_database_never_creates_a_file() {
         let url = DatabaseUrl::parse("sqlite://x.db?mode=rwc").unwrap().existing();
         assert!(url == DatabaseUrl::parse("sqlite://x.db").unwrap());
     }
 
     #[test]
-    fn a_password_is_never_shown() {
+    fn the_password_of_a_database_url_is_never_shown() {
         let url = DatabaseUrl::parse("postgres://roots:hunter2@localhost/roots").unwrap();
         assert!(!format!("{url} {url:?}").contains("hunter2"));
     }

@@ -626,7 +626,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn commands_follow_blocked_ones_of_their_account_until_those_are_answered() {
+    async fn commands_follow_blocked_commands_of_their_account_until_those_are_answered() {
         let (_open, closing) = watch::channel(false);
         let (near, far) = writer_queue(closing.clone(), InFlight::default(), None);
         let (_, own) = writer_queue(closing, InFlight::default(), Some(&near));
@@ -658,7 +658,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_that_panics_takes_down_its_own_callers_only() {
+    async fn a_batch_that_panics_fails_only_its_own_callers() {
         let (open, closing) = watch::channel(false);
         let (near, far) = writer_queue(closing, InFlight::default(), None);
         let mut first = true;
@@ -685,7 +685,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callers_whose_thread_has_ended_keep_no_reply_from_others() {
+    async fn callers_whose_thread_has_ended_keep_no_reply_from_other_callers() {
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
         let gone = std::thread::spawn(move || runtime().block_on(async { reply_sender() }))
             .join()
@@ -719,7 +719,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_queue_refuses_after_25_ms_but_for_an_account_below_its_share() {
+    async fn a_full_queue_refuses_after_25_ms_unless_the_account_is_below_its_share() {
         let (_open, closing) = watch::channel(false);
         let (near, far) = writer_queue(closing, InFlight::default(), None);
         let of = |account| queued(Action::SweepErased(AccountId(account))).command;
@@ -761,7 +761,7 @@ mod tests {
     /// One caller is told of room for each command that is taken. The news is lost where that
     /// caller's account may not take it.
     #[tokio::test(start_paused = true)]
-    async fn a_write_whose_room_was_told_to_another_is_queued_when_its_25_ms_end() {
+    async fn a_write_whose_wakeup_went_to_another_caller_is_queued_when_its_25_ms_end() {
         let (_open, closing) = watch::channel(false);
         let (near, far) = writer_queue(closing, InFlight::default(), None);
         let ask = |account| {

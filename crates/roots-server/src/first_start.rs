@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_file_is_complete_and_private_before_the_account_is_founded() {
+    async fn the_operator_file_is_complete_and_private_before_the_account_is_founded() {
         let (_folder, path) = place();
         let seen = path.clone();
         let accounts = accounts(
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_file_of_a_first_start_that_was_cut_off_is_replaced() {
+    async fn the_operator_file_of_an_interrupted_first_start_is_replaced() {
         let (folder, path) = place();
         for left in [
             format!("{INSTALLATION}{OURS}\nROOTS_API_KEY=roots_1_old\n"),
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn another_process_in_the_folder_is_waited_for() {
+    async fn a_first_start_waits_for_another_process_in_its_folder() {
         let (_folder, path) = place();
         let lock = lock_folder(&path).unwrap();
         assert!(start(&accounts(|look| look > 20, never), &path).await.unwrap().is_none());
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_the_other_process_gives_up_this_one_founds() {
+    async fn a_first_start_founds_the_account_if_the_other_process_gives_up() {
         let (_folder, path) = place();
         let lock = std::sync::Mutex::new(lock_folder(&path).unwrap());
         let any = move |look| {
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_loser_removes_its_own_file_only() {
+    async fn a_process_that_lost_the_race_removes_only_its_own_file() {
         let (_folder, path) = place();
         let lost = accounts(|look| look > 0, another_was_first);
         assert!(start(&lost, &path).await.unwrap().is_none());
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_took_the_id_and_founded_nothing_is_not_waited_for() {
+    async fn an_id_reserved_by_a_process_that_founds_nothing_does_not_block_the_first_start() {
         let (_folder, path) = place();
         let tries = std::sync::atomic::AtomicU32::new(0);
         let found = move || match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_the_file_cannot_be_written_nothing_is_founded() {
+    async fn no_account_is_founded_if_the_operator_file_cannot_be_written() {
         let (folder, _) = place();
         let path = folder.path().join("missing/operator.txt");
         let error = start(&accounts(|_| false, never), &path).await.unwrap_err();
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_takes_the_file_away_unless_the_account_may_stand() {
+    async fn a_failed_founding_removes_the_operator_file_unless_its_outcome_is_unknown() {
         let (_folder, path) = place();
         let away = || Err(StoreError::Unavailable("x".to_owned()).into());
         let error = start(&accounts(|_| false, away), &path).await.unwrap_err();

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_written_as_the_library_writes_them() {
+    fn log_fields_are_formatted_as_the_tracing_library_formats_them() {
         let written =
             [tempfile::tempfile(), tempfile::tempfile()].map(|file| Arc::new(file.unwrap()));
         let [theirs, ours] = written.clone();

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_told_in_one_sentence() {
+    fn an_error_of_a_command_is_printed_as_one_line() {
         let error = StoreError::Unavailable("gone.\nReally".to_owned());
         assert_eq!(ProgramError::from(error).sentence(), "The database is away: gone. Really.");
         let error = io::Error::other("émile.");

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_is_cut_off_leaves_the_store_its_time() {
+    async fn a_request_that_is_cut_off_leaves_the_store_its_time_to_close() {
         // Its sleep begins when the store is told to close.
         let store = async { time::sleep(Duration::from_millis(900)).await };
         let (taken, closed) = end_with_a_stuck_request(store).await;
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_and_store_have_ten_seconds_together() {
+    async fn a_shutdown_gives_requests_and_store_ten_seconds_together() {
         let (taken, closed) = end_with_a_stuck_request(future::pending()).await;
         assert!(matches!(closed, Err(ProgramError::NotDrained)), "{closed:?}");
         assert_eq!(taken.as_secs(), 10);
     }
 
     #[test]
-    fn the_greeting_has_a_line_to_paste() -> Result<(), Invalid> {
+    fn the_greeting_has_a_curl_command_with_the_operators_key() -> Result<(), Invalid> {
         let operator = NewCredentials {
             account: AccountId(1),
             owner: ActorId(1),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_means_all_is_called_by_the_local_one() {
+    fn an_unspecified_address_is_shown_as_the_loopback_address() {
         for (bound, called) in
             [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.1.2.3:1", "10.1.2.3:1")]
         {

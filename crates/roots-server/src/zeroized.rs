@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_has_its_room_from_the_start() {
+    fn a_zeroized_text_is_allocated_once_at_its_full_size() {
         let long = "é".repeat(1_000);
         let told = text(format_args!("a {long} b {long}"));
         assert_eq!(*told, format!("a {long} b {long}"));

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_says_what_may_be_anything() {
+    fn an_ellipsis_in_a_statement_form_matches_any_text() {
         for (sql, form) in
             [("ab", "ab"), ("ab", "a…"), ("a", "a…"), ("abcbd", "a…b…"), ("abcbd", "a…bd")]
         {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_over_all_tenants_is_documented() {
+    fn every_statement_over_all_tenants_is_documented() {
         let documented = include_str!("../../../docs/operations.md");
         for (name, _) in OVER_ALL_TENANTS {
             assert!(documented.contains(&format!("| {name} |")), "{name}");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_names_the_tenant_for_every_table() {
+    fn a_statement_must_name_the_account_for_every_table() {
         for good in [
             "SELECT 1",
             "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0",

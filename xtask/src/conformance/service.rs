@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_read_once_its_line_is_whole() {
+    fn a_value_is_read_once_its_line_is_complete() {
         assert_eq!(after(LISTENING, "INFO roots: listening address=127.0.0.1:12"), None);
         let said = "a line\nINFO roots: listening address=127.0.0.1:1234 more\nb\n";
         assert_eq!(after(LISTENING, said), Some("127.0.0.1:1234"));

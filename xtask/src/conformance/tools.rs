@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_told_with_what_to_install() {
+    fn the_error_of_a_missing_python_names_the_package_to_install() {
         let told = PythonMissing { reason: "no luck".into() }.to_string();
         assert!(
             told.contains("no luck") && told.contains("apt-get install python3-venv"),

@@ -317,7 +317,7 @@ Errors: 401.
 "#;
 
     #[test]
-    fn an_operation_is_told_with_what_it_takes_and_answers() {
+    fn the_reference_shows_what_an_operation_takes_and_answers() {
         let page = format!("# API\n\n{BEGIN}old\n{END}\nmore\n");
         let renewed = renew(&page, DOCUMENT).unwrap();
         assert_eq!(renewed, format!("# API\n\n{BEGIN}{REFERENCE}{END}\nmore\n"));

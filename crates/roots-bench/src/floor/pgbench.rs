@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_and_the_times_are_read() {
+    fn pgbench_output_yields_the_rate_and_the_latencies() {
         let output = "number of clients: 4\ntps = 1834.250000 (without initial connection time)\n";
         assert_eq!(rate(output), Some(1_834.25));
         assert_eq!(rate("tps was 3"), None);

@@ -61,7 +61,7 @@ fn typos(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_key_has_its_account_and_49_characters_after_it() {
+fn a_key_is_its_account_and_49_alphanumeric_characters() {
     for id in [1, 42, i64::MAX] {
         for byte in [0, 1, 0xff] {
             let founding = founded(id, &RingLocksmith::new(ConstantEntropy(byte)));
@@ -102,7 +102,7 @@ fn checked(text: &str) -> String {
 }
 
 #[test]
-fn a_secret_of_more_than_256_bits_is_refused_with_the_right_checksum() {
+fn a_secret_of_more_than_256_bits_is_refused_despite_a_right_checksum() {
     let founding = founded(1, &RingLocksmith::new(ConstantEntropy(0xff)));
     let key = founding.key.secret.expose_secret();
     let largest = &key[..key.len() - 6];
@@ -199,7 +199,7 @@ fn every_other_typo_in_a_code_is_refused() {
 }
 
 #[test]
-fn a_code_has_an_account_from_1_to_63_bits() {
+fn a_code_is_accepted_only_with_a_canonical_account_of_1_to_63_bits() {
     let code = |account: &[u8]| {
         let mut bytes = [account, &[7; 20][..]].concat();
         bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
@@ -225,14 +225,14 @@ fn a_code_has_an_account_from_1_to_63_bits() {
 
 proptest! {
     #[test]
-    fn any_other_text_is_refused(text in any::<String>(), tail in "[ -~]{0,60}") {
+    fn arbitrary_text_is_neither_a_key_nor_a_code(text in any::<String>(), tail in "[ -~]{0,60}") {
         prop_assert_eq!(read_key(&text), None);
         prop_assert_eq!(read_code(&text), None);
         prop_assert_eq!(read_key(&format!("roots_1_{tail}")), None);
     }
 
     #[test]
-    fn a_written_key_and_code_read_back(id in 1..=i64::MAX) {
+    fn a_minted_key_and_code_parse_to_their_account_and_hash(id in 1..=i64::MAX) {
         let founding = founded(id, &RingLocksmith::default());
         let key = read_key(founding.key.secret.expose_secret()).unwrap();
         prop_assert_eq!((key.account, key.hash), (AccountId(id), founding.key.lookup));

@@ -28,7 +28,7 @@ fn renewed(id: i64) -> AccountFixture {
 }
 
 #[test]
-fn a_text_opens_in_its_own_place_only() {
+fn a_text_opens_only_in_its_own_slot() {
     let fixtures = [renewed(7), renewed(8)];
     let mut refused = 0;
     for (from, fixture) in fixtures.iter().enumerate() {
@@ -56,7 +56,7 @@ fn a_text_opens_in_its_own_place_only() {
 }
 
 #[test]
-fn a_text_is_bound_to_each_part_of_its_place_even_under_its_own_key() {
+fn a_text_is_bound_to_its_field_row_actor_and_epoch_even_under_its_own_key() {
     let fixture = AccountFixture::founded(7);
     let keyring = fixture.owner().unwrap();
     let home = place(Field::TodoDescription, 1);
@@ -92,7 +92,7 @@ fn a_text_is_bound_to_each_part_of_its_place_even_under_its_own_key() {
 }
 
 #[test]
-fn a_wrap_opens_in_its_own_place_only() {
+fn a_wrap_opens_only_in_its_own_slot() {
     // Both accounts have the same random bytes, so only the binding distinguishes them.
     let stages: [fn(i64) -> AccountFixture; 2] = [AccountFixture::founded, renewed];
     for stage in stages {

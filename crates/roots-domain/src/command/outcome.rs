@@ -83,7 +83,7 @@ mod tests {
     use crate::model::idempotency::{KEPT_SECONDS, Mac};
 
     #[test]
-    fn an_answer_is_kept_for_a_day() {
+    fn an_idempotency_record_expires_after_a_day() {
         let begun = Timestamp::FIRST.plus_seconds(1_000_000);
         let mac = Mac([7; 32]);
         let kept = IdempotencyRecord {

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_is_one_sentence_for_the_caller() {
+    fn every_refusal_displays_its_message() {
         let session = SessionId(2);
         let step = |from, to| Refusal::ForbiddenStep { from, to };
         let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_are_listed_in_words() {
+    fn statuses_are_joined_with_commas_and_or() {
         use TodoStatus::{Cancelled, Done, Open};
         assert_eq!(names(&[]), "");
         assert_eq!(names(&[Open]), "open");

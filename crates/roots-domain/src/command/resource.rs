@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resealed_text_is_kept_where_the_same_ciphertext_still_stands() {
+    fn a_resealed_text_is_not_written_if_the_ciphertext_it_equals_is_still_stored() {
         let (old, other) = (Sealed(vec![1]), Sealed(vec![2]));
         let new = |same_as: Option<&Sealed>| {
             Patch::Set(Resealed { sealed: Sealed(vec![9]), same_as: same_as.cloned() })

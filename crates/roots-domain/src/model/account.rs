@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_read_back_and_others_are_none() {
+    fn kinds_statuses_and_roles_round_trip_by_name_and_unknown_names_are_none() {
         for (kind, text) in
             [(AccountKind::Operator, "operator"), (AccountKind::Customer, "customer")]
         {
@@ -251,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_reaches_every_actor_and_a_member_itself() {
+    fn an_owner_reaches_every_actor_and_a_member_only_itself() {
         let (one, other) = (ActorId(1), ActorId(2));
         assert!(Role::Owner.reaches(one, one) && Role::Owner.reaches(one, other));
         assert!(Role::Member.reaches(one, one) && !Role::Member.reaches(one, other));
     }
 
     #[test]
-    fn each_counter_counts_its_own_kind_from_1() {
+    fn each_last_id_counts_its_own_table_from_1() {
         let mut ids = LastIds::default();
         assert_eq!((ids.next_todo(), ids.next_todo()), (TodoId(1), TodoId(2)));
         assert_eq!(ids.next_session(), SessionId(1));

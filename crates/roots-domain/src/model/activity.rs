@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_days_are_told_and_the_others_counted() {
+    fn the_newest_days_are_listed_and_the_others_only_counted() {
         let mut days = DayCounter::default();
         let all = 2 * i64::try_from(STATS_DAYS_MAX).unwrap();
         for day in (1..=all).rev() {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_whose_activities_were_all_moved_elsewhere_has_none() {
+    fn a_day_whose_activities_were_all_moved_to_other_days_is_left_out() {
         let mut days = DayCounter::default();
         for (day, count) in [(4, 2), (4, -2), (3, 2), (1, 5)] {
             days.add(Day(day), count);

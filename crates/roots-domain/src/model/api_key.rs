@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_in_force_until_its_first_end() {
+    fn a_key_is_in_force_until_its_first_end_and_deletable_once_ended() {
         let at = |seconds| Timestamp::FIRST.plus_seconds(seconds);
         let key = |expires_at, ends_at| ApiKey {
             id: KeyId(1),

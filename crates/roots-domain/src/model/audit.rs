@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acts_read_back_by_their_names() {
+    fn audit_actions_round_trip_by_name() {
         for action in AuditAction::ALL {
             assert_eq!(AuditAction::from_name(action.name()), Some(*action));
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_names_who_did_it_and_to_what() {
+    fn an_audit_event_names_its_actor_its_key_and_its_subject() {
         let program = AuditEvent::of_program(AuditAction::CreditsGranted);
         let bearer = KeyBearer {
             account: AccountId(1),

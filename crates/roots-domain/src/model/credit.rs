@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_credit_can_be_spent_and_no_other() {
+    fn a_debit_below_0_and_a_grant_beyond_the_maximum_are_refused() {
         assert_eq!(debit(1, 1), Ok(0));
         assert_eq!(debit(0, 1), Err(BalanceRefusal::TooLow { balance: 0, cost: 1 }));
         assert_eq!(debit(0, 0), Ok(0));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_names_each_error() {
+    fn a_ledger_audit_reports_each_mismatch() {
         assert_eq!(audit(&[(1, 100, 100), (2, -1, 99)], 99, 2), []);
         assert_eq!(
             audit(&[(1, 100, 100), (3, -1, 99)], 99, 3),
@@ -268,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_history_of_grants_and_debits_proves_itself(
+        fn random_grants_and_debits_pass_the_ledger_audit(
             moves in proptest::collection::vec((any::<bool>(), 0_i64..50), 0..200)
         ) {
             let (mut balance, mut rows, mut count) = (0, Vec::new(), 0);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_named_as_the_contract_has_them() {
+    fn ledger_reasons_have_the_names_of_the_api_contract() {
         let names = ["bootstrap_grant", "operator_grant", "api_write", "import"];
         for (reason, text) in Reason::ALL.into_iter().zip(names) {
             assert_eq!((reason.name(), Reason::from_name(text)), (text, Some(reason)));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_a_ledger_says_which_row_and_by_how_much() {
+    fn a_ledger_mismatch_displays_the_row_and_the_amounts() {
         let at = LedgerId(3);
         for (mismatch, sentence) in [
             (

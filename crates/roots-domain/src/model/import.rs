@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_todo_takes_on_what_is_newer_there_but_for_its_status() {
+    fn a_reimported_todo_takes_newer_values_but_keeps_its_status() {
         let there = Todo {
             session: None,
             title: "there".to_owned(),
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_todo_is_changed_no_earlier_than_the_last_step_of_its_log() {
+    fn an_imported_todo_is_updated_no_earlier_than_its_last_log_entry() {
         for (logged, updated) in [(5, 10), (10, 10), (15, 15)] {
             let step = StatusChange {
                 id: LogId(1),
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_takes_on_its_end_and_notes_unless_it_has_ended_here_only() {
+    fn a_reimported_session_takes_end_and_notes_unless_only_the_stored_row_has_ended() {
         let active = Session {
             id: SessionId(2),
             uid: Uid::NIL,
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_have_come_are_remembered_until_there_are_too_many() {
+    fn seen_rows_are_remembered_up_to_the_maximum_of_marks() {
         let mut seen = SeenRows::default();
         for id in [1, 2, 255, 256, 257] {
             assert!(!seen.insert(Origin::Todo(TodoId(id))), "{id}");

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn an_actor_is_renewed_24_times_a_day_and_again_the_next_day() {
+    fn the_25th_renewal_of_a_day_must_wait_until_midnight() {
         let (noon, midnight) = (at("2026-04-09T12:00:00Z"), at("2026-04-10T00:00:00Z"));
         let mut renewals = Renewals::NONE;
         for count in 1..=24 {
@@ -95,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_so_many_actors() {
+    fn an_account_at_the_actor_limit_cannot_add_another() {
         assert!(may_add_actor(ACTORS_MAX - 1));
         assert!(!may_add_actor(ACTORS_MAX));
     }
 
     #[test]
-    fn an_account_keeps_so_many_keys() {
+    fn keys_beyond_the_limit_of_an_account_are_surplus() {
         assert_eq!([surplus_keys(0), surplus_keys(ACCOUNT_KEYS_MAX)], [0, 0]);
         assert_eq!(surplus_keys(ACCOUNT_KEYS_MAX + 3), 3);
     }

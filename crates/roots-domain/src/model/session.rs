@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_once_and_keeps_what_the_patch_leaves_out() {
+    fn a_session_ends_once_and_keeps_what_the_patch_leaves_out() {
         let at = Timestamp::FIRST.plus_seconds(200);
         let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Keep), at).unwrap();
         assert_eq!(ended.ended_at, Some(at));
@@ -182,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn it_never_ends_before_it_started() {
+    fn a_session_never_ends_before_its_start() {
         let early = Timestamp::FIRST;
         let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Keep), early).unwrap();
         assert_eq!(ended.ended_at, Some(ended.started_at));
     }
 
     #[test]
-    fn notes_may_change_in_either_state() {
+    fn notes_can_change_in_active_and_ended_sessions() {
         let at = Timestamp::FIRST.plus_seconds(200);
         let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Clear), at).unwrap();
         assert_eq!(ended.notes, None);
@@ -199,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_nothing_leaves_the_version() {
+    fn a_session_patch_that_changes_nothing_keeps_the_version() {
         let at = Timestamp::FIRST.plus_seconds(200);
         let same = to(Some(SessionStatus::Active), Patch::Set("Starting morning review".into()));
         assert_eq!(session().patch(same, at).unwrap(), session());
     }
 
     #[test]
-    fn statuses_are_named_as_the_document_has_them() {
+    fn session_statuses_have_the_names_of_the_api_contract() {
         for (status, text) in [(SessionStatus::Active, "active"), (SessionStatus::Ended, "ended")] {
             assert_eq!((status.name(), SessionStatus::from_name(text)), (text, Some(status)));
         }

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_is_allowed_or_refused_as_the_table_has_it() {
+    fn each_status_change_is_allowed_or_refused_as_the_table_says() {
         use TodoStatus::{Cancelled, Done, InProgress, Open};
         let allowed = [
             (Open, InProgress),
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn null_clears_and_absent_leaves() {
+    fn a_patch_clears_null_fields_and_keeps_absent_fields() {
         let patch = TodoPatch {
             description: Patch::Clear,
             due_at: Patch::Clear,
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_needs_a_change_of_status() {
+    fn a_note_requires_a_status_change() {
         let note = Some("All three docs pages deployed".to_owned());
         let alone = TodoPatch { note: note.clone(), title: Some("x".into()), ..TodoPatch::EMPTY };
         let refused = todo(TodoStatus::Open).patch(alone, at(200));
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn priorities_are_four() {
+    fn priorities_range_from_0_to_3() {
         assert_eq!(Priority::default().level(), 0);
         assert!((0..=3).all(|level| Priority::parse(level).is_ok()));
         for bad in [-1, 4, i64::MIN, i64::MAX, 65_536] {
@@ -419,7 +419,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_walk_leaves_a_chain_and_never_goes_back_in_time(
+        fn random_status_changes_raise_the_version_and_never_move_updated_at_back(
             steps in proptest::collection::vec((0_usize..4, 0_i64..1000), 0..40)
         ) {
             let mut now = todo(TodoStatus::Open);
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_are_named_as_the_document_has_them() {
+    fn todo_statuses_have_the_names_of_the_api_contract() {
         let names = ["open", "in_progress", "done", "cancelled"];
         for (status, text) in TodoStatus::ALL.into_iter().zip(names) {
             assert_eq!((status.name(), TodoStatus::from_name(text)), (text, Some(status)));

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_month_is_read_strictly_and_written_alike() {
+    fn a_month_is_parsed_strictly_and_round_trips() {
         for good in ["1970-01", "2026-04", "9999-12"] {
             assert_eq!(Month::parse(good).unwrap().to_string(), good);
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_month_has_its_days() {
+    fn a_month_spans_its_first_to_its_last_day() {
         for (month, first, last) in [
             ("2026-04", "2026-04-01", "2026-04-30"),
             ("2024-02", "2024-02-01", "2024-02-29"),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_fall_by_calls_and_then_rise_by_name() {
+    fn top_endpoints_descend_by_calls_and_then_ascend_by_route() {
         let counts =
             (0..12_u8).map(|n| (Day(1), endpoint(&format!("/{}", char::from(b'a' + n))), 1));
         let more =
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn days_ascend_and_those_without_calls_are_left_out() {
+    fn daily_calls_ascend_and_omit_days_without_calls() {
         let counts = [(3, "/a", 1), (1, "/b", 2), (3, "/c", 4)];
         let counts = counts.map(|(day, route, calls)| (Day(day), endpoint(route), calls));
         assert_eq!(by_day(counts), [(Day(1), 2), (Day(3), 5)]);

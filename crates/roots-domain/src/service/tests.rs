@@ -342,7 +342,7 @@ fn assert_mismatched<T: std::fmt::Debug>(answer: Result<T, WriteError>) {
 }
 
 #[test]
-fn every_failure_says_in_one_sentence_what_the_caller_can_do() {
+fn service_errors_say_what_is_wrong_and_what_is_still_possible() {
     let unreadable = unreadable("todo", 7).to_string();
     assert_eq!(
         unreadable,

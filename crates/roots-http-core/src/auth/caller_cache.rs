@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_is_remembered_for_its_time_only() {
+    async fn a_caller_is_remembered_only_for_its_time_and_its_key_as_good_for_longer() {
         let callers = Callers::remembered_for(NEVER, NEVER);
         callers.remember(LOOKUP, Arc::new(caller()), None, 0);
         assert!(callers.get(&LOOKUP).is_some());
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_caller_is_looked_up_again_once_its_look_up_is_a_second_old() {
+    async fn a_refused_caller_is_looked_up_again_once_its_lookup_is_a_second_old() {
         let callers = Callers::new(NEVER);
         callers.forget_refused(&LOOKUP);
         callers.remember(LOOKUP, Arc::new(caller()), None, 0);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wrong_key_is_looked_up_again_by_one_at_a_time() {
+    async fn a_wrong_key_is_looked_up_again_by_one_request_at_a_time() {
         let callers = Callers::new(MOMENT);
         assert!(!callers.may_look_again(LOOKUP));
         assert_eq!(callers.known(&LOOKUP), KeyHistory::Not);
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_keys_of_an_expired_caller_are_dropped_though_nobody_asks() {
+    async fn the_keys_of_an_expired_caller_are_dropped_without_another_request() {
         let callers = Callers::remembered_for(MOMENT, MOMENT);
         let caller = Arc::new(caller());
         let kept = Arc::downgrade(&caller);
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_that_keys_of_its_account_have_ended_since_is_forgotten_or_not_remembered() {
+    async fn a_caller_looked_up_before_a_key_of_its_account_ended_is_not_remembered() {
         let callers = Callers::new(NEVER);
         let taken = callers.generation(LOOKUP.account);
         callers.remember(LOOKUP, Arc::new(caller()), None, taken);
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_sweeper_is_one_and_ends_with_the_cache() {
+    async fn a_cache_has_one_sweeper_that_ends_with_the_cache() {
         let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
         let callers = Callers::remembered_for(NEVER, MOMENT);
         let caller = Arc::new(caller());

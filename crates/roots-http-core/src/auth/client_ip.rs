@@ -100,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn an_untrusted_peer_can_not_pass_for_another_address() {
+    fn forwarded_addresses_from_an_untrusted_peer_are_ignored() {
         assert_eq!(of("203.0.113.7", &[]), "203.0.113.7");
         assert_eq!(of("203.0.113.7", &["198.51.100.1"]), "203.0.113.7");
         assert_eq!(of("::ffff:203.0.113.7", &["198.51.100.1"]), "203.0.113.7");
     }
 
     #[test]
-    fn behind_trusted_proxies_it_is_the_rightmost_that_is_none_of_them() {
+    fn the_client_is_the_rightmost_forwarded_address_that_is_no_trusted_proxy() {
         assert_eq!(of("10.1.2.3", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(of("10.1.2.3", &["1.1.1.1, 198.51.100.1, 10.9.9.9"]), "198.51.100.1");
         assert_eq!(of("10.1.2.3", &["1.1.1.1", "198.51.100.1,192.0.2.1 "]), "198.51.100.1");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_not_believed() {
+    fn malformed_forwarded_addresses_are_ignored() {
         for line in ["", "unknown", "_hidden", "198.51.100", "x, ", "198.51.100.1, y", "1.1.1.1,,"]
         {
             assert_eq!(of("10.1.2.3", &[line]), "10.1.2.3", "{line}");
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn of_ipv6_the_network_counts() {
+    fn an_ipv6_client_is_identified_by_its_64_bit_network() {
         assert_eq!(of("2001:db8:1:2:3:4:5:6", &[]), "2001:db8:1:2::");
         assert_eq!(of("10.1.2.3", &["[2001:db8:1:2:ffff::1]:443"]), "2001:db8:1:2::");
         assert_eq!(of("10.1.2.3", &["[2001:db8:1:2:ffff::1]"]), "2001:db8:1:2::");
     }
 
     #[test]
-    fn a_proxy_is_an_address_or_a_network() {
+    fn a_trusted_proxy_is_an_address_or_a_network() {
         for good in ["10.0.0.1", "10.0.0.0/8", "::1", "fd00::/8", "::ffff:10.0.0.1"] {
             assert!(TrustedProxy::parse(good).is_ok(), "{good}");
         }

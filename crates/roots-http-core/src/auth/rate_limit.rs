@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_allowance_may_be_used_at_once_and_comes_back_evenly() {
+    async fn an_allowance_can_be_used_at_once_and_refills_evenly() {
         let limit = limit(120);
         for left in (0..120).rev() {
             assert_eq!(limit.count(&who(1)).left, left);
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_taken_back_was_never_counted() {
+    async fn a_request_that_is_taken_back_does_not_count() {
         let limit = limit(2);
         for _ in 0..10 {
             assert_eq!(limit.count(&who(1)).left, 1);
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_keys_are_told_by_their_routes() {
+    fn key_changes_are_recognized_by_method_and_route() {
         let changes = |method: &str, route: &str| {
             changes_keys(&Endpoint { route: route.to_owned(), method: method.to_owned() })
         };
@@ -392,12 +392,12 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_no_limit() {
+    fn a_limit_of_zero_means_no_limit() {
         assert!(Limit::new("test", 0, MINUTE).is_none());
     }
 
     #[test]
-    fn however_many_ask_they_do_not_fill_the_memory() {
+    fn very_many_clients_do_not_fill_the_memory_of_a_limit() {
         let limit = Arc::new(limit(1));
         let asking = (0..4_i64).map(|thread| {
             let limit = Arc::clone(&limit);

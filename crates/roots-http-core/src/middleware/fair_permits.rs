@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_leaves_places_to_others() {
+    fn an_account_cannot_take_every_permit() {
         let permits = permits(3, 2);
         let own = [ask(&permits, ONE).ok().unwrap(), ask(&permits, ONE).ok().unwrap()];
         let mut third = waits(&permits, ONE);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_full_refuses_at_once() {
+    fn a_full_queue_refuses_at_once() {
         let permits = permits(1, 1);
         let held = ask(&permits, ONE).ok().unwrap();
         let own: Vec<_> = (0..4).map(|_| waits(&permits, ONE)).collect();
@@ -329,7 +329,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_are_neither_lost_nor_made_up(
+        fn random_requests_neither_lose_nor_invent_permits(
             steps in prop::collection::vec((0..3_u8, 1..4_i64, any::<prop::sample::Index>()), 0..80),
         ) {
             let permits = permits(3, 2);

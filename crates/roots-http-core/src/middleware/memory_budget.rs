@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_counts_begun_kib_and_no_more_than_it_has() {
+    fn a_budget_rounds_up_to_whole_kib_and_never_gives_more_than_its_size() {
         let budget = MemoryBudget::of(10 * KIB);
         assert_eq!([1, 1024, 1025, u64::MAX].map(|bytes| budget.permits(bytes)), [1, 1, 2, 10]);
         let taken = budget.take(9 * 1024 + 1);

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_in_an_earlier_minute_does_not_count() {
+    fn bytes_of_an_earlier_minute_do_not_count() {
         let mut progress = Progress::over(WINDOW);
         assert_eq!(progress.note(1 << 30, WINDOW), Pace::KeepsUp);
         assert_eq!(progress.note(0, SECOND * 59), Pace::KeepsUp);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn only_waiting_counts() {
+    fn only_time_spent_waiting_counts() {
         let mut progress = Progress::over(WINDOW);
         for _ in 0..1_000 {
             assert_eq!(progress.note(1, Duration::ZERO), Pace::KeepsUp);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_buffers_take_before_the_first_wait_does_not_count() {
+    fn bytes_buffered_before_the_first_wait_do_not_count() {
         let mut progress = Progress::over(WINDOW);
         for _ in 0..100 {
             assert_eq!(progress.note(1 << 20, Duration::from_micros(50)), Pace::KeepsUp);

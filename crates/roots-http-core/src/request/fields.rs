@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_known_name_is_offered() {
+    fn an_unknown_field_is_refused_with_the_nearest_known_name() {
         let known = ["title", "description", "session_id", "due_at"];
         let errors = judged(&["titel", "sessionId", "desc", "zzz", "due_at"], &known);
         assert_eq!(
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_word_too_many_or_too_few_is_near() {
+    fn a_field_name_with_an_extra_or_missing_word_is_near_to_the_known_name() {
         let known = ["type", "session_id", "since", "limit"];
         let errors = judged(&["activity_type", "activityType", "TYPE", "session"], &known);
         let offered: Vec<_> =
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_twice_is_one_error_known_or_not() {
+    fn a_repeated_field_is_one_error_whether_known_or_unknown() {
         let errors = judged(&["title", "x", "title", "x", "title"], &["title"]);
         assert_eq!(
             errors,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_errors_is_counted_and_not_listed() {
+    fn errors_beyond_the_maximum_are_counted_but_not_listed() {
         let given = (0..200_000).map(|count| (count.to_string(), ())).collect();
         let mut fields = Fields::new("field", given);
         fields.error("title", "is required");
@@ -257,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_not_repeated_in_full() {
+    fn a_long_field_name_is_not_repeated_in_full() {
         let long = "é".repeat(500_000);
         let errors = judged(&[&long], &["title"]);
         assert!(errors.concat().len() < 300);
     }
 
     #[test]
-    fn no_name_that_may_hold_a_secret_is_repeated() {
+    fn a_field_name_that_may_hold_a_secret_is_not_repeated() {
         // A recovery code of 47 characters and the shortest key.
         for secret in ["GHJKM-".repeat(8)[..47].to_owned(), format!("roots_1_{:x>48}", "")] {
             assert_eq!(judged(&[&secret], &["title"]), ["… is not a known field: there are title"]);

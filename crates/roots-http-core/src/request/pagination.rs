@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_reads_back(checksum: u32, sort_key: [i64; 3]) {
+        fn a_cursor_round_trips_and_another_length_is_refused(checksum: u32, sort_key: [i64; 3]) {
             let cursor = Cursor { checksum, sort_key: SortKey(sort_key) };
             let text = cursor.to_string();
             prop_assert_eq!(encoded(&text), text.as_str());
@@ -209,7 +209,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_judged_without_a_panic(text in "\\PC{0,50}") {
+        fn arbitrary_text_is_refused_as_a_cursor(text in "\\PC{0,50}") {
             prop_assert!(Cursor::parse(&text).is_err());
         }
     }

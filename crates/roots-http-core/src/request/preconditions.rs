@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_a_list_over_all_its_lines() {
+    fn tags_are_one_list_over_all_lines_of_the_header() {
         let quoted = |tag: &str| format!("\"{tag}\"");
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&["*"]), Ok(Some(Tags::Any)));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_of_another_server_is_a_tag_and_matches_nothing() {
+    fn a_tag_of_another_server_is_accepted_and_matches_nothing() {
         for other in [r#""""#, r#""xyzzy""#, r#""a,b""#, r#""a\""#, "\"\u{e9}\"", r#"W/"x""#] {
             let expected = GivenTag { is_weak: other.starts_with('W'), tag: None };
             assert_eq!(read(&[other]), Ok(Some(Tags::Of(vec![expected]))), "{other}");
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn a_malformed_list_of_tags_is_refused() {
         for bad in [
             "",
             ",",
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_same_bare_and_quoted() {
+    fn an_idempotency_key_is_the_same_bare_and_quoted() {
         let read = |value: &str| {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, value)]);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_misplaced_where_it_has_no_meaning() {
+    fn a_precondition_is_misplaced_on_routes_and_methods_without_a_meaning_for_it() {
         let header =
             |name: &HeaderName| HeaderMap::from_iter([(name.clone(), "*".parse().unwrap())]);
         let fits = |name: &HeaderName, method: &Method, route: &str| {

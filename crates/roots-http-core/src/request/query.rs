@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unescaped_plus_is_still_a_time_zone() {
+    fn a_utc_offset_with_an_unescaped_plus_is_still_read() {
         for (text, expected) in [
             ("2026-04-10T02:00:00 02:00", "2026-04-10T00:00:00Z"),
             ("2026-04-10 02:00 0200", "2026-04-10T00:00:00Z"),

@@ -55,7 +55,7 @@ mod tests {
     const KEY: &str = "roots_1_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk";
 
     #[test]
-    fn a_code_or_a_key_is_noticed_in_any_readable_form() {
+    fn a_recovery_code_or_api_key_is_detected_in_any_readable_form() {
         let forms = [
             CODE.to_owned(),
             CODE.to_lowercase(),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_in_common_use_are_no_secrets() {
+    fn common_forms_of_ids_are_not_taken_for_secrets() {
         for id in [
             "",
             "a",

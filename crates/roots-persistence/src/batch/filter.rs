@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn short_lists_share_one_statement_and_a_few_texts() {
+    fn short_id_lists_share_one_statement_and_a_few_statement_texts() {
         let found = |rows: &[(i64, i64)]| {
             let mut filter = ChunkedFilter::default();
             filter.add_ids((AccountId, SessionId), rows.iter().copied(), Condition::all);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_looked_up_by_few_texts() {
+    fn row_lookups_have_few_statement_texts() {
         let of = |backend, rows: i64| -> Vec<(String, usize)> {
             let rows: Vec<_> = (1..=rows).map(|id| [7.into(), id.into()]).collect();
             look_ups::<Entity, 2>(backend, [AccountId, SessionId], &rows)
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn no_statement_binds_more_values_than_it_may() {
+    fn no_statement_binds_more_than_the_maximum_of_values() {
         for accounts in [1, 7, 2_000] {
             let mut filter = ChunkedFilter::default();
             let rows = (0..100_000).map(|id| (id % accounts, id));

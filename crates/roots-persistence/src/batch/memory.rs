@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_memory_is_bounded_and_forgets_what_has_ended() {
+    async fn an_account_memory_is_bounded_and_forgets_erased_accounts() {
         let db = TestDatabase::sqlite().await;
         let issuer = Issuer::new(&db.store, 1).await;
         let founded = db.store.account(issuer.account).await.unwrap().unwrap();

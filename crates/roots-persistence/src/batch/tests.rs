@@ -18,12 +18,12 @@ use crate::entity::todo_logs;
 
 roots_testkit::on_both! {
     the_statements_of_a_batch_do_not_depend_on_its_length,
-    a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked,
-    a_rotation_costs_the_same_however_much_was_written,
-    a_batch_of_many_accounts_finds_what_is_theirs,
-    what_a_batch_leaves_is_remembered_until_another_connection_writes,
-    what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way,
-    a_statement_of_too_many_values_is_told_from_a_database_that_is_away,
+    deleting_a_session_takes_the_same_statements_however_many_rows_are_linked,
+    a_key_rotation_costs_the_same_however_many_rows_an_account_has,
+    a_batch_of_many_accounts_changes_each_accounts_own_rows,
+    account_rows_are_remembered_across_batches_until_another_connection_writes,
+    a_foreign_key_violation_is_a_data_error_at_commit_and_blocks_no_later_batch,
+    a_statement_of_too_many_values_is_a_data_error_and_not_unavailability,
 }
 
 /// Applies a batch at the hour at which tests begin.
@@ -97,7 +97,9 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase)
     assert_eq!(balance, [(10_000 - all,)]);
 }
 
-async fn a_deletion_of_a_session_takes_the_same_statements_whatever_is_linked(db: TestDatabase) {
+async fn deleting_a_session_takes_the_same_statements_however_many_rows_are_linked(
+    db: TestDatabase,
+) {
     let issuer = Issuer::new(&db.store, 10_000).await;
     let sessions = [issuer.start_session(), issuer.start_session(), issuer.start_session()];
     apply_each(&db.store, sessions).await;
@@ -170,7 +172,7 @@ fn rotation(issuer: &Issuer) -> [Command; 3] {
 }
 
 /// Counted in statements and, on SQLite, in steps of its virtual machine.
-async fn a_rotation_costs_the_same_however_much_was_written(db: TestDatabase) {
+async fn a_key_rotation_costs_the_same_however_many_rows_an_account_has(db: TestDatabase) {
     let (small, large) = (account_with_rows(&db, 10).await, account_with_rows(&db, 100_000).await);
     let writer = counting(&db).await;
     let steps = Arc::new(AtomicUsize::new(0));
@@ -207,7 +209,7 @@ async fn a_rotation_costs_the_same_however_much_was_written(db: TestDatabase) {
     }
 }
 
-async fn a_batch_of_many_accounts_finds_what_is_theirs(db: TestDatabase) {
+async fn a_batch_of_many_accounts_changes_each_accounts_own_rows(db: TestDatabase) {
     const ACCOUNTS: usize = 40;
     let mut issuers = Vec::new();
     for _ in 0..ACCOUNTS {
@@ -264,7 +266,9 @@ async fn a_batch_of_many_accounts_finds_what_is_theirs(db: TestDatabase) {
 }
 
 /// What one batch has left the next one need not read, unless another connection wrote in between.
-async fn what_a_batch_leaves_is_remembered_until_another_connection_writes(db: TestDatabase) {
+async fn account_rows_are_remembered_across_batches_until_another_connection_writes(
+    db: TestDatabase,
+) {
     let issuers = [Issuer::new(&db.store, 100).await, Issuer::new(&db.store, 100).await];
     let (writer, count) = counting(&db).await;
     let mut memory = AccountMemory::default();
@@ -292,7 +296,9 @@ async fn what_a_batch_leaves_is_remembered_until_another_connection_writes(db: T
 }
 
 /// The rules allow no such row; should one come, its batch fails for its data.
-async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way(db: TestDatabase) {
+async fn a_foreign_key_violation_is_a_data_error_at_commit_and_blocks_no_later_batch(
+    db: TestDatabase,
+) {
     let issuer = Issuer::new(&db.store, 100).await;
     apply_each(&db.store, [issuer.create_todo("one"), issuer.step_todo(1, TodoStatus::Done)]).await;
     let (writer, _) = counting(&db).await;
@@ -314,7 +320,7 @@ async fn what_a_foreign_key_forbids_is_told_at_commit_and_stands_in_nobody_s_way
 }
 
 #[tokio::test]
-async fn an_account_that_is_read_in_short_is_the_same_one() {
+async fn accounts_read_by_the_short_statement_equal_accounts_read_whole() {
     let db = TestDatabase::sqlite().await;
     let mut issuers = Vec::new();
     for credits in [100, 200, 300] {
@@ -340,7 +346,7 @@ async fn an_account_that_is_read_in_short_is_the_same_one() {
 
 /// As it would be against a list of `IN`, for every row anew.
 #[tokio::test]
-async fn no_row_is_checked_against_a_table_that_is_made_for_it() {
+async fn no_insert_opens_an_ephemeral_table_for_its_checks() {
     let db = TestDatabase::sqlite().await;
     let (writer, _) = counting(&db).await;
     let tables: Vec<(String, i64)> = db
@@ -364,7 +370,7 @@ async fn no_row_is_checked_against_a_table_that_is_made_for_it() {
 
 /// Counted in steps of SQLite's virtual machine.
 #[tokio::test]
-async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
+async fn changing_a_session_costs_the_same_however_many_rows_are_linked() {
     let db = TestDatabase::sqlite().await;
     let issuer = Issuer::new(&db.store, 10_000).await;
     apply_each(&db.store, [issuer.start_session(), issuer.start_session()]).await;
@@ -392,7 +398,7 @@ async fn a_change_of_a_session_costs_the_same_whatever_is_linked() {
 }
 
 /// What is too much for one statement is the data's error: commands are then tried alone.
-async fn a_statement_of_too_many_values_is_told_from_a_database_that_is_away(db: TestDatabase) {
+async fn a_statement_of_too_many_values_is_a_data_error_and_not_unavailability(db: TestDatabase) {
     const VALUES: usize = 70_000;
     let (writer, _) = counting(&db).await;
     let backend = writer.get_database_backend();
@@ -407,7 +413,7 @@ async fn a_statement_of_too_many_values_is_told_from_a_database_that_is_away(db:
 
 /// Trap 2: where the disk fails, no command of the batch stands.
 #[tokio::test]
-async fn a_full_disk_fails_the_whole_batch_and_is_got_over() {
+async fn a_full_disk_fails_the_whole_batch_and_later_batches_succeed() {
     let db = TestDatabase::sqlite().await;
     let issuer = Issuer::new(&db.store, 1_000).await;
     let (writer, _) = counting(&db).await;

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_texts_of_both_databases() {
+    fn upserts_have_the_expected_statement_texts_on_both_databases() {
         const COLUMNS: &str = r#""account_id", "actor_id", "subject", "label", "count""#;
         const KEY: &str = r#""account_id", "actor_id", "subject", "label""#;
         assert_eq!(
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_of_its_own_shape_alone() {
+    fn each_shape_of_an_upsert_has_its_own_statement_text() {
         let of = |rows| text(DbBackend::Sqlite, rows, OnConflict::New);
         let all: std::collections::BTreeSet<_> = [1, 2, 64, 65, 2, 66].map(of).into();
         assert_eq!(all.len(), 5);

@@ -247,7 +247,7 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
 /// A clock is moved twice a year, for ever. Neither the years between two activities nor the days that
 /// have any make for more statements.
 #[tokio::test]
-async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_time() {
+async fn stats_by_the_days_of_a_zone_take_at_most_8_statements_over_any_range() {
     const STATEMENTS_MAX: usize = 8;
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = Issuer::new(&db.store, 1_000).await;
@@ -288,7 +288,7 @@ async fn figures_by_the_days_of_a_zone_take_a_few_statements_however_long_the_ti
 /// Every second day had something at noon, and the days between in the evening, when the clock of
 /// Kathmandu shows the next date: there, every second date has both.
 #[tokio::test]
-async fn the_newest_days_of_a_long_history_are_told_and_the_others_counted() {
+async fn the_newest_days_of_a_long_history_are_listed_and_the_others_counted() {
     const HISTORY_DAYS: i64 = 10_000;
     let told_days = i64::try_from(STATS_DAYS_MAX).unwrap();
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
@@ -342,7 +342,7 @@ async fn the_newest_days_of_a_long_history_are_told_and_the_others_counted() {
 }
 
 #[tokio::test]
-async fn of_many_types_those_with_the_most_are_told_and_all_are_in_the_total() {
+async fn the_1000_most_frequent_types_are_listed_and_all_types_are_in_the_total() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = Issuer::new(&db.store, 1).await;
         let account = issuer.account;
@@ -363,7 +363,7 @@ async fn of_many_types_those_with_the_most_are_told_and_all_are_in_the_total() {
 }
 
 #[tokio::test]
-async fn a_log_is_read_in_pieces_and_actors_from_the_first_on() {
+async fn a_log_is_read_in_chunks_of_64_and_actors_from_the_lowest_id_on() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = fill(&db, 1_000).await;
         let (account, todo) = (issuer.account, TodoId(2));
@@ -391,7 +391,7 @@ async fn a_log_is_read_in_pieces_and_actors_from_the_first_on() {
 }
 
 #[test]
-fn an_owner_s_rows_are_left_out_in_words_that_the_indexes_have() {
+fn the_condition_of_the_account_indexes_excludes_the_owners_actor_id() {
     assert_eq!(IN_ORDER_OF_ACCOUNT, format!("actor_id <> {}", NewAccount::OWNER));
 }
 
@@ -402,7 +402,7 @@ fn product<A: Copy, B: Copy>(some: &[A], others: &[B]) -> Vec<(A, B)> {
 
 /// On SQLite, by the steps of its virtual machine, which are the same each time.
 #[tokio::test]
-async fn reads_of_sqlite_take_no_more_steps_in_a_large_account() {
+async fn sqlite_reads_take_no_more_steps_in_a_large_account_than_in_a_small_one() {
     let db = TestDatabase::sqlite().await;
     let (small, large) = (fill(&db, 1_000).await, fill(&db, 20_000).await);
     let readers = crate::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap();
@@ -441,7 +441,7 @@ async fn reads_of_sqlite_take_no_more_steps_in_a_large_account() {
 /// On PostgreSQL, by the rows that the plans of the very statements touch. Before it has statistics it
 /// can't tell its indexes apart, but does not read a whole account to sort it.
 #[tokio::test]
-async fn reads_of_postgres_touch_no_more_rows_than_they_need() {
+async fn postgres_reads_touch_a_bounded_number_of_rows() {
     const ROWS_TOUCHED_MAX: [(&str, f64); 2] = [("SELECT 1", 5_000.0), ("ANALYZE", 400.0)];
     let db = TestDatabase::postgres().await;
     let issuer = fill(&db, 20_000).await;
@@ -505,7 +505,7 @@ fn rows_touched(plan: &serde_json::Value) -> f64 {
 /// Each renewal makes one more epoch. Neither an ordinary request nor one for a text of the first epoch
 /// may ask more statements, or of other texts, for an actor that was renewed a hundred times.
 #[tokio::test]
-async fn a_hundred_renewals_leave_the_statements_of_admissions_and_reads_as_they_were() {
+async fn a_hundred_renewals_do_not_change_the_statements_of_admissions_and_reads() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let context = db.context();
         let owner = context.caller(10).await;
@@ -554,7 +554,7 @@ async fn a_hundred_renewals_leave_the_statements_of_admissions_and_reads_as_they
 }
 
 #[tokio::test]
-async fn keys_that_arrive_together_are_looked_up_by_one_statement_each_for_itself() {
+async fn keys_that_arrive_together_are_looked_up_by_one_statement() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let context = db.context();
         let mut lookups = Vec::new();
@@ -600,7 +600,7 @@ async fn telling_texts(db: &TestDatabase) -> (Store, Arc<StdMutex<Vec<String>>>)
 /// Whoever watches an account pays one look-up for statistics that still hold, and misses no write, whoever
 /// makes it: `store` does not write itself.
 #[tokio::test]
-async fn figures_are_counted_anew_once_their_account_was_written_to() {
+async fn cached_stats_are_counted_anew_after_a_write_to_their_account() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = Issuer::new(&db.store, 100).await;
         let (store, told) = reading_aloud(&db).await;
@@ -631,7 +631,7 @@ async fn figures_are_counted_anew_once_their_account_was_written_to() {
 /// The same of the total of a range, without a look-up beside it: a count that was moved without a write
 /// is not looked at before there is one.
 #[tokio::test]
-async fn a_total_of_days_is_counted_anew_once_its_account_was_written_to() {
+async fn a_cached_total_of_days_is_counted_anew_after_a_write_to_its_account() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = Issuer::new(&db.store, 100).await;
         let (store, told) = reading_aloud(&db).await;

@@ -27,16 +27,16 @@ use roots_testkit::reference_model::ReferenceModel;
 use crate::random_commands::{self, SeededRng};
 
 roots_testkit::on_both! {
-    a_balance_of_100_buys_100_writes_whoever_asks,
-    a_write_that_the_rules_refuse_costs_nothing_and_changes_nothing,
-    a_write_that_is_not_covered_changes_nothing,
-    a_write_of_or_to_an_account_that_may_not_changes_nothing,
+    a_balance_of_100_pays_for_exactly_100_concurrent_writes,
+    a_write_refused_by_a_rule_costs_nothing_and_changes_nothing,
+    a_write_that_the_balance_does_not_cover_changes_nothing,
+    a_write_that_its_account_or_principal_forbids_changes_nothing,
     a_key_is_checked_again_when_the_auth_epoch_has_moved,
-    what_is_given_stands_in_the_ledger,
-    the_books_agree_with_a_second_opinion,
+    grants_are_entered_in_the_ledger_with_their_notes,
+    random_concurrent_writes_agree_with_the_reference_model,
 }
 
-async fn a_balance_of_100_buys_100_writes_whoever_asks(db: TestDatabase) {
+async fn a_balance_of_100_pays_for_exactly_100_concurrent_writes(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let writers: Vec<_> = (0..32)
         .map(|_| {
@@ -103,7 +103,7 @@ async fn some_rows(db: &TestDatabase) -> Issuer {
     issuer
 }
 
-async fn a_write_that_the_rules_refuse_costs_nothing_and_changes_nothing(db: TestDatabase) {
+async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDatabase) {
     let issuer = some_rows(&db).await;
     // What is not there, and what is another actor's.
     for (by, id) in [(issuer, 99), (issuer.of_actor(2), 1)] {
@@ -168,7 +168,7 @@ async fn a_write_that_the_rules_refuse_costs_nothing_and_changes_nothing(db: Tes
     assert_eq!(db.dump().await, before);
 }
 
-async fn a_write_that_is_not_covered_changes_nothing(db: TestDatabase) {
+async fn a_write_that_the_balance_does_not_cover_changes_nothing(db: TestDatabase) {
     let issuer = some_rows(&db).await;
     db.execute("UPDATE accounts SET balance = 0").await;
     for command in [
@@ -190,7 +190,7 @@ async fn a_write_that_is_not_covered_changes_nothing(db: TestDatabase) {
     refused(&db, issuer.delete_todo(99), Refusal::NotFound("todo")).await;
 }
 
-async fn a_write_of_or_to_an_account_that_may_not_changes_nothing(db: TestDatabase) {
+async fn a_write_that_its_account_or_principal_forbids_changes_nothing(db: TestDatabase) {
     let issuer = some_rows(&db).await;
     db.execute("UPDATE accounts SET status = 'suspended'").await;
     refused(&db, issuer.start_session(), Refusal::Suspended).await;
@@ -263,7 +263,7 @@ async fn a_key_is_checked_again_when_the_auth_epoch_has_moved(db: TestDatabase) 
     commands::apply_each(&db.store, [current.start_session()]).await;
 }
 
-async fn what_is_given_stands_in_the_ledger(db: TestDatabase) {
+async fn grants_are_entered_in_the_ledger_with_their_notes(db: TestDatabase) {
     let context = db.context();
     let caller = context.caller(100).await;
     context.clock.advance_seconds(60);
@@ -315,7 +315,7 @@ async fn what_is_given_stands_in_the_ledger(db: TestDatabase) {
 /// Two actors write whatever comes, many writes under way at a time, until the credits are spent. A
 /// writer takes an account's commands in their order, so each answer can be told beforehand, however the
 /// commands happen to be batched.
-async fn the_books_agree_with_a_second_opinion(db: TestDatabase) {
+async fn random_concurrent_writes_agree_with_the_reference_model(db: TestDatabase) {
     for seed in 0..2 {
         let mut rng = SeededRng(seed);
         let mut issuer = Issuer::new(&db.store, 350).await;

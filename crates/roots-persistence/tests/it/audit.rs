@@ -8,10 +8,10 @@ use roots_testkit::commands::{self, Issuer};
 use roots_testkit::database::TestDatabase;
 
 roots_testkit::on_both! {
-    each_kind_of_damage_is_found_where_it_is,
-    damage_to_several_accounts_is_told_apart,
-    an_audit_goes_beyond_one_chunk_of_a_ledger,
-    rows_of_no_account_are_found,
+    each_kind_of_damage_is_reported_with_its_account,
+    damage_to_several_accounts_is_reported_per_account,
+    an_audit_covers_ledgers_longer_than_one_chunk,
+    rows_without_an_account_are_found,
 }
 
 /// Three accounts, each with the ledger 100, 99, 98, 97, 96.
@@ -201,7 +201,7 @@ fn damage_to_the_counts() -> Vec<Damage> {
     ]
 }
 
-async fn each_kind_of_damage_is_found_where_it_is(db: TestDatabase) {
+async fn each_kind_of_damage_is_reported_with_its_account(db: TestDatabase) {
     three_accounts(&db).await;
     for (damage, repair, errors) in damage_to_the_ledger().into_iter().chain(damage_to_the_counts())
     {
@@ -217,7 +217,7 @@ async fn each_kind_of_damage_is_found_where_it_is(db: TestDatabase) {
     assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
 }
 
-async fn damage_to_several_accounts_is_told_apart(db: TestDatabase) {
+async fn damage_to_several_accounts_is_reported_per_account(db: TestDatabase) {
     three_accounts(&db).await;
     db.execute("UPDATE accounts SET balance = 1000 WHERE account_id = 1").await;
     db.execute("UPDATE tallies SET count = 9 WHERE account_id = 3 AND subject = 'todos'").await;
@@ -241,7 +241,7 @@ async fn damage_to_several_accounts_is_told_apart(db: TestDatabase) {
     );
 }
 
-async fn an_audit_goes_beyond_one_chunk_of_a_ledger(db: TestDatabase) {
+async fn an_audit_covers_ledgers_longer_than_one_chunk(db: TestDatabase) {
     three_accounts(&db).await;
     let rows = "WITH RECURSIVE n (i) AS (SELECT 6 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) \
         INSERT INTO ledger SELECT 2, i, 1, 91 + i, 'operator_grant', NULL, NULL, NULL, 0 FROM n";
@@ -259,7 +259,7 @@ async fn an_audit_goes_beyond_one_chunk_of_a_ledger(db: TestDatabase) {
     assert_eq!(db.store.audit().await.unwrap(), (3, expected));
 }
 
-async fn rows_of_no_account_are_found(db: TestDatabase) {
+async fn rows_without_an_account_are_found(db: TestDatabase) {
     let issuer = commands::Issuer::new(&db.store, 10).await;
     commands::apply_each(&db.store, [issuer.log_activity("general")]).await;
     let copy = "INSERT INTO ledger SELECT 9, ledger_id, delta, balance_after, reason, endpoint, \

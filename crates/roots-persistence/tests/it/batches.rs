@@ -17,13 +17,13 @@ use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::reference_model::ReferenceModel;
 
 roots_testkit::on_both! {
-    a_refusal_that_rests_on_a_batch_mate_is_not_told_when_the_batch_fails,
-    only_the_culprit_fails_and_its_batch_mates_are_charged_once,
-    a_commit_that_is_refused_falls_on_the_culprit_alone,
-    a_caller_that_hangs_up_undoes_nothing_and_poisons_nothing,
-    of_two_deletes_of_one_row_one_succeeds,
-    commands_of_one_batch_see_what_earlier_ones_did,
-    a_session_is_deleted_before_or_after_what_links_to_it,
+    a_refusal_based_on_an_uncommitted_write_is_not_sent_when_the_batch_fails,
+    only_a_command_with_bad_data_fails_and_the_rest_of_its_batch_is_charged_once,
+    a_commit_refused_by_a_constraint_fails_only_the_command_that_broke_it,
+    a_caller_that_hangs_up_neither_undoes_nor_fails_a_write,
+    exactly_one_of_two_deletes_of_a_row_succeeds,
+    commands_of_a_batch_see_the_effects_of_earlier_commands,
+    a_session_deletion_keeps_its_order_among_the_links_of_its_batch,
     deleting_a_session_unlinks_thousands_of_rows,
 }
 
@@ -75,7 +75,9 @@ async fn proves(db: &TestDatabase, accounts: u64) {
 }
 
 /// Trap 1: a refusal may rest on a batch-mate's uncommitted write, so it is held until COMMIT.
-async fn a_refusal_that_rests_on_a_batch_mate_is_not_told_when_the_batch_fails(db: TestDatabase) {
+async fn a_refusal_based_on_an_uncommitted_write_is_not_sent_when_the_batch_fails(
+    db: TestDatabase,
+) {
     // One credit is left once the plug is paid.
     let issuer = Issuer::new(&db.store, 2).await;
     refuse_poison(&db).await;
@@ -93,7 +95,9 @@ async fn a_refusal_that_rests_on_a_batch_mate_is_not_told_when_the_batch_fails(d
 }
 
 /// Trap 2: where the cause is the data, each command is tried once alone.
-async fn only_the_culprit_fails_and_its_batch_mates_are_charged_once(db: TestDatabase) {
+async fn only_a_command_with_bad_data_fails_and_the_rest_of_its_batch_is_charged_once(
+    db: TestDatabase,
+) {
     let issuer = Issuer::new(&db.store, 100).await;
     refuse_poison(&db).await;
     let kinds = ["a", "poison", "b", "a", "poison", "c"];
@@ -116,7 +120,7 @@ async fn only_the_culprit_fails_and_its_batch_mates_are_charged_once(db: TestDat
 
 /// Trap 2 again, where the database finds out only when it commits. That it refuses is a known
 /// outcome: nothing stands.
-async fn a_commit_that_is_refused_falls_on_the_culprit_alone(db: TestDatabase) {
+async fn a_commit_refused_by_a_constraint_fails_only_the_command_that_broke_it(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let deferred = "CREATE TABLE pledges (redeemed INTEGER NOT NULL PRIMARY KEY);
         CREATE TABLE promises (one INTEGER REFERENCES pledges DEFERRABLE INITIALLY DEFERRED);";
@@ -145,7 +149,7 @@ async fn a_commit_that_is_refused_falls_on_the_culprit_alone(db: TestDatabase) {
 /// Trap 4: a full queue answers soon and does not grow.
 /// On SQLite, where nobody who waits for a lock is handed over meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_queue_refuses_soon_and_what_it_accepted_is_done() {
+async fn a_full_queue_refuses_new_writes_and_applies_every_accepted_write() {
     // What a queue holds, and what a batch may have taken off it.
     const QUEUE: usize = 512;
     const BATCH: usize = 64;
@@ -173,7 +177,7 @@ async fn a_full_queue_refuses_soon_and_what_it_accepted_is_done() {
 }
 
 /// Trap 5: what was accepted is done, whether or not anyone still waits for the answer.
-async fn a_caller_that_hangs_up_undoes_nothing_and_poisons_nothing(db: TestDatabase) {
+async fn a_caller_that_hangs_up_neither_undoes_nor_fails_a_write(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let hold = db.hold(issuer.account).await;
     let plug = begin(&db.store, issuer.log_activity("plug"));
@@ -196,7 +200,7 @@ async fn a_caller_that_hangs_up_undoes_nothing_and_poisons_nothing(db: TestDatab
     proves(&db, 1).await;
 }
 
-async fn of_two_deletes_of_one_row_one_succeeds(db: TestDatabase) {
+async fn exactly_one_of_two_deletes_of_a_row_succeeds(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let rows = [issuer.start_session(), issuer.create_todo("one"), issuer.log_activity("a")];
     commands::apply_each(&db.store, rows).await;
@@ -225,7 +229,7 @@ async fn of_two_deletes_of_one_row_one_succeeds(db: TestDatabase) {
 }
 
 /// The commands of one batch, against what they would be answered one after the other.
-async fn commands_of_one_batch_see_what_earlier_ones_did(db: TestDatabase) {
+async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 1_000).await;
     let mut model = ReferenceModel::new(issuer, 1_000);
     let retitled = |title| TodoPatch { title: Some(resealed(title)), ..TodoPatch::EMPTY };
@@ -309,7 +313,7 @@ async fn commands_of_one_batch_see_what_earlier_ones_did(db: TestDatabase) {
 }
 
 /// Trap 6: the deletion ends the batch and is applied alone, in its place.
-async fn a_session_is_deleted_before_or_after_what_links_to_it(db: TestDatabase) {
+async fn a_session_deletion_keeps_its_order_among_the_links_of_its_batch(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 1_000).await;
     commands::apply_each(&db.store, [issuer.start_session(), issuer.create_todo("unlinked")]).await;
     let link = TodoPatch { session: Patch::Set(SessionId(1)), ..TodoPatch::EMPTY };
@@ -486,7 +490,7 @@ mod connections {
 
     /// The server ends connections that idle, too, as when it is restarted between two requests.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_connection_that_went_while_it_idled_is_replaced() {
+    async fn a_connection_that_ended_while_idle_is_replaced() {
         let db = TestDatabase::postgres().await;
         let issuer = Issuer::new(&db.store, 100).await;
         // When it answers, they are out.

@@ -33,12 +33,12 @@ use crate::random_commands::{self, SeededRng};
 
 roots_testkit::on_both! {
     a_session_with_few_links_is_deleted_in_one_step,
-    what_is_linked_to_a_deleted_session_reads_as_unlinked_at_once,
-    a_deletion_that_is_cut_off_anywhere_reads_as_done_and_goes_on_in_another_store,
-    others_write_between_the_steps_of_a_deletion,
+    rows_linked_to_a_deleted_session_read_as_unlinked_at_once,
+    an_interrupted_session_deletion_reads_as_done_and_is_finished_by_another_store,
+    other_accounts_write_between_the_steps_of_a_session_deletion,
     an_erased_account_leaves_no_links_to_work_off,
-    an_erasure_destroys_at_once_what_opens_texts_and_sweeps_the_rest,
-    links_to_no_session_are_found,
+    an_erasure_destroys_the_wraps_of_keys_and_codes_at_once_and_sweeps_the_rest,
+    links_to_a_missing_session_are_found,
 }
 
 const AT_ONCE: i64 = UNLINKED_AT_ONCE_MAX as i64;
@@ -90,7 +90,7 @@ async fn a_session_with_few_links_is_deleted_in_one_step(db: TestDatabase) {
     assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
 }
 
-async fn what_is_linked_to_a_deleted_session_reads_as_unlinked_at_once(db: TestDatabase) {
+async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let linked = |session| {
         [
@@ -217,7 +217,7 @@ async fn cut_off(db: &TestDatabase, issuer: &Issuer, session: i64, rows: &[(&str
 }
 
 /// The model unlinks at once. After each write and each step the store must tell the same.
-async fn a_deletion_that_is_cut_off_anywhere_reads_as_done_and_goes_on_in_another_store(
+async fn an_interrupted_session_deletion_reads_as_done_and_is_finished_by_another_store(
     db: TestDatabase,
 ) {
     let mut cuts = 0;
@@ -301,7 +301,7 @@ impl CommandStore for StepNotifier {
 }
 
 /// By the order of events: writes of another account are answered while the deletion is under way.
-async fn others_write_between_the_steps_of_a_deletion(db: TestDatabase) {
+async fn other_accounts_write_between_the_steps_of_a_session_deletion(db: TestDatabase) {
     const LINKS: i64 = 20_000;
     let (issuer, other) = (Issuer::new(&db.store, 10).await, Issuer::new(&db.store, 1_000).await);
     commands::apply_each(&db.store, [issuer.start_session()]).await;
@@ -351,7 +351,9 @@ async fn an_erased_account_leaves_no_links_to_work_off(db: TestDatabase) {
     assert_eq!(db.store.audit().await.unwrap(), (0, vec![]));
 }
 
-async fn an_erasure_destroys_at_once_what_opens_texts_and_sweeps_the_rest(db: TestDatabase) {
+async fn an_erasure_destroys_the_wraps_of_keys_and_codes_at_once_and_sweeps_the_rest(
+    db: TestDatabase,
+) {
     let context = TestContext::new(db.store.clone(), db.clock.clone());
     let credentials = context.found(10).await;
     let owner = context.admit(&credentials).await;
@@ -383,7 +385,7 @@ async fn an_erasure_destroys_at_once_what_opens_texts_and_sweeps_the_rest(db: Te
     }
 }
 
-async fn links_to_no_session_are_found(db: TestDatabase) {
+async fn links_to_a_missing_session_are_found(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 10).await;
     let made = [issuer.start_session(), issuer.log_activity_as("a", Some(1), None)];
     commands::apply_each(&db.store, made).await;

@@ -17,12 +17,12 @@ use roots_testkit::commands::{CommandResult, Issuer, answers, apply_each, begin_
 use roots_testkit::database::TestDatabase;
 
 roots_testkit::on_both! {
-    the_last_kind_of_activity_makes_room_when_it_goes,
-    migrating_again_or_at_once_changes_nothing,
-    what_was_accepted_before_closing_is_durable,
+    deleting_the_last_activity_of_a_type_frees_room_for_a_new_type,
+    repeated_and_concurrent_migrations_change_nothing,
+    writes_accepted_before_closing_are_durable,
 }
 
-async fn the_last_kind_of_activity_makes_room_when_it_goes(db: TestDatabase) {
+async fn deleting_the_last_activity_of_a_type_frees_room_for_a_new_type(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 2_000).await;
     let kinds = (1..=KINDS_MAX).map(|kind| issuer.log_activity(&format!("kind-{kind}")));
     apply_each(&db.store, kinds).await;
@@ -71,7 +71,7 @@ async fn emptied(db: &TestDatabase) -> String {
     format!("sqlite://{}?mode=rwc", db.folder.path().join("empty.db").display())
 }
 
-async fn migrating_again_or_at_once_changes_nothing(db: TestDatabase) {
+async fn repeated_and_concurrent_migrations_change_nothing(db: TestDatabase) {
     let url = DatabaseUrl::parse(&emptied(&db).await).unwrap();
     let (one, other) =
         (Store::open(&url, clock()).await.unwrap(), Store::open(&url, clock()).await.unwrap());
@@ -89,7 +89,7 @@ async fn migrating_again_or_at_once_changes_nothing(db: TestDatabase) {
     assert_eq!(one.audit().await.unwrap(), (1, vec![]));
 }
 
-async fn what_was_accepted_before_closing_is_durable(db: TestDatabase) {
+async fn writes_accepted_before_closing_are_durable(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 1_000).await;
     let hold = db.hold(issuer.account).await;
     let calls = begin_all(&db.store, (0..200).map(|_| issuer.log_activity("a")));
@@ -135,7 +135,7 @@ mod server {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_database_that_is_away_is_told_from_a_broken_one_and_comes_back_by_itself() {
+    async fn an_unavailable_database_is_reported_as_such_and_used_again_once_back() {
         let db = TestDatabase::postgres().await;
         let issuer = Issuer::new(&db.store, 100).await;
         apply_each(&db.store, [issuer.start_session()]).await;
@@ -169,7 +169,7 @@ mod server {
 
     /// Another process keeps an account locked, as the deletion of a large session does.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn an_account_that_is_locked_keeps_its_own_callers_waiting_and_no_others() {
+    async fn a_locked_account_delays_only_its_own_callers() {
         let db = TestDatabase::postgres().await;
         // All are on the same writer queue.
         let mut issuers = Vec::new();
@@ -232,7 +232,7 @@ mod server {
     }
 
     #[tokio::test]
-    async fn a_backup_of_a_server_is_not_ours_to_make() {
+    async fn a_backup_of_a_postgresql_database_is_refused() {
         let db = TestDatabase::postgres().await;
         let file = db.folder.path().join("backup.db");
         let answer = db.store.backup(&file).await;
@@ -250,7 +250,7 @@ mod file {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_file_that_another_process_keeps_locked_is_away_for_writers_alone() {
+    async fn a_file_locked_by_another_process_is_unavailable_only_for_writes() {
         let db = TestDatabase::sqlite().await;
         let issuer = Issuer::new(&db.store, 100).await;
         let before = db.dump().await;
@@ -266,7 +266,7 @@ mod file {
 
     /// What is written to a file without a name would be gone with the process.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_file_that_is_moved_or_replaced_is_away_until_it_is_back() {
+    async fn a_moved_or_replaced_file_is_unavailable_until_put_back() {
         let db = TestDatabase::sqlite().await;
         let issuer = Issuer::new(&db.store, 100).await;
         let (file, aside) = (db.folder.path().join("roots.db"), db.folder.path().join("aside.db"));
@@ -285,7 +285,7 @@ mod file {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn the_database_is_its_owners_alone_to_read() {
+    async fn a_database_file_is_private_and_created_only_in_mode_rwc() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/data/roots.db");
         let url = DatabaseUrl::parse(&format!("sqlite://{}?mode=rwc", file.display())).unwrap();
@@ -306,7 +306,7 @@ mod file {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_backup_is_whole_and_its_owners_alone_while_writers_go_on() {
+    async fn a_backup_is_complete_and_private_while_writes_go_on() {
         let db = TestDatabase::sqlite().await;
         let issuer = Issuer::new(&db.store, 1_000).await;
         apply_each(&db.store, (0..100).map(|_| issuer.log_activity("a"))).await;
@@ -337,7 +337,7 @@ mod file {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_backup_never_overwrites() {
+    async fn a_backup_never_overwrites_a_file() {
         let db = TestDatabase::sqlite().await;
         let folder = db.folder.path();
         let (taken, empty, link) =

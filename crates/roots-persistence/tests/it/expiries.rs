@@ -12,7 +12,7 @@ use roots_testkit::commands::{Issuer, answers, begin_all};
 use roots_testkit::database::TestDatabase;
 
 roots_testkit::on_both! {
-    a_key_that_expires_while_its_command_waits_is_refused_and_charged_nothing,
+    a_command_whose_key_expires_in_the_queue_is_refused_and_not_charged,
     a_replay_by_a_key_that_has_expired_is_refused,
 }
 
@@ -29,9 +29,7 @@ async fn balance(db: &TestDatabase) -> (i64, i64) {
     db.rows::<(i64, i64)>(found).await[0]
 }
 
-async fn a_key_that_expires_while_its_command_waits_is_refused_and_charged_nothing(
-    db: TestDatabase,
-) {
+async fn a_command_whose_key_expires_in_the_queue_is_refused_and_not_charged(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let end = db.clock.now().plus_seconds(60);
     let hold = db.hold(issuer.account).await;

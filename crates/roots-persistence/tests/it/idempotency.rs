@@ -11,12 +11,12 @@ use roots_testkit::commands::{self, CommandResult, Issuer, answers, begin, begin
 use roots_testkit::database::TestDatabase;
 
 roots_testkit::on_both! {
-    an_answer_is_told_again_as_it_was,
-    an_answer_stands_with_its_write_or_not_at_all,
+    a_repeated_request_is_replayed_unchanged_even_after_its_row_is_deleted,
+    an_idempotency_record_is_stored_only_together_with_its_write,
     a_duplicate_in_flight_is_refused_in_the_same_process,
     duplicates_in_two_processes_are_charged_once,
-    a_name_is_new_again_after_a_day_swept_or_not,
-    what_is_forgotten_is_old_and_little_at_a_time,
+    an_idempotency_key_is_free_after_a_day_even_if_its_record_is_not_swept,
+    only_expired_idempotency_records_are_deleted_and_in_bounded_steps,
 }
 
 fn mac(number: u32) -> Mac {
@@ -39,7 +39,7 @@ async fn kept(db: &TestDatabase) -> i64 {
     db.rows::<(i64,)>("SELECT COUNT(*) FROM idempotency").await[0].0
 }
 
-async fn an_answer_is_told_again_as_it_was(db: TestDatabase) {
+async fn a_repeated_request_is_replayed_unchanged_even_after_its_row_is_deleted(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let writes = [
         issuer.start_session(),
@@ -78,7 +78,7 @@ async fn an_answer_is_told_again_as_it_was(db: TestDatabase) {
     assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
 }
 
-async fn an_answer_stands_with_its_write_or_not_at_all(db: TestDatabase) {
+async fn an_idempotency_record_is_stored_only_together_with_its_write(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 1).await;
     let none = ApplyError::Refused(Refusal::NotFound("todo"));
     assert_eq!(db.store.apply(idempotent(1, 1, issuer.delete_todo(1))).await, Err(none.clone()));
@@ -146,7 +146,7 @@ async fn duplicates_in_two_processes_are_charged_once(db: TestDatabase) {
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM ledger WHERE delta < 0").await, [(1,)]);
 }
 
-async fn a_name_is_new_again_after_a_day_swept_or_not(db: TestDatabase) {
+async fn an_idempotency_key_is_free_after_a_day_even_if_its_record_is_not_swept(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let first = db.store.apply(idempotent(1, 1, issuer.create_todo("x"))).await;
     let later = |seconds| Issuer { at: issuer.at.plus_seconds(seconds), ..issuer };
@@ -157,7 +157,7 @@ async fn a_name_is_new_again_after_a_day_swept_or_not(db: TestDatabase) {
     assert_eq!(kept(&db).await, 1, "it has taken the place of the other");
 }
 
-async fn what_is_forgotten_is_old_and_little_at_a_time(db: TestDatabase) {
+async fn only_expired_idempotency_records_are_deleted_and_in_bounded_steps(db: TestDatabase) {
     let context = db.context();
     let rows = i64::from(FORGET_MAX_ROWS) + 7;
     let mut issuers = Vec::new();

@@ -18,9 +18,9 @@ use roots_testkit::reference_model::ReferenceModel;
 use crate::random_commands::{self, SeededRng};
 
 roots_testkit::on_both! {
-    imports_are_charged_as_the_model_says,
-    books_are_read_for_a_dry_run_as_they_are_for_a_write,
-    an_accounts_last_write_may_be_an_import,
+    random_imports_are_charged_as_the_reference_model_says,
+    a_dry_run_decides_on_the_same_working_set_as_the_write,
+    an_import_counts_as_the_last_write_of_its_account,
 }
 
 /// Few ids, so that rows meet.
@@ -80,7 +80,7 @@ fn import(rng: &mut SeededRng, issuer: &Issuer) -> Command {
     issuer.import(Uid::NIL, rows)
 }
 
-async fn imports_are_charged_as_the_model_says(db: TestDatabase) {
+async fn random_imports_are_charged_as_the_reference_model_says(db: TestDatabase) {
     let mut rng = SeededRng(12);
     let mut issuer = Issuer::new(&db.store, 300).await;
     put_member(&db, issuer.account, 2).await;
@@ -106,7 +106,7 @@ async fn imports_are_charged_as_the_model_says(db: TestDatabase) {
 }
 
 /// What a command comes to in a working set that was only read is what the store then does.
-async fn books_are_read_for_a_dry_run_as_they_are_for_a_write(db: TestDatabase) {
+async fn a_dry_run_decides_on_the_same_working_set_as_the_write(db: TestDatabase) {
     let mut rng = SeededRng(7);
     let issuer = Issuer::new(&db.store, 10_000).await;
     put_member(&db, issuer.account, 2).await;
@@ -120,7 +120,7 @@ async fn books_are_read_for_a_dry_run_as_they_are_for_a_write(db: TestDatabase) 
     }
 }
 
-async fn an_accounts_last_write_may_be_an_import(db: TestDatabase) {
+async fn an_import_counts_as_the_last_write_of_its_account(db: TestDatabase) {
     let mut issuer = Issuer::new(&db.store, 100).await;
     db.store.apply(issuer.start_session()).await.unwrap();
     issuer.at = issuer.at.plus_seconds(60);

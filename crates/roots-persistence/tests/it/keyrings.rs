@@ -25,12 +25,12 @@ use roots_testkit::database::TestDatabase;
 use roots_testkit::members::{add_member, renew_member};
 
 roots_testkit::on_both! {
-    an_owner_and_a_member_open_what_the_other_sealed,
-    after_a_renewal_the_new_key_seals_and_what_was_before_still_opens,
+    an_owner_and_a_member_open_texts_that_the_other_sealed,
+    after_a_renewal_the_new_key_seals_and_earlier_texts_still_open,
     texts_of_every_epoch_open_for_owner_and_member,
     rows_imported_after_a_renewal_are_sealed_under_the_new_epoch,
-    an_actor_of_another_account_is_none,
-    missing_wraps_are_an_error_of_the_database,
+    an_actor_of_another_account_has_no_keyring,
+    missing_wraps_are_a_store_error,
 }
 
 const TWO: ActorId = ActorId(2);
@@ -49,7 +49,7 @@ async fn keys_of(
     Keyrings::of(&context.store, caller, texts).await
 }
 
-async fn an_owner_and_a_member_open_what_the_other_sealed(db: TestDatabase) {
+async fn an_owner_and_a_member_open_texts_that_the_other_sealed(db: TestDatabase) {
     let context = db.context();
     let owner = context.caller(0).await;
     let two = context.bearer(&add_member(&db, &owner, 2).await).await;
@@ -69,7 +69,7 @@ async fn an_owner_and_a_member_open_what_the_other_sealed(db: TestDatabase) {
     }
 }
 
-async fn after_a_renewal_the_new_key_seals_and_what_was_before_still_opens(db: TestDatabase) {
+async fn after_a_renewal_the_new_key_seals_and_earlier_texts_still_open(db: TestDatabase) {
     let context = db.context();
     let owner = context.caller(0).await;
     let member = context.bearer(&add_member(&db, &owner, 2).await).await;
@@ -230,7 +230,7 @@ async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDa
     assert_eq!(epochs, [1, 2, 2, 3]);
 }
 
-async fn an_actor_of_another_account_is_none(db: TestDatabase) {
+async fn an_actor_of_another_account_has_no_keyring(db: TestDatabase) {
     let context = db.context();
     let (owner, stranger) = (context.caller(0).await, context.caller(0).await);
     add_member(&db, &stranger, 2).await;
@@ -238,7 +238,7 @@ async fn an_actor_of_another_account_is_none(db: TestDatabase) {
     assert!(keys.find(TWO).is_none());
 }
 
-async fn missing_wraps_are_an_error_of_the_database(db: TestDatabase) {
+async fn missing_wraps_are_a_store_error(db: TestDatabase) {
     let context = db.context();
     let owner = context.caller(0).await;
     let member = context.bearer(&add_member(&db, &owner, 2).await).await;

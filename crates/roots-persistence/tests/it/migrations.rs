@@ -6,8 +6,8 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use sea_orm_migration::MigratorTrait;
 
 roots_testkit::on_both! {
-    a_ledger_with_rows_comes_to_know_imports,
-    rows_stay_as_they_are_where_keys_are_counted_and_links_may_outlive_their_session,
+    the_import_migration_keeps_the_rows_constraints_and_index_of_the_ledger,
+    later_migrations_keep_rows_count_keys_and_let_links_outlive_their_session,
 }
 
 /// An empty database beside that one.
@@ -28,7 +28,7 @@ async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
-async fn a_ledger_with_rows_comes_to_know_imports(db: TestDatabase) {
+async fn the_import_migration_keeps_the_rows_constraints_and_index_of_the_ledger(db: TestDatabase) {
     const ROWS: &str = "SELECT account_id || '|' || ledger_id || '|' || delta || '|' \
         || balance_after || '|' || reason || '|' || COALESCE(endpoint, '-') || '|' \
         || COALESCE(CAST(actor_id AS TEXT), '-') || '|' || COALESCE(note, '-') || '|' || created_at \
@@ -109,7 +109,7 @@ async fn fill(db: &TestDatabase, beside: &DatabaseConnection) {
     }
 }
 
-async fn rows_stay_as_they_are_where_keys_are_counted_and_links_may_outlive_their_session(
+async fn later_migrations_keep_rows_count_keys_and_let_links_outlive_their_session(
     db: TestDatabase,
 ) {
     const LINKS: &str = "SELECT 'todo ' || session_id || ' ' || version FROM todos \

@@ -9,8 +9,8 @@ use roots_testkit::database::TestDatabase;
 use crate::random_commands::{self, SeededRng};
 
 roots_testkit::on_both! {
-    stores_write_the_same_accounts_without_an_error,
-    stores_share_one_balance,
+    several_stores_write_the_same_accounts_without_errors_or_deadlocks,
+    several_stores_spend_each_credit_of_a_balance_once,
 }
 
 /// How many processes' worth of writers.
@@ -40,7 +40,7 @@ async fn apply(store: &Store, is_postgres: bool, command: Command) -> CommandRes
 
 /// Some accounts are hot: every writer of every store writes there half the time. Batches hold
 /// commands of several accounts, in any order, as a deadlock would need.
-async fn stores_write_the_same_accounts_without_an_error(db: TestDatabase) {
+async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(db: TestDatabase) {
     const ACCOUNTS: i64 = 12;
     const HOT: i64 = 2;
     const WRITERS: u64 = 8;
@@ -93,7 +93,7 @@ async fn stores_write_the_same_accounts_without_an_error(db: TestDatabase) {
     }
 }
 
-async fn stores_share_one_balance(db: TestDatabase) {
+async fn several_stores_spend_each_credit_of_a_balance_once(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let (mut writers, is_postgres) = (Vec::new(), db.is_postgres());
     for store in stores(&db).await {

@@ -16,12 +16,12 @@ use roots_testkit::reference_model::ReferenceModel;
 use crate::random_commands::{self, SeededRng};
 
 roots_testkit::on_both! {
-    every_list_and_figure_is_that_of_a_look_at_every_row,
-    figures_are_by_the_days_that_the_clock_of_a_zone_shows,
-    figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row,
-    a_page_ends_where_the_list_does,
-    nobody_sees_another_accounts_rows,
-    a_row_that_roots_never_wrote_is_an_error_and_no_guess,
+    lists_and_stats_agree_with_the_reference_model,
+    stats_are_by_the_days_that_the_clock_of_a_zone_shows,
+    stats_by_the_days_of_random_zones_agree_with_the_reference_model,
+    a_page_ends_at_the_end_of_its_list,
+    an_account_cannot_read_rows_of_another_account,
+    a_row_with_invalid_content_is_reported_as_broken,
 }
 
 /// Ranges that begin and end in the midst of days and at their very ends.
@@ -57,7 +57,7 @@ fn ranges(issuer: &Issuer) -> Vec<TimeRange> {
     ]
 }
 
-async fn every_list_and_figure_is_that_of_a_look_at_every_row(db: TestDatabase) {
+async fn lists_and_stats_agree_with_the_reference_model(db: TestDatabase) {
     let mut rng = SeededRng(7);
     let mut issuer = Issuer::new(&db.store, 1_000).await;
     put_member(&db, issuer.account, 2).await;
@@ -91,7 +91,7 @@ const MOVES: [(&str, &str); 9] = [
     ("Pacific/Chatham", "2026-04-04T14:00:00Z"),
 ];
 
-async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) {
+async fn stats_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 10_000).await;
     let mut model = ReferenceModel::new(issuer, 10_000);
     let moved = |at: Timestamp, by: i64| Timestamp::from_micros(at.micros() + by);
@@ -145,7 +145,7 @@ async fn figures_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase
 }
 
 /// Zones by chance, and activities by chance: many about the midnights and the moves of their clocks.
-async fn figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row(db: TestDatabase) {
+async fn stats_by_the_days_of_random_zones_agree_with_the_reference_model(db: TestDatabase) {
     let mut rng = SeededRng(2_026);
     let issuer = Issuer::new(&db.store, 10_000).await;
     put_member(&db, issuer.account, 2).await;
@@ -209,7 +209,7 @@ async fn figures_by_the_days_of_any_zone_are_those_of_a_look_at_every_row(db: Te
     }
 }
 
-async fn a_page_ends_where_the_list_does(db: TestDatabase) {
+async fn a_page_ends_at_the_end_of_its_list(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     apply_each(&db.store, (0..20).map(|_| issuer.log_activity("a"))).await;
     let filter = ActivityFilter {
@@ -255,7 +255,7 @@ async fn a_page_ends_where_the_list_does(db: TestDatabase) {
     assert_eq!((ledger.items, ledger.total), (vec![], 21));
 }
 
-async fn nobody_sees_another_accounts_rows(db: TestDatabase) {
+async fn an_account_cannot_read_rows_of_another_account(db: TestDatabase) {
     let ours = Issuer::new(&db.store, 100).await;
     let theirs = Issuer::new(&db.store, 100).await;
     let work = [
@@ -276,7 +276,7 @@ async fn nobody_sees_another_accounts_rows(db: TestDatabase) {
     assert_eq!(actors.iter().map(|actor| actor.id).collect::<Vec<_>>(), [ActorId(1)]);
 }
 
-async fn a_row_that_roots_never_wrote_is_an_error_and_no_guess(db: TestDatabase) {
+async fn a_row_with_invalid_content_is_reported_as_broken(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     apply_each(&db.store, [issuer.log_activity("a"), issuer.log_activity("b")]).await;
     db.execute("UPDATE activities SET activity_type = 'Not One' WHERE activity_id = 2").await;

@@ -12,9 +12,9 @@ use roots_domain::service::todos::{TodoChange, TodoFilter};
 use roots_testkit::context::{activity_draft, long_text, session_draft, todo_draft};
 use roots_testkit::database::TestDatabase;
 
-roots_testkit::on_both! { a_day_of_work }
+roots_testkit::on_both! { a_day_of_work_through_all_services_reads_back_and_adds_up }
 
-async fn a_day_of_work(db: TestDatabase) {
+async fn a_day_of_work_through_all_services_reads_back_and_adds_up(db: TestDatabase) {
     let context = db.context();
     let caller = context.caller(100).await;
     let session = context

@@ -24,7 +24,7 @@ async fn tenants_tables(db: &TestDatabase) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_table_is_a_tenants_but_for_a_few_that_are_named() {
+async fn every_table_has_an_account_except_the_listed_shared_tables() {
     let db = TestDatabase::postgres().await;
     let all: BTreeSet<_> =
         db.rows::<(String,)>(TABLES).await.into_iter().map(|one| one.0).collect();
@@ -86,7 +86,7 @@ async fn every_key_of_a_tenants_table_starts_with_the_account() {
 /// What is one for all machines would have to be asked for there: ids come from the account's row, and
 /// times and uids from the program.
 #[tokio::test]
-async fn the_database_makes_up_nothing_by_itself() {
+async fn the_schema_has_no_sequences_triggers_functions_or_computed_defaults() {
     let db = TestDatabase::postgres().await;
     let sequences = "SELECT CAST(relname AS TEXT) FROM pg_class \
         WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace";
@@ -105,7 +105,7 @@ async fn the_database_makes_up_nothing_by_itself() {
 /// The steps that `docs/operations.md` has: each tenant's table is distributed by the account, behind those
 /// that it leads to, and the others are named.
 #[tokio::test]
-async fn the_documented_steps_spread_every_table() {
+async fn the_documented_steps_distribute_every_table() {
     let db = TestDatabase::postgres().await;
     let documented = include_str!("../../../../docs/operations.md");
     let step = |line: &str, call: &str| {
@@ -137,7 +137,7 @@ async fn the_documented_steps_spread_every_table() {
 
 /// Nothing is allowed that is not needed.
 #[tokio::test]
-async fn each_statement_that_may_go_over_all_tenants_is_made() {
+async fn every_statement_allowed_over_all_tenants_is_in_use() {
     let db = TestDatabase::postgres().await;
     let context = db.context();
     db.store.has_accounts().await.unwrap();

@@ -179,7 +179,7 @@ async fn a_server_is_trusted_by_its_issuer_and_its_name() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
+async fn a_server_without_tls_is_refused_where_the_url_requires_tls() {
     let url = postgres::server_url();
     for mode in ["require", "verify-ca", "verify-full"] {
         let opened = open(&format!("{url}?sslmode={mode}")).await;

@@ -21,8 +21,8 @@ use roots_testkit::reference_model::ReferenceModel;
 use crate::random_commands::{self, SeededRng};
 
 roots_testkit::on_both! {
-    what_stands_still_is_seen_once_by_whoever_walks_past,
-    a_place_outside_of_the_range_asked_for_widens_it_by_nothing,
+    paging_amid_writes_sees_each_unmoved_row_exactly_once,
+    a_sort_key_outside_the_requested_range_does_not_widen_the_range,
 }
 
 const IDS: i64 = 90;
@@ -186,7 +186,7 @@ async fn write(
     assert_eq!(answers(begin_all(&db.store, planned)).await, expected);
 }
 
-async fn what_stands_still_is_seen_once_by_whoever_walks_past(db: TestDatabase) {
+async fn paging_amid_writes_sees_each_unmoved_row_exactly_once(db: TestDatabase) {
     let mut rng = SeededRng(11);
     let mut issuer = Issuer::new(&db.store, 10_000).await;
     let mut model = ReferenceModel::new(issuer, 10_000);
@@ -212,7 +212,7 @@ async fn what_stands_still_is_seen_once_by_whoever_walks_past(db: TestDatabase) 
     assert!(unmoved > 100, "too little stood still for this to say anything: {unmoved}");
 }
 
-async fn a_place_outside_of_the_range_asked_for_widens_it_by_nothing(db: TestDatabase) {
+async fn a_sort_key_outside_the_requested_range_does_not_widen_the_range(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let day = |back: i64| roots_domain::model::time::Day(issuer.at.day().0 - back);
     let log = (0..9).map(|back| issuer.log_activity_as("a", None, Some(day(back).last_instant())));

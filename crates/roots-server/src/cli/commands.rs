@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_credentials_have_their_room_from_the_start() {
+    fn the_longest_credentials_fit_into_their_buffer_without_growth() {
         let longest = (1..)
             .map(|length| "\u{10ffff}".repeat(length))
             .map_while(|text| Name::parse(&text).ok());

@@ -283,12 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_passes_the_debug_assertions_of_clap() {
         CommandLine::command().debug_assert();
     }
 
     #[test]
-    fn without_anything_set_the_defaults_hold() {
+    fn without_settings_the_defaults_apply() {
         let settings = validate(&[]).unwrap();
         assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.http.signup, Signup::Closed);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_stands_before_or_after_the_command() {
+    fn a_setting_can_stand_before_or_after_the_command() {
         for args in [["--signup=open", "serve"], ["serve", "--signup=open"]] {
             let open = Signup::Open { credits: 100 };
             assert_eq!(validate(&args).unwrap().http.signup, open, "{args:?}");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_never_repeated() {
+    fn a_database_password_is_never_repeated_in_errors_or_debug_output() {
         for url in ["postgre://roots:hunter2@db/roots", "postgres://roots:hunter2@:x/roots"] {
             if let Err(error) = validate(&["--database-url", url]) {
                 assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_proxies_are_taken_as_they_are_given() {
+    fn limits_and_proxies_are_parsed_as_given() {
         let settings = validate(&[
             "--rate-limit-per-minute=0",
             "--account-rate-limit-per-minute=3",
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_takes_levels_and_targets() {
+    fn a_log_filter_takes_levels_and_targets() {
         let filter = validate(&["--log", "warn, roots_http=debug,sqlx=off"]).unwrap().log;
         assert!(filter.would_enable("anything", &tracing::Level::WARN));
         assert!(!filter.would_enable("anything", &tracing::Level::INFO));

@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_connection_takes_the_place_of_the_longest_idle_one_of_the_address_that_holds_most() {
+    fn a_new_connection_evicts_the_longest_idle_one_of_the_address_with_the_most() {
         let fixture = Fixture::new(3);
         let mut first = fixture.connect(OTHER).unwrap();
         let mut second = fixture.connect(CUSTOMER).unwrap();
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_address() {
+    fn an_ipv6_network_counts_as_one_address() {
         let fixture = Fixture::new(3);
         let mut first = fixture.connect(OTHER).unwrap();
         let mut second = fixture.connect("2001:db8:1:2::1").unwrap();
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn where_none_can_be_given_up_only_addresses_that_have_none_find_a_place() {
+    fn with_nothing_to_give_up_only_addresses_without_connections_are_accepted() {
         let fixture = Fixture::new(2);
         let held = [fixture.connect(CUSTOMER).unwrap(), fixture.connect(CUSTOMER).unwrap()];
         held.iter().for_each(Both::owe);
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_were_given_up_and_do_not_end_are_bounded() {
+    fn connections_that_were_given_up_but_do_not_end_are_bounded() {
         let fixture = Fixture::new(1);
         let mut held: Vec<_> =
             (0..=ENDING_MAX).map(|_| fixture.connect(CUSTOMER).unwrap()).collect();
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_count_for_ten_seconds() {
+    fn received_bytes_count_for_ten_seconds() {
         let fixture = Fixture::new(2);
         let (mut first, mut second) =
             (fixture.connect(CUSTOMER).unwrap(), fixture.connect(CUSTOMER).unwrap());

@@ -347,7 +347,7 @@ mod tests {
     const LARGE: usize = 64 * 1024 * 1024;
 
     #[test]
-    fn a_refusal_is_one_whole_answer() {
+    fn a_refusal_is_a_complete_503_response() {
         let (head, body) = REFUSAL.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn where_too_many_wait_a_client_that_has_sent_nothing_is_refused_first() {
+    fn among_too_many_waiting_clients_one_that_has_sent_nothing_is_refused_first() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting =
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_does_not_read_its_answer_loses_its_place() {
+    async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
         let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_soft_limit_is_raised_as_far_as_it_must_be() {
+    fn the_soft_limit_is_raised_only_as_far_as_needed() {
         let needed = 900 + FILES_BESIDE as rlim_t;
         assert_eq!(raise(900, needed, needed), Ok(None));
         assert_eq!(raise(900, needed - 1, needed), Ok(Some(needed)));

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_thread_and_those_it_starts_are_kept_to_a_processor() {
+    fn a_pinned_thread_and_the_threads_it_starts_run_on_one_processor() {
         let all = processors();
         let last = *all.last().unwrap();
         let kept = thread::spawn(move || {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_is_kept_where_it_was_asked_to_be() {
+    fn the_writer_is_pinned_to_the_set_processor_or_the_last_of_all_processors() {
         assert_eq!(WriterProcessor::Any.number(), None);
         assert_eq!(WriterProcessor::Number(3).number(), Some(3));
         assert_eq!(last_of_own(&[0, 3], 2), Some(3));

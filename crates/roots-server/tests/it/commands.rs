@@ -26,7 +26,7 @@ async fn lived_in(home: Home) -> Home {
 }
 
 #[tokio::test]
-async fn verify_proves_sound_books() {
+async fn verify_succeeds_on_sound_accounting() {
     let home = lived_in(Home::new()).await;
     let output = home.run(&["verify"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -38,12 +38,12 @@ async fn verify_proves_sound_books() {
 }
 
 #[tokio::test]
-async fn verify_finds_each_thing_that_was_broken_by_hand() {
+async fn verify_finds_each_thing_broken_by_hand_on_sqlite() {
     finds_each_thing_that_was_broken(lived_in(Home::new()).await).await;
 }
 
 #[tokio::test]
-async fn verify_finds_each_thing_that_was_broken_on_postgresql() {
+async fn verify_finds_each_thing_broken_by_hand_on_postgresql() {
     finds_each_thing_that_was_broken(lived_in(Home::on_postgres().await).await).await;
 }
 
@@ -91,7 +91,7 @@ async fn finds_each_thing_that_was_broken(home: Home) {
 }
 
 #[tokio::test]
-async fn credits_are_granted_beside_a_server() {
+async fn credits_can_be_granted_while_a_server_runs() {
     let home = lived_in(Home::new()).await;
     let server = home.serve();
     let args = ["credits", "grant", "--account", "1", "--amount", "5", "--note", "thanks"];
@@ -115,7 +115,7 @@ async fn credits_are_granted_beside_a_server() {
 }
 
 #[tokio::test]
-async fn bootstrap_makes_an_account_while_sign_up_is_closed() {
+async fn bootstrap_creates_an_account_while_sign_up_is_closed() {
     let home = Home::new();
     let server = home.serve();
     let strange = json!({ "account_name": "x", "actor_name": "y", "actor_type": "agent" });
@@ -144,7 +144,7 @@ async fn bootstrap_makes_an_account_while_sign_up_is_closed() {
 }
 
 #[tokio::test]
-async fn bootstrap_prints_what_the_api_answers() {
+async fn bootstrap_prints_the_same_fields_that_the_api_answers() {
     let home = Home::new();
     let mut command = home.command(&[]);
     command.env("ROOTS_SIGNUP", "open");
@@ -162,7 +162,7 @@ async fn bootstrap_prints_what_the_api_answers() {
 }
 
 #[tokio::test]
-async fn a_backup_is_a_database_to_start_on() {
+async fn a_server_can_start_on_a_backup() {
     let home = lived_in(Home::new()).await;
     let server = home.serve();
     let output = home.run(&["backup", "copy.db"]);
@@ -192,7 +192,7 @@ async fn a_backup_is_a_database_to_start_on() {
 }
 
 #[test]
-fn who_looks_for_a_database_that_is_not_there_makes_none() {
+fn commands_on_a_missing_database_fail_and_create_nothing() {
     for args in [
         &["backup", "copy.db"][..],
         &["verify"],
@@ -211,7 +211,7 @@ fn who_looks_for_a_database_that_is_not_there_makes_none() {
 }
 
 #[test]
-fn migrate_makes_the_schema_and_nothing_else() {
+fn migrate_creates_the_schema_and_nothing_else() {
     let home = Home::new();
     for _ in 0..2 {
         let output = home.run(&["migrate"]);

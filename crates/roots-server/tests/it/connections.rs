@@ -140,7 +140,7 @@ async fn the_longest_idle_connection_of_a_neighbour_makes_room_for_a_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_connections_that_come_again_keep_nobody_out() {
+async fn idle_connections_that_reconnect_keep_no_client_out() {
     let home = Home::new();
     let server = Arc::new(server(&home, 20, &[]));
     let is_over = Arc::new(AtomicBool::new(false));
@@ -173,7 +173,7 @@ async fn idle_connections_that_come_again_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn half_a_head_makes_room_for_a_client() {
+async fn a_connection_with_half_a_request_head_makes_room_for_a_client() {
     let home = Home::new();
     let server = server(&home, 20, &[]);
     let mut bystander = idle(&server, BYSTANDER, 8).await;
@@ -198,7 +198,7 @@ async fn half_a_head_makes_room_for_a_client() {
 }
 
 #[tokio::test]
-async fn half_a_body_makes_room_for_a_client() {
+async fn a_connection_with_half_a_request_body_makes_room_for_a_client() {
     let home = Home::new();
     let server = server(&home, 5, &[]);
     let key = home.operator_key();
@@ -233,7 +233,7 @@ async fn half_a_body_makes_room_for_a_client() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_owed_is_never_cut() {
+async fn an_answer_that_has_begun_is_never_cut() {
     let home = Home::new();
     let server = server(&home, 2, &[]);
     let key = home.operator_key();
@@ -319,7 +319,7 @@ async fn a_trusted_proxy_yields_only_idle_connections_and_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_write_that_is_done_is_answered_however_short_places_are() {
+async fn every_applied_write_is_answered_however_scarce_connections_are() {
     const CLIENTS: usize = 40;
     const WRITES: usize = 15;
     let home = Home::new();

@@ -67,14 +67,14 @@ fn is_refused(home: &Home, told: &[&str]) {
 }
 
 #[test]
-fn a_folder_is_refused() {
+fn a_folder_as_the_database_file_is_refused() {
     let home = Home::new();
     fs::create_dir_all(home.path().join("data/roots.db")).unwrap();
     is_refused(&home, &["data/roots.db is a folder", "name a file in ROOTS_DATABASE_URL"]);
 }
 
 #[test]
-fn a_text_is_refused_and_left_as_it_is() {
+fn a_text_as_the_database_file_is_refused_and_left_unchanged() {
     let home = Home::new();
     let file = home.path().join("data/roots.db");
     fs::create_dir(home.path().join("data")).unwrap();
@@ -150,7 +150,7 @@ async fn a_backup_beside_the_log_of_the_database_before_it_is_refused() {
 }
 
 #[test]
-fn a_database_that_is_expected_and_missing_is_told() {
+fn a_missing_database_is_reported_and_a_newly_made_one_is_logged() {
     let home = Home::new();
     for args in [&["verify"][..], &["backup", "copy.db"]] {
         let refused = home.run(args);

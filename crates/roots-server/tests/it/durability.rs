@@ -80,12 +80,12 @@ async fn all_is_there(home: &Home, texts: &[String]) {
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
-async fn a_stop_lets_what_is_in_flight_end(home: Home) {
+async fn a_stop_under_load_loses_no_answered_write(home: Home) {
     let texts = end_under_load(&home, Signal::SIGTERM, 1).await;
     all_is_there(&home, &texts).await;
 }
 
-async fn a_kill_loses_nothing_that_was_answered(home: Home) {
+async fn a_kill_under_load_loses_no_answered_write(home: Home) {
     for round in 1..=2 {
         let texts = end_under_load(&home, Signal::SIGKILL, round).await;
         all_is_there(&home, &texts).await;
@@ -94,7 +94,7 @@ async fn a_kill_loses_nothing_that_was_answered(home: Home) {
 
 /// A write whose answer was lost on the way is asked for again by its key: it stands once and was
 /// charged once, whether it was accepted before the end or not.
-async fn what_was_not_answered_can_be_asked_for_again(home: Home) {
+async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(home: Home) {
     let mut server = home.serve();
     let api = server.client(&home.operator_key());
     let answered = Arc::new(AtomicUsize::new(0));
@@ -138,7 +138,7 @@ async fn what_was_not_answered_can_be_asked_for_again(home: Home) {
 }
 
 /// A process that is killed while it sweeps an erased account leaves the rest to the next one.
-async fn a_killed_sweep_is_gone_on_with(home: Home) {
+async fn a_sweep_that_was_killed_continues_after_a_restart(home: Home) {
     const ROWS: i64 = 30_000;
     let (key, code) = home.bootstrap(&[]);
     let db = home.database().await;
@@ -194,7 +194,7 @@ async fn a_killed_sweep_is_gone_on_with(home: Home) {
 
 /// An import that is cut off between two lines goes on by the same file: every row comes in, and none
 /// of them twice.
-async fn an_import_that_was_cut_off_goes_on(home: Home) {
+async fn an_import_that_was_cut_off_continues_when_sent_again(home: Home) {
     const ROWS: i64 = 5_000;
     let row = |id| {
         let row = json!({
@@ -251,28 +251,29 @@ mod sqlite {
     use super::Home;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_killed_sweep_is_gone_on_with() {
-        super::a_killed_sweep_is_gone_on_with(Home::new()).await;
+    async fn a_sweep_that_was_killed_continues_after_a_restart() {
+        super::a_sweep_that_was_killed_continues_after_a_restart(Home::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_import_that_was_cut_off_goes_on() {
-        super::an_import_that_was_cut_off_goes_on(Home::new()).await;
+    async fn an_import_that_was_cut_off_continues_when_sent_again() {
+        super::an_import_that_was_cut_off_continues_when_sent_again(Home::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_not_answered_can_be_asked_for_again() {
-        super::what_was_not_answered_can_be_asked_for_again(Home::new()).await;
+    async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once() {
+        super::a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(Home::new())
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_stop_lets_what_is_in_flight_end() {
-        super::a_stop_lets_what_is_in_flight_end(Home::new()).await;
+    async fn a_stop_under_load_loses_no_answered_write() {
+        super::a_stop_under_load_loses_no_answered_write(Home::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_kill_loses_nothing_that_was_answered() {
-        super::a_kill_loses_nothing_that_was_answered(Home::new()).await;
+    async fn a_kill_under_load_loses_no_answered_write() {
+        super::a_kill_under_load_loses_no_answered_write(Home::new()).await;
     }
 }
 
@@ -280,34 +281,38 @@ mod postgres {
     use super::Home;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_killed_sweep_is_gone_on_with() {
-        super::a_killed_sweep_is_gone_on_with(Home::on_postgres().await).await;
+    async fn a_sweep_that_was_killed_continues_after_a_restart() {
+        super::a_sweep_that_was_killed_continues_after_a_restart(Home::on_postgres().await).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_import_that_was_cut_off_goes_on() {
-        super::an_import_that_was_cut_off_goes_on(Home::on_postgres().await).await;
+    async fn an_import_that_was_cut_off_continues_when_sent_again() {
+        super::an_import_that_was_cut_off_continues_when_sent_again(Home::on_postgres().await)
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_not_answered_can_be_asked_for_again() {
-        super::what_was_not_answered_can_be_asked_for_again(Home::on_postgres().await).await;
+    async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once() {
+        super::a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(
+            Home::on_postgres().await,
+        )
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_stop_lets_what_is_in_flight_end() {
-        super::a_stop_lets_what_is_in_flight_end(Home::on_postgres().await).await;
+    async fn a_stop_under_load_loses_no_answered_write() {
+        super::a_stop_under_load_loses_no_answered_write(Home::on_postgres().await).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_kill_loses_nothing_that_was_answered() {
-        super::a_kill_loses_nothing_that_was_answered(Home::on_postgres().await).await;
+    async fn a_kill_under_load_loses_no_answered_write() {
+        super::a_kill_under_load_loses_no_answered_write(Home::on_postgres().await).await;
     }
 }
 
 /// A disk that takes no more fails a COMMIT, which must not take what comes after along with it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_keeps_what_was_answered_and_answers_no_more_than_it_keeps() {
+async fn a_full_disk_keeps_every_answered_write_and_answers_no_other() {
     const BODY_BYTES: usize = 30_000;
     const WRITES_MAX: usize = 100;
     let home = Home::new();

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::program::{Home, PROGRAM, Server, finish, mode, text, wait_for};
 
 #[tokio::test]
-async fn the_first_start_makes_the_operator_and_a_private_file_with_its_key() {
+async fn the_first_start_creates_the_operator_and_a_private_file_with_its_key() {
     let home = Home::new();
     let server = home.serve();
     for file in ["roots-operator.txt", "data/roots.db", "data/roots.db-wal"] {
@@ -28,7 +28,7 @@ async fn the_first_start_makes_the_operator_and_a_private_file_with_its_key() {
 }
 
 #[tokio::test]
-async fn a_later_start_leaves_everything_and_warns_while_the_file_is_there() {
+async fn a_later_start_changes_nothing_and_warns_while_the_operator_file_exists() {
     const WARNING: &str = "the file with the operator's key";
     let home = Home::new();
     home.serve().stop();
@@ -51,7 +51,7 @@ async fn a_later_start_leaves_everything_and_warns_while_the_file_is_there() {
 }
 
 #[tokio::test]
-async fn a_file_that_names_no_database_refuses_the_start_on_an_empty_one() {
+async fn a_file_that_names_no_database_refuses_the_start_on_an_empty_database() {
     let home = Home::new();
     fs::write(home.operator_file(), "precious").unwrap();
     let refused = home.run(&[]);
@@ -67,7 +67,7 @@ async fn a_file_that_names_no_database_refuses_the_start_on_an_empty_one() {
 }
 
 #[tokio::test]
-async fn a_database_that_was_renamed_is_not_founded_anew() {
+async fn the_operator_file_of_a_renamed_database_refuses_the_start_on_a_new_one() {
     let home = Home::new();
     home.serve().stop();
     let (key, file) = (home.operator_key(), fs::read(home.operator_file()).unwrap());
@@ -87,7 +87,7 @@ async fn a_database_that_was_renamed_is_not_founded_anew() {
 }
 
 /// The founding hangs after the file is written, and the server is killed there.
-async fn a_first_start_that_was_killed_heals(home: Home, hang: &[&str], go_on: &[&str]) {
+async fn a_killed_first_start_is_completed_by_the_next(home: Home, hang: &[&str], go_on: &[&str]) {
     assert!(home.run(&["migrate"]).status.success());
     let db = home.database().await;
     for statement in hang {
@@ -114,8 +114,8 @@ async fn a_first_start_that_was_killed_heals(home: Home, hang: &[&str], go_on: &
 }
 
 #[tokio::test]
-async fn a_first_start_that_was_killed_heals_on_sqlite() {
-    a_first_start_that_was_killed_heals(
+async fn a_killed_first_start_is_completed_by_the_next_on_sqlite() {
+    a_killed_first_start_is_completed_by_the_next(
         Home::new(),
         &[
             "CREATE VIEW endless AS WITH RECURSIVE n(i) AS \
@@ -128,8 +128,8 @@ async fn a_first_start_that_was_killed_heals_on_sqlite() {
 }
 
 #[tokio::test]
-async fn a_first_start_that_was_killed_heals_on_postgresql() {
-    a_first_start_that_was_killed_heals(
+async fn a_killed_first_start_is_completed_by_the_next_on_postgresql() {
+    a_killed_first_start_is_completed_by_the_next(
         Home::on_postgres().await,
         &[
             "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS \
@@ -146,7 +146,7 @@ async fn a_first_start_that_was_killed_heals_on_postgresql() {
 }
 
 #[tokio::test]
-async fn a_first_start_that_is_killed_at_any_moment_leads_to_a_key_that_works() {
+async fn a_first_start_killed_at_any_moment_leads_to_a_working_key() {
     for _ in 0..4 {
         let home = Home::new();
         let mut server = Server::spawn(home.command(&[]));
@@ -159,7 +159,7 @@ async fn a_first_start_that_is_killed_at_any_moment_leads_to_a_key_that_works() 
 }
 
 #[tokio::test]
-async fn where_the_file_cannot_be_written_nothing_is_created() {
+async fn no_account_is_created_if_the_operator_file_cannot_be_written() {
     let home = Home::new();
     let mut command = home.command(&[]);
     command.env("ROOTS_OPERATOR_FILE", "missing/operator.txt");
@@ -178,7 +178,7 @@ async fn where_the_file_cannot_be_written_nothing_is_created() {
 }
 
 #[test]
-fn what_the_umask_lets_through_does_not_matter() {
+fn files_are_private_whatever_the_umask() {
     for umask in ["000", "077"] {
         let home = Home::new();
         let mut shell = Command::new("/bin/sh");
@@ -212,7 +212,7 @@ async fn two_start_at_once(one: &Home, other: &Home) {
 }
 
 #[tokio::test]
-async fn two_that_start_at_once_in_one_folder_make_one_operator() {
+async fn two_servers_started_at_once_in_one_folder_create_one_operator() {
     for _ in 0..4 {
         let home = Home::new();
         two_start_at_once(&home, &home).await;
@@ -220,7 +220,7 @@ async fn two_that_start_at_once_in_one_folder_make_one_operator() {
 }
 
 #[tokio::test]
-async fn two_that_start_at_once_in_two_folders_make_one_operator() {
+async fn two_servers_started_at_once_in_two_folders_create_one_operator() {
     for _ in 0..4 {
         let one = Home::new();
         let other = Home::on(one.database_url());
@@ -229,7 +229,7 @@ async fn two_that_start_at_once_in_two_folders_make_one_operator() {
 }
 
 #[tokio::test]
-async fn two_that_start_at_once_on_an_empty_postgresql_make_one_operator() {
+async fn two_servers_started_at_once_on_an_empty_postgresql_create_one_operator() {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = roots_testkit::postgres::server_url();
     let admin = Database::connect(&server).await.unwrap();
@@ -258,7 +258,7 @@ async fn an_unwritable_database_folder_refuses_the_start() {
 
 /// The first account was a customer's, and is erased: its id is not given to the operator, nor does
 /// the operator's own erasure meet it.
-async fn an_erased_first_account_is_not_founded_anew(home: Home) {
+async fn an_erased_first_account_is_replaced_under_a_new_id(home: Home) {
     let (key, code) = home.bootstrap(&[]);
     let server = home.serve();
     assert!(!home.operator_file().exists(), "there is an account");
@@ -280,11 +280,11 @@ async fn an_erased_first_account_is_not_founded_anew(home: Home) {
 }
 
 #[tokio::test]
-async fn an_erased_first_account_is_not_founded_anew_on_sqlite() {
-    an_erased_first_account_is_not_founded_anew(Home::new()).await;
+async fn an_erased_first_account_is_replaced_under_a_new_id_on_sqlite() {
+    an_erased_first_account_is_replaced_under_a_new_id(Home::new()).await;
 }
 
 #[tokio::test]
-async fn an_erased_first_account_is_not_founded_anew_on_postgresql() {
-    an_erased_first_account_is_not_founded_anew(Home::on_postgres().await).await;
+async fn an_erased_first_account_is_replaced_under_a_new_id_on_postgresql() {
+    an_erased_first_account_is_replaced_under_a_new_id(Home::on_postgres().await).await;
 }

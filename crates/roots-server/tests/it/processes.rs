@@ -287,7 +287,7 @@ fn servers(home: &Home) -> Vec<Server> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_servers_keep_the_books_of_one() {
+async fn three_servers_on_one_database_agree_with_the_reference_model() {
     let home = Home::on_postgres().await;
     let servers = servers(&home);
     let operator = home.operator_key();
@@ -326,7 +326,7 @@ async fn three_servers_keep_the_books_of_one() {
 /// What ends a key in one process ends its reads and writes at once in all. Where nothing that is
 /// asked for needs the database, a process finds out by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_one_server_ends_is_over_in_all() {
+async fn a_key_revoked_on_one_server_ends_on_all_servers() {
     let home = Home::on_postgres().await;
     let servers = servers(&home);
     let owner = servers[0].client(&home.operator_key());
@@ -366,7 +366,7 @@ async fn a_key_that_one_server_ends_is_over_in_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_three_servers_have_counted_of_usage_adds_up() {
+async fn usage_counted_by_three_servers_adds_up() {
     const CALLS: i64 = 10;
     let home = Home::on_postgres().await;
     let servers = servers(&home);

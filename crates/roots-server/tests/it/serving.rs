@@ -38,7 +38,7 @@ async fn metrics_are_served_on_an_address_of_their_own() {
 }
 
 #[test]
-fn an_idle_connection_does_not_hold_up_the_end() {
+fn an_idle_connection_does_not_delay_the_shutdown() {
     let home = Home::new();
     let server = home.serve();
     let mut fresh = TcpStream::connect(&server.address).unwrap();
@@ -55,7 +55,7 @@ fn an_idle_connection_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_server_at_once() {
     let home = Home::new();
     let mut server = home.serve();
     // A request that never comes whole is in flight: the server has asked for its body.
@@ -80,7 +80,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_or_dropped_and_harms_nobody() {
+fn malformed_requests_are_refused_or_dropped_without_harm_to_the_server() {
     let home = Home::new();
     let server = home.serve();
     let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(200_000));
@@ -101,7 +101,7 @@ fn what_is_no_request_is_answered_or_dropped_and_harms_nobody() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn running_out_of_files_passes() {
+async fn a_server_that_ran_out_of_files_recovers() {
     let home = Home::new();
     let server = home.serve();
     // The start has seen to it that there are enough: somebody takes them away.
@@ -123,7 +123,7 @@ async fn running_out_of_files_passes() {
 /// and that one would as soon as it does, without a write being made in between.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_disk_that_takes_no_write_is_told_by_ready_and_got_over() {
+async fn ready_reports_a_disk_that_takes_no_writes_until_writes_succeed_again() {
     let home = Home::new();
     // Where a file may not grow, the program is told so by the write, not ended by a signal.
     let mut shell = Command::new("/bin/sh");
@@ -170,7 +170,7 @@ async fn unread(address: &str, path: &str, key: &str) -> (u16, tokio::net::TcpSt
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_answers_that_nobody_reads_hold_up_nobody_else() {
+async fn large_unread_answers_do_not_block_other_requests() {
     let home = Home::new();
     let server = home.serve();
     let key = home.operator_key();
@@ -225,7 +225,7 @@ async fn usage_survives_the_end_of_the_process() {
 }
 
 #[tokio::test]
-async fn not_even_the_finest_log_holds_a_key_or_a_text() {
+async fn a_trace_log_contains_no_key_and_no_text() {
     let home = Home::new();
     let mut command = home.command(&[]);
     command.env("ROOTS_LOG", "trace").env("ROOTS_SIGNUP", "open");

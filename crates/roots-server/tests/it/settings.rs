@@ -49,7 +49,7 @@ fn limited(home: &Home, limit: &str) -> Command {
 }
 
 #[test]
-fn a_limit_of_open_files_below_what_connections_take_refuses_the_start() {
+fn an_open_file_limit_too_low_for_the_connections_refuses_the_start() {
     let home = Home::new();
     let output = finish(limited(&home, "-n 1024"));
     let told = text(&output.stderr);
@@ -72,7 +72,7 @@ fn a_soft_limit_of_open_files_is_raised() {
 }
 
 #[test]
-fn a_database_that_is_away_refuses_the_start_without_its_password() {
+fn an_unavailable_database_refuses_the_start_without_showing_its_password() {
     let home = Home::new();
     let mut command = home.command(&[]);
     command.env("ROOTS_DATABASE_URL", "postgres://roots:hunter2@127.0.0.1:1/roots");
@@ -84,7 +84,7 @@ fn a_database_that_is_away_refuses_the_start_without_its_password() {
 }
 
 #[test]
-fn an_address_that_is_taken_refuses_the_start_before_anything_is_made() {
+fn an_address_in_use_refuses_the_start_before_anything_is_created() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for variable in ["ROOTS_BIND", "ROOTS_METRICS_BIND"] {
@@ -100,7 +100,7 @@ fn an_address_that_is_taken_refuses_the_start_before_anything_is_made() {
 }
 
 #[test]
-fn every_command_has_a_help_that_hides_what_is_set() {
+fn the_help_of_every_command_hides_the_values_of_settings() {
     let home = Home::new();
     for args in [
         &["--help"][..],

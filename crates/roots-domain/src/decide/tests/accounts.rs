@@ -96,7 +96,7 @@ fn free(row: AppliedRow, balance: i64) -> Applied {
 }
 
 #[test]
-fn each_reserved_id_is_the_next() {
+fn each_reservation_takes_the_next_account_id() {
     let mut working_set = working_set();
     for id in [3, 4] {
         let decided = working_set.decide(program(Action::ReserveAccount));
@@ -108,7 +108,7 @@ fn each_reserved_id_is_the_next() {
 }
 
 #[test]
-fn an_account_is_founded_with_all_that_lets_its_owner_in() {
+fn founding_an_account_writes_its_owner_key_code_wrap_and_ledger() {
     let mut working_set = directory(3);
     let decided = working_set.decide(program(found(founding(AccountId(3)))));
     let account = founded(AccountId(3), 25);
@@ -117,7 +117,7 @@ fn an_account_is_founded_with_all_that_lets_its_owner_in() {
 }
 
 #[test]
-fn an_account_without_credits_has_an_empty_ledger() {
+fn founding_an_account_without_credits_writes_no_ledger_entry() {
     let mut working_set = directory(3);
     let new = NewAccount { credits: 0, ..founding(AccountId(3)) };
     let decided = working_set.decide(program(found(new)));
@@ -137,7 +137,7 @@ fn the_first_account_needs_no_reservation_and_takes_the_first_id() {
 }
 
 #[test]
-fn an_id_that_was_ever_given_is_not_founded_anew_as_the_first() {
+fn a_first_account_takes_only_a_new_or_reserved_id_in_an_empty_installation() {
     // 1 was erased, or is about to be founded by whoever took it.
     for last in [1, 3] {
         let first = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
@@ -158,7 +158,7 @@ fn an_id_that_was_ever_given_is_not_founded_anew_as_the_first() {
 }
 
 #[test]
-fn after_the_first_account_the_next_id_is_the_second() {
+fn the_first_reservation_after_the_first_account_gets_id_2() {
     let mut working_set = directory(0);
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     working_set.decide(program(found(new))).unwrap();
@@ -169,7 +169,7 @@ fn after_the_first_account_the_next_id_is_the_second() {
 }
 
 #[test]
-fn the_first_account_is_refused_where_another_was_before_it() {
+fn founding_the_first_account_is_refused_after_an_earlier_account() {
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     let exists = Refusal::AccountExists(AccountId(1));
     assert_refused(&mut directory(2), program(found(new.clone())), &exists);
@@ -208,7 +208,7 @@ fn an_installation_is_named_once_and_only_before_its_first_account() {
 }
 
 #[test]
-fn an_account_takes_only_an_id_that_was_reserved_and_is_free() {
+fn founding_an_account_requires_a_reserved_and_unused_id() {
     let given = program(found(founding(HOME)));
     assert_refused(&mut working_set(), given, &Refusal::AccountExists(HOME));
     let beyond = program(found(founding(AccountId(3))));
@@ -221,7 +221,7 @@ fn an_account_takes_only_an_id_that_was_reserved_and_is_free() {
 }
 
 #[test]
-fn a_grant_is_entered_with_its_note_and_costs_nothing() {
+fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
     for status in [AccountStatus::Active, AccountStatus::Suspended] {
         let mut working_set = working_set();
         let before = Account { status, ..account(HOME) };
@@ -253,7 +253,7 @@ fn a_grant_is_entered_with_its_note_and_costs_nothing() {
 }
 
 #[test]
-fn a_grant_to_an_account_of_the_same_batch_is_part_of_its_founding() {
+fn a_grant_to_an_account_founded_in_the_same_batch_is_part_of_its_insert() {
     let mut working_set = directory(3);
     working_set.decide(program(found(founding(AccountId(3))))).unwrap();
     working_set.decide(program(grant(AccountId(3), 5))).unwrap();
@@ -266,14 +266,14 @@ fn a_grant_to_an_account_of_the_same_batch_is_part_of_its_founding() {
 }
 
 #[test]
-fn a_grant_to_no_account_is_refused() {
+fn a_grant_to_an_unknown_account_is_refused() {
     let nobody = AccountId(9);
     let command = program(grant(nobody, 1));
     assert_refused(&mut working_set(), command, &Refusal::NoSuchAccount(nobody));
 }
 
 #[test]
-fn a_grant_beyond_what_can_be_counted_is_refused() {
+fn a_grant_that_would_overflow_the_balance_is_refused() {
     let mut working_set = with_balance(i64::MAX - 1);
     assert_refused(&mut working_set, program(grant(HOME, 2)), &Refusal::BalanceTooHigh);
     let granted = working_set.decide(program(grant(HOME, 1))).unwrap();
@@ -281,7 +281,7 @@ fn a_grant_beyond_what_can_be_counted_is_refused() {
 }
 
 #[test]
-fn no_key_makes_accounts() {
+fn a_key_cannot_reserve_or_found_accounts_or_name_the_installation() {
     for action in
         [Action::ReserveAccount, Action::NameInstallation(uid(1)), found(founding(AccountId(2)))]
     {
@@ -290,7 +290,7 @@ fn no_key_makes_accounts() {
 }
 
 #[test]
-fn the_program_writes_for_no_actor() {
+fn the_system_cannot_write_rows_of_actors_or_set_an_accounts_status() {
     for action in [
         start(),
         end(ACTIVE),
@@ -307,7 +307,7 @@ fn the_program_writes_for_no_actor() {
 }
 
 #[test]
-fn calls_are_counted_beside_the_books_and_dropped_where_there_is_no_account() {
+fn counting_calls_changes_no_account_and_drops_calls_of_unknown_accounts() {
     let mut working_set = working_set();
     let counts = vec![called(HOME, 2), called(AccountId(9), 5)];
     for counts in [counts, vec![called(HOME, 3)]] {
@@ -323,7 +323,7 @@ fn calls_are_counted_beside_the_books_and_dropped_where_there_is_no_account() {
 }
 
 #[test]
-fn no_key_counts_calls() {
+fn a_key_cannot_count_calls() {
     let command = mine(Action::CountCalls(vec![called(HOME, 1)]));
     assert_refused(&mut working_set(), command, &Refusal::KeyNotInForce);
 }

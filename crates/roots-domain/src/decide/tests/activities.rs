@@ -17,7 +17,7 @@ fn logged(label: &str, session: Option<SessionId>) -> Activity<Sealed> {
 }
 
 #[test]
-fn logging_one_counts_it_by_type_and_in_its_quarter() {
+fn logging_an_activity_increments_its_type_and_quarter_hour_counters() {
     for session in [None, Some(ACTIVE)] {
         let mut working_set = working_set();
         let decided = working_set.decide(mine(log("review", session)));
@@ -34,7 +34,7 @@ fn logging_one_counts_it_by_type_and_in_its_quarter() {
 }
 
 #[test]
-fn one_logged_late_counts_in_the_quarter_it_happened_in() {
+fn a_late_activity_counts_in_the_quarter_hour_of_its_logged_time() {
     let mut working_set = working_set();
     let Action::LogActivity(new) = log("review", None) else { panic!("it logs") };
     let late = Action::LogActivity(NewActivity { logged_at: Some(at(9)), ..new });
@@ -45,7 +45,7 @@ fn one_logged_late_counts_in_the_quarter_it_happened_in() {
 }
 
 #[test]
-fn deleting_one_uncounts_it_in_the_quarter_it_happened_in() {
+fn deleting_an_activity_decrements_its_type_and_quarter_hour_counters() {
     let mut working_set = working_set();
     let decided = working_set.decide(mine(Action::DeleteActivity(ACTIVITY)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
@@ -58,7 +58,7 @@ fn deleting_one_uncounts_it_in_the_quarter_it_happened_in() {
 }
 
 #[test]
-fn an_actor_has_at_most_a_thousand_kinds() {
+fn an_actor_has_at_most_1000_activity_types() {
     let mut working_set = working_set();
     working_set.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX - 1));
     apply(&mut working_set, log("thousandth", None));
@@ -68,7 +68,7 @@ fn an_actor_has_at_most_a_thousand_kinds() {
 }
 
 #[test]
-fn a_kind_that_a_batch_mate_brought_counts_once() {
+fn an_activity_type_new_in_the_same_batch_counts_once_toward_the_limit() {
     let mut working_set = working_set();
     working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX - 2));
     apply(&mut working_set, log("a", None));
@@ -78,7 +78,7 @@ fn a_kind_that_a_batch_mate_brought_counts_once() {
 }
 
 #[test]
-fn the_limit_on_kinds_is_each_actors_own() {
+fn the_limit_on_activity_types_is_per_actor() {
     let mut working_set = working_set();
     working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
     working_set.load_kinds(HOME, PEER, kinds(&[], KINDS_MAX - 1));
@@ -87,7 +87,7 @@ fn the_limit_on_kinds_is_each_actors_own() {
 }
 
 #[test]
-fn a_kind_that_a_batch_mate_emptied_makes_room() {
+fn deleting_the_last_activity_of_a_type_frees_room_in_the_same_batch() {
     let mut working_set = working_set();
     let read_set = ReadSet::of(&[mine(Action::DeleteActivity(ACTIVITY)), mine(log("new", None))]);
     let expected = [(HOME, ME, kind("deploy")), (HOME, ME, kind("new"))];

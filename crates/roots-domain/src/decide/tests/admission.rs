@@ -102,7 +102,7 @@ fn a_key_that_expires_while_its_command_waits_is_refused() {
 }
 
 #[test]
-fn a_key_that_is_checked_again_is_judged_by_the_time_of_the_decision() {
+fn a_rechecked_key_must_be_in_force_at_the_time_of_the_decision() {
     let end = now().plus_seconds(1);
     let expiring = ApiKey { expires_at: Some(end), ..key() };
     let mut working_set = with_key(Some(expiring), true);
@@ -111,7 +111,7 @@ fn a_key_that_is_checked_again_is_judged_by_the_time_of_the_decision() {
 }
 
 #[test]
-fn what_is_written_carries_the_time_of_asking() {
+fn a_row_carries_the_time_of_its_command_not_of_the_decision() {
     let mut working_set = working_set();
     let applied = working_set.decide_at(mine(start()), now().plus_seconds(9)).unwrap();
     let AppliedRow::Session(session) = applied.row else { panic!("{applied:?}") };
@@ -119,7 +119,7 @@ fn what_is_written_carries_the_time_of_asking() {
 }
 
 #[test]
-fn a_key_of_another_account_vouches_for_nobody() {
+fn a_key_of_another_account_does_not_authorize_a_stale_command() {
     let mut working_set = working_set();
     working_set.load_key(ABROAD, key());
     working_set.load_actor(ABROAD, accounts::owner());
@@ -127,7 +127,7 @@ fn a_key_of_another_account_vouches_for_nobody() {
 }
 
 #[test]
-fn only_keys_of_another_auth_epoch_are_checked_again() {
+fn only_keys_of_another_auth_epoch_or_beside_a_key_change_are_rechecked() {
     let nowhere = KeyBearer { account: AccountId(9), auth_epoch: 0, ..bearer(ME) };
     let ahead = KeyBearer { key: KeyId(5), auth_epoch: EPOCH + 1, ..bearer(PEER) };
     let commands = [

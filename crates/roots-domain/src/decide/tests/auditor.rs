@@ -11,7 +11,7 @@ mod script;
 
 /// The rows of a database, and what is counted beside them.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct World {
+struct ReferenceModel {
     accounts: BTreeMap<AccountId, Account>,
     sessions: BTreeMap<RowKey<SessionId>, Session<Sealed>>,
     todos: BTreeMap<RowKey<TodoId>, Todo<Sealed>>,
@@ -80,7 +80,7 @@ fn checked(id: KeyId) -> ApiKey {
     }
 }
 
-impl World {
+impl ReferenceModel {
     /// Two accounts with a few rows and that many credits, the second perhaps suspended.
     fn new(credits: [i64; 2], suspended: bool) -> Self {
         let mut world = Self::default();
@@ -652,19 +652,19 @@ fn put_text(field: &mut Option<Sealed>, patch: Patch<Resealed>) {
 /// what was linked to a deleted session later, a row a step, and shows it as unlinked until then.
 #[derive(Debug, Clone, PartialEq)]
 struct Disk {
-    rows: World,
+    rows: ReferenceModel,
     counts: Counts,
     unlinking: BTreeSet<RowKey<SessionId>>,
 }
 
 impl Disk {
-    fn new(rows: World) -> Self {
+    fn new(rows: ReferenceModel) -> Self {
         let counts = rows.recount();
         Self { rows, counts, unlinking: BTreeSet::new() }
     }
 
     /// The rows as everyone reads them.
-    fn shown(&self) -> World {
+    fn shown(&self) -> ReferenceModel {
         let mut shown = self.rows.clone();
         self.unlinking.iter().for_each(|(home, id)| shown.unlink(*home, *id));
         shown
@@ -765,13 +765,13 @@ fn without_version(mut answer: Answer) -> Answer {
     answer
 }
 
-fn without_versions(mut world: World) -> World {
+fn without_versions(mut world: ReferenceModel) -> ReferenceModel {
     world.accounts.values_mut().for_each(|account| account.version = 0);
     world
 }
 
 /// Asserts what must be true of any world, whoever made it.
-fn assert_sound(world: &World) {
+fn assert_sound(world: &ReferenceModel) {
     for (home, account) in &world.accounts {
         let rows: Vec<_> =
             world.ledger.iter().filter(|((of, _), _)| of == home).map(|(_, row)| row).collect();
@@ -831,13 +831,13 @@ fn batches<'a>(commands: &'a [Command], cuts: &[bool]) -> Vec<&'a [Command]> {
 
 proptest! {
     #[test]
-    fn one_by_one_and_in_batches_the_books_do_what_the_auditor_does(
+    fn batches_and_single_commands_agree_with_the_reference_model(
         credits in [1..60_i64, 1..20_i64],
         suspended in proptest::bool::weighted(0.1),
         script in vec((script::commands(), proptest::bool::weighted(0.2)), 1..80),
     ) {
         let (commands, cuts): (Vec<_>, Vec<_>) = script.into_iter().unzip();
-        let mut world = World::new(credits, suspended);
+        let mut world = ReferenceModel::new(credits, suspended);
         let mut one_by_one = Disk::new(world.clone());
         let mut in_batches = one_by_one.clone();
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn of_two_deletes_of_a_row_the_first_is_paid_and_the_second_finds_nothing() {
+fn the_second_delete_of_a_row_in_a_batch_finds_nothing_and_is_not_charged() {
     for (delete, what) in [
         (Action::DeleteSession(ACTIVE), "session"),
         (Action::DeleteTodo(TODO), "todo"),
@@ -19,7 +19,7 @@ fn of_two_deletes_of_a_row_the_first_is_paid_and_the_second_finds_nothing() {
 }
 
 #[test]
-fn nothing_links_to_a_session_that_a_batch_mate_ended_but_a_patch() {
+fn creates_cannot_link_to_a_session_ended_in_the_same_batch_but_patches_can() {
     let mut working_set = working_set();
     apply(&mut working_set, end(ACTIVE));
     let ended = Refusal::SessionEnded(ACTIVE);
@@ -31,7 +31,7 @@ fn nothing_links_to_a_session_that_a_batch_mate_ended_but_a_patch() {
 }
 
 #[test]
-fn nothing_links_to_a_session_that_a_batch_mate_deleted() {
+fn nothing_can_link_to_a_session_deleted_in_the_same_batch() {
     let mut working_set = working_set();
     apply(&mut working_set, Action::DeleteSession(ACTIVE));
     let gone = Refusal::NoSuchSession(ACTIVE);
@@ -43,7 +43,7 @@ fn nothing_links_to_a_session_that_a_batch_mate_deleted() {
 }
 
 #[test]
-fn a_session_that_a_batch_mate_started_can_be_linked_to() {
+fn a_session_started_in_the_same_batch_can_be_linked_to() {
     let mut working_set = working_set();
     apply(&mut working_set, start());
     apply(&mut working_set, new_todo(Some(SessionId(11))));
@@ -54,7 +54,7 @@ fn a_session_that_a_batch_mate_started_can_be_linked_to() {
 }
 
 #[test]
-fn a_patch_after_a_delete_finds_nothing() {
+fn a_patch_after_a_delete_in_the_same_batch_finds_no_todo() {
     let mut working_set = working_set();
     apply(&mut working_set, Action::DeleteTodo(TODO));
     let command = mine(step(TODO, TodoStatus::Done));
@@ -62,7 +62,7 @@ fn a_patch_after_a_delete_finds_nothing() {
 }
 
 #[test]
-fn what_is_created_patched_and_deleted_in_one_batch_leaves_only_its_ledger_rows_and_ids() {
+fn rows_created_and_deleted_in_one_batch_leave_only_ledger_rows_and_used_ids() {
     let mut working_set = working_set();
     apply(&mut working_set, new_todo(None));
     apply(&mut working_set, step(TodoId(21), TodoStatus::InProgress));
@@ -75,7 +75,7 @@ fn what_is_created_patched_and_deleted_in_one_batch_leaves_only_its_ledger_rows_
 }
 
 #[test]
-fn a_todo_that_was_there_and_is_deleted_takes_along_the_steps_of_its_batch() {
+fn deleting_a_todo_drops_its_log_entries_of_the_same_batch() {
     let mut working_set = working_set();
     apply(&mut working_set, step(TODO, TodoStatus::Done));
     apply(&mut working_set, Action::DeleteTodo(TODO));
@@ -86,7 +86,7 @@ fn a_todo_that_was_there_and_is_deleted_takes_along_the_steps_of_its_batch() {
 }
 
 #[test]
-fn several_steps_of_one_todo_leave_a_chain_of_logs_and_one_row() {
+fn several_status_changes_of_a_todo_leave_a_chain_of_log_entries_and_one_update() {
     use TodoStatus::{Done, InProgress, Open};
     let mut working_set = working_set();
     for to in [InProgress, InProgress, Done, Open, Done] {
@@ -129,7 +129,7 @@ fn the_last_credit_is_spent_once() {
 }
 
 #[test]
-fn a_grant_of_a_batch_mate_can_be_spent_at_once() {
+fn a_grant_can_be_spent_in_the_same_batch() {
     let mut working_set = with_balance(0);
     working_set.decide(program(grant(HOME, 1))).unwrap();
     assert_eq!(working_set.decide(mine(start())).map(|applied| applied.balance), Ok(0));
@@ -139,7 +139,7 @@ fn a_grant_of_a_batch_mate_can_be_spent_at_once() {
 }
 
 #[test]
-fn accounts_do_not_see_each_other() {
+fn equal_ids_in_two_accounts_of_a_batch_are_kept_apart() {
     let abroad = |action| {
         let principal = Principal::Key(KeyBearer { account: ABROAD, ..bearer(ME) });
         Command { principal, ..mine(action) }
@@ -194,7 +194,7 @@ fn a_command_without_a_charge_costs_nothing_and_leaves_no_ledger_row() {
 }
 
 #[test]
-fn a_dearer_command_needs_its_whole_cost() {
+fn a_command_that_costs_3_credits_is_refused_on_a_balance_of_2() {
     let dear = Command { charge: Some(Charge { cost: 3, endpoint: ROUTE }), ..mine(start()) };
     let too_little = Refusal::InsufficientCredits { balance: 2, cost: 3 };
     assert_refused(&mut with_balance(2), dear.clone(), &too_little);
@@ -205,6 +205,6 @@ fn a_dearer_command_needs_its_whole_cost() {
 }
 
 #[test]
-fn a_batch_that_decides_nothing_changes_nothing() {
+fn a_working_set_without_commands_has_an_empty_write_set() {
     assert_eq!(working_set().into_write_set(), WriteSet::default());
 }

@@ -23,7 +23,7 @@ fn next(tag: EntityTag) -> EntityTag {
 }
 
 #[test]
-fn a_row_in_a_named_state_is_written_as_ever() {
+fn a_write_with_a_matching_tag_acts_like_an_unconditional_write() {
     for (action, stands, _) in tied() {
         let (mut tied, mut free) = (working_set(), working_set());
         let answer = tied.decide(if_match(&[next(stands), stands], action.clone()));
@@ -34,7 +34,7 @@ fn a_row_in_a_named_state_is_written_as_ever() {
 }
 
 #[test]
-fn a_row_in_another_state_is_left_alone_and_nothing_is_charged() {
+fn a_write_without_a_matching_tag_changes_and_charges_nothing() {
     for (action, stands, what) in tied() {
         let of_another_row = EntityTag { uid: uid(7), ..stands };
         for tags in [&[][..], &[next(stands)], &[of_another_row, next(stands)]] {
@@ -45,7 +45,7 @@ fn a_row_in_another_state_is_left_alone_and_nothing_is_charged() {
 }
 
 #[test]
-fn a_state_that_a_batch_mate_left_is_no_longer_the_one_before() {
+fn a_tag_no_longer_matches_after_an_update_in_the_same_batch() {
     let mut working_set = working_set();
     let begin = step(TODO, TodoStatus::InProgress);
     let stands = todo(TODO).tag();
@@ -56,7 +56,7 @@ fn a_state_that_a_batch_mate_left_is_no_longer_the_one_before() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found_whatever_state_is_named() {
+fn a_missing_or_invisible_row_is_not_found_whatever_tag_is_given() {
     let of_peer = [
         (end(OF_PEER), session(OF_PEER).tag(), "session"),
         (Action::DeleteSession(UNKNOWN), session(ACTIVE).tag(), "session"),
@@ -73,7 +73,7 @@ fn what_is_not_there_is_not_found_whatever_state_is_named() {
 }
 
 #[test]
-fn the_state_comes_before_the_rules_and_the_balance() {
+fn a_tag_is_checked_after_suspension_but_before_rules_and_balance() {
     let stale = |action| if_match(&[], action);
     assert_refused(&mut working_set(), stale(end(ENDED)), &Refusal::HasChanged("session"));
     let changed = Refusal::HasChanged("todo");

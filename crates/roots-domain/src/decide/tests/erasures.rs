@@ -37,7 +37,7 @@ fn erase(role: Role, code: LookupHash) -> Command {
 }
 
 #[test]
-fn it_takes_the_owner_and_the_code_of_this_account() {
+fn an_erasure_requires_the_owner_its_code_a_key_outside_grace_and_no_suspension() {
     let mut working_set = ready();
     assert_refused(&mut working_set, erase(Role::Member, CODE), &Refusal::OwnerOnly);
     let wrong = LookupHash([9; 32]);
@@ -50,7 +50,7 @@ fn it_takes_the_owner_and_the_code_of_this_account() {
 }
 
 #[test]
-fn an_account_ends_and_nothing_else_is_changed() {
+fn an_erasure_ends_the_account_and_writes_nothing_else() {
     let mut working_set = ready();
     let applied = working_set.decide(erase(Role::Owner, CODE)).unwrap();
     assert_eq!(
@@ -67,7 +67,7 @@ fn an_account_ends_and_nothing_else_is_changed() {
 }
 
 #[test]
-fn the_last_operators_account_stays() {
+fn the_account_of_the_last_operator_cannot_be_erased() {
     let mut working_set = ready();
     working_set.load_account(Account { kind: AccountKind::Operator, ..account(HOME) });
     assert_refused(&mut working_set, erase(Role::Owner, CODE), &Refusal::LastOperator);
@@ -76,7 +76,7 @@ fn the_last_operators_account_stays() {
 }
 
 #[test]
-fn what_there_is_is_never_swept() {
+fn an_existing_account_is_never_swept() {
     let mut working_set = ready();
     let sweep = |account| program(Action::SweepErased(account));
     assert_refused(&mut working_set, sweep(HOME), &Refusal::AccountExists(HOME));
@@ -89,7 +89,7 @@ fn what_there_is_is_never_swept() {
 }
 
 #[test]
-fn it_needs_the_directory_its_key_and_its_codes() {
+fn the_read_set_of_an_erasure_has_the_directory_its_key_and_its_codes() {
     let read_set = ReadSet::of([&erase(Role::Owner, CODE)]);
     let expected = ReadSet {
         directory: true,

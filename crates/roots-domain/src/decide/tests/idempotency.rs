@@ -41,7 +41,7 @@ fn replayed(first: &Applied, balance: i64) -> Applied {
 }
 
 #[test]
-fn a_named_write_is_done_once_and_answered_as_often_as_it_is_asked_for() {
+fn a_repeated_idempotent_request_is_applied_once_and_replayed_from_its_record() {
     for action in writes() {
         let mut working_set = working_set();
         let first = working_set.decide(idempotent(NAME, 1, action.clone())).unwrap();
@@ -67,7 +67,7 @@ fn a_named_write_is_done_once_and_answered_as_often_as_it_is_asked_for() {
 }
 
 #[test]
-fn an_answer_that_was_kept_before_is_told_again_whatever_became_of_its_row() {
+fn a_stored_idempotency_record_is_replayed_even_if_its_row_has_changed_or_gone() {
     for action in writes() {
         let mut yesterday = working_set();
         let first = yesterday.decide(idempotent(NAME, 1, action.clone())).unwrap();
@@ -88,7 +88,7 @@ fn an_answer_that_was_kept_before_is_told_again_whatever_became_of_its_row() {
 }
 
 #[test]
-fn a_name_is_taken_by_one_request_and_by_one_actor() {
+fn an_idempotency_key_belongs_to_one_request_and_one_actor() {
     let mut working_set = working_set();
     working_set.decide(idempotent(NAME, 1, start())).unwrap();
     let other = idempotent(NAME, 2, new_todo(None));
@@ -102,7 +102,7 @@ fn a_name_is_taken_by_one_request_and_by_one_actor() {
 }
 
 #[test]
-fn a_name_comes_before_everything_but_the_key() {
+fn an_idempotency_record_is_checked_before_everything_but_the_api_key() {
     let mut working_set = working_set();
     let first = working_set.decide(idempotent(NAME, 1, end(ACTIVE))).unwrap();
     let account = working_set.account_mut(HOME).unwrap();
@@ -129,7 +129,7 @@ fn a_name_comes_before_everything_but_the_key() {
 }
 
 #[test]
-fn a_replay_asked_for_within_the_day_is_answered_though_it_is_decided_after_it() {
+fn a_replay_requested_within_a_day_is_answered_although_decided_later() {
     let mut working_set = working_set();
     let first = Command { at: at(1), ..idempotent(NAME, 1, start()) };
     working_set.decide(first.clone()).unwrap();
@@ -138,7 +138,7 @@ fn a_replay_asked_for_within_the_day_is_answered_though_it_is_decided_after_it()
 }
 
 #[test]
-fn what_was_refused_leaves_its_name_free() {
+fn a_refused_request_leaves_its_idempotency_key_free() {
     let mut working_set = with_balance(0);
     let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
     assert_refused(&mut working_set, idempotent(NAME, 1, start()), &too_little);
@@ -149,7 +149,7 @@ fn what_was_refused_leaves_its_name_free() {
 }
 
 #[test]
-fn a_name_is_new_again_after_a_day_swept_or_not() {
+fn an_idempotency_key_is_free_after_a_day_even_if_its_record_is_not_swept() {
     let mut working_set = working_set();
     let at_once = Command { at: at(1), ..idempotent(NAME, 1, start()) };
     working_set.decide(at_once.clone()).unwrap();
@@ -167,7 +167,7 @@ fn a_name_is_new_again_after_a_day_swept_or_not() {
 }
 
 #[test]
-fn a_name_outlives_a_renewal_of_its_callers_key() {
+fn an_idempotency_record_outlives_a_renewal_of_its_actors_key() {
     let mut working_set = working_set();
     let first = working_set.decide(idempotent(NAME, 1, start())).unwrap();
     let (now, before) =
@@ -192,7 +192,7 @@ fn a_name_outlives_a_renewal_of_its_callers_key() {
 }
 
 #[test]
-fn answers_are_forgotten_by_the_program_alone() {
+fn only_the_system_can_delete_expired_idempotency_records() {
     let mut working_set = working_set();
     let forget = |account| Action::ForgetIdempotencyRecords { account, before: at(9) };
     let command = program(forget(HOME));
@@ -212,7 +212,7 @@ fn asked() -> impl Strategy<Value = (Option<u8>, usize, i64)> {
 
 proptest! {
     #[test]
-    fn whatever_is_repeated_is_charged_once_and_the_books_add_up(
+    fn random_repeated_requests_are_charged_once_and_the_ledger_adds_up(
         mut script in proptest::collection::vec(asked(), 1..60),
         balance in 0..20_i64,
     ) {

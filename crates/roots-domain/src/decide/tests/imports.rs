@@ -63,7 +63,7 @@ fn moved(id: i64, todo: i64, from: TodoStatus, to: TodoStatus) -> ImportRow {
 }
 
 #[test]
-fn times_and_links_are_kept_and_ids_given_anew() {
+fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
     let mut working_set = working_set();
     let rows = vec![
         ImportRow::Session(of(70)),
@@ -127,7 +127,7 @@ fn came_before() -> WorkingSet {
 }
 
 #[test]
-fn a_row_that_came_before_takes_on_what_changed_and_is_paid_for() {
+fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     let mut working_set = came_before();
     let notes = Some(Sealed(vec![9]));
     let ended = Session {
@@ -167,7 +167,7 @@ fn a_row_that_came_before_takes_on_what_changed_and_is_paid_for() {
 }
 
 #[test]
-fn a_row_that_came_before_is_left_alone_where_it_is_another_or_none_or_no_newer() {
+fn a_reimported_row_is_not_updated_if_gone_replaced_no_newer_or_unpaid() {
     let mut working_set = came_before();
     let stands = todo(TODO);
     let again = |change: fn(&mut Todo<Sealed>)| {
@@ -205,7 +205,7 @@ fn a_row_that_came_before_is_left_alone_where_it_is_another_or_none_or_no_newer(
 }
 
 #[test]
-fn a_row_with_an_error_leaves_the_others_alone() {
+fn a_refused_row_does_not_fail_the_rest_of_an_import() {
     let mut working_set = working_set();
     working_set.load_imported((HOME, source(), Origin::Session(SessionId(5))), OF_PEER.0);
     working_set.load_imported((HOME, source(), Origin::Session(SessionId(6))), 1_000);
@@ -236,7 +236,7 @@ fn a_row_with_an_error_leaves_the_others_alone() {
 }
 
 #[test]
-fn kinds_are_limited_as_they_are_for_whoever_logs() {
+fn imported_activities_count_toward_the_limit_on_activity_types() {
     let mut working_set = working_set();
     working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
     let outcomes = imported(&mut working_set, vec![ImportRow::Activity(activity(ACTIVITY))]);
@@ -247,7 +247,7 @@ fn kinds_are_limited_as_they_are_for_whoever_logs() {
 }
 
 #[test]
-fn it_is_the_owners() {
+fn only_an_owner_can_import() {
     let mut working_set = working_set();
     let actors = BTreeMap::new();
     let command = mine(Action::Import(Import { source: source(), actors, rows: vec![] }));
@@ -255,7 +255,7 @@ fn it_is_the_owners() {
 }
 
 #[test]
-fn it_needs_what_it_is_linked_to_once_it_is_known_what_that_is() {
+fn the_read_set_of_an_import_gains_linked_rows_once_their_ids_are_known() {
     let rows = vec![
         ImportRow::Todo(linked(80, Some(70))),
         moved(90, 81, TodoStatus::Open, TodoStatus::Done),
@@ -301,7 +301,7 @@ fn logged(id: i64) -> ImportRow {
 }
 
 #[test]
-fn where_credits_end_the_import_stops_at_that_row() {
+fn an_import_stops_at_the_first_row_that_the_balance_does_not_cover() {
     let mut working_set = with_credits(2);
     working_set.load_imported((HOME, source(), Origin::Activity(ActivityId(3))), 7);
     let rows = vec![
@@ -337,7 +337,7 @@ fn where_credits_end_the_import_stops_at_that_row() {
 }
 
 #[test]
-fn a_batch_that_writes_nothing_leaves_no_entry() {
+fn an_import_that_adds_no_rows_writes_no_ledger_entry() {
     let mut working_set = with_credits(0);
     let rows = vec![ImportRow::Todo(linked(1, Some(4))), logged(1)];
     let applied = working_set.decide(import(rows)).unwrap();
@@ -347,7 +347,7 @@ fn a_batch_that_writes_nothing_leaves_no_entry() {
 }
 
 #[test]
-fn an_actor_that_another_import_took_for_someone_else_refuses_its_rows() {
+fn rows_are_refused_if_an_earlier_import_mapped_their_actor_to_another() {
     let mut working_set = working_set();
     working_set.load_imported((HOME, source(), Origin::Actor(THERE)), PEER.0);
     assert_eq!(imported(&mut working_set, vec![logged(1)]), [Err(Refusal::NoSuchActor(THERE))]);
@@ -392,7 +392,7 @@ fn of_kind(id: i64, kind_name: &str) -> ImportRow {
 }
 
 #[test]
-fn a_dry_run_rests_on_what_earlier_lines_would_have_written() {
+fn a_dry_run_sees_the_rows_that_earlier_lines_would_have_added() {
     use TodoStatus::{Cancelled, Done, InProgress, Open};
     let batches = [
         vec![ImportRow::Session(of(1)), ImportRow::Todo(linked(2, Some(1)))],
@@ -410,7 +410,7 @@ fn a_dry_run_rests_on_what_earlier_lines_would_have_written() {
 }
 
 #[test]
-fn a_dry_run_tells_the_whole_cost_and_the_balance_as_it_is() {
+fn a_dry_run_reports_the_whole_cost_and_the_unchanged_balance() {
     let mut dry_run = DryRun::default();
     let applied =
         dry_run.decide_at(with_credits(1), import((1..=3).map(logged).collect()), now()).unwrap();
@@ -418,7 +418,7 @@ fn a_dry_run_tells_the_whole_cost_and_the_balance_as_it_is() {
 }
 
 #[test]
-fn a_dry_run_is_refused_to_whom_the_import_is() {
+fn a_dry_run_is_refused_on_a_suspended_account() {
     let mut working_set = working_set();
     working_set.load_account(Account { status: AccountStatus::Suspended, ..account(HOME) });
     let refused = DryRun::default().decide_at(working_set, import(vec![]), now());
@@ -426,7 +426,7 @@ fn a_dry_run_is_refused_to_whom_the_import_is() {
 }
 
 #[test]
-fn a_dry_run_remembers_millions_of_rows_that_follow_each_other_and_then_refuses() {
+fn a_dry_run_packs_consecutive_rows_and_is_refused_beyond_57344_marks() {
     let mut dry_run = DryRun::default();
     let mut decide = |first: i64, apart: i64| {
         let rows = (0..64).map(|number| logged(first + number * apart)).collect();
@@ -446,7 +446,7 @@ fn a_dry_run_remembers_millions_of_rows_that_follow_each_other_and_then_refuses(
 }
 
 #[test]
-fn a_dry_run_knows_whose_a_session_is_where_two_actors_link_to_it_at_once() {
+fn a_dry_run_refuses_a_link_to_a_session_of_another_actor() {
     let by = |actor, id| ImportRow::Todo(Todo { actor, ..linked(id, Some(1)) });
     let batches = [vec![ImportRow::Session(of(1))], vec![by(ME, 1), by(PEER, 2)]];
     let real = real_run(&batches, imported_before());
@@ -484,7 +484,7 @@ fn marks_of(ids: impl Iterator<Item = i64>, actors: i64) -> usize {
 }
 
 #[test]
-fn a_dry_run_remembers_by_ids_however_many_actors_they_alternate_between() {
+fn the_marks_of_a_dry_run_stay_bounded_however_many_actors_alternate() {
     // 40 times 256 ids: a mark that they are there, and one of the todos' status.
     let there = 40 * 3;
     for (actors, digits) in [(1, 0), (2, 1), (15, 1), (200, 2), (255, 2), (1_000, 3), (5_000, 4)] {
@@ -499,7 +499,7 @@ fn a_dry_run_remembers_by_ids_however_many_actors_they_alternate_between() {
 }
 
 #[test]
-fn a_dry_run_remembers_20_000_rows_of_255_actors_however_far_apart_they_lie() {
+fn a_dry_run_holds_20_000_rows_of_200_actors_however_far_apart_their_ids_are() {
     for apart in [1, 3, 50, 64, 100, 256, 1_000_000] {
         for (actors, most) in [(1, 57_344), (200, 57_344), (5_000, 57_344 * 20 / 11)] {
             let marks = marks_of((1..=1_000).map(|number| number * apart), actors);
@@ -511,7 +511,7 @@ fn a_dry_run_remembers_20_000_rows_of_255_actors_however_far_apart_they_lie() {
 }
 
 #[test]
-fn a_dry_run_knows_whose_a_row_is_among_hundreds_of_actors() {
+fn a_dry_run_of_700_actors_refuses_rows_of_other_actors_like_the_import() {
     let mut batches = Vec::new();
     sessions_and_todos((1..=2_000).map(|id| id * 3), 700, |rows| batches.push(rows));
     let next = |actor: ActorId| ActorId(1 + actor.0 % 700);
@@ -539,7 +539,7 @@ fn a_dry_run_knows_whose_a_row_is_among_hundreds_of_actors() {
 proptest::proptest! {
     /// Rows of few ids, so that they meet.
     #[test]
-    fn a_dry_run_finds_what_the_import_finds(
+    fn a_dry_run_of_random_rows_has_the_same_outcomes_as_their_import(
         rows in proptest::collection::vec(
             (0..5_u8, 1..7_i64, 1..7_i64, 0..4_usize, 1..4_i64),
             0..40,

@@ -16,7 +16,7 @@ const MEMBER: ActorId = ActorId(2);
 
 /// A database of one account that loads what a batch needs, and no more.
 #[derive(Debug, Clone)]
-struct Scope {
+struct KeysFixture {
     account: Account,
     actors: BTreeMap<ActorId, Actor>,
     keys: BTreeMap<KeyId, ApiKey>,
@@ -25,7 +25,7 @@ struct Scope {
     at: Timestamp,
 }
 
-impl Scope {
+impl KeysFixture {
     /// An account with an owner and its first key, and a member without one.
     fn new() -> Self {
         let mut working_set = directory(3);
@@ -407,8 +407,8 @@ fn under(
 const FIRST: KeyId = KeyId(1);
 
 #[test]
-fn a_rotated_key_stays_until_the_new_one_is_used() {
-    let mut scope = Scope::new();
+fn a_rotated_key_begins_its_grace_at_the_first_use_of_its_successor() {
+    let mut scope = KeysFixture::new();
     let (labelled, expiry) = (name("server"), at(9 * DAY_SECONDS));
     let first = scope.keys.get_mut(&FIRST).unwrap();
     (first.label, first.expires_at) = (Some(labelled.clone()), Some(expiry));
@@ -435,11 +435,11 @@ fn a_rotated_key_stays_until_the_new_one_is_used() {
 }
 
 #[test]
-fn a_key_in_grace_does_not_outlast_the_one_that_came_after_it() {
+fn a_key_in_grace_ends_no_later_than_its_successor() {
     for (first, second, left) in
         [(600, 0, None), (600, 60, Some(60)), (60, 600, Some(60)), (0, 600, None)]
     {
-        let mut scope = Scope::new();
+        let mut scope = KeysFixture::new();
         let beside = scope.add(FIRST, OWNER, What::Beside).unwrap();
         let next = scope.add(FIRST, OWNER, What::Rotation(first)).unwrap();
         scope.use_key(next).unwrap();
@@ -457,9 +457,9 @@ fn a_key_in_grace_does_not_outlast_the_one_that_came_after_it() {
 }
 
 #[test]
-fn a_code_outlasts_the_key_that_it_came_with() {
+fn a_recovery_code_outlives_the_renewal_key_issued_with_the_code() {
     for way in 0..3 {
-        let mut scope = Scope::new();
+        let mut scope = KeysFixture::new();
         let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
         let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
         scope.keys.get_mut(&renewed).unwrap().expires_at = Some(scope.at.plus_seconds(60));
@@ -500,8 +500,8 @@ fn a_code_outlasts_the_key_that_it_came_with() {
 }
 
 #[test]
-fn an_actor_is_not_held_by_an_account_key_that_is_over() {
-    let mut scope = Scope::new();
+fn an_actor_cannot_be_added_under_an_account_key_of_an_earlier_epoch() {
+    let mut scope = KeysFixture::new();
     let next = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     scope.use_key(next).unwrap();
     scope.manage(next, Management::ReserveIds(Reservation::Actor)).unwrap();
@@ -526,9 +526,9 @@ fn an_actor_is_not_held_by_an_account_key_that_is_over() {
 }
 
 #[test]
-fn a_command_that_waited_does_not_slip_in_behind_what_ended_its_key() {
+fn a_command_decided_after_its_key_ended_is_refused_even_with_an_earlier_time() {
     for way in 0..3 {
-        let mut scope = Scope::new();
+        let mut scope = KeysFixture::new();
         let key = scope.add(FIRST, MEMBER, What::Beside).unwrap();
         let next = scope.add(key, MEMBER, What::Rotation(0)).unwrap();
         let late =
@@ -565,8 +565,8 @@ fn a_command_that_waited_does_not_slip_in_behind_what_ended_its_key() {
 }
 
 #[test]
-fn a_key_is_not_made_for_an_epoch_that_is_over() {
-    let mut scope = Scope::new();
+fn a_key_cannot_be_added_for_an_earlier_key_epoch() {
+    let mut scope = KeysFixture::new();
     scope.manage(FIRST, Management::ReserveIds(Reservation::Key)).unwrap();
     let early = scope.next_key(MEMBER, KeyOrigin::Beside);
     scope.add(FIRST, MEMBER, What::Renewal).unwrap();
@@ -582,8 +582,8 @@ fn a_key_is_not_made_for_an_epoch_that_is_over() {
 }
 
 #[test]
-fn each_rule_has_its_refusal() {
-    let mut scope = Scope::new();
+fn each_rule_of_key_management_has_its_refusal() {
+    let mut scope = KeysFixture::new();
     let own = scope.add(FIRST, MEMBER, What::Beside).unwrap();
     let patch = |id, is_active| Management::PatchActor { id, name: None, is_active };
     let stranger = ActorId(9);
@@ -627,8 +627,8 @@ fn each_rule_has_its_refusal() {
 }
 
 #[test]
-fn an_actor_has_so_many_keys_in_force_at_most() {
-    let mut scope = Scope::new();
+fn an_actor_has_at_most_1000_keys_in_force() {
+    let mut scope = KeysFixture::new();
     let own = scope.add(FIRST, MEMBER, What::Beside).unwrap();
     let template = scope.keys[&own].clone();
     let last = KeyId(i64::try_from(KEYS_MAX).unwrap() + 1);
@@ -656,8 +656,8 @@ fn an_actor_has_so_many_keys_in_force_at_most() {
 }
 
 #[test]
-fn an_actor_is_renewed_24_times_a_day_and_the_next_is_refused_before_anything_is_made() {
-    let mut scope = Scope::new();
+fn the_25th_key_renewal_of_an_actor_in_a_day_is_refused_and_changes_nothing() {
+    let mut scope = KeysFixture::new();
     for actor in [MEMBER, OWNER] {
         for _ in 0..RENEWALS_PER_DAY_MAX {
             scope.add(FIRST, actor, What::Renewal).unwrap();
@@ -685,8 +685,8 @@ fn an_actor_is_renewed_24_times_a_day_and_the_next_is_refused_before_anything_is
 }
 
 #[test]
-fn an_account_has_so_many_actors_at_most() {
-    let mut scope = Scope::new();
+fn an_account_has_at_most_10_000_actors() {
+    let mut scope = KeysFixture::new();
     scope.account.last_ids.actor = ACTORS_MAX - 1;
     scope.manage(FIRST, Management::ReserveIds(Reservation::Actor)).unwrap();
     let more = scope.manage(FIRST, Management::ReserveIds(Reservation::Actor));
@@ -695,8 +695,8 @@ fn an_account_has_so_many_actors_at_most() {
 }
 
 #[test]
-fn a_full_account_forgets_its_ended_key_with_the_lowest_id_for_a_new_one() {
-    let mut scope = Scope::new();
+fn a_new_key_in_a_full_account_deletes_the_ended_key_with_the_lowest_id() {
+    let mut scope = KeysFixture::new();
     let keys = [(); 4].map(|()| scope.add(FIRST, MEMBER, What::Beside).unwrap());
     for ended in [keys[2], keys[1]] {
         scope.manage(FIRST, Management::RevokeKey(ended)).unwrap();
@@ -704,7 +704,7 @@ fn a_full_account_forgets_its_ended_key_with_the_lowest_id_for_a_new_one() {
     let missing = ACCOUNT_KEYS_MAX - scope.account.keys;
     assert_eq!(scope.account.keys, 5);
     scope.account.keys += missing;
-    let kept = |scope: &Scope| {
+    let kept = |scope: &KeysFixture| {
         assert_eq!(scope.account.keys - missing, i64::try_from(scope.keys.len()).unwrap());
         keys.map(|id| scope.keys.contains_key(&id))
     };
@@ -733,7 +733,7 @@ fn a_full_account_forgets_its_ended_key_with_the_lowest_id_for_a_new_one() {
 
 #[test]
 fn an_owners_renewal_comes_into_force_with_its_first_use() {
-    let mut scope = Scope::new();
+    let mut scope = KeysFixture::new();
     let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
     let lost = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     let next = scope.add(FIRST, OWNER, What::Renewal).unwrap();
@@ -753,8 +753,8 @@ fn an_owners_renewal_comes_into_force_with_its_first_use() {
 const FIRST_CODE: RecoveryId = RecoveryId(1);
 
 #[test]
-fn a_recovery_ends_the_owners_keys_at_once_and_the_code_with_its_first_use() {
-    let mut scope = Scope::new();
+fn a_recovery_ends_the_owners_keys_at_once_and_the_old_code_at_first_use() {
+    let mut scope = KeysFixture::new();
     let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
     let rotated = scope.add(FIRST, OWNER, What::Rotation(60)).unwrap();
     let epoch = scope.account.auth_epoch;
@@ -787,8 +787,8 @@ fn a_recovery_ends_the_owners_keys_at_once_and_the_code_with_its_first_use() {
 }
 
 #[test]
-fn the_code_of_a_renewal_puts_it_in_force() {
-    let mut scope = Scope::new();
+fn recovering_with_the_code_of_a_renewal_puts_the_renewal_in_force() {
+    let mut scope = KeysFixture::new();
     let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     let key = scope.recover(RecoveryId(2)).unwrap();
     assert_eq!(
@@ -802,7 +802,7 @@ fn the_code_of_a_renewal_puts_it_in_force() {
     scope.check();
 
     // The one before it does not: the renewal was never seen, and goes.
-    let mut scope = Scope::new();
+    let mut scope = KeysFixture::new();
     let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     scope.recover(FIRST_CODE).unwrap();
     assert_eq!(scope.account.key_epoch, KeyEpoch::FIRST);
@@ -812,8 +812,8 @@ fn the_code_of_a_renewal_puts_it_in_force() {
 }
 
 #[test]
-fn a_renewed_code_is_the_only_one_at_once() {
-    let mut scope = Scope::new();
+fn renewing_the_recovery_code_ends_all_other_codes_at_once() {
+    let mut scope = KeysFixture::new();
     let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
     let unseen = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     let code = scope.renew_code(FIRST).unwrap();
@@ -838,8 +838,8 @@ fn a_renewed_code_is_the_only_one_at_once() {
 }
 
 #[test]
-fn a_code_recovers_and_does_nothing_else() {
-    let mut scope = Scope::new();
+fn a_recovery_code_authorizes_only_a_recovery() {
+    let mut scope = KeysFixture::new();
     let before = scope.clone();
     let beside = NewKey { origin: KeyOrigin::Beside, ..scope.next_recovery(FIRST_CODE) };
     let members = NewKey { actor: MEMBER, ..scope.next_recovery(FIRST_CODE) };
@@ -864,9 +864,9 @@ fn a_code_recovers_and_does_nothing_else() {
 }
 
 #[test]
-fn the_first_use_of_a_key_that_ends_others_is_noted_once() {
+fn the_first_use_of_a_key_that_ends_others_is_audited_once() {
     for (what, replaced) in [(What::Rotation(60), Some(FIRST)), (What::Renewal, None)] {
-        let mut scope = Scope::new();
+        let mut scope = KeysFixture::new();
         let key = scope.add(FIRST, OWNER, what).unwrap();
         let (account, actor) = (scope.account.id, OWNER);
         let used = scope.command(Principal::Program, Action::UseKey { account, actor, key });
@@ -879,7 +879,7 @@ fn the_first_use_of_a_key_that_ends_others_is_noted_once() {
             AuditEvent::of(AuditAction::KeySucceeded, KeyBearer { key, ..scope.bearer(FIRST) });
         assert_eq!(audit_log, [AuditEvent { subject_key: replaced, ..by_key.to_actor(OWNER) }]);
     }
-    let mut scope = Scope::new();
+    let mut scope = KeysFixture::new();
     let beside = scope.add(FIRST, OWNER, What::Beside).unwrap();
     let given = scope.account.last_ids.audit;
     scope.use_key(beside).unwrap();
@@ -887,8 +887,8 @@ fn the_first_use_of_a_key_that_ends_others_is_noted_once() {
 }
 
 #[test]
-fn recoveries_and_new_codes_are_noted() {
-    let scope = Scope::new();
+fn recoveries_and_renewed_codes_are_audited() {
+    let scope = KeysFixture::new();
     let audit_log = |principal: Principal, management: Management| {
         let command = scope.command(principal, Action::Manage(Box::new(management)));
         let mut working_set = scope.load(std::slice::from_ref(&command));
@@ -941,7 +941,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..40)
 }
 
-impl Scope {
+impl KeysFixture {
     /// One of the keys that admit their bearer, which is then used. The owner has one at least, seen or
     /// not.
     fn pick(&mut self, index: usize) -> KeyId {
@@ -997,8 +997,8 @@ impl Scope {
 
 proptest! {
     #[test]
-    fn whatever_is_done_to_keys_nothing_is_lost_and_nobody_is_locked_out(steps in steps()) {
-        let mut scope = Scope::new();
+    fn random_key_management_loses_no_key_and_locks_no_actor_out(steps in steps()) {
+        let mut scope = KeysFixture::new();
         for step in &steps {
             scope.step(step);
             scope.check();

@@ -43,7 +43,7 @@ fn own_event(action: AuditAction, subject: AccountId) -> AuditEvent {
 }
 
 #[test]
-fn a_grant_moves_one_account_and_stands_in_both_trails() {
+fn an_operators_grant_changes_the_balance_and_is_audited_in_both_accounts() {
     for status in [AccountStatus::Active, SUSPENDED] {
         let mut working_set = with_operators();
         let before = Account { status, ..account(HOME) };
@@ -77,7 +77,7 @@ fn a_grant_moves_one_account_and_stands_in_both_trails() {
 }
 
 #[test]
-fn a_grant_to_their_own_account_is_noted_once() {
+fn an_operators_grant_to_its_own_account_is_audited_once() {
     let mut working_set = with_operators();
     let granted = decided(&mut working_set, grant(OPERATORS, 1));
     assert_eq!(granted.balance, BALANCE + 1);
@@ -86,7 +86,7 @@ fn a_grant_to_their_own_account_is_noted_once() {
 }
 
 #[test]
-fn a_suspension_moves_the_auth_epoch_and_a_resumption_does_not() {
+fn a_suspension_raises_the_auth_epoch_and_a_resumption_does_not() {
     let mut working_set = with_operators();
     let suspended = decided(&mut working_set, set_status(HOME, SUSPENDED));
     assert_eq!((suspended.status, suspended.auth_epoch), (SUSPENDED, EPOCH + 1));
@@ -112,7 +112,7 @@ fn stale_of(auth_epoch: i64) -> Command {
 }
 
 #[test]
-fn what_is_so_already_changes_nothing() {
+fn setting_an_account_to_the_status_already_set_changes_nothing() {
     let mut working_set = with_operators();
     decided(&mut working_set, set_status(HOME, AccountStatus::Active));
     decided(&mut working_set, set_status(OPERATORS, AccountStatus::Active));
@@ -124,7 +124,7 @@ fn what_is_so_already_changes_nothing() {
 }
 
 #[test]
-fn operators_suspend_each_other_and_not_themselves() {
+fn an_operator_can_suspend_another_operator_but_not_itself() {
     let mut working_set = with_operators();
     let own = by_operator(set_status(OPERATORS, SUSPENDED));
     assert_refused(&mut working_set, own, &Refusal::OwnAccount);
@@ -140,7 +140,7 @@ fn operators_suspend_each_other_and_not_themselves() {
 }
 
 #[test]
-fn only_operators_do_what_operators_do() {
+fn only_operators_can_grant_credits_or_set_an_accounts_status() {
     for action in [
         grant(HOME, 1),
         grant(ABROAD, 1),
@@ -154,7 +154,7 @@ fn only_operators_do_what_operators_do() {
 }
 
 #[test]
-fn an_operator_s_key_has_to_be_in_force() {
+fn an_operators_command_requires_a_key_in_force() {
     let principal = Principal::Key(KeyBearer { account: OPERATORS, auth_epoch: 1, ..bearer(PEER) });
     for action in [grant(HOME, 1), set_status(HOME, SUSPENDED)] {
         let command = Command { principal, ..by_operator(action) };
@@ -163,7 +163,7 @@ fn an_operator_s_key_has_to_be_in_force() {
 }
 
 #[test]
-fn an_account_that_is_not_there_is_not_done_to() {
+fn an_operators_command_is_refused_on_an_unknown_account_or_a_balance_overflow() {
     let nobody = AccountId(9);
     for action in [grant(nobody, 1), set_status(nobody, SUSPENDED)] {
         let command = by_operator(action);
@@ -175,7 +175,7 @@ fn an_account_that_is_not_there_is_not_done_to() {
 }
 
 #[test]
-fn a_command_of_operators_needs_their_account_and_the_other() {
+fn the_read_set_of_an_operators_command_has_both_accounts() {
     for action in [grant(HOME, 1), set_status(HOME, SUSPENDED)] {
         let command = by_operator(action);
         let accounts = BTreeSet::from([HOME, OPERATORS]);
@@ -187,7 +187,7 @@ fn a_command_of_operators_needs_their_account_and_the_other() {
 }
 
 #[test]
-fn what_the_owner_does_to_actors_and_keys_is_noted_where_it_changes_something() {
+fn an_owners_changes_of_actors_and_keys_are_audited_unless_nothing_changes() {
     let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
     let manage = |management| program(Action::Manage(Box::new(management)));
     let actor = |id, role| Actor {
@@ -253,7 +253,7 @@ fn what_the_owner_does_to_actors_and_keys_is_noted_where_it_changes_something() 
 }
 
 #[test]
-fn what_an_owner_exports_is_noted_also_while_its_account_is_suspended() {
+fn an_owners_export_is_audited_even_while_its_account_is_suspended() {
     let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
     for status in [AccountStatus::Active, SUSPENDED] {
         let mut working_set = working_set();
@@ -273,7 +273,7 @@ fn what_an_owner_exports_is_noted_also_while_its_account_is_suspended() {
 }
 
 #[test]
-fn what_an_owner_imports_is_noted_and_is_of_another_account() {
+fn an_owners_import_is_audited_and_must_come_from_another_account() {
     let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
     let import = |source, actor| {
         let command = program(Action::NoteImport { source, actor });

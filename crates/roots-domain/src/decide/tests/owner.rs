@@ -23,7 +23,7 @@ fn writes_of_the_peers() -> [Action; 8] {
 }
 
 #[test]
-fn an_owner_writes_for_any_actor_and_the_ledger_names_who_asked() {
+fn an_owner_can_write_for_any_actor_and_the_ledger_names_the_owner() {
     for action in writes_of_the_peers() {
         let mut working_set = working_set();
         let applied = working_set.decide(by_owner(action.clone())).unwrap();
@@ -49,7 +49,7 @@ fn an_owner_writes_for_any_actor_and_the_ledger_names_who_asked() {
 }
 
 #[test]
-fn a_member_makes_nothing_for_another_and_finds_nothing_of_its() {
+fn a_member_can_neither_create_rows_for_another_actor_nor_find_its_rows() {
     for action in writes_of_the_peers() {
         let refusal = match &action {
             Action::StartSession { .. } | Action::CreateTodo { .. } | Action::LogActivity(_) => {
@@ -69,7 +69,7 @@ fn a_member_makes_nothing_for_another_and_finds_nothing_of_its() {
 }
 
 #[test]
-fn an_owner_links_no_row_to_another_actors_session() {
+fn an_owner_cannot_link_a_row_to_a_session_of_another_actor() {
     let linked = |id| TodoPatch { session: Patch::Set(id), ..TodoPatch::EMPTY };
     for (action, session) in [
         (new_todo(Some(OF_PEER)), OF_PEER),
@@ -86,7 +86,7 @@ fn an_owner_links_no_row_to_another_actors_session() {
 }
 
 #[test]
-fn the_kinds_that_are_limited_are_those_of_the_actor_whose_activity_it_is() {
+fn an_activity_logged_by_the_owner_counts_toward_its_actors_type_limit() {
     let mut working_set = working_set();
     working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
     working_set.load_kinds(HOME, PEER, kinds(&[], KINDS_MAX - 1));

@@ -33,7 +33,7 @@ fn refill(working_set: &mut WorkingSet, _: &mut Command) {
 const TOO_LITTLE: Refusal = Refusal::InsufficientCredits { balance: 0, cost: 1 };
 
 #[test]
-fn a_key_not_in_force_comes_before_a_suspension_before_a_rule_before_the_balance() {
+fn a_todo_patch_is_refused_for_its_key_then_suspension_then_rules_then_balance() {
     let patch = TodoPatch {
         status: Some(TodoStatus::Cancelled),
         note: Some(resealed("note", None)),
@@ -79,7 +79,7 @@ fn a_key_not_in_force_comes_before_a_suspension_before_a_rule_before_the_balance
 }
 
 #[test]
-fn of_a_session_its_being_there_comes_before_its_state_before_the_balance() {
+fn a_session_patch_is_refused_as_not_found_then_for_its_state_then_balance() {
     fn row(command: &mut Command) -> &mut RowPatch<SessionId, SessionPatch<Resealed>> {
         match &mut command.action {
             Action::PatchSession(row) => row,
@@ -109,7 +109,7 @@ fn of_a_session_its_being_there_comes_before_its_state_before_the_balance() {
 }
 
 #[test]
-fn a_new_todo_needs_its_session_before_the_balance() {
+fn a_new_todo_is_refused_for_its_session_before_the_balance() {
     fn link(command: &mut Command, to: SessionId) {
         command.action = new_todo(Some(to));
     }
@@ -126,7 +126,7 @@ fn a_new_todo_needs_its_session_before_the_balance() {
 }
 
 #[test]
-fn a_new_activity_needs_its_session_before_its_kind_before_the_balance() {
+fn a_new_activity_is_refused_for_its_session_then_its_type_then_the_balance() {
     fn link(command: &mut Command, to: SessionId) {
         command.action = log("new", Some(to));
     }
@@ -148,7 +148,7 @@ fn a_new_activity_needs_its_session_before_its_kind_before_the_balance() {
 }
 
 #[test]
-fn what_is_not_there_or_not_the_callers_is_not_found_before_the_balance_is_looked_at() {
+fn missing_and_invisible_rows_are_not_found_before_the_balance_is_checked() {
     let other_row = |id| patch_session(id, SessionPatch { status: None, notes: Patch::Clear });
     for (action, what) in [
         (other_row(UNKNOWN), "session"),
@@ -167,7 +167,7 @@ fn what_is_not_there_or_not_the_callers_is_not_found_before_the_balance_is_looke
 }
 
 #[test]
-fn every_write_is_refused_without_credits_when_suspended_and_when_the_key_has_ended() {
+fn every_write_is_refused_without_credits_while_suspended_and_after_its_key_ended() {
     let row_patch = SessionPatch { status: None, notes: Patch::Clear };
     for action in [
         start(),
@@ -192,7 +192,7 @@ fn every_write_is_refused_without_credits_when_suspended_and_when_the_key_has_en
 }
 
 #[test]
-fn a_refusal_moves_nothing_of_what_batch_mates_did() {
+fn a_refused_command_leaves_the_effects_of_its_batch_unchanged() {
     let mut working_set = with_balance(2);
     apply(&mut working_set, step(TODO, TodoStatus::Done));
     apply(&mut working_set, log("review", Some(ACTIVE)));

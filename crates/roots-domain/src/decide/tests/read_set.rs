@@ -15,7 +15,7 @@ fn todos(id: TodoId) -> ReadSet {
 }
 
 #[test]
-fn a_command_needs_the_rows_it_changes_deletes_or_rests_on() {
+fn the_read_set_of_a_command_has_the_rows_it_changes_deletes_or_depends_on() {
     let linked = TodoPatch { session: Patch::Set(ENDED), ..TodoPatch::EMPTY };
     let unlinked = TodoPatch { session: Patch::Clear, ..TodoPatch::EMPTY };
     let kinds = BTreeSet::from([(HOME, ME, kind("deploy"))]);
@@ -43,7 +43,7 @@ fn a_command_needs_the_rows_it_changes_deletes_or_rests_on() {
 }
 
 #[test]
-fn founding_needs_the_directory_and_a_grant_its_account() {
+fn the_read_set_of_founding_has_the_directory_and_that_of_a_grant_its_account() {
     let directory = ReadSet { directory: true, ..ReadSet::default() };
     let abroad = BTreeSet::from([ABROAD]);
     for (action, expected) in [
@@ -59,14 +59,14 @@ fn founding_needs_the_directory_and_a_grant_its_account() {
 }
 
 #[test]
-fn counting_calls_needs_the_accounts_that_called() {
+fn the_read_set_of_counting_calls_has_the_calling_accounts() {
     let command = program(Action::CountCalls(vec![called(HOME, 1), called(ABROAD, 2)]));
     let accounts = BTreeSet::from([HOME, ABROAD]);
     assert_eq!(ReadSet::of([&command]), ReadSet { accounts, ..ReadSet::default() });
 }
 
 #[test]
-fn a_batch_needs_what_its_commands_need_each_once() {
+fn the_read_set_of_a_batch_is_the_union_of_those_of_its_commands() {
     let abroad = Principal::Key(KeyBearer { account: ABROAD, ..bearer(ME) });
     let commands = [
         mine(end(ACTIVE)),

@@ -6,7 +6,7 @@ const MINE_ACTIVE: Counter = Counter::Sessions(ME, SessionStatus::Active);
 const MINE_ENDED: Counter = Counter::Sessions(ME, SessionStatus::Ended);
 
 #[test]
-fn starting_one_writes_it_counts_it_and_charges_for_it() {
+fn starting_a_session_inserts_counts_and_charges() {
     let mut working_set = working_set();
     let started = Session {
         id: SessionId(11),
@@ -28,7 +28,7 @@ fn starting_one_writes_it_counts_it_and_charges_for_it() {
 }
 
 #[test]
-fn ending_one_moves_its_count_and_keeps_its_notes() {
+fn ending_a_session_moves_its_counter_and_keeps_its_notes() {
     let mut working_set = working_set();
     let ended = Session {
         status: SessionStatus::Ended,
@@ -46,7 +46,7 @@ fn ending_one_moves_its_count_and_keeps_its_notes() {
 }
 
 #[test]
-fn new_notes_replace_the_ciphertext_in_either_state() {
+fn new_notes_replace_the_ciphertext_of_active_and_ended_sessions() {
     for id in [ACTIVE, ENDED] {
         let mut working_set = working_set();
         let notes = Patch::Set(resealed("other notes", None));
@@ -64,7 +64,7 @@ fn new_notes_replace_the_ciphertext_in_either_state() {
 }
 
 #[test]
-fn the_same_notes_leave_the_row_and_cost_all_the_same() {
+fn unchanged_notes_leave_the_session_as_is_but_are_charged() {
     let mut working_set = working_set();
     let notes = Patch::Set(resealed("sealed afresh", Some("notes")));
     let same = SessionPatch { status: Some(SessionStatus::Active), notes };
@@ -74,7 +74,7 @@ fn the_same_notes_leave_the_row_and_cost_all_the_same() {
 }
 
 #[test]
-fn notes_that_were_the_same_as_what_no_longer_stands_replace_it() {
+fn notes_compared_with_outdated_ciphertext_replace_the_stored_notes() {
     let mut working_set = working_set();
     let notes = Patch::Set(resealed("sealed afresh", Some("notes before")));
     let patch = SessionPatch { status: None, notes };
@@ -85,7 +85,7 @@ fn notes_that_were_the_same_as_what_no_longer_stands_replace_it() {
 }
 
 #[test]
-fn deleting_one_leaves_the_rest_to_the_store() {
+fn deleting_a_session_deletes_its_row_and_decrements_its_counter() {
     for (id, counter) in [(ACTIVE, MINE_ACTIVE), (ENDED, MINE_ENDED)] {
         let mut working_set = working_set();
         let decided = working_set.decide(mine(Action::DeleteSession(id)));
@@ -97,7 +97,7 @@ fn deleting_one_leaves_the_rest_to_the_store() {
 }
 
 #[test]
-fn a_batch_mate_of_a_deletion_finds_its_row_unlinked() {
+fn a_todo_is_unlinked_for_later_commands_of_the_batch_that_deletes_its_session() {
     let mut working_set = working_set();
     let link = TodoPatch { session: Patch::Set(ACTIVE), ..TodoPatch::EMPTY };
     let AppliedRow::Todo(linked) = apply(&mut working_set, patch_todo(TODO, link)) else {
@@ -111,7 +111,7 @@ fn a_batch_mate_of_a_deletion_finds_its_row_unlinked() {
 }
 
 #[test]
-fn a_step_unlinks_in_an_account_that_there_is_for_the_program_alone() {
+fn only_the_system_can_unlink_the_rows_of_a_deleted_session() {
     let step = |account| Action::UnlinkSession { account, session: UNKNOWN, rows: 7 };
     let mut working_set = working_set();
     assert_refused(&mut working_set, mine(step(HOME)), &Refusal::KeyNotInForce);

@@ -7,7 +7,7 @@ fn counter(status: TodoStatus, level: i64) -> Counter {
 }
 
 #[test]
-fn creating_one_links_it_to_an_active_session() {
+fn creating_a_todo_inserts_and_counts_the_row_with_or_without_a_session() {
     for session in [None, Some(ACTIVE)] {
         let mut working_set = working_set();
         let created = Todo {
@@ -35,7 +35,7 @@ fn creating_one_links_it_to_an_active_session() {
 }
 
 #[test]
-fn a_change_of_status_is_logged_with_its_note_under_its_uid() {
+fn a_status_change_writes_a_log_entry_with_its_note_and_uid() {
     let mut working_set = working_set();
     let patch = TodoPatch {
         status: Some(TodoStatus::Done),
@@ -71,7 +71,7 @@ fn a_change_of_status_is_logged_with_its_note_under_its_uid() {
 }
 
 #[test]
-fn texts_times_and_links_are_set_and_cleared_without_a_log() {
+fn a_patch_sets_and_clears_texts_times_and_links_without_a_log_entry() {
     let mut working_set = working_set();
     let patch = TodoPatch {
         title: Some(resealed("other title", Some("a title before"))),
@@ -97,7 +97,7 @@ fn texts_times_and_links_are_set_and_cleared_without_a_log() {
 }
 
 #[test]
-fn the_same_values_leave_the_row_and_cost_all_the_same() {
+fn a_patch_with_unchanged_values_leaves_the_todo_as_is_but_is_charged() {
     let mut working_set = working_set();
     let patch = TodoPatch {
         title: Some(resealed("sealed afresh", Some("title"))),
@@ -114,7 +114,7 @@ fn the_same_values_leave_the_row_and_cost_all_the_same() {
 }
 
 #[test]
-fn a_description_that_is_not_there_is_never_the_same() {
+fn a_description_set_where_none_was_stored_is_a_change() {
     let mut working_set = working_set();
     working_set.load_todo(HOME, Todo { description: None, ..todo(TODO) });
     let description = Patch::Set(resealed("sealed afresh", None));
@@ -126,7 +126,7 @@ fn a_description_that_is_not_there_is_never_the_same() {
 }
 
 #[test]
-fn deleting_one_moves_its_count() {
+fn deleting_a_todo_decrements_its_counter() {
     let mut working_set = working_set();
     let decided = working_set.decide(mine(Action::DeleteTodo(TODO)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));

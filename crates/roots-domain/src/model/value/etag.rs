@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_reads_back_and_has_one_spelling() {
+    fn an_entity_tag_round_trips_and_has_one_spelling() {
         let uid = Uid(Uuid::from_u128(0x019d_728c_2e80_7000_8000_0000_0000_00ab));
         let tag = EntityTag { uid, version: 12 };
         let text = "019d728c2e80700080000000000000ab-12";

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_held_to_its_range() {
+    fn a_limit_above_100_is_capped_and_a_limit_below_1_is_refused() {
         assert_eq!(PageRequest::parse_limit("1"), Ok(1));
         assert_eq!(PageRequest::parse_limit("100"), Ok(100));
         assert_eq!(PageRequest::parse_limit("101"), Ok(100));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_starts_at_0() {
+    fn an_offset_is_a_plain_integer_from_0() {
         assert_eq!(PageRequest::parse_offset("0"), Ok(0));
         assert_eq!(PageRequest::parse_offset("9223372036854775807"), Ok(i64::MAX));
         for bad in ["", "-1", "+1", "x", "9223372036854775808"] {

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patch_leaves_empties_or_sets_a_field() {
+    fn a_patch_keeps_clears_or_sets_a_field() {
         assert_eq!(Patch::Keep.apply(Some(1)), Some(1));
         assert_eq!(Patch::Clear.apply(Some(1)), None);
         assert_eq!(Patch::Set(2).apply(Some(1)), Some(2));

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_fields_share_a_place() {
+    fn each_sealed_field_has_its_own_table_and_column() {
         let places: BTreeSet<_> =
             Field::ALL.into_iter().map(|field| (field.table(), field.column())).collect();
         let expected = [
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ciphertext_prints_its_length_alone() {
+    fn debug_output_of_a_ciphertext_shows_only_its_length() {
         assert_eq!(format!("{:?}", Sealed(vec![200, 201])), "Sealed(2 bytes)");
     }
 }

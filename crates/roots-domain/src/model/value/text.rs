@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_inclusive_and_in_the_unit_they_name() {
+    fn text_limits_are_inclusive_in_characters_or_bytes() {
         assert!(Title::parse("é".repeat(500)).is_ok());
         assert!(Title::parse("é".repeat(501)).is_err());
         assert!(Title::parse("").is_err());
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn any_unicode_but_nul_is_text() {
+    fn texts_accept_any_unicode_but_nul() {
         for text in ["\u{1f980}\u{200d}\u{301}", "\r\n\t\u{7}\u{7f}", "  blanks  "] {
             assert_eq!(LongText::parse(text).unwrap().as_str(), text);
         }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_a_plain_label() {
+    fn an_activity_type_is_a_plain_ascii_label_of_at_most_50_characters() {
         assert_eq!(ActivityType::default(), ActivityType::parse("general").unwrap());
         assert!(ActivityType::parse("code-review_2.0").is_ok());
         for bad in ["", "Deploy", "a b", "é", "a/b", &"a".repeat(51)] {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_holds_no_control_characters() {
+    fn a_name_is_refused_if_blank_too_long_or_with_control_characters() {
         assert!(Name::parse("Ada's agent \u{1f916}").is_ok());
         for bad in ["", "  ", "a\nb", "a\u{7f}", "a\u{85}", &"a".repeat(101)] {
             assert!(Name::parse(bad).is_err(), "{bad:?}");
@@ -182,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_to_debug_holds_no_text() {
+    fn debug_output_of_a_text_shows_only_its_length() {
         assert_eq!(format!("{:?}", Title::parse("secret").unwrap()), "Title(6 bytes)");
     }
 
     #[test]
-    fn a_refusal_never_repeats_the_text() {
+    fn the_error_of_an_invalid_text_does_not_contain_the_text() {
         let error = Title::parse(format!("secret{}", "x".repeat(500))).unwrap_err();
         assert!(!error.to_string().contains("secret"));
     }

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_in_any_offset_and_told_in_utc() {
+    fn times_are_parsed_in_any_offset_and_printed_in_utc() {
         for (text, expected) in [
             ("2026-04-10T00:00:00Z", "2026-04-10T00:00:00Z"),
             ("2026-04-10t00:00:00z", "2026-04-10T00:00:00Z"),
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn malformed_times_and_times_outside_1970_to_9999_are_refused() {
         for bad in [
             "",
             "now",
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn until_includes_the_whole_of_a_plain_day() {
+    fn a_plain_date_as_until_includes_the_whole_day() {
         let until = Timestamp::parse_until("2026-04-09", &Zone::UTC).unwrap();
         assert_eq!(until.to_string(), "2026-04-09T23:59:59.999999Z");
         let exact = Timestamp::parse_until("2026-04-09T00:00Z", &Zone::UTC).unwrap();
@@ -431,7 +431,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_told_reads_back(micros in 0..=LAST_MICROS) {
+        fn a_timestamp_round_trips_and_lies_in_its_day_and_quarter_hour(micros in 0..=LAST_MICROS) {
             let at = Timestamp::from_micros(micros);
             prop_assert_eq!(Timestamp::parse(&at.to_string()).unwrap(), at);
             let day = at.day();
@@ -469,7 +469,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_judged_without_a_panic(text in "\\PC{0,40}") {
+        fn parsing_arbitrary_text_as_a_time_does_not_panic(text in "\\PC{0,40}") {
             let _ = Timestamp::parse(&text);
         }
     }

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn days_begin_and_end_when_the_clock_says() {
+    fn a_day_of_a_zone_begins_and_ends_when_its_clock_says() {
         for (name, date, first, last) in [
             ("UTC", "2026-04-09", "2026-04-09T00:00:00Z", "2026-04-09T23:59:59.999999Z"),
             ("Asia/Kathmandu", "2026-04-09", "2026-04-08T18:15:00Z", "2026-04-09T18:14:59.999999Z"),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_zone_is_refused() {
+    fn unknown_time_zone_names_are_refused() {
         for bad in ["", "Vienna", "Europe/Wien", "+02:00", "EST5EDT4", "Etc/Unknown", "../UTC", "é"]
         {
             assert!(Zone::parse(bad).is_err(), "{bad}");
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_of_utc_is_cut_up_where_the_clock_shows_another_date() {
+    fn a_utc_day_is_cut_where_the_clock_of_a_zone_shows_another_date() {
         let range = |since, until| TimeRange {
             since: Timestamp::parse(since).ok(),
             until: Timestamp::parse(until).ok(),
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_is_cut_up_where_its_clock_is_moved() {
+    fn days_around_every_clock_change_of_every_zone_have_right_bounds_and_cuts() {
         let until = Timestamp::parse("2038-01-01").unwrap().micros();
         let mut moves = 0;
         for name in TimeZoneDatabase::bundled().available() {
@@ -458,7 +458,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_day_of_any_zone_is_bounded_by_its_first_and_last_instant(
+        fn random_days_of_random_zones_have_right_bounds_and_cuts(
             pick in any::<prop::sample::Index>(),
             day in prop_oneof![8 => Day::FIRST.0..=Day::LAST.0, 1 => 0..=2_i64, 1 => Day::LAST.0 - 2..=Day::LAST.0],
         ) {

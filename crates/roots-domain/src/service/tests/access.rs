@@ -82,7 +82,7 @@ fn admit(found: Credentials, locksmith: MockLocksmith) -> Result<Caller, AccessE
 }
 
 #[test]
-fn what_is_no_key_is_refused_without_a_look_up() {
+fn a_malformed_key_is_refused_without_a_lookup() {
     let recognize = |answer: Option<Lookup>| {
         let mut locksmith = MockLocksmith::new();
         locksmith.expect_recognize_key().times(1).return_const(answer);
@@ -112,7 +112,7 @@ fn a_key_in_force_admits_its_actor_with_unlocked_keys() {
 }
 
 #[test]
-fn nobody_is_admitted_with_a_key_not_in_force_and_which_way_is_not_told() {
+fn a_key_not_in_force_is_not_admitted_and_the_reason_is_not_revealed() {
     let none_of_these = |found: Option<Credentials>| {
         ready(access(Ok(found), MockLocksmith::new()).admit(&presented(), LOOKUP)).unwrap_err()
     };
@@ -130,7 +130,7 @@ fn nobody_is_admitted_with_a_key_not_in_force_and_which_way_is_not_told() {
 }
 
 #[test]
-fn wraps_that_do_not_lead_to_the_keys_are_the_databases_error_and_name_no_secret() {
+fn wraps_that_do_not_open_are_a_store_error_that_names_no_secret() {
     for (error, why) in [
         (CryptoError::WrapMissing, "a key wrap is missing"),
         (CryptoError::DoesNotOpen, "a sealed value does not open where it stands"),
@@ -145,7 +145,7 @@ fn wraps_that_do_not_lead_to_the_keys_are_the_databases_error_and_name_no_secret
 }
 
 #[test]
-fn a_key_that_ended_between_two_looks_is_not_the_databases_error() {
+fn a_key_that_ended_between_two_reads_is_not_a_store_error() {
     let ended = ending(None, Some(now()));
     for second in [None, Some(ended)] {
         let looks = [Ok(Some(credentials())), Ok(second)];
@@ -156,13 +156,13 @@ fn a_key_that_ended_between_two_looks_is_not_the_databases_error() {
 }
 
 #[test]
-fn a_database_that_is_away_is_not_a_wrong_key() {
+fn an_unavailable_database_is_not_taken_for_a_wrong_key() {
     let admitted = ready(access(Err(away()), MockLocksmith::new()).admit(&presented(), LOOKUP));
     assert_eq!(admitted.unwrap_err(), AccessError::Store(away()));
 }
 
 #[test]
-fn an_admitted_caller_is_admitted_until_the_first_end_of_its_key() {
+fn a_caller_is_admitted_until_the_first_end_of_its_key() {
     let later = |seconds| Some(now().plus_seconds(seconds));
     for (expires_at, ends_at, expected) in [
         (None, None, None),
@@ -178,7 +178,7 @@ fn an_admitted_caller_is_admitted_until_the_first_end_of_its_key() {
 }
 
 #[test]
-fn expiry_is_asked_on_every_use() {
+fn an_admitted_caller_is_refused_from_the_instant_its_key_ends() {
     let reader = Arc::new(MockAccountReader::new());
     let locksmith = Arc::new(MockLocksmith::new());
     let access = Access { locksmith, reader, commands: no_commands(), clock: clock() };
@@ -208,7 +208,7 @@ fn access_used(
 const ROTATION: Succession = Succession::Rotation { replaces: KeyId(2), grace_seconds: 0 };
 
 #[test]
-fn the_first_use_of_a_key_is_noted_before_its_bearer_is_let_in() {
+fn the_first_use_of_a_key_is_recorded_before_its_bearer_is_admitted() {
     let after = Account { auth_epoch: EPOCH + 1, ..account() };
     let answer = Ok(AppliedRow::Account(Box::new(after)));
     let unlock = unlocking(Ok(MockKeyring::new()));
@@ -236,7 +236,7 @@ fn opening(found: Credentials, account: i32, actor: i32) -> Credentials {
 
 /// The key was first used between the reads of the account and of the key.
 #[test]
-fn what_was_read_of_two_moments_is_read_again() {
+fn credentials_read_across_a_change_of_epoch_are_read_again() {
     let mut used = opening(succeeding(Succession::Renewal), 3, 4);
     used.key.first_used_at = Some(at(2));
     used.actor.key_epoch = KeyEpoch(4);
@@ -265,7 +265,7 @@ fn what_was_read_of_two_moments_is_read_again() {
 }
 
 #[test]
-fn an_owners_renewal_is_unlocked_as_its_first_use_leaves_it() {
+fn an_owners_renewal_is_unlocked_in_the_epochs_its_first_use_puts_in_force() {
     let mut locksmith = MockLocksmith::new();
     locksmith
         .expect_unlock()
@@ -280,7 +280,7 @@ fn an_owners_renewal_is_unlocked_as_its_first_use_leaves_it() {
 }
 
 #[test]
-fn a_key_that_opens_nothing_ends_no_other() {
+fn a_key_that_does_not_open_its_wraps_ends_no_other_key() {
     let looks = [Ok(Some(succeeding(ROTATION))), Ok(Some(succeeding(ROTATION)))];
     // Its store must not be handed anything.
     let access = access_looking(looks, unlocking(Err(CryptoError::WrapMissing)));
@@ -289,7 +289,7 @@ fn a_key_that_opens_nothing_ends_no_other() {
 }
 
 #[test]
-fn a_first_use_that_is_refused_lets_nobody_in() {
+fn a_key_whose_first_use_is_not_recorded_is_not_admitted() {
     for (answer, expected) in [
         (ApplyError::Refused(Refusal::KeyNotInForce), AccessError::NotAdmitted),
         (ApplyError::Store(away()), AccessError::Store(away())),

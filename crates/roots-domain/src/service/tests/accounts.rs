@@ -144,7 +144,7 @@ fn assert_credentials(made: &NewCredentials, id: AccountId) {
 }
 
 #[test]
-fn a_sign_up_takes_an_id_and_then_founds_the_account_with_every_wrap() {
+fn a_sign_up_reserves_an_id_and_then_founds_the_account_with_every_wrap() {
     let id = AccountId(3);
     let found = Action::FoundAccount(Box::new(new_account(id, false)));
     let commands =
@@ -154,7 +154,7 @@ fn a_sign_up_takes_an_id_and_then_founds_the_account_with_every_wrap() {
 }
 
 #[test]
-fn where_no_id_can_be_taken_no_keys_are_made() {
+fn a_sign_up_makes_no_keys_if_no_id_can_be_reserved() {
     for (answer, expected) in failures() {
         let commands = answering([(Action::ReserveAccount, Err(answer))]);
         let accounts = accounts(commands, no_reads(), MockLocksmith::new());
@@ -167,7 +167,7 @@ fn where_no_id_can_be_taken_no_keys_are_made() {
 }
 
 #[test]
-fn where_no_keys_can_be_made_no_account_is_founded() {
+fn a_sign_up_founds_no_account_if_no_keys_can_be_made() {
     let mut locksmith = MockLocksmith::new();
     locksmith.expect_found().return_once(|_, _, _, _| Err(CryptoError::NoRandomness));
     let commands = answering([(Action::ReserveAccount, Ok(AppliedRow::Reserved(AccountId(3))))]);
@@ -176,7 +176,7 @@ fn where_no_keys_can_be_made_no_account_is_founded() {
 }
 
 #[test]
-fn no_secrets_are_given_for_an_account_that_was_not_founded() {
+fn a_sign_up_returns_no_secrets_if_the_account_was_not_founded() {
     for (answer, expected) in failures() {
         let id = AccountId(3);
         let found = Action::FoundAccount(Box::new(new_account(id, false)));
@@ -190,7 +190,7 @@ fn no_secrets_are_given_for_an_account_that_was_not_founded() {
 }
 
 #[test]
-fn the_first_account_takes_an_id_unless_none_was_given_yet_and_is_founded_only_if_it_is_first() {
+fn preparing_the_first_account_reserves_an_id_only_if_an_id_was_given_before() {
     for (last, id) in [(0, AccountId(1)), (1, AccountId(2)), (6, AccountId(7))] {
         let commands = match last {
             0 => MockCommandStore::new(),
@@ -211,7 +211,7 @@ fn the_first_account_takes_an_id_unless_none_was_given_yet_and_is_founded_only_i
 }
 
 #[test]
-fn a_loser_of_the_race_to_be_first_can_tell() {
+fn a_lost_race_for_the_first_account_differs_from_other_errors() {
     let exists = WriteError::Refused(Refusal::AccountExists(AccountId(1)));
     assert!(exists.is_account_exists());
     for (_, other) in failures() {
@@ -220,7 +220,7 @@ fn a_loser_of_the_race_to_be_first_can_tell() {
 }
 
 #[test]
-fn a_grant_answers_the_new_balance() {
+fn a_grant_returns_the_new_balance() {
     let grant = |amount, answer| {
         let note = Some(name("refill"));
         let action = Action::GrantCredits { account: HOME, amount, note: note.clone() };
@@ -234,7 +234,7 @@ fn a_grant_answers_the_new_balance() {
 }
 
 #[test]
-fn a_grant_is_1_to_a_thousand_million() {
+fn a_grant_is_1_to_1_000_000_000_credits() {
     for good in [1, 2, GRANT_MAX] {
         assert!(Grant::parse(good).is_ok(), "{good}");
     }
@@ -252,7 +252,7 @@ fn reading(found: Option<Account>, others: Vec<Actor>) -> MockAccountReader {
 }
 
 #[test]
-fn whoami_tells_the_others_and_what_is_left() {
+fn whoami_reports_the_other_actors_and_the_remaining_credits() {
     let everyone = vec![actor(ME), actor(PEER), actor(ActorId(3))];
     let last_ids = LastIds { actor: 3, ..LastIds::default() };
     let reader = reading(Some(Account { last_ids, ..account() }), everyone);
@@ -263,7 +263,7 @@ fn whoami_tells_the_others_and_what_is_left() {
 }
 
 #[test]
-fn whoami_tells_the_first_hundred_others_and_how_many_there_are() {
+fn whoami_lists_the_first_100_other_actors_and_reports_their_total() {
     let caller_among_them = (1..=101).map(|id| actor(ActorId(id)));
     let caller_behind_them = (2..=102).map(|id| actor(ActorId(id)));
     for found in [caller_among_them.collect(), caller_behind_them.collect::<Vec<_>>()] {
@@ -278,7 +278,7 @@ fn whoami_tells_the_first_hundred_others_and_how_many_there_are() {
 }
 
 #[test]
-fn a_caller_whose_account_was_erased_is_not_admitted() {
+fn whoami_on_an_erased_account_fails_with_a_moved_epoch() {
     let reader = reading(None, vec![]);
     let accounts = accounts(MockCommandStore::new(), reader, MockLocksmith::new());
     let error = ready(accounts.whoami(&caller())).unwrap_err();
@@ -315,7 +315,7 @@ fn ledger(
 }
 
 #[test]
-fn the_newest_of_twenty_ledger_rows_is_the_balance() {
+fn the_balance_is_taken_from_the_newest_of_20_ledger_entries() {
     for (items, balance) in [(vec![], 0), (vec![entry(9, 7), entry(8, 8)], 7)] {
         let first_twenty = PageRequest::skipping(0, 20);
         let reader = ledger(None, first_twenty, items.clone());
@@ -326,7 +326,7 @@ fn the_newest_of_twenty_ledger_rows_is_the_balance() {
 }
 
 #[test]
-fn a_page_of_the_ledger_is_of_the_callers_account() {
+fn a_ledger_page_is_read_from_the_callers_account() {
     let reason = Some(Reason::OperatorGrant);
     let reader = ledger(reason, PAGE, vec![entry(9, 7)]);
     let accounts = accounts(MockCommandStore::new(), reader, MockLocksmith::new());
@@ -335,7 +335,7 @@ fn a_page_of_the_ledger_is_of_the_callers_account() {
 }
 
 #[test]
-fn whether_there_is_any_account_is_the_readers_to_say() {
+fn whether_any_account_exists_is_read_from_the_store() {
     for answer in [Ok(true), Ok(false), Err(away())] {
         let expected = answer.clone().map_err(ReadError::Store);
         let mut reader = MockAccountReader::new();
@@ -346,7 +346,7 @@ fn whether_there_is_any_account_is_the_readers_to_say() {
 }
 
 #[test]
-fn no_look_up_of_a_key_prints_its_hash() {
+fn debug_output_of_a_key_lookup_hides_its_hash() {
     let lookup = Lookup { account: HOME, hash: LookupHash([171; 32]) };
     assert!(!format!("{lookup:?}").contains("171"));
 }

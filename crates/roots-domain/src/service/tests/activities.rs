@@ -84,7 +84,7 @@ fn filter() -> ActivityFilter {
 }
 
 #[test]
-fn logging_seals_the_description_for_the_new_row() {
+fn logging_an_activity_seals_its_description_for_the_new_row() {
     for logged_at in [None, Some(at(4))] {
         let (commands, sent) = commands(Ok(AppliedRow::Activity(row(ME))));
         let logged = ready(activities(commands, no_reads()).log(
@@ -106,14 +106,14 @@ fn logging_seals_the_description_for_the_new_row() {
 }
 
 #[test]
-fn where_the_text_is_not_sealed_nothing_is_sent() {
+fn no_command_is_sent_if_the_description_cannot_be_sealed() {
     let activities = activities(no_commands(), no_reads());
     let logged = ready(activities.log(&sealing_nothing(), draft(None), Preconditions::default()));
     assert_eq!(logged, Err(WriteError::Seal(CryptoError::NoRandomness)));
 }
 
 #[test]
-fn a_saved_row_whose_text_does_not_open_is_said_to_be_saved() {
+fn an_activity_saved_with_an_unreadable_text_is_reported_as_saved() {
     let (commands, _) = commands(Ok(AppliedRow::Activity(activity(ME, damaged()))));
     let logged = ready(activities(commands, no_reads()).log(
         &caller(),
@@ -124,7 +124,7 @@ fn a_saved_row_whose_text_does_not_open_is_said_to_be_saved() {
 }
 
 #[test]
-fn deleting_names_the_row_and_reads_nothing() {
+fn deleting_an_activity_sends_its_id_and_reads_nothing() {
     let (commands, sent) = commands(Ok(AppliedRow::Deleted));
     let deleted =
         ready(activities(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
@@ -133,7 +133,7 @@ fn deleting_names_the_row_and_reads_nothing() {
 }
 
 #[test]
-fn what_the_store_refuses_or_fails_at_is_passed_on() {
+fn refusals_and_store_errors_are_passed_on() {
     for (answer, expected) in failures() {
         let store = || commands(Err(answer.clone())).0;
         let logged = ready(activities(store(), no_reads()).log(
@@ -149,7 +149,7 @@ fn what_the_store_refuses_or_fails_at_is_passed_on() {
 }
 
 #[test]
-fn a_row_of_another_kind_is_the_stores_error() {
+fn a_row_of_another_table_in_the_outcome_is_a_store_error() {
     let (commands, _) = commands(Ok(AppliedRow::Deleted));
     assert_mismatched(ready(activities(commands, no_reads()).log(
         &caller(),
@@ -178,7 +178,7 @@ fn only_the_callers_own_activity_is_found() {
 }
 
 #[test]
-fn a_page_is_of_the_callers_own_activities_and_opened() {
+fn a_page_has_only_the_callers_activities_with_their_texts_opened() {
     let list = |answer: Vec<Activity<Sealed>>| {
         let mut reader = MockActivityReader::new();
         reader
@@ -193,7 +193,7 @@ fn a_page_is_of_the_callers_own_activities_and_opened() {
 }
 
 #[test]
-fn figures_are_of_the_caller_alone_and_open_no_text() {
+fn stats_cover_only_the_callers_activities_and_open_no_text() {
     let sessions = SessionCounts { total: 3, active: 1 };
     let mut reader = MockActivityReader::new();
     let zone = Zone::parse("Asia/Kathmandu").unwrap();

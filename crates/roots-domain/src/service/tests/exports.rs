@@ -181,7 +181,7 @@ fn brief(records: &[Record]) -> Vec<String> {
 }
 
 #[test]
-fn an_owner_exports_the_account_and_a_member_itself() {
+fn an_owner_can_export_the_account_and_a_member_only_itself() {
     let member = |id| {
         let actor = Actor { role: Role::Member, ..actor(id) };
         Caller { actor, ..caller() }
@@ -210,7 +210,7 @@ fn an_owner_exports_the_account_and_a_member_itself() {
 }
 
 #[test]
-fn what_an_owner_exports_is_noted_first() {
+fn an_owners_export_is_audited_before_the_first_chunk_and_a_members_is_not() {
     let member = Caller { actor: Actor { role: Role::Member, ..actor(ME) }, ..caller() };
     for (caller, actor, answer, expected) in [
         (owner(), None, Ok(()), Ok(None)),
@@ -241,7 +241,7 @@ fn what_an_owner_exports_is_noted_first() {
 }
 
 #[test]
-fn chunks_follow_each_other_whether_or_not_there_is_something_in_them() {
+fn an_export_continues_past_empty_chunks() {
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, after| match after {
         0 => chunk(vec![session(1), session(2)], Some(2)),
@@ -265,7 +265,7 @@ fn chunks_follow_each_other_whether_or_not_there_is_something_in_them() {
 }
 
 #[test]
-fn a_todo_is_followed_by_its_log_however_long_that_is() {
+fn a_todo_is_exported_before_its_log_however_long_the_log_is() {
     use TodoStatus::{Done, InProgress, Open};
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
@@ -300,7 +300,7 @@ fn a_todo_is_followed_by_its_log_however_long_that_is() {
 }
 
 #[test]
-fn a_link_to_a_session_that_is_newer_leads_nowhere() {
+fn an_export_drops_links_to_sessions_newer_than_its_header() {
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
     let linked =
@@ -327,7 +327,7 @@ fn a_link_to_a_session_that_is_newer_leads_nowhere() {
 }
 
 #[test]
-fn what_does_not_open_is_told_and_ends_nothing() {
+fn an_unreadable_text_is_exported_as_unreadable_and_does_not_end_the_export() {
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, _| {
         chunk(vec![Session { notes: Some(damaged()), ..session(1) }, session(2)], None)
@@ -358,7 +358,7 @@ fn what_does_not_open_is_told_and_ends_nothing() {
 }
 
 #[test]
-fn an_actor_whose_keys_are_missing_is_told_at_the_end_and_a_database_that_is_away_at_once() {
+fn missing_keys_are_reported_at_the_end_and_an_unavailable_database_at_once() {
     let of_peer = || Session { actor: PEER, ..session(1) };
     let broken = || StoreError::Broken("no wrap".into());
     for (answer, expected) in [(broken(), vec![Some(Err(Unreadable))]), (away(), vec![])] {
@@ -387,7 +387,7 @@ fn an_actor_whose_keys_are_missing_is_told_at_the_end_and_a_database_that_is_awa
 }
 
 #[test]
-fn a_key_is_looked_up_again_where_the_epoch_has_moved_and_at_the_end() {
+fn an_export_looks_its_key_up_again_after_an_epoch_change_and_at_its_end() {
     // Whether the epoch moves, how often the key is found in force, how many chunks come out, and
     // whether that is all.
     for (moves, found, expected, is_whole) in [
@@ -425,7 +425,7 @@ fn a_key_is_looked_up_again_where_the_epoch_has_moved_and_at_the_end() {
 }
 
 #[test]
-fn an_expired_key_ends_it() {
+fn an_export_ends_when_its_key_expires() {
     let mut clock = MockClock::new();
     let seconds = AtomicU64::new(0);
     clock

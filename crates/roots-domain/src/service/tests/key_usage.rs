@@ -80,7 +80,7 @@ fn tended(account: AccountId, used: &[i64], over: &[i64]) -> Action {
 }
 
 #[test]
-fn what_was_used_is_written_once_an_account_with_what_is_over() {
+fn used_and_ended_keys_are_written_in_one_command_per_account() {
     let looks = [look(0, &[HOME, ABROAD], Some(7)), look(7, &[], None), look(0, &[], None)];
     let (key_usage, seen) = key_usage([Ok(()), Ok(())], looks, &[(HOME, 3..=3), (ABROAD, 9..=9)]);
     for key in [1, 1, 1] {
@@ -95,7 +95,7 @@ fn what_was_used_is_written_once_an_account_with_what_is_over() {
 }
 
 #[test]
-fn what_could_not_be_written_is_noted_still_and_is_not_in_the_way_of_others() {
+fn a_use_that_failed_to_be_written_is_retried_and_does_not_block_other_accounts() {
     let looks = [look(0, &[], None), look(0, &[], None)];
     let gone = ApplyError::Refused(Refusal::KeyNotInForce);
     let (key_usage, seen) =
@@ -109,7 +109,7 @@ fn what_could_not_be_written_is_noted_still_and_is_not_in_the_way_of_others() {
 }
 
 #[test]
-fn a_database_that_is_away_is_not_asked_for_every_account() {
+fn an_unavailable_database_gets_at_most_64_commands_a_round() {
     let last = AccountId(1_000);
     let looks = [look(0, &[last], Some(10_000)), look(0, &[last], None)];
     let failed = || Err(ApplyError::Store(away()));
@@ -140,7 +140,7 @@ fn lengths(seen: &Mutex<Vec<Action>>) -> Vec<(i64, usize, usize)> {
 }
 
 #[test]
-fn one_command_tends_so_many_keys_at_most() {
+fn one_command_tends_at_most_500_keys() {
     let looks = [look(0, &[HOME], None)];
     let (key_usage, seen) = key_usage([Ok(()), Ok(()), Ok(())], looks, &[(HOME, 1001..=1601)]);
     for key in 1..=700 {
@@ -151,7 +151,7 @@ fn one_command_tends_so_many_keys_at_most() {
 }
 
 #[test]
-fn an_account_with_very_many_keys_that_are_over_delays_nobody_elses() {
+fn an_account_with_20_000_ended_keys_does_not_delay_the_keys_of_others() {
     let looks = [look(0, &[HOME, ABROAD], None)];
     let over = [(HOME, 1..=20_000), (ABROAD, 1..=600)];
     let (key_usage, seen) = key_usage((0..12).map(|_| Ok(())), looks, &over);
@@ -251,7 +251,7 @@ fn the_uses_of_3000_accounts_are_written_in_47_batches() {
 }
 
 #[test]
-fn a_stop_writes_uses_and_leaves_keys_that_are_over() {
+fn a_shutdown_writes_key_uses_and_leaves_ended_keys() {
     // It looks for none.
     let (key_usage, seen) = key_usage([Ok(())], [], &[(HOME, 3..=3)]);
     key_usage.note(&of(HOME, 1));

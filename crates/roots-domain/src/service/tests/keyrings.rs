@@ -51,7 +51,7 @@ fn of(
 }
 
 #[test]
-fn a_callers_own_keys_are_at_hand() {
+fn a_callers_own_keyring_is_found_without_a_read() {
     let caller = caller();
     for actors in [vec![], vec![ME]] {
         let keys = of(&MockAccountReader::new(), &caller, actors).unwrap();
@@ -61,7 +61,7 @@ fn a_callers_own_keys_are_at_hand() {
 }
 
 #[test]
-fn the_keys_of_others_are_reached_through_the_callers() {
+fn keyrings_of_other_actors_are_reached_through_the_callers_keyring() {
     let mut theirs = MockKeyring::new();
     theirs.expect_open().times(1).return_once(|_, _| Ok("opened by the peer's keys".to_owned()));
     let caller = leading(Ok(theirs));
@@ -73,7 +73,7 @@ fn the_keys_of_others_are_reached_through_the_callers() {
 }
 
 #[test]
-fn an_actor_that_there_is_not_has_no_keys_and_no_rows() {
+fn an_unknown_actor_has_no_keyring_and_its_rows_are_a_store_error() {
     let keys = of(&holding(Ok(Vec::new())), &caller(), [PEER]).unwrap();
     assert!(keys.find(PEER).is_none());
     let gone = StoreError::Broken("actor 2 of account 1 is gone".into());
@@ -81,7 +81,7 @@ fn an_actor_that_there_is_not_has_no_keys_and_no_rows() {
 }
 
 #[test]
-fn wraps_that_do_not_lead_there_are_the_databases_error() {
+fn wraps_that_do_not_open_are_a_store_error() {
     for (error, why) in [
         (CryptoError::WrapMissing, "a key wrap is missing"),
         (CryptoError::DoesNotOpen, "a sealed value does not open where it stands"),
@@ -109,7 +109,7 @@ fn leading_in_turn(answers: Vec<Result<MockKeyring, CryptoError>>) -> Caller {
 }
 
 #[test]
-fn an_actor_that_is_renewed_between_two_reads_is_read_again() {
+fn an_actor_renewed_between_two_reads_is_read_again() {
     let looking = |times| {
         let mut reader = MockAccountReader::new();
         reader.expect_held_actors().times(times).returning(|_, _| Ok(vec![peer()]));

@@ -60,11 +60,11 @@ fn owner() -> Caller {
 
 /// Everything that was asked of the store, in order.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<Management>>>);
+struct AppliedCommands(Arc<Mutex<Vec<Management>>>);
 
 /// A store that gives ids and stores what it is told, and a reader that knows the peer.
-fn keys() -> (Keys, Asked) {
-    let asked = Asked::default();
+fn keys() -> (Keys, AppliedCommands) {
+    let asked = AppliedCommands::default();
     let seen = asked.clone();
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(move |command| {
@@ -136,13 +136,13 @@ fn new_key(actor: ActorId, epoch: i32, wraps: Vec<Wrap>, origin: KeyOrigin) -> N
 }
 
 #[track_caller]
-fn assert_asked(asked: &Asked, kinds: Reservation, then: Management) {
+fn assert_applied(asked: &AppliedCommands, kinds: Reservation, then: Management) {
     let asked = asked.0.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(*asked, [Management::ReserveIds(kinds), then]);
 }
 
 #[test]
-fn a_key_is_made_for_the_id_that_was_taken_for_it() {
+fn a_new_key_is_wrapped_for_the_id_reserved_before() {
     let draft = |actor, renew| KeyDraft { actor, label: None, expires_at: None, renew };
     let own = wrap(WrapHolder::ApiKey(NEXT));
 
@@ -150,20 +150,20 @@ fn a_key_is_made_for_the_id_that_was_taken_for_it() {
     let made = ready(keys.rotate(&owner(), None, Grace::parse(60).unwrap())).unwrap().value;
     assert_eq!(made.api_key.expose_secret(), "the secret of key 8");
     let rotated = new_key(ME, 3, vec![own.clone()], KeyOrigin::Rotation { grace_seconds: 60 });
-    assert_asked(&asked, Reservation::OwnKey, Management::AddKey(rotated));
+    assert_applied(&asked, Reservation::OwnKey, Management::AddKey(rotated));
 
     for actor in [ME, PEER] {
         let (keys, asked) = self::keys();
         ready(keys.add(&owner(), draft(actor, false))).unwrap();
         let added = new_key(actor, 3, vec![own.clone()], KeyOrigin::Beside);
-        assert_asked(&asked, Reservation::Key, Management::AddKey(added));
+        assert_applied(&asked, Reservation::Key, Management::AddKey(added));
     }
 
     let (keys, asked) = self::keys();
     ready(keys.add(&owner(), draft(PEER, true))).unwrap();
     let wraps = vec![own.clone(), wrap(WrapHolder::Actor(PEER, KeyEpoch(4)))];
     let renewed = new_key(PEER, 4, wraps, KeyOrigin::Renewal);
-    assert_asked(&asked, Reservation::Renewal(PEER), Management::AddKey(renewed));
+    assert_applied(&asked, Reservation::Renewal(PEER), Management::AddKey(renewed));
 
     let (keys, asked) = self::keys();
     let made = ready(keys.add(&owner(), draft(ME, true))).unwrap().value;
@@ -175,7 +175,7 @@ fn a_key_is_made_for_the_id_that_was_taken_for_it() {
         account_epoch: KeyEpoch(3),
         ..new_key(ME, 4, wraps, KeyOrigin::AccountRenewal { code })
     };
-    assert_asked(&asked, Reservation::AccountRenewal(ME), Management::AddKey(renewed));
+    assert_applied(&asked, Reservation::AccountRenewal(ME), Management::AddKey(renewed));
 
     let (keys, _) = self::keys();
     let nobody = ready(keys.add(&owner(), draft(ActorId(9), false))).map(drop);
@@ -183,7 +183,7 @@ fn a_key_is_made_for_the_id_that_was_taken_for_it() {
 }
 
 #[test]
-fn an_actor_is_made_with_a_key_that_its_account_holds() {
+fn a_new_actor_gets_a_key_wrapped_under_the_account_key() {
     let (keys, asked) = keys();
     ready(keys.add_actor(&owner(), name("peer"), ActorKind::Human)).unwrap();
     let new = NewActor {
@@ -194,11 +194,11 @@ fn an_actor_is_made_with_a_key_that_its_account_holds() {
         account_epoch: KeyEpoch(2),
         wraps: vec![wrap(WrapHolder::Account(KeyEpoch(2)))],
     };
-    assert_asked(&asked, Reservation::Actor, Management::AddActor(new));
+    assert_applied(&asked, Reservation::Actor, Management::AddActor(new));
 }
 
 #[test]
-fn a_patch_of_an_actor_names_something() {
+fn an_empty_actor_patch_is_refused() {
     let (keys, asked) = keys();
     let empty = ready(keys.patch_actor(&owner(), PEER, None, None));
     assert_eq!(empty, Err(WriteError::EmptyPatch));
@@ -207,7 +207,7 @@ fn a_patch_of_an_actor_names_something() {
 }
 
 #[test]
-fn an_owner_sees_every_key_and_a_member_its_own() {
+fn an_owner_lists_every_key_and_a_member_only_its_own() {
     let member = Actor { role: Role::Member, ..actor(ME) };
     for (caller, actor) in [(owner(), None), (Caller { actor: member, ..owner() }, Some(ME))] {
         let mut reader = MockAccountReader::new();
@@ -229,7 +229,7 @@ fn an_owner_sees_every_key_and_a_member_its_own() {
 }
 
 #[test]
-fn a_grace_is_a_week_at_most() {
+fn a_grace_is_at_most_a_week() {
     assert_eq!(Grace::parse(0), Ok(Grace::default()));
     assert!(Grace::parse(604_800).is_ok());
     for bad in [-1, 604_801, i64::MAX, i64::MIN] {

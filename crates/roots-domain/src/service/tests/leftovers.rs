@@ -65,14 +65,14 @@ fn broken() -> StoreError {
 }
 
 #[test]
-fn accounts_take_turns_until_nothing_is_left() {
+fn accounts_take_turns_until_no_leftovers_remain() {
     assert_eq!(work_off(&[], &[], &broken()), (Ok(()), vec![]));
     let (ended, steps) = work_off(&[(2, 3), (5, 1), (9, 2)], &[], &broken());
     assert_eq!((ended, steps), (Ok(()), vec![2, 5, 9, 2, 9, 2]));
 }
 
 #[test]
-fn an_account_that_fails_holds_up_no_other_and_is_told_of() {
+fn an_account_that_fails_does_not_delay_others_and_is_reported() {
     let (ended, steps) = work_off(&[(2, 1), (3, 2), (7, 1), (9, 2)], &[2, 7], &broken());
     assert_eq!(steps, [2, 3, 7, 9, 3, 9], "each that fails is tried once");
     let left = ended.unwrap_err();
@@ -81,7 +81,7 @@ fn an_account_that_fails_holds_up_no_other_and_is_told_of() {
 }
 
 #[test]
-fn a_step_that_finds_no_room_is_tried_again_and_then_left() {
+fn a_command_refused_by_a_full_queue_is_tried_40_times_and_then_left() {
     let (ended, steps) = work_off(&[(5, 1), (9, 1)], &[5], &StoreError::Busy);
     assert_eq!(steps.iter().filter(|id| **id == 5).count(), 40);
     assert_eq!(steps.last(), Some(&9));
@@ -89,7 +89,7 @@ fn a_step_that_finds_no_room_is_tried_again_and_then_left() {
 }
 
 #[test]
-fn a_database_that_is_away_ends_it() {
+fn an_unavailable_database_ends_the_work_on_leftovers() {
     let mut reader = MockLeftoverReader::new();
     reader.expect_left_over().times(1).returning(|_| Err(away()));
     let expected = StillLeft { account: None, error: away().into() };
@@ -97,7 +97,7 @@ fn a_database_that_is_away_ends_it() {
 }
 
 #[test]
-fn one_works_at_a_time_and_looks_again_for_those_who_asked_meanwhile() {
+fn a_concurrent_call_returns_at_once_and_makes_the_running_pass_look_again() {
     let mut reader = MockLeftoverReader::new();
     let other = Arc::new(Mutex::new(None::<Leftovers>));
     let asks = other.clone();

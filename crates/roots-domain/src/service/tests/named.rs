@@ -46,7 +46,7 @@ fn draft() -> SessionDraft {
 }
 
 #[test]
-fn a_name_goes_to_the_store_as_macs_of_every_epoch() {
+fn an_idempotency_key_goes_to_the_store_as_macs_of_every_key_epoch() {
     let (commands, sent) = commands(Err(away().into()));
     let _ = ready(sessions(commands, MockSessionReader::new()).start(
         &renewed_twice(),
@@ -65,7 +65,7 @@ fn a_name_goes_to_the_store_as_macs_of_every_epoch() {
 }
 
 #[test]
-fn without_macs_nothing_is_sent() {
+fn no_command_is_sent_if_the_idempotency_macs_fail() {
     let mut keys = in_one_epoch();
     keys.expect_mac().returning(|_, _| Err(CryptoError::Unsupported));
     let caller = Caller { keys: Arc::new(keys), ..caller() };
@@ -79,7 +79,7 @@ fn without_macs_nothing_is_sent() {
 
 /// The store decides whether it was done before, so what is gone is no reason not to ask it.
 #[test]
-fn a_patch_with_text_of_a_row_that_is_gone_is_still_told_again() {
+fn a_text_patch_of_a_deleted_row_is_still_replayed() {
     let mut reader = MockSessionReader::new();
     reader.expect_session().returning(|_, _| Ok(None));
     let row = crate::model::session::Session {
@@ -108,7 +108,7 @@ fn a_patch_with_text_of_a_row_that_is_gone_is_still_told_again() {
 }
 
 #[test]
-fn accounts_take_turns_until_no_answer_is_due() {
+fn accounts_take_turns_until_no_idempotency_record_has_expired() {
     let before = oldest_kept(now());
     let mut order = Sequence::new();
     let (mut reader, mut commands) = (MockIdempotencyReader::new(), MockCommandStore::new());
@@ -142,7 +142,7 @@ fn accounts_take_turns_until_no_answer_is_due() {
 }
 
 #[test]
-fn an_account_that_was_erased_meanwhile_does_not_end_the_sweep() {
+fn an_account_erased_meanwhile_does_not_end_the_sweep() {
     let (mut reader, mut commands) = (MockIdempotencyReader::new(), MockCommandStore::new());
     let mut looks = [(0, Some(AccountId(3))), (4, None), (0, None)].into_iter();
     reader.expect_account_with_idempotency_records().times(3).returning(move |_, from| {
@@ -158,7 +158,7 @@ fn an_account_that_was_erased_meanwhile_does_not_end_the_sweep() {
 }
 
 #[test]
-fn a_database_that_is_away_is_swept_another_time() {
+fn an_unavailable_database_ends_the_sweep_with_its_error() {
     let mut reader = MockIdempotencyReader::new();
     reader.expect_account_with_idempotency_records().times(1).returning(|_, _| Err(away()));
     let maintenance =

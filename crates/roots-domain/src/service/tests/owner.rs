@@ -147,7 +147,7 @@ fn an_owner_opens_another_actors_row_with_that_actors_keys() {
 }
 
 #[test]
-fn what_one_actor_sealed_does_not_open_in_anothers_row() {
+fn a_text_sealed_by_one_actor_does_not_open_in_another_actors_row() {
     let own = stored(Field::SessionNotes, uid(20), "morning");
     let found = sessions(no_commands(), Some(session(PEER, own)), the_peer());
     assert_eq!(ready(found.get(&owner(), SESSION)), Err(unreadable("session", 2)));
@@ -169,7 +169,7 @@ fn step<T>(note: T) -> StatusChange<T> {
 }
 
 #[test]
-fn an_owner_reads_another_actors_log() {
+fn an_owner_can_read_the_log_of_another_actors_todo() {
     let mut reader = MockTodoReader::new();
     let sealed = theirs(Field::LogNote, uid(30), "at last");
     let log = TodoLog { todo: their_todo(), steps: vec![step(sealed)], next: None };
@@ -182,7 +182,7 @@ fn an_owner_reads_another_actors_log() {
 }
 
 #[test]
-fn what_an_owner_makes_for_another_is_sealed_with_that_actors_keys() {
+fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
     let fresh = |field, text: &str| of_peer(&cipher(field, uid(FRESH), 1, text));
     let (commands, sent) = commands(Ok(AppliedRow::Session(their_session())));
     let made = ready(sessions(commands, None, the_peer()).start(
@@ -234,7 +234,7 @@ fn what_an_owner_makes_for_another_is_sealed_with_that_actors_keys() {
 }
 
 #[test]
-fn a_member_may_name_itself_and_nobody_else() {
+fn a_member_can_create_rows_only_for_itself() {
     let refused = || WriteError::Refused(Refusal::OwnerOnly);
     let service = sessions(no_commands(), None, no_others());
     assert_eq!(
@@ -262,7 +262,7 @@ fn a_member_may_name_itself_and_nobody_else() {
 }
 
 #[test]
-fn nothing_is_made_for_an_actor_that_there_is_not() {
+fn no_row_can_be_created_for_an_unknown_actor() {
     let nobody = || others(Ok(Vec::new()));
     let refusal = || WriteError::Refused(Refusal::NoSuchActor(PEER));
     let service = sessions(no_commands(), None, nobody());
@@ -283,7 +283,7 @@ fn nothing_is_made_for_an_actor_that_there_is_not() {
 }
 
 #[test]
-fn a_text_for_another_actors_row_is_sealed_with_that_actors_keys() {
+fn a_patched_text_of_another_actors_row_is_sealed_with_that_actors_keys() {
     let sealed = |field| of_peer(&cipher(field, uid(20), 1, "after"));
     let (commands, sent) = commands(Ok(AppliedRow::Session(their_session())));
     let notes = Patch::Set(long("after"));
@@ -310,7 +310,7 @@ fn a_text_for_another_actors_row_is_sealed_with_that_actors_keys() {
 }
 
 #[test]
-fn an_owner_looks_up_whose_todo_a_note_is_for() {
+fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
     for (found, sealed_for, sealed) in [
         (Some(their_todo()), uid(20), of_peer(&cipher(Field::LogNote, uid(FRESH), 1, "at last"))),
         (None, Uid::NIL, cipher(Field::LogNote, uid(FRESH), 1, "at last")),
@@ -335,7 +335,7 @@ fn an_owner_looks_up_whose_todo_a_note_is_for() {
 }
 
 #[test]
-fn once_a_write_stands_no_answer_says_that_it_does_not() {
+fn a_saved_write_that_cannot_be_opened_is_never_reported_as_not_saved() {
     let ended = || SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
     let patched = |accounts| {
         let (commands, _) = commands(Ok(AppliedRow::Session(their_session())));
@@ -367,7 +367,7 @@ fn own_session() -> Session<Sealed> {
 }
 
 #[test]
-fn an_owner_chooses_any_actor_and_a_member_only_itself() {
+fn an_owner_can_select_any_actor_and_a_member_only_itself() {
     for (scope, actor) in CHOICES {
         assert_eq!(owner().choose(scope), Ok(actor));
         let own = actor == Some(ME);
@@ -377,7 +377,7 @@ fn an_owner_chooses_any_actor_and_a_member_only_itself() {
 }
 
 #[test]
-fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys() {
+fn a_list_has_the_selected_actors_rows_opened_with_their_own_actors_keys() {
     for (scope, actor) in CHOICES {
         let mut reader = MockSessionReader::new();
         let query = SessionQuery { by: BY, actor, status: None, page: PAGE };
@@ -429,7 +429,7 @@ fn a_list_is_of_whom_it_was_asked_for_and_each_row_opened_with_its_actors_keys()
 }
 
 #[test]
-fn a_page_with_one_text_that_does_not_open_names_its_row() {
+fn a_page_with_an_unreadable_text_names_its_row() {
     let mut reader = MockSessionReader::new();
     // Sealed by the caller, but it stands in the peer's row.
     let swapped = session(PEER, stored(Field::SessionNotes, uid(20), "evening"));
@@ -442,7 +442,7 @@ fn a_page_with_one_text_that_does_not_open_names_its_row() {
 }
 
 #[test]
-fn a_member_that_asks_for_others_rows_reads_nothing() {
+fn a_member_that_selects_rows_of_others_is_refused_without_a_read() {
     let refused = || ReadError::Refused(Refusal::OwnerOnly);
     for scope in [ActorScope::Of(PEER), ActorScope::All] {
         let service = sessions(no_commands(), None, no_others());

@@ -75,15 +75,15 @@ fn minting() -> MockKeyring {
 
 /// What was asked of the store, in order.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<(Principal, Management)>>>);
+struct AppliedCommands(Arc<Mutex<Vec<(Principal, Management)>>>);
 
 /// Accounts whose look-ups find this, one after the other, and unlock it so.
 fn accounts(
     looks: Vec<Option<Recoverable>>,
     epochs: (i32, i32),
     unlocked: Result<MockKeyring, CryptoError>,
-) -> (Accounts, Asked) {
-    let asked = Asked::default();
+) -> (Accounts, AppliedCommands) {
+    let asked = AppliedCommands::default();
     let seen = asked.clone();
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(move |command| {
@@ -130,7 +130,7 @@ fn code() -> SecretString {
 }
 
 #[test]
-fn a_code_makes_a_key_and_a_code_in_the_epochs_that_its_use_puts_in_force() {
+fn a_recovery_makes_a_key_and_a_code_in_the_epochs_its_code_puts_in_force() {
     for (with, epochs) in [
         (None, (2, 3)),
         (Some(came_with(Succession::Recovery, None)), (2, 3)),
@@ -165,7 +165,7 @@ fn a_code_makes_a_key_and_a_code_in_the_epochs_that_its_use_puts_in_force() {
 }
 
 #[test]
-fn what_is_no_code_in_force_is_refused_alike() {
+fn every_code_not_in_force_is_refused_in_the_same_way() {
     let refused = |looks, presented: &str, account| {
         let (accounts, asked) = accounts(looks, (2, 3), Err(CryptoError::WrapMissing));
         let refused = ready(accounts.recover(&presented.into(), account)).map(drop);
@@ -186,7 +186,7 @@ fn what_is_no_code_in_force_is_refused_alike() {
 }
 
 #[test]
-fn a_new_code_is_made_under_the_accounts_key_in_force() {
+fn a_renewed_code_wraps_the_account_key_in_force() {
     let (accounts, asked) = accounts(vec![], (2, 3), Err(CryptoError::WrapMissing));
     let caller = Caller { keys: Arc::new(minting()), ..caller() };
     let made = ready(accounts.renew_code(&caller)).unwrap();

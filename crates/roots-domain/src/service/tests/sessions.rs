@@ -82,7 +82,7 @@ fn kept(answer: Session<Sealed>) -> (Arc<MockCommandStore>, SentCommand) {
 }
 
 #[test]
-fn starting_seals_the_notes_for_the_new_row() {
+fn starting_a_session_seals_its_notes_for_the_new_row() {
     let (commands, sent) = kept(row(ME, Some(notes("morning"))));
     let sessions = sessions(commands, no_reads());
     let started =
@@ -96,7 +96,7 @@ fn starting_seals_the_notes_for_the_new_row() {
 }
 
 #[test]
-fn starting_without_notes_seals_nothing() {
+fn starting_a_session_without_notes_seals_nothing() {
     let (commands, sent) = kept(row(ME, None));
     let started = ready(sessions(commands, no_reads()).start(
         &sealing_nothing(),
@@ -152,7 +152,7 @@ fn a_patch_with_a_text_reads_the_row_once_and_seals_for_it() {
 }
 
 #[test]
-fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
+fn a_text_for_a_missing_or_invisible_session_is_sealed_for_no_row_and_refused() {
     for found in [None, Some(row(PEER, Some(notes("after"))))] {
         let refusal = Refusal::NotFound("session");
         let (commands, sent) = commands(Err(refusal.clone().into()));
@@ -168,7 +168,7 @@ fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
 }
 
 #[test]
-fn a_patch_that_names_nothing_goes_nowhere() {
+fn an_empty_patch_is_refused_without_a_command() {
     let nothing = SessionPatch { status: None, notes: Patch::Keep };
     let patched = ready(sessions(no_commands(), no_reads()).patch(
         &caller(),
@@ -180,7 +180,7 @@ fn a_patch_that_names_nothing_goes_nowhere() {
 }
 
 #[test]
-fn where_the_row_cannot_be_read_or_the_text_not_sealed_nothing_is_sent() {
+fn no_command_is_sent_if_the_row_cannot_be_read_or_the_text_not_sealed() {
     let cut_off = sessions(no_commands(), finding(Err(away())));
     let patched = ready(cut_off.patch(&caller(), ID, noted("after"), Preconditions::default()));
     assert_eq!(patched, Err(WriteError::Store(away())));
@@ -202,7 +202,7 @@ fn where_the_row_cannot_be_read_or_the_text_not_sealed_nothing_is_sent() {
 }
 
 #[test]
-fn a_saved_row_whose_notes_do_not_open_is_said_to_be_saved() {
+fn a_session_saved_with_unreadable_notes_is_reported_as_saved() {
     let (commands, _) = kept(row(ME, Some(damaged())));
     let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
     let patched =
@@ -211,7 +211,7 @@ fn a_saved_row_whose_notes_do_not_open_is_said_to_be_saved() {
 }
 
 #[test]
-fn deleting_names_the_row_and_reads_nothing() {
+fn deleting_a_session_sends_its_id_and_reads_nothing() {
     let (commands, sent) = commands(Ok(AppliedRow::Deleted));
     let deleted =
         ready(sessions(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
@@ -220,7 +220,7 @@ fn deleting_names_the_row_and_reads_nothing() {
 }
 
 #[test]
-fn what_the_store_refuses_or_fails_at_is_passed_on() {
+fn refusals_and_store_errors_are_passed_on() {
     for (answer, expected) in failures() {
         let store = || commands(Err(answer.clone())).0;
         let started = ready(sessions(store(), no_reads()).start(
@@ -244,7 +244,7 @@ fn what_the_store_refuses_or_fails_at_is_passed_on() {
 }
 
 #[test]
-fn a_row_of_another_kind_is_the_stores_error() {
+fn a_row_of_another_table_in_the_outcome_is_a_store_error() {
     let store = || commands(Ok(AppliedRow::Deleted)).0;
     assert_mismatched(ready(sessions(store(), no_reads()).start(
         &caller(),
@@ -282,7 +282,7 @@ fn notes_of_another_row_do_not_open() {
 }
 
 #[test]
-fn a_page_is_of_the_callers_own_sessions_and_opened() {
+fn a_page_has_only_the_callers_sessions_with_their_notes_opened() {
     let list = |answer: Vec<Session<Sealed>>| {
         let mut reader = MockSessionReader::new();
         let status = Some(SessionStatus::Active);

@@ -104,7 +104,7 @@ fn patch_intent(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> Action {
 const PATCH: &str = "PATCH /todos/{id}";
 
 #[test]
-fn creating_seals_each_text_for_its_field_of_the_new_row() {
+fn creating_a_todo_seals_each_text_for_its_field_of_the_new_row() {
     for text in [Some("Docs"), None] {
         let (commands, sent) = kept();
         let created = ready(todos(commands, no_reads()).create(
@@ -129,7 +129,7 @@ fn creating_seals_each_text_for_its_field_of_the_new_row() {
 }
 
 #[test]
-fn a_patch_without_a_text_of_the_row_reads_nothing() {
+fn a_patch_without_title_or_description_text_reads_nothing() {
     let (commands, sent) = kept();
     let change = TodoChange {
         description: Patch::Clear,
@@ -154,7 +154,7 @@ fn a_patch_without_a_text_of_the_row_reads_nothing() {
 }
 
 #[test]
-fn a_note_is_sealed_for_its_log_row_and_reads_nothing() {
+fn a_note_is_sealed_for_its_log_entry_and_reads_nothing() {
     let (commands, sent) = kept();
     let change = TodoChange { note: Some(LogNote::parse("deployed").unwrap()), ..done() };
     let patched =
@@ -202,7 +202,7 @@ fn a_patch_with_texts_reads_the_row_once_and_seals_each_for_its_field() {
 }
 
 #[test]
-fn a_new_description_alone_reads_the_row_too() {
+fn a_patch_of_only_the_description_reads_the_row() {
     let (commands, sent) = kept();
     let todos = todos(commands, finding(Ok(Some(row(ME)))));
     let description = Patch::Set(long("All of them"));
@@ -218,7 +218,7 @@ fn a_new_description_alone_reads_the_row_too() {
 }
 
 #[test]
-fn the_same_title_names_the_ciphertext_that_stands() {
+fn an_unchanged_title_is_sent_with_the_stored_ciphertext_it_equals() {
     let (commands, sent) = kept();
     let todos = todos(commands, finding(Ok(Some(row(ME)))));
     let patched =
@@ -233,7 +233,7 @@ fn the_same_title_names_the_ciphertext_that_stands() {
 }
 
 #[test]
-fn a_title_that_does_not_open_can_be_overwritten() {
+fn an_unreadable_title_can_be_overwritten() {
     let (commands, sent) = kept();
     let broken = todo(ME, damaged(), None);
     let todos = todos(commands, finding(Ok(Some(broken))));
@@ -247,7 +247,7 @@ fn a_title_that_does_not_open_can_be_overwritten() {
 }
 
 #[test]
-fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
+fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_no_row_and_refused() {
     for found in [None, Some(row(PEER))] {
         let refusal = Refusal::NotFound("todo");
         let (commands, sent) = commands(Err(refusal.clone().into()));
@@ -263,7 +263,7 @@ fn a_text_for_a_row_that_is_not_there_or_not_the_callers_can_only_be_refused() {
 }
 
 #[test]
-fn a_patch_that_names_nothing_goes_nowhere() {
+fn an_empty_patch_is_refused_without_a_command() {
     let todos = todos(no_commands(), no_reads());
     let patched =
         ready(todos.patch(&caller(), ID, TodoChange::default(), Preconditions::default()));
@@ -271,7 +271,7 @@ fn a_patch_that_names_nothing_goes_nowhere() {
 }
 
 #[test]
-fn where_the_row_cannot_be_read_or_a_text_not_sealed_nothing_is_sent() {
+fn no_command_is_sent_if_the_row_cannot_be_read_or_a_text_not_sealed() {
     let cut_off = todos(no_commands(), finding(Err(away())));
     let patched = ready(cut_off.patch(&caller(), ID, retitled("x"), Preconditions::default()));
     assert_eq!(patched, Err(WriteError::Store(away())));
@@ -290,7 +290,7 @@ fn where_the_row_cannot_be_read_or_a_text_not_sealed_nothing_is_sent() {
 }
 
 #[test]
-fn a_saved_row_of_which_a_text_does_not_open_is_said_to_be_saved() {
+fn a_todo_saved_with_an_unreadable_text_is_reported_as_saved() {
     for broken in [
         todo(ME, damaged(), None),
         todo(ME, title("Write docs"), Some(damaged())),
@@ -310,7 +310,7 @@ fn a_saved_row_of_which_a_text_does_not_open_is_said_to_be_saved() {
 }
 
 #[test]
-fn deleting_names_the_row_and_reads_nothing() {
+fn deleting_a_todo_sends_its_id_and_reads_nothing() {
     let (commands, sent) = commands(Ok(AppliedRow::Deleted));
     let deleted =
         ready(todos(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
@@ -319,7 +319,7 @@ fn deleting_names_the_row_and_reads_nothing() {
 }
 
 #[test]
-fn what_the_store_refuses_or_fails_at_is_passed_on() {
+fn refusals_and_store_errors_are_passed_on() {
     for (answer, expected) in failures() {
         let store = || commands(Err(answer.clone())).0;
         let created = ready(todos(store(), no_reads()).create(
@@ -342,7 +342,7 @@ fn what_the_store_refuses_or_fails_at_is_passed_on() {
 }
 
 #[test]
-fn a_row_of_another_kind_is_the_stores_error() {
+fn a_row_of_another_table_in_the_outcome_is_a_store_error() {
     let store = || commands(Ok(AppliedRow::Deleted)).0;
     assert_mismatched(ready(todos(store(), no_reads()).create(
         &caller(),
@@ -369,7 +369,7 @@ fn only_the_callers_own_todo_is_found() {
 }
 
 #[test]
-fn a_page_is_of_the_callers_own_todos_and_opened() {
+fn a_page_has_only_the_callers_todos_with_their_texts_opened() {
     let list = |answer: Vec<Todo<Sealed>>| {
         let (status, priority) = (Some(TodoStatus::Open), Some(Priority::default()));
         let session = Some(SessionId(2));
@@ -406,7 +406,7 @@ fn log(actor: ActorId, note: Option<Sealed>) -> TodoLog {
 }
 
 #[test]
-fn only_the_callers_own_log_is_found_and_its_notes_opened() {
+fn only_the_log_of_the_callers_own_todo_is_found_and_its_notes_opened() {
     let get = |found: Result<Option<TodoLog>, StoreError>| {
         let mut reader = MockTodoReader::new();
         reader

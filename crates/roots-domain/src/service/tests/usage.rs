@@ -51,7 +51,7 @@ fn calls_are_added_up_and_written_once() {
 }
 
 #[test]
-fn what_was_not_written_is_kept_for_the_next_time() {
+fn counts_that_were_not_written_are_kept_for_the_next_flush() {
     let away = || StoreError::Unavailable("away".to_owned());
     let (commands, written) = store(vec![away(), StoreError::Busy]);
     let usage = usage(commands);
@@ -64,7 +64,7 @@ fn what_was_not_written_is_kept_for_the_next_time() {
 }
 
 #[test]
-fn what_the_database_does_not_take_is_not_in_the_way_of_the_rest() {
+fn counts_that_the_database_rejects_are_dropped_and_the_rest_is_written() {
     let broken = StoreError::Broken("no such table".to_owned());
     let (commands, written) = store(vec![broken]);
     let usage = usage(commands);
@@ -80,7 +80,7 @@ fn what_the_database_does_not_take_is_not_in_the_way_of_the_rest() {
 }
 
 #[test]
-fn what_may_be_written_is_not_written_again() {
+fn counts_whose_outcome_is_unknown_are_not_written_again() {
     let unknown = || StoreError::OutcomeUnknown("gone".to_owned());
     let (commands, written) = store(vec![unknown()]);
     let usage = usage(commands);
@@ -91,7 +91,7 @@ fn what_may_be_written_is_not_written_again() {
 }
 
 #[test]
-fn many_counts_go_in_several_commands_and_none_is_lost_when_one_fails() {
+fn counts_are_written_500_a_command_and_none_is_lost_when_a_command_fails() {
     let (commands, written) = store(vec![StoreError::Busy]);
     let usage = usage(commands);
     for n in 0..1_100 {
@@ -104,7 +104,7 @@ fn many_counts_go_in_several_commands_and_none_is_lost_when_one_fails() {
 }
 
 #[test]
-fn counts_that_wait_are_bounded() {
+fn counts_of_at_most_50_000_endpoints_wait_to_be_written() {
     let (commands, written) = store(vec![]);
     let usage = usage(commands);
     for n in 0..60_000 {
@@ -118,7 +118,7 @@ fn counts_that_wait_are_bounded() {
 }
 
 #[test]
-fn a_month_is_the_present_one_unless_another_is_named() {
+fn usage_is_of_the_current_month_unless_another_is_given() {
     for (asked, first, last) in [(None, 0, 30), (Month::parse("1970-02").ok(), 31, 58)] {
         let mut reader = MockUsageReader::new();
         let expected = (HOME, Day(first), Day(last));

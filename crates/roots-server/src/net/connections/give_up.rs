@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_idle_one_it_gives_up_the_one_that_brought_the_fewest_bytes() {
+    fn without_an_idle_connection_the_one_that_brought_the_fewest_bytes_goes() {
         let open = [
             (1, false, idle(1)),
             (2, false, unfinished(30)),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_whose_connections_are_all_served_leaves_the_choice_to_the_next() {
+    fn an_address_whose_connections_are_all_served_is_passed_over() {
         let served = (1, false, ConnectionActivity::Served);
         let open = [served, served, served, (2, false, unfinished(9)), (2, false, unfinished(8))];
         assert_eq!(chosen(&open), Some(4));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_takes_no_place_of_an_address_that_holds_fewer() {
+    fn a_client_evicts_no_connection_of_an_address_that_holds_fewer() {
         let served = (1, false, ConnectionActivity::Served);
         let open = [served, served, (2, false, idle(1)), (3, false, idle(2)), (3, false, idle(3))];
         assert_eq!(chosen_for(2, &open), Some(3));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn of_addresses_that_hold_as_many_the_longest_idle_connection_goes() {
+    fn among_addresses_that_hold_equally_many_the_longest_idle_connection_goes() {
         let open = [
             (1, false, unfinished(0)),
             (2, false, idle(5)),
@@ -188,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_rule_holds_whatever_is_open(
+        fn the_choice_among_random_connections_follows_the_rule(
             open in vec((0..6_u8, any_activity()), 0..40)
                 .prop_map(|open| open.into_iter().map(|(a, x)| (a, a == 0, x)).collect::<Vec<Open>>()),
         ) {

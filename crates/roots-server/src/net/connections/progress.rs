@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_its_client_does_not_take_is_owed() {
+    fn a_connection_is_served_until_its_answer_is_sent_completely() {
         let (progress, request) = asked();
         progress.answer_handed_over(request);
         progress.read_waits();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_head_is_unfinished() {
+    fn half_a_request_head_is_unfinished() {
         let progress = accepted();
         progress.bytes_came(10).unwrap();
         progress.read_waits();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_body_is_unfinished_only_while_its_handler_waits_for_more() {
+    fn half_a_request_body_is_unfinished_only_while_its_handler_waits_for_more() {
         let progress = accepted();
         progress.bytes_came(100).unwrap();
         let request = progress.request_began(false).unwrap();
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn only_bytes_of_the_request_that_is_unfinished_count() {
+    fn only_bytes_of_the_unfinished_request_count() {
         let (progress, request) = asked();
         progress.answer_handed_over(request);
         progress.all_sent();
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_behind_an_answer_that_is_not_sent_keeps_the_connection() {
+    fn a_request_behind_an_unsent_answer_keeps_the_connection() {
         let (progress, request) = asked();
         progress.answer_handed_over(request);
         let next = progress.request_began(false).unwrap();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_late_of_a_request_does_not_touch_the_next_one() {
+    fn late_events_of_a_request_do_not_affect_the_next_request() {
         let (progress, request) = asked();
         progress.answer_handed_over(request);
         progress.all_sent();
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_was_given_up_takes_nothing_more() {
+    fn a_connection_that_was_given_up_accepts_no_bytes_and_no_request() {
         let progress = accepted();
         assert!(give_up(&progress));
         assert!(progress.is_given_up());
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_after_a_look_wins_against_giving_up() {
+    fn activity_after_an_observation_prevents_giving_up_the_connection() {
         let progress = accepted();
         let (seen, _) = progress.activity(0);
         progress.bytes_came(100).unwrap();
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn either_a_request_is_taken_or_its_connection_is_given_up() {
+    fn a_request_is_accepted_or_its_connection_given_up_but_never_both() {
         for _ in 0..2_000 {
             let progress = accepted();
             let (taken, given_up) = std::thread::scope(|scope| {
