@@ -23,6 +23,8 @@ mod keyrings;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod paging;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod random_commands;
@@ -34,5 +36,3 @@ mod resources;
 mod tenants;
 #[cfg(test)]
 mod tls;
-#[cfg(test)]
-mod walks;
