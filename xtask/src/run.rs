@@ -106,21 +106,21 @@ pub(crate) fn output(command: &mut Command) -> Result<String, RunError> {
 }
 
 /// Starts a program that runs until the returned value is dropped.
-pub(crate) fn start(command: &mut Command) -> Result<Background, RunError> {
-    Ok(Background(spawn(command)?))
+pub(crate) fn start(command: &mut Command) -> Result<BackgroundProcess, RunError> {
+    Ok(BackgroundProcess(spawn(command)?))
 }
 
 /// A program in the background, which is killed when this is dropped.
-pub(crate) struct Background(Child);
+pub(crate) struct BackgroundProcess(Child);
 
-impl Background {
+impl BackgroundProcess {
     /// Whether the program has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 }
 
-impl Drop for Background {
+impl Drop for BackgroundProcess {
     fn drop(&mut self) {
         // Killed without SIGTERM, because none of its data is needed.
         if !self.has_ended() {

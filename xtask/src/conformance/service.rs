@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::run::{self, Background};
+use crate::run::{self, BackgroundProcess};
 
 /// Limits by time are off, and what is asked for is never too dear.
 const SETTINGS: [(&str, &str); 9] = [
@@ -31,7 +31,7 @@ const API_KEY: &str = "ROOTS_API_KEY=";
 pub(super) struct Service {
     address: String,
     operator_key: String,
-    _process: Background,
+    _process: BackgroundProcess,
     _folder: TempDir,
 }
 

@@ -88,7 +88,7 @@ pub(crate) struct SealedText {
 }
 
 /// Keyrings, each with its actor.
-pub(crate) type Keyrings = Vec<(ActorId, Result<Arc<dyn Keyring>, CryptoError>)>;
+pub(crate) type ActorKeyrings = Vec<(ActorId, Result<Arc<dyn Keyring>, CryptoError>)>;
 
 /// An account as a store keeps it, and the secrets that people keep.
 pub(crate) struct AccountFixture {
@@ -191,7 +191,7 @@ impl AccountFixture {
     }
 
     /// The keyrings of both actors, unlocked in every possible way.
-    pub(crate) fn keyrings(&self) -> Keyrings {
+    pub(crate) fn keyrings(&self) -> ActorKeyrings {
         let for_member = |owner: Result<Arc<dyn Keyring>, CryptoError>| {
             owner.and_then(|owner| owner.for_actor(self.member, &self.wraps))
         };

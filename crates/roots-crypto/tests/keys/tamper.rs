@@ -6,7 +6,7 @@ use roots_domain::model::id::{AccountId, KeyId, RecoveryId};
 use roots_domain::model::sealed::{Field, Sealed};
 use roots_domain::port::crypto::{CryptoError, Locksmith};
 
-use crate::fixture::{AccountFixture, Keyrings, actor, place, uid};
+use crate::fixture::{AccountFixture, ActorKeyrings, actor, place, uid};
 
 /// An account in which the member and then the account were renewed, with texts of each epoch.
 fn renewed(id: i64) -> AccountFixture {
@@ -123,7 +123,7 @@ fn a_wrap_opens_only_in_its_own_slot() {
 }
 
 /// Asserts that each keyring opens all texts of its actor, and that every error is `DoesNotOpen`.
-fn assert_right_keys_or_does_not_open(fixture: &AccountFixture, keyrings: Keyrings) {
+fn assert_right_keys_or_does_not_open(fixture: &AccountFixture, keyrings: ActorKeyrings) {
     for (of, keyring) in keyrings {
         match keyring {
             Ok(keyring) => {

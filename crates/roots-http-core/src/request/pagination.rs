@@ -33,7 +33,7 @@ pub struct List<T> {
     /// Which rows.
     pub query: T,
     /// Which page of them.
-    pub page: Asked,
+    pub page: RequestedPage,
 }
 
 /// The parameters of every list.
@@ -80,18 +80,18 @@ impl<T: FromParams + Send, S: Sync> FromRequestParts<S> for List<T> {
         let (query, paging) = read(filters.clone(), both)?;
         filters.retain(|(name, _)| !PAGING.contains(&name.as_str()));
         let path = parts.extensions.get::<MatchedPath>().cloned();
-        Ok(Self { query, page: Asked { path, filters, paging } })
+        Ok(Self { query, page: RequestedPage { path, filters, paging } })
     }
 }
 
 /// A page of a list that is asked for.
-pub struct Asked {
+pub struct RequestedPage {
     path: Option<MatchedPath>,
     filters: Vec<(String, String)>,
     paging: Paging,
 }
 
-impl Asked {
+impl RequestedPage {
     /// What the core is asked for.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ const FILE: &str = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8
 const NDJSON: &str = "application/x-ndjson";
 
 /// What is asked, of whom, and how.
-struct Scene {
+struct Case {
     mocked: MockedApi,
     ask: TestRequest,
     /// Whether its body never ends.
@@ -36,7 +36,7 @@ struct Scene {
     times: usize,
 }
 
-impl Scene {
+impl Case {
     fn of(mocked: MockedApi, ask: TestRequest) -> Self {
         Self { mocked, ask, is_cut_off: false, times: 1 }
     }
@@ -121,7 +121,7 @@ impl Described {
         self.asked("1", "").header("content-type", media_type).body(body)
     }
 
-    fn refused(&self, refusal: Refusal) -> Scene {
+    fn refused(&self, refusal: Refusal) -> Case {
         let mut mocked = self.whole();
         mocked.commands.checkpoint();
         mocked.commands.expect_apply().returning(move |command| match &command.action {
@@ -132,17 +132,17 @@ impl Described {
             }
             _ => Err(ApplyError::Refused(refusal.clone())),
         });
-        Scene::of(mocked, self.valid())
+        Case::of(mocked, self.valid())
     }
 
-    fn failing(&self, error: fn(String) -> StoreError) -> Scene {
-        Scene::of(MockedApi::failing(&error("the inside".to_owned())), self.valid())
+    fn failing(&self, error: fn(String) -> StoreError) -> Case {
+        Case::of(MockedApi::failing(&error("the inside".to_owned())), self.valid())
     }
 
     /// What brings that status about.
-    fn scenes(&self, status: u16) -> Vec<Scene> {
-        let whole = |ask| Scene::of(self.whole(), ask);
-        let mut scenes: Vec<Scene> =
+    fn scenes(&self, status: u16) -> Vec<Case> {
+        let whole = |ask| Case::of(self.whole(), ask);
+        let mut scenes: Vec<Case> =
             self.refusals(status).into_iter().map(|refusal| self.refused(refusal)).collect();
         let takes_lines = self.body.as_ref().is_some_and(|(media_type, _)| *media_type == NDJSON);
         let judges_json = self.method != "GET" && !takes_lines;
@@ -170,7 +170,7 @@ impl Described {
             403 => scenes.extend(self.forbidden()),
             404 if self.method == "GET" => scenes.push(whole(self.asked("7", ""))),
             404 => scenes.push(whole(self.with_body(self.asked("x", "")))),
-            408 => scenes.push(Scene { is_cut_off: true, ..whole(self.sending("")) }),
+            408 => scenes.push(Case { is_cut_off: true, ..whole(self.sending("")) }),
             412 => scenes.iter_mut().for_each(|scene| {
                 scene.ask = scene.ask.clone().header("if-match", "\"gone\"");
             }),
@@ -192,7 +192,7 @@ impl Described {
                 // Without a key, and where no other limit is met before.
                 let by_address = ["problems", "openapi"].contains(&self.id.as_str());
                 let times = if by_address { 61 } else { 2 };
-                scenes.push(Scene { times, ..Scene::of(mocked, self.valid()) });
+                scenes.push(Case { times, ..Case::of(mocked, self.valid()) });
             }
             500 => {
                 scenes.push(self.failing(StoreError::Broken));
@@ -214,20 +214,20 @@ impl Described {
     }
 
     /// What is nobody's but certain callers'.
-    fn forbidden(&self) -> Option<Scene> {
-        let by_the_member = |ask: TestRequest| Some(Scene::of(self.whole(), ask.by_the_member()));
+    fn forbidden(&self) -> Option<Case> {
+        let by_the_member = |ask: TestRequest| Some(Case::of(self.whole(), ask.by_the_member()));
         match self.id.as_str() {
             "bootstrap" => {
                 let mut mocked = self.whole();
                 mocked.settings.signup = Signup::Closed;
-                Some(Scene::of(mocked, self.valid()))
+                Some(Case::of(mocked, self.valid()))
             }
             "listAudit" | "import" => by_the_member(self.valid()),
             "listSessions" | "listTodos" | "listActivities" | "getActivityStats" | "export" => {
                 by_the_member(self.asked("1", "?actor_id=1"))
             }
             _ if self.account_kind() == AccountKind::Operator => {
-                Some(Scene::of(MockedApi::whole(), self.valid()))
+                Some(Case::of(MockedApi::whole(), self.valid()))
             }
             _ => None,
         }

@@ -86,41 +86,44 @@ struct Accepted {
     place: Arc<()>,
 }
 
-/// The near end of what serves connections.
-pub(crate) struct Server {
+/// Hands accepted connections to the runtime that serves them.
+pub(crate) struct ConnectionSender {
     incoming: mpsc::UnboundedSender<Accepted>,
     /// Shared by its connections.
     places: Arc<()>,
 }
 
-/// The far end.
-pub(crate) struct Duty {
+/// Serves the connections that its sender hands over.
+pub(crate) struct ConnectionReceiver {
     incoming: mpsc::UnboundedReceiver<Accepted>,
     router: Router,
     stop: Stop,
 }
 
-/// What serves connections, on whichever runtime its duty is done.
-pub(crate) fn server(router: Router, stop: Stop) -> (Server, Duty) {
+/// A channel from the thread that accepts to a runtime that serves.
+pub(crate) fn connection_channel(
+    router: Router,
+    stop: Stop,
+) -> (ConnectionSender, ConnectionReceiver) {
     // There are no more in it than connections may be open.
     let (near, far) = mpsc::unbounded_channel();
-    let server = Server { incoming: near, places: Arc::default() };
-    (server, Duty { incoming: far, router, stop })
+    let sender = ConnectionSender { incoming: near, places: Arc::default() };
+    (sender, ConnectionReceiver { incoming: far, router, stop })
 }
 
 /// Serves the metrics on this runtime until `stop`; then accepts no more, and lets what is in flight
 /// end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
-    let (server, duty) = server(router, stop.clone());
+    let (sender, receiver) = connection_channel(router, stop.clone());
     let connections = Connections::new(METRICS_CONNECTIONS, Vec::new());
-    tokio::join!(accept(listener, connections, vec![server], stop), duty.fulfil());
+    tokio::join!(accept(listener, connections, vec![sender], stop), receiver.serve());
 }
 
 /// Accepts connections until `stop`, each for the server that has the fewest.
 pub(crate) async fn accept(
     listener: TcpListener,
     connections: Connections,
-    servers: Vec<Server>,
+    senders: Vec<ConnectionSender>,
     mut stop: Stop,
 ) {
     let mut waiting = WaitingConnections { connections: connections.clone(), new: Vec::new() };
@@ -144,9 +147,9 @@ pub(crate) async fn accept(
             () = time::sleep(LOOK_AGAIN_AFTER), if !waiting.new.is_empty() => {}
         }
         for (stream, peer) in waiting.placed() {
-            let at_work = servers.iter().filter(|server| !server.incoming.is_closed());
-            let fewest = at_work.min_by_key(|server| Arc::strong_count(&server.places));
-            let Some(Server { incoming, places }) = fewest else {
+            let at_work = senders.iter().filter(|sender| !sender.incoming.is_closed());
+            let fewest = at_work.min_by_key(|sender| Arc::strong_count(&sender.places));
+            let Some(ConnectionSender { incoming, places }) = fewest else {
                 error!("no thread is left that serves");
                 return;
             };
@@ -285,9 +288,9 @@ impl Shortage {
     }
 }
 
-impl Duty {
+impl ConnectionReceiver {
     /// Serves what is accepted until no more is, and lets what is in flight end.
-    pub(crate) async fn fulfil(mut self) {
+    pub(crate) async fn serve(mut self) {
         let mut http = http1::Builder::new();
         // It takes a hundred headers by default, and has them on the stack as long as none says how many.
         http.timer(TokioTimer::new())
@@ -413,10 +416,10 @@ mod tests {
             .route("/small", get(|| async { "small" }));
         let (_tell, stop) = Stop::by_hand();
         // With one place, the second client has none while the first one has it.
-        let (server, duty) = server(router, stop.clone());
+        let (sender, receiver) = connection_channel(router, stop.clone());
         let connections = Connections::new(1, Vec::new());
-        tokio::spawn(accept(listener, connections, vec![server], stop));
-        tokio::spawn(duty.fulfil());
+        tokio::spawn(accept(listener, connections, vec![sender], stop));
+        tokio::spawn(receiver.serve());
 
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();

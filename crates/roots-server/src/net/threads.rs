@@ -10,7 +10,7 @@ use roots_persistence::{Threads, take_reader_slot};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use super::listen::{self, Server};
+use super::listen::{self, ConnectionSender};
 use super::processors::{WriterProcessor, keep_to, parallelism};
 use crate::stop::Stop;
 
@@ -42,19 +42,19 @@ pub(crate) fn of_store(writer: WriterProcessor) -> Threads {
 pub(crate) fn serve(
     router: &Router,
     stop: &Stop,
-) -> io::Result<Vec<(Server, oneshot::Receiver<()>)>> {
+) -> io::Result<Vec<(ConnectionSender, oneshot::Receiver<()>)>> {
     let start = |number| {
-        let (server, duty) = listen::server(router.clone(), stop.clone());
+        let (sender, receiver) = listen::connection_channel(router.clone(), stop.clone());
         let (ended, end) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name(format!("roots-serve-{number}")).spawn(move || {
             take_reader_slot(number);
-            runtime.block_on(duty.fulfil());
+            runtime.block_on(receiver.serve());
             // What has not ended by now is not waited for.
             runtime.shutdown_background();
             let _ = ended.send(());
         })?;
-        Ok((server, end))
+        Ok((sender, end))
     };
     (0..serving()).map(start).collect()
 }

@@ -20,12 +20,12 @@ roots_testkit::on_both! {
 const TEXT: &str = "Grüße \u{1f331} e\u{301} \"quoted\" \\ \t\r\n end ";
 
 /// An account of an owner and the members 2 and 3.
-struct Account {
+struct ThreeActors {
     app: TestApp,
     keys: [SecretString; 2],
 }
 
-impl Account {
+impl ThreeActors {
     async fn new(database: TestDatabase) -> Self {
         let app = TestApp::start(database, 1_000).await;
         let owner = app.context.admit(&app.credentials).await;
@@ -58,7 +58,7 @@ impl Account {
 }
 
 async fn an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte(database: TestDatabase) {
-    let account = Account::new(database).await;
+    let account = ThreeActors::new(database).await;
     for (writer, reader) in [(1, 2), (2, 1)] {
         let text = format!("{TEXT}by {writer}");
         let body = json!({ "notes": text, "actor_id": 2 });
@@ -117,7 +117,7 @@ async fn an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte(database:
 }
 
 async fn what_is_linked_belongs_to_one_actor(database: TestDatabase) {
-    let account = Account::new(database).await;
+    let account = ThreeActors::new(database).await;
     account.post(1, "/sessions", json!({})).await.expect(201);
     account.post(1, "/sessions", json!({ "actor_id": 2 })).await.expect(201);
     account.post(1, "/todos", json!({ "title": "mine", "session_id": 1 })).await.expect(201);
@@ -146,7 +146,7 @@ async fn what_is_linked_belongs_to_one_actor(database: TestDatabase) {
 }
 
 async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
-    let account = Account::new(database).await;
+    let account = ThreeActors::new(database).await;
     let day = 86_400;
     for turn in 0..9 {
         let actor = turn % 3 + 1;
@@ -224,7 +224,7 @@ async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
 }
 
 async fn a_ciphertext_of_another_actor_does_not_open_to_the_owner(database: TestDatabase) {
-    let account = Account::new(database).await;
+    let account = ThreeActors::new(database).await;
     for actor in 1..=3 {
         account.post(actor, "/sessions", json!({ "notes": TEXT })).await.expect(201);
     }

@@ -16,7 +16,7 @@ roots_testkit::on_both! {
 }
 
 /// One of the documents.
-struct Document {
+struct SeedDocument {
     curls: Vec<Curl>,
     answers: Vec<Value>,
 }
@@ -30,7 +30,7 @@ struct Curl {
     body: Option<String>,
 }
 
-impl Document {
+impl SeedDocument {
     fn read(text: &str) -> Self {
         let curls = text.match_indices("curl ").map(|(at, _)| Curl::read(&text[at..])).collect();
         let mut answers = Vec::new();
@@ -130,13 +130,13 @@ fn words(text: &str) -> Vec<String> {
 
 #[test]
 fn the_documents_are_read_as_they_stand() {
-    let told = |document: Document| -> Vec<String> {
+    let told = |document: SeedDocument| -> Vec<String> {
         let curls = document.curls.iter();
         curls.map(|curl| format!("{} {}", curl.method, curl.url)).collect()
     };
     let base = "https://roots.chatforest.com/api/v1";
     assert_eq!(
-        told(Document::sessions()),
+        told(SeedDocument::sessions()),
         [
             format!("GET {base}/sessions?status=active"),
             format!("GET {base}/sessions/1"),
@@ -146,7 +146,7 @@ fn the_documents_are_read_as_they_stand() {
         ]
     );
     assert_eq!(
-        told(Document::todos()),
+        told(SeedDocument::todos()),
         [
             format!("GET {base}/todos?status=open&priority=2"),
             format!("GET {base}/todos/1"),
@@ -157,7 +157,7 @@ fn the_documents_are_read_as_they_stand() {
         ]
     );
     assert_eq!(
-        told(Document::activities()),
+        told(SeedDocument::activities()),
         [
             format!("GET {base}/activities?type=deploy&since=2026-04-01"),
             format!("GET {base}/activities/1"),
@@ -166,12 +166,12 @@ fn the_documents_are_read_as_they_stand() {
             format!("GET {base}/activities/stats?since=2026-04-07"),
         ]
     );
-    let curl = &Document::sessions().curls[2];
+    let curl = &SeedDocument::sessions().curls[2];
     assert_eq!(curl.headers[0], ("X-API-Key".to_owned(), "$ROOTS_API_KEY".to_owned()));
     assert_eq!(curl.headers[1], ("Content-Type".to_owned(), "application/json".to_owned()));
     let body: Value = serde_json::from_str(curl.body.as_deref().unwrap()).unwrap();
     assert_eq!(body, json!({ "notes": "Starting morning review" }));
-    let answers = [Document::sessions(), Document::todos(), Document::activities()];
+    let answers = [SeedDocument::sessions(), SeedDocument::todos(), SeedDocument::activities()];
     assert_eq!(answers.map(|document| document.answers.len()), [3, 2, 2]);
 }
 
@@ -183,7 +183,7 @@ async fn at_ten(database: TestDatabase) -> TestApp {
 }
 
 async fn the_sessions_document_holds(database: TestDatabase) {
-    let Document { curls, answers } = Document::sessions();
+    let SeedDocument { curls, answers } = SeedDocument::sessions();
     let app = at_ten(database).await;
     let [list, get, start, update, delete] = <[Curl; 5]>::try_from(curls).unwrap();
     app.post("/sessions", &json!({ "notes": "Working on API docs" })).await.expect(201);
@@ -210,12 +210,12 @@ async fn the_sessions_document_holds(database: TestDatabase) {
 }
 
 async fn the_todos_document_holds(database: TestDatabase) {
-    let Document { curls, answers } = Document::todos();
+    let SeedDocument { curls, answers } = SeedDocument::todos();
     let app = at_ten(database).await;
     let [list, get, create, update, delete, logs] = <[Curl; 6]>::try_from(curls).unwrap();
     let first = json!({
         "title": "Write API docs",
-        "description": "Document sessions, todos, and activities endpoints",
+        "description": "SeedDocument sessions, todos, and activities endpoints",
         "priority": 2,
         "due_at": "2026-04-10T00:00:00Z"
     });
@@ -255,7 +255,7 @@ async fn the_todos_document_holds(database: TestDatabase) {
 }
 
 async fn the_activities_document_holds(database: TestDatabase) {
-    let Document { curls, answers } = Document::activities();
+    let SeedDocument { curls, answers } = SeedDocument::activities();
     let app = TestApp::start(database, 100).await;
     let [list, get, log, delete, _] = <[Curl; 5]>::try_from(curls).unwrap();
     app.post("/sessions", &json!({})).await.expect(201);
@@ -287,7 +287,7 @@ async fn the_activities_document_holds(database: TestDatabase) {
 }
 
 async fn the_statistics_of_the_activities_document_hold(database: TestDatabase) {
-    let Document { curls, answers } = Document::activities();
+    let SeedDocument { curls, answers } = SeedDocument::activities();
     let app = TestApp::start(database, 100).await;
     for number in 1..=5 {
         app.post("/sessions", &json!({})).await.expect(201);

@@ -45,7 +45,7 @@ const FIELDS: [(&str, &str, &str); 5] = [
 ];
 
 /// Two accounts. The first has a second actor, whose key has been renewed.
-struct Scene {
+struct TwoAccounts {
     context: TestContext,
     db: DatabaseConnection,
     /// The owner and the member of the first account, and the owner of the second.
@@ -70,7 +70,7 @@ struct Cell {
     stored: Vec<u8>,
 }
 
-impl Scene {
+impl TwoAccounts {
     async fn new(database: &TestDatabase) -> Self {
         let context = database.context();
         let db = database.connection().await;
@@ -211,7 +211,7 @@ pub(crate) async fn member(
 }
 
 async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {
-    let scene = Scene::new(&database).await;
+    let scene = TwoAccounts::new(&database).await;
     assert_eq!(scene.cells.len(), 7 * FIELDS.len());
     for to in &scene.cells {
         for from in &scene.cells {
@@ -246,7 +246,7 @@ async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {
 }
 
 async fn a_row_that_changes_its_actor_does_not_open(database: TestDatabase) {
-    let scene = Scene::new(&database).await;
+    let scene = TwoAccounts::new(&database).await;
     let of_first =
         scene.cells.iter().filter(|cell| cell.principal < 2 && cell.table != "todo_logs");
     for cell in of_first {
@@ -261,7 +261,7 @@ async fn a_row_that_changes_its_actor_does_not_open(database: TestDatabase) {
 }
 
 async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabase) {
-    let scene = Scene::new(&database).await;
+    let scene = TwoAccounts::new(&database).await;
     let (context, caller) = (&scene.context, &scene.callers[0]);
     // Each cell gets what stood in the last of its principal and kind.
     let mine: Vec<_> = scene.cells.iter().filter(|cell| cell.principal == 0).collect();
@@ -398,7 +398,7 @@ impl StoredWrap {
     }
 }
 
-impl Scene {
+impl TwoAccounts {
     /// The ways in that stay shut: the three keys, then the codes of the two accounts, then the
     /// owner's way to the member.
     async fn shut(&self, wraps: &[StoredWrap]) -> Vec<usize> {
@@ -452,7 +452,7 @@ impl Scene {
 }
 
 async fn a_wrap_opens_in_its_own_place_only(database: TestDatabase) {
-    let scene = Scene::new(&database).await;
+    let scene = TwoAccounts::new(&database).await;
     let wraps = StoredWrap::all(&database).await;
     // Two accounts have four wraps each; the ways to the member and from its second epoch to the
     // first make five more.
@@ -486,7 +486,7 @@ async fn a_wrap_opens_in_its_own_place_only(database: TestDatabase) {
 }
 
 async fn a_missing_wrap_is_never_made_anew(database: TestDatabase) {
-    let scene = Scene::new(&database).await;
+    let scene = TwoAccounts::new(&database).await;
     let before = StoredWrap::all(&database).await.len();
     for (way, (account, key, _)) in scene.keys.iter().enumerate() {
         let sql = "DELETE FROM key_wraps WHERE account_id = $1 AND holder_kind = 'api_key' \
