@@ -19,7 +19,7 @@ use roots_domain::model::id::{ActorId, KeyId, RecoveryId};
 use roots_domain::model::sealed::{Sealed, TextPlace};
 use roots_domain::port::crypto::{
     AccountIdentity, AccountRenewal, ActorIdentity, CryptoError, EARLIER_EPOCHS_KEPT, Founding,
-    Keyring, Locksmith, Lookup, MacPurpose, MintedCode, MintedKey, Renewal,
+    Keyring, Locksmith, MacPurpose, MintedCode, MintedKey, PresentedCode, PresentedKey, Renewal,
 };
 use secrecy::SecretString;
 
@@ -55,12 +55,14 @@ impl fmt::Debug for RingLocksmith {
 }
 
 impl Locksmith for RingLocksmith {
-    fn recognize_key(&self, presented: &SecretString) -> Option<Lookup> {
-        Token::read(Form::ApiKey, presented)?.lookup().ok()
+    fn parse_key(&self, text: &SecretString) -> Option<PresentedKey> {
+        let token = Token::read(Form::ApiKey, text)?;
+        Some(PresentedKey { lookup: token.lookup().ok()?, secret: token.into_secret() })
     }
 
-    fn recognize_code(&self, presented: &SecretString) -> Option<Lookup> {
-        Token::read(Form::RecoveryCode, presented)?.lookup().ok()
+    fn parse_code(&self, text: &SecretString) -> Option<PresentedCode> {
+        let token = Token::read(Form::RecoveryCode, text)?;
+        Some(PresentedCode { lookup: token.lookup().ok()?, secret: token.into_secret() })
     }
 
     fn found(
@@ -90,14 +92,16 @@ impl Locksmith for RingLocksmith {
 
     fn unlock(
         &self,
-        presented: &SecretString,
+        presented: &PresentedKey,
         account: AccountIdentity,
         actor: ActorIdentity,
         key: KeyId,
         wraps: &[Wrap],
     ) -> Result<Arc<dyn Keyring>, CryptoError> {
-        let token = Token::read(Form::ApiKey, presented).ok_or(CryptoError::DoesNotOpen)?;
-        let start = (WrapHolder::ApiKey(key), token.wrapping_key()?);
+        let start = (
+            WrapHolder::ApiKey(key),
+            Form::ApiKey.wrapping_key(presented.lookup.account, &presented.secret)?,
+        );
         let Reached { account_keys, actor_keys } = reach(account, actor.id, vec![start], wraps)?;
         let account_keys = (!account_keys.is_empty())
             .then(|| AccountKeys { owner: actor.id, keys: account_keys.into() });
@@ -106,14 +110,16 @@ impl Locksmith for RingLocksmith {
 
     fn recover(
         &self,
-        presented: &SecretString,
+        presented: &PresentedCode,
         account: AccountIdentity,
         owner: ActorIdentity,
         code: RecoveryId,
         wraps: &[Wrap],
     ) -> Result<Arc<dyn Keyring>, CryptoError> {
-        let token = Token::read(Form::RecoveryCode, presented).ok_or(CryptoError::DoesNotOpen)?;
-        let start = (WrapHolder::Recovery(code), token.wrapping_key()?);
+        let start = (
+            WrapHolder::Recovery(code),
+            Form::RecoveryCode.wrapping_key(presented.lookup.account, &presented.secret)?,
+        );
         let Reached { account_keys, actor_keys } = reach(account, owner.id, vec![start], wraps)?;
         let account_keys = AccountKeys { owner: owner.id, keys: account_keys.into() };
         RingKeyring::shared(&self.entropy, account, owner, actor_keys.into(), Some(account_keys))

@@ -25,6 +25,35 @@ impl Form {
             Self::RecoveryCode => 20,
         }
     }
+
+    /// The key that opens the wraps of a token of this form.
+    pub(crate) fn wrapping_key(
+        self,
+        account: AccountId,
+        secret: &SecretSlice<u8>,
+    ) -> Result<Key, CryptoError> {
+        let label = match self {
+            Self::ApiKey => "roots/1/api-key/wrap",
+            Self::RecoveryCode => "roots/1/recovery-code/wrap",
+        };
+        self.derived(label, account, secret)
+    }
+
+    fn derived(
+        self,
+        label: &'static str,
+        account: AccountId,
+        secret: &SecretSlice<u8>,
+    ) -> Result<Key, CryptoError> {
+        let prk = extract(
+            match self {
+                Self::ApiKey => "roots/1/api-key",
+                Self::RecoveryCode => "roots/1/recovery-code",
+            },
+            secret.expose_secret(),
+        );
+        expand(&prk, label, &[&account.0.to_be_bytes()])
+    }
 }
 
 /// An API key or a recovery code.
@@ -75,27 +104,18 @@ impl Token {
             Form::ApiKey => "roots/1/api-key/lookup",
             Form::RecoveryCode => "roots/1/recovery-code/lookup",
         };
-        let hash = LookupHash(*self.derived(label)?.expose_secret());
-        Ok(Lookup { account: self.account, hash })
+        let derived = self.form.derived(label, self.account, &self.secret)?;
+        Ok(Lookup { account: self.account, hash: LookupHash(*derived.expose_secret()) })
     }
 
     /// The key that opens the wraps of this token.
     pub(crate) fn wrapping_key(&self) -> Result<Key, CryptoError> {
-        self.derived(match self.form {
-            Form::ApiKey => "roots/1/api-key/wrap",
-            Form::RecoveryCode => "roots/1/recovery-code/wrap",
-        })
+        self.form.wrapping_key(self.account, &self.secret)
     }
 
-    fn derived(&self, label: &'static str) -> Result<Key, CryptoError> {
-        let prk = extract(
-            match self.form {
-                Form::ApiKey => "roots/1/api-key",
-                Form::RecoveryCode => "roots/1/recovery-code",
-            },
-            self.secret.expose_secret(),
-        );
-        expand(&prk, label, &[&self.account.0.to_be_bytes()])
+    /// The secret bytes, all that is left of the token.
+    pub(crate) fn into_secret(self) -> SecretSlice<u8> {
+        self.secret
     }
 }
 

@@ -149,7 +149,7 @@ impl AccountFixture {
     }
 
     pub(crate) fn keep_key(&mut self, id: KeyId, minted: MintedKey) -> (KeyId, SecretString) {
-        let found_by = self.locksmith.recognize_key(&minted.secret).unwrap();
+        let found_by = self.locksmith.parse_key(&minted.secret).unwrap().lookup;
         assert_eq!((found_by.account, found_by.hash), (self.account.id, minted.lookup));
         self.wraps.extend(minted.wraps);
         (id, minted.secret)
@@ -160,7 +160,7 @@ impl AccountFixture {
         id: RecoveryId,
         minted: MintedCode,
     ) -> (RecoveryId, SecretString) {
-        let found_by = self.locksmith.recognize_code(&minted.secret).unwrap();
+        let found_by = self.locksmith.parse_code(&minted.secret).unwrap().lookup;
         assert_eq!((found_by.account, found_by.hash), (self.account.id, minted.lookup));
         self.wraps.extend(minted.wraps);
         (id, minted.secret)
@@ -171,7 +171,8 @@ impl AccountFixture {
         (id, key): &(KeyId, SecretString),
         actor: ActorIdentity,
     ) -> Result<Arc<dyn Keyring>, CryptoError> {
-        self.locksmith.unlock(key, self.account, actor, *id, &self.wraps)
+        let key = self.locksmith.parse_key(key).unwrap();
+        self.locksmith.unlock(&key, self.account, actor, *id, &self.wraps)
     }
 
     /// Unlocks the owner's keyring with its API key.
@@ -187,7 +188,8 @@ impl AccountFixture {
     /// Unlocks the owner's keyring with the recovery code.
     pub(crate) fn recovered(&self) -> Result<Arc<dyn Keyring>, CryptoError> {
         let (id, code) = &self.code;
-        self.locksmith.recover(code, self.account, self.owner, *id, &self.wraps)
+        let code = self.locksmith.parse_code(code).unwrap();
+        self.locksmith.recover(&code, self.account, self.owner, *id, &self.wraps)
     }
 
     /// The keyrings of both actors, unlocked in every possible way.

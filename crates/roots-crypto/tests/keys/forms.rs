@@ -25,11 +25,11 @@ fn code_of(id: i64) -> String {
 }
 
 fn read_key(text: &str) -> Option<Lookup> {
-    RingLocksmith::default().recognize_key(&text.into())
+    Some(RingLocksmith::default().parse_key(&text.into())?.lookup)
 }
 
 fn read_code(text: &str) -> Option<Lookup> {
-    RingLocksmith::default().recognize_code(&text.into())
+    Some(RingLocksmith::default().parse_code(&text.into())?.lookup)
 }
 
 /// All texts that differ from `text` in one character, in the order of two adjacent characters, or

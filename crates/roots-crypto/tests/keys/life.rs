@@ -333,7 +333,8 @@ fn a_key_of_the_last_epoch_cannot_be_renewed() {
     owner.epoch = last;
     let founding = locksmith.found(account, owner, KeyId(1), RecoveryId(1)).unwrap();
     let key = founding.key;
-    let keyring = locksmith.unlock(&key.secret, account, owner, KeyId(1), &key.wraps).unwrap();
+    let presented = locksmith.parse_key(&key.secret).unwrap();
+    let keyring = locksmith.unlock(&presented, account, owner, KeyId(1), &key.wraps).unwrap();
     assert_eq!(keyring.renew(KeyId(2)).map(drop), Err(CryptoError::Unsupported));
     let renewed = keyring.renew_account(KeyId(2), RecoveryId(2)).map(drop);
     assert_eq!(renewed, Err(CryptoError::Unsupported));
@@ -364,10 +365,10 @@ fn debug_output_contains_no_secret() {
     let account_renewal = owner.renew_account(KeyId(6), RecoveryId(7)).unwrap();
     let recovered = fixture.recovered().unwrap();
     let sealed = owner.seal(place(Field::TodoTitle, 1), "the plain text").unwrap();
-    let lookup = fixture.locksmith.recognize_key(&founding.key.secret).unwrap();
+    let presented = fixture.locksmith.parse_key(&founding.key.secret).unwrap();
     let output = format!(
         "{:?} {owner:?} {member:#?} {founding:?} {renewal:#?} {account_renewal:?} {recovered:?} \
-         {sealed:?} {:?} {lookup:?}",
+         {sealed:?} {:?} {presented:?}",
         fixture.locksmith, fixture.wraps
     );
     let shown = [
@@ -378,7 +379,7 @@ fn debug_output_contains_no_secret() {
         account_renewal.code.secret.expose_secret(),
     ];
     assert_contains_no_secret(&output, &fixture.entropy.take_given(), &shown);
-    assert_contains_no_secret(&output, &[lookup.hash.0.to_vec(), sealed.0], &[]);
+    assert_contains_no_secret(&output, &[presented.lookup.hash.0.to_vec(), sealed.0], &[]);
     assert!(!output.contains("plain text"));
     // The assertion itself finds a secret.
     let leaky = format!("{:?}", founding.key.secret.expose_secret());
@@ -395,8 +396,9 @@ proptest! {
         let locksmith = RingLocksmith::default();
         let founding = locksmith.found(account(1), actor(1), KeyId(1), RecoveryId(1)).unwrap();
         let key = founding.key;
+        let presented = locksmith.parse_key(&key.secret).unwrap();
         let keyring =
-            locksmith.unlock(&key.secret, account(1), actor(1), KeyId(1), &key.wraps).unwrap();
+            locksmith.unlock(&presented, account(1), actor(1), KeyId(1), &key.wraps).unwrap();
         let at = place(Field::ALL[field], row);
         let sealed = keyring.seal(at, &text).unwrap();
         prop_assert_eq!(sealed.0.len(), 17 + (4 + text.len()).next_multiple_of(32) + 16);

@@ -143,8 +143,9 @@ fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
     let fixture = AccountFixture::founded(1);
     let owner = fixture.owner().unwrap();
     let minted = owner.mint_key(KeyId(5)).unwrap();
+    let key = fixture.locksmith.parse_key(&minted.secret).unwrap();
     let unlock = |fixture: &AccountFixture, id, account, actor, wraps: &[_]| {
-        fixture.locksmith.unlock(&minted.secret, account, actor, id, wraps).map(drop)
+        fixture.locksmith.unlock(&key, account, actor, id, wraps).map(drop)
     };
     assert_eq!(unlock(&fixture, KeyId(5), fixture.account, fixture.owner, &minted.wraps), Ok(()));
     let refused = Err(CryptoError::DoesNotOpen);
@@ -193,22 +194,15 @@ fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
     });
     assert_eq!(unlock(&fixture, KeyId(5), fixture.account, fixture.owner, &wraps), refused);
 
-    // A key of another account, a text that is no key, and a recovery code.
-    let (mine, no_key) = (AccountFixture::founded(8).owner_key.1, "roots_7_".into());
-    let with = |key| {
-        fixture.locksmith.unlock(key, fixture.account, fixture.owner, KeyId(5), &minted.wraps)
-    };
-    assert_eq!(with(&mine).map(drop), refused);
-    assert_eq!(with(&no_key).map(drop), refused);
-    assert_eq!(with(&fixture.code.1).map(drop), refused);
-    let recovered = fixture.locksmith.recover(
-        &minted.secret,
-        fixture.account,
-        fixture.owner,
-        RecoveryId(1),
-        &[],
-    );
-    assert_eq!(recovered.map(drop), refused);
+    // A key of another account. A text that is no key and a recovery code are no `PresentedKey`.
+    let foreign = AccountFixture::founded(8).owner_key.1;
+    let foreign = fixture.locksmith.parse_key(&foreign).unwrap();
+    let with_foreign =
+        fixture.locksmith.unlock(&foreign, fixture.account, fixture.owner, KeyId(5), &minted.wraps);
+    assert_eq!(with_foreign.map(drop), refused);
+    assert!(fixture.locksmith.parse_key(&"roots_7_".into()).is_none());
+    assert!(fixture.locksmith.parse_key(&fixture.code.1).is_none());
+    assert!(fixture.locksmith.parse_code(&minted.secret).is_none());
 }
 
 #[test]
@@ -236,16 +230,12 @@ fn a_sealed_text_with_a_flipped_bit_or_a_cut_or_added_byte_does_not_open() {
 fn a_wrap_with_a_flipped_bit_or_a_cut_or_added_byte_does_not_open() {
     let fixture = AccountFixture::founded(7);
     let minted = fixture.owner().unwrap().mint_key(KeyId(5)).unwrap();
+    let key = fixture.locksmith.parse_key(&minted.secret).unwrap();
     let unlock = |sealed: Vec<u8>| {
         let mut wraps = minted.wraps.clone();
         wraps[0].sealed = Sealed(sealed);
-        let outcome = fixture.locksmith.unlock(
-            &minted.secret,
-            fixture.account,
-            fixture.owner,
-            KeyId(5),
-            &wraps,
-        );
+        let outcome =
+            fixture.locksmith.unlock(&key, fixture.account, fixture.owner, KeyId(5), &wraps);
         outcome.map(drop)
     };
     let sealed = &minted.wraps[0].sealed.0;

@@ -104,7 +104,8 @@ fn vectors() -> Value {
     let found = json!({ "drawn": drawn_json(&entropy), "key": key_json(&founding.key),
         "code": code_json(&founding.code), "wraps": wraps_json(&founding.wraps) });
     let wraps = [founding.wraps, founding.key.wraps].concat();
-    let keyring = locksmith.unlock(&founding.key.secret, account, owner, KeyId(1), &wraps).unwrap();
+    let key = locksmith.parse_key(&founding.key.secret).unwrap();
+    let keyring = locksmith.unlock(&key, account, owner, KeyId(1), &wraps).unwrap();
     let owners_texts = texts_json(&*keyring, &entropy, 0x100);
 
     let mut wraps = keyring.add_actor(member).unwrap();
@@ -131,7 +132,8 @@ fn vectors() -> Value {
     account.epoch = renewal.account_epoch;
     owner.epoch = renewal.owner_epoch;
     let wraps = [renewal.wraps, renewal.key.wraps].concat();
-    let keyring = locksmith.unlock(&renewal.key.secret, account, owner, KeyId(4), &wraps).unwrap();
+    let key = locksmith.parse_key(&renewal.key.secret).unwrap();
+    let keyring = locksmith.unlock(&key, account, owner, KeyId(4), &wraps).unwrap();
     let account_renewed_texts = texts_json(&*keyring, &entropy, 0x400);
 
     json!({
@@ -248,10 +250,10 @@ fn committed_texts_still_open_with_the_committed_keys_and_code() {
 
     let unlock = |step: &Value, account: AccountIdentity, actor: ActorIdentity, id: i64| {
         let key = secret(&step["answer"]["key"]);
-        let lookup = locksmith.recognize_key(&key).unwrap();
-        assert_eq!(lookup.account, account.id);
+        let key = locksmith.parse_key(&key).unwrap();
+        assert_eq!(key.lookup.account, account.id);
         assert_eq!(
-            lookup.hash,
+            key.lookup.hash,
             LookupHash(bytes(&step["answer"]["key"]["lookup"]).try_into().unwrap())
         );
         locksmith.unlock(&key, account, actor, KeyId(id), &wraps).unwrap()
@@ -269,7 +271,8 @@ fn committed_texts_still_open_with_the_committed_keys_and_code() {
     let members = unlock(renewed, account, renewed_member, 3);
     let owners = unlock(account_renewed, renewed_account, renewed_owner, 4);
     let code = secret(&account_renewed["answer"]["code"]);
-    assert_eq!(locksmith.recognize_code(&code).unwrap().account, account.id);
+    let code = locksmith.parse_code(&code).unwrap();
+    assert_eq!(code.lookup.account, account.id);
     let recovered =
         locksmith.recover(&code, renewed_account, renewed_owner, RecoveryId(2), &wraps).unwrap();
     for keyring in [owners, recovered] {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 
 use crate::model::account::{Account, Actor};
 use crate::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
@@ -55,6 +55,26 @@ pub struct Lookup {
     pub account: AccountId,
     /// What it is found by there.
     pub hash: LookupHash,
+}
+
+/// An API key that a client presented: its form and its checksum are right. Only the store knows
+/// whether it is in force.
+#[derive(Debug, Clone)]
+pub struct PresentedKey {
+    /// Where it is looked up.
+    pub lookup: Lookup,
+    /// Its secret bytes, which unlock what the store keeps of it.
+    pub secret: SecretSlice<u8>,
+}
+
+/// A recovery code that a client presented: its form and its checksum are right. Only the store
+/// knows whether it is in force.
+#[derive(Debug, Clone)]
+pub struct PresentedCode {
+    /// Where it is looked up.
+    pub lookup: Lookup,
+    /// Its secret bytes, which unlock what the store keeps of it.
+    pub secret: SecretSlice<u8>,
 }
 
 /// A new API key: the secret to show once, and what the store keeps of it.
@@ -274,11 +294,11 @@ pub trait Keyring: Send + Sync + fmt::Debug {
 /// not concern the actor, or is held by a key that is not reached, is left aside.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Locksmith: Send + Sync {
-    /// Reads an API key's form and checksum. `None` for what is no key, without any look-up.
-    fn recognize_key(&self, presented: &SecretString) -> Option<Lookup>;
+    /// Parses an API key and checks its checksum. `None` for what is no key, without any look-up.
+    fn parse_key(&self, text: &SecretString) -> Option<PresentedKey>;
 
-    /// Reads a recovery code's form and checksum. `None` for what is no code.
-    fn recognize_code(&self, presented: &SecretString) -> Option<Lookup>;
+    /// Parses a recovery code and checks its checksum. `None` for what is no code.
+    fn parse_code(&self, text: &SecretString) -> Option<PresentedCode>;
 
     /// Makes all keys of a new account and of its owner.
     ///
@@ -302,7 +322,7 @@ pub trait Locksmith: Send + Sync {
     /// [`CryptoError::DoesNotOpen`].
     fn unlock(
         &self,
-        presented: &SecretString,
+        presented: &PresentedKey,
         account: AccountIdentity,
         actor: ActorIdentity,
         key: KeyId,
@@ -317,7 +337,7 @@ pub trait Locksmith: Send + Sync {
     /// As [`Locksmith::unlock`].
     fn recover(
         &self,
-        presented: &SecretString,
+        presented: &PresentedCode,
         account: AccountIdentity,
         owner: ActorIdentity,
         code: RecoveryId,

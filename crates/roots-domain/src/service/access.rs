@@ -14,7 +14,9 @@ use crate::model::id::{ActorId, KeyId};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::port::clock::Clock;
-use crate::port::crypto::{AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup};
+use crate::port::crypto::{
+    AccountIdentity, ActorIdentity, Keyring, Locksmith, Lookup, PresentedKey,
+};
 use crate::port::store::{
     AccountReader, Admission, ApplyError, CommandStore, Credentials, StoreError,
 };
@@ -136,24 +138,21 @@ pub struct Access {
 }
 
 impl Access {
-    /// Where a presented key is to be looked up; what is no key is refused without a look-up.
+    /// Parses a presented key; what is no key is refused without a look-up.
     ///
     /// # Errors
     /// [`AccessError::NotAdmitted`].
-    pub fn recognize(&self, presented: &SecretString) -> Result<Lookup, AccessError> {
-        self.locksmith.recognize_key(presented).ok_or(AccessError::NotAdmitted)
+    pub fn parse_key(&self, text: &SecretString) -> Result<PresentedKey, AccessError> {
+        self.locksmith.parse_key(text).ok_or(AccessError::NotAdmitted)
     }
 
-    /// Looks a recognized key up and unlocks what it opens.
+    /// Looks a presented key up and unlocks what it opens.
     ///
     /// # Errors
     /// [`AccessError::NotAdmitted`], or a database error. A key whose wraps are missing or do
     /// not open is a database error: no key is ever made in its stead.
-    pub async fn admit(
-        &self,
-        presented: &SecretString,
-        lookup: Lookup,
-    ) -> Result<Caller, AccessError> {
+    pub async fn admit(&self, presented: &PresentedKey) -> Result<Caller, AccessError> {
+        let lookup = presented.lookup;
         let mut found = self.look_up(lookup).await?;
         let is_unseen = found.key.is_unseen();
         let account = found.account.identity();

@@ -30,8 +30,8 @@ impl Erasures {
     /// [`Refusal::OwnerOnly`], [`Refusal::WrongRecoveryCode`], [`Refusal::LastOperator`], or the
     /// database error.
     pub async fn erase(&self, caller: &Caller, code: &SecretString) -> Result<(), WriteError> {
-        let found = self.locksmith.recognize_code(code);
-        let own = found.filter(|lookup| lookup.account == caller.account.id);
+        let presented = self.locksmith.parse_code(code).map(|code| code.lookup);
+        let own = presented.filter(|lookup| lookup.account == caller.account.id);
         let code = own.ok_or(Refusal::WrongRecoveryCode)?.hash;
         let (action, at) = (Action::EraseAccount { code }, self.clock.now());
         self.commands.apply(Command::uncharged(caller.principal(), action, at)).await?;

@@ -15,7 +15,7 @@ use crate::model::account::LastIds;
 use crate::model::api_key::{ApiKey, Succession};
 use crate::model::bearer::CodeBearer;
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
-use crate::port::crypto::{AccountIdentity, ActorIdentity, Keyring, Lookup, MintedCode};
+use crate::port::crypto::{AccountIdentity, ActorIdentity, Keyring, MintedCode, PresentedCode};
 use crate::port::store::{Recoverable, StoreError};
 
 /// What a recovery made, with the secrets that are shown this once.
@@ -52,13 +52,13 @@ impl Accounts {
     /// [`Refusal::CodeNotInForce`], a database error, or no randomness.
     pub async fn recover(
         &self,
-        presented: &SecretString,
+        code: &SecretString,
         account: Option<AccountId>,
     ) -> Result<Recovered, WriteError> {
-        let lookup = self.locksmith.recognize_code(presented);
-        let lookup = lookup.filter(|found| account.is_none_or(|id| id == found.account));
-        let lookup = lookup.ok_or(Refusal::CodeNotInForce)?;
-        let Unlocked { account, owner, code, keys } = self.unlock(presented, lookup).await?;
+        let presented = self.locksmith.parse_code(code);
+        let presented = presented.filter(|code| account.is_none_or(|id| id == code.lookup.account));
+        let presented = presented.ok_or(Refusal::CodeNotInForce)?;
+        let Unlocked { account, owner, code, keys } = self.unlock(&presented).await?;
         let principal = Principal::Code(CodeBearer { account: account.id, code });
         let taken = self.reserve_ids(principal, Reservation::KeyAndCode).await?;
         let (id, code_id) = (KeyId(taken.key), RecoveryId(taken.recovery));
@@ -103,12 +103,9 @@ impl Accounts {
         Ok(secret)
     }
 
-    /// Looks a recognized code up and unlocks what it opens.
-    async fn unlock(
-        &self,
-        presented: &SecretString,
-        lookup: Lookup,
-    ) -> Result<Unlocked, WriteError> {
+    /// Looks a presented code up and unlocks what it opens.
+    async fn unlock(&self, presented: &PresentedCode) -> Result<Unlocked, WriteError> {
+        let lookup = presented.lookup;
         let found = self.reader.recoverable(lookup).await?.ok_or(Refusal::CodeNotInForce)?;
         let (account, owner) = put_in_force(&found);
         let code = found.code.id;

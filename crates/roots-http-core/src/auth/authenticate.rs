@@ -11,17 +11,16 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use futures_util::FutureExt;
 use roots_domain::command::Refusal;
 use roots_domain::model::usage::Endpoint;
-use roots_domain::port::crypto::Lookup;
+use roots_domain::port::crypto::{Lookup, PresentedKey};
 use roots_domain::port::store::StoreError;
 use roots_domain::service::access::{AccessError, Caller};
 use roots_domain::service::{WriteError, Written};
-use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument;
 
 use super::caller_cache::{KeyHistory, LookUp, Running, UntilItEnds};
 use super::client_context::{ClientContext, RunningAttempt, UnknownKey};
-use super::key_header::presented_key;
+use super::key_header::key_text;
 use crate::problem::Problem;
 use crate::state::SharedState;
 use crate::wire::{API_PATH, IDEMPOTENT_REPLAYED, credit_headers, known_method};
@@ -29,8 +28,7 @@ use crate::wire::{API_PATH, IDEMPOTENT_REPLAYED, credit_headers, known_method};
 /// The bearer of a key in force.
 pub struct Bearer {
     caller: Arc<Caller>,
-    lookup: Lookup,
-    presented: SecretString,
+    key: PresentedKey,
     client: ClientContext,
     state: SharedState,
 }
@@ -70,7 +68,7 @@ impl Bearer {
     /// Where its key is looked up again.
     #[must_use]
     pub const fn lookup(&self) -> Lookup {
-        self.lookup
+        self.key.lookup
     }
 
     /// Counts that this request is noted in the account's audit log at no cost.
@@ -86,8 +84,8 @@ impl Bearer {
     /// # Errors
     /// 401 where it is no longer in force.
     pub async fn admit_anew(&mut self) -> Result<(), Problem> {
-        self.state.callers.forget(&self.lookup);
-        self.caller = admitted(&self.state, &self.client, &self.presented, self.lookup).await?;
+        self.state.callers.forget(&self.key.lookup);
+        self.caller = admitted(&self.state, &self.client, &self.key).await?;
         Ok(())
     }
 
@@ -114,7 +112,7 @@ impl Bearer {
             | WriteError::Store(StoreError::EpochMoved),
         ) = outcome
         {
-            self.state.callers.forget(&self.lookup);
+            self.state.callers.forget(&self.key.lookup);
         }
         Ok(outcome?)
     }
@@ -149,21 +147,20 @@ where
         let state = SharedState::from_ref(from);
         let client = ClientContext::of(&parts.extensions)?.clone();
         let access = &state.access;
-        let recognized = presented_key(&mut parts.headers)
-            .and_then(|presented| Ok((access.recognize(&presented)?, presented)));
-        let (lookup, presented) = match recognized {
-            Ok(recognized) => recognized,
+        let presented = key_text(&mut parts.headers).and_then(|text| Ok(access.parse_key(&text)?));
+        let key = match presented {
+            Ok(key) => key,
             Err(problem) => {
                 client.count_unauthenticated()?;
                 return Err(problem);
             }
         };
-        let caller = admitted(&state, &client, &presented, lookup).await?;
+        let caller = admitted(&state, &client, &key).await?;
         let endpoint = called(parts);
         client.count_request(&caller, &endpoint)?;
         state.usage.count(&caller, endpoint);
         state.key_usage.note(&caller);
-        Ok(Self { caller, lookup, presented, client, state })
+        Ok(Self { caller, key, client, state })
     }
 }
 
@@ -178,13 +175,12 @@ fn called(parts: &Parts) -> Endpoint {
 async fn admitted(
     state: &SharedState,
     client: &ClientContext,
-    presented: &SecretString,
-    lookup: Lookup,
+    key: &PresentedKey,
 ) -> Result<Arc<Caller>, Problem> {
     let (shared, has_counted) = loop {
-        match find(state, client, presented, lookup)? {
+        match find(state, client, key)? {
             KeyLookup::Remembered(caller) => {
-                client.note_remembered(&state.callers, lookup);
+                client.note_remembered(&state.callers, key.lookup);
                 return Ok(caller);
             }
             KeyLookup::LookUp { shared, has_counted } => break (shared, has_counted),
@@ -226,10 +222,9 @@ enum KeyLookup {
 fn find(
     state: &SharedState,
     client: &ClientContext,
-    presented: &SecretString,
-    lookup: Lookup,
+    key: &PresentedKey,
 ) -> Result<KeyLookup, Problem> {
-    let callers = &state.callers;
+    let (callers, lookup) = (&state.callers, key.lookup);
     if let Some(caller) = callers.get(&lookup) {
         state.access.check_expiry(&caller).inspect_err(|_| callers.forget(&lookup))?;
         return Ok(KeyLookup::Remembered(caller));
@@ -259,7 +254,7 @@ fn find(
     };
     let number = callers.next_number();
     let until = UntilItEnds { callers: callers.clone(), lookup, number };
-    let (state, client, presented) = (Arc::clone(state), client.clone(), presented.clone());
+    let (state, client, key) = (Arc::clone(state), client.clone(), key.clone());
     let (tell, told) = oneshot::channel();
     let panicked = |_| StoreError::Broken("the look-up of a key panicked".to_owned());
     let shared = told.map(move |told| told.map_err(panicked)?).boxed().shared();
@@ -268,7 +263,7 @@ fn find(
     // Clients that hang up leave it running: nothing else would take back what was counted.
     let admission = async move {
         let _until = until;
-        let admitted = admit(&state, &client, &presented, lookup, generation, known, attempt).await;
+        let admitted = admit(&state, &client, &key, generation, known, attempt).await;
         // Nobody may be left to tell.
         let _ = tell.send(admitted);
     };
@@ -280,14 +275,13 @@ fn find(
 async fn admit(
     state: &SharedState,
     client: &ClientContext,
-    presented: &SecretString,
-    lookup: Lookup,
+    key: &PresentedKey,
     generation: u64,
     known: KeyHistory,
     attempt: Option<RunningAttempt>,
 ) -> Result<Arc<Caller>, AccessError> {
     let access = &state.access;
-    let admitted = access.admit(presented, lookup).await;
+    let (admitted, lookup) = (access.admit(key).await, key.lookup);
     match (&admitted, known) {
         (Err(AccessError::NotAdmitted), _) => state.callers.remember_wrong(lookup),
         (_, KeyHistory::Good) => {}

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::wire::API_KEY;
 
 /// Takes the key out of the headers, so that nothing further on can print it.
-pub(super) fn presented_key(headers: &mut HeaderMap) -> Result<SecretString, Problem> {
+pub(super) fn key_text(headers: &mut HeaderMap) -> Result<SecretString, Problem> {
     let ambiguous = || Problem::unauthorized("Several API keys were sent: send one.", true);
     let mut keys = Vec::new();
     let presented = headers.get_all(API_KEY).iter().map(HeaderValue::as_bytes);

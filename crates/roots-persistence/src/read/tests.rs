@@ -536,10 +536,10 @@ async fn a_hundred_renewals_do_not_change_the_statements_of_admissions_and_reads
             let sessions =
                 Sessions { reader: here.clone(), accounts: here, ..context.sessions.clone() };
             let secret = secret.unwrap();
-            let lookup = access.recognize(&secret).unwrap();
-            let wraps = store.credentials(lookup).await.unwrap().unwrap().wraps.len();
+            let key = access.parse_key(&secret).unwrap();
+            let wraps = store.credentials(key.lookup).await.unwrap().unwrap().wraps.len();
             let mut steps = vec![(wraps, texts())];
-            let member = access.admit(&secret, lookup).await.unwrap();
+            let member = access.admit(&key).await.unwrap();
             for caller in [&owner, &member] {
                 texts();
                 let found = sessions.get(caller, early).await.unwrap().unwrap();
@@ -561,7 +561,7 @@ async fn keys_that_arrive_together_are_looked_up_by_one_statement() {
         for _ in 0..3 {
             let owner = context.caller(10).await;
             let secret = add_member(&db, &owner, 2).await;
-            lookups.push(context.access.recognize(&secret).unwrap());
+            lookups.push(context.access.parse_key(&secret).unwrap().lookup);
         }
         let [first, second, damaged] = lookups[..] else { unreachable!() };
         let foreign = Lookup { account: second.account, hash: first.hash };

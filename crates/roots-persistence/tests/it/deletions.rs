@@ -358,8 +358,8 @@ async fn an_erasure_destroys_the_wraps_of_keys_and_codes_at_once_and_sweeps_the_
     let credentials = context.found(10).await;
     let owner = context.admit(&credentials).await;
     let member = add_member(&db, &owner, 2).await;
-    let key = context.access.recognize(&member).unwrap();
-    let code = RingLocksmith::default().recognize_code(&credentials.recovery_code).unwrap();
+    let key = context.access.parse_key(&member).unwrap().lookup;
+    let code = RingLocksmith::default().parse_code(&credentials.recovery_code).unwrap().lookup;
     assert!(db.store.credentials(key).await.unwrap().is_some());
     assert!(db.store.recoverable(code).await.unwrap().is_some());
     context.erasures.erase(&owner, &credentials.recovery_code).await.unwrap();

@@ -180,7 +180,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
     let members = written.len() - 3;
     let bearers = [(owner, owners_key, written.len()), (renewed, renewal.key.secret, members)];
     for (caller, key, count) in bearers {
-        let lookup = context.access.recognize(&key).unwrap();
+        let lookup = context.access.parse_key(&key).unwrap().lookup;
         let mut export = context.exports.begin(Arc::new(caller), lookup, None).await.unwrap();
         let (mut opened, mut steps) = (0, 0);
         while let Some(records) = export.next().await.unwrap() {

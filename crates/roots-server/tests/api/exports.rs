@@ -116,7 +116,7 @@ async fn all_that_there_is_is_in_the_file(database: TestDatabase) {
 
 async fn begin(app: &TestApp) -> Export {
     let caller = app.context.admit(&app.credentials).await;
-    let lookup = app.context.access.recognize(&app.credentials.api_key).unwrap();
+    let lookup = app.context.access.parse_key(&app.credentials.api_key).unwrap().lookup;
     app.context.exports.begin(Arc::new(caller), lookup, None).await.unwrap()
 }
 

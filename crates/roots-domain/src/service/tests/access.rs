@@ -1,19 +1,17 @@
 //! Who is admitted.
 
-use secrecy::SecretString;
-
 use super::*;
 use crate::model::api_key::{KeyValidity, LookupHash, Succession, Wrap, WrapHolder, WrapSubject};
 use crate::model::id::RecoveryId;
-use crate::port::crypto::{ActorIdentity, Lookup, MockLocksmith};
+use crate::port::crypto::{ActorIdentity, Lookup, MockLocksmith, PresentedKey};
 use crate::port::store::{Credentials, MockAccountReader};
 use crate::service::access::{Access, AccessError};
 
 const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]) };
 const PRESENTED: &str = "roots_1_very-secret";
 
-fn presented() -> SecretString {
-    PRESENTED.into()
+fn presented() -> PresentedKey {
+    PresentedKey { lookup: LOOKUP, secret: PRESENTED.as_bytes().to_vec().into() }
 }
 
 fn wraps() -> Vec<Wrap> {
@@ -66,10 +64,10 @@ fn unlocking(answer: Result<MockKeyring, CryptoError>) -> MockLocksmith {
     locksmith
         .expect_unlock()
         .times(1)
-        .withf(|secret, account, actor, key, held| {
+        .withf(|presented, account, actor, key, held| {
             let home = AccountIdentity { id: HOME, uid: uid(90), epoch: KeyEpoch(2) };
             let me = ActorIdentity { id: ME, uid: uid(91), epoch: KeyEpoch(3) };
-            secret.expose_secret() == PRESENTED
+            presented.secret.expose_secret() == PRESENTED.as_bytes()
                 && (*account, *actor, *key) == (home, me, KEY)
                 && held == wraps()
         })
@@ -78,20 +76,21 @@ fn unlocking(answer: Result<MockKeyring, CryptoError>) -> MockLocksmith {
 }
 
 fn admit(found: Credentials, locksmith: MockLocksmith) -> Result<Caller, AccessError> {
-    ready(access(Ok(Some(found)), locksmith).admit(&presented(), LOOKUP))
+    ready(access(Ok(Some(found)), locksmith).admit(&presented()))
 }
 
 #[test]
 fn a_malformed_key_is_refused_without_a_lookup() {
-    let recognize = |answer: Option<Lookup>| {
+    let parse = |answer: Option<PresentedKey>| {
         let mut locksmith = MockLocksmith::new();
-        locksmith.expect_recognize_key().times(1).return_const(answer);
+        locksmith.expect_parse_key().times(1).return_once(|_| answer);
         let reader = Arc::new(MockAccountReader::new());
         Access { locksmith: Arc::new(locksmith), reader, commands: no_commands(), clock: clock() }
-            .recognize(&presented())
+            .parse_key(&PRESENTED.into())
+            .map(|key| key.lookup)
     };
-    assert_eq!(recognize(None), Err(AccessError::NotAdmitted));
-    assert_eq!(recognize(Some(LOOKUP)), Ok(LOOKUP));
+    assert_eq!(parse(None), Err(AccessError::NotAdmitted));
+    assert_eq!(parse(Some(presented())), Ok(LOOKUP));
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn a_key_in_force_admits_its_actor_with_unlocked_keys() {
 #[test]
 fn a_key_not_in_force_is_not_admitted_and_the_reason_is_not_revealed() {
     let none_of_these = |found: Option<Credentials>| {
-        ready(access(Ok(found), MockLocksmith::new()).admit(&presented(), LOOKUP)).unwrap_err()
+        ready(access(Ok(found), MockLocksmith::new()).admit(&presented())).unwrap_err()
     };
     let mut inactive = credentials();
     inactive.actor.is_active = false;
@@ -137,7 +136,7 @@ fn wraps_that_do_not_open_are_a_store_error_that_names_no_secret() {
     ] {
         let looks = [Ok(Some(credentials())), Ok(Some(credentials()))];
         let access = access_looking(looks, unlocking(Err(error)));
-        let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
+        let refused = ready(access.admit(&presented())).unwrap_err();
         let told = format!("key 3 of account 1: {why}");
         assert_eq!(refused, AccessError::Store(StoreError::Broken(told)));
         assert!(!format!("{refused} {refused:?}").contains("secret"));
@@ -150,14 +149,14 @@ fn a_key_that_ended_between_two_reads_is_not_a_store_error() {
     for second in [None, Some(ended)] {
         let looks = [Ok(Some(credentials())), Ok(second)];
         let access = access_looking(looks, unlocking(Err(CryptoError::WrapMissing)));
-        let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
+        let refused = ready(access.admit(&presented())).unwrap_err();
         assert_eq!(refused, AccessError::NotAdmitted);
     }
 }
 
 #[test]
 fn an_unavailable_database_is_not_taken_for_a_wrong_key() {
-    let admitted = ready(access(Err(away()), MockLocksmith::new()).admit(&presented(), LOOKUP));
+    let admitted = ready(access(Err(away()), MockLocksmith::new()).admit(&presented()));
     assert_eq!(admitted.unwrap_err(), AccessError::Store(away()));
 }
 
@@ -213,7 +212,7 @@ fn the_first_use_of_a_key_is_recorded_before_its_bearer_is_admitted() {
     let answer = Ok(AppliedRow::Account(Box::new(after)));
     let unlock = unlocking(Ok(MockKeyring::new()));
     let (access, sent) = access_used(succeeding(ROTATION), unlock, answer);
-    let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
+    let admitted = ready(access.admit(&presented())).unwrap();
     assert_eq!(admitted.auth_epoch, EPOCH + 1);
     let command = sent.command();
     assert_eq!((command.principal, command.charge, command.at), (Principal::Program, None, now()));
@@ -253,13 +252,13 @@ fn credentials_read_across_a_change_of_epoch_are_read_again() {
             .return_once(|_, _, _, _, _| Ok(Arc::new(MockKeyring::new())));
         let looks = [Ok(Some(torn.clone())), Ok(Some(used.clone()))];
         let access = access_looking(looks, locksmith);
-        let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
+        let admitted = ready(access.admit(&presented())).unwrap();
         assert_eq!(admitted.account.epoch, KeyEpoch(3));
 
         // What never goes together admits nobody.
         let looks = [(); 3].map(|()| Ok(Some(torn.clone())));
         let access = access_looking(looks, MockLocksmith::new());
-        let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
+        let refused = ready(access.admit(&presented())).unwrap_err();
         assert!(matches!(refused, AccessError::Store(StoreError::Broken(_))), "{refused:?}");
     }
 }
@@ -275,7 +274,7 @@ fn an_owners_renewal_is_unlocked_in_the_epochs_its_first_use_puts_in_force() {
     let answer = Ok(AppliedRow::Account(Box::new(account())));
     let found = opening(succeeding(Succession::Renewal), 3, 4);
     let (access, _) = access_used(found, locksmith, answer);
-    let admitted = ready(access.admit(&presented(), LOOKUP)).unwrap();
+    let admitted = ready(access.admit(&presented())).unwrap();
     assert_eq!((admitted.account.epoch, admitted.actor.key_epoch), (KeyEpoch(3), KeyEpoch(4)));
 }
 
@@ -284,7 +283,7 @@ fn a_key_that_does_not_open_its_wraps_ends_no_other_key() {
     let looks = [Ok(Some(succeeding(ROTATION))), Ok(Some(succeeding(ROTATION)))];
     // Its store must not be handed anything.
     let access = access_looking(looks, unlocking(Err(CryptoError::WrapMissing)));
-    let refused = ready(access.admit(&presented(), LOOKUP)).unwrap_err();
+    let refused = ready(access.admit(&presented())).unwrap_err();
     assert!(matches!(refused, AccessError::Store(StoreError::Broken(_))), "{refused:?}");
 }
 
@@ -296,6 +295,6 @@ fn a_key_whose_first_use_is_not_recorded_is_not_admitted() {
     ] {
         let unlock = unlocking(Ok(MockKeyring::new()));
         let (access, _) = access_used(succeeding(ROTATION), unlock, Err(answer));
-        assert_eq!(ready(access.admit(&presented(), LOOKUP)).unwrap_err(), expected);
+        assert_eq!(ready(access.admit(&presented())).unwrap_err(), expected);
     }
 }

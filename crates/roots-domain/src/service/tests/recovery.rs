@@ -9,7 +9,9 @@ use crate::model::api_key::{
 };
 use crate::model::bearer::CodeBearer;
 use crate::model::id::RecoveryId;
-use crate::port::crypto::{ActorIdentity, Lookup, MintedCode, MintedKey, MockLocksmith};
+use crate::port::crypto::{
+    ActorIdentity, Lookup, MintedCode, MintedKey, MockLocksmith, PresentedCode,
+};
 use crate::port::store::Recoverable;
 use crate::service::accounts::Accounts;
 
@@ -77,6 +79,10 @@ fn minting() -> MockKeyring {
 #[derive(Clone, Default)]
 struct AppliedCommands(Arc<Mutex<Vec<(Principal, Management)>>>);
 
+fn presented() -> PresentedCode {
+    PresentedCode { lookup: LOOKUP, secret: b"the secret".to_vec().into() }
+}
+
 /// Accounts whose look-ups find this, one after the other, and unlock it so.
 fn accounts(
     looks: Vec<Option<Recoverable>>,
@@ -97,14 +103,14 @@ fn accounts(
     });
     let mut locksmith = MockLocksmith::new();
     locksmith
-        .expect_recognize_code()
-        .returning(|code| (code.expose_secret() == "the-code").then_some(LOOKUP));
+        .expect_parse_code()
+        .returning(|code| (code.expose_secret() == "the-code").then(presented));
     locksmith
         .expect_recover()
         .withf(move |code, account, owner, id, wraps| {
             let home = AccountIdentity { id: HOME, uid: uid(90), epoch: KeyEpoch(epochs.0) };
             let me = ActorIdentity { id: ME, uid: uid(91), epoch: KeyEpoch(epochs.1) };
-            code.expose_secret() == "the-code"
+            code.secret.expose_secret() == b"the secret"
                 && (*account, *owner, *id) == (home, me, CODE)
                 && wraps == [wrap(WrapHolder::Recovery(CODE))]
         })
