@@ -27,7 +27,7 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
         found.extend(manifests::check(shown, &fs::read_to_string(&manifest)?)?);
         found.extend(manifests::check_name(shown, &name));
         let folder = manifest.parent().unwrap_or(root);
-        found.extend(modules::check(root, folder, &name)?);
+        found.extend(modules::check(root, folder)?);
     }
     for rule in layers::RULES {
         let mut tree = run::cargo(["tree", "--locked", "--all-features", "--target=all"]);

@@ -1,22 +1,19 @@
 //! Erasing an account: what opens it, and then whatever is left, some rows at a time.
 
-use roots_domain::model::id::{AccountId, SessionId};
+use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::store::{Leftover, LeftoverReader, StoreResult};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, Order,
-    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, PrimaryKeyToColumn,
+    QueryFilter,
 };
 
-use crate::Store;
-use crate::entity::{
+use crate::errors::BatchError;
+use crate::table::{
     accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
     erasures, idempotency, imports, key_wraps, ledger, recovery_codes, session_deletions, sessions,
     tallies, todo_logs, todos, usage,
 };
-use crate::errors::{BatchError, of_read};
-use crate::row;
 
 /// Most rows that one command sweeps.
 const SWEEP_MAX_ROWS: u64 = 1_000;
@@ -25,8 +22,8 @@ const SWEEP_MAX_ROWS: u64 = 1_000;
 #[cfg(test)]
 const ENDED: &[&str] = &["recovery_codes", "accounts"];
 
-/// Deletes rows of an account from the tables named, in that order, at most so many of each, and says
-/// which tables those are.
+/// Deletes rows of an account from the tables named, in that order, at most so many of each, and
+/// says which tables those are.
 macro_rules! tables {
     ($(#[$doc:meta])* $name:ident, $clear:ident: $($table:ident),+ $(,)?) => {
         $(#[$doc])*
@@ -52,13 +49,14 @@ macro_rules! tables {
 tables! {
     /// What is swept after it, whatever rests on other rows before those.
     SWEPT, clear_rest:
-    key_wraps, api_keys, actors, activities, todo_logs, todos, sessions, session_deletions, ledger, tallies,
-    activity_daily, activity_quarters, idempotency, usage, audit_trail, imports
+    key_wraps, api_keys, actors, activities, todo_logs, todos, sessions, session_deletions, ledger,
+    tallies, activity_daily, activity_quarters, idempotency, usage, audit_trail, imports
 }
 
-/// Ends an account: its recovery codes, every wrap that a key or a code of it holds, and its own row. All
-/// that opens anything begins with one of those wraps, and nobody is admitted to an account that there is
-/// not. So what is left, its keys' hashes and the wraps under its own keys included, opens nothing.
+/// Ends an account: its recovery codes, every wrap that a key or a code of it holds, and its own
+/// row. All that opens anything begins with one of those wraps, and nobody is admitted to an
+/// account that there is not. So what is left, its keys' hashes and the wraps under its own keys
+/// included, opens nothing.
 pub(crate) async fn end(
     tx: &DatabaseTransaction,
     account: AccountId,
@@ -66,7 +64,10 @@ pub(crate) async fn end(
 ) -> Result<(), BatchError> {
     key_wraps::Entity::delete_many()
         .filter(key_wraps::Column::AccountId.eq(account.0))
-        .filter(key_wraps::Column::HolderKind.is_in([row::HOLDER_API_KEY, row::HOLDER_RECOVERY]))
+        .filter(
+            key_wraps::Column::HolderKind
+                .is_in([key_wraps::HOLDER_API_KEY, key_wraps::HOLDER_RECOVERY]),
+        )
         .exec(tx)
         .await?;
     recovery_codes::Entity::delete_many()
@@ -117,33 +118,6 @@ async fn delete_some<E: EntityTrait>(
         .exec(tx)
         .await?;
     Ok(deleted.rows_affected)
-}
-
-#[async_trait::async_trait]
-impl LeftoverReader for Store {
-    async fn left_over(&self, after: AccountId) -> StoreResult<Option<Leftover>> {
-        let erased = erasures::Entity::find()
-            .filter(erasures::Column::AccountId.gt(after.0))
-            .filter(erasures::Column::SweptAt.is_null())
-            .order_by(erasures::Column::AccountId, Order::Asc)
-            .limit(1)
-            .one(self.readers())
-            .await
-            .map_err(of_read)?;
-        let linked = session_deletions::Entity::find()
-            .filter(session_deletions::Column::AccountId.gt(after.0))
-            .order_by(session_deletions::Column::AccountId, Order::Asc)
-            .order_by(session_deletions::Column::SessionId, Order::Asc)
-            .limit(1)
-            .one(self.readers())
-            .await
-            .map_err(of_read)?;
-        let erased = erased.map(|row| Leftover::Erased(AccountId(row.account_id)));
-        let linked = linked
-            .map(|row| Leftover::Linked(AccountId(row.account_id), SessionId(row.session_id)));
-        // Of two of one account the first.
-        Ok(erased.into_iter().chain(linked).min_by_key(|one| one.account()))
-    }
 }
 
 #[cfg(test)]

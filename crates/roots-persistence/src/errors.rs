@@ -8,9 +8,10 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError};
 pub(crate) enum BatchError {
     /// The connection or the disk: nothing was written.
     Away(String),
-    /// Someone else was faster: nothing was written, and trying again helps.
+    /// Another writer was faster: nothing was written, and trying again helps.
     Contended(String),
-    /// Someone else keeps a lock: nothing was written, and who wants nothing of it need not wait.
+    /// Another writer keeps a lock: nothing was written, and commands that do not need it need not
+    /// wait.
     Locked(String),
     /// The data: nothing was written, and trying again does not help.
     Data(String),
@@ -34,15 +35,16 @@ impl From<DbErr> for BatchError {
     fn from(error: DbErr) -> Self {
         let connecting = matches!(error, DbErr::Conn(_));
         match classified(&error) {
-            // Whoever can't connect has asked for nothing yet that could be wrong, whatever the code.
+            // A connection that failed has asked for nothing yet that could be wrong, whatever the
+            // code.
             Self::Data(cause) if connecting => Self::Away(cause),
             error => error,
         }
     }
 }
 
-/// What the driver says of a statement that binds more values than PostgreSQL takes. SQLite answers a
-/// code that says so.
+/// What the driver says of a statement that binds more values than PostgreSQL takes. SQLite answers
+/// a code that says so.
 const TOO_MANY_VALUES: &str = "too many arguments for query";
 
 /// The code that the database gave.
@@ -138,8 +140,8 @@ fn of_postgres(code: &str, told: String) -> BatchError {
         "40001" | "40P01" => BatchError::Contended(told),
         // lock_not_available
         "55P03" => BatchError::Locked(told),
-        // query_canceled (a time-out), read_only_sql_transaction (a standby), the two time-outs that
-        // end a connection within a transaction, the password
+        // query_canceled (a time-out), read_only_sql_transaction (a standby), the two time-outs
+        // that end a connection within a transaction, the password
         "57014" | "25006" | "25P03" | "25P04" | "28P01" | "28000" => BatchError::Away(told),
         // connection, resources, operator intervention, system, internal
         _ if ["08", "53", "57P", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
@@ -152,9 +154,9 @@ fn of_postgres(code: &str, told: String) -> BatchError {
 /// What a failed COMMIT leaves: only where the database itself has answered that it refuses is it
 /// sure that nothing stands.
 ///
-/// A full disk is such an answer. SQLite appends the changes to its write-ahead log, and last of all
-/// the page that says COMMIT. It answers "full" only where a page did not fit, so this last one did
-/// not: the log has no COMMIT. Any other I/O error may have come after that page was written.
+/// A full disk is such an answer. SQLite appends the changes to its write-ahead log, and last of
+/// all the page that says COMMIT. It answers "full" only where a page did not fit, so this last one
+/// did not: the log has no COMMIT. Any other I/O error may have come after that page was written.
 pub(crate) fn of_commit(error: DbErr) -> BatchError {
     const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
     let sure = code(&error).is_some_and(|code| code != STATEMENT_COMPLETION_UNKNOWN);
@@ -180,7 +182,7 @@ mod tests {
     use sea_orm::ConnectionTrait;
 
     use super::*;
-    use crate::sqlite;
+    use crate::connect::sqlite;
 
     #[test]
     fn error_codes_distinguish_data_contention_and_unavailability() {

@@ -13,23 +13,15 @@ use super::files::files;
 
 /// The most lines of a file, except in tests.
 const FILE_MAX_LINES: usize = 600;
-/// The crates whose files still depend on each other in circles.
-const CIRCLES_LEFT: &[&str] = &["roots-persistence"];
-/// The crates that still have files of more than [`FILE_MAX_LINES`].
-const LONG_FILES_LEFT: &[&str] = &["roots-persistence"];
 
 /// The path of a module from the root of its crate. The root's path is empty.
 type ModulePath = Vec<String>;
 
 /// Checks the sources of the crate in `folder`.
-pub(super) fn check(
-    root: &Path,
-    folder: &Path,
-    name: &str,
-) -> Result<Vec<String>, Box<dyn error::Error>> {
+pub(super) fn check(root: &Path, folder: &Path) -> Result<Vec<String>, Box<dyn error::Error>> {
     let sources = folder.join("src");
     let mut crate_files = Vec::new();
-    let mut long = Vec::new();
+    let mut found = Vec::new();
     for path in files(&sources)? {
         if path.extension() != Some(OsStr::new("rs")) {
             continue;
@@ -40,23 +32,12 @@ pub(super) fn check(
             continue;
         }
         let source = fs::read_to_string(&path)?;
-        long.extend(check_length(&shown, &source));
+        found.extend(check_length(&shown, &source));
         let parsed = syn::parse_file(&source).map_err(|error| format!("{shown}: {error}"))?;
         crate_files.push((shown, module, parsed));
     }
-    let mut found = unless_left(name, "CIRCLES_LEFT", CIRCLES_LEFT, circles(&crate_files));
-    found.extend(unless_left(name, "LONG_FILES_LEFT", LONG_FILES_LEFT, long));
+    found.extend(circles(&crate_files));
     Ok(found)
-}
-
-/// Returns the violations of a crate, unless the crate is on the list of exceptions. A crate
-/// without violations must not be on that list.
-fn unless_left(name: &str, list: &str, left: &[&str], found: Vec<String>) -> Vec<String> {
-    match (left.contains(&name), found.is_empty()) {
-        (false, _) => found,
-        (true, false) => Vec::new(),
-        (true, true) => vec![format!("{name}: has no violations; remove it from {list}")],
-    }
 }
 
 fn check_length(path: &str, source: &str) -> Option<String> {
@@ -397,17 +378,6 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_without_violations_must_leave_the_list() {
-        let left = |found: &[&str]| {
-            let found = found.iter().map(|one| (*one).to_owned()).collect();
-            unless_left("a", "LEFT", &["a"], found)
-        };
-        assert_eq!(left(&["a circle"]), Vec::<String>::new());
-        assert_eq!(left(&[]), ["a: has no violations; remove it from LEFT"]);
-        assert_eq!(unless_left("b", "LEFT", &["a"], vec!["a circle".to_owned()]), ["a circle"]);
-    }
-
-    #[test]
     fn the_sources_of_a_crate_are_checked_except_its_tests() {
         let root = tempfile::tempdir().unwrap();
         let sources = root.path().join("crates/a/src");
@@ -418,7 +388,7 @@ mod tests {
             fs::write(sources.join(tests), "use crate::b::B;\n".repeat(FILE_MAX_LINES + 1))
                 .unwrap();
         }
-        let found = check(root.path(), &root.path().join("crates/a"), "a").unwrap();
+        let found = check(root.path(), &root.path().join("crates/a")).unwrap();
         let (b, lib) = ("crates/a/src/b.rs", "crates/a/src/lib.rs");
         assert_eq!(found, [violation(b, lib), violation(lib, b)]);
     }

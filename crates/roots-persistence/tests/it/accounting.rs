@@ -82,8 +82,8 @@ async fn refused(db: &TestDatabase, command: Command, expected: Refusal) {
     assert_eq!(db.dump().await, before, "{asked}");
 }
 
-/// Rows that those of another actor, those of another state and those that are missing are told from:
-/// session 1 is active and session 2 ended; todo 1 is open and todo 2 done; one activity.
+/// Rows that those of another actor, those of another state and those that are missing are told
+/// from: session 1 is active and session 2 ended; todo 1 is open and todo 2 done; one activity.
 async fn some_rows(db: &TestDatabase) -> Issuer {
     let issuer = Issuer::new(&db.store, 1_000).await;
     commands::apply_each(
@@ -313,8 +313,8 @@ async fn grants_are_entered_in_the_ledger_with_their_notes(db: TestDatabase) {
 }
 
 /// Two actors write whatever comes, many writes under way at a time, until the credits are spent. A
-/// writer takes an account's commands in their order, so each answer can be told beforehand, however the
-/// commands happen to be batched.
+/// writer takes an account's commands in their order, so each answer can be told beforehand,
+/// however the commands happen to be batched.
 async fn random_concurrent_writes_agree_with_the_reference_model(db: TestDatabase) {
     for seed in 0..2 {
         let mut rng = SeededRng(seed);

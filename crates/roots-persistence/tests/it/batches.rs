@@ -1,5 +1,5 @@
-//! The traps of the write path (docs/architecture.md), each with a test. What queues up behind a held
-//! lock meets in one batch.
+//! The traps of the write path (docs/architecture.md), each with a test. What queues up behind a
+//! held lock meets in one batch.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use roots_domain::command::{Action, AppliedRow, Command, Principal, Refusal};
@@ -414,8 +414,8 @@ mod connections {
     const NAP: &str = "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
         $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;";
 
-    /// What keeps a batch with a `plug` waiting until the gate is opened. A writer waits half a second
-    /// for an account's lock, and then goes on with others: it would not gather what comes.
+    /// What keeps a batch with a `plug` waiting until the gate is opened. A writer waits half a
+    /// second for an account's lock, and then goes on with others: it would not gather what comes.
     const GATE: &str = "CREATE TABLE gate (is_open BOOLEAN NOT NULL);
         INSERT INTO gate VALUES (FALSE);
         CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \

@@ -162,7 +162,8 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
             assert_eq!(steps.next().unwrap().unwrap().note.as_deref(), Some("begun in 0"));
         }
     }
-    // A text of an early epoch is compared with, and a request of before the renewals is known again.
+    // A text of an early epoch is compared with, and a request of before the renewals is known
+    // again.
     let idempotent = || IdempotentRequest { key: "once".into(), request: b"the same".to_vec() };
     let preconditions =
         || Preconditions { idempotent: Some(idempotent()), ..Preconditions::default() };

@@ -144,7 +144,8 @@ async fn stats_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) 
     model.compare(&db.store, &[1], &ranges, 100).await;
 }
 
-/// Zones by chance, and activities by chance: many about the midnights and the moves of their clocks.
+/// Zones by chance, and activities by chance: many about the midnights and the moves of their
+/// clocks.
 async fn stats_by_the_days_of_random_zones_agree_with_the_reference_model(db: TestDatabase) {
     let mut rng = SeededRng(2_026);
     let issuer = Issuer::new(&db.store, 10_000).await;

@@ -1,6 +1,6 @@
-//! Everything a tenant owns can be spread over machines by its account: proved from the catalogue of
-//! PostgreSQL. That no query leaves the account out is judged wherever a test asks something: see
-//! [`roots_testkit::tenant_lint`].
+//! Everything a tenant owns can be spread over machines by its account: proved from the catalogue
+//! of PostgreSQL. That no query leaves the account out is judged wherever a test asks something:
+//! see [`roots_testkit::tenant_lint`].
 
 use std::collections::BTreeSet;
 
@@ -34,14 +34,15 @@ async fn every_table_has_an_account_except_the_listed_shared_tables() {
     assert!(theirs.len() >= 18, "{theirs:?}");
 }
 
-/// A distributed table may have no key of another kind: it could not be held to over several machines.
+/// A distributed table may have no key of another kind: it could not be held to over several
+/// machines.
 #[tokio::test]
 async fn every_key_of_a_tenants_table_starts_with_the_account() {
     let db = TestDatabase::postgres().await;
     let theirs = tenants_tables(&db).await;
-    // Of each constraint: its kind, its table, the first of its columns; of a foreign key, the table and
-    // the column that it leads to, and what follows a deletion or a change there: nothing, or another
-    // deletion.
+    // Of each constraint: its kind, its table, the first of its columns; of a foreign key, the
+    // table and the column that it leads to, and what follows a deletion or a change there:
+    // nothing, or another deletion.
     let constraints = "SELECT CAST(k.contype AS TEXT), CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), \
             COALESCE(CAST(f.relname AS TEXT), ''), COALESCE(CAST(fa.attname AS TEXT), ''), \
             CAST(k.confdeltype AS TEXT) || CAST(k.confupdtype AS TEXT) \
@@ -83,8 +84,8 @@ async fn every_key_of_a_tenants_table_starts_with_the_account() {
     }
 }
 
-/// What is one for all machines would have to be asked for there: ids come from the account's row, and
-/// times and uids from the program.
+/// What is one for all machines would have to be asked for there: ids come from the account's row,
+/// and times and uids from the program.
 #[tokio::test]
 async fn the_schema_has_no_sequences_triggers_functions_or_computed_defaults() {
     let db = TestDatabase::postgres().await;
@@ -102,8 +103,8 @@ async fn the_schema_has_no_sequences_triggers_functions_or_computed_defaults() {
     assert_eq!(db.rows::<(String, String)>(volatile).await, []);
 }
 
-/// The steps that `docs/operations.md` has: each tenant's table is distributed by the account, behind those
-/// that it leads to, and the others are named.
+/// The steps that `docs/operations.md` has: each tenant's table is distributed by the account,
+/// behind those that it leads to, and the others are named.
 #[tokio::test]
 async fn the_documented_steps_distribute_every_table() {
     let db = TestDatabase::postgres().await;

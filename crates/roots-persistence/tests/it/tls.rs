@@ -21,7 +21,8 @@ const ATTEMPTS: usize = 4;
 /// A password that no message may repeat. The server asks for none.
 const PASSWORD: &str = "hunter2";
 
-/// A server of which each connection must be encrypted. Its certificate is for the name `localhost`.
+/// A server of which each connection must be encrypted. Its certificate is for the name
+/// `localhost`.
 struct TlsServer {
     folder: TempDir,
     user: Option<User>,
@@ -67,8 +68,8 @@ impl TlsServer {
         panic!("no PostgreSQL: {}", fs::read_to_string(log).unwrap_or_default());
     }
 
-    /// `ca.pem`, `server.pem` and `server.key`; and `other.pem`, of an issuer that has nothing to do
-    /// with them.
+    /// `ca.pem`, `server.pem` and `server.key`; and `other.pem`, of an issuer that has nothing to
+    /// do with them.
     fn make_certificates(&self) {
         let path = |name: &str| self.folder.path().join(name);
         let issuer = || {

@@ -1,0 +1,43 @@
+//! What is wrong with a database URL.
+
+/// What is wrong with a database URL. Never repeats it: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUrl {
+    /// It begins with no scheme that Roots knows.
+    #[error("a database URL begins with sqlite:// or postgres://")]
+    UnknownScheme,
+    /// It names no file.
+    #[error("a SQLite URL names a file, such as sqlite://data/roots.db?mode=rwc")]
+    NoFile,
+    /// Its escapes make no text.
+    #[error(
+        "in a SQLite URL a % begins the code of a byte, such as %20 for a space, and here these bytes are not UTF-8: write %25 for a % that is meant"
+    )]
+    NotUtf8,
+    /// It is a database in memory, which would be gone with the process.
+    #[error("Roots keeps its data in a file: a SQLite database in memory is not taken")]
+    InMemory,
+    /// A parameter that Roots does not know.
+    #[error(
+        "the only parameter of a SQLite URL is mode, which is rwc (make the file where it is missing) or rw"
+    )]
+    UnknownParameter,
+    /// A PostgreSQL URL that can't be read.
+    #[error(
+        "this PostgreSQL URL can't be read; it looks like postgres://user:password@host:5432/database"
+    )]
+    UnreadablePostgres,
+    /// A parameter that the driver does not read.
+    #[error(
+        "this PostgreSQL URL has an unknown parameter; known are sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, port, dbname, user, password, application_name, options and statement-cache-capacity"
+    )]
+    UnknownPostgresParameter,
+    /// A mode of TLS that there is not.
+    #[error("sslmode is one of disable, require, verify-ca and verify-full")]
+    UnknownSslMode,
+    /// A mode that may go on unencrypted, on the way to another machine.
+    #[error(
+        "sslmode=prefer and sslmode=allow may go on unencrypted without a word, so they are not taken for a server on another machine: use verify-full, or disable if nobody can listen on the way"
+    )]
+    UncertainTls,
+}

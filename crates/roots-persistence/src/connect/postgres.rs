@@ -1,0 +1,136 @@
+//! PostgreSQL: one or two writer queues a process, an account always on the same one, and a blocked
+//! queue, which also takes commands that are batches already. Several processes are safe by the
+//! accounts' locks.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+
+use super::tls::{self, Protection};
+
+/// So many threads that serve share a writer queue. The more queues the fewer commands a batch, and
+/// a batch costs its dozen round trips however many there are.
+pub(super) const SERVING_THREADS_PER_QUEUE: usize = 4;
+/// Most commands of a batch. What one waits for in all, lock by lock, is bounded by what a
+/// statement may take.
+pub(crate) const BATCH_MAX_COMMANDS: usize = 128;
+/// Connections that read at a time, and the fewest of a pool.
+const READERS: usize = 8;
+const READERS_MIN: usize = 2;
+/// A connection that was idle for longer is asked whether it still stands before it is used: after
+/// the database was away, no request has to find out.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How long to wait for a connection before the database counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Statements kept prepared per connection: texts differ by the number of rows.
+const PREPARED_STATEMENTS: usize = 512;
+
+/// There is an index for every read, whatever it asks for. So a plan is made once a statement, not
+/// once a read; and never sorts or goes through a whole table, as it would where the database,
+/// without statistics yet or with those of long ago, takes a large one for a small one.
+const READ_BY_INDEX: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
+
+/// So does a batch, whose statements name their rows by their keys.
+const WRITE_BY_INDEX: [(&str, &str); 2] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+/// But for those that remove many rows at a time, within a transaction.
+pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
+
+/// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
+/// apart, as long as ids fit the lower one.
+const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
+
+/// The lock of an account, or of the directory, whose id is 0. No two ids share one, however large:
+/// operators may name accounts that there are not.
+pub(crate) const fn lock_key(id: i64) -> i64 {
+    LOCK_SPACE ^ id
+}
+
+/// Statements that take their time, within a transaction.
+pub(crate) const NO_TIME_LIMIT: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+/// Takes locks in the order of their keys: a function scan keeps the order of its rows.
+pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+/// As [`LOCK`], waiting for each no longer than the work under one usually takes several times
+/// over. The limit is set first, as it stands first, and holds to the end of the transaction.
+pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms', true), \
+    pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+/// The lock under which the schema changes. It is negative, as that of no account is.
+pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
+
+fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    // It was read before, when the URL was.
+    let protection = tls::of_url(url).map_or(Protection::KnownServer, |(protection, _)| protection);
+    options
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire_if_idle_for(TRUSTED_IDLE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .map_sqlx_postgres_opts(move |options| {
+            tls::with_bare_host(options)
+                .ssl_mode(protection.mode())
+                .statement_cache_capacity(PREPARED_STATEMENTS)
+                .application_name("roots")
+                .options([
+                    // What is answered is durable, whatever the server's default.
+                    ("synchronous_commit", "on"),
+                    ("statement_timeout", "15s"),
+                    ("lock_timeout", "10s"),
+                    ("idle_in_transaction_session_timeout", "30s"),
+                    // No statement here takes as long as it takes to compile one.
+                    ("jit", "off"),
+                ])
+                .options(more.iter().copied())
+        });
+    options
+}
+
+/// What one worker writes through: a connection, and another for when the first one hangs.
+pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = options(url, &WRITE_BY_INDEX);
+    options.max_connections(2);
+    Database::connect(options).await
+}
+
+/// A pool that reads, of so many. It connects once it is used.
+pub(crate) async fn readers(url: &str, pools: usize) -> Result<DatabaseConnection, DbErr> {
+    let mut options = options(url, &READ_BY_INDEX);
+    let most = (READERS / pools.max(1)).max(READERS_MIN);
+    options.max_connections(u32::try_from(most).unwrap_or(u32::MAX)).connect_lazy(true);
+    Database::connect(options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_testkit::database::TestDatabase;
+    use sea_orm::{ConnectionTrait, Statement};
+
+    use super::*;
+
+    #[test]
+    fn no_account_shares_a_lock_with_another_account_or_with_migrations() {
+        let ids = [0, 1, 2, 1 << 32, (1 << 32) + 1, (1 << 34) + 1, 0x7400_0000_0001, i64::MAX];
+        let keys = ids.map(lock_key);
+        let distinct: std::collections::BTreeSet<_> = keys.into();
+        assert_eq!(distinct.len(), ids.len());
+        assert!(MIGRATION_LOCK < 0 && keys.iter().all(|key| *key >= 0));
+        assert_eq!(lock_key(7), LOCK_SPACE | 7);
+    }
+
+    /// "What was answered 2xx is durable" rests on this.
+    #[tokio::test]
+    async fn a_writer_commits_synchronously_whatever_the_database_prefers() {
+        let test = TestDatabase::postgres().await;
+        let (_, name) = test.url.rsplit_once('/').unwrap();
+        test.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
+        let shown = async |db: DatabaseConnection| -> String {
+            let show = "SHOW synchronous_commit";
+            let statement = Statement::from_string(db.get_database_backend(), show);
+            db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+        };
+        assert_eq!(shown(test.connection().await).await, "off");
+        assert_eq!(shown(writer(&test.url).await.unwrap()).await, "on");
+    }
+}

@@ -1,0 +1,314 @@
+//! A pool to read by whose connections are at hand again as soon as a statement is done.
+//!
+//! sqlx's pool pings each connection that comes back to it, in a task of its own: a second exchange
+//! with the database for each statement. So a connection whose statement succeeded is kept here for
+//! the next one instead. It goes back to sqlx's pool where its statement failed or was abandoned,
+//! where it was kept for longer than [`KEPT_FOR`], and after [`STATEMENTS_MAX`] statements; there
+//! it is tested, and replaced when it is too old.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::{self, AssertSqlSafe, Postgres, Sqlite};
+use sea_orm::{
+    AccessMode, ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult, RuntimeErr, Statement,
+    TransactionTrait,
+};
+use sea_query_sqlx::SqlxValues;
+
+/// How long a connection that nobody uses is trusted to be open.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+/// How many statements a connection serves before it goes back to sqlx's pool.
+const STATEMENTS_MAX: u32 = 1_000;
+
+/// A pool to read by.
+pub(crate) struct ReaderPool {
+    pool: DatabaseConnection,
+    kept: Mutex<Kept>,
+    /// [`KEPT_FOR`], but in tests.
+    kept_for: Duration,
+    /// Whether statements go by sqlx's pool, which tells of each.
+    #[cfg(test)]
+    is_watched: bool,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The one that was used last comes last.
+    idle: Vec<PooledReader>,
+    /// How many wait for sqlx's pool. While there are any, all connections go back to it.
+    waiting: usize,
+}
+
+/// A connection that was taken out of sqlx's pool. Dropped, it goes back.
+struct PooledReader {
+    raw: Raw,
+    statements: u32,
+    used: Instant,
+}
+
+enum Raw {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// One that waits for sqlx's pool.
+struct PoolWaiter<'a>(&'a ReaderPool);
+
+impl Drop for PoolWaiter<'_> {
+    fn drop(&mut self) {
+        self.0.kept().waiting -= 1;
+    }
+}
+
+impl ReaderPool {
+    pub(crate) fn new(pool: DatabaseConnection) -> Self {
+        Self {
+            pool,
+            kept: Mutex::default(),
+            kept_for: KEPT_FOR,
+            #[cfg(test)]
+            is_watched: false,
+        }
+    }
+
+    /// One whose statements are told by the pool's metric callback.
+    #[cfg(test)]
+    pub(super) fn watched(pool: DatabaseConnection) -> Self {
+        Self { is_watched: true, ..Self::new(pool) }
+    }
+
+    /// Begins a transaction, on a connection of sqlx's pool.
+    pub(crate) async fn begin_with_config(
+        &self,
+        isolation: Option<IsolationLevel>,
+        access: Option<AccessMode>,
+    ) -> Result<DatabaseTransaction, DbErr> {
+        let waiting = self.wait();
+        // It goes back: all that there may be could be kept here.
+        drop(self.kept().idle.pop());
+        let transaction = self.pool.begin_with_config(isolation, access).await;
+        drop(waiting);
+        transaction
+    }
+
+    /// Whether there is a connection that nobody uses, or may be another.
+    pub(super) fn can_give(&self) -> bool {
+        if !self.kept().idle.is_empty() {
+            return true;
+        }
+        if self.get_database_backend() == DbBackend::Postgres {
+            let pool = self.pool.get_postgres_connection_pool();
+            return pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
+        }
+        let pool = self.pool.get_sqlite_connection_pool();
+        pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections()
+    }
+
+    /// Lets all connections go.
+    pub(crate) async fn close(&self) {
+        // From now on none is kept.
+        let _waiting = self.wait();
+        let idle = std::mem::take(&mut self.kept().idle);
+        drop(idle);
+        // What fails to close is closed with the process.
+        let _ = self.pool.clone().close().await;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) -> PoolWaiter<'_> {
+        self.kept().waiting += 1;
+        PoolWaiter(self)
+    }
+
+    async fn take(&self) -> Result<PooledReader, DbErr> {
+        let _waiting = {
+            let mut kept = self.kept();
+            let last = kept.idle.pop();
+            if let Some(connection) = last.filter(|last| last.used.elapsed() < self.kept_for) {
+                return Ok(connection);
+            }
+            // Under the same lock: a connection that comes back in between is not kept.
+            kept.waiting += 1;
+            PoolWaiter(self)
+        };
+        let raw = if self.get_database_backend() == DbBackend::Postgres {
+            Raw::Postgres(self.pool.get_postgres_connection_pool().acquire().await.map_err(none)?)
+        } else {
+            Raw::Sqlite(self.pool.get_sqlite_connection_pool().acquire().await.map_err(none)?)
+        };
+        Ok(PooledReader { raw, statements: 0, used: Instant::now() })
+    }
+
+    /// Keeps a connection whose statement has succeeded.
+    fn keep(&self, mut connection: PooledReader) {
+        connection.statements += 1;
+        connection.used = Instant::now();
+        let mut kept = self.kept();
+        if kept.waiting == 0 && connection.statements < STATEMENTS_MAX {
+            kept.idle.push(connection);
+        }
+    }
+}
+
+/// There is no connection.
+fn none(error: sqlx::Error) -> DbErr {
+    match error {
+        sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+    }
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+#[async_trait]
+impl ConnectionTrait for ReaderPool {
+    fn get_database_backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+
+    async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
+        Err(DbErr::Custom("this pool reads".to_owned()))
+    }
+
+    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
+        Err(DbErr::Custom("this pool reads".to_owned()))
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        #[cfg(test)]
+        if self.is_watched {
+            return self.pool.query_one_raw(statement).await;
+        }
+        let mut connection = self.take().await?;
+        let (sql, values) = parts(&statement);
+        let found = match &mut connection.raw {
+            Raw::Sqlite(raw) => {
+                let row = sqlx::query_with(sql, values).fetch_optional(&mut **raw).await;
+                row.map_err(failed)?.map(QueryResult::from)
+            }
+            Raw::Postgres(raw) => {
+                let row = sqlx::query_with(sql, values).fetch_optional(&mut **raw).await;
+                row.map_err(failed)?.map(QueryResult::from)
+            }
+        };
+        self.keep(connection);
+        Ok(found)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        #[cfg(test)]
+        if self.is_watched {
+            return self.pool.query_all_raw(statement).await;
+        }
+        let mut connection = self.take().await?;
+        let (sql, values) = parts(&statement);
+        let found = match &mut connection.raw {
+            Raw::Sqlite(raw) => {
+                let rows = sqlx::query_with(sql, values).fetch_all(&mut **raw).await;
+                rows.map_err(failed)?.into_iter().map(QueryResult::from).collect()
+            }
+            Raw::Postgres(raw) => {
+                let rows = sqlx::query_with(sql, values).fetch_all(&mut **raw).await;
+                rows.map_err(failed)?.into_iter().map(QueryResult::from).collect()
+            }
+        };
+        self.keep(connection);
+        Ok(found)
+    }
+}
+
+/// The text and the values of a statement, which this crate has written.
+fn parts(statement: &Statement) -> (AssertSqlSafe<&str>, SqlxValues) {
+    let values = statement.values.clone().unwrap_or_else(|| sea_orm::Values(Vec::new()));
+    (AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_testkit::database::TestDatabase;
+
+    use super::*;
+
+    /// Pools that keep connections however slow the machine is.
+    async fn pools() -> Vec<(TestDatabase, ReaderPool)> {
+        let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);
+        let file = sqlite.folder.path().join("roots.db");
+        let of_sqlite = crate::connect::sqlite::readers(&file).await.unwrap();
+        let of_postgres = crate::connect::postgres::readers(&postgres.url, 1).await.unwrap();
+        let pool = |of| ReaderPool { kept_for: Duration::MAX, ..ReaderPool::new(of) };
+        vec![(sqlite, pool(of_sqlite)), (postgres, pool(of_postgres))]
+    }
+
+    async fn take_all(pool: &ReaderPool) -> Vec<PooledReader> {
+        let mut taken = Vec::new();
+        while pool.can_give() {
+            taken.push(pool.take().await.unwrap());
+        }
+        taken
+    }
+
+    async fn ask(pool: &ReaderPool, sql: &str) -> Result<Option<QueryResult>, DbErr> {
+        pool.query_one_raw(Statement::from_string(pool.get_database_backend(), sql)).await
+    }
+
+    #[tokio::test]
+    async fn transactions_reuse_the_connections_that_the_pool_keeps() {
+        for (_db, pool) in pools().await {
+            let taken = take_all(&pool).await;
+            let most = taken.len();
+            for connection in taken {
+                pool.keep(connection);
+            }
+            assert_eq!(pool.kept().idle.len(), most);
+            let mut transactions = Vec::new();
+            for _ in 0..most {
+                transactions.push(pool.begin_with_config(None, None).await.unwrap());
+            }
+            assert!(!pool.can_give() && pool.kept().idle.is_empty());
+            drop(transactions);
+            assert!(ask(&pool, "SELECT 1").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_waiting_reader_gets_the_next_free_connection() {
+        for (_db, pool) in pools().await {
+            let mut taken = take_all(&pool).await;
+            let give_one = async {
+                assert_eq!(pool.kept().waiting, 1);
+                pool.keep(taken.pop().unwrap());
+            };
+            let (found, ()) = tokio::join!(ask(&pool, "SELECT 1"), give_one);
+            assert!(found.unwrap().is_some());
+            // Each guard in a statement of its own: two in one would wait for each other.
+            let waiting = pool.kept().waiting;
+            assert_eq!((waiting, pool.kept().idle.len()), (0, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_until_a_statement_fails_or_1000_have_run() {
+        for (_db, pool) in pools().await {
+            for statements in 1..STATEMENTS_MAX {
+                assert!(ask(&pool, "SELECT 1").await.unwrap().is_some());
+                assert_eq!(pool.kept().idle[0].statements, statements);
+            }
+            assert!(ask(&pool, "SELECT 1").await.is_ok());
+            assert!(pool.kept().idle.is_empty());
+            assert!(ask(&pool, "SELECT 1").await.is_ok());
+            assert_eq!(pool.kept().idle.len(), 1);
+            assert!(ask(&pool, "SELECT nothing").await.is_err());
+            assert!(pool.kept().idle.is_empty());
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Where a store's connections come from.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use roots_domain::port::store::StoreError;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+
+use super::sqlite_file::{self, FileError, FileErrorKind};
+use super::tls::TlsError;
+use super::url::{DatabaseTarget, DatabaseUrl};
+use super::{postgres, sqlite};
+use crate::errors::{self, BatchError};
+
+/// Longest that a connection which is given up may take to close.
+const CLOSE_MAX_TIME: Duration = Duration::from_secs(1);
+
+/// A database that was found.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// A file, and which one it was: another that takes its name later is not this database.
+    Sqlite { file: PathBuf, identity: FileIdentity },
+    /// A server.
+    Postgres { url: String },
+}
+
+/// Which file it is, whatever its name: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity(u64, u64);
+
+impl FileIdentity {
+    pub(crate) fn of(file: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(file).map(|found| Self(found.dev(), found.ino()))
+    }
+}
+
+impl Source {
+    /// Finds the database, and makes the SQLite file where it may be made.
+    pub(crate) fn find(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        match &url.0 {
+            DatabaseTarget::Postgres { url } => Ok(Self::Postgres { url: url.clone() }),
+            DatabaseTarget::Sqlite { file, may_create } => {
+                sqlite_file::prepare(file, *may_create)?;
+                let failed =
+                    |error| FileError { file: file.clone(), kind: FileErrorKind::System(error) };
+                let identity = FileIdentity::of(file).map_err(failed)?;
+                Ok(Self::Sqlite { file: file.clone(), identity })
+            }
+        }
+    }
+
+    /// An error as what it says of the file, if it says something of it.
+    pub(crate) fn explain(&self, error: OpenError) -> OpenError {
+        match (self, error) {
+            (Self::Sqlite { file, .. }, OpenError::Database(error)) => {
+                FileError::of_error(file, error).map_or_else(OpenError::Database, OpenError::File)
+            }
+            (_, error) => error,
+        }
+    }
+
+    /// How many writer queues it has, beside so many threads that serve.
+    pub(crate) fn writer_queues(&self, serving: usize) -> usize {
+        match self {
+            Self::Sqlite { .. } => sqlite::WRITER_QUEUES,
+            Self::Postgres { .. } => (serving / postgres::SERVING_THREADS_PER_QUEUE).max(1),
+        }
+    }
+
+    /// Whether a blocked queue beside those is of use: SQLite has one writer at a time.
+    pub(crate) fn has_blocked_queue(&self) -> bool {
+        matches!(self, Self::Postgres { .. })
+    }
+
+    /// A connection to write through.
+    pub(crate) async fn writer(&self) -> Result<DatabaseConnection, DbErr> {
+        match self {
+            Self::Sqlite { file, .. } => sqlite::writer(file).await,
+            Self::Postgres { url } => postgres::writer(url).await,
+        }
+    }
+
+    /// A pool to read from, of so many. It connects once it is used.
+    pub(crate) async fn readers(&self, pools: usize) -> Result<DatabaseConnection, DbErr> {
+        match self {
+            Self::Sqlite { file, .. } => sqlite::readers(file).await,
+            Self::Postgres { url } => postgres::readers(url, pools).await,
+        }
+    }
+
+    /// Whether it is certain that there is room to write. A server does not tell.
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Self::Sqlite { file, .. } => sqlite_file::has_room(file),
+            Self::Postgres { .. } => true,
+        }
+    }
+
+    /// Writes something and takes it back, in one transaction. Both reach the disk.
+    pub(super) async fn try_to_write(&self) -> Result<(), BatchError> {
+        let db = self.writer().await?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let written = async {
+            let tx = db.begin_with_options(options).await?;
+            for change in ["accounts + 1", "accounts - 1"] {
+                tx.execute_unprepared(&format!("UPDATE directory SET accounts = {change}")).await?;
+            }
+            tx.commit().await.map_err(errors::of_commit)
+        };
+        let written = written.await;
+        close(db).await;
+        written
+    }
+
+    /// Whether the file still lies in its place: what is written to one that was moved away or
+    /// deleted would be gone with the process.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite { file, identity } if FileIdentity::of(file).ok() != Some(*identity) => {
+                let cause = "the database file was moved, deleted or replaced";
+                Err(StoreError::Unavailable(cause.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Closes a connection. What fails to close, or takes too long to, is closed when it is dropped.
+pub(crate) async fn close(db: DatabaseConnection) {
+    let _ = tokio::time::timeout(CLOSE_MAX_TIME, db.close()).await;
+}
+
+/// Why a database could not be opened or brought to the newest schema.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file of a SQLite database.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The writer's thread.
+    #[error("the writer could not be started: {0}")]
+    Writer(std::io::Error),
+    /// The encryption of the way to it.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The database.
+    #[error("the database can't be opened: {0}")]
+    Database(DbErr),
+}
+
+impl From<DbErr> for OpenError {
+    fn from(error: DbErr) -> Self {
+        TlsError::of(&error).map_or_else(|| Self::Database(error), Self::Tls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_serving_threads_share_a_writer_queue_and_sqlite_has_one() {
+        let server = Source::Postgres { url: String::new() };
+        assert_eq!([0, 1, 4, 7, 8].map(|serving| server.writer_queues(serving)), [1, 1, 1, 1, 2]);
+        let identity = FileIdentity(0, 0);
+        let file = Source::Sqlite { file: PathBuf::new(), identity };
+        assert_eq!(
+            (file.writer_queues(8), file.has_blocked_queue(), server.has_blocked_queue()),
+            (1, false, true)
+        );
+    }
+}

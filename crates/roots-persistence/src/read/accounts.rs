@@ -1,0 +1,176 @@
+//! Reads an account: its row, its actors, its ledger and its audit log.
+
+use async_trait::async_trait;
+use roots_domain::command::NewAccount;
+use roots_domain::model::account::{Account, Actor};
+use roots_domain::model::api_key::{KeyEpoch, RecoveryCode, Wrap};
+use roots_domain::model::audit::AuditEntry;
+use roots_domain::model::credit::{LedgerEntry, Reason};
+use roots_domain::model::id::{AccountId, ActorId, KeyId};
+use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::time::Timestamp;
+use roots_domain::port::crypto::Lookup;
+use roots_domain::port::store::{
+    AccountReader, Admission, Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Recoverable,
+    StoreResult,
+};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+
+use super::totals::{count, counters_of, number, sum};
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::{
+    accounts, actors, api_keys, audit_trail, directory, key_wraps, ledger, recovery_codes, tallies,
+};
+
+/// What the index of the ledger by reason holds, in its own words, so that it is known to hold what
+/// is looked for.
+const IN_LEDGER_BY_REASON: &str = "reason <> 'api_write'";
+
+#[async_trait]
+impl AccountReader for Store {
+    async fn has_accounts(&self) -> StoreResult<bool> {
+        let any = accounts::Entity::find().limit(1);
+        Ok(self.one::<_, Account>(any).await?.is_some())
+    }
+
+    async fn last_account(&self) -> StoreResult<AccountId> {
+        let row = directory::Entity::find().one(self.readers()).await.map_err(of_read)?;
+        Ok(AccountId(row.map_or(0, |row| row.last_account_id)))
+    }
+
+    async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
+        self.key_lookups().find(lookup).await
+    }
+
+    async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>> {
+        let account_id = lookup.account.0;
+        // First of all: the port says so.
+        let Some(account) = self.account(lookup.account).await? else { return Ok(None) };
+        let code = recovery_codes::Entity::find()
+            .filter(recovery_codes::Column::AccountId.eq(account_id))
+            .filter(recovery_codes::Column::Lookup.eq(lookup.hash.0.to_vec()));
+        let Some(code) = self.one::<_, RecoveryCode>(code).await? else { return Ok(None) };
+        let came_with = match code.comes_with {
+            Some(key) => self.one(api_keys::Entity::find_by_id((account_id, key.0))).await?,
+            None => None,
+        };
+        let owner = actors::Entity::find_by_id((account_id, NewAccount::OWNER.0));
+        let Some(owner) = self.one::<_, Actor>(owner).await? else { return Ok(None) };
+        let of_code = key_wraps::Entity::find()
+            .filter(key_wraps::Column::AccountId.eq(account_id))
+            .filter(key_wraps::Column::HolderKind.eq(key_wraps::HOLDER_RECOVERY))
+            .filter(key_wraps::Column::HolderId.eq(code.id.0));
+        let mut wraps = self.all::<_, Wrap>(of_code).await?;
+        // The code may have come with a renewal that it puts in force.
+        let of_owner = [(owner.id, owner.key_epoch), (owner.id, owner.key_epoch.next())];
+        wraps.extend(self.wraps_under_account(lookup.account, &of_owner).await?);
+        Ok(Some(Recoverable { account, owner, code, came_with, wraps }))
+    }
+
+    async fn check(&self, by: Admission) -> StoreResult<()> {
+        self.check_epoch(by).await
+    }
+
+    async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
+        self.one(accounts::Entity::find_by_id(id.0)).await
+    }
+
+    async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>> {
+        let rows = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(account.0))
+            .order_by(actors::Column::ActorId, Order::Asc);
+        self.all(rows).await
+    }
+
+    async fn first_actors(&self, account: AccountId, most: u32) -> StoreResult<Vec<Actor>> {
+        let rows = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(account.0))
+            .order_by(actors::Column::ActorId, Order::Asc)
+            .limit(u64::from(most));
+        self.all(rows).await
+    }
+
+    async fn actor_page(&self, by: Admission, page: PageRequest) -> StoreResult<Page<Actor>> {
+        let rows = actors::Entity::find().filter(actors::Column::AccountId.eq(by.account.0));
+        let total = count(rows.clone());
+        self.page(by, rows.into(), [actors::Column::ActorId], total, page).await
+    }
+
+    async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>> {
+        self.listed_keys(query).await
+    }
+
+    async fn accounts_with_keys_over(
+        &self,
+        at: Timestamp,
+        after: AccountId,
+    ) -> StoreResult<KeysOver> {
+        self.find_accounts_with_keys_over(at, after).await
+    }
+
+    async fn keys_over(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+        most: u32,
+    ) -> StoreResult<Vec<KeyId>> {
+        self.find_keys_over(account, at, most).await
+    }
+
+    async fn held_actors(
+        &self,
+        account: AccountId,
+        actors: &[ActorId],
+    ) -> StoreResult<Vec<HeldActor>> {
+        self.actors_with_wraps(account, actors).await
+    }
+
+    async fn wraps_under_account(
+        &self,
+        account: AccountId,
+        keys: &[(ActorId, KeyEpoch)],
+    ) -> StoreResult<Vec<Wrap>> {
+        self.wraps_held_by_account(account, keys).await
+    }
+
+    async fn earlier_wraps(
+        &self,
+        account: AccountId,
+        actor: Option<ActorId>,
+        epochs: (KeyEpoch, KeyEpoch),
+    ) -> StoreResult<Vec<Wrap>> {
+        self.wraps_of_epochs(account, actor, epochs).await
+    }
+
+    async fn ledger(
+        &self,
+        by: Admission,
+        reason: Option<Reason>,
+        page: PageRequest,
+    ) -> StoreResult<Page<LedgerEntry>> {
+        let mut rows = ledger::Entity::find().filter(ledger::Column::AccountId.eq(by.account.0));
+        let mut counts =
+            counters_of(by.account, Some(ActorId(tallies::NO_ACTOR)), tallies::SUBJECT_LEDGER);
+        if let Some(reason) = reason {
+            rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
+            if reason != Reason::ApiWrite {
+                rows = rows.filter(Expr::cust(IN_LEDGER_BY_REASON));
+            }
+            counts = counts.filter(tallies::Column::Label.eq(reason.name()));
+        }
+        let total = sum(counts, tallies::Column::Count);
+        self.page(by, rows.into(), [ledger::Column::LedgerId], total, page).await
+    }
+
+    async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>> {
+        let account = by.account;
+        let rows = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(account.0));
+        // Its ids are without gaps: the last one given is how many there are.
+        let given = accounts::Entity::find_by_id(account.0)
+            .select_only()
+            .column(accounts::Column::LastAuditId);
+        self.page(by, rows.into(), [audit_trail::Column::AuditId], number(given), page).await
+    }
+}

@@ -1,0 +1,42 @@
+//! Whether a caller still has the auth epoch under which it was admitted.
+
+use roots_domain::model::id::AccountId;
+use roots_domain::port::store::{Admission, StoreError, StoreResult};
+use sea_orm::sea_query::Expr;
+use sea_orm::{EntityTrait, QuerySelect, Select};
+
+use super::totals::number;
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::accounts;
+
+/// The column that holds the auth epoch of the caller's account.
+pub(super) const AUTH_EPOCH: &str = "caller_auth_epoch";
+
+impl Store {
+    /// That the account of a caller has the auth epoch under which it was admitted.
+    pub(super) async fn check_epoch(&self, by: Admission) -> StoreResult<()> {
+        if by.auth_epoch.is_none() {
+            return Ok(());
+        }
+        let epoch = auth_epoch_query(by.account).into_tuple::<i64>();
+        proved(by, epoch.one(self.readers()).await.map_err(of_read)?)
+    }
+}
+
+/// The auth epoch of an account, as a part of a statement.
+pub(super) fn auth_epoch_of(account: AccountId) -> Expr {
+    number(auth_epoch_query(account))
+}
+
+fn auth_epoch_query(account: AccountId) -> Select<accounts::Entity> {
+    accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::AuthEpoch)
+}
+
+/// That the auth epoch which was found is the one that a caller was admitted under.
+pub(super) fn proved(by: Admission, found: Option<i64>) -> StoreResult<()> {
+    if by.auth_epoch.is_none() || by.auth_epoch == found {
+        return Ok(());
+    }
+    Err(StoreError::EpochMoved)
+}

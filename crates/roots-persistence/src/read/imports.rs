@@ -1,0 +1,178 @@
+//! Reads what came into an account from elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use roots_domain::command::Command;
+use roots_domain::decide::WorkingSet;
+use roots_domain::model::activity::Activity;
+use roots_domain::model::id::{AccountId, ActorId, TodoId, Uid};
+use roots_domain::model::import::{ImportRow, Origin};
+use roots_domain::model::session::Session;
+use roots_domain::model::todo::{StatusChange, Todo};
+use roots_domain::port::archive::{IMPORTED_MAX_IDS, ImportReader, ImportedId};
+use roots_domain::port::store::StoreResult;
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::shown::Shown;
+use crate::table::{InvalidRow, activities, imports, sessions, todo_logs, todos};
+use crate::write::filter::padded;
+use crate::write::load;
+
+impl Store {
+    /// The rows of that kind with these ids; steps only of these todos, told with their actors.
+    async fn rows_of_kind(
+        &self,
+        account: AccountId,
+        kind: &str,
+        ids: Vec<i64>,
+        todos: &BTreeMap<i64, ActorId>,
+    ) -> StoreResult<Vec<ImportRow>> {
+        Ok(match Origin::from_parts(kind, 0) {
+            Some(Origin::Session(_)) => {
+                use sessions::Column::{AccountId, SessionId};
+                let rows = sessions::Entity::shown().filter(AccountId.eq(account.0));
+                let rows: Vec<Session<_>> = self.all(rows.filter(SessionId.is_in(ids))).await?;
+                rows.into_iter().map(ImportRow::Session).collect()
+            }
+            Some(Origin::Todo(_)) => {
+                use todos::Column::{AccountId, TodoId};
+                let rows = todos::Entity::shown().filter(AccountId.eq(account.0));
+                let rows: Vec<Todo<_>> = self.all(rows.filter(TodoId.is_in(ids))).await?;
+                rows.into_iter().map(ImportRow::Todo).collect()
+            }
+            Some(Origin::Activity(_)) => {
+                use activities::Column::{AccountId, ActivityId};
+                let rows = activities::Entity::shown().filter(AccountId.eq(account.0));
+                let rows: Vec<Activity<_>> = self.all(rows.filter(ActivityId.is_in(ids))).await?;
+                rows.into_iter().map(ImportRow::Activity).collect()
+            }
+            Some(Origin::Step(_)) => {
+                use todo_logs::Column::{AccountId, LogId, TodoId};
+                let of_todos = padded(todos.keys().copied().collect());
+                // By the primary key, which begins with the todo.
+                let rows = todo_logs::Entity::find().filter(AccountId.eq(account.0));
+                let rows = rows.filter(TodoId.is_in(of_todos)).filter(LogId.is_in(ids));
+                let steps: Vec<StatusChange<_>> = self.all(rows).await?;
+                let of_actor =
+                    |step: StatusChange<_>| Some(ImportRow::Step(*todos.get(&step.todo.0)?, step));
+                steps.into_iter().filter_map(of_actor).collect()
+            }
+            Some(Origin::Actor(_)) | None => Vec::new(),
+        })
+    }
+}
+
+#[async_trait]
+impl ImportReader for Store {
+    async fn imported_actors(
+        &self,
+        account: AccountId,
+        source: Uid,
+    ) -> StoreResult<Vec<(ActorId, ActorId)>> {
+        let actor = Origin::Actor(ActorId(0)).kind();
+        let rows = imports::Entity::find()
+            .filter(imports::Column::AccountId.eq(account.0))
+            .filter(imports::Column::Source.eq(source.0))
+            .filter(imports::Column::Kind.eq(actor));
+        let rows = rows.all(self.readers()).await.map_err(of_read)?;
+        Ok(rows.into_iter().map(|row| (ActorId(row.source_id), ActorId(row.id))).collect())
+    }
+
+    async fn imported_rows(
+        &self,
+        account: AccountId,
+        source: Uid,
+        origins: &[Origin],
+    ) -> StoreResult<Vec<(Origin, ImportRow)>> {
+        // Todos are read before the steps of their logs.
+        let (mut rows, mut todos) = (Vec::new(), BTreeMap::new());
+        for kind in Origin::KINDS {
+            let ids = origins.iter().filter(|origin| origin.kind() == kind).map(|it| it.id());
+            let ids: Vec<_> = ids.collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let known = imports::Entity::find()
+                .filter(imports::Column::AccountId.eq(account.0))
+                .filter(imports::Column::Source.eq(source.0))
+                .filter(imports::Column::Kind.eq(kind))
+                .filter(imports::Column::SourceId.is_in(padded(ids)));
+            let known = known.all(self.readers()).await.map_err(of_read)?;
+            let mut origins = BTreeMap::new();
+            for row in &known {
+                origins.insert(row.id, row.key()?.0.2);
+            }
+            if origins.is_empty() {
+                continue;
+            }
+            let ids = padded(origins.keys().copied().collect());
+            let found = self.rows_of_kind(account, kind, ids, &todos).await?;
+            if kind == Origin::Todo(TodoId(0)).kind() {
+                todos.extend(found.iter().map(|row| (row.origin().id(), row.actor())));
+            }
+            let told = |row: ImportRow| Some((*origins.get(&row.origin().id())?, row));
+            rows.extend(found.into_iter().filter_map(told));
+        }
+        Ok(rows)
+    }
+
+    async fn imported_after(
+        &self,
+        account: AccountId,
+        source: Uid,
+        after: Origin,
+    ) -> StoreResult<Vec<ImportedId>> {
+        let came = imports::Entity::find()
+            .filter(imports::Column::AccountId.eq(account.0))
+            .filter(imports::Column::Source.eq(source.0))
+            .filter(imports::Column::Kind.eq(after.kind()))
+            .filter(imports::Column::SourceId.gt(after.id()))
+            .order_by(imports::Column::SourceId, Order::Asc)
+            .limit(u64::from(IMPORTED_MAX_IDS));
+        let came = came.all(self.readers()).await.map_err(of_read)?;
+        let ids: Vec<_> = came.iter().map(|row| row.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = padded(ids);
+        let standing: BTreeSet<i64> = match after {
+            Origin::Session(_) => {
+                use sessions::Column::{AccountId, SessionId};
+                let rows = sessions::Entity::find().select_only().column(SessionId);
+                let rows = rows.filter(AccountId.eq(account.0)).filter(SessionId.is_in(ids));
+                rows.into_tuple().all(self.readers()).await
+            }
+            Origin::Todo(_) => {
+                use todos::Column::{AccountId, TodoId};
+                let rows = todos::Entity::find().select_only().column(TodoId);
+                let rows = rows.filter(AccountId.eq(account.0)).filter(TodoId.is_in(ids));
+                rows.into_tuple().all(self.readers()).await
+            }
+            Origin::Activity(_) => {
+                use activities::Column::{AccountId, ActivityId};
+                let rows = activities::Entity::find().select_only().column(ActivityId);
+                let rows = rows.filter(AccountId.eq(account.0)).filter(ActivityId.is_in(ids));
+                rows.into_tuple().all(self.readers()).await
+            }
+            Origin::Actor(_) | Origin::Step(_) => Ok(Vec::new()),
+        }
+        .map_err(of_read)?
+        .into_iter()
+        .collect();
+        let told = came.iter().map(|row| {
+            let ((.., origin), here) = row.key()?;
+            Ok(ImportedId { origin, here, stands: standing.contains(&here) })
+        });
+        told.collect::<Result<_, InvalidRow>>().map_err(Into::into)
+    }
+
+    async fn working_set_for(&self, command: &Command) -> StoreResult<WorkingSet> {
+        let tx = self.snapshot().await?;
+        let working_set = load::look(&tx, command).await?;
+        tx.rollback().await.map_err(of_read)?;
+        Ok(working_set)
+    }
+}

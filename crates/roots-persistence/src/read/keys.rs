@@ -1,0 +1,99 @@
+//! Reads API keys: a page of them, and those that are over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roots_domain::model::account::Actor;
+use roots_domain::model::api_key::ApiKey;
+use roots_domain::model::id::{AccountId, KeyId};
+use roots_domain::model::page::Page;
+use roots_domain::model::time::Timestamp;
+use roots_domain::port::store::{
+    AccountReader, KeyQuery, KeysOver, ListedKey, StoreError, StoreResult,
+};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
+
+use super::totals::count;
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::{actors, api_keys};
+
+/// How many account ids one look for keys that are over takes in.
+const ACCOUNTS_SWEPT: i64 = 10_000;
+
+/// That a key has expired, or come to its end, and has not ended for good, in the words of the
+/// indexes that hold those.
+const KEY_IS_EXPIRED: &str = "expires_at <= $at AND (ends_at IS NULL OR ends_at <> 0)";
+const KEY_HAS_ENDED: &str = "ends_at <= $at AND ends_at > 0";
+
+impl Store {
+    /// A page of keys, each with its actor.
+    pub(super) async fn listed_keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>> {
+        use api_keys::Column::{AccountId, ActorId, KeyId};
+        let mut rows = api_keys::Entity::find().filter(AccountId.eq(query.by.account.0));
+        if let Some(actor) = query.actor {
+            rows = rows.filter(ActorId.eq(actor.0));
+        }
+        let total = count(rows.clone());
+        let page =
+            self.page::<_, ApiKey, 1>(query.by, rows.into(), [KeyId], total, query.page).await?;
+        let theirs = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(query.by.account.0))
+            .filter(actors::Column::ActorId.is_in(page.items.iter().map(|key| key.actor.0)));
+        let theirs = self.all::<_, Actor>(theirs).await?;
+        let theirs: BTreeMap<_, _> = theirs.iter().map(|actor| (actor.id, actor)).collect();
+        page.try_map(|key| {
+            let nobody = || StoreError::Broken(format!("key {} is nobody's", key.id));
+            let actor = theirs.get(&key.actor).ok_or_else(nobody)?;
+            let (actor_name, actor_is_active) = (actor.name.clone(), actor.is_active);
+            Ok(ListedKey { key, actor_name, actor_is_active })
+        })
+    }
+
+    /// The accounts, some at a time, that have keys which are over and have not ended for good.
+    pub(super) async fn find_accounts_with_keys_over(
+        &self,
+        at: Timestamp,
+        after: AccountId,
+    ) -> StoreResult<KeysOver> {
+        // Two looks at an index for each account.
+        let sql = format!(
+            "SELECT account_id FROM accounts WHERE account_id > $1 AND account_id <= $2 AND \
+             (EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {EXPIRED}) \
+             OR EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {ENDED})) \
+             ORDER BY account_id",
+            EXPIRED = KEY_IS_EXPIRED.replace("$at", "$3"),
+            ENDED = KEY_HAS_ENDED.replace("$at", "$3"),
+        );
+        let upto = after.0.saturating_add(ACCOUNTS_SWEPT);
+        let given = self.last_account().await?;
+        let values = [after.0.into(), upto.into(), at.micros().into()];
+        let accounts = self.ids(&sql, values).await?.into_iter().map(AccountId).collect();
+        Ok(KeysOver { accounts, last: (upto < given.0).then_some(AccountId(upto)) })
+    }
+
+    /// The keys of an account that are over and have not ended for good.
+    pub(super) async fn find_keys_over(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+        most: u32,
+    ) -> StoreResult<Vec<KeyId>> {
+        let mut found = BTreeSet::new();
+        for is_over in [KEY_IS_EXPIRED, KEY_HAS_ENDED] {
+            let is_over = is_over.replace("$at", "$2");
+            let sql =
+                format!("SELECT key_id FROM api_keys WHERE account_id = $1 AND {is_over} LIMIT $3");
+            let values = [account.0.into(), at.micros().into(), i64::from(most).into()];
+            found.extend(self.ids(&sql, values).await?);
+        }
+        Ok(found.into_iter().take(most as usize).map(KeyId).collect())
+    }
+
+    /// The ids that a statement finds.
+    async fn ids(&self, sql: &str, values: [Value; 3]) -> StoreResult<Vec<i64>> {
+        let db = self.readers();
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        let rows = db.query_all_raw(statement).await.map_err(of_read)?;
+        rows.iter().map(|row| row.try_get_by_index(0).map_err(of_read)).collect()
+    }
+}

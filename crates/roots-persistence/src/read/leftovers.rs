@@ -1,0 +1,36 @@
+//! Finds what erased accounts and deleted sessions have left to sweep.
+
+use roots_domain::model::id::{AccountId, SessionId};
+use roots_domain::port::store::{Leftover, LeftoverReader, StoreResult};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::{erasures, session_deletions};
+
+#[async_trait::async_trait]
+impl LeftoverReader for Store {
+    async fn left_over(&self, after: AccountId) -> StoreResult<Option<Leftover>> {
+        let erased = erasures::Entity::find()
+            .filter(erasures::Column::AccountId.gt(after.0))
+            .filter(erasures::Column::SweptAt.is_null())
+            .order_by(erasures::Column::AccountId, Order::Asc)
+            .limit(1)
+            .one(self.readers())
+            .await
+            .map_err(of_read)?;
+        let linked = session_deletions::Entity::find()
+            .filter(session_deletions::Column::AccountId.gt(after.0))
+            .order_by(session_deletions::Column::AccountId, Order::Asc)
+            .order_by(session_deletions::Column::SessionId, Order::Asc)
+            .limit(1)
+            .one(self.readers())
+            .await
+            .map_err(of_read)?;
+        let erased = erased.map(|row| Leftover::Erased(AccountId(row.account_id)));
+        let linked = linked
+            .map(|row| Leftover::Linked(AccountId(row.account_id), SessionId(row.session_id)));
+        // Of two of one account the first.
+        Ok(erased.into_iter().chain(linked).min_by_key(|one| one.account()))
+    }
+}

@@ -1,0 +1,104 @@
+//! Reads accounts for operators: each with how it is used.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use roots_domain::model::account::Account;
+use roots_domain::model::credit::Reason;
+use roots_domain::model::id::AccountId;
+use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::time::Timestamp;
+use roots_domain::port::store::{
+    AccountOverview, AccountReader, AccountsReader, Admission, StoreResult,
+};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::totals::number;
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::{accounts, directory, ledger, tallies};
+
+/// How an account is used.
+#[derive(FromQueryResult)]
+struct UsageRow {
+    account_id: i64,
+    writes: Option<i64>,
+    last_write_at: Option<i64>,
+}
+
+impl Store {
+    /// How those accounts are used, by a few index look-ups each, and a walk back over the grants
+    /// since the last write, one by one or by an import.
+    async fn with_usage(&self, accounts: Vec<Account>) -> StoreResult<Vec<AccountOverview>> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let account = || Expr::col((accounts::Entity, accounts::Column::AccountId));
+        let (write, import) = (Reason::ApiWrite.name(), Reason::Import.name());
+        let writes = tallies::Entity::find()
+            .select_only()
+            .column(tallies::Column::Count)
+            .filter(Expr::col((tallies::Entity, tallies::Column::AccountId)).eq(account()))
+            .filter(tallies::Column::ActorId.eq(tallies::NO_ACTOR))
+            .filter(tallies::Column::Subject.eq(tallies::SUBJECT_LEDGER))
+            .filter(tallies::Column::Label.eq(write));
+        let last = ledger::Entity::find()
+            .select_only()
+            .column(ledger::Column::CreatedAt)
+            .filter(Expr::col((ledger::Entity, ledger::Column::AccountId)).eq(account()))
+            .filter(ledger::Column::Reason.is_in([write, import]))
+            .order_by(ledger::Column::LedgerId, Order::Desc)
+            .limit(1);
+        let ids = accounts.iter().map(|account| account.id.0);
+        let found = accounts::Entity::find()
+            .select_only()
+            .column(accounts::Column::AccountId)
+            .expr_as(number(writes), "writes")
+            .expr_as(number(last), "last_write_at")
+            .filter(accounts::Column::AccountId.is_in(ids))
+            .into_model::<UsageRow>()
+            .all(self.readers())
+            .await
+            .map_err(of_read)?;
+        let mut usage: BTreeMap<_, _> =
+            found.into_iter().map(|one| (one.account_id, one)).collect();
+        let overview = |account: Account| {
+            let used = usage.remove(&account.id.0);
+            AccountOverview {
+                writes: used.as_ref().and_then(|used| used.writes).unwrap_or(0),
+                last_write_at: used.and_then(|used| used.last_write_at).map(Timestamp::from_micros),
+                account,
+            }
+        };
+        Ok(accounts.into_iter().map(overview).collect())
+    }
+}
+
+#[async_trait]
+impl AccountsReader for Store {
+    async fn accounts(
+        &self,
+        by: Admission,
+        page: PageRequest,
+    ) -> StoreResult<Page<AccountOverview>> {
+        let rows = accounts::Entity::find();
+        let kept = directory::Entity::find().select_only().column(directory::Column::Accounts);
+        let order = [accounts::Column::AccountId];
+        let Page { items, total, request, next } =
+            self.page(by, rows.into(), order, number(kept), page).await?;
+        Ok(Page { items: self.with_usage(items).await?, total, request, next })
+    }
+
+    async fn account_overview(
+        &self,
+        by: Admission,
+        id: AccountId,
+    ) -> StoreResult<Option<AccountOverview>> {
+        self.check_epoch(by).await?;
+        let Some(account) = self.account(id).await? else { return Ok(None) };
+        Ok(self.with_usage(vec![account]).await?.pop())
+    }
+}

@@ -1,0 +1,177 @@
+//! Pages: some rows in their order, how many there are in all, and where the next page starts.
+
+use roots_domain::command::NewAccount;
+use roots_domain::model::id::ActorId;
+use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
+use roots_domain::port::store::{Admission, StoreError, StoreResult};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SelectStatement, UnionType};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter,
+    QueryTrait, Select,
+};
+
+use super::epoch::{AUTH_EPOCH, auth_epoch_of, proved};
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::InvalidRow;
+use crate::table::shown::is;
+
+/// The column that holds how many rows there are in all.
+pub(super) const TOTAL: &str = "total";
+
+impl Store {
+    /// A page of `rows` and how many there are in all, by one statement: a second one would cost as
+    /// much again, and tell of another moment.
+    pub(super) async fn page<E, T, const N: usize>(
+        &self,
+        by: Admission,
+        rows: MergedQuery<E>,
+        order: [E::Column; N],
+        total: Expr,
+        request: PageRequest,
+    ) -> StoreResult<Page<T>>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = InvalidRow> + Listed,
+    {
+        let (items, next, [total]) = self.rows(by, rows, order, [(TOTAL, total)], request).await?;
+        Ok(Page { items, total, request, next })
+    }
+
+    /// The rows of a page, whose parts are merged in their order, which descends by columns that
+    /// end with the id, the place where the next page starts, and some numbers beside them. One row
+    /// more than the page holds tells whether any follows.
+    pub(super) async fn rows<E, T, const N: usize, const M: usize>(
+        &self,
+        by: Admission,
+        rows: MergedQuery<E>,
+        order: [E::Column; N],
+        numbers: [(&'static str, Expr); M],
+        request: PageRequest,
+    ) -> StoreResult<(Vec<T>, Option<SortKey>, [i64; M])>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = InvalidRow> + Listed,
+    {
+        let (take, skip) = (u64::from(request.limit) + 1, request.offset().unsigned_abs());
+        let ordered = |mut rows: SelectStatement| {
+            for column in order {
+                // By its name in the result, which is all that a merged row has.
+                rows.order_by(column, Order::Desc);
+            }
+            rows
+        };
+        let part = |rows: Select<E>| {
+            let rows = match request.start {
+                Start::Offset(_) => rows,
+                Start::After(sort_key) => rows.filter(behind(order, sort_key)),
+            };
+            rows.into_query()
+        };
+        let rows = match (rows.rest, self.readers().get_database_backend()) {
+            (None, _) => part(rows.first),
+            (Some(rest), DbBackend::Postgres) => {
+                // It would sort all of a part of which it expects few rows.
+                let first = |rows| {
+                    // Bound as a BIGINT.
+                    let most = skip.saturating_add(take).clamp(0, i64::MAX.unsigned_abs());
+                    let rows = ordered(part(rows)).limit(most).to_owned();
+                    Query::select().column(Asterisk).from_subquery(rows, "part").to_owned()
+                };
+                union(first(rows.first), first(rest))
+            }
+            (Some(rest), _) => union(part(rows.first), part(rest)),
+        };
+        let mut asked = ordered(rows).limit(take).offset(skip).to_owned();
+        let beside = |asked: &mut SelectStatement| {
+            asked.expr_as(auth_epoch_of(by.account), AUTH_EPOCH);
+            for (name, number) in &numbers {
+                asked.expr_as(number.clone(), *name);
+            }
+        };
+        beside(&mut asked);
+        let found = self.readers().query_all(&asked).await.map_err(of_read)?;
+        let alone;
+        let carrier = if let Some(row) = found.first() {
+            row
+        } else {
+            let mut asked = Query::select();
+            beside(&mut asked);
+            alone = self.readers().query_one(&asked).await.map_err(of_read)?;
+            alone.as_ref().ok_or_else(|| StoreError::Broken("a total of nothing".to_owned()))?
+        };
+        proved(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
+        let mut told = [0; M];
+        for ((name, _), told) in numbers.iter().zip(&mut told) {
+            *told = carrier.try_get("", name).map_err(of_read)?;
+        }
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let has_more = found.len() > limit;
+        // Each row goes once it is read, so that texts are not held twice.
+        let read = |row| E::Model::from_query_result(&row, "").map_err(of_read);
+        let items = found.into_iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
+        let items = items.collect::<StoreResult<Vec<T>>>()?;
+        let last = items.last().filter(|_| has_more);
+        let next = last.map(Listed::sort_key);
+        Ok((items, next, told))
+    }
+}
+
+/// Rows that one or two selects find, each in the order of an index, to be merged.
+pub(super) struct MergedQuery<E: EntityTrait> {
+    first: Select<E>,
+    rest: Option<Select<E>>,
+}
+
+impl<E: EntityTrait> From<Select<E>> for MergedQuery<E> {
+    fn from(rows: Select<E>) -> Self {
+        Self { first: rows, rest: None }
+    }
+}
+
+/// Of `rows` those of an actor, or of all that the account has: then what its owner has, in that
+/// actor's own order, and the rest, in the account's. Where rows are `linked` to one session, its
+/// order holds them whosever they are.
+pub(super) fn of_actor<E: EntityTrait>(
+    rows: Select<E>,
+    column: E::Column,
+    actor: Option<ActorId>,
+    linked: bool,
+) -> MergedQuery<E> {
+    match actor {
+        Some(actor) => rows.filter(is(column, actor.0, linked)).into(),
+        None if linked => rows.into(),
+        None => MergedQuery {
+            first: rows.clone().filter(column.eq(NewAccount::OWNER.0)),
+            rest: Some(rows.filter(Expr::cust(IN_ORDER_OF_ACCOUNT))),
+        },
+    }
+}
+
+/// What the indexes of all that an account has hold, in their own words, so that they are known to
+/// hold what is looked for: an owner's rows are in its own.
+const IN_ORDER_OF_ACCOUNT: &str = "actor_id <> 1";
+
+/// The rows of both.
+fn union(mut some: SelectStatement, others: SelectStatement) -> SelectStatement {
+    let all = some.union(UnionType::All, others).to_owned();
+    Query::select().column(("all", Asterisk)).from_subquery(all, "all").to_owned()
+}
+
+/// That a row stands behind a place. Compared as one value, the columns are sought in an index that
+/// ends with them; a row that was written in the meantime moves none of those behind.
+fn behind<C: ColumnTrait, const N: usize>(order: [C; N], sort_key: SortKey) -> Expr {
+    let numbers = &sort_key.0[sort_key.0.len().saturating_sub(N)..];
+    let columns = order.map(|column| Expr::col(column.as_column_ref()));
+    Expr::tuple(columns).lt(Expr::tuple(numbers.iter().copied().map(Expr::value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_condition_of_the_account_indexes_excludes_the_owners_actor_id() {
+        assert_eq!(IN_ORDER_OF_ACCOUNT, format!("actor_id <> {}", NewAccount::OWNER));
+    }
+}

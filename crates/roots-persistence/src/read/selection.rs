@@ -1,0 +1,79 @@
+//! What a filter of activities selects: rows, and the counts that are kept of days and quarter
+//! hours.
+
+use roots_domain::model::time::TimeRange;
+use roots_domain::port::store::ActivityFilter;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Select};
+
+use super::totals::kept_of;
+use crate::table::shown::{Shown, is, linked_to};
+use crate::table::{activities, activity_daily, activity_quarters};
+
+/// The activities that a filter selects, whosever they are.
+pub(super) fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
+    use activities::Column::{AccountId, ActivityType, LoggedAt, SessionId};
+    let linked = filter.session.is_some();
+    let mut rows = activities::Entity::shown().filter(AccountId.eq(filter.by.account.0));
+    if let Some(kind) = &filter.activity_type {
+        rows = rows.filter(is(ActivityType, kind.as_str(), linked));
+    }
+    if let Some(session) = filter.session {
+        rows = linked_to(rows, SessionId, filter.by.account.0, session);
+    }
+    if let Some(since) = filter.range.since {
+        rows = rows.filter(LoggedAt.gte(since.micros()));
+    }
+    if let Some(until) = filter.range.until {
+        rows = rows.filter(LoggedAt.lte(until.micros()));
+    }
+    rows
+}
+
+/// The activities that a filter selects, to be counted: those of all actors by one look for each.
+pub(super) fn counted(filter: &ActivityFilter) -> Select<activities::Entity> {
+    use activities::Column::ActorId;
+    let rows = selected(filter);
+    if filter.session.is_none() {
+        return rows.filter(kept_of(ActorId, filter.by.account, filter.actor));
+    }
+    let of_actor = filter.actor.map(|actor| is(ActorId, actor.0, true));
+    rows.filter(Condition::all().add_option(of_actor))
+}
+
+/// The same filter over another range. Each part of a range is asked for by itself: of a choice
+/// between two, or within the whole range, SQLite scans all that lies between.
+pub(super) fn within(filter: &ActivityFilter, range: TimeRange) -> ActivityFilter {
+    ActivityFilter { range, ..filter.clone() }
+}
+
+/// The kept counts of whole days.
+pub(super) fn daily(
+    filter: &ActivityFilter,
+    (first, last): (i64, i64),
+) -> Select<activity_daily::Entity> {
+    use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
+    let mut counts = activity_daily::Entity::find()
+        .filter(AccountId.eq(filter.by.account.0))
+        .filter(kept_of(ActorId, filter.by.account, filter.actor))
+        .filter(Day.between(first, last));
+    if let Some(kind) = &filter.activity_type {
+        counts = counts.filter(ActivityType.eq(kind.as_str()));
+    }
+    counts
+}
+
+/// The kept counts of whole quarter hours.
+pub(super) fn quarter_hours(
+    filter: &ActivityFilter,
+    (first, last): (i64, i64),
+) -> Select<activity_quarters::Entity> {
+    use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
+    let mut counts = activity_quarters::Entity::find()
+        .filter(AccountId.eq(filter.by.account.0))
+        .filter(kept_of(ActorId, filter.by.account, filter.actor))
+        .filter(Quarter.between(first, last));
+    if let Some(kind) = &filter.activity_type {
+        counts = counts.filter(ActivityType.eq(kind.as_str()));
+    }
+    counts
+}

@@ -1,0 +1,71 @@
+//! Statistics that were counted lately. A client that watches an account asks for the same ones
+//! again and again, and a year of days has many to add up.
+
+use moka::sync::Cache;
+use roots_domain::model::activity::ActivityStats;
+use roots_domain::model::zone::Zone;
+use roots_domain::port::store::ActivityFilter;
+
+/// What may be kept of statistics in all, in bytes, about.
+const KEPT_BYTES: u64 = 4 << 20;
+/// How many totals may be kept, of some hundred bytes each.
+const TOTALS_MAX: u64 = 4_096;
+
+/// Statistics, and the version of the account at which they were counted. As long as an account has
+/// that version nothing of it was written, by whatever process.
+#[derive(Debug)]
+pub(crate) struct StatsCache {
+    stats: Cache<(ActivityFilter, String), (i64, ActivityStats)>,
+    totals: Cache<ActivityFilter, (i64, i64)>,
+}
+
+impl StatsCache {
+    pub(crate) fn new() -> Self {
+        let weigh = |_: &_, (_, stats): &(i64, ActivityStats)| {
+            // An entry of either list, and what an entry of the cache takes by itself.
+            let entries = stats.by_day.len() + 4 * stats.by_type.len();
+            u32::try_from(512 + 16 * entries).unwrap_or(u32::MAX)
+        };
+        Self {
+            stats: Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build(),
+            totals: Cache::new(TOTALS_MAX),
+        }
+    }
+
+    /// At which version it was counted how many activities a filter selects, and how many.
+    pub(super) fn total(&self, filter: &ActivityFilter) -> Option<(i64, i64)> {
+        self.totals.get(filter)
+    }
+
+    pub(super) fn remember_total(&self, filter: &ActivityFilter, version: i64, total: i64) {
+        if self.total(filter) != Some((version, total)) {
+            self.totals.insert(filter.clone(), (version, total));
+        }
+    }
+
+    pub(super) fn get(
+        &self,
+        filter: &ActivityFilter,
+        zone: &Zone,
+        version: Option<i64>,
+    ) -> Option<ActivityStats> {
+        let (counted_at, stats) = self.stats.get(&key(filter, zone))?;
+        (Some(counted_at) == version).then_some(stats)
+    }
+
+    pub(super) fn remember(
+        &self,
+        filter: &ActivityFilter,
+        zone: &Zone,
+        version: Option<i64>,
+        stats: &ActivityStats,
+    ) {
+        if let Some(version) = version {
+            self.stats.insert(key(filter, zone), (version, stats.clone()));
+        }
+    }
+}
+
+fn key(filter: &ActivityFilter, zone: &Zone) -> (ActivityFilter, String) {
+    (filter.clone(), zone.name().to_owned())
+}

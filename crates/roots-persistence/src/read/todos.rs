@@ -1,0 +1,93 @@
+//! Reads todos and their logs.
+
+use async_trait::async_trait;
+use roots_domain::model::id::{LogId, TodoId};
+use roots_domain::model::page::Page;
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::port::store::{
+    Admission, LOG_CHUNK_STEPS, StoreResult, TodoLog, TodoQuery, TodoReader,
+};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+
+use super::paging::of_actor;
+use super::rows::ById;
+use super::totals::{count, counters_of, sum};
+use crate::store::Store;
+use crate::table::shown::{Shown, is, linked_to};
+use crate::table::{tallies, todo_logs, todos};
+
+#[async_trait]
+impl TodoReader for Store {
+    async fn todo(&self, by: Admission, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
+        use todos::Column::{AccountId, TodoId};
+        static BY_ID: ById = ById::new();
+        self.by_id::<todos::Entity, _>(&BY_ID, [AccountId, TodoId], by, id.0).await
+    }
+
+    async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
+        use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
+        let linked = query.session.is_some();
+        let mut rows = todos::Entity::shown().filter(AccountId.eq(query.by.account.0));
+        if let Some(status) = query.status {
+            rows = rows.filter(is(Status, status.name(), linked));
+        }
+        if let Some(priority) = query.priority {
+            rows = rows.filter(is(Priority, priority.level(), linked));
+        }
+        if let Some(session) = query.session {
+            rows = linked_to(rows, SessionId, query.by.account.0, session);
+        }
+        let total = if linked {
+            let of_actor = query.actor.map(|actor| is(ActorId, actor.0, linked));
+            count(rows.clone().filter(Condition::all().add_option(of_actor)))
+        } else {
+            let labels = todo_labels(query.status, query.priority);
+            let counts = counters_of(query.by.account, query.actor, tallies::SUBJECT_TODOS)
+                .filter(tallies::Column::Label.is_in(labels));
+            sum(counts, tallies::Column::Count)
+        };
+        let rows = of_actor(rows, ActorId, query.actor, linked);
+        if query.priority.is_some() && !linked {
+            // An index that is entered by the priority orders what it finds by the rest.
+            return self.page(query.by, rows, [CreatedAt, TodoId], total, query.page).await;
+        }
+        self.page(query.by, rows, [Priority, CreatedAt, TodoId], total, query.page).await
+    }
+
+    async fn todo_log(
+        &self,
+        by: Admission,
+        id: TodoId,
+        after: LogId,
+    ) -> StoreResult<Option<TodoLog>> {
+        let Some(todo) = self.todo(by, id).await? else { return Ok(None) };
+        // One more than is told, which tells whether any follows.
+        let log = todo_logs::Entity::find()
+            .filter(todo_logs::Column::AccountId.eq(by.account.0))
+            .filter(todo_logs::Column::TodoId.eq(id.0))
+            .filter(todo_logs::Column::LogId.gt(after.0))
+            .order_by(todo_logs::Column::LogId, Order::Asc)
+            .limit(u64::from(LOG_CHUNK_STEPS) + 1);
+        let mut steps: Vec<StatusChange<Sealed>> = self.all(log).await?;
+        let is_last = steps.len() <= usize::from(LOG_CHUNK_STEPS);
+        steps.truncate(LOG_CHUNK_STEPS.into());
+        let next = steps.last().filter(|_| !is_last).map(|step| step.id);
+        Ok(Some(TodoLog { todo, steps, next }))
+    }
+}
+
+/// The labels of the counts of todos of a status and a priority.
+fn todo_labels(status: Option<TodoStatus>, priority: Option<Priority>) -> Vec<String> {
+    let every = |status| {
+        let levels = Priority::ALL.into_iter();
+        levels
+            .filter(move |level| priority.is_none_or(|wanted| wanted == *level))
+            .map(move |level| tallies::todo_label(status, level))
+    };
+    TodoStatus::ALL
+        .into_iter()
+        .filter(|one| status.is_none_or(|wanted| wanted == *one))
+        .flat_map(every)
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! Table `accounts`: accounts.
+
+use roots_domain::model::account::{Account, AccountKind, AccountStatus, LastIds};
+use roots_domain::model::id::{AccountId, Uid};
+use sea_orm::entity::prelude::*;
+
+use super::{InvalidRow, at, epoch, known, name};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "accounts")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) account_id: i64,
+    pub(crate) uid: Uuid,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) balance: i64,
+    pub(crate) auth_epoch: i64,
+    pub(crate) key_epoch: i64,
+    pub(crate) last_actor_id: i64,
+    pub(crate) last_key_id: i64,
+    pub(crate) last_recovery_id: i64,
+    pub(crate) last_session_id: i64,
+    pub(crate) last_todo_id: i64,
+    pub(crate) last_activity_id: i64,
+    pub(crate) last_log_id: i64,
+    pub(crate) last_ledger_id: i64,
+    pub(crate) created_at: i64,
+    pub(crate) version: i64,
+    pub(crate) last_audit_id: i64,
+    pub(crate) keys: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl From<&Account> for Model {
+    fn from(account: &Account) -> Self {
+        let last_ids = account.last_ids;
+        Self {
+            account_id: account.id.0,
+            uid: account.uid.0,
+            name: account.name.as_str().to_owned(),
+            kind: account.kind.name().to_owned(),
+            status: account.status.name().to_owned(),
+            balance: account.balance,
+            auth_epoch: account.auth_epoch,
+            key_epoch: account.key_epoch.0.into(),
+            last_actor_id: last_ids.actor,
+            last_key_id: last_ids.key,
+            last_recovery_id: last_ids.recovery,
+            last_session_id: last_ids.session,
+            last_todo_id: last_ids.todo,
+            last_activity_id: last_ids.activity,
+            last_log_id: last_ids.log,
+            last_ledger_id: last_ids.ledger,
+            created_at: account.created_at.micros(),
+            version: account.version,
+            last_audit_id: last_ids.audit,
+            keys: account.keys,
+        }
+    }
+}
+
+impl TryFrom<Model> for Account {
+    type Error = InvalidRow;
+
+    fn try_from(row: Model) -> Result<Self, InvalidRow> {
+        Ok(Self {
+            id: AccountId(row.account_id),
+            uid: Uid(row.uid),
+            name: name(row.name, "accounts", "name")?,
+            kind: known(AccountKind::from_name(&row.kind), "accounts", "kind")?,
+            status: known(AccountStatus::from_name(&row.status), "accounts", "status")?,
+            balance: row.balance,
+            auth_epoch: row.auth_epoch,
+            key_epoch: epoch(row.key_epoch, "accounts")?,
+            last_ids: LastIds {
+                actor: row.last_actor_id,
+                key: row.last_key_id,
+                recovery: row.last_recovery_id,
+                session: row.last_session_id,
+                todo: row.last_todo_id,
+                activity: row.last_activity_id,
+                log: row.last_log_id,
+                ledger: row.last_ledger_id,
+                audit: row.last_audit_id,
+            },
+            keys: row.keys,
+            created_at: at(row.created_at),
+            version: row.version,
+        })
+    }
+}
+
+/// What is selected of an account `t` on SQLite where many are read: its name and its numbers as
+/// one text. The driver copies each value of a row by itself, which takes longer than to write and
+/// read a dozen numbers.
+pub(crate) const IN_SHORT: &str = "t.uid, t.name, \
+    format('%s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d', t.kind, t.status, t.account_id, \
+    t.balance, t.auth_epoch, t.key_epoch, t.last_actor_id, t.last_key_id, t.last_recovery_id, \
+    t.last_session_id, t.last_todo_id, t.last_activity_id, t.last_log_id, t.last_ledger_id, \
+    t.created_at, t.version, t.last_audit_id, t.keys)";
+
+/// An account of what [`IN_SHORT`] selects.
+pub(crate) fn from_short(uid: Uuid, name: String, rest: &str) -> Result<Account, InvalidRow> {
+    let mut words = rest.split(' ');
+    let (kind, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut number =
+        || known(words.next().and_then(|word| word.parse().ok()), "accounts", "its numbers");
+    let row = Model {
+        uid,
+        name,
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        account_id: number()?,
+        balance: number()?,
+        auth_epoch: number()?,
+        key_epoch: number()?,
+        last_actor_id: number()?,
+        last_key_id: number()?,
+        last_recovery_id: number()?,
+        last_session_id: number()?,
+        last_todo_id: number()?,
+        last_activity_id: number()?,
+        last_log_id: number()?,
+        last_ledger_id: number()?,
+        created_at: number()?,
+        version: number()?,
+        last_audit_id: number()?,
+        keys: number()?,
+    };
+    Account::try_from(row)
+}

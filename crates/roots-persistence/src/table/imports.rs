@@ -1,0 +1,47 @@
+//! Table `imports`: rows that came in from elsewhere, by where they come from.
+
+use roots_domain::decide::ImportKey;
+use roots_domain::model::id::{AccountId, Uid};
+use roots_domain::model::import::Origin;
+use sea_orm::entity::prelude::*;
+
+use super::{InvalidRow, known};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "imports")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) account_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) source: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) kind: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) source_id: i64,
+    pub(crate) id: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl From<&(ImportKey, i64)> for Model {
+    fn from(((account, source, origin), id): &(ImportKey, i64)) -> Self {
+        Self {
+            account_id: account.0,
+            source: source.0,
+            kind: origin.kind().to_owned(),
+            source_id: origin.id(),
+            id: *id,
+        }
+    }
+}
+
+impl Model {
+    /// Where the row comes from, and its id here.
+    pub(crate) fn key(&self) -> Result<(ImportKey, i64), InvalidRow> {
+        let origin = known(Origin::from_parts(&self.kind, self.source_id), "imports", "kind")?;
+        Ok(((AccountId(self.account_id), Uid(self.source), origin), self.id))
+    }
+}

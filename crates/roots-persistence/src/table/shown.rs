@@ -1,0 +1,106 @@
+//! Rows as readers see them: without links to deleted sessions.
+//!
+//! Where more rows were linked to a session than one transaction unlinks, `session_deletions` names
+//! it until the last link is gone. Every read of a todo or an activity goes through [`Shown`]. It
+//! shows such a row as it will be after unlinking, so that no reader can tell the two apart.
+
+use roots_domain::model::id::SessionId;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, QueryTrait, Select,
+    Value,
+};
+
+use super::{activities, actors, session_deletions, sessions, tallies, todos};
+
+/// Rows as they are shown.
+pub(crate) trait Shown: EntityTrait {
+    /// Whether a row is linked to a session, by a column `session_id`, and counts its changes, in a
+    /// column `version`.
+    const IS_LINKED: bool = false;
+
+    /// Every row. To be read by this and not by `find`.
+    fn shown() -> Select<Self> {
+        if !Self::IS_LINKED {
+            return Self::find();
+        }
+        let name = Self::default();
+        let columns = Self::Column::iter();
+        columns.fold(Self::find().select_only(), |rows, column| {
+            match instead(column.as_str(), name.table_name()) {
+                Some(text) => rows.expr_as(Expr::cust(text), column.as_str()),
+                None => rows.column(column),
+            }
+        })
+    }
+
+    /// What a statement selects to read the rows of a table that it calls so.
+    fn selected(table: &str) -> String {
+        if !Self::IS_LINKED {
+            return format!("{table}.*");
+        }
+        let columns = Self::Column::iter().map(|column| {
+            let column = column.as_str();
+            let text = instead(column, table).unwrap_or_else(|| format!("{table}.{column}"));
+            format!("{text} AS {column}")
+        });
+        columns.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Shown for todos::Entity {
+    const IS_LINKED: bool = true;
+}
+
+impl Shown for activities::Entity {
+    const IS_LINKED: bool = true;
+}
+
+impl Shown for sessions::Entity {}
+impl Shown for actors::Entity {}
+impl Shown for tallies::Entity {}
+
+/// What is read in place of a column, where a link may be one to a deleted session.
+fn instead(column: &str, table: &str) -> Option<String> {
+    let is_deleted = format!(
+        "{table}.session_id IS NOT NULL AND EXISTS (SELECT 1 FROM session_deletions AS gone \
+         WHERE gone.account_id = {table}.account_id AND gone.session_id = {table}.session_id)"
+    );
+    match column {
+        "session_id" => {
+            Some(format!("CASE WHEN {is_deleted} THEN NULL ELSE {table}.session_id END"))
+        }
+        "version" => Some(format!(
+            "CASE WHEN {is_deleted} THEN {table}.version + 1 ELSE {table}.version END"
+        )),
+        _ => None,
+    }
+}
+
+/// Of `rows` those that are linked to a session: none, where it is deleted.
+pub(crate) fn linked_to<E: Shown>(
+    rows: Select<E>,
+    column: E::Column,
+    account: i64,
+    session: SessionId,
+) -> Select<E> {
+    let deleted = session_deletions::Entity::find_by_id((account, session.0))
+        .select_only()
+        .expr(Expr::value(1_i32));
+    rows.filter(column.eq(session.0)).filter(Expr::exists(deleted.into_query()).not())
+}
+
+/// `column = value`. Where the rows are `linked` to one session they are found by that alone:
+/// SQLite keeps no statistics here, and would take an index that matches more columns and far more
+/// rows.
+pub(crate) fn is<C: ColumnTrait>(
+    column: C,
+    value: impl Into<Value> + Clone,
+    linked: bool,
+) -> SimpleExpr {
+    if linked {
+        // No index is looked up for an expression; the column is never NULL.
+        return Func::coalesce([Expr::col(column), Expr::value(value.clone())]).eq(value);
+    }
+    column.eq(value)
+}

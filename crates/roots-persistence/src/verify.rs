@@ -1,0 +1,320 @@
+//! Verifies the accounting: recounts everything that is counted as it is written.
+//!
+//! It reads one snapshot, so it may run beside a server that writes.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use roots_domain::model::account::Account;
+use roots_domain::model::credit::LedgerAudit;
+use roots_domain::model::id::{AccountId, LedgerId, SessionId};
+use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
+use roots_domain::port::store::{Auditor, Discrepancy, Mismatch, StoreResult};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    FromQueryResult, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement,
+};
+
+use crate::connect::postgres;
+use crate::errors::of_read;
+use crate::store::Store;
+use crate::table::{
+    accounts, activities, activity_daily, activity_quarters, api_keys, audit_trail, directory,
+    ledger, sessions, tallies, todos,
+};
+
+/// Ledger rows read at a time.
+const LEDGER_CHUNK_ROWS: u64 = 10_000;
+
+/// What the entries of the audit log are counted as.
+const AUDIT_LOG: &str = "audit log entries";
+/// What the keys of an account are called.
+const KEYS: &str = "keys";
+
+/// A count, with its name.
+type NamedCounts = BTreeMap<String, i64>;
+
+#[derive(FromQueryResult)]
+struct LabelCount {
+    actor: i64,
+    label: String,
+    count: i64,
+}
+
+#[async_trait]
+impl Auditor for Store {
+    async fn audit(&self) -> StoreResult<(u64, Vec<Discrepancy>)> {
+        let tx = self.snapshot().await?;
+        if tx.get_database_backend() == DbBackend::Postgres {
+            tx.execute_unprepared(postgres::NO_TIME_LIMIT).await.map_err(of_read)?;
+        }
+        let mut discrepancies = Vec::new();
+        let mut proved = 0;
+        let mut after = 0;
+        while let Some(row) = next_account(&tx, after).await.map_err(of_read)? {
+            after = row.account_id;
+            let account = Account::try_from(row)?;
+            let errors = audit_account(&tx, &account).await.map_err(of_read)?;
+            let of_account = |mismatch| Discrepancy { account: Some(account.id), mismatch };
+            discrepancies.extend(errors.into_iter().map(of_account));
+            proved += 1;
+        }
+        let counted = i64::try_from(proved).unwrap_or(i64::MAX);
+        let kept = directory::Entity::find().one(&tx).await.map_err(of_read)?;
+        let kept = kept.map_or(0, |directory| directory.accounts);
+        if kept != counted {
+            let mismatch = Mismatch::Count { what: "accounts".to_owned(), kept, counted };
+            discrepancies.push(Discrepancy { account: None, mismatch });
+        }
+        discrepancies.extend(ownerless(&tx).await.map_err(of_read)?);
+        Ok((proved, discrepancies))
+    }
+}
+
+/// The tables whose rows carry an id that their account gave, the id's column, and the last one
+/// that an account has given.
+fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
+    let given = account.last_ids;
+    [
+        ("actors", "actor_id", given.actor),
+        ("api_keys", "key_id", given.key),
+        ("recovery_codes", "recovery_id", given.recovery),
+        ("sessions", "session_id", given.session),
+        ("todos", "todo_id", given.todo),
+        ("activities", "activity_id", given.activity),
+        ("todo_logs", "log_id", given.log),
+        ("audit_trail", "audit_id", given.audit),
+    ]
+}
+
+/// Rows of accounts that do not exist, but for those that were erased and are not swept yet. A
+/// foreign key would prove that for every row written.
+async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
+    const TABLES: [&str; 17] = [
+        "actors",
+        "api_keys",
+        "recovery_codes",
+        "key_wraps",
+        "session_deletions",
+        "imports",
+        "sessions",
+        "todos",
+        "todo_logs",
+        "activities",
+        "ledger",
+        "tallies",
+        "activity_daily",
+        "audit_trail",
+        "usage",
+        "activity_quarters",
+        "idempotency",
+    ];
+    let mut found = Vec::new();
+    for table in TABLES {
+        let sql = format!(
+            "SELECT account_id, COUNT(*) FROM {table} WHERE account_id NOT IN \
+             (SELECT account_id FROM accounts) AND account_id NOT IN \
+             (SELECT account_id FROM erasures WHERE swept_at IS NULL) GROUP BY account_id ORDER BY account_id"
+        );
+        for (account, rows) in numbers(tx, &sql).await? {
+            let mismatch = Mismatch::Ownerless { table, rows };
+            found.push(Discrepancy { account: Some(AccountId(account)), mismatch });
+        }
+    }
+    Ok(found)
+}
+
+/// What a query of two numbers a row finds.
+async fn numbers(tx: &DatabaseTransaction, sql: &str) -> Result<Vec<(i64, i64)>, DbErr> {
+    let statement = Statement::from_string(tx.get_database_backend(), sql);
+    let rows = tx.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
+}
+
+async fn next_account(
+    tx: &DatabaseTransaction,
+    after: i64,
+) -> Result<Option<accounts::Model>, DbErr> {
+    accounts::Entity::find()
+        .filter(accounts::Column::AccountId.gt(after))
+        .order_by(accounts::Column::AccountId, Order::Asc)
+        .one(tx)
+        .await
+}
+
+async fn audit_account(
+    tx: &DatabaseTransaction,
+    account: &Account,
+) -> Result<Vec<Mismatch>, DbErr> {
+    let mut audit = LedgerAudit::default();
+    let mut after = LedgerId(0);
+    loop {
+        let chunk: Vec<(i64, i64, i64)> = ledger::Entity::find()
+            .select_only()
+            .columns([
+                ledger::Column::LedgerId,
+                ledger::Column::Delta,
+                ledger::Column::BalanceAfter,
+            ])
+            .filter(ledger::Column::AccountId.eq(account.id.0))
+            .filter(ledger::Column::LedgerId.gt(after.0))
+            .order_by(ledger::Column::LedgerId, Order::Asc)
+            .limit(LEDGER_CHUNK_ROWS)
+            .into_tuple()
+            .all(tx)
+            .await?;
+        let Some((last, ..)) = chunk.last() else { break };
+        after = LedgerId(*last);
+        for (id, delta, balance_after) in chunk {
+            audit.push(LedgerId(id), delta, balance_after);
+        }
+    }
+    let errors = audit.finish(account.balance, account.last_ids.ledger);
+    let mut errors: Vec<_> = errors.into_iter().map(Mismatch::Ledger).collect();
+    for (table, column, given) in given_ids(account) {
+        let of = account.id;
+        let sql = format!(
+            "SELECT COALESCE(MAX({column}), 0), COUNT(*) FROM {table} WHERE account_id = {of}"
+        );
+        let highest = numbers(tx, &sql).await?.into_iter().map(|(highest, _)| highest);
+        let beyond = highest.filter(|found| *found > given);
+        errors.extend(beyond.map(|found| Mismatch::IdNotGiven { table, given, found }));
+    }
+    for table in ["todos", "activities"] {
+        let of = account.id;
+        let sql = format!(
+            "SELECT session_id, COUNT(*) FROM {table} WHERE account_id = {of} AND session_id IS NOT NULL \
+             AND session_id NOT IN (SELECT session_id FROM sessions WHERE account_id = {of}) \
+             AND session_id NOT IN (SELECT session_id FROM session_deletions WHERE account_id = {of}) \
+             GROUP BY session_id ORDER BY session_id"
+        );
+        let found = numbers(tx, &sql).await?.into_iter();
+        errors.extend(found.map(|(id, rows)| Mismatch::LinkedToNothing {
+            table,
+            session: SessionId(id),
+            rows,
+        }));
+    }
+    let mut kept = kept_counts(tx, account.id).await?;
+    // Its ids are its count: none is ever taken away.
+    kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
+    kept.insert(KEYS.to_owned(), account.keys);
+    let counted = recount(tx, account.id).await?;
+    for what in kept.keys().chain(counted.keys().filter(|what| !kept.contains_key(*what))) {
+        let (kept, counted) = (count_of(&kept, what), count_of(&counted, what));
+        if kept != counted {
+            errors.push(Mismatch::Count { what: what.clone(), kept, counted });
+        }
+    }
+    Ok(errors)
+}
+
+/// A count that is not kept is 0.
+fn count_of(counts: &NamedCounts, what: &str) -> i64 {
+    counts.get(what).copied().unwrap_or(0)
+}
+
+fn counter_name(actor: i64, subject: &str, label: &str) -> String {
+    if actor == tallies::NO_ACTOR {
+        return format!("{subject} {label}");
+    }
+    format!("actor {actor}'s {subject} {label}")
+}
+
+fn daily_name(actor: i64, day: i64, activity_type: &str) -> String {
+    format!("actor {actor}'s activities {activity_type} on {}", Day(day))
+}
+
+fn quarter_hour_name(actor: i64, quarter: i64, activity_type: &str) -> String {
+    let from = QuarterHour(quarter).first_instant();
+    format!("actor {actor}'s activities {activity_type} in the quarter hour from {from}")
+}
+
+async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<NamedCounts, DbErr> {
+    let tallies = tallies::Entity::find()
+        .filter(tallies::Column::AccountId.eq(account.0))
+        .all(tx)
+        .await?
+        .into_iter()
+        .map(|row| (counter_name(row.actor_id, &row.subject, &row.label), row.count));
+    let daily = activity_daily::Entity::find()
+        .filter(activity_daily::Column::AccountId.eq(account.0))
+        .all(tx)
+        .await?
+        .into_iter()
+        .map(|row| (daily_name(row.actor_id, row.day, &row.activity_type), row.count));
+    let quarters = activity_quarters::Entity::find()
+        .filter(activity_quarters::Column::AccountId.eq(account.0))
+        .all(tx)
+        .await?
+        .into_iter()
+        .map(|row| (quarter_hour_name(row.actor_id, row.quarter, &row.activity_type), row.count));
+    Ok(tallies.chain(daily).chain(quarters).collect())
+}
+
+/// Counts the rows of `select`, which are told apart by an actor and a label.
+async fn count_by<Q>(
+    tx: &DatabaseTransaction,
+    select: Q,
+    actor: &str,
+    label: &str,
+) -> Result<Vec<LabelCount>, DbErr>
+where
+    Q: QuerySelect + QueryTrait<QueryStatement = sea_orm::sea_query::SelectStatement>,
+{
+    let statement = select
+        .select_only()
+        .column_as(Expr::cust(actor.to_owned()), "actor")
+        .column_as(Expr::cust(label.to_owned()), "label")
+        .column_as(Expr::cust("COUNT(*)"), "count")
+        .group_by(Expr::cust(actor.to_owned()))
+        .group_by(Expr::cust(label.to_owned()))
+        .into_query();
+    let rows = tx.query_all(&statement).await?;
+    rows.iter().map(|row| LabelCount::from_query_result(row, "")).collect()
+}
+
+async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<NamedCounts, DbErr> {
+    let mut counts = NamedCounts::new();
+    let mut counter = |subject, rows: Vec<LabelCount>| {
+        for row in rows {
+            counts.insert(counter_name(row.actor, subject, &row.label), row.count);
+        }
+    };
+    let of = account.0;
+    let rows = sessions::Entity::find().filter(sessions::Column::AccountId.eq(of));
+    counter(tallies::SUBJECT_SESSIONS, count_by(tx, rows, "actor_id", "status").await?);
+    let rows = todos::Entity::find().filter(todos::Column::AccountId.eq(of));
+    let label = "status || '/' || CAST(priority AS TEXT)";
+    counter(tallies::SUBJECT_TODOS, count_by(tx, rows, "actor_id", label).await?);
+    let rows = activities::Entity::find().filter(activities::Column::AccountId.eq(of));
+    counter(
+        tallies::SUBJECT_ACTIVITIES,
+        count_by(tx, rows.clone(), "actor_id", "activity_type").await?,
+    );
+    let entries = ledger::Entity::find().filter(ledger::Column::AccountId.eq(of));
+    let nobody = "CAST(0 AS BIGINT)";
+    counter(tallies::SUBJECT_LEDGER, count_by(tx, entries, nobody, "reason").await?);
+    let audit_log = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(of));
+    let entries = audit_log.count(tx).await?;
+    counts.insert(AUDIT_LOG.to_owned(), i64::try_from(entries).unwrap_or(i64::MAX));
+    let keys = api_keys::Entity::find().filter(api_keys::Column::AccountId.eq(of));
+    let keys = keys.count(tx).await?;
+    counts.insert(KEYS.to_owned(), i64::try_from(keys).unwrap_or(i64::MAX));
+    for (micros, name) in [
+        (DAY_MICROS, daily_name as fn(i64, i64, &str) -> String),
+        (QUARTER_HOUR_MICROS, quarter_hour_name),
+    ] {
+        let label = format!("CAST(logged_at / {micros} AS TEXT) || ' ' || activity_type");
+        for row in count_by(tx, rows.clone(), "actor_id", &label).await? {
+            let parts = row.label.split_once(' ').and_then(|(span, kind)| {
+                span.parse().ok().map(|span: i64| name(row.actor, span, kind))
+            });
+            let unreadable = || DbErr::Type("a span that is no number".to_owned());
+            counts.insert(parts.ok_or_else(unreadable)?, row.count);
+        }
+    }
+    Ok(counts)
+}

@@ -1,0 +1,54 @@
+//! A batch of commands in one transaction: lock and load, decide, write the difference.
+//!
+//! The rules stand in [`roots_domain::decide`]; this room holds only the statements. Their number
+//! depends on which tables a batch touches, not on how many commands it holds, as long as it binds
+//! no more values than a statement may.
+
+use roots_domain::command::{Applied, Command, Refusal};
+use roots_domain::model::id::AccountId;
+use roots_domain::port::clock::Clock;
+use sea_orm::{DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+
+use super::load::{Wait, load};
+use super::memory::AccountMemory;
+use super::store::store;
+use crate::errors::{self, BatchError};
+
+/// What each command of a batch is answered, once the batch is durable.
+pub(super) type Decisions = Vec<Result<Applied, Refusal>>;
+
+/// Applies the commands in their order in one transaction. On failure nothing of them stands, but
+/// for [`BatchError::OutcomeUnknown`]. Before COMMIT is sent, `committing` is set to the accounts
+/// whose keys may end by it: as long as it is `None`, nothing stands, whatever happens.
+///
+/// All commands are decided as of one time, which is taken once the locks are held and the rows are
+/// loaded: after every wait.
+pub(super) async fn apply(
+    db: &DatabaseConnection,
+    memory: &mut AccountMemory,
+    clock: &dyn Clock,
+    committing: &mut Option<Vec<AccountId>>,
+    commands: &[Command],
+    wait: Wait,
+) -> Result<Decisions, BatchError> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let tx = db.begin_with_options(options).await?;
+    let mut working_set = load(&tx, memory, commands, wait).await?;
+    let now = clock.now();
+    let answers: Decisions =
+        commands.iter().map(|command| working_set.decide_at(command.clone(), now)).collect();
+    let rest = working_set.take_unchanged();
+    let write_set = working_set.into_write_set();
+    store(&tx, &write_set).await?;
+    let erased = write_set.erased.iter().map(|(account, _)| *account);
+    *committing = Some(write_set.auth_epochs_moved.iter().copied().chain(erased).collect());
+    tx.commit().await.map_err(errors::of_commit)?;
+    memory.learn(write_set, rest);
+    Ok(answers)
+}
+
+#[cfg(test)]
+mod tests;

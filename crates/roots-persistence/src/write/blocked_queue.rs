@@ -1,0 +1,92 @@
+//! The blocked queue, on PostgreSQL. When another process holds an account's lock, the worker moves
+//! that account's commands there, so that other accounts do not wait behind them.
+
+use std::sync::Arc;
+
+use roots_domain::port::store::StoreError;
+
+use super::blocked_accounts::BlockedAccounts;
+use super::queue::{NotQueued, SharedQueue, turn_of};
+use super::queued::{QueuedBatch, QueuedCommand, Replies};
+
+/// The queue of commands whose accounts another process has locked.
+#[derive(Clone)]
+pub(super) struct BlockedQueue {
+    queue: Arc<SharedQueue>,
+    accounts: BlockedAccounts,
+}
+
+impl BlockedQueue {
+    /// The blocked queue, as one writer queue sees it.
+    pub(super) fn new(queue: Arc<SharedQueue>) -> Self {
+        Self { queue, accounts: BlockedAccounts::default() }
+    }
+
+    /// Splits off the commands whose account already has others there, which they have to follow.
+    pub(super) fn followers(&self, batch: QueuedBatch) -> (QueuedBatch, QueuedBatch) {
+        let waiting = self.accounts.waiting();
+        if waiting.is_empty() {
+            return (QueuedBatch::default(), batch);
+        }
+        let is_waiting = |account| waiting.contains_key(&account);
+        let follows = |queued: &QueuedCommand| queued.command.accounts().any(is_waiting);
+        let (followers, others): (Vec<_>, Vec<_>) = batch.into_commands().partition(follows);
+        (followers.into(), others.into())
+    }
+
+    /// Queues commands, in their order. Refuses those that find no room. Gives back those that come
+    /// after the queue was closed.
+    pub(super) fn take(&self, batch: QueuedBatch) -> QueuedBatch {
+        let mut late = Vec::new();
+        let mut replies = Replies::default();
+        for mut queued in batch.into_commands() {
+            queued.reply_to.blocked = Some(self.accounts.mark(queued.command.accounts()));
+            match self.queue.slot(turn_of(&queued.command)) {
+                Ok(slot) => slot.fill(queued),
+                Err(NotQueued::Closed) => late.push(queued),
+                Err(NotQueued::Full) => replies.add(queued.reply_to, Err(StoreError::Busy.into())),
+            }
+        }
+        replies.send();
+        late.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::command::{Action, Command};
+    use roots_domain::model::id::AccountId;
+
+    use super::*;
+    use crate::write::fair_queue::QUEUE_BOUND_COMMANDS;
+
+    #[tokio::test]
+    async fn commands_follow_blocked_commands_of_their_account_until_those_are_answered() {
+        let queue = Arc::<SharedQueue>::default();
+        let blocked_queue = BlockedQueue::new(Arc::clone(&queue));
+        let of = |account| QueuedCommand::unheard(Action::SweepErased(AccountId(account)));
+        let accounts = |batch: QueuedBatch| -> Vec<_> {
+            batch.commands.iter().flat_map(Command::accounts).map(|id| id.0).collect()
+        };
+        let split = |commands: Vec<QueuedCommand>| {
+            let (followers, others) = blocked_queue.followers(commands.into());
+            (accounts(followers), accounts(others))
+        };
+        assert_eq!(split(vec![of(1), of(2)]), (vec![], vec![1, 2]));
+        assert_eq!(blocked_queue.take(vec![of(1), of(1)].into()).commands, []);
+        assert_eq!(split(vec![of(2), of(1), of(3)]), (vec![1], vec![2, 3]));
+
+        for expected in [vec![1], vec![]] {
+            let queued = queue.take(1).pop().unwrap();
+            Replies::default().add(queued.reply_to, Err(StoreError::Busy.into()));
+            assert_eq!(split(vec![of(1)]).0, expected);
+        }
+        // Without room they are refused, and once the queue is closed they come back.
+        let most = i64::try_from(QUEUE_BOUND_COMMANDS).unwrap();
+        assert_eq!(blocked_queue.take((0..=most).map(of).collect::<Vec<_>>().into()).commands, []);
+        assert_eq!(split(vec![of(most), of(0)]), (vec![0], vec![most]));
+        queue.abandon();
+        assert_eq!(split(vec![of(0)]), (vec![], vec![0]));
+        assert_eq!(accounts(blocked_queue.take(vec![of(7)].into())), [7]);
+    }
+}

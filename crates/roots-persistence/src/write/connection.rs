@@ -1,0 +1,240 @@
+//! The connection that the worker of a writer queue writes through.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use roots_domain::command::Command;
+use roots_domain::model::id::AccountId;
+use roots_domain::port::clock::Clock;
+use roots_domain::port::store::EpochListener;
+use sea_orm::{DatabaseConnection, DbErr};
+
+use super::batch::{self, Decisions};
+use super::load::Wait;
+use super::memory::AccountMemory;
+use crate::connect::source::{Source, close};
+use crate::connect::write_health::WriteHealth;
+use crate::connect::{postgres, sqlite};
+use crate::errors::BatchError;
+
+/// Longest that a batch may take before its connection is given up.
+const BATCH_MAX_TIME: Duration = Duration::from_secs(20);
+
+/// Listeners for accounts whose auth epoch has moved.
+#[derive(Clone, Default)]
+pub(crate) struct Listeners(Arc<Mutex<Vec<EpochListener>>>);
+
+impl Listeners {
+    pub(crate) fn add(&self, listener: EpochListener) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    fn tell(&self, moved: &[AccountId]) {
+        if moved.is_empty() {
+            return;
+        }
+        for listener in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            moved.iter().copied().for_each(listener);
+        }
+    }
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listeners(…)")
+    }
+}
+
+/// The connection that a worker writes through. When a batch fails it is given up, whatever the
+/// failure: a COMMIT that fails may leave its transaction open, and the next one on that connection
+/// would be a part of it, and never be committed.
+pub(super) struct WriterConnection {
+    source: Source,
+    listeners: Listeners,
+    /// Tells when a batch is decided.
+    clock: Arc<dyn Clock>,
+    health: WriteHealth,
+    /// Not there while a batch is at work on it.
+    spare: Mutex<Option<Writer>>,
+}
+
+/// A connection that writes, and what it remembers of what it wrote.
+#[derive(Debug)]
+struct Writer {
+    db: DatabaseConnection,
+    memory: AccountMemory,
+}
+
+impl Writer {
+    async fn open(source: &Source) -> Result<Self, DbErr> {
+        Ok(Self { db: source.writer().await?, memory: AccountMemory::default() })
+    }
+}
+
+impl WriterConnection {
+    /// Connects.
+    pub(super) async fn open(
+        source: Source,
+        clock: Arc<dyn Clock>,
+        listeners: Listeners,
+        health: WriteHealth,
+    ) -> Result<Self, DbErr> {
+        let spare = Mutex::new(Some(Writer::open(&source).await?));
+        Ok(Self { source, listeners, clock, health, spare })
+    }
+
+    /// Most commands of a batch.
+    pub(super) fn batch_max(&self) -> usize {
+        match self.source {
+            Source::Sqlite { .. } => sqlite::BATCH_MAX_COMMANDS,
+            Source::Postgres { .. } => postgres::BATCH_MAX_COMMANDS,
+        }
+    }
+
+    /// Applies a batch.
+    pub(super) async fn apply(
+        &self,
+        commands: &[Command],
+        wait: Wait,
+    ) -> Result<Decisions, BatchError> {
+        let applied = self.apply_once(commands, wait).await;
+        self.health.note(&applied);
+        applied
+    }
+
+    async fn apply_once(&self, commands: &[Command], wait: Wait) -> Result<Decisions, BatchError> {
+        self.source.check().map_err(|error| BatchError::Away(error.to_string()))?;
+        let spare = self.spare().take();
+        let mut writer = match spare {
+            Some(writer) => writer,
+            None => Writer::open(&self.source).await?,
+        };
+        let mut committing = None;
+        let applied =
+            apply_in_time(&mut writer, &*self.clock, &mut committing, commands, wait).await;
+        if let Ok(_) | Err(BatchError::OutcomeUnknown(_)) = applied {
+            self.listeners.tell(&committing.unwrap_or_default());
+        }
+        if applied.is_ok() {
+            *self.spare() = Some(writer);
+        } else {
+            close(writer.db).await;
+        }
+        applied
+    }
+
+    /// Lets the connection go.
+    pub(super) async fn close(&self) {
+        let spare = self.spare().take();
+        if let Some(writer) = spare {
+            close(writer.db).await;
+        }
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Option<Writer>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that does not answer must not hold up its queue for ever. The outcome is unknown
+/// only where COMMIT was sent.
+async fn apply_in_time(
+    writer: &mut Writer,
+    clock: &dyn Clock,
+    committing: &mut Option<Vec<AccountId>>,
+    commands: &[Command],
+    wait: Wait,
+) -> Result<Decisions, BatchError> {
+    let applied = batch::apply(&writer.db, &mut writer.memory, clock, committing, commands, wait);
+    if let Ok(applied) = tokio::time::timeout(BATCH_MAX_TIME, applied).await {
+        return applied;
+    }
+    let cause = "a batch took too long".to_owned();
+    Err(if committing.is_some() {
+        BatchError::OutcomeUnknown(cause)
+    } else {
+        BatchError::Away(cause)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_testkit::ambient::TestClock;
+    use roots_testkit::commands::Issuer;
+    use roots_testkit::database::TestDatabase;
+    use sea_orm::{ConnectionTrait, Statement};
+
+    use super::*;
+    use crate::connect::source::FileIdentity;
+
+    /// The clock jumps to the time-out while the batch waits for another process.
+    #[tokio::test]
+    async fn a_batch_that_hangs_before_its_commit_is_reported_as_not_applied() {
+        let db = TestDatabase::sqlite().await;
+        let issuer = Issuer::new(&db.store, 100).await;
+        let file = db.folder.path().join("roots.db");
+        let identity = FileIdentity::of(&file).unwrap();
+        let source = Source::Sqlite { file, identity };
+        let clock = Arc::<TestClock>::default();
+        let connection =
+            WriterConnection::open(source, clock, Listeners::default(), WriteHealth::default())
+                .await
+                .unwrap();
+        let hold = db.hold(issuer.account).await;
+        let before = db.dump().await;
+        tokio::time::pause();
+        let applied = connection.apply(&[issuer.log_activity("a")], Wait::Out).await;
+        tokio::time::resume();
+        assert_eq!(applied, Err(BatchError::Away("a batch took too long".to_owned())));
+        hold.release().await;
+        connection.close().await;
+        assert_eq!(db.dump().await, before);
+    }
+
+    /// PostgreSQL sleeps in COMMIT, for a trigger that is deferred to it.
+    #[tokio::test]
+    async fn a_batch_that_hangs_in_its_commit_is_reported_as_unknown() {
+        let db = TestDatabase::postgres().await;
+        let issuer = Issuer::new(&db.store, 100).await;
+        db.execute(
+            "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;",
+        )
+        .await;
+        db.execute(
+            "CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON activities \
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()",
+        )
+        .await;
+        let source = Source::Postgres { url: db.url.clone() };
+        let mut writer = Writer::open(&source).await.unwrap();
+        let commands = [issuer.log_activity("a")];
+        let (clock, mut committing) = (TestClock::default(), None);
+        let mut applied = std::pin::pin!(apply_in_time(
+            &mut writer,
+            &clock,
+            &mut committing,
+            &commands,
+            Wait::Out
+        ));
+        let server = db.connection().await;
+        let asleep = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+                      AND wait_event = 'PgSleep'";
+        loop {
+            let asleep = Statement::from_string(server.get_database_backend(), asleep);
+            tokio::select! {
+                biased;
+                applied = &mut applied => panic!("it did not hang: {applied:?}"),
+                found = server.query_one_raw(asleep) => {
+                    if found.unwrap().is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        tokio::time::pause();
+        let applied = applied.await;
+        tokio::time::resume();
+        assert_eq!(applied, Err(BatchError::OutcomeUnknown("a batch took too long".to_owned())));
+    }
+}

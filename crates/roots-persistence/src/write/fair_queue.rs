@@ -1,0 +1,278 @@
+//! The order in which queued writes are taken: accounts take turns.
+//!
+//! A plain data structure. It knows neither threads nor time; `queue.rs` holds it under a lock.
+
+use std::collections::{HashMap, VecDeque};
+
+use roots_domain::model::id::AccountId;
+
+/// Items from which the queue is full: it then accepts only accounts that hold less than their
+/// share.
+pub(super) const QUEUE_MAX_COMMANDS: usize = 512;
+/// Items from which it accepts only accounts that hold none. So however many items a few accounts
+/// push, as many places as are left up to [`QUEUE_BOUND_COMMANDS`] stay open to others, one each.
+const QUEUE_SHARED_COMMANDS: usize = QUEUE_MAX_COMMANDS + QUEUE_MAX_COMMANDS / 2;
+/// Items that it never exceeds.
+pub(super) const QUEUE_BOUND_COMMANDS: usize = 2 * QUEUE_MAX_COMMANDS;
+
+/// Items that wait, each for one account.
+///
+/// - Items of one account are taken in the order in which they were pushed.
+/// - Accounts take turns, item by item.
+/// - An item that stands alone is a batch of its own. Such batches alternate with shared ones, so a
+///   single write waits for at most one of them, however many accounts have such items queued.
+#[derive(Debug)]
+pub(super) struct FairQueue<T> {
+    items: HashMap<AccountId, VecDeque<Item<T>>>,
+    /// Accounts whose next item shares a batch, and those whose next item stands alone, in the
+    /// order of their turns. An account with items is in exactly one of the two.
+    shared: VecDeque<AccountId>,
+    alone: VecDeque<AccountId>,
+    len: usize,
+    /// The last batch was a shared one, so an item that stands alone goes first.
+    alone_is_next: bool,
+}
+
+#[derive(Debug)]
+struct Item<T> {
+    stands_alone: bool,
+    value: T,
+}
+
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        Self {
+            items: HashMap::new(),
+            shared: VecDeque::new(),
+            alone: VecDeque::new(),
+            len: 0,
+            alone_is_next: false,
+        }
+    }
+}
+
+impl<T> FairQueue<T> {
+    /// Whether there is room for one more item of that account.
+    ///
+    /// Below [`QUEUE_MAX_COMMANDS`] items there always is. From then on, an account may hold its
+    /// share: [`QUEUE_MAX_COMMANDS`] by the number of accounts that have items (itself included),
+    /// at least 1. From [`QUEUE_SHARED_COMMANDS`] on an account may hold 1, and at
+    /// [`QUEUE_BOUND_COMMANDS`] nobody finds room.
+    pub(super) fn has_room(&self, account: AccountId) -> bool {
+        if self.len < QUEUE_MAX_COMMANDS {
+            return true;
+        }
+        let own = self.items.get(&account).map_or(0, VecDeque::len);
+        let accounts = self.items.len() + usize::from(own == 0);
+        let share = (QUEUE_MAX_COMMANDS / accounts).max(1);
+        let bound = if own == 0 { QUEUE_BOUND_COMMANDS } else { QUEUE_SHARED_COMMANDS };
+        own < share && self.len < bound
+    }
+
+    /// Adds an item behind the others of its account. Asks for no room: see [`Self::has_room`].
+    pub(super) fn push(&mut self, account: AccountId, stands_alone: bool, value: T) {
+        let items = self.items.entry(account).or_default();
+        if items.is_empty() {
+            let turns = if stands_alone { &mut self.alone } else { &mut self.shared };
+            turns.push_back(account);
+        }
+        items.push_back(Item { stands_alone, value });
+        self.len += 1;
+    }
+
+    /// Takes the next batch, at most `most` items; empty only if the queue is.
+    pub(super) fn take(&mut self, most: usize) -> Vec<T> {
+        if !self.alone.is_empty() && (self.alone_is_next || self.shared.is_empty()) {
+            self.alone_is_next = false;
+            let account = self.alone.pop_front();
+            return account.and_then(|account| self.take_one(account)).into_iter().collect();
+        }
+        self.alone_is_next = true;
+        let mut batch = Vec::with_capacity(most.min(self.len));
+        while batch.len() < most
+            && let Some(account) = self.shared.pop_front()
+        {
+            batch.extend(self.take_one(account));
+        }
+        batch
+    }
+
+    /// Takes the next item of an account whose turn was just taken, and gives it its next turn.
+    fn take_one(&mut self, account: AccountId) -> Option<T> {
+        let items = self.items.get_mut(&account)?;
+        let taken = items.pop_front()?;
+        self.len -= 1;
+        match items.front() {
+            Some(Item { stands_alone: true, .. }) => self.alone.push_back(account),
+            Some(_) => self.shared.push_back(account),
+            None => {
+                self.items.remove(&account);
+            }
+        }
+        Some(taken.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn accounts_take_turns_within_a_batch_and_between_batches() {
+        let mut queue = FairQueue::default();
+        for number in 0..5 {
+            queue.push(AccountId(1), false, (1, number));
+        }
+        queue.push(AccountId(2), false, (2, 0));
+        queue.push(AccountId(0), false, (0, 0));
+        assert_eq!(queue.take(4), [(1, 0), (2, 0), (0, 0), (1, 1)]);
+        queue.push(AccountId(2), false, (2, 1));
+        assert_eq!(queue.take(4), [(1, 2), (2, 1), (1, 3), (1, 4)]);
+        assert_eq!(queue.take(4), []);
+    }
+
+    #[test]
+    fn single_writes_wait_for_one_import_batch_however_many_are_queued() {
+        let mut queue = FairQueue::default();
+        for account in 1..=24 {
+            queue.push(AccountId(account), true, account);
+        }
+        assert_eq!(queue.take(64), [1]);
+        queue.push(AccountId(99), false, 99);
+        queue.push(AccountId(98), false, 98);
+        assert_eq!(queue.take(64), [99, 98]);
+        queue.push(AccountId(99), false, 99);
+        assert_eq!(queue.take(64), [2]);
+        assert_eq!(queue.take(64), [99]);
+        assert_eq!([queue.take(64), queue.take(64)], [[3], [4]]);
+    }
+
+    #[test]
+    fn a_standalone_item_keeps_its_order_among_the_items_of_its_account() {
+        let mut queue = FairQueue::default();
+        for (stands_alone, number) in [(false, 0), (true, 1), (false, 2), (false, 3)] {
+            queue.push(AccountId(1), stands_alone, number);
+        }
+        let batches: [Vec<i32>; 3] = std::array::from_fn(|_| queue.take(64));
+        assert_eq!(batches, [vec![0], vec![1], vec![2, 3]]);
+    }
+
+    #[test]
+    fn a_full_queue_has_room_only_for_accounts_below_their_share() {
+        let mut queue = FairQueue::default();
+        for number in 0..QUEUE_MAX_COMMANDS {
+            assert!(queue.has_room(AccountId(1)));
+            queue.push(AccountId(1), false, number);
+        }
+        assert!(!queue.has_room(AccountId(1)));
+        // Two accounts: a half of the places each.
+        for number in 0..QUEUE_MAX_COMMANDS / 2 {
+            assert!(queue.has_room(AccountId(2)), "{number}");
+            queue.push(AccountId(2), false, number);
+        }
+        assert!(!queue.has_room(AccountId(2)));
+        assert!(queue.has_room(AccountId(3)));
+    }
+
+    #[test]
+    fn a_queue_of_very_many_accounts_is_bounded() {
+        let mut queue = FairQueue::default();
+        for account in 1.. {
+            if !queue.has_room(AccountId(account)) {
+                break;
+            }
+            queue.push(AccountId(account), false, account);
+        }
+        assert_eq!(queue.len, QUEUE_BOUND_COMMANDS);
+        // An account that has an item has its share.
+        assert_eq!(queue.take(1), [1]);
+        assert!(!queue.has_room(AccountId(2)) && queue.has_room(AccountId(1)));
+    }
+
+    /// More connections than places: nothing but the queue bounds what a few accounts push.
+    #[test]
+    fn a_few_accounts_leave_room_for_256_others_however_much_they_push() {
+        let mut queue = FairQueue::default();
+        for number in 0..16 * QUEUE_BOUND_COMMANDS {
+            // One after the other, each as much as it may: so they get the most places together.
+            let account = AccountId(i64::try_from(number / QUEUE_BOUND_COMMANDS).unwrap());
+            if queue.has_room(account) {
+                queue.push(account, false, number);
+            }
+        }
+        assert!(
+            (QUEUE_SHARED_COMMANDS..QUEUE_SHARED_COMMANDS + 16).contains(&queue.len),
+            "{}",
+            queue.len
+        );
+        let mut others = 0;
+        for account in (100..).map(AccountId) {
+            if !queue.has_room(account) {
+                break;
+            }
+            queue.push(account, false, 0);
+            assert!(!queue.has_room(account), "one each");
+            others += 1;
+        }
+        assert!((256 - 16..=256).contains(&others), "{others}");
+        assert_eq!(queue.len, QUEUE_BOUND_COMMANDS);
+    }
+
+    #[derive(Debug, Clone)]
+    enum QueueStep {
+        Push { account: i64, stands_alone: bool },
+        Take(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<QueueStep>> {
+        let push = (0..6_i64, prop::bool::weighted(0.3))
+            .prop_map(|(account, stands_alone)| QueueStep::Push { account, stands_alone });
+        let take = (1..8_usize).prop_map(QueueStep::Take);
+        prop::collection::vec(prop_oneof![4 => push, 1 => take], 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn every_item_is_taken_once_in_its_accounts_order_and_within_its_turn(steps in steps()) {
+            let mut queue = FairQueue::default();
+            let mut expected = BTreeMap::<i64, VecDeque<(bool, usize)>>::new();
+            // How many batches an account with items was left out of since it was last taken from.
+            let mut left_out = BTreeMap::<i64, usize>::new();
+            let rest = std::iter::repeat_n(QueueStep::Take(3), 200);
+            for (number, step) in steps.into_iter().chain(rest).enumerate() {
+                match step {
+                    QueueStep::Push { account, stands_alone } => {
+                        queue.push(AccountId(account), stands_alone, (account, stands_alone, number));
+                        expected.entry(account).or_default().push_back((stands_alone, number));
+                    }
+                    QueueStep::Take(most) => {
+                        let batch = queue.take(most);
+                        prop_assert!(batch.len() <= most);
+                        prop_assert_eq!(batch.is_empty(), expected.is_empty());
+                        prop_assert!(batch.len() == 1 || batch.iter().all(|item| !item.1));
+                        for (account, stands_alone, number) in batch {
+                            let items = expected.get_mut(&account).unwrap();
+                            prop_assert_eq!(items.pop_front(), Some((stands_alone, number)));
+                            if items.is_empty() {
+                                expected.remove(&account);
+                            }
+                            left_out.remove(&account);
+                        }
+                        for account in expected.keys() {
+                            let times = left_out.entry(*account).or_default();
+                            *times += 1;
+                            // 5 others before it, and as many batches of the other kind.
+                            prop_assert!(*times <= 12, "account {account} was left out");
+                        }
+                    }
+                }
+                let queued: usize = expected.values().map(VecDeque::len).sum();
+                prop_assert_eq!(queue.len, queued);
+            }
+        }
+    }
+}

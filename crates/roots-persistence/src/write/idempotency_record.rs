@@ -1,0 +1,212 @@
+//! Idempotency records as they are stored: who asked, and the row that was answered. Texts stay
+//! sealed as they are.
+//!
+//! The row is written as CBOR, under the names of its columns. A column that is added later has its
+//! default in the records from before, which are kept for a day.
+
+use roots_domain::command::{AppliedRow, IdempotencyRecord};
+use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::idempotency::{IdempotencyMacs, IdempotencyRecordKey, Mac};
+use serde::{Deserialize, Serialize};
+
+use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, todos};
+
+/// Whose the rows are, the record's own row says.
+const NO_ACCOUNT: AccountId = AccountId(0);
+
+/// A row that was answered.
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Session(sessions::Model),
+    Todo(todos::Model),
+    Activity(activities::Model),
+    Deleted,
+}
+
+pub(super) fn row(
+    ((account, ..), record): (&IdempotencyRecordKey, &IdempotencyRecord),
+) -> Result<idempotency::Model, InvalidRow> {
+    Ok(idempotency::Model {
+        account_id: account.0,
+        actor_id: record.actor.0,
+        key_mac: record.request.key.0.to_vec(),
+        request_mac: record.request.request.0.to_vec(),
+        answer: known(written(&record.row), "idempotency", "answer")?,
+        cost: record.cost,
+        created_at: record.created_at.micros(),
+    })
+}
+
+impl TryFrom<idempotency::Model> for IdempotencyRecord {
+    type Error = InvalidRow;
+
+    fn try_from(row: idempotency::Model) -> Result<Self, InvalidRow> {
+        let mac =
+            |bytes: Vec<u8>, column| known(bytes.try_into().ok().map(Mac), "idempotency", column);
+        Ok(Self {
+            actor: ActorId(row.actor_id),
+            request: IdempotencyMacs {
+                key: mac(row.key_mac, "key_mac")?,
+                request: mac(row.request_mac, "request_mac")?,
+            },
+            row: known(read(&row.answer), "idempotency", "answer")?,
+            cost: row.cost,
+            created_at: at(row.created_at),
+        })
+    }
+}
+
+/// Writes a row down. `None` for what is no answer to a request that can be named.
+fn written(row: &AppliedRow) -> Option<Vec<u8>> {
+    let answer = match row {
+        AppliedRow::Session(session) => {
+            Answer::Session(sessions::Model::from(&(NO_ACCOUNT, session.clone())))
+        }
+        AppliedRow::Todo(todo) => Answer::Todo(todos::Model::from(&(NO_ACCOUNT, todo.clone()))),
+        AppliedRow::Activity(activity) => {
+            Answer::Activity(activities::Model::from(&(NO_ACCOUNT, activity.clone())))
+        }
+        AppliedRow::Deleted => Answer::Deleted,
+        _ => return None,
+    };
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&answer, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Reads a row that was written down. `None` for what never was.
+fn read(mut bytes: &[u8]) -> Option<AppliedRow> {
+    let answer = ciborium::from_reader(&mut bytes).ok()?;
+    let row = applied(answer).ok()?;
+    bytes.is_empty().then_some(row)
+}
+
+fn applied(answer: Answer) -> Result<AppliedRow, InvalidRow> {
+    Ok(match answer {
+        Answer::Session(row) => AppliedRow::Session(row.try_into()?),
+        Answer::Todo(row) => AppliedRow::Todo(row.try_into()?),
+        Answer::Activity(row) => AppliedRow::Activity(row.try_into()?),
+        Answer::Deleted => AppliedRow::Deleted,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::model::activity::Activity;
+    use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
+    use roots_domain::model::sealed::Sealed;
+    use roots_domain::model::session::{Session, SessionStatus};
+    use roots_domain::model::text::ActivityType;
+    use roots_domain::model::time::Timestamp;
+    use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn rows() -> Vec<AppliedRow> {
+        let at = |seconds| Timestamp::FIRST.plus_seconds(seconds);
+        let (uid, actor) = (Uid(Uuid::from_u128(7)), ActorId(3));
+        let session = Session {
+            id: SessionId(5),
+            uid,
+            actor,
+            status: SessionStatus::Active,
+            notes: None,
+            started_at: at(1),
+            ended_at: None,
+            version: 1,
+        };
+        let todo = Todo {
+            id: TodoId(i64::MAX),
+            uid,
+            actor,
+            session: None,
+            title: Sealed(vec![0, 255]),
+            description: None,
+            status: TodoStatus::Open,
+            priority: Priority::default(),
+            due_at: None,
+            created_at: at(1),
+            updated_at: at(2),
+            version: 4,
+        };
+        let activity = Activity {
+            id: ActivityId(9),
+            uid,
+            actor,
+            session: None,
+            activity_type: ActivityType::default(),
+            description: Sealed(Vec::new()),
+            logged_at: at(3),
+            created_at: at(4),
+            version: 1,
+        };
+        vec![
+            AppliedRow::Deleted,
+            AppliedRow::Session(Session {
+                status: SessionStatus::Ended,
+                notes: Some(Sealed(vec![1; 300])),
+                ended_at: Some(at(8)),
+                ..session.clone()
+            }),
+            AppliedRow::Session(session),
+            AppliedRow::Todo(Todo {
+                session: Some(SessionId(5)),
+                description: Some(Sealed(vec![2])),
+                status: TodoStatus::InProgress,
+                due_at: Some(at(9)),
+                ..todo.clone()
+            }),
+            AppliedRow::Todo(todo),
+            AppliedRow::Activity(Activity { session: Some(SessionId(5)), ..activity.clone() }),
+            AppliedRow::Activity(activity),
+        ]
+    }
+
+    #[test]
+    fn each_recorded_row_round_trips() {
+        for row in rows() {
+            let bytes = written(&row).unwrap();
+            assert_eq!(read(&bytes), Some(row));
+        }
+        assert_eq!(written(&AppliedRow::Reserved(AccountId(1))), None);
+    }
+
+    #[test]
+    fn truncated_extended_and_unknown_bytes_are_not_read_as_a_row() {
+        for row in rows() {
+            let bytes = written(&row).unwrap();
+            for length in 0..bytes.len() {
+                assert_eq!(read(&bytes[..length]), None, "cut off");
+            }
+            assert_eq!(read(&[&bytes[..], &[0]].concat()), None, "too long");
+        }
+        let mut unknown = Vec::new();
+        ciborium::into_writer("Ledger", &mut unknown).unwrap();
+        assert_eq!(read(&unknown), None, "another kind");
+    }
+
+    #[test]
+    fn a_column_missing_from_a_record_has_its_default() {
+        for row in rows() {
+            let mut value: ciborium::Value =
+                ciborium::from_reader(&written(&row).unwrap()[..]).unwrap();
+            let Some([(_, ciborium::Value::Map(columns))]) =
+                value.as_map_mut().map(Vec::as_mut_slice)
+            else {
+                assert_eq!(row, AppliedRow::Deleted);
+                continue;
+            };
+            columns.retain(|(column, _)| column.as_text() != Some("version"));
+            let mut bytes = Vec::new();
+            ciborium::into_writer(&value, &mut bytes).unwrap();
+            let version = match read(&bytes) {
+                Some(AppliedRow::Session(session)) => session.version,
+                Some(AppliedRow::Todo(todo)) => todo.version,
+                Some(AppliedRow::Activity(activity)) => activity.version,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(version, 0);
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! Locks the accounts of a batch and loads the rows that its commands rest on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roots_domain::command::{Command, IdempotencyRecord};
+use roots_domain::decide::{Directory, Kinds, ReadSet, RowKey, WorkingSet};
+use roots_domain::model::account::{Account, AccountKind, AccountStatus, Actor};
+use roots_domain::model::activity::Activity;
+use roots_domain::model::api_key::{ApiKey, RecoveryCode};
+use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::session::Session;
+use roots_domain::model::text::ActivityType;
+use roots_domain::model::todo::Todo;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+};
+
+use super::filter::{self, ChunkedFilter, by_id, one_of};
+use super::memory::AccountMemory;
+use crate::connect::postgres;
+use crate::errors::BatchError;
+use crate::table::shown::Shown;
+use crate::table::{
+    accounts, activities, actors, api_keys, directory, idempotency, imports, recovery_codes,
+    sessions, tallies, todos,
+};
+
+/// How long to wait for a lock that another process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// As long as callers can: no other command waits with them.
+    Out,
+    /// 500 ms: commands wait behind that need nothing of what is locked.
+    Briefly,
+}
+
+/// The working set in which a command would be decided now. It takes no lock and writes nothing.
+pub(crate) async fn look(
+    tx: &DatabaseTransaction,
+    command: &Command,
+) -> Result<WorkingSet, BatchError> {
+    let commands = std::slice::from_ref(command);
+    read(tx, &mut AccountMemory::default(), commands, ReadSet::of(commands)).await
+}
+
+/// Locks the accounts of a batch and loads what its commands rest on.
+pub(super) async fn load(
+    tx: &DatabaseTransaction,
+    memory: &mut AccountMemory,
+    commands: &[Command],
+    wait: Wait,
+) -> Result<WorkingSet, BatchError> {
+    let read_set = ReadSet::of(commands);
+    lock(tx, &read_set, wait).await?;
+    memory.check(tx).await?;
+    read(tx, memory, commands, read_set).await
+}
+
+/// Reads what commands rest on, as far as it is not remembered.
+async fn read(
+    tx: &DatabaseTransaction,
+    memory: &mut AccountMemory,
+    commands: &[Command],
+    mut read_set: ReadSet,
+) -> Result<WorkingSet, BatchError> {
+    let mut working_set = WorkingSet::default();
+    if read_set.directory {
+        let row = directory::Entity::find().one(tx).await?;
+        working_set.load_directory(row.map(Directory::from).unwrap_or_default());
+    }
+    let mut unknown = BTreeSet::new();
+    for id in &read_set.accounts {
+        match memory.take_account(*id) {
+            Some(account) => working_set.load_account(account),
+            None => _ = unknown.insert(*id),
+        }
+    }
+    for account in accounts_of(tx, &unknown).await? {
+        working_set.load_account(account);
+    }
+    if let Some(account) = read_set.other_operator_than {
+        let others = accounts::Entity::find()
+            .filter(accounts::Column::AccountId.ne(account.0))
+            .filter(accounts::Column::Kind.eq(AccountKind::Operator.name()))
+            .filter(accounts::Column::Status.eq(AccountStatus::Active.name()));
+        working_set.load_other_operator(others.one(tx).await?.is_some());
+    }
+    working_set.check_again(commands, &mut read_set);
+    working_set.make_room(commands, &mut read_set);
+    load_keys(tx, &mut working_set, &mut read_set).await?;
+    load_imported(tx, &mut working_set, &read_set).await?;
+    working_set.follow_imports(commands, &mut read_set);
+    let columns = (sessions::Column::AccountId, sessions::Column::SessionId);
+    let ids = read_set.sessions.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<sessions::Entity>(tx, columns, ids).await? {
+        working_set.load_session(AccountId(row.account_id), Session::try_from(row)?);
+    }
+    let columns = (todos::Column::AccountId, todos::Column::TodoId);
+    let ids = read_set.todos.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<todos::Entity>(tx, columns, ids).await? {
+        working_set.load_todo(AccountId(row.account_id), Todo::try_from(row)?);
+    }
+    let columns = (activities::Column::AccountId, activities::Column::ActivityId);
+    let ids = read_set.activities.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<activities::Entity>(tx, columns, ids).await? {
+        working_set.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
+    }
+    load_idempotency_records(tx, &mut working_set, &read_set).await?;
+    let kinds = working_set.kinds_to_count(&read_set);
+    load_kinds(tx, memory, &mut working_set, kinds).await?;
+    Ok(working_set)
+}
+
+/// The holder of an account's lock is its only writer. SQLite has one writer in all, which BEGIN
+/// IMMEDIATE made sure of. PostgreSQL takes advisory locks in the order of the ids, so that no two
+/// batches wait for each other.
+async fn lock(tx: &DatabaseTransaction, read_set: &ReadSet, wait: Wait) -> Result<(), BatchError> {
+    let backend = tx.get_database_backend();
+    if backend != DbBackend::Postgres {
+        return Ok(());
+    }
+    let directory = read_set.directory.then_some(0);
+    let ids = directory.into_iter().chain(read_set.accounts.iter().map(|id| id.0));
+    let keys: Vec<i64> = ids.map(postgres::lock_key).collect();
+    let sql = match wait {
+        Wait::Out => postgres::LOCK,
+        Wait::Briefly => postgres::LOCK_BRIEFLY,
+    };
+    tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
+    Ok(())
+}
+
+/// Those accounts, as far as there are any.
+async fn accounts_of(
+    tx: &DatabaseTransaction,
+    ids: &BTreeSet<AccountId>,
+) -> Result<Vec<Account>, BatchError> {
+    use accounts::Column::AccountId;
+    let backend = tx.get_database_backend();
+    let mut found = Vec::new();
+    if backend == DbBackend::Postgres {
+        for these in one_of(backend, AccountId, ids.iter().map(|id| id.0).collect()) {
+            for row in accounts::Entity::find().filter(these).all(tx).await? {
+                found.push(Account::try_from(row)?);
+            }
+        }
+        return Ok(found);
+    }
+    let ids: Vec<_> = ids.iter().map(|id| [id.0.into()]).collect();
+    let in_short = filter::on_sqlite::<accounts::Entity, 1>(accounts::IN_SHORT, [AccountId], &ids);
+    for statement in in_short {
+        for row in tx.query_all_raw(statement).await? {
+            let rest: String = row.try_get_by_index(2)?;
+            let (uid, name) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            found.push(accounts::from_short(uid, name, &rest)?);
+        }
+    }
+    Ok(found)
+}
+
+async fn load_keys(
+    tx: &DatabaseTransaction,
+    working_set: &mut WorkingSet,
+    read_set: &mut ReadSet,
+) -> Result<(), BatchError> {
+    use api_keys::Column::{
+        AccountId as Account, ActorId as Of, EndsAt, FirstUsedAt, KeyId, ReplacesKeyId, Succession,
+    };
+    let backend = tx.get_database_backend();
+    let ids = read_set.codes.iter().map(|id| id.0).collect();
+    for these in one_of(backend, recovery_codes::Column::AccountId, ids) {
+        for row in recovery_codes::Entity::find().filter(these).all(tx).await? {
+            working_set.load_code(AccountId(row.account_id), RecoveryCode::try_from(row)?);
+        }
+    }
+    working_set.follow_codes(read_set);
+    let ids = |keys: &BTreeSet<RowKey<roots_domain::model::id::KeyId>>| {
+        keys.iter().map(|(account, id)| (account.0, id.0)).collect::<Vec<_>>()
+    };
+    // What has not ended for good is found by two ranges of an index.
+    let holders = || read_set.key_holders.iter().map(|(account, id)| (account.0, id.0));
+    let open_ended = || EndsAt.is_null();
+    let ending = || EndsAt.gt(ApiKey::ENDED.micros());
+    let mut these = ChunkedFilter::default();
+    these.add_ids((Account, KeyId), ids(&read_set.keys).into_iter(), Condition::all);
+    these.add_ids(
+        (Account, ReplacesKeyId),
+        ids(&read_set.keys_replaced).into_iter(),
+        Condition::all,
+    );
+    these.add_ids((Account, Of), holders(), || Condition::all().add(open_ended()));
+    these.add_ids((Account, Of), holders(), || Condition::all().add(ending()));
+    for these in these.packed() {
+        for row in api_keys::Entity::find().filter(these).all(tx).await? {
+            working_set.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
+        }
+    }
+    for (account, most) in &read_set.ended_keys {
+        // As the index has it, and as `ApiKey::may_be_forgotten` says.
+        let ended = Expr::cust("ends_at = 0");
+        let is_used = Condition::any()
+            .add(FirstUsedAt.is_not_null())
+            .add(Succession.is_null())
+            .add(Succession.eq(api_keys::SUCCESSION_ROTATION));
+        let ended = api_keys::Entity::find().filter(Account.eq(account.0)).filter(ended);
+        let ended = ended.filter(is_used).order_by_asc(KeyId).limit(*most);
+        for row in ended.all(tx).await? {
+            working_set.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
+        }
+    }
+    let columns = (actors::Column::AccountId, actors::Column::ActorId);
+    let ids = read_set.actors.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<actors::Entity>(tx, columns, ids).await? {
+        working_set.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
+    }
+    Ok(())
+}
+
+async fn load_idempotency_records(
+    tx: &DatabaseTransaction,
+    working_set: &mut WorkingSet,
+    read_set: &ReadSet,
+) -> Result<(), BatchError> {
+    use idempotency::Column::{AccountId as Account, ActorId as Actor, KeyMac};
+    let mut wanted = BTreeMap::<_, Vec<Vec<u8>>>::new();
+    for (account, actor, key) in &read_set.idempotency_records {
+        wanted.entry((account.0, actor.0)).or_default().push(key.0.to_vec());
+    }
+    let mut these = ChunkedFilter::default();
+    for ((account, actor), keys) in wanted {
+        let of = || Condition::all().add(Account.eq(account)).add(Actor.eq(actor));
+        these.add_list(of, KeyMac, keys);
+    }
+    for these in these.packed() {
+        for row in idempotency::Entity::find().filter(these).all(tx).await? {
+            working_set.load_idempotency_record(
+                AccountId(row.account_id),
+                IdempotencyRecord::try_from(row)?,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Which of the rows that come in have come in before.
+async fn load_imported(
+    tx: &DatabaseTransaction,
+    working_set: &mut WorkingSet,
+    read_set: &ReadSet,
+) -> Result<(), BatchError> {
+    use imports::Column::{AccountId as Account, Kind, Source, SourceId};
+    let mut wanted = BTreeMap::<_, BTreeSet<i64>>::new();
+    for (account, source, origin) in &read_set.imported {
+        wanted.entry((*account, *source, origin.kind())).or_default().insert(origin.id());
+    }
+    let mut these = ChunkedFilter::default();
+    for ((account, source, kind), ids) in wanted {
+        let of = || {
+            let of = Condition::all().add(Account.eq(account.0)).add(Source.eq(source.0));
+            of.add(Kind.eq(kind))
+        };
+        these.add_list(of, SourceId, ids.into_iter().collect());
+    }
+    for these in these.packed() {
+        for row in imports::Entity::find().filter(these).all(tx).await? {
+            let (key, id) = row.key()?;
+            working_set.load_imported(key, id);
+        }
+    }
+    Ok(())
+}
+
+/// How many activities the actors have of the needed kinds; and where one is new to an actor, how
+/// many kinds it has in all, of which there are few.
+async fn load_kinds(
+    tx: &DatabaseTransaction,
+    memory: &mut AccountMemory,
+    working_set: &mut WorkingSet,
+    needed: BTreeSet<(AccountId, ActorId, ActivityType)>,
+) -> Result<(), BatchError> {
+    use tallies::Column::{AccountId as Account, ActorId as Actor, Count, Label, Subject};
+    let mut kinds = BTreeMap::<_, Kinds>::new();
+    let mut wanted = BTreeMap::<_, Vec<ActivityType>>::new();
+    for (account, actor, kind) in needed {
+        let of = (account, actor);
+        let known = kinds.entry(of).or_insert_with(|| memory.take_kinds(of));
+        if !known.counts.contains_key(&kind) {
+            wanted.entry(of).or_default().push(kind);
+        }
+    }
+    let of = |(account, actor): (AccountId, ActorId)| {
+        Condition::all().add(Account.eq(account.0)).add(Actor.eq(actor.0))
+    };
+    let counted = || {
+        tallies::Entity::find()
+            .filter(Subject.eq(tallies::SUBJECT_ACTIVITIES))
+            .filter(Count.gt(0))
+            .select_only()
+    };
+    let rows = wanted.iter().flat_map(|((account, actor), labels)| {
+        labels.iter().map(|label| {
+            let subject = tallies::SUBJECT_ACTIVITIES.into();
+            [account.0.into(), actor.0.into(), subject, label.as_str().into()]
+        })
+    });
+    let columns = [Account, Actor, Subject, Label];
+    let of_one = || {
+        let mut these = ChunkedFilter::default();
+        for (actor, labels) in &wanted {
+            let of = || of(*actor).add(Subject.eq(tallies::SUBJECT_ACTIVITIES));
+            let labels = labels.iter().map(|label| label.as_str().to_owned());
+            these.add_list(of, Label, labels.collect());
+        }
+        these.packed()
+    };
+    let found = look_up::<tallies::Entity, 4>(tx, columns, rows.collect(), of_one).await?;
+    for row in found.into_iter().filter(|row| row.count > 0) {
+        let present = kinds.entry((AccountId(row.account_id), ActorId(row.actor_id))).or_default();
+        present.counts.insert(activities::activity_type(row.label)?, row.count);
+    }
+    let mut incomplete = ChunkedFilter::default();
+    for (actor, labels) in &wanted {
+        let lacks = |kinds: &Kinds| labels.iter().any(|label| !kinds.counts.contains_key(label));
+        if kinds.get(actor).is_some_and(lacks) {
+            incomplete.add(of(*actor));
+        }
+    }
+    for incomplete in incomplete.packed() {
+        let totals = counted()
+            .columns([Account, Actor])
+            .expr(Label.count())
+            .filter(incomplete)
+            .group_by(Account)
+            .group_by(Actor);
+        for (account, actor, total) in totals.into_tuple::<(i64, i64, i64)>().all(tx).await? {
+            kinds.entry((AccountId(account), ActorId(actor))).or_default().total = total;
+        }
+    }
+    for ((account, actor), kinds) in kinds {
+        working_set.load_kinds(account, actor, kinds);
+    }
+    Ok(())
+}
+
+/// The rows of those accounts and ids.
+async fn rows_by_id<E: Shown>(
+    tx: &DatabaseTransaction,
+    columns: (E::Column, E::Column),
+    rows: impl Iterator<Item = (i64, i64)>,
+) -> Result<Vec<E::Model>, BatchError> {
+    let ids: Vec<_> = rows.collect();
+    let rows = ids.iter().map(|(account, id)| [(*account).into(), (*id).into()]).collect();
+    let of_one = || by_id(columns, ids.iter().copied());
+    look_up::<E, 2>(tx, columns.into(), rows, of_one).await
+}
+
+/// The rows that have such values in these columns, of which the first one is the account. Where
+/// all are of one account, PostgreSQL is asked for them as `of_one` says: by its id, so that tables
+/// spread by accounts are asked in one place, and by plain values, which a lone row is found by
+/// sooner.
+async fn look_up<E: Shown, const N: usize>(
+    tx: &DatabaseTransaction,
+    columns: [E::Column; N],
+    rows: Vec<[Value; N]>,
+    of_one: impl FnOnce() -> Vec<Condition>,
+) -> Result<Vec<E::Model>, BatchError> {
+    let backend = tx.get_database_backend();
+    let mut found = Vec::new();
+    let is_of_one = rows.iter().all(|row| row[0] == rows[0][0]);
+    if is_of_one && backend == DbBackend::Postgres {
+        for these in of_one() {
+            found.extend(E::shown().filter(these).all(tx).await?);
+        }
+        return Ok(found);
+    }
+    for statement in filter::look_ups::<E, N>(backend, columns, &rows) {
+        found.extend(E::Model::find_by_statement(statement).all(tx).await?);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_testkit::commands::Issuer;
+    use roots_testkit::database::TestDatabase;
+    use sea_orm::TransactionTrait;
+
+    use super::*;
+    use crate::connect::sqlite;
+
+    #[tokio::test]
+    async fn accounts_read_by_the_short_statement_equal_accounts_read_whole() {
+        let db = TestDatabase::sqlite().await;
+        let mut issuers = Vec::new();
+        for credits in [100, 200, 300] {
+            issuers.push(Issuer::new(&db.store, credits).await);
+        }
+        db.execute(&format!(
+            "UPDATE accounts SET name = 'Ä %s ''b''  c', status = 'suspended', balance = {}, auth_epoch = 2, \
+                key_epoch = 3, last_actor_id = 4, last_key_id = 5, last_recovery_id = 6, last_session_id = 7, \
+                last_todo_id = 8, last_activity_id = 9, last_log_id = 10, last_ledger_id = 11, \
+                created_at = -12, version = 13, last_audit_id = 14, keys = 15 WHERE account_id = {}",
+            i64::MAX,
+            issuers[0].account
+        ))
+        .await;
+        let writer = sqlite::writer(&db.folder.path().join("roots.db")).await.unwrap();
+        let rows = accounts::Entity::find().all(&writer).await.unwrap();
+        let whole: Vec<_> = rows.into_iter().map(|row| Account::try_from(row).unwrap()).collect();
+        let tx = writer.begin().await.unwrap();
+        let ids = issuers.iter().map(|issuer| issuer.account).collect();
+        assert_eq!(accounts_of(&tx, &ids).await.unwrap(), whole);
+        assert_eq!((whole.len(), whole[0].balance), (3, i64::MAX));
+    }
+}

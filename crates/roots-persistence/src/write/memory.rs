@@ -1,0 +1,137 @@
+//! How accounts stand, as the last batches of a connection have left them, so that the next one
+//! need not read it again.
+
+use std::collections::HashMap;
+
+use roots_domain::decide::{Kinds, UnchangedRows, WriteSet};
+use roots_domain::model::account::Account;
+use roots_domain::model::counter::Counter;
+use roots_domain::model::id::{AccountId, ActorId};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+
+use crate::errors::BatchError;
+
+/// Most accounts, and most actors, that are remembered. Beyond it all are forgotten.
+const REMEMBERED_MAX: usize = 10_000;
+/// Most kinds of activity of an actor that is remembered.
+const KINDS_REMEMBERED_MAX: usize = 16;
+
+/// What a connection to SQLite remembers, which can tell whether another one has written since. On
+/// PostgreSQL nothing: what other processes write shows only by reading it.
+///
+/// What a batch goes on from is taken out, and comes back as the batch has left it once that is
+/// durable. So of one that fails, or ends in ways unknown, nothing is remembered.
+#[derive(Debug, Default)]
+pub(super) struct AccountMemory {
+    /// What SQLite called the state of the database: it calls it otherwise once another connection
+    /// has written.
+    as_of: Option<i64>,
+    accounts: HashMap<AccountId, Account>,
+    kinds: HashMap<(AccountId, ActorId), Kinds>,
+}
+
+impl AccountMemory {
+    /// Forgets everything that another connection may have changed. Asked within the transaction,
+    /// which from then on keeps all others from writing.
+    pub(super) async fn check(&mut self, tx: &DatabaseTransaction) -> Result<(), BatchError> {
+        let backend = tx.get_database_backend();
+        if backend == DbBackend::Postgres {
+            return Ok(());
+        }
+        let asked = Statement::from_string(backend, "PRAGMA data_version");
+        let found = tx.query_one_raw(asked).await?;
+        let now = found.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+        if now.is_none() || self.as_of != now {
+            *self = Self { as_of: now, ..Self::default() };
+        }
+        Ok(())
+    }
+
+    /// How an account stands, where that is known.
+    pub(super) fn take_account(&mut self, id: AccountId) -> Option<Account> {
+        self.accounts.remove(&id)
+    }
+
+    /// Which kinds of activity an actor has, as far as that is known.
+    pub(super) fn take_kinds(&mut self, of: (AccountId, ActorId)) -> Kinds {
+        self.kinds.remove(&of).unwrap_or_default()
+    }
+
+    /// Learns what a batch has left that is durable.
+    pub(super) fn learn(&mut self, write_set: WriteSet, rest: UnchangedRows) {
+        if self.as_of.is_none() {
+            return;
+        }
+        let WriteSet { accounts_founded, accounts_changed, .. } = write_set;
+        let has_ended = !write_set.erased.is_empty() || !write_set.swept.is_empty();
+        let more = accounts_founded.len() + accounts_changed.len() + rest.accounts.len();
+        let is_full = self.accounts.len() + more > REMEMBERED_MAX
+            || self.kinds.len() + rest.kinds.len() > REMEMBERED_MAX;
+        if has_ended || is_full {
+            self.accounts.clear();
+            self.kinds.clear();
+        }
+        if has_ended {
+            return;
+        }
+        let accounts = accounts_founded.into_iter().chain(accounts_changed).chain(rest.accounts);
+        self.accounts.extend(accounts.map(|account| (account.id, account)));
+        // A deletion moves counts that nobody had to load.
+        for (account, counter) in write_set.counters.keys() {
+            if let Counter::Activities(actor, _) = counter {
+                self.kinds.remove(&(*account, *actor));
+            }
+        }
+        let few = |kinds: &Kinds| kinds.counts.len() <= KINDS_REMEMBERED_MAX;
+        self.kinds.extend(rest.kinds.into_iter().filter(|(_, kinds)| few(kinds)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use roots_domain::model::text::ActivityType;
+    use roots_domain::port::store::AccountReader;
+    use roots_testkit::commands::Issuer;
+    use roots_testkit::database::TestDatabase;
+
+    use super::*;
+
+    fn kinds(count: usize) -> Kinds {
+        let kind = |number| ActivityType::parse(format!("kind-{number}")).unwrap();
+        Kinds { counts: (0..count).map(|number| (kind(number), 1)).collect(), total: 0 }
+    }
+
+    #[tokio::test]
+    async fn an_account_memory_is_bounded_and_forgets_erased_accounts() {
+        let db = TestDatabase::sqlite().await;
+        let issuer = Issuer::new(&db.store, 1).await;
+        let founded = db.store.account(issuer.account).await.unwrap().unwrap();
+        let account = |id| Account { id: AccountId(id), ..founded.clone() };
+        let (one, actor) = (AccountId(1), ActorId(1));
+        let mut memory = AccountMemory { as_of: Some(1), ..AccountMemory::default() };
+        let changed = |id| WriteSet { accounts_changed: vec![account(id)], ..WriteSet::default() };
+        let rest = |id, count| UnchangedRows {
+            accounts: Vec::new(),
+            kinds: iter::once(((AccountId(id), actor), kinds(count))).collect(),
+        };
+        let mut most = 0;
+        for id in 1..=25_000 {
+            memory.learn(changed(id), rest(id, 1));
+            most = most.max(memory.accounts.len()).max(memory.kinds.len());
+            assert!(memory.accounts.contains_key(&AccountId(id)));
+        }
+        assert_eq!(most, REMEMBERED_MAX);
+        memory.learn(changed(1), rest(1, KINDS_REMEMBERED_MAX + 1));
+        assert_eq!(memory.take_kinds((one, actor)).counts.len(), 0);
+        assert_eq!(memory.take_account(one), Some(account(1)));
+        assert_eq!(memory.take_account(one), None, "it was taken");
+        let unchanged = UnchangedRows { accounts: vec![account(1)], ..UnchangedRows::default() };
+        memory.learn(WriteSet::default(), unchanged);
+        assert!(memory.accounts.contains_key(&one));
+        let ended = WriteSet { erased: vec![(one, account(1).created_at)], ..changed(1) };
+        memory.learn(ended, UnchangedRows::default());
+        assert_eq!((memory.accounts.len(), memory.kinds.len()), (0, 0));
+    }
+}

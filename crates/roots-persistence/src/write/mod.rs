@@ -1,0 +1,24 @@
+//! Writing: commands are queued, taken in batches, and applied in one transaction a batch.
+//!
+//! A command goes through [`queue`], whose [`worker`] takes batches on a [`thread`] of its own and
+//! applies each through its [`connection`]. [`batch`] is the transaction: it [`load`]s what the
+//! commands rest on, has the domain decide them, and [`store`]s what they changed.
+
+mod batch;
+mod blocked_accounts;
+mod blocked_queue;
+pub(crate) mod connection;
+mod fair_queue;
+pub(crate) mod filter;
+mod idempotency_record;
+pub(crate) mod in_flight;
+pub(crate) mod load;
+mod memory;
+pub(crate) mod queue;
+mod queued;
+mod sql;
+mod store;
+pub(crate) mod thread;
+mod unlink;
+mod upsert;
+pub(crate) mod worker;

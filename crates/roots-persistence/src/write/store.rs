@@ -1,0 +1,275 @@
+//! Writes what a batch changed: one statement a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roots_domain::decide::{Directory, RowKey, WriteSet};
+use roots_domain::model::api_key::WrapHolder;
+use roots_domain::model::idempotency::FORGET_MAX_ROWS;
+use roots_domain::model::time::QuarterHour;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityName,
+    EntityTrait, ModelTrait, QueryFilter, Statement,
+};
+
+use super::filter::{ChunkedFilter, by_id};
+use super::upsert::OnConflict::{self, Adding, InPlace, New, NewerBy};
+use super::{idempotency_record, unlink, upsert};
+use crate::connect::postgres;
+use crate::erase;
+use crate::errors::BatchError;
+use crate::table::{
+    accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
+    directory, idempotency, imports, key_wraps, ledger, recovery_codes, sessions, tallies,
+    todo_logs, todos, usage,
+};
+
+/// Writes what a batch changed.
+pub(super) async fn store(
+    tx: &DatabaseTransaction,
+    write_set: &WriteSet,
+) -> Result<(), BatchError> {
+    let is_usual =
+        write_set.forgotten.is_empty() && write_set.erased.is_empty() && write_set.swept.is_empty();
+    if !is_usual && tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(postgres::PLAN_ANEW).await?;
+    }
+    for (account, at) in &write_set.erased {
+        erase::end(tx, *account, *at).await?;
+    }
+    for (account, at) in &write_set.swept {
+        erase::sweep(tx, *account, *at).await?;
+    }
+    write_accounts(tx, write_set).await?;
+    put(
+        tx,
+        write_set.sessions.written().map(sessions::Model::from),
+        NewerBy(sessions::Column::Version),
+    )
+    .await?;
+    put(tx, write_set.todos.written().map(todos::Model::from), NewerBy(todos::Column::Version))
+        .await?;
+    put(tx, write_set.logs.iter().map(todo_logs::Model::from), New).await?;
+    put(tx, write_set.activities.written().map(activities::Model::from), New).await?;
+    put(tx, write_set.ledger.iter().map(ledger::Model::from), New).await?;
+    put(tx, write_set.imported.iter().map(imports::Model::from), New).await?;
+    put(tx, write_set.audit_log.iter().map(audit_trail::Model::from), New).await?;
+    let records = write_set
+        .idempotency_records
+        .iter()
+        .map(idempotency_record::row)
+        .collect::<Result<Vec<_>, _>>()?;
+    // The younger answer overwrites one that has expired.
+    put(tx, records.into_iter(), NewerBy(idempotency::Column::CreatedAt)).await?;
+    for (account, before) in &write_set.forgotten {
+        forget_idempotency_records(tx, account.0, before.micros()).await?;
+    }
+    write_counters(tx, write_set).await?;
+    write_spans(tx, write_set).await?;
+    put(tx, write_set.calls.iter().map(usage::Model::from), Adding(usage::Column::Calls)).await?;
+    unlink::write(tx, write_set).await?;
+    let deleted = write_set.activities.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (activities::Column::AccountId, activities::Column::ActivityId);
+    delete::<activities::Entity>(tx, columns, deleted).await?;
+    let deleted = write_set.todos.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (todos::Column::AccountId, todos::Column::TodoId);
+    delete::<todos::Entity>(tx, columns, deleted).await?;
+    let deleted = write_set.sessions.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (sessions::Column::AccountId, sessions::Column::SessionId);
+    delete::<sessions::Entity>(tx, columns, deleted).await
+}
+
+async fn write_accounts(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+    if let Some(Directory { last_account, accounts, installation }) = write_set.directory {
+        let updated = directory::Entity::update_many()
+            .col_expr(directory::Column::LastAccountId, Expr::value(last_account))
+            .col_expr(directory::Column::Accounts, Expr::value(accounts))
+            .col_expr(directory::Column::Installation, Expr::value(installation.map(|id| id.0)))
+            .exec(tx)
+            .await?;
+        expect_rows("directory", 1, updated.rows_affected)?;
+    }
+    put(tx, write_set.accounts_founded.iter().map(accounts::Model::from), New).await?;
+    let moved = write_set.accounts_changed.iter().map(accounts::Model::from);
+    put(tx, moved, NewerBy(accounts::Column::Version)).await?;
+    write_keys(tx, write_set).await
+}
+
+async fn write_keys(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+    put(tx, write_set.actors.written().map(actors::Model::from), InPlace).await?;
+    let deleted = write_set.keys.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (api_keys::Column::AccountId, api_keys::Column::KeyId);
+    delete::<api_keys::Entity>(tx, columns, deleted).await?;
+    put(tx, write_set.keys.written().map(api_keys::Model::from), InPlace).await?;
+    let deleted = write_set.codes.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (recovery_codes::Column::AccountId, recovery_codes::Column::RecoveryId);
+    delete::<recovery_codes::Entity>(tx, columns, deleted).await?;
+    put(tx, write_set.codes.written().map(recovery_codes::Model::from), InPlace).await?;
+    empty_holders(tx, &write_set.holders_emptied).await?;
+    put(tx, write_set.wraps.iter().map(key_wraps::Model::from), New).await
+}
+
+/// Deletes whatever those holders open.
+async fn empty_holders(
+    tx: &DatabaseTransaction,
+    holders: &BTreeSet<RowKey<WrapHolder>>,
+) -> Result<(), BatchError> {
+    use key_wraps::Column::{AccountId as Account, HolderEpoch, HolderId, HolderKind};
+    let mut ids = BTreeMap::<_, Vec<i64>>::new();
+    for (account, holder) in holders {
+        let (kind, id, epoch) = key_wraps::holder(*holder);
+        ids.entry((account.0, kind, epoch)).or_default().push(id);
+    }
+    let mut these = ChunkedFilter::default();
+    for ((account, kind, epoch), ids) in ids {
+        let of = || {
+            let of = Condition::all().add(Account.eq(account)).add(HolderKind.eq(kind));
+            of.add(HolderEpoch.eq(epoch))
+        };
+        these.add_list(of, HolderId, ids);
+    }
+    for these in these.packed() {
+        key_wraps::Entity::delete_many().filter(these).exec(tx).await?;
+    }
+    Ok(())
+}
+
+/// Writes rows, and checks that each was written.
+pub(super) async fn put<M: ModelTrait>(
+    tx: &DatabaseTransaction,
+    rows: impl Iterator<Item = M>,
+    on_conflict: OnConflict<<M::Entity as EntityTrait>::Column>,
+) -> Result<(), BatchError> {
+    let rows: Vec<_> = rows.collect();
+    for rows in rows.chunks(upsert::rows_max::<M>()) {
+        let statement = upsert::statement(tx.get_database_backend(), rows, on_conflict);
+        let met = tx.execute_raw(statement).await?.rows_affected();
+        expect_rows(M::Entity::default().table_name(), rows.len() as u64, met)?;
+    }
+    Ok(())
+}
+
+/// Every write checks how many rows it met. A row that was not met where it was loaded under the
+/// account's lock was moved by someone without it: try again from the start.
+fn expect_rows(table: &str, expected: u64, met: u64) -> Result<(), BatchError> {
+    if expected == met {
+        return Ok(());
+    }
+    Err(BatchError::Contended(format!("{table}: {met} rows written instead of {expected}")))
+}
+
+async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+    use tallies::Column::{AccountId as Account, ActorId, Count, Label, Subject};
+    let moves = || write_set.counters.iter();
+    let rows =
+        moves().map(|((account, counter), moved)| tallies::Model::of(*account, counter, *moved));
+    put(tx, rows, Adding(Count)).await?;
+    // Counts of activity types are swept at zero, since types come and go; the rest are few.
+    let mut emptied = ChunkedFilter::default();
+    for ((account, counter), _) in moves().filter(|(_, moved)| **moved < 0) {
+        let row = tallies::Model::of(*account, counter, 0);
+        if row.subject == tallies::SUBJECT_ACTIVITIES {
+            emptied.add(
+                Condition::all()
+                    .add(Account.eq(row.account_id))
+                    .add(ActorId.eq(row.actor_id))
+                    .add(Subject.eq(row.subject))
+                    .add(Label.eq(row.label)),
+            );
+        }
+    }
+    sweep::<tallies::Entity>(tx, emptied, Count).await
+}
+
+/// Counts by quarter hours, and what those add up to by days: most questions are for days.
+async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+    let rows = || {
+        write_set
+            .quarter_hours
+            .iter()
+            .map(|((of, it), moved)| activity_quarters::Model::of(*of, it, *moved))
+    };
+    put(tx, rows(), Adding(activity_quarters::Column::Count)).await?;
+    let mut emptied = ChunkedFilter::default();
+    for row in rows().filter(|row| row.count < 0) {
+        use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
+        emptied.add(
+            Condition::all()
+                .add(AccountId.eq(row.account_id))
+                .add(ActorId.eq(row.actor_id))
+                .add(Quarter.eq(row.quarter))
+                .add(ActivityType.eq(row.activity_type)),
+        );
+    }
+    sweep::<activity_quarters::Entity>(tx, emptied, activity_quarters::Column::Count).await?;
+
+    let mut days = BTreeMap::new();
+    for row in rows() {
+        let day = QuarterHour(row.quarter).day().0;
+        *days.entry((row.account_id, row.actor_id, day, row.activity_type)).or_insert(0) +=
+            row.count;
+    }
+    days.retain(|_, moved| *moved != 0);
+    let rows = || {
+        days.iter().map(|((account_id, actor_id, day, activity_type), count)| {
+            activity_daily::Model {
+                account_id: *account_id,
+                actor_id: *actor_id,
+                day: *day,
+                activity_type: activity_type.clone(),
+                count: *count,
+            }
+        })
+    };
+    put(tx, rows(), Adding(activity_daily::Column::Count)).await?;
+    let mut emptied = ChunkedFilter::default();
+    for row in rows().filter(|row| row.count < 0) {
+        use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};
+        emptied.add(
+            Condition::all()
+                .add(AccountId.eq(row.account_id))
+                .add(ActorId.eq(row.actor_id))
+                .add(Day.eq(row.day))
+                .add(ActivityType.eq(row.activity_type)),
+        );
+    }
+    sweep::<activity_daily::Entity>(tx, emptied, activity_daily::Column::Count).await
+}
+
+async fn sweep<E: EntityTrait>(
+    tx: &DatabaseTransaction,
+    emptied: ChunkedFilter,
+    count: E::Column,
+) -> Result<(), BatchError> {
+    for emptied in emptied.packed() {
+        E::delete_many().filter(count.eq(0)).filter(emptied).exec(tx).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the oldest idempotency records of an account from before then, so many at most.
+async fn forget_idempotency_records(
+    tx: &DatabaseTransaction,
+    account: i64,
+    before: i64,
+) -> Result<(), BatchError> {
+    let sql = "DELETE FROM idempotency WHERE account_id = $1 AND (actor_id, key_mac) IN \
+               (SELECT actor_id, key_mac FROM idempotency \
+               WHERE account_id = $1 AND created_at < $2 ORDER BY created_at LIMIT $3)";
+    let values = [account.into(), before.into(), i64::from(FORGET_MAX_ROWS).into()];
+    tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
+    Ok(())
+}
+
+async fn delete<E: EntityTrait>(
+    tx: &DatabaseTransaction,
+    columns: (E::Column, E::Column),
+    rows: impl ExactSizeIterator<Item = (i64, i64)>,
+) -> Result<(), BatchError> {
+    let expected = rows.len() as u64;
+    let mut met = 0;
+    for these in by_id(columns, rows) {
+        met += E::delete_many().filter(these).exec(tx).await?.rows_affected;
+    }
+    expect_rows(E::default().table_name(), expected, met)
+}

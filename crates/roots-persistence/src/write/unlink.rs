@@ -1,0 +1,74 @@
+//! Takes the links to deleted sessions away, some rows a batch.
+//!
+//! What is left to unlink stands in `session_deletions`; [`crate::table::shown`] hides it from
+//! readers.
+
+use roots_domain::decide::{RowKey, WriteSet};
+use roots_domain::model::id::SessionId;
+use roots_domain::model::session::UNLINKED_AT_ONCE_MAX;
+use sea_orm::{
+    ActiveValue, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, Statement,
+};
+
+use crate::errors::BatchError;
+use crate::table::session_deletions;
+
+/// Unlinks what was linked to the sessions that a batch deletes, some rows in all, and notes those
+/// to which some may be left.
+pub(super) async fn write(
+    tx: &DatabaseTransaction,
+    write_set: &WriteSet,
+) -> Result<(), BatchError> {
+    let mut left = UNLINKED_AT_ONCE_MAX.into();
+    for of in &write_set.sessions.deleted {
+        left -= unlink(tx, *of, left).await?;
+        if left == 0 {
+            let row = session_deletions::ActiveModel {
+                account_id: ActiveValue::Set(of.0.0),
+                session_id: ActiveValue::Set(of.1.0),
+            };
+            session_deletions::Entity::insert(row).exec_without_returning(tx).await?;
+        }
+    }
+    for (of, rows) in &write_set.unlinked {
+        let noted = || session_deletions::Entity::find_by_id((of.0.0, of.1.0));
+        let rows = u64::from(*rows);
+        // Another process may have come to the end of it.
+        if noted().one(tx).await?.is_some() && unlink(tx, *of, rows).await? < rows {
+            session_deletions::Entity::delete_by_id((of.0.0, of.1.0)).exec(tx).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the link from so many rows at most that are linked to a session, and tells how many those
+/// are.
+async fn unlink(
+    tx: &DatabaseTransaction,
+    (account, session): RowKey<SessionId>,
+    most: u64,
+) -> Result<u64, BatchError> {
+    let backend = tx.get_database_backend();
+    // An array is found first and then looked up row by row, whatever the planner knows of the
+    // table.
+    let (before, after) = match backend {
+        DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
+        _ => ("IN (", ")"),
+    };
+    let mut unlinked = 0;
+    for (table, id) in [("todos", "todo_id"), ("activities", "activity_id")] {
+        if unlinked == most {
+            break;
+        }
+        let sql = format!(
+            "UPDATE {table} SET session_id = NULL, version = version + 1 WHERE account_id = $1 \
+             AND {id} {before}SELECT {id} FROM {table} WHERE account_id = $1 AND session_id = $2 \
+             LIMIT $3{after}"
+        );
+        let room = i64::try_from(most - unlinked).unwrap_or(i64::MAX);
+        let values = [account.0.into(), session.0.into(), room.into()];
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        unlinked += tx.execute_raw(statement).await?.rows_affected();
+    }
+    Ok(unlinked)
+}

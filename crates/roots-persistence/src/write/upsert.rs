@@ -1,0 +1,222 @@
+//! Rows written by one statement. Its text is long and depends on little, so it is put together
+//! once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityName, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn,
+    Statement, Value,
+};
+
+use super::sql::{self, VALUES_MAX, listed, quoted};
+
+/// Texts of more rows are not kept: few batches have as many.
+const KEPT_ROWS_MAX: usize = 64;
+
+/// What becomes of a row that has the same primary key as one that is written.
+#[derive(Clone, Copy)]
+pub(super) enum OnConflict<C> {
+    /// There must be none.
+    New,
+    /// It is overwritten if its version, in that column, is lower.
+    NewerBy(C),
+    /// It was loaded under the account's lock, and is overwritten.
+    InPlace,
+    /// The number in that column is added to its own.
+    Adding(C),
+}
+
+type Entity<M> = <M as ModelTrait>::Entity;
+type Column<M> = <Entity<M> as EntityTrait>::Column;
+
+/// Most rows of one statement.
+pub(super) fn rows_max<M: ModelTrait>() -> usize {
+    VALUES_MAX / Column::<M>::iter().count()
+}
+
+/// The statement that inserts rows, of which there is one at least.
+pub(super) fn statement<M: ModelTrait>(
+    backend: DbBackend,
+    rows: &[M],
+    on_conflict: OnConflict<Column<M>>,
+) -> Statement {
+    if backend == DbBackend::Postgres && rows.len() > 1 {
+        return of_arrays(rows, on_conflict);
+    }
+    let values = rows.iter().flat_map(|row| Column::<M>::iter().map(|column| row.get(column)));
+    let text = kept::<M>(backend, rows.len(), on_conflict, || {
+        // SQLite keeps what it may have to take back of a statement that can fail halfway, unless
+        // it is told to leave that to the transaction. With ON CONFLICT it keeps it all the same.
+        let or = if backend == DbBackend::Sqlite { " OR FAIL" } else { "" };
+        let mut number = 0;
+        let mut place = || match backend {
+            DbBackend::Postgres => {
+                number += 1;
+                format!("${number}")
+            }
+            // One with a number has a name, by which it is looked for whenever it is bound.
+            _ => "?".to_owned(),
+        };
+        let rows = rows.iter().map(|_| {
+            let places = Column::<M>::iter().map(|_| place());
+            format!("({})", listed(places))
+        });
+        let rows = format!("VALUES {}", listed(rows));
+        around::<M>(or, &rows, on_conflict)
+    });
+    Statement::from_sql_and_values(backend, text, values)
+}
+
+/// Rows as PostgreSQL takes them best: an array a column. However many there are, the statement has
+/// one text, which is planned once, and few values to bind.
+fn of_arrays<M: ModelTrait>(rows: &[M], on_conflict: OnConflict<Column<M>>) -> Statement {
+    let mut arrays = Vec::new();
+    for column in Column::<M>::iter() {
+        let mut array: Vec<_> = rows.iter().map(|row| row.get(column)).collect();
+        if is_nullable(column) {
+            // Arrays of the library hold no NULL, so that which there are is told beside them.
+            arrays.push(sql::array(array.iter().map(is_null)));
+            for value in array.iter_mut().filter(|value| is_null(value)) {
+                *value = value.dummy_value();
+            }
+        }
+        let of = array.first().map_or(ArrayType::BigInt, Value::array_type);
+        arrays.push(Value::Array(of, Some(Box::new(array))));
+    }
+    let text = kept::<M>(DbBackend::Postgres, 0, on_conflict, || {
+        let unnested = sql::unnested(&arrays);
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            format!("c{number}")
+        };
+        let selected = Column::<M>::iter().map(|column| {
+            if is_nullable(column) {
+                format!("CASE WHEN {} THEN NULL ELSE {} END", next(), next())
+            } else {
+                next()
+            }
+        });
+        let rows = format!("SELECT {} FROM (SELECT {unnested}) AS given", listed(selected));
+        around::<M>("", &rows, on_conflict)
+    });
+    Statement::from_sql_and_values(DbBackend::Postgres, text, arrays)
+}
+
+fn is_nullable(column: impl ColumnTrait) -> bool {
+    column.def().is_null()
+}
+
+fn is_null(value: &Value) -> bool {
+    *value == value.as_null()
+}
+
+/// The whole text, around those rows.
+fn around<M: ModelTrait>(or: &str, rows: &str, on_conflict: OnConflict<Column<M>>) -> String {
+    let table = Entity::<M>::default().table_name();
+    let columns = listed(Column::<M>::iter().map(quoted));
+    let mut text = format!("INSERT{or} INTO \"{table}\" ({columns}) {rows}");
+    let keys =
+        || <Entity<M> as EntityTrait>::PrimaryKey::iter().map(|key| quoted(key.into_column()));
+    // A key that is set, if to the same, has every row looked for that refers to it.
+    let moved = || {
+        let others =
+            Column::<M>::iter().map(quoted).filter(|column| keys().all(|key| key != *column));
+        listed(others.map(|column| format!("{column} = excluded.{column}")))
+    };
+    let action = match on_conflict {
+        OnConflict::New => return text,
+        OnConflict::InPlace => moved(),
+        OnConflict::NewerBy(version) => {
+            format!("{} WHERE \"{table}\".{1} < excluded.{1}", moved(), quoted(version))
+        }
+        OnConflict::Adding(count) => format!("{0} = \"{table}\".{0} + excluded.{0}", quoted(count)),
+    };
+    // Writing to a string can't fail.
+    let _ = write!(text, " ON CONFLICT ({}) DO UPDATE SET {action}", listed(keys()));
+    text
+}
+
+/// What a text depends on: whether it is for PostgreSQL, the table, the conflict, how many rows.
+type Shape = (bool, &'static str, u8, usize);
+
+thread_local! {
+    static TEXTS: RefCell<HashMap<Shape, String>> = RefCell::default();
+}
+
+/// The text of that shape, put together where it is not kept.
+fn kept<M: ModelTrait>(
+    backend: DbBackend,
+    rows: usize,
+    on_conflict: OnConflict<Column<M>>,
+    put_together: impl FnOnce() -> String,
+) -> String {
+    if rows > KEPT_ROWS_MAX {
+        return put_together();
+    }
+    let on_conflict = match on_conflict {
+        OnConflict::New => 0,
+        OnConflict::NewerBy(_) => 1,
+        OnConflict::InPlace => 2,
+        OnConflict::Adding(_) => 3,
+    };
+    let table = Entity::<M>::default().table_name();
+    let shape = (backend == DbBackend::Postgres, table, on_conflict, rows);
+    TEXTS.with_borrow_mut(|texts| texts.entry(shape).or_insert_with(put_together).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::tallies::{self, Column};
+
+    fn text(backend: DbBackend, rows: usize, on_conflict: OnConflict<Column>) -> String {
+        let row = tallies::Model {
+            account_id: 1,
+            actor_id: 2,
+            subject: "todos".to_owned(),
+            label: "open/2".to_owned(),
+            count: 3,
+        };
+        let statement = statement(backend, &vec![row; rows], on_conflict);
+        let values = statement.values.as_ref().map_or(0, |values| values.0.len());
+        format!("{} -- {values} values", statement.sql)
+    }
+
+    #[test]
+    fn upserts_have_the_expected_statement_texts_on_both_databases() {
+        const COLUMNS: &str = r#""account_id", "actor_id", "subject", "label", "count""#;
+        const KEY: &str = r#""account_id", "actor_id", "subject", "label""#;
+        assert_eq!(
+            text(DbBackend::Sqlite, 2, OnConflict::Adding(Column::Count)),
+            format!(
+                r#"INSERT OR FAIL INTO "tallies" ({COLUMNS}) VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?) ON CONFLICT ({KEY}) DO UPDATE SET "count" = "tallies"."count" + excluded."count" -- 10 values"#
+            )
+        );
+        assert_eq!(
+            text(DbBackend::Postgres, 1, OnConflict::NewerBy(Column::Count)),
+            format!(
+                r#"INSERT INTO "tallies" ({COLUMNS}) VALUES ($1, $2, $3, $4, $5) ON CONFLICT ({KEY}) DO UPDATE SET "count" = excluded."count" WHERE "tallies"."count" < excluded."count" -- 5 values"#
+            )
+        );
+        assert_eq!(
+            text(DbBackend::Postgres, 3, OnConflict::New),
+            format!(
+                r#"INSERT INTO "tallies" ({COLUMNS}) SELECT c1, c2, c3, c4, c5 FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2, UNNEST($3::text[]) AS c3, UNNEST($4::text[]) AS c4, UNNEST($5::bigint[]) AS c5) AS given -- 5 values"#
+            )
+        );
+    }
+
+    #[test]
+    fn each_shape_of_an_upsert_has_its_own_statement_text() {
+        let of = |rows| text(DbBackend::Sqlite, rows, OnConflict::New);
+        let all: std::collections::BTreeSet<_> = [1, 2, 64, 65, 2, 66].map(of).into();
+        assert_eq!(all.len(), 5);
+        assert_eq!(text(DbBackend::Sqlite, 2, OnConflict::New), of(2));
+        assert_ne!(text(DbBackend::Sqlite, 2, OnConflict::InPlace), of(2));
+        assert_ne!(text(DbBackend::Postgres, 2, OnConflict::New), of(2));
+    }
+}
