@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use roots_domain::model::account::Account;
-use roots_domain::model::credit::LedgerAudit;
+use roots_domain::model::credit::LedgerVerifier;
 use roots_domain::model::id::{AccountId, LedgerId, SessionId};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
-use roots_domain::port::store::{Auditor, Discrepancy, Mismatch, StoreResult};
+use roots_domain::port::store::{Verifier, Discrepancy, Mismatch, StoreResult};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
@@ -44,8 +44,8 @@ struct LabelCount {
 }
 
 #[async_trait]
-impl Auditor for Store {
-    async fn audit(&self) -> StoreResult<(u64, Vec<Discrepancy>)> {
+impl Verifier for Store {
+    async fn verify(&self) -> StoreResult<(u64, Vec<Discrepancy>)> {
         let tx = self.snapshot().await?;
         if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared(postgres::NO_TIME_LIMIT).await.map_err(of_read)?;
@@ -56,7 +56,7 @@ impl Auditor for Store {
         while let Some(row) = next_account(&tx, after).await.map_err(of_read)? {
             after = row.account_id;
             let account = Account::try_from(row)?;
-            let errors = audit_account(&tx, &account).await.map_err(of_read)?;
+            let errors = verify_account(&tx, &account).await.map_err(of_read)?;
             let of_account = |mismatch| Discrepancy { account: Some(account.id), mismatch };
             discrepancies.extend(errors.into_iter().map(of_account));
             proved += 1;
@@ -144,11 +144,11 @@ async fn next_account(
         .await
 }
 
-async fn audit_account(
+async fn verify_account(
     tx: &DatabaseTransaction,
     account: &Account,
 ) -> Result<Vec<Mismatch>, DbErr> {
-    let mut audit = LedgerAudit::default();
+    let mut ledger = LedgerVerifier::default();
     let mut after = LedgerId(0);
     loop {
         let chunk: Vec<(i64, i64, i64)> = ledger::Entity::find()
@@ -168,10 +168,10 @@ async fn audit_account(
         let Some((last, ..)) = chunk.last() else { break };
         after = LedgerId(*last);
         for (id, delta, balance_after) in chunk {
-            audit.push(LedgerId(id), delta, balance_after);
+            ledger.push(LedgerId(id), delta, balance_after);
         }
     }
-    let errors = audit.finish(account.balance, account.last_ids.ledger);
+    let errors = ledger.finish(account.balance, account.last_ids.ledger);
     let mut errors: Vec<_> = errors.into_iter().map(Mismatch::Ledger).collect();
     for (table, column, given) in given_ids(account) {
         let of = account.id;

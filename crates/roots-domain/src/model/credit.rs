@@ -175,7 +175,7 @@ impl fmt::Display for LedgerMismatch {
 /// Proves a ledger, row by row from the first: ids without gaps, each `balance_after` following
 /// from the row before, never below 0, and the account's balance at the end.
 #[derive(Debug, Default)]
-pub struct LedgerAudit {
+pub struct LedgerVerifier {
     /// The sum of all rows.
     sum: i64,
     /// What the row before states; the next follows from it, so that one break is one mismatch.
@@ -184,7 +184,7 @@ pub struct LedgerAudit {
     mismatches: Vec<LedgerMismatch>,
 }
 
-impl LedgerAudit {
+impl LedgerVerifier {
     /// Takes the next row, in order of ids.
     pub fn push(&mut self, id: LedgerId, delta: i64, balance_after: i64) {
         self.rows += 1;
@@ -236,34 +236,34 @@ mod tests {
         assert_eq!(grant(i64::MAX, 1), Err(BalanceRefusal::TooHigh));
     }
 
-    fn audit(rows: &[(i64, i64, i64)], balance: i64, ids_given: i64) -> Vec<LedgerMismatch> {
-        let mut audit = LedgerAudit::default();
+    fn verify(rows: &[(i64, i64, i64)], balance: i64, ids_given: i64) -> Vec<LedgerMismatch> {
+        let mut ledger = LedgerVerifier::default();
         for (id, delta, after) in rows {
-            audit.push(LedgerId(*id), *delta, *after);
+            ledger.push(LedgerId(*id), *delta, *after);
         }
-        audit.finish(balance, ids_given)
+        ledger.finish(balance, ids_given)
     }
 
     #[test]
-    fn a_ledger_audit_reports_each_mismatch() {
-        assert_eq!(audit(&[(1, 100, 100), (2, -1, 99)], 99, 2), []);
+    fn each_error_of_a_ledger_is_named() {
+        assert_eq!(verify(&[(1, 100, 100), (2, -1, 99)], 99, 2), []);
         assert_eq!(
-            audit(&[(1, 100, 100), (3, -1, 99)], 99, 3),
+            verify(&[(1, 100, 100), (3, -1, 99)], 99, 3),
             [LedgerMismatch::Gap { expected: LedgerId(2), found: LedgerId(3) }]
         );
         assert_eq!(
-            audit(&[(1, 100, 100), (2, -1, 98), (3, -1, 97), (4, -1, 96)], 97, 4),
+            verify(&[(1, 100, 100), (2, -1, 98), (3, -1, 97), (4, -1, 96)], 97, 4),
             [LedgerMismatch::BrokenChain { at: LedgerId(2), expected: 99, found: 98 }]
         );
         assert_eq!(
-            audit(&[(1, 100, 100)], 101, 1),
+            verify(&[(1, 100, 100)], 101, 1),
             [LedgerMismatch::WrongBalance { expected: 100, found: 101 }]
         );
         assert_eq!(
-            audit(&[(1, 100, 100)], 100, 2),
+            verify(&[(1, 100, 100)], 100, 2),
             [LedgerMismatch::WrongCount { expected: 2, found: 1 }]
         );
-        assert_eq!(audit(&[(1, -1, -1)], -1, 1), [LedgerMismatch::Negative { at: LedgerId(1) }]);
+        assert_eq!(verify(&[(1, -1, -1)], -1, 1), [LedgerMismatch::Negative { at: LedgerId(1) }]);
     }
 
     proptest! {
@@ -281,7 +281,7 @@ mod tests {
                 }
                 prop_assert!(balance >= 0);
             }
-            prop_assert_eq!(audit(&rows, balance, count), []);
+            prop_assert_eq!(verify(&rows, balance, count), []);
         }
     }
 

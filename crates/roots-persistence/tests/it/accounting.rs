@@ -13,7 +13,7 @@ use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
-use roots_domain::port::store::{AccountReader, ApplyError, Auditor, CommandStore};
+use roots_domain::port::store::{AccountReader, ApplyError, Verifier, CommandStore};
 use roots_domain::service::accounts::Grant;
 use roots_domain::service::sessions::SessionDraft;
 use roots_domain::service::todos::TodoChange;
@@ -70,7 +70,7 @@ async fn a_balance_of_100_pays_for_exactly_100_concurrent_writes(db: TestDatabas
     assert_eq!(counted, [(100, 100)]);
     let account = db.store.account(issuer.account).await.unwrap().unwrap();
     assert_eq!((account.balance, account.last_ids.ledger), (0, 101));
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 /// Applies a command that is refused, and sees to it that nothing whatever has changed.
@@ -309,7 +309,7 @@ async fn grants_are_entered_in_the_ledger_with_their_notes(db: TestDatabase) {
         context.sessions.start(&poor, SessionDraft::default(), Preconditions::default()).await;
     let broke = Refusal::InsufficientCredits { balance: 0, cost: 1 };
     assert_eq!(answer, Err(WriteError::Refused(broke)));
-    assert_eq!(db.store.audit().await.unwrap(), (2, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (2, vec![]));
 }
 
 /// Two actors write whatever comes, many writes under way at a time, until the credits are spent. A
@@ -352,6 +352,6 @@ async fn random_concurrent_writes_agree_with_the_reference_model(db: TestDatabas
         ];
         model.compare(&db.store, &random_commands::ACTORS, &ranges, 100).await;
     }
-    let (accounts, errors) = db.store.audit().await.unwrap();
+    let (accounts, errors) = db.store.verify().await.unwrap();
     assert_eq!((accounts, errors), (2, vec![]));
 }

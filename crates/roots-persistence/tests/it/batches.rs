@@ -9,7 +9,7 @@ use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
 use roots_domain::port::store::{
-    AccountReader, ActivityReader, ApplyError, Auditor, CommandStore, Leftover, LeftoverReader,
+    AccountReader, ActivityReader, ApplyError, Verifier, CommandStore, Leftover, LeftoverReader,
     StoreError, TodoReader,
 };
 use roots_testkit::commands::{self, CommandResult, Issuer, answers, begin, begin_all, resealed};
@@ -71,7 +71,7 @@ async fn activities(db: &TestDatabase) -> Vec<(String, i64)> {
 }
 
 async fn proves(db: &TestDatabase, accounts: u64) {
-    assert_eq!(db.store.audit().await.unwrap(), (accounts, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (accounts, vec![]));
 }
 
 /// Trap 1: a refusal may rest on a batch-mate's uncommitted write, so it is held until COMMIT.

@@ -5,7 +5,7 @@ use roots_domain::command::{Action, Command, Management, Principal};
 use roots_domain::model::account::Role;
 use roots_domain::model::bearer::KeyBearer;
 use roots_domain::model::id::{ActorId, KeyId};
-use roots_domain::port::store::{Auditor, CommandStore};
+use roots_domain::port::store::{Verifier, CommandStore};
 use roots_testkit::commands::{Issuer, answers, begin_all};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
@@ -71,7 +71,7 @@ async fn applied_beside_another(db: &TestDatabase, issuer: &Issuer, command: Com
         answer.unwrap();
     }
     assert_eq!(ended(db).await, (KEYS, 0));
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn an_actor_with_very_many_keys_can_be_deactivated(db: TestDatabase) {

@@ -16,7 +16,7 @@ use roots_domain::model::zone::Zone;
 use roots_domain::port::archive::{ArchiveReader, Holdings};
 use roots_domain::port::crypto::Locksmith;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, ApplyError, Auditor, CommandStore, Leftover,
+    AccountReader, ActivityFilter, ActivityReader, ApplyError, Verifier, CommandStore, Leftover,
     LeftoverReader, Mismatch, SessionReader, TodoQuery, TodoReader,
 };
 use roots_domain::service::leftovers::{Leftovers, Turn};
@@ -87,7 +87,7 @@ async fn a_session_with_few_links_is_deleted_in_one_step(db: TestDatabase) {
         assert_eq!(db.rows::<(i64, i64)>(&sql).await, [(2, 0)], "{table}");
     }
     assert_eq!(db.store.left_over(AccountId(0)).await, Ok(None));
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatabase) {
@@ -348,7 +348,7 @@ async fn an_erased_account_leaves_no_links_to_work_off(db: TestDatabase) {
     leftovers(Arc::new(other.clone()), &other).work_off().await.unwrap();
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM session_deletions").await, [(0,)]);
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM key_wraps").await, [(0,)]);
-    assert_eq!(db.store.audit().await.unwrap(), (0, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (0, vec![]));
 }
 
 async fn an_erasure_destroys_the_wraps_of_keys_and_codes_at_once_and_sweeps_the_rest(
@@ -378,7 +378,7 @@ async fn an_erasure_destroys_the_wraps_of_keys_and_codes_at_once_and_sweeps_the_
     }
     assert!(db.store.credentials(key).await.unwrap().is_none());
     assert!(db.store.recoverable(code).await.unwrap().is_none());
-    assert_eq!(db.store.audit().await.unwrap(), (0, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (0, vec![]));
     context.leftovers.work_off().await.unwrap();
     for rows in ["actors", "api_keys", "key_wraps"] {
         assert_eq!(count(rows).await, 0, "{rows}");
@@ -389,13 +389,13 @@ async fn links_to_a_missing_session_are_found(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 10).await;
     let made = [issuer.start_session(), issuer.log_activity_as("a", Some(1), None)];
     commands::apply_each(&db.store, made).await;
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
     db.execute("UPDATE activities SET session_id = 7").await;
-    let (_, found) = db.store.audit().await.unwrap();
+    let (_, found) = db.store.verify().await.unwrap();
     let found: Vec<_> = found.into_iter().map(|one| one.mismatch).collect();
     let expected =
         Mismatch::LinkedToNothing { table: "activities", session: SessionId(7), rows: 1 };
     assert_eq!(found, [expected]);
     db.execute("INSERT INTO session_deletions VALUES (1, 7)").await;
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]), "it is being deleted");
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]), "it is being deleted");
 }

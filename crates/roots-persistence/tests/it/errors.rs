@@ -8,7 +8,7 @@ use roots_domain::command::{AppliedRow, Refusal};
 use roots_domain::model::activity::KINDS_MAX;
 use roots_domain::model::id::ActivityId;
 use roots_domain::port::store::{
-    AccountReader, ActivityReader, ApplyError, Auditor, CommandStore, Readiness, SessionReader,
+    AccountReader, ActivityReader, ApplyError, Verifier, CommandStore, Readiness, SessionReader,
     StoreError,
 };
 use roots_persistence::{BackupError, DatabaseUrl, OpenError, Store, Threads};
@@ -55,7 +55,7 @@ async fn deleting_the_last_activity_of_a_type_frees_room_for_a_new_type(db: Test
     assert_eq!(db.store.apply(issuer.log_activity("kind-5")).await, full());
     let counts = "SELECT COUNT(*) FROM tallies WHERE subject = 'activities' AND actor_id = 1";
     assert_eq!(db.rows::<(i64,)>(counts).await, [(KINDS_MAX,)]);
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 fn clock() -> Arc<TestClock> {
@@ -86,7 +86,7 @@ async fn repeated_and_concurrent_migrations_change_nothing(db: TestDatabase) {
     other.migrate().await.unwrap();
     let account = one.account(issuer.account).await.unwrap().unwrap();
     assert_eq!(account.balance, 99);
-    assert_eq!(one.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(one.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn writes_accepted_before_closing_are_durable(db: TestDatabase) {
@@ -114,7 +114,7 @@ async fn writes_accepted_before_closing_are_durable(db: TestDatabase) {
     let again = db.another_store().await;
     let account = again.account(issuer.account).await.unwrap().unwrap();
     assert_eq!((account.balance, account.last_ids.activity), (800, 200));
-    assert_eq!(again.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(again.verify().await.unwrap(), (1, vec![]));
 }
 
 fn is_away(answer: &CommandResult) -> bool {
@@ -156,7 +156,7 @@ mod server {
             assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
             let found = db.store.ping().await;
             assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
-            let found = db.store.audit().await;
+            let found = db.store.verify().await;
             assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
         }
         on_the_server(&admit("true")).await;
@@ -164,7 +164,7 @@ mod server {
         db.store.ping().await.unwrap();
         assert_eq!(db.dump().await, before);
         assert_eq!(db.store.apply(issuer.create_todo("one")).await.unwrap().balance, 98);
-        assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+        assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
     }
 
     /// Another process keeps an account locked, as the deletion of a large session does.
@@ -201,7 +201,7 @@ mod server {
         for answer in answers(later).await {
             assert_eq!(answer.unwrap().balance, 94);
         }
-        assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+        assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
     }
 
     /// So many threads serve that there are two writer queues, and the blocked queue.
@@ -228,7 +228,7 @@ mod server {
             answer.unwrap();
         }
         store.close().await;
-        assert_eq!(db.store.audit().await.unwrap(), (4, vec![]));
+        assert_eq!(db.store.verify().await.unwrap(), (4, vec![]));
     }
 
     #[tokio::test]
@@ -319,7 +319,7 @@ mod file {
         let store = Store::open(&DatabaseUrl::parse(&url).unwrap(), clock()).await.unwrap();
         let copy = TestDatabase { store, clock: clock(), url, folder, sql_proxy: None };
         assert_eq!(copy.dump().await, before);
-        assert_eq!(copy.store.audit().await.unwrap(), (1, vec![]));
+        assert_eq!(copy.store.verify().await.unwrap(), (1, vec![]));
         apply_each(&copy.store, [issuer.log_activity("a")]).await;
 
         // Amid writes it is of one moment.
@@ -333,7 +333,7 @@ mod file {
         )
         .await
         .unwrap();
-        assert_eq!(store.audit().await.unwrap(), (1, vec![]));
+        assert_eq!(store.verify().await.unwrap(), (1, vec![]));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

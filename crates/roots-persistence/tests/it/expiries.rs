@@ -7,7 +7,7 @@ use roots_domain::model::id::KeyId;
 use roots_domain::model::idempotency::{Idempotency, IdempotencyMacs, Mac};
 use roots_domain::model::time::Timestamp;
 use roots_domain::port::clock::Clock;
-use roots_domain::port::store::{ApplyError, Auditor, CommandStore};
+use roots_domain::port::store::{ApplyError, Verifier, CommandStore};
 use roots_testkit::commands::{Issuer, answers, begin_all};
 use roots_testkit::database::TestDatabase;
 
@@ -43,7 +43,7 @@ async fn a_command_whose_key_expires_in_the_queue_is_refused_and_not_charged(db:
     assert_eq!(answers[0].clone().map(drop), REFUSED);
     assert!(answers[1].is_ok(), "{answers:?}");
     assert_eq!(balance(&db).await, (99, 1));
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn a_replay_by_a_key_that_has_expired_is_refused(db: TestDatabase) {

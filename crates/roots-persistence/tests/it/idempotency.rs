@@ -6,7 +6,7 @@ use roots_domain::model::idempotency::{
 };
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::clock::Clock;
-use roots_domain::port::store::{ApplyError, Auditor, CommandStore};
+use roots_domain::port::store::{ApplyError, Verifier, CommandStore};
 use roots_testkit::commands::{self, CommandResult, Issuer, answers, begin, begin_all};
 use roots_testkit::database::TestDatabase;
 
@@ -75,7 +75,7 @@ async fn a_repeated_request_is_replayed_unchanged_even_after_its_row_is_deleted(
     other.close().await;
     assert_eq!(db.dump().await, before, "nothing was done or charged");
     assert_eq!(kept(&db).await, 8);
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn an_idempotency_record_is_stored_only_together_with_its_write(db: TestDatabase) {
@@ -142,7 +142,7 @@ async fn duplicates_in_two_processes_are_charged_once(db: TestDatabase) {
     assert_eq!(replays, [false, true]);
     assert_eq!(told[0].as_ref().unwrap().row, told[1].as_ref().unwrap().row);
     other.close().await;
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM ledger WHERE delta < 0").await, [(1,)]);
 }
 
@@ -195,5 +195,5 @@ async fn only_expired_idempotency_records_are_deleted_and_in_bounded_steps(db: T
     let again = db.store.apply(idempotent(u32::MAX, 1, youngest.start_session())).await.unwrap();
     assert!(again.is_replay);
     context.maintenance.forget_idempotency_records().await.unwrap();
-    assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
 }

@@ -8,7 +8,7 @@ use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::port::archive::ImportReader;
-use roots_domain::port::store::{AccountsReader, ApplyError, Auditor, CommandStore};
+use roots_domain::port::store::{AccountsReader, ApplyError, Verifier, CommandStore};
 use roots_testkit::commands::{Issuer, text, uid};
 use roots_testkit::context::activity_type;
 use roots_testkit::database::TestDatabase;
@@ -102,7 +102,7 @@ async fn random_imports_are_charged_as_the_reference_model_says(db: TestDatabase
     }
     assert!(model.balance() == 0 && imports > 30, "{imports}");
     model.compare(&db.store, &random_commands::ACTORS, &[TimeRange::default()], 100).await;
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 /// What a command comes to in a working set that was only read is what the store then does.

@@ -3,8 +3,6 @@
 #[cfg(test)]
 mod accounting;
 #[cfg(test)]
-mod audit;
-#[cfg(test)]
 mod batches;
 #[cfg(test)]
 mod bounds;
@@ -36,3 +34,5 @@ mod resources;
 mod tenants;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod verify;

@@ -1,7 +1,7 @@
 //! Several processes on one database: exact accounting, and nobody waits for ever.
 
 use roots_domain::command::{Command, Refusal};
-use roots_domain::port::store::{AccountReader, ApplyError, Auditor, CommandStore, StoreError};
+use roots_domain::port::store::{AccountReader, ApplyError, Verifier, CommandStore, StoreError};
 use roots_persistence::Store;
 use roots_testkit::commands::{CommandResult, Issuer};
 use roots_testkit::database::TestDatabase;
@@ -82,7 +82,7 @@ async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(db: 
         let account = db.store.account(issuer.account).await.unwrap().unwrap();
         assert_eq!(account.balance, 10_000 - paid);
     }
-    assert_eq!(db.store.audit().await.unwrap(), (12, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (12, vec![]));
     if db.is_postgres() {
         // A deadlock would have been got over, and is none the better for it.
         for store in stores {
@@ -121,5 +121,5 @@ async fn several_stores_spend_each_credit_of_a_balance_once(db: TestDatabase) {
     assert_eq!(balances, (0..100).collect::<Vec<_>>());
     let ids = "SELECT COUNT(*), MIN(todo_id), MAX(todo_id) FROM todos";
     assert_eq!(db.rows::<(i64, i64, i64)>(ids).await, [(100, 1, 100)]);
-    assert_eq!(db.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }

@@ -57,6 +57,6 @@ async fn a_day_of_work_through_all_services_reads_back_and_adds_up(db: TestDatab
     let credits = context.accounts.credits(&caller).await.unwrap();
     assert_eq!((credits.balance, credits.recent.len()), (94, 7));
     let (accounts, errors) =
-        roots_domain::port::store::Auditor::audit(&context.store).await.unwrap();
+        roots_domain::port::store::Verifier::verify(&context.store).await.unwrap();
     assert_eq!((accounts, errors), (1, vec![]));
 }

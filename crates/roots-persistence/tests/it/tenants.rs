@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::page::PageRequest;
-use roots_domain::port::store::{AccountReader, Auditor};
+use roots_domain::port::store::{AccountReader, Verifier};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::tenant_lint::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
 use sea_orm::{ConnectionTrait, Database, Statement};
@@ -150,7 +150,7 @@ async fn every_statement_allowed_over_all_tenants_is_in_use() {
     context.leftovers.work_off().await.unwrap();
     context.key_usage.tend().await.unwrap();
     context.maintenance.forget_idempotency_records().await.unwrap();
-    db.store.audit().await.unwrap();
+    db.store.verify().await.unwrap();
     let heard = db.sql_proxy.as_ref().unwrap().heard();
     let made: BTreeSet<_> = heard.iter().filter_map(|sql| tenant_lint::over_all(sql)).collect();
     assert_eq!(made, OVER_ALL_TENANTS.iter().map(|(name, _)| *name).collect());

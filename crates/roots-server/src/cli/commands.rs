@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use roots_domain::model::account::AccountKind;
-use roots_domain::port::store::{AccountReader, Auditor, StoreError};
+use roots_domain::port::store::{AccountReader, Verifier, StoreError};
 use roots_domain::service::accounts::{AccountDraft, NewCredentials};
 use roots_http::Bootstrapped;
 use roots_persistence::{Store, Threads};
@@ -92,9 +92,9 @@ pub(crate) async fn backup(settings: &Settings, file: PathBuf) -> Result<(), Pro
 pub(crate) async fn verify(settings: &Settings) -> Result<(), ProgramError> {
     let store =
         wiring::open(&settings.database_url.clone().existing(), &Threads::default()).await?;
-    let audited = store.audit().await;
+    let verified = store.verify().await;
     store.close().await;
-    let (accounts, errors) = audited?;
+    let (accounts, errors) = verified?;
     for error in &errors {
         let whose = match error.account {
             Some(account) => format!("Account {account}"),

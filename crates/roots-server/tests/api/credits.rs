@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use roots_domain::port::store::Auditor;
+use roots_domain::port::store::Verifier;
 use roots_domain::service::accounts::Grant;
 use roots_testkit::app::{TestApp, send};
 use roots_testkit::context::name;
@@ -99,7 +99,7 @@ async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
         "next_cursor": null
     });
     assert_eq!(ledger, page);
-    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn what_fails_costs_nothing(database: TestDatabase) {
@@ -224,6 +224,6 @@ async fn many_writers_spend_each_credit_once(database: TestDatabase) {
         assert_eq!(balance(app).await, 0);
         assert_eq!(app.get("/activities").await.expect(200)["total"], 100);
         assert_eq!(app.get("/credits/ledger").await.expect(200)["total"], 101);
-        assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
+        assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
     }
 }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use roots_domain::command::{Action, Command, Conditions, Principal};
 use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::store::{Auditor, CommandStore, LeftoverReader};
+use roots_domain::port::store::{Verifier, CommandStore, LeftoverReader};
 use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::members::add_member;
@@ -106,7 +106,7 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
     assert_eq!(left, [("erasures".to_owned(), 1)]);
     assert_eq!(rows_of(&app.database, others).await, before);
     assert_eq!(other.get("/todos/1").await.expect(200)["title"], "Drosselklappenpoesie");
-    let (_, errors) = app.context.store.audit().await.unwrap();
+    let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);
     // Its id is not given again.
     assert!(app.context.found(0).await.account.0 > others);
@@ -152,7 +152,7 @@ async fn an_erased_account_admits_nobody_in_any_process(database: TestDatabase) 
     assert_eq!(as_member(&elsewhere, Method::POST).await, 401);
     assert_eq!(elsewhere.post("/todos", &json!({ "title": "x" })).await.status, 401);
     assert_eq!(elsewhere.get("/todos").await.status, 401);
-    let (_, errors) = app.context.store.audit().await.unwrap();
+    let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, [], "while it is swept");
     swept(&app).await;
 }
@@ -175,7 +175,7 @@ async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
     // A thousand rows a step. The first three are the wrap that the account held, the key and the actor.
     assert_eq!(left, [(503,)], "a step is bounded");
-    let (_, errors) = app.context.store.audit().await.unwrap();
+    let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);
     // The process ends here, and another one starts.
     let elsewhere = app.another().await;

@@ -1,7 +1,7 @@
 //! What callers see when the database is away, held up, or damaged.
 
 use reqwest::Method;
-use roots_domain::port::store::Auditor;
+use roots_domain::port::store::Verifier;
 use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::{TestDatabase, until};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
@@ -109,7 +109,7 @@ async fn a_database_that_is_away_is_told_and_service_resumes_by_itself() {
         assert_eq!(balance(&app).await, before - 1, "after {failed} failures");
     }
     assert_eq!(app.get("/activities").await.expect(200)["total"], 2);
-    let (accounts, errors) = app.context.store.audit().await.unwrap();
+    let (accounts, errors) = app.context.store.verify().await.unwrap();
     assert_eq!((accounts, errors), (1, vec![]));
 }
 
@@ -143,7 +143,7 @@ async fn a_file_that_another_process_holds_is_told_and_service_resumes_by_itself
     assert_eq!(app.post("/sessions", &notes).await.expect(201)["session_id"], 2);
     assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "before");
     assert_eq!(balance(&app).await, 98);
-    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn reads_go_on_while_a_write_waits(database: TestDatabase) {

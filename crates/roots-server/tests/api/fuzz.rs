@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roots_domain::port::store::Auditor;
+use roots_domain::port::store::Verifier;
 use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
@@ -382,7 +382,7 @@ async fn no_input_is_answered_with_an_error_of_ours(database: TestDatabase) {
     }
     assert!(writes > 100, "{writes} of {statuses:?}");
     assert_eq!(balance(&app).await, before - writes, "{statuses:?}");
-    let (_, errors) = app.context.store.audit().await.unwrap();
+    let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);
     // Whatever came in by chance is read again.
     for path in ["/sessions?limit=100", "/todos?limit=100", "/activities?limit=100"] {

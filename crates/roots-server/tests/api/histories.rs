@@ -1,7 +1,7 @@
 //! Lives drawn at random, the same each time, that are taken along: exported, imported into a fresh
 //! account, and exported again.
 
-use roots_domain::port::store::Auditor;
+use roots_domain::port::store::Verifier;
 use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::add_member;
@@ -141,6 +141,6 @@ async fn whatever_was_lived_comes_in_as_it_was(database: TestDatabase) {
         import(&third, "", again.clone()).await.expect(200);
         assert_eq!(renumbered(&exported(&third).await), renumbered(&file), "{seed}");
     }
-    let (_, errors) = Auditor::audit(&app.context.store).await.unwrap();
+    let (_, errors) = Verifier::verify(&app.context.store).await.unwrap();
     assert_eq!(errors, []);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use roots_domain::model::idempotency::{EPOCHS_BEFORE_MAX, KEPT_SECONDS};
-use roots_domain::port::store::Auditor;
+use roots_domain::port::store::Verifier;
 use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ async fn a_write_is_told_again_when_its_row_has_changed_or_is_gone(database: Tes
     let (method, path, body) = &writes[1];
     let again = idempotent(&other, "\"key-1\"", method.clone(), path, body).await;
     assert_told_again(&again, &firsts[1], 90);
-    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn a_delete_and_an_end_can_be_retried(database: TestDatabase) {
@@ -206,7 +206,7 @@ async fn the_last_credit_can_be_spent_and_asked_for_again(database: TestDatabase
     first.expect(201);
     assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 0);
     post(&app, "other", "/todos", &body).await.expect(402);
-    app.context.store.audit().await.unwrap();
+    app.context.store.verify().await.unwrap();
 }
 
 async fn a_key_comes_before_the_state_and_the_rules(database: TestDatabase) {
@@ -266,7 +266,7 @@ async fn race(apps: [Arc<TestApp>; 2]) {
     assert_eq!(balance(app).await, 99, "one was charged");
     assert_eq!(app.get("/credits/ledger?reason=api_write").await.expect(200)["total"], 1);
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
-    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn sixteen_duplicates_are_charged_once(database: TestDatabase) {
@@ -328,7 +328,7 @@ async fn a_new_key_of_the_same_actor_tells_again_what_the_old_one_did(database: 
     let renewed = json!({ "actor_id": 2, "renew": true });
     peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
     assert!(!is_replay(&todo_by(&peer, &body).await));
-    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
 /// A name is its caller's, whomever the row is of.
@@ -352,7 +352,7 @@ async fn what_an_owner_writes_for_a_member_is_told_to_the_owner_again(database: 
     peer.call(Method::PATCH, &path, Some(json!({ "title": "changed" }))).await.expect(200);
     peer.call(Method::DELETE, &path, None).await.expect(200);
     assert_told_again(&todo_by(&boss, &body).await, &first, 96);
-    assert_eq!(app.context.store.audit().await.unwrap(), (1, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn a_key_is_new_again_after_a_day(database: TestDatabase) {

@@ -135,7 +135,7 @@ async fn what_was_exported_comes_in_as_it_was(database: TestDatabase) {
     }
     assert_eq!(other.get("/todos?status=done").await.expect(200)["total"], 1);
     let (_, errors) =
-        roots_domain::port::store::Auditor::audit(&other.context.store).await.unwrap();
+        roots_domain::port::store::Verifier::verify(&other.context.store).await.unwrap();
     assert_eq!(errors, []);
 }
 
@@ -483,7 +483,7 @@ async fn what_an_owner_imports_stands_in_the_trail(database: TestDatabase) {
     let told = |it: &Value| json!([it["action"], it["actor_id"], it["subject_actor_id"]]);
     let noted: Vec<_> = entries.map(told).collect();
     assert_eq!(noted, [json!(["imported", 1, 2]), json!(["imported", 1, null])]);
-    let (_, errors) = roots_domain::port::store::Auditor::audit(&app.context.store).await.unwrap();
+    let (_, errors) = roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
     assert_eq!(errors, []);
 }
 
@@ -509,7 +509,7 @@ async fn grant(app: &TestApp, amount: i64) {
 }
 
 async fn assert_audited(app: &TestApp) {
-    let (_, errors) = roots_domain::port::store::Auditor::audit(&app.context.store).await.unwrap();
+    let (_, errors) = roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
     assert_eq!(errors, []);
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use roots_domain::port::store::Auditor;
+use roots_domain::port::store::Verifier;
 use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
@@ -135,7 +135,7 @@ pub(crate) async fn member(app: &TestApp) -> Holder<'_> {
 }
 
 pub(crate) async fn assert_books_balance(app: &TestApp) {
-    let (_, discrepancies) = app.context.store.audit().await.unwrap();
+    let (_, discrepancies) = app.context.store.verify().await.unwrap();
     assert_eq!(discrepancies, []);
 }
 

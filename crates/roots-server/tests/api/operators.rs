@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use roots_domain::model::account::AccountKind;
-use roots_domain::port::store::Auditor;
+use roots_domain::port::store::Verifier;
 use roots_domain::service::accounts::Grant;
 use roots_testkit::app::TestApp;
 use roots_testkit::context::name;
@@ -62,7 +62,7 @@ async fn operators_see_every_account(database: TestDatabase) {
         operator.get(&format!("/accounts/{bad}")).await.expect(404);
     }
     operator.get("/accounts?status=active").await.expect(400);
-    assert_eq!(app.context.store.audit().await.unwrap(), (5, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (5, vec![]));
 }
 
 async fn customers_do_nothing_of_operators(database: TestDatabase) {
@@ -126,7 +126,7 @@ async fn a_grant_is_entered_and_costs_nothing(database: TestDatabase) {
     app.database.execute("UPDATE accounts SET balance = 6 WHERE account_id = 1").await;
     app.database.execute("UPDATE accounts SET balance = 1000000000 WHERE account_id = 2").await;
     assert_eq!(balance(&app).await, 6);
-    assert_eq!(app.context.store.audit().await.unwrap(), (2, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (2, vec![]));
 }
 
 /// From two processes, while the account writes in both.
@@ -158,7 +158,7 @@ async fn racing_grants_of_two_operators_add_up(database: TestDatabase) {
         let ledger = app.get("/credits/ledger?reason=operator_grant").await.expect(200);
         assert_eq!(ledger["total"], GRANTS);
         assert_eq!(app.get("/audit").await.expect(200)["total"], GRANTS);
-        let (_, errors) = app.context.store.audit().await.unwrap();
+        let (_, errors) = app.context.store.verify().await.unwrap();
         assert_eq!(errors, []);
     }
     for operator in &operators {
@@ -211,7 +211,7 @@ async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDataba
     assert_eq!(balance(&app).await, 97);
     confirm("the_trail_of_a_suspension", &app.get("/audit").await);
     confirm("the_trail_of_an_operator", &operator.get("/audit").await);
-    assert_eq!(app.context.store.audit().await.unwrap(), (2, vec![]));
+    assert_eq!(app.context.store.verify().await.unwrap(), (2, vec![]));
 }
 
 async fn operators_suspend_others_and_not_themselves(database: TestDatabase) {
@@ -290,7 +290,7 @@ async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database
             .await;
         assert!(left[0].0 >= 1, "nobody is left, in round {round}");
     }
-    let (_, errors) = app.context.store.audit().await.unwrap();
+    let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);
 }
 

@@ -12,8 +12,8 @@ use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{Priority, TodoStatus};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, Auditor, SessionQuery, SessionReader, TodoQuery,
-    TodoReader,
+    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, TodoQuery,
+    TodoReader, Verifier,
 };
 use roots_persistence::Store;
 
@@ -30,7 +30,7 @@ impl ReferenceModel {
             self.compare_todos(store, actor, limit).await;
             self.compare_activities(store, actor, ranges, limit).await;
         }
-        let (_, errors) = store.audit().await.expect("an audit");
+        let (_, errors) = store.verify().await.expect("a verification");
         assert_eq!(errors, []);
     }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::credit::LedgerAudit;
+use crate::model::credit::LedgerVerifier;
 use crate::model::idempotency::{Idempotency, IdempotencyMacs, KEPT_SECONDS, Mac};
 
 const NAME: u8 = 7;
@@ -253,11 +253,11 @@ proptest! {
         }
         let left = working_set.account(HOME).unwrap().balance;
         prop_assert_eq!(left, balance - charged);
-        let mut audit = LedgerAudit::default();
-        audit.push(LedgerId(1), balance, balance);
+        let mut ledger = LedgerVerifier::default();
+        ledger.push(LedgerId(1), balance, balance);
         for (_, entry) in working_set.into_write_set().ledger {
-            audit.push(LedgerId(entry.id.0 + 1), entry.delta, entry.balance_after);
+            ledger.push(LedgerId(entry.id.0 + 1), entry.delta, entry.balance_after);
         }
-        prop_assert_eq!(audit.finish(left, charged + 1), []);
+        prop_assert_eq!(ledger.finish(left, charged + 1), []);
     }
 }

@@ -18,7 +18,7 @@ pub use self::{
     accounts::MockAccountReader, activities::MockActivityReader, admission::MockAuthEpochs,
     commands::MockCommandStore, idempotency::MockIdempotencyReader, leftovers::MockLeftoverReader,
     operators::MockAccountsReader, readiness::MockReadiness, sessions::MockSessionReader,
-    todos::MockTodoReader, usage::MockUsageReader, verify::MockAuditor,
+    todos::MockTodoReader, usage::MockUsageReader, verify::MockVerifier,
 };
 pub use accounts::{
     AccountReader, Credentials, HeldActor, KeyAccount, KeyQuery, KeysOver, ListedKey, Recoverable,
@@ -33,4 +33,4 @@ pub use readiness::Readiness;
 pub use sessions::{SessionQuery, SessionReader};
 pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
-pub use verify::{Auditor, Discrepancy, Mismatch};
+pub use verify::{Verifier, Discrepancy, Mismatch};

@@ -15,7 +15,7 @@ pub struct Discrepancy {
     pub mismatch: Mismatch,
 }
 
-/// What an audit finds.
+/// What the verification finds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// The ledger does not prove the balance.
@@ -64,8 +64,8 @@ pub enum Mismatch {
 /// Verifies what is counted as it is written.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
-pub trait Auditor: Send + Sync {
+pub trait Verifier: Send + Sync {
     /// Recounts everything that is counted as it is written: ledgers and balances, counters, counts
     /// by day and by quarter hour. Answers how many accounts it proved, and what does not add up.
-    async fn audit(&self) -> StoreResult<(u64, Vec<Discrepancy>)>;
+    async fn verify(&self) -> StoreResult<(u64, Vec<Discrepancy>)>;
 }

@@ -1,16 +1,15 @@
-//! The audit finds whatever is broken by hand, in the account where it is, and
-//! named for what it is.
+//! `verify` finds what was broken by hand, in the account where it is, and names it.
 
 use roots_domain::model::credit::LedgerMismatch;
 use roots_domain::model::id::{AccountId, LedgerId};
-use roots_domain::port::store::{Auditor, Discrepancy, Mismatch};
+use roots_domain::port::store::{Verifier, Discrepancy, Mismatch};
 use roots_testkit::commands::{self, Issuer};
 use roots_testkit::database::TestDatabase;
 
 roots_testkit::on_both! {
     each_kind_of_damage_is_reported_with_its_account,
     damage_to_several_accounts_is_reported_per_account,
-    an_audit_covers_ledgers_longer_than_one_chunk,
+    a_ledger_longer_than_one_chunk_is_verified,
     rows_without_an_account_are_found,
 }
 
@@ -26,7 +25,7 @@ async fn three_accounts(db: &TestDatabase) {
         ];
         commands::apply_each(&db.store, work).await;
     }
-    assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
 }
 
 fn ledger(errors: impl IntoIterator<Item = LedgerMismatch>) -> Vec<Mismatch> {
@@ -41,7 +40,7 @@ fn broken_chain(at: i64, expected: i64, found: i64) -> LedgerMismatch {
     LedgerMismatch::BrokenChain { at: LedgerId(at), expected, found }
 }
 
-/// What breaks account 2, what mends it, and what the audit must say between.
+/// What breaks account 2, what mends it, and what `verify` must say between.
 type Damage = (&'static str, &'static str, Vec<Mismatch>);
 
 fn damage_to_the_ledger() -> Vec<Damage> {
@@ -208,20 +207,20 @@ async fn each_kind_of_damage_is_reported_with_its_account(db: TestDatabase) {
         assert_eq!(db.execute(damage).await, 1, "{damage}");
         let of_account = |mismatch| Discrepancy { account: Some(AccountId(2)), mismatch };
         let expected: Vec<_> = errors.into_iter().map(of_account).collect();
-        assert_eq!(db.store.audit().await.unwrap(), (3, expected), "{damage}");
+        assert_eq!(db.store.verify().await.unwrap(), (3, expected), "{damage}");
         assert!(db.execute(repair).await >= 1, "{repair}");
-        assert_eq!(db.store.audit().await.unwrap(), (3, vec![]), "{repair}");
+        assert_eq!(db.store.verify().await.unwrap(), (3, vec![]), "{repair}");
     }
     // A count of nothing is as good as none.
     db.execute("INSERT INTO tallies VALUES (2, 1, 'todos', 'done/3', 0)").await;
-    assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
 }
 
 async fn damage_to_several_accounts_is_reported_per_account(db: TestDatabase) {
     three_accounts(&db).await;
     db.execute("UPDATE accounts SET balance = 1000 WHERE account_id = 1").await;
     db.execute("UPDATE tallies SET count = 9 WHERE account_id = 3 AND subject = 'todos'").await;
-    let (accounts, found) = db.store.audit().await.unwrap();
+    let (accounts, found) = db.store.verify().await.unwrap();
     let wrong = LedgerMismatch::WrongBalance { expected: 96, found: 1_000 };
     let expected = [
         Discrepancy { account: Some(AccountId(1)), mismatch: Mismatch::Ledger(wrong) },
@@ -241,7 +240,7 @@ async fn damage_to_several_accounts_is_reported_per_account(db: TestDatabase) {
     );
 }
 
-async fn an_audit_covers_ledgers_longer_than_one_chunk(db: TestDatabase) {
+async fn a_ledger_longer_than_one_chunk_is_verified(db: TestDatabase) {
     three_accounts(&db).await;
     let rows = "WITH RECURSIVE n (i) AS (SELECT 6 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) \
         INSERT INTO ledger SELECT 2, i, 1, 91 + i, 'operator_grant', NULL, NULL, NULL, 0 FROM n";
@@ -250,13 +249,13 @@ async fn an_audit_covers_ledgers_longer_than_one_chunk(db: TestDatabase) {
     let account =
         "UPDATE accounts SET balance = 20092, last_ledger_id = 20001 WHERE account_id = 2";
     db.execute(account).await;
-    assert_eq!(db.store.audit().await.unwrap(), (3, vec![]));
+    assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
     // The rows on either side of a chunk's end are held together.
     let edit = "UPDATE ledger SET balance_after = 0 WHERE account_id = 2 AND ledger_id = 20001";
     db.execute(edit).await;
     let mismatch = Mismatch::Ledger(broken_chain(20_001, 20_092, 0));
     let expected = vec![Discrepancy { account: Some(AccountId(2)), mismatch }];
-    assert_eq!(db.store.audit().await.unwrap(), (3, expected));
+    assert_eq!(db.store.verify().await.unwrap(), (3, expected));
 }
 
 async fn rows_without_an_account_are_found(db: TestDatabase) {
@@ -271,5 +270,5 @@ async fn rows_without_an_account_are_found(db: TestDatabase) {
         mismatch: Mismatch::Ownerless { table, rows },
     };
     let expected = vec![found(9, "ledger", rows), found(8, "tallies", 1)];
-    assert_eq!(db.store.audit().await.unwrap(), (1, expected));
+    assert_eq!(db.store.verify().await.unwrap(), (1, expected));
 }
