@@ -1,7 +1,7 @@
 //! Makes the files of `/docs` at build time: what a browser needs of Swagger UI, each file compressed and
 //! under a name that holds its hash, and the page that refers to them by those names.
 //!
-//! `OUT_DIR/pages.rs` declares them for `src/pages.rs`.
+//! `OUT_DIR/pages.rs` declares them for `src/meta/pages.rs`.
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write as _};

@@ -9,8 +9,8 @@ use roots_http_core::middleware::fair_permits::FairPermits;
 use roots_http_core::state::SharedState;
 
 use crate::long_requests::LongRequests;
-use crate::pages::Document;
-use crate::pinger::Pinger;
+use crate::meta::pages::Document;
+use crate::meta::pinger::Pinger;
 use crate::settings::Signup;
 
 /// What handlers share. Clones are one and the same.

@@ -26,11 +26,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::{App, Parts};
 use crate::long_requests::LongRequests;
 use crate::openapi::{complete, methods};
-use crate::pages::Document;
-use crate::pinger::Pinger;
+use crate::meta::pages::Document;
+use crate::meta::pinger::Pinger;
 use crate::settings::HttpSettings;
 use crate::{
-    accounts, activities, actors, audit, erasures, exports, imports, keys, operators, service,
+    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators,
     sessions, todos, usage,
 };
 
@@ -49,7 +49,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let app = App(Arc::new(Parts {
         shared,
         signup: settings.signup,
-        export_permits: FairPermits::new(exports::CHUNKS_READ),
+        export_permits: FairPermits::new(export::CHUNKS_READ),
         pinger: Pinger::new(Arc::clone(&services.readiness)),
         imports: LongRequests::new("imports"),
         exports: LongRequests::new("exports"),
@@ -112,19 +112,19 @@ fn routes() -> Routes {
     let private: HashSet<_> = paths(&keyed).collect();
     let signup = accounts::signup_routes().layer(from_fn(signups)).layer(map_response(secret));
     let recovery = accounts::recovery_routes().layer(map_response(secret));
-    let keyed_secrets = exports::routes()
-        .merge(imports::routes())
+    let keyed_secrets = export::routes()
+        .merge(import::routes())
         .merge(erasures::routes())
         .layer(map_response(secret))
         .layer(map_response(|response| future::ready(by_key(response))));
     let needs_key = paths(&keyed_secrets).chain(private.iter().cloned()).collect();
-    let all = service::routes()
+    let all = meta::routes()
         .merge(keyed)
         .merge(signup)
         .merge(recovery)
         .merge(keyed_secrets)
-        .merge(service::description_routes())
-        .merge(OpenApiRouter::from(service::docs()));
+        .merge(meta::description_routes())
+        .merge(OpenApiRouter::from(meta::docs()));
     Routes { all, private, keyed: needs_key }
 }
 

@@ -1,5 +1,7 @@
 //! `/export`: a file of JSON lines, told as it is read.
 
+pub(crate) mod lines;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -24,8 +26,8 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::lines::{EndLine, ErrorLine, ExportBody, ExportLine};
 use crate::app::App;
-use crate::export_lines::{EndLine, ErrorLine, ExportBody, ExportLine};
 use crate::long_requests::LongRequestPermit;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::middleware::fair_permits::{FairPermits, PermitLimits};

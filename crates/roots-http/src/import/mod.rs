@@ -1,5 +1,7 @@
 //! `/import`: a file of JSON lines, taken in as it comes.
 
+mod lines;
+
 use std::mem;
 use std::time::Duration;
 
@@ -18,11 +20,9 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::lines::{Came, Header, ImportLine, LineReader, RawLine, TOO_LONG, read, validate};
 use crate::app::App;
-use crate::export_lines::EndLine;
-use crate::import_lines::{
-    Came, Header, ImportLine, LineReader, RawLine, TOO_LONG, read, validate,
-};
+use crate::export::lines::EndLine;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::{
     ImportBody, ImportedCounts, LineErrors, MissingCounts, MissingLine, Problem,

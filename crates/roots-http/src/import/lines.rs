@@ -18,7 +18,7 @@ use roots_domain::service::exports::FORMAT;
 use roots_domain::service::imports::{ActorDraft, RowDraft};
 use tokio::time::{Instant, timeout};
 
-use crate::export_lines::{EndLine, LineCounts};
+use crate::export::lines::{EndLine, LineCounts};
 use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::{InvalidField, InvalidNoted, one_of};

@@ -1,4 +1,7 @@
-//! The service itself: whether it serves, and what describes it. Nothing here needs a key.
+//! What the API tells of itself: whether it serves, and what describes it. Nothing here needs a key.
+
+pub(crate) mod pages;
+pub(crate) mod pinger;
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -13,8 +16,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::pages::{Document, Pages};
 use crate::app::App;
-use crate::pages::{Document, Pages};
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::query::{NoParams, Query};
 use roots_http_core::wire::{DOCS_PATH, FILE_PATH, PROBLEMS_PATH};
