@@ -25,13 +25,13 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::{App, Parts};
 use crate::long_requests::LongRequests;
-use crate::openapi::{complete, methods};
 use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
+use crate::openapi::{complete, methods};
 use crate::settings::HttpSettings;
 use crate::{
-    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators,
-    sessions, todos, usage,
+    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, sessions,
+    todos, usage,
 };
 
 /// The whole API as one service. It has to be served with the peers' addresses

@@ -9,7 +9,7 @@ use roots_domain::model::account::Account;
 use roots_domain::model::credit::LedgerVerifier;
 use roots_domain::model::id::{AccountId, LedgerId, SessionId};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
-use roots_domain::port::store::{Verifier, Discrepancy, Mismatch, StoreResult};
+use roots_domain::port::store::{Discrepancy, Mismatch, StoreResult, Verifier};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,

@@ -13,7 +13,7 @@ use super::time::{Day, Timestamp};
 pub const TOP_ENDPOINTS: usize = 10;
 
 /// What is called: a route by a method.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// The template of the route, never an address with ids: `/todos/{id}`.
     pub route: String,
@@ -22,7 +22,7 @@ pub struct Endpoint {
 }
 
 /// What calls are counted by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Calls {
     /// Whose they are.
     pub account: AccountId,

@@ -3,12 +3,14 @@
 //! Uses are noted in memory and written together now and then. What is shown of them may be as old as
 //! that, and what was noted since is lost where a process is killed.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::future::join_all;
 
 use super::access::Caller;
+use super::write_behind::WriteBehind;
 use crate::command::{Action, Command, Principal};
 use crate::model::id::{AccountId, KeyId};
 use crate::model::time::Timestamp;
@@ -43,17 +45,19 @@ pub struct KeyUsage {
 
 /// The uses that are not written yet, and how far the sweep has come. All clones share one.
 #[derive(Debug, Clone, Default)]
-pub struct Backlog(Arc<Mutex<Pending>>);
-
-#[derive(Debug)]
-struct Pending {
-    uses: HashMap<(AccountId, KeyId), Timestamp>,
-    swept: AccountId,
+pub struct Backlog {
+    uses: WriteBehind<(AccountId, KeyId), Timestamp, NOTED_MAX>,
+    /// The last account that was swept, 0 for none.
+    swept: Arc<AtomicI64>,
 }
 
-impl Default for Pending {
-    fn default() -> Self {
-        Self { uses: HashMap::new(), swept: AccountId(0) }
+impl Backlog {
+    fn swept(&self) -> AccountId {
+        AccountId(self.swept.load(Ordering::Relaxed))
+    }
+
+    fn sweep_after(&self, account: AccountId) {
+        self.swept.store(account.0, Ordering::Relaxed);
     }
 }
 
@@ -73,11 +77,7 @@ impl KeyUsage {
     /// Notes that the caller used its key.
     pub fn note(&self, caller: &Caller) {
         let key = (caller.account.id, caller.key);
-        let now = self.clock.now();
-        let uses = &mut self.pending().uses;
-        if uses.len() < NOTED_MAX || uses.contains_key(&key) {
-            uses.insert(key, now);
-        }
+        self.backlog.uses.note(key, self.clock.now(), |last, now| *last = now);
     }
 
     /// Writes the uses that were noted, and ends keys that are over, so that their wraps go.
@@ -89,9 +89,9 @@ impl KeyUsage {
     /// A database error: of several, the last. Uses that were not written then are noted still.
     pub async fn tend(&self) -> Result<(), StoreError> {
         let at = self.clock.now();
-        let after = self.pending().swept;
+        let after = self.backlog.swept();
         let found = self.reader.accounts_with_keys_over(at, after).await?;
-        self.pending().swept = found.last.unwrap_or(AccountId(0));
+        self.backlog.sweep_after(found.last.unwrap_or(AccountId(0)));
         let mut due = self.take_used();
         for account in found.accounts {
             due.entry(account).or_default().has_over = true;
@@ -105,13 +105,13 @@ impl KeyUsage {
     /// # Errors
     /// As [`Self::tend`].
     pub async fn flush(&self) -> Result<(), StoreError> {
-        let after = self.pending().swept;
+        let after = self.backlog.swept();
         self.tend_all(self.take_used(), self.clock.now(), after).await
     }
 
     fn take_used(&self) -> BTreeMap<AccountId, Due> {
         let mut due = BTreeMap::<AccountId, Due>::new();
-        for ((account, key), last) in std::mem::take(&mut self.pending().uses) {
+        for ((account, key), last) in self.backlog.uses.take() {
             due.entry(account).or_default().used.push((key, last));
         }
         due
@@ -148,7 +148,7 @@ impl KeyUsage {
                                 outcome = Err(error);
                             } else {
                                 // What was to be ended is looked for again.
-                                self.pending().swept = after;
+                                self.backlog.sweep_after(after);
                             }
                         }
                     }
@@ -212,13 +212,9 @@ impl KeyUsage {
     }
 
     fn put_back(&self, account: AccountId, used: &[(KeyId, Timestamp)]) {
-        let mut pending = self.pending();
         for (key, last) in used {
-            pending.uses.entry((account, *key)).or_insert(*last);
+            // A use that was noted meanwhile is later.
+            self.backlog.uses.note((account, *key), *last, |_, _| {});
         }
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.backlog.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -24,11 +24,13 @@ pub mod sessions;
 pub mod todos;
 pub mod usage;
 mod write;
+mod write_behind;
 
 pub use outcome::{ReadError, WriteError, Written};
 pub use sealing::{Opening, SealedRow};
 pub use services::{Ports, Services};
 pub use write::{IdempotentRequest, Preconditions};
+pub use write_behind::WriteBehind;
 
 #[cfg(test)]
 mod tests;

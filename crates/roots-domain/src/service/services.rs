@@ -16,6 +16,7 @@ use super::operators::Operators;
 use super::sessions::Sessions;
 use super::todos::Todos;
 use super::usage::Usage;
+use super::write_behind::WriteBehind;
 use crate::port::archive::{ArchiveReader, ImportReader};
 use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
@@ -190,7 +191,7 @@ impl Services {
                 commands: commands.clone(),
                 reader: ports.usage,
                 clock: clock.clone(),
-                pending: Arc::default(),
+                pending: WriteBehind::default(),
             },
             imports: Imports {
                 commands: commands.clone(),

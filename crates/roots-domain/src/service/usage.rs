@@ -1,11 +1,10 @@
 //! Usage: counted in memory, off the path of requests, and written from time to time.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::access::Caller;
 use super::outcome::ReadError;
+use super::write_behind::WriteBehind;
 use crate::command::{Action, Command, Principal};
 use crate::model::time::Day;
 use crate::model::usage::{self, Calls, Endpoint, Month, MonthUsage};
@@ -14,7 +13,7 @@ use crate::port::store::{ApplyError, CommandStore, StoreError, UsageReader};
 
 /// Most counts that wait in memory. Calls that would need one more are not counted: the database is
 /// away then, and what is missing is statistics.
-const PENDING_MAX: usize = 50_000;
+pub const PENDING_MAX: usize = 50_000;
 /// Most counts of one command.
 const COMMAND_MAX_COUNTS: usize = 500;
 
@@ -27,41 +26,15 @@ pub struct Usage {
     pub reader: Arc<dyn UsageReader>,
     /// Tells the day of a call.
     pub clock: Arc<dyn Clock>,
-    /// What is not written yet. Clones share it.
-    pub pending: Arc<Pending>,
-}
-
-/// Counts that are not written yet.
-#[derive(Debug, Default)]
-pub struct Pending(Mutex<BTreeMap<Calls, i64>>);
-
-impl Pending {
-    fn add(&self, calls: Calls, count: i64) {
-        let mut counts = self.lock();
-        let is_full = counts.len() >= PENDING_MAX;
-        match counts.entry(calls) {
-            Entry::Occupied(mut known) => *known.get_mut() += count,
-            Entry::Vacant(new) if !is_full => {
-                new.insert(count);
-            }
-            Entry::Vacant(_) => {}
-        }
-    }
-
-    fn take(&self) -> BTreeMap<Calls, i64> {
-        std::mem::take(&mut *self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Calls, i64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// Counts that are not written yet. Clones share them.
+    pub pending: WriteBehind<Calls, i64, PENDING_MAX>,
 }
 
 impl Usage {
     /// Counts a call of that caller.
     pub fn count(&self, caller: &Caller, endpoint: Endpoint) {
         let day = self.clock.now().day();
-        self.pending.add(Calls { account: caller.account.id, day, endpoint }, 1);
+        self.add(Calls { account: caller.account.id, day, endpoint }, 1);
     }
 
     /// Writes what was counted. What fails is kept for the next time; where it is not known whether
@@ -87,12 +60,16 @@ impl Usage {
                 Err(error) => {
                     let known = !matches!(error, StoreError::OutcomeUnknown(_));
                     for (calls, count) in counts.into_iter().filter(|_| known).chain(rest) {
-                        self.pending.add(calls, count);
+                        self.add(calls, count);
                     }
                     return Err(error);
                 }
             }
         }
+    }
+
+    fn add(&self, calls: Calls, count: i64) {
+        self.pending.note(calls, count, |known, more| *known += more);
     }
 
     async fn write(&self, counts: &[(Calls, i64)]) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
-use roots_domain::port::store::{AccountReader, ApplyError, Verifier, CommandStore};
+use roots_domain::port::store::{AccountReader, ApplyError, CommandStore, Verifier};
 use roots_domain::service::accounts::Grant;
 use roots_domain::service::sessions::SessionDraft;
 use roots_domain::service::todos::TodoChange;

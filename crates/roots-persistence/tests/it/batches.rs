@@ -9,8 +9,8 @@ use roots_domain::model::session::{SessionPatch, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
 use roots_domain::port::store::{
-    AccountReader, ActivityReader, ApplyError, Verifier, CommandStore, Leftover, LeftoverReader,
-    StoreError, TodoReader,
+    AccountReader, ActivityReader, ApplyError, CommandStore, Leftover, LeftoverReader, StoreError,
+    TodoReader, Verifier,
 };
 use roots_testkit::commands::{self, CommandResult, Issuer, answers, begin, begin_all, resealed};
 use roots_testkit::database::{TestDatabase, until};

@@ -5,7 +5,7 @@ use roots_domain::command::{Action, Command, Management, Principal};
 use roots_domain::model::account::Role;
 use roots_domain::model::bearer::KeyBearer;
 use roots_domain::model::id::{ActorId, KeyId};
-use roots_domain::port::store::{Verifier, CommandStore};
+use roots_domain::port::store::{CommandStore, Verifier};
 use roots_testkit::commands::{Issuer, answers, begin_all};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;

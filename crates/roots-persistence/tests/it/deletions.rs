@@ -16,8 +16,8 @@ use roots_domain::model::zone::Zone;
 use roots_domain::port::archive::{ArchiveReader, Holdings};
 use roots_domain::port::crypto::Locksmith;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, ApplyError, Verifier, CommandStore, Leftover,
-    LeftoverReader, Mismatch, SessionReader, TodoQuery, TodoReader,
+    AccountReader, ActivityFilter, ActivityReader, ApplyError, CommandStore, Leftover,
+    LeftoverReader, Mismatch, SessionReader, TodoQuery, TodoReader, Verifier,
 };
 use roots_domain::service::leftovers::{Leftovers, Turn};
 use roots_persistence::Store;

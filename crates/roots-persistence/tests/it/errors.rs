@@ -8,8 +8,8 @@ use roots_domain::command::{AppliedRow, Refusal};
 use roots_domain::model::activity::KINDS_MAX;
 use roots_domain::model::id::ActivityId;
 use roots_domain::port::store::{
-    AccountReader, ActivityReader, ApplyError, Verifier, CommandStore, Readiness, SessionReader,
-    StoreError,
+    AccountReader, ActivityReader, ApplyError, CommandStore, Readiness, SessionReader, StoreError,
+    Verifier,
 };
 use roots_persistence::{BackupError, DatabaseUrl, OpenError, Store, Threads};
 use roots_testkit::ambient::TestClock;

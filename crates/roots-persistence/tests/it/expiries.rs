@@ -7,7 +7,7 @@ use roots_domain::model::id::KeyId;
 use roots_domain::model::idempotency::{Idempotency, IdempotencyMacs, Mac};
 use roots_domain::model::time::Timestamp;
 use roots_domain::port::clock::Clock;
-use roots_domain::port::store::{ApplyError, Verifier, CommandStore};
+use roots_domain::port::store::{ApplyError, CommandStore, Verifier};
 use roots_testkit::commands::{Issuer, answers, begin_all};
 use roots_testkit::database::TestDatabase;
 

@@ -6,7 +6,7 @@ use roots_domain::model::idempotency::{
 };
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::clock::Clock;
-use roots_domain::port::store::{ApplyError, Verifier, CommandStore};
+use roots_domain::port::store::{ApplyError, CommandStore, Verifier};
 use roots_testkit::commands::{self, CommandResult, Issuer, answers, begin, begin_all};
 use roots_testkit::database::TestDatabase;
 

@@ -8,7 +8,7 @@ use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::port::archive::ImportReader;
-use roots_domain::port::store::{AccountsReader, ApplyError, Verifier, CommandStore};
+use roots_domain::port::store::{AccountsReader, ApplyError, CommandStore, Verifier};
 use roots_testkit::commands::{Issuer, text, uid};
 use roots_testkit::context::activity_type;
 use roots_testkit::database::TestDatabase;

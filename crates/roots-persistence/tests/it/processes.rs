@@ -1,7 +1,7 @@
 //! Several processes on one database: exact accounting, and nobody waits for ever.
 
 use roots_domain::command::{Command, Refusal};
-use roots_domain::port::store::{AccountReader, ApplyError, Verifier, CommandStore, StoreError};
+use roots_domain::port::store::{AccountReader, ApplyError, CommandStore, StoreError, Verifier};
 use roots_persistence::Store;
 use roots_testkit::commands::{CommandResult, Issuer};
 use roots_testkit::database::TestDatabase;

@@ -2,7 +2,7 @@
 
 use roots_domain::model::credit::LedgerMismatch;
 use roots_domain::model::id::{AccountId, LedgerId};
-use roots_domain::port::store::{Verifier, Discrepancy, Mismatch};
+use roots_domain::port::store::{Discrepancy, Mismatch, Verifier};
 use roots_testkit::commands::{self, Issuer};
 use roots_testkit::database::TestDatabase;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use roots_domain::model::account::AccountKind;
-use roots_domain::port::store::{AccountReader, Verifier, StoreError};
+use roots_domain::port::store::{AccountReader, StoreError, Verifier};
 use roots_domain::service::accounts::{AccountDraft, NewCredentials};
 use roots_http::Bootstrapped;
 use roots_persistence::{Store, Threads};

@@ -6,7 +6,7 @@ use reqwest::Method;
 use roots_domain::command::{Action, Command, Conditions, Principal};
 use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::store::{Verifier, CommandStore, LeftoverReader};
+use roots_domain::port::store::{CommandStore, LeftoverReader, Verifier};
 use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::{TestDatabase, until};
 use roots_testkit::members::add_member;

@@ -483,7 +483,8 @@ async fn what_an_owner_imports_stands_in_the_trail(database: TestDatabase) {
     let told = |it: &Value| json!([it["action"], it["actor_id"], it["subject_actor_id"]]);
     let noted: Vec<_> = entries.map(told).collect();
     assert_eq!(noted, [json!(["imported", 1, 2]), json!(["imported", 1, null])]);
-    let (_, errors) = roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
+    let (_, errors) =
+        roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
     assert_eq!(errors, []);
 }
 
@@ -509,7 +510,8 @@ async fn grant(app: &TestApp, amount: i64) {
 }
 
 async fn assert_audited(app: &TestApp) {
-    let (_, errors) = roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
+    let (_, errors) =
+        roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
     assert_eq!(errors, []);
 }
 

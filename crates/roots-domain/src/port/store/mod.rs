@@ -33,4 +33,4 @@ pub use readiness::Readiness;
 pub use sessions::{SessionQuery, SessionReader};
 pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
-pub use verify::{Verifier, Discrepancy, Mismatch};
+pub use verify::{Discrepancy, Mismatch, Verifier};

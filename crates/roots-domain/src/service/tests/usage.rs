@@ -4,6 +4,7 @@ use super::*;
 use crate::model::time::Day;
 use crate::model::usage::{Calls, Endpoint, Month};
 use crate::port::store::MockUsageReader;
+use crate::service::WriteBehind;
 use crate::service::usage::Usage;
 
 fn endpoint(route: &str) -> Endpoint {
@@ -35,7 +36,7 @@ fn store(answers: Vec<StoreError>) -> (MockCommandStore, Written) {
 
 fn usage(commands: MockCommandStore) -> Usage {
     let reader = Arc::new(MockUsageReader::new());
-    Usage { commands: Arc::new(commands), reader, clock: clock(), pending: Arc::default() }
+    Usage { commands: Arc::new(commands), reader, clock: clock(), pending: WriteBehind::default() }
 }
 
 #[test]
