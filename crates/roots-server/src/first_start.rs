@@ -326,7 +326,7 @@ mod tests {
     use std::sync::Arc;
 
     use roots_crypto::RingLocksmith;
-    use roots_domain::command::{Action, Applied, AppliedRow, Refusal};
+    use roots_domain::command::{Action, Applied, AppliedRow, Refusal, SystemAction};
     use roots_domain::model::id::AccountId;
     use roots_domain::port::store::{ApplyError, MockAccountReader, MockCommandStore};
     use tempfile::TempDir;
@@ -350,7 +350,7 @@ mod tests {
     ) -> Accounts {
         let (mut commands, mut reader) = (MockCommandStore::new(), MockAccountReader::new());
         commands.expect_apply().returning(move |command| match command.action {
-            Action::NameInstallation(_) => {
+            Action::System(SystemAction::NameInstallation(_)) => {
                 Ok(Applied { row: AppliedRow::Installation(OURS), ..FOUNDED })
             }
             _ => found(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use roots_domain::command::{
-    Action, Applied, Charge, Command, Conditions, NewActivity, Principal, Resealed, RowPatch,
+    Action, Applied, Charge, Command, Conditions, NewActivity, Resealed, ResourceAction, RowPatch,
+    TransferAction,
 };
 
 use roots_domain::model::Patch;
@@ -83,23 +84,26 @@ impl Issuer {
         Self { actor: ActorId(id), ..self }
     }
 
-    /// A command that costs what a write costs.
+    /// The bearer of the key that it shows, in that role.
     #[must_use]
-    pub const fn command(&self, action: Action, endpoint: &'static str) -> Command {
-        let principal = Principal::Key(KeyBearer {
+    pub const fn bearer(&self, role: Role) -> KeyBearer {
+        KeyBearer {
             account: self.account,
             actor: self.actor,
-            role: Role::Member,
+            role,
             key: self.key,
             auth_epoch: self.auth_epoch,
             ends_at: None,
-        });
-        let conditions = Conditions { if_match: None, idempotency: None };
+        }
+    }
+
+    /// A command that costs what a write costs.
+    #[must_use]
+    pub const fn command(&self, action: ResourceAction, endpoint: &'static str) -> Command {
         Command {
-            principal,
-            action,
+            action: Action::Resource(self.bearer(Role::Member), action),
             charge: Some(Charge::write(endpoint)),
-            conditions,
+            conditions: Conditions { if_match: None, idempotency: None },
             at: self.at,
         }
     }
@@ -108,20 +112,15 @@ impl Issuer {
     #[must_use]
     pub fn import(&self, source: Uid, rows: Vec<ImportRow>) -> Command {
         let actors = std::iter::once((self.actor, self.actor)).collect();
-        let action = Action::Import(Import { source, actors, rows });
-        let command = self.command(action, "");
-        let principal = match command.principal {
-            Principal::Key(bearer) => Principal::Key(KeyBearer { role: Role::Owner, ..bearer }),
-            principal => principal,
-        };
-        Command { principal, charge: None, ..command }
+        let action = TransferAction::Import(Import { source, actors, rows });
+        Command::uncharged(Action::Transfer(self.bearer(Role::Owner), action), self.at)
     }
 
     /// Starts a session.
     #[must_use]
     pub fn start_session(&self) -> Command {
         self.command(
-            Action::StartSession { actor: self.actor, uid: uid(), notes: None },
+            ResourceAction::StartSession { actor: self.actor, uid: uid(), notes: None },
             "POST /sessions",
         )
     }
@@ -130,7 +129,7 @@ impl Issuer {
     #[must_use]
     pub const fn patch_session(&self, id: i64, patch: SessionPatch<Resealed>) -> Command {
         let row = RowPatch { id: SessionId(id), sealed_for: None, patch };
-        self.command(Action::PatchSession(row), "PATCH /sessions/{id}")
+        self.command(ResourceAction::PatchSession(row), "PATCH /sessions/{id}")
     }
 
     /// Ends a session.
@@ -143,7 +142,7 @@ impl Issuer {
     /// Deletes a session.
     #[must_use]
     pub const fn delete_session(&self, id: i64) -> Command {
-        self.command(Action::DeleteSession(SessionId(id)), "DELETE /sessions/{id}")
+        self.command(ResourceAction::DeleteSession(SessionId(id)), "DELETE /sessions/{id}")
     }
 
     /// Creates a todo.
@@ -163,14 +162,14 @@ impl Issuer {
             priority: Priority::parse(priority).expect("a priority"),
             due_at: None,
         };
-        self.command(Action::CreateTodo { uid: uid(), new }, "POST /todos")
+        self.command(ResourceAction::CreateTodo { uid: uid(), new }, "POST /todos")
     }
 
     /// Changes a todo.
     #[must_use]
     pub fn patch_todo(&self, id: i64, patch: TodoPatch<Resealed>) -> Command {
         let row = RowPatch { id: TodoId(id), sealed_for: None, patch };
-        self.command(Action::PatchTodo { row, log_uid: uid() }, "PATCH /todos/{id}")
+        self.command(ResourceAction::PatchTodo { row, log_uid: uid() }, "PATCH /todos/{id}")
     }
 
     /// Takes a todo to a status.
@@ -182,7 +181,7 @@ impl Issuer {
     /// Deletes a todo.
     #[must_use]
     pub const fn delete_todo(&self, id: i64) -> Command {
-        self.command(Action::DeleteTodo(TodoId(id)), "DELETE /todos/{id}")
+        self.command(ResourceAction::DeleteTodo(TodoId(id)), "DELETE /todos/{id}")
     }
 
     /// Logs an activity of a kind.
@@ -207,13 +206,13 @@ impl Issuer {
             description: text("what happened"),
             logged_at,
         };
-        self.command(Action::LogActivity(new), "POST /activities")
+        self.command(ResourceAction::LogActivity(new), "POST /activities")
     }
 
     /// Deletes an activity.
     #[must_use]
     pub const fn delete_activity(&self, id: i64) -> Command {
-        self.command(Action::DeleteActivity(ActivityId(id)), "DELETE /activities/{id}")
+        self.command(ResourceAction::DeleteActivity(ActivityId(id)), "DELETE /activities/{id}")
     }
 }
 

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use roots_domain::command::{
-    Action, Applied, AppliedRow, Command, Principal, Refusal, Resealed, RowPatch,
+    Action, Applied, AppliedRow, Command, Refusal, Resealed, ResourceAction, RowPatch,
+    TransferAction,
 };
 use roots_domain::model::Patch;
 use roots_domain::model::activity::Activity;
@@ -97,19 +98,26 @@ impl ReferenceModel {
         });
     }
 
-    /// What the store must answer to a command of this account, which then counts as applied.
+    /// What the store must answer to a command of this account, which then counts as applied. It
+    /// knows writes of resources and imports.
     ///
     /// # Errors
     /// The refusal that it must answer.
+    ///
+    /// # Panics
+    /// On a command of another account or of another kind.
     pub fn expect(&mut self, command: &Command) -> Result<Applied, Refusal> {
-        let Principal::Key(bearer) = command.principal else { return Err(Refusal::KeyNotInForce) };
-        assert_eq!(bearer.account, self.issuer.account, "a command of another account");
-        if let Action::Import(import) = &command.action {
-            return Ok(self.import(bearer.actor, import, command.at));
-        }
+        assert_eq!(command.account(), Some(self.issuer.account), "a command of another account");
+        let (bearer, action) = match &command.action {
+            Action::Resource(bearer, action) => (bearer, action),
+            Action::Transfer(bearer, TransferAction::Import(import)) => {
+                return Ok(self.import(bearer.actor, import, command.at));
+            }
+            other => unreachable!("the model knows nothing of {other:?}"),
+        };
         // Tried on a copy: whatever is refused changes nothing.
         let mut next = self.clone();
-        let row = next.perform(bearer.actor, &command.action, command.at)?;
+        let row = next.perform(bearer.actor, action, command.at)?;
         if let Some(charge) = command.charge {
             if self.balance < charge.cost {
                 let balance = self.balance;
@@ -231,9 +239,9 @@ impl ReferenceModel {
         }
     }
 
-    fn perform(&mut self, actor: ActorId, action: &Action, at: Timestamp) -> ApplyResult {
+    fn perform(&mut self, actor: ActorId, action: &ResourceAction, at: Timestamp) -> ApplyResult {
         match action {
-            Action::StartSession { actor: whose, uid, notes } => {
+            ResourceAction::StartSession { actor: whose, uid, notes } => {
                 check_maker(actor, *whose)?;
                 self.last.session += 1;
                 let session = Session {
@@ -249,8 +257,8 @@ impl ReferenceModel {
                 self.sessions.insert(self.last.session, session.clone());
                 Ok(AppliedRow::Session(session))
             }
-            Action::PatchSession(row) => self.patch_session(actor, row, at),
-            Action::DeleteSession(id) => {
+            ResourceAction::PatchSession(row) => self.patch_session(actor, row, at),
+            ResourceAction::DeleteSession(id) => {
                 self.own_session(actor, *id).ok_or(Refusal::NotFound("session"))?;
                 self.sessions.remove(&id.0);
                 for todo in self.todos.values_mut().filter(|todo| todo.session == Some(*id)) {
@@ -263,7 +271,7 @@ impl ReferenceModel {
                 }
                 Ok(AppliedRow::Deleted)
             }
-            Action::CreateTodo { uid, new } => {
+            ResourceAction::CreateTodo { uid, new } => {
                 check_maker(actor, new.actor.unwrap_or(actor))?;
                 self.check_link(actor, new.session)?;
                 self.last.todo += 1;
@@ -284,8 +292,8 @@ impl ReferenceModel {
                 self.todos.insert(self.last.todo, todo.clone());
                 Ok(AppliedRow::Todo(todo))
             }
-            Action::PatchTodo { row, log_uid } => self.patch_todo(actor, row, *log_uid, at),
-            Action::DeleteTodo(id) => {
+            ResourceAction::PatchTodo { row, log_uid } => self.patch_todo(actor, row, *log_uid, at),
+            ResourceAction::DeleteTodo(id) => {
                 self.todos
                     .get(&id.0)
                     .filter(|todo| todo.actor == actor)
@@ -294,7 +302,7 @@ impl ReferenceModel {
                 self.logs.retain(|log| log.todo != *id);
                 Ok(AppliedRow::Deleted)
             }
-            Action::LogActivity(new) => {
+            ResourceAction::LogActivity(new) => {
                 check_maker(actor, new.actor)?;
                 self.check_link(actor, new.session)?;
                 self.last.activity += 1;
@@ -312,7 +320,7 @@ impl ReferenceModel {
                 self.activities.insert(self.last.activity, activity.clone());
                 Ok(AppliedRow::Activity(activity))
             }
-            Action::DeleteActivity(id) => {
+            ResourceAction::DeleteActivity(id) => {
                 self.activities
                     .get(&id.0)
                     .filter(|activity| activity.actor == actor)
@@ -320,8 +328,6 @@ impl ReferenceModel {
                 self.activities.remove(&id.0);
                 Ok(AppliedRow::Deleted)
             }
-            // What no actor asks for, or not of its rows.
-            _ => Err(Refusal::KeyNotInForce),
         }
     }
 

@@ -1,4 +1,5 @@
-//! What a caller does about actors, keys and recovery codes.
+//! What the bearer of an API key does about actors, keys and recovery codes, and what the bearer of a
+//! recovery code does.
 
 use crate::model::account::ActorKind;
 use crate::model::api_key::{KeyEpoch, LookupHash, Wrap};
@@ -6,9 +7,9 @@ use crate::model::id::{ActorId, KeyId, RecoveryId, Uid};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 
-/// What a caller does about actors and keys. It costs nothing.
+/// A change of actors, keys or recovery codes, or the end of the account. It costs nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Management {
+pub enum ManageAction {
     /// Take the next ids, to make keys for. Those of which nothing comes stay unused.
     ReserveIds(Reservation),
     /// Make an actor, a member.
@@ -23,11 +24,36 @@ pub enum Management {
         is_active: Option<bool>,
     },
     /// Make a key.
-    AddKey(NewKey),
+    AddKey {
+        /// The key.
+        new: NewKey,
+        /// What it is made for.
+        origin: KeyOrigin,
+    },
     /// End a key, and with it those that were to succeed it and were never used.
     RevokeKey(KeyId),
     /// Make a recovery code, and end all others.
     RenewCode(RenewedCode),
+    /// End the caller's account for good.
+    EraseAccount {
+        /// What its recovery code is found by, which confirms it.
+        code: LookupHash,
+    },
+}
+
+/// What a recovery code is good for. It costs nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecoverAction {
+    /// Take the next id of a key and of a recovery code. Those of which nothing comes stay unused.
+    ReserveIds,
+    /// Make a key, the owner's only one from now on. The code that was shown ends once the key is
+    /// used.
+    AddKey {
+        /// The key.
+        new: NewKey,
+        /// The recovery code that takes the place of those before.
+        code: NewCode,
+    },
 }
 
 /// Which ids are taken.
@@ -46,20 +72,27 @@ pub enum Reservation {
     AccountRenewal(ActorId),
     /// One of a recovery code.
     Code,
-    /// One of a key and one of a recovery code.
-    KeyAndCode,
 }
 
-impl Management {
+impl ManageAction {
     /// Whether only the account's owner may do it.
     #[must_use]
     pub const fn is_owners(&self) -> bool {
         match self {
-            Self::AddActor(_) | Self::PatchActor { .. } | Self::RenewCode(_) => true,
+            Self::AddActor(_)
+            | Self::PatchActor { .. }
+            | Self::RenewCode(_)
+            | Self::EraseAccount { .. } => true,
             Self::ReserveIds(kinds) => !matches!(kinds, Reservation::OwnKey),
-            Self::AddKey(new) => !matches!(new.origin, KeyOrigin::Rotation { .. }),
+            Self::AddKey { origin, .. } => !matches!(origin, KeyOrigin::Rotation { .. }),
             Self::RevokeKey(_) => false,
         }
+    }
+
+    /// Whether a suspended account may do it.
+    #[must_use]
+    pub const fn is_open_to_suspended(&self) -> bool {
+        matches!(self, Self::RevokeKey(_))
     }
 }
 
@@ -101,8 +134,6 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
     /// Every wrap that was made with it.
     pub wraps: Vec<Wrap>,
-    /// What it is made for.
-    pub origin: KeyOrigin,
 }
 
 /// What a key is made for.
@@ -120,12 +151,6 @@ pub enum KeyOrigin {
     Renewal,
     /// The owner's key has leaked: the same for it and for the account, once the new key is used.
     AccountRenewal {
-        /// The recovery code that takes the place of those before.
-        code: NewCode,
-    },
-    /// The account's recovery code was used: the key is its owner's only one from now on, and the code
-    /// ends once it is used.
-    Recovery {
         /// The recovery code that takes the place of those before.
         code: NewCode,
     },

@@ -5,38 +5,34 @@
 //! [`crate::decide`], and may batch it with others unseen.
 
 mod manage;
+mod operator;
 mod outcome;
 mod refusal;
 mod resource;
 mod system;
+mod transfer;
 
-pub use manage::{KeyOrigin, Management, NewActor, NewCode, NewKey, RenewedCode, Reservation};
+pub use manage::{
+    KeyOrigin, ManageAction, NewActor, NewCode, NewKey, RecoverAction, RenewedCode, Reservation,
+};
+pub use operator::{Operator, OperatorAction};
 pub use outcome::{Applied, AppliedRow, IdempotencyRecord};
 pub use refusal::Refusal;
-pub use resource::{NewActivity, Resealed, RowPatch};
-pub use system::NewAccount;
+pub use resource::{NewActivity, Resealed, ResourceAction, RowPatch};
+pub use system::{NewAccount, SystemAction};
+pub use transfer::TransferAction;
 
-use crate::model::account::AccountStatus;
-use crate::model::api_key::LookupHash;
 use crate::model::bearer::{CodeBearer, KeyBearer};
 use crate::model::credit::WRITE_COST;
 use crate::model::etag::EntityTag;
-use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use crate::model::id::AccountId;
 use crate::model::idempotency::{Idempotency, IdempotencyRecordKey};
-use crate::model::import::Import;
-use crate::model::sealed::Sealed;
-use crate::model::session::SessionPatch;
-use crate::model::text::Name;
 use crate::model::time::Timestamp;
-use crate::model::todo::{NewTodo, TodoPatch};
-use crate::model::usage::Calls;
 
 /// A write as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Who asks.
-    pub principal: Principal,
-    /// What is wanted.
+    /// What is wanted, and who asks.
     pub action: Action,
     /// What it costs, if it costs.
     pub charge: Option<Charge>,
@@ -47,15 +43,22 @@ pub struct Command {
     pub at: Timestamp,
 }
 
-/// Who asks for a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Principal {
-    /// The bearer of an API key.
-    Key(KeyBearer),
-    /// The bearer of a recovery code.
-    Code(CodeBearer),
-    /// Whoever runs the program: the first start, the command line, a sign-up.
-    Program,
+/// What is wanted, with the principal that asks for it. Each kind of principal has actions of its
+/// own, so no command asks for what its principal can never do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The bearer of an API key writes sessions, todos and activities.
+    Resource(KeyBearer, ResourceAction),
+    /// The bearer of an API key changes actors, keys and recovery codes, or erases its account.
+    Manage(KeyBearer, ManageAction),
+    /// The bearer of an API key takes data out of its account or brings data in.
+    Transfer(KeyBearer, TransferAction),
+    /// The bearer of a recovery code makes a new key for the owner.
+    Recover(CodeBearer, RecoverAction),
+    /// An operator changes an account, which may be another one.
+    Operate(Operator, OperatorAction),
+    /// The program itself: the first start, a sign-up, the upkeep.
+    System(SystemAction),
 }
 
 /// What the caller of a command ties it to. By default it is tied to nothing.
@@ -91,136 +94,31 @@ impl Charge {
     }
 }
 
-/// What is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Start a session.
-    StartSession {
-        /// Whose it is to be. Its notes are sealed with that actor's keys.
-        actor: ActorId,
-        /// Its identity.
-        uid: Uid,
-        /// Its notes.
-        notes: Option<Sealed>,
-    },
-    /// Change a session.
-    PatchSession(RowPatch<SessionId, SessionPatch<Resealed>>),
-    /// Delete a session. Everything linked to it counts as unlinked from then on.
-    DeleteSession(SessionId),
-    /// Create a todo.
-    CreateTodo {
-        /// Its identity.
-        uid: Uid,
-        /// The rest of it.
-        new: NewTodo<Sealed>,
-    },
-    /// Change a todo; a change of status is logged under the uid given.
-    PatchTodo {
-        /// The change.
-        row: RowPatch<TodoId, TodoPatch<Resealed>>,
-        /// The identity of the log row, should there be one.
-        log_uid: Uid,
-    },
-    /// Delete a todo and its log.
-    DeleteTodo(TodoId),
-    /// Log an activity.
-    LogActivity(NewActivity),
-    /// Delete an activity.
-    DeleteActivity(ActivityId),
-    /// Take the next account id. Ids of accounts that then are not founded stay unused.
-    ReserveAccount,
-    /// Name the installation so, unless it has a name, before its first account is founded.
-    NameInstallation(Uid),
-    /// Make an account, its owner, its first key and its recovery code.
-    FoundAccount(Box<NewAccount>),
-    /// Change actors or keys.
-    Manage(Box<Management>),
-    /// Note that a key was used for the first time, which ends what it succeeds.
-    UseKey {
-        /// Its account.
-        account: AccountId,
-        /// Whose it is.
-        actor: ActorId,
-        /// The key.
-        key: KeyId,
-    },
-    /// Note when keys of an account were used, and end those that are no longer in force.
-    TendKeys {
-        /// The account.
-        account: AccountId,
-        /// When each was last used.
-        used: Vec<(KeyId, Timestamp)>,
-        /// Keys that may have expired, or come to the end of their grace.
-        over: Vec<KeyId>,
-    },
-    /// Write rows that come from elsewhere.
-    Import(Import),
-    /// Note that the caller, an owner, begins to bring in what another account has.
-    NoteImport {
-        /// The account that it comes from.
-        source: Uid,
-        /// The actor whose everything becomes.
-        actor: Option<ActorId>,
-    },
-    /// Note that the caller, an owner, exports what its account has.
-    NoteExport {
-        /// The actor whose rows alone are exported.
-        actor: Option<ActorId>,
-    },
-    /// End the caller's account for good.
-    EraseAccount {
-        /// What its recovery code is found by, which confirms it.
-        code: LookupHash,
-    },
-    /// Unlink some of the rows that are still linked to a deleted session.
-    UnlinkSession {
-        /// The account.
-        account: AccountId,
-        /// The session, which is deleted.
-        session: SessionId,
-        /// How many rows at most.
-        rows: u32,
-    },
-    /// Delete some of what an account that has ended has left.
-    SweepErased(AccountId),
-    /// Give an account credits.
-    GrantCredits {
-        /// The account.
-        account: AccountId,
-        /// How many, not negative.
-        amount: i64,
-        /// What to note.
-        note: Option<Name>,
-    },
-    /// Suspend an account, or have it write again.
-    SetAccountStatus {
-        /// The account.
-        account: AccountId,
-        /// What it is to be.
-        status: AccountStatus,
-    },
-    /// Add to how often accounts called what. What is of no account is dropped.
-    CountCalls(Vec<(Calls, i64)>),
-    /// Forget some of an account's idempotency records.
-    ForgetIdempotencyRecords {
-        /// The account.
-        account: AccountId,
-        /// Those from before then.
-        before: Timestamp,
-    },
-}
-
 impl Action {
+    /// The bearer of the API key that asks, if a key does.
+    #[must_use]
+    pub const fn bearer(&self) -> Option<KeyBearer> {
+        match self {
+            Self::Resource(bearer, _) | Self::Manage(bearer, _) | Self::Transfer(bearer, _) => {
+                Some(*bearer)
+            }
+            Self::Operate(operator, _) => operator.bearer(),
+            Self::Recover(..) | Self::System(_) => None,
+        }
+    }
+
     /// Whether it is a batch in itself: many rows at a time, of something that goes on for longer. Counts of
     /// calls lock many accounts, and other writes must not wait with them for one that is busy.
     #[must_use]
     pub const fn is_batch(&self) -> bool {
         matches!(
             self,
-            Self::Import(_)
-                | Self::SweepErased(_)
-                | Self::UnlinkSession { .. }
-                | Self::CountCalls(_)
+            Self::Transfer(_, TransferAction::Import(_))
+                | Self::System(
+                    SystemAction::SweepErased(_)
+                        | SystemAction::UnlinkSession { .. }
+                        | SystemAction::CountCalls(_)
+                )
         )
     }
 
@@ -228,22 +126,18 @@ impl Action {
     /// no other command of its batch may make any.
     #[must_use]
     pub const fn stands_alone(&self) -> bool {
-        matches!(self, Self::EraseAccount { .. }) || self.is_batch()
+        matches!(self, Self::Manage(_, ManageAction::EraseAccount { .. })) || self.is_batch()
     }
 
-    /// Whether it may end keys, so that its batch-mates' are checked again.
+    /// Whether it may end keys, so that its batch-mates' are checked again. An erasure has none.
     #[must_use]
     pub const fn may_end_keys(&self) -> bool {
-        matches!(self, Self::Manage(_) | Self::UseKey { .. } | Self::SetAccountStatus { .. })
-    }
-
-    /// Whether a suspended account may do it.
-    #[must_use]
-    pub fn is_open_to_suspended(&self) -> bool {
         match self {
-            Self::Manage(management) => matches!(**management, Management::RevokeKey(_)),
-            Self::NoteExport { .. } => true,
-            _ => false,
+            Self::Manage(_, action) => !matches!(action, ManageAction::EraseAccount { .. }),
+            Self::Recover(..) => true,
+            Self::Operate(_, action) => matches!(action, OperatorAction::SetAccountStatus { .. }),
+            Self::System(action) => matches!(action, SystemAction::UseKey { .. }),
+            Self::Resource(..) | Self::Transfer(..) => false,
         }
     }
 }
@@ -251,53 +145,41 @@ impl Action {
 impl Command {
     /// One that costs nothing and is tied to nothing.
     #[must_use]
-    pub fn uncharged(principal: Principal, action: Action, at: Timestamp) -> Self {
-        Self { principal, action, charge: None, conditions: Conditions::default(), at }
+    pub fn uncharged(action: Action, at: Timestamp) -> Self {
+        Self { action, charge: None, conditions: Conditions::default(), at }
     }
 
-    /// Every account that it rests on or writes in: its principal's, whose key has to be in force,
-    /// and where it is another, the one that an operator's command is about.
+    /// Every account that it rests on or writes in: its operator's, whose key has to be in force,
+    /// and the one that it writes in. They may be the same.
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + use<> {
-        let principals = match self.principal {
-            Principal::Key(bearer) => Some(bearer.account),
-            Principal::Code(bearer) => Some(bearer.account),
-            Principal::Program => None,
-        };
-        principals.into_iter().chain(self.account())
-    }
-
-    /// The account that it writes in; `None` if it only takes an account id.
-    #[must_use]
-    pub fn account(&self) -> Option<AccountId> {
-        match (&self.action, self.principal) {
-            (Action::ReserveAccount | Action::NameInstallation(_), _) => None,
-            (Action::FoundAccount(new), _) => Some(new.id),
-            (
-                Action::GrantCredits { account, .. }
-                | Action::SetAccountStatus { account, .. }
-                | Action::UseKey { account, .. }
-                | Action::TendKeys { account, .. }
-                | Action::SweepErased(account)
-                | Action::UnlinkSession { account, .. }
-                | Action::ForgetIdempotencyRecords { account, .. },
-                _,
-            ) => Some(*account),
-            (_, Principal::Key(bearer)) => Some(bearer.account),
-            (_, Principal::Code(bearer)) => Some(bearer.account),
-            (_, Principal::Program) => None,
-        }
-    }
-}
-
-impl Command {
-    /// What an answer to it may be kept under.
-    pub fn idempotency_record_keys(&self) -> impl Iterator<Item = IdempotencyRecordKey> {
-        let named = match (self.principal, &self.conditions.idempotency) {
-            (Principal::Key(bearer), Some(idempotency)) => Some((bearer, idempotency)),
+        let operator = match &self.action {
+            Action::Operate(operator, _) => operator.bearer(),
             _ => None,
         };
-        named.into_iter().flat_map(|(bearer, idempotency)| {
-            idempotency.all().map(move |named| (bearer.account, bearer.actor, named.key))
+        operator.map(|bearer| bearer.account).into_iter().chain(self.account())
+    }
+
+    /// The account that it writes in; `None` if it writes in none, or in many.
+    #[must_use]
+    pub const fn account(&self) -> Option<AccountId> {
+        match &self.action {
+            Action::Resource(bearer, _)
+            | Action::Manage(bearer, _)
+            | Action::Transfer(bearer, _) => Some(bearer.account),
+            Action::Recover(bearer, _) => Some(bearer.account),
+            Action::Operate(_, action) => Some(action.account()),
+            Action::System(action) => action.account(),
+        }
+    }
+
+    /// What an answer to it may be kept under.
+    pub fn idempotency_record_keys(&self) -> impl Iterator<Item = IdempotencyRecordKey> {
+        let idempotent = match (&self.action, &self.conditions.idempotency) {
+            (Action::Resource(bearer, _), Some(idempotency)) => Some((*bearer, idempotency)),
+            _ => None,
+        };
+        idempotent.into_iter().flat_map(|(bearer, idempotency)| {
+            idempotency.all().map(move |macs| (bearer.account, bearer.actor, macs.key))
         })
     }
 }

@@ -1,10 +1,50 @@
-//! What is written of sessions, todos and activities.
+//! What the bearer of an API key writes of sessions, todos and activities.
 
 use crate::model::Patch;
-use crate::model::id::{ActorId, SessionId, Uid};
+use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
 use crate::model::sealed::Sealed;
+use crate::model::session::SessionPatch;
 use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
+use crate::model::todo::{NewTodo, TodoPatch};
+
+/// A write of a session, a todo or an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResourceAction {
+    /// Start a session.
+    StartSession {
+        /// Whose it is to be. Its notes are sealed with that actor's keys.
+        actor: ActorId,
+        /// Its identity.
+        uid: Uid,
+        /// Its notes.
+        notes: Option<Sealed>,
+    },
+    /// Change a session.
+    PatchSession(RowPatch<SessionId, SessionPatch<Resealed>>),
+    /// Delete a session. Everything linked to it counts as unlinked from then on.
+    DeleteSession(SessionId),
+    /// Create a todo.
+    CreateTodo {
+        /// Its identity.
+        uid: Uid,
+        /// The rest of it.
+        new: NewTodo<Sealed>,
+    },
+    /// Change a todo; a change of status is logged under the uid given.
+    PatchTodo {
+        /// The change.
+        row: RowPatch<TodoId, TodoPatch<Resealed>>,
+        /// The identity of the log row, should there be one.
+        log_uid: Uid,
+    },
+    /// Delete a todo and its log.
+    DeleteTodo(TodoId),
+    /// Log an activity.
+    LogActivity(NewActivity),
+    /// Delete an activity.
+    DeleteActivity(ActivityId),
+}
 
 /// A new text for a row that exists, sealed afresh. Two seals of one text differ, so whoever sealed
 /// it also says which stored ciphertext it found to hold the very same text: if that one still

@@ -2,8 +2,75 @@
 
 use crate::model::account::{AccountKind, ActorKind, Role};
 use crate::model::api_key::{LookupHash, Wrap};
-use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, Uid};
+use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, SessionId, Uid};
 use crate::model::text::Name;
+use crate::model::time::Timestamp;
+use crate::model::usage::Calls;
+
+/// A write of the program itself. It costs nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SystemAction {
+    /// Take the next account id. Ids of accounts that then are not founded stay unused.
+    ReserveAccount,
+    /// Name the installation so, unless it has a name, before its first account is founded.
+    NameInstallation(Uid),
+    /// Make an account, its owner, its first key and its recovery code.
+    FoundAccount(NewAccount),
+    /// Note that a key was used for the first time, which ends what it succeeds.
+    UseKey {
+        /// Its account.
+        account: AccountId,
+        /// Whose it is.
+        actor: ActorId,
+        /// The key.
+        key: KeyId,
+    },
+    /// Note when keys of an account were used, and end those that are no longer in force.
+    TendKeys {
+        /// The account.
+        account: AccountId,
+        /// When each was last used.
+        used: Vec<(KeyId, Timestamp)>,
+        /// Keys that may have expired, or come to the end of their grace.
+        over: Vec<KeyId>,
+    },
+    /// Unlink some of the rows that are still linked to a deleted session.
+    UnlinkSession {
+        /// The account.
+        account: AccountId,
+        /// The session, which is deleted.
+        session: SessionId,
+        /// How many rows at most.
+        rows: u32,
+    },
+    /// Delete some of what an account that has ended has left.
+    SweepErased(AccountId),
+    /// Add to how often accounts called what. What is of no account is dropped.
+    CountCalls(Vec<(Calls, i64)>),
+    /// Forget some of an account's idempotency records.
+    ForgetIdempotencyRecords {
+        /// The account.
+        account: AccountId,
+        /// Those from before then.
+        before: Timestamp,
+    },
+}
+
+impl SystemAction {
+    /// The account that it writes in; `None` if it writes in none, or in many.
+    #[must_use]
+    pub const fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::ReserveAccount | Self::NameInstallation(_) | Self::CountCalls(_) => None,
+            Self::FoundAccount(new) => Some(new.id),
+            Self::UseKey { account, .. }
+            | Self::TendKeys { account, .. }
+            | Self::SweepErased(account)
+            | Self::UnlinkSession { account, .. }
+            | Self::ForgetIdempotencyRecords { account, .. } => Some(*account),
+        }
+    }
+}
 
 /// An account to found.
 #[derive(Debug, Clone, PartialEq, Eq)]

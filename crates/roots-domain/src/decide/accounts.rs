@@ -4,12 +4,11 @@ use super::credits::EntryText;
 use super::rows::Row;
 use super::working_set::WorkingSet;
 
-use crate::command::{Applied, AppliedRow, NewAccount, Refusal};
+use crate::command::{Applied, AppliedRow, Charge, NewAccount, Operator, OperatorAction, Refusal};
 
 use crate::model::account::{Account, AccountStatus, Actor, LastIds};
 use crate::model::api_key::{ApiKey, KeyEpoch, RecoveryCode};
 use crate::model::audit::AuditAction;
-use crate::model::bearer::KeyBearer;
 use crate::model::credit::Reason;
 use crate::model::id::{AccountId, Uid};
 use crate::model::quota::Renewals;
@@ -117,29 +116,43 @@ impl WorkingSet {
         self.credit(new.id, new.credits, text, at)
     }
 
-    pub(super) fn grant_credits(
+    /// Decides what an operator asks for, once its key is admitted.
+    pub(super) fn operate(
         &mut self,
-        account: AccountId,
-        amount: i64,
-        note: Option<Name>,
-        endpoint: Option<String>,
+        operator: Operator,
+        action: OperatorAction,
+        charge: Option<Charge>,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let note = note.map(Name::into_string);
-        let text = EntryText { reason: Reason::OperatorGrant, endpoint, actor: None, note };
-        self.credit(account, amount, text, at)
+        if let Some(bearer) = operator.bearer() {
+            self.check_operator(bearer)?;
+        }
+        match action {
+            OperatorAction::GrantCredits { account, amount, note } => {
+                let endpoint = charge.map(|charge| charge.endpoint.to_owned());
+                let note = note.map(Name::into_string);
+                let text = EntryText { reason: Reason::OperatorGrant, endpoint, actor: None, note };
+                self.credit(account, amount, text, at)?;
+                self.note_of_operator(AuditAction::CreditsGranted, account, operator, at);
+                self.account_applied(account)
+            }
+            OperatorAction::SetAccountStatus { account, status } => {
+                self.set_status(account, status, operator, at)
+            }
+        }
     }
 
     /// What is so already changes nothing. A suspension moves the auth epoch, so that whoever was
     /// admitted before is looked at again.
-    pub(super) fn set_status(
+    fn set_status(
         &mut self,
         id: AccountId,
         status: AccountStatus,
-        operator: KeyBearer,
+        operator: Operator,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        if id == operator.account && status == AccountStatus::Suspended {
+        let is_own = operator.bearer().is_some_and(|bearer| bearer.account == id);
+        if is_own && status == AccountStatus::Suspended {
             return Err(Refusal::OwnAccount);
         }
         let account = self.account_mut(id).ok_or(Refusal::NoSuchAccount(id))?;

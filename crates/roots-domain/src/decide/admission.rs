@@ -21,6 +21,11 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    pub(super) const fn of(bearer: KeyBearer, at: Timestamp) -> Self {
+        let KeyBearer { account, actor, role, .. } = bearer;
+        Self { account, actor, role, at }
+    }
+
     /// What is of that actor is there for this one, or it is not.
     pub(super) fn reaches(&self, other: ActorId) -> bool {
         self.role.reaches(self.actor, other)

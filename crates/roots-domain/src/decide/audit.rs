@@ -2,7 +2,7 @@
 
 use super::working_set::WorkingSet;
 
-use crate::command::{Applied, Refusal};
+use crate::command::{Applied, Operator, Refusal};
 
 use crate::model::account::Role;
 use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
@@ -37,14 +37,17 @@ impl WorkingSet {
     }
 
     /// What an operator does to another account stands in both audit logs: here by which of its
-    /// actors, there by which account.
+    /// actors, there by which account. The command line has no account.
     pub(super) fn note_of_operator(
         &mut self,
         action: AuditAction,
         subject: AccountId,
-        operator: KeyBearer,
+        operator: Operator,
         at: Timestamp,
     ) {
+        let Some(operator) = operator.bearer() else {
+            return self.note(subject, AuditEvent::of_program(action), at);
+        };
         if subject != operator.account {
             self.note(subject, AuditEvent::of_operator(action, operator.account), at);
         }

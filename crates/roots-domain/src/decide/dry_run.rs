@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use super::working_set::WorkingSet;
-use crate::command::{Action, Applied, AppliedRow, Command, Principal, Refusal};
+use crate::command::{Action, Applied, AppliedRow, Command, Refusal, TransferAction};
 use crate::model::activity::Activity;
 use crate::model::bearer::KeyBearer;
 use crate::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
@@ -115,15 +115,15 @@ impl DryRun {
         command: Command,
         now: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let (Principal::Key(KeyBearer { account, .. }), Action::Import(import)) =
-            (command.principal, &command.action)
+        let Action::Transfer(KeyBearer { account, .. }, TransferAction::Import(import)) =
+            &command.action
         else {
             return working_set.decide_at(command, now);
         };
         if self.len() >= MARKS_MAX {
             return Err(Refusal::DryRunTooLarge);
         }
-        let import = import.clone();
+        let (account, import) = (*account, import.clone());
         self.prepare(&mut working_set, account, &import);
         let mut balance = 0;
         if let Some(account) = working_set.account_mut(account) {

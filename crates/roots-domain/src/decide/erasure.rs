@@ -3,9 +3,8 @@
 use super::rows::Row;
 use super::working_set::WorkingSet;
 use crate::command::{Applied, AppliedRow, Refusal};
-use crate::model::account::{AccountKind, Role};
+use crate::model::account::AccountKind;
 use crate::model::api_key::LookupHash;
-use crate::model::bearer::KeyBearer;
 use crate::model::id::AccountId;
 use crate::model::time::Timestamp;
 
@@ -13,18 +12,10 @@ impl WorkingSet {
     /// Ends an account: what opens it goes with it, and so does whatever is left of it, in time.
     pub(super) fn erase_account(
         &mut self,
+        id: AccountId,
         code: LookupHash,
-        bearer: KeyBearer,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let id = bearer.account;
-        if bearer.role != Role::Owner {
-            return Err(Refusal::OwnerOnly);
-        }
-        let shown = self.keys.get((id, bearer.key)).ok_or(Refusal::KeyNotInForce)?;
-        if shown.ends_at.is_some() {
-            return Err(Refusal::KeyInGrace);
-        }
         if !self.codes.of(id).any(|known| known.lookup == code) {
             return Err(Refusal::WrongRecoveryCode);
         }

@@ -1,4 +1,4 @@
-//! Deciding what comes in from elsewhere.
+//! Deciding what an owner takes out of its account and brings in.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,44 @@ use super::credits::{EntryText, refused_balance};
 use super::read_set::ImportKey;
 use super::resources::Plan;
 use super::working_set::WorkingSet;
-use crate::command::{Applied, AppliedRow, Refusal};
+use crate::command::{Applied, AppliedRow, Refusal, TransferAction};
 use crate::model::account::Role;
 use crate::model::activity::Activity;
+use crate::model::audit::AuditAction;
+use crate::model::bearer::KeyBearer;
 use crate::model::credit::Reason;
 use crate::model::id::{AccountId, ActorId, LogId, SessionId, TodoId, Uid};
 use crate::model::import::{
     IMPORT_ENDPOINT, Import, ImportEffect, ImportRow, Imported, Origin, StepRefusal,
 };
 use crate::model::sealed::Sealed;
+use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 
 impl WorkingSet {
+    pub(super) fn transfer(
+        &mut self,
+        bearer: KeyBearer,
+        action: TransferAction,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        if !action.is_open_to_suspended() {
+            self.check_not_suspended(bearer.account)?;
+        }
+        match action {
+            TransferAction::Import(import) => self.import(import, &Scope::of(bearer, at)),
+            TransferAction::NoteImport { source, actor } => {
+                self.check_not_own(source, bearer.account)?;
+                self.note_of_owner(AuditAction::Imported, actor, bearer, at)
+            }
+            TransferAction::NoteExport { actor } => {
+                self.note_of_owner(AuditAction::Exported, actor, bearer, at)
+            }
+        }
+    }
+
     /// Ids are given anew, so what an account has would be there twice.
-    pub(super) fn check_not_own(&self, source: Uid, account: AccountId) -> Result<(), Refusal> {
+    fn check_not_own(&self, source: Uid, account: AccountId) -> Result<(), Refusal> {
         match self.account(account) {
             Some(account) if account.uid == source => Err(Refusal::OwnExport),
             _ => Ok(()),
@@ -29,7 +53,7 @@ impl WorkingSet {
 
     /// Each row by itself: one that is refused leaves the others alone. The first that the balance does
     /// not cover is refused, and ends it. What is written before it stands and is paid for.
-    pub(super) fn import(&mut self, import: Import, scope: &Scope) -> Result<Applied, Refusal> {
+    fn import(&mut self, import: Import, scope: &Scope) -> Result<Applied, Refusal> {
         if scope.role != Role::Owner {
             return Err(Refusal::OwnerOnly);
         }

@@ -7,8 +7,8 @@
 
 use super::working_set::WorkingSet;
 use crate::command::{
-    Applied, AppliedRow, KeyOrigin, Management, NewActor, NewCode, NewKey, Refusal, RenewedCode,
-    Reservation,
+    Applied, AppliedRow, KeyOrigin, ManageAction, NewActor, NewCode, NewKey, RecoverAction,
+    Refusal, RenewedCode, Reservation,
 };
 use crate::model::account::{Actor, Role};
 use crate::model::api_key::{
@@ -36,27 +36,30 @@ const fn too_many_renewals(actor: ActorId, refused: RenewalRefusal) -> Refusal {
 impl WorkingSet {
     pub(super) fn manage(
         &mut self,
-        management: Management,
         bearer: KeyBearer,
+        action: ManageAction,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
         let account = bearer.account;
-        if management.is_owners() && bearer.role != Role::Owner {
+        if !action.is_open_to_suspended() {
+            self.check_not_suspended(account)?;
+        }
+        if action.is_owners() && bearer.role != Role::Owner {
             return Err(Refusal::OwnerOnly);
         }
         let shown = self.keys.get((account, bearer.key)).ok_or(Refusal::KeyNotInForce)?.clone();
         if shown.ends_at.is_some() {
             return Err(Refusal::KeyInGrace);
         }
-        match management {
-            Management::ReserveIds(kinds) => self.reserve_ids(account, kinds, at),
-            Management::AddActor(new) => {
+        match action {
+            ManageAction::ReserveIds(kinds) => self.reserve_ids(account, kinds, at),
+            ManageAction::AddActor(new) => {
                 let event = AuditEvent::of(AuditAction::ActorAdded, bearer).to_actor(new.id);
                 let applied = self.add_actor(bearer, new, at)?;
                 self.note(account, event, at);
                 Ok(applied)
             }
-            Management::PatchActor { id, name, is_active } => {
+            ManageAction::PatchActor { id, name, is_active } => {
                 let found = self.actors.get((account, id)).ok_or(Refusal::NotFound("actor"))?;
                 let before = found.clone();
                 let mut actor = before.clone();
@@ -81,41 +84,43 @@ impl WorkingSet {
                 }
                 self.managed(account, AppliedRow::Actor(actor))
             }
-            Management::AddKey(new) => {
-                let action = match new.origin {
+            ManageAction::AddKey { new, origin } => {
+                let action = match origin {
                     KeyOrigin::Beside => AuditAction::KeyMade,
                     KeyOrigin::Rotation { .. } => AuditAction::KeyRotated,
                     KeyOrigin::Renewal | KeyOrigin::AccountRenewal { .. } => {
                         AuditAction::KeyRenewed
                     }
-                    // It takes the code.
-                    KeyOrigin::Recovery { .. } => return Err(Refusal::KeyNotInForce),
                 };
                 let event = AuditEvent::of(action, bearer).to_key(new.actor, new.id);
-                let applied = self.add_key(account, new, &shown, at)?;
+                let applied = self.add_key(account, new, origin, &shown, at)?;
                 self.note(account, event, at);
                 Ok(applied)
             }
-            Management::RevokeKey(id) => self.revoke_key(id, bearer, at),
-            Management::RenewCode(new) => self.renew_code(new, bearer, at),
+            ManageAction::RevokeKey(id) => self.revoke_key(id, bearer, at),
+            ManageAction::RenewCode(new) => self.renew_code(new, bearer, at),
+            ManageAction::EraseAccount { code } => self.erase_account(account, code, at),
         }
     }
 
-    /// What the bearer of a recovery code may do: recover, and nothing else.
-    pub(super) fn manage_by_code(
+    /// What a recovery code is good for: a new key of the owner's.
+    pub(super) fn recover(
         &mut self,
-        management: Management,
-        bearer: CodeBearer,
+        CodeBearer { account, code }: CodeBearer,
+        action: RecoverAction,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let shown = self.codes.get((bearer.account, bearer.code));
-        let shown = shown.ok_or(Refusal::CodeNotInForce)?.clone();
-        match management {
-            Management::ReserveIds(kinds @ Reservation::KeyAndCode) => {
-                self.reserve_ids(bearer.account, kinds, at)
+        let shown = self.codes.get((account, code)).ok_or(Refusal::CodeNotInForce)?.clone();
+        match action {
+            RecoverAction::ReserveIds => {
+                let last_ids = self.last_ids(account)?;
+                last_ids.key += 1;
+                last_ids.recovery += 1;
+                self.account_applied(account)
             }
-            Management::AddKey(new) => self.recover(bearer.account, new, &shown, at),
-            _ => Err(Refusal::CodeNotInForce),
+            RecoverAction::AddKey { new, code } => {
+                self.add_recovered_key(account, new, code, &shown, at)
+            }
         }
     }
 
@@ -128,7 +133,7 @@ impl WorkingSet {
         if let Reservation::Renewal(of) | Reservation::AccountRenewal(of) = kinds {
             self.judge_renewal(account, of, at)?;
         }
-        let last_ids = &mut self.account_mut(account).ok_or(Refusal::KeyNotInForce)?.last_ids;
+        let last_ids = self.last_ids(account)?;
         match kinds {
             Reservation::Actor => {
                 if !may_add_actor(last_ids.actor) {
@@ -138,7 +143,7 @@ impl WorkingSet {
             }
             Reservation::OwnKey | Reservation::Key | Reservation::Renewal(_) => last_ids.key += 1,
             Reservation::Code => last_ids.recovery += 1,
-            Reservation::KeyAndCode | Reservation::AccountRenewal(_) => {
+            Reservation::AccountRenewal(_) => {
                 last_ids.key += 1;
                 last_ids.recovery += 1;
             }
@@ -204,21 +209,19 @@ impl WorkingSet {
         &mut self,
         account: AccountId,
         new: NewKey,
+        origin: KeyOrigin,
         shown: &ApiKey,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let opens = match new.origin {
-            KeyOrigin::Beside | KeyOrigin::Rotation { .. } | KeyOrigin::Recovery { .. } => {
-                Opens::InForce
-            }
+        let opens = match origin {
+            KeyOrigin::Beside | KeyOrigin::Rotation { .. } => Opens::InForce,
             KeyOrigin::Renewal => Opens::NextOfActor,
             KeyOrigin::AccountRenewal { .. } => Opens::NextOfBoth,
         };
         let (actor, mut key) = self.judge_key(account, &new, opens, at)?;
-        let NewKey { id, actor: of, account_epoch, epoch, origin, .. } = new;
+        let NewKey { id, actor: of, account_epoch, epoch, .. } = new;
         match origin {
             KeyOrigin::Beside => self.check_room(account, of)?,
-            KeyOrigin::Recovery { .. } => return Err(Refusal::KeyNotInForce),
             KeyOrigin::Rotation { .. } if of != shown.actor => {
                 return Err(Refusal::NoSuchActor(of));
             }
@@ -342,16 +345,14 @@ impl WorkingSet {
 
     /// Makes a key for the owner, who showed the code `shown`. The owner's other keys end at once;
     /// the code stays until the new key is used, so that an answer that is lost locks nobody out.
-    fn recover(
+    fn add_recovered_key(
         &mut self,
         account: AccountId,
         new: NewKey,
+        code: NewCode,
         shown: &RecoveryCode,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let KeyOrigin::Recovery { code } = new.origin.clone() else {
-            return Err(Refusal::CodeNotInForce);
-        };
         let came_with = shown.comes_with.and_then(|id| self.keys.get((account, id)));
         let came_with = came_with.filter(|key| key.is_unseen()).cloned();
         let puts_in_force = came_with.as_ref().and_then(|key| key.succession);

@@ -32,15 +32,7 @@ pub use rows::{Difference, RowKey};
 pub use working_set::{Kinds, UnchangedRows, WorkingSet};
 pub use write_set::{Directory, WriteSet};
 
-use admission::Scope;
-
-use crate::command::{
-    Action, Applied, AppliedRow, Command, Conditions, Principal, Refusal, RowPatch,
-};
-
-use crate::model::audit::{AuditAction, AuditEvent};
-use crate::model::bearer::KeyBearer;
-use crate::model::etag::EntityTag;
+use crate::command::{Action, Applied, AppliedRow, Command, Refusal, SystemAction};
 use crate::model::time::Timestamp;
 
 impl WorkingSet {
@@ -57,112 +49,44 @@ impl WorkingSet {
     /// Why it is refused; the working set is then as it was.
     pub fn decide_at(&mut self, command: Command, now: Timestamp) -> Result<Applied, Refusal> {
         self.decided_at = now;
-        let Command { principal, action, charge, conditions, at } = command;
-        if let Principal::Key(bearer) = principal {
+        let Command { action, charge, conditions, at } = command;
+        if let Some(bearer) = action.bearer() {
             self.admit(bearer)?;
         }
-        match (principal, action) {
-            (Principal::Key(bearer), Action::GrantCredits { account, amount, note }) => {
-                self.check_operator(bearer)?;
-                let endpoint = charge.map(|charge| charge.endpoint.to_owned());
-                self.grant_credits(account, amount, note, endpoint, at)?;
-                self.note_of_operator(AuditAction::CreditsGranted, account, bearer, at);
-                self.account_applied(account)
+        match action {
+            Action::Resource(bearer, action) => {
+                self.decide_resource(bearer, action, charge, conditions, at)
             }
-            (Principal::Key(bearer), Action::SetAccountStatus { account, status }) => {
-                self.check_operator(bearer)?;
-                self.set_status(account, status, bearer, at)
-            }
-            (Principal::Key(bearer), action) => {
-                let Conditions { if_match, idempotency } = conditions;
-                if let Some(idempotency) = &idempotency
-                    && let Some(answered) = self.answered(idempotency, bearer, at)
-                {
-                    return answered;
-                }
-                if !action.is_open_to_suspended() {
-                    self.check_not_suspended(bearer.account)?;
-                }
-                let KeyBearer { account, actor, role, .. } = bearer;
-                let scope = Scope { account, actor, role, at };
-                self.check_state(&action, if_match.as_deref(), &scope)?;
-                match action {
-                    Action::Manage(management) => self.manage(*management, bearer, at),
-                    Action::EraseAccount { code } => self.erase_account(code, bearer, at),
-                    Action::NoteExport { actor } => {
-                        self.note_of_owner(AuditAction::Exported, actor, bearer, at)
-                    }
-                    Action::NoteImport { source, actor } => {
-                        self.check_not_own(source, bearer.account)?;
-                        self.note_of_owner(AuditAction::Imported, actor, bearer, at)
-                    }
-                    Action::Import(import) => self.import(import, &scope),
-                    action => {
-                        let applied = self.decide_resource(action, &scope, charge)?;
-                        if let Some(idempotency) = idempotency {
-                            self.keep(idempotency.now, bearer, &applied, at);
-                        }
-                        Ok(applied)
-                    }
-                }
-            }
-            (Principal::Code(bearer), Action::Manage(management)) => {
-                self.manage_by_code(*management, bearer, at)
-            }
-            (Principal::Code(_), _) => Err(Refusal::CodeNotInForce),
-            (Principal::Program, Action::UseKey { account, actor, key }) => {
-                self.use_key(account, actor, key, at)
-            }
-            (Principal::Program, Action::TendKeys { account, used, over }) => {
-                self.tend_keys(account, &used, &over)
-            }
-            (Principal::Program, Action::SweepErased(account)) => self.sweep_erased(account, at),
-            (Principal::Program, Action::UnlinkSession { account, session, rows }) => {
+            Action::Manage(bearer, action) => self.manage(bearer, action, at),
+            Action::Transfer(bearer, action) => self.transfer(bearer, action, at),
+            Action::Recover(bearer, action) => self.recover(bearer, action, at),
+            Action::Operate(operator, action) => self.operate(operator, action, charge, at),
+            Action::System(action) => self.decide_system(action, at),
+        }
+    }
+
+    fn decide_system(&mut self, action: SystemAction, at: Timestamp) -> Result<Applied, Refusal> {
+        match action {
+            SystemAction::ReserveAccount => Ok(self.reserve_account()),
+            SystemAction::NameInstallation(id) => self.name_installation(id),
+            SystemAction::FoundAccount(new) => self.found_account(new, at),
+            SystemAction::UseKey { account, actor, key } => self.use_key(account, actor, key, at),
+            SystemAction::TendKeys { account, used, over } => self.tend_keys(account, &used, &over),
+            SystemAction::UnlinkSession { account, session, rows } => {
                 let owner = self.account(account).ok_or(Refusal::NoSuchAccount(account))?;
                 let balance = owner.balance;
                 self.write_set.unlinked.push(((account, session), rows));
                 Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance, is_replay: false })
             }
-            (Principal::Program, Action::ReserveAccount) => Ok(self.reserve_account()),
-            (Principal::Program, Action::NameInstallation(id)) => self.name_installation(id),
-            (Principal::Program, Action::FoundAccount(new)) => self.found_account(*new, at),
-            (Principal::Program, Action::GrantCredits { account, amount, note }) => {
-                self.grant_credits(account, amount, note, None, at)?;
-                self.note(account, AuditEvent::of_program(AuditAction::CreditsGranted), at);
-                self.account_applied(account)
-            }
-            (Principal::Program, Action::CountCalls(counts)) => Ok(self.count_calls(counts)),
-            (Principal::Program, Action::ForgetIdempotencyRecords { account, before }) => {
+            SystemAction::SweepErased(account) => self.sweep_erased(account, at),
+            SystemAction::CountCalls(counts) => Ok(self.count_calls(counts)),
+            SystemAction::ForgetIdempotencyRecords { account, before } => {
                 let owner = self.account(account).ok_or(Refusal::NoSuchAccount(account))?;
                 let balance = owner.balance;
                 self.write_set.forgotten.push((account, before));
                 Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance, is_replay: false })
             }
-            // What belongs to an actor is written by its key alone.
-            (Principal::Program, _) => Err(Refusal::KeyNotInForce),
         }
-    }
-
-    /// Whether the row that a command changes or deletes is in a state that its caller insists on.
-    /// A new row has none before.
-    fn check_state(
-        &self,
-        action: &Action,
-        if_match: Option<&[EntityTag]>,
-        scope: &Scope,
-    ) -> Result<(), Refusal> {
-        let Some(allowed) = if_match else { return Ok(()) };
-        let (what, stands) = match action {
-            Action::PatchSession(RowPatch { id, .. }) | Action::DeleteSession(id) => {
-                ("session", self.session(*id, scope)?.tag())
-            }
-            Action::PatchTodo { row: RowPatch { id, .. }, .. } | Action::DeleteTodo(id) => {
-                ("todo", self.todo(*id, scope)?.tag())
-            }
-            Action::DeleteActivity(id) => ("activity", self.activity(*id, scope)?.tag()),
-            _ => return Ok(()),
-        };
-        if allowed.contains(&stands) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
     }
 }
 

@@ -3,11 +3,12 @@
 use super::rows::RowKey;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::{Action, Command, Principal, RowPatch};
-
-use crate::command::{KeyOrigin, Management, Reservation};
+use crate::command::{
+    Action, Command, KeyOrigin, ManageAction, OperatorAction, RecoverAction, Reservation,
+    ResourceAction, RowPatch, SystemAction, TransferAction,
+};
+use crate::model::Patch;
 use crate::model::account::Role;
-use crate::model::bearer::CodeBearer;
 use crate::model::bearer::KeyBearer;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
 use crate::model::idempotency::IdempotencyRecordKey;
@@ -68,123 +69,110 @@ impl ReadSet {
     fn add(&mut self, command: &Command) {
         self.accounts.extend(command.accounts());
         self.idempotency_records.extend(command.idempotency_record_keys());
-        if matches!(
-            command.action,
-            Action::ReserveAccount
-                | Action::NameInstallation(_)
-                | Action::FoundAccount(_)
-                | Action::EraseAccount { .. }
-                | Action::SetAccountStatus { .. }
-        ) {
-            self.directory = true;
-        }
-        self.add_keys(command);
-        if let Action::CountCalls(counts) = &command.action {
-            self.accounts.extend(counts.iter().map(|(calls, _)| calls.account));
-        }
-        let Principal::Key(KeyBearer { account, key, .. }) = command.principal else {
-            return;
-        };
         match &command.action {
-            Action::PatchSession(RowPatch { id, .. }) | Action::DeleteSession(id) => {
+            Action::Resource(bearer, action) => self.add_resource(bearer.account, action),
+            Action::Manage(bearer, action) => self.add_management(*bearer, action),
+            Action::Transfer(bearer, TransferAction::Import(import)) => {
+                self.add_import(bearer.account, import);
+            }
+            Action::Recover(bearer, action) => self.add_recovery(bearer.account, action),
+            Action::Operate(_, OperatorAction::SetAccountStatus { .. }) => self.directory = true,
+            Action::System(action) => self.add_system(action),
+            // Their accounts are all that they need.
+            Action::Transfer(
+                _,
+                TransferAction::NoteImport { .. } | TransferAction::NoteExport { .. },
+            )
+            | Action::Operate(_, OperatorAction::GrantCredits { .. }) => {}
+        }
+    }
+
+    fn add_resource(&mut self, account: AccountId, action: &ResourceAction) {
+        match action {
+            ResourceAction::StartSession { .. } => {}
+            ResourceAction::PatchSession(RowPatch { id, .. })
+            | ResourceAction::DeleteSession(id) => {
                 self.sessions.insert((account, *id));
             }
-            Action::CreateTodo { new, .. } => {
+            ResourceAction::CreateTodo { new, .. } => {
                 self.sessions.extend(new.session.map(|id| (account, id)));
             }
-            Action::PatchTodo { row, .. } => {
+            ResourceAction::PatchTodo { row, .. } => {
                 self.todos.insert((account, row.id));
-                if let crate::model::Patch::Set(id) = row.patch.session {
+                if let Patch::Set(id) = row.patch.session {
                     self.sessions.insert((account, id));
                 }
             }
-            Action::DeleteTodo(id) => {
+            ResourceAction::DeleteTodo(id) => {
                 self.todos.insert((account, *id));
             }
-            Action::LogActivity(new) => {
+            ResourceAction::LogActivity(new) => {
                 self.sessions.extend(new.session.map(|id| (account, id)));
                 self.kinds.insert((account, new.actor, new.activity_type.clone()));
             }
-            Action::DeleteActivity(id) => {
+            ResourceAction::DeleteActivity(id) => {
                 self.activities.insert((account, *id));
             }
-            Action::Import(import) => self.add_import(account, import),
-            Action::EraseAccount { .. } => {
-                self.other_operator_than = Some(account);
-                self.keys.insert((account, key));
-                self.codes.insert(account);
-            }
-            Action::StartSession { .. }
-            | Action::NoteExport { .. }
-            | Action::NoteImport { .. }
-            | Action::ReserveAccount
-            | Action::NameInstallation(_)
-            | Action::FoundAccount(_)
-            | Action::Manage(_)
-            | Action::UseKey { .. }
-            | Action::TendKeys { .. }
-            | Action::GrantCredits { .. }
-            | Action::CountCalls(_)
-            | Action::SetAccountStatus { .. }
-            | Action::SweepErased(_)
-            | Action::UnlinkSession { .. }
-            | Action::ForgetIdempotencyRecords { .. } => {}
         }
     }
-}
 
-impl ReadSet {
-    /// What a command needs of actors, keys and codes.
-    fn add_keys(&mut self, command: &Command) {
-        match (&command.action, command.principal) {
-            (Action::UseKey { account, actor, key }, _) => {
+    fn add_system(&mut self, action: &SystemAction) {
+        match action {
+            SystemAction::ReserveAccount
+            | SystemAction::NameInstallation(_)
+            | SystemAction::FoundAccount(_) => self.directory = true,
+            SystemAction::UseKey { account, actor, key } => {
                 self.keys.insert((*account, *key));
                 self.actors.insert((*account, *actor));
                 self.key_holders.insert((*account, *actor));
                 self.codes.insert(*account);
             }
-            (Action::TendKeys { account, used, over }, _) => {
+            SystemAction::TendKeys { account, used, over } => {
                 let named = used.iter().map(|(key, _)| key).chain(over);
                 self.keys.extend(named.map(|key| (*account, *key)));
                 if !over.is_empty() {
                     self.codes.insert(*account);
                 }
             }
-            (Action::Manage(management), Principal::Key(bearer)) => {
-                self.keys.insert((bearer.account, bearer.key));
-                self.add_management(management, bearer);
+            SystemAction::CountCalls(counts) => {
+                self.accounts.extend(counts.iter().map(|(calls, _)| calls.account));
             }
-            (Action::Manage(management), Principal::Code(CodeBearer { account, .. })) => {
-                self.codes.insert(account);
-                if let Management::AddKey(new) = &**management {
-                    self.actors.insert((account, new.actor));
-                    self.key_holders.insert((account, new.actor));
-                }
-            }
-            _ => {}
+            SystemAction::UnlinkSession { .. }
+            | SystemAction::SweepErased(_)
+            | SystemAction::ForgetIdempotencyRecords { .. } => {}
         }
     }
 
-    fn add_management(&mut self, management: &Management, bearer: KeyBearer) {
+    fn add_recovery(&mut self, account: AccountId, action: &RecoverAction) {
+        self.codes.insert(account);
+        if let RecoverAction::AddKey { new, .. } = action {
+            self.actors.insert((account, new.actor));
+            self.key_holders.insert((account, new.actor));
+        }
+    }
+
+    fn add_management(&mut self, bearer: KeyBearer, action: &ManageAction) {
         let account = bearer.account;
-        match management {
-            Management::ReserveIds(Reservation::Renewal(of) | Reservation::AccountRenewal(of)) => {
+        self.keys.insert((account, bearer.key));
+        match action {
+            ManageAction::ReserveIds(
+                Reservation::Renewal(of) | Reservation::AccountRenewal(of),
+            ) => {
                 self.actors.insert((account, *of));
             }
-            Management::ReserveIds(_) | Management::AddActor(_) => {}
-            Management::PatchActor { id, is_active, .. } => {
+            ManageAction::ReserveIds(_) | ManageAction::AddActor(_) => {}
+            ManageAction::PatchActor { id, is_active, .. } => {
                 self.actors.insert((account, *id));
                 if *is_active == Some(false) {
                     self.key_holders.insert((account, *id));
                 }
             }
-            Management::AddKey(new) => {
+            ManageAction::AddKey { new, origin } => {
                 self.actors.insert((account, new.actor));
-                match new.origin {
-                    KeyOrigin::Recovery { .. } => {}
+                match origin {
                     KeyOrigin::Rotation { grace_seconds } => {
                         self.keys_replaced.insert((account, bearer.key));
-                        if grace_seconds > 0 {
+                        if *grace_seconds > 0 {
                             self.key_holders.insert((account, new.actor));
                         }
                     }
@@ -197,7 +185,7 @@ impl ReadSet {
                     }
                 }
             }
-            Management::RevokeKey(key) => {
+            ManageAction::RevokeKey(key) => {
                 self.keys.insert((account, *key));
                 self.keys_replaced.insert((account, *key));
                 if bearer.role == Role::Owner {
@@ -205,15 +193,18 @@ impl ReadSet {
                     self.codes.insert(account);
                 }
             }
-            Management::RenewCode(_) => {
+            ManageAction::RenewCode(_) => {
                 self.key_holders.insert((account, bearer.actor));
+                self.codes.insert(account);
+            }
+            ManageAction::EraseAccount { .. } => {
+                self.directory = true;
+                self.other_operator_than = Some(account);
                 self.codes.insert(account);
             }
         }
     }
-}
 
-impl ReadSet {
     fn add_import(&mut self, account: AccountId, import: &Import) {
         let actors = import.actors.values().map(|there| Origin::Actor(*there));
         self.imported.extend(actors.map(|origin| (account, import.source, origin)));

@@ -3,11 +3,14 @@
 use super::admission::Scope;
 use super::working_set::WorkingSet;
 
-use crate::command::{Action, Applied, AppliedRow, Charge, Refusal};
+use crate::command::{Applied, AppliedRow, Charge, Conditions, Refusal, ResourceAction, RowPatch};
 
 use crate::model::activity::Activity;
+use crate::model::bearer::KeyBearer;
+use crate::model::etag::EntityTag;
 use crate::model::sealed::Sealed;
 use crate::model::session::Session;
+use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 
 /// What a validated command will do, once paid. New rows get their id then.
@@ -23,55 +26,82 @@ pub(super) enum Plan {
 }
 
 impl WorkingSet {
-    /// Validates the command, then charges for it, then does it: nothing is done that is not paid,
-    /// and nothing is paid that is not done.
+    /// Repeats the answer to a request that was answered before. Otherwise it validates the action,
+    /// then charges for it, then does it: nothing is done that is not paid, and nothing is paid that
+    /// is not done.
     pub(super) fn decide_resource(
         &mut self,
-        action: Action,
-        scope: &Scope,
+        bearer: KeyBearer,
+        action: ResourceAction,
         charge: Option<Charge>,
+        Conditions { if_match, idempotency }: Conditions,
+        at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        let plan = self.validate(action, scope)?;
+        if let Some(idempotency) = &idempotency
+            && let Some(answered) = self.answered(idempotency, bearer, at)
+        {
+            return answered;
+        }
+        self.check_not_suspended(bearer.account)?;
+        let scope = Scope::of(bearer, at);
+        self.check_state(&action, if_match.as_deref(), &scope)?;
+        let plan = self.validate(action, &scope)?;
         let cost = charge.map_or(0, |charge| charge.cost);
-        self.pay(scope, charge)?;
-        let row = self.apply(plan, scope)?;
+        self.pay(&scope, charge)?;
+        let row = self.apply(plan, &scope)?;
         let balance = self.account(scope.account).map_or(0, |account| account.balance);
-        Ok(Applied { row, cost, balance, is_replay: false })
+        let applied = Applied { row, cost, balance, is_replay: false };
+        if let Some(idempotency) = idempotency {
+            self.keep(idempotency.now, bearer, &applied, at);
+        }
+        Ok(applied)
     }
 
-    pub(super) fn validate(&self, action: Action, scope: &Scope) -> Result<Plan, Refusal> {
+    /// Whether the row that an action changes or deletes is in a state that its caller insists on.
+    /// A new row has none before.
+    fn check_state(
+        &self,
+        action: &ResourceAction,
+        if_match: Option<&[EntityTag]>,
+        scope: &Scope,
+    ) -> Result<(), Refusal> {
+        let Some(allowed) = if_match else { return Ok(()) };
+        let (what, stands) = match action {
+            ResourceAction::PatchSession(RowPatch { id, .. })
+            | ResourceAction::DeleteSession(id) => ("session", self.session(*id, scope)?.tag()),
+            ResourceAction::PatchTodo { row: RowPatch { id, .. }, .. }
+            | ResourceAction::DeleteTodo(id) => ("todo", self.todo(*id, scope)?.tag()),
+            ResourceAction::DeleteActivity(id) => ("activity", self.activity(*id, scope)?.tag()),
+            ResourceAction::StartSession { .. }
+            | ResourceAction::CreateTodo { .. }
+            | ResourceAction::LogActivity(_) => return Ok(()),
+        };
+        if allowed.contains(&stands) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
+    }
+
+    fn validate(&self, action: ResourceAction, scope: &Scope) -> Result<Plan, Refusal> {
         Ok(match action {
-            Action::StartSession { actor, uid, notes } => {
+            ResourceAction::StartSession { actor, uid, notes } => {
                 Plan::StartSession(Self::new_session(actor, uid, notes, scope)?)
             }
-            Action::PatchSession(row) => Plan::PutSession(self.patched_session(row, scope)?),
-            Action::DeleteSession(id) => Plan::DeleteSession(self.session(id, scope)?.clone()),
-            Action::CreateTodo { uid, new } => Plan::CreateTodo(self.new_todo(uid, new, scope)?),
-            Action::PatchTodo { row, log_uid } => {
+            ResourceAction::PatchSession(row) => {
+                Plan::PutSession(self.patched_session(row, scope)?)
+            }
+            ResourceAction::DeleteSession(id) => {
+                Plan::DeleteSession(self.session(id, scope)?.clone())
+            }
+            ResourceAction::CreateTodo { uid, new } => {
+                Plan::CreateTodo(self.new_todo(uid, new, scope)?)
+            }
+            ResourceAction::PatchTodo { row, log_uid } => {
                 let (todo, log) = self.patched_todo(row, log_uid, scope)?;
                 Plan::PutTodo(todo, log)
             }
-            Action::DeleteTodo(id) => Plan::DeleteTodo(self.todo(id, scope)?.clone()),
-            Action::LogActivity(new) => Plan::LogActivity(self.new_activity(new, scope)?),
-            Action::DeleteActivity(id) => Plan::DeleteActivity(self.activity(id, scope)?.clone()),
-            // No key makes accounts or counts.
-            Action::ReserveAccount
-            | Action::NameInstallation(_)
-            | Action::FoundAccount(_)
-            | Action::UseKey { .. }
-            | Action::TendKeys { .. }
-            | Action::CountCalls(_)
-            | Action::ForgetIdempotencyRecords { .. }
-            | Action::SweepErased(_)
-            | Action::UnlinkSession { .. }
-            // Decided elsewhere.
-            | Action::GrantCredits { .. }
-            | Action::SetAccountStatus { .. }
-            | Action::EraseAccount { .. }
-            | Action::NoteExport { .. }
-            | Action::NoteImport { .. }
-            | Action::Import(_)
-            | Action::Manage(_) => return Err(Refusal::KeyNotInForce),
+            ResourceAction::DeleteTodo(id) => Plan::DeleteTodo(self.todo(id, scope)?.clone()),
+            ResourceAction::LogActivity(new) => Plan::LogActivity(self.new_activity(new, scope)?),
+            ResourceAction::DeleteActivity(id) => {
+                Plan::DeleteActivity(self.activity(id, scope)?.clone())
+            }
         })
     }
 

@@ -6,12 +6,11 @@ use std::fmt::Debug;
 use uuid::Uuid;
 
 use super::*;
-use crate::command::IdempotencyRecord;
 use crate::command::{
-    Action, Applied, AppliedRow, Command, NewAccount, NewActivity, Principal, Refusal, Resealed,
-    RowPatch,
+    Action, Applied, AppliedRow, Charge, Command, Conditions, IdempotencyRecord, ManageAction,
+    NewAccount, NewActivity, Operator, OperatorAction, Refusal, Resealed, ResourceAction, RowPatch,
+    SystemAction, TransferAction,
 };
-use crate::command::{Charge, Conditions};
 use crate::model::Patch;
 use crate::model::account::{Account, AccountStatus, Actor, LastIds};
 use crate::model::account::{AccountKind, ActorKind, Role};
@@ -216,63 +215,86 @@ fn bearer(actor: ActorId) -> KeyBearer {
     }
 }
 
-/// A member's command. What it makes is its own.
-fn by(actor: ActorId, action: Action) -> Command {
+/// A paid write of that bearer.
+fn of(bearer: KeyBearer, action: ResourceAction) -> Command {
     let charge = Some(Charge::write(ROUTE));
-    let action = naming(actor, action);
-    Command {
-        principal: Principal::Key(bearer(actor)),
-        action,
-        charge,
-        conditions: Conditions::default(),
-        at: now(),
-    }
+    Command { charge, ..uncharged(Action::Resource(bearer, action)) }
+}
+
+fn uncharged(action: Action) -> Command {
+    Command::uncharged(action, now())
+}
+
+/// A member's command. What it makes is its own.
+fn by(actor: ActorId, action: ResourceAction) -> Command {
+    of(bearer(actor), naming(actor, action))
 }
 
 /// The same, but what it makes is that actor's.
-fn naming(actor: ActorId, action: Action) -> Action {
+fn naming(actor: ActorId, action: ResourceAction) -> ResourceAction {
     match action {
-        Action::StartSession { uid, notes, .. } => Action::StartSession { actor, uid, notes },
-        Action::CreateTodo { uid, new } => {
-            Action::CreateTodo { uid, new: NewTodo { actor: Some(actor), ..new } }
+        ResourceAction::StartSession { uid, notes, .. } => {
+            ResourceAction::StartSession { actor, uid, notes }
         }
-        Action::LogActivity(new) => Action::LogActivity(NewActivity { actor, ..new }),
+        ResourceAction::CreateTodo { uid, new } => {
+            ResourceAction::CreateTodo { uid, new: NewTodo { actor: Some(actor), ..new } }
+        }
+        ResourceAction::LogActivity(new) => {
+            ResourceAction::LogActivity(NewActivity { actor, ..new })
+        }
         other => other,
     }
 }
 
-fn mine(action: Action) -> Command {
+fn mine(action: ResourceAction) -> Command {
     by(ME, action)
 }
 
-fn program(action: Action) -> Command {
-    Command {
-        principal: Principal::Program,
-        action,
-        charge: None,
-        conditions: Conditions::default(),
-        at: now(),
+fn program(action: SystemAction) -> Command {
+    uncharged(Action::System(action))
+}
+
+fn by_command_line(action: OperatorAction) -> Command {
+    uncharged(Action::Operate(Operator::CommandLine, action))
+}
+
+/// Whose key a command is of.
+#[track_caller]
+fn bearer_of(command: &mut Command) -> &mut KeyBearer {
+    match &mut command.action {
+        Action::Resource(bearer, _)
+        | Action::Manage(bearer, _)
+        | Action::Transfer(bearer, _)
+        | Action::Operate(Operator::Key(bearer), _) => bearer,
+        other => panic!("{other:?} is of no key"),
     }
 }
 
-fn start() -> Action {
-    Action::StartSession { actor: ME, uid: uid(1), notes: Some(sealed("started")) }
+/// The same command of another bearer.
+#[track_caller]
+fn borne_by(bearer: KeyBearer, mut command: Command) -> Command {
+    *bearer_of(&mut command) = bearer;
+    command
+}
+
+fn start() -> ResourceAction {
+    ResourceAction::StartSession { actor: ME, uid: uid(1), notes: Some(sealed("started")) }
 }
 
 fn resealed(text: &str, same_as: Option<&str>) -> Resealed {
     Resealed { sealed: sealed(text), same_as: same_as.map(sealed) }
 }
 
-fn patch_session(id: SessionId, patch: SessionPatch<Resealed>) -> Action {
-    Action::PatchSession(RowPatch { id, sealed_for: None, patch })
+fn patch_session(id: SessionId, patch: SessionPatch<Resealed>) -> ResourceAction {
+    ResourceAction::PatchSession(RowPatch { id, sealed_for: None, patch })
 }
 
-fn end(id: SessionId) -> Action {
+fn end(id: SessionId) -> ResourceAction {
     let status = Some(SessionStatus::Ended);
     patch_session(id, SessionPatch { status, notes: Patch::Keep })
 }
 
-fn new_todo(session: Option<SessionId>) -> Action {
+fn new_todo(session: Option<SessionId>) -> ResourceAction {
     let new = NewTodo {
         actor: Some(ME),
         session,
@@ -281,19 +303,19 @@ fn new_todo(session: Option<SessionId>) -> Action {
         priority: priority(3),
         due_at: Some(at(7)),
     };
-    Action::CreateTodo { uid: uid(2), new }
+    ResourceAction::CreateTodo { uid: uid(2), new }
 }
 
-fn patch_todo(id: TodoId, patch: TodoPatch<Resealed>) -> Action {
-    Action::PatchTodo { row: RowPatch { id, sealed_for: None, patch }, log_uid: uid(4) }
+fn patch_todo(id: TodoId, patch: TodoPatch<Resealed>) -> ResourceAction {
+    ResourceAction::PatchTodo { row: RowPatch { id, sealed_for: None, patch }, log_uid: uid(4) }
 }
 
-fn step(id: TodoId, to: TodoStatus) -> Action {
+fn step(id: TodoId, to: TodoStatus) -> ResourceAction {
     patch_todo(id, TodoPatch { status: Some(to), ..TodoPatch::EMPTY })
 }
 
-fn log(label: &str, session: Option<SessionId>) -> Action {
-    Action::LogActivity(NewActivity {
+fn log(label: &str, session: Option<SessionId>) -> ResourceAction {
+    ResourceAction::LogActivity(NewActivity {
         actor: ME,
         uid: uid(3),
         session,
@@ -329,8 +351,8 @@ fn wrap() -> Wrap {
     }
 }
 
-fn found(new: NewAccount) -> Action {
-    Action::FoundAccount(Box::new(new))
+fn found(new: NewAccount) -> SystemAction {
+    SystemAction::FoundAccount(new)
 }
 
 fn called(account: AccountId, count: i64) -> (Calls, i64) {
@@ -338,12 +360,12 @@ fn called(account: AccountId, count: i64) -> (Calls, i64) {
     (Calls { account, day: now().day(), endpoint }, count)
 }
 
-fn grant(account: AccountId, amount: i64) -> Action {
-    Action::GrantCredits { account, amount, note: Some(name("refill")) }
+fn grant(account: AccountId, amount: i64) -> OperatorAction {
+    OperatorAction::GrantCredits { account, amount, note: Some(name("refill")) }
 }
 
-fn set_status(account: AccountId, status: AccountStatus) -> Action {
-    Action::SetAccountStatus { account, status }
+fn set_status(account: AccountId, status: AccountStatus) -> OperatorAction {
+    OperatorAction::SetAccountStatus { account, status }
 }
 
 fn noted(id: i64, event: AuditEvent) -> AuditEntry {
@@ -377,7 +399,7 @@ fn assert_refused(working_set: &mut WorkingSet, command: Command, refusal: &Refu
 }
 
 #[track_caller]
-fn apply(working_set: &mut WorkingSet, action: Action) -> AppliedRow {
+fn apply(working_set: &mut WorkingSet, action: ResourceAction) -> AppliedRow {
     working_set.decide(mine(action)).unwrap().row
 }
 

@@ -5,10 +5,10 @@ use super::rows::{Row, Rows};
 use super::write_set::{Directory, WriteSet};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::command::{Action, Applied, AppliedRow, Command, Principal, Refusal};
-
-use crate::command::IdempotencyRecord;
-use crate::command::Management;
+use crate::command::{
+    Action, Applied, AppliedRow, Command, IdempotencyRecord, ManageAction, RecoverAction, Refusal,
+    TransferAction,
+};
 use crate::model::account::{Account, Actor, LastIds};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, RecoveryCode};
@@ -123,7 +123,7 @@ impl WorkingSet {
             .filter_map(Command::account)
             .collect();
         for command in commands {
-            let Principal::Key(bearer) = command.principal else { continue };
+            let Some(bearer) = command.action.bearer() else { continue };
             let Some(account) = self.account(bearer.account) else { continue };
             if account.auth_epoch != bearer.auth_epoch || ending.contains(&account.id) {
                 read_set.keys.insert((account.id, bearer.key));
@@ -220,12 +220,12 @@ impl WorkingSet {
     ) {
         let mut adding = BTreeMap::<AccountId, i64>::new();
         for command in commands {
-            if let Action::Manage(management) = &command.action
-                && matches!(**management, Management::AddKey(_))
-                && let Some(account) = command.account()
-            {
-                *adding.entry(account).or_default() += 1;
-            }
+            let account = match &command.action {
+                Action::Manage(bearer, ManageAction::AddKey { .. }) => bearer.account,
+                Action::Recover(bearer, RecoverAction::AddKey { .. }) => bearer.account,
+                _ => continue,
+            };
+            *adding.entry(account).or_default() += 1;
         }
         for (account, new) in adding {
             let Some(account) = self.account(account) else { continue };
@@ -244,11 +244,12 @@ impl WorkingSet {
         read_set: &mut ReadSet,
     ) {
         for command in commands {
-            let (Principal::Key(KeyBearer { account, .. }), Action::Import(import)) =
-                (command.principal, &command.action)
+            let Action::Transfer(KeyBearer { account, .. }, TransferAction::Import(import)) =
+                &command.action
             else {
                 continue;
             };
+            let account = *account;
             let again = import
                 .rows
                 .iter()

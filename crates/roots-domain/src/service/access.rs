@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::command::{Action, AppliedRow, Command, Principal, Refusal};
+use crate::command::{Action, AppliedRow, Command, Refusal, SystemAction};
 
 use crate::model::account::{AccountKind, Actor, Role};
 use crate::model::api_key::{Succession, WrapHolder, WrapSubject};
@@ -49,17 +49,17 @@ impl Caller {
         Admission { account: self.account.id, auth_epoch: Some(self.auth_epoch) }
     }
 
-    /// The principal of this caller's commands.
+    /// The bearer of its key, who asks for this caller's commands.
     #[must_use]
-    pub const fn principal(&self) -> Principal {
-        Principal::Key(KeyBearer {
+    pub const fn bearer(&self) -> KeyBearer {
+        KeyBearer {
             account: self.account.id,
             actor: self.actor.id,
             role: self.actor.role,
             key: self.key,
             auth_epoch: self.auth_epoch,
             ends_at: self.ends_at,
-        })
+        }
     }
 
     /// The actor whose rows are chosen so, none for all of the account's. An actor that there is not
@@ -211,9 +211,8 @@ impl Access {
     /// Ends what a key succeeds, now that it is used. Answers the account's auth epoch after it.
     async fn note_first_use(&self, found: &Credentials) -> Result<i64, AccessError> {
         let (account, actor, key) = (found.account.id, found.actor.id, found.key.id);
-        let action = Action::UseKey { account, actor, key };
-        let at = self.clock.now();
-        let command = Command::uncharged(Principal::Program, action, at);
+        let action = Action::System(SystemAction::UseKey { account, actor, key });
+        let command = Command::uncharged(action, self.clock.now());
         match self.commands.apply(command).await {
             Ok(applied) => match applied.row {
                 AppliedRow::Account(account) => Ok(account.auth_epoch),

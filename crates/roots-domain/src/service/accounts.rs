@@ -7,8 +7,9 @@ use secrecy::SecretString;
 use super::access::Caller;
 use super::outcome::{ReadError, WriteError};
 use super::sealing::{Opening, SealedRow};
-use crate::command::Refusal;
-use crate::command::{Action, AppliedRow, Command, NewAccount, Principal};
+use crate::command::{
+    Action, AppliedRow, Command, NewAccount, Operator, OperatorAction, Refusal, SystemAction,
+};
 use crate::model::Invalid;
 use crate::model::account::{Account, AccountKind, Actor, ActorKind, Role};
 use crate::model::api_key::KeyEpoch;
@@ -123,7 +124,8 @@ impl Accounts {
     /// # Errors
     /// [`Refusal::AccountExists`] when there is an account, or a database error.
     pub async fn name_installation(&self) -> Result<Uid, WriteError> {
-        match self.apply(Action::NameInstallation(self.uids.next())).await? {
+        let action = SystemAction::NameInstallation(self.uids.next());
+        match self.apply(Action::System(action)).await? {
             AppliedRow::Installation(id) => Ok(id),
             _ => Err(WriteError::mismatched()),
         }
@@ -147,7 +149,7 @@ impl Accounts {
     /// # Errors
     /// [`Refusal::AccountExists`] when another process was first, or a database error.
     pub async fn found(&self, prepared: PreparedAccount) -> Result<NewCredentials, WriteError> {
-        self.apply(Action::FoundAccount(Box::new(prepared.new))).await?;
+        self.apply(Action::System(SystemAction::FoundAccount(prepared.new))).await?;
         Ok(prepared.credentials)
     }
 
@@ -169,8 +171,8 @@ impl Accounts {
         amount: Grant,
         note: Option<Name>,
     ) -> Result<i64, WriteError> {
-        let action = Action::GrantCredits { account, amount: amount.0, note };
-        match self.apply(action).await? {
+        let action = OperatorAction::GrantCredits { account, amount: amount.0, note };
+        match self.apply(Action::Operate(Operator::CommandLine, action)).await? {
             AppliedRow::Account(account) => Ok(account.balance),
             _ => Err(WriteError::mismatched()),
         }
@@ -297,15 +299,14 @@ impl Accounts {
     }
 
     async fn reserve(&self) -> Result<AccountId, WriteError> {
-        match self.apply(Action::ReserveAccount).await? {
+        match self.apply(Action::System(SystemAction::ReserveAccount)).await? {
             AppliedRow::Reserved(id) => Ok(id),
             _ => Err(WriteError::mismatched()),
         }
     }
 
-    async fn apply(&self, action: Action) -> Result<AppliedRow, WriteError> {
-        let at = self.clock.now();
-        let command = Command::uncharged(Principal::Program, action, at);
+    pub(super) async fn apply(&self, action: Action) -> Result<AppliedRow, WriteError> {
+        let command = Command::uncharged(action, self.clock.now());
         Ok(self.commands.apply(command).await?.row)
     }
 }

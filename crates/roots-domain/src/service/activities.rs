@@ -6,7 +6,7 @@ use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError, Written};
 use super::sealing::{Opened, Opener, SealedRow, Sealer};
 use super::write::Preconditions;
-use crate::command::{Action, Applied, AppliedRow, NewActivity, Refusal};
+use crate::command::{Applied, AppliedRow, NewActivity, Refusal, ResourceAction};
 use crate::model::activity::{Activity, ActivityStats};
 use crate::model::id::{ActivityId, ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
@@ -156,7 +156,7 @@ impl Activities {
         let keys = super::sealing::sealing_keys(&*self.accounts, caller, actor).await?;
         let uid = self.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
-        let action = Action::LogActivity(NewActivity {
+        let action = ResourceAction::LogActivity(NewActivity {
             actor,
             uid,
             session: draft.session,
@@ -183,7 +183,7 @@ impl Activities {
         id: ActivityId,
         preconditions: Preconditions,
     ) -> Result<Written<ActivityId>, WriteError> {
-        let action = Action::DeleteActivity(id);
+        let action = ResourceAction::DeleteActivity(id);
         let applied = self.apply(caller, action, preconditions, "DELETE /activities/{id}").await?;
         Ok(Written::of(id, &applied))
     }
@@ -191,7 +191,7 @@ impl Activities {
     async fn apply(
         &self,
         caller: &Caller,
-        action: Action,
+        action: ResourceAction,
         preconditions: Preconditions,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::access::Caller;
 use super::outcome::WriteError;
-use crate::command::{Action, Command, Refusal};
+use crate::command::{Action, Command, ManageAction, Refusal};
 use crate::port::clock::Clock;
 use crate::port::crypto::Locksmith;
 use crate::port::store::CommandStore;
@@ -33,8 +33,8 @@ impl Erasures {
         let presented = self.locksmith.parse_code(code).map(|code| code.lookup);
         let own = presented.filter(|lookup| lookup.account == caller.account.id);
         let code = own.ok_or(Refusal::WrongRecoveryCode)?.hash;
-        let (action, at) = (Action::EraseAccount { code }, self.clock.now());
-        self.commands.apply(Command::uncharged(caller.principal(), action, at)).await?;
+        let action = Action::Manage(caller.bearer(), ManageAction::EraseAccount { code });
+        self.commands.apply(Command::uncharged(action, self.clock.now())).await?;
         Ok(())
     }
 }

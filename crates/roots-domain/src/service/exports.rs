@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::access::{Access, AccessError, Caller};
 use super::keyrings::Keyrings;
 use super::outcome::ReadError;
-use crate::command::{Action, Command, Refusal};
+use crate::command::{Action, Command, Refusal, TransferAction};
 use crate::model::account::{Account, Actor, Role};
 use crate::model::activity::Activity;
 use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
@@ -83,7 +83,8 @@ impl Exports {
         let header = self.header_of(&caller, actor, at).await?;
         let mut unnoted = None;
         if caller.actor.role == Role::Owner {
-            let note = Command::uncharged(caller.principal(), Action::NoteExport { actor }, at);
+            let action = Action::Transfer(caller.bearer(), TransferAction::NoteExport { actor });
+            let note = Command::uncharged(action, at);
             match self.access.commands.apply(note).await {
                 Ok(_) => {}
                 Err(ApplyError::Refused(refusal)) => return Err(refusal.into()),

@@ -8,7 +8,9 @@ use super::access::Caller;
 use super::keyrings::Keyrings;
 use super::outcome::WriteError;
 use super::sealing::Sealer;
-use crate::command::{Action, Applied, AppliedRow, Charge, Command, Refusal, Resealed};
+use crate::command::{
+    Action, Applied, AppliedRow, Charge, Command, Refusal, Resealed, ResourceAction, TransferAction,
+};
 use crate::decide::DryRun;
 use crate::model::account::{Actor, ActorKind, Role};
 use crate::model::activity::Activity;
@@ -168,7 +170,7 @@ impl Imports {
         if let Some(to) = to {
             importing.keys(to).await?;
         }
-        importing.apply(Action::NoteImport { source, actor: to }).await?;
+        importing.apply(TransferAction::NoteImport { source, actor: to }).await?;
         Ok(importing)
     }
 
@@ -298,7 +300,7 @@ impl Importing {
             refused.push(refusal);
             deleted.push(here.is_none() && !came_before);
         }
-        let action = Action::Import(Import { source: self.source, actors, rows });
+        let action = TransferAction::Import(Import { source: self.source, actors, rows });
         let applied = self.apply(action).await?;
         let AppliedRow::Imported(applied_rows) = applied.row else {
             return Err(WriteError::mismatched());
@@ -360,18 +362,18 @@ impl Importing {
     /// The refusal, or a database error.
     pub async fn delete(&mut self, row: MissingRow) -> Result<(i64, i64), WriteError> {
         let action = match row.origin {
-            Origin::Session(_) => Action::DeleteSession(SessionId(row.here)),
-            Origin::Todo(_) => Action::DeleteTodo(TodoId(row.here)),
-            Origin::Activity(_) => Action::DeleteActivity(ActivityId(row.here)),
+            Origin::Session(_) => ResourceAction::DeleteSession(SessionId(row.here)),
+            Origin::Todo(_) => ResourceAction::DeleteTodo(TodoId(row.here)),
+            Origin::Activity(_) => ResourceAction::DeleteActivity(ActivityId(row.here)),
             Origin::Actor(_) | Origin::Step(_) => return Err(WriteError::mismatched()),
         };
         if self.dry_run.is_some() {
             let account = self.imports.accounts.account(self.caller.account.id).await?;
             return Ok((WRITE_COST, account.map_or(0, |account| account.balance)));
         }
-        let at = self.imports.clock.now();
+        let action = Action::Resource(self.caller.bearer(), action);
         let charge = Some(Charge { cost: WRITE_COST, endpoint: IMPORT_ENDPOINT });
-        let command = Command::uncharged(self.caller.principal(), action, at);
+        let command = Command::uncharged(action, self.imports.clock.now());
         match self.imports.commands.apply(Command { charge, ..command }).await {
             Ok(applied) => Ok((applied.cost, applied.balance)),
             Err(ApplyError::Refused(Refusal::NotFound(_))) => {
@@ -578,9 +580,9 @@ impl Importing {
         Ok(keys)
     }
 
-    async fn apply(&mut self, action: Action) -> Result<Applied, WriteError> {
-        let at = self.imports.clock.now();
-        let command = Command::uncharged(self.caller.principal(), action, at);
+    async fn apply(&mut self, action: TransferAction) -> Result<Applied, WriteError> {
+        let action = Action::Transfer(self.caller.bearer(), action);
+        let command = Command::uncharged(action, self.imports.clock.now());
         match &mut self.dry_run {
             None => Ok(self.imports.commands.apply(command).await?),
             Some(dry_run) => {

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use super::access::Caller;
 use super::write_behind::WriteBehind;
-use crate::command::{Action, Command, Principal};
+use crate::command::{Action, Command, SystemAction};
 use crate::model::id::{AccountId, KeyId};
 use crate::model::time::Timestamp;
 use crate::port::clock::Clock;
@@ -207,8 +207,8 @@ impl KeyUsage {
         if used.is_empty() && over.is_empty() {
             return Ok((None, due));
         }
-        let action = Action::TendKeys { account, used, over };
-        Ok((Some(Command::uncharged(Principal::Program, action, at)), due))
+        let action = SystemAction::TendKeys { account, used, over };
+        Ok((Some(Command::uncharged(Action::System(action), at)), due))
     }
 
     fn put_back(&self, account: AccountId, used: &[(KeyId, Timestamp)]) {

@@ -11,7 +11,7 @@ use super::access::Caller;
 use super::keyrings::Keyrings;
 use super::outcome::{ReadError, WriteError, Written};
 use crate::command::{
-    Action, AppliedRow, Command, KeyOrigin, Management, NewActor, NewCode, NewKey, Refusal,
+    Action, AppliedRow, Command, KeyOrigin, ManageAction, NewActor, NewCode, NewKey, Refusal,
     Reservation,
 };
 use crate::model::Invalid;
@@ -139,7 +139,7 @@ impl Keys {
         let wraps = caller.keys.add_actor(ActorIdentity { id, uid, epoch: KeyEpoch::FIRST })?;
         let account_epoch = caller.account.epoch;
         let new = NewActor { id, uid, name, kind, account_epoch, wraps };
-        self.manage_actor(caller, Management::AddActor(new)).await
+        self.manage_actor(caller, ManageAction::AddActor(new)).await
     }
 
     /// Changes an actor. Its keys end when it is deactivated; its data stays.
@@ -156,7 +156,7 @@ impl Keys {
         if name.is_none() && is_active.is_none() {
             return Err(WriteError::EmptyPatch);
         }
-        self.manage_actor(caller, Management::PatchActor { id, name, is_active }).await
+        self.manage_actor(caller, ManageAction::PatchActor { id, name, is_active }).await
     }
 
     /// A page of the keys that the caller may see, latest first: an owner's account's, a member's own.
@@ -245,7 +245,7 @@ impl Keys {
     /// # Errors
     /// The refusal, or a database error.
     pub async fn revoke(&self, caller: &Caller, id: KeyId) -> Result<Written<KeyId>, WriteError> {
-        match self.manage(caller, Management::RevokeKey(id)).await? {
+        match self.manage(caller, ManageAction::RevokeKey(id)).await? {
             Written { value: AppliedRow::Key(key), cost, balance, is_replay } => {
                 Ok(Written { value: key.id, cost, balance, is_replay })
             }
@@ -277,19 +277,9 @@ impl Keys {
     ) -> Result<Written<ShownKey>, WriteError> {
         let Made { account_epoch, epoch, key, origin, recovery_code } = made;
         let MintedKey { secret: api_key, prefix, lookup, wraps } = key;
-        let new = NewKey {
-            id,
-            actor,
-            account_epoch,
-            epoch,
-            lookup,
-            prefix,
-            label,
-            expires_at,
-            wraps,
-            origin,
-        };
-        match self.manage(caller, Management::AddKey(new)).await? {
+        let new =
+            NewKey { id, actor, account_epoch, epoch, lookup, prefix, label, expires_at, wraps };
+        match self.manage(caller, ManageAction::AddKey { new, origin }).await? {
             Written { value: AppliedRow::Key(key), cost, balance, is_replay } => Ok(Written {
                 value: ShownKey { key, api_key, recovery_code },
                 cost,
@@ -301,7 +291,7 @@ impl Keys {
     }
 
     async fn reserve(&self, caller: &Caller, kinds: Reservation) -> Result<LastIds, WriteError> {
-        match self.manage(caller, Management::ReserveIds(kinds)).await?.value {
+        match self.manage(caller, ManageAction::ReserveIds(kinds)).await?.value {
             AppliedRow::Account(account) => Ok(account.last_ids),
             _ => Err(WriteError::mismatched()),
         }
@@ -310,9 +300,9 @@ impl Keys {
     async fn manage_actor(
         &self,
         caller: &Caller,
-        management: Management,
+        action: ManageAction,
     ) -> Result<Written<Actor>, WriteError> {
-        match self.manage(caller, management).await? {
+        match self.manage(caller, action).await? {
             Written { value: AppliedRow::Actor(actor), cost, balance, is_replay } => {
                 Ok(Written { value: actor, cost, balance, is_replay })
             }
@@ -323,11 +313,10 @@ impl Keys {
     async fn manage(
         &self,
         caller: &Caller,
-        management: Management,
+        action: ManageAction,
     ) -> Result<Written<AppliedRow>, WriteError> {
-        let action = Action::Manage(Box::new(management));
-        let principal = caller.principal();
-        let command = Command::uncharged(principal, action, self.clock.now());
+        let action = Action::Manage(caller.bearer(), action);
+        let command = Command::uncharged(action, self.clock.now());
         let applied = self.commands.apply(command).await?;
         Ok(Written {
             value: applied.row,

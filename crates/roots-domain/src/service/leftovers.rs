@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::outcome::WriteError;
-use crate::command::{Action, Command, Principal};
+use crate::command::{Action, Command, SystemAction};
 use crate::model::id::AccountId;
 use crate::model::session::UNLINKED_AT_ONCE_MAX;
 use crate::port::clock::Clock;
@@ -127,14 +127,14 @@ impl Leftovers {
 
     async fn step(&self, leftover: Leftover) -> Result<(), WriteError> {
         let action = || match leftover {
-            Leftover::Erased(account) => Action::SweepErased(account),
+            Leftover::Erased(account) => SystemAction::SweepErased(account),
             Leftover::Linked(account, session) => {
-                Action::UnlinkSession { account, session, rows: UNLINKED_AT_ONCE_MAX }
+                SystemAction::UnlinkSession { account, session, rows: UNLINKED_AT_ONCE_MAX }
             }
         };
         let mut applied = Ok(());
         for _ in 0..BUSY_TRIES {
-            let command = Command::uncharged(Principal::Program, action(), self.clock.now());
+            let command = Command::uncharged(Action::System(action()), self.clock.now());
             applied = self.commands.apply(command).await.map(|_| ());
             if applied != Err(ApplyError::Store(StoreError::Busy)) {
                 break;

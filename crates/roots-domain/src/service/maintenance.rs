@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::outcome::WriteError;
-use crate::command::{Action, Command, Principal};
+use crate::command::{Action, Command, SystemAction};
 use crate::model::id::AccountId;
 use crate::model::idempotency::oldest_kept;
 use crate::port::clock::Clock;
@@ -38,11 +38,8 @@ impl Maintenance {
                 from = AccountId(0);
                 continue;
             };
-            let command = Command::uncharged(
-                Principal::Program,
-                Action::ForgetIdempotencyRecords { account, before },
-                self.clock.now(),
-            );
+            let action = SystemAction::ForgetIdempotencyRecords { account, before };
+            let command = Command::uncharged(Action::System(action), self.clock.now());
             match self.commands.apply(command).await {
                 // An account that was erased meanwhile took its answers along.
                 Ok(_) | Err(ApplyError::Refused(_)) => from = AccountId(account.0 + 1),

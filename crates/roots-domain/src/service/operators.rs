@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::access::Caller;
 use super::accounts::Grant;
 use super::outcome::{ReadError, WriteError};
-use crate::command::{Action, AppliedRow, Charge, Command, Conditions, Refusal};
+use crate::command::{Action, AppliedRow, Charge, Command, Operator, OperatorAction, Refusal};
 use crate::model::account::{Account, AccountKind, AccountStatus};
 use crate::model::id::AccountId;
 use crate::model::page::{Page, PageRequest};
@@ -68,7 +68,7 @@ impl Operators {
         amount: Grant,
         note: Option<Name>,
     ) -> Result<Account, WriteError> {
-        let action = Action::GrantCredits { account, amount: amount.credits(), note };
+        let action = OperatorAction::GrantCredits { account, amount: amount.credits(), note };
         self.apply(caller, action, Some(Charge::nothing(GRANT))).await
     }
 
@@ -82,23 +82,18 @@ impl Operators {
         account: AccountId,
         status: AccountStatus,
     ) -> Result<Account, WriteError> {
-        self.apply(caller, Action::SetAccountStatus { account, status }, None).await
+        self.apply(caller, OperatorAction::SetAccountStatus { account, status }, None).await
     }
 
     async fn apply(
         &self,
         caller: &Caller,
-        action: Action,
+        action: OperatorAction,
         charge: Option<Charge>,
     ) -> Result<Account, WriteError> {
-        let command = Command {
-            principal: caller.principal(),
-            action,
-            charge,
-            conditions: Conditions::default(),
-            at: self.clock.now(),
-        };
-        match self.commands.apply(command).await?.row {
+        let action = Action::Operate(Operator::Key(caller.bearer()), action);
+        let command = Command::uncharged(action, self.clock.now());
+        match self.commands.apply(Command { charge, ..command }).await?.row {
             AppliedRow::Account(account) => Ok(*account),
             _ => Err(WriteError::mismatched()),
         }

@@ -8,8 +8,8 @@ use super::access::Caller;
 use super::accounts::Accounts;
 use super::outcome::WriteError;
 use crate::command::{
-    Action, AppliedRow, Command, KeyOrigin, Management, NewCode, NewKey, Principal, Refusal,
-    RenewedCode, Reservation,
+    Action, AppliedRow, ManageAction, NewCode, NewKey, RecoverAction, Refusal, RenewedCode,
+    Reservation,
 };
 use crate::model::account::LastIds;
 use crate::model::api_key::{ApiKey, Succession};
@@ -59,8 +59,8 @@ impl Accounts {
         let presented = presented.filter(|code| account.is_none_or(|id| id == code.lookup.account));
         let presented = presented.ok_or(Refusal::CodeNotInForce)?;
         let Unlocked { account, owner, code, keys } = self.unlock(&presented).await?;
-        let principal = Principal::Code(CodeBearer { account: account.id, code });
-        let taken = self.reserve_ids(principal, Reservation::KeyAndCode).await?;
+        let bearer = CodeBearer { account: account.id, code };
+        let taken = self.reserve_ids(Action::Recover(bearer, RecoverAction::ReserveIds)).await?;
         let (id, code_id) = (KeyId(taken.key), RecoveryId(taken.recovery));
         let mut key = keys.mint_key(id)?;
         let code = keys.mint_code(code_id)?;
@@ -75,9 +75,10 @@ impl Accounts {
             label: None,
             expires_at: None,
             wraps: key.wraps,
-            origin: KeyOrigin::Recovery { code: NewCode { id: code_id, lookup: code.lookup } },
         };
-        self.manage(principal, Management::AddKey(new)).await?;
+        let new_code = NewCode { id: code_id, lookup: code.lookup };
+        let action = RecoverAction::AddKey { new, code: new_code };
+        self.apply(Action::Recover(bearer, action)).await?;
         Ok(Recovered {
             account: account.id,
             owner: owner.id,
@@ -93,13 +94,14 @@ impl Accounts {
     /// # Errors
     /// The refusal, a database error, or no randomness.
     pub async fn renew_code(&self, caller: &Caller) -> Result<SecretString, WriteError> {
-        let principal = caller.principal();
-        let taken = self.reserve_ids(principal, Reservation::Code).await?;
+        let manage = |action| Action::Manage(caller.bearer(), action);
+        let reserve = manage(ManageAction::ReserveIds(Reservation::Code));
+        let taken = self.reserve_ids(reserve).await?;
         let id = RecoveryId(taken.recovery);
         let MintedCode { secret, lookup, wraps } = caller.keys.mint_code(id)?;
         let code = NewCode { id, lookup };
         let renewed = RenewedCode { code, account_epoch: caller.account.epoch, wraps };
-        self.manage(principal, Management::RenewCode(renewed)).await?;
+        self.apply(manage(ManageAction::RenewCode(renewed))).await?;
         Ok(secret)
     }
 
@@ -124,25 +126,11 @@ impl Accounts {
         Err(StoreError::Broken(cause).into())
     }
 
-    async fn reserve_ids(
-        &self,
-        principal: Principal,
-        kinds: Reservation,
-    ) -> Result<LastIds, WriteError> {
-        match self.manage(principal, Management::ReserveIds(kinds)).await? {
+    async fn reserve_ids(&self, action: Action) -> Result<LastIds, WriteError> {
+        match self.apply(action).await? {
             AppliedRow::Account(account) => Ok(account.last_ids),
             _ => Err(WriteError::mismatched()),
         }
-    }
-
-    async fn manage(
-        &self,
-        principal: Principal,
-        management: Management,
-    ) -> Result<AppliedRow, WriteError> {
-        let command =
-            Command::uncharged(principal, Action::Manage(Box::new(management)), self.clock.now());
-        Ok(self.commands.apply(command).await?.row)
     }
 }
 

@@ -6,7 +6,7 @@ use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError, Written};
 use super::sealing::{Opened, Opener, SealedRow, Sealer};
 use super::write::Preconditions;
-use crate::command::{Action, Applied, AppliedRow, Resealed, RowPatch};
+use crate::command::{Applied, AppliedRow, Resealed, ResourceAction, RowPatch};
 use crate::model::Patch;
 use crate::model::id::{ActorId, SessionId, Uid};
 use crate::model::page::{Page, PageRequest};
@@ -107,7 +107,7 @@ impl Sessions {
         let sealer = Sealer { keys: &keys, row: uid };
         let notes =
             notes.map(|notes| sealer.seal(Field::SessionNotes, notes.as_str())).transpose()?;
-        let action = Action::StartSession { actor, uid, notes };
+        let action = ResourceAction::StartSession { actor, uid, notes };
         let applied = self.apply(caller, action, preconditions, "POST /sessions").await?;
         self.written(caller, &applied).await
     }
@@ -127,7 +127,7 @@ impl Sessions {
             return Err(WriteError::EmptyPatch);
         }
         let row = self.seal_patch(caller, id, patch).await?;
-        let action = Action::PatchSession(row);
+        let action = ResourceAction::PatchSession(row);
         let applied = self.apply(caller, action, preconditions, "PATCH /sessions/{id}").await?;
         self.written(caller, &applied).await
     }
@@ -142,7 +142,7 @@ impl Sessions {
         id: SessionId,
         preconditions: Preconditions,
     ) -> Result<Written<SessionId>, WriteError> {
-        let action = Action::DeleteSession(id);
+        let action = ResourceAction::DeleteSession(id);
         let applied = self.apply(caller, action, preconditions, "DELETE /sessions/{id}").await?;
         Ok(Written::of(id, &applied))
     }
@@ -199,7 +199,7 @@ impl Sessions {
     async fn apply(
         &self,
         caller: &Caller,
-        action: Action,
+        action: ResourceAction,
         preconditions: Preconditions,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {

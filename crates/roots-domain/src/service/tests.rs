@@ -12,7 +12,8 @@ use super::access::Caller;
 use super::outcome::{ReadError, WriteError, Written};
 use super::write::Preconditions;
 use crate::command::{
-    Action, Applied, AppliedRow, Charge, Command, Conditions, Principal, Refusal,
+    Action, Applied, AppliedRow, Charge, Command, Operator, OperatorAction, Refusal,
+    ResourceAction, SystemAction, TransferAction,
 };
 use crate::model::account::{Account, AccountKind, AccountStatus, Actor, ActorKind, LastIds, Role};
 use crate::model::api_key::KeyEpoch;
@@ -256,12 +257,12 @@ impl SentCommand {
 
     /// The action, of a command that the caller is to be charged for at that route.
     #[track_caller]
-    fn action(&self, endpoint: &'static str) -> Action {
+    fn action(&self, endpoint: &'static str) -> ResourceAction {
         self.intent_of(Role::Member, endpoint)
     }
 
     #[track_caller]
-    fn intent_of(&self, role: Role, endpoint: &'static str) -> Action {
+    fn intent_of(&self, role: Role, endpoint: &'static str) -> ResourceAction {
         let command = self.command();
         let bearer = KeyBearer {
             account: HOME,
@@ -271,17 +272,12 @@ impl SentCommand {
             auth_epoch: EPOCH,
             ends_at: None,
         };
+        let Action::Resource(_, action) = &command.action else { panic!("{:?}", command.action) };
+        let action = action.clone();
         let charge = Some(Charge { cost: 1, endpoint });
-        let action = command.action.clone();
-        let expected = Command {
-            principal: Principal::Key(bearer),
-            action,
-            charge,
-            conditions: Conditions::default(),
-            at: now(),
-        };
-        assert_eq!(command, expected);
-        command.action
+        let asked = Command::uncharged(Action::Resource(bearer, action.clone()), now());
+        assert_eq!(command, Command { charge, ..asked });
+        action
     }
 }
 

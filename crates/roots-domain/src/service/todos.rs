@@ -6,7 +6,7 @@ use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError, Written};
 use super::sealing::{Opened, Opener, SealedRow, Sealer};
 use super::write::Preconditions;
-use crate::command::{Action, Applied, AppliedRow, Resealed, RowPatch};
+use crate::command::{Applied, AppliedRow, Resealed, ResourceAction, RowPatch};
 use crate::model::Patch;
 use crate::model::account::Role;
 use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
@@ -153,7 +153,7 @@ impl Todos {
         let uid = self.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
         let new = draft.try_seal(|field, text| sealer.seal(field, text))?;
-        let action = Action::CreateTodo { uid, new };
+        let action = ResourceAction::CreateTodo { uid, new };
         let applied = self.apply(caller, action, preconditions, "POST /todos").await?;
         self.written(caller, &applied).await
     }
@@ -174,7 +174,7 @@ impl Todos {
         if row.patch.is_empty() {
             return Err(WriteError::EmptyPatch);
         }
-        let action = Action::PatchTodo { row, log_uid };
+        let action = ResourceAction::PatchTodo { row, log_uid };
         let applied = self.apply(caller, action, preconditions, "PATCH /todos/{id}").await?;
         self.written(caller, &applied).await
     }
@@ -189,7 +189,7 @@ impl Todos {
         id: TodoId,
         preconditions: Preconditions,
     ) -> Result<Written<TodoId>, WriteError> {
-        let action = Action::DeleteTodo(id);
+        let action = ResourceAction::DeleteTodo(id);
         let applied = self.apply(caller, action, preconditions, "DELETE /todos/{id}").await?;
         Ok(Written::of(id, &applied))
     }
@@ -255,7 +255,7 @@ impl Todos {
     async fn apply(
         &self,
         caller: &Caller,
-        action: Action,
+        action: ResourceAction,
         preconditions: Preconditions,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {

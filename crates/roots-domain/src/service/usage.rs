@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::access::Caller;
 use super::outcome::ReadError;
 use super::write_behind::WriteBehind;
-use crate::command::{Action, Command, Principal};
+use crate::command::{Action, Command, SystemAction};
 use crate::model::time::Day;
 use crate::model::usage::{self, Calls, Endpoint, Month, MonthUsage};
 use crate::port::clock::Clock;
@@ -73,8 +73,8 @@ impl Usage {
     }
 
     async fn write(&self, counts: &[(Calls, i64)]) -> Result<(), StoreError> {
-        let action = Action::CountCalls(counts.to_vec());
-        let command = Command::uncharged(Principal::Program, action, self.clock.now());
+        let action = Action::System(SystemAction::CountCalls(counts.to_vec()));
+        let command = Command::uncharged(action, self.clock.now());
         match self.commands.apply(command).await {
             Ok(_) => Ok(()),
             Err(ApplyError::Store(error)) => Err(error),

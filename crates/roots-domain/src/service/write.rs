@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::access::Caller;
 use super::keyrings::Keyrings;
-use crate::command::{Action, Applied, Charge, Command, Conditions};
+use crate::command::{Action, Applied, Charge, Command, Conditions, ResourceAction};
 use crate::model::etag::EntityTag;
 use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Idempotency, IdempotencyMacs, Mac};
 use crate::port::clock::Clock;
@@ -57,7 +57,7 @@ pub(super) async fn apply(
     accounts: &dyn AccountReader,
     clock: &dyn Clock,
     caller: &Caller,
-    action: Action,
+    action: ResourceAction,
     preconditions: Preconditions,
     endpoint: &'static str,
 ) -> Result<Applied, WriteError> {
@@ -71,7 +71,7 @@ pub(super) async fn apply(
         None => None,
     };
     let conditions = Conditions { if_match, idempotency };
-    let command =
-        Command { principal: caller.principal(), action, charge, conditions, at: clock.now() };
+    let action = Action::Resource(caller.bearer(), action);
+    let command = Command { action, charge, conditions, at: clock.now() };
     Ok(commands.apply(command).await?)
 }

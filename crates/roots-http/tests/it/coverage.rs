@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use insta::assert_snapshot;
-use roots_domain::command::{Action, Management, Refusal};
+use roots_domain::command::{Action, ManageAction, RecoverAction, Refusal, SystemAction};
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::todo::TodoStatus;
@@ -126,10 +126,9 @@ impl Described {
         mocked.commands.checkpoint();
         mocked.commands.expect_apply().returning(move |command| match &command.action {
             // What comes after it is what is refused.
-            Action::ReserveAccount => Ok(applied(command)),
-            Action::Manage(management) if matches!(**management, Management::ReserveIds(_)) => {
-                Ok(applied(command))
-            }
+            Action::System(SystemAction::ReserveAccount)
+            | Action::Manage(_, ManageAction::ReserveIds(_))
+            | Action::Recover(_, RecoverAction::ReserveIds) => Ok(applied(command)),
             _ => Err(ApplyError::Refused(refusal.clone())),
         });
         Case::of(mocked, self.valid())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use insta::assert_snapshot;
-use roots_domain::command::{Action, Applied, AppliedRow, Refusal};
+use roots_domain::command::{Action, Applied, AppliedRow, Refusal, TransferAction};
 use roots_domain::model::import::Imported;
 use roots_domain::port::store::{ApplyError, StoreError};
 use roots_http_core::shutdown::Shutdown;
@@ -285,7 +285,9 @@ async fn where_credits_end_it_says_what_is_paid_and_where_to_go_on() {
     api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
     api.accounts.expect_account().returning(|_| Ok(Some(account())));
     api.commands.expect_apply().returning(|command| {
-        let Action::Import(import) = &command.action else { return Ok(applied(command)) };
+        let Action::Transfer(_, TransferAction::Import(import)) = &command.action else {
+            return Ok(applied(command));
+        };
         let rows = import.rows.iter().take(2).map(|row| Ok(Imported::New(row.origin().id())));
         let broke = Err(Refusal::InsufficientCredits { balance: 0, cost: 1 });
         let row = AppliedRow::Imported(rows.chain([broke]).collect());

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::Router;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
-use roots_domain::command::{Action, Applied, Command, Refusal};
+use roots_domain::command::{Action, Applied, Command, Refusal, SystemAction};
 use roots_domain::model::api_key::{LookupHash, Succession};
 use roots_domain::model::id::{AccountId, KeyId};
 use roots_domain::port::crypto::Lookup;
@@ -277,7 +277,7 @@ impl CommandStore for Stalled {
         self.begun.fetch_add(1, Ordering::SeqCst);
         self.may_go_on.acquire().await.unwrap().forget();
         match command.action {
-            Action::UseKey { key, .. } if key.0 % 2 == 1 => {
+            Action::System(SystemAction::UseKey { key, .. }) if key.0 % 2 == 1 => {
                 Err(ApplyError::Refused(Refusal::KeyNotInForce))
             }
             _ => Ok(applied(command)),

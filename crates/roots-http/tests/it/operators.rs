@@ -1,7 +1,7 @@
 //! What operators ask for, and the audit log.
 
 use insta::assert_snapshot;
-use roots_domain::command::{Action, Charge, Principal, Refusal};
+use roots_domain::command::{Action, Charge, Operator, OperatorAction, Refusal};
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::id::AccountId;
 use roots_domain::model::text::Name;
@@ -109,15 +109,16 @@ async fn a_grant_costs_nothing_and_names_its_route() {
     api.commands
         .expect_apply()
         .withf(|command| {
-            let Action::GrantCredits { account, amount, note } = &command.action else {
+            let Action::Operate(Operator::Key(bearer), action) = &command.action else {
                 return false;
             };
-            let is_by_key =
-                matches!(command.principal, Principal::Key(bearer) if bearer.account.0 == 1);
+            let OperatorAction::GrantCredits { account, amount, note } = action else {
+                return false;
+            };
             let charge = Some(Charge { cost: 0, endpoint: "POST /accounts/{id}/credits" });
             let noted = note.as_ref().map(Name::as_str);
             (account.0, *amount, noted) == (2, 1_000_000_000, Some("April"))
-                && is_by_key
+                && bearer.account.0 == 1
                 && command.charge == charge
         })
         .return_once(|_| Err(ApplyError::Refused(Refusal::OperatorOnly)));

@@ -1,7 +1,7 @@
 //! What the core refuses, and what is not there.
 
 use insta::assert_snapshot;
-use roots_domain::command::{Action, Applied, AppliedRow, Refusal};
+use roots_domain::command::{Action, Applied, AppliedRow, Refusal, SystemAction};
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::TodoStatus;
@@ -118,7 +118,7 @@ async fn a_reserved_account_that_is_taken_is_our_error() {
     api.settings.signup = Signup::Open { credits: 100 };
     api.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
     api.commands.expect_apply().returning(|command| match command.action {
-        Action::ReserveAccount => Ok(Applied {
+        Action::System(SystemAction::ReserveAccount) => Ok(Applied {
             row: AppliedRow::Reserved(AccountId(2)),
             cost: 0,
             balance: 0,

@@ -184,7 +184,7 @@ pub(crate) fn gone() -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use roots_domain::command::Action;
+    use roots_domain::command::SystemAction;
     use roots_domain::model::time::Timestamp;
     use roots_domain::port::store::ApplyError;
 
@@ -194,7 +194,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_after_25_ms_unless_the_account_is_below_its_share() {
         let near = WriterQueue::new(InFlight::default());
-        let of = |account| QueuedCommand::unheard(Action::SweepErased(AccountId(account))).command;
+        let of =
+            |account| QueuedCommand::unheard(SystemAction::SweepErased(AccountId(account))).command;
         let ask = |account| {
             let near = near.clone();
             tokio::spawn(async move { near.apply(of(account)).await })
@@ -238,7 +239,7 @@ mod tests {
         let ask = |account| {
             let near = near.clone();
             let account = AccountId(account);
-            let command = QueuedCommand::unheard(Action::ForgetIdempotencyRecords {
+            let command = QueuedCommand::unheard(SystemAction::ForgetIdempotencyRecords {
                 account,
                 before: Timestamp::FIRST,
             })

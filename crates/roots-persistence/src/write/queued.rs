@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
-use roots_domain::command::{Action, Conditions, Principal};
+use roots_domain::command::{Action, SystemAction};
 use roots_domain::command::{Applied, Command};
 #[cfg(test)]
 use roots_domain::model::time::Timestamp;
@@ -32,16 +32,10 @@ impl QueuedCommand {
         (Self { command, reply_to }, reply)
     }
 
-    /// A command of the program whose reply goes nowhere.
+    /// A command of the system whose reply goes nowhere.
     #[cfg(test)]
-    pub(super) fn unheard(action: Action) -> Self {
-        let command = Command {
-            principal: Principal::Program,
-            action,
-            charge: None,
-            conditions: Conditions::default(),
-            at: Timestamp::FIRST,
-        };
+    pub(super) fn unheard(action: SystemAction) -> Self {
+        let command = Command::uncharged(Action::System(action), Timestamp::FIRST);
         let claim = InFlight::default().claim(&command).unwrap();
         let sender = mpsc::unbounded_channel().0;
         let reply_to = ReplyTo { caller: oneshot::channel().0, claim, sender, blocked: None };
@@ -173,8 +167,9 @@ mod tests {
         );
 
         let in_flight = InFlight::default();
-        let claim =
-            || in_flight.claim(&QueuedCommand::unheard(Action::ReserveAccount).command).unwrap();
+        let claim = || {
+            in_flight.claim(&QueuedCommand::unheard(SystemAction::ReserveAccount).command).unwrap()
+        };
         let mut replies = Replies::default();
         let mut answered = Vec::new();
         for sender in [gone, reply_sender(), reply_sender()] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use roots_domain::command::{Action, Applied, Command, Refusal};
+use roots_domain::command::{Action, Applied, Command, Refusal, SystemAction};
 use roots_domain::port::store::{ApplyError, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -104,7 +104,9 @@ async fn work_off(
     commands: Vec<QueuedCommand>,
 ) {
     let mut batch = QueuedBatch::from(commands);
-    if let [Command { action: Action::CountCalls(_), .. }] = batch.commands[..] {
+    if let [Command { action: Action::System(SystemAction::CountCalls(_)), .. }] =
+        batch.commands[..]
+    {
         // It locks many accounts, and comes again by itself.
         return batch.settle(connection, Wait::Briefly).await;
     }
@@ -257,13 +259,13 @@ mod tests {
                 replies.send();
             }
         }));
-        let lost = near.apply(QueuedCommand::unheard(Action::ReserveAccount).command).await;
+        let lost = near.apply(QueuedCommand::unheard(SystemAction::ReserveAccount).command).await;
         assert!(matches!(lost, Err(ApplyError::Store(StoreError::OutcomeUnknown(_)))), "{lost:?}");
-        let next = near.apply(QueuedCommand::unheard(Action::ReserveAccount).command).await;
+        let next = near.apply(QueuedCommand::unheard(SystemAction::ReserveAccount).command).await;
         assert!(matches!(next, Err(ApplyError::Store(StoreError::Broken(_)))), "{next:?}");
         open.send_replace(true);
         working.await.unwrap();
-        let late = near.apply(QueuedCommand::unheard(Action::ReserveAccount).command).await;
+        let late = near.apply(QueuedCommand::unheard(SystemAction::ReserveAccount).command).await;
         assert_eq!(late, Err(gone().into()));
     }
 }

@@ -2,10 +2,11 @@
 //! nothing and changes nothing.
 
 use roots_domain::command::{
-    Action, Command, Conditions, NewAccount, Principal, Refusal, RowPatch,
+    Action, Command, NewAccount, Operator, OperatorAction, Refusal, ResourceAction, RowPatch,
+    SystemAction,
 };
 use roots_domain::model::Patch;
-use roots_domain::model::account::{AccountKind, ActorKind};
+use roots_domain::model::account::{AccountKind, ActorKind, Role};
 use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::{AccountId, KeyId, SessionId, TodoId};
@@ -140,11 +141,11 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
     let sealed_for = Some(commands::uid());
     let patch = SessionPatch { status: None, notes: Patch::Set(resealed("new")) };
     let row = RowPatch { id: SessionId(1), sealed_for, patch };
-    let command = issuer.command(Action::PatchSession(row), "PATCH /sessions/{id}");
+    let command = issuer.command(ResourceAction::PatchSession(row), "PATCH /sessions/{id}");
     refused(&db, command, Refusal::NotFound("session")).await;
     let patch = TodoPatch { title: Some(resealed("new")), ..TodoPatch::EMPTY };
     let row = RowPatch { id: TodoId(1), sealed_for, patch };
-    let action = Action::PatchTodo { row, log_uid: commands::uid() };
+    let action = ResourceAction::PatchTodo { row, log_uid: commands::uid() };
     refused(&db, issuer.command(action, "PATCH /todos/{id}"), Refusal::NotFound("todo")).await;
 
     let kinds = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
@@ -197,27 +198,23 @@ async fn a_write_that_its_account_or_principal_forbids_changes_nothing(db: TestD
     refused(&db, issuer.delete_todo(1), Refusal::Suspended).await;
 
     db.execute("UPDATE accounts SET status = 'active', balance = 9223372036854775807").await;
-    let program = |action| Command {
-        principal: Principal::Program,
-        action,
-        charge: None,
-        conditions: Conditions::default(),
-        at: issuer.at.plus_seconds(1),
+    let command = |action| Command::uncharged(action, issuer.at.plus_seconds(1));
+    let grant = |operator, account| {
+        let action = OperatorAction::GrantCredits { account, amount: 1, note: None };
+        command(Action::Operate(operator, action))
     };
-    let grant = |account| Action::GrantCredits { account, amount: 1, note: None };
-    refused(&db, program(grant(issuer.account)), Refusal::BalanceTooHigh).await;
-    refused(&db, program(grant(AccountId(99))), Refusal::NoSuchAccount(AccountId(99))).await;
+    let own = grant(Operator::CommandLine, issuer.account);
+    refused(&db, own, Refusal::BalanceTooHigh).await;
+    let another = grant(Operator::CommandLine, AccountId(99));
+    refused(&db, another, Refusal::NoSuchAccount(AccountId(99))).await;
     // No customer's key gives credits, not even to its own account.
-    let by_key = issuer.command(grant(issuer.account), "POST /accounts/{id}/credits");
+    let by_key = grant(Operator::Key(issuer.bearer(Role::Member)), issuer.account);
     refused(&db, by_key, Refusal::OperatorOnly).await;
-    let mut nobody = issuer.start_session();
-    nobody.principal = Principal::Program;
-    refused(&db, nobody, Refusal::KeyNotInForce).await;
     let nowhere = Issuer { account: AccountId(99), ..issuer };
     refused(&db, nowhere.start_session(), Refusal::KeyNotInForce).await;
 
     let found = |id, must_be_first| {
-        program(Action::FoundAccount(Box::new(NewAccount {
+        command(Action::System(SystemAction::FoundAccount(NewAccount {
             id: AccountId(id),
             uid: commands::uid(),
             name: name("Another"),

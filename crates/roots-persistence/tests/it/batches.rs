@@ -2,7 +2,7 @@
 //! held lock meets in one batch.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use roots_domain::command::{Action, AppliedRow, Command, Principal, Refusal};
+use roots_domain::command::{Action, AppliedRow, Command, Refusal, SystemAction};
 use roots_domain::model::Patch;
 use roots_domain::model::id::{AccountId, ActivityId, SessionId};
 use roots_domain::model::session::{SessionPatch, SessionStatus};
@@ -372,8 +372,8 @@ async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
     while let Some(left) = db.store.left_over(AccountId(0)).await.unwrap() {
         assert_eq!(left, Leftover::Linked(issuer.account, SessionId(1)));
         let (account, session, rows) = (issuer.account, SessionId(1), 1_000);
-        let action = Action::UnlinkSession { account, session, rows };
-        db.store.apply(Command::uncharged(Principal::Program, action, issuer.at)).await.unwrap();
+        let action = Action::System(SystemAction::UnlinkSession { account, session, rows });
+        db.store.apply(Command::uncharged(action, issuer.at)).await.unwrap();
         steps += 1;
     }
     assert_eq!(steps, 5, "of 5400 rows 500 were unlinked at once");

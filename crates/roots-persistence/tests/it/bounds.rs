@@ -1,9 +1,8 @@
 //! However much a command is about, it fits the statements of the database.
 
-use roots_domain::command::{Action, Command, Management, Principal};
+use roots_domain::command::{Action, Command, ManageAction, SystemAction};
 
 use roots_domain::model::account::Role;
-use roots_domain::model::bearer::KeyBearer;
 use roots_domain::model::id::{ActorId, KeyId};
 use roots_domain::port::store::{CommandStore, Verifier};
 use roots_testkit::commands::{Issuer, answers, begin_all};
@@ -77,16 +76,9 @@ async fn applied_beside_another(db: &TestDatabase, issuer: &Issuer, command: Com
 async fn an_actor_with_very_many_keys_can_be_deactivated(db: TestDatabase) {
     let issuer = with_keys(&db).await;
     assert_eq!(ended(&db).await, (0, KEYS));
-    let patch = Management::PatchActor { id: ActorId(MEMBER), name: None, is_active: Some(false) };
-    let principal = Principal::Key(KeyBearer {
-        account: issuer.account,
-        actor: issuer.actor,
-        role: Role::Owner,
-        key: issuer.key,
-        auth_epoch: issuer.auth_epoch,
-        ends_at: None,
-    });
-    let command = Command::uncharged(principal, Action::Manage(Box::new(patch)), issuer.at);
+    let patch =
+        ManageAction::PatchActor { id: ActorId(MEMBER), name: None, is_active: Some(false) };
+    let command = Command::uncharged(Action::Manage(issuer.bearer(Role::Owner), patch), issuer.at);
     applied_beside_another(&db, &issuer, command).await;
     let inactive = "SELECT COUNT(*) FROM actors WHERE actor_id = 2 AND is_active = 0";
     assert_eq!(db.rows::<(i64,)>(inactive).await, [(1,)]);
@@ -96,12 +88,12 @@ async fn very_many_keys_are_tended_by_one_command(db: TestDatabase) {
     let issuer = with_keys(&db).await;
     db.execute("UPDATE api_keys SET expires_at = 1 WHERE actor_id = 2").await;
     let ids = (2..=KEYS + 1).map(KeyId);
-    let action = Action::TendKeys {
+    let action = SystemAction::TendKeys {
         account: issuer.account,
         used: ids.clone().map(|id| (id, issuer.at)).collect(),
         over: ids.collect(),
     };
-    let command = Command::uncharged(Principal::Program, action, issuer.at);
+    let command = Command::uncharged(Action::System(action), issuer.at);
     db.store.apply(command.clone()).await.unwrap();
     applied_beside_another(&db, &issuer, command).await;
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roots_crypto::RingLocksmith;
-use roots_domain::command::{Action, Applied, AppliedRow, Command, Conditions, Principal, Refusal};
+use roots_domain::command::{
+    Action, Applied, AppliedRow, Command, Conditions, Refusal, ResourceAction, SystemAction,
+};
 use roots_domain::model::Patch;
 use roots_domain::model::id::{AccountId, ActivityId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
@@ -50,11 +52,8 @@ fn leftovers(commands: Arc<dyn CommandStore>, store: &Store) -> Leftovers {
 
 fn step(issuer: &Issuer, session: i64, rows: u32) -> Command {
     let (account, session) = (issuer.account, SessionId(session));
-    Command::uncharged(
-        Principal::Program,
-        Action::UnlinkSession { account, session, rows },
-        issuer.at,
-    )
+    let action = SystemAction::UnlinkSession { account, session, rows };
+    Command::uncharged(Action::System(action), issuer.at)
 }
 
 /// Links so many more activities to a session, without their counts.
@@ -241,7 +240,7 @@ async fn an_interrupted_session_deletion_reads_as_done_and_is_finished_by_anothe
                 _ => random_commands::command(&mut rng, &issuer, 30),
             };
             let deleted = match &command.action {
-                Action::DeleteSession(id) => Some(id.0),
+                Action::Resource(_, ResourceAction::DeleteSession(id)) => Some(id.0),
                 _ => None,
             };
             let before = match deleted {
@@ -289,7 +288,7 @@ struct StepNotifier(Store, mpsc::UnboundedSender<oneshot::Sender<()>>);
 #[async_trait]
 impl CommandStore for StepNotifier {
     async fn apply(&self, command: Command) -> Result<Applied, ApplyError> {
-        let is_step = matches!(command.action, Action::UnlinkSession { .. });
+        let is_step = matches!(command.action, Action::System(SystemAction::UnlinkSession { .. }));
         let applied = self.0.apply(command).await;
         if is_step {
             let (go_on, told) = oneshot::channel();

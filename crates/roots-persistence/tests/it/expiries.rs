@@ -1,6 +1,6 @@
 //! Keys that come to their end while their commands wait.
 
-use roots_domain::command::{Command, Conditions, Principal, Refusal};
+use roots_domain::command::{Action, Command, Conditions, Refusal};
 
 use roots_domain::model::bearer::KeyBearer;
 use roots_domain::model::id::KeyId;
@@ -18,10 +18,17 @@ roots_testkit::on_both! {
 
 const REFUSED: Result<(), ApplyError> = Err(ApplyError::Refused(Refusal::KeyNotInForce));
 
+/// A write, but of another bearer than it was.
+fn borne_by(other: impl FnOnce(KeyBearer) -> KeyBearer, command: Command) -> Command {
+    let Action::Resource(bearer, action) = command.action else {
+        panic!("{command:?} writes no resource")
+    };
+    Command { action: Action::Resource(other(bearer), action), ..command }
+}
+
 /// The command of a key that ends then.
 fn ending(end: Timestamp, command: Command) -> Command {
-    let Principal::Key(bearer) = command.principal else { panic!("{command:?} is no key's") };
-    Command { principal: Principal::Key(KeyBearer { ends_at: Some(end), ..bearer }), ..command }
+    borne_by(|bearer| KeyBearer { ends_at: Some(end), ..bearer }, command)
 }
 
 async fn balance(db: &TestDatabase) -> (i64, i64) {
@@ -58,9 +65,8 @@ async fn a_replay_by_a_key_that_has_expired_is_refused(db: TestDatabase) {
     db.clock.advance_seconds(60);
     assert_eq!(db.store.apply(command.clone()).await.map(drop), REFUSED);
     // Another key of the same actor, still good, hears the answer.
-    let Principal::Key(bearer) = command.principal else { panic!("{command:?} is no key's") };
-    let other = KeyBearer { key: KeyId(2), ends_at: None, ..bearer };
-    let again = Command { principal: Principal::Key(other), ..command };
+    let other = |bearer| KeyBearer { key: KeyId(2), ends_at: None, ..bearer };
+    let again = borne_by(other, command);
     assert!(db.store.apply(again).await.unwrap().is_replay);
     assert_eq!(balance(&db).await, (99, 1));
 }

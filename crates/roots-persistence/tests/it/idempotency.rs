@@ -1,6 +1,6 @@
 //! Idempotent requests: kept with their write, told again, forgotten after a day.
 
-use roots_domain::command::{Action, Applied, Command, Conditions, Principal, Refusal};
+use roots_domain::command::{Action, Applied, Command, Refusal, SystemAction};
 use roots_domain::model::idempotency::{
     FORGET_MAX_ROWS, Idempotency, IdempotencyMacs, KEPT_SECONDS, Mac, oldest_kept,
 };
@@ -180,13 +180,8 @@ async fn only_expired_idempotency_records_are_deleted_and_in_bounded_steps(db: T
 
     context.clock.advance_seconds(1);
     let before = oldest_kept(context.clock.now());
-    let step = Command {
-        principal: Principal::Program,
-        action: Action::ForgetIdempotencyRecords { account: issuers[0].account, before },
-        charge: None,
-        conditions: Conditions::default(),
-        at: context.clock.now(),
-    };
+    let step = SystemAction::ForgetIdempotencyRecords { account: issuers[0].account, before };
+    let step = Command::uncharged(Action::System(step), context.clock.now());
     db.store.apply(step).await.unwrap();
     assert_eq!(kept(&db).await, 2 * rows + 3 - i64::from(FORGET_MAX_ROWS), "one step is bounded");
     context.maintenance.forget_idempotency_records().await.unwrap();

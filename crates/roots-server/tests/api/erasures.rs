@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use roots_domain::command::{Action, Command, Conditions, Principal};
+use roots_domain::command::{Action, Command, SystemAction};
 use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
 use roots_domain::port::store::{CommandStore, LeftoverReader, Verifier};
@@ -164,14 +164,8 @@ async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
     }
     let caller = app.context.admit(&app.credentials).await;
     app.context.erasures.erase(&caller, &app.credentials.recovery_code).await.unwrap();
-    let command = Command {
-        principal: Principal::Program,
-        action: Action::SweepErased(app.credentials.account),
-        charge: None,
-        conditions: Conditions::default(),
-        at: Timestamp::FIRST,
-    };
-    app.context.store.apply(command).await.unwrap();
+    let sweep = Action::System(SystemAction::SweepErased(app.credentials.account));
+    app.context.store.apply(Command::uncharged(sweep, Timestamp::FIRST)).await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
     // A thousand rows a step. The first three are the wrap that the account held, the key and the actor.
     assert_eq!(left, [(503,)], "a step is bounded");

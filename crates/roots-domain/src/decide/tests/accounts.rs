@@ -99,7 +99,7 @@ fn free(row: AppliedRow, balance: i64) -> Applied {
 fn each_reservation_takes_the_next_account_id() {
     let mut working_set = working_set();
     for id in [3, 4] {
-        let decided = working_set.decide(program(Action::ReserveAccount));
+        let decided = working_set.decide(program(SystemAction::ReserveAccount));
         assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(id)), 0)));
     }
     let directory = Some(Directory { last_account: 4, accounts: 2, installation: None });
@@ -162,7 +162,7 @@ fn the_first_reservation_after_the_first_account_gets_id_2() {
     let mut working_set = directory(0);
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     working_set.decide(program(found(new))).unwrap();
-    let decided = working_set.decide(program(Action::ReserveAccount));
+    let decided = working_set.decide(program(SystemAction::ReserveAccount));
     assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(2)), 0)));
     let directory = Directory { last_account: 2, accounts: 1, installation: None };
     assert_eq!(working_set.into_write_set().directory, Some(directory));
@@ -185,7 +185,7 @@ fn founding_the_first_account_is_refused_after_an_earlier_account() {
 fn an_installation_is_named_once_and_only_before_its_first_account() {
     let mut working_set = directory(0);
     for new in [uid(1), uid(2)] {
-        let decided = working_set.decide(program(Action::NameInstallation(new)));
+        let decided = working_set.decide(program(SystemAction::NameInstallation(new)));
         assert_eq!(decided, Ok(free(AppliedRow::Installation(uid(1)), 0)));
     }
     let mut named = Directory { installation: Some(uid(1)), ..Directory::default() };
@@ -195,14 +195,14 @@ fn an_installation_is_named_once_and_only_before_its_first_account() {
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     working_set.decide(program(found(new))).unwrap();
     let exists = Refusal::AccountExists(AccountId(1));
-    assert_refused(&mut working_set, program(Action::NameInstallation(uid(3))), &exists);
+    assert_refused(&mut working_set, program(SystemAction::NameInstallation(uid(3))), &exists);
     (named.last_account, named.accounts) = (1, 1);
     assert_eq!(working_set.into_write_set().directory, Some(named));
 
     // What is named already is not written anew.
     let mut working_set = WorkingSet::default();
     working_set.load_directory(Directory { accounts: 0, ..named });
-    let decided = working_set.decide(program(Action::NameInstallation(uid(2))));
+    let decided = working_set.decide(program(SystemAction::NameInstallation(uid(2))));
     assert_eq!(decided, Ok(free(AppliedRow::Installation(uid(1)), 0)));
     assert_eq!(working_set.into_write_set(), WriteSet::default());
 }
@@ -214,7 +214,7 @@ fn founding_an_account_requires_a_reserved_and_unused_id() {
     let beyond = program(found(founding(AccountId(3))));
     assert_refused(&mut working_set(), beyond, &Refusal::AccountExists(AccountId(3)));
     let mut working_set = working_set();
-    working_set.decide(program(Action::ReserveAccount)).unwrap();
+    working_set.decide(program(SystemAction::ReserveAccount)).unwrap();
     working_set.decide(program(found(founding(AccountId(3))))).unwrap();
     let twice = program(found(founding(AccountId(3))));
     assert_refused(&mut working_set, twice, &Refusal::AccountExists(AccountId(3)));
@@ -228,7 +228,7 @@ fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
         working_set.load_account(before.clone());
         let last_ids = LastIds { ledger: 51, audit: 61, ..before.last_ids };
         let granted = Account { balance: BALANCE + 40, last_ids, ..before };
-        let decided = working_set.decide(program(grant(HOME, 40)));
+        let decided = working_set.decide(by_command_line(grant(HOME, 40)));
         let row = AppliedRow::Account(Box::new(granted.clone()));
         assert_eq!(decided, Ok(free(row, BALANCE + 40)));
         let entry = LedgerEntry {
@@ -256,7 +256,7 @@ fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
 fn a_grant_to_an_account_founded_in_the_same_batch_is_part_of_its_insert() {
     let mut working_set = directory(3);
     working_set.decide(program(found(founding(AccountId(3))))).unwrap();
-    working_set.decide(program(grant(AccountId(3), 5))).unwrap();
+    working_set.decide(by_command_line(grant(AccountId(3), 5))).unwrap();
     let write_set = working_set.into_write_set();
     assert_eq!(write_set.accounts_changed, []);
     assert_eq!(write_set.accounts_founded[0].balance, 30);
@@ -268,42 +268,16 @@ fn a_grant_to_an_account_founded_in_the_same_batch_is_part_of_its_insert() {
 #[test]
 fn a_grant_to_an_unknown_account_is_refused() {
     let nobody = AccountId(9);
-    let command = program(grant(nobody, 1));
+    let command = by_command_line(grant(nobody, 1));
     assert_refused(&mut working_set(), command, &Refusal::NoSuchAccount(nobody));
 }
 
 #[test]
 fn a_grant_that_would_overflow_the_balance_is_refused() {
     let mut working_set = with_balance(i64::MAX - 1);
-    assert_refused(&mut working_set, program(grant(HOME, 2)), &Refusal::BalanceTooHigh);
-    let granted = working_set.decide(program(grant(HOME, 1))).unwrap();
+    assert_refused(&mut working_set, by_command_line(grant(HOME, 2)), &Refusal::BalanceTooHigh);
+    let granted = working_set.decide(by_command_line(grant(HOME, 1))).unwrap();
     assert_eq!(granted.balance, i64::MAX);
-}
-
-#[test]
-fn a_key_cannot_reserve_or_found_accounts_or_name_the_installation() {
-    for action in
-        [Action::ReserveAccount, Action::NameInstallation(uid(1)), found(founding(AccountId(2)))]
-    {
-        assert_refused(&mut working_set(), mine(action), &Refusal::KeyNotInForce);
-    }
-}
-
-#[test]
-fn the_system_cannot_write_rows_of_actors_or_set_an_accounts_status() {
-    for action in [
-        start(),
-        end(ACTIVE),
-        Action::DeleteSession(ACTIVE),
-        new_todo(None),
-        step(TODO, TodoStatus::Done),
-        Action::DeleteTodo(TODO),
-        log("deploy", None),
-        Action::DeleteActivity(ACTIVITY),
-        set_status(HOME, AccountStatus::Suspended),
-    ] {
-        assert_refused(&mut working_set(), program(action), &Refusal::KeyNotInForce);
-    }
 }
 
 #[test]
@@ -311,7 +285,7 @@ fn counting_calls_changes_no_account_and_drops_calls_of_unknown_accounts() {
     let mut working_set = working_set();
     let counts = vec![called(HOME, 2), called(AccountId(9), 5)];
     for counts in [counts, vec![called(HOME, 3)]] {
-        let counted = working_set.decide(program(Action::CountCalls(counts))).unwrap();
+        let counted = working_set.decide(program(SystemAction::CountCalls(counts))).unwrap();
         assert_eq!(
             counted,
             Applied { row: AppliedRow::Counted, cost: 0, balance: 0, is_replay: false }
@@ -320,10 +294,4 @@ fn counting_calls_changes_no_account_and_drops_calls_of_unknown_accounts() {
     let write_set = working_set.into_write_set();
     assert_eq!(write_set.calls, BTreeMap::from([called(HOME, 5)]));
     assert!(write_set.accounts_changed.is_empty(), "nothing else is written");
-}
-
-#[test]
-fn a_key_cannot_count_calls() {
-    let command = mine(Action::CountCalls(vec![called(HOME, 1)]));
-    assert_refused(&mut working_set(), command, &Refusal::KeyNotInForce);
 }

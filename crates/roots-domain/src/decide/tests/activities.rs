@@ -36,8 +36,8 @@ fn logging_an_activity_increments_its_type_and_quarter_hour_counters() {
 #[test]
 fn a_late_activity_counts_in_the_quarter_hour_of_its_logged_time() {
     let mut working_set = working_set();
-    let Action::LogActivity(new) = log("review", None) else { panic!("it logs") };
-    let late = Action::LogActivity(NewActivity { logged_at: Some(at(9)), ..new });
+    let ResourceAction::LogActivity(new) = log("review", None) else { panic!("it logs") };
+    let late = ResourceAction::LogActivity(NewActivity { logged_at: Some(at(9)), ..new });
     let decided = working_set.decide(mine(late));
     let expected = Activity { logged_at: at(9), ..logged("review", None) };
     assert_eq!(decided, Ok(paid_for(AppliedRow::Activity(expected), 99)));
@@ -47,7 +47,7 @@ fn a_late_activity_counts_in_the_quarter_hour_of_its_logged_time() {
 #[test]
 fn deleting_an_activity_decrements_its_type_and_quarter_hour_counters() {
     let mut working_set = working_set();
-    let decided = working_set.decide(mine(Action::DeleteActivity(ACTIVITY)));
+    let decided = working_set.decide(mine(ResourceAction::DeleteActivity(ACTIVITY)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
     let expected = WriteSet {
         activities: deleted(ACTIVITY),
@@ -89,13 +89,14 @@ fn the_limit_on_activity_types_is_per_actor() {
 #[test]
 fn deleting_the_last_activity_of_a_type_frees_room_in_the_same_batch() {
     let mut working_set = working_set();
-    let read_set = ReadSet::of(&[mine(Action::DeleteActivity(ACTIVITY)), mine(log("new", None))]);
+    let read_set =
+        ReadSet::of(&[mine(ResourceAction::DeleteActivity(ACTIVITY)), mine(log("new", None))]);
     let expected = [(HOME, ME, kind("deploy")), (HOME, ME, kind("new"))];
     let counted: Vec<_> = working_set.kinds_to_count(&read_set).into_iter().collect();
     assert_eq!(counted, expected, "those of another actor are left aside");
     working_set.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX));
     assert_refused(&mut working_set, mine(log("new", None)), &Refusal::TooManyKinds);
-    assert!(working_set.decide(mine(Action::DeleteActivity(ACTIVITY))).is_ok());
+    assert!(working_set.decide(mine(ResourceAction::DeleteActivity(ACTIVITY))).is_ok());
     apply(&mut working_set, log("new", None));
     assert_refused(&mut working_set, mine(log("deploy", None)), &Refusal::TooManyKinds);
 }

@@ -1,7 +1,7 @@
 //! Whose commands are decided at all.
 
 use super::*;
-use crate::command::{Management, Reservation};
+use crate::command::Reservation;
 
 fn key() -> ApiKey {
     ApiKey {
@@ -19,12 +19,11 @@ fn key() -> ApiKey {
     }
 }
 
-fn of_epoch(auth_epoch: i64, action: Action) -> Command {
-    let principal = Principal::Key(KeyBearer { auth_epoch, ..bearer(ME) });
-    Command { principal, ..mine(action) }
+fn of_epoch(auth_epoch: i64, action: ResourceAction) -> Command {
+    of(KeyBearer { auth_epoch, ..bearer(ME) }, action)
 }
 
-fn stale(action: Action) -> Command {
+fn stale(action: ResourceAction) -> Command {
     of_epoch(EPOCH - 1, action)
 }
 
@@ -72,15 +71,17 @@ fn a_command_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
 
 /// Commands of every kind of principal that bears a key, and that would otherwise be applied.
 fn commands_of(bearer: KeyBearer) -> Vec<Command> {
-    let principal = Principal::Key(KeyBearer { role: Role::Owner, ..bearer });
-    let reserve = Action::Manage(Box::new(Management::ReserveIds(Reservation::Key)));
-    let operator = Principal::Key(KeyBearer { account: ABROAD, ..bearer });
+    let owner = KeyBearer { role: Role::Owner, ..bearer };
+    let export = TransferAction::NoteExport { actor: None };
+    let reserve = ManageAction::ReserveIds(Reservation::Key);
+    let operator = Operator::Key(KeyBearer { account: ABROAD, ..bearer });
+    let suspend = set_status(HOME, AccountStatus::Suspended);
     vec![
-        Command { principal, ..mine(start()) },
-        Command { principal, ..mine(Action::NoteExport { actor: None }) },
-        Command { principal, ..mine(reserve) },
-        Command { principal: operator, ..mine(grant(HOME, 1)) },
-        Command { principal: operator, ..mine(set_status(HOME, AccountStatus::Suspended)) },
+        of(owner, start()),
+        uncharged(Action::Transfer(owner, export)),
+        uncharged(Action::Manage(owner, reserve)),
+        uncharged(Action::Operate(operator, grant(HOME, 1))),
+        uncharged(Action::Operate(operator, suspend)),
     ]
 }
 
@@ -132,11 +133,11 @@ fn only_keys_of_another_auth_epoch_or_beside_a_key_change_are_rechecked() {
     let ahead = KeyBearer { key: KeyId(5), auth_epoch: EPOCH + 1, ..bearer(PEER) };
     let commands = [
         mine(start()),
-        program(grant(HOME, 1)),
+        by_command_line(grant(HOME, 1)),
         stale(start()),
         stale(end(ACTIVE)),
-        Command { principal: Principal::Key(nowhere), ..mine(start()) },
-        Command { principal: Principal::Key(ahead), ..mine(start()) },
+        of(nowhere, start()),
+        of(ahead, start()),
     ];
     let check = |commands: &[Command]| {
         let mut read_set = ReadSet::default();
@@ -147,7 +148,7 @@ fn only_keys_of_another_auth_epoch_or_beside_a_key_change_are_rechecked() {
     assert_eq!(check(&commands), (keys, BTreeSet::from([(HOME, ME), (HOME, PEER)])));
     assert_eq!(check(&commands[..2]), Default::default());
     // A batch-mate that may end keys has all of the account checked.
-    let using = program(Action::UseKey { account: HOME, actor: PEER, key: KeyId(7) });
-    let (keys, actors) = check(&[using, mine(start()), program(grant(HOME, 1))]);
+    let using = program(SystemAction::UseKey { account: HOME, actor: PEER, key: KeyId(7) });
+    let (keys, actors) = check(&[using, mine(start()), by_command_line(grant(HOME, 1))]);
     assert_eq!((keys, actors), (BTreeSet::from([(HOME, KEY)]), BTreeSet::from([(HOME, ME)])));
 }

@@ -108,8 +108,8 @@ impl ReferenceModel {
             (ABROAD, ME, new_todo(Some(SessionId(1)))),
             (ABROAD, ME, log("review", Some(SessionId(1)))),
         ] {
-            let command = Command { at: at(DAY_SECONDS), ..by(actor, action) };
-            world.perform(account, (actor, Role::Member), &command).unwrap();
+            let action = naming(actor, action);
+            world.perform(account, (actor, Role::Member), action, at(DAY_SECONDS)).unwrap();
         }
         world
     }
@@ -148,11 +148,9 @@ impl ReferenceModel {
     }
 
     fn attempt(&mut self, command: &Command) -> Answer {
-        let Principal::Key(KeyBearer { account: home, actor, role, key, auth_epoch, .. }) =
-            command.principal
-        else {
-            let Action::GrantCredits { account: home, amount, note } = &command.action else {
-                return Err(Refusal::KeyNotInForce);
+        if let Action::Operate(Operator::CommandLine, action) = &command.action {
+            let OperatorAction::GrantCredits { account: home, amount, note } = action else {
+                panic!("{action:?} is not among the commands at random");
             };
             if !self.accounts.contains_key(home) {
                 return Err(Refusal::NoSuchAccount(*home));
@@ -168,7 +166,9 @@ impl ReferenceModel {
                 balance,
                 is_replay: false,
             });
-        };
+        }
+        let KeyBearer { account: home, actor, role, key, auth_epoch, .. } =
+            command.action.bearer().unwrap();
         let ended = match fate_of(key) {
             Fate::Good => false,
             Fate::ExpiresAfterADay => command.at >= at(DAY_SECONDS),
@@ -180,10 +180,14 @@ impl ReferenceModel {
         if self.accounts[&home].status == AccountStatus::Suspended {
             return Err(Refusal::Suspended);
         }
-        if let Action::Import(import) = &command.action {
-            return self.import(home, (actor, role), import, command.at);
-        }
-        let row = self.perform(home, (actor, role), command)?;
+        let action = match &command.action {
+            Action::Resource(_, action) => action,
+            Action::Transfer(_, TransferAction::Import(import)) => {
+                return self.import(home, (actor, role), import, command.at);
+            }
+            other => panic!("{other:?} is not among the commands at random"),
+        };
+        let row = self.perform(home, (actor, role), action.clone(), command.at)?;
         let mut cost = 0;
         if let Some(charge) = command.charge {
             cost = charge.cost;
@@ -341,11 +345,11 @@ impl ReferenceModel {
         &mut self,
         home: AccountId,
         who: Who,
-        command: &Command,
+        action: ResourceAction,
+        now: Timestamp,
     ) -> Result<AppliedRow, Refusal> {
-        let now = command.at;
-        match command.action.clone() {
-            Action::StartSession { actor, uid, notes } => {
+        match action {
+            ResourceAction::StartSession { actor, uid, notes } => {
                 check_maker(who, actor)?;
                 self.ids(home).session += 1;
                 let id = SessionId(self.ids(home).session);
@@ -355,8 +359,8 @@ impl ReferenceModel {
                 self.sessions.insert((home, id), row.clone());
                 Ok(AppliedRow::Session(row))
             }
-            Action::PatchSession(patch) => self.patch_session(home, who, patch, now),
-            Action::DeleteSession(id) => {
+            ResourceAction::PatchSession(patch) => self.patch_session(home, who, patch, now),
+            ResourceAction::DeleteSession(id) => {
                 let found = self.sessions.get(&(home, id));
                 if !found.is_some_and(|row| may_touch(who, row.actor)) {
                     return Err(Refusal::NotFound("session"));
@@ -365,7 +369,7 @@ impl ReferenceModel {
                 self.unlink(home, id);
                 Ok(AppliedRow::Deleted)
             }
-            Action::CreateTodo { uid, new } => {
+            ResourceAction::CreateTodo { uid, new } => {
                 let NewTodo { actor, session, title, description, priority, due_at } = new;
                 let actor = actor.unwrap_or(who.0);
                 check_maker(who, actor)?;
@@ -388,8 +392,10 @@ impl ReferenceModel {
                 self.todos.insert((home, row.id), row.clone());
                 Ok(AppliedRow::Todo(row))
             }
-            Action::PatchTodo { row, log_uid } => self.patch_todo(home, who, row, log_uid, now),
-            Action::DeleteTodo(id) => {
+            ResourceAction::PatchTodo { row, log_uid } => {
+                self.patch_todo(home, who, row, log_uid, now)
+            }
+            ResourceAction::DeleteTodo(id) => {
                 let found = self.todos.get(&(home, id));
                 if !found.is_some_and(|row| may_touch(who, row.actor)) {
                     return Err(Refusal::NotFound("todo"));
@@ -398,7 +404,7 @@ impl ReferenceModel {
                 self.logs.retain(|(of, _), log| *of != home || log.todo != id);
                 Ok(AppliedRow::Deleted)
             }
-            Action::LogActivity(new) => {
+            ResourceAction::LogActivity(new) => {
                 let actor = new.actor;
                 check_maker(who, actor)?;
                 self.check_link(home, actor, new.session)?;
@@ -417,7 +423,7 @@ impl ReferenceModel {
                 self.activities.insert((home, row.id), row.clone());
                 Ok(AppliedRow::Activity(row))
             }
-            Action::DeleteActivity(id) => {
+            ResourceAction::DeleteActivity(id) => {
                 let found = self.activities.get(&(home, id));
                 if !found.is_some_and(|row| may_touch(who, row.actor)) {
                     return Err(Refusal::NotFound("activity"));
@@ -425,22 +431,6 @@ impl ReferenceModel {
                 self.activities.remove(&(home, id));
                 Ok(AppliedRow::Deleted)
             }
-            Action::ReserveAccount
-            | Action::NameInstallation(_)
-            | Action::FoundAccount(_)
-            | Action::Manage(_)
-            | Action::EraseAccount { .. }
-            | Action::NoteExport { .. }
-            | Action::NoteImport { .. }
-            | Action::SweepErased(_)
-            | Action::UnlinkSession { .. }
-            | Action::Import(_)
-            | Action::UseKey { .. }
-            | Action::TendKeys { .. }
-            | Action::GrantCredits { .. }
-            | Action::CountCalls(_)
-            | Action::SetAccountStatus { .. }
-            | Action::ForgetIdempotencyRecords { .. } => Err(Refusal::KeyNotInForce),
         }
     }
 

@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn the_second_delete_of_a_row_in_a_batch_finds_nothing_and_is_not_charged() {
     for (delete, what) in [
-        (Action::DeleteSession(ACTIVE), "session"),
-        (Action::DeleteTodo(TODO), "todo"),
-        (Action::DeleteActivity(ACTIVITY), "activity"),
+        (ResourceAction::DeleteSession(ACTIVE), "session"),
+        (ResourceAction::DeleteTodo(TODO), "todo"),
+        (ResourceAction::DeleteActivity(ACTIVITY), "activity"),
     ] {
         let mut twice = working_set();
         apply(&mut twice, delete.clone());
@@ -33,7 +33,7 @@ fn creates_cannot_link_to_a_session_ended_in_the_same_batch_but_patches_can() {
 #[test]
 fn nothing_can_link_to_a_session_deleted_in_the_same_batch() {
     let mut working_set = working_set();
-    apply(&mut working_set, Action::DeleteSession(ACTIVE));
+    apply(&mut working_set, ResourceAction::DeleteSession(ACTIVE));
     let gone = Refusal::NoSuchSession(ACTIVE);
     assert_refused(&mut working_set, mine(new_todo(Some(ACTIVE))), &gone);
     assert_refused(&mut working_set, mine(log("deploy", Some(ACTIVE))), &gone);
@@ -56,7 +56,7 @@ fn a_session_started_in_the_same_batch_can_be_linked_to() {
 #[test]
 fn a_patch_after_a_delete_in_the_same_batch_finds_no_todo() {
     let mut working_set = working_set();
-    apply(&mut working_set, Action::DeleteTodo(TODO));
+    apply(&mut working_set, ResourceAction::DeleteTodo(TODO));
     let command = mine(step(TODO, TodoStatus::Done));
     assert_refused(&mut working_set, command, &Refusal::NotFound("todo"));
 }
@@ -67,9 +67,9 @@ fn rows_created_and_deleted_in_one_batch_leave_only_ledger_rows_and_used_ids() {
     apply(&mut working_set, new_todo(None));
     apply(&mut working_set, step(TodoId(21), TodoStatus::InProgress));
     apply(&mut working_set, step(TodoId(21), TodoStatus::Done));
-    apply(&mut working_set, Action::DeleteTodo(TodoId(21)));
+    apply(&mut working_set, ResourceAction::DeleteTodo(TodoId(21)));
     apply(&mut working_set, log("review", None));
-    apply(&mut working_set, Action::DeleteActivity(ActivityId(31)));
+    apply(&mut working_set, ResourceAction::DeleteActivity(ActivityId(31)));
     let ids = |ids: &mut LastIds| (ids.todo, ids.log, ids.activity) = (21, 42, 31);
     assert_eq!(working_set.into_write_set(), paid(6, ids));
 }
@@ -78,7 +78,7 @@ fn rows_created_and_deleted_in_one_batch_leave_only_ledger_rows_and_used_ids() {
 fn deleting_a_todo_drops_its_log_entries_of_the_same_batch() {
     let mut working_set = working_set();
     apply(&mut working_set, step(TODO, TodoStatus::Done));
-    apply(&mut working_set, Action::DeleteTodo(TODO));
+    apply(&mut working_set, ResourceAction::DeleteTodo(TODO));
     let open = Counter::Todos(ME, TodoStatus::Open, priority(2));
     let expected =
         WriteSet { todos: deleted(TODO), ..paid(2, |ids| ids.log = 41).and_counters([(open, -1)]) };
@@ -131,7 +131,7 @@ fn the_last_credit_is_spent_once() {
 #[test]
 fn a_grant_can_be_spent_in_the_same_batch() {
     let mut working_set = with_balance(0);
-    working_set.decide(program(grant(HOME, 1))).unwrap();
+    working_set.decide(by_command_line(grant(HOME, 1))).unwrap();
     assert_eq!(working_set.decide(mine(start())).map(|applied| applied.balance), Ok(0));
     let after: Vec<_> =
         working_set.into_write_set().ledger.iter().map(|(_, row)| row.balance_after).collect();
@@ -140,12 +140,9 @@ fn a_grant_can_be_spent_in_the_same_batch() {
 
 #[test]
 fn equal_ids_in_two_accounts_of_a_batch_are_kept_apart() {
-    let abroad = |action| {
-        let principal = Principal::Key(KeyBearer { account: ABROAD, ..bearer(ME) });
-        Command { principal, ..mine(action) }
-    };
+    let abroad = |action| of(KeyBearer { account: ABROAD, ..bearer(ME) }, action);
     let mut working_set = working_set();
-    apply(&mut working_set, Action::DeleteTodo(TODO));
+    apply(&mut working_set, ResourceAction::DeleteTodo(TODO));
     working_set.decide(abroad(step(TODO, TodoStatus::Done))).unwrap();
     working_set.decide(abroad(start())).unwrap();
     apply(&mut working_set, start());
@@ -172,7 +169,7 @@ fn an_id_is_never_given_twice() {
             panic!("a todo is answered");
         };
         assert_eq!(created.id, TodoId(id));
-        apply(&mut working_set, Action::DeleteTodo(created.id));
+        apply(&mut working_set, ResourceAction::DeleteTodo(created.id));
     }
     let unknown = mine(new_todo(Some(UNKNOWN)));
     assert_refused(&mut working_set, unknown, &Refusal::NoSuchSession(UNKNOWN));

@@ -3,17 +3,17 @@
 use super::*;
 
 /// Every command of mine that changes or deletes a row, with the state that the row is in.
-fn tied() -> [(Action, EntityTag, &'static str); 5] {
+fn tied() -> [(ResourceAction, EntityTag, &'static str); 5] {
     [
         (end(ACTIVE), session(ACTIVE).tag(), "session"),
-        (Action::DeleteSession(ACTIVE), session(ACTIVE).tag(), "session"),
+        (ResourceAction::DeleteSession(ACTIVE), session(ACTIVE).tag(), "session"),
         (step(TODO, TodoStatus::Done), todo(TODO).tag(), "todo"),
-        (Action::DeleteTodo(TODO), todo(TODO).tag(), "todo"),
-        (Action::DeleteActivity(ACTIVITY), activity(ACTIVITY).tag(), "activity"),
+        (ResourceAction::DeleteTodo(TODO), todo(TODO).tag(), "todo"),
+        (ResourceAction::DeleteActivity(ACTIVITY), activity(ACTIVITY).tag(), "activity"),
     ]
 }
 
-fn if_match(tags: &[EntityTag], action: Action) -> Command {
+fn if_match(tags: &[EntityTag], action: ResourceAction) -> Command {
     let conditions = Conditions { if_match: Some(tags.to_vec()), ..Conditions::default() };
     Command { conditions, ..mine(action) }
 }
@@ -59,10 +59,14 @@ fn a_tag_no_longer_matches_after_an_update_in_the_same_batch() {
 fn a_missing_or_invisible_row_is_not_found_whatever_tag_is_given() {
     let of_peer = [
         (end(OF_PEER), session(OF_PEER).tag(), "session"),
-        (Action::DeleteSession(UNKNOWN), session(ACTIVE).tag(), "session"),
+        (ResourceAction::DeleteSession(UNKNOWN), session(ACTIVE).tag(), "session"),
         (step(TODO_OF_PEER, TodoStatus::Done), todo(TODO_OF_PEER).tag(), "todo"),
-        (Action::DeleteTodo(TodoId(9)), todo(TODO).tag(), "todo"),
-        (Action::DeleteActivity(ACTIVITY_OF_PEER), activity(ACTIVITY_OF_PEER).tag(), "activity"),
+        (ResourceAction::DeleteTodo(TodoId(9)), todo(TODO).tag(), "todo"),
+        (
+            ResourceAction::DeleteActivity(ACTIVITY_OF_PEER),
+            activity(ACTIVITY_OF_PEER).tag(),
+            "activity",
+        ),
     ];
     for (action, stands, what) in of_peer {
         for tags in [&[stands][..], &[]] {
@@ -77,7 +81,7 @@ fn a_tag_is_checked_after_suspension_but_before_rules_and_balance() {
     let stale = |action| if_match(&[], action);
     assert_refused(&mut working_set(), stale(end(ENDED)), &Refusal::HasChanged("session"));
     let changed = Refusal::HasChanged("todo");
-    assert_refused(&mut with_balance(0), stale(Action::DeleteTodo(TODO)), &changed);
+    assert_refused(&mut with_balance(0), stale(ResourceAction::DeleteTodo(TODO)), &changed);
     let suspended = Account { status: AccountStatus::Suspended, ..account(HOME) };
     let mut working_set = working_set();
     working_set.load_account(suspended);

@@ -32,8 +32,8 @@ fn ready() -> WorkingSet {
 }
 
 fn erase(role: Role, code: LookupHash) -> Command {
-    let principal = Principal::Key(KeyBearer { role, ..bearer(ME) });
-    Command { principal, charge: None, ..mine(Action::EraseAccount { code }) }
+    let bearer = KeyBearer { role, ..bearer(ME) };
+    uncharged(Action::Manage(bearer, ManageAction::EraseAccount { code }))
 }
 
 #[test]
@@ -60,7 +60,11 @@ fn an_erasure_ends_the_account_and_writes_nothing_else() {
     // Whoever comes after it in the same working set finds no account.
     assert_refused(&mut working_set, mine(start()), &Refusal::KeyNotInForce);
     assert_refused(&mut working_set, erase(Role::Owner, CODE), &Refusal::KeyNotInForce);
-    assert_refused(&mut working_set, program(grant(HOME, 1)), &Refusal::NoSuchAccount(HOME));
+    assert_refused(
+        &mut working_set,
+        by_command_line(grant(HOME, 1)),
+        &Refusal::NoSuchAccount(HOME),
+    );
     let directory = Some(Directory { last_account: 2, accounts: 1, installation: None });
     let write_set = WriteSet { directory, erased: vec![(HOME, now())], ..WriteSet::default() };
     assert_eq!(working_set.into_write_set(), write_set);
@@ -78,12 +82,10 @@ fn the_account_of_the_last_operator_cannot_be_erased() {
 #[test]
 fn an_existing_account_is_never_swept() {
     let mut working_set = ready();
-    let sweep = |account| program(Action::SweepErased(account));
+    let sweep = |account| program(SystemAction::SweepErased(account));
     assert_refused(&mut working_set, sweep(HOME), &Refusal::AccountExists(HOME));
     let gone = AccountId(7);
     working_set.decide(sweep(gone)).unwrap();
-    let by_key = mine(Action::SweepErased(gone));
-    assert_refused(&mut working_set, by_key, &Refusal::KeyNotInForce);
     let write_set = WriteSet { swept: vec![(gone, now())], ..WriteSet::default() };
     assert_eq!(working_set.into_write_set(), write_set);
 }
@@ -100,7 +102,7 @@ fn the_read_set_of_an_erasure_has_the_directory_its_key_and_its_codes() {
         ..ReadSet::default()
     };
     assert_eq!(read_set, expected);
-    let sweep = program(Action::SweepErased(HOME));
+    let sweep = program(SystemAction::SweepErased(HOME));
     let expected = ReadSet { accounts: BTreeSet::from([HOME]), ..ReadSet::default() };
     assert_eq!(ReadSet::of([&sweep]), expected);
     assert!(sweep.action.stands_alone() && erase(Role::Owner, CODE).action.stands_alone());

@@ -18,21 +18,21 @@ fn name_of(key: u8, request: u8) -> Conditions {
     Conditions { idempotency: Some(Idempotency { now, before: vec![] }), ..Conditions::default() }
 }
 
-fn idempotent(key: u8, request: u8, action: Action) -> Command {
+fn idempotent(key: u8, request: u8, action: ResourceAction) -> Command {
     Command { conditions: name_of(key, request), ..mine(action) }
 }
 
 /// Every kind of write that a caller may name.
-fn writes() -> [Action; 8] {
+fn writes() -> [ResourceAction; 8] {
     [
         start(),
         end(ACTIVE),
-        Action::DeleteSession(ACTIVE),
+        ResourceAction::DeleteSession(ACTIVE),
         new_todo(Some(ACTIVE)),
         step(TODO, TodoStatus::Done),
-        Action::DeleteTodo(TODO),
+        ResourceAction::DeleteTodo(TODO),
         log("deploy", Some(ACTIVE)),
-        Action::DeleteActivity(ACTIVITY),
+        ResourceAction::DeleteActivity(ACTIVITY),
     ]
 }
 
@@ -96,8 +96,8 @@ fn an_idempotency_key_belongs_to_one_request_and_one_actor() {
     assert!(!working_set.decide(idempotent(NAME + 1, 1, start())).unwrap().is_replay);
     let of_peer = Command { conditions: name_of(NAME, 1), ..by(PEER, start()) };
     assert!(!working_set.decide(of_peer).unwrap().is_replay);
-    let abroad = Principal::Key(KeyBearer { account: ABROAD, ..bearer(ME) });
-    let abroad = Command { principal: abroad, ..idempotent(NAME, 1, start()) };
+    let abroad = KeyBearer { account: ABROAD, ..bearer(ME) };
+    let abroad = borne_by(abroad, idempotent(NAME, 1, start()));
     assert!(!working_set.decide(abroad).unwrap().is_replay);
 }
 
@@ -121,9 +121,8 @@ fn an_idempotency_record_is_checked_before_everything_but_the_api_key() {
         KeyBearer { ends_at: Some(now()), ..bearer(ME) },
     ] {
         for request in [1, 2] {
-            let principal = Principal::Key(bearer);
-            let asked = Command { principal, conditions: name_of(NAME, request), ..again.clone() };
-            assert_refused(&mut working_set, asked, &Refusal::KeyNotInForce);
+            let asked = Command { conditions: name_of(NAME, request), ..again.clone() };
+            assert_refused(&mut working_set, borne_by(bearer, asked), &Refusal::KeyNotInForce);
         }
     }
 }
@@ -192,13 +191,12 @@ fn an_idempotency_record_outlives_a_renewal_of_its_actors_key() {
 }
 
 #[test]
-fn only_the_system_can_delete_expired_idempotency_records() {
+fn expired_idempotency_records_are_deleted_only_in_an_existing_account() {
     let mut working_set = working_set();
-    let forget = |account| Action::ForgetIdempotencyRecords { account, before: at(9) };
+    let forget = |account| SystemAction::ForgetIdempotencyRecords { account, before: at(9) };
     let command = program(forget(HOME));
     assert_eq!(command.account(), Some(HOME));
     assert_eq!(working_set.decide(command).unwrap().cost, 0);
-    assert_refused(&mut working_set, mine(forget(HOME)), &Refusal::KeyNotInForce);
     let nowhere = AccountId(9);
     assert_refused(&mut working_set, program(forget(nowhere)), &Refusal::NoSuchAccount(nowhere));
     let expected = WriteSet { forgotten: vec![(HOME, at(9))], ..WriteSet::default() };

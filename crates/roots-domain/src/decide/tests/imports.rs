@@ -12,10 +12,10 @@ fn source() -> Uid {
 }
 
 fn import(rows: Vec<ImportRow>) -> Command {
-    let principal = Principal::Key(KeyBearer { role: Role::Owner, ..bearer(ME) });
+    let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
     let actors = BTreeMap::from([(ME, THERE)]);
-    let action = Action::Import(Import { source: source(), actors, rows });
-    Command { principal, charge: None, ..mine(action) }
+    let action = TransferAction::Import(Import { source: source(), actors, rows });
+    uncharged(Action::Transfer(owner, action))
 }
 
 /// What stands for me where rows come from.
@@ -249,8 +249,7 @@ fn imported_activities_count_toward_the_limit_on_activity_types() {
 #[test]
 fn only_an_owner_can_import() {
     let mut working_set = working_set();
-    let actors = BTreeMap::new();
-    let command = mine(Action::Import(Import { source: source(), actors, rows: vec![] }));
+    let command = borne_by(bearer(ME), import(vec![]));
     assert_refused(&mut working_set, command, &Refusal::OwnerOnly);
 }
 
@@ -327,7 +326,7 @@ fn an_import_stops_at_the_first_row_that_the_balance_does_not_cover() {
     ];
     assert_eq!(outcomes(applied), expected, "what is refused or known costs nothing");
     // With more credits it goes on from there, and pays nothing twice.
-    working_set.decide(Command { principal: Principal::Program, ..mine(grant(HOME, 1)) }).unwrap();
+    working_set.decide(by_command_line(grant(HOME, 1))).unwrap();
     let applied = working_set.decide(import(rows)).unwrap();
     assert_eq!((applied.cost, applied.balance), (1, 0));
     assert_eq!(outcomes(applied)[6..], [Ok(Imported::New(33)), Ok(Imported::Known(7))]);

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::command::{KeyOrigin, Management, NewActor, NewCode, NewKey, RenewedCode, Reservation};
+use crate::command::{
+    KeyOrigin, NewActor, NewCode, NewKey, RecoverAction, RenewedCode, Reservation,
+};
 use crate::model::api_key::{KEYS_MAX, Succession};
 use crate::model::bearer::CodeBearer;
 use crate::model::quota::{ACCOUNT_KEYS_MAX, ACTORS_MAX, RENEWALS_PER_DAY_MAX};
@@ -57,7 +59,7 @@ impl KeysFixture {
             WrapHolder::Account(KeyEpoch::FIRST),
             WrapSubject::Actor(MEMBER, KeyEpoch::FIRST),
         );
-        scope.manage(KeyId(1), Management::ReserveIds(Reservation::Actor)).unwrap();
+        scope.manage(KeyId(1), ManageAction::ReserveIds(Reservation::Actor)).unwrap();
         let new = NewActor {
             id: MEMBER,
             uid: uid(52),
@@ -66,7 +68,7 @@ impl KeysFixture {
             account_epoch: KeyEpoch::FIRST,
             wraps: vec![wrap],
         };
-        scope.manage(KeyId(1), Management::AddActor(new)).unwrap();
+        scope.manage(KeyId(1), ManageAction::AddActor(new)).unwrap();
         scope
     }
 
@@ -77,8 +79,24 @@ impl KeysFixture {
         KeyBearer { account: self.account.id, actor, role, key, auth_epoch, ends_at: None }
     }
 
-    fn command(&self, principal: Principal, action: Action) -> Command {
-        Command { principal, at: self.at, ..program(action) }
+    fn command(&self, action: Action) -> Command {
+        Command::uncharged(action, self.at)
+    }
+
+    fn managing(&self, key: KeyId, action: ManageAction) -> Command {
+        self.command(Action::Manage(self.bearer(key), action))
+    }
+
+    fn starting(&self, key: KeyId) -> Command {
+        self.command(Action::Resource(self.bearer(key), start()))
+    }
+
+    fn recovering(&self, code: RecoveryId, action: RecoverAction) -> Command {
+        self.command(Action::Recover(CodeBearer { account: self.account.id, code }, action))
+    }
+
+    fn system(&self, action: SystemAction) -> Command {
+        self.command(Action::System(action))
     }
 
     fn load(&self, commands: &[Command]) -> WorkingSet {
@@ -144,26 +162,23 @@ impl KeysFixture {
         answer
     }
 
-    fn manage(&mut self, key: KeyId, management: Management) -> Result<AppliedRow, Refusal> {
-        let principal = Principal::Key(self.bearer(key));
-        self.apply(self.command(principal, Action::Manage(Box::new(management))))
+    fn manage(&mut self, key: KeyId, action: ManageAction) -> Result<AppliedRow, Refusal> {
+        self.apply(self.managing(key, action))
     }
 
     /// Uses a key as a caller does: for the first time it is noted.
     fn use_key(&mut self, id: KeyId) -> Result<AppliedRow, Refusal> {
         let actor = self.bearer(id).actor;
-        let action = Action::UseKey { account: self.account.id, actor, key: id };
-        self.apply(self.command(Principal::Program, action))
+        let action = SystemAction::UseKey { account: self.account.id, actor, key: id };
+        self.apply(self.system(action))
     }
 
-    /// The next key of an actor, with the wraps that the cryptography makes for it.
-    fn next_key(&self, actor: ActorId, origin: KeyOrigin) -> NewKey {
+    /// Adds the next key of an actor, with the wraps that the cryptography makes for it.
+    fn next_key(&self, actor: ActorId, origin: KeyOrigin) -> ManageAction {
         let id = KeyId(self.account.last_ids.key);
         let (before, account) = (self.actors[&actor].key_epoch, self.account.key_epoch);
         let (epoch, account_epoch) = match origin {
-            KeyOrigin::Beside | KeyOrigin::Rotation { .. } | KeyOrigin::Recovery { .. } => {
-                (before, account)
-            }
+            KeyOrigin::Beside | KeyOrigin::Rotation { .. } => (before, account),
             KeyOrigin::Renewal => (before.next(), account),
             KeyOrigin::AccountRenewal { .. } => (before.next(), account.next()),
         };
@@ -181,7 +196,7 @@ impl KeysFixture {
             let subject = WrapSubject::Account(account_epoch);
             wraps.push(wrapped(WrapHolder::Recovery(code.id), subject));
         }
-        NewKey {
+        let new = NewKey {
             id,
             actor,
             account_epoch,
@@ -191,8 +206,8 @@ impl KeysFixture {
             label: None,
             expires_at: None,
             wraps,
-            origin,
-        }
+        };
+        ManageAction::AddKey { new, origin }
     }
 
     /// Makes a key as `shown` asks for it.
@@ -203,7 +218,7 @@ impl KeysFixture {
             What::Renewal => Reservation::Renewal(actor),
             What::Beside => Reservation::Key,
         };
-        self.manage(shown, Management::ReserveIds(kinds))?;
+        self.manage(shown, ManageAction::ReserveIds(kinds))?;
         let code =
             NewCode { id: RecoveryId(self.account.last_ids.recovery), lookup: LookupHash([8; 32]) };
         let origin = match what {
@@ -213,22 +228,21 @@ impl KeysFixture {
             What::Renewal => KeyOrigin::Renewal,
         };
         let new = self.next_key(actor, origin);
-        match self.manage(shown, Management::AddKey(new))? {
+        match self.manage(shown, new)? {
             AppliedRow::Key(key) => Ok(key.id),
             other => panic!("{other:?} is no key"),
         }
     }
 
-    fn by_code(&mut self, code: RecoveryId, management: Management) -> Result<AppliedRow, Refusal> {
-        let principal = Principal::Code(CodeBearer { account: self.account.id, code });
-        self.apply(self.command(principal, Action::Manage(Box::new(management))))
+    fn by_code(&mut self, code: RecoveryId, action: RecoverAction) -> Result<AppliedRow, Refusal> {
+        self.apply(self.recovering(code, action))
     }
 
     /// Uses a recovery code.
     fn recover(&mut self, by: RecoveryId) -> Result<KeyId, Refusal> {
-        self.by_code(by, Management::ReserveIds(Reservation::KeyAndCode))?;
-        let new = self.next_recovery(by);
-        match self.by_code(by, Management::AddKey(new))? {
+        self.by_code(by, RecoverAction::ReserveIds)?;
+        let (new, code) = self.next_recovery(by);
+        match self.by_code(by, RecoverAction::AddKey { new, code })? {
             AppliedRow::Key(key) => Ok(key.id),
             other => panic!("{other:?} is no key"),
         }
@@ -236,7 +250,7 @@ impl KeysFixture {
 
     /// The key that a recovery code is used for, with the wraps that the cryptography makes for it and
     /// for the code that comes with it.
-    fn next_recovery(&self, by: RecoveryId) -> NewKey {
+    fn next_recovery(&self, by: RecoveryId) -> (NewKey, NewCode) {
         let last_ids = self.account.last_ids;
         let (id, code) = (KeyId(last_ids.key), RecoveryId(last_ids.recovery));
         let came_with = self.codes.get(&by).and_then(|code| self.keys.get(&code.comes_with?));
@@ -248,7 +262,7 @@ impl KeysFixture {
         let mut wraps = under(WrapHolder::ApiKey(id), OWNER, epoch, Some(account_epoch));
         wraps.push(wrapped(WrapHolder::Recovery(code), WrapSubject::Account(account_epoch)));
         let code = NewCode { id: code, lookup: LookupHash([7; 32]) };
-        NewKey {
+        let new = NewKey {
             id,
             actor: OWNER,
             account_epoch,
@@ -258,19 +272,19 @@ impl KeysFixture {
             label: None,
             expires_at: None,
             wraps,
-            origin: KeyOrigin::Recovery { code },
-        }
+        };
+        (new, code)
     }
 
     /// Makes a recovery code as `shown` asks for it.
     fn renew_code(&mut self, shown: KeyId) -> Result<RecoveryId, Refusal> {
-        self.manage(shown, Management::ReserveIds(Reservation::Code))?;
+        self.manage(shown, ManageAction::ReserveIds(Reservation::Code))?;
         let (id, account_epoch) =
             (RecoveryId(self.account.last_ids.recovery), self.account.key_epoch);
         let wraps = vec![wrapped(WrapHolder::Recovery(id), WrapSubject::Account(account_epoch))];
         let code = NewCode { id, lookup: LookupHash([6; 32]) };
         let renewed = RenewedCode { code, account_epoch, wraps };
-        self.manage(shown, Management::RenewCode(renewed)).map(|_| id)
+        self.manage(shown, ManageAction::RenewCode(renewed)).map(|_| id)
     }
 
     fn code_ids(&self) -> Vec<RecoveryId> {
@@ -427,11 +441,8 @@ fn a_rotated_key_begins_its_grace_at_the_first_use_of_its_successor() {
     scope.use_key(next).unwrap();
     assert_eq!(scope.account.auth_epoch, epoch + 1, "only the first use tells");
     assert_eq!(scope.add(FIRST, OWNER, What::Rotation(0)), Err(Refusal::KeyInGrace));
-    assert_eq!(scope.manage(FIRST, Management::RevokeKey(next)), Err(Refusal::KeyInGrace));
-    let principal = Principal::Key(scope.bearer(FIRST));
-    assert!(
-        scope.apply(scope.command(principal, start())).is_ok_and(|row| row != AppliedRow::Deleted)
-    );
+    assert_eq!(scope.manage(FIRST, ManageAction::RevokeKey(next)), Err(Refusal::KeyInGrace));
+    assert!(scope.apply(scope.starting(FIRST)).is_ok_and(|row| row != AppliedRow::Deleted));
 }
 
 #[test]
@@ -465,8 +476,8 @@ fn a_recovery_code_outlives_the_renewal_key_issued_with_the_code() {
         scope.keys.get_mut(&renewed).unwrap().expires_at = Some(scope.at.plus_seconds(60));
         scope.at = scope.at.plus_seconds(60);
         let (account, over) = (scope.account.id, vec![renewed]);
-        let sweep = Action::TendKeys { account, used: Vec::new(), over };
-        scope.apply(scope.command(Principal::Program, sweep)).unwrap();
+        let sweep = SystemAction::TendKeys { account, used: Vec::new(), over };
+        scope.apply(scope.system(sweep)).unwrap();
         assert!(scope.keys[&renewed].has_ended());
         let came_with = RecoveryId(2);
         assert_eq!(scope.code_ids(), [FIRST_CODE, came_with]);
@@ -504,12 +515,12 @@ fn an_actor_cannot_be_added_under_an_account_key_of_an_earlier_epoch() {
     let mut scope = KeysFixture::new();
     let next = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     scope.use_key(next).unwrap();
-    scope.manage(next, Management::ReserveIds(Reservation::Actor)).unwrap();
+    scope.manage(next, ManageAction::ReserveIds(Reservation::Actor)).unwrap();
     let new = |account_epoch| {
         let id = ActorId(3);
         let (holder, subject) =
             (WrapHolder::Account(account_epoch), WrapSubject::Actor(id, KeyEpoch::FIRST));
-        Management::AddActor(NewActor {
+        ManageAction::AddActor(NewActor {
             id,
             uid: uid(53),
             name: name("late"),
@@ -531,27 +542,22 @@ fn a_command_decided_after_its_key_ended_is_refused_even_with_an_earlier_time() 
         let mut scope = KeysFixture::new();
         let key = scope.add(FIRST, MEMBER, What::Beside).unwrap();
         let next = scope.add(key, MEMBER, What::Rotation(0)).unwrap();
-        let late =
-            Command { charge: None, ..scope.command(Principal::Key(scope.bearer(key)), start()) };
-        let boss = Principal::Key(scope.bearer(FIRST));
+        let late = scope.starting(key);
         // By a clock that is ahead, and with the late one's behind.
         scope.at = scope.at.plus_seconds(10);
-        let manage = |management| Action::Manage(Box::new(management));
         let ending = match way {
-            0 => scope.command(boss, manage(Management::RevokeKey(key))),
+            0 => scope.managing(FIRST, ManageAction::RevokeKey(key)),
             1 => {
                 let is_active = Some(false);
-                scope.command(
-                    boss,
-                    manage(Management::PatchActor { id: MEMBER, name: None, is_active }),
-                )
+                let patch = ManageAction::PatchActor { id: MEMBER, name: None, is_active };
+                scope.managing(FIRST, patch)
             }
             _ => {
                 let (account, actor) = (scope.account.id, MEMBER);
-                scope.command(Principal::Program, Action::UseKey { account, actor, key: next })
+                scope.system(SystemAction::UseKey { account, actor, key: next })
             }
         };
-        let mine = Command { charge: None, ..scope.command(boss, start()) };
+        let mine = scope.starting(FIRST);
         // In the same batch: the late one's auth epoch was right when the batch was loaded.
         let commands = [ending.clone(), late.clone(), mine.clone()];
         let mut working_set = scope.load(&commands);
@@ -567,16 +573,16 @@ fn a_command_decided_after_its_key_ended_is_refused_even_with_an_earlier_time() 
 #[test]
 fn a_key_cannot_be_added_for_an_earlier_key_epoch() {
     let mut scope = KeysFixture::new();
-    scope.manage(FIRST, Management::ReserveIds(Reservation::Key)).unwrap();
+    scope.manage(FIRST, ManageAction::ReserveIds(Reservation::Key)).unwrap();
     let early = scope.next_key(MEMBER, KeyOrigin::Beside);
     scope.add(FIRST, MEMBER, What::Renewal).unwrap();
-    let refused = scope.manage(FIRST, Management::AddKey(early));
+    let refused = scope.manage(FIRST, early);
     assert_eq!(refused, Err(Refusal::KeysRenewed(MEMBER)));
 
     let early = scope.next_key(MEMBER, KeyOrigin::Renewal);
     let next = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     scope.use_key(next).unwrap();
-    let refused = scope.manage(next, Management::AddKey(early));
+    let refused = scope.manage(next, early);
     assert_eq!(refused, Err(Refusal::KeysRenewed(MEMBER)));
     scope.check();
 }
@@ -585,37 +591,30 @@ fn a_key_cannot_be_added_for_an_earlier_key_epoch() {
 fn each_rule_of_key_management_has_its_refusal() {
     let mut scope = KeysFixture::new();
     let own = scope.add(FIRST, MEMBER, What::Beside).unwrap();
-    let patch = |id, is_active| Management::PatchActor { id, name: None, is_active };
+    let patch = |id, is_active| ManageAction::PatchActor { id, name: None, is_active };
     let stranger = ActorId(9);
-    for (shown, management, refusal) in [
-        (own, Management::ReserveIds(Reservation::Actor), Refusal::OwnerOnly),
-        (own, Management::ReserveIds(Reservation::Key), Refusal::OwnerOnly),
+    let beside = |tune: &dyn Fn(&mut NewKey)| {
+        let mut action = scope.next_key(MEMBER, KeyOrigin::Beside);
+        if let ManageAction::AddKey { new, .. } = &mut action {
+            tune(new);
+        }
+        action
+    };
+    for (shown, action, refusal) in [
+        (own, ManageAction::ReserveIds(Reservation::Actor), Refusal::OwnerOnly),
+        (own, ManageAction::ReserveIds(Reservation::Key), Refusal::OwnerOnly),
         (own, patch(MEMBER, Some(true)), Refusal::OwnerOnly),
-        (own, Management::AddKey(scope.next_key(MEMBER, KeyOrigin::Beside)), Refusal::OwnerOnly),
-        (own, Management::RevokeKey(FIRST), Refusal::NotFound("key")),
-        (FIRST, Management::RevokeKey(KeyId(99)), Refusal::NotFound("key")),
-        (FIRST, Management::RevokeKey(FIRST), Refusal::LastOwnerKey),
+        (own, scope.next_key(MEMBER, KeyOrigin::Beside), Refusal::OwnerOnly),
+        (own, ManageAction::RevokeKey(FIRST), Refusal::NotFound("key")),
+        (FIRST, ManageAction::RevokeKey(KeyId(99)), Refusal::NotFound("key")),
+        (FIRST, ManageAction::RevokeKey(FIRST), Refusal::LastOwnerKey),
         (FIRST, patch(OWNER, Some(false)), Refusal::OwnerStays),
         (FIRST, patch(stranger, None), Refusal::NotFound("actor")),
-        (
-            FIRST,
-            Management::AddKey(NewKey {
-                actor: stranger,
-                ..scope.next_key(MEMBER, KeyOrigin::Beside)
-            }),
-            Refusal::NoSuchActor(stranger),
-        ),
-        (
-            FIRST,
-            Management::AddKey(NewKey {
-                expires_at: Some(scope.at),
-                ..scope.next_key(MEMBER, KeyOrigin::Beside)
-            }),
-            Refusal::ExpiryNotAhead,
-        ),
+        (FIRST, beside(&|new| new.actor = stranger), Refusal::NoSuchActor(stranger)),
+        (FIRST, beside(&|new| new.expires_at = Some(scope.at)), Refusal::ExpiryNotAhead),
     ] {
         let before = scope.clone();
-        assert_eq!(scope.manage(shown, management), Err(refusal));
+        assert_eq!(scope.manage(shown, action), Err(refusal));
         assert_eq!(format!("{scope:?}"), format!("{before:?}"));
     }
     scope.manage(FIRST, patch(MEMBER, Some(false))).unwrap();
@@ -623,7 +622,7 @@ fn each_rule_of_key_management_has_its_refusal() {
     // What is suspended may only revoke.
     scope.account.status = AccountStatus::Suspended;
     assert_eq!(scope.add(FIRST, OWNER, What::Beside), Err(Refusal::Suspended));
-    assert!(scope.manage(FIRST, Management::RevokeKey(own)).is_ok());
+    assert!(scope.manage(FIRST, ManageAction::RevokeKey(own)).is_ok());
 }
 
 #[test]
@@ -645,7 +644,7 @@ fn an_actor_has_at_most_1000_keys_in_force() {
     scope.use_key(next).unwrap();
     assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
     // Whatever has ended or expired makes room.
-    scope.manage(FIRST, Management::RevokeKey(KeyId(3))).unwrap();
+    scope.manage(FIRST, ManageAction::RevokeKey(KeyId(3))).unwrap();
     scope.add(FIRST, MEMBER, What::Beside).unwrap();
     assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
     scope.keys.get_mut(&KeyId(4)).unwrap().expires_at = Some(scope.at);
@@ -673,7 +672,7 @@ fn the_25th_key_renewal_of_an_actor_in_a_day_is_refused_and_changes_nothing() {
             OWNER => KeyOrigin::AccountRenewal { code },
             _ => KeyOrigin::Renewal,
         };
-        let unreserved = Management::AddKey(scope.next_key(actor, origin));
+        let unreserved = scope.next_key(actor, origin);
         assert_eq!(scope.manage(FIRST, unreserved), Err(refusal));
         assert_eq!(format!("{scope:?}"), format!("{before:?}"));
     }
@@ -688,8 +687,8 @@ fn the_25th_key_renewal_of_an_actor_in_a_day_is_refused_and_changes_nothing() {
 fn an_account_has_at_most_10_000_actors() {
     let mut scope = KeysFixture::new();
     scope.account.last_ids.actor = ACTORS_MAX - 1;
-    scope.manage(FIRST, Management::ReserveIds(Reservation::Actor)).unwrap();
-    let more = scope.manage(FIRST, Management::ReserveIds(Reservation::Actor));
+    scope.manage(FIRST, ManageAction::ReserveIds(Reservation::Actor)).unwrap();
+    let more = scope.manage(FIRST, ManageAction::ReserveIds(Reservation::Actor));
     assert_eq!(more, Err(Refusal::TooManyActors));
     assert_eq!(scope.account.last_ids.actor, ACTORS_MAX);
 }
@@ -699,7 +698,7 @@ fn a_new_key_in_a_full_account_deletes_the_ended_key_with_the_lowest_id() {
     let mut scope = KeysFixture::new();
     let keys = [(); 4].map(|()| scope.add(FIRST, MEMBER, What::Beside).unwrap());
     for ended in [keys[2], keys[1]] {
-        scope.manage(FIRST, Management::RevokeKey(ended)).unwrap();
+        scope.manage(FIRST, ManageAction::RevokeKey(ended)).unwrap();
     }
     let missing = ACCOUNT_KEYS_MAX - scope.account.keys;
     assert_eq!(scope.account.keys, 5);
@@ -758,8 +757,7 @@ fn a_recovery_ends_the_owners_keys_at_once_and_the_old_code_at_first_use() {
     let peer = scope.add(FIRST, MEMBER, What::Beside).unwrap();
     let rotated = scope.add(FIRST, OWNER, What::Rotation(60)).unwrap();
     let epoch = scope.account.auth_epoch;
-    let late =
-        Command { charge: None, ..scope.command(Principal::Key(scope.bearer(FIRST)), start()) };
+    let late = scope.starting(FIRST);
     let lost = scope.recover(FIRST_CODE).unwrap();
     assert_eq!(scope.apply(late), Err(Refusal::KeyNotInForce));
     assert!(scope.keys[&FIRST].has_ended() && scope.keys[&rotated].has_ended());
@@ -828,7 +826,7 @@ fn renewing_the_recovery_code_ends_all_other_codes_at_once() {
     let account_epoch = KeyEpoch(9);
     let new = NewCode { id: RecoveryId(9), lookup: LookupHash([6; 32]) };
     let early = RenewedCode { code: new, account_epoch, wraps: Vec::new() };
-    let refused = scope.manage(FIRST, Management::RenewCode(early));
+    let refused = scope.manage(FIRST, ManageAction::RenewCode(early));
     assert_eq!(refused, Err(Refusal::KeysRenewed(OWNER)));
     // What is suspended is recovered, and nothing else.
     scope.account.status = AccountStatus::Suspended;
@@ -838,28 +836,17 @@ fn renewing_the_recovery_code_ends_all_other_codes_at_once() {
 }
 
 #[test]
-fn a_recovery_code_authorizes_only_a_recovery() {
+fn a_recovery_code_makes_keys_only_for_the_owner_and_the_current_epochs() {
     let mut scope = KeysFixture::new();
     let before = scope.clone();
-    let beside = NewKey { origin: KeyOrigin::Beside, ..scope.next_recovery(FIRST_CODE) };
-    let members = NewKey { actor: MEMBER, ..scope.next_recovery(FIRST_CODE) };
-    for management in [
-        Management::ReserveIds(Reservation::Actor),
-        Management::ReserveIds(Reservation::Key),
-        Management::RevokeKey(FIRST),
-        Management::AddKey(beside),
-        Management::AddKey(members),
-    ] {
-        assert_eq!(scope.by_code(FIRST_CODE, management), Err(Refusal::CodeNotInForce));
+    let (key, code) = scope.next_recovery(FIRST_CODE);
+    let members = NewKey { actor: MEMBER, ..key.clone() };
+    let early = NewKey { epoch: KeyEpoch(2), ..key };
+    for (new, refusal) in [(members, Refusal::CodeNotInForce), (early, Refusal::KeysRenewed(OWNER))]
+    {
+        let action = RecoverAction::AddKey { new, code: code.clone() };
+        assert_eq!(scope.by_code(FIRST_CODE, action), Err(refusal));
     }
-    let principal = Principal::Code(CodeBearer { account: scope.account.id, code: FIRST_CODE });
-    assert_eq!(scope.apply(scope.command(principal, start())), Err(Refusal::CodeNotInForce));
-    let early = NewKey { epoch: KeyEpoch(2), ..scope.next_recovery(FIRST_CODE) };
-    let refused = scope.by_code(FIRST_CODE, Management::AddKey(early));
-    assert_eq!(refused, Err(Refusal::KeysRenewed(OWNER)));
-    // And a key does not recover.
-    let by_key = Management::AddKey(scope.next_recovery(FIRST_CODE));
-    assert_eq!(scope.manage(FIRST, by_key), Err(Refusal::KeyNotInForce));
     assert_eq!(format!("{scope:?}"), format!("{before:?}"));
 }
 
@@ -869,7 +856,7 @@ fn the_first_use_of_a_key_that_ends_others_is_audited_once() {
         let mut scope = KeysFixture::new();
         let key = scope.add(FIRST, OWNER, what).unwrap();
         let (account, actor) = (scope.account.id, OWNER);
-        let used = scope.command(Principal::Program, Action::UseKey { account, actor, key });
+        let used = scope.system(SystemAction::UseKey { account, actor, key });
         let mut working_set = scope.load(std::slice::from_ref(&used));
         working_set.decide(used.clone()).unwrap();
         working_set.decide(used).unwrap();
@@ -889,8 +876,7 @@ fn the_first_use_of_a_key_that_ends_others_is_audited_once() {
 #[test]
 fn recoveries_and_renewed_codes_are_audited() {
     let scope = KeysFixture::new();
-    let audit_log = |principal: Principal, management: Management| {
-        let command = scope.command(principal, Action::Manage(Box::new(management)));
+    let audit_log = |command: Command| {
         let mut working_set = scope.load(std::slice::from_ref(&command));
         working_set.decide(command).unwrap();
         working_set
@@ -900,16 +886,15 @@ fn recoveries_and_renewed_codes_are_audited() {
             .map(|(_, entry)| entry.event)
             .collect::<Vec<_>>()
     };
-    let new = scope.next_recovery(FIRST_CODE);
+    let (new, code) = scope.next_recovery(FIRST_CODE);
     let made = AuditEvent::of_program(AuditAction::RecoveryUsed).to_key(OWNER, new.id);
-    let by_code = Principal::Code(CodeBearer { account: scope.account.id, code: FIRST_CODE });
-    assert_eq!(audit_log(by_code, Management::AddKey(new)), [made]);
-    let owner = scope.bearer(FIRST);
+    let recovery = scope.recovering(FIRST_CODE, RecoverAction::AddKey { new, code });
+    assert_eq!(audit_log(recovery), [made]);
     let code = NewCode { id: RecoveryId(2), lookup: LookupHash([6; 32]) };
     let account_epoch = scope.account.key_epoch;
     let renewed = RenewedCode { code, account_epoch, wraps: Vec::new() };
-    let event = AuditEvent::of(AuditAction::RecoveryCodeRenewed, owner);
-    assert_eq!(audit_log(Principal::Key(owner), Management::RenewCode(renewed)), [event]);
+    let event = AuditEvent::of(AuditAction::RecoveryCodeRenewed, scope.bearer(FIRST));
+    assert_eq!(audit_log(scope.managing(FIRST, ManageAction::RenewCode(renewed))), [event]);
 }
 
 /// Something that may happen to keys; those and the actors are picked from what there is.
@@ -968,7 +953,7 @@ impl KeysFixture {
             Step::Revoke(shown, key) => {
                 let shown = self.pick(shown);
                 let all: Vec<_> = self.keys.keys().copied().collect();
-                let _ = self.manage(shown, Management::RevokeKey(all[key % all.len()]));
+                let _ = self.manage(shown, ManageAction::RevokeKey(all[key % all.len()]));
             }
             Step::Recover(code) => {
                 let codes = self.code_ids();
@@ -981,14 +966,14 @@ impl KeysFixture {
             Step::SetActive(is_active) => {
                 let shown = self.pick(0);
                 let is_active = Some(is_active);
-                let patch = Management::PatchActor { id: MEMBER, name: None, is_active };
+                let patch = ManageAction::PatchActor { id: MEMBER, name: None, is_active };
                 let _ = self.manage(shown, patch);
             }
             Step::Tend => {
                 let over = self.keys.keys().copied().collect();
                 let used = vec![(FIRST, self.at)];
-                let action = Action::TendKeys { account: self.account.id, used, over };
-                self.apply(self.command(Principal::Program, action)).unwrap();
+                let action = SystemAction::TendKeys { account: self.account.id, used, over };
+                self.apply(self.system(action)).unwrap();
             }
             Step::Wait(seconds) => self.at = self.at.plus_seconds(seconds),
         }

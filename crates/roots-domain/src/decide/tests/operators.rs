@@ -1,7 +1,6 @@
 //! What operators do to accounts.
 
 use super::*;
-use crate::command::Management;
 
 /// A third account, of operators.
 const OPERATORS: AccountId = AccountId(3);
@@ -17,13 +16,17 @@ fn with_operators() -> WorkingSet {
     working_set
 }
 
-/// By any actor of theirs.
-fn by_operator(action: Action) -> Command {
-    let principal = Principal::Key(KeyBearer { account: OPERATORS, ..bearer(PEER) });
-    Command { principal, charge: Some(Charge::nothing(ROUTE)), ..program(action) }
+/// By that bearer, as by any actor of theirs.
+fn by_bearer(bearer: KeyBearer, action: OperatorAction) -> Command {
+    let charge = Some(Charge::nothing(ROUTE));
+    Command { charge, ..uncharged(Action::Operate(Operator::Key(bearer), action)) }
 }
 
-fn decided(working_set: &mut WorkingSet, action: Action) -> Account {
+fn by_operator(action: OperatorAction) -> Command {
+    by_bearer(KeyBearer { account: OPERATORS, ..bearer(PEER) }, action)
+}
+
+fn decided(working_set: &mut WorkingSet, action: OperatorAction) -> Account {
     let applied = working_set.decide(by_operator(action)).unwrap();
     let AppliedRow::Account(account) = applied.row else { unreachable!("another row") };
     assert_eq!((applied.cost, applied.balance), (0, account.balance));
@@ -108,7 +111,7 @@ fn a_suspension_raises_the_auth_epoch_and_a_resumption_does_not() {
 }
 
 fn stale_of(auth_epoch: i64) -> Command {
-    Command { principal: Principal::Key(KeyBearer { auth_epoch, ..bearer(ME) }), ..mine(start()) }
+    of(KeyBearer { auth_epoch, ..bearer(ME) }, start())
 }
 
 #[test]
@@ -131,10 +134,9 @@ fn an_operator_can_suspend_another_operator_but_not_itself() {
     working_set.load_account(Account { kind: AccountKind::Operator, ..account(ABROAD) });
     decided(&mut working_set, set_status(ABROAD, SUSPENDED));
     // Which then does nothing more.
-    let principal =
-        Principal::Key(KeyBearer { account: ABROAD, auth_epoch: EPOCH + 1, ..bearer(ME) });
+    let suspended = KeyBearer { account: ABROAD, auth_epoch: EPOCH + 1, ..bearer(ME) };
     for action in [set_status(OPERATORS, SUSPENDED), set_status(ABROAD, AccountStatus::Active)] {
-        let command = Command { principal, ..by_operator(action) };
+        let command = by_bearer(suspended, action);
         assert_refused(&mut working_set, command, &Refusal::Suspended);
     }
 }
@@ -149,17 +151,34 @@ fn only_operators_can_grant_credits_or_set_an_accounts_status() {
         set_status(ABROAD, SUSPENDED),
         set_status(AccountId(9), SUSPENDED),
     ] {
-        assert_refused(&mut with_operators(), mine(action), &Refusal::OperatorOnly);
+        let command = by_bearer(bearer(ME), action);
+        assert_refused(&mut with_operators(), command, &Refusal::OperatorOnly);
     }
 }
 
 #[test]
 fn an_operators_command_requires_a_key_in_force() {
-    let principal = Principal::Key(KeyBearer { account: OPERATORS, auth_epoch: 1, ..bearer(PEER) });
+    let stale = KeyBearer { account: OPERATORS, auth_epoch: 1, ..bearer(PEER) };
     for action in [grant(HOME, 1), set_status(HOME, SUSPENDED)] {
-        let command = Command { principal, ..by_operator(action) };
+        let command = by_bearer(stale, action);
         assert_refused(&mut with_operators(), command, &Refusal::KeyNotInForce);
     }
+}
+
+#[test]
+fn the_command_line_suspends_and_resumes_any_account_without_a_key() {
+    let mut working_set = with_operators();
+    for (status, epoch) in [(SUSPENDED, EPOCH + 1), (AccountStatus::Active, EPOCH + 1)] {
+        working_set.decide(by_command_line(set_status(OPERATORS, status))).unwrap();
+        let account = working_set.account(OPERATORS).unwrap();
+        assert_eq!((account.status, account.auth_epoch), (status, epoch));
+    }
+    let by_program = |id, action| (OPERATORS, noted(id, AuditEvent::of_program(action)));
+    let expected = [
+        by_program(61, AuditAction::AccountSuspended),
+        by_program(62, AuditAction::AccountResumed),
+    ];
+    assert_eq!(working_set.into_write_set().audit_log, expected);
 }
 
 #[test]
@@ -177,10 +196,10 @@ fn an_operators_command_is_refused_on_an_unknown_account_or_a_balance_overflow()
 #[test]
 fn the_read_set_of_an_operators_command_has_both_accounts() {
     for action in [grant(HOME, 1), set_status(HOME, SUSPENDED)] {
+        // Which operators are left is decided one after the other.
+        let directory = matches!(action, OperatorAction::SetAccountStatus { .. });
         let command = by_operator(action);
         let accounts = BTreeSet::from([HOME, OPERATORS]);
-        // Which operators are left is decided one after the other.
-        let directory = matches!(command.action, Action::SetAccountStatus { .. });
         assert_eq!(ReadSet::of([&command]), ReadSet { directory, accounts, ..ReadSet::default() });
         assert_eq!(command.account(), Some(HOME), "it goes where the other account's commands go");
     }
@@ -189,7 +208,6 @@ fn the_read_set_of_an_operators_command_has_both_accounts() {
 #[test]
 fn an_owners_changes_of_actors_and_keys_are_audited_unless_nothing_changes() {
     let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
-    let manage = |management| program(Action::Manage(Box::new(management)));
     let actor = |id, role| Actor {
         id,
         uid: uid(70),
@@ -220,25 +238,23 @@ fn an_owners_changes_of_actors_and_keys_are_audited_unless_nothing_changes() {
     working_set.load_actor(HOME, actor(PEER, Role::Member));
     working_set.load_key(HOME, key(KEY, ME));
     working_set.load_key(HOME, key(theirs, PEER));
-    let patch = |new: &str, is_active| Management::PatchActor {
+    let patch = |new: &str, is_active| ManageAction::PatchActor {
         id: PEER,
         name: Some(name(new)),
         is_active,
     };
     // Twice each: what changes nothing is not logged.
-    for management in [
-        Management::RevokeKey(theirs),
-        Management::RevokeKey(theirs),
+    for action in [
+        ManageAction::RevokeKey(theirs),
+        ManageAction::RevokeKey(theirs),
         patch("eve", None),
         patch("eve", Some(false)),
         patch("eve", Some(false)),
         patch("eve", Some(true)),
     ] {
-        let principal = Principal::Key(KeyBearer {
-            auth_epoch: working_set.account(HOME).unwrap().auth_epoch,
-            ..owner
-        });
-        working_set.decide(Command { principal, ..manage(management) }).unwrap();
+        let auth_epoch = working_set.account(HOME).unwrap().auth_epoch;
+        let bearer = KeyBearer { auth_epoch, ..owner };
+        working_set.decide(uncharged(Action::Manage(bearer, action))).unwrap();
     }
     let done: Vec<_> =
         working_set.into_write_set().audit_log.into_iter().map(|(_, it)| it.event).collect();
@@ -252,23 +268,23 @@ fn an_owners_changes_of_actors_and_keys_are_audited_unless_nothing_changes() {
     assert_eq!(done, expected);
 }
 
+fn export(bearer: KeyBearer, actor: Option<ActorId>) -> Command {
+    uncharged(Action::Transfer(bearer, TransferAction::NoteExport { actor }))
+}
+
 #[test]
 fn an_owners_export_is_audited_even_while_its_account_is_suspended() {
     let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
     for status in [AccountStatus::Active, SUSPENDED] {
         let mut working_set = working_set();
         working_set.load_account(Account { status, ..account(HOME) });
-        let export = |actor| {
-            let command = program(Action::NoteExport { actor });
-            Command { principal: Principal::Key(owner), ..command }
-        };
-        working_set.decide(export(None)).unwrap();
-        working_set.decide(export(Some(PEER))).unwrap();
+        working_set.decide(export(owner, None)).unwrap();
+        working_set.decide(export(owner, Some(PEER))).unwrap();
         let event = AuditEvent::of(AuditAction::Exported, owner);
         let expected = [(HOME, noted(61, event)), (HOME, noted(62, event.to_actor(PEER)))];
         assert_eq!(working_set.into_write_set().audit_log, expected);
     }
-    let by_member = mine(Action::NoteExport { actor: Some(ME) });
+    let by_member = export(bearer(ME), Some(ME));
     assert_refused(&mut working_set(), by_member, &Refusal::OwnerOnly);
 }
 
@@ -276,15 +292,14 @@ fn an_owners_export_is_audited_even_while_its_account_is_suspended() {
 fn an_owners_import_is_audited_and_must_come_from_another_account() {
     let owner = KeyBearer { role: Role::Owner, ..bearer(ME) };
     let import = |source, actor| {
-        let command = program(Action::NoteImport { source, actor });
-        Command { principal: Principal::Key(owner), ..command }
+        uncharged(Action::Transfer(owner, TransferAction::NoteImport { source, actor }))
     };
     let mut working_set = working_set();
     working_set.decide(import(uid(7), None)).unwrap();
     working_set.decide(import(uid(7), Some(PEER))).unwrap();
     let own = account(HOME).uid;
     assert_refused(&mut working_set, import(own, None), &Refusal::OwnExport);
-    let by_member = mine(Action::NoteImport { source: uid(7), actor: None });
+    let by_member = borne_by(bearer(ME), import(uid(7), None));
     assert_refused(&mut working_set, by_member, &Refusal::OwnerOnly);
     working_set.load_account(Account { status: SUSPENDED, ..account(HOME) });
     assert_refused(&mut working_set, import(uid(7), None), &Refusal::Suspended);

@@ -2,23 +2,22 @@
 
 use super::*;
 
-fn by_owner(action: Action) -> Command {
-    let principal = Principal::Key(KeyBearer { role: Role::Owner, ..bearer(ME) });
-    Command { principal, action, ..mine(start()) }
+fn by_owner(action: ResourceAction) -> Command {
+    of(KeyBearer { role: Role::Owner, ..bearer(ME) }, action)
 }
 
 /// Every write of what is, or is to be, the peer's.
-fn writes_of_the_peers() -> [Action; 8] {
+fn writes_of_the_peers() -> [ResourceAction; 8] {
     let cleared = SessionPatch { status: None, notes: Patch::Clear };
     [
         naming(PEER, start()),
         patch_session(OF_PEER, cleared),
-        Action::DeleteSession(OF_PEER),
+        ResourceAction::DeleteSession(OF_PEER),
         naming(PEER, new_todo(Some(OF_PEER))),
         step(TODO_OF_PEER, TodoStatus::Done),
-        Action::DeleteTodo(TODO_OF_PEER),
+        ResourceAction::DeleteTodo(TODO_OF_PEER),
         naming(PEER, log("deploy", Some(OF_PEER))),
-        Action::DeleteActivity(ACTIVITY_OF_PEER),
+        ResourceAction::DeleteActivity(ACTIVITY_OF_PEER),
     ]
 }
 
@@ -52,19 +51,22 @@ fn an_owner_can_write_for_any_actor_and_the_ledger_names_the_owner() {
 fn a_member_can_neither_create_rows_for_another_actor_nor_find_its_rows() {
     for action in writes_of_the_peers() {
         let refusal = match &action {
-            Action::StartSession { .. } | Action::CreateTodo { .. } | Action::LogActivity(_) => {
-                Refusal::OwnerOnly
+            ResourceAction::StartSession { .. }
+            | ResourceAction::CreateTodo { .. }
+            | ResourceAction::LogActivity(_) => Refusal::OwnerOnly,
+            ResourceAction::PatchSession(_) | ResourceAction::DeleteSession(_) => {
+                Refusal::NotFound("session")
             }
-            Action::PatchSession(_) | Action::DeleteSession(_) => Refusal::NotFound("session"),
-            Action::PatchTodo { .. } | Action::DeleteTodo(_) => Refusal::NotFound("todo"),
-            _ => Refusal::NotFound("activity"),
+            ResourceAction::PatchTodo { .. } | ResourceAction::DeleteTodo(_) => {
+                Refusal::NotFound("todo")
+            }
+            ResourceAction::DeleteActivity(_) => Refusal::NotFound("activity"),
         };
         assert!(
             working_set().decide(by(PEER, action.clone())).is_ok(),
             "it may itself: {action:?}"
         );
-        let command = Command { action, ..mine(start()) };
-        assert_refused(&mut with_balance(0), command, &refusal);
+        assert_refused(&mut with_balance(0), of(bearer(ME), action), &refusal);
     }
 }
 

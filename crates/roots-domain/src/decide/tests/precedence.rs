@@ -21,7 +21,7 @@ fn assert_order<const N: usize>(
 
 fn row_of(command: &mut Command) -> &mut RowPatch<TodoId, TodoPatch<Resealed>> {
     match &mut command.action {
-        Action::PatchTodo { row, .. } => row,
+        Action::Resource(_, ResourceAction::PatchTodo { row, .. }) => row,
         other => panic!("{other:?} patches no todo"),
     }
 }
@@ -41,9 +41,8 @@ fn a_todo_patch_is_refused_for_its_key_then_suspension_then_rules_then_balance()
         ..TodoPatch::EMPTY
     };
     let row = RowPatch { id: TODO_OF_PEER, sealed_for: Some(uid(7)), patch };
-    let mut command = mine(Action::PatchTodo { row, log_uid: uid(4) });
-    command.principal =
-        Principal::Key(KeyBearer { account: AccountId(9), auth_epoch: 1, ..bearer(ME) });
+    let nowhere = KeyBearer { account: AccountId(9), auth_epoch: 1, ..bearer(ME) };
+    let command = of(nowhere, ResourceAction::PatchTodo { row, log_uid: uid(4) });
     let mut working_set = with_balance(0);
     working_set.account_mut(HOME).unwrap().status = AccountStatus::Suspended;
     working_set.load_todo(HOME, Todo { status: TodoStatus::Done, ..todo(TODO) });
@@ -54,10 +53,10 @@ fn a_todo_patch_is_refused_for_its_key_then_suspension_then_rules_then_balance()
         [
             // No such account.
             (Refusal::KeyNotInForce, |_, command| {
-                command.principal = Principal::Key(KeyBearer { auth_epoch: 1, ..bearer(ME) });
+                *bearer_of(command) = KeyBearer { auth_epoch: 1, ..bearer(ME) };
             }),
             // Another auth epoch, and no such key.
-            (Refusal::KeyNotInForce, |_, command| command.principal = Principal::Key(bearer(ME))),
+            (Refusal::KeyNotInForce, |_, command| *bearer_of(command) = bearer(ME)),
             (Refusal::Suspended, |working_set, _| {
                 working_set.account_mut(HOME).unwrap().status = AccountStatus::Active;
             }),
@@ -82,7 +81,7 @@ fn a_todo_patch_is_refused_for_its_key_then_suspension_then_rules_then_balance()
 fn a_session_patch_is_refused_as_not_found_then_for_its_state_then_balance() {
     fn row(command: &mut Command) -> &mut RowPatch<SessionId, SessionPatch<Resealed>> {
         match &mut command.action {
-            Action::PatchSession(row) => row,
+            Action::Resource(_, ResourceAction::PatchSession(row)) => row,
             other => panic!("{other:?} patches no session"),
         }
     }
@@ -93,7 +92,7 @@ fn a_session_patch_is_refused_as_not_found_then_for_its_state_then_balance() {
     let action = RowPatch { id: OF_PEER, sealed_for: Some(Uid::NIL), patch };
     assert_order(
         with_balance(0),
-        mine(Action::PatchSession(action)),
+        mine(ResourceAction::PatchSession(action)),
         [
             (Refusal::NotFound("session"), |_, command| row(command).id = UNKNOWN),
             (Refusal::NotFound("session"), |_, command| row(command).id = ENDED),
@@ -111,7 +110,7 @@ fn a_session_patch_is_refused_as_not_found_then_for_its_state_then_balance() {
 #[test]
 fn a_new_todo_is_refused_for_its_session_before_the_balance() {
     fn link(command: &mut Command, to: SessionId) {
-        command.action = new_todo(Some(to));
+        *command = mine(new_todo(Some(to)));
     }
     assert_order(
         with_balance(0),
@@ -128,7 +127,7 @@ fn a_new_todo_is_refused_for_its_session_before_the_balance() {
 #[test]
 fn a_new_activity_is_refused_for_its_session_then_its_type_then_the_balance() {
     fn link(command: &mut Command, to: SessionId) {
-        command.action = log("new", Some(to));
+        *command = mine(log("new", Some(to)));
     }
     let mut working_set = with_balance(0);
     working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
@@ -153,14 +152,14 @@ fn missing_and_invisible_rows_are_not_found_before_the_balance_is_checked() {
     for (action, what) in [
         (other_row(UNKNOWN), "session"),
         (other_row(OF_PEER), "session"),
-        (Action::DeleteSession(UNKNOWN), "session"),
-        (Action::DeleteSession(OF_PEER), "session"),
+        (ResourceAction::DeleteSession(UNKNOWN), "session"),
+        (ResourceAction::DeleteSession(OF_PEER), "session"),
         (step(TodoId(9), TodoStatus::Done), "todo"),
         (step(TODO_OF_PEER, TodoStatus::Done), "todo"),
-        (Action::DeleteTodo(TodoId(9)), "todo"),
-        (Action::DeleteTodo(TODO_OF_PEER), "todo"),
-        (Action::DeleteActivity(ActivityId(9)), "activity"),
-        (Action::DeleteActivity(ACTIVITY_OF_PEER), "activity"),
+        (ResourceAction::DeleteTodo(TodoId(9)), "todo"),
+        (ResourceAction::DeleteTodo(TODO_OF_PEER), "todo"),
+        (ResourceAction::DeleteActivity(ActivityId(9)), "activity"),
+        (ResourceAction::DeleteActivity(ACTIVITY_OF_PEER), "activity"),
     ] {
         assert_refused(&mut with_balance(0), mine(action), &Refusal::NotFound(what));
     }
@@ -172,12 +171,12 @@ fn every_write_is_refused_without_credits_while_suspended_and_after_its_key_ende
     for action in [
         start(),
         patch_session(ACTIVE, row_patch),
-        Action::DeleteSession(ACTIVE),
+        ResourceAction::DeleteSession(ACTIVE),
         new_todo(None),
         step(TODO, TodoStatus::Done),
-        Action::DeleteTodo(TODO),
+        ResourceAction::DeleteTodo(TODO),
         log("deploy", None),
-        Action::DeleteActivity(ACTIVITY),
+        ResourceAction::DeleteActivity(ACTIVITY),
     ] {
         let command = mine(action);
         assert_refused(&mut with_balance(0), command.clone(), &TOO_LITTLE);
@@ -198,9 +197,9 @@ fn a_refused_command_leaves_the_effects_of_its_batch_unchanged() {
     apply(&mut working_set, log("review", Some(ACTIVE)));
     for (action, refusal) in [
         (step(TODO, TodoStatus::InProgress), TOO_LITTLE),
-        (Action::DeleteTodo(TODO), TOO_LITTLE),
-        (Action::DeleteActivity(ActivityId(31)), TOO_LITTLE),
-        (Action::DeleteTodo(TodoId(9)), Refusal::NotFound("todo")),
+        (ResourceAction::DeleteTodo(TODO), TOO_LITTLE),
+        (ResourceAction::DeleteActivity(ActivityId(31)), TOO_LITTLE),
+        (ResourceAction::DeleteTodo(TodoId(9)), Refusal::NotFound("todo")),
     ] {
         assert_refused(&mut working_set, mine(action), &refusal);
     }

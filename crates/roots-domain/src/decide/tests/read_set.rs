@@ -22,17 +22,17 @@ fn the_read_set_of_a_command_has_the_rows_it_changes_deletes_or_depends_on() {
     for (action, expected) in [
         (start(), at_home()),
         (end(UNKNOWN), sessions([UNKNOWN])),
-        (Action::DeleteSession(ENDED), sessions([ENDED])),
+        (ResourceAction::DeleteSession(ENDED), sessions([ENDED])),
         (new_todo(None), at_home()),
         (new_todo(Some(ACTIVE)), sessions([ACTIVE])),
         (step(TODO, TodoStatus::Done), todos(TODO)),
         (patch_todo(TODO, unlinked), todos(TODO)),
         (patch_todo(TODO, linked), ReadSet { todos: todos(TODO).todos, ..sessions([ENDED]) }),
-        (Action::DeleteTodo(TODO), todos(TODO)),
+        (ResourceAction::DeleteTodo(TODO), todos(TODO)),
         (log("deploy", None), ReadSet { kinds: kinds.clone(), ..at_home() }),
         (log("deploy", Some(ACTIVE)), ReadSet { kinds, ..sessions([ACTIVE]) }),
         (
-            Action::DeleteActivity(ACTIVITY),
+            ResourceAction::DeleteActivity(ACTIVITY),
             ReadSet { activities: BTreeSet::from([(HOME, ACTIVITY)]), ..at_home() },
         ),
     ] {
@@ -46,13 +46,14 @@ fn the_read_set_of_a_command_has_the_rows_it_changes_deletes_or_depends_on() {
 fn the_read_set_of_founding_has_the_directory_and_that_of_a_grant_its_account() {
     let directory = ReadSet { directory: true, ..ReadSet::default() };
     let abroad = BTreeSet::from([ABROAD]);
-    for (action, expected) in [
-        (Action::ReserveAccount, directory.clone()),
-        (Action::NameInstallation(Uid::NIL), directory.clone()),
-        (found(founding(ABROAD)), ReadSet { accounts: abroad.clone(), ..directory }),
-        (grant(ABROAD, 1), ReadSet { accounts: abroad, ..ReadSet::default() }),
+    let founded = ReadSet { accounts: abroad.clone(), ..directory.clone() };
+    let granted = ReadSet { accounts: abroad, ..ReadSet::default() };
+    for (command, expected) in [
+        (program(SystemAction::ReserveAccount), directory.clone()),
+        (program(SystemAction::NameInstallation(Uid::NIL)), directory),
+        (program(found(founding(ABROAD))), founded),
+        (by_command_line(grant(ABROAD, 1)), granted),
     ] {
-        let command = program(action);
         assert_eq!(ReadSet::of([&command]), expected, "{:?}", command.action);
         assert_eq!(command.account(), expected.accounts.first().copied());
     }
@@ -60,19 +61,19 @@ fn the_read_set_of_founding_has_the_directory_and_that_of_a_grant_its_account() 
 
 #[test]
 fn the_read_set_of_counting_calls_has_the_calling_accounts() {
-    let command = program(Action::CountCalls(vec![called(HOME, 1), called(ABROAD, 2)]));
+    let command = program(SystemAction::CountCalls(vec![called(HOME, 1), called(ABROAD, 2)]));
     let accounts = BTreeSet::from([HOME, ABROAD]);
     assert_eq!(ReadSet::of([&command]), ReadSet { accounts, ..ReadSet::default() });
 }
 
 #[test]
 fn the_read_set_of_a_batch_is_the_union_of_those_of_its_commands() {
-    let abroad = Principal::Key(KeyBearer { account: ABROAD, ..bearer(ME) });
+    let abroad = KeyBearer { account: ABROAD, ..bearer(ME) };
     let commands = [
         mine(end(ACTIVE)),
         mine(new_todo(Some(ACTIVE))),
-        Command { principal: abroad, ..mine(end(ACTIVE)) },
-        program(Action::ReserveAccount),
+        of(abroad, end(ACTIVE)),
+        program(SystemAction::ReserveAccount),
         by(PEER, log("deploy", None)),
     ];
     let expected = ReadSet {

@@ -90,7 +90,7 @@ fn a_patch_sets_and_clears_texts_times_and_links_without_a_log_entry() {
         version: 5,
         ..todo(TODO)
     };
-    let decided = working_set.decide(mine(Action::PatchTodo { row, log_uid: uid(4) }));
+    let decided = working_set.decide(mine(ResourceAction::PatchTodo { row, log_uid: uid(4) }));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(changed.clone()), 99)));
     let expected = WriteSet { todos: updated(changed), ..paid(1, |_| ()) };
     assert_eq!(working_set.into_write_set(), expected);
@@ -128,7 +128,7 @@ fn a_description_set_where_none_was_stored_is_a_change() {
 #[test]
 fn deleting_a_todo_decrements_its_counter() {
     let mut working_set = working_set();
-    let decided = working_set.decide(mine(Action::DeleteTodo(TODO)));
+    let decided = working_set.decide(mine(ResourceAction::DeleteTodo(TODO)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
     let expected = WriteSet {
         todos: deleted(TODO),

@@ -103,7 +103,7 @@ fn a_key_in_force_admits_its_actor_with_unlocked_keys() {
     assert_eq!(admitted.account_name, expected.account_name);
     assert_eq!(admitted.account_kind, expected.account_kind);
     assert_eq!(admitted.actor, expected.actor);
-    assert_eq!(admitted.principal(), expected.principal());
+    assert_eq!(admitted.bearer(), expected.bearer());
     assert_eq!(admitted.ends_at, None);
     let place = TextPlace { field: Field::LogNote, row: uid(1) };
     let opened = admitted.keys.open(place, &damaged());
@@ -215,8 +215,8 @@ fn the_first_use_of_a_key_is_recorded_before_its_bearer_is_admitted() {
     let admitted = ready(access.admit(&presented())).unwrap();
     assert_eq!(admitted.auth_epoch, EPOCH + 1);
     let command = sent.command();
-    assert_eq!((command.principal, command.charge, command.at), (Principal::Program, None, now()));
-    assert_eq!(command.action, Action::UseKey { account: HOME, actor: ME, key: KEY });
+    let action = SystemAction::UseKey { account: HOME, actor: ME, key: KEY };
+    assert_eq!(command, Command::uncharged(Action::System(action), now()));
 
     // Later uses are not.
     let mut seen = succeeding(ROTATION);

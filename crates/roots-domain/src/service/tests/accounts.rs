@@ -100,19 +100,15 @@ fn new_account(id: AccountId, must_be_first: bool) -> NewAccount {
     }
 }
 
+const RESERVE: Action = Action::System(SystemAction::ReserveAccount);
+
 /// A store that is handed these commands of the program's own, one after the other.
 fn answering<const N: usize>(
     steps: [(Action, Result<AppliedRow, ApplyError>); N],
 ) -> MockCommandStore {
     let (mut commands, mut order) = (MockCommandStore::new(), Sequence::new());
     for (action, answer) in steps {
-        let expected = Command {
-            principal: Principal::Program,
-            action,
-            charge: None,
-            conditions: Conditions::default(),
-            at: now(),
-        };
+        let expected = Command::uncharged(action, now());
         commands
             .expect_apply()
             .times(1)
@@ -146,9 +142,8 @@ fn assert_credentials(made: &NewCredentials, id: AccountId) {
 #[test]
 fn a_sign_up_reserves_an_id_and_then_founds_the_account_with_every_wrap() {
     let id = AccountId(3);
-    let found = Action::FoundAccount(Box::new(new_account(id, false)));
-    let commands =
-        answering([(Action::ReserveAccount, Ok(AppliedRow::Reserved(id))), (found, Ok(founded()))]);
+    let found = Action::System(SystemAction::FoundAccount(new_account(id, false)));
+    let commands = answering([(RESERVE, Ok(AppliedRow::Reserved(id))), (found, Ok(founded()))]);
     let made = ready(accounts(commands, no_reads(), founding(id)).bootstrap(draft())).unwrap();
     assert_credentials(&made, id);
 }
@@ -156,11 +151,11 @@ fn a_sign_up_reserves_an_id_and_then_founds_the_account_with_every_wrap() {
 #[test]
 fn a_sign_up_makes_no_keys_if_no_id_can_be_reserved() {
     for (answer, expected) in failures() {
-        let commands = answering([(Action::ReserveAccount, Err(answer))]);
+        let commands = answering([(RESERVE, Err(answer))]);
         let accounts = accounts(commands, no_reads(), MockLocksmith::new());
         assert_eq!(ready(accounts.bootstrap(draft())).unwrap_err(), expected);
     }
-    let commands = answering([(Action::ReserveAccount, Ok(AppliedRow::Deleted))]);
+    let commands = answering([(RESERVE, Ok(AppliedRow::Deleted))]);
     assert_mismatched(ready(
         accounts(commands, no_reads(), MockLocksmith::new()).bootstrap(draft()),
     ));
@@ -170,7 +165,7 @@ fn a_sign_up_makes_no_keys_if_no_id_can_be_reserved() {
 fn a_sign_up_founds_no_account_if_no_keys_can_be_made() {
     let mut locksmith = MockLocksmith::new();
     locksmith.expect_found().return_once(|_, _, _, _| Err(CryptoError::NoRandomness));
-    let commands = answering([(Action::ReserveAccount, Ok(AppliedRow::Reserved(AccountId(3))))]);
+    let commands = answering([(RESERVE, Ok(AppliedRow::Reserved(AccountId(3))))]);
     let made = ready(accounts(commands, no_reads(), locksmith).bootstrap(draft()));
     assert_eq!(made.unwrap_err(), WriteError::Seal(CryptoError::NoRandomness));
 }
@@ -179,11 +174,8 @@ fn a_sign_up_founds_no_account_if_no_keys_can_be_made() {
 fn a_sign_up_returns_no_secrets_if_the_account_was_not_founded() {
     for (answer, expected) in failures() {
         let id = AccountId(3);
-        let found = Action::FoundAccount(Box::new(new_account(id, false)));
-        let commands = answering([
-            (Action::ReserveAccount, Ok(AppliedRow::Reserved(id))),
-            (found, Err(answer)),
-        ]);
+        let found = Action::System(SystemAction::FoundAccount(new_account(id, false)));
+        let commands = answering([(RESERVE, Ok(AppliedRow::Reserved(id))), (found, Err(answer))]);
         let made = ready(accounts(commands, no_reads(), founding(id)).bootstrap(draft()));
         assert_eq!(made.unwrap_err(), expected);
     }
@@ -194,7 +186,7 @@ fn preparing_the_first_account_reserves_an_id_only_if_an_id_was_given_before() {
     for (last, id) in [(0, AccountId(1)), (1, AccountId(2)), (6, AccountId(7))] {
         let commands = match last {
             0 => MockCommandStore::new(),
-            _ => answering([(Action::ReserveAccount, Ok(AppliedRow::Reserved(id)))]),
+            _ => answering([(RESERVE, Ok(AppliedRow::Reserved(id)))]),
         };
         let mut reader = no_reads();
         reader.expect_last_account().times(1).return_once(move || Ok(AccountId(last)));
@@ -203,7 +195,7 @@ fn preparing_the_first_account_reserves_an_id_only_if_an_id_was_given_before() {
         assert_credentials(&prepared.credentials, id);
         assert!(!format!("{prepared:?}").contains("the key"));
 
-        let found = Action::FoundAccount(Box::new(new_account(id, true)));
+        let found = Action::System(SystemAction::FoundAccount(new_account(id, true)));
         let commands = answering([(found, Ok(founded()))]);
         let founder = accounts(commands, no_reads(), MockLocksmith::new());
         assert_credentials(&ready(founder.found(prepared)).unwrap(), id);
@@ -223,7 +215,8 @@ fn a_lost_race_for_the_first_account_differs_from_other_errors() {
 fn a_grant_returns_the_new_balance() {
     let grant = |amount, answer| {
         let note = Some(name("refill"));
-        let action = Action::GrantCredits { account: HOME, amount, note: note.clone() };
+        let action = OperatorAction::GrantCredits { account: HOME, amount, note: note.clone() };
+        let action = Action::Operate(Operator::CommandLine, action);
         let accounts = accounts(answering([(action, answer)]), no_reads(), MockLocksmith::new());
         ready(accounts.grant(HOME, Grant::parse(amount).unwrap(), note))
     };

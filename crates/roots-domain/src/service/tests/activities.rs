@@ -93,7 +93,7 @@ fn logging_an_activity_seals_its_description_for_the_new_row() {
             Preconditions::default(),
         ));
         assert_eq!(logged, Ok(written(opened())));
-        let action = Action::LogActivity(NewActivity {
+        let action = ResourceAction::LogActivity(NewActivity {
             actor: ME,
             uid: uid(50),
             session: Some(SessionId(2)),
@@ -129,7 +129,7 @@ fn deleting_an_activity_sends_its_id_and_reads_nothing() {
     let deleted =
         ready(activities(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
     assert_eq!(deleted, Ok(written(ID)));
-    assert_eq!(sent.action("DELETE /activities/{id}"), Action::DeleteActivity(ID));
+    assert_eq!(sent.action("DELETE /activities/{id}"), ResourceAction::DeleteActivity(ID));
 }
 
 #[test]

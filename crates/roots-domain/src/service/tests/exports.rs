@@ -144,7 +144,9 @@ fn exports_at(
     // Any owner's is noted.
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(|command| {
-        assert!(matches!(command.action, Action::NoteExport { .. }), "{:?}", command.action);
+        let is_note =
+            matches!(command.action, Action::Transfer(_, TransferAction::NoteExport { .. }));
+        assert!(is_note, "{:?}", command.action);
         let row = AppliedRow::Account(Box::new(account()));
         Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
     });
@@ -228,12 +230,11 @@ fn an_owners_export_is_audited_before_the_first_chunk_and_a_members_is_not() {
         let (commands, sent) = commands(answer.map(|()| row));
         let mut exports = exports(accounts(), empty());
         exports.access.commands = commands;
-        let principal = caller.principal();
+        let bearer = caller.bearer();
         let begun = begin(&exports, caller, actor);
         assert_eq!(begun.map(|export| export.unnoted().cloned()), expected);
-        let command = sent.command();
-        assert_eq!((command.principal, command.charge, command.at), (principal, None, now()));
-        assert_eq!(command.action, Action::NoteExport { actor });
+        let action = Action::Transfer(bearer, TransferAction::NoteExport { actor });
+        assert_eq!(sent.command(), Command::uncharged(action, now()));
     }
     let mut exports = exports(accounts(), empty());
     exports.access.commands = no_commands();

@@ -122,14 +122,14 @@ fn accounts_take_turns_until_no_idempotency_record_has_expired() {
             .with(eq(before), eq(AccountId(from)))
             .return_once(move |_, _| Ok(found.map(AccountId)));
         if let Some(account) = found {
-            let action = Action::ForgetIdempotencyRecords { account: AccountId(account), before };
+            let account = AccountId(account);
+            let action = SystemAction::ForgetIdempotencyRecords { account, before };
+            let expected = Command::uncharged(Action::System(action), now());
             commands
                 .expect_apply()
                 .times(1)
                 .in_sequence(&mut order)
-                .withf(move |command| {
-                    command.action == action && command.principal == Principal::Program
-                })
+                .withf(move |command| *command == expected)
                 .return_once(|_| {
                     let row = AppliedRow::Deleted;
                     Ok(Applied { row, cost: 0, balance: 0, is_replay: false })

@@ -39,9 +39,10 @@ fn key_usage(
     for answer in answers {
         let (seen, over) = (seen.clone(), over.clone());
         commands.expect_apply().times(1).in_sequence(&mut order).returning(move |command| {
-            assert_eq!((command.principal, command.charge), (Principal::Program, None));
-            if let (Ok(()), Action::TendKeys { account, over: ended, .. }) =
-                (&answer, &command.action)
+            assert_eq!(command.charge, None);
+            if answer.is_ok()
+                && let Action::System(SystemAction::TendKeys { account, over: ended, .. }) =
+                    &command.action
                 && let Some(left) =
                     over.lock().unwrap_or_else(PoisonError::into_inner).get_mut(account)
             {
@@ -76,7 +77,8 @@ fn key_usage(
 
 fn tended(account: AccountId, used: &[i64], over: &[i64]) -> Action {
     let used = used.iter().map(|id| (KeyId(*id), now())).collect();
-    Action::TendKeys { account, used, over: over.iter().map(|id| KeyId(*id)).collect() }
+    let over = over.iter().map(|id| KeyId(*id)).collect();
+    Action::System(SystemAction::TendKeys { account, used, over })
 }
 
 #[test]
@@ -133,7 +135,9 @@ fn an_unavailable_database_gets_at_most_64_commands_a_round() {
 fn lengths(seen: &Mutex<Vec<Action>>) -> Vec<(i64, usize, usize)> {
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let lengths = seen.iter().map(|action| match action {
-        Action::TendKeys { account, used, over } => (account.0, used.len(), over.len()),
+        Action::System(SystemAction::TendKeys { account, used, over }) => {
+            (account.0, used.len(), over.len())
+        }
         other => panic!("{other:?}"),
     });
     lengths.collect()

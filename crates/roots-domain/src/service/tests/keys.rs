@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
-use crate::command::{KeyOrigin, Management, NewActor, NewCode, NewKey, Reservation};
+use crate::command::{KeyOrigin, ManageAction, NewActor, NewCode, NewKey, Reservation};
 use crate::model::account::ActorKind;
 use crate::model::api_key::{ApiKey, LookupHash, Wrap, WrapHolder, WrapSubject};
 use crate::model::id::RecoveryId;
@@ -60,7 +60,7 @@ fn owner() -> Caller {
 
 /// Everything that was asked of the store, in order.
 #[derive(Clone, Default)]
-struct AppliedCommands(Arc<Mutex<Vec<Management>>>);
+struct AppliedCommands(Arc<Mutex<Vec<ManageAction>>>);
 
 /// A store that gives ids and stores what it is told, and a reader that knows the peer.
 fn keys() -> (Keys, AppliedCommands) {
@@ -68,24 +68,24 @@ fn keys() -> (Keys, AppliedCommands) {
     let seen = asked.clone();
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(move |command| {
-        assert_eq!(
-            (command.principal, command.charge, command.at),
-            (owner().principal(), None, now())
-        );
-        let Action::Manage(management) = command.action else { panic!("{:?}", command.action) };
-        seen.0.lock().unwrap_or_else(PoisonError::into_inner).push((*management).clone());
-        let row = match *management {
-            Management::ReserveIds(_) => {
+        assert_eq!((command.charge, command.at), (None, now()));
+        let Action::Manage(bearer, action) = command.action else { panic!("{:?}", command.action) };
+        assert_eq!(bearer, owner().bearer());
+        seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(action.clone());
+        let row = match action {
+            ManageAction::ReserveIds(_) => {
                 let last_ids =
                     LastIds { actor: 7, key: NEXT.0, recovery: NEXT_CODE.0, ..LastIds::default() };
                 AppliedRow::Account(Box::new(Account { last_ids, ..account() }))
             }
-            Management::AddKey(new) => AppliedRow::Key(key(new.id)),
-            Management::RevokeKey(id) => AppliedRow::Key(key(id)),
-            Management::AddActor(_) | Management::PatchActor { .. } => {
+            ManageAction::AddKey { new, .. } => AppliedRow::Key(key(new.id)),
+            ManageAction::RevokeKey(id) => AppliedRow::Key(key(id)),
+            ManageAction::AddActor(_) | ManageAction::PatchActor { .. } => {
                 AppliedRow::Actor(actor(PEER))
             }
-            other @ Management::RenewCode(_) => panic!("{other:?} is not asked for here"),
+            other @ (ManageAction::RenewCode(_) | ManageAction::EraseAccount { .. }) => {
+                panic!("{other:?} is not asked for here")
+            }
         };
         Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
     });
@@ -120,7 +120,7 @@ fn key(id: KeyId) -> ApiKey {
     }
 }
 
-fn new_key(actor: ActorId, epoch: i32, wraps: Vec<Wrap>, origin: KeyOrigin) -> NewKey {
+fn new_key(actor: ActorId, epoch: i32, wraps: Vec<Wrap>) -> NewKey {
     NewKey {
         id: NEXT,
         actor,
@@ -131,14 +131,13 @@ fn new_key(actor: ActorId, epoch: i32, wraps: Vec<Wrap>, origin: KeyOrigin) -> N
         label: None,
         expires_at: None,
         wraps,
-        origin,
     }
 }
 
 #[track_caller]
-fn assert_applied(asked: &AppliedCommands, kinds: Reservation, then: Management) {
+fn assert_applied(asked: &AppliedCommands, kinds: Reservation, then: ManageAction) {
     let asked = asked.0.lock().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(*asked, [Management::ReserveIds(kinds), then]);
+    assert_eq!(*asked, [ManageAction::ReserveIds(kinds), then]);
 }
 
 #[test]
@@ -149,21 +148,22 @@ fn a_new_key_is_wrapped_for_the_id_reserved_before() {
     let (keys, asked) = keys();
     let made = ready(keys.rotate(&owner(), None, Grace::parse(60).unwrap())).unwrap().value;
     assert_eq!(made.api_key.expose_secret(), "the secret of key 8");
-    let rotated = new_key(ME, 3, vec![own.clone()], KeyOrigin::Rotation { grace_seconds: 60 });
-    assert_applied(&asked, Reservation::OwnKey, Management::AddKey(rotated));
+    let (new, origin) =
+        (new_key(ME, 3, vec![own.clone()]), KeyOrigin::Rotation { grace_seconds: 60 });
+    assert_applied(&asked, Reservation::OwnKey, ManageAction::AddKey { new, origin });
 
     for actor in [ME, PEER] {
         let (keys, asked) = self::keys();
         ready(keys.add(&owner(), draft(actor, false))).unwrap();
-        let added = new_key(actor, 3, vec![own.clone()], KeyOrigin::Beside);
-        assert_applied(&asked, Reservation::Key, Management::AddKey(added));
+        let (new, origin) = (new_key(actor, 3, vec![own.clone()]), KeyOrigin::Beside);
+        assert_applied(&asked, Reservation::Key, ManageAction::AddKey { new, origin });
     }
 
     let (keys, asked) = self::keys();
     ready(keys.add(&owner(), draft(PEER, true))).unwrap();
     let wraps = vec![own.clone(), wrap(WrapHolder::Actor(PEER, KeyEpoch(4)))];
-    let renewed = new_key(PEER, 4, wraps, KeyOrigin::Renewal);
-    assert_applied(&asked, Reservation::Renewal(PEER), Management::AddKey(renewed));
+    let (new, origin) = (new_key(PEER, 4, wraps), KeyOrigin::Renewal);
+    assert_applied(&asked, Reservation::Renewal(PEER), ManageAction::AddKey { new, origin });
 
     let (keys, asked) = self::keys();
     let made = ready(keys.add(&owner(), draft(ME, true))).unwrap().value;
@@ -171,11 +171,9 @@ fn a_new_key_is_wrapped_for_the_id_reserved_before() {
     let wraps =
         vec![own, wrap(WrapHolder::Recovery(NEXT_CODE)), wrap(WrapHolder::Account(KeyEpoch(3)))];
     let code = NewCode { id: NEXT_CODE, lookup: LookupHash([9; 32]) };
-    let renewed = NewKey {
-        account_epoch: KeyEpoch(3),
-        ..new_key(ME, 4, wraps, KeyOrigin::AccountRenewal { code })
-    };
-    assert_applied(&asked, Reservation::AccountRenewal(ME), Management::AddKey(renewed));
+    let new = NewKey { account_epoch: KeyEpoch(3), ..new_key(ME, 4, wraps) };
+    let origin = KeyOrigin::AccountRenewal { code };
+    assert_applied(&asked, Reservation::AccountRenewal(ME), ManageAction::AddKey { new, origin });
 
     let (keys, _) = self::keys();
     let nobody = ready(keys.add(&owner(), draft(ActorId(9), false))).map(drop);
@@ -194,7 +192,7 @@ fn a_new_actor_gets_a_key_wrapped_under_the_account_key() {
         account_epoch: KeyEpoch(2),
         wraps: vec![wrap(WrapHolder::Account(KeyEpoch(2)))],
     };
-    assert_applied(&asked, Reservation::Actor, Management::AddActor(new));
+    assert_applied(&asked, Reservation::Actor, ManageAction::AddActor(new));
 }
 
 #[test]

@@ -35,13 +35,14 @@ fn work_off(
     });
     let (known, seen, error) = (left, steps.clone(), error.clone());
     commands.expect_apply().returning(move |command| {
-        assert_eq!(
-            (command.principal, command.charge, command.at),
-            (Principal::Program, None, now())
-        );
+        assert_eq!((command.charge, command.at), (None, now()));
         let id = match command.action {
-            Action::SweepErased(AccountId(id)) => id,
-            Action::UnlinkSession { account: AccountId(id), session, rows } => {
+            Action::System(SystemAction::SweepErased(AccountId(id))) => id,
+            Action::System(SystemAction::UnlinkSession {
+                account: AccountId(id),
+                session,
+                rows,
+            }) => {
                 assert_eq!((session, rows), (SessionId(7), UNLINKED_AT_ONCE_MAX));
                 id
             }

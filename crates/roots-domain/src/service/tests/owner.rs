@@ -192,7 +192,7 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
     ));
     assert_eq!(made, Ok(written(session(PEER, "morning".to_owned()))));
     let notes = Some(fresh(Field::SessionNotes, "morning"));
-    let action = Action::StartSession { actor: PEER, uid: uid(FRESH), notes };
+    let action = ResourceAction::StartSession { actor: PEER, uid: uid(FRESH), notes };
     assert_eq!(sent.intent_of(Owner, "POST /sessions"), action);
 
     let (commands, sent) = super::commands(Ok(AppliedRow::Todo(their_todo())));
@@ -202,7 +202,7 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
         Preconditions::default(),
     ));
     assert_eq!(made, Ok(written(todo(PEER, "Write docs".to_owned()))));
-    let action = Action::CreateTodo {
+    let action = ResourceAction::CreateTodo {
         uid: uid(FRESH),
         new: NewTodo {
             actor: Some(PEER),
@@ -222,7 +222,7 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
         Preconditions::default(),
     ));
     assert_eq!(made, Ok(written(activity(PEER, "deployed".to_owned()))));
-    let action = Action::LogActivity(NewActivity {
+    let action = ResourceAction::LogActivity(NewActivity {
         actor: PEER,
         uid: uid(FRESH),
         session: None,
@@ -257,7 +257,7 @@ fn a_member_can_create_rows_only_for_itself() {
     let service = sessions(commands, None, no_others());
     assert!(ready(service.start(&caller(), session_of(ME), Preconditions::default())).is_ok());
     let notes = Some(cipher(Field::SessionNotes, uid(FRESH), 1, "morning"));
-    let action = Action::StartSession { actor: ME, uid: uid(FRESH), notes };
+    let action = ResourceAction::StartSession { actor: ME, uid: uid(FRESH), notes };
     assert_eq!(sent.action("POST /sessions"), action);
 }
 
@@ -293,14 +293,14 @@ fn a_patched_text_of_another_actors_row_is_sealed_with_that_actors_keys() {
     let resealed = Resealed { sealed: sealed(Field::SessionNotes), same_as: None };
     let patch = SessionPatch { status: None, notes: Patch::Set(resealed) };
     let row = RowPatch { id: SESSION, sealed_for: Some(uid(20)), patch };
-    assert_eq!(sent.intent_of(Owner, "PATCH /sessions/{id}"), Action::PatchSession(row));
+    assert_eq!(sent.intent_of(Owner, "PATCH /sessions/{id}"), ResourceAction::PatchSession(row));
 
     let (commands, sent) = super::commands(Ok(AppliedRow::Todo(their_todo())));
     let title = Some(Title::parse("Write docs").unwrap());
     let service = todos(commands, Some(their_todo()), the_peer());
     let change = TodoChange { title, ..TodoChange::default() };
     assert!(ready(service.patch(&owner(), TODO, change, Preconditions::default())).is_ok());
-    let Action::PatchTodo { row, .. } = sent.intent_of(Owner, "PATCH /todos/{id}") else {
+    let ResourceAction::PatchTodo { row, .. } = sent.intent_of(Owner, "PATCH /todos/{id}") else {
         panic!("no patch of a todo")
     };
     // What stands there opens with that actor's keys, and so is known to be the same.
@@ -329,7 +329,7 @@ fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
         let note = Some(Resealed { sealed, same_as: None });
         let patch = TodoPatch { status, note, ..TodoPatch::EMPTY };
         let row = RowPatch { id: TODO, sealed_for: Some(sealed_for), patch };
-        let action = Action::PatchTodo { row, log_uid: uid(FRESH) };
+        let action = ResourceAction::PatchTodo { row, log_uid: uid(FRESH) };
         assert_eq!(sent.intent_of(Owner, "PATCH /todos/{id}"), action);
     }
 }

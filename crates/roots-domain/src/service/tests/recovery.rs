@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
-use crate::command::{KeyOrigin, Management, NewCode, NewKey, RenewedCode, Reservation};
+use crate::command::{ManageAction, NewCode, NewKey, RecoverAction, RenewedCode, Reservation};
 use crate::model::api_key::{
     ApiKey, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
 };
@@ -77,7 +77,7 @@ fn minting() -> MockKeyring {
 
 /// What was asked of the store, in order.
 #[derive(Clone, Default)]
-struct AppliedCommands(Arc<Mutex<Vec<(Principal, Management)>>>);
+struct AppliedCommands(Arc<Mutex<Vec<Action>>>);
 
 fn presented() -> PresentedCode {
     PresentedCode { lookup: LOOKUP, secret: b"the secret".to_vec().into() }
@@ -94,9 +94,7 @@ fn accounts(
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(move |command| {
         assert_eq!((command.charge, command.at), (None, now()));
-        let Action::Manage(management) = command.action else { panic!("{:?}", command.action) };
-        let asked = (command.principal, *management);
-        seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+        seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(command.action);
         let last_ids = LastIds { key: NEXT.0, recovery: NEXT_CODE.0, ..LastIds::default() };
         let row = AppliedRow::Account(Box::new(Account { last_ids, ..account() }));
         Ok(Applied { row, cost: 0, balance: LEFT, is_replay: false })
@@ -148,9 +146,9 @@ fn a_recovery_makes_a_key_and_a_code_in_the_epochs_its_code_puts_in_force() {
         assert_eq!((made.account, made.owner, made.key), (HOME, ME, NEXT));
         assert_eq!(made.api_key.expose_secret(), "roots_1_new");
         assert_eq!(made.recovery_code.expose_secret(), "the-new-code");
-        let principal = Principal::Code(CodeBearer { account: HOME, code: CODE });
-        let new = NewCode { id: NEXT_CODE, lookup: LookupHash([9; 32]) };
-        let key = NewKey {
+        let bearer = CodeBearer { account: HOME, code: CODE };
+        let code = NewCode { id: NEXT_CODE, lookup: LookupHash([9; 32]) };
+        let new = NewKey {
             id: NEXT,
             actor: ME,
             account_epoch: KeyEpoch(epochs.0),
@@ -160,11 +158,10 @@ fn a_recovery_makes_a_key_and_a_code_in_the_epochs_its_code_puts_in_force() {
             label: None,
             expires_at: None,
             wraps: vec![wrap(WrapHolder::ApiKey(NEXT)), wrap(WrapHolder::Recovery(NEXT_CODE))],
-            origin: KeyOrigin::Recovery { code: new },
         };
         let expected = [
-            (principal, Management::ReserveIds(Reservation::KeyAndCode)),
-            (principal, Management::AddKey(key)),
+            Action::Recover(bearer, RecoverAction::ReserveIds),
+            Action::Recover(bearer, RecoverAction::AddKey { new, code }),
         ];
         assert_eq!(*asked.0.lock().unwrap(), expected);
     }
@@ -201,8 +198,8 @@ fn a_renewed_code_wraps_the_account_key_in_force() {
     let wraps = vec![wrap(WrapHolder::Recovery(NEXT_CODE))];
     let renewed = RenewedCode { code, account_epoch: caller.account.epoch, wraps };
     let expected = [
-        (caller.principal(), Management::ReserveIds(Reservation::Code)),
-        (caller.principal(), Management::RenewCode(renewed)),
+        Action::Manage(caller.bearer(), ManageAction::ReserveIds(Reservation::Code)),
+        Action::Manage(caller.bearer(), ManageAction::RenewCode(renewed)),
     ];
     assert_eq!(*asked.0.lock().unwrap(), expected);
 }

@@ -91,7 +91,7 @@ fn starting_a_session_seals_its_notes_for_the_new_row() {
     let notes = Some(cipher(Field::SessionNotes, uid(50), 1, "morning"));
     assert_eq!(
         sent.action("POST /sessions"),
-        Action::StartSession { actor: ME, uid: uid(50), notes }
+        ResourceAction::StartSession { actor: ME, uid: uid(50), notes }
     );
 }
 
@@ -104,7 +104,7 @@ fn starting_a_session_without_notes_seals_nothing() {
         Preconditions::default(),
     ));
     assert_eq!(started, Ok(written(opened(None))));
-    let action = Action::StartSession { actor: ME, uid: uid(50), notes: None };
+    let action = ResourceAction::StartSession { actor: ME, uid: uid(50), notes: None };
     assert_eq!(sent.action("POST /sessions"), action);
 }
 
@@ -126,7 +126,7 @@ fn a_patch_without_a_text_reads_nothing() {
         assert_eq!(patched, Ok(written(opened(None))));
         let notes = if change.is_keep() { Patch::Keep } else { Patch::Clear };
         let patch = SessionPatch { status, notes };
-        let action = Action::PatchSession(RowPatch { id: ID, sealed_for: None, patch });
+        let action = ResourceAction::PatchSession(RowPatch { id: ID, sealed_for: None, patch });
         assert_eq!(sent.action("PATCH /sessions/{id}"), action);
     }
 }
@@ -146,7 +146,8 @@ fn a_patch_with_a_text_reads_the_row_once_and_seals_for_it() {
         assert_eq!(patched, Ok(written(opened(Some("after")))), "{why}");
         let notes = Patch::Set(resealed(uid(20), "after", same_as));
         let patch = SessionPatch { status: None, notes };
-        let action = Action::PatchSession(RowPatch { id: ID, sealed_for: Some(uid(20)), patch });
+        let action =
+            ResourceAction::PatchSession(RowPatch { id: ID, sealed_for: Some(uid(20)), patch });
         assert_eq!(sent.action("PATCH /sessions/{id}"), action, "{why}");
     }
 }
@@ -162,7 +163,8 @@ fn a_text_for_a_missing_or_invisible_session_is_sealed_for_no_row_and_refused() 
         assert_eq!(patched, Err(WriteError::Refused(refusal)));
         let notes = Patch::Set(resealed(Uid::NIL, "after", None));
         let patch = SessionPatch { status: None, notes };
-        let action = Action::PatchSession(RowPatch { id: ID, sealed_for: Some(Uid::NIL), patch });
+        let action =
+            ResourceAction::PatchSession(RowPatch { id: ID, sealed_for: Some(Uid::NIL), patch });
         assert_eq!(sent.action("PATCH /sessions/{id}"), action);
     }
 }
@@ -216,7 +218,7 @@ fn deleting_a_session_sends_its_id_and_reads_nothing() {
     let deleted =
         ready(sessions(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
     assert_eq!(deleted, Ok(written(ID)));
-    assert_eq!(sent.action("DELETE /sessions/{id}"), Action::DeleteSession(ID));
+    assert_eq!(sent.action("DELETE /sessions/{id}"), ResourceAction::DeleteSession(ID));
 }
 
 #[test]

@@ -97,8 +97,8 @@ fn done() -> TodoChange {
     TodoChange { status: Some(TodoStatus::Done), ..TodoChange::default() }
 }
 
-fn patch_intent(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> Action {
-    Action::PatchTodo { row: RowPatch { id: ID, sealed_for, patch }, log_uid: uid(FRESH) }
+fn patch_intent(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> ResourceAction {
+    ResourceAction::PatchTodo { row: RowPatch { id: ID, sealed_for, patch }, log_uid: uid(FRESH) }
 }
 
 const PATCH: &str = "PATCH /todos/{id}";
@@ -113,7 +113,7 @@ fn creating_a_todo_seals_each_text_for_its_field_of_the_new_row() {
             Preconditions::default(),
         ));
         assert_eq!(created, Ok(written(opened())));
-        let action = Action::CreateTodo {
+        let action = ResourceAction::CreateTodo {
             uid: uid(FRESH),
             new: NewTodo {
                 actor: None,
@@ -315,7 +315,7 @@ fn deleting_a_todo_sends_its_id_and_reads_nothing() {
     let deleted =
         ready(todos(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
     assert_eq!(deleted, Ok(written(ID)));
-    assert_eq!(sent.action("DELETE /todos/{id}"), Action::DeleteTodo(ID));
+    assert_eq!(sent.action("DELETE /todos/{id}"), ResourceAction::DeleteTodo(ID));
 }
 
 #[test]

@@ -23,8 +23,10 @@ fn store(answers: Vec<StoreError>) -> (MockCommandStore, Written) {
     let seen = Arc::clone(&written);
     let mut answers = answers.into_iter();
     commands.expect_apply().returning_st(move |command| {
-        assert_eq!((command.principal, command.charge), (Principal::Program, None));
-        let Action::CountCalls(counts) = command.action else { panic!("another action") };
+        assert_eq!(command.charge, None);
+        let Action::System(SystemAction::CountCalls(counts)) = command.action else {
+            panic!("another action")
+        };
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(counts);
         match answers.next() {
             Some(error) => Err(ApplyError::Store(error)),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use roots_domain::command::{Action, KeyOrigin, Management, NewKey, Principal, Reservation};
+use roots_domain::command::{Action, KeyOrigin, ManageAction, NewKey, Reservation, SystemAction};
 use roots_domain::model::Patch;
+use roots_domain::model::account::Role;
 use roots_domain::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::KeyId;
 use roots_domain::model::session::SessionPatch;
@@ -100,7 +101,9 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase)
     assert_eq!(balance, [(10_000 - all,)]);
 }
 
-async fn deleting_a_session_takes_the_same_statements_however_many_rows_are_linked(db: TestDatabase) {
+async fn deleting_a_session_takes_the_same_statements_however_many_rows_are_linked(
+    db: TestDatabase,
+) {
     let issuer = Issuer::new(&db.store, 10_000).await;
     let sessions = [issuer.start_session(), issuer.start_session(), issuer.start_session()];
     apply_each(&db.store, sessions).await;
@@ -144,7 +147,7 @@ fn rotation(issuer: &Issuer) -> [Command; 3] {
     let holder = WrapHolder::ApiKey(new);
     let wraps =
         [WrapSubject::Account(KeyEpoch::FIRST), WrapSubject::Actor(issuer.actor, KeyEpoch::FIRST)];
-    let key = NewKey {
+    let new_key = NewKey {
         id: new,
         actor: issuer.actor,
         account_epoch: KeyEpoch::FIRST,
@@ -154,22 +157,16 @@ fn rotation(issuer: &Issuer) -> [Command; 3] {
         label: None,
         expires_at: None,
         wraps: wraps.map(|subject| Wrap { subject, holder, sealed: text("wrap") }).into(),
-        origin: KeyOrigin::Rotation { grace_seconds: 0 },
     };
-    let manage = |management| Command {
-        charge: None,
-        ..issuer.command(Action::Manage(Box::new(management)), "POST /keys/rotate")
-    };
-    let used = Action::UseKey { account: issuer.account, actor: issuer.actor, key: new };
+    let bearer = issuer.bearer(Role::Member);
+    let origin = KeyOrigin::Rotation { grace_seconds: 0 };
+    let used = SystemAction::UseKey { account: issuer.account, actor: issuer.actor, key: new };
     [
-        manage(Management::ReserveIds(Reservation::OwnKey)),
-        manage(Management::AddKey(key)),
-        Command {
-            principal: Principal::Program,
-            charge: None,
-            ..issuer.command(used, "first use")
-        },
+        Action::Manage(bearer, ManageAction::ReserveIds(Reservation::OwnKey)),
+        Action::Manage(bearer, ManageAction::AddKey { new: new_key, origin }),
+        Action::System(used),
     ]
+    .map(|action| Command::uncharged(action, issuer.at))
 }
 
 /// Counted in statements and, on SQLite, in steps of its virtual machine.
@@ -267,7 +264,9 @@ async fn a_batch_of_many_accounts_changes_each_accounts_own_rows(db: TestDatabas
 }
 
 /// What one batch has left the next one need not read, unless another connection wrote in between.
-async fn account_rows_are_remembered_across_batches_until_another_connection_writes(db: TestDatabase) {
+async fn account_rows_are_remembered_across_batches_until_another_connection_writes(
+    db: TestDatabase,
+) {
     let issuers = [Issuer::new(&db.store, 100).await, Issuer::new(&db.store, 100).await];
     let (writer, count) = counting(&db).await;
     let mut memory = AccountMemory::default();
@@ -295,7 +294,9 @@ async fn account_rows_are_remembered_across_batches_until_another_connection_wri
 }
 
 /// The rules allow no such row; should one come, its batch fails for its data.
-async fn a_foreign_key_violation_is_a_data_error_at_commit_and_blocks_no_later_batch(db: TestDatabase) {
+async fn a_foreign_key_violation_is_a_data_error_at_commit_and_blocks_no_later_batch(
+    db: TestDatabase,
+) {
     let issuer = Issuer::new(&db.store, 100).await;
     apply_each(&db.store, [issuer.create_todo("one"), issuer.step_todo(1, TodoStatus::Done)]).await;
     let (writer, _) = counting(&db).await;

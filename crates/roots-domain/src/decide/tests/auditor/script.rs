@@ -45,11 +45,15 @@ fn sealed_fors() -> impl Strategy<Value = Option<Uid>> {
     prop_oneof![4 => Just(None).boxed(), 1 => uids().prop_map(Some).boxed()]
 }
 
-fn session_patches() -> impl Strategy<Value = Action> {
+fn session_patches() -> impl Strategy<Value = ResourceAction> {
     let statuses = proptest::sample::select(&SessionStatus::ALL[..]);
     (ids(SessionId), sealed_fors(), maybe(statuses), patches(resealed_texts())).prop_map(
         |(id, sealed_for, status, notes)| {
-            Action::PatchSession(RowPatch { id, sealed_for, patch: SessionPatch { status, notes } })
+            ResourceAction::PatchSession(RowPatch {
+                id,
+                sealed_for,
+                patch: SessionPatch { status, notes },
+            })
         },
     )
 }
@@ -58,16 +62,16 @@ fn actors() -> impl Strategy<Value = ActorId> {
     prop_oneof![5 => Just(ME), 1 => Just(PEER)]
 }
 
-fn new_todos() -> impl Strategy<Value = Action> {
+fn new_todos() -> impl Strategy<Value = ResourceAction> {
     let sessions = maybe(ids(SessionId));
     (maybe(actors()), uids(), sessions, texts(), maybe(texts()), priorities(), maybe(times()))
         .prop_map(|(actor, uid, session, title, description, priority, due_at)| {
             let new = NewTodo { actor, title, description, session, priority, due_at };
-            Action::CreateTodo { uid, new }
+            ResourceAction::CreateTodo { uid, new }
         })
 }
 
-fn todo_patches() -> impl Strategy<Value = Action> {
+fn todo_patches() -> impl Strategy<Value = ResourceAction> {
     let statuses = proptest::sample::select(&TodoStatus::ALL[..]);
     let patch =
         (
@@ -83,22 +87,22 @@ fn todo_patches() -> impl Strategy<Value = Action> {
                 TodoPatch { title, description, status, priority, due_at, session, note }
             });
     (ids(TodoId), sealed_fors(), patch, uids()).prop_map(|(id, sealed_for, patch, log_uid)| {
-        Action::PatchTodo { row: RowPatch { id, sealed_for, patch }, log_uid }
+        ResourceAction::PatchTodo { row: RowPatch { id, sealed_for, patch }, log_uid }
     })
 }
 
-fn new_activities() -> impl Strategy<Value = Action> {
+fn new_activities() -> impl Strategy<Value = ResourceAction> {
     let kinds = proptest::sample::select(&["general", "deploy", "review"][..]).prop_map(kind);
     (actors(), uids(), maybe(ids(SessionId)), kinds, texts(), maybe(times())).prop_map(
         |(actor, uid, session, activity_type, description, logged_at)| {
             let new = NewActivity { actor, uid, session, activity_type, description, logged_at };
-            Action::LogActivity(new)
+            ResourceAction::LogActivity(new)
         },
     )
 }
 
 /// Rows of one source. Todos begin as they do here, so that their logs tell how they came to stand.
-fn imports() -> impl Strategy<Value = Action> {
+fn imports() -> impl Strategy<Value = TransferAction> {
     let link = || maybe(ids(SessionId));
     let statuses = || proptest::sample::select(&TodoStatus::ALL[..]);
     let row = prop_oneof![
@@ -123,66 +127,65 @@ fn imports() -> impl Strategy<Value = Action> {
     // Another import may have taken the actor there for PEER.
     let actors = prop_oneof![4 => Just((ME, ActorId(8))), 1 => Just((PEER, ActorId(8)))];
     let actors = actors.prop_map(|(here, there)| BTreeMap::from([(here, there)]));
-    (vec(row, 0..8), actors)
-        .prop_map(|(rows, actors)| Action::Import(Import { source: uid(7_000), actors, rows }))
+    (vec(row, 0..8), actors).prop_map(|(rows, actors)| {
+        TransferAction::Import(Import { source: uid(7_000), actors, rows })
+    })
 }
 
-fn actions() -> impl Strategy<Value = Action> {
+fn writes() -> impl Strategy<Value = ResourceAction> {
     let starts = (actors(), uids(), maybe(texts()))
-        .prop_map(|(actor, uid, notes)| Action::StartSession { actor, uid, notes });
+        .prop_map(|(actor, uid, notes)| ResourceAction::StartSession { actor, uid, notes });
     prop_oneof![
         2 => starts.boxed(),
         5 => session_patches().boxed(),
-        1 => ids(SessionId).prop_map(Action::DeleteSession).boxed(),
+        1 => ids(SessionId).prop_map(ResourceAction::DeleteSession).boxed(),
         4 => new_todos().boxed(),
         12 => todo_patches().boxed(),
-        1 => ids(TodoId).prop_map(Action::DeleteTodo).boxed(),
+        1 => ids(TodoId).prop_map(ResourceAction::DeleteTodo).boxed(),
         4 => new_activities().boxed(),
-        2 => ids(ActivityId).prop_map(Action::DeleteActivity).boxed(),
-        3 => imports().boxed(),
+        2 => ids(ActivityId).prop_map(ResourceAction::DeleteActivity).boxed(),
     ]
 }
 
-pub(super) fn commands() -> impl Strategy<Value = Command> {
-    let homes = || prop_oneof![4 => Just(HOME), 1 => Just(ABROAD)];
+fn homes() -> impl Strategy<Value = AccountId> {
+    prop_oneof![4 => Just(HOME), 1 => Just(ABROAD)]
+}
+
+fn bearers() -> impl Strategy<Value = KeyBearer> {
     let roles = proptest::sample::select(Role::ALL);
     let epochs = prop_oneof![9 => Just(EPOCH), 1 => Just(EPOCH - 1)];
     let fates = proptest::sample::select(&FATES[..]);
-    let bearers = (homes(), actors(), roles, fates, epochs).prop_map(
-        |(account, actor, role, fate, auth_epoch)| KeyBearer {
-            account,
-            actor,
-            role,
-            key: key_of(actor, fate),
-            auth_epoch,
-            ends_at: None,
+    (homes(), actors(), roles, fates, epochs).prop_map(
+        |(account, actor, role, fate, auth_epoch)| {
+            let key = key_of(actor, fate);
+            KeyBearer { account, actor, role, key, auth_epoch, ends_at: None }
         },
-    );
+    )
+}
+
+pub(super) fn commands() -> impl Strategy<Value = Command> {
     let charges = prop_oneof![
         6 => Just(Some(Charge::write(ROUTE))),
         1 => (0..4_i64).prop_map(|cost| Some(Charge { cost, endpoint: "PATCH /route/{id}" })),
         1 => Just(None),
     ];
-    let by_key =
-        (bearers, actions(), charges, times()).prop_map(|(bearer, action, charge, at)| Command {
-            principal: Principal::Key(bearer),
-            action,
-            charge,
-            conditions: Conditions::default(),
-            at,
-        });
+    // Of 34 commands of keys 3 are imports.
+    let by_key = prop_oneof![
+        31 => (bearers(), writes())
+            .prop_map(|(bearer, action)| Action::Resource(bearer, action))
+            .boxed(),
+        3 => (bearers(), imports())
+            .prop_map(|(bearer, action)| Action::Transfer(bearer, action))
+            .boxed(),
+    ];
+    let by_key = (by_key, charges, times())
+        .prop_map(|(action, charge, at)| Command { charge, ..Command::uncharged(action, at) });
     let of_grant = prop_oneof![4 => homes(), 1 => Just(AccountId(9))];
     let grants =
         (of_grant, 1..5_i64, any::<bool>(), times()).prop_map(|(home, amount, note, at)| {
             let note = note.then(|| name("refill"));
-            let action = Action::GrantCredits { account: home, amount, note };
-            Command {
-                principal: Principal::Program,
-                action,
-                charge: None,
-                conditions: Conditions::default(),
-                at,
-            }
+            let action = OperatorAction::GrantCredits { account: home, amount, note };
+            Command::uncharged(Action::Operate(Operator::CommandLine, action), at)
         });
     prop_oneof![20 => by_key.boxed(), 1 => grants.boxed()]
 }
