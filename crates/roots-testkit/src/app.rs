@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use roots_domain::service::accounts::NewCredentials;
 use roots_http::{HttpSettings, Signup};
 use roots_http_core::auth::rate_limit::RateLimits;
@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::answer;
 use crate::context::TestContext;
 use crate::database::TestDatabase;
 
@@ -188,6 +189,13 @@ impl ApiResponse {
         serde_json::from_str(&self.text).unwrap_or_else(|_| {
             unreachable!("an answer {} that is no JSON: {:?}", self.status, self.text)
         })
+    }
+
+    /// The answer as a text for a snapshot.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let status = StatusCode::from_u16(self.status).expect("a status of HTTP");
+        answer::summary(status, &self.headers, &self.text)
     }
 
     /// The body of an answer of that status.

@@ -9,6 +9,7 @@
 )]
 
 pub mod ambient;
+pub mod answer;
 pub mod app;
 pub mod commands;
 pub mod context;

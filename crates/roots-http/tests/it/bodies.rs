@@ -7,7 +7,7 @@ use roots_domain::port::store::StoreError;
 use crate::fixture::{MockedApi, TestRequest, ask, delete, patch, post};
 
 #[tokio::test]
-async fn every_error_of_a_body_stands_in_one_answer() {
+async fn every_error_of_a_body_is_reported_at_once() {
     let body = r#"{
         "titel": "Deploy docs pages",
         "description": 7,
@@ -19,12 +19,39 @@ async fn every_error_of_a_body_stands_in_one_answer() {
         "nonsense": null
     }"#;
     let answer = post("/api/v1/todos", body).of_the_whole_api().await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "title is required; description must be a string, not an integer; session_id must be a positive integer; and 5 more errors.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "title is required; description must be a string, not an integer; session_id must be a positive integer; and 5 more errors.",
+      "errors": [
+        {"field": "title", "message": "is required"},
+        {"field": "description", "message": "must be a string, not an integer"},
+        {"field": "session_id", "message": "must be a positive integer"},
+        {"field": "priority", "message": "is given more than once"},
+        {
+          "field": "due_at",
+          "message": "must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z"
+        },
+        {"field": "titel", "message": "is not a known field: did you mean title?"},
+        {"field": "SessionID", "message": "is not a known field: did you mean session_id?"},
+        {
+          "field": "nonsense",
+          "message": "is not a known field: there are title, description, session_id, priority, due_at, actor_id"
+        }
+      ]
+    }
+    "#);
     assert!(!answer.body.contains("tomorrow") && !answer.body.contains("Deploy"));
 }
 
 #[tokio::test]
-async fn every_error_of_a_patch_stands_in_one_answer() {
+async fn every_error_of_a_patch_is_reported_at_once() {
     let body = r#"{
         "title": null,
         "description": ["x"],
@@ -34,11 +61,31 @@ async fn every_error_of_a_patch_stands_in_one_answer() {
         "session_id": "1",
         "note": {"text": "x"}
     }"#;
-    assert_snapshot!(patch("/api/v1/todos/1", body).of_the_whole_api().await.told());
+    assert_snapshot!(patch("/api/v1/todos/1", body).of_the_whole_api().await.summary(), @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "title can't be emptied: it must not be null; description must be a string, not an array; status must be one of open, in_progress, done, cancelled; and 4 more errors.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "title can't be emptied: it must not be null; description must be a string, not an array; status must be one of open, in_progress, done, cancelled; and 4 more errors.",
+      "errors": [
+        {"field": "title", "message": "can't be emptied: it must not be null"},
+        {"field": "description", "message": "must be a string, not an array"},
+        {"field": "status", "message": "must be one of open, in_progress, done, cancelled"},
+        {"field": "priority", "message": "must be an integer, not a number with a fraction"},
+        {"field": "due_at", "message": "must lie in the years 1970 to 9999"},
+        {"field": "session_id", "message": "must be an integer, not a string"},
+        {"field": "note", "message": "must be a string, not an object"}
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn each_kind_of_value_is_judged() {
+async fn an_invalid_value_is_an_error_of_its_field() {
     let router = MockedApi::whole().router();
     let long = |length: usize| format!("\"{}\"", "é".repeat(length));
     for (method, path, field, value, expected) in [
@@ -114,7 +161,7 @@ async fn each_kind_of_value_is_judged() {
 }
 
 #[tokio::test]
-async fn null_says_nothing_of_an_optional_field() {
+async fn null_is_accepted_for_an_optional_field() {
     let router = MockedApi::whole().router();
     for (path, body) in [
         ("sessions", r#"{"notes": null}"#),
@@ -133,7 +180,7 @@ async fn null_says_nothing_of_an_optional_field() {
 }
 
 #[tokio::test]
-async fn a_patch_clears_by_null_and_leaves_what_is_absent() {
+async fn null_in_a_patch_clears_a_field_and_absence_keeps_it() {
     let body = r#"{"description": null, "due_at": null, "session_id": null, "note": null}"#;
     let answer = patch("/api/v1/todos/1", body).of_the_whole_api().await.json();
     assert_eq!(answer["title"], "Write API docs");
@@ -142,9 +189,21 @@ async fn a_patch_clears_by_null_and_leaves_what_is_absent() {
 }
 
 #[tokio::test]
-async fn a_patch_that_names_nothing_is_refused() {
+async fn a_patch_without_fields_is_422() {
     let router = MockedApi::whole().router();
-    assert_snapshot!(patch("/api/v1/todos/1", "{}").of(&router).await.told());
+    assert_snapshot!(patch("/api/v1/todos/1", "{}").of(&router).await.summary(), @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "The patch names nothing to change.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The patch names nothing to change.",
+      "errors": [{"field": "body", "message": "The patch names nothing to change."}]
+    }
+    "#);
     for ask in [
         patch("/api/v1/sessions/1", "{}"),
         ask("PATCH", "/api/v1/sessions/1"),
@@ -155,11 +214,22 @@ async fn a_patch_that_names_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn malformed_json_is_told_by_line_and_column() {
+async fn malformed_json_is_400_and_names_line_and_column() {
     let router = MockedApi::whole().router();
     let broken = "{\n  \"notes\": \"secret text\n}";
     let answer = post("/api/v1/sessions", broken).of(&router).await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#malformed-json",
+      "title": "Malformed JSON",
+      "status": 400,
+      "detail": "The body is not JSON that can be read, at line 2, column 23.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The body is not JSON that can be read, at line 2, column 23."
+    }
+    "#);
     assert!(!answer.body.contains("secret"));
     for (body, place) in [
         ("{\"notes\": ", "line 1, column 10"),
@@ -187,7 +257,7 @@ async fn malformed_json_is_told_by_line_and_column() {
 }
 
 #[tokio::test]
-async fn what_a_field_cannot_hold_is_an_error_of_that_field_alone() {
+async fn a_value_that_does_not_fit_leaves_other_errors_reported() {
     let router = MockedApi::whole().router();
     let digits = "9".repeat(400);
     let deep = format!("{}1{}", "{\"a\":[".repeat(50_000), "]}".repeat(50_000));
@@ -223,7 +293,7 @@ async fn what_a_field_cannot_hold_is_an_error_of_that_field_alone() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_whole_is_an_integer_however_it_is_written() {
+async fn a_whole_number_in_any_notation_is_an_integer() {
     let router = MockedApi::whole().router();
     let zeros = "0".repeat(400);
     for (number, priority) in [
@@ -277,16 +347,28 @@ async fn a_byte_order_mark_before_a_body_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_body_is_an_object() {
+async fn a_body_that_is_not_an_object_is_422() {
     let router = MockedApi::whole().router();
-    assert_snapshot!(post("/api/v1/sessions", "[1, 2]").of(&router).await.told());
+    assert_snapshot!(post("/api/v1/sessions", "[1, 2]").of(&router).await.summary(), @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "body must be a JSON object, not an array.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "body must be a JSON object, not an array.",
+      "errors": [{"field": "body", "message": "must be a JSON object, not an array"}]
+    }
+    "#);
     for body in ["null", "true", "1", "\"x\"", "1.5"] {
         assert_eq!(post("/api/v1/sessions", body).of(&router).await.status, 422, "{body}");
     }
 }
 
 #[tokio::test]
-async fn media_types() {
+async fn a_body_of_another_media_type_is_415() {
     let router = MockedApi::whole().router();
     let json = r#"{"notes": "x"}"#;
     for (content_type, start, update) in [
@@ -319,9 +401,33 @@ async fn media_types() {
         assert_eq!(updated.status, update, "{content_type}");
     }
     let without = ask("POST", "/api/v1/sessions").body(json).of(&router).await;
-    assert_snapshot!("no_media_type", without.told());
+    assert_snapshot!(without.summary(), @r#"
+    415 Unsupported Media Type
+    accept-post: application/json
+
+    {
+      "type": "/docs/problems#unsupported-media-type",
+      "title": "Unsupported media type",
+      "status": 415,
+      "detail": "The body must be application/json in UTF-8, and Content-Type must say so.",
+      "request_id": "019d728c-2e80-7000-8000-000000000038",
+      "error": "The body must be application/json in UTF-8, and Content-Type must say so."
+    }
+    "#);
     let without = ask("PATCH", "/api/v1/sessions/1").body(json).of(&router).await;
-    assert_snapshot!("no_media_type_of_a_patch", without.told());
+    assert_snapshot!(without.summary(), @r#"
+    415 Unsupported Media Type
+    accept-patch: application/json, application/merge-patch+json
+
+    {
+      "type": "/docs/problems#unsupported-media-type",
+      "title": "Unsupported media type",
+      "status": 415,
+      "detail": "The body must be application/json or application/merge-patch+json in UTF-8, and Content-Type must say so.",
+      "request_id": "019d728c-2e80-7000-8000-000000000039",
+      "error": "The body must be application/json or application/merge-patch+json in UTF-8, and Content-Type must say so."
+    }
+    "#);
     let twice = post("/api/v1/sessions", json).header("content-type", "text/plain");
     assert_eq!(twice.of(&router).await.status, 415);
     let packed = post("/api/v1/sessions", json).header("content-encoding", "gzip");
@@ -329,7 +435,7 @@ async fn media_types() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_there_needs_no_media_type() {
+async fn an_absent_body_needs_no_media_type() {
     let router = MockedApi::whole().router();
     let form = ask("POST", "/api/v1/sessions").header("content-type", "text/plain");
     assert_eq!(form.of(&router).await.status, 201);
@@ -353,7 +459,7 @@ fn bare_writes() -> Vec<(TestRequest, u16)> {
 }
 
 #[tokio::test]
-async fn a_write_that_takes_no_body_judges_one() {
+async fn a_write_without_fields_accepts_only_an_empty_object() {
     let router = MockedApi::whole_of(AccountKind::Operator).router();
     for (write, status) in bare_writes() {
         for fine in [
@@ -383,7 +489,7 @@ async fn a_write_that_takes_no_body_judges_one() {
 }
 
 #[tokio::test]
-async fn nothing_is_done_where_a_body_is_refused() {
+async fn a_refused_body_never_reaches_the_store() {
     // Whatever it would ask of the store would be 500.
     let router = MockedApi::failing(&StoreError::Broken("asked".to_owned())).router();
     for (write, _) in bare_writes() {
@@ -394,7 +500,7 @@ async fn nothing_is_done_where_a_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_that_brings_nothing_is_no_body() {
+async fn an_empty_stream_counts_as_no_body() {
     let router = MockedApi::whole().router();
     for ask in [ask("POST", "/api/v1/sessions"), delete("/api/v1/sessions/1")] {
         let answer = ask.streamed(&router).await;
@@ -412,17 +518,28 @@ async fn a_read_ignores_a_body() {
 }
 
 #[tokio::test]
-async fn a_body_has_a_limit() {
+async fn a_body_over_1_mib_is_413() {
     let router = MockedApi::whole().router();
     let just = format!("{{\"notes\": \"x\"{}}}", " ".repeat(1024 * 1024 - 14));
     assert_eq!(just.len(), 1024 * 1024);
     assert_eq!(post("/api/v1/sessions", &just).of(&router).await.status, 201);
     let more = format!("{just} ");
-    assert_snapshot!(post("/api/v1/sessions", &more).of(&router).await.told());
+    assert_snapshot!(post("/api/v1/sessions", &more).of(&router).await.summary(), @r#"
+    413 Payload Too Large
+
+    {
+      "type": "/docs/problems#body-too-large",
+      "title": "The body is too large",
+      "status": 413,
+      "detail": "The body is larger than 1048576 bytes.",
+      "request_id": "019d728c-2e80-7000-8000-000000000003",
+      "error": "The body is larger than 1048576 bytes."
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn a_flood_of_errors_is_counted() {
+async fn of_50001_errors_the_first_100_are_listed() {
     let members: Vec<_> = (0..50_000).map(|count| format!("\"x{count}\": 1")).collect();
     let body = format!("{{{}}}", members.join(","));
     let answer = post("/api/v1/todos", &body).of_the_whole_api().await;
@@ -433,7 +550,7 @@ async fn a_flood_of_errors_is_counted() {
 }
 
 #[tokio::test]
-async fn no_integer_is_taken_for_another_one() {
+async fn an_integer_out_of_range_is_an_error_of_its_field() {
     let router = MockedApi::whole().router();
     let beyond = "must be an integer of at most 63 bits";
     let priority = "must be 0 (lowest) to 3 (highest)";

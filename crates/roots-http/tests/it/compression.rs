@@ -51,7 +51,7 @@ fn long() -> Router {
 }
 
 #[tokio::test]
-async fn long_answers_without_a_name_are_compressed_for_whoever_takes_it() {
+async fn long_answers_without_an_etag_are_compressed_if_accepted() {
     let router = long();
     for path in ["/api/v1/activities", "/api/v1/activities?limit=5"] {
         let (headers, plain) = raw(get(path), &router).await;
@@ -67,7 +67,7 @@ async fn long_answers_without_a_name_are_compressed_for_whoever_takes_it() {
 }
 
 #[tokio::test]
-async fn what_has_an_etag_or_a_secret_or_is_short_is_not() {
+async fn answers_with_an_etag_or_a_secret_and_short_ones_are_not_compressed() {
     let router = long();
     let single = get("/api/v1/sessions/1");
     assert!(raw(single.clone(), &router).await.1.len() > 5_000);
@@ -80,7 +80,7 @@ async fn what_has_an_etag_or_a_secret_or_is_short_is_not() {
 }
 
 #[tokio::test]
-async fn nobody_is_refused_for_the_encodings_it_takes() {
+async fn no_value_of_accept_encoding_is_refused() {
     let router = long();
     for odd in [
         "",

@@ -16,13 +16,16 @@ const LATER: &str = "\"00000000000000000000000000000000-2\"";
 const RESOURCES: [&str; 3] = ["/api/v1/sessions/1", "/api/v1/todos/1", "/api/v1/activities/1"];
 
 #[tokio::test]
-async fn what_the_caller_has_already_is_not_sent_again() {
+async fn a_matching_if_none_match_is_304() {
     let known = get("/api/v1/todos/1").header("if-none-match", TAG);
-    assert_snapshot!(known.of_the_whole_api().await.told());
+    assert_snapshot!(known.of_the_whole_api().await.summary(), @r#"
+    304 Not Modified
+    etag: "00000000000000000000000000000000-1"
+    "#);
 }
 
 #[tokio::test]
-async fn one_resource_is_compared_weakly_with_what_the_caller_has() {
+async fn if_none_match_compares_weakly() {
     let router = MockedApi::whole().router();
     for path in RESOURCES {
         let plain = get(path).of(&router).await;
@@ -46,7 +49,7 @@ async fn one_resource_is_compared_weakly_with_what_the_caller_has() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_has_no_tag_is_answered_as_ever() {
+async fn if_none_match_has_no_effect_without_an_etag() {
     let router = MockedApi::whole().router();
     for (path, status) in [
         ("/api/v1/todos/7", 404),
@@ -63,7 +66,7 @@ async fn what_is_not_there_or_has_no_tag_is_answered_as_ever() {
 }
 
 #[tokio::test]
-async fn a_304_has_no_length_on_the_wire() {
+async fn a_304_has_no_content_length_on_the_wire() {
     let head = format!(
         "GET /api/v1/todos/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: roots_1_key\r\n\
          if-none-match: {TAG}\r\n\r\n"
@@ -75,7 +78,7 @@ async fn a_304_has_no_length_on_the_wire() {
 }
 
 #[tokio::test]
-async fn every_write_of_one_tells_the_state_that_it_leaves() {
+async fn every_write_answers_with_the_new_etag() {
     let router = MockedApi::whole().router();
     for (ask, tag) in [
         (patch("/api/v1/sessions/1", r#"{"status": "ended"}"#), LATER),
@@ -123,7 +126,7 @@ fn writes() -> [TestRequest; 5] {
 }
 
 #[tokio::test]
-async fn a_write_insists_on_the_states_that_it_names_strongly() {
+async fn if_match_compares_strongly() {
     for write in writes() {
         let named = async |given: &str| {
             let tags = conditions(write.clone().header("if-match", given)).await.if_match;
@@ -140,17 +143,39 @@ async fn a_write_insists_on_the_states_that_it_names_strongly() {
 }
 
 #[tokio::test]
-async fn what_has_changed_meanwhile_is_left_alone() {
+async fn a_write_to_a_changed_todo_is_412() {
     let router = MockedApi::refusing(Refusal::HasChanged("todo")).router();
     let write = patch("/api/v1/todos/1", r#"{"status": "done"}"#).header("if-match", TAG);
-    assert_snapshot!(write.of(&router).await.told());
+    assert_snapshot!(write.of(&router).await.summary(), @r#"
+    412 Precondition Failed
+
+    {
+      "type": "/docs/problems#precondition-failed",
+      "title": "Changed in the meantime",
+      "status": 412,
+      "detail": "The todo has changed since it was read: read it again and decide anew.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The todo has changed since it was read: read it again and decide anew."
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn what_is_no_tag_is_refused() {
+async fn a_malformed_etag_is_400() {
     let router = MockedApi::keyed().router();
     let unquoted = patch("/api/v1/todos/1", "{}").header("if-match", "1");
-    assert_snapshot!(unquoted.of(&router).await.told());
+    assert_snapshot!(unquoted.of(&router).await.summary(), @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#bad-request",
+      "title": "Bad request",
+      "status": 400,
+      "detail": "The header if-match must be * or entity tags as ETag gives them, quotes included.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The header if-match must be * or entity tags as ETag gives them, quotes included."
+    }
+    "#);
     for given in ["", "\"1", "*, \"1\""] {
         for write in writes() {
             let refused = write.header("if-match", given).of(&router).await;
@@ -164,10 +189,22 @@ async fn what_is_no_tag_is_refused() {
 }
 
 #[tokio::test]
-async fn a_condition_where_it_means_nothing_is_refused() {
+async fn a_condition_without_effect_is_400() {
     let router = MockedApi::bare().router();
     let made = post("/api/v1/todos", "{}").header("if-match", TAG);
-    assert_snapshot!(made.of(&router).await.told());
+    assert_snapshot!(made.of(&router).await.summary(), @r#"
+    400 Bad Request
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#bad-request",
+      "title": "Bad request",
+      "status": 400,
+      "detail": "The header if-match has no meaning here: send the request without it.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The header if-match has no meaning here: send the request without it."
+    }
+    "#);
     for write in writes() {
         let refused = write.header("if-none-match", "*").of(&router).await;
         assert_eq!(refused.status, 400);

@@ -32,9 +32,29 @@ fn with(cursor: &str, path: &str) -> TestRequest {
 }
 
 #[tokio::test]
-async fn a_page_tells_what_follows_it() {
+async fn a_page_links_to_the_next_page() {
     let answer = get("/api/v1/sessions?limit=1&status=active").of(&api().router()).await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    200 OK
+    link: </api/v1/sessions?status=active&limit=1&cursor=ATutlGIAAAAAAAAAAAAGTwQUV2gAAAAAAAAAAAE>; rel="next"
+
+    {
+      "sessions": [
+        {
+          "session_id": 1,
+          "status": "active",
+          "notes": "Working on API docs",
+          "started_at": "2026-04-09T10:00:00Z",
+          "ended_at": null,
+          "actor_id": 1
+        }
+      ],
+      "total": 3,
+      "limit": 1,
+      "offset": 0,
+      "next_cursor": "ATutlGIAAAAAAAAAAAAGTwQUV2gAAAAAAAAAAAE"
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -52,7 +72,7 @@ async fn the_link_keeps_the_filters_and_the_limit() {
 }
 
 #[tokio::test]
-async fn a_time_zone_in_a_link_reads_as_it_did() {
+async fn the_link_keeps_the_time_zone() {
     let mut api = MockedApi::keyed();
     api.activities.expect_activities().times(2).returning(|filter, request| {
         assert_eq!(filter.range.since.unwrap().to_string(), "2026-04-09T14:00:00Z");
@@ -67,7 +87,7 @@ async fn a_time_zone_in_a_link_reads_as_it_did() {
 }
 
 #[tokio::test]
-async fn the_core_is_asked_for_what_stands_behind_that_place() {
+async fn a_cursor_asks_the_store_for_the_rows_behind_it() {
     let cursor = cursor("/api/v1/sessions?status=ended&limit=1").await;
     let mut api = MockedApi::keyed();
     api.sessions
@@ -83,7 +103,7 @@ async fn the_core_is_asked_for_what_stands_behind_that_place() {
 }
 
 #[tokio::test]
-async fn a_cursor_goes_with_its_list_its_filters_and_its_caller() {
+async fn a_cursor_of_another_list_filter_or_caller_is_400() {
     let of_active = cursor("/api/v1/sessions?status=active").await;
     let of_all = cursor("/api/v1/todos").await;
     let router = api().router();
@@ -102,11 +122,28 @@ async fn a_cursor_goes_with_its_list_its_filters_and_its_caller() {
     }
     let again = with(&of_active, "/api/v1/sessions?status=active");
     assert_eq!(again.of(&router).await.status, 200);
-    assert_snapshot!(with(&of_active, "/api/v1/sessions").of(&api().router()).await.told());
+    assert_snapshot!(with(&of_active, "/api/v1/sessions").of(&api().router()).await.summary(), @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "cursor must be the next_cursor of a page of this list, with the same filters and caller.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "cursor must be the next_cursor of a page of this list, with the same filters and caller.",
+      "errors": [
+        {
+          "field": "cursor",
+          "message": "must be the next_cursor of a page of this list, with the same filters and caller"
+        }
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_changed_is_refused() {
+async fn a_cursor_that_was_changed_is_400() {
     let cursor = cursor("/api/v1/sessions").await;
     let mut changed: Vec<String> =
         ["", "x", "%00", "null", "AAAA"].map(str::to_owned).into_iter().collect();
@@ -125,9 +162,24 @@ async fn a_cursor_that_was_changed_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cursor_stands_instead_of_an_offset() {
+async fn a_cursor_beside_an_offset_is_400() {
     let cursor = cursor("/api/v1/sessions").await;
     let ask = with(&cursor, "/api/v1/sessions?offset=0&limit=0");
     let answer = ask.of(&api().router()).await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "limit must be an integer from 1 (above 100 reads as 100); cursor must not be given together with offset.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "limit must be an integer from 1 (above 100 reads as 100); cursor must not be given together with offset.",
+      "errors": [
+        {"field": "limit", "message": "must be an integer from 1 (above 100 reads as 100)"},
+        {"field": "cursor", "message": "must not be given together with offset"}
+      ]
+    }
+    "#);
 }

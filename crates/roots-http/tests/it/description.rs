@@ -103,7 +103,7 @@ pub(crate) fn resolved(document: &Value, value: &Value) -> Value {
 }
 
 #[test]
-fn it_is_openapi_3_1_and_lists_every_route() {
+fn the_document_is_openapi_3_1_and_lists_every_route() {
     assert_eq!(document()["openapi"], "3.1.0");
     let mut routes: Vec<_> = operations().iter().map(ToString::to_string).collect();
     routes.sort();
@@ -121,7 +121,7 @@ fn adders(source: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_render_them() {
+fn only_the_router_module_adds_routes_and_only_described_ones_and_pages() {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     let mut paths = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -153,7 +153,7 @@ fn routers_are_put_together_in_one_place_of_described_routes_and_the_pages_that_
 }
 
 #[test]
-fn it_is_told_what_the_recovery_code_is_for() {
+fn the_recovery_code_is_described_with_its_use() {
     let schemas = &document()["components"]["schemas"];
     let told = &schemas["Bootstrapped"]["properties"]["recovery_code"]["description"];
     assert!(told.as_str().unwrap().contains("`POST /recover`"), "{told}");
@@ -182,7 +182,7 @@ async fn every_described_operation_is_served_and_every_served_method_described()
 }
 
 #[tokio::test]
-async fn every_query_reader_knows_what_is_described_and_nothing_else() {
+async fn every_query_takes_exactly_the_described_parameters() {
     let router = everything();
     for Operation { method, path, value } in operations() {
         let parameters = value["parameters"].as_array().cloned().unwrap_or_default();
@@ -196,7 +196,7 @@ async fn every_query_reader_knows_what_is_described_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn every_body_reader_knows_what_is_described_and_nothing_else() {
+async fn every_body_takes_exactly_the_described_fields() {
     let (document, router) = (document(), everything());
     let mut bodies = 0;
     for Operation { method, path, value } in operations() {
@@ -254,7 +254,7 @@ fn known(error: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn answers_are_as_their_schemas_and_examples() {
+async fn answers_match_their_schemas_and_examples() {
     let mut api = MockedApi::whole_of(AccountKind::Operator);
     // Only where there are limits do answers tell of them.
     api.settings.limits = RateLimits::default();
@@ -319,7 +319,7 @@ fn errors_are_described_as_problems() {
 }
 
 #[tokio::test]
-async fn each_type_of_problem_is_explained_where_it_leads() {
+async fn each_problem_type_links_to_its_explanation() {
     let page = ask("GET", "/docs/problems").of_the_whole_api().await.body;
     let document = document();
     let mut kinds = 0;
@@ -391,7 +391,7 @@ fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 }
 
 #[test]
-fn every_reference_leads_to_a_component_and_every_component_is_referred_to() {
+fn every_reference_resolves_and_every_component_is_used() {
     let document = document();
     let mut referred = BTreeSet::new();
     references(&document, &mut referred);
@@ -405,12 +405,12 @@ fn every_reference_leads_to_a_component_and_every_component_is_referred_to() {
 }
 
 #[test]
-fn it_names_the_license() {
+fn the_document_names_the_license() {
     assert_eq!(document()["info"]["license"]["identifier"], "MIT OR Apache-2.0");
 }
 
 #[test]
-fn a_patch_is_described_as_naming_something_to_change() {
+fn the_schema_of_a_patch_needs_at_least_one_field() {
     let document = document();
     for name in ["TodoChange", "SessionChange", "ActorChange"] {
         assert_eq!(document["components"]["schemas"][name]["minProperties"], 1, "{name}");
@@ -418,7 +418,7 @@ fn a_patch_is_described_as_naming_something_to_change() {
 }
 
 #[test]
-fn conditions_and_names_of_writes_are_described_with_their_patterns() {
+fn header_parameters_are_described_with_patterns() {
     for Operation { method, path, value } in operations() {
         for parameter in value["parameters"].as_array().into_iter().flatten() {
             let is_tagged = path.starts_with("/api/v1/") && !path.ends_with("openapi.json");

@@ -30,7 +30,7 @@ fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 const ALL: [&str; 3] = ["/docs/", "/docs/problems", "/api/v1/openapi.json"];
 
 #[tokio::test]
-async fn the_page_loads_from_nowhere_else_and_into_no_other_page() {
+async fn the_docs_page_loads_only_own_files_and_cannot_be_framed() {
     let router = MockedApi::bare().router();
     let moved = get("/docs").of(&router).await;
     assert_eq!((moved.status.as_u16(), moved.header("location")), (303, "/docs/"));
@@ -67,7 +67,7 @@ async fn the_page_loads_from_nowhere_else_and_into_no_other_page() {
 }
 
 #[tokio::test]
-async fn a_file_is_kept_for_ever_and_a_page_is_asked_for_again() {
+async fn files_are_cached_for_a_year_and_pages_are_revalidated() {
     let router = MockedApi::bare().router();
     for file in files(&router, "203.0.113.7").await {
         let answer = get(&file).of(&router).await;
@@ -79,7 +79,7 @@ async fn a_file_is_kept_for_ever_and_a_page_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_caller_gets_the_same_bytes_compressed_only_where_it_takes_that() {
+async fn pages_and_files_are_compressed_only_if_accepted() {
     let router = MockedApi::bare().router();
     let files = files(&router, "203.0.113.7").await;
     for path in files.iter().map(String::as_str).chain(ALL) {

@@ -31,30 +31,55 @@ fn last(answer: &TestResponse) -> Value {
 
 #[tokio::test]
 async fn an_account_is_exported() {
-    assert_snapshot!(get("/api/v1/export").of_the_whole_api().await.told());
+    assert_snapshot!(get("/api/v1/export").of_the_whole_api().await.summary());
 }
 
 #[tokio::test]
 async fn an_actor_is_exported() {
-    assert_snapshot!(get("/api/v1/export?actor_id=2").of_the_whole_api().await.told());
+    assert_snapshot!(get("/api/v1/export?actor_id=2").of_the_whole_api().await.summary());
 }
 
 #[tokio::test]
-async fn who_asks_for_the_head_alone_exports_nothing() {
+async fn a_head_request_exports_nothing() {
     let mut api = MockedApi::keyed();
     api.commands.expect_apply().never();
     api.accounts.expect_account().returning(|_| Ok(Some(account())));
-    assert_snapshot!(ask("HEAD", "/api/v1/export").of(&api.router()).await.told());
+    assert_snapshot!(ask("HEAD", "/api/v1/export").of(&api.router()).await.summary(), @r#"
+    200 OK
+    cache-control: no-store
+    content-disposition: attachment; filename="roots-1-20260409T140000Z.jsonl"
+    content-type: application/x-ndjson
+    vary: authorization
+    vary: x-api-key
+    "#);
 }
 
 #[tokio::test]
-async fn every_parameter_that_is_wrong_is_named() {
+async fn every_invalid_parameter_of_an_export_is_reported() {
     let answer = get("/api/v1/export?actor_id=0&actor=1").of_the_whole_api().await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    400 Bad Request
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "actor_id must be a positive integer; actor is not a known parameter: did you mean actor_id?",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "actor_id must be a positive integer; actor is not a known parameter: did you mean actor_id?",
+      "errors": [
+        {"field": "actor_id", "message": "must be a positive integer"},
+        {"field": "actor", "message": "is not a known parameter: did you mean actor_id?"}
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn a_database_that_goes_away_ends_it_with_a_line_that_says_so() {
+async fn a_lost_database_ends_an_export_with_an_error_line() {
     let mut api = MockedApi::keyed();
     api.commands.expect_apply().returning(|command| Ok(applied(command)));
     api.accounts.expect_account().returning(|_| Ok(Some(account())));
@@ -64,16 +89,31 @@ async fn a_database_that_goes_away_ends_it_with_a_line_that_says_so() {
         0 => Ok(ExportChunk { next: Some(13), ..chunk(session) }),
         _ => Err(StoreError::Unavailable("a secret of the database".into())),
     });
-    assert_snapshot!(get("/api/v1/export").of(&api.router()).await.told());
+    assert_snapshot!(get("/api/v1/export").of(&api.router()).await.summary());
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_from_the_start_is_a_problem() {
+async fn an_export_without_a_database_is_503() {
     let mut api = MockedApi::keyed();
     api.commands.expect_apply().returning(|command| Ok(applied(command)));
     let away = || StoreError::Unavailable("a secret of the database".into());
     api.accounts.expect_account().returning(move |_| Err(away()));
-    assert_snapshot!(get("/api/v1/export").of(&api.router()).await.told());
+    assert_snapshot!(get("/api/v1/export").of(&api.router()).await.summary(), @r#"
+    503 Service Unavailable
+    cache-control: no-store
+    retry-after: 5
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#unavailable",
+      "title": "Unavailable for now",
+      "status": 503,
+      "detail": "The service can't do this just now. Nothing was done: try again shortly.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The service can't do this just now. Nothing was done: try again shortly."
+    }
+    "#);
 }
 
 /// [`endless_of`] an account whose auth epoch does not move.
@@ -96,7 +136,7 @@ fn endless_of() -> MockedApi {
 }
 
 #[tokio::test]
-async fn a_key_that_ends_on_the_way_ends_it() {
+async fn a_key_that_ends_midway_ends_the_export() {
     let mut api = endless_of();
     // It is revoked once the first rows have been read.
     let looks = AtomicI64::new(0);
@@ -133,7 +173,7 @@ async fn a_key_is_looked_up_again_before_the_last_line() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_service_ends_it() {
+async fn a_shutdown_ends_an_export_with_an_error_line() {
     let mut api = endless();
     api.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
     let (tell, told) = oneshot::channel();
@@ -183,7 +223,7 @@ fn endless_router() -> Router {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_takes_too_little_is_told_so_on_the_last_line() {
+async fn a_client_that_reads_too_slowly_gets_an_error_line() {
     let mut body = begun(&endless_router()).await;
     let began = Instant::now();
     let mut last = Vec::new();
@@ -199,7 +239,7 @@ async fn a_client_that_takes_too_little_is_told_so_on_the_last_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_takes_enough_may_go_on() {
+async fn a_client_that_reads_fast_enough_gets_the_whole_export() {
     let mut body = begun(&endless_router()).await;
     for _ in 0..180 * 8 {
         assert_eq!(next(&mut body).await.unwrap()[0]["kind"], "session");
@@ -208,10 +248,25 @@ async fn a_client_that_takes_enough_may_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_has_two_exports_at_once_and_one_that_is_not_read_ends() {
+async fn a_third_export_at_once_is_429_and_an_unread_one_ends() {
     let router = endless_router();
     let mut held = [begun(&router).await, begun(&router).await];
-    assert_snapshot!("a_third_export", get("/api/v1/export").of(&router).await.told());
+    assert_snapshot!(get("/api/v1/export").of(&router).await.summary(), @r#"
+    429 Too Many Requests
+    cache-control: no-store
+    retry-after: 10
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#too-many-requests",
+      "title": "Too many requests",
+      "status": 429,
+      "detail": "An account may have at most 2 exports under way at once. Try again in 10 s. No setting raises this limit.",
+      "request_id": "019d728c-2e80-7000-8000-000000000003",
+      "error": "An account may have at most 2 exports under way at once. Try again in 10 s. No setting raises this limit."
+    }
+    "#);
     // The head alone holds nothing.
     assert_eq!(ask("HEAD", "/api/v1/export").of(&router).await.status, 200);
     // Nobody asks for their bodies, which therefore can't look after themselves.

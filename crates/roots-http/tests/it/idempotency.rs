@@ -29,34 +29,103 @@ fn replaying() -> MockedApi {
 }
 
 #[tokio::test]
-async fn what_was_created_before_is_told_again() {
+async fn a_repeated_creation_replays_its_answer() {
     let router = replaying().router();
-    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
+    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.summary(), @r#"
+    201 Created
+    etag: "019d728c2e8070008000000000000002-1"
+    idempotent-replayed: true
+    location: /api/v1/todos/2
+    x-credits-cost: 1
+    x-credits-remaining: 98
+
+    {
+      "todo_id": 2,
+      "session_id": null,
+      "title": "Deploy docs pages",
+      "description": null,
+      "status": "open",
+      "priority": 0,
+      "due_at": null,
+      "created_at": "2026-04-09T14:00:00Z",
+      "updated_at": "2026-04-09T14:00:00Z",
+      "actor_id": 1
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn what_was_changed_before_is_told_again_though_the_row_is_gone() {
+async fn a_repeated_change_replays_its_answer_though_the_row_is_gone() {
     let router = replaying().router();
     let change = patch("/api/v1/todos/1", r#"{"title": "Deploy docs pages"}"#);
-    assert_snapshot!(idempotent(change).of(&router).await.told());
+    assert_snapshot!(idempotent(change).of(&router).await.summary(), @r#"
+    200 OK
+    etag: "00000000000000000000000000000000-2"
+    idempotent-replayed: true
+    x-credits-cost: 1
+    x-credits-remaining: 98
+
+    {
+      "todo_id": 1,
+      "session_id": null,
+      "title": "Deploy docs pages",
+      "description": "Document sessions, todos, and activities endpoints",
+      "status": "open",
+      "priority": 2,
+      "due_at": "2026-04-10T00:00:00Z",
+      "created_at": "2026-04-09T10:00:00Z",
+      "updated_at": "2026-04-09T14:00:00Z",
+      "actor_id": 1
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn what_was_deleted_before_is_told_again() {
+async fn a_repeated_deletion_replays_its_answer() {
     let router = replaying().router();
-    assert_snapshot!(idempotent(delete("/api/v1/sessions/2")).of(&router).await.told());
+    assert_snapshot!(idempotent(delete("/api/v1/sessions/2")).of(&router).await.summary(), @r#"
+    200 OK
+    idempotent-replayed: true
+    x-credits-cost: 1
+    x-credits-remaining: 98
+
+    {"status": "deleted", "session_id": 2}
+    "#);
 }
 
 #[tokio::test]
-async fn a_twin_in_flight_is_to_be_asked_for_again() {
+async fn a_duplicate_in_flight_is_409() {
     let router = MockedApi::refusing(Refusal::StillInFlight).router();
-    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
+    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.summary(), @r#"
+    409 Conflict
+    retry-after: 1
+
+    {
+      "type": "/docs/problems#still-in-flight",
+      "title": "Still being worked on",
+      "status": 409,
+      "detail": "A request with this Idempotency-Key is still being worked on: ask again shortly.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "A request with this Idempotency-Key is still being worked on: ask again shortly."
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn a_key_of_another_request_is_refused() {
+async fn an_idempotency_key_of_another_request_is_422() {
     let router = MockedApi::refusing(Refusal::KeyOfAnotherRequest).router();
-    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.told());
+    assert_snapshot!(idempotent(post("/api/v1/todos", NEW_TODO)).of(&router).await.summary(), @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#idempotency-key-reused",
+      "title": "The Idempotency-Key names another request",
+      "status": 422,
+      "detail": "This Idempotency-Key was sent with another request within a day: take a new one.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This Idempotency-Key was sent with another request within a day: take a new one."
+    }
+    "#);
 }
 
 /// What the store is told of the request's name.
@@ -82,7 +151,7 @@ async fn macs(ask: TestRequest) -> (Mac, Mac) {
 }
 
 #[tokio::test]
-async fn a_request_is_its_method_path_and_body_and_its_name_is_bare_or_quoted() {
+async fn an_idempotent_request_is_its_key_method_path_and_body() {
     assert_eq!(told(post("/api/v1/todos", NEW_TODO)).await, None);
     let quoted = format!("\"{KEY}\"");
     let todo = post("/api/v1/todos", NEW_TODO);
@@ -120,10 +189,21 @@ async fn a_request_is_its_method_path_and_body_and_its_name_is_bare_or_quoted() 
 }
 
 #[tokio::test]
-async fn a_key_of_another_form_is_refused() {
+async fn a_malformed_idempotency_key_is_400() {
     let router = MockedApi::keyed().router();
     let empty = post("/api/v1/todos", NEW_TODO).header("idempotency-key", "");
-    assert_snapshot!(empty.of(&router).await.told());
+    assert_snapshot!(empty.of(&router).await.summary(), @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#bad-request",
+      "title": "Bad request",
+      "status": 400,
+      "detail": "The header idempotency-key must be one of 1 to 255 visible ASCII characters, bare or quoted.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The header idempotency-key must be one of 1 to 255 visible ASCII characters, bare or quoted."
+    }
+    "#);
     let long = "x".repeat(256);
     for key in ["a b", "\"a", "\"\"", &long] {
         for write in [post("/api/v1/todos", NEW_TODO), delete("/api/v1/todos/1")] {
@@ -136,10 +216,22 @@ async fn a_key_of_another_form_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_where_it_means_nothing_is_refused() {
+async fn an_idempotency_key_without_effect_is_400() {
     let router = MockedApi::bare().router();
     let add_actor = post("/api/v1/actors", r#"{"name": "b", "actor_type": "agent"}"#);
-    assert_snapshot!(idempotent(add_actor).of(&router).await.told());
+    assert_snapshot!(idempotent(add_actor).of(&router).await.summary(), @r#"
+    400 Bad Request
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#bad-request",
+      "title": "Bad request",
+      "status": 400,
+      "detail": "The header idempotency-key has no meaning here: send the request without it.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The header idempotency-key has no meaning here: send the request without it."
+    }
+    "#);
     for ask in [
         post("/api/v1/bootstrap", crate::fixture::NEW_ACCOUNT).without_key(),
         post("/api/v1/keys", "{}"),
@@ -156,7 +248,7 @@ async fn a_key_where_it_means_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_is_ignored_where_nothing_is_written() {
+async fn a_read_ignores_an_idempotency_key() {
     let router = MockedApi::whole_of(AccountKind::Operator).router();
     let file = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
     let dry_run = |query: &str| {
@@ -177,13 +269,13 @@ async fn a_key_is_ignored_where_nothing_is_written() {
         for key in ["8e03978e-40d5-43dd-bc93-6894a57f9324", "a b", ""] {
             let answer = ask.clone().header("idempotency-key", key).of(&router).await;
             assert_eq!(answer.status, plain.status);
-            assert!(answer.status.is_success(), "{}", answer.told());
+            assert!(answer.status.is_success(), "{}", answer.summary());
         }
     }
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_good_is_refused_whatever_it_is_named() {
+async fn an_invalid_body_is_refused_with_any_idempotency_key() {
     let router = MockedApi::keyed().router();
     let faulty = idempotent(post("/api/v1/todos", r#"{"titel": "x"}"#)).of(&router).await;
     assert_eq!(faulty.json()["type"], "/docs/problems#invalid-body");

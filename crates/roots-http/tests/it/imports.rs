@@ -29,14 +29,39 @@ fn import(file: &str) -> TestRequest {
 }
 
 #[tokio::test]
-async fn what_is_exported_comes_in_again() {
+async fn an_exported_file_can_be_imported() {
     let file = get("/api/v1/export").of_the_whole_api().await.body;
     // Those of its rows whose texts can't be read can't come in, but for a session without notes.
-    assert_snapshot!(import(&file).of_the_whole_api().await.told());
+    assert_snapshot!(import(&file).of_the_whole_api().await.summary(), @r#"
+    200 OK
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+    x-credits-cost: 6
+    x-credits-remaining: 98
+
+    {
+      "dry_run": false,
+      "lines": 12,
+      "imported": {"sessions": 2, "todos": 1, "todo_logs": 2, "activities": 1},
+      "already_imported": 0,
+      "updated": 0,
+      "unchanged": 0,
+      "deleted": 0,
+      "faulty": 2,
+      "faults": [
+        {"line": 9, "errors": [{"field": "title", "message": "must be a string, not null"}]},
+        {"line": 11, "errors": [{"field": "description", "message": "must be a string, not null"}]}
+      ],
+      "is_whole": true,
+      "cost": 6,
+      "balance": 98
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn every_error_of_every_line_is_told() {
+async fn every_error_of_every_line_is_reported() {
     let lines = [
         HEADER,
         ACTOR,
@@ -52,30 +77,96 @@ async fn every_error_of_every_line_is_told() {
         "",
         SESSION,
     ];
-    assert_snapshot!(import(&lines.join("\r\n")).of_the_whole_api().await.told());
+    assert_snapshot!(import(&lines.join("\r\n")).of_the_whole_api().await.summary());
 }
 
 #[tokio::test]
-async fn a_first_line_that_is_no_header_is_refused() {
+async fn a_file_without_a_header_line_is_422() {
     for file in ["", "\n\n", SESSION, "[]", r#"{"kind":"export","format":2,"source":"x"}"#] {
         assert_eq!(import(file).of_the_whole_api().await.status, 422, "{file}");
     }
     let invalid = import("\n\n{\"kind\": export}").of_the_whole_api().await;
-    assert_snapshot!("a_first_line_that_is_no_json", invalid.told());
+    assert_snapshot!(invalid.summary(), @r#"
+    400 Bad Request
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#malformed-json",
+      "title": "Malformed JSON",
+      "status": 400,
+      "detail": "The body is not JSON that can be read, at line 3, column 10.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The body is not JSON that can be read, at line 3, column 10."
+    }
+    "#);
     let wrong = r#"{"kind":"export","format":2,"source":"x"}"#;
-    assert_snapshot!(import(wrong).of_the_whole_api().await.told());
+    assert_snapshot!(import(wrong).of_the_whole_api().await.summary(), @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "format must be 1; source must be a UUID.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "format must be 1; source must be a UUID.",
+      "errors": [
+        {"field": "format", "message": "must be 1"},
+        {"field": "source", "message": "must be a UUID"}
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn it_takes_json_lines_and_its_own_parameters() {
+async fn another_media_type_is_415_and_an_unknown_parameter_400() {
     let as_json = ask("POST", "/api/v1/import").json("{}");
-    assert_snapshot!("of_another_type", as_json.of_the_whole_api().await.told());
+    assert_snapshot!(as_json.of_the_whole_api().await.summary(), @r#"
+    415 Unsupported Media Type
+    accept-post: application/x-ndjson
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#unsupported-media-type",
+      "title": "Unsupported media type",
+      "status": 415,
+      "detail": "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so."
+    }
+    "#);
     let typo = ask("POST", "/api/v1/import?line=3&from_line=0&actor_id=all");
-    assert_snapshot!("with_a_typo", typo.of_the_whole_api().await.told());
+    assert_snapshot!(typo.of_the_whole_api().await.summary(), @r#"
+    400 Bad Request
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "actor_id must be a positive integer; from_line must be a positive integer; line is not a known parameter: did you mean from_line?",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "actor_id must be a positive integer; from_line must be a positive integer; line is not a known parameter: did you mean from_line?",
+      "errors": [
+        {"field": "actor_id", "message": "must be a positive integer"},
+        {"field": "from_line", "message": "must be a positive integer"},
+        {"field": "line", "message": "is not a known parameter: did you mean from_line?"}
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn the_names_of_utf_8_are_one_charset() {
+async fn every_name_of_utf_8_is_taken_as_charset() {
     let router = MockedApi::whole().router();
     for (content_type, status) in [
         ("application/x-ndjson; charset=utf8", 200),
@@ -106,7 +197,7 @@ async fn a_byte_order_mark_before_the_first_line_is_skipped() {
 }
 
 #[tokio::test]
-async fn rows_before_a_line_are_left_out() {
+async fn rows_before_from_line_are_skipped() {
     let file = [HEADER, ACTOR, SESSION, SESSION, SESSION].join("\n");
     let from = ask("POST", "/api/v1/import?from_line=4")
         .header("content-type", "application/x-ndjson")
@@ -115,25 +206,69 @@ async fn rows_before_a_line_are_left_out() {
     assert_eq!((&told["lines"], &told["imported"]["sessions"]), (&5.into(), &2.into()));
 }
 
-#[tokio::test]
-async fn a_refusal_of_all_of_it_is_a_problem_that_says_how_far_it_got() {
-    for (name, answer) in [
-        ("while_suspended", ApplyError::Refused(Refusal::Suspended)),
-        ("while_the_database_is_away", ApplyError::Store(StoreError::Unavailable("x".into()))),
-    ] {
-        let mut api = MockedApi::keyed();
-        api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-        api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
-        api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
-        api.commands.expect_apply().returning(move |_| Err(answer.clone()));
-        let file = [HEADER, ACTOR, SESSION].join("\n");
-        assert_snapshot!(name, import(&file).of(&api.router()).await.told());
-    }
+/// The answer to an import of which the store applies nothing.
+async fn refused(error: ApplyError) -> String {
+    let mut api = MockedApi::importing();
+    api.commands.expect_apply().returning(move |_| Err(error.clone()));
+    import(&[HEADER, ACTOR, SESSION].join("\n")).of(&api.router()).await.summary()
 }
 
 #[tokio::test]
-async fn it_is_the_owners() {
-    assert_snapshot!(import(HEADER).by_the_member().of_the_whole_api().await.told());
+async fn an_import_into_a_suspended_account_is_403_and_says_how_far_it_got() {
+    assert_snapshot!(refused(Refusal::Suspended.into()).await, @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#account-suspended",
+      "title": "The account is suspended",
+      "status": 403,
+      "detail": "This account is suspended: it can be read, but not written.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This account is suspended: it can be read, but not written."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn an_import_without_a_database_is_503_and_says_how_far_it_got() {
+    assert_snapshot!(refused(StoreError::Unavailable("x".into()).into()).await, @r#"
+    503 Service Unavailable
+    cache-control: no-store
+    retry-after: 5
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#unavailable",
+      "title": "Unavailable for now",
+      "status": 503,
+      "detail": "The service can't do this just now. Nothing was done: try again shortly.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The service can't do this just now. Nothing was done: try again shortly."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_members_import_is_403() {
+    assert_snapshot!(import(HEADER).by_the_member().of_the_whole_api().await.summary(), @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Only the account's owner may do this: a member reads and writes its own."
+    }
+    "#);
 }
 
 /// A file that begins and does not go on.
@@ -150,12 +285,44 @@ async fn sent(api: MockedApi, body: Body) -> TestResponse {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_stops_coming_is_given_up() {
+async fn a_stalled_import_is_408_after_60_s() {
     let begun = Instant::now();
     let answer = sent(MockedApi::whole(), stuck(&[HEADER, ACTOR])).await;
     // By a clock that goes on only when everything waits.
     assert_eq!(begun.elapsed().as_secs(), 60);
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    408 Request Timeout
+    cache-control: no-store
+    connection: close
+    vary: authorization
+    vary: x-api-key
+    x-credits-cost: 0
+    x-credits-remaining: 98
+
+    {
+      "type": "/docs/problems#request-timeout",
+      "title": "The request took too long to arrive",
+      "status": 408,
+      "detail": "The body came at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The body came at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
+      "import": {
+        "dry_run": false,
+        "lines": 2,
+        "imported": {"sessions": 0, "todos": 0, "todo_logs": 0, "activities": 0},
+        "already_imported": 0,
+        "updated": 0,
+        "unchanged": 0,
+        "deleted": 0,
+        "faulty": 0,
+        "faults": [],
+        "is_whole": false,
+        "cost": 0,
+        "balance": 98,
+        "from_line": 3
+      }
+    }
+    "#);
 }
 
 /// A file that goes on for ever by one more piece each so many seconds.
@@ -169,7 +336,7 @@ fn dripping(piece: &'static str, seconds: u64) -> Body {
 }
 
 #[tokio::test(start_paused = true)]
-async fn blank_lines_are_no_progress() {
+async fn blank_lines_do_not_count_as_progress() {
     for (piece, seconds) in [("\n", 12), ("  \t", 1), ("\r\n", 1)] {
         let begun = Instant::now();
         let answer = sent(MockedApi::whole(), dripping(piece, seconds)).await;
@@ -178,7 +345,7 @@ async fn blank_lines_are_no_progress() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_comes_at_a_kib_a_second_comes_to_its_end() {
+async fn an_import_of_1_kib_a_second_completes() {
     let row = SESSION.replace('}', &format!(",\"notes\":\"{}\"}}\n", "x".repeat(1100)));
     let begun = Bytes::from(format!("{HEADER}\n{ACTOR}\n"));
     let pieces = std::iter::once(begun).chain(std::iter::repeat_n(Bytes::from(row), 180));
@@ -195,10 +362,7 @@ async fn a_file_that_comes_at_a_kib_a_second_comes_to_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_ends_while_nothing_comes_ends_the_import() {
-    let mut api = MockedApi::keyed();
-    api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-    api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
-    api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
+    let mut api = MockedApi::importing();
     // It ends at once after the import has begun: it is checked before that, and the import is noted.
     api.commands.expect_apply().times(2).returning(|command| Ok(applied(command)));
     let refused = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
@@ -236,7 +400,7 @@ async fn a_key_that_ends_while_the_first_line_is_awaited_ends_the_import() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspended_account_takes_up_no_place_with_a_first_line_that_never_comes() {
+async fn a_suspended_account_is_refused_before_its_first_line() {
     let mut api = MockedApi::keyed();
     let refused = ApplyError::Refused(Refusal::Suspended);
     api.commands.expect_apply().times(1).returning(move |_| Err(refused.clone()));
@@ -247,14 +411,14 @@ async fn a_suspended_account_takes_up_no_place_with_a_first_line_that_never_come
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_line_that_gets_too_long_ends_the_import_before_its_end() {
+async fn a_first_line_over_1_mib_is_422_before_its_end() {
     let answer = sent(MockedApi::whole(), endless(Bytes::from(vec![b'x'; 64 * 1024]))).await;
     assert_eq!(answer.status, 422);
     assert_eq!(answer.json()["errors"][0]["message"], "must be at most 1 MiB long");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_has_two_imports_at_once() {
+async fn a_third_import_at_once_is_429() {
     let router = MockedApi::whole().router();
     let begin = || {
         let mut request = import("").request();
@@ -264,7 +428,22 @@ async fn an_account_has_two_imports_at_once() {
     let held = [begin(), begin()];
     tokio::time::sleep(Duration::from_secs(1)).await;
     let file = [HEADER, ACTOR, SESSION].join("\n");
-    assert_snapshot!(import(&file).of(&router).await.told());
+    assert_snapshot!(import(&file).of(&router).await.summary(), @r#"
+    429 Too Many Requests
+    cache-control: no-store
+    retry-after: 10
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#too-many-requests",
+      "title": "Too many requests",
+      "status": 429,
+      "detail": "An account may have at most 2 imports under way at once. Try again in 10 s. No setting raises this limit.",
+      "request_id": "019d728c-2e80-7000-8000-000000000003",
+      "error": "An account may have at most 2 imports under way at once. Try again in 10 s. No setting raises this limit."
+    }
+    "#);
     // Whoever hangs up gives its place back, and so does one that is given up.
     held[0].abort();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -278,11 +457,8 @@ async fn an_account_has_two_imports_at_once() {
 }
 
 #[tokio::test]
-async fn where_credits_end_it_says_what_is_paid_and_where_to_go_on() {
-    let mut api = MockedApi::keyed();
-    api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-    api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
-    api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
+async fn an_import_without_credits_left_is_402_and_says_where_to_resume() {
+    let mut api = MockedApi::importing();
     api.accounts.expect_account().returning(|_| Ok(Some(account())));
     api.commands.expect_apply().returning(|command| {
         let Action::Transfer(_, TransferAction::Import(import)) = &command.action else {
@@ -294,15 +470,12 @@ async fn where_credits_end_it_says_what_is_paid_and_where_to_go_on() {
         Ok(Applied { row, cost: 2, balance: 0, is_replay: false })
     });
     let file = [HEADER, ACTOR, SESSION, "{", SESSION, "", SESSION, "{", SESSION].join("\n");
-    assert_snapshot!(import(&file).of(&api.router()).await.told());
+    assert_snapshot!(import(&file).of(&api.router()).await.summary());
 }
 
 #[tokio::test]
 async fn a_dry_run_writes_nothing_and_says_what_it_would_cost() {
-    let mut api = MockedApi::keyed();
-    api.imports.expect_imported_actors().returning(|_, _| Ok(Vec::new()));
-    api.imports.expect_imported_rows().returning(|_, _, _| Ok(Vec::new()));
-    api.imports.expect_imported_after().returning(|_, _, _| Ok(Vec::new()));
+    let mut api = MockedApi::importing();
     api.imports.expect_working_set_for().returning(|_| Ok(working_set()));
     api.commands.expect_apply().never();
     let todo = |id: i64, session: i64| {
@@ -314,19 +487,66 @@ async fn a_dry_run_writes_nothing_and_says_what_it_would_cost() {
     let dry_run = ask("POST", "/api/v1/import?dry_run=true")
         .header("content-type", "application/x-ndjson")
         .body(file);
-    assert_snapshot!(dry_run.of(&api.router()).await.told());
+    assert_snapshot!(dry_run.of(&api.router()).await.summary(), @r#"
+    200 OK
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+    x-credits-cost: 0
+    x-credits-remaining: 99
+
+    {
+      "dry_run": true,
+      "lines": 7,
+      "imported": {"sessions": 1, "todos": 1, "todo_logs": 0, "activities": 0},
+      "already_imported": 1,
+      "updated": 0,
+      "unchanged": 1,
+      "deleted": 0,
+      "faulty": 2,
+      "faults": [
+        {"line": 5, "errors": [{"field": "session_id", "message": "There is no session 7."}]},
+        {
+          "line": 7,
+          "errors": [
+            {"field": "line", "message": "ends too early to be JSON, at line 7, column 1"}
+          ]
+        }
+      ],
+      "is_whole": false,
+      "cost": 2,
+      "balance": 99,
+      "is_covered": true
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn the_end_of_the_service_ends_it() {
+async fn a_shutdown_ends_an_import_with_503() {
     let mut api = MockedApi::whole();
     api.settings.shutdown = Shutdown::when(async {});
     tokio::task::yield_now().await;
-    assert_snapshot!(sent(api, stuck(&[HEADER, ACTOR])).await.told());
+    assert_snapshot!(sent(api, stuck(&[HEADER, ACTOR])).await.summary(), @r#"
+    503 Service Unavailable
+    cache-control: no-store
+    connection: close
+    retry-after: 5
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#unavailable",
+      "title": "Unavailable for now",
+      "status": 503,
+      "detail": "The service is being stopped. Try again shortly.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The service is being stopped. Try again shortly."
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn a_line_that_is_too_long_is_read_off_and_told() {
+async fn a_line_over_1_mib_is_skipped_and_reported() {
     let long = format!("{{\"kind\":\"{}\"}}", "x".repeat(1024 * 1024));
     let file = [HEADER, ACTOR, &long, SESSION].join("\n");
     let told = import(&file).of_the_whole_api().await.json();
@@ -341,7 +561,7 @@ fn end(sessions: u64, total: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_file_is_whole_when_all_came_that_its_last_line_counts() {
+async fn a_file_is_whole_if_every_row_came_that_its_last_line_counts() {
     let right = end(2, 3);
     let faulty = SESSION.replace("active", "over");
     for (what, file, expected) in [
@@ -362,7 +582,7 @@ async fn a_file_is_whole_when_all_came_that_its_last_line_counts() {
 }
 
 #[tokio::test]
-async fn the_counts_of_the_last_line_are_judged_like_any_field() {
+async fn invalid_counts_of_the_last_line_are_reported() {
     for (counts, error) in [
         ("1", "must be an object, not an integer"),
         ("{}", "is faulty: actors is required"),

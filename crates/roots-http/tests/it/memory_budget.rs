@@ -61,7 +61,7 @@ async fn unread(ask: &TestRequest, router: &Router) -> (u16, Body) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_gets_two_large_answers_at_a_time() {
+async fn a_third_large_answer_at_a_time_is_429() {
     let (api, budget) = listing(ROOMY, LONG);
     let router = api.router();
     let large = get("/api/v1/todos");
@@ -70,7 +70,19 @@ async fn an_account_gets_two_large_answers_at_a_time() {
     let taken = ROOMY - budget.left_bytes();
     assert!(LONG_PAGE.contains(&(taken / 2)), "{taken}");
     // The third one waits for some seconds.
-    assert_snapshot!("a_third_large_answer", large.clone().of(&router).await.told());
+    assert_snapshot!(large.clone().of(&router).await.summary(), @r#"
+    429 Too Many Requests
+    retry-after: 1
+
+    {
+      "type": "/docs/problems#too-many-requests",
+      "title": "Too many requests",
+      "status": 429,
+      "detail": "An account gets 2 large answers at a time. Read those to their end, or ask for fewer rows.",
+      "request_id": "019d728c-2e80-7000-8000-000000000003",
+      "error": "An account gets 2 large answers at a time. Read those to their end, or ask for fewer rows."
+    }
+    "#);
     // What is small is answered.
     assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
     assert_eq!(get("/api/v1/sessions").of(&router).await.status, 200);
@@ -89,7 +101,7 @@ async fn an_account_gets_two_large_answers_at_a_time() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_memory_left_no_text_is_opened() {
+async fn a_list_without_memory_is_503_before_any_text_is_opened() {
     let (mut api, budget) = listing(2 * 1024 * KIB, LONG);
     api.sessions.checkpoint();
     api.sessions.expect_sessions().returning(|query| {
@@ -105,14 +117,26 @@ async fn where_there_is_no_memory_left_no_text_is_opened() {
     let (status, held) = unread(&get("/api/v1/todos"), &router).await;
     assert_eq!(status, 200);
     let refused = get("/api/v1/sessions").of(&router).await;
-    assert_snapshot!("a_large_answer_that_there_is_no_room_for", refused.told());
+    assert_snapshot!(refused.summary(), @r#"
+    503 Service Unavailable
+    retry-after: 1
+
+    {
+      "type": "/docs/problems#unavailable",
+      "title": "Unavailable for now",
+      "status": 503,
+      "detail": "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows.",
+      "request_id": "019d728c-2e80-7000-8000-000000000002",
+      "error": "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows."
+    }
+    "#);
     drop(held);
     assert_eq!(get("/api/v1/sessions").of(&router).await.status, 500);
     assert_eq!(budget.left_bytes(), 2 * 1024 * KIB);
 }
 
 #[tokio::test]
-async fn an_answer_that_turns_out_to_be_small_gives_back_what_it_took() {
+async fn a_small_answer_returns_the_memory_it_does_not_need() {
     // They could become six times as long.
     let (api, budget) = listing(ROOMY, 20 * KIB);
     let router = api.router();
@@ -124,7 +148,7 @@ async fn an_answer_that_turns_out_to_be_small_gives_back_what_it_took() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_larger_than_the_budget_takes_it_all() {
+async fn an_answer_larger_than_the_budget_takes_all_of_it() {
     let (api, budget) = listing(64 * KIB, LONG);
     let router = api.router();
     let (status, body) = unread(&get("/api/v1/todos"), &router).await;
@@ -136,7 +160,7 @@ async fn an_answer_that_is_larger_than_the_budget_takes_it_all() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_list_that_comes_in_pieces_has_the_headers_of_the_list() {
+async fn head_of_a_streamed_list_has_the_headers_of_get() {
     let router = listing(ROOMY, LONG).0.router();
     let headers_of = async |method| {
         let answer = ask(method, "/api/v1/todos").of(&router).await;
@@ -154,7 +178,7 @@ async fn the_head_of_a_list_that_comes_in_pieces_has_the_headers_of_the_list() {
 }
 
 #[tokio::test]
-async fn one_long_text_takes_what_its_answer_has_until_it_is_sent() {
+async fn a_long_text_holds_its_memory_until_it_is_sent() {
     let (mut api, budget) = listing(ROOMY, LONG);
     api.todos.checkpoint();
     api.todos.expect_todo().returning(|_, id| {
@@ -176,7 +200,7 @@ async fn one_long_text_takes_what_its_answer_has_until_it_is_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_compressed_as_it_goes_holds_what_it_is_made_from() {
+async fn a_compressed_stream_holds_the_memory_of_its_source() {
     let (api, budget) = listing(ROOMY, LONG);
     let router = api.router();
     let ask = get("/api/v1/todos").header("accept-encoding", "gzip");
@@ -203,7 +227,7 @@ async fn a_large_page_is_the_same_document_as_a_small_one() {
 }
 
 #[tokio::test]
-async fn others_on_the_thread_come_in_between_the_rows_of_a_large_page() {
+async fn a_large_page_yields_to_other_tasks_between_its_rows() {
     let (api, _) = listing(ROOMY, LONG);
     let router = api.router();
     let turns = Arc::new(AtomicUsize::new(0));
@@ -254,7 +278,7 @@ fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (MockedApi, Arc<Mu
 }
 
 #[tokio::test]
-async fn a_long_log_is_read_as_its_client_takes_it() {
+async fn a_long_log_is_read_as_fast_as_its_client_reads() {
     let (mut api, read) = logging(1_000, 4 * KIB, i64::MAX);
     let budget = MemoryBudget::of(ROOMY);
     api.settings.large_answers = budget.clone();
@@ -270,7 +294,7 @@ async fn a_long_log_is_read_as_its_client_takes_it() {
 }
 
 #[tokio::test]
-async fn a_log_of_a_few_pieces_is_whole_and_one_that_is_deleted_meanwhile_breaks_off() {
+async fn a_streamed_log_is_whole_unless_its_todo_is_deleted() {
     let (api, _) = logging(65, 4 * KIB, i64::MAX);
     let log = get("/api/v1/todos/1/logs").of(&api.router()).await.json();
     assert_eq!(log["logs"].as_array().unwrap().len(), 65);
@@ -285,7 +309,7 @@ async fn a_log_of_a_few_pieces_is_whole_and_one_that_is_deleted_meanwhile_breaks
 }
 
 #[tokio::test]
-async fn beyond_128_waiting_requests_an_account_is_refused_at_once() {
+async fn the_129th_waiting_list_of_an_account_is_503() {
     let mut api = MockedApi::whole();
     api.is_stuck = true;
     let router = api.router();
@@ -298,13 +322,25 @@ async fn beyond_128_waiting_requests_an_account_is_refused_at_once() {
         assert!(asking.now_or_never().is_none());
     }
     let refused = list().now_or_never().unwrap();
-    assert_snapshot!("a_list_for_which_too_many_wait", refused.told());
+    assert_snapshot!(refused.summary(), @r#"
+    503 Service Unavailable
+    retry-after: 1
+
+    {
+      "type": "/docs/problems#unavailable",
+      "title": "Unavailable for now",
+      "status": 503,
+      "detail": "Too many requests wait to read just now. Try again shortly.",
+      "request_id": "019d728c-2e80-7000-8000-000000000086",
+      "error": "Too many requests wait to read just now. Try again shortly."
+    }
+    "#);
     stuck.pop();
     assert!(list().now_or_never().is_none());
 }
 
 #[tokio::test]
-async fn a_write_is_never_refused_its_answer() {
+async fn a_write_is_answered_even_without_memory() {
     let (api, budget) = listing(KIB, LONG);
     let router = api.router();
     let (_, _held) = unread(&get("/api/v1/todos"), &router).await;
@@ -320,7 +356,7 @@ async fn a_write_is_never_refused_its_answer() {
 }
 
 #[tokio::test]
-async fn bytes_count_until_they_are_sent_not_until_they_are_handed_on() {
+async fn bytes_hold_memory_until_they_are_sent() {
     // More than the system takes off the server's hands.
     let (api, budget) = listing(ROOMY, 1024 * KIB);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -403,7 +439,7 @@ async fn chunked(ask: TestRequest, todo: String, router: &Router) -> u16 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_holds_its_quarter_keeps_no_other_from_sending_a_large_body() {
+async fn an_address_at_its_quarter_keeps_no_other_from_sending() {
     // Each address of the attacker's, and the other's.
     type Come = fn(usize) -> TestRequest;
     let cases: [(Come, Come); 3] = [
@@ -436,7 +472,7 @@ async fn an_address_that_holds_its_quarter_keeps_no_other_from_sending_a_large_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_takes_nothing_for_what_it_announces() {
+async fn an_announced_length_takes_no_memory() {
     let router = receiving(|api| api.settings.large_bodies = 1).await;
     let mut stuck: Vec<_> = [(1, true), (1, false), (128 * KIB, true), (128 * KIB, false)]
         .map(|(bytes, is_announced)| begun(sent(), bytes, is_announced, &router))
@@ -447,7 +483,7 @@ async fn a_body_takes_nothing_for_what_it_announces() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_large_bodies_have_all_places_small_ones_of_no_announced_length_need_none() {
+async fn small_chunked_bodies_need_no_permit_beside_large_ones() {
     let router = receiving(|api| api.settings.large_bodies = 1).await;
     let mut stuck = [begun(sent(), 128 * KIB + 1, false, &router)];
     go_on(&mut stuck).await;

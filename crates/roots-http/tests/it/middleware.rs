@@ -17,9 +17,21 @@ use crate::fixture::{
 };
 
 #[tokio::test]
-async fn paths_that_there_are_not() {
+async fn an_unknown_path_is_404() {
     let router = MockedApi::bare().router();
-    assert_snapshot!(get("/api/v1/nothing").of(&router).await.told());
+    assert_snapshot!(get("/api/v1/nothing").of(&router).await.summary(), @r#"
+    404 Not Found
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such path.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "There is no such path."
+    }
+    "#);
     for path in [
         "/",
         "/api/v1",
@@ -36,9 +48,22 @@ async fn paths_that_there_are_not() {
 }
 
 #[tokio::test]
-async fn methods_that_there_are_not() {
+async fn an_unsupported_method_is_405_and_lists_those_allowed() {
     let router = MockedApi::bare().router();
-    assert_snapshot!(ask("PUT", "/api/v1/sessions").of(&router).await.told());
+    assert_snapshot!(ask("PUT", "/api/v1/sessions").of(&router).await.summary(), @r#"
+    405 Method Not Allowed
+    allow: GET,HEAD,POST
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#method-not-allowed",
+      "title": "Method not allowed",
+      "status": 405,
+      "detail": "This path does not take this method: see Allow.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This path does not take this method: see Allow."
+    }
+    "#);
     for (path, allow) in [
         ("/api/v1/sessions", "GET,HEAD,POST"),
         ("/api/v1/sessions/1", "GET,HEAD,PATCH,DELETE"),
@@ -56,10 +81,14 @@ async fn methods_that_there_are_not() {
 }
 
 #[tokio::test]
-async fn options_tell_the_methods() {
+async fn options_lists_the_allowed_methods() {
     let router = MockedApi::bare().router();
     let answer = ask("OPTIONS", "/api/v1/todos/1").without_key().of(&router).await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @"
+    204 No Content
+    allow: GET,HEAD,PATCH,DELETE
+    cache-control: no-store
+    ");
     assert_eq!(ask("OPTIONS", "/api/v1/nothing").of(&router).await.status, 404);
 }
 
@@ -76,7 +105,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_a_sane_name_and_is_given_one_otherwise() {
+async fn a_valid_request_id_is_kept_and_any_other_is_replaced() {
     let router = MockedApi::whole().router();
     let long = "f".repeat(128);
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -102,16 +131,43 @@ fn with_origins(origins: &[&str]) -> MockedApi {
 }
 
 #[tokio::test]
-async fn a_page_of_a_named_origin_may_call() {
+async fn a_page_of_an_allowed_origin_may_call() {
     let router = with_origins(&["https://app.example", "http://localhost:3000"]).router();
     let preflight = ask("OPTIONS", "/api/v1/sessions")
         .without_key()
         .header("origin", "https://app.example")
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "x-api-key,content-type");
-    assert_snapshot!("preflight", preflight.clone().of(&router).await.told());
+    assert_snapshot!(preflight.clone().of(&router).await.summary(), @"
+    200 OK
+    access-control-allow-headers: x-api-key,authorization,content-type,idempotency-key,if-match,if-none-match,x-request-id
+    access-control-allow-methods: GET,POST,PATCH,DELETE
+    access-control-allow-origin: https://app.example
+    access-control-max-age: 3600
+    allow: GET,HEAD,POST
+    cache-control: no-store
+    vary: origin
+    ");
     let call = get("/api/v1/sessions/1").header("origin", "http://localhost:3000");
-    assert_snapshot!("call_of_a_page", call.of(&router).await.told());
+    assert_snapshot!(call.of(&router).await.summary(), @r#"
+    200 OK
+    access-control-allow-origin: http://localhost:3000
+    access-control-expose-headers: x-credits-cost,x-credits-remaining,ratelimit,ratelimit-policy,x-request-id,accept-patch,accept-post,allow,content-disposition,etag,idempotent-replayed,link,location,retry-after,www-authenticate
+    cache-control: private, no-cache
+    etag: "00000000000000000000000000000000-1"
+    vary: authorization
+    vary: origin
+    vary: x-api-key
+
+    {
+      "session_id": 1,
+      "status": "active",
+      "notes": "Working on API docs",
+      "started_at": "2026-04-09T10:00:00Z",
+      "ended_at": null,
+      "actor_id": 1
+    }
+    "#);
     let refused = get("/api/v1/sessions/7").header("origin", "http://localhost:3000");
     let refused = refused.of(&router).await;
     assert_eq!(refused.header("access-control-allow-origin"), "http://localhost:3000");
@@ -211,7 +267,7 @@ fn in_pieces(pieces: usize, read: &Arc<Mutex<usize>>) -> Body {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_body_is_read_off_up_to_a_limit() {
+async fn the_rest_of_a_body_is_drained_up_to_5_mib() {
     const MIB: usize = 1024 * 1024;
     let router = MockedApi::whole().router();
     for (ask, pieces, status, expected, connection) in [
@@ -240,7 +296,7 @@ async fn what_is_left_of_a_body_is_read_off_up_to_a_limit() {
 }
 
 #[tokio::test]
-async fn whoever_sends_too_much_sees_the_answer() {
+async fn a_client_that_sends_too_much_receives_the_answer() {
     let body = vec![b' '; 4 * 1024 * 1024];
     for (key, status) in [(KEY, "413"), ("roots_1_typo", "401")] {
         let head = format!(
@@ -254,7 +310,7 @@ async fn whoever_sends_too_much_sees_the_answer() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_body_is_left_unread_is_told_to_close() {
+async fn a_connection_with_an_unread_body_is_closed() {
     // As much as is read, of a body that is longer: the client still has to send when it is answered.
     let most = vec![b' '; 5 * 1024 * 1024 + 1];
     let json = "content-type: application/json\r\n";
@@ -274,7 +330,7 @@ async fn a_connection_whose_body_is_left_unread_is_told_to_close() {
 }
 
 #[tokio::test]
-async fn an_answer_without_content_has_no_length() {
+async fn a_204_has_no_content_length() {
     let head = "OPTIONS /api/v1/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let answer = over_the_wire(head, b"").await.to_lowercase();
     assert!(answer.starts_with("http/1.1 204"), "{answer}");
@@ -321,7 +377,7 @@ async fn the_log_and_the_metrics_hold_routes_and_causes_but_no_key_and_no_text()
 }
 
 #[tokio::test]
-async fn a_code_or_a_key_in_the_wrong_place_is_neither_repeated_nor_logged() {
+async fn a_code_or_a_key_in_the_wrong_place_is_neither_echoed_nor_logged() {
     let code = "04GQ2-V7XQT-3CDEM-8JKNP-RSTWY-Z0123-45678-9ABCD";
     let forms = [
         code.to_owned(),
@@ -345,8 +401,8 @@ async fn a_code_or_a_key_in_the_wrong_place_is_neither_repeated_nor_logged() {
         let body = format!(r#"{{"title": "a", "{form}": "{form}"}}"#);
         told.push(post("/api/v1/todos", &body).of(&router).await);
         for answer in told {
-            assert!(answer.status.is_client_error(), "{}", answer.told());
-            assert!(!answer.told().contains(form.as_str()), "{}", answer.told());
+            assert!(answer.status.is_client_error(), "{}", answer.summary());
+            assert!(!answer.summary().contains(form.as_str()), "{}", answer.summary());
         }
     }
     let log = LogCapture::end();
@@ -356,7 +412,7 @@ async fn a_code_or_a_key_in_the_wrong_place_is_neither_repeated_nor_logged() {
 }
 
 #[tokio::test]
-async fn a_method_that_there_is_not_is_405_whatever_header_comes_with_it() {
+async fn an_unsupported_method_is_405_with_any_header() {
     let router = MockedApi::whole().router();
     for (method, path, header) in [
         ("PUT", "/api/v1/todos/1", "if-none-match"),

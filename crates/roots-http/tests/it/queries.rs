@@ -10,14 +10,37 @@ use roots_domain::model::zone::Zone;
 use crate::fixture::{MockedApi, ask, at, get};
 
 #[tokio::test]
-async fn every_error_of_a_query_stands_in_one_answer() {
+async fn every_error_of_a_query_is_reported_at_once() {
     let query = "status=finished&priority=4&session=1&sessoin_id=1&limit=0&limit=5&offset=-1&zzz";
     let answer = get(&format!("/api/v1/todos?{query}")).of_the_whole_api().await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "status must be one of open, in_progress, done, cancelled; priority must be 0 (lowest) to 3 (highest); limit is given more than once; and 4 more errors.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "status must be one of open, in_progress, done, cancelled; priority must be 0 (lowest) to 3 (highest); limit is given more than once; and 4 more errors.",
+      "errors": [
+        {"field": "status", "message": "must be one of open, in_progress, done, cancelled"},
+        {"field": "priority", "message": "must be 0 (lowest) to 3 (highest)"},
+        {"field": "limit", "message": "is given more than once"},
+        {"field": "offset", "message": "must be an integer from 0"},
+        {"field": "session", "message": "is not a known parameter: did you mean session_id?"},
+        {"field": "sessoin_id", "message": "is not a known parameter: did you mean session_id?"},
+        {
+          "field": "zzz",
+          "message": "is not a known parameter: there are status, priority, session_id, actor_id, limit, offset, cursor"
+        }
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn each_value_is_held_to_what_its_parameter_names() {
+async fn an_invalid_value_of_a_parameter_is_400() {
     let router = MockedApi::whole().router();
     for query in [
         "sessions?status=",
@@ -62,7 +85,7 @@ async fn each_value_is_held_to_what_its_parameter_names() {
 }
 
 #[tokio::test]
-async fn values_within_are_taken() {
+async fn valid_values_of_parameters_are_200() {
     let router = MockedApi::whole().router();
     for query in [
         "sessions?",
@@ -84,7 +107,7 @@ async fn values_within_are_taken() {
 }
 
 #[tokio::test]
-async fn a_limit_above_the_most_reads_as_the_most_and_says_so() {
+async fn a_limit_over_100_reads_as_100() {
     for limit in ["100", "101", "99999999999999999999"] {
         let path = format!("/api/v1/sessions?limit={limit}&offset=3");
         let answer = get(&path).of_the_whole_api().await.json();
@@ -93,7 +116,7 @@ async fn a_limit_above_the_most_reads_as_the_most_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_range_reaches_the_store_as_it_was_meant() {
+async fn a_range_of_times_reaches_the_store_in_utc() {
     let mut api = MockedApi::keyed();
     api.activities
         .expect_activities()
@@ -145,14 +168,39 @@ async fn a_plain_date_is_a_day_of_the_time_zone() {
 }
 
 #[tokio::test]
-async fn a_zone_that_there_is_not_is_told_with_every_other_error() {
+async fn an_unknown_time_zone_is_reported_with_every_other_error() {
     let query = "tz=Mars/Olympus&since=yesterday&limit=1";
     let answer = get(&format!("/api/v1/activities/stats?{query}")).of_the_whole_api().await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "tz must be a time zone of the IANA database, such as Europe/Vienna or UTC; since must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z; limit is not a known parameter: there are session_id, tz, since, until, actor_id.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "tz must be a time zone of the IANA database, such as Europe/Vienna or UTC; since must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z; limit is not a known parameter: there are session_id, tz, since, until, actor_id.",
+      "errors": [
+        {
+          "field": "tz",
+          "message": "must be a time zone of the IANA database, such as Europe/Vienna or UTC"
+        },
+        {
+          "field": "since",
+          "message": "must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z"
+        },
+        {
+          "field": "limit",
+          "message": "is not a known parameter: there are session_id, tz, since, until, actor_id"
+        }
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn no_endpoint_takes_a_parameter_that_it_does_not_know() {
+async fn every_endpoint_refuses_an_unknown_parameter() {
     let router = MockedApi::whole_of(AccountKind::Operator).router();
     let document = serde_json::to_value(roots_http::openapi()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -8,95 +8,669 @@ use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::store::ApplyError;
 use roots_http::Signup;
 
-use crate::fixture::{MockedApi, NEW_ACCOUNT, ask, delete, founding, get, patch, post};
+use crate::fixture::{
+    MockedApi, NEW_ACCOUNT, TestRequest, ask, delete, founding, get, patch, post,
+};
 
-macro_rules! refused {
-    ($($name:ident: $refusal:expr, $ask:expr;)+) => {$(
-        #[tokio::test]
-        async fn $name() {
-            let router = MockedApi::refusing($refusal).router();
-            assert_snapshot!($ask.of(&router).await.told());
-        }
-    )+};
-}
-
-refused! {
-    credits_that_do_not_suffice: Refusal::InsufficientCredits { balance: 0, cost: 1 },
-        post("/api/v1/sessions", "{}");
-    a_suspended_account: Refusal::Suspended, delete("/api/v1/todos/1");
-    a_member_that_asks_for_what_is_the_owners: Refusal::OwnerOnly, delete("/api/v1/todos/1");
-    a_key_in_grace: Refusal::KeyInGrace, ask("POST", "/api/v1/keys/rotate");
-    a_suspended_accounts_rotation: Refusal::Suspended, ask("POST", "/api/v1/keys/rotate");
-    the_last_key_of_the_owner: Refusal::LastOwnerKey, delete("/api/v1/keys/1");
-    a_key_that_is_not_there: Refusal::NotFound("key"), delete("/api/v1/keys/9");
-    an_owner_that_stays: Refusal::OwnerStays, delete("/api/v1/actors/1");
-    an_actor_that_is_not_there: Refusal::NotFound("actor"),
-        patch("/api/v1/actors/9", r#"{"is_active": false}"#);
-    a_member_that_adds_an_actor: Refusal::OwnerOnly,
-        post("/api/v1/actors", r#"{"name": "x", "actor_type": "human"}"#);
-    a_key_for_nobody: Refusal::NoSuchActor(ActorId(9)), post("/api/v1/keys", r#"{"actor_id": 9}"#);
-    a_key_for_an_inactive_actor: Refusal::ActorInactive(ActorId(1)),
-        post("/api/v1/keys", r#"{"actor_id": 1}"#);
-    a_key_too_many_of_the_account: Refusal::TooManyAccountKeys,
-        post("/api/v1/keys", r#"{"actor_id": 1}"#);
-    an_actor_too_many: Refusal::TooManyActors,
-        post("/api/v1/actors", r#"{"name": "a", "actor_type": "agent"}"#);
-    a_renewal_too_many: Refusal::TooManyRenewals {
-        actor: ActorId(2),
-        next_at: Timestamp::parse("2026-04-10T00:00:00Z").unwrap(),
-        wait_seconds: 36_000,
-    }, post("/api/v1/keys", r#"{"actor_id": 2, "renew": true}"#);
-    a_key_too_many: Refusal::TooManyKeys(ActorId(1)), post("/api/v1/keys", r#"{"actor_id": 1}"#);
-    a_key_born_expired: Refusal::ExpiryNotAhead,
-        post("/api/v1/keys", r#"{"actor_id": 1, "expires_at": "2026-04-09"}"#);
-    a_key_that_was_overtaken: Refusal::KeysRenewed(ActorId(1)),
-        post("/api/v1/keys", r#"{"actor_id": 1}"#);
-    a_code_that_has_ended_in_between: Refusal::CodeNotInForce,
-        post("/api/v1/recover", r#"{"recovery_code": "00001-CODE"}"#).without_key();
-    a_member_that_renews_the_code: Refusal::OwnerOnly, ask("POST", "/api/v1/recovery-code");
-    a_session_that_is_not_there: Refusal::NotFound("session"), delete("/api/v1/sessions/1");
-    a_link_to_no_session: Refusal::NoSuchSession(SessionId(7)),
-        post("/api/v1/todos", r#"{"title": "x", "session_id": 7}"#);
-    a_link_to_an_ended_session: Refusal::SessionEnded(SessionId(1)),
-        post("/api/v1/activities", r#"{"description": "x", "session_id": 1}"#);
-    an_ended_session_ended_again: Refusal::AlreadyEnded(SessionId(1)),
-        patch("/api/v1/sessions/1", r#"{"status": "ended"}"#);
-    an_ended_session_reopened: Refusal::CannotReopen(SessionId(1)),
-        patch("/api/v1/sessions/1", r#"{"status": "active"}"#);
-    a_step_that_there_is_not:
-        Refusal::ForbiddenStep { from: TodoStatus::Done, to: TodoStatus::Cancelled },
-        patch("/api/v1/todos/1", r#"{"status": "cancelled"}"#);
-    a_note_without_a_change: Refusal::NoteWithoutChange,
-        patch("/api/v1/todos/1", r#"{"note": "lost"}"#);
-    a_code_that_is_not_the_accounts: Refusal::WrongRecoveryCode,
-        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#);
-    the_last_operators_account: Refusal::LastOperator,
-        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#);
-    an_import_of_what_the_account_has:
-        Refusal::OwnExport,
-        ask("POST", "/api/v1/import").header("content-type", "application/x-ndjson").body(
-            r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#,
-        );
-    too_many_kinds: Refusal::TooManyKinds,
-        post("/api/v1/activities", r#"{"description": "x", "activity_type": "new"}"#);
+/// The answer where the store refuses the command.
+async fn refused(refusal: Refusal, request: TestRequest) -> String {
+    request.of(&MockedApi::refusing(refusal).router()).await.summary()
 }
 
 #[tokio::test]
-async fn codes_that_are_none_are_refused_alike() {
+async fn a_write_without_enough_credits_is_402() {
+    let answer = refused(
+        Refusal::InsufficientCredits { balance: 0, cost: 1 },
+        post("/api/v1/sessions", "{}"),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    402 Payment Required
+
+    {
+      "type": "/docs/problems#insufficient-credits",
+      "title": "Insufficient credits",
+      "status": 402,
+      "detail": "The balance of 0 credits does not cover the cost of 1.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The balance of 0 credits does not cover the cost of 1.",
+      "balance": 0,
+      "cost": 1
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_write_of_a_suspended_account_is_403() {
+    assert_snapshot!(refused(Refusal::Suspended, delete("/api/v1/todos/1")).await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#account-suspended",
+      "title": "The account is suspended",
+      "status": 403,
+      "detail": "This account is suspended: it can be read, but not written.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This account is suspended: it can be read, but not written."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_members_owner_only_request_is_403() {
+    assert_snapshot!(refused(Refusal::OwnerOnly, delete("/api/v1/todos/1")).await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Only the account's owner may do this: a member reads and writes its own."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_rotation_by_a_key_in_grace_is_403() {
+    assert_snapshot!(refused(Refusal::KeyInGrace, ask("POST", "/api/v1/keys/rotate")).await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#key-in-grace",
+      "title": "A key in grace manages no keys",
+      "status": 403,
+      "detail": "This key was rotated and is in its grace: it manages no actors and no keys.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This key was rotated and is in its grace: it manages no actors and no keys."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_rotation_in_a_suspended_account_is_403() {
+    assert_snapshot!(refused(Refusal::Suspended, ask("POST", "/api/v1/keys/rotate")).await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#account-suspended",
+      "title": "The account is suspended",
+      "status": 403,
+      "detail": "This account is suspended: it can be read, but not written.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This account is suspended: it can be read, but not written."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn revoking_the_owners_last_key_is_409() {
+    assert_snapshot!(refused(Refusal::LastOwnerKey, delete("/api/v1/keys/1")).await, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "This is the last key in force of the account's owner: rotate it instead.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This is the last key in force of the account's owner: rotate it instead."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn revoking_an_unknown_key_is_404() {
+    assert_snapshot!(refused(Refusal::NotFound("key"), delete("/api/v1/keys/9")).await, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such key.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "There is no such key."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn deactivating_the_owner_is_409() {
+    assert_snapshot!(refused(Refusal::OwnerStays, delete("/api/v1/actors/1")).await, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "The owner of an account can't be deactivated.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The owner of an account can't be deactivated."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn changing_an_unknown_actor_is_404() {
+    let answer =
+        refused(Refusal::NotFound("actor"), patch("/api/v1/actors/9", r#"{"is_active": false}"#))
+            .await;
+    assert_snapshot!(answer, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such actor.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "There is no such actor."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn adding_an_actor_as_a_member_is_403() {
+    let answer = refused(
+        Refusal::OwnerOnly,
+        post("/api/v1/actors", r#"{"name": "x", "actor_type": "human"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Only the account's owner may do this: a member reads and writes its own."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_for_an_unknown_actor_is_422() {
+    let answer =
+        refused(Refusal::NoSuchActor(ActorId(9)), post("/api/v1/keys", r#"{"actor_id": 9}"#)).await;
+    assert_snapshot!(answer, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "There is no actor 9.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "There is no actor 9.",
+      "errors": [{"field": "actor_id", "message": "There is no actor 9."}]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_for_an_inactive_actor_is_409() {
+    let answer =
+        refused(Refusal::ActorInactive(ActorId(1)), post("/api/v1/keys", r#"{"actor_id": 1}"#))
+            .await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "Actor 1 is deactivated: it gets no key before it is active again.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Actor 1 is deactivated: it gets no key before it is active again."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_over_the_limit_of_the_account_is_409() {
+    let answer =
+        refused(Refusal::TooManyAccountKeys, post("/api/v1/keys", r#"{"actor_id": 1}"#)).await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "This account has 50000 keys, which is the most, and none of them has ended: revoke some first.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This account has 50000 keys, which is the most, and none of them has ended: revoke some first."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn an_actor_over_the_limit_is_409() {
+    let answer = refused(
+        Refusal::TooManyActors,
+        post("/api/v1/actors", r#"{"name": "a", "actor_type": "agent"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "This account has 10000 actors, deactivated ones included, which is the most: activate one of them instead.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This account has 10000 actors, deactivated ones included, which is the most: activate one of them instead."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_renewal_over_the_daily_limit_is_429() {
+    let answer = refused(
+        Refusal::TooManyRenewals {
+            actor: ActorId(2),
+            next_at: Timestamp::parse("2026-04-10T00:00:00Z").unwrap(),
+            wait_seconds: 36_000,
+        },
+        post("/api/v1/keys", r#"{"actor_id": 2, "renew": true}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    429 Too Many Requests
+    retry-after: 36000
+
+    {
+      "type": "/docs/problems#too-many-requests",
+      "title": "Too many requests",
+      "status": 429,
+      "detail": "The key of actor 2 was renewed 24 times today (UTC), which is the most: the next renewal is possible from 2026-04-10T00:00:00Z on.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The key of actor 2 was renewed 24 times today (UTC), which is the most: the next renewal is possible from 2026-04-10T00:00:00Z on."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_over_the_limit_of_its_actor_is_409() {
+    let answer =
+        refused(Refusal::TooManyKeys(ActorId(1)), post("/api/v1/keys", r#"{"actor_id": 1}"#)).await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "Actor 1 has 1000 keys in force, which is the most: revoke some first.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Actor 1 has 1000 keys in force, which is the most: revoke some first."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_that_is_already_expired_is_422() {
+    let answer = refused(
+        Refusal::ExpiryNotAhead,
+        post("/api/v1/keys", r#"{"actor_id": 1, "expires_at": "2026-04-09"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "The expiry must lie ahead.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The expiry must lie ahead.",
+      "errors": [{"field": "expires_at", "message": "The expiry must lie ahead."}]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_overtaken_by_a_renewal_is_409() {
+    let answer =
+        refused(Refusal::KeysRenewed(ActorId(1)), post("/api/v1/keys", r#"{"actor_id": 1}"#)).await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "The keys of actor 1 were renewed in between: try again.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The keys of actor 1 were renewed in between: try again."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_recovery_by_a_code_that_has_just_ended_is_401() {
+    let answer = refused(
+        Refusal::CodeNotInForce,
+        post("/api/v1/recover", r#"{"recovery_code": "00001-CODE"}"#).without_key(),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    401 Unauthorized
+    cache-control: no-store
+    www-authenticate: Bearer realm="roots"
+
+    {
+      "type": "/docs/problems#invalid-recovery-code",
+      "title": "No valid recovery code",
+      "status": 401,
+      "detail": "The recovery code is not valid.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The recovery code is not valid."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn renewing_the_recovery_code_as_a_member_is_403() {
+    assert_snapshot!(refused(Refusal::OwnerOnly, ask("POST", "/api/v1/recovery-code")).await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Only the account's owner may do this: a member reads and writes its own."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn deleting_an_unknown_session_is_404() {
+    assert_snapshot!(refused(Refusal::NotFound("session"), delete("/api/v1/sessions/1")).await, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such session.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "There is no such session."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_link_to_an_unknown_session_is_422() {
+    let answer = refused(
+        Refusal::NoSuchSession(SessionId(7)),
+        post("/api/v1/todos", r#"{"title": "x", "session_id": 7}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "There is no session 7.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "There is no session 7.",
+      "errors": [{"field": "session_id", "message": "There is no session 7."}]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_link_to_an_ended_session_is_409() {
+    let answer = refused(
+        Refusal::SessionEnded(SessionId(1)),
+        post("/api/v1/activities", r#"{"description": "x", "session_id": 1}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "Session 1 has ended: only an active session can be linked to.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Session 1 has ended: only an active session can be linked to."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn ending_an_ended_session_is_409() {
+    let answer = refused(
+        Refusal::AlreadyEnded(SessionId(1)),
+        patch("/api/v1/sessions/1", r#"{"status": "ended"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "Session 1 has already ended.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Session 1 has already ended."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn reopening_an_ended_session_is_409() {
+    let answer = refused(
+        Refusal::CannotReopen(SessionId(1)),
+        patch("/api/v1/sessions/1", r#"{"status": "active"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "Session 1 has ended and can't be reopened: start a new one.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Session 1 has ended and can't be reopened: start a new one."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_forbidden_change_of_status_is_409() {
+    let answer = refused(
+        Refusal::ForbiddenStep { from: TodoStatus::Done, to: TodoStatus::Cancelled },
+        patch("/api/v1/todos/1", r#"{"status": "cancelled"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "A todo can't go from done to cancelled; from there it may go to open or in_progress.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "A todo can't go from done to cancelled; from there it may go to open or in_progress."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_note_without_a_change_of_status_is_422() {
+    let answer =
+        refused(Refusal::NoteWithoutChange, patch("/api/v1/todos/1", r#"{"note": "lost"}"#)).await;
+    assert_snapshot!(answer, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "A note is kept with a change of status, and the status does not change here.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "A note is kept with a change of status, and the status does not change here.",
+      "errors": [
+        {
+          "field": "note",
+          "message": "A note is kept with a change of status, and the status does not change here."
+        }
+      ]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn an_erasure_by_a_wrong_code_is_403() {
+    let answer = refused(
+        Refusal::WrongRecoveryCode,
+        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#wrong-recovery-code",
+      "title": "Not the recovery code of this account",
+      "status": 403,
+      "detail": "This is not the recovery code of this account.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This is not the recovery code of this account."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn erasing_the_last_operators_account_is_409() {
+    let answer = refused(
+        Refusal::LastOperator,
+        delete("/api/v1/accounts/me").json(r#"{"recovery_code": "00001-CODE"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    409 Conflict
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "Not possible in this state",
+      "status": 409,
+      "detail": "This is the last operator's account: make another one first.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This is the last operator's account: make another one first."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn importing_the_accounts_own_export_is_422() {
+    let answer = refused(
+        Refusal::OwnExport,
+        ask("POST", "/api/v1/import").header("content-type", "application/x-ndjson").body(
+            r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#,
+        ),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "This is an export of this very account: everything in it would be here twice.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "This is an export of this very account: everything in it would be here twice.",
+      "errors": [
+        {
+          "field": "source",
+          "message": "This is an export of this very account: everything in it would be here twice."
+        }
+      ]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn an_activity_type_over_the_limit_is_422() {
+    let answer = refused(
+        Refusal::TooManyKinds,
+        post("/api/v1/activities", r#"{"description": "x", "activity_type": "new"}"#),
+    )
+    .await;
+    assert_snapshot!(answer, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "An actor may have at most 1000 activity types.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "An actor may have at most 1000 activity types.",
+      "errors": [
+        {"field": "activity_type", "message": "An actor may have at most 1000 activity types."}
+      ]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn every_invalid_recovery_code_is_the_same_401() {
     let recover = async |body: &str| {
         // Anew each time, so that requests are named alike.
         let router = MockedApi::whole().router();
         post("/api/v1/recover", body).without_key().of(&router).await
     };
-    let refused = recover(r#"{"recovery_code": "00001-USED"}"#).await.told();
-    assert_snapshot!(refused);
+    let refused = recover(r#"{"recovery_code": "00001-USED"}"#).await;
+    assert_snapshot!(refused.summary(), @r#"
+    401 Unauthorized
+    cache-control: no-store
+    www-authenticate: Bearer realm="roots"
+
+    {
+      "type": "/docs/problems#invalid-recovery-code",
+      "title": "No valid recovery code",
+      "status": 401,
+      "detail": "The recovery code is not valid.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "The recovery code is not valid."
+    }
+    "#);
     for body in [
         r#"{"recovery_code": "nonsense"}"#,
         r#"{"recovery_code": ""}"#,
         r#"{"recovery_code": "00001-CODE", "account_id": 2}"#,
         r#"{"recovery_code": "00001-USED", "account_id": 1}"#,
     ] {
-        assert_eq!(recover(body).await.told(), refused, "{body}");
+        assert_eq!(recover(body).await.full_text(), refused.full_text(), "{body}");
     }
     let agreeing = r#"{"recovery_code": "00001-CODE", "account_id": 1}"#;
     assert_eq!(recover(agreeing).await.status, 201);
@@ -104,16 +678,28 @@ async fn codes_that_are_none_are_refused_alike() {
 }
 
 #[tokio::test]
-async fn signup_is_closed_unless_opened() {
+async fn a_signup_while_signups_are_closed_is_403() {
     let mut api = MockedApi::whole();
     api.settings.signup = Signup::Closed;
     // Whatever else is wrong with the request does not matter.
     let answer = post("/api/v1/bootstrap?x=1", "[]").without_key().of(&api.router()).await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    403 Forbidden
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#signup-closed",
+      "title": "Sign-up is closed",
+      "status": 403,
+      "detail": "Sign-up is closed: ask whoever runs this service.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Sign-up is closed: ask whoever runs this service."
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn a_reserved_account_that_is_taken_is_our_error() {
+async fn a_reserved_account_id_that_is_taken_is_500() {
     let mut api = MockedApi::bare();
     api.settings.signup = Signup::Open { credits: 100 };
     api.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
@@ -127,11 +713,23 @@ async fn a_reserved_account_that_is_taken_is_our_error() {
         _ => Err(ApplyError::Refused(Refusal::AccountExists(AccountId(2)))),
     });
     let answer = post("/api/v1/bootstrap", NEW_ACCOUNT).without_key().of(&api.router()).await;
-    assert_snapshot!(answer.told());
+    assert_snapshot!(answer.summary(), @r#"
+    500 Internal Server Error
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#internal-error",
+      "title": "Internal error",
+      "status": 500,
+      "detail": "Something went wrong on our side; the log has it.",
+      "request_id": "019d728c-2e80-7000-8000-000000000001",
+      "error": "Something went wrong on our side; the log has it."
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn what_is_not_the_callers_is_not_there() {
+async fn an_unknown_or_malformed_id_is_404() {
     let router = MockedApi::whole().router();
     for kind in ["sessions", "todos", "activities"] {
         for id in ["7", "0", "-1", "01", "x", "1.0", "%FF", "9223372036854775808"] {
@@ -152,5 +750,16 @@ async fn what_is_not_the_callers_is_not_there() {
     ] {
         assert_eq!(ask.of(&router).await.status, 404);
     }
-    assert_snapshot!(get("/api/v1/todos/7").of(&router).await.told());
+    assert_snapshot!(get("/api/v1/todos/7").of(&router).await.summary(), @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such todo.",
+      "request_id": "019d728c-2e80-7000-8000-000000000020",
+      "error": "There is no such todo."
+    }
+    "#);
 }
