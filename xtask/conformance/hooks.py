@@ -73,9 +73,9 @@ UNDESCRIBED = {
     "must be the next_cursor of a page of this list": "the server signs cursors",
     "has changed since it was read": "a precondition is about the state of a row",
     "was sent with another request within a day": "the server remembers idempotency keys",
-    "and the status does not change here": "the database knows the status of a todo",
+    "A note needs a change of status": "the database knows the status of a todo",
     "must be a time zone of the IANA database": "the IANA database changes several times a year",
-    "must lie ahead": "a schema knows no clock",
+    "must be in the future": "a schema knows no clock",
     "must be export on the first line": "a schema describes no lines of a body",
 }
 

@@ -1,11 +1,11 @@
-//! The core of Roots: entities, rules, cost accounting, and the ports to the world.
+//! The domain of Roots: entities, rules, cost accounting, and ports.
 //!
 //! - [`model`]: plain types and the rules on them, without a runtime. [`command`] is a write as a
 //!   value, [`decide`] decides a batch of them.
-//! - [`port`]: what the core needs of a database, of cryptography, of time.
-//! - [`service`]: what callers ask for, one service a resource.
+//! - [`port`]: traits for the database, for cryptography and for time.
+//! - [`service`]: the operations that callers use, one service for each resource.
 //!
-//! It knows nothing of databases, HTTP or ciphers; `cargo xtask tidy` holds it to that.
+//! It does not depend on databases, HTTP or ciphers; `cargo xtask tidy` checks that.
 
 pub mod command;
 pub mod decide;

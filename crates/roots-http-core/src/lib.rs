@@ -1,7 +1,7 @@
-//! What every HTTP surface of Roots shares: who asks, the middleware, how requests are read, and
-//! problems.
+//! What every HTTP surface of Roots shares: authentication, the middleware, how requests are read,
+//! and problems.
 //!
-//! Nothing here knows a resource. The REST API, and whatever else speaks HTTP, stands on it.
+//! Nothing here knows a resource. The REST API and any other HTTP surface build on it.
 
 pub mod auth;
 pub mod middleware;

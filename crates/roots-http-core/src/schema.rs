@@ -1,5 +1,5 @@
-//! The schemas of the texts that requests hold. Each says as much of its rule as a schema can: what it
-//! lets through, the rule in `roots-domain` takes, but for what a schema can't count or look up.
+//! The schemas of texts in requests. Each describes its rule as far as a schema can: `roots-domain`
+//! accepts what the schema accepts, except for what a schema can't count or look up.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// Any text but NUL.
 const TEXT: &str = "^[^\\u0000]*$";
-/// No control characters, and one character at least that is no blank.
+/// No control characters, and at least one character that is not a blank.
 const NAME: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*\
                     [^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]\
                     [^\\u0000-\\u001f\\u007f-\\u009f]*$";
-/// A cursor: 29 bytes in base64url, the first of them 1.
+/// A cursor: 29 bytes in base64url. The first byte is 1.
 const CURSOR: &str = "^A[Q-Za-f][A-Za-z0-9_-]{36}[AEIMQUYcgkosw048]$";
 /// A month of the years 1970 to 9999.
 const MONTH: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$";
@@ -63,7 +63,7 @@ pub fn id() -> ObjectBuilder {
         .minimum(Some(1))
 }
 
-/// How many rows a page has at most. A number of any size is read as 100.
+/// The maximum number of rows of a page. Numbers above 100 count as 100.
 #[must_use]
 pub fn limit() -> Object {
     ObjectBuilder::new()
@@ -73,12 +73,12 @@ pub fn limit() -> Object {
         .build()
 }
 
-/// Says of a body that it is a merge patch. The description names the media type that every client sends:
-/// clients that are generated for two types choose wrong ones.
-pub const MERGE_PATCH: &str = "What to change (RFC 7396). It may also be sent as \
+/// The description of a merge patch. The document declares only the media type that every client
+/// sends: client generators choose badly between two types.
+pub const MERGE_PATCH: &str = "The fields to change: a merge patch (RFC 7396). It may also be sent as \
                                       `application/merge-patch+json`, in the same form.";
 
-/// An example with some of its members changed.
+/// An example with some members changed.
 #[must_use]
 pub fn example_with(mut example: Value, changed: Value) -> Value {
     if let (Value::Object(members), Value::Object(changed)) = (&mut example, changed) {
@@ -87,7 +87,7 @@ pub fn example_with(mut example: Value, changed: Value) -> Value {
     example
 }
 
-/// Types that stand, in the description alone, for what a request holds.
+/// Types that are used only in the OpenAPI document, for texts in requests.
 macro_rules! schemas {
     ($($name:ident, $described:literal, $schema:expr;)+) => {
         $(
@@ -107,7 +107,7 @@ macro_rules! schemas {
             }
         )+
 
-        /// All of them: parameters refer to some, which nothing gathers.
+        /// All of these schemas: parameters refer to some, which would not be gathered otherwise.
         pub fn all() -> [(Cow<'static, str>, RefOr<Schema>); 12] {
             [$(($name::name(), $name::schema())),+]
         }

@@ -1,27 +1,27 @@
-//! The end of the service, for answers that would outlast it.
+//! The shutdown of the service, for long answers.
 
 use std::future;
 
 use tokio::sync::watch;
 
-/// Tells answers that take their time that the service is about to end. By default it never is.
+/// Tells long answers that the service is about to shut down. By default it never does.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown(Option<watch::Receiver<bool>>);
 
 impl Shutdown {
-    /// Begins when `told` is done.
+    /// A shutdown that begins when `told` completes.
     pub fn when(told: impl Future<Output = ()> + Send + 'static) -> Self {
         let (tell, shutdown) = watch::channel(false);
         tokio::spawn(async move {
             told.await;
             tell.send_replace(true);
-            // Whoever asks later is told as well.
+            // The sender is kept: those that ask later are told as well.
             tell.closed().await;
         });
         Self(Some(shutdown))
     }
 
-    /// Waits until it has begun.
+    /// Waits until the shutdown begins.
     pub async fn begun(&mut self) {
         if let Some(shutdown) = &mut self.0
             && shutdown.wait_for(|has_begun| *has_begun).await.is_ok()

@@ -1,4 +1,4 @@
-//! What the handlers of every HTTP surface share.
+//! The state that the handlers of every HTTP surface share.
 
 use std::sync::Arc;
 
@@ -12,28 +12,28 @@ use crate::middleware::list_permits::ListPermits;
 use crate::middleware::memory_budget::MemoryBudget;
 use crate::shutdown::Shutdown;
 
-/// What they share. A surface whose own state holds it gives it out by [`axum::extract::FromRef`].
+/// The shared state. A surface provides it from its own state with [`axum::extract::FromRef`].
 pub type SharedState = Arc<HttpState>;
 
-/// What admits callers, counts their calls and bounds what their answers hold.
+/// Admits callers, counts their calls and limits the memory of their answers.
 pub struct HttpState {
-    /// Admits callers.
+    /// Authenticates callers.
     pub access: Access,
-    /// How often accounts call what.
+    /// Counts the calls of accounts.
     pub usage: Usage,
-    /// When keys were last used.
+    /// Records when keys were last used.
     pub key_usage: KeyUsage,
-    /// The callers that were admitted a moment ago.
+    /// The cache of recently admitted callers.
     pub callers: Callers,
-    /// Who may read, and what answers may hold.
+    /// Limits on lists: how many are read at once, and how much memory their answers may hold.
     pub list_permits: ListPermits,
-    /// When the service is to end.
+    /// Tells when the service shuts down.
     pub shutdown: Shutdown,
 }
 
 impl HttpState {
-    /// With so much memory for large answers. `callers` are forgotten as the epochs tell of keys that have
-    /// ended.
+    /// Shared state with this memory for large answers. It drops callers from `callers` when
+    /// `epochs` reports that keys have ended.
     #[must_use]
     pub fn new(
         services: &Services,

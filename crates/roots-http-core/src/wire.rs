@@ -1,44 +1,44 @@
-//! The headers, media types, paths and sizes that several files speak of.
+//! The headers, media types, paths and sizes that several files use.
 
 use axum::http::{HeaderName, HeaderValue, Method};
 
-/// Where the API's own paths begin.
+/// The prefix of the API's paths.
 pub const API_PATH: &str = "/api/v1";
-/// Where files come in.
+/// The path of imports.
 pub const IMPORT_PATH: &str = "/api/v1/import";
-/// The path that says whether the process serves.
+/// The path of the health check.
 pub const HEALTH_PATH: &str = "/health";
-/// The path that says whether the database answers.
+/// The path of the readiness check, which asks the database.
 pub const READY_PATH: &str = "/ready";
-/// Where the pages are that describe the API.
+/// The path of the pages that describe the API.
 pub const DOCS_PATH: &str = "/docs";
-/// The route of the files that these pages refer to.
+/// The route of these pages' files.
 pub const FILE_PATH: &str = "/docs/{file}";
-/// Where the kinds of problems are explained, one by one.
+/// The page that explains the kinds of problems.
 pub const PROBLEMS_PATH: &str = "/docs/problems";
 
 /// The header that carries an API key.
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// The header that names a request.
+/// The header with a request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The header that names a write.
+/// The header with a write's idempotency key.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The header that tells an answer which was given before.
+/// The header that marks a replayed answer.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-/// The header that tells what is left of each limit.
+/// The header with the state of each limit.
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// The header that tells what the limits are.
+/// The header with the policy of each limit.
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// The header that tells which media types a path takes in a PATCH (RFC 5789).
+/// The header with the media types that a path takes in a PATCH (RFC 5789).
 pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
-/// The header that tells which media types a path takes in a POST.
+/// The header with the media types that a path takes in a POST.
 pub const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
-/// The header that tells what a write cost.
+/// The header with the cost of a write.
 pub const CREDITS_COST: HeaderName = HeaderName::from_static("x-credits-cost");
-/// The header that tells what the account has left.
+/// The header with the account's balance.
 pub const CREDITS_REMAINING: HeaderName = HeaderName::from_static("x-credits-remaining");
 
-/// The `Cache-Control` of an answer that holds a secret.
+/// The `Cache-Control` of an answer with a secret.
 pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The media type of JSON lines.
@@ -46,12 +46,12 @@ pub const NDJSON: &str = "application/x-ndjson";
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Most bytes of a body.
+/// The largest body, in bytes.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
-/// A body up to this needs no place: the longest text with all that stands beside it.
+/// A body up to this size needs no place: the longest text and everything beside it fit.
 pub const SMALL_BODY_MAX_BYTES: usize = 128 * 1024;
 
-/// A method by name; those that anybody can make up share one, for each would be a metric.
+/// The name of a method. Unknown methods share one name, since each would be a metric of its own.
 #[must_use]
 pub fn known_method(method: &Method) -> &'static str {
     match method.as_str() {

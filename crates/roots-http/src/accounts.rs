@@ -32,7 +32,7 @@ use roots_http_core::request::query::{FromParams, NoParams, Params, Query};
 use roots_http_core::schema;
 use roots_http_core::wire::NO_STORE;
 
-/// Every route of accounts that needs a key.
+/// The account routes that need a key.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(whoami))
@@ -41,17 +41,17 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(renew_code))
 }
 
-/// The route that makes accounts, and needs none.
+/// The route that creates accounts. It needs no key.
 pub(crate) fn signup_routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(bootstrap))
 }
 
-/// The route that leads back into an account, and needs none.
+/// The route that recovers an account. It needs no key.
 pub(crate) fn recovery_routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(recover))
 }
 
-/// An account to make.
+/// An account to create.
 #[derive(ToSchema)]
 #[schema(as = NewAccount, example = json!({
     "account_name": "Acme",
@@ -60,10 +60,10 @@ pub(crate) fn recovery_routes() -> OpenApiRouter<App> {
 }))]
 #[serde(deny_unknown_fields)]
 struct NewAccountBody {
-    /// 1 to 100 characters, none a control character.
+    /// 1 to 100 characters, no control characters.
     #[schema(value_type = schema::Name)]
     account_name: Name,
-    /// The name of the account's owner, 1 to 100 characters, none a control character.
+    /// The name of the account's owner: 1 to 100 characters, no control characters.
     #[schema(value_type = schema::Name)]
     actor_name: Name,
     #[schema(value_type = ActorKindName)]
@@ -87,7 +87,8 @@ choice!(
 
 choice!(ReasonName, "LedgerReason", Reason::ALL.map(Reason::name));
 
-/// That anybody may make an account. Where not, nothing else of the request matters.
+/// Checks that sign-up is open. If it is closed, the request is refused before anything else of it
+/// is read.
 struct OpenSignup {
     credits: i64,
 }
@@ -103,7 +104,7 @@ impl FromRequestParts<App> for OpenSignup {
     }
 }
 
-/// A new account, with the secrets that are shown this once: what `POST /bootstrap` answers.
+/// A new account with its secrets, which are shown only this once: the answer to `POST /bootstrap`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Bootstrapped)]
 pub struct Bootstrapped<'a> {
@@ -113,12 +114,12 @@ pub struct Bootstrapped<'a> {
     #[schema(value_type = ActorKindName)]
     actor_type: &'static str,
     api_key: &'a str,
-    /// The key's first characters, to tell keys apart by.
+    /// The key's first characters, to tell keys apart.
     key_prefix: &'a str,
-    /// What the account starts with.
+    /// The credits that the account starts with.
     credits: i64,
-    /// Opens what the API key opens, and leads to a new key by `POST /recover`. Where both are lost
-    /// there is no way back into the account.
+    /// It decrypts what the API key decrypts, and `POST /recover` exchanges it for a new key. If
+    /// both are lost, the account can't be recovered.
     recovery_code: &'a str,
     warning: &'static str,
 }
@@ -139,18 +140,18 @@ impl<'a> From<&'a NewCredentials> for Bootstrapped<'a> {
     }
 }
 
-/// What is said with secrets that are kept nowhere.
-const WARNING: &str = "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account.";
+/// The warning in answers whose secrets are stored nowhere.
+const WARNING: &str = "Store the API key and the recovery code now: they are shown only this once. Anybody who has either of them can read everything in this account.";
 
-/// A way back into an account.
+/// A recovery code to exchange for a new key.
 #[derive(ToSchema)]
 #[schema(example = json!({"recovery_code": "…"}))]
 #[serde(deny_unknown_fields)]
 struct Recovery {
-    /// It names its account by itself.
+    /// The recovery code. It identifies its account.
     #[schema(value_type = String)]
     recovery_code: SecretString,
-    /// The account that it must be of.
+    /// The account that the code must belong to. Optional.
     #[schema(value_type = Option<i64>, minimum = 1)]
     account_id: Option<AccountId>,
 }
@@ -163,7 +164,7 @@ impl FromMembers for Recovery {
     }
 }
 
-/// A new key of an account's owner and a new recovery code. Both are shown this once.
+/// A new key of an account's owner and a new recovery code. Both are shown only this once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Recovered)]
 struct RecoveredBody<'a> {
@@ -171,9 +172,9 @@ struct RecoveredBody<'a> {
     actor_id: i64,
     key_id: i64,
     api_key: &'a str,
-    /// The key's first characters, to tell keys apart by.
+    /// The key's first characters, to tell keys apart.
     key_prefix: &'a str,
-    /// Takes the place of the code that was used, once the key is used.
+    /// It replaces the code that was sent, once the new key is first used.
     recovery_code: &'a str,
     warning: &'static str,
 }
@@ -192,7 +193,7 @@ impl<'a> From<&'a Recovered> for RecoveredBody<'a> {
     }
 }
 
-/// A new recovery code. It is shown this once.
+/// A new recovery code. It is shown only this once.
 #[derive(Serialize, ToSchema)]
 struct RecoveryCodeRenewed<'a> {
     account_id: i64,
@@ -200,9 +201,9 @@ struct RecoveryCodeRenewed<'a> {
     warning: &'static str,
 }
 
-const CODE_WARNING: &str = "Store the recovery code now: it is shown only this once, and those before it are no longer valid. Whoever has it can read everything in this account.";
+const CODE_WARNING: &str = "Store the recovery code now: it is shown only this once, and earlier codes are no longer valid. Anybody who has it can read everything in this account.";
 
-/// Who the caller is.
+/// The caller's account, actor and key.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Whoami)]
 struct WhoamiBody {
@@ -223,13 +224,13 @@ struct WhoamiBody {
     credits_remaining: i64,
 }
 
-/// What the account has, and how that came about.
+/// The account's balance and its newest ledger entries.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Credits)]
 struct CreditsBody {
     balance: i64,
     cost_model: CostModel,
-    /// The newest 20 entries of the ledger.
+    /// The newest 20 ledger entries.
     recent_ledger: Vec<LedgerRow>,
 }
 
@@ -244,9 +245,9 @@ struct CostModel {
 #[derive(Serialize, ToSchema)]
 #[schema(as = LedgerEntry)]
 struct LedgerRow {
-    /// Counted per account, without gaps.
+    /// Numbered per account, without gaps.
     ledger_id: i64,
-    /// How the balance moved.
+    /// The change of the balance.
     delta: i64,
     /// The balance after it.
     balance_after: i64,
@@ -276,21 +277,21 @@ impl From<LedgerEntry> for LedgerRow {
 #[derive(Serialize, ToSchema)]
 struct LedgerPage {
     entries: Vec<LedgerRow>,
-    /// How many match in all.
+    /// The number of matching rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// Which entries are listed.
+/// The filter of the ledger.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct LedgerQuery {
-    /// Entries of this reason only.
+    /// Only entries with this reason.
     #[param(value_type = Option<ReasonName>, inline)]
     reason: Option<Reason>,
 }
@@ -302,10 +303,10 @@ impl FromParams for LedgerQuery {
     }
 }
 
-/// Make an account
+/// Create an account
 ///
-/// Needs no key: it answers the first one, and a recovery code. Both are shown this once. Refused
-/// where sign-up is closed, which is the default.
+/// Creates an account with its owner, a first key and a recovery code. Key and code are shown only
+/// this once. The request needs no key. It is refused if sign-up is closed, which is the default.
 #[utoipa::path(
     post, path = "/api/v1/bootstrap", operation_id = "bootstrap", tag = "accounts",
     request_body = NewAccountBody,
@@ -320,7 +321,7 @@ impl FromParams for LedgerQuery {
             "key_prefix": "roots_2_4fK9aZ",
             "credits": 100,
             "recovery_code": "…",
-            "warning": "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account."
+            "warning": "Store the API key and the recovery code now: they are shown only this once. Anybody who has either of them can read everything in this account."
         })),
         (status = 403, description = "Sign-up is closed.")
     )
@@ -344,10 +345,10 @@ async fn bootstrap(
 
 /// Recover an account
 ///
-/// Needs no key: for a recovery code it answers a new key of the account's owner, and a new code. Both
-/// are shown this once. The owner's other keys end at once; members' keys and all data stay. The old
-/// code stays valid until the new key is first used: if the answer is lost, recover again, which
-/// replaces the key and the code that were never used. A suspended account can be recovered too.
+/// Exchanges a recovery code for a new key of the account's owner and a new code. Both are shown
+/// only this once. The request needs no key. The owner's other keys end at once; members' keys and
+/// all data stay. The old code stays valid until the new key is first used: if the answer is lost,
+/// recover again, which replaces the unused key and code. A suspended account can be recovered too.
 /// Costs nothing.
 #[utoipa::path(
     post, path = "/api/v1/recover", operation_id = "recover", tag = "accounts",
@@ -361,10 +362,10 @@ async fn bootstrap(
             "api_key": "roots_2_…",
             "key_prefix": "roots_2_9bQx7T",
             "recovery_code": "…",
-            "warning": "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account."
+            "warning": "Store the API key and the recovery code now: they are shown only this once. Anybody who has either of them can read everything in this account."
         })),
-        (status = 401, description = "The code is wrong, has been used, or is not of that account."),
-        (status = 409, description = "The owner's keys were renewed in between.")
+        (status = 401, description = "The code is wrong, has been used, or belongs to another account."),
+        (status = 409, description = "The owner's keys were renewed meanwhile.")
     )
 )]
 async fn recover(
@@ -379,18 +380,18 @@ async fn recover(
 
 /// Renew recovery code
 ///
-/// Makes a new code and ends all others at once, with them a renewal of the owner's key that was never
-/// used. The owner's to do. Costs nothing.
+/// Creates a new code and ends all others at once. A renewal of the owner's key that was never used
+/// ends with them. Owner only. Costs nothing.
 #[utoipa::path(
     post, path = "/api/v1/recovery-code", operation_id = "renewRecoveryCode", tag = "accounts",
     responses(
         (status = 201, description = "The new code.", body = RecoveryCodeRenewed, example = json!({
             "account_id": 2,
             "recovery_code": "…",
-            "warning": "Store the recovery code now: it is shown only this once, and those before it are no longer valid. Whoever has it can read everything in this account."
+            "warning": "Store the recovery code now: it is shown only this once, and earlier codes are no longer valid. Anybody who has it can read everything in this account."
         })),
-        (status = 403, description = "Only the owner may, by a key that is not in its grace, while the account is not suspended."),
-        (status = 409, description = "The owner's keys were renewed in between.")
+        (status = 403, description = "The caller is not the owner, its key is in its grace, or the account is suspended."),
+        (status = 409, description = "The owner's keys were renewed meanwhile.")
     )
 )]
 async fn renew_code(
@@ -408,10 +409,10 @@ async fn renew_code(
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, NO_STORE)], axum::Json(body)).into_response())
 }
 
-/// Who am I
+/// Caller
 ///
-/// The actor of the key, its account, and what is left of its credits. Of the account's other actors
-/// it names the first 100, and how many there are; `GET /actors` lists them all. Costs nothing.
+/// The key's actor, its account and the account's balance. It names the first 100 other actors of
+/// the account and counts them; `GET /actors` lists them all. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/whoami", operation_id = "whoami", tag = "accounts",
     responses((status = 200, description = "The caller.", body = WhoamiBody, example = json!({
@@ -491,7 +492,7 @@ async fn credits(
 
 /// Ledger
 ///
-/// Every entry, newest first. Costs nothing.
+/// All ledger entries, newest first. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/credits/ledger", operation_id = "listLedger", tag = "accounts",
     params(LedgerQuery, Paging),

@@ -46,7 +46,7 @@ fn example() -> Value {
     })
 }
 
-/// Every route of activities.
+/// All activity routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(list, log))
@@ -58,22 +58,22 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Activity)]
 pub(crate) struct ActivityBody {
-    /// Counted per account.
+    /// Numbered per account.
     activity_id: i64,
     /// The session it is linked to.
     #[schema(required)]
     session_id: Option<i64>,
-    /// Category label.
+    /// The category.
     activity_type: String,
     /// What happened. Encrypted at rest.
     description: String,
     /// When it happened.
     #[schema(format = DateTime)]
     logged_at: String,
-    /// When it was written down.
+    /// When it was stored.
     #[schema(format = DateTime)]
     created_at: String,
-    /// Whose it is.
+    /// The actor that the activity belongs to.
     actor_id: i64,
 }
 
@@ -95,12 +95,12 @@ impl From<Activity> for ActivityBody {
 #[derive(Serialize, ToSchema)]
 struct ActivityPage {
     activities: Vec<ActivityBody>,
-    /// How many match in all.
+    /// The number of matching rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
@@ -118,15 +118,16 @@ struct ActivityDeleted {
 #[schema(as = ActivityStats)]
 struct StatsBody {
     total_activities: i64,
-    /// Falling by count, then by name: all types of one actor, and of several actors the 1,000 types
-    /// that have the most.
+    /// Sorted by count, highest first, then by name. It has all types of one actor; for several
+    /// actors it has the 1,000 most frequent types.
     by_type: Vec<TypeCount>,
-    /// How many types `by_type` leaves out: 0 for one actor.
+    /// The number of types that `by_type` leaves out: 0 for one actor.
     by_type_omitted: i64,
-    /// Ascending, without the days that have none: the newest 3,660 days that have any. Days are
-    /// those of `tz`.
+    /// Ascending. It has the newest 3,660 days with activities; days without any are left out. Days
+    /// are those of the time zone `tz`.
     by_day: Vec<DayCount>,
-    /// How many days that have any `by_day` leaves out. They are older than those it holds.
+    /// The number of days with activities that `by_day` leaves out. They are older than those it
+    /// has.
     by_day_omitted: i64,
     sessions: SessionCountsBody,
 }
@@ -144,7 +145,7 @@ struct DayCount {
     count: i64,
 }
 
-/// The actor's sessions, or the one asked for.
+/// The number of sessions: the actor's, or the one of the filter.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SessionCounts)]
 struct SessionCountsBody {
@@ -176,7 +177,7 @@ impl From<ActivityStats> for StatsBody {
     }
 }
 
-/// Which activities are listed.
+/// The filter of the list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ActivityQuery {
@@ -195,25 +196,25 @@ impl FromParams for ActivityQuery {
     }
 }
 
-/// Which activities are meant, of whatever type.
+/// The filter that lists and statistics share: everything but the type.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Selection {
     /// Filter by linked session.
     #[param(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    /// The time zone whose days a plain date in `since` and `until`, and `by_day` of statistics, are:
-    /// a name of the IANA database. Times without an offset are UTC all the same.
+    /// An IANA time zone. Dates without a time in `since` and `until`, and the days of `by_day` in
+    /// statistics, are days of this zone. A time without an offset is UTC in any zone.
     #[param(value_type = Option<schema::TimeZone>, example = "Asia/Kathmandu")]
     tz: Zone,
-    /// RFC 3339 start date, included.
+    /// Start of the range, inclusive: an RFC 3339 date or time.
     #[param(value_type = Option<schema::DateOrTime>, example = "2026-04-01")]
     since: Option<Timestamp>,
-    /// RFC 3339 end date, included; of a plain date, the whole day.
+    /// End of the range, inclusive: an RFC 3339 date or time. A date includes the whole day.
     #[param(value_type = Option<schema::DateOrTime>, example = "2026-04-09")]
     until: Option<Timestamp>,
-    /// Of which actors: an actor's id, or `all` for every actor of the account. The caller's own by default;
-    /// another's are the owner's to ask for.
+    /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
+    /// owner may ask for others.
     #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
     scope: ActorScope,
 }
@@ -222,7 +223,7 @@ impl FromParams for Selection {
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let session_id = session_filter(params);
         let tz = params.take("tz", |name| Zone::parse(&name));
-        // Where there is no such zone the dates are judged all the same.
+        // If the zone is unknown, the dates are still checked.
         let zone = tz.as_ref().ok().cloned().flatten().unwrap_or(Zone::UTC);
         let since = params.take("since", |text| Timestamp::parse_since(&time(text), &zone));
         let until = params.take("until", |text| Timestamp::parse_until(&time(text), &zone));
@@ -252,16 +253,17 @@ struct NewActivityBody {
     /// What happened, up to 65,536 bytes. Encrypted at rest.
     #[schema(value_type = schema::ActivityText)]
     description: ActivityText,
-    /// Category label, `general` by default. An actor may have up to 1,000 of them.
+    /// The category, `general` by default. An actor may use up to 1,000 different ones.
     #[schema(value_type = Option<schema::ActivityTypeName>)]
     activity_type: Option<ActivityType>,
-    /// Link to an active session.
+    /// The active session to link to.
     #[schema(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    /// RFC 3339 timestamp (defaults to now).
+    /// When it happened (RFC 3339); now by default.
     #[schema(value_type = Option<schema::DateOrTime>)]
     logged_at: Option<Timestamp>,
-    /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
+    /// The actor that the activity will belong to: the caller by default. Only an owner may name
+    /// another.
     #[schema(value_type = Option<i64>, minimum = 1)]
     actor_id: Option<ActorId>,
 }
@@ -285,7 +287,7 @@ impl FromMembers for NewActivityBody {
 
 /// List activities
 ///
-/// The caller's activities, or, for an owner, any actor's, latest first. Costs nothing.
+/// The caller's activities, latest first. The owner may list any actor's. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/activities", operation_id = "listActivities", tag = "activities",
     params(ActivityQuery, Selection, Paging),
@@ -329,7 +331,7 @@ async fn list(
 
 /// Get activity
 ///
-/// A single activity with decrypted description. Costs nothing.
+/// One activity with its decrypted description. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/activities/{id}", operation_id = "getActivity", tag = "activities",
     params(Id<ActivityId>),
@@ -356,12 +358,12 @@ async fn get(
 
 /// Log activity
 ///
-/// Costs 1 credit.
+/// Logs an activity. Costs 1 credit.
 #[utoipa::path(
     post, path = "/api/v1/activities", operation_id = "logActivity", tag = "activities",
     request_body = NewActivityBody,
     responses(
-        (status = 201, description = "The activity, logged.", body = ActivityBody, example = json!(example_with(example(), json!({
+        (status = 201, description = "The new activity.", body = ActivityBody, example = json!(example_with(example(), json!({
         "activity_id": 2,
         "description": "Deployed sessions, todos, and activities docs"
     })))),
@@ -391,11 +393,11 @@ async fn log(
 
 /// Delete activity
 ///
-/// For good. Costs 1 credit.
+/// Deletes the activity permanently. Costs 1 credit.
 #[utoipa::path(
     delete, path = "/api/v1/activities/{id}", operation_id = "deleteActivity", tag = "activities",
     params(Id<ActivityId>),
-    responses((status = 200, description = "It is gone.", body = ActivityDeleted, example = json!({
+    responses((status = 200, description = "It was deleted.", body = ActivityDeleted, example = json!({
         "status": "deleted",
         "activity_id": 1
     })))
@@ -415,9 +417,9 @@ async fn delete(
 
 /// Activity stats
 ///
-/// Aggregated statistics. No description is returned, nor decrypted. Totals are of all that is asked
-/// for; `by_day` holds the newest 3,660 days that have any, and `by_day_omitted` counts the others: ask
-/// for them by `until`. Costs nothing.
+/// Counts of the matching activities and sessions. No description is decrypted. Totals count
+/// everything that matches. `by_day` has the newest 3,660 days with activities, and
+/// `by_day_omitted` counts the older ones: get them with `until`. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/activities/stats", operation_id = "getActivityStats", tag = "activities",
     params(Selection),

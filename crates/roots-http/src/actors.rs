@@ -39,7 +39,7 @@ fn example() -> Value {
     })
 }
 
-/// Every route of actors.
+/// All actor routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(list, add)).routes(routes!(get, update, deactivate))
 }
@@ -48,7 +48,7 @@ choice!(pub(crate) ActorKindName, "ActorType", ActorKind::ALL.iter().copied().ma
 
 choice!(pub(crate) RoleName, "Role", Role::ALL.iter().copied().map(Role::name));
 
-/// What an actor is, by its name.
+/// Parses the name of an actor's kind.
 pub(crate) fn actor_kind(name: &str) -> Result<ActorKind, Invalid> {
     one_of(ActorKind::ALL, ActorKind::name, name)
 }
@@ -57,14 +57,14 @@ pub(crate) fn actor_kind(name: &str) -> Result<ActorKind, Invalid> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Actor)]
 pub(crate) struct ActorBody {
-    /// Counted per account.
+    /// Numbered per account.
     actor_id: i64,
     name: String,
     #[schema(value_type = ActorKindName)]
     actor_type: &'static str,
     #[schema(value_type = RoleName)]
     role: &'static str,
-    /// Whether its keys are good.
+    /// Whether its keys are valid.
     is_active: bool,
     #[schema(format = DateTime)]
     created_at: String,
@@ -87,12 +87,12 @@ impl From<Actor> for ActorBody {
 #[derive(Serialize, ToSchema)]
 struct ActorPage {
     actors: Vec<ActorBody>,
-    /// How many there are in all.
+    /// The number of rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
@@ -105,12 +105,12 @@ struct ActorDeactivated {
     actor_id: i64,
 }
 
-/// An actor to make.
+/// An actor to add.
 #[derive(ToSchema)]
 #[schema(as = NewActor, example = json!({"name": "review-agent", "actor_type": "agent"}))]
 #[serde(deny_unknown_fields)]
 struct NewActorBody {
-    /// 1 to 100 characters, none a control character.
+    /// 1 to 100 characters, no control characters.
     #[schema(value_type = schema::Name)]
     name: Name,
     #[schema(value_type = ActorKindName)]
@@ -130,10 +130,10 @@ impl FromMembers for NewActorBody {
 #[schema(example = json!({"name": "reviewer"}))]
 #[serde(deny_unknown_fields)]
 struct ActorChange {
-    /// 1 to 100 characters, none a control character.
+    /// 1 to 100 characters, no control characters.
     #[schema(value_type = schema::Name, required = false)]
     name: Option<Name>,
-    /// `false` ends its keys. `true` lets it have new ones.
+    /// `false` ends its keys for good. `true` lets it have new keys.
     #[schema(value_type = bool, required = false)]
     is_active: Option<bool>,
 }
@@ -181,7 +181,7 @@ async fn list(
 
 /// Get actor
 ///
-/// Costs nothing.
+/// One actor of the account. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/actors/{id}", operation_id = "getActor", tag = "keys",
     params(Id<ActorId>),
@@ -204,7 +204,7 @@ async fn get(
 
 /// Add actor
 ///
-/// A member of the account. It has no key yet: `POST /keys` makes one. The owner's to do. Costs
+/// Adds a member to the account. It has no key yet: `POST /keys` creates one. Owner only. Costs
 /// nothing.
 #[utoipa::path(
     post, path = "/api/v1/actors", operation_id = "addActor", tag = "keys",
@@ -216,8 +216,8 @@ async fn get(
         "role": "member",
         "created_at": "2026-04-09T10:00:00Z"
     })))),
-        (status = 403, description = "Only the owner may."),
-        (status = 409, description = "The account has 10,000 actors, deactivated ones included; or its keys were renewed in between.")
+        (status = 403, description = "The caller is not the owner."),
+        (status = 409, description = "The account has 10,000 actors, deactivated ones included; or its keys were renewed meanwhile.")
     )
 )]
 async fn add(
@@ -234,7 +234,7 @@ async fn add(
 
 /// Update actor
 ///
-/// Rename it, deactivate it, or let it have keys again. The owner's to do. Costs nothing.
+/// Renames, deactivates or reactivates an actor. Owner only. Costs nothing.
 #[utoipa::path(
     patch, path = "/api/v1/actors/{id}", operation_id = "updateActor", tag = "keys",
     params(Id<ActorId>),
@@ -246,7 +246,7 @@ async fn add(
         "role": "member",
         "created_at": "2026-04-09T10:00:00Z"
     })))),
-        (status = 403, description = "Only the owner may."),
+        (status = 403, description = "The caller is not the owner."),
         (status = 409, description = "The owner can't be deactivated.")
     )
 )]
@@ -264,16 +264,16 @@ async fn update(
 
 /// Deactivate actor
 ///
-/// Its keys end, its data stays. The owner's to do. Costs nothing.
+/// The actor's keys end, its data stays. Owner only. Costs nothing.
 #[utoipa::path(
     delete, path = "/api/v1/actors/{id}", operation_id = "deactivateActor", tag = "keys",
     params(Id<ActorId>),
     responses(
-        (status = 200, description = "It is deactivated.", body = ActorDeactivated, example = json!({
+        (status = 200, description = "The actor is deactivated.", body = ActorDeactivated, example = json!({
             "status": "deactivated",
             "actor_id": 2
         })),
-        (status = 403, description = "Only the owner may."),
+        (status = 403, description = "The caller is not the owner."),
         (status = 409, description = "The owner can't be deactivated.")
     )
 )]

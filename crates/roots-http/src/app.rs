@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! The state that the handlers share.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
 use crate::settings::Signup;
 
-/// What handlers share. Clones are one and the same.
+/// The state that the handlers share. Clones refer to the same state.
 #[derive(Clone)]
 pub(crate) struct App(pub(crate) Arc<Parts>);
 
-/// What an [`App`] has.
+/// The parts of an [`App`].
 pub(crate) struct Parts {
     pub(crate) shared: SharedState,
     pub(crate) services: Services,
@@ -45,8 +45,8 @@ impl FromRef<App> for SharedState {
 }
 
 impl App {
-    /// Has what a deletion has left be done. Nobody waits for it, and where it is cut off, this or another
-    /// process goes on later.
+    /// Starts the work that a deletion has left. Nothing waits for it; if it is interrupted, this
+    /// or another process continues it later.
     pub(crate) fn work_off(&self) {
         let leftovers = self.services.leftovers.clone();
         let working = async move {

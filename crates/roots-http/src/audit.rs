@@ -22,31 +22,31 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 choice!(ActionName, "AuditAction", AuditAction::ALL.iter().copied().map(AuditAction::name));
 
-/// Something that was done to the account, in ids alone.
+/// An action on the account. It holds only ids.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 struct EntryBody {
-    /// Counted per account, without gaps.
+    /// Numbered per account, without gaps.
     audit_id: i64,
     #[schema(value_type = ActionName)]
     action: &'static str,
-    /// The actor that did it; null where it was none of this account.
+    /// The actor that did it; null if it was not an actor of this account.
     #[schema(required)]
     actor_id: Option<i64>,
-    /// The key that it showed.
+    /// The key that the actor used.
     #[schema(required)]
     key_id: Option<i64>,
-    /// The operator's account that did it to this one. Where this and `actor_id` are null it was
-    /// done on the machine itself, or with the recovery code.
+    /// The operator's account that did it to this one. If this and `actor_id` are null, it was done
+    /// on the server's command line or with the recovery code.
     #[schema(required)]
     by_account_id: Option<i64>,
-    /// In an operator's audit log, the account that it was done to.
+    /// In an operator's audit log: the account it was done to.
     #[schema(required)]
     subject_account_id: Option<i64>,
-    /// The actor that it was done to.
+    /// The actor it was done to.
     #[schema(required)]
     subject_actor_id: Option<i64>,
-    /// The key that it was done to.
+    /// The key it was done to.
     #[schema(required)]
     subject_key_id: Option<i64>,
     #[schema(format = DateTime)]
@@ -73,21 +73,21 @@ impl From<AuditEntry> for EntryBody {
 #[derive(Serialize, ToSchema)]
 struct AuditPage {
     entries: Vec<EntryBody>,
-    /// How many there are in all.
+    /// The number of rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
 /// Audit log
 ///
-/// What owners and operators did to the account, newest first: actors, keys, the recovery code,
-/// exports and imports by the owner, credits, suspensions. Ids and actions only. It is for the owner
-/// to read, and costs nothing.
+/// What owners and operators did to the account, newest first: changes of actors, keys and the
+/// recovery code, the owner's exports and imports, credits, suspensions. It holds only ids and
+/// actions. Owner only. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/audit", operation_id = "listAudit", tag = "accounts",
     params(Paging),

@@ -20,7 +20,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(erase))
 }
 
-/// What confirms that an account is to be erased.
+/// The confirmation that an account is to be erased.
 #[derive(ToSchema)]
 #[schema(as = Erasure, example = json!({"recovery_code": "…"}))]
 #[serde(deny_unknown_fields)]
@@ -37,7 +37,7 @@ impl FromMembers for Confirmation {
     }
 }
 
-/// An account that is no more.
+/// An erased account.
 #[derive(Serialize, ToSchema)]
 struct AccountErased {
     /// `erased`
@@ -47,18 +47,19 @@ struct AccountErased {
 
 /// Erase the account
 ///
-/// For good: every key and code of it ends, and nothing opens any of its texts; then its rows go. The
-/// owner's, and confirmed by the recovery code. Costs nothing. The last operator's account stays.
+/// Erases the account permanently. All its keys and codes end, so that nothing decrypts its texts
+/// any more; then its rows are deleted. Owner only, confirmed by the recovery code. The last
+/// operator's account can't be erased. Costs nothing.
 #[utoipa::path(
     delete, path = "/api/v1/accounts/me", operation_id = "eraseAccount", tag = "accounts",
     request_body = Confirmation,
     responses(
-        (status = 200, description = "It is erased.", body = AccountErased, example = json!({
+        (status = 200, description = "The account is erased.", body = AccountErased, example = json!({
             "status": "erased",
             "account_id": 2
         })),
-        (status = 403, description = "A member's key, a wrong code, or a suspended account."),
-        (status = 409, description = "It is the last operator's account.")
+        (status = 403, description = "The caller is not the owner, the code is wrong, or the account is suspended."),
+        (status = 409, description = "This is the last operator's account.")
     )
 )]
 async fn erase(

@@ -28,7 +28,7 @@ use roots_http_core::request::query::{NoParams, Query};
 use roots_http_core::schema;
 use roots_http_core::wire::NO_STORE;
 
-/// Every route of keys.
+/// All key routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(list, add))
@@ -40,22 +40,22 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
 struct KeyBody {
-    /// Counted per account.
+    /// Numbered per account.
     key_id: i64,
     actor_id: i64,
     actor_name: String,
-    /// The key's first characters, to tell keys apart by.
+    /// The key's first characters, to tell keys apart.
     key_prefix: String,
     #[schema(required)]
     label: Option<String>,
-    /// Whether it admits its bearer.
+    /// Whether the key is valid.
     is_active: bool,
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it was last used. It may be some minutes behind.
+    /// When it was last used. The time may lag by some minutes.
     #[schema(required, format = DateTime)]
     last_used: Option<String>,
-    /// From when on it is refused.
+    /// The key is refused from this time on.
     #[schema(required, format = DateTime)]
     expires_at: Option<String>,
 }
@@ -81,34 +81,34 @@ impl From<KeyEntry> for KeyBody {
 #[derive(Serialize, ToSchema)]
 struct KeyPage {
     keys: Vec<KeyBody>,
-    /// How many there are in all.
+    /// The number of rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// A new key. It is shown this once.
+/// A new key. It is shown only this once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewKeyShown)]
 struct ShownKeyBody<'a> {
     key_id: i64,
     actor_id: i64,
     api_key: &'a str,
-    /// The key's first characters, to tell keys apart by.
+    /// The key's first characters, to tell keys apart.
     key_prefix: &'a str,
     #[schema(required)]
     label: Option<&'a str>,
     #[schema(format = DateTime)]
     created_at: String,
-    /// From when on it is refused.
+    /// The key is refused from this time on.
     #[schema(required, format = DateTime)]
     expires_at: Option<String>,
-    /// Only where the owner's own key was renewed: takes the place of the code before, once the key
-    /// is used.
+    /// Only if the owner's own key was renewed: it replaces the earlier code, once the new key is
+    /// first used.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     recovery_code: Option<&'a str>,
@@ -137,23 +137,24 @@ struct KeyRevoked {
     key_id: i64,
 }
 
-/// A key to make.
+/// A key to create.
 #[derive(ToSchema)]
 #[schema(as = NewKey, example = json!({"actor_id": 2, "label": "laptop"}))]
 #[serde(deny_unknown_fields)]
 struct NewKeyBody {
-    /// Whose it is to be.
+    /// The actor that the key will belong to.
     #[schema(value_type = i64, minimum = 1)]
     actor_id: ActorId,
-    /// 1 to 100 characters, none a control character.
+    /// 1 to 100 characters, no control characters.
     #[schema(value_type = Option<schema::Name>)]
     label: Option<Name>,
-    /// From when on it is refused. It must lie ahead; without it the key does not expire.
+    /// The key is refused from this time on. It must be in the future; without it the key does not
+    /// expire.
     #[schema(value_type = Option<schema::DateOrTime>)]
     expires_at: Option<Timestamp>,
-    /// After a leak: what is written from now on opens to the new key alone. A member's other keys end
-    /// at once. The owner's other keys and the recovery code end once the new key is used; a new
-    /// code comes with it. `false` by default.
+    /// After a leak: only the new key decrypts what is written from now on. A member's other keys
+    /// end at once. The owner's other keys and the recovery code end once the new key is first
+    /// used; the answer then has a new code. `false` by default.
     #[schema(value_type = Option<bool>)]
     renew: bool,
 }
@@ -178,11 +179,10 @@ impl FromMembers for NewKeyBody {
 #[schema(example = json!({"grace_seconds": 3600}))]
 #[serde(deny_unknown_fields)]
 struct Rotation {
-    /// 1 to 100 characters, none a control character. Without it the new key has the old one's.
+    /// 1 to 100 characters, no control characters. By default, the old key's label.
     #[schema(value_type = Option<schema::Name>)]
     label: Option<Name>,
-    /// How much longer the old key stays in force once the new one is used, in seconds;
-    /// 0 by default.
+    /// How many seconds the old key stays valid after the first use of the new one; 0 by default.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 604_800)]
     grace_seconds: Grace,
 }
@@ -197,8 +197,9 @@ impl FromMembers for Rotation {
 
 /// List keys
 ///
-/// An owner's account's, a member's own; latest first, those that have ended included. An account keeps
-/// 50,000: beyond them, a new key takes the place of the ended one with the lowest id. Costs nothing.
+/// The owner sees all keys of the account, a member its own. Latest first, ended keys included. An
+/// account keeps 50,000 keys: beyond that, a new key replaces the ended one with the lowest id.
+/// Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/keys", operation_id = "listKeys", tag = "keys",
     params(Paging),
@@ -239,16 +240,16 @@ async fn list(
     Ok((link, axum::Json(body)))
 }
 
-/// Make key
+/// Create key
 ///
-/// For any actor of the account: a further one, one for an actor that has lost its own, or, with
-/// `renew`, one that takes the place of keys that have leaked, at most 24 times a UTC day and actor. The
-/// owner's to do. Costs nothing.
+/// Creates a key for any actor of the account: an additional one, or one for an actor that has lost
+/// its key. With `renew` it replaces leaked keys, at most 24 times per actor and UTC day. Owner
+/// only. Costs nothing.
 #[utoipa::path(
     post, path = "/api/v1/keys", operation_id = "addKey", tag = "keys",
     request_body = NewKeyBody,
     responses(
-        (status = 201, description = "The key. It is shown this once.", body = ShownKeyBody, example = json!({
+        (status = 201, description = "The key. It is shown only this once.", body = ShownKeyBody, example = json!({
             "key_id": 2,
             "actor_id": 2,
             "api_key": "roots_2_…",
@@ -257,9 +258,9 @@ async fn list(
             "created_at": "2026-04-09T10:00:00Z",
             "expires_at": null
         })),
-        (status = 403, description = "Only the owner may."),
-        (status = 409, description = "The actor is deactivated, or has 1,000 keys in force; the account has 50,000 keys, and none of them has ended; or the actor's keys were renewed in between."),
-        (status = 429, description = "A limit on requests is met; or, with `renew`, the actor's key was renewed 24 times on this UTC day.")
+        (status = 403, description = "The caller is not the owner."),
+        (status = 409, description = "The actor is deactivated or has 1,000 valid keys; the account has 50,000 keys, none of which has ended; or the actor's keys were renewed meanwhile."),
+        (status = 429, description = "A rate limit is reached; or, with `renew`, the actor's key was renewed 24 times on this UTC day.")
     )
 )]
 async fn add(
@@ -276,14 +277,14 @@ async fn add(
 
 /// Rotate key
 ///
-/// Makes a key that takes the place of the one shown, which stays in force until the new one is first
-/// used: an answer that is lost locks nobody out. Rotating again before that replaces the unseen
-/// key. The new one expires when the old one would. Costs nothing. The body may be left out.
+/// Creates a key that replaces the key of the request. The old key stays valid until the new one is
+/// first used, so a lost answer locks nobody out: rotating again replaces the unused key. The new
+/// key expires when the old one would. Costs nothing. The body is optional.
 #[utoipa::path(
     post, path = "/api/v1/keys/rotate", operation_id = "rotateKey", tag = "keys",
     request_body = Rotation,
     responses(
-        (status = 201, description = "The key. It is shown this once.", body = ShownKeyBody, example = json!({
+        (status = 201, description = "The key. It is shown only this once.", body = ShownKeyBody, example = json!({
             "key_id": 2,
             "actor_id": 1,
             "api_key": "roots_2_…",
@@ -292,8 +293,8 @@ async fn add(
             "created_at": "2026-04-09T10:00:00Z",
             "expires_at": null
         })),
-        (status = 403, description = "The key is in its grace: it manages no keys."),
-        (status = 409, description = "With a grace: the actor has 1,000 keys in force, or the account has 50,000 keys and none of them has ended. Or the actor's keys were renewed in between.")
+        (status = 403, description = "The key of the request is in its grace: it manages no keys."),
+        (status = 409, description = "With a grace: the actor has 1,000 valid keys, or the account has 50,000 keys, none of which has ended. Or the actor's keys were renewed meanwhile.")
     )
 )]
 async fn rotate(
@@ -309,18 +310,18 @@ async fn rotate(
 
 /// Revoke key
 ///
-/// Its own for a member, any for the owner. Writes stop at once, reads within 5 s. A key that was to
-/// take its place and was never used ends with it. Costs nothing.
+/// A member may revoke its own keys, the owner any key. Writes stop at once, reads within 5 s. A
+/// key that it was rotated to and that was never used ends with it. Costs nothing.
 #[utoipa::path(
     delete, path = "/api/v1/keys/{id}", operation_id = "revokeKey", tag = "keys",
     params(Id<KeyId>),
     responses(
-        (status = 200, description = "It has ended.", body = KeyRevoked, example = json!({
+        (status = 200, description = "The key is revoked.", body = KeyRevoked, example = json!({
             "status": "revoked",
             "key_id": 2
         })),
-        (status = 403, description = "The key shown is in its grace: it manages no keys."),
-        (status = 409, description = "It is the last key in force of the account's owner.")
+        (status = 403, description = "The key of the request is in its grace: it manages no keys."),
+        (status = 409, description = "It is the owner's last valid key.")
     )
 )]
 async fn revoke(

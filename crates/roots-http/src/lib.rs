@@ -1,8 +1,8 @@
 //! The REST API of Roots.
 //!
-//! [`router`] is the whole of it, over the core's use cases; [`openapi`] describes it. Nothing here
-//! decides anything about sessions, todos, activities or credits: a handler reads a request, asks
-//! the core, and words its answer.
+//! [`router`] builds the API on the services of `roots-domain`; [`openapi`] describes it. Nothing
+//! here decides anything about sessions, todos, activities or credits: a handler reads a request,
+//! calls a service, and writes the answer.
 
 mod accounts;
 mod activities;

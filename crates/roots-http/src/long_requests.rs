@@ -1,4 +1,4 @@
-//! Imports and exports under way: they may last, so they are few.
+//! Running imports and exports. They may take long, so their number is limited.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,38 +7,38 @@ use roots_domain::model::id::AccountId;
 
 use roots_http_core::problem::Problem;
 
-/// Most of one kind at once for one account.
+/// Most requests of one kind that an account may have running.
 const ACCOUNT_MAX: u32 = 2;
-/// Most of one kind at once in this process.
+/// Most requests of one kind that may run in this process.
 const PROCESS_MAX: u32 = 16;
-/// Seconds until another try is worth it. How long those under way will last is not known.
+/// Seconds until a retry is worth it. How long the running ones will take is not known.
 const RETRY_SECONDS: u32 = 10;
 
-/// The long requests of one kind that are under way in this process.
+/// The running long requests of one kind in this process.
 #[derive(Clone)]
 pub(crate) struct LongRequests {
-    /// What they are called: `imports`.
+    /// Their name: `imports`.
     what: &'static str,
-    /// How many there are of each account that has any.
+    /// The number of running requests of each account that has any.
     under_way: Arc<Mutex<HashMap<AccountId, u32>>>,
 }
 
-/// One of them. Its place is given back when it is dropped.
+/// A running long request. Dropping it frees its place.
 pub(crate) struct LongRequestPermit {
     of: LongRequests,
     account: AccountId,
 }
 
 impl LongRequests {
-    /// Of that kind, none under way yet.
+    /// Long requests of that kind, none of them running.
     pub(crate) fn new(what: &'static str) -> Self {
         Self { what, under_way: Arc::default() }
     }
 
-    /// Takes a place for one more of that account. It does not wait for one.
+    /// Takes a place for one more request of that account. It does not wait for one.
     ///
     /// # Errors
-    /// 429: the account or the process has as many as it may. The answer says which of them.
+    /// 429: the account or the process has reached its limit. The answer says which.
     pub(crate) fn begin(&self, account: AccountId) -> Result<LongRequestPermit, Problem> {
         let mut under_way = self.lock();
         if under_way.get(&account).is_some_and(|count| *count >= ACCOUNT_MAX) {

@@ -1,5 +1,5 @@
-//! The description of the API, gathered from the handlers. What holds for many operations alike
-//! (errors, headers, security) is added here, so that no handler can forget it.
+//! The OpenAPI document, gathered from the handlers. What many operations share (errors, headers,
+//! security) is added here, so that no handler can forget it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,31 +24,35 @@ use roots_http_core::request::preconditions::is_tagged;
 use roots_http_core::schema;
 use roots_http_core::wire::{API_PATH, PROBLEM_JSON};
 
-/// The tags whose writes cost.
+/// The tags whose writes cost credits.
 const CHARGED_TAGS: [&str; 3] = ["sessions", "todos", "activities"];
-/// The operations that answer with a document which is the same for everyone, and has an entity tag.
+/// The operations that return a document that is the same for everyone and has an entity tag.
 const DOCUMENTS: [&str; 2] = ["problems", "openapi"];
-/// The operations that no limit counts.
+/// The operations that no rate limit counts.
 const UNLIMITED: [&str; 2] = ["health", "ready"];
-/// How a request stands with its limits.
+/// The headers that tell the state of the rate limits.
 const LIMIT_HEADERS: [(&str, Type, &str); 2] = [
     (
         "RateLimit-Policy",
         Type::String,
-        "The limits that the request counted against, separated by commas: `q` requests at once, which come back evenly within `w` seconds.",
+        "The limits that counted the request, separated by commas: you may make `q` requests at once, and the allowance refills evenly within `w` seconds.",
     ),
-    ("RateLimit", Type::String, "What is left of each: `r` requests. In `t` seconds all are back."),
+    (
+        "RateLimit",
+        Type::String,
+        "The state of each limit: `r` requests are left, and in `t` seconds the allowance is full again.",
+    ),
 ];
 const RETRY_AFTER: (&str, Type, &str) =
-    ("Retry-After", Type::Integer, "Seconds until another try is worth it.");
+    ("Retry-After", Type::Integer, "Seconds to wait before the next attempt.");
 /// The operations whose body may be left out.
 const BODY_OPTIONAL: [&str; 2] = ["startSession", "rotateKey"];
-/// The operations that answer from memory, and so at once and always.
+/// The operations that answer from memory: they never fail with 500 or 503.
 const FROM_MEMORY: [&str; 3] = ["health", "problems", "openapi"];
-/// The operation whose body has no largest size: each line of it has.
+/// The operation whose body has no maximum size; only its lines have one.
 const ENDLESS: &str = "import";
 
-/// A type that stands, in the description alone, for a text out of the few given.
+/// A type that describes a text with a fixed set of values. It is used only in the document.
 macro_rules! choice {
     ($visible:vis $type:ident, $name:literal, $names:expr) => {
         $visible enum $type {}
@@ -78,32 +82,32 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .license(Some(license()))
         .description(Some(
-            "Sessions, todos and activities of agents: encrypted at rest, accounted to the credit. \
-             Reads cost nothing, a write that succeeds costs 1 credit, one that fails costs nothing.",
+            "Sessions, todos and activities of agents, encrypted at rest. \
+             Reads cost nothing. A write costs 1 credit if it succeeds and nothing if it fails.",
         ))
         .build();
     gathered.servers = Some(vec![Server::new("/")]);
     gathered.tags = Some(vec![
         tag(
             "sessions",
-            "When an agent starts and stops, and what it noted. Notes are encrypted at rest.",
+            "Sessions record when an agent starts and stops, and its notes. Notes are encrypted at rest.",
         ),
         tag(
             "todos",
-            "What is to be done, with a history of every status change. Title and description are encrypted at rest.",
+            "Todos are tasks, each with a history of its status changes. Title and description are encrypted at rest.",
         ),
         tag(
             "activities",
-            "What was done, with statistics that need no decryption. Descriptions are encrypted at rest.",
+            "Activities record what was done, with statistics that need no decryption. Descriptions are encrypted at rest.",
         ),
         tag(
             "keys",
-            "Actors, and the keys that admit them. A key that is lost loses no data. Everything here costs nothing.",
+            "Actors and their API keys. Losing a key loses no data. Everything here costs nothing.",
         ),
         tag("accounts", "Accounts and their credits. Everything here costs nothing."),
         tag(
             "operators",
-            "What operators' accounts do to accounts. They see names, balances and activity, and no text. Everything here costs nothing.",
+            "What operators do with accounts. They see names, balances and activity, but no texts. Everything here costs nothing.",
         ),
         tag("service", "The service itself."),
     ]);
@@ -135,7 +139,7 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
     gathered
 }
 
-/// A patch names something to change. The note on a change of status is of none without one.
+/// A patch must name a field to change. A `note` alone changes nothing.
 fn refine_patches(paths: &Paths, schemas: &mut BTreeMap<String, RefOr<Schema>>) {
     let patches =
         paths.paths.values().filter_map(|item| item.patch.as_ref()?.request_body.as_ref());
@@ -160,9 +164,9 @@ fn refine_patches(paths: &Paths, schemas: &mut BTreeMap<String, RefOr<Schema>>) 
     }
 }
 
-/// Has each line of an export name its own kind, so that the lines are a union of plain objects. As it is
-/// gathered, each is the object and, beside it, one with the kind alone, which few generators of clients
-/// can read.
+/// Puts `kind` into the schema of each line of an export, so that the lines are a union of plain
+/// objects. As gathered, each is a combination of the object and another one that has only the
+/// kind, which few client generators can read.
 fn name_lines(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
     let Some(RefOr::T(Schema::OneOf(mut lines))) = schemas.remove("ExportLine") else { return };
     for line in &mut lines.items {
@@ -207,7 +211,7 @@ pub(crate) fn methods(description: &OpenApi) -> HashMap<String, Vec<Method>> {
     description.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
 }
 
-/// The operations of a path, and whether each is a write.
+/// The operations of a path. The flag says whether it is a write.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
     let reads = item.get.as_mut().map(|operation| (operation, false));
     let writes = [&mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten();
@@ -264,8 +268,8 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         errors.push(StatusCode::FORBIDDEN);
     }
     match &mut operation.security {
-        // It is gathered as one that anonymous callers may use as well; generators of clients would
-        // ask for a key.
+        // It is gathered as one that anonymous callers may use too, for which client generators
+        // would ask for a key.
         Some(requirements) => requirements.clear(),
         None => errors.push(StatusCode::UNAUTHORIZED),
     }
@@ -275,7 +279,7 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     if has_path_id {
         errors.push(StatusCode::NOT_FOUND);
     }
-    // Also where none is taken: what is sent all the same is judged.
+    // Also if none is taken: a body that is sent anyway is checked.
     if is_write {
         errors.extend([
             StatusCode::REQUEST_TIMEOUT,
@@ -298,7 +302,7 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         ]);
     }
     let responses = &mut operation.responses.responses;
-    // What the handler says of an error of its own stays beside the reference.
+    // A handler's own description of an error is kept beside the reference.
     for (status, response) in responses.iter_mut() {
         let own = status.parse().ok().filter(|status| is_error(*status));
         if let (Some(status), RefOr::T(Response { description, .. })) = (own, &*response) {
@@ -314,44 +318,44 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     }
 }
 
-/// What a write that costs says of it.
+/// The headers of a write that costs credits.
 const CREDIT_HEADERS: [(&str, Type, &str); 2] = [
-    ("X-Credits-Cost", Type::Integer, "What the write cost."),
-    ("X-Credits-Remaining", Type::Integer, "What the account has left."),
+    ("X-Credits-Cost", Type::Integer, "The credits that the write cost."),
+    ("X-Credits-Remaining", Type::Integer, "The account's balance."),
 ];
 
 fn success_headers(is_charged: bool, is_created: bool) -> BTreeMap<String, RefOr<Header>> {
-    let id = "The request's name: the caller's, where it sent a sane one.";
+    let id = "The id of the request: the caller's, if it sent a valid one, or a new UUID.";
     let mut headers = vec![("X-Request-Id", Type::String, id)];
     if is_charged {
         headers.extend(CREDIT_HEADERS);
-        let told = "`true` where this was answered before: nothing was done or charged now.";
+        let told = "`true` if this repeats an earlier answer: nothing was done or charged now.";
         headers.push(("Idempotent-Replayed", Type::String, told));
     }
     if is_created {
-        headers.push(("Location", Type::String, "Where the new one is."));
+        headers.push(("Location", Type::String, "The path of the new resource."));
     }
     headers.into_iter().map(header).collect()
 }
 
 fn etag() -> (String, RefOr<Header>) {
-    header(("ETag", Type::String, "The state that it is in, for If-None-Match and If-Match."))
+    header(("ETag", Type::String, "The resource's current state, for If-None-Match and If-Match."))
 }
 
-/// Adds what ties an operation on one resource to a state of it.
+/// Adds `If-Match` or `If-None-Match` to an operation on one resource.
 fn tie(operation: &mut Operation, is_write: bool, is_tagged: bool) {
     let (name, description) = if is_write {
-        let only = "Only if it is in a state whose ETag stands here: otherwise 412, and nothing is \
-                    changed or charged. `*` is any state.";
+        let only = "Write only if the resource's ETag is listed here. Otherwise 412, and nothing is \
+                    changed or charged. `*` matches any state.";
         ("If-Match", only)
     } else {
-        let unless = "Unless it is in a state whose ETag stands here: then 304. `*` is any state.";
-        let mut same = ResponseBuilder::new().description("It is as the caller has it.").build();
+        let unless = "Answer 304 if the resource's ETag is listed here. `*` matches any state.";
+        let mut same = ResponseBuilder::new().description("Not modified.").build();
         same.headers = success_headers(false, false).into_iter().chain([etag()]).collect();
         operation.responses.responses.insert("304".to_owned(), RefOr::T(same));
         ("If-None-Match", unless)
     };
-    // A page for people takes whatever it is sent.
+    // A page accepts any value.
     let pattern = is_tagged.then(schema::entity_tags);
     let example = if is_write { "*" } else { "\"fAXC1S0kB1k\"" };
     let parameter = header_parameter(name, description, pattern).example(Some(example.into()));
@@ -392,12 +396,12 @@ fn error_statuses(paths: &Paths) -> BTreeSet<StatusCode> {
     statuses.filter_map(|status| status.parse().ok()).filter(|status| is_error(*status)).collect()
 }
 
-/// What the answers of an error status are called.
+/// The name of the answers of an error status.
 fn response_name(status: StatusCode) -> String {
     status.canonical_reason().unwrap_or_default().replace(' ', "")
 }
 
-/// The answer of an error status, with an example of each kind of problem that it stands for.
+/// The answer of an error status, with an example of each kind of problem that has it.
 fn error_response(status: StatusCode) -> Response {
     let kinds = || ProblemKind::ALL.iter().copied().filter(|kind| kind.status() == status);
     let titles: Vec<_> = kinds().map(ProblemKind::title).collect();
@@ -421,7 +425,7 @@ fn error_response(status: StatusCode) -> Response {
             headers.push(("WWW-Authenticate", Type::String, "How to send a key."));
         }
         StatusCode::CONFLICT => {
-            let told = "With `still-in-flight`: seconds until another try is worth it.";
+            let told = "With `still-in-flight`: seconds to wait before the next attempt.";
             headers.push(("Retry-After", Type::Integer, told));
         }
         StatusCode::TOO_MANY_REQUESTS => {

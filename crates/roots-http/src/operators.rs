@@ -1,4 +1,4 @@
-//! What operators do: `/accounts`.
+//! `/accounts`: the requests of operators.
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
@@ -44,7 +44,7 @@ fn example() -> Value {
     })
 }
 
-/// Every route of operators.
+/// All operator routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(list))
@@ -54,8 +54,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(resume))
 }
 
-/// The bearer of a key of an operator's account. To others nothing of a request is told: not
-/// whether an account is there, nor what is wrong with a body. The store judges it again.
+/// The bearer of a key of an operator's account. Other callers learn nothing from a request:
+/// neither whether an account exists nor what is wrong with a body. The store checks this again.
 struct Operator(Bearer);
 
 impl FromRequestParts<App> for Operator {
@@ -81,11 +81,11 @@ struct AccountBody {
     #[schema(value_type = StatusName)]
     status: &'static str,
     balance: i64,
-    /// How many actors it has, deactivated ones too.
+    /// The number of its actors, deactivated ones included.
     actors: i64,
-    /// How many writes it has paid for, one by one. Rows of imports are not among them.
+    /// The number of single writes that it has paid for. Imported rows are not counted.
     writes: i64,
-    /// When it last paid for a write, one by one or in an import.
+    /// When it last paid for a write, single or in an import.
     #[schema(required, format = DateTime)]
     last_write_at: Option<String>,
     #[schema(format = DateTime)]
@@ -112,12 +112,12 @@ impl From<AccountOverview> for AccountBody {
 #[derive(Serialize, ToSchema)]
 struct AccountPage {
     accounts: Vec<AccountBody>,
-    /// How many there are in all.
+    /// The number of rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
@@ -129,7 +129,7 @@ struct AccountPage {
 struct NewCredits {
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000)]
     amount: Grant,
-    /// What to note beside them, 1 to 100 characters, none a control character.
+    /// A note for the ledger entry, 1 to 100 characters, no control characters.
     #[schema(value_type = Option<schema::Name>)]
     note: Option<Name>,
 }
@@ -142,11 +142,11 @@ impl FromMembers for NewCredits {
     }
 }
 
-/// Credits that were given.
+/// The credits that were granted.
 #[derive(Serialize, ToSchema)]
 struct CreditsGranted {
     account_id: i64,
-    /// What the account has now.
+    /// The account's new balance.
     balance: i64,
 }
 
@@ -160,8 +160,8 @@ struct AccountStanding {
 
 /// List accounts
 ///
-/// All of them, newest first: names, balances and activity, and nothing that belongs to an actor.
-/// For operators' accounts. Costs nothing.
+/// All accounts, newest first, with names, balances and activity, but without any data of actors.
+/// Operators only. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/accounts", operation_id = "listAccounts", tag = "operators",
     params(Paging),
@@ -197,7 +197,7 @@ async fn list(
 
 /// Get account
 ///
-/// For operators' accounts. Costs nothing.
+/// One account. Operators only. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/accounts/{id}", operation_id = "getAccount", tag = "operators",
     params(Id<AccountId>),
@@ -219,8 +219,8 @@ async fn get(
 
 /// Grant credits
 ///
-/// Gives an account credits, suspended or not, the caller's own too. For operators' accounts. Costs
-/// nothing.
+/// Adds credits to an account: any account, the caller's own and suspended ones included. Operators
+/// only. Costs nothing.
 #[utoipa::path(
     post, path = "/api/v1/accounts/{id}/credits", operation_id = "grantCredits", tag = "operators",
     params(Id<AccountId>),
@@ -231,7 +231,7 @@ async fn get(
             "balance": 1097
         })),
         (status = 403, description = "The caller's account is not an operator's, or is suspended."),
-        (status = 409, description = "The balance would exceed what can be counted.")
+        (status = 409, description = "The balance would exceed the largest number of 63 bits.")
     )
 )]
 async fn grant(
@@ -249,19 +249,19 @@ async fn grant(
 
 /// Suspend account
 ///
-/// From now on it reads, exports and revokes keys, and any other write of it is 403: of every key,
-/// at once. An account that is suspended stays so. For operators' accounts; not for their own. Costs
-/// nothing.
+/// A suspended account can still read, export and revoke keys; any other write is 403, for all its
+/// keys, at once. Suspending it again changes nothing. Operators only, and not for their own
+/// account. Costs nothing.
 #[utoipa::path(
     post, path = "/api/v1/accounts/{id}/suspend", operation_id = "suspendAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
-        (status = 200, description = "It is suspended.", body = AccountStanding, example = json!({
+        (status = 200, description = "The account is suspended.", body = AccountStanding, example = json!({
             "status": "suspended",
             "account_id": 2
         })),
         (status = 403, description = "The caller's account is not an operator's, or is suspended."),
-        (status = 409, description = "The account is the caller's own.")
+        (status = 409, description = "It is the caller's own account.")
     )
 )]
 async fn suspend(
@@ -276,13 +276,13 @@ async fn suspend(
 
 /// Resume account
 ///
-/// It writes again. An account that is not suspended stays as it is. For operators' accounts. Costs
+/// The account can write again. Resuming an active account changes nothing. Operators only. Costs
 /// nothing.
 #[utoipa::path(
     post, path = "/api/v1/accounts/{id}/resume", operation_id = "resumeAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
-        (status = 200, description = "It is active.", body = AccountStanding, example = json!({
+        (status = 200, description = "The account is active.", body = AccountStanding, example = json!({
             "status": "active",
             "account_id": 2
         })),

@@ -1,4 +1,4 @@
-//! The routes of the API, put together.
+//! The router: all routes of the API.
 
 use std::collections::HashSet;
 use std::future;
@@ -34,8 +34,8 @@ use crate::{
     todos, usage,
 };
 
-/// The whole API as one service. It has to be served with the peers' addresses
-/// ([`axum::extract::ConnectInfo`] in each request): where they are missing, all share the limits of one.
+/// The whole API as one service. Serve it with the peers' addresses ([`axum::extract::ConnectInfo`]
+/// in each request): without them, all clients share the limits of one.
 pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let uids = Arc::clone(&services.uids);
     let Routes { all, private, keyed } = routes();
@@ -53,7 +53,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         pinger: Pinger::new(Arc::clone(&services.readiness)),
         imports: LongRequests::new("imports"),
         exports: LongRequests::new("exports"),
-        // Made now rather than for the first that asks.
+        // Built now, not by the first request.
         description: LazyLock::force(&DESCRIPTION),
         services,
     }));
@@ -74,29 +74,29 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         .layer(from_fn_with_state(pipeline, pass))
 }
 
-/// The API as an `OpenAPI` 3.1 document. It depends on nothing that runs.
+/// The API as an `OpenAPI` 3.1 document. It is the same for every server.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     complete(routes().all.into_openapi())
 }
 
-/// The description depends on nothing that runs, so that all routers of a process share one.
+/// The document is the same for all routers of a process, so they share one.
 static DESCRIPTION: LazyLock<Document> = LazyLock::new(|| {
-    // A document of strings, numbers and lists: there is nothing in it that can't be written.
+    // A document of strings, numbers and lists always serializes.
     Document::json(openapi().to_json().unwrap_or_default())
 });
 
-/// Every route there is.
+/// All routes.
 struct Routes {
-    /// Those that the description lists, and the pages that render it.
+    /// The routes in the OpenAPI document, and the pages that render it.
     all: OpenApiRouter<App>,
-    /// The paths of those whose answers depend on who asks.
+    /// The paths whose answers depend on the caller.
     private: HashSet<String>,
-    /// The paths of those that demand a key.
+    /// The paths that need a key.
     keyed: HashSet<String>,
 }
 
-/// Routers are put together here and nowhere else, to which a test holds the source.
+/// The only place that merges routers; a test checks this in the source.
 fn routes() -> Routes {
     let keyed = OpenApiRouter::default()
         .merge(sessions::routes())
@@ -128,7 +128,7 @@ fn routes() -> Routes {
     Routes { all, private, keyed: needs_key }
 }
 
-/// What holds a secret is nobody's to keep.
+/// Forbids to store answers that hold secrets.
 async fn secret(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response

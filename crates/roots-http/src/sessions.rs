@@ -43,7 +43,7 @@ fn example() -> Value {
     })
 }
 
-/// Every route of sessions.
+/// All session routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(list, start)).routes(routes!(get, update, delete))
 }
@@ -52,18 +52,18 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 pub(crate) struct SessionBody {
-    /// Counted per account.
+    /// Numbered per account.
     session_id: i64,
     #[schema(value_type = StatusName)]
     status: &'static str,
-    /// What its agent noted. Encrypted at rest.
+    /// The agent's notes. Encrypted at rest.
     #[schema(required)]
     notes: Option<String>,
     #[schema(format = DateTime)]
     started_at: String,
     #[schema(required, format = DateTime)]
     ended_at: Option<String>,
-    /// Whose it is.
+    /// The actor that the session belongs to.
     actor_id: i64,
 }
 
@@ -84,12 +84,12 @@ impl From<Session> for SessionBody {
 #[derive(Serialize, ToSchema)]
 struct SessionPage {
     sessions: Vec<SessionBody>,
-    /// How many match in all.
+    /// The number of matching rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
@@ -102,15 +102,15 @@ struct SessionDeleted {
     session_id: i64,
 }
 
-/// Which sessions are listed.
+/// The filter of the list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SessionParams {
-    /// Sessions of this status only.
+    /// Only sessions with this status.
     #[param(value_type = Option<StatusName>, inline)]
     status: Option<SessionStatus>,
-    /// Of which actors: an actor's id, or `all` for every actor of the account. The caller's own by default;
-    /// another's are the owner's to ask for.
+    /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
+    /// owner may ask for others.
     #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
     scope: ActorScope,
 }
@@ -128,10 +128,11 @@ impl FromParams for SessionParams {
 #[schema(example = json!({"notes": "Starting morning review"}))]
 #[serde(deny_unknown_fields)]
 struct NewSession {
-    /// Optional session notes, up to 65,536 bytes. Encrypted at rest.
+    /// Notes, up to 65,536 bytes. Encrypted at rest.
     #[schema(value_type = Option<schema::LongText>)]
     notes: Option<LongText>,
-    /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
+    /// The actor that the session will belong to: the caller by default. Only an owner may name
+    /// another.
     #[schema(value_type = Option<i64>, minimum = 1)]
     actor_id: Option<ActorId>,
 }
@@ -149,7 +150,7 @@ impl FromMembers for NewSession {
 #[schema(example = json!({"status": "ended", "notes": "Finished morning review. Deployed docs."}))]
 #[serde(deny_unknown_fields)]
 struct SessionChange {
-    /// `ended` closes the session, once and for all.
+    /// `ended` ends the session for good.
     #[schema(value_type = StatusName, required = false)]
     status: Option<SessionStatus>,
     /// New notes, up to 65,536 bytes; `null` clears them.
@@ -173,7 +174,7 @@ choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name)
 
 /// List sessions
 ///
-/// The caller's sessions, or, for an owner, any actor's, latest first. Costs nothing.
+/// The caller's sessions, latest first. The owner may list any actor's. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "sessions",
     params(SessionParams, Paging),
@@ -215,7 +216,7 @@ async fn list(
 
 /// Get session
 ///
-/// A single session with decrypted notes. Costs nothing.
+/// One session with its decrypted notes. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}", operation_id = "getSession", tag = "sessions",
     params(Id<SessionId>),
@@ -241,11 +242,11 @@ async fn get(
 
 /// Start session
 ///
-/// Costs 1 credit. The body may be left out.
+/// Starts a session. Costs 1 credit. The body is optional.
 #[utoipa::path(
     post, path = "/api/v1/sessions", operation_id = "startSession", tag = "sessions",
     request_body = NewSession,
-    responses((status = 201, description = "The session, started.", body = SessionBody, example = json!(example_with(example(), json!({
+    responses((status = 201, description = "The new session.", body = SessionBody, example = json!(example_with(example(), json!({
         "session_id": 2,
         "notes": "Starting morning review",
         "started_at": "2026-04-09T14:00:00Z"
@@ -268,7 +269,7 @@ async fn start(
 
 /// Update session
 ///
-/// End it, add notes, or both. Costs 1 credit. A session that has ended stays so.
+/// Ends a session, changes its notes, or both. An ended session can't be reopened. Costs 1 credit.
 #[utoipa::path(
     patch, path = "/api/v1/sessions/{id}", operation_id = "updateSession", tag = "sessions",
     params(Id<SessionId>),
@@ -282,7 +283,7 @@ async fn start(
             "ended_at": "2026-04-09T15:30:00Z",
             "actor_id": 1
         })),
-        (status = 409, description = "The session has ended: it neither ends again nor reopens.")
+        (status = 409, description = "The session has already ended: it can't be ended again or reopened.")
     )
 )]
 async fn update(
@@ -300,12 +301,12 @@ async fn update(
 
 /// Delete session
 ///
-/// For good. Its activities and todos are unlinked, not deleted: at once, for every reader, their
-/// `session_id` is null and their `ETag` is another one. Costs 1 credit.
+/// Deletes the session permanently. Its activities and todos are unlinked, not deleted: from then
+/// on their `session_id` is null and their `ETag` is different. Costs 1 credit.
 #[utoipa::path(
     delete, path = "/api/v1/sessions/{id}", operation_id = "deleteSession", tag = "sessions",
     params(Id<SessionId>),
-    responses((status = 200, description = "It is gone.", body = SessionDeleted, example = json!({
+    responses((status = 200, description = "It was deleted.", body = SessionDeleted, example = json!({
         "status": "deleted",
         "session_id": 2
     })))

@@ -1,4 +1,4 @@
-//! How the API is served.
+//! The settings of the API.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use roots_http_core::middleware::cors::CorsOrigin;
 use roots_http_core::middleware::memory_budget::MemoryBudget;
 use roots_http_core::shutdown::Shutdown;
 
-/// How the API is served. The default is closed to new accounts.
+/// The settings of the API. By default sign-up is closed.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// Who may make an account.
+    /// Whether anybody may create an account.
     pub signup: Signup,
-    /// The web pages that may call the API from a browser: none unless named.
+    /// The origins of web pages that may call the API from a browser; by default none.
     pub cors_origins: Vec<CorsOrigin>,
-    /// How often may be asked.
+    /// The rate limits.
     pub limits: RateLimits,
-    /// The proxies that are believed when they say whom they ask for: none unless named.
+    /// The proxies whose `X-Forwarded-For` is trusted; by default none.
     pub trusted_proxies: Vec<TrustedProxy>,
-    /// When it is to end.
+    /// Tells when the service shuts down.
     pub shutdown: Shutdown,
-    /// What large answers hold together until they are sent.
+    /// The memory that large answers share until they are sent.
     pub large_answers: MemoryBudget,
-    /// How many bodies of requests above 128 KiB are held at once, 1 MiB each at most. One address has
-    /// at most a quarter of them. By default 64.
+    /// How many request bodies above 128 KiB are held at once, each of at most 1 MiB. One address
+    /// gets at most a quarter of them. By default 64.
     pub large_bodies: usize,
-    /// How long a caller is remembered, with its keys unlocked. One whose key has ended stops at once all
-    /// the same: each read tells whether the account's auth epoch has moved, and each write is checked
-    /// by the store. One that was found wrong is not looked up again for that long, or for 5 s.
+    /// How long a caller is remembered, with its keys unlocked. A key that ends still stops at
+    /// once: each read checks whether the account's auth epoch has moved, and the store checks each
+    /// write. A key found to be wrong is not looked up again for this time, at most 5 s.
     pub caller_ttl: Duration,
 }
 
@@ -47,7 +47,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// Who may make an account by `POST /bootstrap`.
+/// Whether anybody may create an account with `POST /bootstrap`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Signup {
     /// Nobody: 403.
@@ -55,7 +55,7 @@ pub enum Signup {
     Closed,
     /// Anybody.
     Open {
-        /// The credits a new account starts with, not negative.
+        /// The credits of a new account, not negative.
         credits: i64,
     },
 }

@@ -1,4 +1,4 @@
-//! No answer is longer than was reckoned before its texts were opened.
+//! No answer is longer than estimated before its texts were opened.
 
 use proptest::prelude::*;
 use roots_domain::model::activity::Activity;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::collections::VecDeque;
 
 const MOST: i64 = i64::MAX;
-/// Its form has as many characters as there can be.
+/// The longest form of a timestamp.
 const LAST: Timestamp = Timestamp::LAST;
 
 fn session(notes: String) -> SessionBody {
@@ -74,8 +74,8 @@ fn step(note: String) -> StatusChangeBody {
     .into()
 }
 
-/// How long a page of these is, whose texts have so many bytes, and that it is no longer than was
-/// reckoned.
+/// The length of a page of these rows, whose texts have so many bytes. Checks that it is not longer
+/// than the estimate.
 fn validate<B: Serialize>(rows: Vec<B>, text_bytes: usize) -> Result<(), TestCaseError> {
     let cursor = "x".repeat(50);
     let page = json!({
@@ -116,6 +116,6 @@ fn the_longest_page_is_as_long_as_was_reckoned_but_for_its_frame() {
     let mut told = JsonRows::new(&json!({ "activities": [] }), rows);
     let bytes: usize = std::iter::from_fn(|| told.chunk(true)).map(|chunk| chunk.len()).sum();
     assert!(bytes <= max_bytes && bytes > max_bytes - 50_000, "{bytes} of {max_bytes}");
-    // Told chunk by chunk it holds a fifth of that.
+    // Sent in chunks it holds a fifth of that.
     assert_eq!(told_max_bytes(100, 100 * text.len()) / (1 << 20), 7);
 }

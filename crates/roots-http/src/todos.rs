@@ -58,7 +58,7 @@ fn example() -> Value {
     })
 }
 
-/// Every route of todos.
+/// All todo routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(list, create))
@@ -70,7 +70,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Todo)]
 pub(crate) struct TodoBody {
-    /// Counted per account.
+    /// Numbered per account.
     todo_id: i64,
     /// The session it is linked to.
     #[schema(required)]
@@ -89,10 +89,10 @@ pub(crate) struct TodoBody {
     due_at: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
-    /// When a patch last changed it.
+    /// When a patch last changed the todo.
     #[schema(format = DateTime)]
     updated_at: String,
-    /// Whose it is.
+    /// The actor that the todo belongs to.
     actor_id: i64,
 }
 
@@ -117,12 +117,12 @@ impl From<Todo> for TodoBody {
 #[derive(Serialize, ToSchema)]
 struct TodoPage {
     todos: Vec<TodoBody>,
-    /// How many match in all.
+    /// The number of matching rows on all pages.
     total: i64,
     limit: u32,
-    /// Rows that were skipped. With `cursor` it is 0.
+    /// The number of rows skipped; 0 with `cursor`.
     offset: i64,
-    /// Give it as `cursor` for the next page; `null` where there is none.
+    /// Pass it as `cursor` to get the next page; `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
@@ -139,7 +139,7 @@ struct TodoDeleted {
 #[derive(Serialize, ToSchema)]
 #[schema(as = StatusChange)]
 pub(crate) struct StatusChangeBody {
-    /// Counted per account.
+    /// Numbered per account.
     log_id: i64,
     #[schema(value_type = StatusName)]
     old_status: &'static str,
@@ -164,7 +164,7 @@ impl From<StatusChange> for StatusChangeBody {
     }
 }
 
-/// The whole status history of a todo.
+/// The complete status history of a todo.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TodoLog)]
 struct TodoLogBody {
@@ -172,11 +172,11 @@ struct TodoLogBody {
     todo_id: i64,
 }
 
-/// Which todos are listed.
+/// The filter of the list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct TodoParams {
-    /// Todos of this status only.
+    /// Only todos with this status.
     #[param(value_type = Option<StatusName>, inline)]
     status: Option<TodoStatus>,
     /// Filter by priority (0–3).
@@ -185,8 +185,8 @@ struct TodoParams {
     /// Filter by linked session.
     #[param(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    /// Of which actors: an actor's id, or `all` for every actor of the account. The caller's own by default;
-    /// another's are the owner's to ask for.
+    /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
+    /// owner may ask for others.
     #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
     scope: ActorScope,
 }
@@ -220,16 +220,17 @@ struct NewTodoBody {
     /// Task description, up to 65,536 bytes. Encrypted at rest.
     #[schema(value_type = Option<schema::LongText>)]
     description: Option<LongText>,
-    /// Link to an active session.
+    /// The active session to link to.
     #[schema(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
     /// 0 (lowest, the default) to 3 (highest).
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 3)]
     priority: Option<Priority>,
-    /// RFC 3339 due date.
+    /// The due date (RFC 3339).
     #[schema(value_type = Option<schema::DateOrTime>)]
     due_at: Option<Timestamp>,
-    /// Whose it is to be: the caller's own by default. Another actor is the owner's to name.
+    /// The actor that the todo will belong to: the caller by default. Only an owner may name
+    /// another.
     #[schema(value_type = Option<i64>, minimum = 1)]
     actor_id: Option<ActorId>,
 }
@@ -264,20 +265,20 @@ struct TodoChangeBody {
     /// New description, up to 65,536 bytes; `null` clears it.
     #[schema(value_type = Option<schema::LongText>)]
     description: Patch<LongText>,
-    /// The status to go to. The change is logged.
+    /// The new status. The change is logged.
     #[schema(value_type = StatusName, required = false)]
     status: Option<TodoStatus>,
     /// 0 (lowest) to 3 (highest).
     #[schema(value_type = i64, required = false, minimum = 0, maximum = 3)]
     priority: Option<Priority>,
-    /// RFC 3339 due date; `null` clears it.
+    /// The due date (RFC 3339); `null` clears it.
     #[schema(value_type = Option<schema::DateOrTime>)]
     due_at: Patch<Timestamp>,
-    /// Link to a session, active or not; `null` unlinks.
+    /// The session to link to, active or ended; `null` unlinks.
     #[schema(value_type = Option<i64>, minimum = 1)]
     session_id: Patch<SessionId>,
-    /// Note attached to the status change log, up to 8,192 bytes. Encrypted at rest. Refused
-    /// without a change of status: it would be lost.
+    /// A note for the entry of the status change log, up to 8,192 bytes. Encrypted at rest. Without
+    /// a change of status it is refused, because it would be lost.
     #[schema(value_type = Option<schema::LogNote>)]
     note: Option<LogNote>,
 }
@@ -311,7 +312,8 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 
 /// List todos
 ///
-/// The caller's todos, or, for an owner, any actor's, by falling priority, then latest first. Costs nothing.
+/// The caller's todos, by descending priority, then latest first. The owner may list any actor's.
+/// Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/todos", operation_id = "listTodos", tag = "todos",
     params(TodoParams, Paging),
@@ -353,7 +355,7 @@ async fn list(
 
 /// Get todo
 ///
-/// A single todo with decrypted title and description. Costs nothing.
+/// One todo with its decrypted title and description. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/todos/{id}", operation_id = "getTodo", tag = "todos",
     params(Id<TodoId>),
@@ -377,12 +379,12 @@ async fn get(
 
 /// Create todo
 ///
-/// Costs 1 credit.
+/// Creates a todo. Costs 1 credit.
 #[utoipa::path(
     post, path = "/api/v1/todos", operation_id = "createTodo", tag = "todos",
     request_body = NewTodoBody,
     responses(
-        (status = 201, description = "The todo, created.", body = TodoBody, example = json!(example_with(example(), json!({
+        (status = 201, description = "The new todo.", body = TodoBody, example = json!(example_with(example(), json!({
         "todo_id": 2,
         "title": "Deploy docs pages",
         "description": "Sessions, todos, and activities docs",
@@ -416,16 +418,16 @@ async fn create(
 
 /// Update todo
 ///
-/// Any combination of fields. A change of status is logged. Costs 1 credit. Where several agents share a
-/// list, claim a todo with the `ETag` of the open one in `If-Match`: one of them gets 200, the others 412
-/// at no cost.
+/// Changes any combination of fields. A change of status is logged. Costs 1 credit. If several
+/// agents share a list, claim a todo by sending the `ETag` of the open todo in `If-Match`: one of
+/// them gets 200, the others get 412 at no cost.
 #[utoipa::path(
     patch, path = "/api/v1/todos/{id}", operation_id = "updateTodo", tag = "todos",
     params(Id<TodoId>),
     request_body(content = TodoChangeBody, description = MERGE_PATCH),
     responses(
         (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!(example_with(example(), json!({"status": "done", "updated_at": "2026-04-09T14:00:00Z"})))),
-        (status = 409, description = "There is no such step from the status it has.")
+        (status = 409, description = "The todo's current status does not allow this step.")
     )
 )]
 async fn update(
@@ -445,11 +447,11 @@ async fn update(
 
 /// Delete todo
 ///
-/// For good, and all its status change logs. Costs 1 credit.
+/// Deletes the todo and its status change log permanently. Costs 1 credit.
 #[utoipa::path(
     delete, path = "/api/v1/todos/{id}", operation_id = "deleteTodo", tag = "todos",
     params(Id<TodoId>),
-    responses((status = 200, description = "It is gone.", body = TodoDeleted, example = json!({
+    responses((status = 200, description = "It was deleted.", body = TodoDeleted, example = json!({
         "status": "deleted",
         "todo_id": 1
     })))
@@ -469,7 +471,7 @@ async fn delete(
 
 /// Get status change logs
 ///
-/// The full status change history of a todo, earliest first. Costs nothing.
+/// All status changes of a todo, earliest first. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/todos/{id}/logs", operation_id = "getTodoLogs", tag = "todos",
     params(Id<TodoId>),
@@ -515,10 +517,11 @@ async fn logs(
     room.tell(LogChunks { rows, next, app, caller, lookup, id }).await
 }
 
-/// A log on its way to its caller. Of a long one, a chunk is read when the one before it was taken.
+/// A log that is being sent. Each chunk of a long one is read when the client has taken the one
+/// before.
 struct LogChunks {
     rows: JsonRows<StatusChangeBody>,
-    /// The step to go on after.
+    /// The step to continue after.
     next: Option<LogId>,
     app: App,
     caller: Arc<Caller>,
@@ -533,13 +536,13 @@ impl LogChunks {
         let _permit = self.app.shared.list_permits.permit(self.caller.account.id).await?;
         let mut chunk = services.todos.log_after(&self.caller, self.id, after).await;
         if matches!(chunk, Err(StoreError::EpochMoved)) {
-            // Some key of the account has ended. If it was not this one, it goes on.
+            // Some key of the account has ended. If it was not this one, the log continues.
             let by = services.access.check_again(self.lookup).await?;
             let auth_epoch = by.auth_epoch.unwrap_or(self.caller.auth_epoch);
             self.caller = Arc::new(Caller { auth_epoch, ..Caller::clone(&self.caller) });
             chunk = services.todos.log_after(&self.caller, self.id, after).await;
         }
-        // What was deleted meanwhile must not pass for a log that ends here.
+        // If the todo was deleted meanwhile, the log must not look complete.
         let chunk = chunk?.ok_or_else(|| Problem::not_found("todo"))?;
         let mut rows = VecDeque::new();
         for step in services.accounts.opening(&self.caller, chunk.steps).await? {

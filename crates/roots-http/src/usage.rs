@@ -1,4 +1,4 @@
-//! Usage: how often an account calls what.
+//! Usage: how often an account calls each endpoint.
 
 use axum::extract::State;
 use roots_domain::model::time::Day;
@@ -16,16 +16,16 @@ use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query};
 use roots_http_core::schema;
 
-/// Every route of usage.
+/// All usage routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(usage)).routes(routes!(history))
 }
 
-/// Which month is asked for.
+/// The month of the report.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct UsageQuery {
-    /// The month, in UTC: `2026-04`. The present one if not given.
+    /// The month, in UTC: `2026-04`. The current month by default.
     #[param(value_type = Option<schema::Month>, example = "2026-04")]
     period: Option<Month>,
 }
@@ -36,19 +36,19 @@ impl FromParams for UsageQuery {
     }
 }
 
-/// What an account called in a month.
+/// The calls of an account in a month.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Usage)]
 struct UsageBody {
     /// The month.
     period: String,
-    /// All calls.
+    /// The number of all calls.
     used: i64,
-    /// The ten endpoints called most.
+    /// The ten most called endpoints.
     top_endpoints: Vec<EndpointCalls>,
 }
 
-/// How often an endpoint was called.
+/// The number of calls of an endpoint.
 #[derive(Serialize, ToSchema)]
 struct EndpointCalls {
     /// The route: `/todos/{id}`.
@@ -89,9 +89,9 @@ impl From<(Day, i64)> for DayCalls {
 
 /// Usage
 ///
-/// How often the account called the API in a month, and what most: every call with a key in force
-/// that was within its limit, whatever came of it. Counted apart from the ledger and written every few
-/// seconds: the latest may be missing. Costs nothing.
+/// How often the account called the API in a month, and its most called endpoints. Every call with
+/// a valid key within the rate limits counts, whatever its result. Counts are written every few
+/// seconds, so the latest calls may be missing. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/usage", operation_id = "getUsage", tag = "accounts",
     params(UsageQuery),

@@ -1,4 +1,4 @@
-//! The time and the identities that the core asks for: the system's.
+//! The system's clock and UUIDs, for the ports of the domain.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! What the server does from time to time, beside the requests.
+//! Background tasks of the server, outside of requests.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use tracing::warn;
 
 use crate::stop::Stop;
 
-/// How often what has had its time is swept up.
+/// How often expired records are deleted.
 const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
 /// How often usage is written.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
-/// How often it is written when keys were last used, and keys that are over are swept.
+/// How often the last uses of keys are written, and keys that are over are swept.
 const TEND_EVERY: Duration = Duration::from_mins(1);
-/// How often it is looked whether a deletion was left unfinished, by a process that has ended.
+/// How often the server looks for deletions that a stopped process left unfinished.
 const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
 
 /// The tasks that run until the server stops.
@@ -47,8 +47,8 @@ impl Background {
         }
     }
 
-    /// Waits for their end, which `stop` tells, and writes what was counted since. No keys are swept any
-    /// more.
+    /// Waits for the tasks, which end on `stop`, and writes the remaining counts. It sweeps no more
+    /// keys.
     pub(crate) async fn finish(self) {
         self.maintaining.abort();
         let _ = self.writing_usage.await;
@@ -58,7 +58,8 @@ impl Background {
     }
 }
 
-/// Sweeps, from the start on, until it is dropped. What fails is done the next time.
+/// Deletes expired records, from the start on, until it is dropped. Failures are retried the next
+/// time.
 async fn maintain(maintenance: Maintenance) {
     let mut ticks = time::interval(MAINTAIN_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,7 +71,7 @@ async fn maintain(maintenance: Maintenance) {
     }
 }
 
-/// Writes what is counted of usage every few seconds, until it is time to stop.
+/// Writes the counts of usage every few seconds, until the server stops.
 async fn write_usage(usage: Usage, mut stop: Stop) {
     loop {
         select! {
@@ -86,8 +87,7 @@ async fn flush(usage: &Usage) {
     }
 }
 
-/// Writes now and then when keys were last used, and ends those that are over, until it is time to
-/// stop.
+/// Writes the last uses of keys at intervals, and ends keys that are over, until the server stops.
 async fn tend(key_usage: KeyUsage, mut stop: Stop) {
     loop {
         select! {
@@ -103,7 +103,7 @@ fn note_key_usage(written: Result<(), StoreError>) {
     }
 }
 
-/// Works off what deletions have left where the process that was at it did not come to the end.
+/// Does the rest of deletions that another process has not finished.
 async fn work_off(leftovers: Leftovers) {
     loop {
         if let Err(error) = leftovers.work_off().await {

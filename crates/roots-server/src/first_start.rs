@@ -1,9 +1,9 @@
 //! The first start on an empty database: the operator account, and the file with its key.
 //!
-//! The key is shown once and kept nowhere else, so the file is on the disk, synced, before the
-//! account is committed: an account whose key nobody has can't come about. A crash in between leaves
-//! a file whose keys open nothing beside an empty database. The file names the installation, whose id
-//! the database stores before the file is written. The next start replaces a file that names this
+//! The key is shown once and stored nowhere else. So the file is synced to disk before the account
+//! is committed: an account without a known key can't exist. A crash in between leaves a file whose
+//! keys open nothing beside an empty database. The file names the installation, whose id the
+//! database stores before the file is written. The next start replaces a file that names this
 //! installation, and refuses to touch any other.
 //!
 //! Several processes may start on one empty database at once. Those that share a folder take turns
@@ -32,7 +32,7 @@ use crate::zeroized;
 
 /// How long a process waits for another one that founds an account in the same folder.
 const WAIT_FOR_FOUNDER: Duration = Duration::from_secs(30);
-/// How often it looks whether the other one is done.
+/// How often it checks whether the other one is done.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why there is no operator account.
@@ -44,9 +44,9 @@ pub(crate) enum FirstStartError {
          ROOTS_OPERATOR_FILE to where it can", .path.display()
     )]
     Unwritable {
-        /// Where it was to be.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The file names another installation, and the database is empty.
@@ -73,7 +73,7 @@ pub(crate) enum FirstStartError {
         /// The database.
         database: DatabaseUrl,
     },
-    /// Another process keeps the folder's lock.
+    /// Another process holds the folder's lock.
     #[error(
         "another process has been making an operator account in the folder of {} for {} s: stop it, \
          then start again", .path.display(), WAIT_FOR_FOUNDER.as_secs()
@@ -87,15 +87,15 @@ pub(crate) enum FirstStartError {
         "the operator account may stand or not ({error}): keep {} and start again", .path.display()
     )]
     OutcomeUnknown {
-        /// The file that holds the account's key, if it stands.
+        /// The file with the account's key, if the account exists.
         path: PathBuf,
-        /// What the store said.
+        /// The store's error.
         error: StoreError,
     },
     /// The operator account has a name that no account may have.
     #[error("the operator account's name {0}")]
     Name(Invalid),
-    /// The database did not do its part.
+    /// A database error.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The account was refused.
@@ -103,8 +103,8 @@ pub(crate) enum FirstStartError {
     Write(#[from] WriteError),
 }
 
-/// Sees to it that the database has an account. Answers the operator's credentials, which `path`
-/// now holds, if it was this process that founded it.
+/// Makes sure that the database has an account. Returns the operator's credentials, which are now
+/// in the file at `path`, if this process founded it.
 ///
 /// # Errors
 /// See [`FirstStartError`]. Nothing was founded then, unless the outcome is unknown.
@@ -116,7 +116,7 @@ pub(crate) async fn found_operator(
 ) -> Result<Option<NewCredentials>, FirstStartError> {
     let deadline = Instant::now() + WAIT_FOR_FOUNDER;
     while !accounts.any().await? {
-        // It is released when it is dropped, by the end of the process at the latest.
+        // The lock is released when it is dropped, at the latest when the process ends.
         let lock = lock_folder(path)
             .map_err(|error| FirstStartError::Unwritable { path: path.to_owned(), error })?;
         if lock.is_some() {
@@ -132,7 +132,8 @@ pub(crate) async fn found_operator(
     Ok(None)
 }
 
-/// Founds the account while no other process does so in this folder. None where another was faster.
+/// Founds the account while no other process does so in this folder. `None` if another one was
+/// faster.
 async fn found_alone(
     accounts: &Accounts,
     database: &DatabaseUrl,
@@ -166,7 +167,8 @@ async fn found_alone(
     settle(accounts.found(prepared).await, file)
 }
 
-/// What becomes of the file once the founding has ended. None where another was faster.
+/// Keeps or removes the file after the attempt to found the account. `None` if another process was
+/// faster.
 fn settle(
     founded: Result<NewCredentials, WriteError>,
     file: OperatorFile,
@@ -184,7 +186,7 @@ fn settle(
     }
 }
 
-/// The draft of an operator account of that name.
+/// The draft of the operator account.
 ///
 /// # Errors
 /// None of its names breaks a rule.
@@ -198,10 +200,10 @@ fn operator(credits: i64) -> Result<AccountDraft, Invalid> {
     })
 }
 
-/// Begins the line of the file that names the installation.
+/// The start of the file's line with the installation's id.
 const INSTALLATION: &str = "# Installation ";
 
-/// What the file says. A shell can read it: `. ./roots-operator.txt` sets both variables.
+/// The text of the file. A shell can read it: `. ./roots-operator.txt` sets both variables.
 fn text(installation: Uid, credentials: &NewCredentials) -> Zeroizing<String> {
     zeroized::text(format_args!(
         "{INSTALLATION}{installation}\n\
@@ -217,22 +219,22 @@ fn text(installation: Uid, credentials: &NewCredentials) -> Zeroizing<String> {
     ))
 }
 
-/// Whether the file still lies where the first start puts it.
+/// Whether the file is still where the first start puts it.
 pub(crate) fn is_still_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// What lies where the file is to be.
+/// What is at the path of the file.
 enum FoundFile {
     Nothing,
     /// The file of that installation.
     Of(Uid),
-    /// Something that names no installation, or can't be read.
+    /// Something without an installation's id, or unreadable.
     Unknown,
 }
 
 impl FoundFile {
-    /// Longest file that is read. A complete one has some 500 bytes.
+    /// The longest file that is read. A complete one has about 500 bytes.
     const MAX_BYTES: u64 = 4096;
 
     fn at(path: &Path) -> Self {
@@ -252,8 +254,8 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Locks the folder of the file against other processes that found an account. None while one of
-/// them does.
+/// Locks the folder of the file against other processes that found an account. `None` while another
+/// process has the lock.
 fn lock_folder(path: &Path) -> io::Result<Option<File>> {
     let folder = File::open(folder_of(path))?;
     match folder.try_lock() {
@@ -270,12 +272,12 @@ struct OperatorFile {
 }
 
 impl OperatorFile {
-    /// Writes the file for its owner's eyes only, and has the disk hold it. It is complete before it
-    /// has its name, and takes the place of one that was there.
+    /// Writes the file, readable only by its owner, and syncs it. It gets its name when it is
+    /// complete, and replaces an existing file.
     fn write(path: &Path, text: &str) -> io::Result<Self> {
         let mut unnamed = path.as_os_str().to_owned();
         unnamed.push(".new");
-        // One that was cut off may have left its own.
+        // An interrupted start may have left its temporary file.
         match fs::remove_file(&unnamed) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -288,7 +290,7 @@ impl OperatorFile {
             return Err(error);
         }
         path.clone_into(&mut made.path);
-        // The name is durable only once its folder is.
+        // The name is durable only after its folder is synced.
         match File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
             Ok(()) => Ok(made),
             Err(error) => {
@@ -299,13 +301,13 @@ impl OperatorFile {
     }
 
     fn fill(&self, text: &str) -> io::Result<()> {
-        // The mode that it was opened with went through the umask.
+        // The umask may have changed the mode of the open call.
         self.file.set_permissions(Permissions::from_mode(0o600))?;
         (&self.file).write_all(text.as_bytes())?;
         self.file.sync_all()
     }
 
-    /// Removes the file, unless another has taken its place.
+    /// Removes the file, unless another one has replaced it.
     fn remove(self) {
         let id = |of: fs::Metadata| (of.dev(), of.ino());
         let is_ours = match (self.file.metadata(), fs::symlink_metadata(&self.path)) {

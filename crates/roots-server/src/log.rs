@@ -1,4 +1,4 @@
-//! Log lines: to standard error, for people or for programs.
+//! Log lines on standard error, as text or JSON.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -17,15 +17,15 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::cli::settings::{LogFormat, Settings};
 
-/// For how long lines gather that can wait. To write one costs as much as a small request.
+/// How long lines that can wait are gathered. Writing one costs as much as a small request.
 const GATHER: Duration = Duration::from_millis(20);
-/// How many bytes of them wait at most.
+/// Most bytes that wait.
 const GATHERED_MAX_BYTES: usize = 16 * 1024;
 
 /// Why the log can't be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
-    /// The system gives no thread.
+    /// The system can't start a thread.
     #[error(transparent)]
     Thread(#[from] io::Error),
     /// It was started before.
@@ -33,24 +33,25 @@ pub(crate) enum LogError {
     Started(#[from] TryInitError),
 }
 
-/// Starts logging as the settings say.
+/// Starts the log with these settings.
 ///
 /// # Errors
-/// It was started before, or the system gives no thread.
+/// It was started before, or the system can't start a thread.
 pub(crate) fn start(settings: &Settings) -> Result<(), LogError> {
     thread::Builder::new()
         .name("roots-log".to_owned())
         .spawn(|| LINES.write_from_time_to_time())?;
-    // A reader of the log that goes away must not take the server with it, which a failure to
-    // report that the log can't be written would.
+    // If the reader of the log goes away, the server must continue. The library would panic when it
+    // fails to report that the log can't be written.
     let lines = tracing_subscriber::fmt::layer().with_writer(&LINES).log_internal_errors(false);
     let lines = match settings.log_format {
         LogFormat::Text if io::stderr().is_terminal() => lines.boxed(),
         LogFormat::Text => lines.with_ansi(false).fmt_fields(PlainFields).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    // One filter for all, not a filter of the layer: that one remembers what it was asked, and where
-    // a library only asks whether a line would be logged, the next line of another goes missing.
+    // One global filter instead of a filter of the layer: a layer's filter remembers its last
+    // decision, and if a library only asks whether a line would be logged, the next line of another
+    // one is lost.
     tracing_subscriber::registry().with(settings.log.clone()).with(lines).try_init()?;
     std::panic::set_hook(Box::new(tell_panic));
     Ok(())
@@ -127,12 +128,12 @@ impl Visit for Told<'_> {
     }
 }
 
-/// Writes what has gathered, before the process ends.
+/// Writes the gathered lines before the process ends.
 pub(crate) fn finish() {
     LINES.write();
 }
 
-/// Tells where a panic was. What it says may quote a text, and is left out.
+/// Logs the location of a panic. Its message may quote a text and is left out.
 fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     tracing::error!(place, "a panic");
@@ -140,8 +141,8 @@ fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
 
 static LINES: LogBuffer = LogBuffer { gathered: Mutex::new(Vec::new()), begun: Condvar::new() };
 
-/// Lines that were not written yet. Warnings and errors are written at once, with those before them; the
-/// rest soon.
+/// Lines that were not written yet. Warnings and errors are written at once, together with earlier
+/// lines; the others soon.
 struct LogBuffer {
     gathered: Mutex<Vec<u8>>,
     begun: Condvar,
@@ -168,7 +169,7 @@ impl LogBuffer {
 
 /// Under the lock, so that no line overtakes another.
 fn write(gathered: &mut Vec<u8>) {
-    // Nobody is left to be told where it fails.
+    // A failure can't be reported anywhere.
     let _ = io::stderr().write_all(gathered);
     gathered.clear();
 }
@@ -185,7 +186,7 @@ impl MakeWriter<'_> for &'static LogBuffer {
     }
 }
 
-/// A line that is being logged. It comes whole.
+/// A complete log line.
 struct LogLine {
     lines: &'static LogBuffer,
     can_wait: bool,

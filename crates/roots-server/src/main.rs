@@ -1,12 +1,12 @@
 //! The Roots server: parse, wire, serve, drain.
 //!
 //! - [`cli`]: the command line, the settings and the commands other than `serve`.
-//! - [`wiring`]: the core on its adapters; [`ambient`] is the time and the identities.
+//! - [`wiring`]: the domain with its adapters; [`ambient`] has the clock and the identities.
 //! - [`serve`]: the server from start to end: [`first_start`], then [`net`], the connections and the
 //!   threads that serve them, and [`metrics`] beside it, until [`stop`].
-//! - [`background`]: what the server does from time to time.
-//! - [`log`]: log lines, of which those that can wait gather for a moment.
-//! - [`zeroized`]: how what holds a key is worded.
+//! - [`background`]: the background tasks.
+//! - [`log`]: log lines; those that can wait are gathered for 20 ms.
+//! - [`zeroized`]: texts with keys in them.
 
 mod ambient;
 mod background;
@@ -31,7 +31,7 @@ use cli::commands;
 use cli::settings::Settings;
 use program_error::ProgramError;
 
-/// The system's own takes a quarter longer to read a page (ADR 26).
+/// With the system's allocator, reading a page takes a quarter longer (ADR 26).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where nobody can read it, the exit code tells.
+            // If it can't be written, the exit code still tells.
             let _ = writeln!(io::stderr(), "roots-server: {}", error.sentence());
             error.exit_code()
         }
@@ -56,7 +56,7 @@ fn start(asked: CommandLine) -> Result<(), ProgramError> {
         .build()
         .map_err(ProgramError::System)?;
     let done = runtime.block_on(perform(asked.command.unwrap_or(CliCommand::Serve), &settings));
-    // What has not ended by now is not waited for.
+    // Tasks that still run are not waited for.
     runtime.shutdown_background();
     done
 }

@@ -15,23 +15,23 @@ use crate::net::connections::Connections;
 /// Upper bounds, in seconds, of the histograms of durations.
 const DURATION_BOUNDS_SECONDS: [f64; 12] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
-/// How often the samples since the last reading are summed up, so that they do not pile up.
+/// How often the samples since the last reading are aggregated, so that they do not pile up.
 const SUM_UP_EVERY: Duration = Duration::from_secs(5);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Why nothing can be counted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MetricsError {
-    /// The recorder does not take its settings.
+    /// The recorder refuses its settings.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// Another one is there.
+    /// There is already another recorder.
     #[error(transparent)]
     Set(#[from] SetRecorderError<PrometheusRecorder>),
 }
 
-/// Starts counting, and answers what serves the counts and the connections that are open:
-/// `GET /metrics`.
+/// Starts counting, and returns the router of `GET /metrics`, with the counts and the open
+/// connections.
 ///
 /// # Errors
 /// See [`MetricsError`].

@@ -1,4 +1,4 @@
-//! Why the program ends without having done what it was asked to.
+//! Why the program failed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::log::LogError;
 use crate::metrics::MetricsError;
 use crate::net::open_files::FilesError;
 
-/// Why the program ends.
+/// Why the program failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProgramError {
     /// A setting can't be used.
@@ -23,7 +23,7 @@ pub(crate) enum ProgramError {
     /// The log can't be started.
     #[error("the log can't be started: {0}")]
     Log(#[from] LogError),
-    /// The system gives no threads, or lets no signals be heard.
+    /// The system can't start threads or handle signals.
     #[error("the system does not let the program start: {0}")]
     System(#[source] io::Error),
     /// The address can't be served on.
@@ -33,7 +33,7 @@ pub(crate) enum ProgramError {
         setting: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The system allows too few open files.
@@ -45,10 +45,10 @@ pub(crate) enum ProgramError {
     /// There is no operator account.
     #[error(transparent)]
     FirstStart(#[from] FirstStartError),
-    /// Nothing can be counted.
+    /// The metrics can't be started.
     #[error("the metrics can't be started: {0}")]
     Metrics(#[from] MetricsError),
-    /// The database did not do its part.
+    /// A database error.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The write was refused.
@@ -63,19 +63,19 @@ pub(crate) enum ProgramError {
     /// The answer could not be printed.
     #[error("the answer can't be printed: {0}")]
     Print(#[source] io::Error),
-    /// The answer can't be worded.
+    /// The answer can't be serialized.
     #[error("the answer can't be worded: {0}")]
     Word(#[source] serde_json::Error),
-    /// The accounting does not add up; what is wrong was printed.
+    /// The accounting is wrong; the errors were printed.
     #[error("the accounting does not add up")]
     DoesNotAddUp,
-    /// The database did not come to an end in time.
+    /// The database did not close in time.
     #[error("the database did not end in time; what was answered is safe")]
     NotDrained,
 }
 
 impl ProgramError {
-    /// One sentence, on one line.
+    /// The error as one sentence on one line.
     pub(crate) fn sentence(&self) -> String {
         let told = self.to_string().replace(['\n', '\r'], " ");
         let mut chars = told.trim_end_matches('.').chars();
@@ -83,7 +83,7 @@ impl ProgramError {
         first.into_iter().flatten().chain(chars).chain(['.']).collect()
     }
 
-    /// 2 for what was set wrong, 1 for everything else.
+    /// 2 for invalid settings, 1 for everything else.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Setting(_) | Self::Files(_) => ExitCode::from(2),

@@ -1,4 +1,4 @@
-//! `serve`: from the settings to a server, until it is told to stop.
+//! `serve`: starts the server with its settings, and runs it until it is told to stop.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,9 +24,9 @@ use crate::{first_start, metrics, wiring, zeroized};
 /// Serves until SIGTERM or Ctrl-C.
 ///
 /// # Errors
-/// It could not start, or not end cleanly.
+/// It could not start or not stop cleanly.
 pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
-    // First of all, so that a start that can't serve makes nothing.
+    // First, so that a start that can't serve creates nothing.
     open_files::allow(settings.connections)?;
     let (listener, address) = bind("ROOTS_BIND", settings.bind)?;
     let metrics_listener = match settings.metrics_bind {
@@ -60,7 +60,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
     let api = async {
         listen::accept(listener, connections, servers, stop.clone()).await;
         for end in ends {
-            // An error is a thread that ended without saying so.
+            // An error means that the thread has already ended.
             let _ = end.await;
         }
     };
@@ -85,13 +85,13 @@ fn bind(
 ) -> Result<(TcpListener, SocketAddr), ProgramError> {
     let failed = |error| ProgramError::Bind { setting, address, error };
     let listener = listen::listener(address).map_err(failed)?;
-    // Port 0 has become another by now.
+    // Port 0 was replaced by a free port.
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
 
-/// Says where it listens and where the operator's key is: to the log, and to the person at the
-/// terminal, if there is one.
+/// Reports the address and the location of the operator's key: in the log and, if there is one, on
+/// the terminal.
 fn announce(operator: Option<&NewCredentials>, file: &Path, address: SocketAddr) {
     if operator.is_some() {
         info!(path = %file.display(), "the operator account was made; the file holds its key");
@@ -106,7 +106,7 @@ fn announce(operator: Option<&NewCredentials>, file: &Path, address: SocketAddr)
     info!(%address, "listening");
     let mut terminal = io::stdout();
     if terminal.is_terminal() {
-        // Whoever does not read it has the log and the file.
+        // If this fails, the log and the file still say it.
         let _ = terminal.write_all(greeting(operator, file, address).as_bytes());
     }
 }
@@ -132,7 +132,7 @@ fn greeting(
     ))
 }
 
-/// The address to call: one that means every address of this machine can't be called itself.
+/// The address to call: an address that means all addresses of this machine can't be called itself.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -142,7 +142,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Has the writer finish what it has accepted, until `deadline`.
+/// Lets the writer finish what it has accepted, until `deadline`.
 async fn close(store: impl Future<Output = ()>, deadline: Instant) -> Result<(), ProgramError> {
     time::timeout_at(deadline, store).await.map_err(|_| ProgramError::NotDrained)?;
     info!("stopped");
@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// How long a server with a request that is never answered takes to end, and how it ends.
+    /// How long a server with a request that is never answered takes to stop, and the result.
     async fn end_with_a_stuck_request(
         store: impl Future<Output = ()>,
     ) -> (Duration, Result<(), ProgramError>) {
@@ -184,7 +184,8 @@ mod tests {
         stuck.writable().await.unwrap();
         stuck.try_write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         asked.notified().await;
-        // Not before: a clock that goes on whenever all wait would not wait for the network.
+        // Not earlier: a paused clock that jumps ahead whenever all tasks wait would not wait for
+        // the network.
         time::pause();
         let told = Instant::now();
         tell();

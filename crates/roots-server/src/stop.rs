@@ -1,4 +1,4 @@
-//! When the server stops, and by when all must have ended.
+//! Stopping the server, and the deadline for it.
 
 use std::io;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use tracing::{info, warn};
 
 use crate::log;
 
-/// How long everything may take to end: what is in flight, and then the store.
+/// How long stopping may take: the running requests, and then the store.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
-/// Signals that come so soon after the first are the same one: `timeout` and others send it to the
-/// process and to its group.
+/// Signals within this time after the first count as the same one: `timeout` and others send it to
+/// the process and to its group.
 const SAME_SIGNAL_WITHIN: Duration = Duration::from_millis(500);
 
-/// Tells when to stop, and by when all must have ended.
+/// Tells when to stop, and the deadline.
 #[derive(Clone)]
 pub(crate) struct Stop(watch::Receiver<Option<Instant>>);
 
 impl Stop {
-    /// On SIGTERM or Ctrl-C. A second one ends the process at once.
+    /// Stops on SIGTERM or Ctrl-C. A second signal ends the process at once.
     ///
     /// # Errors
-    /// The system does not let signals be heard.
+    /// The system can't handle signals.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -57,10 +57,10 @@ impl Stop {
         (request, Self(stop))
     }
 
-    /// Waits until it is time, and answers by when all must have ended.
+    /// Waits for the stop, and returns the deadline.
     pub(crate) async fn requested(&mut self) -> Instant {
         let told = self.0.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
-        // Without it, nobody is left to tell.
+        // Without the sender, nothing can tell.
         told.unwrap_or_else(|| Instant::now() + DRAIN_WITHIN)
     }
 }

@@ -1,4 +1,4 @@
-//! The core, wired to the system's time, the cryptography and a database.
+//! Wires the domain to the system's clock, the cryptography and a database.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use roots_persistence::{DatabaseUrl, OpenError, Store, Threads};
 
 use crate::ambient::{SystemClock, TimedUids};
 
-/// Opens a database and brings it to the newest schema.
+/// Opens and migrates a database.
 ///
 /// # Errors
 /// It can't be opened or migrated.
@@ -18,7 +18,7 @@ pub(crate) async fn open(url: &DatabaseUrl, threads: &Threads) -> Result<Store, 
     Ok(store)
 }
 
-/// Everything that the core can do, on that database.
+/// All services, on that database.
 pub(crate) fn services(store: &Store) -> Services {
     let ports = Ports::of(store.clone(), Arc::new(RingLocksmith::default()));
     Services::new(ports, Arc::new(SystemClock), Arc::new(TimedUids))

@@ -1,14 +1,14 @@
-//! Text with secrets in it, which is zeroized when it is dropped.
+//! Text with secrets, which is zeroized when it is dropped.
 
 use std::fmt::{self, Write};
 
 use zeroize::Zeroizing;
 
-/// Writes that text. Its length is found out first: a text that grows is moved, and leaves the
-/// secrets behind where it was.
+/// Formats a text. It computes the length first: a growing text is moved, and would leave the
+/// secrets behind.
 pub(crate) fn text(told: fmt::Arguments<'_>) -> Zeroizing<String> {
     let mut length = Length(0);
-    // Neither of the two refuses what is written to it.
+    // Writing to these never fails.
     let _ = length.write_fmt(told);
     let mut text = Zeroizing::new(String::with_capacity(length.0));
     let _ = text.write_fmt(told);

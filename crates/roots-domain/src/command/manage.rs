@@ -118,7 +118,7 @@ pub struct NewActor {
 pub struct NewKey {
     /// Its id, which was reserved.
     pub id: KeyId,
-    /// Whose it is.
+    /// The actor that the key belongs to.
     pub actor: ActorId,
     /// The epoch of the account's key that it was made under, or that it opens.
     pub account_epoch: KeyEpoch,

@@ -34,9 +34,9 @@ use crate::model::time::Timestamp;
 pub struct Command {
     /// What is wanted, and who asks.
     pub action: Action,
-    /// What it costs, if it costs.
+    /// Its price and route; `None` if it is free.
     pub charge: Option<Charge>,
-    /// What the caller ties it to.
+    /// The caller's preconditions and idempotency key.
     pub conditions: Conditions,
     /// When it was asked for: the time that its rows carry. Whether a key is in force is judged by
     /// the time at which the command is decided, which is later.

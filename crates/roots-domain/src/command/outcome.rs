@@ -57,7 +57,7 @@ pub enum AppliedRow {
 /// The answer to an idempotent request, kept with the write that it tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// Who asked.
+    /// The actor that asked.
     pub actor: ActorId,
     /// For what.
     pub request: IdempotencyMacs,

@@ -19,7 +19,7 @@ pub enum Refusal {
     #[error("This account is suspended: it can be read, but not written.")]
     Suspended,
     /// A member that asks for what is the owner's.
-    #[error("Only the account's owner may do this: a member reads and writes its own.")]
+    #[error("Only the account's owner may do this: a member reads and writes only its own data.")]
     OwnerOnly,
     /// A key in grace manages no keys.
     #[error("This key was rotated and is in its grace: it manages no actors and no keys.")]
@@ -40,21 +40,21 @@ pub enum Refusal {
     #[error("There is no actor {0}.")]
     NoSuchActor(ActorId),
     /// A key for an actor that has none while it is inactive.
-    #[error("Actor {0} is deactivated: it gets no key before it is active again.")]
+    #[error("Actor {0} is deactivated: activate it first.")]
     ActorInactive(ActorId),
     /// One more key for an actor that has as many as it may.
-    #[error("Actor {0} has {limit} keys in force, which is the most: revoke some first.", limit = crate::model::api_key::KEYS_MAX)]
+    #[error("Actor {0} has {limit} valid keys, the maximum: revoke some first.", limit = crate::model::api_key::KEYS_MAX)]
     TooManyKeys(ActorId),
     /// One more actor of an account that has as many as it may.
-    #[error("This account has {limit} actors, deactivated ones included, which is the most: activate one of them instead.", limit = crate::model::quota::ACTORS_MAX)]
+    #[error("This account has {limit} actors, deactivated ones included. That is the maximum: activate one of them instead.", limit = crate::model::quota::ACTORS_MAX)]
     TooManyActors,
     /// One more key of an account that keeps as many as it may, of which none has ended.
-    #[error("This account has {limit} keys, which is the most, and none of them has ended: revoke some first.", limit = crate::model::quota::ACCOUNT_KEYS_MAX)]
+    #[error("This account has {limit} keys, the maximum, and none of them has ended: revoke some first.", limit = crate::model::quota::ACCOUNT_KEYS_MAX)]
     TooManyAccountKeys,
     /// One more renewal of an actor's key on a day that has had as many as it may.
-    #[error("The key of actor {actor} was renewed {limit} times today (UTC), which is the most: the next renewal is possible from {next_at} on.", limit = crate::model::quota::RENEWALS_PER_DAY_MAX)]
+    #[error("The key of actor {actor} was renewed {limit} times today (UTC), the maximum: the next renewal is possible from {next_at} on.", limit = crate::model::quota::RENEWALS_PER_DAY_MAX)]
     TooManyRenewals {
-        /// Whose key.
+        /// The actor that the key belongs to.
         actor: ActorId,
         /// When the next one is possible.
         next_at: Timestamp,
@@ -62,10 +62,10 @@ pub enum Refusal {
         wait_seconds: u32,
     },
     /// A key that would be born expired.
-    #[error("The expiry must lie ahead.")]
+    #[error("The expiry must be in the future.")]
     ExpiryNotAhead,
     /// A key that was made for an epoch that is no longer the newest.
-    #[error("The keys of actor {0} were renewed in between: try again.")]
+    #[error("The keys of actor {0} were renewed meanwhile: try again.")]
     KeysRenewed(ActorId),
     /// What an operator's account alone may do.
     #[error("Only an operator's account may do this.")]
@@ -92,10 +92,10 @@ pub enum Refusal {
     #[error("Session {0} has ended: only an active session can be linked to.")]
     SessionEnded(SessionId),
     /// An import of what an account has into that account.
-    #[error("This is an export of this very account: everything in it would be here twice.")]
+    #[error("This is an export of this account: importing it would duplicate everything.")]
     OwnExport,
     /// A row of an import has an id that came before with another content.
-    #[error("The {0} came before with another content, and is no newer.")]
+    #[error("The {0} was imported before with different content, and is not newer.")]
     Contradicts(Origin),
     /// A dry run of an import whose rows lie too far apart to be remembered.
     #[error(
@@ -103,7 +103,7 @@ pub enum Refusal {
     )]
     DryRunTooLarge,
     /// A step of a log that does not begin where its todo stands.
-    #[error("The todo stands at {}, and this step begins at {}.", .stands.name(), .from.name())]
+    #[error("The todo's status is {}, but this log entry starts from {}.", .stands.name(), .from.name())]
     StepFromElsewhere {
         /// Where the step begins.
         from: TodoStatus,
@@ -125,7 +125,7 @@ pub enum Refusal {
         to: TodoStatus,
     },
     /// A note that no log row would carry.
-    #[error("A note is kept with a change of status, and the status does not change here.")]
+    #[error("A note needs a change of status, and this patch does not change it.")]
     NoteWithoutChange,
     /// An actor's activities have as many kinds as they may.
     #[error("An actor may have at most {limit} activity types.", limit = crate::model::activity::KINDS_MAX)]
@@ -138,8 +138,8 @@ pub enum Refusal {
         /// What the write costs.
         cost: i64,
     },
-    /// The balance would exceed what can be counted.
-    #[error("The balance would exceed what can be counted.")]
+    /// The balance would exceed the largest possible one.
+    #[error("The balance would exceed the largest possible one.")]
     BalanceTooHigh,
     /// No such account.
     #[error("There is no account {0}.")]
@@ -172,7 +172,7 @@ mod tests {
             (Refusal::Suspended, "This account is suspended: it can be read, but not written."),
             (
                 Refusal::OwnerOnly,
-                "Only the account's owner may do this: a member reads and writes its own.",
+                "Only the account's owner may do this: a member reads and writes only its own data.",
             ),
             (
                 Refusal::KeyInGrace,
@@ -188,28 +188,25 @@ mod tests {
             (Refusal::NoSuchActor(ActorId(4)), "There is no actor 4."),
             (
                 Refusal::OwnExport,
-                "This is an export of this very account: everything in it would be here twice.",
+                "This is an export of this account: importing it would duplicate everything.",
             ),
             (
                 Refusal::Contradicts(Origin::Todo(crate::model::id::TodoId(7))),
-                "The todo 7 came before with another content, and is no newer.",
+                "The todo 7 was imported before with different content, and is not newer.",
             ),
-            (
-                Refusal::ActorInactive(ActorId(4)),
-                "Actor 4 is deactivated: it gets no key before it is active again.",
-            ),
+            (Refusal::ActorInactive(ActorId(4)), "Actor 4 is deactivated: activate it first."),
             (
                 Refusal::TooManyKeys(ActorId(4)),
-                "Actor 4 has 1000 keys in force, which is the most: revoke some first.",
+                "Actor 4 has 1000 valid keys, the maximum: revoke some first.",
             ),
             (
                 Refusal::DryRunTooLarge,
                 "The file has more rows than a dry run can remember. Its last line counts them: an import of it costs at most 1 credit for each.",
             ),
-            (Refusal::ExpiryNotAhead, "The expiry must lie ahead."),
+            (Refusal::ExpiryNotAhead, "The expiry must be in the future."),
             (
                 Refusal::KeysRenewed(ActorId(4)),
-                "The keys of actor 4 were renewed in between: try again.",
+                "The keys of actor 4 were renewed meanwhile: try again.",
             ),
             (Refusal::OperatorOnly, "Only an operator's account may do this."),
             (
@@ -249,11 +246,11 @@ mod tests {
             ),
             (
                 Refusal::NoteWithoutChange,
-                "A note is kept with a change of status, and the status does not change here.",
+                "A note needs a change of status, and this patch does not change it.",
             ),
             (Refusal::TooManyKinds, "An actor may have at most 1000 activity types."),
             (too_little, "The balance of 0 credits does not cover the cost of 1."),
-            (Refusal::BalanceTooHigh, "The balance would exceed what can be counted."),
+            (Refusal::BalanceTooHigh, "The balance would exceed the largest possible one."),
             (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),
             (Refusal::AccountExists(AccountId(3)), "Account 3 exists already."),
         ] {

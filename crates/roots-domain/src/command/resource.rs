@@ -46,9 +46,9 @@ pub enum ResourceAction {
     DeleteActivity(ActivityId),
 }
 
-/// A new text for a row that exists, sealed afresh. Two seals of one text differ, so whoever sealed
-/// it also says which stored ciphertext it found to hold the very same text: if that one still
-/// stands, nothing changes.
+/// A new text for a row that exists, sealed afresh. Two seals of one text differ, so the command
+/// also names the stored ciphertext that was found to hold the same text: if that one still stands,
+/// nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resealed {
     /// The text.
@@ -87,7 +87,7 @@ pub struct RowPatch<I, P> {
 /// An activity to log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewActivity {
-    /// Whose it is to be. Its text is sealed with that actor's keys.
+    /// The actor that the activity will belong to. Its text is sealed with that actor's keys.
     pub actor: ActorId,
     /// Its identity.
     pub uid: Uid,

@@ -41,7 +41,7 @@ impl WorkingSet {
         new: NewAccount,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        // Where no id was ever given there is no account, nor was there one that has left rows.
+        // If no id was ever given, there is no account, and no erased one has left rows.
         let is_given = new.id.0 <= self.directory.last_account;
         let is_very_first = self.directory.last_account == 0 && new.id == NewAccount::FIRST;
         let fits = if new.must_be_first {
@@ -170,7 +170,7 @@ impl WorkingSet {
         self.account_applied(id)
     }
 
-    /// Counts beside the working set: they are nothing that a rule rests on.
+    /// These counts are outside the working set: no rule depends on them.
     pub(super) fn count_calls(&mut self, counts: Vec<(Calls, i64)>) -> Applied {
         for (calls, count) in counts {
             if self.account(calls.account).is_some() {

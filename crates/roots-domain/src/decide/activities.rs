@@ -41,7 +41,7 @@ impl WorkingSet {
         })
     }
 
-    /// An actor's kinds stay few.
+    /// Limits how many kinds of activity an actor has.
     pub(super) fn check_kind(
         &self,
         account: AccountId,

@@ -1,4 +1,4 @@
-//! Whether a command's principal may ask, and whether it has asked before.
+//! Admission: whether a command's principal may ask, and whether the request is a repeat.
 
 use super::working_set::WorkingSet;
 
@@ -12,7 +12,7 @@ use crate::model::id::{AccountId, ActorId};
 use crate::model::idempotency::{Idempotency, IdempotencyMacs};
 use crate::model::time::Timestamp;
 
-/// What the bearer of a key writes in.
+/// The account and the actor that the bearer of a key acts as.
 pub(super) struct Scope {
     pub(super) account: AccountId,
     pub(super) actor: ActorId,
@@ -31,7 +31,7 @@ impl Scope {
         self.role.reaches(self.actor, other)
     }
 
-    /// Who asks may make something of that actor's.
+    /// The caller may make rows that belong to that actor.
     pub(super) fn check_reach(&self, other: ActorId) -> Result<(), Refusal> {
         if self.reaches(other) { Ok(()) } else { Err(Refusal::OwnerOnly) }
     }
@@ -61,7 +61,8 @@ impl WorkingSet {
         }
     }
 
-    /// Any actor of an operator's account may do what operators do.
+    /// Checks that the bearer belongs to an operator's account. Any of its actors may act as
+    /// operator.
     pub(super) fn check_operator(&self, bearer: KeyBearer) -> Result<(), Refusal> {
         self.check_not_suspended(bearer.account)?;
         match self.account(bearer.account).map(|account| account.kind) {
@@ -70,8 +71,9 @@ impl WorkingSet {
         }
     }
 
-    /// What is answered to a request that was named before: the first success again, whatever has
-    /// become of its row, or that the name is taken. `None` for a name that is new.
+    /// The answer to a request whose idempotency key was used before: the first success again,
+    /// whatever has become of its row, or a refusal if the key belongs to another request. `None`
+    /// for a new key.
     pub(super) fn answered(
         &self,
         idempotency: &Idempotency,
@@ -88,7 +90,7 @@ impl WorkingSet {
         Some(Ok(Applied { row: kept.row.clone(), cost: kept.cost, balance, is_replay: true }))
     }
 
-    /// Keeps the answer to a request that is named for the first time.
+    /// Stores the answer to a request with a new idempotency key.
     pub(super) fn keep(
         &mut self,
         request: IdempotencyMacs,

@@ -1,4 +1,4 @@
-//! What the audit log tells.
+//! Entries of the audit log.
 
 use super::working_set::WorkingSet;
 
@@ -11,7 +11,7 @@ use crate::model::id::{AccountId, ActorId};
 use crate::model::time::Timestamp;
 
 impl WorkingSet {
-    /// Appends to an account's audit log what was just done.
+    /// Appends an event to an account's audit log.
     pub(super) fn note(&mut self, account: AccountId, event: AuditEvent, at: Timestamp) {
         let Some(of) = self.account_mut(account) else {
             return;
@@ -20,7 +20,7 @@ impl WorkingSet {
         self.write_set.audit_log.push((account, entry));
     }
 
-    /// An owner takes along, or brings in, what may be one actor's alone.
+    /// Notes an owner's export or import, which may be of one actor only.
     pub(super) fn note_of_owner(
         &mut self,
         action: AuditAction,

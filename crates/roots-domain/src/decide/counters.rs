@@ -1,4 +1,4 @@
-//! What is counted as it is written.
+//! Counters that change together with the rows that they count.
 
 use super::working_set::WorkingSet;
 

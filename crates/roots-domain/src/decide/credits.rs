@@ -1,4 +1,4 @@
-//! Paying, and the ledger that tells of it.
+//! Charging for writes, and the ledger.
 
 use super::admission::Scope;
 use super::working_set::WorkingSet;
@@ -10,7 +10,7 @@ use crate::model::credit::{BalanceRefusal, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId};
 use crate::model::time::Timestamp;
 
-/// The words of a ledger row.
+/// The texts of a ledger row.
 pub(super) struct EntryText {
     pub(super) reason: Reason,
     pub(super) endpoint: Option<String>,
@@ -42,7 +42,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Appends to the ledger what the account's balance has just moved by.
+    /// Appends the latest change of the account's balance to the ledger.
     pub(super) fn enter(&mut self, account: AccountId, delta: i64, text: EntryText, at: Timestamp) {
         let Some(owner) = self.account_mut(account) else {
             return;

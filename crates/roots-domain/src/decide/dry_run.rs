@@ -1,9 +1,8 @@
-//! Deciding what an import would do, without doing it.
+//! Dry runs: decide what an import would do, without doing it.
 //!
-//! Each batch is decided by the same rules as one that is written, in a working set that was only
-//! read. What earlier batches would have written is put into them first, as far as a rule can ask
-//! for it: that a row is there, whose it is, where a todo stands, which kinds of activity an actor
-//! has.
+//! Each batch is decided by the same rules as a real one, in a working set that was only read.
+//! First, the rows that earlier batches would have written are added, as far as rules depend on
+//! them: that a row exists, its owner, a todo's status, an actor's kinds of activity.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
@@ -21,64 +20,65 @@ use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
 use crate::model::todo::{Priority, Todo, TodoStatus};
 
-/// Most marks that a dry run keeps, kinds of activity and actors included: with them it holds at most
-/// 5 MiB. As many fit a hash table of 2^16 places.
+/// Most marks that a dry run keeps, including kinds of activity and actors: at most 5 MiB. That
+/// many fit into a hash table of 2^16 places.
 const MARKS_MAX: usize = 57_344;
 /// How many ids one mark covers.
 const IDS_PER_MARK: i64 = 256;
-/// Owners are numbered, and a number is written in 4 digits of 4 bits: as many as are below 2^16.
+/// Owners are numbered, and a number is written as 4 digits of 4 bits, enough for numbers below
+/// 2^16.
 const OWNER_DIGITS: u8 = 4;
 const DIGIT_BITS: u8 = 4;
 const DIGIT: u64 = (1 << DIGIT_BITS) - 1;
-/// How many ids a mark covers that holds one digit of their owners.
+/// How many ids a mark covers if it holds one digit of their owners.
 const OWNERS_PER_MARK: i64 = IDS_PER_MARK / DIGIT_BITS as i64;
 
 /// What a dry run remembers of the rows that it would have written.
 ///
-/// A mark covers 256 ids that lie together, and notes the owner of the first row among them. Where others
-/// have other owners, the digits in which those differ take a mark each for 64 ids. So marks are as many
-/// as the ids need, whatever the order in which actors come: 256 sessions that follow each other take 1
-/// mark where all are one actor's, at most 5 of 15 actors, 9 of 255 and 17 of more.
+/// A mark covers 256 consecutive ids, and notes the owner of the first row among them. For rows
+/// with other owners, each digit in which the owners' numbers differ takes one mark for 64 ids. So
+/// the number of marks does not depend on the order of the actors: 256 consecutive sessions take 1
+/// mark if they belong to one actor, at most 5 for 15 actors, 9 for 255 and 17 for more.
 #[derive(Debug, Default)]
 pub struct DryRun {
     marks: HashMap<(Mark, i64), Bits>,
-    /// The actors here that rows are of, in the order in which they came. The first is number 1.
+    /// The actors that own rows here, in the order of their arrival. The first has number 1.
     owners: Vec<ActorId>,
     numbers: HashMap<ActorId, u16>,
-    /// Kinds of activity that are new to an actor, as hashes that no caller can foresee.
+    /// Kinds of activity that are new to an actor, as hashes with a secret seed.
     kinds: HashSet<(ActorId, u64)>,
     kinds_of: HashMap<ActorId, i64>,
     hasher: RandomState,
 }
 
-/// What is known of ids of the source.
+/// A fact about ids of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Mark {
     Session,
     Todo,
     Step,
     Activity,
-    /// That digit of the owners of sessions, each combined (xor) with that of the noted owner.
+    /// One digit of the owners of sessions, each combined by XOR with that of the noted owner.
     SessionOwners(u8),
-    /// The same of todos.
+    /// The same for todos.
     TodoOwners(u8),
-    /// A todo stands so, in the working set or by an earlier line.
+    /// A todo has this status, in the working set or from an earlier line.
     Stands(TodoStatus),
 }
 
-/// What one mark holds: a bit for each of 256 ids, or a digit for each of 64.
+/// The content of a mark: a bit for each of 256 ids, or a digit for each of 64.
 #[derive(Debug, Default)]
 struct Bits {
     words: [u64; 4],
-    /// Of sessions and todos, the number of the owner of the first that was marked.
+    /// For sessions and todos, the number of the owner of the first one marked.
     owner: u16,
 }
 
-// With its key and a byte of the table's own, 2^16 places are 3.6 MiB.
+// With the key and one byte of the table itself, 2^16 places take 3.6 MiB.
 const _: () = assert!(size_of::<((Mark, i64), Bits)>() <= 56);
 
 impl Mark {
-    /// That a row is there.
+    /// The mark of a row that exists.
     const fn of(origin: Origin) -> Option<Self> {
         match origin {
             Origin::Actor(_) => None,
@@ -89,7 +89,7 @@ impl Mark {
         }
     }
 
-    /// That digit of the owners of such rows, if owners are told of them.
+    /// The mark of one digit of the owners of such rows, if they have owners.
     const fn owners(origin: Origin, digit: u8) -> Option<Self> {
         match origin {
             Origin::Session(_) => Some(Self::SessionOwners(digit)),
@@ -99,13 +99,13 @@ impl Mark {
     }
 }
 
-/// Whose a row is of which no owner was noted. No actor has this id.
+/// The owner of a row for which none was noted. No actor has this id.
 const NOBODY: ActorId = ActorId(0);
 
 impl DryRun {
-    /// Decides a command in a working set that was read for it. The working set is dropped: nothing
-    /// of it is written. The cost is what the command would cost if the balance covered it, and the
-    /// balance is the account's.
+    /// Decides a command in a working set that was read for it. The working set is dropped and not
+    /// written. The cost is what the command would cost if the balance covered it; the balance is
+    /// the account's.
     ///
     /// # Errors
     /// As [`WorkingSet::decide_at`], or [`Refusal::DryRunTooLarge`].
@@ -147,8 +147,8 @@ impl DryRun {
         Ok(Applied { balance, ..applied })
     }
 
-    /// Puts into the working set what earlier batches would have written, as far as this one rests
-    /// on it. Ids that were not given are negative.
+    /// Adds to the working set what earlier batches would have written, as far as this one depends
+    /// on it. Rows without a real id have negative ids.
     fn prepare(&self, working_set: &mut WorkingSet, account: AccountId, import: &Import) {
         for row in &import.rows {
             for origin in [Some(row.origin()), row.link()].into_iter().flatten() {
@@ -215,7 +215,7 @@ impl DryRun {
                 self.set(Mark::Stands(step.new_status), step.todo.0, true);
             }
             ImportRow::Activity(activity) => self.set(Mark::Activity, activity.id.0, true),
-            // They are there, and so they are read.
+            // They exist, so they were read.
             ImportRow::SessionAgain(_) | ImportRow::TodoAgain(_) => {}
         }
     }
@@ -226,7 +226,7 @@ impl DryRun {
         }
     }
 
-    /// How many marks it keeps, kinds of activity and actors included.
+    /// The number of marks, including kinds of activity and actors.
     pub(super) fn len(&self) -> usize {
         self.marks.len() + self.kinds.len() + self.owners.len()
     }
@@ -235,12 +235,12 @@ impl DryRun {
         TodoStatus::ALL.into_iter().find(|status| self.has(Mark::Stands(*status), id.0))
     }
 
-    /// Notes that a session or a todo is there, which it was not, and whose it is.
+    /// Notes a new session or todo and its owner.
     fn set_owner(&mut self, origin: Origin, actor: ActorId) {
         let Some(rows) = Mark::of(origin) else { return };
         let owner = *self.numbers.entry(actor).or_insert_with(|| {
             self.owners.push(actor);
-            // There are fewer than MARKS_MAX and a batch.
+            // There are fewer than `MARKS_MAX` plus one batch.
             u16::try_from(self.owners.len()).unwrap_or(u16::MAX)
         });
         self.set(rows, origin.id(), true);
@@ -262,7 +262,7 @@ impl DryRun {
         }
     }
 
-    /// Whose a session or todo is that was noted.
+    /// The owner of a session or todo that was noted.
     fn owner_of(&self, origin: Origin) -> ActorId {
         let Some(rows) = Mark::of(origin) else { return NOBODY };
         let (chunk, ..) = place(origin.id());
@@ -300,13 +300,13 @@ const fn place(id: i64) -> (i64, usize, u64) {
     (id.div_euclid(IDS_PER_MARK), (within / 64) as usize, 1 << (within % 64))
 }
 
-/// The chunk of an id, and where a digit of its owner stands there: in which word, and how many bits up.
+/// The chunk of an id, and the position of a digit of its owner: the word, and the bit offset.
 const fn owner_place(id: i64) -> (i64, usize, u64) {
     let at = id.rem_euclid(OWNERS_PER_MARK) as u64 * DIGIT_BITS as u64;
     (id.div_euclid(OWNERS_PER_MARK), (at / 64) as usize, at % 64)
 }
 
-/// A session, as far as a link to it asks.
+/// A session with what a link to it depends on.
 const fn session(id: SessionId, actor: ActorId) -> Session<Sealed> {
     Session {
         id,
@@ -320,7 +320,7 @@ const fn session(id: SessionId, actor: ActorId) -> Session<Sealed> {
     }
 }
 
-/// A todo, as far as a step of it asks.
+/// A todo with what a step of it depends on.
 fn todo(id: TodoId, actor: ActorId) -> Todo<Sealed> {
     Todo {
         id,

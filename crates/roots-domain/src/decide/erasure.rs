@@ -1,4 +1,4 @@
-//! Deciding that an account ends.
+//! Erasing accounts.
 
 use super::rows::Row;
 use super::working_set::WorkingSet;
@@ -9,7 +9,7 @@ use crate::model::id::AccountId;
 use crate::model::time::Timestamp;
 
 impl WorkingSet {
-    /// Ends an account: what opens it goes with it, and so does whatever is left of it, in time.
+    /// Ends an account. Its keys and wraps are deleted at once, its other rows later.
     pub(super) fn erase_account(
         &mut self,
         id: AccountId,
@@ -30,7 +30,7 @@ impl WorkingSet {
         Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance: 0, is_replay: false })
     }
 
-    /// Never of an account that there is.
+    /// Never for an account that exists.
     pub(super) fn sweep_erased(
         &mut self,
         id: AccountId,

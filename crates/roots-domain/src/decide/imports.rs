@@ -81,7 +81,7 @@ impl WorkingSet {
         Ok(Applied { row: AppliedRow::Imported(outcomes), cost, balance, is_replay: false })
     }
 
-    /// Judges a row, then pays for it, then writes it.
+    /// Validates a row, then charges for it, then writes it.
     fn import_row(
         &mut self,
         source: Uid,
@@ -116,7 +116,7 @@ impl WorkingSet {
         Ok(Imported::New(id))
     }
 
-    /// A row that came in before takes on what was changed where it comes from.
+    /// Updates a row of an earlier import with the changes in its source.
     fn import_again(
         &mut self,
         source: Uid,
@@ -156,8 +156,8 @@ impl WorkingSet {
         Ok(Imported::Updated(id))
     }
 
-    /// What is to be remembered of the actor there that a row's actor here stands for, if that is new.
-    /// Another import may have found another one for it in the meantime: then the row is refused.
+    /// The pair of source actor and local actor to remember for a row, if it is new. If another
+    /// import has paired the source actor otherwise meanwhile, the row is refused.
     fn new_actor(
         &self,
         source: Uid,
@@ -188,13 +188,13 @@ impl WorkingSet {
                 self.check_kind(scope.account, activity.actor, &activity.activity_type)?;
                 Plan::LogActivity(Activity { session, ..activity })
             }
-            // It had come in, and nothing forgets that.
+            // It was imported before, and that is never forgotten.
             ImportRow::SessionAgain(_) => return Err(Refusal::NotFound("session")),
             ImportRow::TodoAgain(_) => return Err(Refusal::NotFound("todo")),
         })
     }
 
-    /// Where a link leads here: nowhere, once the session was deleted, as it is with every link to it.
+    /// The local target of a link: none if the session was deleted here, like all links to it.
     fn imported_link(
         &self,
         source: Uid,
@@ -211,7 +211,7 @@ impl WorkingSet {
         }
     }
 
-    /// The log grows as it grew: each step begins where its todo stands.
+    /// The log grows as in the source: each step must begin at the todo's current status.
     fn judge_step(
         &self,
         source: Uid,

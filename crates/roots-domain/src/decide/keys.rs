@@ -1,9 +1,9 @@
 //! Deciding about actors, keys and recovery codes.
 //!
-//! Whatever ends a key raises the account's auth epoch, so that every command that was accepted
-//! under the one before is checked again, in whatever process; and it takes the key's wraps, so
-//! that the key opens nothing more. What a key is to succeed stays in force until that key is first
-//! used: an answer that is lost on the way locks nobody out. Of a recovery that is the code.
+//! Everything that ends a key raises the account's auth epoch, so that commands accepted under an
+//! earlier epoch are checked again, in every process. It also deletes the key's wraps, so that the
+//! key opens nothing any more. What a key succeeds stays in force until that key is first used: a
+//! lost answer locks nobody out. For a recovery, the old code stays valid instead.
 
 use super::working_set::WorkingSet;
 use crate::command::{
@@ -20,7 +20,7 @@ use crate::model::id::{AccountId, ActorId, KeyId};
 use crate::model::quota::{RenewalRefusal, Renewals, may_add_actor, surplus_keys};
 use crate::model::time::Timestamp;
 
-/// Which epochs of the keys of its account and of its actor a new key opens.
+/// The epochs of its account's and its actor's keys that a new key opens.
 #[derive(Clone, Copy)]
 enum Opens {
     InForce,
@@ -193,7 +193,8 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// That what its owner wrapped or is to open with the account's key is of the epoch in force.
+    /// Checks that what the owner wrapped, or is to open, with the account's key is of the epoch in
+    /// force.
     fn check_epoch(
         &self,
         account: AccountId,
@@ -204,7 +205,7 @@ impl WorkingSet {
         if epoch == in_force { Ok(()) } else { Err(Refusal::KeysRenewed(owner)) }
     }
 
-    /// Makes a key for one who showed the key `shown`.
+    /// Makes a key for the bearer of the key `shown`.
     fn add_key(
         &mut self,
         account: AccountId,
@@ -262,9 +263,9 @@ impl WorkingSet {
         self.managed(account, AppliedRow::Key(key))
     }
 
-    /// An actor's keys stay few enough to be ended by one command, and an account's few enough to
-    /// be kept. One that takes the place of another without grace is always let in, so that nobody
-    /// who is full is kept from rotating.
+    /// Limits the keys of an actor, so that one command can end them, and of an account, so that it
+    /// can keep them. A key that replaces another one without grace is always allowed, so that a
+    /// full actor can still rotate.
     fn check_room(&self, account: AccountId, of: ActorId) -> Result<(), Refusal> {
         let in_force = self.keys_of(account, of).filter(|key| key.in_force(self.decided_at));
         if in_force.count() >= KEYS_MAX {
@@ -277,7 +278,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// That an actor may be renewed once more. One that there is not is for others to refuse.
+    /// Checks that an actor may be renewed once more. A missing actor is refused elsewhere.
     fn judge_renewal(&self, account: AccountId, of: ActorId, at: Timestamp) -> Result<(), Refusal> {
         let actor = self.actors.get((account, of));
         let Some(actor) = actor else { return Ok(()) };
@@ -285,7 +286,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Adds a key. Where the account keeps as many as it may, ended ones make room for it.
+    /// Adds a key. If the account keeps as many as it may, ended keys make room for it.
     fn insert_key(&mut self, account: AccountId, key: ApiKey) {
         self.keys.set((account, key.id), Some(key));
         self.move_keys(account, 1);
@@ -296,13 +297,13 @@ impl WorkingSet {
         }
     }
 
-    /// The ended key with the lowest id that nothing rests on, of those that are loaded.
+    /// The loaded ended key with the lowest id that nothing depends on.
     fn forgettable(&self, account: AccountId) -> Option<KeyId> {
         let ended = self.keys.of(account).filter(|key| key.may_be_forgotten());
         ended.map(|key| key.id).min()
     }
 
-    /// The row of a new key, and its actor, if it may be made.
+    /// The row of a new key and its actor, if the key may be made.
     fn judge_key(
         &self,
         account: AccountId,
@@ -365,7 +366,7 @@ impl WorkingSet {
             return Err(Refusal::CodeNotInForce);
         }
         if let Some(came_with) = came_with {
-            // Whoever has the code has seen the key that was shown with it.
+            // The code was shown together with a key, so its holder has seen that key.
             self.succeed(account, came_with, at);
         }
         self.remove_unseen_with_codes(account);
@@ -383,8 +384,8 @@ impl WorkingSet {
         self.managed(account, AppliedRow::Key(key))
     }
 
-    /// Makes a recovery code in the place of all others. A renewal that was never put in force goes
-    /// with the code that came with it.
+    /// Makes a recovery code that replaces all others. A renewal that was never put in force is
+    /// removed together with the code that came with it.
     fn renew_code(
         &mut self,
         new: RenewedCode,
@@ -403,8 +404,8 @@ impl WorkingSet {
         self.account_applied(account)
     }
 
-    /// Makes way for the next epochs of the account's key and its owner's: those that were made before
-    /// and never put in force go.
+    /// Prepares the next epochs of the account's key and its owner's: removes those that were made
+    /// before and never put in force.
     fn prepare_renewal(
         &mut self,
         account: AccountId,
@@ -439,7 +440,8 @@ impl WorkingSet {
         let found = found.filter(|key| is_owner || key.actor == bearer.actor);
         let key = found.ok_or(Refusal::NotFound("key"))?;
         if !key.has_ended() {
-            // A key that nobody may ever have got is not one to go on with.
+            // A key whose answer may have been lost does not count as one that the owner can still
+            // use.
             let is_live = |other: &&ApiKey| {
                 other.in_force(self.decided_at) && other.ends_at.is_none() && !other.is_unseen()
             };

@@ -1,9 +1,10 @@
 //! Deciding a batch of commands in memory.
 //!
 //! A store applies a batch in three steps inside one transaction: it locks the batch's accounts and
-//! loads [`ReadSet`] into [`WorkingSet`]; it decides each command with [`WorkingSet::decide_at`] in
-//! its order, later commands seeing what earlier ones did; it writes [`WriteSet`], the difference,
-//! with one statement a table. The rules stand here once, whatever the database.
+//! loads [`ReadSet`] into [`WorkingSet`]; it decides the commands in order with
+//! [`WorkingSet::decide_at`], so that later commands see the changes of earlier ones; it writes the
+//! difference, [`WriteSet`], with one statement for each table. The rules are here once, for every
+//! database.
 //!
 //! A refused command changes nothing in the working set, so there is nothing to roll back.
 
@@ -36,17 +37,16 @@ use crate::command::{Action, Applied, AppliedRow, Command, Refusal, SystemAction
 use crate::model::time::Timestamp;
 
 impl WorkingSet {
-    /// Decides one command: that its caller's key is in force, then whether it was done before,
-    /// then that its caller may still write, then the state that it insists on, then the rules,
-    /// then the balance.
+    /// Decides one command. It checks in this order: the caller's key is in force, the request is
+    /// not a repeat, the caller may still write, the row is in a required state, the rules, the
+    /// balance.
     ///
-    /// `now` is the time at which it is decided. A command may have waited since [`Command::at`],
-    /// and a key may have expired meanwhile, so whether a key is in force is judged by `now`
-    /// everywhere. What is written carries the time of asking, and an answer that is kept for a day
-    /// is judged by that.
+    /// `now` is the time of the decision. A command may have waited since [`Command::at`], and a
+    /// key may have expired meanwhile, so keys are checked against `now` everywhere. Rows get the
+    /// time of asking, and the age of idempotency records is measured by it.
     ///
     /// # Errors
-    /// Why it is refused; the working set is then as it was.
+    /// The refusal; the working set is then unchanged.
     pub fn decide_at(&mut self, command: Command, now: Timestamp) -> Result<Applied, Refusal> {
         self.decided_at = now;
         let Command { action, charge, conditions, at } = command;

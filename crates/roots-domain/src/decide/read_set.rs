@@ -1,4 +1,4 @@
-//! What a batch rests on.
+//! The rows that a batch depends on.
 
 use super::rows::RowKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,31 +15,32 @@ use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{Import, ImportRow, Origin};
 use crate::model::text::ActivityType;
 
-/// What an imported row is known by, and in which account.
+/// The identity of an imported row: its account here, its source, and its origin there.
 pub type ImportKey = (AccountId, Uid, Origin);
 
-/// Every row that a batch changes, deletes or rests on.
+/// All rows that a batch changes, deletes or depends on.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ReadSet {
-    /// Whether it takes account ids, or decides which accounts there are and may act: an erasure
-    /// rests on how others stand.
+    /// Whether it takes account ids, or changes which accounts exist and may act: an erasure
+    /// depends on the state of other accounts.
     pub directory: bool,
     /// The accounts to lock and load.
     pub accounts: BTreeSet<AccountId>,
-    /// An account of which it must be known whether an operator's is left without it.
+    /// An account for which it must be known whether another operator's account exists.
     pub other_operator_than: Option<AccountId>,
     /// Actors.
     pub actors: BTreeSet<RowKey<ActorId>>,
-    /// Keys, whatever became of them.
+    /// Keys, ended ones included.
     pub keys: BTreeSet<RowKey<KeyId>>,
-    /// Keys of which those are needed that were made to replace them.
+    /// Keys whose successors are needed.
     pub keys_replaced: BTreeSet<RowKey<KeyId>>,
-    /// Actors of which every key is needed that has not ended for good.
+    /// Actors whose keys are needed, except those that have ended for good.
     pub key_holders: BTreeSet<RowKey<ActorId>>,
-    /// Of how many ended keys an account can do without, those with the lowest ids first: none that a
-    /// recovery code may come with ([`ApiKey::may_be_forgotten`](crate::model::api_key::ApiKey::may_be_forgotten)).
+    /// How many ended keys of an account may be removed, lowest ids first, except those that a
+    /// recovery code may come with
+    /// ([`ApiKey::may_be_forgotten`](crate::model::api_key::ApiKey::may_be_forgotten)).
     pub ended_keys: BTreeMap<AccountId, u64>,
-    /// Accounts of which every recovery code is needed.
+    /// Accounts whose recovery codes are needed.
     pub codes: BTreeSet<AccountId>,
     /// Sessions.
     pub sessions: BTreeSet<RowKey<SessionId>>,
@@ -47,16 +48,16 @@ pub struct ReadSet {
     pub todos: BTreeSet<RowKey<TodoId>>,
     /// Activities.
     pub activities: BTreeSet<RowKey<ActivityId>>,
-    /// Rows of which it must be known whether they have come in from elsewhere.
+    /// Rows for which it must be known whether they were imported before.
     pub imported: BTreeSet<ImportKey>,
-    /// Kinds of activity of which it must be known whether the actor has any.
+    /// Kinds of activity for which it must be known whether the actor has any.
     pub kinds: BTreeSet<(AccountId, ActorId, ActivityType)>,
-    /// Answers that may have been kept.
+    /// Idempotency records that may exist.
     pub idempotency_records: BTreeSet<IdempotencyRecordKey>,
 }
 
 impl ReadSet {
-    /// What the commands of a batch need.
+    /// The read set of a batch.
     #[must_use]
     pub fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Self {
         let mut read_set = Self::default();

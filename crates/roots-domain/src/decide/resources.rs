@@ -13,7 +13,7 @@ use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 
-/// What a validated command will do, once paid. New rows get their id then.
+/// What a validated command will do once it is paid. New rows get their ids then.
 pub(super) enum Plan {
     StartSession(Session<Sealed>),
     PutSession(Session<Sealed>),

@@ -1,4 +1,4 @@
-//! Rows of one table: as loaded, as they stand now, and the difference.
+//! The rows of one table: as loaded, as they are now, and the difference.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::model::id::AccountId;
 /// A row's key: ids are counted per account.
 pub type RowKey<I> = (AccountId, I);
 
-/// Rows of one table: as loaded, and as they stand now.
+/// The rows of one table: as loaded, and as they are now.
 #[derive(Debug, Clone)]
 pub(super) struct Rows<I, T>(pub(super) BTreeMap<RowKey<I>, Row<T>>);
 
@@ -30,7 +30,7 @@ impl<I: Ord + Copy, T: Clone + PartialEq> Rows<I, T> {
         self.0.get(&key).and_then(|row| row.now.as_ref())
     }
 
-    /// Those of an account, as they stand now.
+    /// The current rows of an account.
     pub(super) fn of(&self, account: AccountId) -> impl Iterator<Item = &T> {
         let rows = self.0.iter().filter(move |((of, _), _)| *of == account);
         rows.filter_map(|(_, row)| row.now.as_ref())
@@ -40,7 +40,7 @@ impl<I: Ord + Copy, T: Clone + PartialEq> Rows<I, T> {
         self.0.entry(key).or_insert(Row { loaded: None, now: None }).now = now;
     }
 
-    /// Changes those of an account as if they had been loaded so.
+    /// Changes the rows of an account as if they had been loaded that way.
     pub(super) fn for_each_of(&mut self, account: AccountId, change: impl Fn(&mut T)) {
         let rows = self.0.iter_mut().filter(|((of, _), _)| *of == account);
         for (_, Row { loaded, now }) in rows {
@@ -64,19 +64,19 @@ impl<I: Ord + Copy, T: Clone + PartialEq> Rows<I, T> {
     }
 }
 
-/// What a batch did to the rows of one table.
+/// A batch's changes to the rows of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference<I, T> {
     /// New rows.
     pub inserted: Vec<(AccountId, T)>,
-    /// Changed rows, whole.
+    /// Changed rows, with all columns.
     pub updated: Vec<(AccountId, T)>,
     /// Deleted rows.
     pub deleted: Vec<RowKey<I>>,
 }
 
 impl<I, T> Difference<I, T> {
-    /// The rows that it leaves behind, new and changed.
+    /// The new and the changed rows.
     pub fn written(&self) -> impl Iterator<Item = &(AccountId, T)> {
         self.inserted.iter().chain(&self.updated)
     }

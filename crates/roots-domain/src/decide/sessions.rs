@@ -20,7 +20,7 @@ impl WorkingSet {
         found.filter(|session| scope.reaches(session.actor)).ok_or(Refusal::NotFound("session"))
     }
 
-    /// "Link to a session": one of the actor whose row it is, whoever asks.
+    /// "Link to a session": one of the actor that the row belongs to, even if the owner asks.
     pub(super) fn linkable(
         &self,
         id: SessionId,
@@ -31,7 +31,7 @@ impl WorkingSet {
         found.filter(|session| session.actor == actor).ok_or(Refusal::NoSuchSession(id))
     }
 
-    /// "Link to an active session": one of the actor that has not ended.
+    /// "Link to an active session": a session of the actor that has not ended.
     pub(super) fn check_active_link(
         &self,
         id: Option<SessionId>,
@@ -94,7 +94,7 @@ impl WorkingSet {
         Ok(AppliedRow::Session(session))
     }
 
-    /// Puts a session in the place of what it was.
+    /// Replaces a session by its new state.
     pub(super) fn put_session(&mut self, session: Session<Sealed>, scope: &Scope) -> AppliedRow {
         let account = scope.account;
         if let Some(before) = self.sessions.get((account, session.id)) {
@@ -106,7 +106,7 @@ impl WorkingSet {
         AppliedRow::Session(session)
     }
 
-    /// Deletes a session, and unlinks what is loaded and linked to it.
+    /// Deletes a session, and unlinks the loaded rows that are linked to it.
     pub(super) fn delete_session(
         &mut self,
         session: &Session<Sealed>,

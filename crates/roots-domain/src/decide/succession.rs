@@ -1,4 +1,4 @@
-//! What a key ends when it is first used, and how keys and recovery codes end.
+//! Succession: what the first use of a key ends, and how keys and recovery codes end.
 
 use super::working_set::WorkingSet;
 use crate::command::{Applied, Refusal};
@@ -7,13 +7,14 @@ use crate::model::audit::AuditEvent;
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
 use crate::model::time::Timestamp;
 
-/// Whether a key that succeeds others in that way came with a recovery code.
+/// Whether a key with that succession came with a recovery code.
 const fn replaces_codes(succession: Succession) -> bool {
     matches!(succession, Succession::Recovery | Succession::Renewal)
 }
 
 impl WorkingSet {
-    /// The first use of a key that succeeds others ends them. Later uses change nothing.
+    /// Records the first use of a key, which ends the keys that it succeeds. Later uses change
+    /// nothing.
     pub(super) fn use_key(
         &mut self,
         account: AccountId,
@@ -36,7 +37,7 @@ impl WorkingSet {
         self.account_applied(account)
     }
 
-    /// Ends what a key succeeds, now that it is seen, and puts in force what it came with.
+    /// Ends what a key succeeds, now that it was received, and puts in force what came with it.
     pub(super) fn succeed(&mut self, account: AccountId, key: ApiKey, at: Timestamp) {
         match key.succession {
             None => return,
@@ -62,8 +63,8 @@ impl WorkingSet {
         self.keys.set((account, key.id), Some(ApiKey { first_used_at: Some(at), ..key }));
     }
 
-    /// Of the key that is succeeded, and of those before it that are in their grace still: none is
-    /// good for longer than the one that came after it, so that a rotation without a grace ends all.
+    /// Begins the grace of the key that is succeeded, and shortens that of earlier keys in grace:
+    /// no key stays valid longer than its successor, so a rotation without grace ends all of them.
     pub(super) fn begin_grace(
         &mut self,
         account: AccountId,
@@ -75,7 +76,7 @@ impl WorkingSet {
         let mut next = Some(id);
         while let Some(mut key) = next.and_then(|id| self.keys.get((account, id)).cloned()) {
             next = match key.succession {
-                // A key is always younger than what it replaces.
+                // A key always has a higher id than the one it replaces.
                 Some(Succession::Rotation { replaces, .. }) if replaces < key.id => Some(replaces),
                 _ => None,
             };
@@ -101,8 +102,8 @@ impl WorkingSet {
             }
         }
         for id in over {
-            // By itself a key ends alone: a code that came with it was shown, and may be all that its
-            // owner has kept.
+            // A key that expires ends alone: the code that came with it was shown, and may be all
+            // that the owner has.
             let now = self.decided_at;
             if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(now)) {
                 self.close_key(account, *id);
@@ -117,7 +118,7 @@ impl WorkingSet {
         }
     }
 
-    /// The keys of an actor, as far as they are loaded.
+    /// The loaded keys of an actor.
     pub(super) fn keys_of(
         &self,
         account: AccountId,
@@ -134,7 +135,7 @@ impl WorkingSet {
         }
     }
 
-    /// Ends a key for good. What comes with one that was never used goes with it.
+    /// Ends a key for good. If it was never used, what came with it is removed too.
     pub(super) fn end_key(&mut self, account: AccountId, id: KeyId) {
         if self.keys.get((account, id)).is_some_and(ApiKey::is_unseen) {
             for code in self.codes_where(account, |with| with == Some(id)) {
@@ -144,14 +145,14 @@ impl WorkingSet {
         self.close_key(account, id);
     }
 
-    /// Ends a key for good, and nothing that came with it.
+    /// Ends a key for good, but nothing that came with it.
     pub(super) fn close_key(&mut self, account: AccountId, id: KeyId) {
         let Some(key) = self.keys.get((account, id)).cloned() else { return };
         self.keys.set((account, id), Some(ApiKey { ends_at: Some(ApiKey::ENDED), ..key }));
         self.empty(account, WrapHolder::ApiKey(id));
     }
 
-    /// Keys that were never used and are to succeed others in that way.
+    /// Unused keys with that kind of succession.
     pub(super) fn unseen(
         &self,
         account: AccountId,
@@ -161,7 +162,7 @@ impl WorkingSet {
         unseen.filter(|key| key.succession.is_some_and(&in_that_way)).map(|key| key.id).collect()
     }
 
-    /// Removes such keys: another one takes their place.
+    /// Removes these keys: another one replaces them.
     pub(super) fn remove_unseen(
         &mut self,
         account: AccountId,
@@ -173,8 +174,8 @@ impl WorkingSet {
         }
     }
 
-    /// Removes what was made to replace codes and was never used: another takes its place. Of a key
-    /// that has expired the code is left.
+    /// Removes unused keys and codes that were made to replace codes: others replace them. The code
+    /// of an expired key stays.
     pub(super) fn remove_unseen_with_codes(&mut self, account: AccountId) {
         let unseen = self.keys.of(account).filter(|key| key.is_unseen()).map(|key| key.id);
         let unseen: Vec<_> = unseen.collect();
@@ -197,7 +198,7 @@ impl WorkingSet {
         self.empty(account, WrapHolder::Recovery(id));
     }
 
-    /// Takes all that a holder opens, what batch-mates gave it included.
+    /// Removes all wraps of a holder, including those that the same batch has added.
     pub(super) fn empty(&mut self, account: AccountId, holder: WrapHolder) {
         self.write_set.wraps.retain(|(of, wrap)| (*of, wrap.holder) != (account, holder));
         self.write_set.holders_emptied.insert((account, holder));

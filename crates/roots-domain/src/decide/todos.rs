@@ -97,7 +97,7 @@ impl WorkingSet {
         Ok(AppliedRow::Todo(todo))
     }
 
-    /// Puts a todo in the place of what it was, and logs the step.
+    /// Replaces a todo by its new state, and logs the change of status.
     pub(super) fn put_todo(
         &mut self,
         todo: Todo<Sealed>,

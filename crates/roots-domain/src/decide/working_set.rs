@@ -1,4 +1,4 @@
-//! What a batch has loaded, and what it has done so far.
+//! The working set: the rows that a batch has loaded, and its changes so far.
 
 use super::read_set::{ImportKey, ReadSet};
 use super::rows::{Row, Rows};
@@ -26,9 +26,9 @@ use crate::model::todo::Todo;
 /// The kinds of activity that an actor has.
 #[derive(Debug, Default, Clone)]
 pub struct Kinds {
-    /// How many activities it has of each needed one.
+    /// The number of activities of each requested kind.
     pub counts: BTreeMap<ActivityType, i64>,
-    /// How many it has in all; exact where a needed one is not present.
+    /// The number of kinds in all; exact if a requested kind has no activities.
     pub total: i64,
 }
 
@@ -45,19 +45,20 @@ impl Kinds {
     }
 }
 
-/// What a batch has loaded that is not among its changes, for whoever goes on from there.
+/// The rows that a batch has loaded and not changed, for the next batch to go on from.
 #[derive(Debug, Clone, Default)]
 pub struct UnchangedRows {
-    /// Accounts that nothing was done to.
+    /// Unchanged accounts.
     pub accounts: Vec<Account>,
-    /// The kinds of activity that actors have, as far as they were needed, as they stand now.
+    /// The current kinds of activity of actors, as far as they were needed.
     pub kinds: HashMap<(AccountId, ActorId), Kinds>,
 }
 
-/// What a batch rests on, and what it has done so far.
+/// The rows that a batch depends on, and its changes so far.
 #[derive(Debug, Clone)]
 pub struct WorkingSet {
-    /// When the command in hand is decided. Keys are judged by it; rows carry the time of asking.
+    /// When the current command is decided. Keys are checked against it; rows get the time of
+    /// asking.
     pub(super) decided_at: Timestamp,
     pub(super) directory: Directory,
     pub(super) other_operator: bool,
@@ -95,7 +96,7 @@ impl Default for WorkingSet {
     }
 }
 
-/// Loading: what the store found.
+/// Loading what the store has read.
 impl WorkingSet {
     /// The directory.
     pub const fn load_directory(&mut self, directory: Directory) {
@@ -109,8 +110,8 @@ impl WorkingSet {
     }
 
     /// Adds the keys that must be checked again, and their actors, once the accounts are loaded:
-    /// those whose command was accepted under another auth epoch, or may come to be by a
-    /// batch-mate.
+    /// those whose command was accepted under another auth epoch, or whose epoch another command of
+    /// the batch may change.
     pub fn check_again<'a>(
         &self,
         commands: impl IntoIterator<Item = &'a Command> + Clone,
@@ -152,12 +153,12 @@ impl WorkingSet {
         self.sessions.load((account, session.id), session);
     }
 
-    /// A todo, as it is shown: a link to a deleted session is none.
+    /// A todo as callers see it: without a link to a deleted session.
     pub fn load_todo(&mut self, account: AccountId, todo: Todo<Sealed>) {
         self.todos.load((account, todo.id), todo);
     }
 
-    /// An activity, as it is shown.
+    /// An activity as callers see it.
     pub fn load_activity(&mut self, account: AccountId, activity: Activity<Sealed>) {
         self.activities.load((account, activity.id), activity);
     }
@@ -167,8 +168,8 @@ impl WorkingSet {
         self.idempotency_records.insert((account, record.actor, record.request.key), record);
     }
 
-    /// The kinds of activity to count, once the activities are loaded: those that the commands
-    /// bring, and beside them those that may go with an activity that they delete.
+    /// The kinds of activity to count, once the activities are loaded: those that the commands add,
+    /// and those of activities that they delete.
     #[must_use]
     pub fn kinds_to_count(
         &self,
@@ -192,18 +193,18 @@ impl WorkingSet {
         self.kinds.insert((account, actor), kinds);
     }
 
-    /// A row that has come in before, and the id that it was given.
+    /// A row that was imported before, and its id here.
     pub fn load_imported(&mut self, key: ImportKey, id: i64) {
         self.imported.insert(key, id);
     }
 
-    /// Whether an operator's account is left besides those that a batch ends.
+    /// Whether an operator's account exists besides those that the batch ends.
     pub const fn load_other_operator(&mut self, is_there: bool) {
         self.other_operator = is_there;
     }
 
-    /// Adds the keys that codes came with, once the codes are loaded: those that have expired are
-    /// not among the keys that a command names.
+    /// Adds the keys that codes came with, once the codes are loaded. Expired ones are not among
+    /// the keys that a command names.
     pub fn follow_codes(&self, read_set: &mut ReadSet) {
         for ((account, _), row) in &self.codes.0 {
             let key = row.now.as_ref().and_then(|code| code.comes_with);
@@ -211,8 +212,8 @@ impl WorkingSet {
         }
     }
 
-    /// Adds ended keys of the accounts that keep as many as they may, once the accounts are loaded:
-    /// they make room for the keys that the commands make, and for some that were let in beyond.
+    /// Adds ended keys of the accounts that keep as many as they may, once the accounts are loaded.
+    /// They make room for the new keys, and for keys that were let in beyond the limit.
     pub fn make_room<'a>(
         &self,
         commands: impl IntoIterator<Item = &'a Command>,
@@ -236,8 +237,8 @@ impl WorkingSet {
         }
     }
 
-    /// Adds the rows that imported ones are linked to, and those that come in again, once it is
-    /// loaded which those are.
+    /// Adds the rows that imported rows are linked to, and those that are imported again, once
+    /// these are known.
     pub fn follow_imports<'a>(
         &self,
         commands: impl IntoIterator<Item = &'a Command>,
@@ -270,7 +271,7 @@ impl WorkingSet {
     }
 }
 
-/// Finding and handing out.
+/// Finding rows, and handing out the result.
 impl WorkingSet {
     pub(super) fn account(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id).and_then(|row| row.now.as_ref())
@@ -295,8 +296,7 @@ impl WorkingSet {
         })
     }
 
-    /// What was loaded and is not among the changes: accounts that nothing was done to, and kinds of
-    /// activity as they stand now.
+    /// The rows that were loaded and not changed: accounts, and the current kinds of activity.
     pub fn take_unchanged(&mut self) -> UnchangedRows {
         let unchanged = self.accounts.values().filter(|row| row.loaded == row.now);
         UnchangedRows {
@@ -321,7 +321,7 @@ impl WorkingSet {
                 _ => {}
             }
         }
-        // A todo that a batch-mate deleted takes along the steps it took in this very batch.
+        // If the batch deletes a todo, the todo's steps from the same batch are dropped.
         let todos = &self.todos;
         self.write_set.logs.retain(|(account, log)| todos.get((*account, log.todo)).is_some());
         self.write_set.actors = self.actors.difference();

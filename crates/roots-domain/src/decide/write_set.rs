@@ -1,4 +1,4 @@
-//! What a batch changes.
+//! The changes of a batch.
 
 use super::read_set::ImportKey;
 use super::rows::{Difference, RowKey};
@@ -19,29 +19,29 @@ use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 use crate::model::usage::Calls;
 
-/// What there is of all accounts together.
+/// The state that all accounts share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Directory {
-    /// The last account id given, 0 for none.
+    /// The last account id that was given; 0 if none was.
     pub last_account: i64,
-    /// How many accounts there are.
+    /// The number of accounts.
     pub accounts: i64,
-    /// The id of the installation, once its first start has named it.
+    /// The id of the installation, once the first start has set it.
     pub installation: Option<Uid>,
 }
 
-/// What a batch changes, to be written whole.
+/// The changes of a batch, to be written together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteSet {
-    /// The directory, where it moved.
+    /// The directory, if it has changed.
     pub directory: Option<Directory>,
     /// New accounts.
     pub accounts_founded: Vec<Account>,
-    /// Accounts that end, and when.
+    /// Accounts that are erased, and when.
     pub erased: Vec<(AccountId, Timestamp)>,
-    /// Accounts that have ended, of which some rows are swept.
+    /// Erased accounts of which some rows are swept.
     pub swept: Vec<(AccountId, Timestamp)>,
-    /// Changed accounts, whole. Their version is one above the one loaded, which guards the write.
+    /// Changed accounts. Their version is one above the loaded one, which guards the write.
     pub accounts_changed: Vec<Account>,
     /// Accounts whose auth epoch has moved.
     pub auth_epochs_moved: Vec<AccountId>,
@@ -51,34 +51,34 @@ pub struct WriteSet {
     pub keys: Difference<KeyId, ApiKey>,
     /// Recovery codes.
     pub codes: Difference<RecoveryId, RecoveryCode>,
-    /// Holders of which all wraps go, before the new ones come.
+    /// Holders whose wraps are all deleted before new ones are inserted.
     pub holders_emptied: BTreeSet<RowKey<WrapHolder>>,
     /// New wraps.
     pub wraps: Vec<(AccountId, Wrap)>,
-    /// Sessions. Whatever is linked to those deleted is to count as unlinked at once.
+    /// Sessions. Rows that are linked to deleted ones must count as unlinked at once.
     pub sessions: Difference<SessionId, Session<Sealed>>,
-    /// Todos. Their logs go with those deleted.
+    /// Todos. The logs of deleted ones are deleted too.
     pub todos: Difference<TodoId, Todo<Sealed>>,
     /// Activities.
     pub activities: Difference<ActivityId, Activity<Sealed>>,
     /// New status changes.
     pub logs: Vec<(AccountId, StatusChange<Sealed>)>,
-    /// New rows that have come in from elsewhere, and the ids that they were given.
+    /// Newly imported rows, and their ids here.
     pub imported: Vec<(ImportKey, i64)>,
     /// New ledger rows.
     pub ledger: Vec<(AccountId, LedgerEntry)>,
     /// New entries of the audit log.
     pub audit_log: Vec<(AccountId, AuditEntry)>,
-    /// By how much each count moved; none is 0.
+    /// The change of each counter; never 0.
     pub counters: BTreeMap<(AccountId, Counter), i64>,
-    /// By how much each count of a quarter hour moved; none is 0.
+    /// The change of each counter of a quarter hour; never 0.
     pub quarter_hours: BTreeMap<(AccountId, QuarterHourCounter), i64>,
-    /// How many calls to add.
+    /// The numbers of calls to add.
     pub calls: BTreeMap<Calls, i64>,
-    /// Sessions that were deleted, and how many rows at most are to lose their link to each now.
+    /// Deleted sessions, and how many rows at most to unlink from each now.
     pub unlinked: Vec<(RowKey<SessionId>, u32)>,
-    /// New answers to keep. One may take the place of an expired one.
+    /// New idempotency records. A record may replace an expired one.
     pub idempotency_records: BTreeMap<IdempotencyRecordKey, IdempotencyRecord>,
-    /// Accounts of which some answers from before then are to be forgotten.
+    /// Accounts of which some idempotency records from before that time are deleted.
     pub forgotten: Vec<(AccountId, Timestamp)>,
 }

@@ -18,7 +18,7 @@ macro_rules! named {
         pub enum $enum { $($(#[$variant_doc])* $variant),+ }
 
         impl $enum {
-            /// Every one.
+            /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// Its name on the wire and in the store.
@@ -27,7 +27,7 @@ macro_rules! named {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// The one of that name.
+            /// The one with that name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.name() == name)
@@ -38,7 +38,7 @@ macro_rules! named {
 pub(super) use named;
 
 named! {
-    /// What an account is for.
+    /// The kind of an account.
     AccountKind {
         /// It runs the service.
         Operator = "operator",
@@ -50,15 +50,15 @@ named! {
 named! {
     /// Whether an account may write.
     AccountStatus {
-        /// It may.
+        /// It may write.
         Active = "active",
-        /// It reads, exports and revokes keys only.
+        /// It may only read, export and revoke keys.
         Suspended = "suspended",
     }
 }
 
 named! {
-    /// What an actor is.
+    /// The kind of an actor.
     ActorKind {
         /// A program.
         Agent = "agent",
@@ -68,18 +68,18 @@ named! {
 }
 
 named! {
-    /// What an actor may do in its account.
+    /// The role of an actor in its account.
     Role {
-        /// Everything. An account has one owner.
+        /// It may do everything. An account has one owner.
         Owner = "owner",
-        /// Its own work.
+        /// It may read and write only its own rows.
         Member = "member",
     }
 }
 
 impl Role {
-    /// Whether the actor of that id, which has this role, may read and write what is of `other`: its
-    /// own, or, for the owner, that of any actor of the account.
+    /// Whether the actor `actor` with this role may read and write rows of `other`: its own rows
+    /// or, for the owner, those of any actor of the account.
     #[must_use]
     pub fn reaches(self, actor: ActorId, other: ActorId) -> bool {
         match self {
@@ -89,7 +89,7 @@ impl Role {
     }
 }
 
-/// The last id of each kind that an account has given. An id is never given twice.
+/// The last id of each kind that an account has assigned. An id is never assigned twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LastIds {
     /// Actors.
@@ -116,7 +116,7 @@ macro_rules! last_ids {
     ($($next:ident: $field:ident -> $id:ident),+ $(,)?) => {
         impl LastIds {
             $(
-                /// Gives the next id of its kind.
+                /// Assigns the next id of its kind.
                 #[must_use]
                 pub const fn $next(&mut self) -> $id {
                     self.$field += 1;
@@ -139,7 +139,7 @@ last_ids! {
     next_audit: audit -> AuditId,
 }
 
-/// An account: the tenant. Whoever holds its lock is its only writer.
+/// An account: the tenant. Only the holder of its lock writes to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
@@ -148,19 +148,20 @@ pub struct Account {
     pub uid: Uid,
     /// Its name.
     pub name: Name,
-    /// What it is for.
+    /// Its kind.
     pub kind: AccountKind,
     /// Whether it may write.
     pub status: AccountStatus,
     /// Its credits, never below 0.
     pub balance: i64,
-    /// Rises with whatever may end a key: a command accepted under another one is checked again.
+    /// Rises with every write that may end a key: a command accepted under another epoch is checked
+    /// again.
     pub auth_epoch: i64,
     /// The newest epoch of its key.
     pub key_epoch: KeyEpoch,
-    /// The ids it has given.
+    /// The ids that it has assigned.
     pub last_ids: LastIds,
-    /// How many keys it has, ended ones included.
+    /// The number of its keys, ended ones included.
     pub keys: i64,
     /// When it was made.
     pub created_at: Timestamp,
@@ -172,7 +173,7 @@ impl Account {
     /// Takes `cost` from the balance.
     ///
     /// # Errors
-    /// [`BalanceRefusal::TooLow`], and the balance stays.
+    /// [`BalanceRefusal::TooLow`]; the balance is then unchanged.
     pub fn debit(&mut self, cost: i64) -> Result<(), BalanceRefusal> {
         self.balance = credit::debit(self.balance, cost)?;
         Ok(())
@@ -181,7 +182,7 @@ impl Account {
     /// Adds `amount` to the balance.
     ///
     /// # Errors
-    /// [`BalanceRefusal::TooHigh`], and the balance stays.
+    /// [`BalanceRefusal::TooHigh`]; the balance is then unchanged.
     pub fn grant(&mut self, amount: i64) -> Result<(), BalanceRefusal> {
         self.balance = credit::grant(self.balance, amount)?;
         Ok(())
@@ -205,13 +206,13 @@ pub struct Actor {
     pub name: Name,
     /// What it is.
     pub kind: ActorKind,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
-    /// Whether its keys are good.
+    /// Whether its keys are valid.
     pub is_active: bool,
     /// The newest epoch of its key.
     pub key_epoch: KeyEpoch,
-    /// How often that was renewed lately.
+    /// How often its key was renewed lately.
     pub renewals: Renewals,
     /// When it was made.
     pub created_at: Timestamp,

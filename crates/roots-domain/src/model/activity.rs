@@ -12,9 +12,9 @@ use super::time::{Day, Timestamp};
 
 /// Most kinds of activity that one actor may have at a time, so that statistics stay small.
 pub const KINDS_MAX: i64 = 1_000;
-/// Most days that statistics tell of, the newest: ten years and a week.
+/// Most days in statistics, the newest ones: ten years and a week.
 pub const STATS_DAYS_MAX: usize = 3_660;
-/// Most types that statistics tell of, those with the most activities. One actor has no more of them.
+/// Most types in statistics, those with the most activities. One actor never has more.
 pub const STATS_TYPES_MAX: usize = 1_000;
 
 /// An activity. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
@@ -24,7 +24,7 @@ pub struct Activity<T = String> {
     pub id: ActivityId,
     /// Its identity.
     pub uid: Uid,
-    /// Whose it is.
+    /// The actor that the activity belongs to.
     pub actor: ActorId,
     /// The session it is linked to, of the same actor.
     pub session: Option<SessionId>,
@@ -34,20 +34,20 @@ pub struct Activity<T = String> {
     pub description: T,
     /// When it happened.
     pub logged_at: Timestamp,
-    /// When it was written down.
+    /// When it was stored.
     pub created_at: Timestamp,
     /// Counts its changes (it can only be unlinked), from 1.
     pub version: i64,
 }
 
 impl<T> Activity<T> {
-    /// The state that it is in.
+    /// The tag of its current state.
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
     }
 
-    /// Removes its link, if it is to that session, which was deleted. What is shown of it changes, so
-    /// its version does.
+    /// Removes its link if it is to that deleted session. Callers see the change, so the version
+    /// rises.
     pub fn unlink(&mut self, deleted: SessionId) {
         if self.session == Some(deleted) {
             self.session = None;
@@ -64,10 +64,10 @@ impl<T> Activity<T> {
 }
 
 impl<T> Activity<T> {
-    /// The same activity with another text.
+    /// Maps its text with `change`.
     ///
     /// # Errors
-    /// What `change` answers.
+    /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
         mut change: impl FnMut(Field, T) -> Result<U, E>,
@@ -98,26 +98,28 @@ impl<T> Listed for Activity<T> {
 /// Statistics of activities.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ActivityStats {
-    /// How many there are.
+    /// Their number.
     pub total: i64,
-    /// How many of each type, falling by count, then by name, at most [`STATS_TYPES_MAX`].
+    /// The number of activities of each type, by descending count, then by name; at most
+    /// [`STATS_TYPES_MAX`] types.
     pub by_type: Vec<(ActivityType, i64)>,
-    /// How many more types there are.
+    /// The number of types that are left out.
     pub by_type_omitted: i64,
-    /// How many on each of the newest [`STATS_DAYS_MAX`] days that have any, ascending.
+    /// The number of activities on each of the newest [`STATS_DAYS_MAX`] days that have any,
+    /// ascending.
     pub by_day: Vec<(Day, i64)>,
-    /// How many older days have any.
+    /// The number of older days that have any.
     pub by_day_omitted: i64,
-    /// The sessions beside them.
+    /// The matching sessions.
     pub sessions: SessionCounts,
 }
 
 /// Counts of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SessionCounts {
-    /// How many there are.
+    /// Their number.
     pub total: i64,
-    /// How many of them are active.
+    /// The number of active ones.
     pub active: i64,
 }
 
@@ -131,8 +133,8 @@ impl SessionCounts {
     }
 }
 
-/// Adds activities up by day, from the newest day to the oldest, and keeps the newest days that have
-/// any. It holds no more days than are told, beside those that are not settled.
+/// Counts activities by day, from the newest day to the oldest, and keeps the newest days that have
+/// any. It holds at most the days of the result, and those that are not settled.
 #[derive(Debug, Default)]
 pub struct DayCounter {
     /// Days whose counts may change.
@@ -143,13 +145,12 @@ pub struct DayCounter {
 }
 
 impl DayCounter {
-    /// Adds to a day that is not settled; what was counted for it by mistake is taken away by a count
-    /// below 0.
+    /// Adds to a day that is not settled. A negative count corrects an earlier one.
     pub fn add(&mut self, day: Day, count: i64) {
         *self.open.entry(day).or_insert(0) += count;
     }
 
-    /// Settles the days after that one: nothing is added to them any more.
+    /// Settles the days after that one: their counts no longer change.
     pub fn settle_after(&mut self, last_open: Day) {
         let settled = self.open.split_off(&Day(last_open.0 + 1));
         for (day, count) in settled.into_iter().rev().filter(|(_, count)| *count != 0) {
@@ -161,7 +162,7 @@ impl DayCounter {
         }
     }
 
-    /// The newest days that have any, ascending, and how many older ones have any.
+    /// The newest days that have any, ascending, and the number of older ones that have any.
     #[must_use]
     pub fn finish(mut self) -> (Vec<(Day, i64)>, i64) {
         self.settle_after(Day(i64::MIN));
@@ -180,14 +181,14 @@ mod tests {
         let all = 2 * i64::try_from(STATS_DAYS_MAX).unwrap();
         for day in (1..=all).rev() {
             days.add(Day(day), 2);
-            // One is moved to the day before, so that the last of all has one alone.
+            // One is moved to the day before, so that the last day has only one.
             days.add(Day(day), -1);
             days.add(Day(day - 1), 1);
             days.settle_after(Day(day - 1));
         }
         assert!(days.open.len() <= 2);
         let (by_day, omitted) = days.finish();
-        // Day 0 has what was moved to it.
+        // Day 0 has the one that was moved to it.
         assert_eq!((by_day.len(), omitted), (STATS_DAYS_MAX, all + 1 - all / 2));
         assert_eq!(by_day[0], (Day(all / 2 + 1), 2));
         assert_eq!(by_day.last(), Some(&(Day(all), 1)));

@@ -5,8 +5,8 @@
 //! recovery code ──HKDF──► key-encryption key ──wraps──► account key ◄──wraps── owner's API keys
 //! ```
 //!
-//! A lost key loses nothing: each key of the hierarchy is wrapped under several holders, and a new
-//! API key is a new wrap. No row of text is ever rewritten for it.
+//! Losing a key loses no data: each key of the hierarchy is wrapped under several holders, and a
+//! new API key is a new wrap. No text is ever rewritten for it.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use super::page::{Listed, SortKey};
 use super::text::Name;
 use super::time::Timestamp;
 
-/// Most keys of an actor that are in force: what ends all of them at once stays quick.
+/// Most valid keys of an actor, so that ending all of them at once stays quick.
 pub const KEYS_MAX: usize = 1_000;
 
 /// Generation of an actor's or an account's key, from 1. A renewal makes the next.
@@ -39,7 +39,7 @@ impl KeyEpoch {
     }
 }
 
-/// What an API key or a recovery code is found by: an HKDF output that opens nothing.
+/// The hash that an API key or a recovery code is looked up by: an HKDF output that opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LookupHash(pub [u8; 32]);
 
@@ -49,7 +49,7 @@ impl fmt::Debug for LookupHash {
     }
 }
 
-/// Whose key a wrap holds.
+/// The owner of the key that a wrap holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WrapSubject {
     /// The account key of an epoch.
@@ -71,8 +71,8 @@ pub enum WrapHolder {
     Actor(ActorId, KeyEpoch),
 }
 
-/// One key encrypted under another. Bound to account, subject and holder: in another place it does
-/// not open.
+/// A key encrypted under another one. It is bound to account, subject and holder: in another place
+/// it does not open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrap {
     /// The key inside.
@@ -83,59 +83,59 @@ pub struct Wrap {
     pub sealed: super::sealed::Sealed,
 }
 
-/// An API key as the store keeps it. The key itself is shown once and kept nowhere.
+/// An API key as it is stored. The key itself is shown once and stored nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id within the account.
     pub id: KeyId,
-    /// Whose key it is.
+    /// The actor that the key belongs to.
     pub actor: ActorId,
-    /// What it is found by.
+    /// The hash it is looked up by.
     pub lookup: LookupHash,
-    /// Its first characters, for people to tell keys apart.
+    /// Its first characters, to tell keys apart.
     pub prefix: String,
-    /// What its owner calls it.
+    /// Its label.
     pub label: Option<Name>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last used, give or take the time between two flushes.
+    /// When it was last used, as of the last flush.
     pub last_used: Option<Timestamp>,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expires_at: Option<Timestamp>,
-    /// From when on it is refused though it has not expired: the end of its grace, or
+    /// The time from which it is refused before it expires: the end of its grace, or
     /// [`ApiKey::ENDED`].
     pub ends_at: Option<Timestamp>,
-    /// What its first use puts an end to, if it succeeds others.
+    /// What its first use ends, if it succeeds others.
     pub succession: Option<Succession>,
-    /// When it was first used. Noted of keys that succeed others alone.
+    /// When it was first used. Only recorded for keys that succeed others.
     pub first_used_at: Option<Timestamp>,
 }
 
-/// What the first use of a key puts an end to. Until then it shows nothing but that it was made: the
-/// answer that carried it may have been lost, so what it succeeds stays in force.
+/// What the first use of a key ends. Until then it is not known whether the answer with the key has
+/// arrived, so what it succeeds stays in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Succession {
-    /// Of another key of its actor, which its bearer rotated.
+    /// Another key of its actor, which was rotated.
     Rotation {
         /// The key that ends.
         replaces: KeyId,
-        /// How much longer that one stays in force, in seconds.
+        /// How long that key stays in force after that, in seconds.
         grace_seconds: i64,
     },
-    /// Of every recovery code but the one that came with it, by one of which it was made. The owner's
-    /// other keys ended when it was.
+    /// All recovery codes but the one that came with it. It was made with one of them, and the
+    /// owner's other keys ended then.
     Recovery,
-    /// Of every other key of the owner, and of every recovery code but the one that came with it; and the next epoch of the account's key and of its owner's comes
-    /// into force.
+    /// All other keys of the owner, and all recovery codes but the one that came with it. The next
+    /// epochs of the account's key and of its owner's come into force.
     Renewal,
 }
 
 impl ApiKey {
-    /// When a key has ended that was revoked, or whose wraps are swept: before all time, so that no
-    /// command that was waiting slips in, nor one of a process whose clock is behind.
+    /// The end of a key that was revoked or whose wraps were swept: the earliest time there is, so
+    /// that neither a waiting command nor one of a process whose clock is behind is admitted.
     pub const ENDED: Timestamp = Timestamp::FIRST;
 
-    /// What decides whether it admits its bearer.
+    /// The fields that decide whether it admits its bearer.
     #[must_use]
     pub const fn validity(&self) -> KeyValidity {
         KeyValidity {
@@ -153,37 +153,38 @@ impl ApiKey {
         self.validity().in_force(at)
     }
 
-    /// Whether it succeeds others and was never used: its bearer may never have got it.
+    /// Whether it succeeds others and was never used: its bearer may never have received it.
     #[must_use]
     pub const fn is_unseen(&self) -> bool {
         self.validity().is_unseen()
     }
 
-    /// Whether it was ended for good and nothing rests on it: a recovery code that came with a key which
-    /// was never used opens what that key says.
+    /// Whether it has ended for good and nothing depends on it. A recovery code that came with an
+    /// unused key opens the epochs that the key names.
     #[must_use]
     pub const fn may_be_forgotten(&self) -> bool {
         let is_codes = matches!(self.succession, Some(Succession::Recovery | Succession::Renewal));
         self.has_ended() && !(is_codes && self.first_used_at.is_none())
     }
 
-    /// Whether it was ended for good, and opens nothing any more.
+    /// Whether it has ended for good and opens nothing any more.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         matches!(self.ends_at, Some(end) if end.micros() == Self::ENDED.micros())
     }
 }
 
-/// What decides whether an API key admits its bearer: the fields of an [`ApiKey`] of the same names.
+/// The fields that decide whether an API key admits its bearer. They are those of [`ApiKey`] with
+/// the same names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyValidity {
     /// Its id within the account.
     pub id: KeyId,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expires_at: Option<Timestamp>,
-    /// From when on it is refused though it has not expired.
+    /// The time from which it is refused before it expires.
     pub ends_at: Option<Timestamp>,
-    /// What its first use puts an end to.
+    /// What its first use ends.
     pub succession: Option<Succession>,
     /// When it was first used, if it succeeds others.
     pub first_used_at: Option<Timestamp>,
@@ -196,13 +197,13 @@ impl KeyValidity {
         self.end().is_none_or(|end| at < end)
     }
 
-    /// From when on the key admits nobody: the first of its ends.
+    /// The time from which the key admits nobody: the earlier of its two ends.
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
         [self.expires_at, self.ends_at].into_iter().flatten().min()
     }
 
-    /// Whether the key succeeds others and was never used: its bearer may never have got it.
+    /// Whether the key succeeds others and was never used: its bearer may never have received it.
     #[must_use]
     pub const fn is_unseen(&self) -> bool {
         self.succession.is_some() && self.first_used_at.is_none()
@@ -215,17 +216,17 @@ impl Listed for ApiKey {
     }
 }
 
-/// A recovery code as the store keeps it. One that has ended is kept no longer.
+/// A recovery code as it is stored. Ended codes are deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryCode {
     /// Its id within the account.
     pub id: RecoveryId,
-    /// What it is found by.
+    /// The hash it is looked up by.
     pub lookup: LookupHash,
     /// When it was made.
     pub created_at: Timestamp,
-    /// The key that it was made and shown with, if there was one. The first use of that key ends
-    /// every other code; to use this code tells as much as to use that key.
+    /// The key that it was made and shown with, if any. The first use of that key ends all other
+    /// codes. Using this code has the same effect as using that key.
     pub comes_with: Option<KeyId>,
 }
 
@@ -256,7 +257,7 @@ mod tests {
         assert!(key(None, Some(at(10))).in_force(at(9)));
         let ended = key(None, Some(ApiKey::ENDED));
         assert!(ended.may_be_forgotten() && !key(None, Some(at(5))).may_be_forgotten());
-        // Its code may be all that the owner has.
+        // Its code may be all that the owner has left.
         let with_a_code = ApiKey { succession: Some(Succession::Renewal), ..ended.clone() };
         assert!(!with_a_code.may_be_forgotten());
         assert!(ApiKey { first_used_at: Some(at(1)), ..with_a_code }.may_be_forgotten());

@@ -1,5 +1,5 @@
-//! The audit log: what owners and operators did to an account. Ids and actions only: no names, no
-//! texts, nothing of a key.
+//! The audit log: what owners and operators did to an account. It holds only ids and actions: no
+//! names, no texts, no keys.
 
 use super::account::named;
 use super::api_key::{ApiKey, Succession};
@@ -21,7 +21,7 @@ named! {
         ActorActivated = "actor_activated",
         /// A key was made.
         KeyMade = "key_made",
-        /// A key was made to take another's place.
+        /// A key was made to replace another one.
         KeyRotated = "key_rotated",
         /// A key was used for the first time, which ended what it was made to replace.
         KeySucceeded = "key_succeeded",
@@ -31,11 +31,11 @@ named! {
         KeyRenewed = "key_renewed",
         /// The recovery code was used.
         RecoveryUsed = "recovery_used",
-        /// A new recovery code took the old one's place.
+        /// A new recovery code replaced the old one.
         RecoveryCodeRenewed = "recovery_code_renewed",
-        /// The owner had all that the account has exported, or all that an actor has.
+        /// The owner exported the account, or one actor's rows.
         Exported = "exported",
-        /// The owner brought in rows of another account, for an actor or for all of them.
+        /// The owner imported rows of another account, for one actor or for all of them.
         Imported = "imported",
         /// Credits were given.
         CreditsGranted = "credits_granted",
@@ -46,28 +46,28 @@ named! {
     }
 }
 
-/// An action, who did it, and to what. Ids of actors and keys are of the account whose audit log it
-/// is.
+/// An action, its author and its subject. Ids of actors and keys belong to the account whose audit
+/// log it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditEvent {
     /// What was done.
     pub action: AuditAction,
-    /// The actor that did it; `None` where it was none of the account's.
+    /// The actor that did it; `None` if it was not an actor of the account.
     pub actor: Option<ActorId>,
-    /// The key that it showed.
+    /// The key that the actor used.
     pub key: Option<KeyId>,
     /// The operator's account that did it, in the audit log of another one.
     pub by_account: Option<AccountId>,
-    /// The account that it was done to, in the audit log of the operator's.
+    /// In the operator's audit log, the account it was done to.
     pub subject_account: Option<AccountId>,
-    /// The actor that it was done to.
+    /// The actor it was done to.
     pub subject_actor: Option<ActorId>,
-    /// The key that it was done to.
+    /// The key it was done to.
     pub subject_key: Option<KeyId>,
 }
 
 impl AuditEvent {
-    /// Done by whoever runs the program, to the account itself.
+    /// An event of the program's operator, on the account itself.
     #[must_use]
     pub const fn of_program(action: AuditAction) -> Self {
         Self {
@@ -81,15 +81,15 @@ impl AuditEvent {
         }
     }
 
-    /// Done by the bearer of a key of the account, to the account itself.
+    /// An event of the bearer of a key of the account, on the account itself.
     #[must_use]
     pub const fn of(action: AuditAction, bearer: KeyBearer) -> Self {
         let KeyBearer { actor, key, .. } = bearer;
         Self { actor: Some(actor), key: Some(key), ..Self::of_program(action) }
     }
 
-    /// Done by the first use of a key: to the key that it was rotated from, or to all that its actor
-    /// had before.
+    /// An event of the first use of a key, on the key that it was rotated from, or on all earlier
+    /// keys of its actor.
     #[must_use]
     pub const fn of_succession(key: &ApiKey) -> Self {
         let replaced = match key.succession {
@@ -101,25 +101,25 @@ impl AuditEvent {
             .to_actor(key.actor)
     }
 
-    /// Done by an operator's account, to another one.
+    /// An event of an operator's account on another account.
     #[must_use]
     pub const fn of_operator(action: AuditAction, operator: AccountId) -> Self {
         Self { by_account: Some(operator), ..Self::of_program(action) }
     }
 
-    /// Done to another account than the one whose audit log it stands in.
+    /// The same event, on another account than the one whose audit log it is in.
     #[must_use]
     pub const fn to_account(self, subject: AccountId) -> Self {
         Self { subject_account: Some(subject), ..self }
     }
 
-    /// Done to an actor.
+    /// The same event, on an actor.
     #[must_use]
     pub const fn to_actor(self, subject: ActorId) -> Self {
         Self { subject_actor: Some(subject), ..self }
     }
 
-    /// Done to a key of an actor.
+    /// The same event, on a key of an actor.
     #[must_use]
     pub const fn to_key(self, actor: ActorId, subject: KeyId) -> Self {
         Self { subject_key: Some(subject), ..self.to_actor(actor) }

@@ -1,36 +1,37 @@
-//! Who asks, as it was authenticated.
+//! The authenticated caller.
 
 use super::account::Role;
 use super::id::{AccountId, ActorId, KeyId, RecoveryId};
 use super::time::Timestamp;
 
-/// The bearer of an API key, as it was authenticated.
+/// The authenticated bearer of an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyBearer {
     /// Its account.
     pub account: AccountId,
-    /// Itself.
+    /// The actor.
     pub actor: ActorId,
-    /// What it may do. An actor's role never changes.
+    /// The actor's role, which never changes.
     pub role: Role,
-    /// The key it showed.
+    /// The key it used.
     pub key: KeyId,
-    /// The account's auth epoch then. Where it has moved since, the key is checked again.
+    /// The account's auth epoch at that time. If it has moved since, the key is checked again.
     pub auth_epoch: i64,
-    /// From when on the key is refused, as it stood then: its expiry or the end of its grace,
-    /// whichever comes first. Time alone moves no auth epoch, so each command carries it.
+    /// The time from which the key is refused, as known then: its expiry or the end of its grace,
+    /// whichever comes first. Time passing does not move the auth epoch, so each command carries
+    /// it.
     pub ends_at: Option<Timestamp>,
 }
 
 impl KeyBearer {
-    /// Whether its key has come to its end by `now`.
+    /// Whether its key has ended by `now`.
     #[must_use]
     pub fn has_ended(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|end| end <= now)
     }
 }
 
-/// The bearer of a recovery code. Whether it is still good is looked at whenever it asks.
+/// The bearer of a recovery code. Each command checks whether the code is still valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeBearer {
     /// Its account.

@@ -1,4 +1,4 @@
-//! What is counted as it is written, so that a total or a statistic never scans.
+//! Counters that are updated with each write, so that totals and statistics never scan.
 
 use super::activity::Activity;
 use super::credit::Reason;
@@ -8,8 +8,7 @@ use super::text::ActivityType;
 use super::time::QuarterHour;
 use super::todo::{Priority, Todo, TodoStatus};
 
-/// Something that is counted in an account. Its count is kept in the same transaction as what it
-/// counts.
+/// A counter of an account. It changes in the same transaction as the rows that it counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counter {
     /// An actor's sessions of a status.
@@ -23,35 +22,35 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// Where a session is counted.
+    /// The counter of a session.
     pub fn of_session<T>(session: &Session<T>) -> Self {
         Self::Sessions(session.actor, session.status)
     }
 
-    /// Where a todo is counted.
+    /// The counter of a todo.
     pub fn of_todo<T>(todo: &Todo<T>) -> Self {
         Self::Todos(todo.actor, todo.status, todo.priority)
     }
 
-    /// Where an activity is counted.
+    /// The counter of an activity.
     pub fn of_activity<T>(activity: &Activity<T>) -> Self {
         Self::Activities(activity.actor, activity.activity_type.clone())
     }
 }
 
-/// An actor's activities of a type in a quarter hour. What is counted by days adds these up.
+/// Counts an actor's activities of a type in a quarter hour. Statistics by day add these up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuarterHourCounter {
-    /// Whose.
+    /// The actor whose rows are counted.
     pub actor: ActorId,
-    /// In which quarter.
+    /// The quarter hour.
     pub quarter_hour: QuarterHour,
-    /// Of which type.
+    /// The type.
     pub activity_type: ActivityType,
 }
 
 impl QuarterHourCounter {
-    /// Where an activity is counted.
+    /// The counter of an activity.
     pub fn of<T>(activity: &Activity<T>) -> Self {
         Self {
             actor: activity.actor,

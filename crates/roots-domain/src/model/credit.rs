@@ -1,4 +1,4 @@
-//! Credits: what writes cost, and the ledger that accounts for every one.
+//! Credits: the cost of writes, and the ledger that accounts for every credit.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use super::id::{ActorId, LedgerId};
 use super::page::{Listed, SortKey};
 use super::time::Timestamp;
 
-/// What a POST, PATCH or DELETE of sessions, todos and activities costs, and each row that an import
-/// writes. Reads cost nothing.
+/// The cost of a POST, PATCH or DELETE of sessions, todos and activities, and of each row that an
+/// import writes. Reads cost nothing.
 pub const WRITE_COST: i64 = 1;
 /// The most credits that one grant gives.
 pub const GRANT_MAX: i64 = 1_000_000_000;
 
-/// Why a balance moved.
+/// The reason of a ledger entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// The credits that an account starts with.
     BootstrapGrant,
-    /// An operator gave some.
+    /// An operator granted credits.
     OperatorGrant,
     /// A write.
     ApiWrite,
@@ -53,17 +53,17 @@ impl Reason {
 pub struct LedgerEntry {
     /// Its id within the account, without gaps.
     pub id: LedgerId,
-    /// How the balance moved.
+    /// The change of the balance.
     pub delta: i64,
-    /// The balance then.
+    /// The balance after it.
     pub balance_after: i64,
     /// Why.
     pub reason: Reason,
     /// The route of the write: `PATCH /todos/{id}`.
     pub endpoint: Option<String>,
-    /// The actor whose write it was.
+    /// The actor that made the write.
     pub actor: Option<ActorId>,
-    /// What the operator noted with a grant.
+    /// The operator's note on a grant.
     pub note: Option<String>,
     /// When.
     pub created_at: Timestamp,
@@ -75,17 +75,17 @@ impl Listed for LedgerEntry {
     }
 }
 
-/// A balance that can't be moved so.
+/// The reason why a balance can't change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BalanceRefusal {
-    /// It is below the cost.
+    /// The balance is below the cost.
     TooLow {
-        /// What there is.
+        /// The balance.
         balance: i64,
         /// What the write costs.
         cost: i64,
     },
-    /// It would exceed what can be counted.
+    /// The balance would exceed 63 bits.
     TooHigh,
 }
 
@@ -111,23 +111,23 @@ pub const fn grant(balance: i64, amount: i64) -> Result<i64, BalanceRefusal> {
     }
 }
 
-/// What is wrong with a ledger.
+/// An error in a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerMismatch {
-    /// A row does not carry the id after the one before.
+    /// A row's id does not follow the id of the row before.
     Gap {
-        /// The id that should stand there.
+        /// The expected id.
         expected: LedgerId,
-        /// The id that does.
+        /// The actual id.
         found: LedgerId,
     },
-    /// A row's `balance_after` does not follow from the row before.
+    /// A row's `balance_after` is not the balance of the row before plus its change.
     BrokenChain {
         /// The row.
         at: LedgerId,
-        /// The balance that follows.
+        /// The expected balance.
         expected: i64,
-        /// The balance that it states.
+        /// The stored balance.
         found: i64,
     },
     /// The balance went below 0.
@@ -137,16 +137,16 @@ pub enum LedgerMismatch {
     },
     /// The account's balance is not the sum of its ledger.
     WrongBalance {
-        /// The sum.
+        /// The sum of the ledger.
         expected: i64,
-        /// The balance that the account states.
+        /// The account's balance.
         found: i64,
     },
-    /// The account has handed out another number of ledger ids than it has rows.
+    /// The number of ledger ids that the account has assigned differs from its number of rows.
     WrongCount {
-        /// How many ids it has handed out.
+        /// The number of assigned ids.
         expected: i64,
-        /// How many rows there are.
+        /// The number of rows.
         found: i64,
     },
 }
@@ -172,13 +172,14 @@ impl fmt::Display for LedgerMismatch {
     }
 }
 
-/// Proves a ledger, row by row from the first: ids without gaps, each `balance_after` following
-/// from the row before, never below 0, and the account's balance at the end.
+/// Verifies a ledger, row by row from the first: ids have no gaps, each `balance_after` follows
+/// from the row before, no balance is below 0, and the last one is the account's balance.
 #[derive(Debug, Default)]
 pub struct LedgerVerifier {
     /// The sum of all rows.
     sum: i64,
-    /// What the row before states; the next follows from it, so that one break is one mismatch.
+    /// The balance stored in the row before. The next row is checked against it, so that one break
+    /// is one mismatch.
     stated: i64,
     rows: i64,
     mismatches: Vec<LedgerMismatch>,
@@ -207,7 +208,7 @@ impl LedgerVerifier {
         self.stated = balance_after;
     }
 
-    /// Compares with what the account states: its balance, and how many ledger ids it gave.
+    /// Compares with the account: its balance, and the number of ledger ids that it has assigned.
     #[must_use]
     pub fn finish(mut self, balance: i64, ids_given: i64) -> Vec<LedgerMismatch> {
         if self.sum != balance {

@@ -1,8 +1,8 @@
-//! Rows that were exported elsewhere and come in here, with their times and their links.
+//! Imports: rows that were exported elsewhere, with their times and links.
 //!
-//! A row is known for good by where it comes from: the account that it was exported from, and the id
-//! that it has there. The account remembers each with the id that it was given here, so that a link
-//! finds its end, and what comes in again is not written again.
+//! A row is identified for good by its source account and its id there. The importing account
+//! remembers both with the row's id here, so that links can be resolved, and repeated rows are not
+//! written again.
 //!
 //! Each row that an import writes costs 1 credit, as any write does.
 
@@ -19,12 +19,12 @@ use super::session::{Session, SessionStatus};
 use super::time::Timestamp;
 use super::todo::{StatusChange, Todo};
 
-/// Most rows of one command: others' writes come in between two.
+/// Most rows of one command: other writes run between two.
 pub const IMPORT_MAX_ROWS: usize = 64;
 /// The route that the ledger names.
 pub const IMPORT_ENDPOINT: &str = "POST /import";
 
-/// A row by its id where it comes from.
+/// A row, by its id in the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// An actor.
@@ -40,7 +40,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Every kind, by its name in the store.
+    /// All kinds, by their names in the store.
     pub const KINDS: [&'static str; 5] = ["actor", "session", "todo", "log", "activity"];
 
     /// The name of its kind in the store.
@@ -55,7 +55,7 @@ impl Origin {
         }
     }
 
-    /// Its id there.
+    /// Its id in the source.
     #[must_use]
     pub const fn id(self) -> i64 {
         match self {
@@ -81,34 +81,34 @@ impl Origin {
     }
 }
 
-/// The name of what it is of, and its id there: `todo 7`.
+/// The kind and the id in the source: `todo 7`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind(), self.id())
     }
 }
 
-/// A row to import. Its actor is one of the account; every other id in it is where it comes from, and
-/// its texts are sealed for its uid.
+/// A row to import. Its actor is an actor of the importing account, all other ids are those of the
+/// source, and its texts are sealed for its uid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportRow {
     /// A session.
     Session(Session<Sealed>),
-    /// A todo, as it stood before the first step of its log; the steps that follow take it on.
+    /// A todo as it was before the first step of its log. The steps follow and update it.
     Todo(Todo<Sealed>),
     /// A step of a todo of that actor.
     Step(ActorId, StatusChange<Sealed>),
     /// An activity.
     Activity(Activity<Sealed>),
-    /// A session that came in before. Its texts are sealed for the row that it is here, whose uid and
-    /// actor it has; a text that is the same there has the same ciphertext.
+    /// A session that was imported before. It has the uid and the actor of its row here, and its
+    /// texts are sealed for that row; an unchanged text has the same ciphertext.
     SessionAgain(Session<Sealed>),
-    /// A todo that came in before, likewise.
+    /// A todo that was imported before, likewise.
     TodoAgain(Todo<Sealed>),
 }
 
 impl ImportRow {
-    /// What it is known by.
+    /// Its identity in the source.
     #[must_use]
     pub const fn origin(&self) -> Origin {
         match self {
@@ -119,7 +119,7 @@ impl ImportRow {
         }
     }
 
-    /// The actor here whose row it becomes.
+    /// The local actor that it will belong to.
     #[must_use]
     pub const fn actor(&self) -> ActorId {
         match self {
@@ -130,7 +130,7 @@ impl ImportRow {
         }
     }
 
-    /// What it rests on.
+    /// The row that it depends on.
     #[must_use]
     pub fn link(&self) -> Option<Origin> {
         match self {
@@ -142,37 +142,37 @@ impl ImportRow {
     }
 }
 
-/// Some rows of one source, each imported whole or not at all, in their order.
+/// Rows of one source, in order. Each is imported completely or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     /// The account that they come from.
     pub source: Uid,
-    /// The actor there that each actor here stands for. It is remembered with the first row that is
-    /// written of it, so that nothing is written that is not paid for.
+    /// For each local actor, the actor of the source. It is stored together with the first row
+    /// written for it, so that nothing is written without payment.
     pub actors: BTreeMap<ActorId, ActorId>,
     /// The rows, at most [`IMPORT_MAX_ROWS`].
     pub rows: Vec<ImportRow>,
 }
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Imported {
-    /// It was written, under this id.
+    /// It was written with this id.
     New(i64),
-    /// It had come in before with this id, and was brought up to what it is there.
+    /// It was imported before with this id, and was updated.
     Updated(i64),
-    /// It had come in before, and has this id, or had it until it was deleted.
+    /// It was imported before, and has or had this id.
     Known(i64),
 }
 
-/// What an import does with a row.
+/// The effect of an import on a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportEffect {
-    /// Nothing: it had come in before.
+    /// None: it was imported before.
     Unchanged,
-    /// It is written anew.
+    /// It is written as a new row.
     Added,
-    /// It had come in before, and takes on what was changed there.
+    /// It was imported before, and is updated.
     Updated,
 }
 
@@ -199,7 +199,7 @@ impl Imported {
     }
 }
 
-/// Whether a session can have stood so.
+/// Whether a session's end fits its status and its start.
 ///
 /// # Errors
 /// Says what `ended_at` must be.
@@ -218,20 +218,20 @@ pub fn check_session_end(
     }
 }
 
-/// A step that does not go on from where its todo stands.
+/// A step that does not continue from its todo's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepRefusal {
-    /// It begins elsewhere.
+    /// It begins from another status.
     Elsewhere,
-    /// No todo goes so.
+    /// The step is not allowed.
     Forbidden,
 }
 
 impl<T: Clone + PartialEq> Todo<T> {
-    /// The todo after a step of its own past. It was changed then at the earliest.
+    /// The todo after a step of its history. `updated_at` is at least the time of the step.
     ///
     /// # Errors
-    /// The step begins elsewhere, or there is no such step.
+    /// The step begins from another status, or is not allowed.
     pub fn relive<N>(&self, step: &StatusChange<N>) -> Result<Self, StepRefusal> {
         let (from, to) = (step.old_status, step.new_status);
         if from != self.status {
@@ -244,11 +244,11 @@ impl<T: Clone + PartialEq> Todo<T> {
         Ok(Self { status: to, updated_at, version: self.version + 1, ..self.clone() })
     }
 
-    /// The todo with what was changed where it comes from, if that is newer. The status is left to
-    /// the steps of its log.
+    /// The todo updated from its source, if the source is newer. The status follows from the steps
+    /// of the log.
     ///
     /// # Errors
-    /// It was changed no later there, and yet is another one.
+    /// The source is different although it is not newer.
     pub fn caught_up(&self, there: &Self) -> Result<Option<Self>, Contradiction> {
         let next = Self {
             session: there.session,
@@ -259,7 +259,7 @@ impl<T: Clone + PartialEq> Todo<T> {
             ..self.clone()
         };
         match there.updated_at.cmp(&self.updated_at) {
-            // Where its session was deleted, it is unlinked without being changed.
+            // If its session was deleted, it was unlinked, which does not count as a change.
             Ordering::Equal if (Self { session: self.session, ..next.clone() }) != *self => {
                 Err(Contradiction)
             }
@@ -273,8 +273,8 @@ impl<T: Clone + PartialEq> Todo<T> {
 }
 
 impl<T: Clone + PartialEq> Session<T> {
-    /// The session with what was changed where it comes from. One that has ended here only stays as
-    /// it is. Otherwise the notes there count: no session tells when they were written.
+    /// The session updated from its source. A session that has ended only here stays as it is.
+    /// Otherwise the notes of the source win, since sessions do not record when notes changed.
     #[must_use]
     pub fn caught_up(&self, there: &Self) -> Option<Self> {
         let is_later = match (self.status, there.status) {
@@ -292,16 +292,16 @@ impl<T: Clone + PartialEq> Session<T> {
     }
 }
 
-/// A row that came in before is another one now, though it was not changed since.
+/// A row that was imported before has different content, although it is not newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction;
 
-/// How many ids one mark of [`SeenRows`] covers.
+/// The number of ids that one mark of [`SeenRows`] covers.
 const IDS_PER_MARK: i64 = 256;
-/// Most marks: with them it holds at most 4 MiB.
+/// Most marks; they take at most 4 MiB.
 const MARKS_MAX: usize = 57_344;
 
-/// The rows that have come in one file, as a bit for each id.
+/// The rows of a file seen so far, as one bit for each id.
 #[derive(Debug, Default)]
 pub struct SeenRows {
     marks: HashMap<(&'static str, i64), [u64; 4]>,
@@ -309,7 +309,7 @@ pub struct SeenRows {
 }
 
 impl SeenRows {
-    /// Notes a row. Whether it had come before.
+    /// Adds a row. Returns whether it was there before.
     pub fn insert(&mut self, row: Origin) -> bool {
         let (mark, word, bit) = Self::place(row);
         if self.marks.len() >= MARKS_MAX && !self.marks.contains_key(&mark) {
@@ -322,7 +322,7 @@ impl SeenRows {
         had_come
     }
 
-    /// Whether a row has come; `None` once it is not known of each row.
+    /// Whether a row was seen; `None` if there were too many rows to remember.
     #[must_use]
     pub fn contains(&self, row: Origin) -> Option<bool> {
         let (mark, word, bit) = Self::place(row);
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(todo().caught_up(&Todo { updated_at: at(9), ..there.clone() }), Ok(None));
         let no_newer = Todo { updated_at: at(10), ..there };
         assert_eq!(todo().caught_up(&no_newer), Err(Contradiction));
-        // What is the same is no change, and a deleted session takes its links along.
+        // Equal content is no change, and deleting a session removes links to it.
         assert_eq!(todo().caught_up(&Todo { updated_at: at(11), ..todo() }), Ok(None));
         assert_eq!(todo().caught_up(&Todo { session: None, ..todo() }), Ok(None));
     }
@@ -419,7 +419,7 @@ mod tests {
         assert_eq!(active.caught_up(&active), None);
         assert_eq!(active.caught_up(&noted), Some(Session { version: 2, ..noted.clone() }));
         assert_eq!(active.caught_up(&end(6)), Some(Session { version: 2, ..end(6) }));
-        // No session ends before it starts.
+        // A session can't end before it starts.
         assert_eq!(active.caught_up(&end(4)), Some(Session { version: 2, ..end(5) }));
         assert_eq!(end(6).caught_up(&active), None);
         let other_notes = |second| Session { notes: Some("x".to_owned()), ..end(second) };

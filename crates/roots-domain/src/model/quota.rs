@@ -1,10 +1,10 @@
-//! Limits that last: how many actors and keys an account may have, and how often an actor's key may be
-//! renewed. They are judged under the account's lock, from rows that the write loads anyway.
+//! Lasting limits: how many actors and keys an account may have, and how often an actor's key may
+//! be renewed. They are checked under the account's lock, from rows that the write loads anyway.
 
 use super::time::{Day, Timestamp};
 
-/// Most actors of an account, deactivated ones included. What goes over all of them, such as the erasure of
-/// the account, stays quick.
+/// Most actors of an account, deactivated ones included, so that work on all of them, such as the
+/// erasure of the account, stays quick.
 pub const ACTORS_MAX: i64 = 10_000;
 /// Most keys that an account keeps, ended ones included. An account that rotates 10,000 keys a day keeps
 /// the ended keys of four days.
@@ -12,20 +12,20 @@ pub const ACCOUNT_KEYS_MAX: i64 = 50_000;
 /// Most renewals of an actor's key in a UTC day. Each lengthens its chain of epochs for ever.
 pub const RENEWALS_PER_DAY_MAX: i64 = 24;
 
-/// Judges whether an account that has given so many ids of actors may give one more. Actors are never
-/// deleted, so these are its actors, and those ids that were taken and lost.
+/// Whether an account that has assigned so many actor ids may assign one more. Actors are never
+/// deleted, so these are its actors, plus reserved ids that were never used.
 #[must_use]
 pub const fn may_add_actor(given: i64) -> bool {
     given < ACTORS_MAX
 }
 
-/// How many keys an account has more than it keeps, where it has so many: those that have ended go.
+/// By how many keys an account exceeds the number that it keeps. So many ended keys are removed.
 #[must_use]
 pub const fn surplus_keys(keys: i64) -> i64 {
     if keys > ACCOUNT_KEYS_MAX { keys - ACCOUNT_KEYS_MAX } else { 0 }
 }
 
-/// How often an actor's key was renewed on the UTC day on which it last was. An account's own renewal
+/// How often an actor's key was renewed on the UTC day of its last renewal. An account's renewal
 /// counts for its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renewals {
@@ -36,14 +36,14 @@ pub struct Renewals {
 }
 
 impl Renewals {
-    /// None so far.
+    /// No renewal so far.
     pub const NONE: Self = Self { day: Day::FIRST, count: 0 };
 
-    /// With one more, at that time.
+    /// The count after one more renewal at that time.
     ///
     /// # Errors
-    /// [`RenewalRefusal`] where there were [`RENEWALS_PER_DAY_MAX`] on that day. A clock that went
-    /// back to an earlier day grants none beyond those of the later one.
+    /// [`RenewalRefusal`] after [`RENEWALS_PER_DAY_MAX`] renewals on that day. If the clock went
+    /// back to an earlier day, the later day's limit still applies.
     pub fn with_one_more(self, at: Timestamp) -> Result<Self, RenewalRefusal> {
         let day = self.day.max(at.day());
         let count = if day == self.day { self.count } else { 0 };
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(renewals.with_one_more(last), refusal(1));
         let next_day = Renewals { day: midnight.day(), count: 1 };
         assert_eq!(renewals.with_one_more(midnight), Ok(next_day));
-        // A process whose clock is behind grants none beyond.
+        // A process whose clock is behind grants no additional ones.
         let full = Renewals { count: 24, ..next_day };
         assert!(full.with_one_more(noon).is_err());
     }

@@ -7,7 +7,7 @@ use super::page::{Listed, SortKey};
 use super::sealed::Field;
 use super::time::Timestamp;
 
-/// Where a session stands. It goes from active to ended and no other way.
+/// The status of a session. The only change is from active to ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SessionStatus {
     /// The agent is at work.
@@ -36,8 +36,8 @@ impl SessionStatus {
     }
 }
 
-/// Most rows, todos and activities together, that lose their link to deleted sessions in one
-/// transaction. The rest is done in steps, and every reader sees it as done.
+/// Most rows, todos and activities together, that one transaction unlinks from deleted sessions.
+/// The rest is done in steps, but readers see all of them as unlinked at once.
 pub const UNLINKED_AT_ONCE_MAX: u32 = 500;
 
 /// A work session. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
@@ -47,11 +47,11 @@ pub struct Session<T = String> {
     pub id: SessionId,
     /// Its identity.
     pub uid: Uid,
-    /// Whose it is.
+    /// The actor that the session belongs to.
     pub actor: ActorId,
-    /// Where it stands.
+    /// Its status.
     pub status: SessionStatus,
-    /// What its agent noted.
+    /// The agent's notes.
     pub notes: Option<T>,
     /// When it started.
     pub started_at: Timestamp,
@@ -62,7 +62,7 @@ pub struct Session<T = String> {
 }
 
 impl<T> Session<T> {
-    /// The state that it is in.
+    /// The tag of its current state.
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
     }
@@ -76,10 +76,10 @@ impl<T> Session<T> {
 }
 
 impl<T> Session<T> {
-    /// The same session with other notes.
+    /// Maps its notes with `change`.
     ///
     /// # Errors
-    /// What `change` answers.
+    /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
         mut change: impl FnMut(Field, T) -> Result<U, E>,
@@ -99,33 +99,33 @@ impl<T> Listed for Session<T> {
 /// A change to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionPatch<T> {
-    /// The status to go to.
+    /// The new status.
     pub status: Option<SessionStatus>,
-    /// What becomes of the notes.
+    /// The change of the notes.
     pub notes: Patch<T>,
 }
 
 impl<T> SessionPatch<T> {
-    /// Whether it names nothing.
+    /// Whether it changes no field.
     pub const fn is_empty(&self) -> bool {
         self.status.is_none() && self.notes.is_keep()
     }
 }
 
-/// A step that a session can't take.
+/// A change of status that a session refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionStep {
-    /// It has ended already.
+    /// It has already ended.
     EndTwice,
-    /// It has ended and stays so.
+    /// It has ended and can't be reopened.
     Reopen,
 }
 
 impl<T: Clone + PartialEq> Session<T> {
-    /// The session after `patch`. What changes nothing leaves the version.
+    /// The session after `patch`. A patch that changes nothing keeps the version.
     ///
     /// # Errors
-    /// An ended session neither ends again nor reopens.
+    /// An ended session can't be ended again or reopened.
     pub fn patch(&self, patch: SessionPatch<T>, at: Timestamp) -> Result<Self, SessionStep> {
         let mut next = self.clone();
         match (self.status, patch.status) {

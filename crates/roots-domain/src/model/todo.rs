@@ -8,7 +8,7 @@ use super::text::{LongText, Title};
 use super::time::Timestamp;
 use super::{Invalid, Patch};
 
-/// Where a todo stands.
+/// The status of a todo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TodoStatus {
     /// Not begun.
@@ -42,7 +42,7 @@ impl TodoStatus {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 
-    /// The other statuses that a todo may go to from here.
+    /// The other statuses that a todo may change to from this one.
     #[must_use]
     pub const fn next(self) -> &'static [Self] {
         match self {
@@ -53,15 +53,15 @@ impl TodoStatus {
     }
 }
 
-/// How much a todo matters: 0 (lowest, and the default) to 3 (highest).
+/// The priority of a todo: 0 (lowest, the default) to 3 (highest).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Priority(i16);
 
 impl Priority {
-    /// Every priority, rising.
+    /// Every priority, ascending.
     pub const ALL: [Self; 4] = [Self(0), Self(1), Self(2), Self(3)];
 
-    /// The priority of that number.
+    /// The priority with that number.
     ///
     /// # Errors
     /// Says the range.
@@ -86,17 +86,17 @@ pub struct Todo<T = String> {
     pub id: TodoId,
     /// Its identity.
     pub uid: Uid,
-    /// Whose it is.
+    /// The actor that the todo belongs to.
     pub actor: ActorId,
     /// The session it is linked to, of the same actor.
     pub session: Option<SessionId>,
-    /// What is to be done.
+    /// The task.
     pub title: T,
-    /// More of that.
+    /// Its description.
     pub description: Option<T>,
-    /// Where it stands.
+    /// Its status.
     pub status: TodoStatus,
-    /// How much it matters.
+    /// Its priority.
     pub priority: Priority,
     /// When it is due.
     pub due_at: Option<Timestamp>,
@@ -104,18 +104,18 @@ pub struct Todo<T = String> {
     pub created_at: Timestamp,
     /// When it was last changed by a patch.
     pub updated_at: Timestamp,
-    /// Counts its changes, unlinking among them, from 1.
+    /// Counts its changes, unlinking included, from 1.
     pub version: i64,
 }
 
 impl<T> Todo<T> {
-    /// The state that it is in.
+    /// The tag of its current state.
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
     }
 
-    /// Removes its link, if it is to that session, which was deleted. What is shown of it changes, so
-    /// its version does.
+    /// Removes its link if it is to that deleted session. Callers see the change, so the version
+    /// rises.
     pub fn unlink(&mut self, deleted: SessionId) {
         if self.session == Some(deleted) {
             self.session = None;
@@ -130,10 +130,10 @@ impl<T> Todo<T> {
         std::iter::once(&self.title).chain(&self.description)
     }
 
-    /// The same todo with other texts.
+    /// Maps its texts with `change`.
     ///
     /// # Errors
-    /// What `change` answers.
+    /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
         mut change: impl FnMut(Field, T) -> Result<U, E>,
@@ -166,29 +166,30 @@ impl<T> Listed for Todo<T> {
     }
 }
 
-/// A todo to create. `T` is its title and `L` its description: as its caller words them, or
+/// A todo to create. `T` is the type of its title and `L` that of its description: plain, or
 /// [`super::sealed::Sealed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTodo<T, L = T> {
-    /// Whose it is to be, if not the caller's own. Its texts are sealed with that actor's keys.
+    /// The actor that the todo will belong to; the caller if absent. Its texts are sealed with that
+    /// actor's keys.
     pub actor: Option<ActorId>,
-    /// What is to be done.
+    /// The task.
     pub title: T,
-    /// More of that.
+    /// Its description.
     pub description: Option<L>,
     /// The active session to link it to.
     pub session: Option<SessionId>,
-    /// How much it matters.
+    /// Its priority.
     pub priority: Priority,
     /// When it is due.
     pub due_at: Option<Timestamp>,
 }
 
 impl NewTodo<Title, LongText> {
-    /// The same with its texts sealed.
+    /// Seals its texts with `seal`.
     ///
     /// # Errors
-    /// What `seal` answers.
+    /// The error of `seal`.
     pub fn try_seal<U, E>(
         self,
         mut seal: impl FnMut(Field, &str) -> Result<U, E>,
@@ -206,22 +207,22 @@ impl NewTodo<Title, LongText> {
 pub struct TodoPatch<T> {
     /// A new title.
     pub title: Option<T>,
-    /// What becomes of the description.
+    /// The change of the description.
     pub description: Patch<T>,
-    /// The status to go to.
+    /// The new status.
     pub status: Option<TodoStatus>,
     /// A new priority.
     pub priority: Option<Priority>,
-    /// What becomes of the due date.
+    /// The change of the due date.
     pub due_at: Patch<Timestamp>,
-    /// What becomes of the link.
+    /// The change of the link.
     pub session: Patch<SessionId>,
     /// A note for the log of the status change.
     pub note: Option<T>,
 }
 
 impl<T> TodoPatch<T> {
-    /// A patch that names nothing.
+    /// A patch that changes no field.
     pub const EMPTY: Self = Self {
         title: None,
         description: Patch::Keep,
@@ -232,7 +233,7 @@ impl<T> TodoPatch<T> {
         note: None,
     };
 
-    /// Whether it names nothing.
+    /// Whether it changes no field.
     pub const fn is_empty(&self) -> bool {
         self.title.is_none()
             && self.description.is_keep()
@@ -251,26 +252,26 @@ pub struct StatusChange<T = String> {
     pub id: LogId,
     /// Its identity.
     pub uid: Uid,
-    /// Which todo.
+    /// The todo.
     pub todo: TodoId,
-    /// From where.
+    /// The status before.
     pub old_status: TodoStatus,
-    /// To where.
+    /// The status after.
     pub new_status: TodoStatus,
-    /// What was noted with it.
+    /// The note on it.
     pub note: Option<T>,
     /// When.
     pub logged_at: Timestamp,
 }
 
-/// A patch that a todo can't take.
+/// A patch that a todo refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TodoRefusal {
-    /// No such step from there.
+    /// The step is not allowed.
     Forbidden {
-        /// Where it stands.
+        /// Its status.
         from: TodoStatus,
-        /// Where it was to go.
+        /// The requested status.
         to: TodoStatus,
     },
     /// The note would be lost: the status does not change.
@@ -278,10 +279,10 @@ pub enum TodoRefusal {
 }
 
 impl<T> StatusChange<T> {
-    /// The same step with another note.
+    /// Maps its note with `change`.
     ///
     /// # Errors
-    /// What `change` answers.
+    /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
         mut change: impl FnMut(Field, T) -> Result<U, E>,
@@ -293,11 +294,11 @@ impl<T> StatusChange<T> {
 }
 
 impl<T: Clone + PartialEq> Todo<T> {
-    /// The todo after `patch`, which says nothing of the log: compare the statuses. What changes
-    /// nothing leaves `updated_at` and the version.
+    /// The todo after `patch`. To know whether to add to the log, compare the statuses. A patch
+    /// that changes nothing keeps `updated_at` and the version.
     ///
     /// # Errors
-    /// A forbidden step, or a note that no status change would carry.
+    /// The step is not allowed, or there is a note without a change of status.
     pub fn patch(&self, patch: TodoPatch<T>, at: Timestamp) -> Result<Self, TodoRefusal> {
         let mut next = self.clone();
         if let Some(to) = patch.status {

@@ -1,4 +1,4 @@
-//! How often an account calls what: statistics, beside the ledger and not a part of it.
+//! Usage: how often an account calls each endpoint. These statistics are not part of the ledger.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::Invalid;
 use super::id::AccountId;
 use super::time::{Day, Timestamp};
 
-/// How many endpoints a summary names.
+/// The number of endpoints in a summary.
 pub const TOP_ENDPOINTS: usize = 10;
 
 /// What is called: a route by a method.
@@ -24,11 +24,11 @@ pub struct Endpoint {
 /// What calls are counted by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Calls {
-    /// Whose they are.
+    /// The account that made the calls.
     pub account: AccountId,
-    /// The UTC day they came on.
+    /// The UTC day of the calls.
     pub day: Day,
-    /// What they called.
+    /// The endpoint.
     pub endpoint: Endpoint,
 }
 
@@ -47,7 +47,7 @@ impl Month {
         Self { first: date.with_day(1).unwrap_or(date) }
     }
 
-    /// Reads `2026-04`.
+    /// Parses `2026-04`.
     ///
     /// # Errors
     /// Says the form.
@@ -78,12 +78,12 @@ impl fmt::Display for Month {
     }
 }
 
-/// How often each endpoint was called in a month.
+/// The calls of an account in a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonthUsage {
-    /// All calls.
+    /// The number of all calls.
     pub used: i64,
-    /// The endpoints called most, at most [`TOP_ENDPOINTS`], falling by calls, then by name.
+    /// The most called endpoints, at most [`TOP_ENDPOINTS`], by descending calls, then by name.
     pub top: Vec<(Endpoint, i64)>,
 }
 

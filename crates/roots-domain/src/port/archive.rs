@@ -1,4 +1,4 @@
-//! What the core needs of a database to export what it holds, and to take it in.
+//! Ports for exports and imports.
 
 use async_trait::async_trait;
 
@@ -16,53 +16,53 @@ use crate::model::todo::{StatusChange, Todo};
 /// Most rows of a chunk: up to 1 MiB of texts.
 pub const CHUNK_MAX_ROWS: u16 = 16;
 
-/// What is walked through: the rows of an account whose ids had been given at one moment.
+/// The rows to walk through: those of an account whose ids had been assigned at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holdings {
     /// The account.
     pub account: AccountId,
-    /// The actor whose rows are wanted; `None` for all.
+    /// The actor whose rows are wanted; `None` for all actors.
     pub actor: Option<ActorId>,
-    /// The ids that had been given. What is newer is left out.
+    /// The last ids assigned at that moment. Newer rows are left out.
     pub given: LastIds,
 }
 
 /// Some rows, ascending by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportChunk<T> {
-    /// The rows, at most [`CHUNK_MAX_ROWS`]; there may be none though there are more to come.
+    /// The rows, at most [`CHUNK_MAX_ROWS`]. The chunk may be empty although more rows follow.
     pub rows: Vec<T>,
-    /// The id to go on after; `None` when nothing is left.
+    /// The id to continue after; `None` at the end.
     pub next: Option<i64>,
 }
 
-/// Most ids of rows that came in that are told at once.
+/// Most ids of imported rows that are returned at once.
 pub const IMPORTED_MAX_IDS: u16 = 1_000;
 
-/// A row that came in from elsewhere.
+/// An imported row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportedId {
-    /// What it is known by there.
+    /// Its identity in the source.
     pub origin: Origin,
     /// Its id here.
     pub here: i64,
-    /// Whether it was not deleted here.
+    /// Whether it still exists here.
     pub stands: bool,
 }
 
-/// Tells what has come in from elsewhere.
+/// Reads which rows were imported.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ImportReader: Send + Sync {
-    /// The actors of that source, each with the one that it is here.
+    /// The actors of that source, each with its local actor.
     async fn imported_actors(
         &self,
         account: AccountId,
         source: Uid,
     ) -> StoreResult<Vec<(ActorId, ActorId)>>;
 
-    /// The rows here that came in from these of that source, and stand. Each has its id, its actor and
-    /// its link here. A step is told only if its todo is among `origins`.
+    /// The existing rows that were imported from these rows of that source, with their ids, actors
+    /// and links here. A step is returned only if its todo is among `origins`.
     async fn imported_rows(
         &self,
         account: AccountId,
@@ -70,8 +70,8 @@ pub trait ImportReader: Send + Sync {
         origins: &[Origin],
     ) -> StoreResult<Vec<(Origin, ImportRow)>>;
 
-    /// What came in from that source of the kind of `after`, by its id there, from the first one
-    /// after that on: at most [`IMPORTED_MAX_IDS`].
+    /// The rows imported from that source of the same kind as `after` and after it, by their ids
+    /// there: at most [`IMPORTED_MAX_IDS`].
     async fn imported_after(
         &self,
         account: AccountId,
@@ -81,15 +81,15 @@ pub trait ImportReader: Send + Sync {
 
     /// The working set in which that command would be decided now, for a dry run.
     ///
-    /// It MUST read all of one moment, take no lock that a writer waits for, and write nothing.
+    /// It MUST read a consistent snapshot, take no lock that a writer waits for, and write nothing.
     async fn working_set_for(&self, command: &Command) -> StoreResult<WorkingSet>;
 }
 
-/// Walks through what an account holds, in the order of ids, a chunk at a time.
+/// Reads the rows of an account in the order of their ids, in chunks.
 ///
-/// Each chunk MUST be one read of its own, which holds nothing once it is answered and scans no more
-/// than a bounded number of rows. Ids neither move nor come back, so a row that exists throughout a
-/// walk is met exactly once.
+/// Each chunk MUST be a separate read, which holds nothing after it returns and scans a bounded
+/// number of rows. Ids never change and are never reused, so a row that exists throughout a walk is
+/// read exactly once.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ArchiveReader: Send + Sync {

@@ -1,18 +1,18 @@
-//! Time and identities, so that tests can set them.
+//! Ports for time and identities, so that tests can control them.
 
 use crate::model::id::Uid;
 use crate::model::time::Timestamp;
 
-/// Tells the time.
+/// The clock.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Makes identities.
+/// The generator of identities.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Uids: Send + Sync {
-    /// A new one (`UUIDv7`, RFC 9562). No two are the same.
+    /// A new uid (`UUIDv7`, RFC 9562). No two are equal.
     fn next(&self) -> Uid;
 }

@@ -1,4 +1,4 @@
-//! What the core needs of cryptography.
+//! The ports for cryptography.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,29 +10,30 @@ use crate::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, Uid};
 use crate::model::sealed::{Sealed, TextPlace};
 
-/// How many epochs before the one in force an unlocked keyring keeps, once they were read: as many
-/// keys of its actor, and of an owner as many of the account.
+/// How many earlier epochs an unlocked keyring keeps once they were read: so many keys of its actor
+/// and, for an owner, so many of the account.
 pub const EARLIER_EPOCHS_KEPT: usize = 64;
 
-/// An account, as keys are bound to it.
+/// The identity of an account to which keys are bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountIdentity {
-    /// Its id: part of every API key and recovery code.
+    /// Its id. It is part of every API key and recovery code.
     pub id: AccountId,
-    /// Its uid: part of what every ciphertext is bound to.
+    /// Its uid. Every ciphertext is bound to it.
     pub uid: Uid,
-    /// The epoch of its key that is in force. A renewal makes the next.
+    /// The epoch of its key that is in force. A renewal makes the next one.
     pub epoch: KeyEpoch,
 }
 
-/// An actor, as keys are bound to it.
+/// The identity of an actor to which keys are bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActorIdentity {
     /// Its id.
     pub id: ActorId,
-    /// Its uid: part of what every ciphertext is bound to.
+    /// Its uid. Every ciphertext is bound to it.
     pub uid: Uid,
-    /// The epoch of its key that is in force: the one that seals. A renewal makes the next.
+    /// The epoch of its key that is in force, with which texts are sealed. A renewal makes the next
+    /// one.
     pub epoch: KeyEpoch,
 }
 
@@ -48,12 +49,12 @@ impl From<&Actor> for ActorIdentity {
     }
 }
 
-/// Where a presented API key or recovery code is looked up.
+/// The data by which a presented API key or recovery code is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lookup {
-    /// The account that it names.
+    /// The account in the key or code.
     pub account: AccountId,
-    /// What it is found by there.
+    /// Its look-up hash in that account.
     pub hash: LookupHash,
 }
 
@@ -80,22 +81,22 @@ pub struct PresentedCode {
 /// A new API key: the secret to show once, and what the store keeps of it.
 #[derive(Debug)]
 pub struct MintedKey {
-    /// The key. Shown once, kept nowhere.
+    /// The key. It is shown once and stored nowhere.
     pub secret: SecretString,
-    /// Its first characters, for people to tell keys apart.
+    /// Its first characters, to tell keys apart.
     pub prefix: String,
-    /// What it is found by.
+    /// The hash it is looked up by.
     pub lookup: LookupHash,
     /// The wraps that it opens.
     pub wraps: Vec<Wrap>,
 }
 
-/// A new recovery code: the secret to show once, and what the store keeps of it.
+/// A new recovery code: the secret to show once, and what is stored.
 #[derive(Debug)]
 pub struct MintedCode {
-    /// The code. Shown once, kept nowhere.
+    /// The code. It is shown once and stored nowhere.
     pub secret: SecretString,
-    /// What it is found by.
+    /// The hash it is looked up by.
     pub lookup: LookupHash,
     /// The wraps that it opens.
     pub wraps: Vec<Wrap>,
@@ -114,58 +115,58 @@ pub struct Founding {
 
 /// The next epoch of an actor's key.
 ///
-/// The actor's other API keys do not lead to it: they end when it comes into force, at the latest.
-/// A renewal that was never put in force may be made again; then all of the unseen one goes.
+/// The actor's other API keys do not open it: they end when it comes into force, at the latest. A
+/// renewal that was never put in force may be repeated; the unused one is then removed completely.
 #[derive(Debug)]
 pub struct Renewal {
-    /// The epoch that is in force once this is.
+    /// The new epoch.
     pub epoch: KeyEpoch,
     /// The API key that opens it.
     pub key: MintedKey,
-    /// The wraps that lead from the account to the new key, and from the new key to the old.
+    /// The wraps of the new key under the account's key, and of the old key under the new one.
     pub wraps: Vec<Wrap>,
 }
 
 /// The next epoch of the account's key and of its owner's.
 ///
-/// The owner's other API keys and the recovery codes before do not lead to it: they end when it
-/// comes into force, at the latest. Other actors keep their keys, which the account reaches
-/// through its old key; what they write from now on is safe from a thief of that key once each of
-/// them is renewed too.
+/// The owner's other API keys and earlier recovery codes do not open it: they end when it comes
+/// into force, at the latest. Other actors keep their keys, which the account opens with its old
+/// key. What they write from now on is safe from a thief of that key once each of them is renewed
+/// too.
 #[derive(Debug)]
 pub struct AccountRenewal {
-    /// The epoch of the account that is in force once this is.
+    /// The new epoch of the account.
     pub account_epoch: KeyEpoch,
-    /// The epoch of the owner that is in force once this is.
+    /// The new epoch of the owner.
     pub owner_epoch: KeyEpoch,
     /// The owner's API key.
     pub key: MintedKey,
     /// The recovery code.
     pub code: MintedCode,
-    /// The wraps that lead from the new keys to the old, and from the account to its owner.
+    /// The wraps of the old keys under the new ones, and of the owner's key under the account's.
     pub wraps: Vec<Wrap>,
 }
 
-/// What a MAC is of. One never stands for the other.
+/// The purpose of a MAC. MACs of different purposes never match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MacPurpose {
-    /// The key that a caller gave to a write, to repeat it safely.
+    /// The idempotency key of a write.
     IdempotencyKey,
-    /// All that makes a request this request and no other.
+    /// The fingerprint of a request.
     RequestFingerprint,
 }
 
-/// Why cryptography failed. Says nothing of what it failed on.
+/// Why cryptography failed. It reveals nothing of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CryptoError {
-    /// A ciphertext or wrap that is damaged, or is not of the place it stands in.
-    #[error("a sealed value does not open where it stands")]
+    /// A ciphertext or wrap is damaged, or belongs to another place.
+    #[error("a sealed value does not open in its place")]
     DoesNotOpen,
-    /// No wrap leads from what is held to the key that is needed.
+    /// No wrap leads from the keys at hand to the needed key.
     #[error("a key wrap is missing")]
     WrapMissing,
-    /// A wrap leads to a later epoch than the one in force: the epoch was set back, or what was read is
-    /// of two moments.
+    /// A wrap leads to a later epoch than the one in force: the epoch was set back, or the read was
+    /// not consistent.
     #[error("a key wrap leads to a later epoch than the one in force")]
     EpochWentBack,
     /// The caller does not hold the account key.
@@ -174,17 +175,17 @@ pub enum CryptoError {
     /// The system gave no random bytes.
     #[error("the system's random generator failed")]
     NoRandomness,
-    /// What the cryptography can't do, such as sealing a text of 4 GiB. The limits on texts keep
-    /// callers from ever getting here.
+    /// The cryptography does not support this, such as sealing a text of 4 GiB. The limits on texts
+    /// prevent it.
     #[error("beyond what the cryptography can do")]
     Unsupported,
 }
 
-/// The unlocked keys of one actor; an owner's hold the account key too. Secrets inside are zeroized
-/// when it is dropped and never printed.
+/// The unlocked keys of one actor; an owner's keyring has the account key too. Its secrets are
+/// zeroized when it is dropped, and never printed.
 ///
-/// What it makes is for the caller to store: nothing that it answers is in force by itself. Any
-/// method that makes a key fails with [`CryptoError::NoRandomness`] when there is none.
+/// The caller stores what it makes: nothing that it returns is in force by itself. Any method that
+/// makes a key fails with [`CryptoError::NoRandomness`] if the system has none.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Keyring: Send + Sync + fmt::Debug {
     /// Seals `plaintext` for `place`, under the actor's epoch in force. Two seals of one text
@@ -194,23 +195,23 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// [`CryptoError::NoRandomness`], [`CryptoError::Unsupported`].
     fn seal(&self, place: TextPlace, plaintext: &str) -> Result<Sealed, CryptoError>;
 
-    /// Opens what was sealed for `place`, in whatever epoch.
+    /// Opens what was sealed for `place`, in any epoch.
     ///
     /// # Errors
-    /// [`CryptoError::DoesNotOpen`] when it was sealed for another place, or is damaged;
-    /// [`CryptoError::WrapMissing`] when its epoch is not held.
+    /// [`CryptoError::DoesNotOpen`] if it was sealed for another place or is damaged;
+    /// [`CryptoError::WrapMissing`] if the key of its epoch is not at hand.
     fn open(&self, place: TextPlace, sealed: &Sealed) -> Result<String, CryptoError>;
 
-    /// What stands for `bytes` in the store and does not confirm a guess of them: a MAC under the
-    /// actor's epoch in force.
+    /// A MAC of `bytes` under the actor's epoch in force, to store instead of them. Without the key
+    /// nobody can verify a guess with it.
     ///
     /// # Errors
     /// [`CryptoError::Unsupported`].
     fn mac(&self, purpose: MacPurpose, bytes: &[u8]) -> Result<[u8; 32], CryptoError>;
 
-    /// What [`Keyring::mac`] answered in the epochs before that are at hand, the latest of them first
-    /// and no more than `most`: a look-up of what may have been stored before a renewal tries these
-    /// too. Empty for a key never renewed.
+    /// What [`Keyring::mac`] returned in the earlier epochs at hand, the latest first and at most
+    /// `most`. Looking up what may have been stored before a renewal needs these too. Empty if the
+    /// key was never renewed.
     ///
     /// # Errors
     /// [`CryptoError::Unsupported`].
@@ -221,17 +222,17 @@ pub trait Keyring: Send + Sync + fmt::Debug {
         most: usize,
     ) -> Result<Vec<[u8; 32]>, CryptoError>;
 
-    /// Makes one more API key for the actor: its own rotation, or a new one from the owner by way
-    /// of [`Keyring::for_actor`]. Opens what this keyring opens of the actor; an owner's own key
+    /// Makes another API key for the actor: its own rotation, or a new one from the owner with
+    /// [`Keyring::for_actor`]. It opens what this keyring opens of the actor; an owner's own key
     /// opens the account key too.
     ///
     /// # Errors
     /// [`CryptoError::NoRandomness`].
     fn mint_key(&self, key: KeyId) -> Result<MintedKey, CryptoError>;
 
-    /// The keys of another actor of the account, of each epoch that `wraps` lead to, to read, write and
-    /// mint for it. `wraps` are those by which the account's keys at hand hold that actor's. For the
-    /// owner's own identity it answers a keyring like the owner's own.
+    /// The keys of another actor of the account, of each epoch that `wraps` lead to, to read, write
+    /// and mint for it. `wraps` are those of that actor's keys under the account's keys at hand.
+    /// For the owner's own identity it returns a keyring like the owner's own.
     ///
     /// # Errors
     /// [`CryptoError::NotAnOwner`]; [`CryptoError::WrapMissing`] (never a reason to make a key),
@@ -245,36 +246,36 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// The actor's epoch in force, under which this keyring seals.
     fn epoch(&self) -> KeyEpoch;
 
-    /// The epoch whose key sealed a text, as its header tells; `None` for what is no sealed text. The
-    /// header is not proved by this, but by opening the text.
+    /// The epoch whose key sealed a text, from its header; `None` if it is not a sealed text. This
+    /// does not verify the header; opening the text does.
     fn epoch_of(&self, sealed: &Sealed) -> Option<KeyEpoch>;
 
-    /// Whether that key, of this actor or, for an owner, of the account, is of an epoch before the one
-    /// in force and not at hand.
+    /// Whether that key, of this actor or, for an owner, of the account, is of an earlier epoch and
+    /// not at hand.
     fn lacks(&self, key: WrapSubject) -> bool;
 
-    /// The same keyring, with the earlier keys that `wraps` lead to. The latest of them are kept by
-    /// this one too, [`EARLIER_EPOCHS_KEPT`] at most.
+    /// The same keyring with the earlier keys that `wraps` lead to. This keyring keeps the latest
+    /// of them too, at most [`EARLIER_EPOCHS_KEPT`].
     ///
     /// # Errors
     /// [`CryptoError::DoesNotOpen`].
     fn with_earlier(&self, wraps: &[Wrap]) -> Result<Arc<dyn Keyring>, CryptoError>;
 
-    /// Makes the key of an actor that has none yet, under the account key. Only for a new actor.
+    /// Makes the key of a new actor, under the account key.
     ///
     /// # Errors
     /// [`CryptoError::NotAnOwner`].
     fn add_actor(&self, actor: ActorIdentity) -> Result<Vec<Wrap>, CryptoError>;
 
-    /// Makes one more recovery code.
+    /// Makes another recovery code.
     ///
     /// # Errors
     /// [`CryptoError::NotAnOwner`].
     fn mint_code(&self, code: RecoveryId) -> Result<MintedCode, CryptoError>;
 
-    /// Makes the next epoch of the actor's key, after its API key has leaked: the owner's act, by
-    /// way of [`Keyring::for_actor`]. When the owner's own API key has leaked, so has the account
-    /// key: that is what [`Keyring::renew_account`] is for.
+    /// Makes the next epoch of the actor's key, after its API key has leaked. The owner calls it on
+    /// the keyring of [`Keyring::for_actor`]. If the owner's own API key has leaked, so has the
+    /// account key: use [`Keyring::renew_account`].
     ///
     /// # Errors
     /// [`CryptoError::NotAnOwner`].
@@ -284,14 +285,15 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// recovery code has leaked. Its cost does not depend on the number of actors.
     ///
     /// # Errors
-    /// [`CryptoError::NotAnOwner`], also for a keyring that [`Keyring::for_actor`] gave for another.
+    /// [`CryptoError::NotAnOwner`], also for a keyring that [`Keyring::for_actor`] returned for
+    /// another actor.
     fn renew_account(&self, key: KeyId, code: RecoveryId) -> Result<AccountRenewal, CryptoError>;
 }
 
-/// Makes and opens the keys of the hierarchy. Pure but for randomness: it stores nothing.
+/// Makes and opens the keys of the hierarchy. It is pure except for randomness, and stores nothing.
 ///
-/// Wherever `wraps` are asked for, more than the needed ones may be given, in any order: what does
-/// not concern the actor, or is held by a key that is not reached, is left aside.
+/// All parameters `wraps` may have more wraps than needed, in any order. Wraps of other actors, and
+/// those under keys that are not at hand, are ignored.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Locksmith: Send + Sync {
     /// Parses an API key and checks its checksum. `None` for what is no key, without any look-up.
@@ -312,13 +314,13 @@ pub trait Locksmith: Send + Sync {
         code: RecoveryId,
     ) -> Result<Founding, CryptoError>;
 
-    /// Unlocks the keys of `actor` with its API key, of each epoch that `wraps` lead to. Those held by
-    /// that key lead to the epochs in force, which is enough until a text of an earlier one is at hand:
+    /// Unlocks the keys of `actor` with its API key, of each epoch that `wraps` lead to. The wraps
+    /// under that key lead to the epochs in force. For texts of earlier epochs see
     /// [`Keyring::with_earlier`].
     ///
     /// # Errors
-    /// [`CryptoError::WrapMissing`] (never a reason to make a key) when they do not lead to the epoch
-    /// in force, [`CryptoError::EpochWentBack`] when they lead to a later one, or
+    /// [`CryptoError::WrapMissing`] (never a reason to make a key) if they do not lead to the epoch
+    /// in force, [`CryptoError::EpochWentBack`] if they lead to a later one, or
     /// [`CryptoError::DoesNotOpen`].
     fn unlock(
         &self,
@@ -329,9 +331,9 @@ pub trait Locksmith: Send + Sync {
         wraps: &[Wrap],
     ) -> Result<Arc<dyn Keyring>, CryptoError>;
 
-    /// Unlocks the keys of `owner` with a recovery code: from them a new API key and a new code are
-    /// made. `wraps` are those held by that code, and the one by which the account's key holds the
-    /// owner's key in force.
+    /// Unlocks the keys of `owner` with a recovery code, to make a new API key and a new code.
+    /// `wraps` are those under that code, and the one of the owner's key in force under the
+    /// account's key.
     ///
     /// # Errors
     /// As [`Locksmith::unlock`].

@@ -1,4 +1,4 @@
-//! What the core needs of the world, as role-sized traits.
+//! Ports: the traits that the domain needs implemented, one for each role.
 
 pub mod archive;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! Who asks: from a presented key to a caller with unlocked keys.
+//! Authentication: from a presented key to a caller with unlocked keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,29 +21,29 @@ use crate::port::store::{
     AccountReader, Admission, ApplyError, CommandStore, Credentials, StoreError,
 };
 
-/// Whoever bears a key in force, as of when it was looked up.
+/// The bearer of a key in force, as of when it was looked up.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The account.
     pub account: AccountIdentity,
     /// The account's name.
     pub account_name: Name,
-    /// What the account is for.
+    /// The account's kind.
     pub account_kind: AccountKind,
     /// The actor.
     pub actor: Actor,
-    /// The key it showed.
+    /// The key that it used.
     pub key: KeyId,
     /// The account's auth epoch.
     pub auth_epoch: i64,
-    /// From when on the key admits nobody.
+    /// The time from which the key admits nobody.
     pub ends_at: Option<Timestamp>,
     /// The actor's keys.
     pub keys: Arc<dyn Keyring>,
 }
 
 impl Caller {
-    /// What this caller's reads are checked against.
+    /// The admission that this caller's reads are checked against.
     #[must_use]
     pub const fn admission(&self) -> Admission {
         Admission { account: self.account.id, auth_epoch: Some(self.auth_epoch) }
@@ -62,8 +62,8 @@ impl Caller {
         }
     }
 
-    /// The actor whose rows are chosen so, none for all of the account's. An actor that there is not
-    /// has no rows.
+    /// The actor whose rows `scope` selects; `None` for all actors of the account. An actor that
+    /// does not exist has no rows.
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`] for a member, unless it names itself.
@@ -77,43 +77,43 @@ impl Caller {
         if may { Ok(chosen) } else { Err(Refusal::OwnerOnly) }
     }
 
-    /// Whether it may read and write what is of that actor.
+    /// Whether it may read and write rows of that actor.
     #[must_use]
     pub fn reaches(&self, actor: ActorId) -> bool {
         self.actor.role.reaches(self.actor.id, actor)
     }
 }
 
-/// The actors whose rows a list or statistics are of.
+/// The actors whose rows a list or statistics include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ActorScope {
-    /// The caller's own.
+    /// The caller's own rows.
     #[default]
     Own,
-    /// That actor's.
+    /// That actor's rows.
     Of(ActorId),
-    /// Every actor's of the account.
+    /// The rows of all actors of the account.
     All,
 }
 
-/// Why nobody was admitted.
+/// Why a caller was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// The key is malformed, unknown, revoked or expired, or its actor is deactivated: which of
-    /// them is not told.
+    /// The key is malformed, unknown, revoked or expired, or its actor is deactivated. The error
+    /// does not say which.
     #[error("The API key is not valid.")]
     NotAdmitted,
-    /// The database did not do its part.
+    /// An error of the database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// How often a key is looked up whose parts do not go together.
+/// How often a key is looked up if the parts of the result do not match.
 const LOOKS_MAX: u32 = 3;
 
-/// Whether the wraps of a key are of the epochs in force, as those of every key are that is in force
-/// itself: a renewal ends those that are not. Told before anything is opened, it says that what was read
-/// is of one moment. That nothing leads to a later epoch is the locksmith's to check, for codes too.
+/// Whether the wraps of a key lead to the epochs in force, as those of every valid key do: a
+/// renewal ends the others. Checked before anything is opened, it shows that the read was
+/// consistent. The locksmith checks that no wrap leads to a later epoch, for codes too.
 fn opens_what_is_in_force(found: &Credentials) -> bool {
     let own = WrapHolder::ApiKey(found.key.id);
     found.wraps.iter().filter(|wrap| wrap.holder == own).all(|wrap| match wrap.subject {
@@ -127,13 +127,13 @@ fn opens_what_is_in_force(found: &Credentials) -> bool {
 /// Admits callers.
 #[derive(Clone)]
 pub struct Access {
-    /// Reads and opens keys.
+    /// Parses keys and opens their wraps.
     pub locksmith: Arc<dyn Locksmith>,
-    /// Finds them.
+    /// Looks keys up.
     pub reader: Arc<dyn AccountReader>,
-    /// Notes their first use.
+    /// Records their first use.
     pub commands: Arc<dyn CommandStore>,
-    /// Tells whether they have expired.
+    /// Tells the time, to check whether they have expired.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -160,7 +160,7 @@ impl Access {
         let unlocked = self.locksmith.unlock(presented, account, actor, found.key.id, &found.wraps);
         let keys = match unlocked {
             Ok(keys) => keys,
-            // Its wraps go with a key: it may have ended between two looks.
+            // A key's wraps are deleted when it ends: it may have ended between two reads.
             Err(_) if !self.is_in_force(lookup).await? => return Err(AccessError::NotAdmitted),
             Err(error) => {
                 let (account, key) = (found.account.id, found.key.id);
@@ -169,7 +169,7 @@ impl Access {
             }
         };
         if is_unseen {
-            // Only a key that opens what it should puts an end to others.
+            // Only a key that opens what it should ends others.
             found.account.auth_epoch = self.note_first_use(&found).await?;
         }
         Ok(Caller {
@@ -184,10 +184,10 @@ impl Access {
         })
     }
 
-    /// What is found of a key that admits its bearer, with the epochs that its use leaves in force.
+    /// The data of a valid key, with the epochs that are in force after its use.
     ///
-    /// A renewal that comes into force between two reads of one look makes its parts differ; then
-    /// whatever its bearer wrapped would be wrapped under a key that is over. So it is looked again.
+    /// If a renewal comes into force between two reads of one look-up, its parts do not match, and
+    /// what the bearer wraps would be wrapped under an old key. So the look-up is repeated.
     async fn look_up(&self, lookup: Lookup) -> Result<Credentials, AccessError> {
         for _ in 0..LOOKS_MAX {
             let found = self.reader.credentials(lookup).await?;
@@ -208,7 +208,7 @@ impl Access {
         Err(StoreError::Broken(cause).into())
     }
 
-    /// Ends what a key succeeds, now that it is used. Answers the account's auth epoch after it.
+    /// Ends what a key succeeds, now that it is used. Returns the account's auth epoch after that.
     async fn note_first_use(&self, found: &Credentials) -> Result<i64, AccessError> {
         let (account, actor, key) = (found.account.id, found.actor.id, found.key.id);
         let action = Action::System(SystemAction::UseKey { account, actor, key });
@@ -231,10 +231,10 @@ impl Access {
         Ok(self.reader.credentials(lookup).await?.is_some_and(|found| self.admits(&found)))
     }
 
-    /// That the key found there still admits its bearer, and under which auth epoch.
+    /// Checks that the key still admits its bearer, and returns the auth epoch.
     ///
     /// # Errors
-    /// [`AccessError::NotAdmitted`] once it does not, or a database error.
+    /// [`AccessError::NotAdmitted`] if it does not, or a database error.
     pub async fn check_again(&self, lookup: Lookup) -> Result<Admission, AccessError> {
         let found = self.reader.credentials(lookup).await?;
         let found = found.filter(|found| self.admits(found)).ok_or(AccessError::NotAdmitted)?;
@@ -242,7 +242,7 @@ impl Access {
         Ok(Admission { account: lookup.account, auth_epoch })
     }
 
-    /// How long a caller's key still lasts, where it ends by itself.
+    /// The time until a caller's key ends by itself, if it does.
     #[must_use]
     pub fn lasts(&self, caller: &Caller) -> Option<Duration> {
         let now = self.clock.now().micros();
@@ -250,11 +250,11 @@ impl Access {
         left.map(|left| Duration::from_micros(u64::try_from(left).unwrap_or(0)))
     }
 
-    /// Whether a caller that was admitted earlier is still admitted, as far as can be told without
-    /// a look-up. Asked on every use.
+    /// Checks without a look-up that a caller admitted earlier is still admitted. Called on every
+    /// use.
     ///
     /// # Errors
-    /// [`AccessError::NotAdmitted`] once its key has expired.
+    /// [`AccessError::NotAdmitted`] if its key has expired.
     pub fn check_expiry(&self, caller: &Caller) -> Result<(), AccessError> {
         match caller.ends_at {
             Some(end) if end <= self.clock.now() => Err(AccessError::NotAdmitted),

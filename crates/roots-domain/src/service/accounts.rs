@@ -22,40 +22,40 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::{AccountIdentity, ActorIdentity, Founding, Locksmith};
 use crate::port::store::{AccountReader, CommandStore, StoreError, StoreResult};
 
-/// How many of the newest ledger rows a look at the credits shows.
+/// The number of ledger rows that the credits show.
 const RECENT_ENTRIES: u32 = 20;
 
-/// Accounts: who writes, and with what credits.
+/// Accounts: how they are made, their credits, and what a caller may know of them.
 #[derive(Clone)]
 pub struct Accounts {
     /// Applies writes.
     pub commands: Arc<dyn CommandStore>,
     /// Reads.
     pub reader: Arc<dyn AccountReader>,
-    /// Makes keys.
+    /// Makes the keys.
     pub locksmith: Arc<dyn Locksmith>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
-    /// Names new accounts and actors.
+    /// Makes the uids of new accounts and actors.
     pub uids: Arc<dyn Uids>,
 }
 
-/// An account that someone asks for.
+/// A requested account.
 #[derive(Debug, Clone)]
 pub struct AccountDraft {
     /// Its name.
     pub name: Name,
-    /// What it is for.
+    /// Its kind.
     pub kind: AccountKind,
     /// Its owner's name.
     pub owner_name: Name,
-    /// What its owner is.
+    /// The kind of its owner.
     pub owner_kind: ActorKind,
     /// The credits it starts with, not negative.
     pub credits: i64,
 }
 
-/// A new account's secrets, which are shown once and kept nowhere.
+/// A new account's secrets, which are shown once and stored nowhere.
 #[derive(Debug)]
 pub struct NewCredentials {
     /// The account.
@@ -64,7 +64,7 @@ pub struct NewCredentials {
     pub owner: ActorId,
     /// The owner's name.
     pub owner_name: Name,
-    /// What the owner is.
+    /// The kind of the owner.
     pub owner_kind: ActorKind,
     /// The owner's key.
     pub api_key: SecretString,
@@ -76,34 +76,36 @@ pub struct NewCredentials {
     pub credits: i64,
 }
 
-/// An account whose keys are made, but which is not founded yet: time to put its secrets away.
+/// An account whose keys are made, but which is not founded yet, so that its secrets can be stored
+/// first.
 #[derive(Debug)]
 pub struct PreparedAccount {
-    /// What its owner must keep.
+    /// The secrets that its owner must keep.
     pub credentials: NewCredentials,
     new: NewAccount,
 }
 
-/// Most other actors that are told with who the caller is.
+/// Most other actors in [`Whoami`].
 pub const OTHER_ACTORS_MAX: u32 = 100;
 
-/// Who the caller is.
+/// The caller's account, actor and key.
 #[derive(Debug, Clone)]
 pub struct Whoami {
     /// The first [`OTHER_ACTORS_MAX`] other actors of its account, by id.
     pub other_actors: Vec<Actor>,
-    /// How many there are in all: exact up to [`OTHER_ACTORS_MAX`], beyond it by the ids that were given.
+    /// The number of all other actors: exact up to [`OTHER_ACTORS_MAX`], beyond that estimated from
+    /// the assigned ids.
     pub other_actors_total: i64,
-    /// What the account has left.
+    /// The account's balance.
     pub credits_remaining: i64,
 }
 
 /// The credits of an account.
 #[derive(Debug, Clone)]
 pub struct Credits {
-    /// What it has.
+    /// The balance.
     pub balance: i64,
-    /// How that came about lately, newest first.
+    /// The newest ledger entries, newest first.
     pub recent: Vec<LedgerEntry>,
 }
 
@@ -118,11 +120,12 @@ impl Accounts {
         self.found(prepared).await
     }
 
-    /// Names the installation before its first account is founded. Answers its id, which stays the
-    /// same. A founding that was under way has ended by then: both take the directory's lock.
+    /// Sets the installation's id before its first account is founded, and returns it. The id never
+    /// changes. Both this and founding an account take the directory's lock, so they do not
+    /// overlap.
     ///
     /// # Errors
-    /// [`Refusal::AccountExists`] when there is an account, or a database error.
+    /// [`Refusal::AccountExists`] if there is an account, or a database error.
     pub async fn name_installation(&self) -> Result<Uid, WriteError> {
         let action = SystemAction::NameInstallation(self.uids.next());
         match self.apply(Action::System(action)).await? {
@@ -131,8 +134,8 @@ impl Accounts {
         }
     }
 
-    /// Makes the keys of an account for a database that has none, without founding it. It takes an
-    /// id unless it is the very first: an account that was erased keeps its own.
+    /// Makes the keys of an account for a database that has none, without founding it. It reserves
+    /// an id unless it is the very first account: ids of erased accounts are not reused.
     ///
     /// # Errors
     /// A database error, or no randomness.
@@ -147,7 +150,7 @@ impl Accounts {
     /// Founds a prepared account.
     ///
     /// # Errors
-    /// [`Refusal::AccountExists`] when another process was first, or a database error.
+    /// [`Refusal::AccountExists`] if another process was first, or a database error.
     pub async fn found(&self, prepared: PreparedAccount) -> Result<NewCredentials, WriteError> {
         self.apply(Action::System(SystemAction::FoundAccount(prepared.new))).await?;
         Ok(prepared.credentials)
@@ -161,7 +164,7 @@ impl Accounts {
         Ok(self.reader.has_accounts().await?)
     }
 
-    /// Gives an account credits, on behalf of whoever runs the program. Answers its new balance.
+    /// Grants credits to an account, on behalf of the program's operator. Returns the new balance.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -178,7 +181,7 @@ impl Accounts {
         }
     }
 
-    /// Prepares to open rows that the caller reaches, one after the other.
+    /// Prepares to open rows that the caller may read, one after the other.
     ///
     /// # Errors
     /// A database error.
@@ -190,19 +193,19 @@ impl Accounts {
         super::sealing::opening(&*self.reader, caller, rows).await
     }
 
-    /// Who else is in the caller's account, and what is left of its credits.
+    /// The actors of the caller's account, and its balance.
     ///
     /// # Errors
     /// A database error.
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami, ReadError> {
-        // One more, for the caller may be among them.
+        // One more, since the caller may be among them.
         let mut others = self.reader.first_actors(caller.account.id, OTHER_ACTORS_MAX + 1).await?;
         let are_all = others.len() <= OTHER_ACTORS_MAX as usize;
         others.retain(|actor| actor.id != caller.actor.id);
         others.truncate(OTHER_ACTORS_MAX as usize);
         let account = self.account(caller).await?;
-        // An actor keeps its id for as long as there is the account. So the last one given is how many
-        // there are, but for ids that were taken and lost.
+        // Actor ids are never reused. So the last assigned id is the number of actors, except for
+        // reserved ids that were never used.
         let other_actors_total = match i64::try_from(others.len()) {
             Ok(found) if are_all => found,
             _ => account.last_ids.actor - 1,
@@ -210,14 +213,14 @@ impl Accounts {
         Ok(Whoami { other_actors: others, other_actors_total, credits_remaining: account.balance })
     }
 
-    /// The balance of the caller's account, and how it came about lately.
+    /// The balance of the caller's account, and its newest ledger entries.
     ///
     /// # Errors
     /// A database error.
     pub async fn credits(&self, caller: &Caller) -> Result<Credits, ReadError> {
         let page = PageRequest::skipping(0, RECENT_ENTRIES);
         let recent = self.ledger(caller, None, page).await?.items;
-        // The newest row is the balance; an account that was never given any has none.
+        // The newest row has the balance. An account that never had credits has no row.
         let balance = recent.first().map_or(0, |entry| entry.balance_after);
         Ok(Credits { balance, recent })
     }
@@ -235,7 +238,7 @@ impl Accounts {
         Ok(self.reader.ledger(caller.admission(), reason, page).await?)
     }
 
-    /// A page of the audit log of the caller's account, newest first. It is for its owner to read.
+    /// A page of the audit log of the caller's account, newest first. Only the owner may read it.
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`], or a database error.
@@ -252,7 +255,7 @@ impl Accounts {
 
     async fn account(&self, caller: &Caller) -> Result<Account, ReadError> {
         let found = self.reader.account(caller.account.id).await?;
-        // None that was erased has the epoch either.
+        // An erased account does not have the epoch either.
         let is_same = |account: &Account| account.auth_epoch == caller.auth_epoch;
         Ok(found.filter(is_same).ok_or(StoreError::EpochMoved)?)
     }
@@ -312,19 +315,19 @@ impl Accounts {
 }
 
 impl WriteError {
-    /// Whether it says that another process founded the account first.
+    /// Whether the error says that another process founded the account first.
     #[must_use]
     pub const fn is_account_exists(&self) -> bool {
         matches!(self, Self::Refused(Refusal::AccountExists(_)))
     }
 }
 
-/// An amount to give: 1 to [`credit::GRANT_MAX`].
+/// An amount to grant: 1 to [`credit::GRANT_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant(i64);
 
 impl Grant {
-    /// The grant of that amount.
+    /// Checks an amount.
     ///
     /// # Errors
     /// Says the range.

@@ -27,22 +27,22 @@ pub struct Activities {
     pub commands: Arc<dyn CommandStore>,
     /// Reads.
     pub reader: Arc<dyn ActivityReader>,
-    /// Tells the keys of the account's other actors.
+    /// Reads the keys of the account's other actors.
     pub accounts: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
-    /// Names new rows.
+    /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
 }
 
-/// Which activities are asked for.
+/// The filter of activities.
 #[derive(Debug, Clone, Default)]
 pub struct ActivitySelection {
-    /// Of which actors.
+    /// The actors.
     pub scope: ActorScope,
-    /// Of which type.
+    /// Only this type.
     pub activity_type: Option<ActivityType>,
-    /// Linked to which session.
+    /// Only rows linked to this session.
     pub session: Option<SessionId>,
     /// When they happened.
     pub range: TimeRange,
@@ -63,7 +63,7 @@ impl ActivitySelection {
 /// An activity to log.
 #[derive(Debug, Clone)]
 pub struct ActivityDraft {
-    /// Whose it is to be, if not the caller's own.
+    /// The actor that the activity will belong to; the caller if absent.
     pub actor: Option<ActorId>,
     /// What happened.
     pub description: ActivityText,
@@ -79,7 +79,7 @@ impl Activities {
     /// A page of activities.
     ///
     /// # Errors
-    /// The refusal, a database error, or a text that does not open.
+    /// The refusal, a database error, or an unreadable text.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -90,7 +90,7 @@ impl Activities {
         super::sealing::opened(&*self.accounts, caller, found).await
     }
 
-    /// The same page as it was found, before any text is opened.
+    /// The same page with sealed texts.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -103,10 +103,10 @@ impl Activities {
         Ok(self.reader.activities(&selection.of(caller)?, page).await?)
     }
 
-    /// The activity of that id, if the caller reaches its actor.
+    /// The activity with that id, if the caller may read it.
     ///
     /// # Errors
-    /// A database error, or a text that does not open.
+    /// A database error, or an unreadable text.
     pub async fn get(
         &self,
         caller: &Caller,
@@ -116,7 +116,7 @@ impl Activities {
         super::sealing::opened_one(&*self.accounts, caller, found).await
     }
 
-    /// The activity of that id as it was found, if the caller reaches its actor.
+    /// The activity with that id and a sealed text, if the caller may read it.
     ///
     /// # Errors
     /// A database error.

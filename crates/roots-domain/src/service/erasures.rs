@@ -1,4 +1,4 @@
-//! The end of an account: what opens it first, then all that it had.
+//! Erasing an account: first its keys, then its rows.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub struct Erasures {
 }
 
 impl Erasures {
-    /// Erases the caller's account, which its recovery code confirms: from here on nothing opens it.
-    /// The rows that it leaves behind are swept in [steps](super::leftovers).
+    /// Erases the caller's account, confirmed by its recovery code. From then on nothing opens it.
+    /// Its remaining rows are swept in [steps](super::leftovers).
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`], [`Refusal::WrongRecoveryCode`], [`Refusal::LastOperator`], or the

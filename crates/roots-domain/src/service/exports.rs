@@ -1,4 +1,4 @@
-//! Exports: everything that an actor or an account has, opened, a chunk at a time.
+//! Exports: all rows of an actor or an account, decrypted, in chunks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -19,55 +19,55 @@ use crate::port::archive::{ArchiveReader, CHUNK_MAX_ROWS, Holdings};
 use crate::port::crypto::{Keyring, Lookup};
 use crate::port::store::{Admission, ApplyError, StoreError, StoreResult};
 
-/// The version of what an export tells, and of how.
+/// The version of the export format.
 pub const FORMAT: u32 = 1;
 
 /// Exports.
 #[derive(Clone)]
 pub struct Exports {
-    /// Tells whether a key still admits its bearer.
+    /// Checks whether a key still admits its bearer.
     pub access: Access,
-    /// Walks through what is exported.
+    /// Reads the rows to export.
     pub reader: Arc<dyn ArchiveReader>,
 }
 
-/// What stands for a stored text that does not open.
+/// A stored text that does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable;
 
 /// A text, if it opens.
 pub type Legible = Result<String, Unreadable>;
 
-/// One thing that is exported.
+/// An exported item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// An actor.
     Actor(Actor),
     /// A session.
     Session(Session<Legible>),
-    /// A todo, and where it stood before the first step of its log. Its steps follow it.
+    /// A todo, and its status before the first step of its log. Its steps follow.
     Todo(Todo<Legible>, TodoStatus),
-    /// A step of the todo before it, and whose that is.
+    /// A step of the preceding todo, and that todo's actor.
     Step(ActorId, StatusChange<Legible>),
     /// An activity.
     Activity(Activity<Legible>),
 }
 
-/// What an export begins with.
+/// The header of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportHeader {
-    /// The account whose rows these are: ids below are of it.
+    /// The exported account. All ids of the export are ids of this account.
     pub account: Account,
-    /// The actor whose rows alone are exported.
+    /// The only actor whose rows are exported; `None` for all actors.
     pub actor: Option<ActorId>,
-    /// When it began. What is newer is left out.
+    /// When it began. Newer rows are left out.
     pub at: Timestamp,
 }
 
 impl Exports {
-    /// Begins an export of all that the account has, for its owner; for a member, or where `actor`
-    /// is given, of what that actor has. What an owner exports is noted in the audit log first; a
-    /// database that takes no writes keeps nobody from what it has ([`Export::unnoted`]).
+    /// Begins an export of the account for its owner, or of one actor's rows for a member or if
+    /// `actor` is given. An owner's export is first noted in the audit log. If the database accepts
+    /// no writes, the export continues without that ([`Export::unnoted`]).
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`] for a member that names another actor, [`Refusal::KeyNotInForce`], or
@@ -105,7 +105,7 @@ impl Exports {
         })
     }
 
-    /// What an export would begin with. It hands out nothing, so it is not noted.
+    /// The header of an export. It contains no rows, so it is not noted.
     ///
     /// # Errors
     /// As [`Self::begin`].
@@ -124,14 +124,14 @@ impl Exports {
         at: Timestamp,
     ) -> Result<ExportHeader, ReadError> {
         let account = self.access.reader.account(caller.account.id).await?;
-        // None that was erased has the epoch either.
+        // An erased account does not have the epoch either.
         let is_same = |account: &Account| account.auth_epoch == caller.auth_epoch;
         let account = account.filter(is_same).ok_or(StoreError::EpochMoved)?;
         Ok(ExportHeader { account, actor, at })
     }
 }
 
-/// Whose rows a caller exports; `None` for everyone's.
+/// The actor whose rows a caller exports; `None` for everyone's.
 fn exported(caller: &Caller, actor: Option<ActorId>) -> Result<Option<ActorId>, Refusal> {
     match (actor, caller.actor.role) {
         (Some(named), _) if !caller.reaches(named) => Err(Refusal::OwnerOnly),
@@ -140,23 +140,23 @@ fn exported(caller: &Caller, actor: Option<ActorId>) -> Result<Option<ActorId>, 
     }
 }
 
-/// An export under way. It holds one chunk at a time, and nothing of the database between two.
+/// A running export. It holds one chunk at a time, and no database resources between two chunks.
 pub struct Export {
     exports: Exports,
     caller: Arc<Caller>,
     lookup: Lookup,
-    /// What its key was last looked up under.
+    /// The admission from the last look-up of its key.
     by: Admission,
     of: Holdings,
     stage: Stage,
     /// Why it was not noted.
     unnoted: Option<StoreError>,
-    /// The first error of keys that were not to be had.
+    /// The first error of keys that could not be read.
     broken: Option<StoreError>,
     header: ExportHeader,
 }
 
-/// Where an export stands. Numbers are the ids to go on after.
+/// The stage of an export. Numbers are the ids to continue after.
 enum Stage {
     Actors,
     Sessions(i64),
@@ -168,33 +168,32 @@ enum Stage {
 
 /// A chunk of todos whose logs are being read.
 struct Chapter {
-    /// Those whose steps are still to come, and whether they have been told themselves.
+    /// The todos whose steps follow, each with a flag whether the todo itself was returned.
     todos: VecDeque<(Todo<Sealed>, bool)>,
-    /// The step to go on after.
+    /// The step to continue after.
     after: (TodoId, LogId),
-    /// The todo to go on after, once they are through.
+    /// The todo to continue after, once these are done.
     next: Option<i64>,
 }
 
 impl Export {
-    /// What it begins with.
+    /// Its header.
     #[must_use]
     pub const fn header(&self) -> &ExportHeader {
         &self.header
     }
 
-    /// Why it does not stand in the audit log, where it should.
+    /// Why it is not in the audit log, if it should be.
     #[must_use]
     pub const fn unnoted(&self) -> Option<&StoreError> {
         self.unnoted.as_ref()
     }
 
-    /// What comes next; there may be nothing in it though there is more to come. `None` once all has
-    /// been told.
+    /// The next items. The list may be empty although more follow. `None` at the end.
     ///
     /// # Errors
-    /// The key has ended meanwhile, or the database did not do its part. Where the keys of an actor
-    /// were not to be had, that is told at the end.
+    /// The key has ended meanwhile, or there was a database error. If the keys of an actor could
+    /// not be read, the error is returned at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<Record>>, AccessError> {
         self.check(matches!(self.stage, Stage::Over)).await?;
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
@@ -210,9 +209,9 @@ impl Export {
         Ok(Some(records))
     }
 
-    /// That the account's auth epoch is the same is looked at before each chunk. Where it is not, and at
-    /// the end, the key is looked up again: rows that go with an account must not pass for rows that
-    /// never were.
+    /// Checks before each chunk that the account's auth epoch is the same. If it is not, and at the
+    /// end, it looks the key up again: rows of an account that is being erased must not look like
+    /// rows that never existed.
     async fn check(&mut self, is_last: bool) -> Result<(), AccessError> {
         let access = &self.exports.access;
         access.check_expiry(&self.caller)?;
@@ -249,8 +248,8 @@ impl Export {
         self.logs(chapter).await
     }
 
-    /// Logs are read after their todos: a step that a todo took in between is told, and where the
-    /// todo stood before it.
+    /// Logs are read after their todos. If a todo took a step in between, the export has the step,
+    /// and the todo's status before it.
     async fn logs(&mut self, mut chapter: Chapter) -> StoreResult<(Vec<Record>, Stage)> {
         let todos: Vec<_> = chapter.todos.iter().map(|(todo, _)| todo.id).collect();
         let reader = &self.exports.reader;
@@ -286,7 +285,7 @@ impl Export {
         Ok((records, chapter.next.map_or(Stage::Activities(0), Stage::Todos)))
     }
 
-    /// The todos before that one, which have no more steps.
+    /// The todos before that one. They have no more steps.
     fn told_before(
         &self,
         todos: &mut VecDeque<(Todo<Sealed>, bool)>,
@@ -320,14 +319,14 @@ impl Export {
         Ok((chunk.rows.into_iter().map(open).collect(), stage))
     }
 
-    /// A link to a session that is newer than the export leads nowhere in it.
+    /// Drops a link to a session that is newer than the export.
     fn known(&self, session: Option<SessionId>) -> Option<SessionId> {
         session.filter(|id| id.0 <= self.of.given.session)
     }
 
-    /// The keys of those actors, to open these texts of theirs, as far as they can be had: where a wrap
-    /// is missing, texts are unreadable, and the export goes on to all that there is, but does not end
-    /// well.
+    /// The keys of those actors, to open these texts, as far as they can be read. If a wrap is
+    /// missing, texts are unreadable; the export continues with all other rows, but ends with an
+    /// error.
     async fn keys<'a>(
         &mut self,
         texts: impl Iterator<Item = (ActorId, Vec<&'a Sealed>)>,
@@ -354,7 +353,7 @@ impl Export {
 /// The keys of some actors.
 type Keys = BTreeMap<ActorId, Arc<dyn Keyring>>;
 
-/// Opens the texts of a row, each as far as it opens.
+/// Opens the texts of a row. Those that do not open become [`Unreadable`].
 fn opener(
     keys: Option<&Arc<dyn Keyring>>,
     row: Uid,

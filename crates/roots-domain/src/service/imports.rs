@@ -1,5 +1,4 @@
-//! Imports: what was exported elsewhere, some lines at a time; or a dry run of one, which goes the same
-//! way and writes nothing.
+//! Imports of exported rows, in batches, and dry runs, which take the same path and write nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,13 +30,13 @@ use crate::port::store::{AccountReader, ApplyError, CommandStore, StoreResult};
 pub struct Imports {
     /// Applies writes.
     pub commands: Arc<dyn CommandStore>,
-    /// Tells the account's actors and their keys.
+    /// Reads the account's actors and their keys.
     pub accounts: Arc<dyn AccountReader>,
-    /// Tells what has come in before.
+    /// Reads what was imported before.
     pub reader: Arc<dyn ImportReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
-    /// Names new rows.
+    /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
 }
 
@@ -50,16 +49,16 @@ pub struct ActorDraft {
     pub name: Name,
     /// What it is.
     pub kind: ActorKind,
-    /// What it may do there.
+    /// Its role in the source.
     pub role: Role,
 }
 
-/// A row of the source, with the ids that it has there. Its own uid is left out of account.
+/// A row of the source, with its ids there. Its uid is ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowDraft {
     /// A session.
     Session(Session<LongText>),
-    /// A todo, as it stood before the first step of its log.
+    /// A todo, as it was before the first step of its log.
     Todo(Todo<Title>, Option<LongText>),
     /// A step of the log of a todo of that actor.
     Step(ActorId, StatusChange<LogNote>),
@@ -68,7 +67,7 @@ pub enum RowDraft {
 }
 
 impl RowDraft {
-    /// What it is known by.
+    /// Its identity in the source.
     #[must_use]
     pub const fn origin(&self) -> Origin {
         match self {
@@ -79,7 +78,7 @@ impl RowDraft {
         }
     }
 
-    /// Whose it is there.
+    /// The actor of the source that the row belongs to.
     #[must_use]
     pub const fn actor(&self) -> ActorId {
         match self {
@@ -91,67 +90,67 @@ impl RowDraft {
     }
 }
 
-/// What became of a row, by itself.
+/// The result of one row.
 pub type Outcome = Result<RowOutcome, Refusal>;
 
-/// What became of a row that was not refused.
+/// The result of a row that was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowOutcome {
     /// It was written.
     Added,
-    /// It had come in before, and took on what was changed there.
+    /// It was imported before, and was updated.
     Updated,
-    /// It had come in before, and nothing newer came of it.
+    /// It was imported before, and is not newer in the source.
     Unchanged,
-    /// It had come in before, and was deleted here since. It stays so.
+    /// It was imported before, and was deleted here since. It stays deleted.
     Deleted,
 }
 
-/// A row that came in from the source before, stands here, and is no longer in the file.
+/// A row that was imported from the source before, exists here, and is missing in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingRow {
-    /// What it is known by there.
+    /// Its identity in the source.
     pub origin: Origin,
     /// Its id here.
     pub here: i64,
 }
 
-/// What becomes of the rows of an import.
+/// What to do with the rows of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportMode {
-    /// They are written and paid for.
+    /// Write them and charge for them.
     Write,
-    /// They are checked, and what they would cost is told. Nothing is left behind.
+    /// Check them and compute their cost. Nothing is written.
     DryRun,
 }
 
-/// What became of some rows.
+/// The result of some rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Of each, in their order. Where credits ended, the last is [`Refusal::InsufficientCredits`]: with
-    /// that row the import goes on once there are more.
+    /// The result of each, in order. If credits ran out, the last one is
+    /// [`Refusal::InsufficientCredits`]: the import continues with that row once there are credits.
     pub outcomes: Vec<Outcome>,
-    /// What they cost together, or would cost.
+    /// Their total cost; in a dry run, what they would cost.
     pub cost: i64,
     /// The account's balance after it.
     pub balance: i64,
 }
 
 impl Imports {
-    /// Whether the caller may import, judged as [`Importing::rows`] judges it. Nothing is written.
+    /// Checks that the caller may import, as [`Importing::rows`] does. Nothing is written.
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`], [`Refusal::KeyNotInForce`], [`Refusal::Suspended`], or the database's
     /// error.
     pub async fn check(&self, caller: Arc<Caller>, mode: ImportMode) -> Result<(), WriteError> {
-        // No source is needed for no rows.
+        // Without rows no source is needed.
         let mut importing = self.importing(caller, Uid::NIL, None, mode)?;
         importing.rows(Vec::new()).await?;
         Ok(())
     }
 
-    /// Begins an import from that source, all of it to one actor if that is given. It is noted in
-    /// the audit log first, but for a dry run.
+    /// Begins an import from that source; with `actor`, all rows become that actor's. Unless it is
+    /// a dry run, it is first noted in the audit log.
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`], [`Refusal::NoSuchActor`], [`Refusal::OwnExport`],
@@ -199,29 +198,29 @@ impl Imports {
     }
 }
 
-/// An import under way.
+/// A running import.
 pub struct Importing {
     imports: Imports,
     caller: Arc<Caller>,
     source: Uid,
     to: Option<ActorId>,
-    /// The actors here of those there.
+    /// The local actor of each actor of the source.
     actors: BTreeMap<ActorId, ActorId>,
-    /// The account's members, once one had to be found.
+    /// The account's members, read when one is first needed.
     members: Option<Vec<Actor>>,
-    /// The keys that rows are sealed with, of the actors that rows came for.
+    /// The keys of the actors that rows were imported for.
     keys: BTreeMap<ActorId, Arc<dyn Keyring>>,
-    /// The account's auth epoch before they were read.
+    /// The account's auth epoch from before the keys were read.
     keys_as_of: i64,
-    /// The rows of the file that have come.
+    /// The rows of the file seen so far.
     seen: SeenRows,
     dry_run: Option<DryRun>,
 }
 
 impl Importing {
-    /// Finds the actor here for one there: the owner for the owner, of whom a source has one, and for a
-    /// member the one that it was before, or else the first of its name and kind that stands for nobody
-    /// else of the source. It is remembered with the first of its rows that is written.
+    /// Finds the local actor for one of the source. The owner becomes the owner; a source has one.
+    /// A member becomes the same actor as before, or else the first of its name and kind that no
+    /// other actor of the source was mapped to. The pair is stored with the first written row.
     ///
     /// # Errors
     /// A database error.
@@ -245,8 +244,8 @@ impl Importing {
         Ok(Ok(here))
     }
 
-    /// The first of that name and kind that stands for nobody else. It is taken from the list, which is
-    /// read once: each line of an actor may ask.
+    /// The first member with that name and kind that no other actor was mapped to. It is removed
+    /// from the list, which is read only once, since each actor's line may need it.
     async fn namesake(&mut self, actor: &ActorDraft) -> Result<Option<ActorId>, WriteError> {
         if self.members.is_none() {
             let taken: BTreeSet<_> = self.actors.values().collect();
@@ -259,11 +258,11 @@ impl Importing {
         Ok(members.iter().position(is_it).map(|at| members.remove(at).id))
     }
 
-    /// Imports some rows, at most [`crate::model::import::IMPORT_MAX_ROWS`], each by itself, in their
-    /// order. The caller's key is checked, even where there are no rows.
+    /// Imports some rows, at most [`crate::model::import::IMPORT_MAX_ROWS`], each by itself, in
+    /// order. The caller's key is checked even if there are no rows.
     ///
     /// # Errors
-    /// The refusal of them all, [`Refusal::KeyNotInForce`] once the key has ended, or the database's
+    /// A refusal of all of them, [`Refusal::KeyNotInForce`] if the key has ended, or the database's
     /// error.
     pub async fn rows(&mut self, drafts: Vec<RowDraft>) -> Result<Batch, WriteError> {
         if !drafts.is_empty() && self.dry_run.is_none() {
@@ -326,14 +325,14 @@ impl Importing {
         Ok(Batch { outcomes, cost: applied.cost, balance: applied.balance })
     }
 
-    /// Notes a row of the file that is left out.
+    /// Records a row of the file that is skipped.
     pub fn pass_over(&mut self, draft: &RowDraft) {
         self.seen.insert(draft.origin());
     }
 
-    /// Some rows of that kind that came in before, after the one of that id there: those that stand
-    /// here and did not come in this file, and the id to go on after. `None` where the file was too
-    /// large to remember its rows.
+    /// Some rows of that kind that were imported before, exist here and are missing in this file,
+    /// after the one with that id in the source, and the id to continue after. `None` if the file
+    /// was too large to remember its rows.
     ///
     /// # Errors
     /// A database error.
@@ -355,8 +354,8 @@ impl Importing {
         Ok(Some((missing, next)))
     }
 
-    /// Deletes a row that is no longer in the file, or says what that would cost. Answers the cost
-    /// and the balance; the cost is 0 where it is gone already.
+    /// Deletes a row that is missing in the file, or in a dry run computes the cost. Returns the
+    /// cost and the balance; the cost is 0 if the row was already deleted.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -384,7 +383,7 @@ impl Importing {
         }
     }
 
-    /// The rows here that came in as these before.
+    /// The existing rows that were imported from these before.
     async fn standing(&self, drafts: &[RowDraft]) -> StoreResult<BTreeMap<Origin, ImportRow>> {
         if drafts.is_empty() {
             return Ok(BTreeMap::new());
@@ -399,8 +398,8 @@ impl Importing {
         Ok(rows.into_iter().collect())
     }
 
-    /// A row that came in before, sealed for what it is here; `None` where it contradicts that.
-    /// Steps and activities never change, and nothing changes twice in one file.
+    /// A row that was imported before, sealed for its row here; `None` if it contradicts that.
+    /// Steps and activities never change, and no row changes twice in one file.
     async fn again(
         &mut self,
         draft: &RowDraft,
@@ -412,7 +411,7 @@ impl Importing {
         let reseal = |field: Field, row: Uid, text: &str, current: Option<&Sealed>| {
             let sealer = Sealer { keys: &keys, row };
             let Resealed { sealed, same_as } = sealer.reseal(field, text, current)?;
-            // No rule rests on a text, but that it is another one.
+            // Rules depend only on whether the text is different.
             let new = if is_dry_run { Sealed(Vec::new()) } else { sealed };
             Ok::<_, CryptoError>(same_as.unwrap_or(new))
         };
@@ -495,7 +494,7 @@ impl Importing {
         let keys = self.keys(actor).await?;
         let uid = self.imports.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
-        // No rule rests on a text, and what a dry run decides is not written.
+        // No rule depends on a text, and a dry run writes nothing.
         let is_dry_run = self.dry_run.is_some();
         let seal_one = |field: Field, text: &str| -> Result<_, CryptoError> {
             if is_dry_run { Ok(Sealed(Vec::new())) } else { sealer.seal(field, text) }
@@ -557,8 +556,8 @@ impl Importing {
         })
     }
 
-    /// Drops the keys that were read if the account's auth epoch has moved since, as it does with every
-    /// renewal. So each batch is sealed under the epochs that were in force when it began.
+    /// Drops the cached keys if the account's auth epoch has moved, as it does with every renewal.
+    /// So each batch is sealed under the epochs in force when it began.
     async fn forget_renewed_keys(&mut self) -> Result<(), WriteError> {
         let account = self.imports.accounts.account(self.caller.account.id).await?;
         // The batch itself is refused if the account is gone.

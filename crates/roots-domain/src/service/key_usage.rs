@@ -1,7 +1,7 @@
-//! When keys were last used, off the way of requests, and the sweep of keys that are over.
+//! Records when keys were last used, outside of requests, and sweeps keys that are over.
 //!
-//! Uses are noted in memory and written together now and then. What is shown of them may be as old as
-//! that, and what was noted since is lost where a process is killed.
+//! Uses are noted in memory and written together at intervals. The shown times may lag by an
+//! interval, and uses that were not written are lost if the process is killed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::model::time::Timestamp;
 use crate::port::clock::Clock;
 use crate::port::store::{AccountReader, ApplyError, CommandStore, StoreError};
 
-/// Most keys whose use is noted between two writes; the use of others goes unnoted.
+/// Most keys whose use is noted between two writes. Uses of further keys are not noted.
 pub const NOTED_MAX: usize = 100_000;
 
-/// Most keys that one command tends, so that none holds up the writes behind it.
+/// Most keys in one command, so that it does not delay the writes behind it.
 const COMMAND_MAX_KEYS: usize = 500;
-/// Most accounts whose commands are handed over together. One batch takes them all, and the store's
-/// queue has 512 places.
+/// Most accounts whose commands are submitted together. One batch takes all of them, and the
+/// store's queue has 512 places.
 const ACCOUNTS_AT_ONCE: usize = 64;
-/// Most turns that an account gets in one call.
+/// Most turns of an account in one call.
 const TURNS_MAX: u32 = 10;
-/// How many commands may fail because the database is away, until it is taken to be away for all.
+/// After so many commands failed because the database is unavailable, the rest are not tried.
 const AWAY_MAX: u32 = 3;
 
-/// Notes uses, and tends keys.
+/// Notes uses of keys, and ends keys that are over.
 #[derive(Clone)]
 pub struct KeyUsage {
     /// Applies writes.
@@ -39,11 +39,11 @@ pub struct KeyUsage {
     pub reader: Arc<dyn AccountReader>,
     /// Tells the time of a use.
     pub clock: Arc<dyn Clock>,
-    /// What is still to be done.
+    /// The pending work.
     pub backlog: Backlog,
 }
 
-/// The uses that are not written yet, and how far the sweep has come. All clones share one.
+/// The uses that are not written yet, and the position of the sweep. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
     uses: WriteBehind<(AccountId, KeyId), Timestamp, NOTED_MAX>,
@@ -61,16 +61,16 @@ impl Backlog {
     }
 }
 
-/// What is to be done for an account.
+/// The pending work for an account.
 #[derive(Default)]
 struct Due {
-    /// Uses that are not written yet.
+    /// Uses that were not written yet.
     used: Vec<(KeyId, Timestamp)>,
-    /// Whether keys of it may be over.
+    /// Whether it may have keys that are over.
     has_over: bool,
 }
 
-/// A command that does some of it, if there is anything to do, and what is left after it.
+/// A command that does a part of the work, if there is any, and the remaining work.
 type Step = (Option<Command>, Due);
 
 impl KeyUsage {
@@ -80,13 +80,13 @@ impl KeyUsage {
         self.backlog.uses.note(key, self.clock.now(), |last, now| *last = now);
     }
 
-    /// Writes the uses that were noted, and ends keys that are over, so that their wraps go.
-    /// Accounts take turns, with one small command each, of which some are handed over together;
-    /// what an account still has after so many turns is left for the next call. An account that
-    /// fails does not keep others from being tended.
+    /// Writes the noted uses, and ends keys that are over, so that their wraps are deleted.
+    /// Accounts take turns with one small command each, and several commands are submitted
+    /// together. What an account still has after [`TURNS_MAX`] turns is left for the next call. A
+    /// failing account does not block others.
     ///
     /// # Errors
-    /// A database error: of several, the last. Uses that were not written then are noted still.
+    /// The last database error. Uses that were not written stay noted.
     pub async fn tend(&self) -> Result<(), StoreError> {
         let at = self.clock.now();
         let after = self.backlog.swept();
@@ -99,8 +99,8 @@ impl KeyUsage {
         self.tend_all(due, at, after).await
     }
 
-    /// Writes the uses that were noted, and reads and ends nothing: what a stop has time for. For N
-    /// accounts it takes N / 64 batches.
+    /// Only writes the noted uses, for the shutdown. It reads and ends nothing. For N accounts it
+    /// takes N / 64 batches.
     ///
     /// # Errors
     /// As [`Self::tend`].
@@ -162,8 +162,8 @@ impl KeyUsage {
         outcome
     }
 
-    /// One command's worth for each of these accounts, handed over together so that batches form.
-    /// Answers for each what is left, or a database error, or none if it was not asked.
+    /// Runs one command for each of these accounts, submitted together so that they form batches.
+    /// Returns for each the remaining work, a database error, or `None` if it was not tried.
     async fn tend_some(
         &self,
         accounts: Vec<(AccountId, Due)>,
@@ -189,7 +189,7 @@ impl KeyUsage {
         join_all(steps.into_iter().map(apply)).await
     }
 
-    /// The next command of an account, if there is anything to do, and what it leaves.
+    /// The next command of an account, if there is any work, and the remaining work.
     async fn next(
         &self,
         account: AccountId,

@@ -1,4 +1,4 @@
-//! Whose keys open and seal a row: those of the actor that it belongs to.
+//! Keyrings: a row is opened and sealed with the keys of the actor that it belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,17 +11,18 @@ use crate::model::sealed::Sealed;
 use crate::port::crypto::{ActorIdentity, CryptoError, Keyring};
 use crate::port::store::{AccountReader, HeldActor, StoreError, StoreResult};
 
-/// How often keys are read that do not go with their actors.
+/// How often keys are read if they do not match their actors.
 const LOOKS_MAX: u32 = 3;
 
-/// The keys of the actors whose rows are at hand, in a caller's hands.
+/// The keys that a caller has of the actors of some rows.
 #[derive(Debug)]
 pub struct Keyrings {
     account: AccountId,
     held: BTreeMap<ActorId, Arc<dyn Keyring>>,
 }
 
-/// Why the keys of an actor are not to be had: the caller's own may be of before a renewal.
+/// The error if the keys of an actor do not open: the caller's own keys may be from before a
+/// renewal.
 async fn unopened(
     reader: &dyn AccountReader,
     caller: &Caller,
@@ -38,14 +39,15 @@ async fn unopened(
 }
 
 impl Keyrings {
-    /// The caller's own keys, and those of the actors of these rows that there are in its account, which
-    /// it must [reach](Caller::reaches): of each the key in force, and those of the earlier epochs that
-    /// the rows' texts name. Nothing is read for the caller's own key in force. The keys of another actor
-    /// are read afresh, so that they are right after a renewal: read them once the rows to open are read.
+    /// The caller's own keys, and those of the existing actors of these rows, which it must
+    /// [reach](Caller::reaches): for each, the key in force and those of the earlier epochs of the
+    /// rows' texts. The caller's own key in force needs no read. The keys of another actor are
+    /// always read, so that they are right after a renewal: call this after the rows to open were
+    /// read.
     ///
     /// # Errors
-    /// A database error. Wraps that do not open are that too, and so are those of a key in force that
-    /// are missing: no key is ever made in their stead.
+    /// A database error. Wraps that do not open, and missing wraps of a key in force, are database
+    /// errors too: no key is ever made to replace them.
     pub async fn of<'a, T: IntoIterator<Item = &'a Sealed>>(
         reader: &dyn AccountReader,
         caller: &Caller,
@@ -59,10 +61,10 @@ impl Keyrings {
         Self::of_epochs(reader, caller, needed).await
     }
 
-    /// [`Self::of`] one actor, without any row.
+    /// [`Self::of`] for one actor, without rows.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::of`].
     pub async fn in_force(
         reader: &dyn AccountReader,
         caller: &Caller,
@@ -71,7 +73,7 @@ impl Keyrings {
         Self::of_epochs(reader, caller, BTreeMap::from([(actor, BTreeSet::new())])).await
     }
 
-    /// The caller's own keys, with so many epochs before the one in force.
+    /// The caller's own keys, with so many earlier epochs.
     ///
     /// # Errors
     /// As [`Self::of`].
@@ -86,8 +88,8 @@ impl Keyrings {
         Ok(Arc::clone(Self::of_epochs(reader, caller, needed).await?.of_row(caller.actor.id)?))
     }
 
-    /// Actors are read before their wraps, so a renewal in between shows a key of an epoch that seems to
-    /// be ahead of the one in force. Then both are read again.
+    /// Actors are read before their wraps, so after a renewal in between a key seems to be of a
+    /// later epoch than the one in force. Then both are read again.
     async fn of_epochs(
         reader: &dyn AccountReader,
         caller: &Caller,
@@ -105,7 +107,7 @@ impl Keyrings {
         }
     }
 
-    /// One look, and whose keys did not open, if any did not.
+    /// One read, and the actor whose keys did not open, if any.
     async fn look(
         reader: &dyn AccountReader,
         caller: &Caller,
@@ -135,7 +137,7 @@ impl Keyrings {
                 reader.earlier_wraps(account, Some(me), range).await?
             }
             (Some(_), Role::Owner) => {
-                // The account's key holds each epoch of every actor's, its owner's too.
+                // The account's keys wrap each epoch of every actor's key, the owner's too.
                 earlier.extend(own.iter().map(|epoch| (me, *epoch)));
                 Vec::new()
             }
@@ -178,7 +180,7 @@ impl Keyrings {
         Ok(Ok(Self { account, held }))
     }
 
-    /// The keys of that actor, if there is such an actor.
+    /// The keys of that actor, if it exists.
     #[must_use]
     pub fn find(&self, actor: ActorId) -> Option<&Arc<dyn Keyring>> {
         self.held.get(&actor)

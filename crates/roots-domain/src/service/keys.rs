@@ -1,7 +1,7 @@
-//! Actors, and the keys that admit them.
+//! Actors and their keys.
 //!
-//! A key's wraps are bound to its id, so an id is taken first, by a command of its own; then the
-//! key is made, and a second command puts it in force. What is lost between the two is an id.
+//! A key's wraps are bound to its id. So a first command reserves an id, then the key is made, and
+//! a second command puts it in force. If the process stops in between, only an id is lost.
 
 use std::sync::Arc;
 
@@ -37,16 +37,16 @@ pub struct Keys {
     pub reader: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
-    /// Names new actors.
+    /// Makes the uids of new actors.
     pub uids: Arc<dyn Uids>,
 }
 
-/// A key that the owner asks for.
+/// A key that the owner requests.
 #[derive(Debug, Clone)]
 pub struct KeyDraft {
-    /// For whom.
+    /// The actor.
     pub actor: ActorId,
-    /// What it is called.
+    /// Its label.
     pub label: Option<Name>,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
@@ -54,7 +54,7 @@ pub struct KeyDraft {
     pub renew: bool,
 }
 
-/// How much longer a rotated key stays in force once the new one is used: 0 to
+/// How many seconds a rotated key stays valid after the first use of the new one: 0 to
 /// [`GRACE_MAX_SECONDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Grace(i64);
@@ -72,10 +72,10 @@ impl Grace {
     }
 }
 
-/// A new key, with the secrets that are shown this once.
+/// A new key, with the secrets that are shown only this once.
 #[derive(Debug)]
 pub struct ShownKey {
-    /// The key as it is kept.
+    /// The key as it is stored.
     pub key: ApiKey,
     /// The key itself.
     pub api_key: SecretString,
@@ -92,7 +92,7 @@ pub struct KeyEntry {
     pub is_active: bool,
 }
 
-/// What was made of a key, before it is stored.
+/// A new key, before it is stored.
 struct Made {
     account_epoch: KeyEpoch,
     epoch: KeyEpoch,
@@ -124,7 +124,7 @@ impl Keys {
         Ok(found.into_iter().next().map(|held| held.actor))
     }
 
-    /// Makes an actor, a member. It has no key yet.
+    /// Adds a member. It has no key yet.
     ///
     /// # Errors
     /// The refusal, a database error, or no randomness.
@@ -159,7 +159,8 @@ impl Keys {
         self.manage_actor(caller, ManageAction::PatchActor { id, name, is_active }).await
     }
 
-    /// A page of the keys that the caller may see, latest first: an owner's account's, a member's own.
+    /// A page of the keys that the caller may see, latest first: all keys of the account for the
+    /// owner, its own for a member.
     ///
     /// # Errors
     /// A database error.
@@ -181,8 +182,8 @@ impl Keys {
         self.reader.keys(&query).await?.try_map(entry)
     }
 
-    /// Makes a key for an actor of the owner's account; or renews its key, after a leak: a member's
-    /// other keys end at once, the owner's own once the new one is used.
+    /// Makes a key for an actor of the owner's account, or renews its key after a leak: a member's
+    /// other keys end at once, the owner's once the new one is used.
     ///
     /// # Errors
     /// The refusal, a database error, or no randomness.
@@ -218,7 +219,7 @@ impl Keys {
         self.store(caller, (id, actor), made, draft.label, draft.expires_at).await
     }
 
-    /// Rotates the key that the caller shows: makes one that takes its place once it is used.
+    /// Rotates the caller's key: makes one that replaces it once it is used.
     ///
     /// # Errors
     /// The refusal, a database error, or no randomness.
@@ -240,7 +241,7 @@ impl Keys {
         self.store(caller, (id, caller.actor.id), made, label, None).await
     }
 
-    /// Ends a key: the caller's own or, for the owner, any of its account.
+    /// Revokes a key: one of the caller's or, for the owner, any of the account.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -253,7 +254,7 @@ impl Keys {
         }
     }
 
-    /// The keys of an actor in the owner's hands, and their epoch in force.
+    /// The keys of an actor, opened by the owner, and their epoch in force.
     async fn keys_of(
         &self,
         caller: &Caller,

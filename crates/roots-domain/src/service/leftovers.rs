@@ -1,7 +1,7 @@
-//! What deletions have left, done in steps: links to deleted sessions, rows of erased accounts.
+//! The rest of deletions, done in steps: links to deleted sessions, and rows of erased accounts.
 //!
-//! Each step is a command of its own and small, so that others' writes pass between them. Accounts
-//! take turns. Where a process ends midway, any other goes on.
+//! Each step is a small command of its own, so that other writes run between steps. Accounts take
+//! turns. If a process stops midway, any other continues.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,45 +14,45 @@ use crate::model::session::UNLINKED_AT_ONCE_MAX;
 use crate::port::clock::Clock;
 use crate::port::store::{ApplyError, CommandStore, Leftover, LeftoverReader, StoreError};
 
-/// How often a step is tried whose queue is full, before it is left for later. Each try waits for room
-/// as long as any write does.
+/// How often a step is tried while the queue is full, before it is left for later. Each try waits
+/// for space as long as any write does.
 const BUSY_TRIES: u32 = 40;
 
-/// Why something is left still.
+/// Why some work is left.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {error}", .account.map_or_else(|| "what deletions have left".to_owned(), |id| format!("account {id}")))]
 pub struct StillLeft {
-    /// The account, where it is known.
+    /// The account, if known.
     pub account: Option<AccountId>,
-    /// What came in between.
+    /// The error that stopped it.
     pub error: WriteError,
 }
 
-/// Works off what deletions have left.
+/// Does the rest of deletions.
 #[derive(Clone)]
 pub struct Leftovers {
     /// Applies the steps.
     pub commands: Arc<dyn CommandStore>,
-    /// Finds what is left.
+    /// Finds the remaining work.
     pub reader: Arc<dyn LeftoverReader>,
     /// Tells the time of a step.
     pub clock: Arc<dyn Clock>,
-    /// Sees to it that one works at a time.
+    /// Lets only one task work at a time.
     pub turn: Turn,
 }
 
-/// Whether one is at work, and how many have asked for it since. All clones share one.
+/// Whether a task is at work, and how many requests came since. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Turn(Arc<AtomicUsize>);
 
-/// That one is at work. It ends where its task does, even if that panics.
+/// Marks a task as at work until it ends, even by a panic.
 struct AtWork<'a> {
     turn: &'a Turn,
     has_ended: bool,
 }
 
 impl Turn {
-    /// Begins, unless another one is at work, which then looks again before it ends.
+    /// Begins work, unless another task is at work, which then looks again before it ends.
     fn begin(&self) -> Option<AtWork<'_>> {
         let is_first = self.0.fetch_add(1, Ordering::AcqRel) == 0;
         is_first.then_some(AtWork { turn: self, has_ended: false })
@@ -64,7 +64,8 @@ impl Turn {
 }
 
 impl AtWork<'_> {
-    /// Ends, unless somebody has asked since `asked` was told. Answers whether it has.
+    /// Ends the work, unless there were requests since `asked` was read. Returns whether it has
+    /// ended.
     fn end(&mut self, asked: usize) -> bool {
         let ended = self.turn.0.compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
         self.has_ended = ended.is_ok();
@@ -81,12 +82,12 @@ impl Drop for AtWork<'_> {
 }
 
 impl Leftovers {
-    /// Works off everything that is left, a step an account at a time. Returns at once where this
-    /// process is at it already. An account whose step fails is left for the next call and holds up no
-    /// other.
+    /// Does all remaining work, one step for each account at a time. Returns at once if this
+    /// process is already doing it. An account whose step fails is left for the next call and does
+    /// not block others.
     ///
     /// # Errors
-    /// The first error met, once everything else is done.
+    /// The first error, after everything else is done.
     pub async fn work_off(&self) -> Result<(), StillLeft> {
         let Some(mut at_work) = self.turn.begin() else { return Ok(()) };
         loop {

@@ -1,4 +1,4 @@
-//! What is done from time to time, whoever calls or not.
+//! Maintenance that runs at intervals, with or without calls.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use crate::model::idempotency::oldest_kept;
 use crate::port::clock::Clock;
 use crate::port::store::{ApplyError, CommandStore, IdempotencyReader};
 
-/// Sweeps up what has had its time.
+/// Deletes what has expired.
 #[derive(Clone)]
 pub struct Maintenance {
     /// Applies writes.
     pub commands: Arc<dyn CommandStore>,
-    /// Finds what is due.
+    /// Finds expired records.
     pub reader: Arc<dyn IdempotencyReader>,
-    /// Tells what is.
+    /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Maintenance {
-    /// Forgets the answers that are kept no longer. Each step is a command of its own and small, so
-    /// that writes pass between them, and accounts take turns.
+    /// Deletes expired idempotency records. Each step is a small command of its own, so that other
+    /// writes run between steps, and accounts take turns.
     ///
     /// # Errors
-    /// A database error. What was forgotten by then stays so.
+    /// A database error. Records deleted until then stay deleted.
     pub async fn forget_idempotency_records(&self) -> Result<(), WriteError> {
         let before = oldest_kept(self.clock.now());
         let mut from = AccountId(0);
@@ -41,7 +41,7 @@ impl Maintenance {
             let action = SystemAction::ForgetIdempotencyRecords { account, before };
             let command = Command::uncharged(Action::System(action), self.clock.now());
             match self.commands.apply(command).await {
-                // An account that was erased meanwhile took its answers along.
+                // The records of an account that was erased meanwhile are gone.
                 Ok(_) | Err(ApplyError::Refused(_)) => from = AccountId(account.0 + 1),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             }

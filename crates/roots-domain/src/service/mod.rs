@@ -1,8 +1,8 @@
-//! What callers ask for: one service a resource.
+//! The operations that callers use: one service for each resource.
 //!
-//! A read asks a reader and opens what it finds. A write validates, seals and hands the store one
-//! [`Command`](crate::command::Command); the store decides. Authorization is by construction: every call demands the
-//! [`Caller`](access::Caller), and queries demand the account.
+//! A read queries a reader and decrypts the result. A write validates, encrypts and submits one
+//! [`Command`](crate::command::Command) to the store, which decides. Authorization is by
+//! construction: every call needs the [`Caller`](access::Caller), and queries need the account.
 
 pub mod access;
 pub mod accounts;

@@ -1,7 +1,7 @@
-//! What operators do: see all accounts, give credits, suspend and resume.
+//! Operators list accounts, grant credits, suspend and resume.
 //!
-//! Any actor of an operator's account may. None of it opens a text: an operator's account holds no
-//! other account's key.
+//! Any actor of an operator's account may do this. Nothing here decrypts texts: an operator's
+//! account has no keys of other accounts.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::port::store::{AccountOverview, AccountsReader, CommandStore};
 /// The route that the ledger names for a grant.
 const GRANT: &str = "POST /accounts/{id}/credits";
 
-/// Operators: who may write, and with what credits.
+/// Operators suspend and resume accounts, and manage their credits.
 #[derive(Clone)]
 pub struct Operators {
     /// Applies writes.
@@ -57,7 +57,7 @@ impl Operators {
         Ok(self.reader.account_overview(caller.admission(), id).await?)
     }
 
-    /// Gives an account credits, and answers it as it stands then.
+    /// Grants credits to an account, and returns its new state.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -72,7 +72,7 @@ impl Operators {
         self.apply(caller, action, Some(Charge::nothing(GRANT))).await
     }
 
-    /// Suspends an account, or has it write again, and answers it as it stands then.
+    /// Suspends or resumes an account, and returns its new state.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -100,8 +100,8 @@ impl Operators {
     }
 }
 
-/// What an account is for never changes: that it was an operator's when its caller was admitted is
-/// enough to read.
+/// Checks that the caller is an operator. An account's kind never changes, so for reads it is
+/// enough that it was an operator's when the caller was admitted.
 ///
 /// # Errors
 /// [`Refusal::OperatorOnly`].

@@ -1,4 +1,4 @@
-//! How a read or a write ends.
+//! The results of reads and writes.
 
 use crate::command::{Applied, Refusal};
 use crate::port::crypto::CryptoError;
@@ -10,44 +10,44 @@ pub enum ReadError {
     /// A rule refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The database did not do its part.
+    /// An error of the database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored text does not open: it is damaged, or not of the place it stands in.
+    /// A stored text does not open: it is damaged, or belongs to another place.
     #[error("The text of {what} {id} can't be read. It can still be deleted or overwritten.")]
     Unreadable {
-        /// What it belongs to: `session`, `todo`, `activity`.
+        /// The kind of its row: `session`, `todo`, `activity`.
         what: &'static str,
-        /// The id of that.
+        /// The id of its row.
         id: i64,
     },
 }
 
-/// Why a write failed. It cost nothing, but where it says so.
+/// Why a write failed. It cost nothing unless the error says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// A patch that names nothing.
+    /// A patch that changes no field.
     #[error("The patch names nothing to change.")]
     EmptyPatch,
     /// A rule refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The database did not do its part.
+    /// An error of the database.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The text could not be sealed.
     #[error(transparent)]
     Seal(#[from] CryptoError),
-    /// The write stands and was charged, but another text of the row does not open.
+    /// The write was done and charged, but another text of the row does not open.
     #[error(
         "The change was saved, but another text of {what} {id} can't be read. It can still be deleted or overwritten."
     )]
     SavedUnreadable {
-        /// What it belongs to.
+        /// The kind of its row.
         what: &'static str,
-        /// The id of that.
+        /// The id of its row.
         id: i64,
-        /// What the write cost.
+        /// The cost of the write.
         cost: i64,
         /// The account's balance after it.
         balance: i64,
@@ -64,22 +64,22 @@ impl From<ApplyError> for WriteError {
 }
 
 impl WriteError {
-    /// The store answered a command with a row of another kind.
+    /// The store returned a row of another kind than the command's.
     pub(super) fn mismatched() -> Self {
         Self::Store(StoreError::Broken("a command was answered with another kind of row".into()))
     }
 }
 
-/// A write that stands, what it cost and what is left.
+/// A successful write, its cost and the balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written<T> {
-    /// The row as it stands now.
+    /// The row as it is now.
     pub value: T,
-    /// What the write cost.
+    /// The cost of the write.
     pub cost: i64,
-    /// The account's balance: after it, or, for a replay, now.
+    /// The account's balance after the write or, for a replay, now.
     pub balance: i64,
-    /// Whether it was done before, and this tells again what was answered then.
+    /// Whether it was done before, and this repeats the earlier answer.
     pub is_replay: bool,
 }
 

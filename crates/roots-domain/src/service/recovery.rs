@@ -1,6 +1,6 @@
-//! The way back into an account whose owner has lost its key: the recovery code.
+//! Recovery of an account whose owner has lost its key, with the recovery code.
 //!
-//! As with keys, ids are taken first, by a command of its own.
+//! As with keys, ids are reserved first, by a command of its own.
 
 use secrecy::SecretString;
 
@@ -18,7 +18,7 @@ use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
 use crate::port::crypto::{AccountIdentity, ActorIdentity, Keyring, MintedCode, PresentedCode};
 use crate::port::store::{Recoverable, StoreError};
 
-/// What a recovery made, with the secrets that are shown this once.
+/// The result of a recovery, with the secrets that are shown only this once.
 #[derive(Debug)]
 pub struct Recovered {
     /// The account.
@@ -31,11 +31,11 @@ pub struct Recovered {
     pub api_key: SecretString,
     /// Its first characters.
     pub key_prefix: String,
-    /// The recovery code that takes the place of the one that was used, once the key is used.
+    /// The recovery code that replaces the used one, once the key is used.
     pub recovery_code: SecretString,
 }
 
-/// What a recovery code opens.
+/// The keys that a recovery code opens.
 struct Unlocked {
     account: AccountIdentity,
     owner: ActorIdentity,
@@ -44,9 +44,9 @@ struct Unlocked {
 }
 
 impl Accounts {
-    /// Makes a key for the owner of the account whose recovery code this is, which must be that
-    /// account where one is given. The owner's other keys end at once. The code stays good until the
-    /// new key is used; to recover again before that replaces the key that was not used.
+    /// Makes a key for the owner of the account that the recovery code belongs to. If an account is
+    /// given, it must be that one. The owner's other keys end at once. The code stays valid until
+    /// the new key is used; recovering again before that replaces the unused key.
     ///
     /// # Errors
     /// [`Refusal::CodeNotInForce`], a database error, or no randomness.
@@ -89,7 +89,7 @@ impl Accounts {
         })
     }
 
-    /// Makes a recovery code that takes the place of all others at once. The owner's to do.
+    /// Makes a recovery code that replaces all others at once. Owner only.
     ///
     /// # Errors
     /// The refusal, a database error, or no randomness.
@@ -116,8 +116,8 @@ impl Accounts {
             Ok(keys) => return Ok(Unlocked { account, owner, code, keys }),
             Err(error) => error,
         };
-        // Its wraps go with a code: it may have ended between two reads, or a renewal have come into
-        // force.
+        // A code's wraps are deleted when it ends: it may have ended, or a renewal may have come
+        // into force, between two reads.
         let again = self.reader.recoverable(lookup).await?.ok_or(Refusal::CodeNotInForce)?;
         if put_in_force(&again) != (account, owner) {
             return Err(Refusal::KeysRenewed(owner.id).into());
@@ -134,7 +134,7 @@ impl Accounts {
     }
 }
 
-/// The account and its owner, of the epochs that the use of the code leaves in force.
+/// The account and its owner, with the epochs that are in force after the use of the code.
 fn put_in_force(found: &Recoverable) -> (AccountIdentity, ActorIdentity) {
     let mut account = AccountIdentity::from(&found.account);
     let mut owner = ActorIdentity::from(&found.owner);

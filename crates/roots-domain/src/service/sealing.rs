@@ -12,13 +12,13 @@ use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::port::crypto::{CryptoError, Keyring};
 use crate::port::store::{AccountReader, StoreError, StoreResult};
 
-/// The keys that seal what is to be of `actor`, if that may be.
+/// The keys to seal rows of `actor` with, if the caller may write them.
 pub(super) async fn sealing_keys(
     reader: &dyn AccountReader,
     caller: &Caller,
     actor: ActorId,
 ) -> Result<Arc<dyn Keyring>, WriteError> {
-    // The store refuses it too, but without that actor's keys there is nothing to hand it.
+    // The store refuses it too, but without that actor's keys nothing could be submitted.
     if !caller.reaches(actor) {
         return Err(Refusal::OwnerOnly.into());
     }
@@ -26,7 +26,7 @@ pub(super) async fn sealing_keys(
     Ok(Arc::clone(keys.find(actor).ok_or(Refusal::NoSuchActor(actor))?))
 }
 
-/// The keys of the actor of one row, which the caller reaches, to open these texts of it.
+/// The keys of the actor of one row, to open these texts of it. The caller must reach the actor.
 pub(super) async fn row_keys<'a>(
     reader: &dyn AccountReader,
     caller: &Caller,
@@ -37,18 +37,18 @@ pub(super) async fn row_keys<'a>(
     Ok(Arc::clone(keys.of_row(actor)?))
 }
 
-/// A row as it was found: its texts are sealed with the keys of its actor.
+/// A row with sealed texts.
 pub trait SealedRow {
     /// The row with its texts opened.
     type Open;
 
-    /// Whose it is.
+    /// The actor that the row belongs to.
     fn actor(&self) -> ActorId;
 
     /// Its sealed texts.
     fn texts(&self) -> impl Iterator<Item = &Sealed>;
 
-    /// How many bytes its sealed texts have together. Opened, they have fewer.
+    /// The total size of its sealed texts in bytes. Opened, they are smaller.
     fn sealed_bytes(&self) -> usize {
         self.texts().map(|text| text.0.len()).sum()
     }
@@ -60,7 +60,7 @@ pub trait SealedRow {
     fn open(self, keys: &dyn Keyring) -> Result<Self::Open, ReadError>;
 }
 
-/// Rows to be opened one after the other. No text is opened before its row is asked for.
+/// Rows to be opened one after the other. No text is opened before its row is requested.
 #[derive(Debug)]
 pub struct Opening<S> {
     pub(super) rows: std::vec::IntoIter<S>,
@@ -112,8 +112,8 @@ pub(super) async fn opened_one<S: SealedRow>(
     opening(reader, caller, rows).await?.next().transpose()
 }
 
-/// What a committed write of a row of `actor` comes to, once that row is opened. Whatever fails
-/// then, the write stands, and no answer says otherwise.
+/// The result of a committed write of a row of `actor`, with the row opened. If that fails, the
+/// write was done all the same, and the error says so.
 pub(super) async fn written<S: SealedRow, T>(
     reader: &dyn AccountReader,
     caller: &Caller,
@@ -164,8 +164,8 @@ impl Sealer<'_> {
         self.keys.seal(TextPlace { field, row: self.row }, text)
     }
 
-    /// Seals a text for a row that exists, and notes whether the ciphertext that stands there now
-    /// holds the same text. One that does not open counts as another: it may be overwritten.
+    /// Seals a text for an existing row, and notes whether the current ciphertext has the same
+    /// text. A ciphertext that does not open counts as different: it may be overwritten.
     pub(super) fn reseal(
         &self,
         field: Field,

@@ -1,4 +1,4 @@
-//! Every service, over the ports that they stand on.
+//! All services, built on the ports.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::port::store::{
     LeftoverReader, Readiness, SessionReader, TodoReader, UsageReader,
 };
 
-/// What the services need of a database and of cryptography.
+/// The ports that the services need.
 pub struct Ports {
     /// Applies writes.
     pub commands: Arc<dyn CommandStore>,
@@ -39,19 +39,19 @@ pub struct Ports {
     pub todos: Arc<dyn TodoReader>,
     /// Reads activities.
     pub activities: Arc<dyn ActivityReader>,
-    /// Reads what is exported.
+    /// Reads rows for exports.
     pub archive: Arc<dyn ArchiveReader>,
-    /// Reads what imports have to know.
+    /// Reads what was imported before.
     pub imports: Arc<dyn ImportReader>,
-    /// Finds what deletions have left.
+    /// Finds the rest of deletions.
     pub leftovers: Arc<dyn LeftoverReader>,
     /// Reads idempotency records.
     pub idempotency: Arc<dyn IdempotencyReader>,
     /// Reads usage.
     pub usage: Arc<dyn UsageReader>,
-    /// Tells of keys that have ended.
+    /// Reports keys that have ended.
     pub epochs: Arc<dyn AuthEpochs>,
-    /// Tells whether the database serves.
+    /// Checks whether the database answers.
     pub readiness: Arc<dyn Readiness>,
     /// Makes and opens keys.
     pub locksmith: Arc<dyn Locksmith>,
@@ -96,7 +96,7 @@ impl Ports {
     }
 }
 
-/// All that the core can do.
+/// All services.
 #[derive(Clone)]
 pub struct Services {
     /// Admits callers.
@@ -109,13 +109,13 @@ pub struct Services {
     pub activities: Activities,
     /// Accounts and their credits.
     pub accounts: Accounts,
-    /// What operators do to accounts.
+    /// The operations of operators.
     pub operators: Operators,
     /// Actors and keys.
     pub keys: Keys,
     /// When keys were last used.
     pub key_usage: KeyUsage,
-    /// How often accounts call what.
+    /// Counts the calls of accounts.
     pub usage: Usage,
     /// Exports.
     pub exports: Exports,
@@ -123,20 +123,20 @@ pub struct Services {
     pub imports: Imports,
     /// Erasures.
     pub erasures: Erasures,
-    /// What deletions have left.
+    /// Does the rest of deletions.
     pub leftovers: Leftovers,
-    /// What is done from time to time.
+    /// Deletes expired records at intervals.
     pub maintenance: Maintenance,
-    /// Tells of keys that have ended.
+    /// Reports keys that have ended.
     pub epochs: Arc<dyn AuthEpochs>,
-    /// Tells whether the database serves.
+    /// Checks whether the database answers.
     pub readiness: Arc<dyn Readiness>,
-    /// Names requests that come without a name.
+    /// Makes ids for requests that bring none.
     pub uids: Arc<dyn Uids>,
 }
 
 impl Services {
-    /// Every service, by this clock and with these uids.
+    /// All services, with this clock and these uids.
     #[must_use]
     pub fn new(ports: Ports, clock: Arc<dyn Clock>, uids: Arc<dyn Uids>) -> Self {
         let Ports { commands, accounts, locksmith, .. } = ports;

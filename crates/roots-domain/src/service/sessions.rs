@@ -26,29 +26,29 @@ pub struct Sessions {
     pub commands: Arc<dyn CommandStore>,
     /// Reads.
     pub reader: Arc<dyn SessionReader>,
-    /// Tells the keys of the account's other actors.
+    /// Reads the keys of the account's other actors.
     pub accounts: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
-    /// Names new rows.
+    /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
 }
 
 /// A session to start.
 #[derive(Debug, Clone, Default)]
 pub struct SessionDraft {
-    /// Whose it is to be, if not the caller's own.
+    /// The actor that the session will belong to; the caller if absent.
     pub actor: Option<ActorId>,
-    /// What there is to note.
+    /// The notes.
     pub notes: Option<LongText>,
 }
 
-/// Which sessions are asked for.
+/// A query for sessions.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SessionFilter {
-    /// Of which actors.
+    /// The actors.
     pub scope: ActorScope,
-    /// Of which status.
+    /// Only this status.
     pub status: Option<SessionStatus>,
 }
 
@@ -56,7 +56,7 @@ impl Sessions {
     /// A page of sessions.
     ///
     /// # Errors
-    /// The refusal, a database error, or a text that does not open.
+    /// The refusal, a database error, or an unreadable text.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -67,7 +67,7 @@ impl Sessions {
         super::sealing::opened(&*self.accounts, caller, found).await
     }
 
-    /// The same page as it was found, before any text is opened.
+    /// The same page with sealed texts.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -82,10 +82,10 @@ impl Sessions {
         Ok(self.reader.sessions(&query).await?)
     }
 
-    /// The session of that id, if the caller reaches its actor.
+    /// The session with that id, if the caller may read it.
     ///
     /// # Errors
-    /// A database error, or notes that do not open.
+    /// A database error, or unreadable notes.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
         let found = self.find_one(caller, id).await?;
         super::sealing::opened_one(&*self.accounts, caller, found).await
@@ -132,7 +132,7 @@ impl Sessions {
         self.written(caller, &applied).await
     }
 
-    /// Deletes a session for good; its todos and activities stay, unlinked.
+    /// Deletes a session for good. Its todos and activities stay, unlinked.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -147,7 +147,7 @@ impl Sessions {
         Ok(Written::of(id, &applied))
     }
 
-    /// The session of that id as it was found, if the caller reaches its actor.
+    /// The session with that id and sealed notes, if the caller may read it.
     ///
     /// # Errors
     /// A database error.
@@ -169,8 +169,8 @@ impl Sessions {
         Ok(found.filter(|session| caller.reaches(session.actor)))
     }
 
-    /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
-    /// learns (identity, and the ciphertext that it compared with) the store checks again.
+    /// A text is sealed for one row, so a patch with a text first looks up the row. The store
+    /// checks the result (the uid, and the ciphertext that was compared) again.
     async fn seal_patch(
         &self,
         caller: &Caller,

@@ -21,51 +21,51 @@ use crate::port::store::{
     AccountReader, Admission, CommandStore, StoreResult, TodoLog, TodoQuery, TodoReader,
 };
 
-/// Todos: what is to be done, and how it went.
+/// Todos, with the log of their status changes.
 #[derive(Clone)]
 pub struct Todos {
     /// Applies writes.
     pub commands: Arc<dyn CommandStore>,
     /// Reads.
     pub reader: Arc<dyn TodoReader>,
-    /// Tells the keys of the account's other actors.
+    /// Reads the keys of the account's other actors.
     pub accounts: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
-    /// Names new rows.
+    /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
 }
 
-/// Which todos are asked for.
+/// A query for todos.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TodoFilter {
-    /// Of which actors.
+    /// The actors.
     pub scope: ActorScope,
-    /// Of which status.
+    /// Only this status.
     pub status: Option<TodoStatus>,
-    /// Of which priority.
+    /// Only this priority.
     pub priority: Option<Priority>,
-    /// Linked to which session.
+    /// Only rows linked to this session.
     pub session: Option<SessionId>,
 }
 
-/// A todo to create, as the caller words it.
+/// A todo to create, with plain texts.
 pub type TodoDraft = NewTodo<Title, LongText>;
 
-/// A change to a todo, as the caller words it.
+/// A change to a todo, with plain texts.
 #[derive(Debug, Clone, Default)]
 pub struct TodoChange {
     /// A new title.
     pub title: Option<Title>,
-    /// What becomes of the description.
+    /// The change of the description.
     pub description: Patch<LongText>,
-    /// The status to go to.
+    /// The new status.
     pub status: Option<TodoStatus>,
     /// A new priority.
     pub priority: Option<Priority>,
-    /// What becomes of the due date.
+    /// The change of the due date.
     pub due_at: Patch<Timestamp>,
-    /// What becomes of the link.
+    /// The change of the link.
     pub session: Patch<SessionId>,
     /// A note for the log of the status change.
     pub note: Option<LogNote>,
@@ -75,7 +75,7 @@ impl Todos {
     /// A page of todos.
     ///
     /// # Errors
-    /// The refusal, a database error, or a text that does not open.
+    /// The refusal, a database error, or an unreadable text.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -86,7 +86,7 @@ impl Todos {
         super::sealing::opened(&*self.accounts, caller, found).await
     }
 
-    /// The same page as it was found, before any text is opened.
+    /// The same page with sealed texts.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -102,16 +102,16 @@ impl Todos {
         Ok(self.reader.todos(&query).await?)
     }
 
-    /// The todo of that id, if the caller reaches its actor.
+    /// The todo with that id, if the caller may read it.
     ///
     /// # Errors
-    /// A database error, or a text that does not open.
+    /// A database error, or an unreadable text.
     pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
         let found = self.find_one(caller, id).await?;
         super::sealing::opened_one(&*self.accounts, caller, found).await
     }
 
-    /// The todo of that id as it was found, if the caller reaches its actor.
+    /// The todo with that id and sealed texts, if the caller may read it.
     ///
     /// # Errors
     /// A database error.
@@ -119,9 +119,9 @@ impl Todos {
         self.sealed(caller, caller.admission(), id).await
     }
 
-    /// The steps of that todo's history after one, ascending, as they were found, at most
-    /// [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or the caller does
-    /// not reach its actor. Step 0 stands before all.
+    /// The steps of that todo's history after `after`, ascending and with sealed notes, at most
+    /// [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or the caller may
+    /// not read it. Step 0 is before the first.
     ///
     /// # Errors
     /// A database error.
@@ -179,7 +179,7 @@ impl Todos {
         self.written(caller, &applied).await
     }
 
-    /// Deletes a todo for good, and its log.
+    /// Deletes a todo and its log for good.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -204,10 +204,10 @@ impl Todos {
         Ok(found.filter(|todo| caller.reaches(todo.actor)))
     }
 
-    /// A text is sealed for one row, so a patch that brings one looks up which row that is. What it
-    /// learns (identity, and the ciphertexts that it compared with) the store checks again. A note
-    /// is sealed for its own new log row, with the keys of the todo's actor: a member, which reaches
-    /// no other, needs no look-up for it.
+    /// A text is sealed for one row, so a patch with a text first looks up the row. The store
+    /// checks the result (the uid, and the ciphertexts that were compared) again. A note is sealed
+    /// for its own new log row, with the keys of the todo's actor. A member writes only its own
+    /// todos, so it needs no look-up for a note.
     async fn seal_patch(
         &self,
         caller: &Caller,
@@ -290,11 +290,11 @@ impl Todos {
 pub struct LogChunk {
     /// The steps, ascending.
     pub steps: Vec<LogStep>,
-    /// The step to go on after; `None` where none is left.
+    /// The step to continue after; `None` at the end.
     pub next: Option<LogId>,
 }
 
-/// A step of a todo's history, and whose that todo is.
+/// A step of a todo's history, and the todo's actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStep {
     /// The actor.

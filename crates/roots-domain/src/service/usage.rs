@@ -1,4 +1,4 @@
-//! Usage: counted in memory, off the path of requests, and written from time to time.
+//! Usage: calls are counted in memory and written at intervals, outside of requests.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub const PENDING_MAX: usize = 50_000;
 /// Most counts of one command.
 const COMMAND_MAX_COUNTS: usize = 500;
 
-/// Counts calls, and tells how many there were.
+/// Counts calls, and reads the counts.
 #[derive(Clone)]
 pub struct Usage {
     /// Writes the counts.
@@ -37,12 +37,12 @@ impl Usage {
         self.add(Calls { account: caller.account.id, day, endpoint }, 1);
     }
 
-    /// Writes what was counted. What fails is kept for the next time; where it is not known whether
-    /// it was written it is let go, so that no call is counted twice. So are counts that the database
-    /// does not take, so that they are not in the way of others.
+    /// Writes the counts. Failed ones are kept for the next time. Counts whose outcome is unknown
+    /// are dropped, so that no call is counted twice, and so are counts that the database refuses,
+    /// so that they do not block others.
     ///
     /// # Errors
-    /// A database error: of several, the last.
+    /// The last database error.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let mut rest = self.pending.take().into_iter();
         let mut outcome = Ok(());
@@ -82,8 +82,8 @@ impl Usage {
         }
     }
 
-    /// How often the caller's account called what, in a month or in the present one. What was not
-    /// written yet is not in it.
+    /// The calls of the caller's account in a month, by default the current one, without those not
+    /// written yet.
     ///
     /// # Errors
     /// A database error.

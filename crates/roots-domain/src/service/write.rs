@@ -1,4 +1,4 @@
-//! Handing a command to the store.
+//! Submitting commands to the store.
 
 use super::outcome::WriteError;
 use std::fmt;
@@ -12,22 +12,21 @@ use crate::port::clock::Clock;
 use crate::port::crypto::{CryptoError, Keyring, MacPurpose};
 use crate::port::store::{AccountReader, CommandStore};
 
-/// What a caller ties a write to. By default it is tied to nothing.
+/// The caller's conditions of a write. By default there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
-    /// The states of the row in one of which it must be; an empty list allows none.
+    /// The states that the row may be in; an empty list allows none.
     pub if_match: Option<Vec<EntityTag>>,
-    /// What makes it safe to repeat.
+    /// The idempotency key and fingerprint.
     pub idempotent: Option<IdempotentRequest>,
 }
 
-/// A request that its caller has named by a key, to repeat it safely. It holds texts: it is never
-/// printed.
+/// A request with an idempotency key. It has texts, so it is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotentRequest {
     /// The key.
     pub key: String,
-    /// All that makes the request this one and no other.
+    /// The fingerprint: everything that identifies the request.
     pub request: Vec<u8>,
 }
 
@@ -38,7 +37,7 @@ impl fmt::Debug for IdempotentRequest {
 }
 
 impl IdempotentRequest {
-    /// What stands for it in the store, under the latest epochs of its caller's key.
+    /// Its MACs under the latest epochs of its caller's key.
     pub(super) fn macs(&self, keys: &dyn Keyring) -> Result<Idempotency, CryptoError> {
         let (of_key, of_request) = (MacPurpose::IdempotencyKey, MacPurpose::RequestFingerprint);
         let both = |(key, request)| IdempotencyMacs { key: Mac(key), request: Mac(request) };
@@ -51,7 +50,7 @@ impl IdempotentRequest {
     }
 }
 
-/// Has one write of a caller charged and applied.
+/// Charges and applies one write of a caller.
 pub(super) async fn apply(
     commands: &dyn CommandStore,
     accounts: &dyn AccountReader,

@@ -1,5 +1,5 @@
-//! Who asks: the API key of a request, the callers that were admitted a moment ago, and the keys that
-//! were found wrong.
+//! Authentication: the API key of a request, the callers admitted a moment ago, and the keys found
+//! to be wrong.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -33,8 +33,9 @@ pub struct Bearer {
     state: SharedState,
 }
 
-/// What a read on behalf of a [`Bearer`] comes to. Where the auth epoch of its account has moved since it
-/// was admitted, which the read tells before all else, it is admitted anew and the read done once more.
+/// Runs a read on behalf of a [`Bearer`]. If the account's auth epoch has moved since the bearer
+/// was admitted, which the read checks first, the bearer is admitted again and the read is repeated
+/// once.
 #[macro_export]
 macro_rules! reading {
     ($caller:ident, $read:expr) => {
@@ -59,37 +60,38 @@ impl Deref for Bearer {
 }
 
 impl Bearer {
-    /// The caller, for what goes on after the request.
+    /// The caller, for work that outlasts the handler.
     #[must_use]
     pub fn caller(&self) -> Arc<Caller> {
         Arc::clone(&self.caller)
     }
 
-    /// Where its key is looked up again.
+    /// The look-up hash of its key.
     #[must_use]
     pub const fn lookup(&self) -> Lookup {
         self.key.lookup
     }
 
-    /// Counts that this request is noted in the account's audit log at no cost.
+    /// Counts this request as one that adds an entry to the audit log at no cost.
     ///
     /// # Errors
-    /// 429 where the account may have no more of that noted yet.
+    /// 429 if the account has reached its limit of such entries.
     pub fn count_noted(&self) -> Result<(), Problem> {
         self.client.count_noted(self.caller.account.id)
     }
 
-    /// Looks the key up again, whose caller was remembered from before the account's auth epoch moved.
+    /// Looks the key up again: its caller was remembered from before the account's auth epoch
+    /// moved.
     ///
     /// # Errors
-    /// 401 where it is no longer in force.
+    /// 401 if it is no longer in force.
     pub async fn admit_anew(&mut self) -> Result<(), Problem> {
         self.state.callers.forget(&self.key.lookup);
         self.caller = admitted(&self.state, &self.client, &self.key).await?;
         Ok(())
     }
 
-    /// What a write of this caller came to, and cost.
+    /// The result of this caller's write, and the headers with its cost.
     ///
     /// # Errors
     /// What the write failed with.
@@ -101,8 +103,8 @@ impl Bearer {
         Ok((value, CreditHeaders { cost, balance, is_replay }))
     }
 
-    /// What a write of this caller came to. A key that has ended meanwhile is forgotten, and so is
-    /// what was known of one whose account was renewed: whoever tries again is looked up again.
+    /// Learns from the result of a caller's write. A key that has ended meanwhile is forgotten, and
+    /// so is a caller whose account was renewed: the next request with the key looks it up again.
     ///
     /// # Errors
     /// What the write failed with.
@@ -118,7 +120,7 @@ impl Bearer {
     }
 }
 
-/// What a write cost and what is left, and whether it was done and paid for before.
+/// What a write cost, the balance, and whether it is a replay of an earlier write.
 pub struct CreditHeaders {
     cost: i64,
     balance: i64,
@@ -164,14 +166,14 @@ where
     }
 }
 
-/// What a request calls. Only what has a route asks for a key.
+/// The endpoint that a request calls. Only requests that match a route are authenticated.
 fn called(parts: &Parts) -> Endpoint {
     let path = parts.extensions.get().map_or("", MatchedPath::as_str);
     let route = path.strip_prefix(API_PATH).unwrap_or(path).to_owned();
     Endpoint { route, method: known_method(&parts.method).to_owned() }
 }
 
-/// Admits the bearer of a key, by what is remembered of it or by a look-up.
+/// Admits the bearer of a key, from the cache or by a look-up.
 async fn admitted(
     state: &SharedState,
     client: &ClientContext,
@@ -185,7 +187,7 @@ async fn admitted(
             }
             KeyLookup::LookUp { shared, has_counted } => break (shared, has_counted),
             KeyLookup::Wait(mut attempts) => {
-                // An error is that the last of them has ended.
+                // An error says that the last of them has ended.
                 let _ = attempts.changed().await;
             }
         }
@@ -200,25 +202,25 @@ async fn admitted(
     Ok(caller)
 }
 
-/// What a request finds of the key that it brings.
+/// The state of a request's key in the cache.
 enum KeyLookup {
-    /// Its caller, remembered.
+    /// Its caller is cached.
     Remembered(Arc<Caller>),
-    /// Its look-up, and whether the request has counted for what may be found wrong.
+    /// Its look-up, and whether the request has already counted as an attempt with a wrong key.
     LookUp { shared: LookUp, has_counted: bool },
-    /// Other keys of the address are being looked up, and until one of them is found good, this one may
-    /// not be.
+    /// Other keys of the address are being looked up. Until one of them is found valid, this one
+    /// has to wait.
     Wait(watch::Receiver<usize>),
 }
 
-/// Finds what is remembered of a key or the look-up of it that is running, or begins one, unless the key
-/// was found wrong a moment ago.
+/// Finds a key's cached caller or its running look-up, or begins a look-up, unless the key was
+/// found to be wrong a moment ago.
 ///
-/// A key that is not known counts as an unknown-key attempt until it is found good, so no more look-ups
-/// run at once for an address than it may show unknown keys a minute. It is counted once a key. Afterwards
-/// a wrong key counts as unauthenticated, before it is looked up again. A request that shares a running
-/// look-up costs none, and counts as unauthenticated once the key is found wrong; so does one with a key that
-/// was good lately.
+/// An unknown key counts as an unknown-key attempt until it is found valid. So an address never has
+/// more look-ups running than it may try unknown keys a minute. Each key is counted once. Later, a
+/// wrong key counts as an unauthenticated request before it is looked up again. A request that
+/// shares a running look-up counts nothing, or an unauthenticated request once the key is found to
+/// be wrong; so does a request with a key that was valid lately.
 fn find(
     state: &SharedState,
     client: &ClientContext,
@@ -230,7 +232,7 @@ fn find(
         return Ok(KeyLookup::Remembered(caller));
     }
     let generation = callers.generation(lookup.account);
-    // Held until it is among them, so that no two of a key begin.
+    // Held until the look-up is registered, so that only one begins for each key.
     let mut running = callers.running();
     if let Some(found) = running.get(&lookup)
         && found.generation == generation
@@ -260,7 +262,7 @@ fn find(
     let shared = told.map(move |told| told.map_err(panicked)?).boxed().shared();
     running.insert(lookup, Running { shared: shared.clone(), generation, number });
     drop(running);
-    // Clients that hang up leave it running: nothing else would take back what was counted.
+    // It continues if its client hangs up: nothing else would take back what was counted.
     let admission = async move {
         let _until = until;
         let admitted = admit(&state, &client, &key, generation, known, attempt).await;
@@ -271,7 +273,7 @@ fn find(
     Ok(KeyLookup::LookUp { shared, has_counted: known != KeyHistory::Good })
 }
 
-/// Looks a key up, remembers what was found, and takes back what it counted unless it is wrong.
+/// Looks a key up, caches the result, and takes back what was counted unless the key is wrong.
 async fn admit(
     state: &SharedState,
     client: &ClientContext,
@@ -291,7 +293,7 @@ async fn admit(
     let caller = Arc::new(admitted?);
     let lasts = access.lasts(&caller);
     state.callers.remember(lookup, Arc::clone(&caller), lasts, generation);
-    // Those that wait for it find what was remembered.
+    // Requests that wait for it find the cached result.
     drop(attempt);
     Ok(caller)
 }

@@ -1,4 +1,4 @@
-//! The callers that were admitted a moment ago, and the keys that were found wrong.
+//! The cache of recently admitted callers, and of keys found to be wrong.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,71 +16,72 @@ use roots_domain::port::store::AuthEpochs;
 use roots_domain::service::access::{AccessError, Caller};
 use tokio::time::Instant;
 
-/// How often callers that are remembered no longer are dropped, and their unlocked keys with them.
+/// How often expired callers are dropped, and their unlocked keys with them.
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
-/// Most callers that are remembered.
+/// Most callers in the cache.
 const CALLERS_MAX: u64 = 10_000;
-/// How long a look-up is trusted of a caller whose request was refused. Another process may have
-/// ended the key, and a refusal need not have asked the database.
+/// How long a look-up is trusted after a request of its caller was refused. Another process may
+/// have ended the key, and a refusal may be decided without asking the database.
 const LOOK_UP_STANDS: Duration = Duration::from_secs(1);
-/// How often, at most, a key that is remembered as wrong is looked up again.
+/// Shortest time between two look-ups of a key that is remembered as wrong.
 const WRONG_LOOK_PERIOD: Duration = Duration::from_secs(5);
-/// Generations that accounts share: where two share one, a caller is now and then not remembered.
+/// The number of generation counters. If two accounts share one, a caller is sometimes not cached.
 const GENERATIONS: usize = 1_024;
-/// How long a key that was good is looked up whatever else comes from its address, so that one
-/// neighbour's wrong keys lock nobody out.
+/// How long a key that was valid is looked up regardless of other requests from its address, so
+/// that a neighbour's wrong keys lock nobody out.
 const KNOWN_TTL: Duration = Duration::from_hours(1);
-/// How long after it was last looked up a key is remembered as wrong, so that whoever goes on asking
-/// with one uses up no attempts of its address.
+/// How long a key is remembered as wrong after its last look-up, so that a client that goes on
+/// using one does not use up the attempts of its address.
 const WRONG_TTL: Duration = Duration::from_mins(5);
-/// Most keys that are remembered as wrong. Beyond it, those that were not shown for the longest time
-/// are forgotten.
+/// Most keys that are remembered as wrong. Beyond that, the least recently used are forgotten.
 const WRONG_MAX: u64 = 20_000;
 
-/// What was found of keys lately, by where each is looked up: of one that was good, for a while, its
-/// caller, with its keys unlocked.
+/// The results of recent key look-ups, by look-up hash. For a valid key, the cache holds its caller
+/// with unlocked keys for a while.
 #[derive(Clone)]
 pub struct Callers(Arc<RememberedCallers>);
 
 struct RememberedCallers {
     cache: Cache<Lookup, Admitted>,
-    /// How often keys of accounts have ended in this process: an account's is found by its id.
+    /// Counts how often keys of accounts have ended in this process. An account's counter is found
+    /// by its id.
     generations: [AtomicU64; GENERATIONS],
-    /// Where keys that were good lately are looked up.
+    /// The look-up hashes of keys that were valid lately.
     known: Cache<Lookup, ()>,
-    /// When keys were last looked up that were found wrong.
+    /// When each wrong key was last looked up.
     wrong: Cache<Lookup, Instant>,
-    /// The look-ups that are running, one a key.
+    /// The running look-ups, at most one for each key.
     running: Mutex<HashMap<Lookup, Running>>,
-    /// How many look-ups have begun.
+    /// The number of look-ups that have begun.
     begun: AtomicU64,
-    /// For how long a key that was found wrong is not looked up again.
+    /// How long a wrong key is not looked up again.
     wrong_stands: Duration,
     sweep_period: Duration,
     sweeper: Once,
 }
 
-/// The look-up of a key. Every request that comes with the key while it runs awaits the same one.
+/// The look-up of a key. All requests that bring the key while it runs await the same one.
 pub(super) type LookUp = Shared<BoxFuture<'static, Result<Arc<Caller>, AccessError>>>;
 
 /// A look-up that is running.
 pub(super) struct Running {
     pub(super) shared: LookUp,
-    /// That of the account when it began. What began before a key ended says nothing of it afterwards.
+    /// The account's generation when it began. A look-up that began before a key ended is not
+    /// trusted afterwards.
     pub(super) generation: u64,
     pub(super) number: u64,
 }
 
-/// A caller that is remembered.
+/// A cached caller.
 #[derive(Clone)]
 struct Admitted {
     caller: Arc<Caller>,
     since: Instant,
-    /// Until its key ends by itself.
+    /// The time until its key expires.
     lasts: Option<Duration>,
 }
 
-/// Remembers nobody for longer than its key lasts.
+/// Expires each caller no later than its key.
 struct UntilItsKeyEnds;
 
 impl Expiry<Lookup, Admitted> for UntilItsKeyEnds {
@@ -99,7 +100,7 @@ impl Expiry<Lookup, Admitted> for UntilItsKeyEnds {
     }
 }
 
-/// What a key is known as.
+/// What is known of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyHistory {
     Good,
@@ -108,7 +109,7 @@ pub(super) enum KeyHistory {
 }
 
 impl Callers {
-    /// Remembers nobody yet, and later each for that long.
+    /// An empty cache that remembers each caller for that long.
     #[must_use]
     pub fn new(ttl: Duration) -> Self {
         Self::remembered_for(ttl, SWEEP_PERIOD)
@@ -140,7 +141,7 @@ impl Callers {
         }))
     }
 
-    /// Forgets everyone of an account once it is told that keys of it may have ended.
+    /// Forgets all callers of an account when it is told that keys of it may have ended.
     pub fn listen(&self, epochs: &dyn AuthEpochs) {
         let remembered = Arc::downgrade(&self.0);
         epochs.listen(Box::new(move |account| {
@@ -150,14 +151,14 @@ impl Callers {
         }));
     }
 
-    /// In this order: whoever is remembered in between is found by the second.
+    /// In this order: an entry added in between is found by the second.
     fn end_generation(&self, account: AccountId) {
         self.generation_of(account).fetch_add(1, Ordering::SeqCst);
-        // It fails where closures are not supported; then reads find out by the auth epoch.
+        // It fails if closures are not supported; then reads notice by the auth epoch.
         let _ = self.0.cache.invalidate_entries_if(move |lookup, _| lookup.account == account);
     }
 
-    /// To be taken before a key is looked up.
+    /// The generation of an account. Read it before a key is looked up.
     pub(super) fn generation(&self, account: AccountId) -> u64 {
         self.generation_of(account).load(Ordering::SeqCst)
     }
@@ -181,8 +182,8 @@ impl Callers {
         }
     }
 
-    /// Whether a key that is remembered as wrong is to be looked up again. Of all who ask so at once,
-    /// one is told to.
+    /// Whether a key that is remembered as wrong should be looked up again. Of several callers at
+    /// once, one gets `true`.
     pub(super) fn may_look_again(&self, lookup: Lookup) -> bool {
         let stands = self.0.wrong_stands;
         let looked = self.0.wrong.entry(lookup).and_compute_with(|found| match found {
@@ -192,9 +193,9 @@ impl Callers {
         matches!(looked, CompResult::ReplacedWith(_))
     }
 
-    /// Remembers a caller for as long as its key lasts, unless keys of its account have ended since its
-    /// own was about to be looked up. The first one starts the sweeper, for a router may be made where
-    /// nothing runs yet.
+    /// Caches a caller no longer than its key lasts, unless keys of its account have ended since
+    /// its look-up began. The first call starts the sweeper, since a router may be built where no
+    /// runtime runs yet.
     pub(super) fn remember(
         &self,
         lookup: Lookup,
@@ -222,14 +223,13 @@ impl Callers {
         self.0.wrong.insert(lookup, Instant::now());
     }
 
-    /// Has a caller looked up again when it next asks, by a look-up that begins after this.
+    /// Forgets a caller: its next request looks it up, with a look-up that begins after this.
     pub(super) fn forget(&self, lookup: &Lookup) {
         self.running().remove(lookup);
         self.0.cache.invalidate(lookup);
     }
 
-    /// Has a caller whose request was refused looked up again when it next asks, unless it was looked
-    /// up less than 1 s ago.
+    /// Forgets a caller whose request was refused, unless it was looked up less than 1 s ago.
     pub(super) fn forget_refused(&self, lookup: &Lookup) {
         let found = self.0.cache.get(lookup);
         if found.is_some_and(|admitted| admitted.since.elapsed() >= LOOK_UP_STANDS) {
@@ -247,7 +247,7 @@ impl Callers {
     }
 }
 
-/// Takes a look-up out of those that are running once it has ended, however it ends.
+/// Removes a look-up from the running ones when it ends, however it ends.
 pub(super) struct UntilItEnds {
     pub(super) callers: Callers,
     pub(super) lookup: Lookup,
@@ -264,8 +264,8 @@ impl Drop for UntilItEnds {
     }
 }
 
-/// Drops expired callers for as long as there is a cache. By itself it would keep them until it is
-/// used again.
+/// Drops expired callers as long as the cache exists. The cache itself would keep them until its
+/// next use.
 async fn sweep(remembered: Weak<RememberedCallers>, period: Duration) {
     loop {
         tokio::time::sleep(period).await;
@@ -316,7 +316,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(100);
     const NEVER: Duration = Duration::from_hours(1);
 
-    /// Whether it comes to hold.
+    /// Whether `holds` becomes true in time.
     async fn comes(holds: impl Fn() -> bool) -> bool {
         let looking = async {
             while !holds() {
@@ -334,7 +334,7 @@ mod tests {
         let callers = Callers::remembered_for(Duration::ZERO, NEVER);
         callers.remember(LOOKUP, Arc::new(caller()), None, 0);
         assert!(callers.get(&LOOKUP).is_none());
-        // That its key was good is remembered for longer, but not once it was found to have ended.
+        // The key is remembered as valid for longer, but not after it was found to have ended.
         assert_eq!(callers.known(&LOOKUP), KeyHistory::Good);
         callers.forget(&LOOKUP);
         assert_eq!(callers.known(&LOOKUP), KeyHistory::Good);
@@ -353,7 +353,7 @@ mod tests {
         tokio::time::advance(LOOK_UP_STANDS / 2).await;
         callers.forget_refused(&LOOKUP);
         assert!(callers.get(&LOOKUP).is_none());
-        // It was good, so it counts as no unknown key.
+        // It was valid, so it does not count as an unknown key.
         assert_eq!(callers.known(&LOOKUP), KeyHistory::Good);
     }
 

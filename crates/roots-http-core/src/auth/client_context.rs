@@ -1,4 +1,4 @@
-//! Where a request comes from, and what it counts against.
+//! The client of a request, and the limits that the request counts against.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,12 +22,12 @@ use super::rate_limit::{
 use crate::problem::Problem;
 use crate::wire::{FILE_PATH, HEALTH_PATH, RATE_LIMIT, RATE_LIMIT_POLICY, READY_PATH};
 
-/// Counts a request that needs no key against its address, and says in the answer how that stands with
-/// each limit that it counted against.
+/// Counts a request that needs no key against its address, and adds the state of each limit that it
+/// counted against to the answer.
 ///
-/// `/health` and `/ready` have an allowance of their own, which nothing else that a neighbour of a
-/// supervisor asks for can use up. From this machine itself they count for nothing: there supervisors are,
-/// and its address is everyone's who is there.
+/// `/health` and `/ready` have an allowance of their own, so that other requests from a
+/// supervisor's address can't use it up. From the server's own machine they are not counted:
+/// supervisors run there, and all of them share its address.
 pub async fn track<F: Future<Output = Response>>(
     client: &ClientContext,
     request: Request,
@@ -52,7 +52,7 @@ pub async fn track<F: Future<Output = Response>>(
     response
 }
 
-/// Limits how many accounts are made. Whoever is refused for an error of the request has made none.
+/// Limits how many accounts are made. Rejected sign-ups do not count.
 pub async fn signups(request: Request, next: Next) -> Response {
     let client = match ClientContext::of(request.extensions()) {
         Ok(client) => client.clone(),
@@ -68,8 +68,7 @@ pub async fn signups(request: Request, next: Next) -> Response {
     response
 }
 
-/// A recovery code is tried. Every attempt counts, so a handler asks for it once nothing else keeps the
-/// caller from trying.
+/// Counts an attempt with a recovery code. Every attempt counts, so handlers extract it last.
 pub struct Attempt;
 
 impl<S: Sync> FromRequestParts<S> for Attempt {
@@ -81,12 +80,12 @@ impl<S: Sync> FromRequestParts<S> for Attempt {
     }
 }
 
-/// What came of counting a key that is not known.
+/// The result of counting an unknown key.
 pub enum UnknownKey {
-    /// It may be looked up, and runs until this is dropped.
+    /// It may be looked up. The attempt runs until this is dropped.
     Counted(RunningAttempt),
-    /// The address has used up its limit, but attempts of it are still running. Once one of them has
-    /// ended, the key is to be counted again.
+    /// The address has used up its limit, but some of its attempts are still running. Count the key
+    /// again once one of them has ended.
     Wait(watch::Receiver<usize>),
 }
 
@@ -108,26 +107,26 @@ impl Drop for RunningAttempt {
     }
 }
 
-/// Where a request comes from, and what it counted against.
+/// The client of a request, and the limits that the request counted against.
 #[derive(Clone)]
 pub struct ClientContext {
     limits: Arc<Limits>,
-    /// Of IPv6 the network of 64 bits, which is what one client has.
+    /// The address. For IPv6 it is the network of 64 bits, which one client usually has.
     address: IpAddr,
-    /// Whether it comes from this machine, by its loopback address.
+    /// Whether the peer is the loopback address of this machine.
     is_here: bool,
     noted: Arc<Mutex<Noted>>,
 }
 
-/// What is noted of a request on its way in.
+/// What is recorded of a request before it is handled.
 #[derive(Default)]
 struct Noted {
     counts: Vec<Count>,
-    /// The caller that it came from, where it is one that was remembered.
+    /// The caller, if it was found in the cache.
     remembered: Option<(Callers, Lookup)>,
 }
 
-/// That a request counted against a limit, and how it then stood.
+/// A limit that a request counted against, and its state after that.
 #[derive(Clone, Copy)]
 struct Count {
     kind: LimitKind,
@@ -136,10 +135,10 @@ struct Count {
 }
 
 impl ClientContext {
-    /// Learns where a request comes from, and hands that on with it.
+    /// Determines the client of a request and adds it to the request's extensions.
     pub fn arrive(limits: &Arc<Limits>, request: &mut Request) -> Self {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        // Where nobody says who asks, all are one.
+        // Without a known peer, all clients are counted as one.
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
         let client = client_ip::of_client(peer, request.headers(), &limits.trusted);
         let (address, is_here) = (client_ip::client_network(client), client.is_loopback());
@@ -148,33 +147,33 @@ impl ClientContext {
         client
     }
 
-    /// The one that a request comes with.
+    /// The context of a request.
     ///
     /// # Errors
-    /// Ours, where [`ClientContext::arrive`] was left out.
+    /// 500 if [`ClientContext::arrive`] was not called.
     pub fn of(extensions: &Extensions) -> Result<&Self, Problem> {
         extensions.get().ok_or_else(|| Problem::internal("a request passed by the limits"))
     }
 
-    /// Notes that the request comes from a remembered caller.
+    /// Records that the request's caller was found in the cache.
     pub(super) fn note_remembered(&self, callers: &Callers, lookup: Lookup) {
         self.noted().remembered = Some((callers.clone(), lookup));
     }
 
-    /// Has the remembered caller of a refused request looked up again. A key that another process has
-    /// ended could otherwise go on asking for what is refused without a look at the database, and use
-    /// up the limits of its account.
+    /// Forgets the cached caller of a refused request, so that it is looked up again. Otherwise a
+    /// key that another process has ended could go on sending requests that are refused without
+    /// asking the database, and use up its account's limits.
     fn refused(&self) {
         if let Some((callers, lookup)) = self.noted().remembered.take() {
             callers.forget_refused(&lookup);
         }
     }
 
-    /// Counts a request of that caller against its actor's limit and its account's, and against the
-    /// account's limit on changes of keys where it is one.
+    /// Counts a request of that caller against the limits of its actor and its account, and against
+    /// the account's limit on key changes if it is one.
     ///
     /// # Errors
-    /// One of the limits is met. The others are as if it had not been asked.
+    /// A limit is reached. The others do not count the request.
     pub fn count_request(&self, caller: &Caller, endpoint: &Endpoint) -> Result<(), Problem> {
         let (account, actor) = (caller.account.id, caller.actor.id);
         self.count(LimitKind::Actor, Subject::Actor(account, actor))?;
@@ -185,16 +184,16 @@ impl ClientContext {
         Ok(())
     }
 
-    /// Counts what is noted in the account's audit log at no cost, though it changes no key: together
-    /// with the changes of keys, which are noted too.
+    /// Counts an entry of the audit log that costs nothing and is no change of keys, against the
+    /// limit on key changes.
     ///
     /// # Errors
-    /// The limit is met. The others are as if it had not been asked.
+    /// The limit is reached. The others do not count the request.
     pub fn count_noted(&self, account: AccountId) -> Result<(), Problem> {
         self.count(LimitKind::KeyChanges, Subject::Account(account))
     }
 
-    /// Counts a request without a key, or with one that is wrong.
+    /// Counts a request without a key or with a wrong one.
     ///
     /// # Errors
     /// Too many of them came from this address.
@@ -202,7 +201,8 @@ impl ClientContext {
         self.count_by_address(LimitKind::Unauthenticated)
     }
 
-    /// Counts a request that was refused before anyone looked at its key, unless it counted already.
+    /// Counts a request that was refused before its key was looked at, unless it was counted
+    /// already.
     ///
     /// # Errors
     /// Too many of them came from this address.
@@ -210,18 +210,18 @@ impl ClientContext {
         if self.noted().counts.is_empty() { self.count_unauthenticated() } else { Ok(()) }
     }
 
-    /// Takes back that it was counted: the key is not wrong any more.
+    /// Takes the count back: the key is not wrong any more.
     pub fn take_back_unauthenticated(&self) {
         self.take_back(LimitKind::Unauthenticated);
     }
 
-    /// Counts a key that is not known, before it is looked up.
+    /// Counts an unknown key before it is looked up.
     ///
-    /// An attempt that is still running may turn out good and be taken back. So while this address has
-    /// one, a key beyond the limit waits for it and is not refused.
+    /// A running attempt may succeed, and its count is then taken back. So while this address has
+    /// one, a key beyond the limit waits for it instead of being refused.
     ///
     /// # Errors
-    /// Too many of this address' keys were found wrong.
+    /// Too many keys of this address were wrong.
     pub fn count_unknown_key(&self) -> Result<UnknownKey, Problem> {
         let (kind, subject) = (LimitKind::UnknownKeys, Subject::Address(self.address));
         let mut running = self.limits.running_attempts.lock();
@@ -237,19 +237,19 @@ impl ClientContext {
         let attempts = running.entry(self.address).or_default();
         attempts.send_if_modified(|count| {
             *count += 1;
-            // Nobody waits for an attempt to begin.
+            // Nothing waits for an attempt to begin.
             false
         });
         let limits = Arc::clone(&self.limits);
         Ok(UnknownKey::Counted(RunningAttempt { limits, address: self.address }))
     }
 
-    /// Takes back that an unknown key was counted: it was not found wrong.
+    /// Takes back the count of an unknown key that was not found to be wrong.
     pub fn take_back_unknown_key(&self) {
         self.take_back(LimitKind::UnknownKeys);
     }
 
-    /// Counts a request for a static file, or for what browsers are told before they ask.
+    /// Counts a request for a static file, or a preflight of a browser.
     ///
     /// # Errors
     /// Too many of them came from this address.
@@ -261,8 +261,8 @@ impl ClientContext {
         self.count(kind, Subject::Address(self.address))
     }
 
-    /// Counts the request against a limit. Where that is met, everything is taken back that the request
-    /// counted against others: what is refused uses up nothing.
+    /// Counts the request against a limit. If that is reached, the counts of the request against
+    /// other limits are taken back: a refused request uses up nothing.
     fn count(&self, kind: LimitKind, subject: Subject) -> Result<(), Problem> {
         let Some(limit) = self.limits.get(kind) else { return Ok(()) };
         self.settle(kind, subject, limit.count(&subject))
@@ -286,7 +286,7 @@ impl ClientContext {
         Err(Problem::too_many_requests(most, kind.what(), kind.raised_by(), seconds))
     }
 
-    /// Takes back what was counted against a limit, and tells no more of it.
+    /// Takes back what was counted against a limit, and drops it from the headers.
     fn take_back(&self, kind: LimitKind) {
         let counts = &mut self.noted().counts;
         let Some(at) = counts.iter().position(|count| count.kind == kind) else { return };
@@ -300,8 +300,8 @@ impl ClientContext {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As draft 10 of the IETF's `RateLimit` header fields has them: two lists (RFC 9651), with an item
-    /// a limit.
+    /// The headers of draft 10 of the IETF's `RateLimit` header fields: two lists (RFC 9651), with
+    /// one item for each limit.
     fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let (mut policies, mut left_of_each) = (Vec::new(), Vec::new());
         for Count { standing: Standing { allowance, left, .. }, .. } in &self.noted().counts {

@@ -1,5 +1,5 @@
-//! Where a request comes from: the peer of its connection or, where that is a proxy to be trusted,
-//! whoever the proxy names.
+//! The client's address: the peer of the connection or, where that is a trusted proxy, the address
+//! that the proxy names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use roots_domain::model::Invalid;
 
-/// The header that proxies append their client to. `Forwarded` is not read: a proxy that writes one
-/// of the two passes the other on as its client sent it.
+/// The header to which proxies append their client's address. `Forwarded` is not read: a proxy that
+/// writes only one of the two passes the other on as its client sent it.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A proxy, or a network of them, whose `X-Forwarded-For` is believed.
@@ -20,7 +20,8 @@ impl TrustedProxy {
     /// Reads an address, or a network in CIDR notation.
     ///
     /// # Errors
-    /// Says the form. A network of all addresses is refused: then everyone could name himself.
+    /// Says the form. A network of all addresses is refused: every client could then choose its
+    /// address.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let alone = || text.parse().map(|ip: IpAddr| IpNet::from(ip.to_canonical()));
         let net: IpNet = text.parse().or_else(|_| alone()).map_err(|_| {
@@ -33,21 +34,21 @@ impl TrustedProxy {
     }
 }
 
-/// The address by which a request's client is counted, by the peer of its connection. Where no peer is
-/// known, all clients are one.
+/// The address by which a request's client is counted. Without a known peer, all clients share one.
 pub fn of_request(request: &Request, trusted: &[TrustedProxy]) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
     client_network(of_client(peer, request.headers(), trusted))
 }
 
-/// The client's address, as far as it can be believed.
+/// The client's address, as far as it can be trusted.
 pub fn of_client(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedProxy]) -> IpAddr {
     let mut nearest = peer.to_canonical();
     let lines = headers.get_all(FORWARDED_FOR).into_iter().rev();
     let mut hops = lines.flat_map(|line| line.as_bytes().rsplit(|b| *b == b','));
-    // From the right, for each proxy appends whom it sees. What is written left of the first that
-    // is not trusted is anybody's, and what is no address ends the walk where it is still sure.
+    // From the right, because each proxy appends the address that it sees. Everything left of the
+    // first untrusted address could be forged. An entry that is no address ends the walk at the
+    // last trusted one.
     while is_trusted(trusted, nearest) {
         match hops.next().and_then(hop) {
             Some(further) => nearest = further,
@@ -64,8 +65,8 @@ pub fn is_trusted(trusted: &[TrustedProxy], ip: IpAddr) -> bool {
     trusted.iter().any(|TrustedProxy(net)| net.contains(&ip))
 }
 
-/// The address by which a client is counted: of IPv6 the network of 64 bits, which is what one
-/// client has.
+/// The address by which a client is counted. For IPv6 it is the network of 64 bits, which one
+/// client usually has.
 #[must_use]
 pub fn client_network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {

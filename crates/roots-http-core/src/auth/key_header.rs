@@ -31,12 +31,12 @@ pub(super) fn key_text(headers: &mut HeaderMap) -> Result<SecretString, Problem>
     Ok(key)
 }
 
-/// What is not text is no key either.
+/// A value that is not text is no key either.
 fn secret(bytes: &[u8]) -> SecretString {
     SecretString::from(std::str::from_utf8(bytes).unwrap_or_default().trim())
 }
 
-/// The token of a `Bearer`. Another scheme is not ours: a proxy in front may have its own.
+/// The token of a `Bearer` header. Other schemes are ignored: a proxy in front may use its own.
 fn bearer_token(value: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = value.as_bytes().split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)

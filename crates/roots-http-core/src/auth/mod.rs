@@ -1,4 +1,4 @@
-//! Who asks, and how often they may.
+//! Authentication of requests, and rate limits.
 
 pub mod authenticate;
 pub mod caller_cache;

@@ -1,8 +1,8 @@
-//! How often may be asked, and against whom a request counts.
+//! Rate limits: their policies, and what they remember of each client.
 //!
-//! The limits are GCRA: an allowance that may be used at once and comes back evenly. Each process
-//! counts for itself. What a limit remembers is bounded: where more ask than that, it forgets those
-//! that have not asked for the longest time, who then have their whole allowance again.
+//! The limits use GCRA: an allowance that may be used at once and refills evenly. Each process
+//! counts by itself. The memory of a limit is bounded: beyond it, the clients that have been idle
+//! for longest are forgotten and have their full allowance again.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,34 +24,34 @@ use tokio::time::Instant;
 
 use super::client_ip::TrustedProxy;
 
-/// How many requests a minute one address may make without a key, or with one that is known to be wrong.
+/// How many requests a minute one address may make without a key or with a known wrong one.
 const UNAUTHENTICATED_PER_MINUTE: u32 = 60;
-/// How many keys a minute that are not known yet are looked up for one address, but for those that are
-/// found good. It covers a fleet of agents that start at once, but bounds the load of guessing.
+/// How many unknown keys a minute are looked up for one address, not counting those found valid. It
+/// covers a fleet of agents that start at once, but bounds the load of guessing.
 const UNKNOWN_KEYS_PER_MINUTE: u32 = 60;
-/// How many files of the pages, and preflights of browsers, one address may ask for a minute.
+/// How many static files and preflights one address may request a minute.
 const STATIC_PER_MINUTE: u32 = 600;
-/// How often a minute one address may ask `/health` and `/ready`: ten times a second.
+/// How often a minute one address may request `/health` and `/ready`: ten times a second.
 const PROBES_PER_MINUTE: u32 = 600;
 /// How many keys or addresses a limit remembers.
 const REMEMBERED_MAX: u64 = 20_000;
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// How often may be asked. 0 is no limit.
+/// The configurable rate limits. 0 is no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Requests a minute of one actor, by all its keys. Without it, requests without a good key are not
-    /// limited by address either.
+    /// Requests a minute of one actor, by all its keys. If it is 0, requests without a valid key
+    /// are not limited by address either.
     pub requests_per_minute: u32,
     /// Requests a minute of one account, by all its actors.
     pub account_requests_per_minute: u32,
-    /// Changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports
-    /// included: what leaves an entry in the audit log without a credit.
+    /// Changes an hour of one account's keys, actors and recovery code, including imports and its
+    /// owner's exports: everything that adds an entry to the audit log at no cost.
     pub key_changes_per_hour: u32,
-    /// Accounts made an hour from one address.
+    /// Accounts created an hour from one address.
     pub signups_per_hour: u32,
-    /// Recoveries tried an hour from one address.
+    /// Recovery attempts an hour from one address.
     pub recovers_per_hour: u32,
 }
 
@@ -78,7 +78,7 @@ impl Default for RateLimits {
     }
 }
 
-/// The limits that there are.
+/// The kinds of limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LimitKind {
     Actor,
@@ -105,7 +105,7 @@ impl LimitKind {
         Self::Recoveries,
     ];
 
-    /// What it grants. 0 requests are no limit.
+    /// Its name and allowance. 0 requests are no limit.
     fn policy(self, limits: &RateLimits) -> (&'static str, u32, Duration) {
         let unless_off = |most| if limits.requests_per_minute == 0 { 0 } else { most };
         match self {
@@ -123,7 +123,7 @@ impl LimitKind {
         }
     }
 
-    /// What it counts.
+    /// What it counts, in words.
     pub(super) const fn what(self) -> &'static str {
         match self {
             Self::Actor => "requests a minute of one actor, by all its keys",
@@ -155,7 +155,7 @@ impl LimitKind {
     }
 }
 
-/// Of whom a limit counts the requests.
+/// The subject that a limit counts by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     Actor(AccountId, ActorId),
@@ -165,16 +165,17 @@ pub(super) enum Subject {
 
 /// The limits, and what each remembers.
 pub struct Limits {
-    /// Those that are on, in the order of [`LimitKind::ALL`].
+    /// The active limits, in the order of [`LimitKind::ALL`].
     by_kind: [Option<Limit>; LimitKind::ALL.len()],
     pub(super) running_attempts: RunningAttempts,
     pub(super) trusted: Vec<TrustedProxy>,
-    /// The routes that demand a key, and count once it is known whose it is.
+    /// The routes that need a key: their requests are counted once the caller is known.
     pub(super) keyed: HashSet<String>,
 }
 
 impl Limits {
-    /// Those of these settings, with nothing counted yet. `keyed` are the routes that demand a key.
+    /// The limits of these settings, with nothing counted yet. `keyed` are the routes that need a
+    /// key.
     #[must_use]
     pub fn new(limits: &RateLimits, trusted: Vec<TrustedProxy>, keyed: HashSet<String>) -> Self {
         let limit = |kind: LimitKind| {
@@ -190,8 +191,8 @@ impl Limits {
     }
 }
 
-/// How many attempts with unknown keys each address has running. It holds those that have one, and tells
-/// those that wait when one ends.
+/// The number of running attempts with unknown keys of each address that has any. It wakes waiting
+/// requests when one ends.
 #[derive(Default)]
 pub(super) struct RunningAttempts(Mutex<HashMap<IpAddr, watch::Sender<usize>>>);
 
@@ -201,21 +202,22 @@ impl RunningAttempts {
     }
 }
 
-/// Whether a call changes keys, actors or recovery codes, but for those that only end some. There is no more
-/// to end than was made, and a member or a thief that uses up the limit keeps no owner from ending its keys.
+/// Whether a call changes keys, actors or recovery codes. Calls that only end some do not count:
+/// there is no more to end than was created, and a member or a thief that uses up the limit must
+/// not keep the owner from ending its keys.
 pub(super) fn changes_keys(Endpoint { route, method }: &Endpoint) -> bool {
     let is_write = matches!(method.as_str(), "POST" | "PATCH");
     let first = route.split('/').nth(1);
     is_write && matches!(first, Some("keys" | "actors" | "recovery-code"))
 }
 
-/// Seconds, rounded up: whoever waits for so long has waited long enough.
+/// Seconds, rounded up: after waiting that long, the next attempt is allowed.
 pub(super) fn whole_seconds(time: Duration) -> u32 {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
-/// What a limit grants: so many at once, which come back evenly within that time.
+/// An allowance: so many requests at once, which refill evenly within that time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allowance {
     pub(super) name: &'static str,
@@ -229,33 +231,33 @@ impl Allowance {
     }
 }
 
-/// How someone stands with a limit.
+/// The state of a limit for one subject.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     pub(super) allowance: Allowance,
-    /// What is left of it.
+    /// The requests that are left.
     pub(super) left: u32,
-    /// Until the next is granted, where this one was not.
+    /// The time until the next request is allowed, if this one was not.
     pub(super) wait: Option<Duration>,
 }
 
-/// A limit, and what it remembers of each.
+/// A limit, and its state for each subject.
 pub(super) struct Limit {
     allowance: Allowance,
     gcra: RateLimiter<Subject, LimiterStates, Ticks, StateInformationMiddleware>,
-    /// The same as `gcra` has.
+    /// The states that `gcra` uses.
     remembered: LimiterStates,
 }
 
 impl Limit {
-    /// None where `most` is 0.
+    /// `None` if `most` is 0.
     fn new(name: &'static str, most: u32, within: Duration) -> Option<Self> {
         let allowance = Allowance { name, most: NonZeroU32::new(most)?, within };
         let quota = Quota::with_period(allowance.each_after())?.allow_burst(allowance.most);
         let states = Cache::builder()
             .max_capacity(REMEMBERED_MAX)
             .eviction_policy(EvictionPolicy::lru())
-            // Whoever has not asked for so long has everything back.
+            // A client that made no attempt for this long has its full allowance back.
             .time_to_idle(within)
             .build();
         let remembered = LimiterStates(states);
@@ -285,7 +287,7 @@ impl Limit {
     }
 }
 
-/// What is remembered of each.
+/// The state of each subject.
 #[derive(Clone)]
 struct LimiterStates(Cache<Subject, Arc<InMemoryState>>);
 
@@ -339,7 +341,7 @@ mod tests {
             assert_eq!(limit.count(&who(1)).left, left);
         }
         assert_eq!(waits(&limit, 1), Some(500));
-        // To ask in vain costs nothing.
+        // A refused request costs nothing.
         assert_eq!(waits(&limit, 1), Some(500));
         assert_eq!(waits(&limit, 2), None);
         advance(Duration::from_millis(499)).await;
@@ -413,11 +415,11 @@ mod tests {
             })
         });
         let most = asking.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap());
-        // What was asked last may not have been tidied up yet.
+        // The latest entries may not have been evicted yet.
         let bound = usize::try_from(REMEMBERED_MAX * 11 / 10).unwrap();
         let most = most.max().unwrap();
         assert!(most <= bound, "{most} remembered");
-        // Who asked last is known. The threads end in any order: none of them surely asked last.
+        // Makes it certain which client asked last: the threads end in any order.
         assert_eq!(limit.count(&who(100_000)).wait, None);
         assert!(limit.count(&who(100_000)).wait.is_some());
     }

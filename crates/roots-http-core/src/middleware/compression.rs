@@ -11,16 +11,17 @@ use tower_http::compression::predicate::Predicate;
 
 use super::look_over::{look_over, same_headers};
 
-/// Below that, compressing gains nothing.
+/// Below this size, compressing gains nothing.
 const COMPRESSED_MIN_BYTES: u64 = 1_024;
 
-/// How many bytes an answer has at least that comes in chunks. It stays with the answer to a HEAD, whose
-/// body is gone.
+/// The minimum size of an answer that is sent in chunks. It stays with the answer to a HEAD, whose
+/// body is removed.
 #[derive(Debug, Clone, Copy)]
 pub struct AtLeast(pub u64);
 
-/// What is compressed: what is long enough to gain by it, has no `ETag` (which names the bytes as they
-/// are), is not kept from being stored (as what holds a secret is), and is known to be so long.
+/// Selects the answers to compress. They are known to be long enough to gain from it, have no
+/// `ETag` (which identifies the uncompressed bytes), and do not forbid storing (as answers with
+/// secrets do).
 #[derive(Debug, Clone, Copy)]
 pub struct Compressible;
 
@@ -28,7 +29,7 @@ impl Predicate for Compressible {
     fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
         let headers = response.headers();
         let is_secret = headers.get(CACHE_CONTROL).is_some_and(|control| control == "no-store");
-        // A HEAD has no body left by now, but says how long it would be, or at least.
+        // A HEAD has no body any more, but states its length or its minimum.
         let told =
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let at_least = || response.extensions().get().map(|AtLeast(bytes)| *bytes);
@@ -37,14 +38,15 @@ impl Predicate for Compressible {
     }
 }
 
-/// Compresses what may be.
+/// The layer that compresses answers.
 #[must_use]
 pub fn compression_layer() -> CompressionLayer<Compressible> {
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(Compressible)
 }
 
-/// Compresses what is read, where that gains anything and the caller takes it. The layer refuses whoever
-/// forbids it to answer plainly, so who speaks of that is answered plainly.
+/// Compresses answers to reads, where that gains anything and the caller accepts it. The layer
+/// answers 406 to a caller that forbids the `identity` coding, so a request that mentions
+/// `identity` is not compressed.
 pub(super) async fn compress<F: Future<Output = Response>>(
     layer: &CompressionLayer<Compressible>,
     request: Request,
@@ -59,7 +61,7 @@ pub(super) async fn compress<F: Future<Output = Response>>(
         let text = value.to_str().map(str::to_ascii_lowercase);
         text.map_or(true, |text| text.contains('*') || text.contains("identity"))
     };
-    // There is nothing of a HEAD to compress, but its answer varies as that of the GET does.
+    // A HEAD has nothing to compress, but its answer varies as that of the GET does.
     if is_head || asked.headers().get_all(ACCEPT_ENCODING).iter().any(is_choosy) {
         asked.headers_mut().remove(ACCEPT_ENCODING);
     }

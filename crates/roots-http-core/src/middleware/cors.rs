@@ -1,4 +1,4 @@
-//! What browsers are told about pages of other origins (CORS).
+//! Cross-origin requests from browsers (CORS).
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::wire::{
     IDEMPOTENT_REPLAYED, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID,
 };
 
-/// How long a browser may remember what a preflight said.
+/// How long a browser may cache the answer to a preflight.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
 /// The origin of a web page: `https://example.org`, `http://localhost:3000`.
@@ -27,7 +27,7 @@ const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 pub struct CorsOrigin(HeaderValue);
 
 impl CorsOrigin {
-    /// Reads an origin as browsers send it.
+    /// Parses an origin in the form that browsers send.
     ///
     /// # Errors
     /// Says the form.
@@ -51,7 +51,7 @@ impl CorsOrigin {
     }
 }
 
-/// What browsers are told about pages of these origins.
+/// The CORS layer for pages of these origins.
 pub fn cors_layer(origins: &[CorsOrigin]) -> CorsLayer {
     let exposed = [CREDITS_COST, CREDITS_REMAINING];
     let limits = [RATE_LIMIT, RATE_LIMIT_POLICY];
@@ -89,8 +89,8 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> CorsLayer {
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-/// Tells browsers what pages may read of an answer, and answers their preflights. An `OPTIONS` that is
-/// no preflight is answered like everyone's.
+/// Adds the CORS headers to answers, and answers preflights. An `OPTIONS` request that is no
+/// preflight is handled like any other request.
 pub(super) async fn cors<F: Future<Output = Response>>(
     layer: Option<&CorsLayer>,
     client: &ClientContext,

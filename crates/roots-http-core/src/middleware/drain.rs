@@ -1,4 +1,4 @@
-//! The rest of a body that was answered before it had come whole.
+//! Draining: reads the rest of a body whose request was answered before all of it arrived.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +12,13 @@ use futures_util::{Stream, StreamExt};
 
 use crate::wire::BODY_MAX_BYTES;
 
-/// Most bytes that are read off beyond the largest body, so that whoever sends them sees the answer.
+/// Most bytes that are read and dropped beyond the largest body, so that their sender sees the
+/// answer.
 const DRAIN_MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Longest time spent on reading them off.
+/// Longest time spent on draining.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Gives the handler a body whose rest comes back.
+/// Lends the handler the body. What it leaves unread comes back.
 pub(super) fn lend_body(request: &mut Request) -> Option<Rest> {
     if request.body().is_end_stream() {
         return None;
@@ -55,21 +56,21 @@ impl Stream for Lent {
     }
 }
 
-/// What is left of a body once it has been answered. A connection that is closed while the other
-/// side still sends takes the answer with it.
+/// The unread rest of a body after its request was answered. Closing a connection while the client
+/// still sends loses the answer.
 pub(super) struct Rest {
     shared: Lent,
-    /// The caller sends nothing before it is told to go on, and need not be.
+    /// The client waits for `100 Continue` before it sends anything, and does not get it.
     awaits_leave: bool,
 }
 
 impl Rest {
-    /// Whether the body has come whole.
+    /// Whether the whole body was read.
     pub(super) fn has_ended(&self) -> bool {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).has_ended
     }
 
-    /// Reads the rest off, and tells whether it came to its end.
+    /// Reads and drops the rest, and returns whether it ended.
     pub(super) async fn drain(mut self) -> bool {
         let is_over = |rest: &Self| {
             let shared = rest.shared.0.lock().unwrap_or_else(PoisonError::into_inner);

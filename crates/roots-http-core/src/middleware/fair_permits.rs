@@ -12,30 +12,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use roots_domain::model::id::AccountId;
 use tokio::sync::oneshot;
 
-/// How many places there are, and how many requests may wait for one.
+/// How many permits there are, and how many requests may wait for one.
 #[derive(Debug, Clone, Copy)]
 pub struct PermitLimits {
-    /// Most places that are taken at the same time.
+    /// Most permits in use at once.
     pub at_once: usize,
-    /// Most of them that one account has taken.
+    /// Most permits in use by one account.
     pub at_once_each: usize,
-    /// Most requests that wait.
+    /// Most waiting requests.
     pub waiting: usize,
-    /// Most of them that are of one account.
+    /// Most waiting requests of one account.
     pub waiting_each: usize,
 }
 
-/// As many requests wait as may.
+/// The queue of waiting requests is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
-/// What places are shared by.
+/// The parties that share permits.
 pub trait Party: Copy + Eq + Hash {}
 
 impl Party for AccountId {}
 impl Party for IpAddr {}
 
-/// Places that accounts take in turn. Clones share them.
+/// Permits that accounts get in rotation. Clones share them.
 #[derive(Debug, Clone)]
 pub struct FairPermits<P: Party = AccountId>(Arc<Mutex<PermitState<P>>>);
 
@@ -46,12 +46,12 @@ struct PermitState<P> {
     waiting: usize,
     /// Accounts that have a permit or wait for one.
     accounts: HashMap<P, PartyQueue>,
-    /// Accounts that wait, each once. The first one that may have another permit is next.
+    /// Waiting accounts, each once. The first one that may have another permit is next.
     rotation: VecDeque<P>,
     last_ticket: u64,
 }
 
-/// What an account has taken, and what it waits for, in the order in which it came.
+/// The permits of an account, and its waiting requests in the order of their arrival.
 #[derive(Debug, Default)]
 struct PartyQueue {
     taken: usize,
@@ -59,7 +59,7 @@ struct PartyQueue {
 }
 
 impl<P: Party> FairPermits<P> {
-    /// Places with these limits, all free.
+    /// Permits with these limits, all free.
     #[must_use]
     pub fn new(limits: PermitLimits) -> Self {
         Self(Arc::new(Mutex::new(PermitState {
@@ -72,16 +72,15 @@ impl<P: Party> FairPermits<P> {
         })))
     }
 
-    /// A permit for that account, if it need not wait for one.
+    /// A permit for that account, if one is available without waiting.
     pub fn try_take(&self, account: P) -> Option<FairPermit<P>> {
         self.lock().take(account).then(|| self.permit(account))
     }
 
-    /// A permit for that account, once it is its turn. A caller that gives up gives up its place in the
-    /// queue.
+    /// Waits for a permit for that account. A caller that stops waiting leaves the queue.
     ///
     /// # Errors
-    /// [`QueueFull`], at once.
+    /// [`QueueFull`], without waiting.
     pub async fn take(&self, account: P) -> Result<FairPermit<P>, QueueFull> {
         let mut waiting = {
             let mut state = self.lock();
@@ -91,7 +90,7 @@ impl<P: Party> FairPermits<P> {
             let (ticket, given) = state.queue(account)?;
             PermitWaiter { permits: self.clone(), account, ticket, given, is_over: false }
         };
-        // The sender is dropped with the state alone, which this one holds.
+        // The sender lives as long as the state, which this request holds.
         let _ = (&mut waiting.given).await;
         waiting.is_over = true;
         Ok(self.permit(account))
@@ -107,7 +106,7 @@ impl<P: Party> FairPermits<P> {
 }
 
 impl<P: Party> PermitState<P> {
-    /// Takes a permit, if there is one. Where one is free, nobody waits who may have it.
+    /// Takes a permit, if there is one. A free permit means that no waiting request may have it.
     fn take(&mut self, account: P) -> bool {
         let has = self.accounts.get(&account).map_or(0, |queue| queue.taken);
         if self.taken >= self.limits.at_once || has >= self.limits.at_once_each {
@@ -134,7 +133,7 @@ impl<P: Party> PermitState<P> {
         Ok((self.last_ticket, given))
     }
 
-    /// Frees a permit, and gives what is free to those whose turn it is.
+    /// Frees a permit, and hands free permits to the accounts that are next.
     fn give_back(&mut self, account: P) {
         self.taken -= 1;
         if let Some(queue) = self.accounts.get_mut(&account) {
@@ -144,8 +143,8 @@ impl<P: Party> PermitState<P> {
         while self.taken < self.limits.at_once && self.give_next() {}
     }
 
-    /// Gives a permit to the account that is next, which then goes to the end of the rotation. Answers
-    /// whether there is such an account.
+    /// Gives a permit to the account that is next, which then goes to the end of the rotation.
+    /// Returns whether there is such an account.
     fn give_next(&mut self) -> bool {
         let each = self.limits.at_once_each;
         let may = |account: &P| self.accounts.get(account).is_some_and(|of| of.taken < each);
@@ -159,12 +158,12 @@ impl<P: Party> PermitState<P> {
         queue.taken += 1;
         self.taken += 1;
         self.waiting -= 1;
-        // A receiver that is gone takes itself out of the queue first, or gives its permit back.
+        // A receiver that is dropped leaves the queue first, or gives its permit back.
         let _ = give.send(());
         true
     }
 
-    /// Takes a request out of the queue. Answers whether it stood there.
+    /// Removes a request from the queue. Returns whether it was there.
     fn leave(&mut self, account: P, ticket: u64) -> bool {
         let Some(queue) = self.accounts.get_mut(&account) else { return false };
         let Some(index) = queue.waiting.iter().position(|(of, _)| *of == ticket) else {
@@ -187,7 +186,7 @@ impl<P: Party> PermitState<P> {
     }
 }
 
-/// A permit that is taken, until it is dropped.
+/// A permit in use. Dropping it gives it back.
 #[derive(Debug)]
 pub struct FairPermit<P: Party = AccountId> {
     permits: FairPermits<P>,
@@ -216,7 +215,7 @@ impl<P: Party> Drop for PermitWaiter<P> {
         }
         let mut state = self.permits.lock();
         if !state.leave(self.account, self.ticket) {
-            // It was given a permit that nobody is there to take.
+            // It was given a permit that it can't use any more.
             state.give_back(self.account);
         }
     }
@@ -265,7 +264,7 @@ mod tests {
             && state.rotation.is_empty()
     }
 
-    /// The request of the queue that has its turn by now, taken out of it.
+    /// Takes the request out of the queue whose turn it is by now.
     fn served(queue: &mut Vec<(AccountId, Asking)>) -> Option<(AccountId, FairPermit)> {
         for index in 0..queue.len() {
             let (account, asking) = &mut queue[index];
@@ -302,7 +301,7 @@ mod tests {
         let mut third = waits(&permits, ONE);
         assert!(permits.try_take(ONE).is_none());
         let other = permits.try_take(TWO).unwrap();
-        // A permit that is free is not its own to take.
+        // It may not take a permit that is free for others.
         drop(other);
         assert!((&mut third).now_or_never().is_none());
         drop(own);
@@ -342,7 +341,7 @@ mod tests {
                         Err(Err(QueueFull)) => {}
                     },
                     1 if !held.is_empty() => drop(held.remove(pick.index(held.len()))),
-                    // It may have been given a permit meanwhile.
+                    // It may have received a permit meanwhile.
                     2 if !queue.is_empty() => drop(queue.remove(pick.index(queue.len()))),
                     _ => {}
                 }
@@ -353,7 +352,7 @@ mod tests {
                 prop_assert!(state.taken <= 3 && state.waiting <= 6);
                 for (account, queue) in &state.accounts {
                     prop_assert!(queue.taken <= 2 && queue.waiting.len() <= 4);
-                    // Who may have a permit does not wait for it.
+                    // A permit that may be given is given at once.
                     let may = queue.taken < 2 && state.taken < 3;
                     prop_assert!(!may || queue.waiting.is_empty(), "{account}");
                 }

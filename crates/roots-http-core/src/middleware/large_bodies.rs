@@ -1,8 +1,8 @@
-//! Large bodies of requests: how many of them are held in memory at once, and by which addresses.
+//! Large request bodies: limits how many are held in memory at once, in total and for each address.
 //!
-//! A body takes nothing for what its request announces. It takes a place once more than 128 KiB of it
-//! have come, and keeps it until the request is answered. A place is for a whole body: bodies that
-//! were granted memory bit by bit could all wait for each other.
+//! The announced length of a body reserves nothing. A body takes a place once more than 128 KiB of
+//! it have arrived, and keeps it until the request is answered. A place is for a whole body: bodies
+//! that got memory bit by bit could all wait for each other.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -17,33 +17,35 @@ use super::fair_permits::{FairPermit, FairPermits, PermitLimits};
 use crate::auth::client_ip::{self, TrustedProxy};
 use crate::problem::Problem;
 
-/// An address has at most this part of the places at once: one of four.
+/// An address has at most one in this many places: a quarter.
 const ADDRESS_PART: usize = 4;
-/// Longest time that a body waits for a place. No more of it is read meanwhile.
+/// Longest time that a body waits for a place. Meanwhile it is not read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The places for large bodies. Addresses take turns.
+/// The places for large bodies. Addresses get them in rotation.
 pub struct LargeBodies {
     permits: FairPermits<IpAddr>,
     trusted: Vec<TrustedProxy>,
 }
 
 impl LargeBodies {
-    /// So many places, and the proxies whose word on addresses is taken. An address may always have one.
+    /// So many places, and the proxies whose headers are trusted. An address may always have one
+    /// place.
     #[must_use]
     pub fn new(places: usize, trusted: Vec<TrustedProxy>) -> Self {
         let permits = FairPermits::new(PermitLimits {
             at_once: places,
             at_once_each: (places / ADDRESS_PART).max(1),
-            // Connections are bounded, and one that waits holds what a small body holds.
+            // The number of connections is bounded, and a waiting body holds no more than a small
+            // one.
             waiting: usize::MAX,
             waiting_each: usize::MAX,
         });
         Self { permits, trusted }
     }
 
-    /// Lets the body of a request take a place when it turns out to be large. The place is given back
-    /// when the request has been answered or given up.
+    /// Lets the body of a request take a place when it turns out to be large. The place is freed
+    /// when the request is answered or given up.
     pub async fn hold<F: Future<Output = Response>>(
         &self,
         mut request: Request,
@@ -61,7 +63,7 @@ impl LargeBodies {
     }
 }
 
-/// The place that a body may take. Clones are one and the same place.
+/// The place that a body may take. Clones refer to the same place.
 #[derive(Clone)]
 pub struct BodyPlace {
     permits: FairPermits<IpAddr>,
@@ -70,10 +72,10 @@ pub struct BodyPlace {
 }
 
 impl BodyPlace {
-    /// Takes it for the body of the request that has these extensions, if it has not been taken.
+    /// Takes a place for the body of the request with these extensions, unless it has one.
     ///
     /// # Errors
-    /// 503: other bodies had all places for too long, or its address had as many as it may.
+    /// 503: no place became free in time, among all or among those of its address.
     pub async fn take(extensions: &Extensions) -> Result<(), Problem> {
         let place = extensions.get::<Self>();
         let place = place.ok_or_else(|| Problem::internal("a body passed by its place"))?;
@@ -82,7 +84,7 @@ impl BodyPlace {
         }
         let taking = tokio::time::timeout(PATIENCE, place.permits.take(place.address)).await;
         let permit = taking.ok().and_then(Result::ok).ok_or_else(Problem::no_room_for_body)?;
-        // Nobody else takes it: a body is read once.
+        // Nothing else sets it: a body is read once.
         let _ = place.permit.set(permit);
         Ok(())
     }

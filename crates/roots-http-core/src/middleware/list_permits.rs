@@ -1,8 +1,10 @@
-//! Answers to reads: what is granted to each before any text is opened, and how a large one is told.
+//! Answers to reads: what each is granted before any text is decrypted, and how a large one is
+//! sent.
 //!
-//! The most that an answer may come to is known from the lengths of the sealed texts. One that may be
-//! large needs a place of its account and its memory first. It is then opened row by row, and turned into
-//! JSON as its client takes it: what is held are its texts, not six times as much.
+//! The maximum size of an answer follows from the lengths of the sealed texts. An answer that may
+//! be large first needs a place of its account and memory. It is then decrypted row by row, and
+//! turned into JSON as its client reads it: so the server holds the texts, not their JSON, which
+//! may be six times as long.
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,31 +35,33 @@ use super::fair_permits::{FairPermit, FairPermits, PermitLimits};
 use super::memory_budget::MemoryBudget;
 use crate::problem::Problem;
 
-/// An answer up to this needs no grant: a page of ordinary rows, or any one text as people write.
+/// An answer up to this size needs no grant: a page of ordinary rows, or one text of ordinary
+/// length.
 const SMALL_MAX_BYTES: u64 = 256 * 1024;
-/// JSON is handed on in chunks of so many bytes, and a row more.
+/// Size of a chunk of JSON; its last row may exceed it.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Most bytes of JSON for one byte of text: `\\u0001`.
+/// Most bytes of JSON for one byte of text, as in `\\u0001`.
 const ESCAPED_MAX_BYTES: usize = 6;
 /// Most bytes of JSON of a row beside its texts: names, ids, times.
 const ROW_MAX_BYTES: usize = 512;
 /// Most bytes of JSON of a page beside its rows: totals and a cursor.
 const PAGE_MAX_BYTES: usize = 512;
-/// What an opened row holds beside its texts.
+/// Memory of a decrypted row beside its texts.
 const ROW_HELD_BYTES: usize = 1024;
-/// What an answer that is being told holds beside its rows: what the connection has buffered, and the
-/// chunk that is next, which has up to one row of the longest texts.
+/// Memory of an answer that is being sent, beside its rows: the connection's buffers, and the next
+/// chunk, which has up to one row of the longest texts.
 const TELLING_HELD_BYTES: usize = 1024 * 1024;
-/// Longest time that a request waits until its account may have another large answer.
+/// Longest time that a request waits for a large answer of its account to end.
 const PLACE_PATIENCE: Duration = Duration::from_secs(5);
-/// Most large answers at a time that an account gets.
+/// Most large answers that an account has at once.
 const LARGE_AT_ONCE_EACH: usize = 2;
 
-/// How many reads of rows run at a time. Each holds up to 6.5 MiB of sealed texts, and once more as much
-/// while the database hands them over.
+/// How many reads of rows run at once. Each holds up to 6.5 MiB of sealed texts, and as much again
+/// while the database returns them.
 const READS: PermitLimits =
     PermitLimits { at_once: 6, at_once_each: 4, waiting: 512, waiting_each: 128 };
-/// How many answers are large at a time. How many there are in all is for the memory to say.
+/// How many large answers an account may have at once. Their total number is limited by memory
+/// only.
 const LARGE: PermitLimits = PermitLimits {
     at_once: usize::MAX,
     at_once_each: LARGE_AT_ONCE_EACH,
@@ -65,20 +69,20 @@ const LARGE: PermitLimits = PermitLimits {
     waiting_each: 128,
 };
 
-/// Who may read, and what answers may hold.
+/// Limits on lists: how many are read at once, and how much memory their answers may hold.
 pub struct ListPermits {
     reads: FairPermits,
     large: FairPermits,
     memory: MemoryBudget,
 }
 
-/// What was read, and not opened yet.
+/// Rows that were read and not decrypted yet.
 pub trait FoundRows {
-    /// How many rows it has.
+    /// The number of rows.
     fn rows(&self) -> usize;
-    /// How many bytes their sealed texts have.
+    /// The size of their sealed texts in bytes.
     fn sealed_bytes(&self) -> usize;
-    /// Whether more rows follow, which will be told in the same answer.
+    /// Whether more rows follow in the same answer.
     fn goes_on(&self) -> bool {
         false
     }
@@ -126,42 +130,43 @@ impl FoundRows for Option<LogChunk> {
     }
 }
 
-/// Most bytes of JSON that so many rows may become, whose texts have so many bytes.
+/// The maximum size in JSON of so many rows with so many bytes of text.
 #[must_use]
 pub const fn json_max_bytes(rows: usize, text_bytes: usize) -> usize {
     PAGE_MAX_BYTES + rows * ROW_MAX_BYTES + text_bytes * ESCAPED_MAX_BYTES
 }
 
-/// Most bytes that are held of an answer while it is told chunk by chunk.
+/// The maximum memory of an answer while it is sent in chunks.
 #[must_use]
 pub const fn told_max_bytes(rows: usize, text_bytes: usize) -> usize {
     TELLING_HELD_BYTES + rows * ROW_HELD_BYTES + text_bytes
 }
 
 impl ListPermits {
-    /// With so much memory for what is large.
+    /// Permits with this memory for large answers.
     #[must_use]
     pub fn new(memory: MemoryBudget) -> Self {
         Self { reads: FairPermits::new(READS), large: FairPermits::new(LARGE), memory }
     }
 
-    /// The account's turn to read rows, kept while they are read and opened.
+    /// Waits for the account's turn to read rows. Keep the permit while they are read and
+    /// decrypted.
     ///
     /// # Errors
-    /// 503: as many wait as may.
+    /// 503: the queue is full.
     pub async fn permit(&self, account: AccountId) -> Result<FairPermit, Problem> {
         self.reads.take(account).await.map_err(|_| Problem::too_many_wait())
     }
 
-    /// Reads rows in the account's turn, and has room made for the answer before anything is opened.
-    /// Where the account has its large answers already, what was read is let go, and read again once
-    /// there is a place.
+    /// Reads rows in the account's turn, and reserves room for the answer before anything is
+    /// decrypted. If the account already has its large answers, the rows are dropped and read again
+    /// once there is a place.
     ///
-    /// Inside: 503, as many wait as may, or there is no memory left; 429, the account's large answers took
-    /// too long.
+    /// Inside: 503 if the queue is full or no memory is left; 429 if the account's large answers
+    /// took too long.
     ///
     /// # Errors
-    /// What `find` answers.
+    /// The error of `find`.
     pub async fn read<'a, T, E, F>(
         &self,
         caller: &'a Caller,
@@ -175,7 +180,7 @@ impl ListPermits {
         self.with_room(caller.account.id, || find(caller), true).await
     }
 
-    /// The same of one row, which waits for no turn.
+    /// The same for one row, which waits for no turn.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -254,26 +259,26 @@ fn is_perhaps_large(found: &impl FoundRows) -> bool {
     found.goes_on() || whole > SMALL_MAX_BYTES
 }
 
-/// Room for an answer, until it is sent or its connection is gone.
+/// The memory reserved for an answer, until it is sent or its connection is closed.
 #[derive(Default)]
 pub struct Room {
     _permit: Option<FairPermit>,
-    /// `None` for one that is small.
+    /// `None` for a small answer.
     large: Option<Large>,
 }
 
-/// What a large answer has taken.
+/// What a large answer has reserved.
 struct Large {
     _place: FairPermit,
     taken: OwnedSemaphorePermit,
 }
 
 impl Room {
-    /// Opens rows and makes them what is told of them. Where they may be large, the thread is left to
-    /// others after each.
+    /// Decrypts rows and converts them to their JSON form. If they may be large, it yields the
+    /// thread after each row.
     ///
     /// # Errors
-    /// A row that does not open.
+    /// A row can't be decrypted.
     pub async fn open<S: SealedRow, B: From<S::Open>>(
         &self,
         opening: Opening<S>,
@@ -288,8 +293,8 @@ impl Room {
         Ok(rows)
     }
 
-    /// An answer that is there as a whole. What was taken for more than it has is given back, and all of
-    /// it where it turned out to be small.
+    /// Holds an answer that is complete. Memory reserved beyond its size is given back, and all of
+    /// it if the answer is small.
     pub async fn hold(self, response: Response) -> Response {
         let Some(mut large) = self.large else { return response };
         let length = response.body().size_hint().exact().unwrap_or(u64::MAX);
@@ -298,7 +303,7 @@ impl Room {
         }
         MemoryBudget::shrink(&mut large.taken, length);
         let (parts, body) = response.into_parts();
-        // It is in one chunk, which is not copied.
+        // The body is one chunk, which is not copied.
         match body.collect().await {
             Ok(whole) => {
                 let held = SentBytes { bytes: whole.to_bytes(), _large: large };
@@ -308,13 +313,13 @@ impl Room {
         }
     }
 
-    /// An answer in chunks: whole if it turns out to be small, or else told as its client takes it.
+    /// Sends an answer in chunks: at once if it is small, or else as its client reads it.
     ///
     /// # Errors
-    /// What a chunk fails with, before anything is told.
+    /// The error of a chunk, before anything is sent.
     pub async fn tell(self, mut chunks: impl AnswerChunks) -> Result<Response, Problem> {
         let Self { _permit: permit, large } = self;
-        // What is read on takes a turn of its own.
+        // Further reads take a turn of their own.
         drop(permit);
         let mut made = Vec::new();
         let mut bytes = 0;
@@ -334,18 +339,19 @@ impl Room {
     }
 }
 
-/// Tells what was made, and then the rest.
+/// Sends the chunks that are ready, and then the rest.
 fn tell_on(made: Vec<Bytes>, chunks: impl AnswerChunks, large: Option<Large>) -> Response {
     let at_least = made.iter().map(Bytes::len).sum::<usize>() as u64;
     let rest = stream::unfold((chunks, large), |(mut chunks, large)| async {
-        // Others on this thread come first: a client that takes it as fast as it is made would keep it.
+        // Other tasks of this thread come first: a client that reads as fast as this writes would
+        // occupy the thread.
         yield_now().await;
         let chunk = match chunks.next().await? {
             Ok(chunk) => Ok(chunk),
             Err(problem) => {
                 let cause = problem.cause().unwrap_or_default();
                 tracing::warn!(cause, "an answer broke off: {}", problem.detail());
-                // The connection is closed without an end of the answer.
+                // The connection is closed, so that the answer is not taken for complete.
                 Err(io::Error::other("the answer broke off"))
             }
         };
@@ -362,7 +368,8 @@ fn as_json(body: Body) -> Response {
     ([(CONTENT_TYPE, json)], body).into_response()
 }
 
-/// Bytes, and what they take. A body is dropped once it has been handed on, its bytes once they are sent.
+/// Bytes with their reserved memory. A body is dropped when it was handed over, its bytes when they
+/// were sent.
 struct SentBytes {
     bytes: Bytes,
     _large: Large,
@@ -374,7 +381,7 @@ impl AsRef<[u8]> for SentBytes {
     }
 }
 
-/// An answer that is made chunk by chunk.
+/// An answer that is produced in chunks.
 pub trait AnswerChunks: Send + 'static {
     /// The next chunk; `None` at the end.
     fn next(&mut self) -> impl Future<Output = Option<Result<Bytes, Problem>>> + Send;
@@ -385,14 +392,14 @@ pub struct JsonRows<B> {
     buffer: Vec<u8>,
     left: VecDeque<B>,
     has_begun: bool,
-    /// What follows the rows; `None` once it was told.
+    /// What follows the rows; `None` once it was sent.
     tail: Option<Vec<u8>>,
 }
 
 impl<B: Serialize> JsonRows<B> {
-    /// These rows in the list of `document`, which is its first member and is empty there.
+    /// Puts these rows into the list of `document`, which must be its first member and empty.
     pub fn new(document: &impl Serialize, rows: VecDeque<B>) -> Self {
-        // Strings, numbers and lists: there is nothing in it that can't be written.
+        // Strings, numbers and lists always serialize.
         let mut head = serde_json::to_vec(document).unwrap_or_default();
         let list = head.windows(2).position(|two| two == b"[]").map_or(head.len(), |at| at + 1);
         let tail = head.split_off(list);
@@ -404,8 +411,8 @@ impl<B: Serialize> JsonRows<B> {
         self.left.extend(rows);
     }
 
-    /// The next chunk, the end of the document included where no rows follow; `None` where there is
-    /// nothing to tell.
+    /// The next chunk, with the end of the document if no rows follow; `None` if there is nothing
+    /// to send.
     pub fn chunk(&mut self, is_last: bool) -> Option<Bytes> {
         while self.buffer.len() < CHUNK_BYTES {
             let Some(row) = self.left.pop_front() else {
@@ -431,10 +438,10 @@ impl<B: Serialize + Send + 'static> AnswerChunks for JsonRows<B> {
     }
 }
 
-/// A page of a list whose rows hold texts.
+/// Sends a page of a list whose rows have texts.
 ///
 /// # Errors
-/// A row that does not open.
+/// A row can't be decrypted.
 pub async fn tell_page<S: SealedRow, B>(
     accounts: &Accounts,
     caller: &Caller,
@@ -449,10 +456,10 @@ where
     room.tell(JsonRows::new(page, rows)).await
 }
 
-/// A row that was found: opened, and worded by `word`.
+/// Sends a row: decrypted, and converted by `word`.
 ///
 /// # Errors
-/// A row that does not open.
+/// A row can't be decrypted.
 pub async fn tell_one<S: SealedRow>(
     accounts: &Accounts,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! Layers that see an answer once it is there.
+//! Applies a layer to an answer that already exists.
 
 use std::convert::Infallible;
 use std::future;
@@ -9,7 +9,7 @@ use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 use tower::{Layer, Service, ServiceExt};
 
-/// Has a layer look over an answer that is there already. It sees `asked` of its request.
+/// Applies a layer to an existing answer. Of the request, the layer sees `asked`.
 pub(super) async fn look_over<L>(layer: &L, asked: Request, response: Response) -> Response
 where
     L: Layer<ReadyResponse>,
@@ -22,7 +22,7 @@ where
     }
 }
 
-/// A request that has only those headers of another.
+/// A request that has only the named headers of another.
 pub(super) fn same_headers(request: &Request, name: &HeaderName) -> Request {
     let mut asked = Request::default();
     for value in request.headers().get_all(name) {
@@ -31,7 +31,7 @@ pub(super) fn same_headers(request: &Request, name: &HeaderName) -> Request {
     asked
 }
 
-/// A service that gives the answer which it holds.
+/// A service that returns the answer it holds.
 pub(super) struct ReadyResponse(Option<Response>);
 
 impl Service<Request> for ReadyResponse {

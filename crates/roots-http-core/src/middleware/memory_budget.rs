@@ -1,16 +1,15 @@
-//! What large answers may hold of the memory together, however slowly they are read.
+//! The memory that large answers may hold together, however slowly they are read.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What is held together where nothing else is said.
+/// The default budget.
 const BUDGET_BYTES: usize = 64 * 1024 * 1024;
-/// What is counted by.
+/// The unit of the budget.
 const KIB: usize = 1024;
 
-/// Bytes of memory that large answers share. Clones are one and the same budget; by default it is
-/// 64 MiB.
+/// The memory that large answers share, by default 64 MiB. Clones refer to the same budget.
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
     /// A permit for each KiB that is left.
@@ -25,31 +24,31 @@ impl Default for MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// One of so many bytes, in whole KiB.
+    /// A budget of so many bytes, in whole KiB.
     #[must_use]
     pub fn of(bytes: usize) -> Self {
         let whole = u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
         Self { left: Arc::new(Semaphore::new(bytes / KIB)), whole }
     }
 
-    /// How many bytes are not taken.
+    /// The number of free bytes.
     #[must_use]
     pub fn left_bytes(&self) -> usize {
         self.left.available_permits() * KIB
     }
 
-    /// What is larger than the whole budget takes all of it.
+    /// An answer larger than the whole budget takes all of it.
     fn permits(&self, bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(KIB as u64)).unwrap_or(u32::MAX).min(self.whole)
     }
 
-    /// Takes that much at once, if it is there.
+    /// Takes that much without waiting, if it is free.
     #[must_use]
     pub fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.left).try_acquire_many_owned(self.permits(bytes)).ok()
     }
 
-    /// Gives back what was taken beyond so many bytes.
+    /// Gives back what exceeds so many bytes.
     pub fn shrink(taken: &mut OwnedSemaphorePermit, bytes: u64) {
         let needed = usize::try_from(bytes.div_ceil(KIB as u64)).unwrap_or(usize::MAX);
         drop(taken.split(taken.num_permits().saturating_sub(needed)));

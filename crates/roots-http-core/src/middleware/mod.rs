@@ -1,4 +1,4 @@
-//! What every request passes, and what bounds the memory that requests and answers hold.
+//! The middleware that every request passes, and the limits on the memory of requests and answers.
 
 pub mod compression;
 pub mod cors;

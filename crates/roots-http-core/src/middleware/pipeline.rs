@@ -1,8 +1,8 @@
-//! The middleware: what every request passes, whatever it asks for. It names the request, holds it to
-//! its time, writes problems out, and keeps the log and the metrics.
+//! The middleware that every request passes. It gives the request an id, enforces its time limit,
+//! writes problems as JSON, and keeps the log and the metrics.
 //!
-//! It is one layer, of functions that call each other: a router clones and boxes all that is below a
-//! layer for each request, so that each layer more costs more than the one before.
+//! It is one layer of functions that call each other. For each request, a router clones and boxes
+//! everything below a layer, so each further layer costs more than the one before.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -36,29 +36,29 @@ use crate::wire::{API_KEY, IMPORT_PATH, PROBLEM_JSON, REQUEST_ID, known_method};
 
 /// Longest time that a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest name of its own that a request may bring.
+/// Longest id that a request may bring.
 const REQUEST_ID_MAX_CHARS: usize = 128;
 
-/// What requests pass.
+/// The state of the middleware.
 pub struct Pipeline {
-    /// Names requests that come without a name.
+    /// Makes ids for requests that bring none.
     pub uids: Arc<dyn Uids>,
-    /// What browsers are told, where pages of any origin may call.
+    /// The CORS layer, if pages of any origin may call.
     pub cors: Option<CorsLayer>,
-    /// How often may be asked.
+    /// The rate limits.
     pub limits: Arc<Limits>,
     /// Which answers are compressed.
     pub compression: CompressionLayer<Compressible>,
     /// The places for large bodies.
     pub large_bodies: LargeBodies,
-    /// The routes whose answers depend on who asks.
+    /// The routes whose answers depend on the caller.
     pub private: HashSet<String>,
-    /// The methods of each route that is described.
+    /// The methods of each route in the OpenAPI document.
     pub methods: HashMap<String, Vec<Method>>,
 }
 
 impl Pipeline {
-    /// Whether a route has a method. One that is not described is a page: it has `GET`.
+    /// Whether a route has a method. A route that is not in the document is a page: it has `GET`.
     fn has_method(&self, route: &str, method: &Method) -> bool {
         match self.methods.get(route) {
             Some(methods) => methods.contains(method),
@@ -67,7 +67,7 @@ impl Pipeline {
     }
 }
 
-/// Everything that a request passes, from the outside in.
+/// Runs a request through the whole middleware, from the outside in.
 pub async fn pass(
     State(pipeline): State<Arc<Pipeline>>,
     mut request: Request,
@@ -83,8 +83,8 @@ pub async fn pass(
     observe(&*pipeline.uids, request, shared).await
 }
 
-/// Outermost: names the request, reads off what is left of its body, writes a problem out, logs and
-/// counts. Neither log nor metrics ever hold a URI, a key or a text.
+/// Outermost: gives the request an id, drains the rest of its body, writes a problem as JSON, logs
+/// and counts. Log and metrics never hold a URI, a key or a text.
 async fn observe<F: Future<Output = Response>>(
     uids: &dyn Uids,
     mut request: Request,
@@ -101,7 +101,7 @@ async fn observe<F: Future<Output = Response>>(
     let span = tracing::info_span!("request", request_id = %id);
     let mut response = next(request).instrument(span).await;
     let status = response.status();
-    // What comes piece by piece and is given up has stopped coming: there is nothing to read off.
+    // A body read piece by piece that timed out has stopped arriving: there is nothing to drain.
     let is_silent = is_piecemeal && status == StatusCode::REQUEST_TIMEOUT;
     let is_cut_off = match rest {
         Some(rest) if is_silent => !rest.has_ended(),
@@ -120,7 +120,7 @@ async fn observe<F: Future<Output = Response>>(
         headers.insert(REQUEST_ID, id);
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    // What is left unread makes the connection useless. HTTP/2 closes the stream alone.
+    // Unread bytes make the connection unusable. HTTP/2 closes only the stream.
     if is_cut_off && version <= Version::HTTP_11 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -128,8 +128,8 @@ async fn observe<F: Future<Output = Response>>(
     let (status, took) = (response.status().as_u16(), started.elapsed());
     let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let cause = problem.as_ref().and_then(Problem::cause);
-    // A 503 without a cause is a write that is refused since too many wait: nothing has failed, and
-    // where there are many of them they must cost little.
+    // A 503 without a cause is a request refused because too many wait. Nothing has failed, and
+    // since there may be many of them they must cost little.
     if status >= 500 && (status != 503 || cause.is_some()) {
         let cause = cause.unwrap_or("unknown");
         tracing::error!(request_id = %id, method, route, status, latency_us, cause, "request failed");
@@ -146,8 +146,9 @@ async fn observe<F: Future<Output = Response>>(
     response
 }
 
-/// Innermost: holds a request to its time and turns a panic into an answer. Refuses headers that
-/// change what a request means where they have no meaning, for ignoring them would be a lie.
+/// Innermost: enforces the time limit and turns a panic into an answer. Refuses headers that would
+/// change the meaning of a request that does not support them, since ignoring them would mislead
+/// the caller.
 async fn guard<F: Future<Output = Response>>(
     pipeline: &Pipeline,
     request: Request,
@@ -164,7 +165,7 @@ async fn guard<F: Future<Output = Response>>(
     }
     let is_write = !request.method().is_safe();
     let limit = if takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
-    // What fails before it is polled fails within, too.
+    // The call is inside, so that a panic before the first poll is caught too.
     let running = AssertUnwindSafe(async { next(request).await }).catch_unwind();
     match tokio::time::timeout(limit, running).await {
         Ok(Ok(response)) => response,
@@ -173,7 +174,7 @@ async fn guard<F: Future<Output = Response>>(
     }
 }
 
-/// What depends on who asks is nobody else's.
+/// Answers that depend on the caller must not be cached for others.
 async fn keep_private<F: Future<Output = Response>>(
     pipeline: &Pipeline,
     request: Request,
@@ -185,7 +186,7 @@ async fn keep_private<F: Future<Output = Response>>(
     }
     let asks_methods = request.method() == Method::OPTIONS;
     let mut response = next(request).await;
-    // Which methods a path has is the same for all.
+    // The methods of a path are the same for everyone.
     if asks_methods || response.status() == StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
@@ -194,7 +195,7 @@ async fn keep_private<F: Future<Output = Response>>(
     by_key(response)
 }
 
-/// What depends on who asks varies by it.
+/// Adds `Vary` to an answer that depends on the caller's key.
 pub fn by_key(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.append(VARY, API_KEY.into());
@@ -202,13 +203,14 @@ pub fn by_key(mut response: Response) -> Response {
     response
 }
 
-/// Whether a request is held to a time piece by piece, for its body is as long as it likes.
+/// Whether the time limit applies to each piece of a request, because its body may have any length.
 pub fn takes_its_time(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
     route.is_some_and(|route| route.as_str() == IMPORT_PATH)
 }
 
-/// Answers the methods that a path does not have: `OPTIONS` learns from `Allow` those it does.
+/// Answers methods that a path does not have. The answer to `OPTIONS` lists in `Allow` those it
+/// has.
 #[must_use]
 pub fn other_method(request: &Request) -> Response {
     let counted =
@@ -222,7 +224,7 @@ pub fn other_method(request: &Request) -> Response {
     }
 }
 
-/// Answers paths that there are not.
+/// Answers unknown paths.
 #[must_use]
 pub fn no_such_path() -> Problem {
     Problem::no_such_path()
@@ -237,8 +239,8 @@ fn write_out(problem: &Problem, id: &str, response: &mut Response) {
     *response.body_mut() = Body::from(body);
 }
 
-/// The name that a request brings, if it is a sane one. One that could hold a key or a code, sent there by
-/// mistake, is neither repeated nor logged.
+/// The id that a request brings, if it is valid. An id that could hold a key or a code, sent there
+/// by mistake, is neither repeated nor logged.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let mut given = headers.get_all(REQUEST_ID).iter();
     let (Some(only), None) = (given.next(), given.next()) else {

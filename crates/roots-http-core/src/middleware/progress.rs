@@ -1,17 +1,17 @@
-//! Whether a client keeps up, which brings a long request or takes an answer: a plain rule over bytes
-//! and waiting time.
+//! Checks whether a client that sends a long request or reads a long answer keeps up, by bytes and
+//! waiting time.
 
 use std::time::Duration;
 
-/// The time over which the client of an import or an export is judged. Only time spent waiting for it
-/// counts.
+/// The time over which the pace of an import's or export's client is measured. Only time spent
+/// waiting for the client counts.
 pub const WINDOW: Duration = Duration::from_mins(1);
-/// The least that a client brings or takes, on average over a window.
+/// The minimum pace of a client, on average over a window.
 const MIN_BYTES_PER_SECOND: u64 = 1024;
-/// A shorter wait is none: buffers had room, and the client did nothing for it.
+/// Shorter waits do not count: buffers had room, and the client did nothing for it.
 const NO_WAIT: Duration = Duration::from_millis(10);
 
-/// How a client keeps up, in windows that follow each other.
+/// The pace of a client, in consecutive windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     window: Duration,
@@ -19,27 +19,27 @@ pub struct Progress {
     bytes: u64,
 }
 
-/// What is judged of a client.
+/// The verdict on a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Pace {
-    /// It may go on.
+    /// It is fast enough.
     KeepsUp,
-    /// It has brought or taken less than 1 KiB/s over a window.
+    /// It sent or read less than 1 KiB/s over a window.
     TooSlow,
 }
 
 impl Progress {
-    /// Judges over windows that are so long.
+    /// Measures over windows of this length.
     #[must_use]
     pub const fn over(window: Duration) -> Self {
         Self { window, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// Takes note of bytes that came or went, and of the time for which the client was waited for.
+    /// Records bytes that were moved, and the time spent waiting for the client.
     ///
-    /// A window begins with the first wait. What buffers take before it is not the client's doing, and
-    /// would otherwise stand for what it takes later.
+    /// A window begins with the first wait. What buffers take before it is not the client's pace,
+    /// and would otherwise make up for a slow client later.
     pub fn note(&mut self, bytes: u64, waited: Duration) -> Pace {
         if self.waited.is_zero() && waited < NO_WAIT {
             return Pace::KeepsUp;
@@ -55,7 +55,7 @@ impl Progress {
         if u128::from(bytes) < least { Pace::TooSlow } else { Pace::KeepsUp }
     }
 
-    /// How much longer the client may be waited for before it is judged.
+    /// How much longer to wait for the client before it is judged.
     #[must_use]
     pub fn left(&self) -> Duration {
         self.window.saturating_sub(self.waited)
@@ -68,7 +68,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The second at whose end a client is too slow that moves so many bytes in each.
+    /// The second after which a client that moves so many bytes a second is too slow.
     fn ends(bytes_per_second: u64) -> Option<u64> {
         let mut progress = Progress::over(WINDOW);
         (1..=600).find(|_| progress.note(bytes_per_second, SECOND) == Pace::TooSlow)

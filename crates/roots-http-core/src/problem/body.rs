@@ -1,4 +1,4 @@
-//! What the caller reads of a problem.
+//! The JSON form of a problem.
 
 use std::borrow::Cow;
 
@@ -8,38 +8,38 @@ use utoipa::ToSchema;
 use super::import_report::ImportBody;
 use crate::request::fields::InvalidField;
 
-/// What went wrong, as RFC 9457 has it.
+/// What went wrong (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody {
-    /// Names the kind of problem, and leads to its explanation.
+    /// The kind of problem: a link to its explanation.
     #[serde(rename = "type")]
     #[schema(format = "uri-reference")]
     pub(super) uri: String,
-    /// What kind of problem it is.
+    /// The title of the kind of problem.
     pub(super) title: &'static str,
     /// The HTTP status.
     pub(super) status: u16,
     /// What is wrong in this case.
     pub(super) detail: Cow<'static, str>,
-    /// The request's name, under which the log has it.
+    /// The id of the request, as in the server's log.
     pub(super) request_id: String,
-    /// The same in one sentence.
+    /// The same as `detail`.
     pub(super) error: Cow<'static, str>,
     /// Every error, field by field (400 and 422).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) errors: Option<Vec<InvalidField>>,
-    /// What the account has (402).
+    /// The account's balance (402).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) balance: Option<i64>,
-    /// What the write costs (402).
+    /// The cost of the write (402).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) cost: Option<i64>,
-    /// What an import came to before it ended: what it wrote stands and is paid for. Its `from_line` is
-    /// where to go on.
+    /// The result of an import until it ended: rows that it wrote stay and are paid for. Continue
+    /// from its `from_line`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) import: Option<ImportBody>,

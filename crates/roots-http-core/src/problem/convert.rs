@@ -1,4 +1,4 @@
-//! Where errors become problems.
+//! Converts errors of the domain to problems.
 
 use roots_domain::command::Refusal;
 use roots_domain::port::store::StoreError;
@@ -28,7 +28,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let cause = error.to_string();
         let problem = match error {
-            // It moved again while the caller was admitted anew; or a write had to wait for the keys.
+            // The epoch moved again while the caller was admitted again, or a write had to wait for
+            // the keys.
             StoreError::Unavailable(_) | StoreError::EpochMoved => Self::new(
                 ProblemKind::Unavailable,
                 "The service can't do this just now. Nothing was done: try again shortly.",
@@ -91,7 +92,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
         match refusal {
-            // As when it is found at once: what became of a key is not told.
+            // The same answer as for an unknown key: what became of a key is not revealed.
             Refusal::KeyNotInForce => AccessError::NotAdmitted.into(),
             Refusal::CodeNotInForce => Self::wrong_code(detail),
             Refusal::Suspended => Self::new(ProblemKind::Suspended, detail),
@@ -133,7 +134,7 @@ impl From<Refusal> for Problem {
             Refusal::TooManyRenewals { wait_seconds, .. } => {
                 Self::new(ProblemKind::TooManyRequests, detail).retry_after(wait_seconds)
             }
-            // Nobody who signs up chooses an id: it was reserved, and still somebody else has it.
+            // A sign-up uses a reserved id, so this is an error of the server.
             Refusal::AccountExists(_) => Self::internal(detail),
             Refusal::InsufficientCredits { balance, cost } => Self {
                 credits: Some(Box::new((balance, cost))),

@@ -1,4 +1,4 @@
-//! The kinds of problems, each with its status and the way out of it.
+//! The kinds of problems, each with its status and what to do about it.
 
 use axum::http::StatusCode;
 
@@ -6,7 +6,7 @@ use crate::wire::PROBLEMS_PATH;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $status:ident, $slug:literal, $title:literal, $way_out:literal;)+) => {
-        /// The kinds of problems. Each has its paragraph at the address that `type` names.
+        /// The kinds of problems. Each has a paragraph on the page that `type` links to.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ProblemKind { $($(#[$doc])* $kind),+ }
 
@@ -24,12 +24,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind => $slug),+ }
             }
 
-            /// What it is.
+            /// Its title.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title),+ }
             }
 
-            /// How to get out of it.
+            /// What to do about it.
             pub const fn way_out(self) -> &'static str {
                 match self { $(Self::$kind => $way_out),+ }
             }
@@ -38,87 +38,87 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// 400: the form of the request.
+    /// 400: the request is malformed.
     BadRequest = BAD_REQUEST, "bad-request", "Bad request",
-        "The request itself is not well formed, or has a header that means nothing where it stands: `If-Match` on a list, `Idempotency-Key` on a write that does not honour it. `detail` says which. Nothing was done, but for lines of an import that `detail` may count. Mend it, or leave that header out, and send the request again.";
+        "The request is malformed, or has a header that this endpoint does not take: `If-Match` on a list, `Idempotency-Key` on a write that does not honour it. `detail` says which. Nothing was changed, except the import lines counted in `detail`. Fix the request, or leave that header out, and send it again.";
     /// 400: JSON that can't be read.
     MalformedJson = BAD_REQUEST, "malformed-json", "Malformed JSON",
-        "The body is not JSON in UTF-8. `detail` says at which line and column reading stopped; the slip is there or just before: a quote or a bracket that is not closed, a comma too many. Nothing was written. Mend it and send it again, best as a JSON library writes it and not put together by hand.";
-    /// 400: the query.
+        "The body is not JSON in UTF-8. `detail` gives the line and column at which parsing stopped. The mistake is there or just before: an unclosed quote or bracket, or an extra comma. Nothing was written. Fix it and send it again; use a JSON library rather than string concatenation.";
+    /// 400: the query is invalid.
     InvalidParameters = BAD_REQUEST, "invalid-parameters", "Invalid query parameters",
-        "`errors` lists every parameter that is unknown, given twice, or has a value outside what it takes. Nothing was read or done, not even by those that are fine. Mend each or leave it out; `/docs` names all that the path takes, with their values.";
+        "`errors` lists every query parameter that is unknown, is given twice or has an invalid value. Nothing was read or changed. Fix or remove each of them; `/docs` lists the parameters of each path and their values.";
     /// 401.
     Unauthorized = UNAUTHORIZED, "unauthorized", "No valid API key",
-        "Send the key in X-API-Key, or as Authorization: Bearer. A key that was revoked, has expired or was mistyped is refused alike. If it was rotated, use the one that came of it. Otherwise a member asks the account's owner for a new key, and the owner gets one by the recovery code: `POST /api/v1/recover`.";
+        "Send the key as `X-API-Key`, or as `Authorization: Bearer`. The answer is the same for a revoked, an expired and a mistyped key. If the key was rotated, use its successor. Otherwise a member asks the account's owner for a new key, and the owner gets one with the recovery code: `POST /api/v1/recover`.";
     /// 401: a recovery code.
     WrongCode = UNAUTHORIZED, "invalid-recovery-code", "No valid recovery code",
-        "A code that was mistyped, has been used, was replaced by a newer one or belongs to another account is refused alike. Use the newest one that you were shown. Where there is none, what is encrypted is lost: nobody else holds its keys.";
+        "The answer is the same for a code that was mistyped, was used, was replaced by a newer one or belongs to another account. Use the newest code that you were shown. Without one the encrypted data is lost: nobody else holds its keys.";
     /// 402.
     InsufficientCredits = PAYMENT_REQUIRED, "insufficient-credits", "Insufficient credits",
-        "`balance` is what the account has and `cost` what the write costs. Nothing was written. Of an import, `import` says what was written and paid for before: once there are credits, send the file again with `from_line`. Reads go on working; ask whoever runs the service for credits.";
+        "`balance` is what the account has and `cost` what the write costs. Nothing was written. For an import, `import` says which lines were written and paid for before that: once there are credits, send the file again with `from_line`. Reads still work. Ask the operator of the service for credits.";
     /// 403: sign-up.
     SignupClosed = FORBIDDEN, "signup-closed", "Sign-up is closed",
-        "Accounts are made by whoever runs this service: ask there.";
+        "The operator of this service creates the accounts: ask them for one.";
     /// 403: suspension.
     Suspended = FORBIDDEN, "account-suspended", "The account is suspended",
-        "It reads, exports, revokes keys and can be recovered; nothing else of it is written, and nothing was charged. Ask whoever runs the service.";
+        "A suspended account can still read, export, revoke keys and be recovered. Other writes are refused, and this one was not charged. Ask the operator of the service.";
     /// 403: a member.
     OwnerOnly = FORBIDDEN, "owner-only", "Only the owner may do this",
-        "It takes a key of the account's owner. A member reads and writes its own, and rotates and revokes its own keys: leave `actor_id` out.";
+        "This needs a key of the account's owner. A member reads and writes its own data, and rotates and revokes its own keys: leave `actor_id` out.";
     /// 403: grace.
     KeyInGrace = FORBIDDEN, "key-in-grace", "A key in grace manages no keys",
-        "This key was rotated, and what it was rotated to has been used: it reads and writes on until its grace is over, and manages no actors and no keys. Use the newer key.";
+        "This key was rotated, and its successor has been used. Until its grace ends it reads and writes data, but manages no actors and no keys. Use the newer key.";
     /// 403: a customer.
     OperatorOnly = FORBIDDEN, "operator-only", "Only operators may do this",
-        "It takes a key of an operator's account. Ask whoever runs the service.";
+        "This needs a key of an operator's account. Ask the operator of the service.";
     /// 403: confirmation.
     WrongRecoveryCode = FORBIDDEN, "wrong-recovery-code", "Not the recovery code of this account",
-        "What can't be undone is confirmed by the account's recovery code, the newest. Nothing was done. Without the code, make a new one with a key of the owner.";
+        "An irreversible action is confirmed by the account's newest recovery code. Nothing was done. If you do not have the code, create a new one with a key of the owner.";
     /// 404.
     NotFound = NOT_FOUND, "not-found", "Not found",
-        "There is no such path, or nothing of yours has that id. Ids are positive integers, counted per account. Look at the path, which begins with `/api/v1`, and at the id: the list above it shows those that there are. What was deleted does not come back.";
+        "The path does not exist, or you have nothing with that id. Ids are positive integers, counted per account. Check the path, which begins with `/api/v1`, and the id: the list endpoint shows the ids that exist. Deleted rows do not come back.";
     /// 405.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
-        "The path exists, the method does not. The header Allow lists those that do: use one of them.";
+        "The path exists, but does not support this method. Use one that the header `Allow` lists.";
     /// 408.
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive",
-        "The body stopped coming in, or came too slowly. Nothing was done, but for lines of an import that `detail` may count: send it again, with as many bytes as Content-Length announces. Imports and exports go on while their client brings or takes at least 1 KiB/s.";
+        "The body stopped arriving, or arrived too slowly. Nothing was changed, except the import lines counted in `detail`. Send the request again, with as many bytes as `Content-Length` announces. Imports and exports continue as long as the client sends or receives at least 1 KiB/s.";
     /// 409.
     Conflict = CONFLICT, "conflict", "Not possible in this state",
-        "What you ask for does not fit the state of what it concerns: a session that has ended, a step between statuses that there is not, a last key that has to stay. `detail` says what stands against it, and which steps there are. Nothing was written. Read it again and decide anew.";
+        "The request does not fit the current state: the session has ended, there is no such step between these statuses, or the last key must stay. `detail` says what is in the way, and which steps are possible. Nothing was written. Read the row again and decide anew.";
     /// 409: a duplicate is in flight.
     StillInFlight = CONFLICT, "still-in-flight", "Still being worked on",
-        "A request with the same `Idempotency-Key` is being worked on right now. Send yours again, unchanged, after as many seconds as the header Retry-After says: then it is answered as that one was.";
+        "A request with the same `Idempotency-Key` is being processed. Send yours again, unchanged, after the seconds in the header `Retry-After`: it then gets the same answer.";
     /// 412.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Changed in the meantime",
-        "It is no longer in a state that `If-Match` names: somebody has changed it since you read it. Nothing was written. Read it again, decide anew, and send the ETag of what you read.";
+        "The row is no longer in a state that `If-Match` names: it was changed since you read it. Nothing was written. Read it again, decide anew, and send the new ETag.";
     /// 413.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
-        "A body may have up to 1 MiB; texts have limits of their own, well below that. Nothing was written. Shorten the texts, or write several smaller todos or activities in the place of one. Many rows at once come in by `POST /api/v1/import`, whose body may be of any length; a dry run of one remembers a limited number of rows.";
+        "A body may have up to 1 MiB; texts have lower limits of their own. Nothing was written. Shorten the texts, or split the request into several todos or activities. To write many rows at once, use `POST /api/v1/import`, whose body may have any length; only its dry run is limited, in the number of rows that it remembers.";
     /// 415.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type",
-        "What was sent is not of the type that is taken here, or does not say so. Nothing was done. Send it in UTF-8, uncompressed, with one Content-Type: `application/json` for most; for PATCH that or `application/merge-patch+json`; for `POST /api/v1/import`, whose body is JSON lines, `application/x-ndjson`. `detail` says which it is here. Where no body is taken, send none.";
+        "The body has the wrong media type, or none. Nothing was done. Send it in UTF-8, uncompressed, with one `Content-Type`: `application/json` for most requests; that or `application/merge-patch+json` for PATCH; `application/x-ndjson` (JSON lines) for `POST /api/v1/import`. `detail` says which one this endpoint takes. Where it takes no body, send none.";
     /// 422.
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body",
-        "The body can be read, but does not say what can be done: `errors` lists every error, field by field, and for an unknown field the name that it was probably meant to be. Nothing was written. Mend each of them and send it again; `/docs` names every field that the path takes. Where no body is taken, send none, or `{}`.";
+        "The body is JSON, but not a valid request: `errors` lists every error, field by field, and suggests a name for an unknown field. Nothing was written. Fix each of them and send it again; `/docs` lists the fields of each request. Where no body is taken, send none, or `{}`.";
     /// 422: a key that names another request.
     KeyOfAnotherRequest = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key names another request",
-        "You sent this `Idempotency-Key` with another route, query or body within the last 24 hours, and that write was done. Nothing was written now. Take a new key for a new request; to repeat the old one, send it byte for byte as it was.";
+        "You sent this `Idempotency-Key` with another route, query or body within the last 24 hours, and that write was done. Nothing was written now. Use a new key for a new request; to repeat the old one, send exactly the same bytes.";
     /// 429.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
-        "A limit is reached: `detail` says which. Nothing was done and nothing charged. Try again after as many seconds as the header Retry-After says; before a limit by time is reached, RateLimit tells how many requests are left and RateLimit-Policy what the limit is.";
+        "A limit is reached: `detail` says which. Nothing was done or charged. Try again after the seconds in the header `Retry-After`. For limits per time, `RateLimit` tells beforehand how many requests are left, and `RateLimit-Policy` what the limit is.";
     /// 500.
     Internal = INTERNAL_SERVER_ERROR, "internal-error", "Internal error",
-        "The error is on our side. Whoever runs the service finds its cause in the log, under `request_id`: tell them that. Look whether a write stands before you repeat it; if it had an `Idempotency-Key`, send it again as it was: it is not done or charged twice.";
+        "The error is on our side. The operator of the service finds its cause in the log by `request_id`: tell them that id. Before you repeat a write, check whether it was done. If it had an `Idempotency-Key`, send it again unchanged: it is not done or charged twice.";
     /// 500: a stored text.
     Unreadable = INTERNAL_SERVER_ERROR, "unreadable-text", "A stored text can't be read",
-        "A stored text is damaged; `detail` says of what. It can still be deleted or overwritten. Whoever runs the service finds more in the log, under `request_id`.";
+        "A stored text is damaged; `detail` says which. It can still be deleted or overwritten. The operator of the service finds more in the log by `request_id`.";
     /// 503.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Unavailable for now",
-        "The database is away or has more to do than it can, or the service is being stopped. Nothing was done, but for lines of an import that `detail` may count. Try again, unchanged, after as many seconds as the header Retry-After says, and wait longer each time that it is answered so again.";
+        "The database is down or overloaded, or the service is stopping. Nothing was changed, except the import lines counted in `detail`. Send the request again, unchanged, after the seconds in the header `Retry-After`. If it fails again, wait longer each time.";
     /// 503: unknown outcome.
     OutcomeUnknown = SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is unknown",
-        "The write may stand or not. If it had an `Idempotency-Key`, send it again as it was: it is not done or charged twice. Otherwise look whether it stands before you repeat it.";
+        "The write may have been done or not. If it had an `Idempotency-Key`, send it again unchanged: it is not done or charged twice. Otherwise check whether it was done before you repeat it.";
 }
 
 impl ProblemKind {

@@ -1,7 +1,7 @@
 //! Problems (RFC 9457): the one place where errors become statuses and words.
 //!
-//! What a handler answers is the bare [`Problem`]. The middleware gives it the request's id, writes
-//! it out, and logs the cause of those that are ours.
+//! A handler returns a bare [`Problem`]. The middleware adds the request's id, writes it as JSON,
+//! and logs the cause if the error is the server's.
 
 mod body;
 mod convert;
@@ -25,26 +25,27 @@ use crate::request::fields::{InvalidField, InvalidFields};
 use crate::request::invalid_json::InvalidJson;
 use crate::wire::{ACCEPT_PATCH, ACCEPT_POST, BODY_MAX_BYTES, NDJSON};
 
-/// What a problem says that is one before anything was done.
+/// The words of a problem that occurred before anything was done.
 const NOTHING_DONE: &str = "Nothing was done";
-/// What stands for a field where a body is wrong as a whole.
+/// The name of the field if a body is wrong as a whole.
 const BODY: &str = "body";
-/// Seconds until a full queue, or a write under way, is worth another try.
+/// Retry after so many seconds when a queue is full or a write is in progress.
 const BUSY_RETRY_SECONDS: u32 = 1;
-/// Seconds until a database that is away is worth another try.
+/// Retry after so many seconds when the database is unavailable.
 const AWAY_RETRY_SECONDS: u32 = 5;
-/// Most errors that the sentence for people names.
+/// Most errors that `detail` names.
 const TOLD_ERRORS_MAX: usize = 3;
 
-/// Why a request was not done.
+/// The reason why a request failed.
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: ProblemKind,
     detail: Cow<'static, str>,
     errors: Vec<InvalidField>,
-    /// The balance and the cost. What few problems have is boxed: each result holds room for one.
+    /// The balance and the cost. Rare fields are boxed, because every result reserves space for a
+    /// problem.
     credits: Option<Box<(i64, i64)>>,
-    /// How far an import came.
+    /// The result of an import until it failed.
     import: Option<Box<ImportBody>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log, never for the caller.
@@ -74,13 +75,13 @@ impl Problem {
         self
     }
 
-    /// The request is not well formed.
+    /// The request is malformed.
     #[must_use]
     pub fn bad_request(detail: &'static str) -> Self {
         Self::new(ProblemKind::BadRequest, detail)
     }
 
-    /// A header that means nothing where it stands.
+    /// A header that the endpoint does not take.
     pub fn misplaced_header(name: &HeaderName) -> Self {
         let detail = format!("The header {name} has no meaning here: send the request without it.");
         Self::new(ProblemKind::BadRequest, detail)
@@ -94,7 +95,7 @@ impl Problem {
         Self::new(ProblemKind::BadRequest, detail)
     }
 
-    /// `Idempotency-Key` names nothing, or was sent twice.
+    /// `Idempotency-Key` is malformed or was sent twice.
     #[must_use]
     pub fn invalid_idempotency_key() -> Self {
         Self::bad_request(
@@ -102,7 +103,7 @@ impl Problem {
         )
     }
 
-    /// What is wrong with one field, or with the whole.
+    /// The error of one field, or of the whole body.
     fn of_field(field: &str, detail: String) -> Self {
         let error = InvalidField { field: field.to_owned(), message: detail.clone() };
         Self { errors: vec![error], ..Self::new(ProblemKind::InvalidBody, detail) }
@@ -161,13 +162,16 @@ impl Problem {
         Self { headers, ..Self::new(ProblemKind::WrongCode, detail) }
     }
 
-    /// Accounts are not made here.
+    /// Sign-up is closed.
     #[must_use]
     pub fn signup_closed() -> Self {
-        Self::new(ProblemKind::SignupClosed, "Sign-up is closed: ask whoever runs this service.")
+        Self::new(
+            ProblemKind::SignupClosed,
+            "Sign-up is closed: ask the operator of this service for an account.",
+        )
     }
 
-    /// Nothing of the caller's has that id.
+    /// The caller has no row with that id.
     #[must_use]
     pub fn not_found(what: &'static str) -> Self {
         Self::new(ProblemKind::NotFound, Refusal::NotFound(what).to_string())
@@ -179,26 +183,26 @@ impl Problem {
         Self::new(ProblemKind::NotFound, "There is no such path.")
     }
 
-    /// No such method here.
+    /// The path does not have this method.
     #[must_use]
     pub fn method_not_allowed() -> Self {
         Self::new(ProblemKind::MethodNotAllowed, "This path does not take this method: see Allow.")
     }
 
-    /// The body did not come.
+    /// The body did not arrive in time.
     #[must_use]
     pub fn request_timeout() -> Self {
         Self::new(ProblemKind::RequestTimeout, "The body did not arrive in time. Nothing was done.")
     }
 
-    /// The body is longer than it may be.
+    /// The body is too large.
     #[must_use]
     pub fn body_too_large() -> Self {
         let detail = format!("The body is larger than {BODY_MAX_BYTES} bytes.");
         Self::new(ProblemKind::BodyTooLarge, detail)
     }
 
-    /// The body is of another type.
+    /// The body has a wrong media type.
     #[must_use]
     pub fn unsupported_media_type(detail: &'static str, is_patch: bool) -> Self {
         let accepted = if is_patch {
@@ -210,7 +214,7 @@ impl Problem {
         Self { headers: vec![header], ..Self::new(ProblemKind::UnsupportedMediaType, detail) }
     }
 
-    /// The body is no file of JSON lines.
+    /// The body is not a file of JSON lines.
     #[must_use]
     pub fn no_json_lines() -> Self {
         let detail = "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so.";
@@ -218,11 +222,11 @@ impl Problem {
         Self { headers: vec![accepted], ..Self::new(ProblemKind::UnsupportedMediaType, detail) }
     }
 
-    /// What a file came to that was not read to its end: `line` is the last that is through. The import
-    /// goes on with the one after it.
+    /// Adds the result of an import that was not read to its end. `line` is the last line that was
+    /// processed; the import continues with the next.
     #[must_use]
     pub fn after_line(mut self, line: u64, import: ImportBody) -> Self {
-        // Behind the header, which is not written.
+        // After the header, which writes nothing.
         if line > 1 && !import.is_dry_run() {
             let told = self.detail.replace(NOTHING_DONE, "Nothing more was done");
             let goes_on = "send it again, and that is not written or charged twice.";
@@ -233,7 +237,7 @@ impl Problem {
         self
     }
 
-    /// The client of an import brings too little.
+    /// The client of an import is too slow.
     #[must_use]
     pub fn import_too_slow() -> Self {
         Self::new(
@@ -242,7 +246,7 @@ impl Problem {
         )
     }
 
-    /// The client of an export takes too little.
+    /// The client of an export is too slow.
     #[must_use]
     pub fn export_too_slow() -> Self {
         Self::new(
@@ -251,7 +255,7 @@ impl Problem {
         )
     }
 
-    /// As many long requests are under way as may be. `whose` has no more than `most` of them.
+    /// The maximum of `most` long requests is running for `whose`, an account or the process.
     #[must_use]
     pub fn too_many_at_once(most: u32, what: &str, whose: &str, retry_seconds: u32) -> Self {
         let article = if whose.starts_with('a') { "An" } else { "A" };
@@ -261,8 +265,8 @@ impl Problem {
         Self::new(ProblemKind::TooManyRequests, detail).retry_after(retry_seconds)
     }
 
-    /// A limit on requests is reached. `what` says of what there may be no more than `most`, and
-    /// `raised_by`, in a sentence, which setting raises it.
+    /// A rate limit is reached: no more than `most` of `what`. `raised_by` is a sentence that names
+    /// the setting that raises it.
     #[must_use]
     pub fn too_many_requests(most: u32, what: &str, raised_by: &str, retry_seconds: u32) -> Self {
         let detail =
@@ -270,19 +274,19 @@ impl Problem {
         Self::new(ProblemKind::TooManyRequests, detail).retry_after(retry_seconds)
     }
 
-    /// A handler panicked. What it said is not told: it may hold a text.
+    /// A handler panicked. The message is not repeated: it may hold a text.
     #[must_use]
     pub fn panicked() -> Self {
         Self::internal("the handler panicked")
     }
 
-    /// An error of ours. The cause is for the log.
+    /// An error of the server. The cause is for the log.
     pub fn internal(cause: impl Into<Box<str>>) -> Self {
         Self::new(ProblemKind::Internal, "Something went wrong on our side; the log has it.")
             .because(cause)
     }
 
-    /// The request took longer than it may.
+    /// The request took too long.
     #[must_use]
     pub fn overdue(is_write: bool) -> Self {
         let problem = if is_write {
@@ -296,8 +300,8 @@ impl Problem {
         problem.because("the request timed out").retry_after(AWAY_RETRY_SECONDS)
     }
 
-    /// Answers that are being sent hold as much memory as they may. Nothing has failed: it has no cause
-    /// that would be logged as an error, and costs little.
+    /// Large answers hold all the memory that they may. Nothing has failed: the problem has no
+    /// cause, so that it is not logged as an error and costs little.
     #[must_use]
     pub fn no_room_for_answer() -> Self {
         Self::new(
@@ -307,7 +311,7 @@ impl Problem {
         .retry_after(BUSY_RETRY_SECONDS)
     }
 
-    /// As many requests wait for their turn to read as may.
+    /// The queue of waiting reads is full.
     #[must_use]
     pub fn too_many_wait() -> Self {
         Self::new(
@@ -317,7 +321,7 @@ impl Problem {
         .retry_after(BUSY_RETRY_SECONDS)
     }
 
-    /// The account's large answers were not taken in time.
+    /// The account's large answers were not read in time.
     #[must_use]
     pub fn too_many_large(most: usize) -> Self {
         let detail = format!(
@@ -326,7 +330,7 @@ impl Problem {
         Self::new(ProblemKind::TooManyRequests, detail).retry_after(BUSY_RETRY_SECONDS)
     }
 
-    /// Bodies that are being read hold as much memory as they may.
+    /// Large bodies hold all the memory that they may.
     #[must_use]
     pub fn no_room_for_body() -> Self {
         Self::new(
@@ -337,7 +341,7 @@ impl Problem {
         .retry_after(BUSY_RETRY_SECONDS)
     }
 
-    /// The service ends before the answer would.
+    /// The service shuts down before the answer is complete.
     #[must_use]
     pub fn shutting_down() -> Self {
         Self::new(ProblemKind::Unavailable, "The service is being stopped. Try again shortly.")
@@ -345,18 +349,18 @@ impl Problem {
             .retry_after(AWAY_RETRY_SECONDS)
     }
 
-    /// For an answer of another's making that is an error.
+    /// The problem for an error status that a library answered.
     #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::no_such_path(),
             StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
-            status if status.is_client_error() => Self::bad_request("The request can't be served."),
+            status if status.is_client_error() => Self::bad_request("The request is invalid."),
             status => Self::internal(status.as_str()),
         }
     }
 
-    /// One of its kind, to show what it looks like.
+    /// An example of each kind, for the documentation.
     #[must_use]
     pub fn example(kind: ProblemKind) -> Self {
         let error = |field: &str, message: &str| InvalidField {
@@ -410,13 +414,13 @@ impl Problem {
         &self.detail
     }
 
-    /// Why, for the log.
+    /// The cause, for the log.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// What the caller reads.
+    /// The JSON form that the caller gets.
     #[must_use]
     pub fn body(&self, request_id: &str) -> ProblemBody {
         let Self { kind, detail, errors, credits, import, .. } = self;
@@ -435,7 +439,7 @@ impl Problem {
     }
 }
 
-/// Carries itself to the middleware, which writes it out.
+/// Passes the problem to the middleware, which writes it.
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let mut response = self.status().into_response();

@@ -1,5 +1,5 @@
-//! Named values as a caller sent them, in a body or in a query. Each is judged by itself, so that
-//! every error stands in one answer and a typo never passes in silence.
+//! Named values of a body or a query. Each is checked by itself, so that one answer has every error
+//! and no typo goes unnoticed.
 
 use std::collections::HashSet;
 
@@ -9,43 +9,43 @@ use utoipa::ToSchema;
 
 use super::secrets::may_hold_secret;
 
-/// Most errors that one answer lists.
+/// Most errors in one answer.
 pub const ERRORS_MAX: usize = 100;
-/// Most characters of a caller's own name for a field that an answer repeats.
+/// Most characters of an unknown field's name that an answer repeats.
 const SHOWN_NAME_MAX_CHARS: usize = 32;
-/// How alike two names must be (Jaro-Winkler) for one to be taken for a misspelling of the other.
+/// How similar (Jaro-Winkler) a name must be to a known one to be taken for a misspelling of it.
 const ALIKE: f64 = 0.8;
-/// Fewest characters of a name that is looked for among the words of another: `id` and `at` stand in
-/// many.
+/// Fewest characters of a name that is searched for among the words of another: `id` and `at` are
+/// part of many.
 const WORDS_MIN_CHARS: usize = 3;
 
-/// What is wrong with one field. The message is the end of a sentence whose subject is the field,
-/// and never repeats the value.
+/// An error of one field. The message continues a sentence that begins with the field's name. It
+/// never repeats the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct InvalidField {
     /// The field of the body, or the parameter of the query.
     #[schema(example = "priority")]
     pub field: String,
-    /// What is wrong with it.
+    /// The error.
     #[schema(example = "must be 0 (lowest) to 3 (highest)")]
     pub message: String,
 }
 
-/// A value that could not be had: its error has been noted.
+/// A value could not be read, and its error was noted.
 #[derive(Debug)]
 pub struct InvalidNoted;
 
-/// Everything that is wrong with a body or a query.
+/// All errors of a body or a query.
 #[derive(Debug)]
 pub struct InvalidFields {
     /// The first of them, at most [`ERRORS_MAX`].
     pub listed: Vec<InvalidField>,
-    /// How many there are.
+    /// The number of all errors.
     pub count: usize,
 }
 
 impl InvalidFields {
-    /// Whether nothing is wrong.
+    /// Whether there is no error.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
@@ -58,7 +58,7 @@ impl From<Vec<InvalidField>> for InvalidFields {
     }
 }
 
-/// Named values, some still to be read.
+/// Named values that were not all read yet.
 #[derive(Debug)]
 pub struct Fields<V> {
     noun: &'static str,
@@ -68,16 +68,17 @@ pub struct Fields<V> {
 }
 
 impl<V> Fields<V> {
-    /// Values as given, in their order; `noun` is what they are called.
+    /// Values in their given order; `noun` is what they are called in errors.
     #[must_use]
     pub const fn new(noun: &'static str, given: Vec<(String, V)>) -> Self {
         Self { noun, given, known: Vec::new(), errors: Vec::new() }
     }
 
-    /// The one value of that name, read by `read`. The name is known from here on.
+    /// Takes the only value of that name and parses it with `read`. The name counts as known from
+    /// then on.
     ///
     /// # Errors
-    /// The value is faulty, or there are several of that name.
+    /// The value is invalid, or was given several times.
     pub fn take<T>(
         &mut self,
         name: &'static str,
@@ -101,7 +102,7 @@ impl<V> Fields<V> {
         InvalidNoted
     }
 
-    /// Every error, now that all that is known has been read: whatever is left is unknown.
+    /// Returns all errors, once everything known was read: whatever is left is unknown.
     #[must_use]
     pub fn finish(self) -> InvalidFields {
         let Self { noun, given, known, errors: mut listed } = self;
@@ -109,7 +110,7 @@ impl<V> Fields<V> {
         let names = given.iter().map(|(name, _)| name.as_str());
         let unknowns: Vec<_> = names.filter(|name| seen.insert(*name)).collect();
         let count = listed.len() + unknowns.len();
-        // A body can hold a great many: those beyond the limit are counted, not worded.
+        // A body can have very many: beyond the limit they are only counted.
         listed.extend(unknowns.into_iter().take(ERRORS_MAX).map(|name| {
             let field = shown(name);
             let message = unknown(noun, &field, &known);
@@ -120,7 +121,8 @@ impl<V> Fields<V> {
     }
 }
 
-/// An unknown name as an answer repeats it: cut, and not at all where it could hold a key or a code.
+/// An unknown name in the form that an answer repeats: shortened, or hidden if it could hold a key
+/// or a code.
 fn shown(name: &str) -> String {
     if may_hold_secret(name) {
         return "…".to_owned();
@@ -148,17 +150,18 @@ fn likeness(one: &str, other: &str) -> f64 {
     if holds_words(one, other) || holds_words(other, one) { spelled.max(ALIKE) } else { spelled }
 }
 
-/// Whether the words of one name stand in another: `type` in `activity_type`.
+/// Whether the words of one name are part of another: `type` in `activity_type`.
 fn holds_words(long: &str, short: &str) -> bool {
     plain(short).chars().count() >= WORDS_MIN_CHARS && words(long).contains(&words(short))
 }
 
-/// A name without case and punctuation: `sessionId` for `session_id` is the likeliest slip.
+/// A name in lower case without punctuation: `sessionId` for `session_id` is the most likely
+/// mistake.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// A name's words in lower case, with a blank before and behind each.
+/// A name's words in lower case, each between blanks.
 fn words(name: &str) -> String {
     let mut words = String::from(" ");
     for c in name.chars() {
@@ -178,7 +181,7 @@ fn words(name: &str) -> String {
 /// Refuses a value that is none of the names given.
 ///
 /// # Errors
-/// Names all that there are.
+/// Lists all of them.
 pub fn one_of<T: Copy>(
     all: &[T],
     name: impl Fn(T) -> &'static str,
@@ -231,7 +234,7 @@ mod tests {
             judged(&["type"], &["description", "activity_type", "session_id"]),
             ["type is not a known field: did you mean activity_type?"]
         );
-        // Neither part of a word nor a word that stands in many names.
+        // Neither a part of a word nor a word that is in many names.
         for (given, known) in [("prototype", "type"), ("id", "session_id"), ("_", "due_at")] {
             let error = judged(&[given], &[known]).concat();
             assert!(error.ends_with(&format!("there are {known}")), "{error}");

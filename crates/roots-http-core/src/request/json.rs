@@ -1,4 +1,4 @@
-//! JSON bodies: read whole, then judged field by field.
+//! JSON bodies: read completely, then checked field by field.
 
 use std::fmt;
 use std::time::Duration;
@@ -40,20 +40,20 @@ const UTF_8_NAMES: [&str; 9] = [
 /// The members of a JSON object.
 pub type Members = Fields<Value>;
 
-/// What an endpoint reads from its body. Whatever else stands there is refused.
+/// The body of a request, parsed as `T`. Unknown fields are refused.
 pub struct Json<T>(pub T);
 
-/// What can be read from a JSON object.
+/// A type that can be read from a JSON object.
 pub trait FromMembers: Sized {
-    /// Reads every member that there is, also after one was faulty.
+    /// Reads every member, even after one was invalid.
     ///
     /// # Errors
-    /// A member is faulty.
+    /// A member is invalid.
     fn from_members(members: &mut Members) -> Result<Self, InvalidNoted>;
 }
 
-/// No fields at all: what a write that takes no body reads, so that nothing that was sent passes in
-/// silence. It may be missing, or an empty object.
+/// No fields at all, for writes that take no body, so that no field that was sent goes unnoticed.
+/// The body may be absent or an empty object.
 pub struct NoFields;
 
 impl FromMembers for NoFields {
@@ -62,7 +62,7 @@ impl FromMembers for NoFields {
     }
 }
 
-/// A JSON value, as far as any field needs it.
+/// A JSON value, in the detail that fields need.
 #[derive(Debug, PartialEq)]
 pub enum Value {
     /// `null`.
@@ -73,23 +73,23 @@ pub enum Value {
     Integer(i64),
     /// An integer beyond 64 bits.
     HugeInteger {
-        /// The nearest that there is.
+        /// The nearest 64-bit integer.
         nearest: i64,
     },
     /// A number that is not whole.
     Fraction,
     /// A string.
     Text(String),
-    /// A string that is no text: it holds half of a pair of surrogates.
+    /// A string that is not text: it has an unpaired surrogate.
     BrokenText,
-    /// An array, whatever it holds.
+    /// An array, with any content.
     Array,
-    /// As it is written.
+    /// An object, as JSON text.
     Object(String),
 }
 
 impl Value {
-    /// The value of well-formed JSON, whose first byte tells its kind.
+    /// Parses a value of well-formed JSON. Its first byte tells its kind.
     fn of(raw: &RawValue) -> Self {
         let raw = raw.get();
         match raw.as_bytes().first() {
@@ -103,8 +103,8 @@ impl Value {
         }
     }
 
-    /// A number of well-formed JSON. `2.0` and `2e0` are integers (JSON Schema 2020-12, 6.1.1). The
-    /// digits are read as they stand: a float would round what is large.
+    /// Parses a number of well-formed JSON. `2.0` and `2e0` are integers (JSON Schema 2020-12,
+    /// 6.1.1). The digits are parsed directly: a float would round large numbers.
     fn number(raw: &str) -> Self {
         let (mantissa, exponent) = raw.split_once(['e', 'E']).unwrap_or((raw, "0"));
         let (sign, digits) = match mantissa.strip_prefix('-') {
@@ -117,14 +117,14 @@ impl Value {
         if significant.is_empty() {
             return Self::Integer(0);
         }
-        // An exponent beyond 64 bits moves the point past any digits that a body can hold.
+        // An exponent beyond 64 bits moves the point past all digits that a body can hold.
         let beyond = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
         let zeros = digits.len() - digits.trim_end_matches('0').len();
         let shift = zeros.cast_signed() as i64 - fraction.len().cast_signed() as i64;
         let exponent = exponent.parse().unwrap_or(beyond).saturating_add(shift);
         let Ok(zeros) = usize::try_from(exponent) else { return Self::Fraction };
         let nearest = if sign.is_empty() { i64::MAX } else { i64::MIN };
-        // 19 digits reach beyond 63 bits.
+        // More than 19 digits never fit 63 bits.
         if significant.len().saturating_add(zeros) > 19 {
             return Self::HugeInteger { nearest };
         }
@@ -149,7 +149,7 @@ impl Value {
     }
 }
 
-/// Reads a text by `parse`.
+/// Reads a text with `parse`.
 pub fn text<T>(
     parse: impl FnOnce(String) -> Result<T, Invalid>,
 ) -> impl FnOnce(Value) -> Result<T, Invalid> {
@@ -160,8 +160,8 @@ pub fn text<T>(
     }
 }
 
-/// Reads an integer by `parse`. One beyond 64 bits is never taken for another: where the rules have
-/// nothing against the nearest that there is, its size is the error.
+/// Reads an integer with `parse`. An integer beyond 64 bits is never replaced by another: if
+/// `parse` accepts the nearest one, the size is the error.
 pub fn integer<T>(
     parse: impl FnOnce(i64) -> Result<T, Invalid>,
 ) -> impl FnOnce(Value) -> Result<T, Invalid> {
@@ -193,7 +193,7 @@ pub fn session_id(value: Value) -> Result<SessionId, Invalid> {
     positive(value).map(SessionId)
 }
 
-/// Reads the id of the actor whose something is to be.
+/// Reads the id of the actor that a row will belong to.
 ///
 /// # Errors
 /// It is none.
@@ -209,7 +209,7 @@ pub fn account_id(value: Value) -> Result<AccountId, Invalid> {
     positive(value).map(AccountId)
 }
 
-/// Reads an object by `read`.
+/// Reads an object with `read`.
 pub fn nested<T>(
     read: impl FnOnce(&mut Members) -> Result<T, InvalidNoted>,
 ) -> impl FnOnce(Value) -> Result<T, Invalid> {
@@ -244,10 +244,10 @@ pub fn positive(value: Value) -> Result<i64, Invalid> {
 }
 
 impl Members {
-    /// A field that must be there.
+    /// Reads a required field.
     ///
     /// # Errors
-    /// It is faulty or missing.
+    /// It is invalid or missing.
     pub fn required<T>(
         &mut self,
         name: &'static str,
@@ -256,7 +256,7 @@ impl Members {
         self.take(name, read)?.ok_or_else(|| self.error(name, "is required"))
     }
 
-    /// A field that may be absent; `null` says the same.
+    /// Reads an optional field; `null` means the same as absent.
     ///
     /// # Errors
     /// It is faulty.
@@ -268,10 +268,10 @@ impl Members {
         Ok(self.take(name, some(read))?.flatten())
     }
 
-    /// A field of a merge patch that can't be emptied.
+    /// Reads a field of a merge patch that can't be cleared.
     ///
     /// # Errors
-    /// It is faulty or `null`.
+    /// It is invalid or `null`.
     pub fn replacement<T>(
         &mut self,
         name: &'static str,
@@ -283,7 +283,7 @@ impl Members {
         })
     }
 
-    /// A field of a merge patch that `null` empties.
+    /// Reads a field of a merge patch that `null` clears.
     ///
     /// # Errors
     /// It is faulty.
@@ -300,7 +300,7 @@ impl Members {
     }
 }
 
-/// Reads `null` as nothing.
+/// Reads `null` as `None`.
 fn some<T>(
     read: impl FnOnce(Value) -> Result<T, Invalid>,
 ) -> impl FnOnce(Value) -> Result<Option<T>, Invalid> {
@@ -319,11 +319,11 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads a JSON body whole, without its byte-order mark. It may be missing, which one that is sent in
-/// chunks shows only at its end.
+/// Reads a whole JSON body, without its byte-order mark. The body may be empty, which shows only at
+/// its end if it is sent in chunks.
 ///
 /// # Errors
-/// It is too large, of another media type, or does not come.
+/// It is too large, has a wrong media type, or does not arrive.
 pub async fn receive(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     let mut bytes = read_whole(parts, body).await?;
     if !bytes.is_empty() {
@@ -335,10 +335,10 @@ pub async fn receive(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     Ok(bytes)
 }
 
-/// Judges a body, all its fields at once.
+/// Parses a body and checks all its fields.
 ///
 /// # Errors
-/// Names every error.
+/// Lists every error.
 pub fn validate<T: FromMembers>(bytes: &[u8]) -> Result<T, Problem> {
     let given = if bytes.is_empty() { Vec::new() } else { object(bytes)? };
     let mut members = Members::new("field", given);
@@ -369,12 +369,12 @@ fn check_media_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem>
     ))
 }
 
-/// Whether a body is compressed, by its headers.
+/// Whether the headers say that the body is compressed.
 pub fn is_compressed(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity")
 }
 
-/// Whether a body is of that media type and in UTF-8, by its headers.
+/// Whether the headers say that the body has that media type and is UTF-8.
 pub fn is_utf_8_of(headers: &HeaderMap, media_type: &str) -> bool {
     let mut given = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (given.next(), given.next()) else { return false };
@@ -400,8 +400,8 @@ async fn read_whole(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     reading.await.unwrap_or_else(|_| Err(Problem::request_timeout()))
 }
 
-/// Copies what comes into one piece: chunks kept as they came would hold many times the bytes of a body
-/// that is sent byte by byte.
+/// Collects the body in one buffer: separate chunks would take many times the size of a body that
+/// is sent byte by byte.
 async fn collect(extensions: &Extensions, body: Body) -> Result<Bytes, Problem> {
     let mut body = Limited::new(body, BODY_MAX_BYTES);
     let mut whole = Vec::new();
@@ -417,7 +417,7 @@ async fn collect(extensions: &Extensions, body: Body) -> Result<Bytes, Problem> 
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > SMALL_BODY_MAX_BYTES {
             BodyPlace::take(extensions).await?;
-            // What is not written to takes no memory.
+            // Reserved pages take no memory until they are written.
             whole.reserve_exact(BODY_MAX_BYTES - whole.len());
         }
         whole.extend_from_slice(&data);
@@ -428,7 +428,7 @@ async fn collect(extensions: &Extensions, body: Body) -> Result<Bytes, Problem> 
 /// The members of a JSON object.
 ///
 /// # Errors
-/// It is no JSON, or no object.
+/// It is not JSON, or not an object.
 pub fn object(bytes: &[u8]) -> Result<Vec<(String, Value)>, InvalidJson> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         let read = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());

@@ -1,8 +1,8 @@
-//! Lists: which page of one is asked for, and what leads to the page after it.
+//! Pagination of lists: the requested page, and the link to the next one.
 //!
-//! A cursor is the place of a page's last row and a checksum over that, the list, its filters and who
-//! asks. It holds no secret and admits nobody: whoever makes one up stands elsewhere in a list of
-//! their own.
+//! A cursor holds the sort key of a page's last row and a checksum over that, the list, its filters
+//! and the caller. It holds no secret and grants no access: a forged one only moves its maker to
+//! another place in a list they may read anyway.
 
 use std::fmt;
 
@@ -23,12 +23,12 @@ use super::query::{FromParams, Params, encoded, pairs, read};
 use crate::problem::Problem;
 use crate::schema;
 
-/// The parameters that choose a page. Whatever else a list takes chooses rows.
+/// The parameters that choose a page. All other parameters of a list choose rows.
 const PAGING: [&str; 3] = ["limit", "offset", "cursor"];
-/// The form of the cursors that are made here.
+/// The version of the cursors' format.
 const FORM: u8 = 1;
 
-/// What a list reads from its query: which rows, and which page of them.
+/// The query of a list: which rows, and which page of them.
 pub struct List<T> {
     /// Which rows.
     pub query: T,
@@ -40,14 +40,14 @@ pub struct List<T> {
 #[derive(Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
-    /// Max results to return: 1 to 100. Above 100 reads as 100, and the answer says so.
+    /// The maximum number of results, 1 to 100. A larger number counts as 100.
     #[param(schema_with = schema::limit, required = false)]
     limit: u32,
-    /// Number of results to skip.
+    /// The number of results to skip.
     #[param(value_type = Option<i64>, minimum = 0, default = 0)]
     offset: i64,
-    /// The `next_cursor` of the page before, instead of `offset`. It goes with the filters it was
-    /// answered for; `limit` may change.
+    /// The `next_cursor` of the previous page, instead of `offset`. The filters must be the same;
+    /// `limit` may change.
     #[param(value_type = Option<schema::Cursor>)]
     cursor: Option<Cursor>,
 }
@@ -95,7 +95,7 @@ impl RequestedPage {
     /// What the core is asked for.
     ///
     /// # Errors
-    /// The cursor is of another list, of other filters or of another caller.
+    /// The cursor belongs to another list, other filters or another caller.
     pub fn request(&self, caller: &Caller) -> Result<PageRequest, Problem> {
         let Paging { limit, offset, cursor } = self.paging;
         let Some(cursor) = cursor else { return Ok(PageRequest::skipping(offset, limit)) };
@@ -108,7 +108,7 @@ impl RequestedPage {
         Ok(PageRequest { limit, start: Start::After(cursor.sort_key) })
     }
 
-    /// The cursor of the page after the one found, and the link to that page.
+    /// The cursor of the next page, and the link to that page.
     pub fn next<R>(&self, caller: &Caller, found: &Page<R>) -> (Option<String>, NextLink) {
         let Some(sort_key) = found.next else { return (None, NextLink(None)) };
         let cursor = Cursor { checksum: self.checksum(caller, sort_key), sort_key }.to_string();
@@ -116,7 +116,7 @@ impl RequestedPage {
         let filters: String = self.filters.iter().map(filter).collect();
         let (path, limit) = (self.path(), found.request.limit);
         let link = format!("<{path}?{filters}limit={limit}&cursor={cursor}>; rel=\"next\"");
-        // A header may consist of all these characters.
+        // All these characters are allowed in a header.
         let link = HeaderValue::try_from(link).ok();
         (Some(cursor), NextLink(link))
     }
@@ -125,8 +125,8 @@ impl RequestedPage {
         self.path.as_ref().map_or("", MatchedPath::as_str)
     }
 
-    /// Over all that a place in a list rests on. The filters count as they were worded, in any order:
-    /// so none can be forgotten here.
+    /// A checksum over everything that a position in a list depends on. It covers the filters as
+    /// they were sent, in any order, so that none can be forgotten.
     fn checksum(&self, caller: &Caller, sort_key: SortKey) -> u32 {
         let mut filters: Vec<_> = self.filters.iter().collect();
         filters.sort();
@@ -143,7 +143,7 @@ impl RequestedPage {
     }
 }
 
-/// Leads to the next page (RFC 8288), where there is one.
+/// The `Link` header to the next page (RFC 8288), if there is one.
 pub struct NextLink(Option<HeaderValue>);
 
 impl IntoResponseParts for NextLink {
@@ -155,7 +155,7 @@ impl IntoResponseParts for NextLink {
     }
 }
 
-/// What a caller hands back to go on behind a place.
+/// A position in a list, which a caller sends back to continue after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cursor {
     checksum: u32,

@@ -1,4 +1,4 @@
-//! The ids in paths.
+//! Ids in paths.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -10,15 +10,15 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use crate::problem::Problem;
 use crate::schema;
 
-/// The `{id}` of a path. What is no id is answered as what is not there: 404.
+/// The `{id}` of a path. If it is not an id, the answer is 404, as for a missing row.
 pub struct Id<T>(pub T);
 
-/// What a path names by id.
+/// A type of id that paths have.
 pub trait PathId: Sized {
-    /// What has that id.
+    /// The name of what has that id.
     const WHAT: &'static str;
 
-    /// Reads it.
+    /// Parses the id.
     fn read(text: &str) -> Option<Self>;
 }
 
@@ -61,7 +61,7 @@ impl<T: PathId> IntoParams for Id<T> {
             .name("id")
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
-            .description(Some(format!("The {}, counted per account.", T::WHAT)))
+            .description(Some(format!("The id of the {}.", T::WHAT)))
             .schema(Some(schema::id()))
             .build();
         vec![id]

@@ -1,5 +1,5 @@
-//! What a caller ties a request to: the states that it knows (`If-None-Match`) or insists on
-//! (`If-Match`, RFC 9110), and the name that makes a write safe to repeat (`Idempotency-Key`).
+//! Conditions of a request: the states that the caller knows (`If-None-Match`) or requires
+//! (`If-Match`, RFC 9110), and the key that makes a write safe to repeat (`Idempotency-Key`).
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
@@ -16,32 +16,32 @@ use super::query::pairs;
 use crate::problem::Problem;
 use crate::wire::{API_PATH, IDEMPOTENCY_KEY, IMPORT_PATH};
 
-/// The lists whose resources carry entity tags.
+/// The lists whose resources have entity tags.
 const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
 
-/// Longest name of a write.
+/// The longest `Idempotency-Key`.
 const KEY_MAX_CHARS: usize = 255;
 
-/// The parameter of an import that asks for a dry run.
+/// The parameter that makes an import a dry run.
 pub const DRY_RUN: &str = "dry_run";
 
-/// Whether a request for an import asks for a dry run, which writes nothing.
+/// Whether an import is a dry run, which writes nothing.
 pub fn is_dry_run(uri: &Uri) -> bool {
     let given = pairs(uri).unwrap_or_default();
     given.iter().any(|(name, value)| name == DRY_RUN && value == "true")
 }
 
-/// Whether a route, below [`API_PATH`], is that of one resource with an entity tag.
+/// Whether a route below [`API_PATH`] is one of a single resource with an entity tag.
 #[must_use]
 pub fn is_tagged(route: &str) -> bool {
     route.strip_suffix("/{id}").is_some_and(|list| TAGGED.contains(&list))
 }
 
-/// The header that changes what a request means and has no meaning where it stands, if there is one:
-/// ignoring it would be a lie. What a path does not have is for others to tell.
+/// A header that would change the meaning of a request but is not supported there, if there is one:
+/// ignoring it would mislead the caller. Unknown paths and methods are reported elsewhere.
 ///
-/// Where nothing is written, an `Idempotency-Key` promises nothing that is not kept, and clients send
-/// it with every request.
+/// On requests that write nothing, `Idempotency-Key` is harmless and allowed: clients send it with
+/// every request.
 pub fn misplaced(
     method: &Method,
     route: &str,
@@ -59,14 +59,14 @@ pub fn misplaced(
     fits.into_iter().find_map(|(name, fits)| (!fits && headers.contains_key(&name)).then_some(name))
 }
 
-/// The header `ETag`: always a strong one.
+/// The header `ETag`, always a strong tag.
 pub struct Tagged(pub EntityTag);
 
 impl IntoResponseParts for Tagged {
     type Error = std::convert::Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        // A tag is of letters, digits and a hyphen.
+        // A tag has only letters, digits and hyphens.
         if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", self.0)) {
             parts.headers_mut().insert(ETAG, tag);
         }
@@ -74,7 +74,7 @@ impl IntoResponseParts for Tagged {
     }
 }
 
-/// The states of a resource that the caller has already: `If-None-Match`.
+/// The states of a resource that the caller already has: `If-None-Match`.
 pub struct IfNoneMatch(Option<Tags>);
 
 impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
@@ -86,7 +86,8 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    /// Answers a resource, unless the caller has it as it is. Weak and strong tags compare alike.
+    /// Answers a resource, or 304 if the caller has its current state. Weak and strong tags compare
+    /// equal.
     pub fn answer(self, tag: EntityTag, body: impl Serialize) -> Response {
         let is_known = match self.0 {
             None => false,
@@ -100,11 +101,11 @@ impl IfNoneMatch {
     }
 }
 
-/// A write with a JSON body, and what it is tied to.
+/// A write with a JSON body and its conditions.
 pub struct WriteRequest<T> {
-    /// What it says.
+    /// The parsed body.
     pub body: T,
-    /// The states that it insists on, and its name.
+    /// The states that it requires, and its idempotency key.
     pub preconditions: Preconditions,
 }
 
@@ -121,28 +122,29 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for WriteRequest<T> {
     }
 }
 
-/// The states that a write insists on, if it does.
+/// The states that a write requires, if any.
 fn if_match(headers: &HeaderMap) -> Result<Option<Vec<EntityTag>>, Problem> {
     Ok(match tags(headers, &IF_MATCH)? {
-        // Whatever state it is in: that it must be there goes without saying.
+        // Any state: a write requires the row to exist anyway.
         None | Some(Tags::Any) => None,
-        // A weak tag matches nothing here, and so does a tag that is none of ours.
+        // A weak tag matches nothing here, nor does a tag that this server does not make.
         Some(Tags::Of(given)) => {
             Some(given.into_iter().filter(|given| !given.is_weak).filter_map(|it| it.tag).collect())
         }
     })
 }
 
-/// What makes a request this one and no other: method, path, query and body, byte for byte. Neither
-/// of the first three holds a line break. Which host it was sent to is no part of it, though it may stand
-/// before the path (RFC 9112, 3.2.2).
+/// The identity of a request: method, path, query and body, byte for byte. The first three have no
+/// line breaks. The host is not part of it, though it may be written before the path (RFC 9112,
+/// 3.2.2).
 fn fingerprinted(parts: &Parts, body: &[u8]) -> Vec<u8> {
     let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
     let head = format!("{}\n{target}\n", parts.method);
     [head.as_bytes(), body].concat()
 }
 
-/// The name of a write, if it has one: visible ASCII, bare or as a string of RFC 9651, 3.3.3.
+/// The idempotency key of a write, if it has one: visible ASCII, bare or as a string (RFC 9651,
+/// 3.3.3).
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(only) = given.next() else { return Ok(None) };
@@ -155,7 +157,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// What stands between quotes, if there are any. There a backslash goes before a quote or another.
+/// Removes the quotes, if there are any, and the backslashes that escape quotes and backslashes.
 fn unquoted(text: &str) -> Option<String> {
     let Some(quoted) = text.strip_prefix('"') else { return Some(text.to_owned()) };
     let mut inner = quoted.strip_suffix('"')?.chars();
@@ -170,7 +172,7 @@ fn unquoted(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// What `If-Match` and `If-None-Match` name.
+/// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug, PartialEq)]
 enum Tags {
     /// `*`
@@ -179,15 +181,15 @@ enum Tags {
     Of(Vec<GivenTag>),
 }
 
-/// A tag that was given.
+/// A tag in a header.
 #[derive(Debug, PartialEq)]
 struct GivenTag {
     is_weak: bool,
-    /// `None` for a tag that is none of ours.
+    /// `None` for a tag that this server does not make.
     tag: Option<EntityTag>,
 }
 
-/// Several headers of one name are one list (RFC 9110, 5.3).
+/// Parses the header. Several headers of one name are one list (RFC 9110, 5.3).
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let mut lines = Vec::new();
     for value in headers.get_all(name) {
@@ -205,8 +207,8 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem>
     Ok(Some(Tags::Of(given)))
 }
 
-/// `"a", W/"b"`. Elements of a list may be empty. A tag may hold commas, but neither blanks nor
-/// quotes.
+/// Parses a list such as `"a", W/"b"`. Elements may be empty. A tag may have commas, but no blanks
+/// or quotes.
 fn read_list(list: &[u8]) -> Option<Vec<GivenTag>> {
     let mut given = Vec::new();
     let mut rest = list.trim_ascii_start();

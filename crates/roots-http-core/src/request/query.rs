@@ -1,4 +1,4 @@
-//! Query strings: read strictly, for a filter that is ignored answers the wrong question.
+//! Query strings. They are read strictly, since an ignored filter would give a wrong answer.
 
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
@@ -13,15 +13,15 @@ use crate::problem::Problem;
 /// The parameters of a query.
 pub type Params = Fields<String>;
 
-/// What an endpoint reads from its query. Whatever else stands there is refused.
+/// The query of a request, parsed as `T`. Unknown parameters are refused.
 pub struct Query<T>(pub T);
 
-/// What can be read from a query.
+/// A type that can be read from a query.
 pub trait FromParams: Sized {
-    /// Reads every parameter that there is, also after one was faulty.
+    /// Reads every parameter, even after one was invalid.
     ///
     /// # Errors
-    /// A parameter is faulty.
+    /// A parameter is invalid.
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted>;
 }
 
@@ -34,10 +34,11 @@ impl FromParams for NoParams {
     }
 }
 
-/// Reads an `actor_id`: one that no actor has matches nothing; what no actor can have is a slip.
+/// Reads an `actor_id`. An id that no actor has matches nothing; a value that is not an id is an
+/// error.
 ///
 /// # Errors
-/// It is neither an id nor `all`.
+/// The value is neither an id nor `all`.
 pub fn actor_scope(params: &mut Params) -> Result<ActorScope, InvalidNoted> {
     let read = |text: String| match text.as_str() {
         "all" => Ok(ActorScope::All),
@@ -48,18 +49,19 @@ pub fn actor_scope(params: &mut Params) -> Result<ActorScope, InvalidNoted> {
     Ok(params.take("actor_id", read)?.unwrap_or_default())
 }
 
-/// Reads a `session_id`. One that no session has matches nothing; what no session can have is a slip.
+/// Reads a `session_id`. An id that no session has matches nothing; a value that is not an id is an
+/// error.
 ///
 /// # Errors
-/// It is no id.
+/// The value is not an id.
 pub fn session_filter(params: &mut Params) -> Result<Option<SessionId>, InvalidNoted> {
     params.take("session_id", |text| {
         SessionId::parse(&text).ok_or_else(|| Invalid::new("must be a positive integer"))
     })
 }
 
-/// A time as it was meant: where the `+` of an offset was not escaped it arrives as a blank, which no
-/// time holds behind its date.
+/// Restores the `+` of a time's offset: if it was not escaped it arrives as a blank, which no valid
+/// time has after its date.
 #[must_use]
 pub fn time(mut text: String) -> String {
     const DATE_LENGTH: usize = "2026-04-09".len();
@@ -77,10 +79,10 @@ impl<T: FromParams, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// What `from` reads of the parameters given.
+/// Reads the given parameters with `from`.
 ///
 /// # Errors
-/// Names every error, and whatever was not read.
+/// Lists every error and every unknown parameter.
 pub fn read<T>(
     given: Vec<(String, String)>,
     from: impl FnOnce(&mut Params) -> Result<T, InvalidNoted>,
@@ -94,10 +96,10 @@ pub fn read<T>(
     }
 }
 
-/// The parameters given, in their order.
+/// The given parameters, in their order.
 ///
 /// # Errors
-/// They are not to be decoded.
+/// The query is not valid percent-encoded UTF-8.
 pub fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
     let pieces = uri.query().unwrap_or_default().split('&').filter(|piece| !piece.is_empty());
     let pair = |piece: &str| {
@@ -110,7 +112,7 @@ pub fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
         .ok_or_else(|| Problem::bad_request("The query string is not valid percent-encoded UTF-8."))
 }
 
-/// Decodes a part of a query, in which `+` stands for a blank.
+/// Decodes a part of a query, in which `+` is a blank.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -129,7 +131,7 @@ fn hex(digit: u8) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// Encodes a part of a query, so that nothing in it means anything to a URI.
+/// Encodes a part of a query, so that none of its characters has a meaning in a URI.
 #[must_use]
 pub fn encoded(text: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');

@@ -1,23 +1,23 @@
-//! What a caller may have sent in the wrong place: an API key or a recovery code.
+//! Detects secrets that a caller may have sent in the wrong place: API keys and recovery codes.
 //!
-//! Answers repeat a few things that a request brings: its id, and the names of fields and parameters
-//! that are not known. Ids are logged too. None of them is repeated where it could hold a secret.
+//! Answers repeat a few values of a request: its id, and the names of unknown fields and
+//! parameters. Ids are logged too. None of them is repeated if it could hold a secret.
 
-/// Most letters and digits of a text that holds no secret for sure, beside UUIDs. A ULID has 26 of
-/// them, a KSUID 27. A recovery code has at least 40 and an API key at least 49. What 27 of them leave
-/// out can't be guessed within the limits on recoveries.
+/// A text with at most this many letters and digits, not counting UUIDs, can't hold a secret. A
+/// ULID has 26, a KSUID 27. A recovery code has at least 40 and an API key at least 49. The part of
+/// a code that 27 of them leave out can't be guessed within the limits on recoveries.
 const PLAIN_MAX_SYMBOLS: usize = 27;
-/// What an API key begins with.
+/// The prefix of an API key.
 const KEY_START: &str = "roots_";
 /// The lengths of the groups of a UUID (RFC 9562).
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Whether a text could hold an API key or a recovery code, or most of one: it has more than 27 letters
-/// and digits beside a UUID, or has `roots_` in it, in any case. Hexadecimal numbers of any length hold
-/// none: about one code in 2^40 has only such digits.
+/// Whether a text could hold an API key or a recovery code, or most of one. That is so if it has
+/// more than 27 letters and digits, not counting a UUID, or contains `roots_` in upper or lower
+/// case. Hexadecimal numbers of any length hold none: about one code in 2^40 has only such digits.
 ///
-/// The forms are those of `docs/security.md`, "Formats". What stands between letters and digits does not
-/// count, for a recovery code is read without its dashes and blanks.
+/// The formats are in `docs/security.md`, "Formats". Other characters do not count, since a
+/// recovery code is read without its dashes and blanks.
 pub(crate) fn may_hold_secret(text: &str) -> bool {
     let rest = without_uuid(text);
     let symbols = || rest.bytes().filter(u8::is_ascii_alphanumeric);
@@ -26,7 +26,7 @@ pub(crate) fn may_hold_secret(text: &str) -> bool {
     (is_long && !is_hexadecimal()) || text.to_ascii_lowercase().contains(KEY_START)
 }
 
-/// A text without the UUID that it ends with, if it does.
+/// A text without the UUID at its end, if it has one.
 fn without_uuid(text: &str) -> &str {
     let mut rest = text;
     for (nth, length) in UUID_GROUPS.into_iter().enumerate().rev() {

@@ -31,7 +31,7 @@ pub(crate) enum ExportLine {
     Error(ErrorLine),
 }
 
-/// A whole export, in the description alone.
+/// A whole export. This type only describes it.
 pub(crate) enum ExportBody {}
 
 impl PartialSchema for ExportBody {
@@ -60,22 +60,23 @@ impl ToSchema for ExportBody {
 /// The first line.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HeaderLine {
-    /// The version of this format: 1.
+    /// The version of the format: 1.
     format: u32,
-    /// Names the account wherever the file goes. Ids in this file are of it.
+    /// The universal id of the account that was exported. The ids in this file are ids of that
+    /// account.
     #[schema(format = "uuid")]
     source: String,
     account_id: i64,
     account_name: String,
-    /// The actor whose rows alone are in the file; null for all.
+    /// The only actor whose rows are in the file; null for all actors.
     #[schema(required)]
     actor_id: Option<i64>,
-    /// When the export began. What is newer is not in it.
+    /// When the export began. Newer rows are not in it.
     #[schema(format = DateTime)]
     exported_at: String,
 }
 
-/// An actor, before anything that it has.
+/// An actor. Its line comes before its rows.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ActorLine {
     actor_id: i64,
@@ -87,7 +88,7 @@ pub(crate) struct ActorLine {
     created_at: String,
 }
 
-/// A session. Sessions come before what is linked to them.
+/// A session. Its line comes before the rows that are linked to it.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SessionLine {
     session_id: i64,
@@ -99,7 +100,7 @@ pub(crate) struct SessionLine {
     #[schema(required, format = DateTime)]
     ended_at: Option<String>,
     actor_id: i64,
-    /// The texts that can't be read: they are null here.
+    /// The names of the texts that can't be read; they are null in this line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     unreadable: Vec<&'static str>,
@@ -116,9 +117,9 @@ pub(crate) struct TodoLine {
     title: Option<String>,
     #[schema(required)]
     description: Option<String>,
-    /// Where it stands.
+    /// Its current status.
     status: &'static str,
-    /// Where it stood before the first step of its log.
+    /// Its status before the first step of its log.
     first_status: &'static str,
     priority: i16,
     #[schema(required, format = DateTime)]
@@ -128,13 +129,13 @@ pub(crate) struct TodoLine {
     #[schema(format = DateTime)]
     updated_at: String,
     actor_id: i64,
-    /// The texts that can't be read: they are null here.
+    /// The names of the texts that can't be read; they are null in this line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     unreadable: Vec<&'static str>,
 }
 
-/// A step of the log of the todo before it, ascending.
+/// A step of the log of the preceding todo. Steps are in ascending order.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct StepLine {
     log_id: i64,
@@ -145,9 +146,9 @@ pub(crate) struct StepLine {
     note: Option<String>,
     #[schema(format = DateTime)]
     logged_at: String,
-    /// Whose the todo is.
+    /// The actor that the todo belongs to.
     actor_id: i64,
-    /// The texts that can't be read: they are null here.
+    /// The names of the texts that can't be read; they are null in this line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     unreadable: Vec<&'static str>,
@@ -168,13 +169,13 @@ pub(crate) struct ActivityLine {
     #[schema(format = DateTime)]
     created_at: String,
     actor_id: i64,
-    /// The texts that can't be read: they are null here.
+    /// The names of the texts that can't be read; they are null in this line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     unreadable: Vec<&'static str>,
 }
 
-/// How many lines there are of each kind.
+/// The number of lines of each kind.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Counts)]
 pub(crate) struct LineCounts {
@@ -197,20 +198,20 @@ impl LineCounts {
     }
 }
 
-/// The last line of a whole export. A file without it was cut off.
+/// The last line of a complete export. A file without it was cut off.
 #[derive(Default, Serialize, ToSchema)]
 pub(crate) struct EndLine {
     pub(crate) counts: LineCounts,
-    /// All of them.
+    /// The number of lines of all kinds.
     pub(crate) total: u64,
-    /// How many of them hold a text that can't be read.
+    /// The number of lines with a text that can't be read.
     pub(crate) unreadable: u64,
 }
 
-/// The last line of an export that failed on the way. What stands before it is right, but not all.
+/// The last line of an export that failed. The lines before it are correct but incomplete.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ErrorLine {
-    /// Names the kind of problem, and leads to its explanation.
+    /// The kind of problem: a link to its explanation.
     #[serde(rename = "type")]
     #[schema(format = "uri-reference")]
     uri: String,
@@ -223,7 +224,7 @@ impl ErrorLine {
     }
 }
 
-/// Keeps a text that can be read, and notes the name of one that can't.
+/// Returns a text that can be read, or notes its name if it can't.
 fn legible(
     field: &'static str,
     text: Option<Legible>,
@@ -351,7 +352,7 @@ impl ExportLine {
     }
 
     pub(crate) fn write(&self, chunk: &mut Vec<u8>) {
-        // Strings, numbers and lists: there is nothing in it that can't be written.
+        // Strings, numbers and lists always serialize.
         let _ = serde_json::to_writer(&mut *chunk, self);
         chunk.push(b'\n');
     }

@@ -1,4 +1,4 @@
-//! `/export`: a file of JSON lines, told as it is read.
+//! `/export`: a file of JSON lines, sent while it is read.
 
 pub(crate) mod lines;
 
@@ -39,12 +39,12 @@ use roots_http_core::request::query::{FromParams, Params, Query};
 use roots_http_core::shutdown::Shutdown;
 use roots_http_core::wire::NDJSON;
 
-/// How many bytes are told at a time, and a line more.
+/// Size of a chunk; the last line may exceed it.
 const CHUNK_BYTES: usize = 32 * 1024;
-/// How often it is looked at whether clients take what they were told.
+/// How often it is checked whether clients take what they were sent.
 const WATCH_PERIOD: Duration = Duration::from_secs(5);
 
-/// How many exports read at a time, each a chunk of rows. They are few, so that all may wait.
+/// How many exports read a chunk of rows at the same time. Exports are few, so all may wait.
 pub(crate) const CHUNKS_READ: PermitLimits =
     PermitLimits { at_once: 2, at_once_each: 1, waiting: 1_024, waiting_each: 1_024 };
 
@@ -53,12 +53,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(export))
 }
 
-/// What is exported.
+/// The scope of the export.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ExportQuery {
-    /// What this actor has and nothing else. Without it, an owner exports the account with all its
-    /// actors, and a member what is its own.
+    /// Export only this actor's rows. Without it, an owner exports the account with all its actors,
+    /// and a member its own rows.
     #[param(value_type = Option<i64>, minimum = 1)]
     actor_id: Option<ActorId>,
 }
@@ -72,10 +72,10 @@ impl FromParams for ExportQuery {
     }
 }
 
-/// An export on its way to its caller: read on as fast as the caller reads.
+/// A running export. It reads as fast as its caller does.
 struct Telling {
     export: Export,
-    /// Read, but not told yet.
+    /// Records that were read but not sent yet.
     records: VecDeque<Record>,
     end: EndLine,
     is_over: bool,
@@ -86,23 +86,23 @@ struct Telling {
     _place: LongRequestPermit,
 }
 
-/// An export between its chunks. Where its client does not ask for the next one, all that it holds is
-/// let go, for nothing else would look after it then.
+/// An export between two chunks. If its client does not ask for the next one, everything that it
+/// holds is released, since nothing else would do that.
 struct Handed(Mutex<ExportStage>);
 
-/// Where an export is.
+/// The stage of an export.
 enum ExportStage {
-    /// A chunk has gone out, and the client is waited for.
+    /// A chunk was sent, and the export waits for the client.
     Waiting(Box<Telling>, WaitedFor),
     /// The next chunk is being read.
     Reading(Progress),
-    /// The client took too little: it is told so, should it ask again.
+    /// The client was too slow. If it asks again, it is told so.
     TooSlow,
-    /// Everything has been told.
+    /// The last line was sent.
     Over,
 }
 
-/// For how long a client is waited for, and what it takes then.
+/// How long the export has waited for its client, and how much the client takes.
 struct WaitedFor {
     since: Instant,
     bytes: u64,
@@ -110,7 +110,7 @@ struct WaitedFor {
 }
 
 impl Handed {
-    /// An export of which nothing has been told.
+    /// An export that has sent nothing yet.
     fn new(telling: Telling) -> Arc<Self> {
         let waiting =
             WaitedFor { since: Instant::now(), bytes: 0, progress: Progress::over(WINDOW) };
@@ -123,7 +123,7 @@ impl Handed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next bytes, now that the client asks for them; `None` once the last line has been told.
+    /// The next bytes, when the client asks for them; `None` after the last line.
     async fn next(&self) -> Option<Bytes> {
         let mut telling = match self.resume() {
             Ok(telling) => telling,
@@ -142,7 +142,7 @@ impl Handed {
         chunk
     }
 
-    /// Goes on with the export, or tells what its last bytes are.
+    /// Continues the export, or returns its last bytes.
     fn resume(&self) -> Result<Box<Telling>, Option<Bytes>> {
         let mut step = self.step();
         match mem::replace(&mut *step, ExportStage::Over) {
@@ -160,7 +160,7 @@ impl Handed {
         }
     }
 
-    /// Lets an export go whose client has taken too little.
+    /// Releases an export whose client is too slow.
     fn look(&self) {
         let mut step = self.step();
         let ExportStage::Waiting(_, WaitedFor { since, progress, .. }) = &mut *step else { return };
@@ -171,7 +171,7 @@ impl Handed {
     }
 }
 
-/// Looks after an export until its body is gone: with its last byte, or with its connection.
+/// Watches an export until its body is dropped: after the last byte, or with the connection.
 async fn watch(handed: Weak<Handed>) {
     loop {
         tokio::time::sleep(WATCH_PERIOD).await;
@@ -190,12 +190,13 @@ fn too_slow() -> Bytes {
 }
 
 impl Telling {
-    /// The next bytes; `None` once the last line has been told.
+    /// The next bytes; `None` after the last line.
     async fn next(&mut self) -> Option<Bytes> {
         if self.is_over {
             return None;
         }
-        // Others on this thread come first: a client that takes it as fast as it is made would keep it.
+        // Other tasks of this thread come first: a client that reads as fast as this writes would
+        // occupy the thread.
         yield_now().await;
         let mut chunk = Vec::new();
         while chunk.len() < CHUNK_BYTES && !self.is_over {
@@ -252,21 +253,21 @@ impl Telling {
 
 /// Export
 ///
-/// Everything that the account has, or an actor of it, as JSON lines: first a header, then actors,
-/// sessions, todos each with its log, activities; by id within each kind. The last line counts them;
-/// where the export failed on the way it says so instead. A file without either was cut off. Costs
-/// nothing, and works while the account is suspended. An account may have two under way at once, and each
-/// ends whose client takes less than 1 KiB/s over a minute.
+/// Everything of the account, or of one actor, as JSON lines: a header, then actors, sessions,
+/// todos each with its log, and activities, by id within each kind. The last line counts them or,
+/// if the export failed, says so. A file without such a line was cut off. Costs nothing, and works
+/// while the account is suspended. An account may have two exports running at once. An export ends
+/// if its client takes less than 1 KiB/s over a minute.
 #[utoipa::path(
     get, path = "/api/v1/export", operation_id = "export", tag = "accounts",
     params(ExportQuery),
     responses(
-        (status = 200, description = "A line a row, decrypted.", content_type = "application/x-ndjson", body = ExportBody, example = json!(concat!(
+        (status = 200, description = "One line for each row, decrypted.", content_type = "application/x-ndjson", body = ExportBody, example = json!(concat!(
             r#"{"kind":"session","session_id":2,"status":"active","notes":"Working on API docs","#,
             r#""started_at":"2026-04-09T10:00:00Z","ended_at":null,"actor_id":1}"#,
         ))),
-        (status = 403, description = "A member named another actor."),
-        (status = 429, description = "Two exports of the account are under way, or 16 of the server, or a limit by time is reached. An owner's export counts as a change of keys.")
+        (status = 403, description = "The caller is a member and named another actor."),
+        (status = 429, description = "The account has two exports running, or the server has 16, or a rate limit is reached. An owner's export counts as a change of keys.")
     )
 )]
 async fn export(
@@ -277,7 +278,7 @@ async fn export(
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
         let header = reading!(caller, app.services.exports.header(&caller, query.actor_id))?;
-        // How long it would be is not known.
+        // Its length is not known.
         let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
         return Ok((headers(&header), body).into_response());
     }
@@ -323,7 +324,7 @@ fn headers(header: &ExportHeader) -> [(HeaderName, HeaderValue); 2] {
     [media_type, (CONTENT_DISPOSITION, file_name(header))]
 }
 
-/// Tells whose it is and of when: `roots-2-20260409T140000Z.jsonl`.
+/// The file name, with the account and the time: `roots-2-20260409T140000Z.jsonl`.
 fn file_name(header: &ExportHeader) -> HeaderValue {
     let mut name = format!("attachment; filename=\"roots-{}", header.account.id);
     if let Some(actor) = header.actor {

@@ -1,4 +1,4 @@
-//! The lines of a file that is imported.
+//! The lines of an imported file.
 
 use std::mem;
 use std::time::Duration;
@@ -27,15 +27,15 @@ use roots_http_core::request::json::{
 };
 use roots_http_core::wire::BODY_MAX_BYTES;
 
-/// Most bytes of a line: as many as a body by itself may have.
+/// The longest line: as long as a whole body may be elsewhere.
 const LINE_MAX_BYTES: usize = BODY_MAX_BYTES;
-/// What a line is told that has more.
+/// The error of a longer line.
 pub(crate) const TOO_LONG: &str = "must be at most 1 MiB long";
 
-/// Lines of a body as it comes, each of a bounded length.
+/// Reads the lines of a body as it arrives. The length of a line is bounded.
 pub(crate) struct LineReader {
     body: BodyDataStream,
-    /// What has come and was not read yet.
+    /// Bytes that arrived and were not read yet.
     rest: Bytes,
     begun: Vec<u8>,
     pub(crate) is_too_long: bool,
@@ -43,17 +43,17 @@ pub(crate) struct LineReader {
     progress: Progress,
 }
 
-/// What has come of a body.
+/// What a read of a body returned.
 pub(crate) enum Came {
     /// A line that is not blank, and its number.
     ImportLine(u64, RawLine),
     /// The end.
     End,
-    /// No whole line, until the time that it was waited for.
+    /// No complete line within the time.
     Nothing,
 }
 
-/// A line, or that it was too long.
+/// A line, or `Err` if it was too long.
 pub(crate) type RawLine = Result<Vec<u8>, ()>;
 
 impl LineReader {
@@ -69,10 +69,10 @@ impl LineReader {
         }
     }
 
-    /// The next line that is not blank, waited for until then.
+    /// The next line that is not blank. Waits until `until`.
     ///
     /// # Errors
-    /// The body broke off, or comes too slowly. Blank lines are no progress.
+    /// The body broke off or arrives too slowly. Blank lines count as no progress.
     pub(crate) async fn next(&mut self, until: Instant) -> Result<Came, Problem> {
         loop {
             let (line, is_last) = if let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
@@ -112,10 +112,11 @@ impl LineReader {
         }
     }
 
-    /// What is too long is read on, and not kept. Only what is not blank is progress.
+    /// A line that is too long is read but not kept. Only bytes that are not blank count as
+    /// progress.
     fn add(&mut self, piece: &[u8]) {
         if !piece.trim_ascii().is_empty() {
-            // No time passes, so that there is nothing to judge.
+            // No time passes, so the pace can't be too slow.
             let _ = self.progress.note(piece.len() as u64, Duration::ZERO);
         }
         let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
@@ -128,7 +129,7 @@ impl LineReader {
         }
     }
 
-    /// The line that has come. A byte-order mark before the first one is no part of it.
+    /// The line that was read, without a byte-order mark if it is the first.
     fn take(&mut self) -> RawLine {
         let mut line = mem::take(&mut self.begun);
         if self.count == 0 && line.starts_with(BYTE_ORDER_MARK) {
@@ -138,7 +139,7 @@ impl LineReader {
     }
 }
 
-/// What a line says.
+/// A parsed line.
 pub(crate) enum ImportLine {
     Header(Header),
     Actor(ActorDraft),
@@ -147,10 +148,10 @@ pub(crate) enum ImportLine {
     Error,
 }
 
-/// What the first line says.
+/// The parsed first line.
 pub(crate) struct Header {
     pub(crate) source: Uid,
-    /// The one actor whose rows were exported; `None` where all were.
+    /// The only actor whose rows were exported; `None` for all actors.
     pub(crate) actor: Option<ActorId>,
 }
 
@@ -172,11 +173,11 @@ fn todo_status(value: Value) -> Result<TodoStatus, Invalid> {
     text(|name| one_of(&TodoStatus::ALL, TodoStatus::name, &name))(value)
 }
 
-/// The kinds of lines, as an export has them.
+/// The kinds of lines in an export.
 const KINDS: [&str; 8] =
     ["export", "actor", "session", "todo", "todo_log", "activity", "end", "error"];
 
-/// A line of that kind.
+/// Parses a line of that kind.
 fn line_of(kind: &str, members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     match kind {
         "export" => header(members),
@@ -208,7 +209,7 @@ fn header(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
         text(|text| Uid::parse(&text).ok_or_else(|| Invalid::new("must be a UUID"))),
     );
     let actor = members.optional("actor_id", id(ActorId));
-    // What else an export tells of itself.
+    // The other fields of an export's header.
     for name in ["account_id", "account_name", "exported_at"] {
         members.take(name, Ok)?;
     }
@@ -228,8 +229,8 @@ fn actor(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     Ok(ImportLine::Actor(ActorDraft { id: id?, name: name?, kind: kind?, role: role? }))
 }
 
-/// Names the texts of a row that could not be exported. Where the row can't be without, that is a
-/// error of the text itself.
+/// Reads the names of the texts that could not be exported. If the row needs that text, the text
+/// itself is reported as an error.
 fn unreadable(members: &mut Members) -> Result<(), InvalidNoted> {
     members.take("unreadable", |value| match value {
         Value::Array => Ok(()),
@@ -369,10 +370,10 @@ fn end(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     }))
 }
 
-/// What a line says, or everything that is wrong with it.
+/// A parsed line, or all its errors.
 pub(crate) type ReadLine = Result<ImportLine, Vec<InvalidField>>;
 
-/// What a line of bytes says, and its kind as far as that can be read.
+/// Parses a line, and returns its kind if that can be read.
 pub(crate) fn read(number: u64, line: &RawLine) -> (Option<&'static str>, ReadLine) {
     let invalid = match line.as_deref().map(object) {
         Ok(Ok(given)) => return validate(given),

@@ -1,4 +1,4 @@
-//! `/import`: a file of JSON lines, taken in as it comes.
+//! `/import`: a file of JSON lines, imported as it arrives.
 
 mod lines;
 
@@ -35,9 +35,9 @@ use roots_http_core::schema;
 use roots_http_core::shutdown::Shutdown;
 use roots_http_core::wire::{IMPORT_PATH, NDJSON};
 
-/// How many bytes of lines are taken in at a time, and a line more.
+/// How many bytes of lines are collected before they are written; the last line may exceed it.
 const TAKEN_BYTES: usize = 512 * 1024;
-/// Longest time after which the caller's key is checked again, and rows that wait are written.
+/// Longest time until the caller's key is checked again and waiting rows are written.
 const CHECK_PERIOD: Duration = Duration::from_secs(5);
 
 /// The route of imports.
@@ -45,23 +45,23 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(import))
 }
 
-/// How a file is imported.
+/// The options of an import.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ImportQuery {
-    /// Everything becomes this actor's. Without it, what was the owner's becomes the owner's, and what
-    /// was a member's goes to a member of the same name and kind.
+    /// The actor that all rows will belong to. Without it, the owner's rows become the owner's, and
+    /// a member's rows go to a member of the same name and kind.
     #[param(value_type = Option<i64>, minimum = 1)]
     actor_id: Option<ActorId>,
-    /// Rows before this line are left out. The header and the actors are read all the same.
+    /// Skip rows before this line. The header and the actors are still read.
     #[param(value_type = Option<i64>, minimum = 1, default = 1)]
     from_line: u64,
-    /// Deletes what came in from the same account before and is no longer in the file, 1 credit a
-    /// row. It needs an export of the whole account, and deletes nothing unless the file `is_whole`
-    /// and each of its rows can be read.
+    /// Delete rows that were imported from the same account before and are missing in the file.
+    /// Each costs 1 credit. This needs an export of the whole account. It deletes nothing unless
+    /// the file `is_whole` and all its rows can be read.
     #[param(value_type = Option<bool>, default = false)]
     delete_missing: bool,
-    /// Checks the whole file as an import would and says what it would cost. Nothing is written or
+    /// Only check the whole file and report what the import would cost. Nothing is written or
     /// charged.
     #[param(value_type = Option<bool>, default = false)]
     dry_run: bool,
@@ -72,7 +72,7 @@ impl FromParams for ImportQuery {
         let positive = || Invalid::new("must be a positive integer");
         let actor_id = params.take("actor_id", |text| ActorId::parse(&text).ok_or_else(positive));
         let from_line = params.take("from_line", |text| {
-            // A line is counted as ids are.
+            // Line numbers follow the rules of ids.
             TodoId::parse(&text).map(|line| line.0.unsigned_abs()).ok_or_else(positive)
         });
         let is_true = |text: String| match text.as_str() {
@@ -91,7 +91,7 @@ impl FromParams for ImportQuery {
     }
 }
 
-/// What is wrong with a row in the account that it comes to.
+/// The error of a row that does not fit the account.
 fn error_of(refusal: &Refusal) -> InvalidField {
     let field = match refusal {
         Refusal::NoSuchSession(_) => "session_id",
@@ -112,21 +112,22 @@ fn error_of(refusal: &Refusal) -> InvalidField {
     InvalidField { field: field.to_owned(), message: refusal.to_string() }
 }
 
-/// A file on its way in.
+/// A running import.
 struct Taking {
     caller: Bearer,
     importing: Importing,
     from_line: u64,
     delete_missing: bool,
-    /// Whether every row of the file is known by its id, and they are those of a whole account.
+    /// Whether missing rows can be told: the file is of a whole account, and the ids of all its
+    /// rows could be read.
     tells_missing: bool,
     told: ImportBody,
-    /// The lines that have come, those with errors and those that are left out too.
+    /// The number of lines that arrived, those with errors and skipped ones included.
     came: EndLine,
-    /// Lines that wait to be written, or to be told with their errors, in their order.
+    /// Lines that wait, in order, to be written or to be reported with their errors.
     waiting: Vec<(u64, Result<RowDraft, Vec<InvalidField>>)>,
     waiting_bytes: usize,
-    /// The last line that is through.
+    /// The last line that was processed.
     through: u64,
     /// When the caller's key was last checked.
     checked_at: Instant,
@@ -147,7 +148,7 @@ impl Taking {
                     match line {
                         Ok(line) => self.take(number, bytes, line).await?,
                         Err(errors) => {
-                            // It may be any row.
+                            // The line could be any row.
                             self.tells_missing = false;
                             self.wait(number, bytes, Err(errors)).await?;
                         }
@@ -157,7 +158,7 @@ impl Taking {
                     }
                 }
                 Came::Nothing => self.write().await?,
-                // The key and the balance stand at the end, whatever came.
+                // At the end the key and the balance are checked, even if no row arrived.
                 Came::End => {
                     self.write().await?;
                     return self.find_missing().await;
@@ -166,7 +167,7 @@ impl Taking {
         }
     }
 
-    /// A line of that kind has come, or one whose kind can't be read.
+    /// Counts a line of that kind, or one whose kind can't be read.
     fn came(&mut self, kind: Option<&str>) {
         self.told.is_whole = false;
         let EndLine { counts, total, .. } = &mut self.came;
@@ -216,7 +217,7 @@ impl Taking {
         Ok(())
     }
 
-    /// Tells the rows that are no longer in the file, and deletes them if that is wanted.
+    /// Reports the rows that are missing in the file, and deletes them if requested.
     async fn find_missing(&mut self) -> Result<(), Problem> {
         if !(self.tells_missing && self.told.is_whole) {
             return Ok(());
@@ -260,7 +261,7 @@ impl Taking {
         Ok(())
     }
 
-    /// Has a line wait for others, as many as are written together.
+    /// Queues a line, to be written together with others.
     async fn wait(
         &mut self,
         number: u64,
@@ -281,8 +282,8 @@ impl Taking {
         Ok(())
     }
 
-    /// Writes the rows that wait, and tells what became of each line, up to the one for which there are
-    /// no credits. Where none wait, the caller's key is checked.
+    /// Writes the waiting rows and records the result of each line, up to the first one that the
+    /// credits do not cover. If no row waits, it only checks the caller's key.
     async fn write(&mut self) -> Result<(), Problem> {
         self.waiting_bytes = 0;
         let (mut lines, mut rows) = (Vec::new(), Vec::new());
@@ -335,26 +336,28 @@ fn counter(row: &RowDraft) -> fn(&mut ImportedCounts) -> &mut u64 {
 
 /// Import
 ///
-/// Takes in a file of JSON lines as an export tells them: times and links are kept, ids are given anew.
-/// Each line is written whole or not at all; one with errors is told, and those that follow go on.
+/// Imports an export, a file of JSON lines. Times and links are kept; rows get new ids. Each line
+/// is written completely or not at all. A line with errors is reported, and the import continues
+/// with the next one.
 ///
-/// After a cut the same file can be sent again, and a newer export of the same account brings what
-/// has changed since. A todo takes on what is newer by its `updated_at`, and the steps of its log that
-/// it lacks. A session takes on its end and its notes, unless it has ended here only. What was
-/// deleted here stays deleted. What was deleted in the source is told as `missing`, and is deleted
-/// here with `delete_missing=true`. An id that comes again with another content, and is no newer, is
-/// an error of its line.
+/// After an interruption, send the same file again. A newer export of the same account brings the
+/// changes made since. A todo is updated if its `updated_at` is newer, and gets the steps that its
+/// log lacks. A session gets its end and its notes, unless it has ended only here. Rows deleted
+/// here stay deleted. Rows deleted in the source are reported as `missing`, and deleted here with
+/// `delete_missing=true`. An id that comes again with different content and is not newer is an
+/// error of its line.
 ///
-/// Each row that is written, updated or deleted costs 1 credit: a session, a todo, a step of its log,
-/// an activity. Actors, faulty lines and what is there already cost nothing. Where credits end, the import ends with 402: what
-/// was written stands and is paid for, and `import.from_line` is the line to go on with once there are
-/// more. `dry_run=true` checks the whole file and says what it would cost.
+/// Each row that is written, updated or deleted costs 1 credit: a session, a todo, a step of its
+/// log, an activity. Actors, lines with errors and rows that are already there cost nothing. If
+/// credits run out, the import ends with 402: rows written before that stay and are paid for, and
+/// `import.from_line` is the line to continue from once there are credits. `dry_run=true` checks
+/// the whole file and reports what the import would cost.
 #[utoipa::path(
     post, path = IMPORT_PATH, operation_id = "import", tag = "accounts",
     params(ImportQuery),
-    request_body(content = schema::Lines, content_type = "application/x-ndjson", description = "An export, from its first line on. A line may have up to 1 MiB; there may be any number of them."),
+    request_body(content = schema::Lines, content_type = "application/x-ndjson", description = "An export, from its first line on. It may have any number of lines, each of up to 1 MiB."),
     responses(
-        (status = 200, description = "What became of it.", body = ImportBody, example = json!({
+        (status = 200, description = "The result of the import.", body = ImportBody, example = json!({
             "dry_run": false,
             "lines": 8,
             "imported": {"sessions": 1, "todos": 1, "todo_logs": 2, "activities": 1},
@@ -369,10 +372,10 @@ fn counter(row: &RowDraft) -> fn(&mut ImportedCounts) -> &mut u64 {
             "cost": 5,
             "balance": 95
         })),
-        (status = 402, description = "Credits ended. The lines before `import.from_line` are through."),
-        (status = 403, description = "A member's key, or a suspended account."),
-        (status = 422, description = "The first line is no header, or that of an export of this very account."),
-        (status = 429, description = "Two imports of the account are under way, or 16 of the server, or a limit by time is reached. An import that is no dry run counts as a change of keys.")
+        (status = 402, description = "Credits ran out. The lines before `import.from_line` were imported."),
+        (status = 403, description = "The caller is not the owner, or the account is suspended."),
+        (status = 422, description = "The first line is not a header, or the file is an export of this account."),
+        (status = 429, description = "The account has two imports running, or the server has 16, or a rate limit is reached. An import that is not a dry run counts as a change of keys.")
     )
 )]
 async fn import(
@@ -428,8 +431,8 @@ async fn import(
     }
 }
 
-/// The first line, if there is any. One that gets too long is not waited for to its end. The caller's key
-/// is checked before anything is waited for, and at least every [`CHECK_PERIOD`] while nothing comes.
+/// The first line, if there is one. A line that is too long is not read to its end. The caller's
+/// key is checked before the first wait, and at least every [`CHECK_PERIOD`] while nothing arrives.
 async fn first(
     lines: &mut LineReader,
     shutdown: &mut Shutdown,
@@ -443,13 +446,13 @@ async fn first(
             Came::ImportLine(number, line) => return Ok(Some((number, line))),
             Came::End => return Ok(None),
             Came::Nothing if lines.is_too_long => return Ok(Some((lines.count + 1, Err(())))),
-            // It is too slow, or it will come.
+            // The client is too slow, or the line will come.
             Came::Nothing => {}
         }
     }
 }
 
-/// What comes next, unless the service ends before.
+/// The next line, unless the service shuts down first.
 async fn next(
     lines: &mut LineReader,
     shutdown: &mut Shutdown,
@@ -462,7 +465,7 @@ async fn next(
     }
 }
 
-/// What a first line says.
+/// Parses the first line.
 fn header_of(first: Option<(u64, RawLine)>) -> Result<Header, Problem> {
     let error = |field: &str, message: &str| {
         vec![InvalidField { field: field.to_owned(), message: message.to_owned() }]

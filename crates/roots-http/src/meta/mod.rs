@@ -22,7 +22,7 @@ use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::query::{NoParams, Query};
 use roots_http_core::wire::{DOCS_PATH, FILE_PATH, PROBLEMS_PATH};
 
-/// The routes beside the API's own.
+/// The routes outside the API's path.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(health))
@@ -30,12 +30,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(problems))
 }
 
-/// The route of the API that describes it.
+/// The route of the OpenAPI document.
 pub(crate) fn description_routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(description))
 }
 
-/// The page that renders the description, from inside the program: it asks no other host.
+/// The page that renders the OpenAPI document. Its files are part of the program: it contacts no
+/// other host.
 pub(crate) fn docs() -> Router<App> {
     Router::default()
         .route(DOCS_PATH, get(Redirect::to("/docs/")))
@@ -54,15 +55,15 @@ async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, 
     Ok(file.answer(&headers))
 }
 
-/// That the service is there.
+/// The state of the process.
 #[derive(Serialize, ToSchema)]
 struct Health {
     status: &'static str,
-    /// The program's.
+    /// The version of the program.
     version: &'static str,
 }
 
-/// That the service is there, and its database for reads and writes.
+/// The state of the process and its database.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Ready)]
 struct ReadyBody {
@@ -71,10 +72,10 @@ struct ReadyBody {
 
 /// Health
 ///
-/// 200 while the process serves.
+/// Answers 200 as long as the process serves requests. It does not ask the database.
 #[utoipa::path(
     get, path = "/health", operation_id = "health", tag = "service", security(()),
-    responses((status = 200, description = "It serves.", body = Health, example = json!({
+    responses((status = 200, description = "The process serves requests.", body = Health, example = json!({
         "status": "ok",
         "version": "0.1.0"
     })))
@@ -85,8 +86,8 @@ async fn health(_: Query<NoParams>) -> axum::Json<Health> {
 
 /// Readiness
 ///
-/// 200 only when the database answers and can be written to. The answer is at most 1 s old: many that
-/// ask at once cost one query.
+/// Answers 200 only if the database answers and can be written to. The result is at most 1 s old:
+/// many requests at once cost one query.
 #[utoipa::path(
     get, path = "/ready", operation_id = "ready", tag = "service", security(()),
     responses((status = 200, description = "The database answers and can be written to.", body = ReadyBody, example = json!({
@@ -101,21 +102,21 @@ async fn ready(
     Ok(axum::Json(ReadyBody { status: "ready" }))
 }
 
-/// This description
+/// OpenAPI document
 #[utoipa::path(
     get, path = "/api/v1/openapi.json", operation_id = "openapi", tag = "service", security(()),
-    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = Object))
+    responses((status = 200, description = "The OpenAPI 3.1 document.", content_type = "application/json", body = Object))
 )]
 async fn description(State(app): State<App>, _: Query<NoParams>, headers: HeaderMap) -> Response {
     app.description.answer(&headers)
 }
 
-/// Problems, explained
+/// Problem types
 ///
-/// Where the `type` of a problem leads: what it means and how to get out of it.
+/// The page that the `type` of a problem links to: what each kind means and what to do.
 #[utoipa::path(
     get, path = PROBLEMS_PATH, operation_id = "problems", tag = "service", security(()),
-    responses((status = 200, description = "A page for people.", content_type = "text/html", body = String))
+    responses((status = 200, description = "An HTML page.", content_type = "text/html", body = String))
 )]
 async fn problems(_: Query<NoParams>, headers: HeaderMap) -> Response {
     static PAGE: LazyLock<Document> = LazyLock::new(|| Document::page(problems_page()));
@@ -139,7 +140,7 @@ fn problems_page() -> String {
     page
 }
 
-/// What stands between backticks is code.
+/// Turns text between backticks into `code` elements.
 fn marked_up(text: &str) -> String {
     let mut parts = text.split('`');
     let mut html = parts.next().unwrap_or_default().to_owned();

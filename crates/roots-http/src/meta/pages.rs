@@ -1,7 +1,8 @@
-//! Documents that are the same for everyone: the pages of `/docs`, their files, and the description.
+//! Documents that are the same for everyone: the pages of `/docs`, their files, and the OpenAPI
+//! document.
 //!
-//! Each is compressed once, at build time or when it is made, and has an entity tag by the hash of its
-//! content. An answer is a look-up and a few headers.
+//! Each is compressed once, at build time or when it is created. Its entity tag is a hash of its
+//! content. An answer costs a look-up and a few headers.
 
 use axum::body::Bytes;
 use axum::http::header::{
@@ -15,21 +16,21 @@ use flate2::read::GzEncoder;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 
-/// What a file or a page of ours that loads nothing may do in a browser: nothing.
+/// The content security policy of files and of pages that load nothing: nothing is allowed.
 const POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// A page with a style of its own.
+/// The policy of a page with inline styles.
 const STYLED_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'";
-/// The page that renders the description: its own scripts and styles, the images inside them, and calls
-/// of this API.
+/// The policy of the page that renders the OpenAPI document: its own scripts and styles, images
+/// inside them, and calls of this API.
 const RENDERED_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-/// What a browser may keep for as long as it likes: its name changes with its content.
+/// For files that a browser may keep for ever: their names change with their content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-/// What a browser asks again for, by its entity tag.
+/// For documents that a browser must revalidate by their entity tag.
 const REVALIDATED: &str = "no-cache";
 
 /// A file that was made at build time (`build.rs`).
@@ -48,7 +49,8 @@ pub(crate) struct Document {
     media_type: &'static str,
     cache_control: &'static str,
     policy: &'static str,
-    /// Of the document as it is. Compressed it has another, for a strong one names the bytes.
+    /// The tag of the uncompressed document. The compressed one has another, since a strong tag
+    /// identifies the bytes.
     tag: String,
     gzip_tag: String,
     plain: Bytes,
@@ -56,19 +58,20 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// A page for people, with styles of its own and no scripts.
+    /// An HTML page with inline styles and no scripts.
     pub(crate) fn page(html: String) -> Self {
         Self::made("text/html; charset=utf-8", STYLED_POLICY, html)
     }
 
-    /// A document for programs.
+    /// A JSON document.
     pub(crate) fn json(json: String) -> Self {
         Self::made("application/json", POLICY, json)
     }
 
     fn made(media_type: &'static str, policy: &'static str, content: String) -> Self {
         let mut gzip = Vec::new();
-        // Reading from memory does not fail. If it did, the tag would tell that nothing is there.
+        // Reading from memory does not fail. If it did, the content would be empty, and its tag
+        // would say so.
         let _ = GzEncoder::new(content.as_bytes(), Compression::best()).read_to_end(&mut gzip);
         let hash: [u8; 32] = Sha256::digest(content.as_bytes()).into();
         let hash = data_encoding::HEXLOWER.encode(&hash[..8]);
@@ -92,8 +95,8 @@ impl Document {
         Self { media_type, cache_control, policy, tag, gzip_tag, plain, gzip }
     }
 
-    /// Answers a request with these headers: 304 where the caller has the document, compressed where it
-    /// takes that.
+    /// Answers a request with these headers: 304 if the caller has the document, compressed if the
+    /// caller accepts that.
     pub(crate) fn answer(&self, asked: &HeaderMap) -> Response {
         let is_gzip = takes_gzip(asked);
         let tag = if is_gzip { &self.gzip_tag } else { &self.tag };
@@ -119,7 +122,8 @@ impl Document {
         response
     }
 
-    /// Whether `If-None-Match` names the document, compressed or not: both stand for the same content.
+    /// Whether `If-None-Match` names the document. The tags of both forms count, since they have
+    /// the same content.
     fn is_known(&self, asked: &HeaderMap) -> bool {
         items(asked, &IF_NONE_MATCH).any(|given| {
             let given = given.strip_prefix("W/").unwrap_or(given);
@@ -128,7 +132,7 @@ impl Document {
     }
 }
 
-/// The page that renders the description, and the files that it refers to.
+/// The page that renders the OpenAPI document, and its files.
 pub(crate) struct Pages {
     page: Document,
     files: Vec<(&'static str, Document)>,
@@ -154,14 +158,14 @@ impl Pages {
     }
 }
 
-/// The items of a header that is a list, which may stand in several lines. What is not text is no item.
+/// The items of a list header, which may have several lines. Values that are not text are skipped.
 fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// Whether a caller takes gzip, and likes it no less than the plain document (RFC 9110, 12.5.3). A caller
-/// that forbids both is answered plainly.
+/// Whether a caller accepts gzip, and prefers it or has no preference (RFC 9110, 12.5.3). A caller
+/// that forbids both gets the plain document.
 fn takes_gzip(asked: &HeaderMap) -> bool {
     let (mut gzip, mut identity, mut any) = (None, None, None);
     for item in items(asked, &ACCEPT_ENCODING) {
@@ -170,7 +174,7 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
             let (name, value) = parameter.split_once('=')?;
             name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().ok())
         });
-        // What can't be read is not taken.
+        // An unreadable quality counts as not accepted.
         let quality = quality.map_or(1.0, |given| given.unwrap_or(0.0));
         match coding.trim().to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => gzip = Some(quality),

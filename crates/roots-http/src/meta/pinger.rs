@@ -9,19 +9,19 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// Longest time that the database may take to say that it is there.
+/// Longest time that the database may take to answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// How old the result of a ping may be that is told.
+/// The maximum age of a ping's result.
 const PING_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Whether the database answers, asked at most once at a time and once a second, by however many.
+/// Pings the database at most once a second, and once at a time, for any number of callers.
 #[derive(Clone)]
 pub(crate) struct Pinger {
     readiness: Arc<dyn Readiness>,
     latest: Arc<Mutex<Option<Pinged>>>,
 }
 
-/// When a ping ended, and how.
+/// The time and the result of a ping.
 type Pinged = (Instant, Result<(), Problem>);
 
 impl Pinger {
@@ -29,10 +29,10 @@ impl Pinger {
         Self { readiness, latest: Arc::default() }
     }
 
-    /// The result of a ping that is at most [`PING_MAX_AGE`] old.
+    /// The result of a ping, at most [`PING_MAX_AGE`] old.
     pub(crate) async fn latest(&self) -> Result<(), Problem> {
         let pinger = self.clone();
-        // A caller that hangs up leaves the ping running, for those that wait with it.
+        // The ping goes on if a caller hangs up, for the others that wait for it.
         let asked = async move {
             let mut latest = pinger.latest.lock().await;
             if let Some((at, result)) = &*latest

@@ -1,4 +1,4 @@
-//! Who is let in, and for how long.
+//! Which keys are admitted, and for how long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Cursors: a page says what follows it, and only whoever was told so can go there.
+//! Cursors: a page says what follows it, and only the caller that was given a cursor can use it.
 
 use insta::assert_snapshot;
 use roots_domain::model::page::{Page, PageRequest, SortKey, Start};

@@ -275,7 +275,7 @@ async fn a_third_export_at_once_is_429_and_an_unread_one_ends() {
     let last = next(&mut held[0]).await.unwrap();
     assert_eq!(last[0]["type"], "/docs/problems#request-timeout");
     assert_eq!(next(&mut held[0]).await, None);
-    // Whoever hangs up gives its place back at once.
+    // A client that hangs up gives its place back at once.
     assert_eq!(get("/api/v1/export").of(&router).await.status, 429);
     drop(others);
     assert!(next(&mut begun(&router).await).await.is_some());

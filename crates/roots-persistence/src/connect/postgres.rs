@@ -37,7 +37,7 @@ const WRITE_BY_INDEX: [(&str, &str); 2] =
 /// But for those that remove many rows at a time, within a transaction.
 pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
-/// Advisory locks are one space for all who use a database: "Root" in the upper half keeps ours
+/// All users of a database share one space of advisory locks: "Root" in the upper half keeps these
 /// apart, as long as ids fit the lower one.
 const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
 

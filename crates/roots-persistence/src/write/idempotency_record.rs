@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, todos};
 
-/// Whose the rows are, the record's own row says.
+/// Stands in for the account of the rows, which the record's own row names.
 const NO_ACCOUNT: AccountId = AccountId(0);
 
 /// A row that was answered.

@@ -255,7 +255,7 @@ async fn a_key_is_checked_again_when_the_auth_epoch_has_moved(db: TestDatabase) 
     refused(&db, issuer.of_actor(2).start_session(), Refusal::KeyNotInForce).await;
     let unknown = Issuer { key: KeyId(9), ..issuer };
     refused(&db, unknown.start_session(), Refusal::KeyNotInForce).await;
-    // Whoever was admitted under the epoch that is in force is not looked at again.
+    // A caller admitted under the epoch in force is not checked again.
     let current = Issuer { auth_epoch: 2, ..issuer };
     commands::apply_each(&db.store, [current.start_session()]).await;
 }

@@ -146,8 +146,8 @@ async fn a_commit_refused_by_a_constraint_fails_only_the_command_that_broke_it(d
     proves(&db, 1).await;
 }
 
-/// Trap 4: a full queue answers soon and does not grow.
-/// On SQLite, where nobody who waits for a lock is handed over meanwhile.
+/// Trap 4: a full queue answers soon and does not grow. On SQLite, where a command that waits for a
+/// lock is not handed over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_refuses_new_writes_and_applies_every_accepted_write() {
     // What a queue holds, and what a batch may have taken off it.
@@ -192,7 +192,7 @@ async fn a_caller_that_hangs_up_neither_undoes_nor_fails_a_write(db: TestDatabas
     plug.abort();
     hold.release().await;
     let found = answers(calls).await;
-    // The first costs the 100th credit, whoever is there to hear it.
+    // The first costs the 100th credit, even if nobody receives its reply.
     assert_eq!(balances(&found), [Some(98), Some(96)]);
     until("the last command is applied", async || balance(&db, &issuer).await == 95).await;
     let expected = [("a", 1), ("b", 1), ("gone", 2), ("plug", 1)];
@@ -402,7 +402,7 @@ mod connections {
     const ASLEEP: &str = "FROM pg_stat_activity \
         WHERE datname = current_database() AND wait_event = 'PgSleep'";
 
-    /// Ends whoever is asleep in this database, once someone is.
+    /// Waits until a backend sleeps in this database, and terminates it.
     async fn end_sleeper(db: &TestDatabase) {
         let sleeper = format!("SELECT CAST(pg_terminate_backend(pid) AS TEXT) {ASLEEP}");
         until("a backend sleeps and is ended", async || {

@@ -160,7 +160,7 @@ mod server {
             assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
         }
         on_the_server(&admit("true")).await;
-        // Nothing was half done, and the first who asks is served.
+        // Nothing was half done, and the next request is served.
         db.store.ping().await.unwrap();
         assert_eq!(db.dump().await, before);
         assert_eq!(db.store.apply(issuer.create_todo("one")).await.unwrap().balance, 98);
@@ -189,7 +189,7 @@ mod server {
         for answer in answers(first).await.into_iter().chain(answers(calls).await) {
             answer.unwrap();
         }
-        // Nor do those wait who come later, whoever else asks for the locked one meanwhile.
+        // Later commands do not wait either, even while others ask for the locked account.
         let later = begin_all(&db.store, [locked.end_session(1)]);
         for _ in 0..3 {
             db.store.apply(other.start_session()).await.unwrap();

@@ -117,7 +117,7 @@ async fn a_duplicate_in_flight_is_refused_in_the_same_process(db: TestDatabase) 
     let others = [idempotent(2, 1, issuer.start_session()), issuer.start_session()];
     let of_peer = idempotent(1, 1, issuer.of_actor(2).start_session());
     let others = begin_all(&db.store, others.into_iter().chain([of_peer]));
-    // Whoever hangs up does not free the name.
+    // A client that hangs up does not free the name.
     first.abort();
     assert_eq!(db.store.apply(create()).await, busy);
     hold.release().await;

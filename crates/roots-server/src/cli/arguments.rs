@@ -1,4 +1,4 @@
-//! The command line: its commands and what each takes.
+//! The command line: its commands and their arguments.
 
 use std::path::PathBuf;
 
@@ -13,8 +13,8 @@ use super::raw_settings::RawSettings;
 /// Roots keeps an agent's sessions, todos and activities, encrypted and accounted, and serves them
 /// over HTTP.
 ///
-/// Without a command it serves. On an empty database it first makes the operator account and writes
-/// its key to a file.
+/// Without a command it serves. On an empty database it first creates the operator account and
+/// writes its key to a file.
 #[derive(Parser)]
 #[command(name = "roots-server", version, propagate_version = true)]
 pub(crate) struct CommandLine {
@@ -24,46 +24,47 @@ pub(crate) struct CommandLine {
     pub(crate) settings: RawSettings,
 }
 
-/// What the program can be asked to do.
+/// The commands of the program.
 #[derive(Subcommand)]
 pub(crate) enum CliCommand {
     /// Serve the API, which is also what happens without a command
     ///
-    /// Brings the database to the newest schema first. SIGTERM or Ctrl-C stops it: it accepts no
-    /// more, lets what is in flight end within 10 seconds, and exits with 0. A second one ends it at
-    /// once; what was answered is safe even then.
+    /// Migrates the database first. SIGTERM or Ctrl-C stops it: it accepts no more requests, lets
+    /// running ones finish within 10 seconds, and exits with 0. A second signal ends it at once;
+    /// answered writes are durable even then.
     Serve,
-    /// Bring the database to the newest schema, which every other command but backup does too
+    /// Migrate the database to the newest schema, as every other command except backup does too
     Migrate,
-    /// Make an account and print its key and recovery code, once, as POST /api/v1/bootstrap answers
+    /// Create an account and print its key and recovery code, once, as POST /api/v1/bootstrap
+    /// answers
     ///
-    /// Works whatever `ROOTS_SIGNUP` says. The account starts with `ROOTS_SIGNUP_CREDITS`, an
-    /// operator account with `ROOTS_OPERATOR_CREDITS`.
+    /// Works for any `ROOTS_SIGNUP`. The account starts with `ROOTS_SIGNUP_CREDITS`, an operator
+    /// account with `ROOTS_OPERATOR_CREDITS`.
     Bootstrap(Bootstrap),
-    /// See to the credits of accounts
+    /// Manage accounts' credits
     #[command(subcommand)]
     Credits(CreditsCommand),
-    /// Copy an SQLite database to a new file, while it is served or not
+    /// Copy an SQLite database to a new file, even while it is served
     ///
-    /// The copy holds everything as of one instant, and is itself a database to start on. An
-    /// existing file is never overwritten. Of PostgreSQL, `pg_dump` makes a copy.
+    /// The copy is a consistent snapshot and a usable database. An existing file is never
+    /// overwritten. For PostgreSQL, use `pg_dump`.
     Backup {
-        /// The file to make
+        /// The file to create
         file: PathBuf,
     },
-    /// Prove every account's ledger and counts, and exit with 1 where one does not add up
+    /// Verify every account's ledger and counts, and exit with 1 if one is wrong
     ///
-    /// Recounts what is counted as it is written: balances from the ledger, tallies and daily counts
-    /// from the rows. Prints each error.
+    /// Recounts balances from the ledger, and counters and daily counts from the rows. Prints each
+    /// error.
     Verify,
-    /// Print the description of the API, which is OpenAPI 3.1
+    /// Print the OpenAPI 3.1 document of the API
     Openapi,
 }
 
 /// An account to make.
 #[derive(Args)]
 pub(crate) struct Bootstrap {
-    /// Make an operator account, which may give credits
+    /// Create an operator account, which may grant credits
     #[arg(long)]
     pub(super) operator: bool,
     /// The account's name
@@ -72,23 +73,23 @@ pub(crate) struct Bootstrap {
     /// The name of its owner
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) actor_name: Name,
-    /// What its owner is: agent or human
+    /// The kind of its owner: agent or human
     #[arg(long, value_name = "TYPE", value_parser = actor_type, default_value = "agent")]
     pub(super) actor_type: ActorKind,
 }
 
-/// What can be done about credits.
+/// The commands on credits.
 #[derive(Subcommand)]
 pub(crate) enum CreditsCommand {
-    /// Give an account credits
+    /// Grant credits to an account
     Grant {
         /// The account's id
         #[arg(long, value_name = "ID", value_parser = account_id, allow_hyphen_values = true)]
         account: AccountId,
-        /// How many, from 1 to 1000000000
+        /// The number of credits, from 1 to 1000000000
         #[arg(long, value_name = "CREDITS", value_parser = amount, allow_hyphen_values = true)]
         amount: Grant,
-        /// What to note in the ledger
+        /// A note for the ledger
         #[arg(long, value_name = "TEXT", value_parser = name)]
         note: Option<Name>,
     },

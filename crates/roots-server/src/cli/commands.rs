@@ -1,4 +1,4 @@
-//! The commands other than `serve`, for whoever runs the program.
+//! The commands other than `serve`, for the program's operator.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ pub(crate) async fn bootstrap(settings: &Settings, asked: Bootstrap) -> Result<(
 
 /// What `bootstrap` prints.
 fn credentials(made: &NewCredentials) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
-    // With room for all: bytes that grow are moved, and leave the secrets behind where they were.
+    // With enough capacity: a growing buffer is moved, and would leave the secrets behind.
     let mut told = Zeroizing::new(Vec::with_capacity(CREDENTIALS_ROOM));
     serde_json::to_writer_pretty(&mut *told, &Bootstrapped::from(made))
         .map_err(ProgramError::Word)?;
@@ -72,10 +72,10 @@ pub(crate) async fn credits(
 
 /// `backup`.
 pub(crate) async fn backup(settings: &Settings, file: PathBuf) -> Result<(), ProgramError> {
-    // Not migrated: the copy to keep from before a new schema has the old one.
+    // Not migrated: a backup from before a migration must have the old schema.
     let store =
         Store::open(&settings.database_url.clone().existing(), Arc::new(SystemClock)).await?;
-    // From the wrong folder, it would be a copy of a database that was made just now.
+    // In the wrong folder, this would copy a database that was just created.
     let copied = match store.has_accounts().await {
         Ok(true) => store.backup(&file).await.map_err(ProgramError::from),
         Ok(false) | Err(StoreError::Broken(_)) => {

@@ -1,4 +1,4 @@
-//! What the command line says: the settings, and the commands besides `serve`.
+//! The command line: the settings, and the commands other than `serve`.
 
 pub(crate) mod arguments;
 pub(crate) mod commands;

@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Args)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct RawSettings {
-    /// IP address and port to serve on; port 0 takes a free one
+    /// IP address and port to serve on; port 0 chooses a free one
     #[arg(
         long,
         env = "ROOTS_BIND",
@@ -19,8 +19,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) bind: OsString,
 
-    /// The database: `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`. With a
-    /// password in it, rather set the variable: others can read a command line
+    /// The database: `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`. If it has a
+    /// password, set the variable instead: other users can read a command line
     #[arg(
         long,
         env = "ROOTS_DATABASE_URL",
@@ -31,7 +31,7 @@ pub(crate) struct RawSettings {
     )]
     pub(super) database_url: OsString,
 
-    /// Whether anyone may sign up by POST /api/v1/bootstrap: closed or open
+    /// Whether anybody may create an account with POST /api/v1/bootstrap: closed or open
     #[arg(
         long,
         env = "ROOTS_SIGNUP",
@@ -42,7 +42,7 @@ pub(crate) struct RawSettings {
     )]
     pub(super) signup: OsString,
 
-    /// How many accounts one address may make an hour; 0 is no limit
+    /// How many accounts one address may create an hour; 0 is no limit
     #[arg(
         long,
         env = "ROOTS_SIGNUPS_PER_HOUR",
@@ -54,7 +54,7 @@ pub(crate) struct RawSettings {
     )]
     pub(super) signups_per_hour: OsString,
 
-    /// How many recoveries one address may try an hour; 0 is no limit
+    /// How many recoveries one address may attempt an hour; 0 is no limit
     #[arg(
         long,
         env = "ROOTS_RECOVERS_PER_HOUR",
@@ -90,7 +90,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) operator_credits: OsString,
 
-    /// Where the first start writes the operator's key and recovery code. It never overwrites
+    /// The file to which the first start writes the operator's key and recovery code. It is never
+    /// overwritten
     #[arg(
         long,
         env = "ROOTS_OPERATOR_FILE",
@@ -101,8 +102,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) operator_file: OsString,
 
-    /// How many requests a minute one actor may make, by all its keys; 0 is no limit, and none by address on
-    /// requests without a good key either
+    /// How many requests a minute one actor may make, by all its keys; 0 is no limit, also for
+    /// requests without a valid key
     #[arg(
         long,
         env = "ROOTS_RATE_LIMIT_PER_MINUTE",
@@ -139,8 +140,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) key_changes_per_hour: OsString,
 
-    /// Proxies in front, as addresses or networks separated by commas: from them, X-Forwarded-For
-    /// says who asks; none by default
+    /// Proxies in front, as addresses or networks separated by commas: their X-Forwarded-For is
+    /// trusted; none by default
     #[arg(
         long,
         env = "ROOTS_TRUSTED_PROXIES",
@@ -152,8 +153,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) trusted_proxies: OsString,
 
-    /// How many connections may be open at once. Where more come, the address that holds the most gives
-    /// one up. The system has to allow 288 open files more
+    /// How many connections may be open at once. Beyond that, the address with the most connections
+    /// loses one. The system must allow 288 more open files
     #[arg(
         long,
         env = "ROOTS_CONNECTIONS",
@@ -188,7 +189,7 @@ pub(crate) struct RawSettings {
     )]
     pub(super) log: OsString,
 
-    /// How a log line looks: text or json
+    /// The format of log lines: text or json
     #[arg(
         long,
         env = "ROOTS_LOG_FORMAT",
@@ -199,7 +200,7 @@ pub(crate) struct RawSettings {
     )]
     pub(super) log_format: OsString,
 
-    /// IP address and port to serve GET /metrics on, in the text form of Prometheus; off by default
+    /// IP address and port to serve GET /metrics on, in Prometheus' text format; off by default
     #[arg(
         long,
         env = "ROOTS_METRICS_BIND",
@@ -209,8 +210,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) metrics_bind: Option<OsString>,
 
-    /// Which processor the threads that write are kept to: its number, any, or auto, which is the last one
-    /// where the program has all of each to itself
+    /// CPU to pin the writer threads to: its number, any, or auto, which is the last CPU if the
+    /// program may use all of its CPUs completely
     #[arg(
         long,
         env = "ROOTS_WRITER_PROCESSOR",

@@ -1,7 +1,7 @@
-//! The settings that the command line and the environment make.
+//! The settings, from the command line and the environment.
 //!
-//! Everything is taken as plain text first and judged here, so that a wrong value is refused with one
-//! sentence of ours, and the password of a database never stands in one.
+//! All values are read as text and validated here, so that an invalid one is refused with one clear
+//! sentence, which never contains a database's password.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -21,34 +21,34 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use crate::cli::raw_settings::RawSettings;
 use crate::net::processors::{WriterProcessor, processors};
 
-/// The settings, each of them good.
+/// The validated settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Where to serve.
+    /// The address to serve on.
     pub(crate) bind: SocketAddr,
-    /// Where the data is.
+    /// The database.
     pub(crate) database_url: DatabaseUrl,
     /// How the API is served.
     pub(crate) http: HttpSettings,
     /// How many connections may be open at once.
     pub(crate) connections: usize,
-    /// What a new account starts with.
+    /// The credits of a new account.
     pub(crate) signup_credits: i64,
-    /// What an operator account starts with.
+    /// The credits of an operator account.
     pub(crate) operator_credits: i64,
-    /// Where the first start writes the operator's key.
+    /// The file to which the first start writes the operator's key.
     pub(crate) operator_file: PathBuf,
     /// What to log.
     pub(crate) log: Targets,
     /// How.
     pub(crate) log_format: LogFormat,
-    /// Where to serve the metrics, if anywhere.
+    /// The address to serve the metrics on, if any.
     pub(crate) metrics_bind: Option<SocketAddr>,
-    /// Where SQLite is written.
+    /// The CPU of the writer threads.
     pub(crate) writer: WriterProcessor,
 }
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     /// For people.
@@ -65,7 +65,7 @@ pub(crate) struct InvalidSetting {
     error: String,
 }
 
-/// A setting's name: its variable, which gives its flag.
+/// A setting's name: its variable, from which its flag follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Name(&'static str);
 
@@ -77,7 +77,7 @@ impl fmt::Display for Name {
 }
 
 impl Name {
-    /// Refuses a value. `takes` says what the setting takes.
+    /// Refuses a value. `takes` says what is valid.
     fn refuse(self, takes: &str, given: &str) -> InvalidSetting {
         self.error(format_args!("must be {takes}, and is {given:?}"))
     }
@@ -98,7 +98,7 @@ const LIMIT_MAX: u32 = 1_000_000;
 const CONNECTIONS_MAX: usize = 100_000;
 
 impl RawSettings {
-    /// Judges what was given.
+    /// Validates the settings.
     ///
     /// # Errors
     /// One sentence on the first setting that can't be used.
@@ -264,7 +264,7 @@ fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
     })
 }
 
-/// The level of that name. Numbers and the empty text, which the library would take, name none.
+/// The level with that name. Numbers and empty text, which the library would accept, are refused.
 fn level(name: &str) -> Option<LevelFilter> {
     let is_word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic());
     if is_word { name.parse().ok() } else { None }

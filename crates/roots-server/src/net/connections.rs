@@ -1,8 +1,8 @@
-//! The connections that are open, and which of them makes room where all places are taken.
+//! The open connections, and which of them is closed if all places are taken.
 //!
 //! - [`give_up`]: the rule, on plain types.
-//! - [`progress`]: how far each has come, told without a lock.
-//! - [`tracked`]: the stream, the requests and the answers that tell it.
+//! - [`progress`]: the progress of each, updated without a lock.
+//! - [`tracked`]: the stream, requests and answers, which report it.
 
 pub(crate) mod give_up;
 pub(crate) mod progress;
@@ -25,16 +25,16 @@ use tracing::debug;
 use give_up::{ConnectionActivity, GiveUpReason, HeldConnection, rank};
 use progress::{ConnectionProgress, Seen};
 
-/// How many connections that were given up may not have ended yet. Each gives its place to another at
-/// once, so that nobody waits for a thread that is busy.
+/// How many connections that were given up may still be open. Each gives its place to another one
+/// at once, so that new connections do not wait for a busy thread.
 pub(crate) const ENDING_MAX: usize = 64;
-/// How many places there are for the first connections of addresses that have none, where all others
-/// are taken and none can be given up.
+/// Spare places for the first connections of addresses that have none, if all others are taken and
+/// none can be given up.
 pub(crate) const SPARE_PLACES: usize = 32;
-/// Of how many seconds the bytes count that a client has brought.
+/// The number of seconds over which a client's bytes are counted.
 const RECENT_SECONDS: usize = 10;
 
-/// The connections that are open. Clones are one and the same.
+/// The open connections. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<ConnectionRegistry>);
 
@@ -48,9 +48,9 @@ struct ConnectionRegistry {
 #[derive(Default)]
 struct Table {
     addresses: HashMap<IpAddr, Vec<Entry>>,
-    /// How many these are, all together.
+    /// The total number of open connections.
     open: usize,
-    /// How many were given up and have not ended yet.
+    /// The number of connections that were given up and have not ended yet.
     ending: usize,
     /// Where in each [`Entry::received`] the next second goes.
     second: usize,
@@ -63,7 +63,7 @@ struct Entry {
     received: [u64; RECENT_SECONDS],
 }
 
-/// What became of connections for want of places.
+/// Counts of connections that were closed or refused because all places were taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ConnectionCounts {
     /// Idle ones that were given up.
@@ -80,17 +80,17 @@ pub(crate) struct Connection {
     address: IpAddr,
     is_trusted_proxy: bool,
     progress: ConnectionProgress,
-    /// The socket, as long as it is certain to be this connection's.
+    /// The socket, as long as it certainly belongs to this connection.
     socket: Mutex<Option<RawFd>>,
 }
 
-/// A connection's place. The place ends with it.
+/// A connection's place. Dropping it frees the place.
 pub(crate) struct ConnectionSlot {
     connections: Connections,
     connection: Arc<Connection>,
 }
 
-/// A stream with its place, which ends before the stream does.
+/// A stream with its place, which is freed before the stream is closed.
 pub(crate) struct Slotted<S> {
     place: ConnectionSlot,
     stream: S,
@@ -109,14 +109,15 @@ impl Connections {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // What it holds is whole between any two statements that could panic.
+        // The table is consistent between any two statements that could panic.
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a new connection a place, at the cost of another one if need be, and if `may_give_up`.
+    /// Gives a new connection a place. If necessary, and if `may_give_up`, another one is given up
+    /// for it.
     ///
     /// # Errors
-    /// There is none: the stream is handed back.
+    /// There is no place: the stream is returned.
     pub(crate) fn place<S: AsRawFd>(
         &self,
         stream: S,
@@ -126,7 +127,7 @@ impl Connections {
         let (address, most) = (client_network(peer), self.0.most);
         let is_trusted_proxy = is_trusted(&self.0.trusted_proxies, peer);
         let mut table = self.table();
-        // A proxy's connections are those of many clients.
+        // A proxy's connections belong to many clients.
         let own = if is_trusted_proxy { None } else { table.addresses.get(&address) };
         let own = own.map_or(0, Vec::len);
         // There are more than `most` after spare places were taken.
@@ -153,7 +154,7 @@ impl Connections {
         Ok(Slotted { place: ConnectionSlot { connections: self.clone(), connection }, stream })
     }
 
-    /// Notes what has been received. To be called once a second.
+    /// Records the received bytes. Call it once a second.
     pub(crate) fn a_second_passed(&self) {
         let mut table = self.table();
         let second = table.second;
@@ -187,7 +188,7 @@ impl Connections {
         }
     }
 
-    /// What became of connections so far.
+    /// The counts so far.
     pub(crate) fn counts(&self) -> ConnectionCounts {
         self.table().counts
     }
@@ -203,8 +204,8 @@ impl Connections {
 }
 
 impl Table {
-    /// Gives up the connection whose turn it is, for a new one of an address that holds so many. Whether
-    /// there was one.
+    /// Gives up the connection whose turn it is, for a new one of an address that has so many.
+    /// Returns whether there was one.
     fn give_one_up(&mut self, newcomer_holds: usize) -> bool {
         let Some((reason, connection)) = self.given_up(newcomer_holds) else { return false };
         let (reason, count) = match reason {
@@ -224,7 +225,7 @@ impl Table {
         let mut candidates = Vec::with_capacity(self.open);
         for entries in self.addresses.values() {
             for Entry { connection, received } in entries {
-                // What is noted next takes the place of the oldest.
+                // The next record replaces the oldest.
                 let (seen, activity) = connection.progress.activity(received[self.second]);
                 let is_trusted_proxy = connection.is_trusted_proxy;
                 let held = HeldConnection { of_address: entries.len(), is_trusted_proxy, activity };
@@ -255,9 +256,9 @@ impl Table {
 }
 
 impl Connection {
-    /// Gives it up, if nothing has happened since it was seen so and nothing of its client waits to be
-    /// read: that could be a whole request, which a busy thread has not come to yet. Its own thread
-    /// then finds the stream at its end.
+    /// Gives it up, unless something has happened since it was seen, or unread bytes of its client
+    /// wait: they could be a whole request that a busy thread has not read yet. Its own thread then
+    /// sees the end of the stream.
     fn give_up(&self, seen: Seen) -> bool {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(socket) = *socket else { return false };
@@ -273,14 +274,14 @@ impl Connection {
         true
     }
 
-    /// From now on the socket may be another's.
+    /// From now on the socket may belong to another connection.
     fn leave_socket(&self) {
         *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl<S> Slotted<S> {
-    /// Makes another of the stream: what it says of its socket is not believed meanwhile.
+    /// Converts the stream. Meanwhile its socket is not used.
     pub(crate) fn try_map<T: AsRawFd, E>(
         self,
         map: impl FnOnce(S) -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! Connections: accepting them, and letting them end.
+//! Accepting connections, and ending them.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -28,26 +28,26 @@ use super::connections::{ConnectionCounts, Connections, Slotted, tracked};
 use super::write_timeout::WriteTimeout;
 use crate::stop::Stop;
 
-/// How many connections those who read the metrics may have.
+/// Most connections of clients that read the metrics.
 const METRICS_CONNECTIONS: usize = 16;
-/// How long a new connection waits where all places are taken and none can be had.
+/// How long a new connection waits if all places are taken and none becomes free.
 const PLACE_WITHIN: Duration = Duration::from_millis(100);
-/// How often it is looked again whether there is one.
+/// How often it looks for a place again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
-/// How many new connections wait at once. Where one more would, one of the address that most of them
-/// are of is refused.
+/// How many new connections may wait at once. Beyond that, one of the address with the most waiting
+/// connections is refused.
 pub(crate) const WAITING_MAX: usize = 64;
-/// How many bytes the system holds of a connection beyond those that are on their way, as long as its
-/// client takes no more. By default it takes up to 4 MB, and has room again once a third is gone: a
-/// client of 10 KiB/s would be seen to take nothing for two minutes.
+/// How many unsent bytes the system buffers for a connection. By default it buffers up to 4 MB, and
+/// accepts more only after a third was sent: a client of 10 KiB/s would seem to read nothing for
+/// two minutes.
 const UNSENT_MAX: u32 = 128 * 1024;
-/// How many connections the system may hold until they are accepted: as many as Linux allows by default
-/// (`net.core.somaxconn`). Of one more it drops the first packet, which its client sends again after
-/// 1 s. 800 clients that connect at once overflow the 128 that tokio asks for.
+/// How many connections the system holds until they are accepted: as many as Linux allows by
+/// default (`net.core.somaxconn`). Beyond that it drops the first packet, and the client retries
+/// after 1 s. 800 clients that connect at once overflow tokio's default of 128.
 const ACCEPT_QUEUE: u32 = 4_096;
-/// How often the log tells at most that places were short.
+/// Shortest time between two log lines about a shortage of places.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
-/// What a new connection is told that is refused, as long as the system takes it at once.
+/// The answer to a refused connection, if the system accepts it at once.
 const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
     content-length: 293\r\n\r\n\
@@ -55,22 +55,24 @@ const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\n\
     \"detail\":\"Every connection that the server may have is busy. Nothing was done: try again shortly.\",\
     \"request_id\":\"\",\
     \"error\":\"Every connection that the server may have is busy. Nothing was done: try again shortly.\"}";
-/// How long a connection may take to send the head of a request, and lie idle between two.
+/// How long a connection may take to send the head of a request, and may be idle between two
+/// requests.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// How large the head of a request may be.
+/// The maximum size of a request's head.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
-/// How long accepting rests after it failed, as it does while the process has no file left to open.
+/// How long accepting pauses after it failed, as it does when the process runs out of file
+/// descriptors.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(200);
-/// How much of it is kept for the store, which has only to write what it has accepted.
+/// The part of the drain time reserved for the store, which only has to write what it has accepted.
 const STORE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Listens on an address.
 ///
 /// # Errors
-/// The system does not let it.
+/// The system refuses it.
 pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A server that was stopped a moment ago may be followed by another.
+    // A server may start right after another one has stopped.
     socket.set_reuseaddr(true)?;
     // Each connection that is accepted inherits it.
     SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_MAX)?;
@@ -78,11 +80,11 @@ pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(ACCEPT_QUEUE)
 }
 
-/// A connection that was accepted, and has a place.
+/// An accepted connection with a place.
 struct Accepted {
     stream: Slotted<std::net::TcpStream>,
     peer: SocketAddr,
-    /// Its place among those of its server.
+    /// Counts it as one of its server's connections.
     place: Arc<()>,
 }
 
@@ -111,15 +113,15 @@ pub(crate) fn connection_channel(
     (sender, ConnectionReceiver { incoming: far, router, stop })
 }
 
-/// Serves the metrics on this runtime until `stop`; then accepts no more, and lets what is in flight
-/// end.
+/// Serves the metrics on this runtime until `stop`; then it accepts no more connections and lets
+/// running requests finish.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
     let (sender, receiver) = connection_channel(router, stop.clone());
     let connections = Connections::new(METRICS_CONNECTIONS, Vec::new());
     tokio::join!(accept(listener, connections, vec![sender], stop), receiver.serve());
 }
 
-/// Accepts connections until `stop`, each for the server that has the fewest.
+/// Accepts connections until `stop`, and gives each to the server that has the fewest.
 pub(crate) async fn accept(
     listener: TcpListener,
     connections: Connections,
@@ -153,7 +155,7 @@ pub(crate) async fn accept(
                 error!("no thread is left that serves");
                 return;
             };
-            // One that has ended since takes it with it.
+            // If the server has ended meanwhile, the connection is dropped.
             let _ = incoming.send(Accepted { stream, peer, place: Arc::clone(places) });
         }
     }
@@ -172,7 +174,7 @@ async fn accepted(listener: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
                     Err(error) => debug!(%error, "a connection can't be handed on"),
                 }
             }
-            // Whoever wanted that connection has gone; the next one may be fine.
+            // The client has closed that connection; the next one may be fine.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 debug!(%error, "a connection was gone before it was accepted");
             }
@@ -184,7 +186,7 @@ async fn accepted(listener: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
     }
 }
 
-/// New connections that have no place yet, the oldest first.
+/// New connections without a place, the oldest first.
 struct WaitingConnections {
     connections: Connections,
     new: Vec<New>,
@@ -197,7 +199,7 @@ struct New {
 }
 
 impl New {
-    /// Whether its client has sent something, of a request most likely.
+    /// Whether its client has sent something, most likely a request.
     fn has_sent(&self) -> bool {
         matches!(self.stream.peek(&mut [0]), Ok(1..))
     }
@@ -211,9 +213,9 @@ impl WaitingConnections {
         }
     }
 
-    /// Which one is refused where too many wait: of the address that most are of, the one that has waited
-    /// for the longest and whose client has sent nothing. Where all have sent something, the one that has
-    /// waited for the longest.
+    /// The connection to refuse if too many wait: of the address with the most, the one that has
+    /// waited longest without sending anything. If all have sent something, the one that has waited
+    /// longest.
     fn most_dispensable(&self) -> usize {
         let mut waiting = HashMap::new();
         for new in &self.new {
@@ -228,10 +230,10 @@ impl WaitingConnections {
         silent.or(oldest).map_or(0, |(at, _)| at)
     }
 
-    /// Those that have a place now. Refuses those that have waited for as long as they may.
+    /// Returns the connections that have a place now. Refuses those that have waited too long.
     fn placed(&mut self) -> Vec<(Slotted<std::net::TcpStream>, SocketAddr)> {
         let mut placed = Vec::new();
-        // Where no connection can be given up for one, none can for the next one either.
+        // If no connection can be given up for one, none can for the next one either.
         let mut may_give_up = true;
         for New { stream, peer, until } in std::mem::take(&mut self.new) {
             match self.connections.place(stream, peer.ip(), may_give_up) {
@@ -252,8 +254,8 @@ impl WaitingConnections {
     fn refuse(&mut self, at: usize) {
         let New { mut stream, .. } = self.new.remove(at);
         self.connections.refused();
-        // What can't be told at once is not told. Closing a stream with bytes that nobody has read would
-        // take back what was told.
+        // An answer that can't be sent at once is dropped. Unread bytes are read first, since
+        // closing a stream with unread bytes would discard the answer.
         let told = stream.write(REFUSAL.as_bytes()).and_then(|_| {
             stream.shutdown(Shutdown::Write)?;
             stream.read(&mut [0; 4096])
@@ -264,7 +266,7 @@ impl WaitingConnections {
     }
 }
 
-/// What the log was told of places that were short.
+/// What was logged about a shortage of places.
 #[derive(Default)]
 struct Shortage {
     told: ConnectionCounts,
@@ -292,7 +294,8 @@ impl ConnectionReceiver {
     /// Serves what is accepted until no more is, and lets what is in flight end.
     pub(crate) async fn serve(mut self) {
         let mut http = http1::Builder::new();
-        // It takes a hundred headers by default, and has them on the stack as long as none says how many.
+        // By default the library allows 100 headers, and keeps them on the stack if no number is
+        // set.
         http.timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN)
             .max_header_size(HEAD_MAX_BYTES);
@@ -346,7 +349,7 @@ mod tests {
 
     use super::*;
 
-    /// More than the system takes off the server's hands.
+    /// More than the system buffers.
     const LARGE: usize = 64 * 1024 * 1024;
 
     #[test]
@@ -399,7 +402,7 @@ mod tests {
         let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = Vec::new();
-        // More than the 128 that tokio asks for, and few enough for the files that a test may open.
+        // More than tokio's default of 128, but few enough for the open files of a test.
         for _ in 0..300 {
             // Beyond what the system holds, this would wait until one is accepted: none ever is.
             let connected = time::timeout(HEAD_WITHIN, TcpStream::connect(address)).await;

@@ -1,4 +1,4 @@
-//! How many files the system lets the process open.
+//! The limit on open files.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
@@ -7,10 +7,11 @@ use tracing::info;
 use super::connections::{ENDING_MAX, SPARE_PLACES};
 use super::listen::WAITING_MAX;
 
-/// What is open beside connections: the database's, up to 30 connections or some 60 files of SQLite;
-/// those of each thread; the metrics' connections; the log.
+/// Open files that are not connections: the database's (up to 30 connections, or about 60 files of
+/// SQLite), those of each thread, the metrics' connections, and the log.
 const OTHER_FILES: usize = 128;
-/// What must be left beside the places for connections, on which new ones come in while others end.
+/// Open files to reserve beside the places for connections, including those for new connections
+/// while others end.
 const FILES_BESIDE: usize = OTHER_FILES + ENDING_MAX + SPARE_PLACES + WAITING_MAX;
 
 /// The system allows too few.
@@ -25,12 +26,12 @@ pub(crate) enum FilesError {
     TooFew {
         /// The setting.
         connections: usize,
-        /// What it takes.
+        /// The needed number.
         needed: u64,
-        /// What there is at most.
+        /// The maximum.
         allowed: u64,
     },
-    /// The limit can't be told or raised.
+    /// The limit can't be read or raised.
     #[error("the system does not tell how many files may be open, or lets no more be: {0}")]
     System(#[from] Errno),
 }
@@ -42,11 +43,11 @@ fn or_lower(allowed: u64) -> String {
     }
 }
 
-/// Has the system let as many files be open as that many connections and all else take: the soft limit
-/// is raised as far as it has to be, up to the hard one.
+/// Makes sure that enough files may be open for that many connections and everything else: raises
+/// the soft limit as far as needed, up to the hard one.
 ///
 /// # Errors
-/// It lets no so many.
+/// The hard limit is too low.
 pub(crate) fn allow(connections: usize) -> Result<(), FilesError> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if let Some(raised) = raise(connections, soft, hard)? {
@@ -56,7 +57,7 @@ pub(crate) fn allow(connections: usize) -> Result<(), FilesError> {
     Ok(())
 }
 
-/// What the soft limit has to be raised to, if it has to be.
+/// The value to raise the soft limit to, if it is too low.
 fn raise(connections: usize, soft: rlim_t, hard: rlim_t) -> Result<Option<rlim_t>, FilesError> {
     let needed = (connections + FILES_BESIDE) as rlim_t;
     if needed > hard {

@@ -1,24 +1,24 @@
-//! Which processors the program may run on, and on which it writes.
+//! The CPUs that the program may use, and the CPU of its writer threads.
 
 use std::num::NonZeroUsize;
 use std::thread;
 
-/// How many threads can run at a time.
+/// The number of threads that can run at once.
 pub(super) fn parallelism() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Where the threads that write are. On SQLite they are two, which hand each other every statement; on
-/// one processor neither has to wake another one for it. On PostgreSQL they hand it to the database's,
-/// and whatever processor theirs is, the system brings the two together.
+/// The CPU of the writer threads. On SQLite there are two, which hand each other every statement;
+/// on one CPU neither has to wake another CPU for it. On PostgreSQL they hand it to the database's
+/// processes, which the system moves near to them on any CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriterProcessor {
-    /// On the last one, where all that the program may run on are its own to use up. Where it may use
-    /// up but a share of them, others that go by the same rule may have the same one.
+    /// The last CPU, if the program may use its CPUs completely. If it may use only a share of
+    /// them, other programs with the same rule may use the same one.
     Auto,
-    /// Wherever the system likes.
+    /// Any CPU.
     Any,
-    /// On that one.
+    /// That CPU.
     Number(usize),
 }
 
@@ -32,12 +32,12 @@ impl WriterProcessor {
     }
 }
 
-/// The last processor, where as many threads can run at a time as there are.
+/// The last CPU, if as many threads can run at once as there are CPUs.
 fn last_of_own(processors: &[usize], parallelism: usize) -> Option<usize> {
     processors.last().copied().filter(|_| processors.len() == parallelism)
 }
 
-/// The processors that the program may run on, in their order; none where that can't be told.
+/// The CPUs that the program may use, in order; empty if they are unknown.
 #[cfg(target_os = "linux")]
 pub(crate) fn processors() -> Vec<usize> {
     use nix::sched::{CpuSet, sched_getaffinity};
@@ -46,7 +46,7 @@ pub(crate) fn processors() -> Vec<usize> {
     (0..CpuSet::count()).filter(|number| set.is_set(*number) == Ok(true)).collect()
 }
 
-/// Keeps this thread, and those that it starts from now on, to a processor.
+/// Pins this thread, and those that it starts from now on, to a CPU.
 #[cfg(target_os = "linux")]
 pub(super) fn keep_to(processor: usize) -> nix::Result<()> {
     use nix::sched::{CpuSet, sched_setaffinity};
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(WriterProcessor::Any.number(), None);
         assert_eq!(WriterProcessor::Number(3).number(), Some(3));
         assert_eq!(last_of_own(&[0, 3], 2), Some(3));
-        // A share of them, as a container has; and where it can't be told which there are.
+        // A share of them, as in a container; and unknown CPUs.
         assert_eq!(last_of_own(&[0, 1, 2, 3], 2), None);
         assert_eq!(last_of_own(&[], 2), None);
     }

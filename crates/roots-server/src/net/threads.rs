@@ -1,5 +1,5 @@
-//! The threads that work, and where: one that serves for each processor, with a runtime of its own, so
-//! that a request and all that is done for it stay together; and those that write.
+//! The threads and their CPUs: one serving thread for each CPU, with a runtime of its own, so that
+//! all work of a request stays together; and the writer threads.
 
 use std::io;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use super::listen::{self, ConnectionSender};
 use super::processors::{WriterProcessor, keep_to, parallelism};
 use crate::stop::Stop;
 
-/// Most threads that serve: each has connections of its own to the database, and with those open files, of
-/// which a process commonly may have 1,024.
+/// Most serving threads: each has its own connections to the database, and with those open files,
+/// of which a process may commonly have 1,024.
 const SERVING_MAX: usize = 8;
 
-/// How many threads serve.
+/// The number of serving threads.
 fn serving() -> usize {
     parallelism().min(SERVING_MAX)
 }
 
-/// What a store has to know of the threads that work with it.
+/// The threads that work with a store.
 pub(crate) fn of_store(writer: WriterProcessor) -> Threads {
     let at_writer = writer.number().map(|number| -> Arc<dyn Fn() + Send + Sync> {
         Arc::new(move || {
@@ -35,10 +35,10 @@ pub(crate) fn of_store(writer: WriterProcessor) -> Threads {
     Threads { serving: serving(), at_writer }
 }
 
-/// Starts the threads that serve. Each tells once it has ended, which it does on `stop`.
+/// Starts the serving threads. They end on `stop`, and each reports its end.
 ///
 /// # Errors
-/// The system gives no thread.
+/// The system can't start a thread.
 pub(crate) fn serve(
     router: &Router,
     stop: &Stop,

@@ -12,33 +12,33 @@ use roots_http_core::middleware::progress::WINDOW as PROGRESS_WINDOW;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{self, Instant, Sleep};
 
-/// How long a client may be slow: twice as long as an export lets it, so that an export that ends for this
-/// reason has a minute for its error line.
+/// How long a client may be slow: twice as long as for an export, so that an export that ends for
+/// this reason has a minute for its error line.
 const WINDOW: Duration = PROGRESS_WINDOW.saturating_mul(2);
 
-/// A stream whose writing fails once its client has taken less than 1 KiB/s over two minutes of waiting
-/// for it (ADR 30). The bytes that count are those that the system has taken off the server's hands.
+/// A stream whose writes fail after its client has read less than 1 KiB/s over two minutes of
+/// waiting for it (ADR 30). Bytes count when the system has accepted them.
 pub(crate) struct WriteTimeout<S> {
     stream: S,
     progress: Progress,
-    /// Is there while the client is waited for.
+    /// Set while the stream waits for the client.
     waiting: Option<WriteWaiting>,
 }
 
 /// A wait for the client.
 struct WriteWaiting {
     since: Instant,
-    /// Until the client is judged.
+    /// The end of the time window.
     until: Pin<Box<Sleep>>,
 }
 
 impl<S> WriteTimeout<S> {
-    /// Limits how slowly what is written to `stream` may be taken.
+    /// Limits how slowly the client may read what is written to `stream`.
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, progress: Progress::over(WINDOW), waiting: None }
     }
 
-    /// Notes what came of a write, whose result tells how many bytes went. Fails what is taken too slowly.
+    /// Records the result of a write. Fails if the client is too slow.
     fn limit<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -62,7 +62,7 @@ impl<S> WriteTimeout<S> {
         }
     }
 
-    /// Notes that so many bytes went, and that the client is not waited for any more.
+    /// Records that so many bytes were written, and that the wait has ended.
     fn note(&mut self, bytes: usize) -> io::Result<()> {
         let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
         match self.progress.note(bytes as u64, waited) {
@@ -132,8 +132,8 @@ mod tests {
 
     use super::*;
 
-    /// After how many seconds writing fails to a client that takes so many bytes after each pause, if it
-    /// does within ten minutes.
+    /// The seconds after which writing fails to a client that reads so many bytes after each pause,
+    /// if it fails within ten minutes.
     async fn fails_after(bytes: usize, pause: Duration) -> Option<u64> {
         let (ours, mut theirs) = tokio::io::duplex(8 * 1024);
         let reader = tokio::spawn(async move {

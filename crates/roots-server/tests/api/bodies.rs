@@ -179,7 +179,7 @@ async fn a_body_that_is_too_large_is_answered(database: TestDatabase) {
     assert_eq!(raw(&app, Method::POST, "/sessions", most).await.status, 201);
     let more = raw(&app, Method::POST, "/sessions", filled(MIB + 1)).await;
     confirm("a_body_that_is_too_large", &more);
-    // Whoever has sent all of it sees the answer, on a connection that goes on.
+    // A client that has sent all of it sees the answer, and the connection stays open.
     for (method, path) in [(Method::POST, "/todos"), (Method::PATCH, "/sessions/1")] {
         let large = raw(&app, method, path, vec![b' '; 4 * MIB]).await;
         assert_eq!(large.status, 413, "{path}");

@@ -1,4 +1,4 @@
-//! Who may call, and what is whose.
+//! Which callers are admitted, and what belongs to whom.
 
 use reqwest::Method;
 use roots_domain::model::account::{AccountKind, ActorKind};

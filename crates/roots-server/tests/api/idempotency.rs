@@ -347,7 +347,7 @@ async fn what_an_owner_writes_for_a_member_is_told_to_the_owner_again(database: 
     assert_eq!(theirs.expect(201)["todo_id"], 2);
     assert_told_again(&todo_by(&peer, &body).await, &theirs, 98);
     assert_told_again(&todo_by(&boss, &body).await, &first, 98);
-    // It is told as it was, in texts too, whoever changes the row.
+    // The answer is the first one, in texts too, even after the row has changed.
     let path = format!("/todos/{}", first.json()["todo_id"]);
     peer.call(Method::PATCH, &path, Some(json!({ "title": "changed" }))).await.expect(200);
     peer.call(Method::DELETE, &path, None).await.expect(200);

@@ -1,5 +1,4 @@
-//! Actors and keys: whatever becomes of a key, nothing that was written is lost, and nobody who should
-//! not gets in.
+//! Actors and keys: whatever becomes of a key, no text is lost, and no ended key is admitted.
 
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ roots_testkit::on_both! {
     keys_are_listed_as_they_stand,
 }
 
-/// Whoever bears a key.
+/// The bearer of a key.
 pub(crate) struct Holder<'a> {
     pub(crate) app: &'a TestApp,
     pub(crate) key: String,
@@ -335,7 +334,7 @@ async fn a_key_that_ends_stops_writing_at_once_everywhere(database: TestDatabase
     assert!(reader.is_let_in().await);
     boss.delete(&format!("/keys/{}", made["key_id"])).await.expect(200);
     assert!(!reader.is_let_in().await);
-    // Whoever's key has not ended goes on, though it was remembered from before.
+    // A key that has not ended still works, though it was remembered from before.
     assert_eq!(other.post("/sessions", &json!({})).await.status, 201);
 }
 

@@ -104,7 +104,8 @@ async fn an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte(database:
             assert_eq!(account.get(writer, path).await.status, 404);
         }
     }
-    // The ledger names who asked: each made three rows, patched four times and deleted three.
+    // The ledger names the actor that asked: each made three rows, patched four times and deleted
+    // three.
     let asked = "SELECT actor_id, COUNT(*) FROM ledger WHERE reason = 'api_write' \
         GROUP BY actor_id ORDER BY actor_id";
     let asked = account.app.database.rows::<(i64, i64)>(asked).await;

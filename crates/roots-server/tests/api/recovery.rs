@@ -75,7 +75,8 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
     let made = answer.expect(201);
     assert_eq!(json!([made["account_id"], made["actor_id"], made["key_id"]]), json!([1, 1, 5]),);
     assert!(secret(&made).starts_with(made["key_prefix"].as_str().unwrap()));
-    // The owner's keys stop at once, and in whatever process; whoever read there is told by a write.
+    // The owner's keys stop at once, in other processes too: one that remembers a key learns of its
+    // end with the first write.
     assert!(!boss.is_let_in().await && !holder(&app, &rotated).is_let_in().await);
     for ended in [&boss_there, &second_there] {
         assert_eq!(ended.post("/sessions", json!({})).await.status, 401);

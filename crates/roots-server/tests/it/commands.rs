@@ -1,4 +1,4 @@
-//! The commands for whoever runs the program.
+//! The commands for the program's operator.
 
 use std::fs;
 

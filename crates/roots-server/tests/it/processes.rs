@@ -351,7 +351,7 @@ async fn a_key_revoked_on_one_server_ends_on_all_servers() {
     assert_eq!(status(revoke).await, StatusCode::OK);
     assert_eq!(read(&theirs[0]).await, StatusCode::UNAUTHORIZED);
     assert_eq!(write(&theirs[1]).await, StatusCode::UNAUTHORIZED);
-    // Who was refused is not remembered either.
+    // A refused key is not remembered either.
     assert_eq!(read(&theirs[1]).await, StatusCode::UNAUTHORIZED);
     // This one was not asked since, and is asked only for what it refuses without the database.
     let bad = async |api: &Api| status(api.get("/api/v1/todos?bogus=1")).await;

@@ -1,4 +1,4 @@
-//! Whose commands are decided at all.
+//! Admission: which callers' commands are decided at all.
 
 use super::*;
 use crate::command::Reservation;

@@ -30,14 +30,14 @@ struct Counts {
 
 type Answer = Result<Applied, Refusal>;
 
-/// Who asks, and as what.
+/// The actor that asks, and its role.
 type Who = (ActorId, Role);
 
 fn may_touch(who: Who, whose: ActorId) -> bool {
     who == (whose, Role::Member) || who.1 == Role::Owner
 }
 
-/// What is made is made for an actor whose rows may be touched.
+/// A row may only be made for an actor whose rows the caller may touch.
 fn check_maker(who: Who, whose: ActorId) -> Result<(), Refusal> {
     if may_touch(who, whose) { Ok(()) } else { Err(Refusal::OwnerOnly) }
 }

@@ -57,7 +57,7 @@ fn an_erasure_ends_the_account_and_writes_nothing_else() {
         applied,
         Applied { row: AppliedRow::Deleted, cost: 0, balance: 0, is_replay: false }
     );
-    // Whoever comes after it in the same working set finds no account.
+    // A later command in the same working set finds no account.
     assert_refused(&mut working_set, mine(start()), &Refusal::KeyNotInForce);
     assert_refused(&mut working_set, erase(Role::Owner, CODE), &Refusal::KeyNotInForce);
     assert_refused(

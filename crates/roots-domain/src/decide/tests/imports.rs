@@ -454,7 +454,7 @@ fn a_dry_run_refuses_a_link_to_a_session_of_another_actor() {
     assert_eq!(dry_run(&batches, imported_before), real);
 }
 
-/// Of each id a session of one of so many actors who alternate, and a todo of its that is linked to it.
+/// For each id a session, of so many actors in turn, and a todo that is linked to it.
 fn sessions_and_todos(
     ids: impl Iterator<Item = i64>,
     actors: i64,
@@ -472,7 +472,7 @@ fn sessions_and_todos(
     each(rows);
 }
 
-/// How many marks it keeps of sessions and todos with those ids, whose actors alternate.
+/// The number of marks for sessions and todos with those ids, of so many actors in turn.
 fn marks_of(ids: impl Iterator<Item = i64>, actors: i64) -> usize {
     let mut dry_run = DryRun::default();
     sessions_and_todos(ids, actors, |rows| {

@@ -1,5 +1,5 @@
-//! Actors, keys and codes: whatever is done to them, whoever should read all that was written can, and
-//! nobody else gets in.
+//! Actors, keys and codes: whatever is done to them, those that should be able to read all that was
+//! written can, and nobody else gets in.
 
 use std::collections::BTreeMap;
 

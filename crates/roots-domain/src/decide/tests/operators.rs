@@ -97,7 +97,7 @@ fn a_suspension_raises_the_auth_epoch_and_a_resumption_does_not() {
     let resumed = decided(&mut working_set, set_status(HOME, AccountStatus::Active));
     assert_eq!((resumed.status, resumed.auth_epoch), (AccountStatus::Active, EPOCH + 1));
     assert!(working_set.decide(stale_of(EPOCH + 1)).is_ok());
-    // Whoever was admitted before is looked at again.
+    // Callers admitted before are checked again.
     assert_refused(&mut working_set, mine(start()), &Refusal::KeyNotInForce);
     let actions: Vec<_> = working_set.into_write_set().audit_log;
     let (suspended, resumed) = (AuditAction::AccountSuspended, AuditAction::AccountResumed);

@@ -1,4 +1,4 @@
-//! Entity tags: what tells one state of a row from every other state of any row.
+//! Entity tags: they distinguish each state of a row from every other state of any row.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use uuid::Uuid;
 
 use super::id::Uid;
 
-/// One state of one row. It is made of whose state it is and how often that has changed, so it says
-/// nothing of the content, and no two rows share one, whosever they are.
+/// The tag of one state of one row. It is made of the row's uid and the number of its changes, so
+/// it reveals nothing of the content, and no two rows of any account share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntityTag {
     /// The row.
     pub uid: Uid,
-    /// Which of its states, from 1.
+    /// The version of the row, from 1.
     pub version: i64,
 }
 
 impl EntityTag {
-    /// The tag that reads so. `None` for what is no tag of ours.
+    /// Parses a tag. `None` if this server did not make it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (uid, version) = text.split_once('-')?;
         let tag = Self { uid: Uid(Uuid::try_parse(uid).ok()?), version: version.parse().ok()? };
-        // There is one way to write a tag.
+        // A tag has only one valid form.
         (tag.to_string() == text).then_some(tag)
     }
 }

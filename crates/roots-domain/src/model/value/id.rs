@@ -1,8 +1,8 @@
 //! Identifiers.
 //!
 //! Ids are positive integers counted per account, so that an agent sees "todo 7"; only account ids
-//! are global. A [`Uid`] is what cryptography and entity tags bind to: it is made by the core, and
-//! shown in entity tags alone.
+//! are global. A [`Uid`] is what cryptography and entity tags bind to. The domain makes it, and
+//! callers see it only in entity tags.
 
 use std::fmt;
 
@@ -15,8 +15,7 @@ macro_rules! ids {
         pub struct $name(pub i64);
 
         impl $name {
-            /// The id that the digits of `text` name: a positive integer that fits in 63 bits,
-            /// without sign, blanks or leading zeros.
+            /// Parses a positive integer of at most 63 bits, without sign, blanks or leading zeros.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 positive(text).map(Self)
@@ -59,21 +58,21 @@ fn positive(text: &str) -> Option<i64> {
     if plain { text.parse().ok() } else { None }
 }
 
-/// A row's unguessable, time-ordered identity (`UUIDv7`, RFC 9562), made by the core.
+/// A row's unguessable, time-ordered identity (`UUIDv7`, RFC 9562), made by the domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(pub Uuid);
 
 impl Uid {
-    /// The uid that reads so.
+    /// Parses a uid.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)
     }
 
-    /// Names no row at all.
+    /// The uid of no row.
     pub const NIL: Self = Self(Uuid::nil());
 
-    /// The sixteen bytes that cryptography binds to.
+    /// The 16 bytes that cryptography binds to.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

@@ -1,4 +1,4 @@
-//! A value that can't exist.
+//! Values that break a rule.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Invalid(Cow<'static, str>);
 
 impl Invalid {
-    /// With that sentence.
+    /// An error with that sentence.
     pub fn new(sentence: impl Into<Cow<'static, str>>) -> Self {
         Self(sentence.into())
     }

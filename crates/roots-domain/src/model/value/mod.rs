@@ -1,4 +1,4 @@
-//! Values: an instance that exists is one that fits.
+//! Value types: every instance is valid.
 
 pub mod etag;
 pub mod id;

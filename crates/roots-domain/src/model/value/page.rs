@@ -4,35 +4,35 @@ use super::invalid::Invalid;
 
 /// Most rows of a page.
 pub const LIMIT_MAX: u32 = 100;
-/// Rows of a page where nothing is asked for, as the documents' answers have it.
+/// Rows of a page if no limit is given.
 pub const LIMIT_DEFAULT: u32 = 20;
 
-/// Where a row stands in its list: the numbers that the list is ordered by, the most telling first
-/// and the id last. A list that is ordered by fewer has zeros before them.
+/// The position of a row in its list: the numbers that the list is sorted by, the most significant
+/// first and the id last. Lists with fewer sort columns have leading zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SortKey(pub [i64; 3]);
 
-/// What stands in lists.
+/// A row that is listed.
 pub trait Listed {
-    /// Where it stands in any of them.
+    /// Its position in every list.
     fn sort_key(&self) -> SortKey;
 }
 
 /// Where a page starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// So many rows behind the first one.
+    /// After so many rows.
     Offset(i64),
-    /// Right behind that place, whether a row still stands there or not.
+    /// Right after that position, whether a row is still there or not.
     After(SortKey),
 }
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
     /// Most rows to return: 1 to [`LIMIT_MAX`].
     pub limit: u32,
-    /// From where on.
+    /// The start of the page.
     pub start: Start,
 }
 
@@ -43,13 +43,13 @@ impl Default for PageRequest {
 }
 
 impl PageRequest {
-    /// The page behind the first `offset` rows.
+    /// The page after the first `offset` rows.
     #[must_use]
     pub const fn skipping(offset: i64, limit: u32) -> Self {
         Self { limit, start: Start::Offset(offset) }
     }
 
-    /// How many rows are skipped: none where the page starts at a place.
+    /// The number of skipped rows: 0 if the page starts at a position.
     #[must_use]
     pub const fn offset(&self) -> i64 {
         match self.start {
@@ -60,13 +60,13 @@ impl PageRequest {
 }
 
 impl PageRequest {
-    /// Reads a `limit`: above [`LIMIT_MAX`] reads as that.
+    /// Parses a `limit`. Numbers above [`LIMIT_MAX`] count as that.
     ///
     /// # Errors
-    /// Says the range for 0, negatives and what is no integer.
+    /// Says the range, for 0, negative numbers and text that is not an integer.
     pub fn parse_limit(text: &str) -> Result<u32, Invalid> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        // Digits that do not fit are a very large number all the same.
+        // Digits that do not fit into 32 bits are a very large number.
         match text.parse::<u32>() {
             Ok(limit) if digits && limit > 0 => Ok(limit.min(LIMIT_MAX)),
             Err(_) if digits => Ok(LIMIT_MAX),
@@ -74,10 +74,10 @@ impl PageRequest {
         }
     }
 
-    /// Reads an `offset`.
+    /// Parses an `offset`.
     ///
     /// # Errors
-    /// Says the range for negatives and what is no integer.
+    /// Says the range, for negative numbers and text that is not an integer.
     pub fn parse_offset(text: &str) -> Result<i64, Invalid> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let offset = if digits { text.parse().ok() } else { None };
@@ -90,19 +90,19 @@ impl PageRequest {
 pub struct Page<T> {
     /// Its rows.
     pub items: Vec<T>,
-    /// How many rows match in all.
+    /// The number of all matching rows.
     pub total: i64,
-    /// What was asked for.
+    /// The request.
     pub request: PageRequest,
-    /// The place of its last row, where another row follows it.
+    /// The position of its last row, if another row follows.
     pub next: Option<SortKey>,
 }
 
 impl<T> Page<T> {
-    /// The same page of another type.
+    /// Maps the rows with `change`.
     ///
     /// # Errors
-    /// The first that `change` answers.
+    /// The first error of `change`.
     pub fn try_map<U, E>(self, change: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
         let items = self.items.into_iter().map(change).collect::<Result<_, _>>()?;
         Ok(Page { items, total: self.total, request: self.request, next: self.next })

@@ -1,19 +1,19 @@
-//! What a patch does to a field.
+//! The change of a field in a patch.
 
-/// What a patch does to a field that may be empty (RFC 7396).
+/// The change of a field that may be empty (RFC 7396).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Patch<T> {
-    /// Absent: leaves it.
+    /// Absent: keeps it.
     #[default]
     Keep,
-    /// `null`: empties it.
+    /// `null`: clears it.
     Clear,
-    /// Puts this there.
+    /// Sets it to this.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// Whether it leaves the field alone.
+    /// Whether it keeps the field.
     pub const fn is_keep(&self) -> bool {
         matches!(self, Self::Keep)
     }
@@ -28,10 +28,10 @@ impl<T> Patch<T> {
         }
     }
 
-    /// The same patch of another type.
+    /// Maps the new value with `change`.
     ///
     /// # Errors
-    /// What `change` answers.
+    /// The error of `change`.
     pub fn try_map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Patch<U>, E> {
         Ok(match self {
             Self::Keep => Patch::Keep,

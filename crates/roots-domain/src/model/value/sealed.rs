@@ -1,14 +1,14 @@
-//! Text at rest, and the place it belongs to.
+//! Encrypted texts, and the places they belong to.
 
 use std::fmt;
 
 use super::id::Uid;
 
-/// A text as it stands in the store: encrypted, and bound to its place.
+/// A text as it is stored: encrypted, and bound to its place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(pub Vec<u8>);
 
-/// Tells the length and nothing else, so that no log line holds a ciphertext.
+/// Prints only the length, so that no log line has a ciphertext.
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sealed({} bytes)", self.0.len())
@@ -40,7 +40,7 @@ impl Field {
         Self::ActivityDescription,
     ];
 
-    /// The table it stands in. Part of what a ciphertext is bound to: never renamed.
+    /// Its table. Ciphertexts are bound to this name: never rename it.
     #[must_use]
     pub const fn table(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl Field {
         }
     }
 
-    /// Its column. Part of what a ciphertext is bound to: never renamed.
+    /// Its column. Ciphertexts are bound to this name: never rename it.
     #[must_use]
     pub const fn column(self) -> &'static str {
         match self {
@@ -63,12 +63,12 @@ impl Field {
     }
 }
 
-/// Where in an actor's data a text belongs. Moved to another place it does not open.
+/// The place of a text in an actor's data. In another place it does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextPlace {
-    /// Which field.
+    /// The field.
     pub field: Field,
-    /// Of which row.
+    /// The row.
     pub row: Uid,
 }
 

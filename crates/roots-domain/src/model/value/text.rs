@@ -1,7 +1,7 @@
 //! The texts that callers write, and their limits.
 //!
-//! Text is any Unicode but NUL (PostgreSQL, and C programs that read an export, can't hold it) and
-//! comes back byte for byte.
+//! Text is any Unicode except NUL, which PostgreSQL and C programs that read an export can't hold.
+//! It is returned byte for byte.
 
 use std::fmt;
 
@@ -54,7 +54,7 @@ macro_rules! texts {
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
 
-        /// Tells the length and nothing else, so that no log line holds a text.
+        /// Prints only the length, so that no log line has a text.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({} bytes)", stringify!($name), self.0.len())
@@ -62,7 +62,7 @@ macro_rules! texts {
         }
 
         impl $name {
-            /// Holds `text` to its rule.
+            /// Checks `text` against its rule.
             ///
             /// # Errors
             /// One sentence that says which rule it breaks; never the text itself.
@@ -97,7 +97,7 @@ texts! {
     Title: |text| one_to_chars(text, TITLE_MAX_CHARS);
     /// A session's notes or a todo's description: up to [`LONG_TEXT_MAX_BYTES`] bytes.
     LongText: |text| at_most_bytes(text, LONG_TEXT_MAX_BYTES);
-    /// What happened, of an activity: as [`LongText`], and not empty.
+    /// An activity's description: as [`LongText`], but not empty.
     ActivityText: |text| {
         if text.is_empty() {
             return Err(Invalid::new("must not be empty"));
@@ -115,8 +115,8 @@ texts! {
         }
         Err(Invalid::new("must be 1 to 50 of the characters a-z, 0-9, '_', '.' and '-'"))
     };
-    /// The name of an account or an actor, or a label: 1 to [`NAME_MAX_CHARS`] characters, none a
-    /// control character, not only blanks.
+    /// The name of an account or an actor, or a label: 1 to [`NAME_MAX_CHARS`] characters, no
+    /// control characters, not only blanks.
     Name: |text| {
         if text.chars().any(char::is_control) {
             return Err(Invalid::new("must not contain control characters"));
@@ -129,7 +129,7 @@ texts! {
 }
 
 impl Default for ActivityType {
-    /// `general`, as the activities document has it.
+    /// `general`.
     fn default() -> Self {
         Self("general".to_owned())
     }

@@ -1,6 +1,6 @@
-//! Instants, days, and how they are read and written.
+//! Instants and days, and their text forms.
 //!
-//! Times are UTC, to the microsecond, in the years 1970 to 9999. They are kept as one integer, so
+//! Times are UTC, to the microsecond, in the years 1970 to 9999. They are stored as one integer, so
 //! that every database orders and compares them alike.
 
 use std::fmt;
@@ -22,12 +22,12 @@ const LAST_MICROS: i64 = 253_402_300_799_999_999;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The first instant that can be told.
+    /// The first valid instant.
     pub const FIRST: Self = Self(0);
-    /// The last instant that can be told.
+    /// The last valid instant.
     pub const LAST: Self = Self(LAST_MICROS);
 
-    /// The instant so many microseconds after 1970, moved into the years that can be told.
+    /// The instant so many microseconds after 1970, clamped to the valid years.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(0, LAST_MICROS))
@@ -51,19 +51,19 @@ impl Timestamp {
         QuarterHour(self.0.div_euclid(QUARTER_HOUR_MICROS))
     }
 
-    /// The instant `seconds` later, within the years that can be told.
+    /// The instant `seconds` later, clamped to the valid years.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self::from_micros(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
-    /// Reads a date or time of RFC 3339, in UTC where it names no offset. A date alone stands for
-    /// the instant it begins at. What is finer than a microsecond is cut off. The seconds may be
-    /// missing, an offset may have no colon or no minutes, and a comma may stand for the point. A leap
-    /// second is read as the second after it.
+    /// Parses a date or time of RFC 3339, in UTC if it has no offset. A date alone is the instant
+    /// at which the day begins. Anything finer than a microsecond is cut off. The seconds may be
+    /// missing, an offset may lack the colon or the minutes, and the decimal point may be a comma.
+    /// A leap second is read as the second after it.
     ///
     /// # Errors
-    /// Says what the form should be, or that the year is out of range.
+    /// Says the form, or that the year is out of range.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match Moment::parse(text)? {
             Moment::Instant(at) => Ok(at),
@@ -94,9 +94,9 @@ impl fmt::Display for Timestamp {
 pub struct Day(pub i64);
 
 impl Day {
-    /// The first one of the years that can be told.
+    /// The first one of the valid years.
     pub const FIRST: Self = Self(0);
-    /// The last one.
+    /// The last one of the valid years.
     pub const LAST: Self = Self(LAST_MICROS / DAY_MICROS);
 
     /// Its first microsecond in UTC.
@@ -118,9 +118,9 @@ impl Day {
         Self(date.signed_duration_since(DateTime::UNIX_EPOCH.date_naive()).num_days())
     }
 
-    /// Its date, moved into the years that can be told.
+    /// Its date, clamped to the valid years.
     pub(in crate::model) fn date(self) -> NaiveDate {
-        // A zone's day may lie just outside of the years that can be told.
+        // A zone's day may lie just outside of the valid years.
         let seconds = self.0.saturating_mul(DAY_MICROS / 1_000_000);
         DateTime::from_timestamp(seconds, 0).unwrap_or_default().date_naive()
     }
@@ -139,9 +139,9 @@ impl fmt::Display for Day {
 pub struct QuarterHour(pub i64);
 
 impl QuarterHour {
-    /// The first one of the years that can be told.
+    /// The first one of the valid years.
     pub const FIRST: Self = Timestamp::FIRST.quarter_hour();
-    /// The last one.
+    /// The last one of the valid years.
     pub const LAST: Self = Timestamp::LAST.quarter_hour();
 
     /// The UTC day it falls on.
@@ -164,7 +164,7 @@ impl QuarterHour {
     }
 }
 
-/// A span of time, both ends included; an end that is not given is open.
+/// A span of time, both ends included. A missing end is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TimeRange {
     /// From here.
@@ -173,12 +173,14 @@ pub struct TimeRange {
     pub until: Option<Timestamp>,
 }
 
-/// A range in whole spans of one length, whose counts are kept, and the ragged ends beside them.
+/// A range, split into whole spans of one length, whose counts are stored, and the partial spans at
+/// its ends.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Split {
     /// First and last of the whole spans, counted since 1970.
     pub whole: Option<(i64, i64)>,
-    /// The ends, at most two, each shorter than a span but where no whole one lies between them.
+    /// The partial spans, at most two. Each is shorter than a span, unless there is no whole span
+    /// between them.
     pub ends: Vec<TimeRange>,
 }
 
@@ -189,13 +191,13 @@ impl TimeRange {
         self.since.is_none() && self.until.is_none()
     }
 
-    /// Splits it into whole days and ragged ends. A range that ends before it begins is empty.
+    /// Splits it into whole days and partial ones. A range that ends before it begins is empty.
     #[must_use]
     pub fn by_day(&self) -> Split {
         self.by_spans_of(DAY_MICROS)
     }
 
-    /// Splits it into whole quarter hours and ragged ends, as [`TimeRange::by_day`].
+    /// Splits it into whole quarter hours and partial ones, as [`TimeRange::by_day`].
     #[must_use]
     pub fn by_quarter_hour(&self) -> Split {
         self.by_spans_of(QUARTER_HOUR_MICROS)
@@ -222,7 +224,7 @@ impl TimeRange {
     }
 }
 
-/// What a text names: a whole day, or an instant.
+/// A parsed text: a whole day, or an instant.
 pub(super) enum Moment {
     Day(Day),
     Instant(Timestamp),
@@ -259,13 +261,13 @@ impl Moment {
     }
 }
 
-/// Whether a time is the 61st second of its minute, which chrono keeps in the nanoseconds.
+/// Whether a time is the 61st second of its minute, which chrono represents in the nanoseconds.
 fn is_leap_second(local: NaiveDateTime) -> bool {
     local.nanosecond() >= 1_000_000_000
 }
 
-/// Whether a leap second stands where RFC 3339, 5.7 allows one: at the end of a month of UTC. Which
-/// months had one is announced half a year ahead at most, so that no program knows.
+/// Whether a leap second is where RFC 3339, 5.7 allows one: at the end of a month of UTC. Leap
+/// seconds are announced at most half a year ahead, so a program can't know the months.
 fn ends_a_month(local: NaiveDateTime, offset_seconds: i64) -> bool {
     let after = local.and_utc().timestamp() + 1 - offset_seconds;
     DateTime::from_timestamp(after, 0)

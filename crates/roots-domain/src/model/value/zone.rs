@@ -1,15 +1,15 @@
-//! Time zones: at which instants the days of a place begin and end.
+//! Time zones: the instants at which the days of a place begin and end.
 //!
-//! A zone's clock is ahead of UTC by some offset, and is put forward or back at times. So a day may
-//! last 23 hours or 25, begin at another hour than midnight, or be left out. Which offset holds when
-//! is the IANA database's to say; it is part of the program, for what a host has differs.
+//! A zone's clock differs from UTC by an offset, and is put forward or back at times. So a day may
+//! last 23 or 25 hours, begin at another hour than midnight, or be skipped. The offsets come from
+//! the IANA database, which is part of the program, since hosts have different versions.
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::invalid::Invalid;
 use super::time::{DAY_MICROS, Day, Moment, TimeRange, Timestamp};
 
-/// No clock is further from UTC than this.
+/// No zone is further from UTC than this.
 const REACH_MICROS: i64 = 2 * DAY_MICROS;
 
 /// A zone of the IANA database.
@@ -21,30 +21,30 @@ pub struct Zone(TimeZone);
 pub struct DayPart {
     /// Its first and its last instant.
     pub range: TimeRange,
-    /// That date. `None` outside of the range that is asked for.
+    /// That date. `None` outside of the requested range.
     pub shown: Option<Day>,
 }
 
-/// How what is counted by UTC days is counted by those that a clock shows: all of a UTC day goes to
-/// the date of its longest part, and what is in the other parts is moved from there.
+/// How counts by UTC day become counts by local date: all of a UTC day is counted for the date of
+/// its longest part, and then the other parts are moved from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
     /// The UTC day.
     pub day: Day,
-    /// What the longest of its parts shows.
+    /// The date of its longest part.
     pub most: Option<Day>,
-    /// The parts that show something else. Together they may be longer than the one.
+    /// The parts with another date. Together they may be longer than the longest one.
     pub rest: Vec<DayPart>,
 }
 
 impl Zone {
-    /// The zone of plain days.
+    /// The zone of UTC days.
     pub const UTC: Self = Self(TimeZone::UTC);
 
-    /// The zone of that name.
+    /// The zone with that name.
     ///
     /// # Errors
-    /// Says the form. The database has no zone of that name.
+    /// The database has no zone with that name. The error says the form.
     pub fn parse(name: &str) -> Result<Self, Invalid> {
         let zone = TimeZoneDatabase::bundled().get(name).ok().filter(|zone| !zone.is_unknown());
         let form = "must be a time zone of the IANA database, such as Europe/Vienna or UTC";
@@ -57,8 +57,8 @@ impl Zone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
-    /// The first instant of a day: of one that the clock left out, the first after it. The first of
-    /// all days begins with the first instant of all.
+    /// The first instant of a day; for a skipped day, the first instant after it. The first valid
+    /// day begins with the first valid instant.
     #[must_use]
     pub fn first_instant(&self, day: Day) -> Timestamp {
         if day <= Day::FIRST {
@@ -71,9 +71,9 @@ impl Zone {
         Timestamp::from_micros(spans.iter().find_map(of_span).unwrap_or(begin))
     }
 
-    /// The last instant of a day: of one that the clock left out, the last before it. Where the clock
-    /// is put back past midnight it lies after the first instant of the next day. The last of all days
-    /// ends with the last instant of all.
+    /// The last instant of a day; for a skipped day, the last instant before it. If the clock is
+    /// put back past midnight, it lies after the first instant of the next day. The last valid day
+    /// ends with the last valid instant.
     #[must_use]
     pub fn last_instant(&self, day: Day) -> Timestamp {
         if day >= Day::LAST {
@@ -86,9 +86,9 @@ impl Zone {
         Timestamp::from_micros(spans.iter().rev().find_map(of_span).unwrap_or(end))
     }
 
-    /// Cuts up UTC days, one by one, by what the clock shows in a range. Ascending days are looked up
-    /// the fastest. Where a clock shows a day before the first of all or after the last, what happens
-    /// belongs to that one: a day has a date that can be told, and asked for.
+    /// Cuts UTC days, one by one, by the local dates in a range. Ascending days are looked up
+    /// fastest. If the local date is before the first valid day or after the last, the part belongs
+    /// to that day, so that it can be shown and queried.
     pub fn cut(
         &self,
         days: impl IntoIterator<Item = Day>,
@@ -132,7 +132,7 @@ impl Zone {
         })
     }
 
-    /// Which spans there are from one instant to another, in microseconds, which may lie before 1970.
+    /// The spans from one instant to another, in microseconds, which may be before 1970.
     fn spans(&self, first: i64, last: i64) -> Vec<Span> {
         let mut spans = vec![self.span(first)];
         while let Some(ended) = spans.last().map(|span| span.last).filter(|ended| *ended < last) {
@@ -141,8 +141,8 @@ impl Zone {
         spans
     }
 
-    /// The span from an instant on. The one after it may be ahead by the same: a clock changes its name
-    /// as well.
+    /// The span from an instant on. The next span may have the same offset, since zones also change
+    /// their names.
     fn span(&self, first: i64) -> Span {
         let next = self.0.following(instant(first)).next();
         let last = next.map_or(i64::MAX, |change| change.timestamp().as_microsecond() - 1);
@@ -154,7 +154,7 @@ impl Zone {
     }
 }
 
-/// A span of time throughout which a zone's clock is ahead of UTC by the same. All in microseconds.
+/// A span of time in which a zone's offset does not change. All values are in microseconds.
 #[derive(Clone, Copy)]
 struct Span {
     first: i64,
@@ -162,14 +162,14 @@ struct Span {
     offset: i64,
 }
 
-/// The zones' rules are known up to the last days of 9999: those go by the same.
+/// An instant for the zones' rules, which end on 9999-12-30. Later ones are clamped to that end.
 fn instant(micros: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX)
 }
 
 impl Timestamp {
-    /// As [`Timestamp::parse`], for the start of a range: a plain date is a day of that zone. A time
-    /// without an offset is UTC all the same.
+    /// As [`Timestamp::parse`], for the start of a range: a date alone is a day of that zone. A
+    /// time without an offset is UTC in any zone.
     ///
     /// # Errors
     /// As [`Timestamp::parse`].
@@ -180,7 +180,7 @@ impl Timestamp {
         }
     }
 
-    /// As [`Timestamp::parse_since`], for the end of a range: a plain date is its last instant, so
+    /// As [`Timestamp::parse_since`], for the end of a range: a date alone is its last instant, so
     /// that the whole day is included.
     ///
     /// # Errors
@@ -249,7 +249,7 @@ mod tests {
                 "2017-10-15T03:00:00Z",
                 "2017-10-16T01:59:59.999999Z",
             ),
-            // There are two: it goes back to 23:00 of the day before.
+            // There are two midnights: the clock goes back to 23:00 of the day before.
             (
                 "America/Sao_Paulo",
                 "2018-02-17",
@@ -262,7 +262,8 @@ mod tests {
                 "2018-02-18T03:00:00Z",
                 "2018-02-19T02:59:59.999999Z",
             ),
-            // It goes back at a minute past midnight: that minute is the next day's, the hour after it is not.
+            // The clock goes back at a minute past midnight: that minute belongs to the next day,
+            // the hour after it does not.
             (
                 "America/St_Johns",
                 "2010-11-06",
@@ -275,16 +276,16 @@ mod tests {
                 "2010-11-07T02:30:00Z",
                 "2010-11-08T03:29:59.999999Z",
             ),
-            // The day before this one was left out, from its first instant to its last.
+            // The day before this one was skipped.
             ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z", "2011-12-31T09:59:59.999999Z"),
             ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z", "2011-12-30T09:59:59.999999Z"),
             ("Pacific/Apia", "2011-12-29", "2011-12-29T10:00:00Z", "2011-12-30T09:59:59.999999Z"),
-            // The rules go on, though nobody knows whether they will.
+            // Rules are assumed to stay the same in the future.
             ("Europe/Vienna", "2500-07-01", "2500-06-30T22:00:00Z", "2500-07-01T21:59:59.999999Z"),
-            // Time begins and ends with the years that can be told.
+            // Times begin and end with the valid years.
             ("Asia/Tokyo", "1970-01-01", "1970-01-01T00:00:00Z", "1970-01-01T14:59:59.999999Z"),
             ("America/Lima", "9999-12-31", "9999-12-31T05:00:00Z", "9999-12-31T23:59:59.999999Z"),
-            // And what a clock shows outside of them is of the first day and of the last.
+            // Local dates outside of them count for the first and the last valid day.
             ("America/Lima", "1970-01-01", "1970-01-01T00:00:00Z", "1970-01-02T04:59:59.999999Z"),
             ("Asia/Tokyo", "9999-12-31", "9999-12-30T15:00:00Z", "9999-12-31T23:59:59.999999Z"),
         ] {
@@ -305,7 +306,7 @@ mod tests {
         }
     }
 
-    /// What a cut says of a day: the date of its longest part, then the other parts.
+    /// A cut as text: the date of its longest part, then the other parts.
     fn told(cut: &Cut) -> String {
         let date =
             |shown: Option<Day>| shown.map_or_else(|| "no date".to_owned(), |day| day.to_string());
@@ -337,28 +338,28 @@ mod tests {
                 open,
                 "2026-07-01, 2026-07-01T00:00:00Z to 2026-07-01T03:59:59.999999Z: 2026-06-30",
             ),
-            // Most of it shows the next date.
+            // Most of it has the next date.
             (
                 "Pacific/Auckland",
                 "2026-01-01",
                 open,
                 "2026-01-02, 2026-01-01T00:00:00Z to 2026-01-01T10:59:59.999999Z: 2026-01-01",
             ),
-            // The clock is moved, but not about midnight.
+            // The clock changes, but not near midnight.
             (
                 "Europe/Vienna",
                 "2026-03-29",
                 open,
                 "2026-03-29, 2026-03-29T22:00:00Z to 2026-03-29T23:59:59.999999Z: 2026-03-30",
             ),
-            // A date that the clock left out.
+            // A date that was skipped.
             (
                 "Pacific/Apia",
                 "2011-12-30",
                 open,
                 "2011-12-31, 2011-12-30T00:00:00Z to 2011-12-30T09:59:59.999999Z: 2011-12-29",
             ),
-            // It goes back at a minute past midnight.
+            // The clock goes back at a minute past midnight.
             (
                 "America/St_Johns",
                 "2010-11-07",
@@ -366,7 +367,7 @@ mod tests {
                 "2010-11-07, 2010-11-07T00:00:00Z to 2010-11-07T02:29:59.999999Z: 2010-11-06, \
                  2010-11-07T02:31:00Z to 2010-11-07T03:29:59.999999Z: 2010-11-06",
             ),
-            // What lies outside of the range.
+            // Parts outside of the range.
             (
                 "Asia/Kathmandu",
                 "2026-04-09",
@@ -390,8 +391,7 @@ mod tests {
         }
     }
 
-    /// Every zone that exists, a day of any year in which clocks were moved about, and instants around
-    /// its bounds: each is looked up by itself.
+    /// Checks a day in a zone: each instant around its bounds is looked up by itself.
     fn judge(zone: &Zone, name: &str, day: Day) {
         let (first, last) = (zone.first_instant(day), zone.last_instant(day));
         let near = TimeRange {

@@ -14,21 +14,21 @@ use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::port::crypto::{AccountIdentity, Lookup};
 
-/// What a look-up of an API key finds.
+/// The result of looking up an API key.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// The account.
     pub account: KeyAccount,
-    /// Whose key it is.
+    /// The actor that the key belongs to.
     pub actor: Actor,
     /// The key, in force or not.
     pub key: KeyValidity,
-    /// The wraps that it holds: they lead to the keys in force of the actor, and, for an owner, of the
+    /// The wraps under it: they lead to the keys in force of the actor and, for an owner, of the
     /// account.
     pub wraps: Vec<Wrap>,
 }
 
-/// The account of a key, as far as its bearer's admission needs it.
+/// The data of a key's account that is needed to admit the bearer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyAccount {
     /// Its id.
@@ -37,45 +37,45 @@ pub struct KeyAccount {
     pub uid: Uid,
     /// Its name.
     pub name: Name,
-    /// What it is for.
+    /// Its kind.
     pub kind: AccountKind,
-    /// Rises with whatever may end a key.
+    /// Rises with every write that may end a key.
     pub auth_epoch: i64,
     /// The newest epoch of its key.
     pub key_epoch: KeyEpoch,
 }
 
 impl KeyAccount {
-    /// The account, as keys are bound to it.
+    /// The identity of the account to which keys are bound.
     #[must_use]
     pub const fn identity(&self) -> AccountIdentity {
         AccountIdentity { id: self.id, uid: self.uid, epoch: self.key_epoch }
     }
 }
 
-/// What a look-up of a recovery code finds.
+/// The result of looking up a recovery code.
 #[derive(Debug, Clone)]
 pub struct Recoverable {
     /// The account.
     pub account: Account,
     /// Its owner.
     pub owner: Actor,
-    /// The code. One that has ended is not found.
+    /// The code. Ended codes are not found.
     pub code: RecoveryCode,
-    /// The key that it came with, if it came with one.
+    /// The key that it came with, if any.
     pub came_with: Option<ApiKey>,
     /// The wraps that lead from the code to the keys in force of the account and of its owner.
     pub wraps: Vec<Wrap>,
 }
 
-/// Which keys are asked for.
+/// A query for keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyQuery {
-    /// On whose behalf.
+    /// The admission of the caller.
     pub by: Admission,
-    /// Of which actor alone.
+    /// Only keys of this actor.
     pub actor: Option<ActorId>,
-    /// Which part.
+    /// The page.
     pub page: PageRequest,
 }
 
@@ -84,27 +84,27 @@ pub struct KeyQuery {
 pub struct ListedKey {
     /// The key.
     pub key: ApiKey,
-    /// What its actor is called.
+    /// The name of its actor.
     pub actor_name: Name,
     /// Whether its actor is active.
     pub actor_is_active: bool,
 }
 
-/// What a look at some accounts found.
+/// The result of looking at some accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeysOver {
-    /// Accounts that have keys that are over, by id.
+    /// Accounts with keys that are over, by id.
     pub accounts: Vec<AccountId>,
-    /// The last account that was looked at; `None` at the end of all.
+    /// The last account that was looked at; `None` after all accounts.
     pub last: Option<AccountId>,
 }
 
-/// An actor as its account holds it.
+/// An actor and its wraps under the account's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldActor {
     /// The actor.
     pub actor: Actor,
-    /// The wraps by which the account's keys hold the actor's key in force.
+    /// The wraps of the actor's key in force under the account's keys.
     pub wraps: Vec<Wrap>,
 }
 
@@ -115,21 +115,21 @@ pub trait AccountReader: Send + Sync {
     /// Whether there is any account yet.
     async fn has_accounts(&self) -> StoreResult<bool>;
 
-    /// The last account id that was given, whatever became of the account; 0 if none was.
+    /// The last account id that was assigned, even if the account was erased since; 0 if none was.
     async fn last_account(&self) -> StoreResult<AccountId>;
 
-    /// The key found there, with all that admits its bearer. MUST be one read of one moment, and no
-    /// longer for a key that was renewed often.
+    /// The key with that look-up hash, with everything needed to admit its bearer. MUST be one
+    /// consistent read whose size does not depend on the number of renewals.
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>>;
 
-    /// The recovery code found there, with what it opens. MUST read the account first and the wraps
-    /// last.
+    /// The recovery code with that look-up hash, with what it opens. MUST read the account first
+    /// and the wraps last.
     async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>>;
 
-    /// That the caller's account has the auth epoch under which it was admitted.
+    /// Checks that the caller's account still has the auth epoch under which it was admitted.
     async fn check(&self, by: Admission) -> StoreResult<()>;
 
-    /// The account as it stands.
+    /// The account in its current state.
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;
 
     /// Its actors, by id.
@@ -141,18 +141,18 @@ pub trait AccountReader: Send + Sync {
     /// A page of its actors, descending by id.
     async fn actor_page(&self, by: Admission, page: PageRequest) -> StoreResult<Page<Actor>>;
 
-    /// A page of its keys, descending by id, those that have ended included.
+    /// A page of its keys, descending by id, ended ones included.
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>>;
 
-    /// Looks at some thousands of accounts, by id, above that one: which of them have keys that are no
-    /// longer in force at that time, and have not ended for good.
+    /// Looks at some thousands of accounts after that one, by id. Returns those with keys that are
+    /// no longer in force at that time and have not ended for good.
     async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
         after: AccountId,
     ) -> StoreResult<KeysOver>;
 
-    /// The ids of such keys of an account, so many at most. MUST NOT read other keys of it.
+    /// The ids of such keys of an account, at most so many. MUST NOT read its other keys.
     async fn keys_over(
         &self,
         account: AccountId,
@@ -160,25 +160,26 @@ pub trait AccountReader: Send + Sync {
         most: u32,
     ) -> StoreResult<Vec<KeyId>>;
 
-    /// Those of these actors that there are, in any order, each with the wraps by which the account's
-    /// keys hold its key in force, and its key of the next epoch. There is none of that unless the epoch
-    /// was set back, or the key was renewed between the two reads. MUST read the actors before the wraps.
+    /// The actors among these that exist, in any order, each with the wraps of its key in force,
+    /// and of its key of the next epoch, under the account's keys. The latter exists only if the
+    /// epoch was set back, or the key was renewed between the two reads. MUST read the actors
+    /// before the wraps.
     async fn held_actors(
         &self,
         account: AccountId,
         actors: &[ActorId],
     ) -> StoreResult<Vec<HeldActor>>;
 
-    /// The wraps by which the account's keys hold these keys of its actors. MUST look up each by itself.
+    /// The wraps of these actors' keys under the account's keys. MUST look up each one separately.
     async fn wraps_under_account(
         &self,
         account: AccountId,
         keys: &[(ActorId, KeyEpoch)],
     ) -> StoreResult<Vec<Wrap>>;
 
-    /// The wraps by which the keys of an actor, or of the account where none is named, hold those of
-    /// their own earlier epochs, from the first to the last. MUST be one statement, whose text does not
-    /// depend on the range.
+    /// The wraps of earlier keys of an actor under its own later keys, or those of the account if
+    /// no actor is named, from the first to the last epoch. MUST be one statement, whose text does
+    /// not depend on the range.
     async fn earlier_wraps(
         &self,
         account: AccountId,

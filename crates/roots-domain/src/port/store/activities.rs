@@ -12,16 +12,16 @@ use crate::model::text::ActivityType;
 use crate::model::time::TimeRange;
 use crate::model::zone::Zone;
 
-/// Which activities are asked for or counted.
+/// A filter of activities.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActivityFilter {
-    /// On whose behalf.
+    /// The admission of the caller.
     pub by: Admission,
-    /// Of which actor; of every one of the account where none is named.
+    /// Only rows of this actor; `None` for all actors of the account.
     pub actor: Option<ActorId>,
-    /// Of which type.
+    /// Only this type.
     pub activity_type: Option<ActivityType>,
-    /// Linked to which session.
+    /// Only rows linked to this session.
     pub session: Option<SessionId>,
     /// When they happened.
     pub range: TimeRange,
@@ -31,26 +31,25 @@ pub struct ActivityFilter {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ActivityReader: Send + Sync {
-    /// The activity of that id, whosever it is in the account.
+    /// The activity with that id, of any actor of the account.
     async fn activity(
         &self,
         by: Admission,
         id: ActivityId,
     ) -> StoreResult<Option<Activity<Sealed>>>;
 
-    /// A page, descending by when they happened, then by id. The total MUST NOT scan more than
-    /// the ragged ends of the range; by session it may scan that session's.
+    /// A page, descending by time, then by id. The total MUST NOT scan more than the partial days
+    /// at the ends of the range; with a session it may scan that session's rows.
     async fn activities(
         &self,
         filter: &ActivityFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Activity<Sealed>>>;
 
-    /// Statistics of activities, by the days that the clock of a zone shows, and the sessions beside
-    /// them: all of those actors', or the one that the filter names. MUST NOT scan
-    /// more than [`ActivityReader::activities`] may, but where the zone's clock shows days that end
-    /// beside the quarter hours: there, what lies in such a quarter. MUST hold a bounded number
-    /// of days, types and counts at a time, whatever the range.
+    /// Statistics of activities, by the days of a zone, and of sessions: all of those actors, or
+    /// the one in the filter. MUST NOT scan more than [`ActivityReader::activities`] may, except
+    /// for quarter hours in which a day of the zone ends: there it may scan that quarter hour. MUST
+    /// hold a bounded number of days, types and counts at a time, whatever the range.
     async fn activity_stats(
         &self,
         filter: &ActivityFilter,

@@ -1,17 +1,17 @@
-//! On whose behalf a read is made.
+//! The admission on which a read is based.
 
 use crate::model::id::AccountId;
 
-/// On whose behalf rows are read: what a caller was admitted under.
+/// The account and auth epoch under which a caller was admitted.
 ///
-/// What takes it MUST answer [`StoreError::EpochMoved`](super::StoreError::EpochMoved), and nothing of the rows, where the account has
-/// another auth epoch at the moment that is read, or is no more.
+/// A read that takes it MUST return [`StoreError::EpochMoved`](super::StoreError::EpochMoved), and
+/// no rows, if the account has another auth epoch in the snapshot that is read, or was erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Admission {
     /// The caller's account.
     pub account: AccountId,
-    /// The auth epoch that it had. `None` for what is looked up for a write, which is judged by itself
-    /// under the account's lock, or for the program: then nothing is checked.
+    /// The auth epoch that it had. `None` for look-ups of a write, which is checked later under the
+    /// account's lock, and for those of the program: then nothing is checked.
     pub auth_epoch: Option<i64>,
 }
 
@@ -22,15 +22,14 @@ impl From<AccountId> for Admission {
     }
 }
 
-/// Tells of accounts whose auth epoch has moved.
+/// Reports accounts whose auth epoch has moved.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait AuthEpochs: Send + Sync {
-    /// Has a listener told of each account whose auth epoch this process has moved, or that it has
-    /// erased. It MUST be told once COMMIT is known to stand, or not known to have failed, before anyone
-    /// is answered, and whether or not the caller is still there. It is called on a thread that writes,
-    /// and must be quick.
+    /// Registers a listener for accounts whose auth epoch this process has moved, or that it has
+    /// erased. It MUST be called after a COMMIT that succeeded or whose outcome is unknown, before
+    /// any reply, and even if the caller is gone. It runs on a writer's thread and must be quick.
     fn listen(&self, listener: EpochListener);
 }
 
-/// Is told of an account.
+/// A listener, called with the account.
 pub type EpochListener = Box<dyn Fn(AccountId) + Send + Sync>;

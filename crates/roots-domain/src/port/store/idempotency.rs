@@ -6,12 +6,12 @@ use super::commands::StoreResult;
 use crate::model::id::AccountId;
 use crate::model::time::Timestamp;
 
-/// Finds answers that are kept no longer.
+/// Finds idempotency records that have expired.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait IdempotencyReader: Send + Sync {
-    /// The first account, by id and not below `from`, that has answers from before then. MUST NOT
-    /// scan the answers.
+    /// The first account, by id from `from` on, that has records from before that time. MUST NOT
+    /// scan the records.
     async fn account_with_idempotency_records(
         &self,
         before: Timestamp,

@@ -1,11 +1,11 @@
-//! Finding what deletions have left to be done in steps.
+//! The port to find the rest of deletions, which is done in steps.
 
 use async_trait::async_trait;
 
 use super::commands::StoreResult;
 use crate::model::id::{AccountId, SessionId};
 
-/// What a deletion has left to be done in steps. No reader of resources sees it.
+/// The rest of a deletion, to be done in steps. Readers of resources do not see these rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
     /// Rows of an account that was erased.
@@ -15,7 +15,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    /// The account that it is of.
+    /// Its account.
     #[must_use]
     pub const fn account(self) -> AccountId {
         match self {
@@ -24,11 +24,11 @@ impl Leftover {
     }
 }
 
-/// Finds what deletions have left to be done in steps.
+/// Finds the rest of deletions.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait LeftoverReader: Send + Sync {
-    /// What is left of the first account, by id and above `after`, of which something may be. Of an
-    /// erased account it MUST be told that it was erased.
+    /// The rest of a deletion in the first account after `after`, by id, that may have any. For an
+    /// erased account it MUST say that it was erased.
     async fn left_over(&self, after: AccountId) -> StoreResult<Option<Leftover>>;
 }

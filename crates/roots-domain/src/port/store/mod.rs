@@ -1,4 +1,4 @@
-//! What the core needs of a database.
+//! The ports for the database.
 
 mod accounts;
 mod activities;

@@ -1,4 +1,4 @@
-//! Reading what operators see of all accounts.
+//! The port for what operators see of accounts.
 
 use async_trait::async_trait;
 
@@ -9,18 +9,18 @@ use crate::model::id::AccountId;
 use crate::model::page::{Page, PageRequest};
 use crate::model::time::Timestamp;
 
-/// An account, and how it is used.
+/// An account and its usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountOverview {
     /// The account.
     pub account: Account,
-    /// How many writes it has paid for, one by one. Rows of imports are not among them.
+    /// The number of single writes that it has paid for. Imported rows are not counted.
     pub writes: i64,
-    /// When it last paid for a write, one by one or in an import.
+    /// When it last paid for a write, single or in an import.
     pub last_write_at: Option<Timestamp>,
 }
 
-/// Reads what operators see of all accounts: nothing that belongs to an actor.
+/// Reads what operators see of accounts: no data of actors.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait AccountsReader: Send + Sync {
@@ -31,7 +31,7 @@ pub trait AccountsReader: Send + Sync {
         page: PageRequest,
     ) -> StoreResult<Page<AccountOverview>>;
 
-    /// One of them.
+    /// One account.
     async fn account_overview(
         &self,
         by: Admission,

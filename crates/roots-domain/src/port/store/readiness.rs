@@ -1,13 +1,13 @@
-//! Telling whether the database answers.
+//! The port for readiness.
 
 use async_trait::async_trait;
 
 use super::commands::StoreResult;
-/// Tells whether the database answers and takes writes.
+/// Checks whether the database answers and accepts writes.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Readiness: Send + Sync {
-    /// Asks it something small. MUST fail where a write would fail, as far as that can be known
-    /// without making one each time.
+    /// Runs a small query. MUST fail if a write would fail, as far as that can be known without
+    /// writing each time.
     async fn ping(&self) -> StoreResult<()>;
 }

@@ -9,16 +9,16 @@ use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatus};
 
-/// Which sessions are asked for.
+/// A query for sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionQuery {
-    /// On whose behalf.
+    /// The admission of the caller.
     pub by: Admission,
-    /// Of which actor; of every one of the account where none is named.
+    /// Only rows of this actor; `None` for all actors of the account.
     pub actor: Option<ActorId>,
-    /// Of which status.
+    /// Only this status.
     pub status: Option<SessionStatus>,
-    /// Which part.
+    /// The page.
     pub page: PageRequest,
 }
 
@@ -26,7 +26,7 @@ pub struct SessionQuery {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait SessionReader: Send + Sync {
-    /// The session of that id, whosever it is in the account.
+    /// The session with that id, of any actor of the account.
     async fn session(&self, by: Admission, id: SessionId) -> StoreResult<Option<Session<Sealed>>>;
 
     /// A page, descending by start, then by id. The total MUST NOT scan.

@@ -9,24 +9,24 @@ use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
 use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 
-/// Which todos are asked for.
+/// A query for todos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TodoQuery {
-    /// On whose behalf.
+    /// The admission of the caller.
     pub by: Admission,
-    /// Of which actor; of every one of the account where none is named.
+    /// Only rows of this actor; `None` for all actors of the account.
     pub actor: Option<ActorId>,
-    /// Of which status.
+    /// Only this status.
     pub status: Option<TodoStatus>,
-    /// Of which priority.
+    /// Only this priority.
     pub priority: Option<Priority>,
-    /// Linked to which session.
+    /// Only rows linked to this session.
     pub session: Option<SessionId>,
-    /// Which part.
+    /// The page.
     pub page: PageRequest,
 }
 
-/// Most steps of a todo's history that are read at a time: up to 0.5 MiB of notes.
+/// Most steps of a todo's history in one read: up to 0.5 MiB of notes.
 pub const LOG_CHUNK_STEPS: u16 = 64;
 
 /// A todo and a part of its history.
@@ -36,7 +36,7 @@ pub struct TodoLog {
     pub todo: Todo<Sealed>,
     /// Status changes, ascending, at most [`LOG_CHUNK_STEPS`].
     pub steps: Vec<StatusChange<Sealed>>,
-    /// The last of them, where more follow.
+    /// The last of them, if more follow.
     pub next: Option<LogId>,
 }
 
@@ -44,15 +44,15 @@ pub struct TodoLog {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait TodoReader: Send + Sync {
-    /// The todo of that id, whosever it is in the account.
+    /// The todo with that id, of any actor of the account.
     async fn todo(&self, by: Admission, id: TodoId) -> StoreResult<Option<Todo<Sealed>>>;
 
-    /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; by
-    /// session it may scan that session's.
+    /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; with
+    /// a session it may scan that session's rows.
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>>;
 
-    /// A todo's first [`LOG_CHUNK_STEPS`] status changes after that one, ascending, and the todo,
-    /// which tells whose it is. MUST NOT read further.
+    /// A todo, and its first [`LOG_CHUNK_STEPS`] status changes after that one, ascending. MUST NOT
+    /// read further.
     async fn todo_log(
         &self,
         by: Admission,

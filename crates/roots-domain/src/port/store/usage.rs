@@ -1,4 +1,4 @@
-//! Reading how often accounts called what.
+//! The port for usage.
 
 use async_trait::async_trait;
 
@@ -7,7 +7,7 @@ use super::commands::StoreResult;
 use crate::model::time::Day;
 use crate::model::usage::Endpoint;
 
-/// Reads how often accounts called what.
+/// Reads how often accounts called each endpoint.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait UsageReader: Send + Sync {

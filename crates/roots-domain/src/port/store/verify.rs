@@ -1,4 +1,4 @@
-//! Verifying what is counted as it is written.
+//! The port to verify ledgers and counters.
 
 use async_trait::async_trait;
 
@@ -6,62 +6,62 @@ use super::commands::StoreResult;
 use crate::model::credit::LedgerMismatch;
 use crate::model::id::{AccountId, SessionId};
 
-/// What does not add up in an account.
+/// An inconsistency in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discrepancy {
-    /// The account; `None` where it is of all of them together.
+    /// The account; `None` if it concerns all accounts together.
     pub account: Option<AccountId>,
-    /// What is wrong with it.
+    /// The inconsistency.
     pub mismatch: Mismatch,
 }
 
 /// What the verification finds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
-    /// The ledger does not prove the balance.
+    /// The ledger and the balance do not match.
     #[error("{0}")]
     Ledger(LedgerMismatch),
     /// Rows of an account that does not exist.
     #[error("{rows} rows of {table} belong to this account, which does not exist")]
     Ownerless {
-        /// Where they stand.
+        /// Their table.
         table: &'static str,
-        /// How many.
+        /// The number of rows.
         rows: i64,
     },
-    /// An id beyond those that the account has given.
+    /// An id that the account has not assigned yet.
     #[error("{table} holds the id {found}, but the last one given is {given}")]
     IdNotGiven {
-        /// Where it stands.
+        /// Its table.
         table: &'static str,
-        /// The last id given.
+        /// The last assigned id.
         given: i64,
         /// The highest id found.
         found: i64,
     },
-    /// Rows that are linked to a session that does not exist, and was not deleted either.
+    /// Rows that are linked to a session that does not exist and was not deleted.
     #[error("{rows} rows of {table} are linked to session {session}, which does not exist")]
     LinkedToNothing {
-        /// Where they stand.
+        /// Their table.
         table: &'static str,
         /// The session.
         session: SessionId,
-        /// How many.
+        /// The number of rows.
         rows: i64,
     },
-    /// A count that is kept differs from a recount.
+    /// A stored counter differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {
-        /// What is counted.
+        /// The name of the counter.
         what: String,
-        /// The count that is kept.
+        /// The stored count.
         kept: i64,
         /// The recount.
         counted: i64,
     },
 }
 
-/// Verifies what is counted as it is written.
+/// Verifies ledgers and counters.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Verifier: Send + Sync {

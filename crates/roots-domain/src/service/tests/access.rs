@@ -1,4 +1,4 @@
-//! Who is admitted.
+//! Which callers are admitted.
 
 use super::*;
 use crate::model::api_key::{KeyValidity, LookupHash, Succession, Wrap, WrapHolder, WrapSubject};
@@ -132,7 +132,7 @@ fn a_key_not_in_force_is_not_admitted_and_the_reason_is_not_revealed() {
 fn wraps_that_do_not_open_are_a_store_error_that_names_no_secret() {
     for (error, why) in [
         (CryptoError::WrapMissing, "a key wrap is missing"),
-        (CryptoError::DoesNotOpen, "a sealed value does not open where it stands"),
+        (CryptoError::DoesNotOpen, "a sealed value does not open in its place"),
     ] {
         let looks = [Ok(Some(credentials())), Ok(Some(credentials()))];
         let access = access_looking(looks, unlocking(Err(error)));

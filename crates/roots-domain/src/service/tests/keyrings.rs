@@ -1,4 +1,4 @@
-//! Whose keys are in a caller's hands.
+//! Which actors' keys a caller can use.
 
 use super::*;
 use crate::model::api_key::{Wrap, WrapHolder, WrapSubject};
@@ -84,7 +84,7 @@ fn an_unknown_actor_has_no_keyring_and_its_rows_are_a_store_error() {
 fn wraps_that_do_not_open_are_a_store_error() {
     for (error, why) in [
         (CryptoError::WrapMissing, "a key wrap is missing"),
-        (CryptoError::DoesNotOpen, "a sealed value does not open where it stands"),
+        (CryptoError::DoesNotOpen, "a sealed value does not open in its place"),
     ] {
         let error = of(&holding(Ok(vec![peer()])), &leading(Err(error)), [PEER]).unwrap_err();
         let told = format!("the keys of actor 2 of account 1: {why}");

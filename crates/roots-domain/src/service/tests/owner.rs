@@ -354,7 +354,7 @@ fn a_saved_write_that_cannot_be_opened_is_never_reported_as_not_saved() {
     assert_eq!(patched(others(Ok(Vec::new()))), Err(saved_unreadable("session", 2)));
 }
 
-/// Whose rows an owner may choose, and which actor the store is then asked for.
+/// The actor scopes that an owner may choose, and the actor that the store is then asked for.
 const CHOICES: [(ActorScope, Option<ActorId>); 4] = [
     (ActorScope::Own, Some(ME)),
     (ActorScope::Of(ME), Some(ME)),

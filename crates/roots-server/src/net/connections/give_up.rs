@@ -1,4 +1,4 @@
-//! Which connection is given up where all places are taken.
+//! The rule for which connection is given up if all places are taken.
 
 use std::cmp::Reverse;
 
@@ -7,19 +7,19 @@ use std::cmp::Reverse;
 pub(crate) enum ConnectionActivity {
     /// No request is in flight. `since_micros` is on the clock that all connections share.
     Idle {
-        /// When the last answer was handed over, or when the connection was accepted.
+        /// When the last answer was handed over for sending, or when the connection was accepted.
         since_micros: u64,
     },
     /// The server waits for the rest of a request.
     Unfinished {
-        /// Bytes of that request that the client has brought in the last 10 s.
+        /// Bytes of that request that arrived in the last 10 s.
         recent_bytes: u64,
     },
-    /// The server has something to do: it owes an answer, or has bytes that it has not looked at.
+    /// The server has work: it owes an answer, or has unread bytes.
     Served,
 }
 
-/// A connection that is open, as far as the choice depends on it.
+/// The data of an open connection on which the choice depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeldConnection {
     /// How many connections its address holds.
@@ -30,7 +30,7 @@ pub(crate) struct HeldConnection {
     pub(crate) activity: ConnectionActivity,
 }
 
-/// When a connection's turn comes: the least is given up first.
+/// The rank of a connection: the lowest is given up first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GiveUpRank {
     is_trusted_proxy: bool,
@@ -39,7 +39,7 @@ pub(crate) struct GiveUpRank {
 }
 
 impl GiveUpRank {
-    /// Why that connection is the one.
+    /// The reason to give it up.
     pub(crate) fn reason(self) -> GiveUpReason {
         self.reason
     }
@@ -50,16 +50,16 @@ impl GiveUpRank {
 pub(crate) enum GiveUpReason {
     /// It is idle since then.
     Idle(u64),
-    /// Its request is unfinished, and its client has brought so many bytes of late.
+    /// Its request is unfinished, and so many bytes have arrived lately.
     Unfinished(u64),
 }
 
-/// When the turn of a connection comes, if it may be given up at all. The address that holds the most
-/// comes first; of its connections the longest idle, and then the one whose client has brought the
-/// fewest bytes. A trusted proxy's comes after all others, and only while it is idle. One that is
-/// being served is never given up, and none of an address that holds fewer than `newcomer_holds`, which
-/// the new connection's address does: a client whose own connections are all being served takes no place
-/// from those that hold less.
+/// The rank of a connection, if it may be given up at all. The address with the most connections
+/// comes first; of its connections the longest idle one, and then the one with the fewest bytes
+/// lately. Connections of trusted proxies come after all others, and only while they are idle. A
+/// connection that is being served is never given up, nor one of an address with fewer than
+/// `newcomer_holds` connections, the number of the new connection's address: a client whose own
+/// connections are all being served takes no place from clients with fewer.
 pub(crate) fn rank(held: &HeldConnection, newcomer_holds: usize) -> Option<GiveUpRank> {
     if held.of_address < newcomer_holds {
         return None;

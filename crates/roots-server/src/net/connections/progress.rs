@@ -1,10 +1,11 @@
-//! How far a connection has come with its requests, as its own thread tells it and the acceptor reads
-//! it. Nothing here locks: a request costs half a dozen writes to a word that no other thread touches
-//! while there are places.
+//! The progress of a connection's requests: its own thread writes it, and the acceptor reads it.
+//! Nothing here locks: a request costs half a dozen writes to a word that no other thread touches
+//! while there are free places.
 //!
-//! Only the one who has to read the next bytes knows that none are there. So a connection may be given
-//! up only while the server waits for its client: the last read has found nothing and either no
-//! request has begun, or its handler asks for more of the body. All the rest is the server's turn.
+//! Only the reader of the next bytes knows that there are none. So a connection may be given up
+//! only while the server waits for its client: the last read found nothing, and either no request
+//! has begun, or its handler asks for more of the body. In all other states it is the server's
+//! turn.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -14,22 +15,22 @@ use super::give_up::ConnectionActivity;
 
 /// No request is in flight; the head of one may be arriving.
 const BETWEEN: u64 = 0;
-/// The head of a request was taken, and its body is not whole.
+/// The head of a request was read, and its body is incomplete.
 const ARRIVING: u64 = 1;
-/// A request was received whole, and its answer is not handed over.
+/// A request was received completely, and its answer is not handed over yet.
 const WHOLE: u64 = 2;
 /// The bits of these three.
 const PHASE: u64 = 0b11;
-/// The last read has found nothing.
+/// The last read found nothing.
 const READ_WAITS: u64 = 1 << 2;
 /// The handler waits for more of the body.
 const BODY_WAITS: u64 = 1 << 3;
-/// An answer was handed over, and the system has not taken all of it.
+/// An answer was handed over, but the system has not accepted all of it.
 const UNSENT: u64 = 1 << 4;
-/// The connection was given up: nothing that still comes is taken.
+/// The connection was given up: further bytes are ignored.
 const GIVEN_UP: u64 = 1 << 5;
-/// The number of the request, above the bits: no state comes twice, so that what was read can be
-/// claimed if and only if nothing has happened since.
+/// The number of the request, above these bits: no state repeats, so that a state that was read can
+/// be claimed if and only if nothing has happened since.
 const NEXT_REQUEST: u64 = 1 << 6;
 
 /// The connection was given up.
@@ -45,24 +46,24 @@ pub(crate) struct RequestNumber(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen(u64);
 
-/// How far a connection has come.
+/// The progress of a connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionProgress {
     state: AtomicU64,
-    /// Bytes that the client has brought, of all requests.
+    /// Bytes received in all requests.
     received: AtomicU64,
-    /// How many they were when the answer before was handed over.
+    /// The same number when the last answer was handed over.
     began: AtomicU64,
-    /// Since when no request is in flight, in microseconds of `clock`.
+    /// The time since which no request is in flight, in microseconds of `clock`.
     idle_since: AtomicU64,
     clock: Instant,
 }
 
 impl ConnectionProgress {
-    /// Of one that was just accepted. Connections that are compared share the clock.
+    /// The progress of a new connection. Connections that are compared share the clock.
     pub(crate) fn new(clock: Instant) -> Self {
         let progress = Self {
-            // Nothing was read yet; whoever gives it up looks whether anything is there.
+            // Nothing was read yet; before it is given up it is checked for unread bytes.
             state: AtomicU64::new(BETWEEN | READ_WAITS),
             received: AtomicU64::new(0),
             began: AtomicU64::new(0),
@@ -78,7 +79,7 @@ impl ConnectionProgress {
         self.idle_since.store(micros, Relaxed);
     }
 
-    /// How many bytes the client has brought.
+    /// The number of received bytes.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Relaxed)
     }
@@ -92,7 +93,7 @@ impl ConnectionProgress {
     /// Bytes were read.
     ///
     /// # Errors
-    /// They are not to be looked at.
+    /// The connection was given up: ignore the bytes.
     pub(crate) fn bytes_came(&self, count: usize) -> Result<(), GivenUp> {
         // Only the thread of the connection counts them.
         self.received.store(self.received().saturating_add(count as u64), Relaxed);
@@ -115,7 +116,7 @@ impl ConnectionProgress {
     /// The head of a request was read, and `is_whole` if it has no body.
     ///
     /// # Errors
-    /// It is not to be taken.
+    /// The connection was given up: ignore the request.
     pub(crate) fn request_began(&self, is_whole: bool) -> Result<RequestNumber, GivenUp> {
         let phase = if is_whole { WHOLE } else { ARRIVING };
         let next = |state: u64| {
@@ -128,7 +129,7 @@ impl ConnectionProgress {
     pub(crate) fn body_waits(&self, request: RequestNumber, waits: bool) {
         let bit = if waits { BODY_WAITS } else { 0 };
         if self.state.load(Relaxed) & BODY_WAITS != bit {
-            // One that was given up meets its end by itself.
+            // A connection that was given up ends by itself.
             let _ = self.change(|state| {
                 let concerns = is(request, state) && state & PHASE == ARRIVING;
                 if concerns { state & !BODY_WAITS | bit } else { state }
@@ -136,10 +137,10 @@ impl ConnectionProgress {
         }
     }
 
-    /// Its body is whole, or nobody wants the rest.
+    /// Its body is complete, or the rest is not needed.
     ///
     /// # Errors
-    /// The request is not to be taken.
+    /// The connection was given up: ignore the request.
     pub(crate) fn body_ended(&self, request: RequestNumber) -> Result<(), GivenUp> {
         let ended = |state| {
             let concerns = is(request, state) && state & PHASE == ARRIVING;
@@ -158,7 +159,7 @@ impl ConnectionProgress {
                 state
             }
         };
-        // One that was given up meets its end by itself.
+        // A connection that was given up ends by itself.
         let _ = self.change(handed);
     }
 
@@ -174,7 +175,7 @@ impl ConnectionProgress {
         self.state.fetch_and(!UNSENT, AcqRel);
     }
 
-    /// What the connection is doing. `earlier` is what it had received 10 s ago.
+    /// What the connection is doing. `earlier` is the number of bytes received until 10 s ago.
     pub(crate) fn activity(&self, earlier: u64) -> (Seen, ConnectionActivity) {
         let state = self.state.load(Acquire);
         let waits = match state & PHASE {
@@ -195,7 +196,7 @@ impl ConnectionProgress {
         (Seen(state), activity)
     }
 
-    /// Gives the connection up, if nothing has happened since it was seen so.
+    /// Gives the connection up, if nothing has happened since it was seen.
     pub(crate) fn give_up(&self, Seen(state): Seen) -> bool {
         self.state.compare_exchange(state, state | GIVEN_UP, AcqRel, Relaxed).is_ok()
     }

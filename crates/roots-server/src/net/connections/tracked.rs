@@ -1,4 +1,4 @@
-//! What tells a connection's progress: its stream, the bodies of its requests, and those of its
+//! The wrappers that report a connection's progress: its stream, and the bodies of its requests and
 //! answers.
 
 use std::error::Error;
@@ -21,11 +21,11 @@ struct Served {
     request: RequestNumber,
 }
 
-/// Notes that a request was read up to its body, and has what comes in and what goes out tell how far
-/// it is.
+/// Records that a request was read up to its body, and wraps its body and its answer to report
+/// their progress.
 ///
 /// # Errors
-/// The connection was given up: the request is not to be taken.
+/// The connection was given up: ignore the request.
 pub(crate) fn track<B: HttpBody>(
     connection: &Arc<Connection>,
     body: B,
@@ -78,7 +78,7 @@ where
 impl<B> Drop for RequestBody<B> {
     fn drop(&mut self) {
         if let Some(Served { connection, request }) = &self.unfinished {
-            // Nobody wants the rest: what is in the way of an answer is the server alone.
+            // The rest is not needed: only the server's work stands before the answer.
             let _ = connection.progress.body_ended(*request);
         }
     }
@@ -95,7 +95,7 @@ impl Drop for Owed {
 }
 
 impl Owed {
-    /// The answer's body, which is dropped once all of it was handed over.
+    /// Wraps the answer's body, which is dropped once all of it was handed over.
     pub(crate) fn by<B>(self, body: B) -> AnswerBody<B> {
         AnswerBody { body, _owed: self }
     }
