@@ -12,8 +12,8 @@ mod dialect;
 mod m0001_founding;
 mod m0002_keys;
 mod m0003_usage;
-mod m0004_audit_trail;
-mod m0005_quarters;
+mod m0004_audit_log;
+mod m0005_quarter_hours;
 mod m0006_idempotency;
 mod m0007_account_lists;
 mod m0008_erasures;
@@ -35,8 +35,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_founding::FoundingSchema),
             Box::new(m0002_keys::KeySchema),
             Box::new(m0003_usage::UsageSchema),
-            Box::new(m0004_audit_trail::AuditTrail),
-            Box::new(m0005_quarters::Quarters),
+            Box::new(m0004_audit_log::AuditLog),
+            Box::new(m0005_quarter_hours::QuarterHours),
             Box::new(m0006_idempotency::IdempotencySchema),
             Box::new(m0007_account_lists::AccountLists),
             Box::new(m0008_erasures::ErasureSchema),

@@ -210,7 +210,7 @@ CREATE INDEX ledger_by_reason ON ledger (account_id, reason, ledger_id)
     WHERE reason <> 'api_write';
 
 -- Counts that each write updates. Actor 0 is the account itself.
-CREATE TABLE tallies (
+CREATE TABLE counters (
     account_id {int} NOT NULL,
     actor_id {int} NOT NULL,
     subject TEXT NOT NULL CHECK (subject = 'sessions' OR subject = 'todos'

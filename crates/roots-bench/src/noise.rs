@@ -81,7 +81,7 @@ pub(crate) enum NoiseError {
     Io(#[from] io::Error),
     #[error("this is no valid request: {0}")]
     Http(#[from] hyper::http::Error),
-    #[error("this is no valid key: {0}")]
+    #[error("this is not a valid key: {0}")]
     Key(#[from] InvalidHeaderValue),
     #[error("an import returned {0}")]
     Import(String),

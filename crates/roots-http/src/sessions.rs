@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::id::{ActorId, SessionId};
-use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
+use roots_domain::model::session::{Session, SessionPatch, SessionStatusKind};
 use roots_domain::model::text::LongText;
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::service::access::ActorScope;
@@ -71,10 +71,10 @@ impl From<Session> for SessionBody {
     fn from(session: Session) -> Self {
         Self {
             session_id: session.id.0,
-            status: session.status.name(),
+            status: session.status.kind().name(),
             notes: session.notes,
             started_at: session.started_at.to_string(),
-            ended_at: session.ended_at.map(|at| at.to_string()),
+            ended_at: session.status.ended_at().map(|at| at.to_string()),
             actor_id: session.actor.0,
         }
     }
@@ -108,7 +108,7 @@ struct SessionDeleted {
 struct SessionParams {
     /// Only sessions with this status.
     #[param(value_type = Option<StatusName>, inline)]
-    status: Option<SessionStatus>,
+    status: Option<SessionStatusKind>,
     /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
     /// owner may ask for others.
     #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
@@ -152,7 +152,7 @@ impl FromMembers for NewSession {
 struct SessionChange {
     /// `ended` ends the session for good.
     #[schema(value_type = StatusName, required = false)]
-    status: Option<SessionStatus>,
+    status: Option<SessionStatusKind>,
     /// New notes, up to 65,536 bytes; `null` clears them.
     #[schema(value_type = Option<schema::LongText>)]
     notes: Patch<LongText>,
@@ -166,11 +166,11 @@ impl FromMembers for SessionChange {
     }
 }
 
-fn status(name: &str) -> Result<SessionStatus, Invalid> {
-    one_of(&SessionStatus::ALL, SessionStatus::name, name)
+fn status(name: &str) -> Result<SessionStatusKind, Invalid> {
+    one_of(&SessionStatusKind::ALL, SessionStatusKind::name, name)
 }
 
-choice!(StatusName, "SessionStatus", SessionStatus::ALL.map(SessionStatus::name));
+choice!(StatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKind::name));
 
 /// List sessions
 ///

@@ -22,10 +22,9 @@ const LAST: Timestamp = Timestamp::LAST;
 
 fn session(notes: String) -> SessionBody {
     let (id, actor) = (SessionId(MOST), ActorId(MOST));
-    let (status, ended_at) = (SessionStatus::Active, Some(LAST));
-    let notes = Some(notes);
+    let (status, notes) = (SessionStatus::Ended { at: LAST }, Some(notes));
     let (uid, started_at, version) = (Uid::NIL, LAST, MOST);
-    Session { id, uid, actor, status, notes, started_at, ended_at, version }.into()
+    Session { id, uid, actor, status, notes, started_at, version }.into()
 }
 
 fn todo(title: String, description: String) -> TodoBody {

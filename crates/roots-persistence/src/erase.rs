@@ -10,9 +10,9 @@ use sea_orm::{
 
 use crate::errors::BatchError;
 use crate::table::{
-    accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
-    erasures, idempotency, imports, key_wraps, ledger, recovery_codes, session_deletions, sessions,
-    tallies, todo_logs, todos, usage,
+    accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
+    counters, erasures, idempotency, imports, key_wraps, ledger, recovery_codes, session_deletions,
+    sessions, todo_logs, todos, usage,
 };
 
 /// Most rows that one command sweeps.
@@ -50,7 +50,7 @@ tables! {
     /// What is swept after it, whatever rests on other rows before those.
     SWEPT, clear_rest:
     key_wraps, api_keys, actors, activities, todo_logs, todos, sessions, session_deletions, ledger,
-    tallies, activity_daily, activity_quarters, idempotency, usage, audit_trail, imports
+    counters, activity_daily, activity_quarter_hours, idempotency, usage, audit_log, imports
 }
 
 /// Ends an account: its recovery codes, every wrap that a key or a code of it holds, and its own

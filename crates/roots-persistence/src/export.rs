@@ -95,10 +95,12 @@ impl ArchiveReader for Store {
         &self,
         account: AccountId,
         todos: &[TodoId],
-        (todo, log): (TodoId, LogId),
+        after: Option<(TodoId, LogId)>,
     ) -> StoreResult<Vec<StatusChange<Sealed>>> {
         use todo_logs::Column::{AccountId, LogId, TodoId};
-        let wanted: Vec<_> = todos.iter().filter(|id| **id >= todo).map(|id| id.0).collect();
+        // Ids count from 1.
+        let (todo, log) = after.map_or((0, 0), |(todo, log)| (todo.0, log.0));
+        let wanted: Vec<_> = todos.iter().map(|id| id.0).filter(|id| *id >= todo).collect();
         let Some((first, last)) = wanted.iter().min().zip(wanted.iter().max()) else {
             return Ok(Vec::new());
         };
@@ -109,7 +111,7 @@ impl ArchiveReader for Store {
             .filter(TodoId.gte(*first))
             .filter(TodoId.lte(*last))
             .filter(TodoId.is_in(padded(wanted)))
-            .filter(place.gt(Expr::tuple([Expr::value(todo.0), Expr::value(log.0)])))
+            .filter(place.gt(Expr::tuple([Expr::value(todo), Expr::value(log)])))
             .order_by(TodoId, Order::Asc)
             .order_by(LogId, Order::Asc)
             .limit(u64::from(CHUNK_MAX_ROWS));

@@ -21,8 +21,8 @@ use crate::connect::postgres;
 use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{
-    accounts, activities, activity_daily, activity_quarters, api_keys, audit_trail, directory,
-    ledger, sessions, tallies, todos,
+    accounts, activities, activity_daily, activity_quarter_hours, api_keys, audit_log, counters,
+    directory, ledger, sessions, todos,
 };
 
 /// Ledger rows read at a time.
@@ -85,7 +85,7 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
         ("todos", "todo_id", given.todo),
         ("activities", "activity_id", given.activity),
         ("todo_logs", "log_id", given.log),
-        ("audit_trail", "audit_id", given.audit),
+        ("audit_log", "audit_id", given.audit),
     ]
 }
 
@@ -104,11 +104,11 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
         "todo_logs",
         "activities",
         "ledger",
-        "tallies",
+        "counters",
         "activity_daily",
-        "audit_trail",
+        "audit_log",
         "usage",
-        "activity_quarters",
+        "activity_quarter_hours",
         "idempotency",
     ];
     let mut found = Vec::new();
@@ -217,7 +217,7 @@ fn count_of(counts: &NamedCounts, what: &str) -> i64 {
 }
 
 fn counter_name(actor: i64, subject: &str, label: &str) -> String {
-    if actor == tallies::NO_ACTOR {
+    if actor == counters::NO_ACTOR {
         return format!("{subject} {label}");
     }
     format!("actor {actor}'s {subject} {label}")
@@ -233,8 +233,8 @@ fn quarter_hour_name(actor: i64, quarter: i64, activity_type: &str) -> String {
 }
 
 async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<NamedCounts, DbErr> {
-    let tallies = tallies::Entity::find()
-        .filter(tallies::Column::AccountId.eq(account.0))
+    let counters = counters::Entity::find()
+        .filter(counters::Column::AccountId.eq(account.0))
         .all(tx)
         .await?
         .into_iter()
@@ -245,13 +245,13 @@ async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<Nam
         .await?
         .into_iter()
         .map(|row| (daily_name(row.actor_id, row.day, &row.activity_type), row.count));
-    let quarters = activity_quarters::Entity::find()
-        .filter(activity_quarters::Column::AccountId.eq(account.0))
+    let quarters = activity_quarter_hours::Entity::find()
+        .filter(activity_quarter_hours::Column::AccountId.eq(account.0))
         .all(tx)
         .await?
         .into_iter()
         .map(|row| (quarter_hour_name(row.actor_id, row.quarter, &row.activity_type), row.count));
-    Ok(tallies.chain(daily).chain(quarters).collect())
+    Ok(counters.chain(daily).chain(quarters).collect())
 }
 
 /// Counts the rows of `select`, which are told apart by an actor and a label.
@@ -285,19 +285,19 @@ async fn recount(tx: &DatabaseTransaction, account: AccountId) -> Result<NamedCo
     };
     let of = account.0;
     let rows = sessions::Entity::find().filter(sessions::Column::AccountId.eq(of));
-    counter(tallies::SUBJECT_SESSIONS, count_by(tx, rows, "actor_id", "status").await?);
+    counter(counters::SUBJECT_SESSIONS, count_by(tx, rows, "actor_id", "status").await?);
     let rows = todos::Entity::find().filter(todos::Column::AccountId.eq(of));
     let label = "status || '/' || CAST(priority AS TEXT)";
-    counter(tallies::SUBJECT_TODOS, count_by(tx, rows, "actor_id", label).await?);
+    counter(counters::SUBJECT_TODOS, count_by(tx, rows, "actor_id", label).await?);
     let rows = activities::Entity::find().filter(activities::Column::AccountId.eq(of));
     counter(
-        tallies::SUBJECT_ACTIVITIES,
+        counters::SUBJECT_ACTIVITIES,
         count_by(tx, rows.clone(), "actor_id", "activity_type").await?,
     );
     let entries = ledger::Entity::find().filter(ledger::Column::AccountId.eq(of));
     let nobody = "CAST(0 AS BIGINT)";
-    counter(tallies::SUBJECT_LEDGER, count_by(tx, entries, nobody, "reason").await?);
-    let audit_log = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(of));
+    counter(counters::SUBJECT_LEDGER, count_by(tx, entries, nobody, "reason").await?);
+    let audit_log = audit_log::Entity::find().filter(audit_log::Column::AccountId.eq(of));
     let entries = audit_log.count(tx).await?;
     counts.insert(AUDIT_LOG.to_owned(), i64::try_from(entries).unwrap_or(i64::MAX));
     let keys = api_keys::Entity::find().filter(api_keys::Column::AccountId.eq(of));

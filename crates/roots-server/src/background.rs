@@ -66,7 +66,7 @@ async fn maintain(maintenance: Maintenance) {
     loop {
         ticks.tick().await;
         if let Err(error) = maintenance.forget_idempotency_records().await {
-            warn!(cause = %error, "answers that are kept no longer were not all forgotten");
+            warn!(cause = %error, "some expired idempotency records could not be deleted");
         }
     }
 }
@@ -99,7 +99,7 @@ async fn tend(key_usage: KeyUsage, mut stop: Stop) {
 
 fn note_key_usage(written: Result<(), StoreError>) {
     if let Err(error) = written {
-        warn!(%error, "when keys were last used could not be written");
+        warn!(%error, "the times of the keys' last use could not be written");
     }
 }
 

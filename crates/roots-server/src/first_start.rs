@@ -84,7 +84,7 @@ pub(crate) enum FirstStartError {
     },
     /// The commit's outcome is not known.
     #[error(
-        "the operator account may stand or not ({error}): keep {} and start again", .path.display()
+        "the operator account may or may not exist ({error}): keep {} and start again", .path.display()
     )]
     OutcomeUnknown {
         /// The file with the account's key, if the account exists.
@@ -149,7 +149,7 @@ async fn found_alone(
         FoundFile::Nothing => {}
         FoundFile::Of(id) if id == installation => tracing::warn!(
             path = %path.display(),
-            "a first start was cut off: the file that it left is replaced, for its keys open nothing"
+            "a first start was interrupted: the file that it left is replaced, because its keys open nothing"
         ),
         FoundFile::Of(_) => {
             let (path, database) = (path.to_owned(), database.clone());
@@ -361,7 +361,7 @@ mod tests {
         reader
             .expect_has_accounts()
             .returning(move || Ok(any(looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed))));
-        reader.expect_last_account().returning(|| Ok(AccountId(0)));
+        reader.expect_last_account().returning(|| Ok(None));
         Accounts {
             commands: Arc::new(commands),
             reader: Arc::new(reader),

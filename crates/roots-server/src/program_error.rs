@@ -24,7 +24,7 @@ pub(crate) enum ProgramError {
     #[error("the log can't be started: {0}")]
     Log(#[from] LogError),
     /// The system can't start threads or handle signals.
-    #[error("the system does not let the program start: {0}")]
+    #[error("the operating system does not let the program start: {0}")]
     System(#[source] io::Error),
     /// The address can't be served on.
     #[error("{setting} names {address}, which can't be served on: {error}")]
@@ -70,7 +70,7 @@ pub(crate) enum ProgramError {
     #[error("the accounting does not add up")]
     DoesNotAddUp,
     /// The database did not close in time.
-    #[error("the database did not end in time; what was answered is safe")]
+    #[error("the database did not close in time; every answered write is safe")]
     NotDrained,
 }
 
@@ -99,7 +99,10 @@ mod tests {
     #[test]
     fn an_error_of_a_command_is_printed_as_one_line() {
         let error = StoreError::Unavailable("gone.\nReally".to_owned());
-        assert_eq!(ProgramError::from(error).sentence(), "The database is away: gone. Really.");
+        assert_eq!(
+            ProgramError::from(error).sentence(),
+            "The database is unavailable: gone. Really."
+        );
         let error = io::Error::other("émile.");
         assert_eq!(ProgramError::Print(error).sentence(), "The answer can't be printed: émile.");
     }

@@ -32,7 +32,7 @@ impl Stop {
         let (tell, stop) = watch::channel(None);
         tokio::spawn(async move {
             select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            info!("stopping: what is in flight may end");
+            info!("stopping: waiting for requests in flight");
             let told = Instant::now();
             tell.send_replace(Some(told + DRAIN_WITHIN));
             loop {

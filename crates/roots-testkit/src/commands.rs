@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use roots_domain::command::{
-    Action, Applied, Charge, Command, Conditions, NewActivity, Resealed, ResourceAction, RowPatch,
+    Action, Applied, Charge, Command, Conditions, Resealed, ResourceAction, RowPatch,
     TransferAction,
 };
 
 use roots_domain::model::Patch;
 use roots_domain::model::account::Role;
+use roots_domain::model::activity::NewActivity;
 use roots_domain::model::bearer::KeyBearer;
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
 use roots_domain::model::import::{Import, ImportRow};
 use roots_domain::model::sealed::Sealed;
-use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{NewTodo, Priority, TodoPatch, TodoStatus};
 use roots_domain::port::clock::{Clock, Uids};
@@ -135,7 +136,7 @@ impl Issuer {
     /// Ends a session.
     #[must_use]
     pub const fn end_session(&self, id: i64) -> Command {
-        let patch = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
+        let patch = SessionPatch { status: Some(SessionStatusKind::Ended), notes: Patch::Keep };
         self.patch_session(id, patch)
     }
 
@@ -199,14 +200,13 @@ impl Issuer {
         logged_at: Option<Timestamp>,
     ) -> Command {
         let new = NewActivity {
-            actor: self.actor,
-            uid: uid(),
+            actor: Some(self.actor),
             session: session.map(SessionId),
             activity_type: activity_type(kind),
             description: text("what happened"),
             logged_at,
         };
-        self.command(ResourceAction::LogActivity(new), "POST /activities")
+        self.command(ResourceAction::LogActivity { uid: uid(), new }, "POST /activities")
     }
 
     /// Deletes an activity.

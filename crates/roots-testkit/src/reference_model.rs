@@ -15,7 +15,7 @@ use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{ActivityId, ActorId, LedgerId, LogId, SessionId, TodoId, Uid};
 use roots_domain::model::import::{Import, ImportRow, Imported, Origin};
 use roots_domain::model::sealed::Sealed;
-use roots_domain::model::session::{Session, SessionPatch, SessionStatus};
+use roots_domain::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::todo::{StatusChange, Todo, TodoPatch, TodoStatus};
@@ -232,7 +232,7 @@ impl ReferenceModel {
         let Some(id) = link else { return Ok(()) };
         match self.own_session(actor, id) {
             None => Err(Refusal::NoSuchSession(id)),
-            Some(session) if session.status == SessionStatus::Ended => {
+            Some(session) if session.status != SessionStatus::Active => {
                 Err(Refusal::SessionEnded(id))
             }
             Some(_) => Ok(()),
@@ -251,7 +251,6 @@ impl ReferenceModel {
                     status: SessionStatus::Active,
                     notes: notes.clone(),
                     started_at: at,
-                    ended_at: None,
                     version: 1,
                 };
                 self.sessions.insert(self.last.session, session.clone());
@@ -302,13 +301,13 @@ impl ReferenceModel {
                 self.logs.retain(|log| log.todo != *id);
                 Ok(AppliedRow::Deleted)
             }
-            ResourceAction::LogActivity(new) => {
-                check_maker(actor, new.actor)?;
+            ResourceAction::LogActivity { uid, new } => {
+                check_maker(actor, new.actor.unwrap_or(actor))?;
                 self.check_link(actor, new.session)?;
                 self.last.activity += 1;
                 let activity = Activity {
                     id: ActivityId(self.last.activity),
-                    uid: new.uid,
+                    uid: *uid,
                     actor,
                     session: new.session,
                     activity_type: new.activity_type.clone(),
@@ -337,16 +336,13 @@ impl ReferenceModel {
         row: &RowPatch<SessionId, SessionPatch<Resealed>>,
         at: Timestamp,
     ) -> ApplyResult {
-        use SessionStatus::{Active, Ended};
+        use SessionStatusKind::{Active, Ended};
         let session = self.own_session(actor, row.id).ok_or(Refusal::NotFound("session"))?;
         let mut next = session.clone();
-        match (session.status, row.patch.status) {
+        match (session.status.kind(), row.patch.status) {
             (Ended, Some(Ended)) => return Err(Refusal::AlreadyEnded(row.id)),
             (Ended, Some(Active)) => return Err(Refusal::CannotReopen(row.id)),
-            (Active, Some(Ended)) => {
-                next.status = Ended;
-                next.ended_at = Some(at);
-            }
+            (Active, Some(Ended)) => next.status = SessionStatus::Ended { at },
             _ => {}
         }
         next.notes = patched(session.notes.as_ref(), &row.patch.notes);
@@ -462,12 +458,14 @@ impl ReferenceModel {
     pub fn sessions(
         &self,
         actor: Option<ActorId>,
-        status: Option<SessionStatus>,
+        status: Option<SessionStatusKind>,
     ) -> Vec<Session<Sealed>> {
         let mut found: Vec<_> = self
             .sessions
             .values()
-            .filter(|one| is_of(one.actor, actor) && status.is_none_or(|is| is == one.status))
+            .filter(|one| {
+                is_of(one.actor, actor) && status.is_none_or(|is| is == one.status.kind())
+            })
             .cloned()
             .collect();
         found.sort_by_key(|one| std::cmp::Reverse((one.started_at, one.id)));

@@ -1,4 +1,4 @@
-//! A wire to PostgreSQL that is listened in on: every statement that goes over it is judged.
+//! A wire to PostgreSQL that is listened in on: every statement that goes over it is checked.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::tenant_lint;
 
 /// A way to a server that notes what is asked over it. When it is let go, at the end of a test, each
-/// statement must have been one that a tenant's request may make: see [`tenant_lint::judge`].
+/// statement must have been one that a tenant's request may make: see [`tenant_lint::check`].
 pub struct SqlProxy {
     /// The URL to connect to in place of the server's own.
     pub url: String,
@@ -52,7 +52,7 @@ impl Drop for SqlProxy {
             return;
         }
         let errors = self.heard().into_iter().filter_map(|sql| {
-            tenant_lint::judge(&sql).err().map(|error| format!("{error}, by {sql}"))
+            tenant_lint::check(&sql).err().map(|error| format!("{error}, by {sql}"))
         });
         assert_eq!(errors.collect::<Vec<_>>(), [""; 0], "statements without a tenant");
     }

@@ -61,7 +61,7 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
 ///
 /// # Errors
 /// Says which table it touches without naming the tenant.
-pub fn judge(sql: &str) -> Result<(), String> {
+pub fn check(sql: &str) -> Result<(), String> {
     static GOOD: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let mut good = GOOD.lock().unwrap_or_else(PoisonError::into_inner);
     let good = good.get_or_insert_default();
@@ -109,12 +109,12 @@ impl Visitor for Judge {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
-        self.judge(&select.from, select.selection.as_ref())
+        self.check(&select.from, select.selection.as_ref())
     }
 
     fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<String> {
         match statement {
-            Statement::Insert(insert) => judge_insert(insert),
+            Statement::Insert(insert) => check_insert(insert),
             Statement::Update(update) => {
                 let mut from = vec![update.table.clone()];
                 match &update.from {
@@ -123,14 +123,14 @@ impl Visitor for Judge {
                     ) => from.extend(more.iter().cloned()),
                     None => {}
                 }
-                self.judge(&from, update.selection.as_ref())
+                self.check(&from, update.selection.as_ref())
             }
             Statement::Delete(delete) => {
                 let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) =
                     &delete.from;
                 let mut from = from.clone();
                 from.extend(delete.using.iter().flatten().cloned());
-                self.judge(&from, delete.selection.as_ref())
+                self.check(&from, delete.selection.as_ref())
             }
             _ => ControlFlow::Continue(()),
         }
@@ -139,7 +139,7 @@ impl Visitor for Judge {
 
 impl Judge {
     /// Every table of a tenant's must be bound to one, by a value or by another table that is.
-    fn judge(&self, from: &[TableWithJoins], selection: Option<&Expr>) -> ControlFlow<String> {
+    fn check(&self, from: &[TableWithJoins], selection: Option<&Expr>) -> ControlFlow<String> {
         let mut conditions: Vec<&Expr> = selection.into_iter().collect();
         let mut open = BTreeSet::new();
         for one in from {
@@ -178,7 +178,7 @@ impl Judge {
     }
 }
 
-fn judge_insert(insert: &Insert) -> ControlFlow<String> {
+fn check_insert(insert: &Insert) -> ControlFlow<String> {
     let TableObject::TableName(name) = &insert.table else {
         return ControlFlow::Break("a table without a name".to_owned());
     };
@@ -217,7 +217,7 @@ fn on(join: &Join) -> Option<&Expr> {
 }
 
 /// Whether a condition holds a table to tenants that it names. `open` are the tables of the same query
-/// that are not held to any: a table of a query around it is judged there.
+/// that are not held to any: a table of a query around it is checked there.
 fn binds(condition: &Expr, table: &str, open: &BTreeSet<String>) -> bool {
     let names = |expr: &Expr| match expr {
         Expr::Tuple(parts) => parts.iter().any(|part| is_tenant_of(part, table)),
@@ -303,7 +303,7 @@ mod tests {
              WHERE accounts.account_id = v.id",
             "DELETE FROM todos WHERE account_id = $1 AND todo_id IN ($2)",
         ] {
-            assert_eq!(judge(good), Ok(()), "{good}");
+            assert_eq!(check(good), Ok(()), "{good}");
         }
         for bad in [
             "SELECT * FROM todos",
@@ -328,7 +328,7 @@ mod tests {
             "DELETE FROM todos WHERE todo_id = $1",
             "SELECT FROM WHERE",
         ] {
-            assert!(judge(bad).is_err(), "{bad}");
+            assert!(check(bad).is_err(), "{bad}");
         }
     }
 }

@@ -80,12 +80,12 @@ logged_at, created_at, version) \
 VALUES (1, :activity, gen_random_uuid(), 1, NULL, 'deploy', '\\x{description}', {NOW}, {NOW}, 1);
 INSERT INTO ledger (account_id, ledger_id, delta, balance_after, reason, endpoint, actor_id, note, created_at) \
 VALUES (1, :ledger, -1, :balance, 'api_write', 'POST /activities', 1, NULL, {NOW});
-INSERT INTO tallies (account_id, actor_id, subject, label, count) \
+INSERT INTO counters (account_id, actor_id, subject, label, count) \
 VALUES (1, 1, 'activities', 'deploy', 1), (1, 0, 'ledger', 'api_write', 1) \
-ON CONFLICT (account_id, actor_id, subject, label) DO UPDATE SET count = tallies.count + 1;
-INSERT INTO activity_quarters (account_id, actor_id, quarter, activity_type, count) \
+ON CONFLICT (account_id, actor_id, subject, label) DO UPDATE SET count = counters.count + 1;
+INSERT INTO activity_quarter_hours (account_id, actor_id, quarter, activity_type, count) \
 VALUES (1, 1, {quarter}, 'deploy', 1) ON CONFLICT (account_id, actor_id, quarter, activity_type) \
-DO UPDATE SET count = activity_quarters.count + 1;
+DO UPDATE SET count = activity_quarter_hours.count + 1;
 INSERT INTO activity_daily (account_id, actor_id, day, activity_type, count) \
 VALUES (1, 1, {day}, 'deploy', 1) ON CONFLICT (account_id, actor_id, day, activity_type) \
 DO UPDATE SET count = activity_daily.count + 1;

@@ -73,15 +73,16 @@ fn batch(tx: &Transaction, description: &[u8]) -> rusqlite::Result<()> {
         activities.execute(params![ACCOUNT, activity + nth, ACTOR, description, NOW])?;
         movements.execute(params![ACCOUNT, ledger + nth, balance - nth, ACTOR, NOW])?;
     }
-    let mut tallies = tx.prepare_cached(
-        "INSERT INTO tallies (account_id, actor_id, subject, label, count) VALUES (?1, ?2, ?3, ?4, ?5) \
+    let mut counters = tx.prepare_cached(
+        "INSERT INTO counters (account_id, actor_id, subject, label, count) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT DO UPDATE SET count = count + excluded.count",
     )?;
-    tallies.execute(params![ACCOUNT, ACTOR, "activities", "deploy", BATCH])?;
-    tallies.execute(params![ACCOUNT, 0, "ledger", "api_write", BATCH])?;
-    for (table, column, span) in
-        [("activity_quarters", "quarter", QUARTER_MICROS), ("activity_daily", "day", DAY_MICROS)]
-    {
+    counters.execute(params![ACCOUNT, ACTOR, "activities", "deploy", BATCH])?;
+    counters.execute(params![ACCOUNT, 0, "ledger", "api_write", BATCH])?;
+    for (table, column, span) in [
+        ("activity_quarter_hours", "quarter", QUARTER_MICROS),
+        ("activity_daily", "day", DAY_MICROS),
+    ] {
         let sql = format!(
             "INSERT INTO {table} (account_id, actor_id, {column}, activity_type, count) \
              VALUES (?1, ?2, ?3, 'deploy', ?4) \

@@ -18,7 +18,7 @@ pub use manage::{
 pub use operator::{Operator, OperatorAction};
 pub use outcome::{Applied, AppliedRow, IdempotencyRecord};
 pub use refusal::Refusal;
-pub use resource::{NewActivity, Resealed, ResourceAction, RowPatch};
+pub use resource::{Resealed, ResourceAction, RowPatch};
 pub use system::{NewAccount, SystemAction};
 pub use transfer::TransferAction;
 

@@ -16,13 +16,13 @@ pub enum Refusal {
     #[error("The recovery code is not valid.")]
     CodeNotInForce,
     /// The account may not write.
-    #[error("This account is suspended: it can be read, but not written.")]
+    #[error("This account is suspended: it is read-only.")]
     Suspended,
     /// A member that asks for what is the owner's.
     #[error("Only the account's owner may do this: a member reads and writes only its own data.")]
     OwnerOnly,
-    /// A key in grace manages no keys.
-    #[error("This key was rotated and is in its grace: it manages no actors and no keys.")]
+    /// A key in its grace period can't manage keys.
+    #[error("This key was rotated and is in its grace period: it can't manage actors or keys.")]
     KeyInGrace,
     /// Ending the key that the account hangs on.
     #[error("This is the last key in force of the account's owner: rotate it instead.")]
@@ -74,16 +74,18 @@ pub enum Refusal {
     #[error("An account can't suspend itself: another operator's account may.")]
     OwnAccount,
     /// The caller has named another request by this key.
-    #[error("This Idempotency-Key was sent with another request within a day: take a new one.")]
+    #[error(
+        "This Idempotency-Key was used for a different request in the last 24 hours: use a new one."
+    )]
     KeyOfAnotherRequest,
     /// A request that the caller has named by this key is still being worked on.
-    #[error("A request with this Idempotency-Key is still being worked on: ask again shortly.")]
+    #[error("A request with this Idempotency-Key is still in progress: retry shortly.")]
     StillInFlight,
     /// No such row, or not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
     /// The row is in none of the states that the caller insists on.
-    #[error("The {0} has changed since it was read: read it again and decide anew.")]
+    #[error("The {0} has changed since you read it: read it again, then decide.")]
     HasChanged(&'static str),
     /// A `session_id` that names no session of the actor.
     #[error("There is no session {0}.")]
@@ -99,7 +101,7 @@ pub enum Refusal {
     Contradicts(Origin),
     /// A dry run of an import whose rows lie too far apart to be remembered.
     #[error(
-        "The file has more rows than a dry run can remember. Its last line counts them: an import of it costs at most 1 credit for each."
+        "The file has more rows than a dry run can hold. Its last line counts them: importing it costs at most 1 credit for each row."
     )]
     DryRunTooLarge,
     /// A step of a log that does not begin where its todo stands.
@@ -117,7 +119,7 @@ pub enum Refusal {
     #[error("Session {0} has ended and can't be reopened: start a new one.")]
     CannotReopen(SessionId),
     /// A step between statuses that there is not.
-    #[error("A todo can't go from {} to {}; from there it may go to {}.", .from.name(), .to.name(), names(.from.next()))]
+    #[error("A todo can't go from {} to {}; it can go to {}.", .from.name(), .to.name(), names(.from.next()))]
     ForbiddenStep {
         /// Where it stands.
         from: TodoStatus,
@@ -169,14 +171,14 @@ mod tests {
         for (refusal, sentence) in [
             (Refusal::KeyNotInForce, "This key is no longer in force."),
             (Refusal::CodeNotInForce, "The recovery code is not valid."),
-            (Refusal::Suspended, "This account is suspended: it can be read, but not written."),
+            (Refusal::Suspended, "This account is suspended: it is read-only."),
             (
                 Refusal::OwnerOnly,
                 "Only the account's owner may do this: a member reads and writes only its own data.",
             ),
             (
                 Refusal::KeyInGrace,
-                "This key was rotated and is in its grace: it manages no actors and no keys.",
+                "This key was rotated and is in its grace period: it can't manage actors or keys.",
             ),
             (
                 Refusal::LastOwnerKey,
@@ -201,7 +203,7 @@ mod tests {
             ),
             (
                 Refusal::DryRunTooLarge,
-                "The file has more rows than a dry run can remember. Its last line counts them: an import of it costs at most 1 credit for each.",
+                "The file has more rows than a dry run can hold. Its last line counts them: importing it costs at most 1 credit for each row.",
             ),
             (Refusal::ExpiryNotAhead, "The expiry must be in the future."),
             (
@@ -215,16 +217,16 @@ mod tests {
             ),
             (
                 Refusal::KeyOfAnotherRequest,
-                "This Idempotency-Key was sent with another request within a day: take a new one.",
+                "This Idempotency-Key was used for a different request in the last 24 hours: use a new one.",
             ),
             (
                 Refusal::StillInFlight,
-                "A request with this Idempotency-Key is still being worked on: ask again shortly.",
+                "A request with this Idempotency-Key is still in progress: retry shortly.",
             ),
             (Refusal::NotFound("todo"), "There is no such todo."),
             (
                 Refusal::HasChanged("todo"),
-                "The todo has changed since it was read: read it again and decide anew.",
+                "The todo has changed since you read it: read it again, then decide.",
             ),
             (Refusal::NoSuchSession(session), "There is no session 2."),
             (
@@ -238,11 +240,11 @@ mod tests {
             ),
             (
                 step(TodoStatus::Done, TodoStatus::Cancelled),
-                "A todo can't go from done to cancelled; from there it may go to open or in_progress.",
+                "A todo can't go from done to cancelled; it can go to open or in_progress.",
             ),
             (
                 step(TodoStatus::Cancelled, TodoStatus::Done),
-                "A todo can't go from cancelled to done; from there it may go to open or in_progress.",
+                "A todo can't go from cancelled to done; it can go to open or in_progress.",
             ),
             (
                 Refusal::NoteWithoutChange,

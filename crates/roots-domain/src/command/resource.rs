@@ -1,11 +1,10 @@
 //! What the bearer of an API key writes of sessions, todos and activities.
 
 use crate::model::Patch;
+use crate::model::activity::NewActivity;
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::session::SessionPatch;
-use crate::model::text::ActivityType;
-use crate::model::time::Timestamp;
 use crate::model::todo::{NewTodo, TodoPatch};
 
 /// A write of a session, a todo or an activity.
@@ -41,7 +40,12 @@ pub enum ResourceAction {
     /// Delete a todo and its log.
     DeleteTodo(TodoId),
     /// Log an activity.
-    LogActivity(NewActivity),
+    LogActivity {
+        /// Its identity.
+        uid: Uid,
+        /// The rest of it.
+        new: NewActivity<Sealed>,
+    },
     /// Delete an activity.
     DeleteActivity(ActivityId),
 }
@@ -82,23 +86,6 @@ pub struct RowPatch<I, P> {
     pub sealed_for: Option<Uid>,
     /// What becomes of it.
     pub patch: P,
-}
-
-/// An activity to log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewActivity {
-    /// The actor that the activity will belong to. Its text is sealed with that actor's keys.
-    pub actor: ActorId,
-    /// Its identity.
-    pub uid: Uid,
-    /// The active session to link it to.
-    pub session: Option<SessionId>,
-    /// Its category.
-    pub activity_type: ActivityType,
-    /// What happened.
-    pub description: Sealed,
-    /// When it happened, if not now.
-    pub logged_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::working_set::WorkingSet;
 use crate::command::{Applied, AppliedRow, Charge, NewAccount, Operator, OperatorAction, Refusal};
 
 use crate::model::account::{Account, AccountStatus, Actor, LastIds};
-use crate::model::api_key::{ApiKey, KeyEpoch, RecoveryCode};
+use crate::model::api_key::{ApiKey, KeyEpoch, KeyStatus, RecoveryCode};
 use crate::model::audit::AuditAction;
 use crate::model::credit::Reason;
 use crate::model::id::{AccountId, Uid};
@@ -79,7 +79,7 @@ impl WorkingSet {
             created_at: at,
             last_used: None,
             expires_at: None,
-            ends_at: None,
+            status: KeyStatus::Current,
             succession: None,
             first_used_at: None,
         };

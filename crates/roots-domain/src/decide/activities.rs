@@ -3,10 +3,10 @@
 use super::admission::Scope;
 use super::working_set::{Kinds, WorkingSet};
 
-use crate::command::{AppliedRow, NewActivity, Refusal};
+use crate::command::{AppliedRow, Refusal};
 
-use crate::model::activity::{Activity, KINDS_MAX};
-use crate::model::id::{AccountId, ActivityId, ActorId};
+use crate::model::activity::{Activity, KINDS_MAX, NewActivity};
+use crate::model::id::{AccountId, ActivityId, ActorId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::text::ActivityType;
 
@@ -22,16 +22,18 @@ impl WorkingSet {
 
     pub(super) fn new_activity(
         &self,
-        new: NewActivity,
+        uid: Uid,
+        new: NewActivity<Sealed>,
         scope: &Scope,
     ) -> Result<Activity<Sealed>, Refusal> {
-        scope.check_reach(new.actor)?;
-        self.check_active_link(new.session, new.actor, scope)?;
-        self.check_kind(scope.account, new.actor, &new.activity_type)?;
+        let actor = new.actor.unwrap_or(scope.actor);
+        scope.check_reach(actor)?;
+        self.check_active_link(new.session, actor, scope)?;
+        self.check_kind(scope.account, actor, &new.activity_type)?;
         Ok(Activity {
-            id: ActivityId(0),
-            uid: new.uid,
-            actor: new.actor,
+            id: self.next_ids(scope.account)?.next_activity(),
+            uid,
+            actor,
             session: new.session,
             activity_type: new.activity_type,
             description: new.description,
@@ -56,14 +58,14 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Gives a new activity its id.
+    /// Adds an activity, which takes the next id.
     pub(super) fn insert_activity(
         &mut self,
-        mut activity: Activity<Sealed>,
+        activity: Activity<Sealed>,
         scope: &Scope,
     ) -> Result<AppliedRow, Refusal> {
         let account = scope.account;
-        activity.id = self.last_ids(account)?.next_activity();
+        self.last_ids(account)?.activity = activity.id.0;
         let kinds = self.kinds.entry((account, activity.actor)).or_default();
         kinds.move_count(&activity.activity_type, 1);
         self.count_activity(account, &activity, 1);

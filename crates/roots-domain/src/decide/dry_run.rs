@@ -99,9 +99,6 @@ impl Mark {
     }
 }
 
-/// The owner of a row for which none was noted. No actor has this id.
-const NOBODY: ActorId = ActorId(0);
-
 impl DryRun {
     /// Decides a command in a working set that was read for it. The working set is dropped and not
     /// written. The cost is what the command would cost if the balance covered it; the balance is
@@ -181,8 +178,8 @@ impl DryRun {
         }
         match origin {
             Origin::Session(id) if is_new => {
-                let session = session(SessionId(-id.0), self.owner_of(origin));
-                working_set.load_session(account, session);
+                let Some(owner) = self.owner_of(origin) else { return };
+                working_set.load_session(account, session(SessionId(-id.0), owner));
             }
             Origin::Todo(id) => {
                 let Some(status) = self.status(id) else { return };
@@ -190,7 +187,7 @@ impl DryRun {
                     return;
                 };
                 let stands = if is_new {
-                    Some(todo(here, self.owner_of(origin)))
+                    self.owner_of(origin).map(|owner| todo(here, owner))
                 } else {
                     working_set.todos.get((account, here)).cloned()
                 };
@@ -263,8 +260,8 @@ impl DryRun {
     }
 
     /// The owner of a session or todo that was noted.
-    fn owner_of(&self, origin: Origin) -> ActorId {
-        let Some(rows) = Mark::of(origin) else { return NOBODY };
+    fn owner_of(&self, origin: Origin) -> Option<ActorId> {
+        let rows = Mark::of(origin)?;
         let (chunk, ..) = place(origin.id());
         let noted = self.marks.get(&(rows, chunk)).map_or(0, |mark| mark.owner);
         let (chunk, word, bits) = owner_place(origin.id());
@@ -275,8 +272,7 @@ impl DryRun {
             usize::try_from(digits).unwrap_or(0) << (digit * DIGIT_BITS)
         };
         let number = (0..OWNER_DIGITS).fold(usize::from(noted), |it, digit| it ^ differs(digit));
-        let owner = number.checked_sub(1).and_then(|before| self.owners.get(before));
-        owner.copied().unwrap_or(NOBODY)
+        number.checked_sub(1).and_then(|before| self.owners.get(before)).copied()
     }
 
     fn has(&self, mark: Mark, id: i64) -> bool {
@@ -315,7 +311,6 @@ const fn session(id: SessionId, actor: ActorId) -> Session<Sealed> {
         status: SessionStatus::Active,
         notes: None,
         started_at: Timestamp::FIRST,
-        ended_at: None,
         version: 1,
     }
 }

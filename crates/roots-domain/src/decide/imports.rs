@@ -13,11 +13,12 @@ use crate::model::activity::Activity;
 use crate::model::audit::AuditAction;
 use crate::model::bearer::KeyBearer;
 use crate::model::credit::Reason;
-use crate::model::id::{AccountId, ActorId, LogId, SessionId, TodoId, Uid};
+use crate::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
 use crate::model::import::{
     IMPORT_ENDPOINT, Import, ImportEffect, ImportRow, Imported, Origin, StepRefusal,
 };
 use crate::model::sealed::Sealed;
+use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 
@@ -96,18 +97,10 @@ impl WorkingSet {
         }
         let here = row.actor();
         let new_actor = self.new_actor(source, actors.get(&here).copied(), here, scope)?;
-        let plan = self.validate_import(source, row, scope)?;
+        let (plan, id) = self.validate_import(source, row, scope)?;
         let account = self.account_mut(scope.account).ok_or(Refusal::KeyNotInForce)?;
         account.debit(ImportEffect::Added.cost()).map_err(refused_balance)?;
-        let id = match self.apply(plan, scope)? {
-            AppliedRow::Session(session) => session.id.0,
-            AppliedRow::Todo(_) if matches!(origin, Origin::Step(_)) => {
-                self.account(scope.account).map_or(0, |account| account.last_ids.log)
-            }
-            AppliedRow::Todo(todo) => todo.id.0,
-            AppliedRow::Activity(activity) => activity.id.0,
-            _ => 0,
-        };
+        self.apply(plan, scope)?;
         let actor = new_actor.map(|key| (key, here.0));
         for (key, id) in actor.into_iter().chain([(key, id)]) {
             self.imported.insert(key, id);
@@ -174,19 +167,36 @@ impl WorkingSet {
         }
     }
 
-    fn validate_import(&self, source: Uid, row: ImportRow, scope: &Scope) -> Result<Plan, Refusal> {
+    /// What a row that has not come in before will do, and the id that it gets here.
+    fn validate_import(
+        &self,
+        source: Uid,
+        row: ImportRow,
+        scope: &Scope,
+    ) -> Result<(Plan, i64), Refusal> {
         let link = |link, actor| self.imported_link(source, link, actor, scope);
+        let mut ids = self.next_ids(scope.account)?;
         Ok(match row {
-            ImportRow::Session(session) => Plan::StartSession(session),
+            ImportRow::Session(session) => {
+                let id = ids.next_session();
+                (Plan::StartSession(Session { id, ..session }), id.0)
+            }
             ImportRow::Todo(todo) => {
                 let session = link(todo.session, todo.actor)?;
-                Plan::CreateTodo(Todo { session, ..todo })
+                let id = ids.next_todo();
+                (Plan::CreateTodo(Todo { id, session, ..todo }), id.0)
             }
-            ImportRow::Step(actor, step) => self.judge_step(source, actor, step, scope)?,
+            ImportRow::Step(actor, step) => {
+                let next = self.replay_step(source, actor, &step, scope)?;
+                let step = StatusChange { id: ids.next_log(), todo: next.id, ..step };
+                let id = step.id.0;
+                (Plan::PutTodo(next, Some(step)), id)
+            }
             ImportRow::Activity(activity) => {
                 let session = link(activity.session, activity.actor)?;
                 self.check_kind(scope.account, activity.actor, &activity.activity_type)?;
-                Plan::LogActivity(Activity { session, ..activity })
+                let id = ids.next_activity();
+                (Plan::LogActivity(Activity { id, session, ..activity }), id.0)
             }
             // It was imported before, and that is never forgotten.
             ImportRow::SessionAgain(_) => return Err(Refusal::NotFound("session")),
@@ -211,23 +221,22 @@ impl WorkingSet {
         }
     }
 
-    /// The log grows as in the source: each step must begin at the todo's current status.
-    fn judge_step(
+    /// The todo after an imported log entry. The log grows as in the source: each entry must start
+    /// from the todo's current status.
+    fn replay_step(
         &self,
         source: Uid,
         actor: ActorId,
-        step: StatusChange<Sealed>,
+        step: &StatusChange<Sealed>,
         scope: &Scope,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<Todo<Sealed>, Refusal> {
         let found = self.imported.get(&(scope.account, source, Origin::Todo(step.todo)));
         let todo = found.and_then(|id| self.todos.get((scope.account, TodoId(*id))));
         let todo = todo.filter(|todo| todo.actor == actor).ok_or(Refusal::NotFound("todo"))?;
         let (from, to) = (step.old_status, step.new_status);
-        let next = todo.relive(&step).map_err(|error| match error {
+        todo.relive(step).map_err(|error| match error {
             StepRefusal::Elsewhere => Refusal::StepFromElsewhere { from, stands: todo.status },
             StepRefusal::Forbidden => Refusal::ForbiddenStep { from, to },
-        })?;
-        let step = StatusChange { id: LogId(0), todo: next.id, ..step };
-        Ok(Plan::PutTodo(next, Some(step)))
+        })
     }
 }

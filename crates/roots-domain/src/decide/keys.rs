@@ -12,7 +12,7 @@ use crate::command::{
 };
 use crate::model::account::{Actor, Role};
 use crate::model::api_key::{
-    ApiKey, KEYS_MAX, KeyEpoch, RecoveryCode, Succession, Wrap, WrapHolder,
+    ApiKey, KEYS_MAX, KeyEpoch, KeyStatus, RecoveryCode, Succession, Wrap, WrapHolder,
 };
 use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::bearer::{CodeBearer, KeyBearer};
@@ -48,7 +48,7 @@ impl WorkingSet {
             return Err(Refusal::OwnerOnly);
         }
         let shown = self.keys.get((account, bearer.key)).ok_or(Refusal::KeyNotInForce)?.clone();
-        if shown.ends_at.is_some() {
+        if shown.status != KeyStatus::Current {
             return Err(Refusal::KeyInGrace);
         }
         match action {
@@ -131,7 +131,7 @@ impl WorkingSet {
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
         if let Reservation::Renewal(of) | Reservation::AccountRenewal(of) = kinds {
-            self.judge_renewal(account, of, at)?;
+            self.validate_renewal(account, of, at)?;
         }
         let last_ids = self.last_ids(account)?;
         match kinds {
@@ -219,7 +219,7 @@ impl WorkingSet {
             KeyOrigin::Renewal => Opens::NextOfActor,
             KeyOrigin::AccountRenewal { .. } => Opens::NextOfBoth,
         };
-        let (actor, mut key) = self.judge_key(account, &new, opens, at)?;
+        let (actor, mut key) = self.validate_key(account, &new, opens, at)?;
         let NewKey { id, actor: of, account_epoch, epoch, .. } = new;
         match origin {
             KeyOrigin::Beside => self.check_room(account, of)?,
@@ -279,7 +279,12 @@ impl WorkingSet {
     }
 
     /// Checks that an actor may be renewed once more. A missing actor is refused elsewhere.
-    fn judge_renewal(&self, account: AccountId, of: ActorId, at: Timestamp) -> Result<(), Refusal> {
+    fn validate_renewal(
+        &self,
+        account: AccountId,
+        of: ActorId,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
         let actor = self.actors.get((account, of));
         let Some(actor) = actor else { return Ok(()) };
         actor.renewals.with_one_more(at).map_err(|refused| too_many_renewals(of, refused))?;
@@ -304,7 +309,7 @@ impl WorkingSet {
     }
 
     /// The row of a new key and its actor, if the key may be made.
-    fn judge_key(
+    fn validate_key(
         &self,
         account: AccountId,
         new: &NewKey,
@@ -337,7 +342,7 @@ impl WorkingSet {
             created_at: at,
             last_used: None,
             expires_at: new.expires_at,
-            ends_at: None,
+            status: KeyStatus::Current,
             succession: None,
             first_used_at: None,
         };
@@ -361,7 +366,7 @@ impl WorkingSet {
             Some(Succession::Renewal) => Opens::NextOfBoth,
             _ => Opens::InForce,
         };
-        let (owner, mut key) = self.judge_key(account, &new, opens, at)?;
+        let (owner, mut key) = self.validate_key(account, &new, opens, at)?;
         if owner.role != Role::Owner {
             return Err(Refusal::CodeNotInForce);
         }
@@ -443,7 +448,8 @@ impl WorkingSet {
             // A key whose answer may have been lost does not count as one that the owner can still
             // use.
             let is_live = |other: &&ApiKey| {
-                other.in_force(self.decided_at) && other.ends_at.is_none() && !other.is_unseen()
+                let is_current = other.status == KeyStatus::Current;
+                other.in_force(self.decided_at) && is_current && !other.is_unseen()
             };
             let is_owners = is_owner && key.actor == bearer.actor;
             let is_last = self.keys_of(account, key.actor).filter(is_live).all(|it| it.id == id);

@@ -71,7 +71,7 @@ impl ReadSet {
         self.accounts.extend(command.accounts());
         self.idempotency_records.extend(command.idempotency_record_keys());
         match &command.action {
-            Action::Resource(bearer, action) => self.add_resource(bearer.account, action),
+            Action::Resource(bearer, action) => self.add_resource(*bearer, action),
             Action::Manage(bearer, action) => self.add_management(*bearer, action),
             Action::Transfer(bearer, TransferAction::Import(import)) => {
                 self.add_import(bearer.account, import);
@@ -88,7 +88,8 @@ impl ReadSet {
         }
     }
 
-    fn add_resource(&mut self, account: AccountId, action: &ResourceAction) {
+    fn add_resource(&mut self, bearer: KeyBearer, action: &ResourceAction) {
+        let account = bearer.account;
         match action {
             ResourceAction::StartSession { .. } => {}
             ResourceAction::PatchSession(RowPatch { id, .. })
@@ -107,9 +108,10 @@ impl ReadSet {
             ResourceAction::DeleteTodo(id) => {
                 self.todos.insert((account, *id));
             }
-            ResourceAction::LogActivity(new) => {
+            ResourceAction::LogActivity { new, .. } => {
+                let actor = new.actor.unwrap_or(bearer.actor);
                 self.sessions.extend(new.session.map(|id| (account, id)));
-                self.kinds.insert((account, new.actor, new.activity_type.clone()));
+                self.kinds.insert((account, actor, new.activity_type.clone()));
             }
             ResourceAction::DeleteActivity(id) => {
                 self.activities.insert((account, *id));

@@ -13,7 +13,8 @@ use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 
-/// What a validated command will do once it is paid. New rows get their ids then.
+/// What a validated command will do once it is paid. A new row already has the next id, which is
+/// taken then.
 pub(super) enum Plan {
     StartSession(Session<Sealed>),
     PutSession(Session<Sealed>),
@@ -74,7 +75,7 @@ impl WorkingSet {
             ResourceAction::DeleteActivity(id) => ("activity", self.activity(*id, scope)?.tag()),
             ResourceAction::StartSession { .. }
             | ResourceAction::CreateTodo { .. }
-            | ResourceAction::LogActivity(_) => return Ok(()),
+            | ResourceAction::LogActivity { .. } => return Ok(()),
         };
         if allowed.contains(&stands) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
     }
@@ -82,7 +83,7 @@ impl WorkingSet {
     fn validate(&self, action: ResourceAction, scope: &Scope) -> Result<Plan, Refusal> {
         Ok(match action {
             ResourceAction::StartSession { actor, uid, notes } => {
-                Plan::StartSession(Self::new_session(actor, uid, notes, scope)?)
+                Plan::StartSession(self.new_session(actor, uid, notes, scope)?)
             }
             ResourceAction::PatchSession(row) => {
                 Plan::PutSession(self.patched_session(row, scope)?)
@@ -98,7 +99,9 @@ impl WorkingSet {
                 Plan::PutTodo(todo, log)
             }
             ResourceAction::DeleteTodo(id) => Plan::DeleteTodo(self.todo(id, scope)?.clone()),
-            ResourceAction::LogActivity(new) => Plan::LogActivity(self.new_activity(new, scope)?),
+            ResourceAction::LogActivity { uid, new } => {
+                Plan::LogActivity(self.new_activity(uid, new, scope)?)
+            }
             ResourceAction::DeleteActivity(id) => {
                 Plan::DeleteActivity(self.activity(id, scope)?.clone())
             }

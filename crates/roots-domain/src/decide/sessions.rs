@@ -41,11 +41,12 @@ impl WorkingSet {
         let Some(id) = id else { return Ok(()) };
         match self.linkable(id, actor, scope)?.status {
             SessionStatus::Active => Ok(()),
-            SessionStatus::Ended => Err(Refusal::SessionEnded(id)),
+            SessionStatus::Ended { .. } => Err(Refusal::SessionEnded(id)),
         }
     }
 
     pub(super) fn new_session(
+        &self,
         actor: ActorId,
         uid: Uid,
         notes: Option<Sealed>,
@@ -53,13 +54,12 @@ impl WorkingSet {
     ) -> Result<Session<Sealed>, Refusal> {
         scope.check_reach(actor)?;
         Ok(Session {
-            id: SessionId(0),
+            id: self.next_ids(scope.account)?.next_session(),
             uid,
             actor,
             status: SessionStatus::Active,
             notes,
             started_at: scope.at,
-            ended_at: None,
             version: 1,
         })
     }
@@ -81,14 +81,14 @@ impl WorkingSet {
         })
     }
 
-    /// Gives a new session its id.
+    /// Adds a session, which takes the next id.
     pub(super) fn insert_session(
         &mut self,
-        mut session: Session<Sealed>,
+        session: Session<Sealed>,
         scope: &Scope,
     ) -> Result<AppliedRow, Refusal> {
         let account = scope.account;
-        session.id = self.last_ids(account)?.next_session();
+        self.last_ids(account)?.session = session.id.0;
         self.count(account, Counter::of_session(&session), 1);
         self.sessions.set((account, session.id), Some(session.clone()));
         Ok(AppliedRow::Session(session))

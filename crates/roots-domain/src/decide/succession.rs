@@ -2,7 +2,7 @@
 
 use super::working_set::WorkingSet;
 use crate::command::{Applied, Refusal};
-use crate::model::api_key::{ApiKey, Succession, WrapHolder};
+use crate::model::api_key::{ApiKey, KeyStatus, Succession, WrapHolder};
 use crate::model::audit::AuditEvent;
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
 use crate::model::time::Timestamp;
@@ -83,7 +83,7 @@ impl WorkingSet {
             if grace_seconds == 0 {
                 self.end_key(account, key.id);
             } else {
-                key.ends_at = Some(key.ends_at.map_or(end, |before| before.min(end)));
+                key.status = key.status.in_grace_until(end);
                 self.keys.set((account, key.id), Some(key));
             }
         }
@@ -148,7 +148,7 @@ impl WorkingSet {
     /// Ends a key for good, but nothing that came with it.
     pub(super) fn close_key(&mut self, account: AccountId, id: KeyId) {
         let Some(key) = self.keys.get((account, id)).cloned() else { return };
-        self.keys.set((account, id), Some(ApiKey { ends_at: Some(ApiKey::ENDED), ..key }));
+        self.keys.set((account, id), Some(ApiKey { status: KeyStatus::Ended, ..key }));
         self.empty(account, WrapHolder::ApiKey(id));
     }
 

@@ -8,14 +8,14 @@ use uuid::Uuid;
 use super::*;
 use crate::command::{
     Action, Applied, AppliedRow, Charge, Command, Conditions, IdempotencyRecord, ManageAction,
-    NewAccount, NewActivity, Operator, OperatorAction, Refusal, Resealed, ResourceAction, RowPatch,
+    NewAccount, Operator, OperatorAction, Refusal, Resealed, ResourceAction, RowPatch,
     SystemAction, TransferAction,
 };
 use crate::model::Patch;
 use crate::model::account::{Account, AccountStatus, Actor, LastIds};
 use crate::model::account::{AccountKind, ActorKind, Role};
-use crate::model::activity::{Activity, KINDS_MAX};
-use crate::model::api_key::{ApiKey, KeyEpoch, RecoveryCode, Wrap};
+use crate::model::activity::{Activity, KINDS_MAX, NewActivity};
+use crate::model::api_key::{ApiKey, KeyEpoch, KeyStatus, RecoveryCode, Wrap};
 use crate::model::api_key::{LookupHash, WrapHolder, WrapSubject};
 use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
 use crate::model::bearer::KeyBearer;
@@ -26,7 +26,7 @@ use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId}
 use crate::model::id::{AuditId, LedgerId, LogId, RecoveryId, Uid};
 use crate::model::quota::Renewals;
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionPatch, SessionStatus};
+use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::model::text::ActivityType;
 use crate::model::text::Name;
 use crate::model::time::QuarterHour;
@@ -130,15 +130,16 @@ fn account(id: AccountId) -> Account {
 }
 
 fn session(id: SessionId) -> Session<Sealed> {
-    let has_ended = id == ENDED;
     Session {
         id,
         uid: uid(100),
         actor: if id == OF_PEER { PEER } else { ME },
-        status: if has_ended { SessionStatus::Ended } else { SessionStatus::Active },
+        status: match id {
+            ENDED => SessionStatus::Ended { at: at(20) },
+            _ => SessionStatus::Active,
+        },
         notes: Some(sealed("notes")),
         started_at: at(10),
-        ended_at: has_ended.then_some(at(20)),
         version: 1,
     }
 }
@@ -239,8 +240,8 @@ fn naming(actor: ActorId, action: ResourceAction) -> ResourceAction {
         ResourceAction::CreateTodo { uid, new } => {
             ResourceAction::CreateTodo { uid, new: NewTodo { actor: Some(actor), ..new } }
         }
-        ResourceAction::LogActivity(new) => {
-            ResourceAction::LogActivity(NewActivity { actor, ..new })
+        ResourceAction::LogActivity { uid, new } => {
+            ResourceAction::LogActivity { uid, new: NewActivity { actor: Some(actor), ..new } }
         }
         other => other,
     }
@@ -290,7 +291,7 @@ fn patch_session(id: SessionId, patch: SessionPatch<Resealed>) -> ResourceAction
 }
 
 fn end(id: SessionId) -> ResourceAction {
-    let status = Some(SessionStatus::Ended);
+    let status = Some(SessionStatusKind::Ended);
     patch_session(id, SessionPatch { status, notes: Patch::Keep })
 }
 
@@ -315,14 +316,14 @@ fn step(id: TodoId, to: TodoStatus) -> ResourceAction {
 }
 
 fn log(label: &str, session: Option<SessionId>) -> ResourceAction {
-    ResourceAction::LogActivity(NewActivity {
-        actor: ME,
-        uid: uid(3),
+    let new = NewActivity {
+        actor: Some(ME),
         session,
         activity_type: kind(label),
         description: sealed("reviewed"),
         logged_at: None,
-    })
+    };
+    ResourceAction::LogActivity { uid: uid(3), new }
 }
 
 fn founding(id: AccountId) -> NewAccount {

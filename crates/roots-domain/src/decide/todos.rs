@@ -26,7 +26,7 @@ impl WorkingSet {
         scope.check_reach(actor)?;
         self.check_active_link(new.session, actor, scope)?;
         Ok(Todo {
-            id: TodoId(0),
+            id: self.next_ids(scope.account)?.next_todo(),
             uid,
             actor,
             session: new.session,
@@ -72,26 +72,29 @@ impl WorkingSet {
             TodoRefusal::Forbidden { from, to } => Refusal::ForbiddenStep { from, to },
             TodoRefusal::NoteWithoutChange => Refusal::NoteWithoutChange,
         })?;
-        let log = (next.status != todo.status).then_some(StatusChange {
-            id: crate::model::id::LogId(0),
+        if next.status == todo.status {
+            return Ok((next, None));
+        }
+        let log = StatusChange {
+            id: self.next_ids(scope.account)?.next_log(),
             uid: log_uid,
             todo: todo.id,
             old_status: todo.status,
             new_status: next.status,
             note,
             logged_at: next.updated_at,
-        });
-        Ok((next, log))
+        };
+        Ok((next, Some(log)))
     }
 
-    /// Gives a new todo its id.
+    /// Adds a todo, which takes the next id.
     pub(super) fn insert_todo(
         &mut self,
-        mut todo: Todo<Sealed>,
+        todo: Todo<Sealed>,
         scope: &Scope,
     ) -> Result<AppliedRow, Refusal> {
         let account = scope.account;
-        todo.id = self.last_ids(account)?.next_todo();
+        self.last_ids(account)?.todo = todo.id.0;
         self.count(account, Counter::of_todo(&todo), 1);
         self.todos.set((account, todo.id), Some(todo.clone()));
         Ok(AppliedRow::Todo(todo))
@@ -105,8 +108,8 @@ impl WorkingSet {
         scope: &Scope,
     ) -> Result<AppliedRow, Refusal> {
         let account = scope.account;
-        if let Some(mut log) = log {
-            log.id = self.last_ids(account)?.next_log();
+        if let Some(log) = log {
+            self.last_ids(account)?.log = log.id.0;
             self.write_set.logs.push((account, log));
         }
         if let Some(before) = self.todos.get((account, todo.id)) {

@@ -6,8 +6,8 @@ use super::etag::EntityTag;
 use super::id::{ActivityId, ActorId, SessionId, Uid};
 use super::page::{Listed, SortKey};
 use super::sealed::Field;
-use super::session::SessionStatus;
-use super::text::ActivityType;
+use super::session::SessionStatusKind;
+use super::text::{ActivityText, ActivityType};
 use super::time::{Day, Timestamp};
 
 /// Most kinds of activity that one actor may have at a time, so that statistics stay small.
@@ -89,6 +89,37 @@ impl<T> Activity<T> {
     }
 }
 
+/// An activity to log. `T` is its description: as its caller words it, or
+/// [`super::sealed::Sealed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewActivity<T> {
+    /// Whose it is to be, if not the caller's own. Its text is sealed with that actor's keys.
+    pub actor: Option<ActorId>,
+    /// What happened.
+    pub description: T,
+    /// Its category.
+    pub activity_type: ActivityType,
+    /// The active session to link it to.
+    pub session: Option<SessionId>,
+    /// When it happened, if not now.
+    pub logged_at: Option<Timestamp>,
+}
+
+impl NewActivity<ActivityText> {
+    /// The same with its text sealed.
+    ///
+    /// # Errors
+    /// What `seal` answers.
+    pub fn try_seal<U, E>(
+        self,
+        seal: impl FnOnce(Field, &str) -> Result<U, E>,
+    ) -> Result<NewActivity<U>, E> {
+        let Self { actor, description, activity_type, session, logged_at } = self;
+        let description = seal(Field::ActivityDescription, description.as_str())?;
+        Ok(NewActivity { actor, description, activity_type, session, logged_at })
+    }
+}
+
 impl<T> Listed for Activity<T> {
     fn sort_key(&self) -> SortKey {
         SortKey([0, self.logged_at.micros(), self.id.0])
@@ -125,9 +156,9 @@ pub struct SessionCounts {
 
 impl SessionCounts {
     /// Counts `count` more sessions of that status.
-    pub fn add(&mut self, status: SessionStatus, count: i64) {
+    pub fn add(&mut self, status: SessionStatusKind, count: i64) {
         self.total += count;
-        if status == SessionStatus::Active {
+        if status == SessionStatusKind::Active {
             self.active += count;
         }
     }

@@ -102,13 +102,39 @@ pub struct ApiKey {
     pub last_used: Option<Timestamp>,
     /// The time from which it is refused.
     pub expires_at: Option<Timestamp>,
-    /// The time from which it is refused before it expires: the end of its grace, or
-    /// [`ApiKey::ENDED`].
-    pub ends_at: Option<Timestamp>,
+    /// Its status, apart from its expiry.
+    pub status: KeyStatus,
     /// What its first use ends, if it succeeds others.
     pub succession: Option<Succession>,
     /// When it was first used. Only recorded for keys that succeed others.
     pub first_used_at: Option<Timestamp>,
+}
+
+/// The status of a key, apart from its expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It was neither rotated nor revoked.
+    Current,
+    /// Another key has taken its place; it stays valid for a while.
+    InGrace {
+        /// The time from which it is refused.
+        until: Timestamp,
+    },
+    /// It was revoked, or its wraps were swept. It is refused whatever the clock says, so that
+    /// neither a waiting command nor one of a process whose clock is behind is admitted.
+    Ended,
+}
+
+impl KeyStatus {
+    /// The status after a rotation: in grace until `end` at most. An ended key stays ended.
+    #[must_use]
+    pub fn in_grace_until(self, end: Timestamp) -> Self {
+        match self {
+            Self::Current => Self::InGrace { until: end },
+            Self::InGrace { until } => Self::InGrace { until: until.min(end) },
+            Self::Ended => Self::Ended,
+        }
+    }
 }
 
 /// What the first use of a key ends. Until then it is not known whether the answer with the key has
@@ -131,17 +157,13 @@ pub enum Succession {
 }
 
 impl ApiKey {
-    /// The end of a key that was revoked or whose wraps were swept: the earliest time there is, so
-    /// that neither a waiting command nor one of a process whose clock is behind is admitted.
-    pub const ENDED: Timestamp = Timestamp::FIRST;
-
     /// The fields that decide whether it admits its bearer.
     #[must_use]
     pub const fn validity(&self) -> KeyValidity {
         KeyValidity {
             id: self.id,
             expires_at: self.expires_at,
-            ends_at: self.ends_at,
+            status: self.status,
             succession: self.succession,
             first_used_at: self.first_used_at,
         }
@@ -170,7 +192,7 @@ impl ApiKey {
     /// Whether it has ended for good and opens nothing any more.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
-        matches!(self.ends_at, Some(end) if end.micros() == Self::ENDED.micros())
+        matches!(self.status, KeyStatus::Ended)
     }
 }
 
@@ -182,8 +204,8 @@ pub struct KeyValidity {
     pub id: KeyId,
     /// The time from which it is refused.
     pub expires_at: Option<Timestamp>,
-    /// The time from which it is refused before it expires.
-    pub ends_at: Option<Timestamp>,
+    /// Its status, apart from its expiry.
+    pub status: KeyStatus,
     /// What its first use ends.
     pub succession: Option<Succession>,
     /// When it was first used, if it succeeds others.
@@ -194,13 +216,17 @@ impl KeyValidity {
     /// Whether the key admits its bearer at that time.
     #[must_use]
     pub fn in_force(&self, at: Timestamp) -> bool {
-        self.end().is_none_or(|end| at < end)
+        self.status != KeyStatus::Ended && self.end().is_none_or(|end| at < end)
     }
 
-    /// The time from which the key admits nobody: the earlier of its two ends.
+    /// The time from which a key that has not ended admits nobody: the earlier of its two ends.
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
-        [self.expires_at, self.ends_at].into_iter().flatten().min()
+        let grace = match self.status {
+            KeyStatus::InGrace { until } => Some(until),
+            KeyStatus::Current | KeyStatus::Ended => None,
+        };
+        [self.expires_at, grace].into_iter().flatten().min()
     }
 
     /// Whether the key succeeds others and was never used: its bearer may never have received it.
@@ -235,9 +261,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_in_force_until_its_first_end_and_deletable_once_ended() {
+    fn a_grace_is_only_ever_cut_short() {
+        let until = |second| KeyStatus::InGrace { until: Timestamp::FIRST.plus_seconds(second) };
+        let in_grace = |status: KeyStatus, second| {
+            status.in_grace_until(Timestamp::FIRST.plus_seconds(second))
+        };
+        assert_eq!(in_grace(KeyStatus::Current, 5), until(5));
+        assert_eq!(in_grace(until(5), 4), until(4));
+        assert_eq!(in_grace(until(5), 6), until(5));
+        assert_eq!(in_grace(KeyStatus::Ended, 5), KeyStatus::Ended);
+    }
+
+    #[test]
+    fn a_key_is_in_force_until_its_first_end() {
         let at = |seconds| Timestamp::FIRST.plus_seconds(seconds);
-        let key = |expires_at, ends_at| ApiKey {
+        let key = |expires_at, status| ApiKey {
             id: KeyId(1),
             actor: ActorId(1),
             lookup: LookupHash([0; 32]),
@@ -246,18 +284,20 @@ mod tests {
             created_at: at(0),
             last_used: None,
             expires_at,
-            ends_at,
+            status,
             succession: None,
             first_used_at: None,
         };
-        assert!(key(None, None).in_force(at(9)));
-        assert!(key(Some(at(10)), None).in_force(at(9)));
-        assert!(!key(Some(at(10)), None).in_force(at(10)));
-        assert!(!key(Some(at(10)), Some(at(5))).in_force(at(9)));
-        assert!(key(None, Some(at(10))).in_force(at(9)));
-        let ended = key(None, Some(ApiKey::ENDED));
-        assert!(ended.may_be_forgotten() && !key(None, Some(at(5))).may_be_forgotten());
-        // Its code may be all that the owner has left.
+        let (current, grace) = (KeyStatus::Current, |end| KeyStatus::InGrace { until: at(end) });
+        assert!(key(None, current).in_force(at(9)));
+        assert!(key(Some(at(10)), current).in_force(at(9)));
+        assert!(!key(Some(at(10)), current).in_force(at(10)));
+        assert!(!key(Some(at(10)), grace(5)).in_force(at(9)));
+        assert!(key(None, grace(10)).in_force(at(9)));
+        let ended = key(None, KeyStatus::Ended);
+        assert!(!ended.in_force(Timestamp::FIRST), "no clock is so far behind");
+        assert!(ended.may_be_forgotten() && !key(None, grace(5)).may_be_forgotten());
+        // Its code may be all that the owner has.
         let with_a_code = ApiKey { succession: Some(Succession::Renewal), ..ended.clone() };
         assert!(!with_a_code.may_be_forgotten());
         assert!(ApiKey { first_used_at: Some(at(1)), ..with_a_code }.may_be_forgotten());

@@ -3,7 +3,7 @@
 use super::activity::Activity;
 use super::credit::Reason;
 use super::id::ActorId;
-use super::session::{Session, SessionStatus};
+use super::session::{Session, SessionStatusKind};
 use super::text::ActivityType;
 use super::time::QuarterHour;
 use super::todo::{Priority, Todo, TodoStatus};
@@ -12,7 +12,7 @@ use super::todo::{Priority, Todo, TodoStatus};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counter {
     /// An actor's sessions of a status.
-    Sessions(ActorId, SessionStatus),
+    Sessions(ActorId, SessionStatusKind),
     /// An actor's todos of a status and a priority.
     Todos(ActorId, TodoStatus, Priority),
     /// An actor's activities of a type.
@@ -24,7 +24,7 @@ pub enum Counter {
 impl Counter {
     /// The counter of a session.
     pub fn of_session<T>(session: &Session<T>) -> Self {
-        Self::Sessions(session.actor, session.status)
+        Self::Sessions(session.actor, session.status.kind())
     }
 
     /// The counter of a todo.

@@ -15,7 +15,7 @@ use super::activity::Activity;
 use super::credit::WRITE_COST;
 use super::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use super::sealed::Sealed;
-use super::session::{Session, SessionStatus};
+use super::session::{Session, SessionStatus, SessionStatusKind};
 use super::time::Timestamp;
 use super::todo::{StatusChange, Todo};
 
@@ -199,22 +199,25 @@ impl Imported {
     }
 }
 
-/// Whether a session's end fits its status and its start.
+/// The status of an imported session, if its end fits its status and its start.
 ///
 /// # Errors
 /// Says what `ended_at` must be.
-pub fn check_session_end(
-    status: SessionStatus,
+pub fn imported_status(
+    kind: SessionStatusKind,
     started_at: Timestamp,
     ended_at: Option<Timestamp>,
-) -> Result<(), Invalid> {
-    match (status, ended_at) {
-        (SessionStatus::Active, Some(_)) => Err(Invalid::new("must be null while it is active")),
-        (SessionStatus::Ended, None) => Err(Invalid::new("is required once it has ended")),
-        (SessionStatus::Ended, Some(end)) if end < started_at => {
+) -> Result<SessionStatus, Invalid> {
+    match (kind, ended_at) {
+        (SessionStatusKind::Active, Some(_)) => {
+            Err(Invalid::new("must be null while it is active"))
+        }
+        (SessionStatusKind::Ended, None) => Err(Invalid::new("is required once it has ended")),
+        (SessionStatusKind::Ended, Some(at)) if at < started_at => {
             Err(Invalid::new("must not be before started_at"))
         }
-        (SessionStatus::Active, None) | (SessionStatus::Ended, Some(_)) => Ok(()),
+        (SessionStatusKind::Active, None) => Ok(SessionStatus::Active),
+        (SessionStatusKind::Ended, Some(at)) => Ok(SessionStatus::Ended { at }),
     }
 }
 
@@ -277,18 +280,19 @@ impl<T: Clone + PartialEq> Session<T> {
     /// Otherwise the notes of the source win, since sessions do not record when notes changed.
     #[must_use]
     pub fn caught_up(&self, there: &Self) -> Option<Self> {
-        let is_later = match (self.status, there.status) {
-            (SessionStatus::Ended, SessionStatus::Active) => false,
-            (SessionStatus::Ended, SessionStatus::Ended) => self.ended_at == there.ended_at,
-            (SessionStatus::Active, _) => true,
+        let status = match (self.status, there.status) {
+            (SessionStatus::Ended { .. }, SessionStatus::Active) => return None,
+            (SessionStatus::Ended { at: here }, SessionStatus::Ended { at }) if at != here => {
+                return None;
+            }
+            // No session ends before it starts.
+            (_, SessionStatus::Ended { at }) => {
+                SessionStatus::Ended { at: at.max(self.started_at) }
+            }
+            (SessionStatus::Active, SessionStatus::Active) => SessionStatus::Active,
         };
-        let next = Self {
-            status: there.status,
-            notes: there.notes.clone(),
-            ended_at: there.ended_at.map(|end| end.max(self.started_at)),
-            ..self.clone()
-        };
-        (is_later && next != *self).then(|| Self { version: self.version + 1, ..next })
+        let next = Self { status, notes: there.notes.clone(), ..self.clone() };
+        (next != *self).then(|| Self { version: self.version + 1, ..next })
     }
 }
 
@@ -407,15 +411,11 @@ mod tests {
             status: SessionStatus::Active,
             notes: Some("here".to_owned()),
             started_at: at(5),
-            ended_at: None,
             version: 1,
         };
         let noted = Session { notes: None, ..active.clone() };
-        let end = |second| Session {
-            status: SessionStatus::Ended,
-            ended_at: Some(at(second)),
-            ..noted.clone()
-        };
+        let end =
+            |second| Session { status: SessionStatus::Ended { at: at(second) }, ..noted.clone() };
         assert_eq!(active.caught_up(&active), None);
         assert_eq!(active.caught_up(&noted), Some(Session { version: 2, ..noted.clone() }));
         assert_eq!(active.caught_up(&end(6)), Some(Session { version: 2, ..end(6) }));

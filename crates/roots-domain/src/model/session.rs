@@ -8,15 +8,57 @@ use super::sealed::Field;
 use super::time::Timestamp;
 
 /// The status of a session. The only change is from active to ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionStatus {
+    /// The agent is at work.
+    Active,
+    /// The agent has stopped.
+    Ended {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl SessionStatus {
+    /// The status of that kind; `None` unless the time of its end belongs to the kind.
+    #[must_use]
+    pub const fn new(kind: SessionStatusKind, ended_at: Option<Timestamp>) -> Option<Self> {
+        match (kind, ended_at) {
+            (SessionStatusKind::Active, None) => Some(Self::Active),
+            (SessionStatusKind::Ended, Some(at)) => Some(Self::Ended { at }),
+            (SessionStatusKind::Active, Some(_)) | (SessionStatusKind::Ended, None) => None,
+        }
+    }
+
+    /// Which status it is.
+    #[must_use]
+    pub const fn kind(self) -> SessionStatusKind {
+        match self {
+            Self::Active => SessionStatusKind::Active,
+            Self::Ended { .. } => SessionStatusKind::Ended,
+        }
+    }
+
+    /// When the session ended, if it has.
+    #[must_use]
+    pub const fn ended_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Active => None,
+            Self::Ended { at } => Some(at),
+        }
+    }
+}
+
+/// A status of sessions without its time: what a patch goes to, a filter names and a counter counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SessionStatusKind {
     /// The agent is at work.
     Active,
     /// The agent has stopped.
     Ended,
 }
 
-impl SessionStatus {
+impl SessionStatusKind {
     /// Every status.
     pub const ALL: [Self; 2] = [Self::Active, Self::Ended];
 
@@ -55,8 +97,6 @@ pub struct Session<T = String> {
     pub notes: Option<T>,
     /// When it started.
     pub started_at: Timestamp,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
     /// Counts its changes, from 1.
     pub version: i64,
 }
@@ -84,9 +124,9 @@ impl<T> Session<T> {
         self,
         mut change: impl FnMut(Field, T) -> Result<U, E>,
     ) -> Result<Session<U>, E> {
-        let Self { id, uid, actor, status, notes, started_at, ended_at, version } = self;
+        let Self { id, uid, actor, status, notes, started_at, version } = self;
         let notes = notes.map(|text| change(Field::SessionNotes, text)).transpose()?;
-        Ok(Session { id, uid, actor, status, notes, started_at, ended_at, version })
+        Ok(Session { id, uid, actor, status, notes, started_at, version })
     }
 }
 
@@ -100,7 +140,7 @@ impl<T> Listed for Session<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionPatch<T> {
     /// The new status.
-    pub status: Option<SessionStatus>,
+    pub status: Option<SessionStatusKind>,
     /// The change of the notes.
     pub notes: Patch<T>,
 }
@@ -129,15 +169,16 @@ impl<T: Clone + PartialEq> Session<T> {
     pub fn patch(&self, patch: SessionPatch<T>, at: Timestamp) -> Result<Self, SessionStep> {
         let mut next = self.clone();
         match (self.status, patch.status) {
-            (_, None) | (SessionStatus::Active, Some(SessionStatus::Active)) => {}
-            (SessionStatus::Active, Some(SessionStatus::Ended)) => {
-                next.status = SessionStatus::Ended;
-                next.ended_at = Some(at.max(self.started_at));
+            (_, None) | (SessionStatus::Active, Some(SessionStatusKind::Active)) => {}
+            (SessionStatus::Active, Some(SessionStatusKind::Ended)) => {
+                next.status = SessionStatus::Ended { at: at.max(self.started_at) };
             }
-            (SessionStatus::Ended, Some(SessionStatus::Ended)) => {
+            (SessionStatus::Ended { .. }, Some(SessionStatusKind::Ended)) => {
                 return Err(SessionStep::EndTwice);
             }
-            (SessionStatus::Ended, Some(SessionStatus::Active)) => return Err(SessionStep::Reopen),
+            (SessionStatus::Ended { .. }, Some(SessionStatusKind::Active)) => {
+                return Err(SessionStep::Reopen);
+            }
         }
         next.notes = patch.notes.apply(next.notes);
         if next != *self {
@@ -159,39 +200,39 @@ mod tests {
             status: SessionStatus::Active,
             notes: Some("Starting morning review".into()),
             started_at: Timestamp::FIRST.plus_seconds(100),
-            ended_at: None,
             version: 1,
         }
     }
 
-    fn to(status: Option<SessionStatus>, notes: Patch<String>) -> SessionPatch<String> {
+    fn to(status: Option<SessionStatusKind>, notes: Patch<String>) -> SessionPatch<String> {
         SessionPatch { status, notes }
     }
 
     #[test]
     fn a_session_ends_once_and_keeps_what_the_patch_leaves_out() {
         let at = Timestamp::FIRST.plus_seconds(200);
-        let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Keep), at).unwrap();
-        assert_eq!(ended.ended_at, Some(at));
+        let ended = session().patch(to(Some(SessionStatusKind::Ended), Patch::Keep), at).unwrap();
+        assert_eq!(ended.status, SessionStatus::Ended { at });
         assert_eq!(ended.notes, session().notes);
         assert_eq!(ended.version, 2);
-        let again = ended.patch(to(Some(SessionStatus::Ended), Patch::Clear), at);
+        let again = ended.patch(to(Some(SessionStatusKind::Ended), Patch::Clear), at);
         assert_eq!(again, Err(SessionStep::EndTwice));
-        let reopened = ended.patch(to(Some(SessionStatus::Active), Patch::Clear), at);
+        let reopened = ended.patch(to(Some(SessionStatusKind::Active), Patch::Clear), at);
         assert_eq!(reopened, Err(SessionStep::Reopen));
     }
 
     #[test]
     fn a_session_never_ends_before_its_start() {
         let early = Timestamp::FIRST;
-        let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Keep), early).unwrap();
-        assert_eq!(ended.ended_at, Some(ended.started_at));
+        let ended =
+            session().patch(to(Some(SessionStatusKind::Ended), Patch::Keep), early).unwrap();
+        assert_eq!(ended.status, SessionStatus::Ended { at: ended.started_at });
     }
 
     #[test]
     fn notes_can_change_in_active_and_ended_sessions() {
         let at = Timestamp::FIRST.plus_seconds(200);
-        let ended = session().patch(to(Some(SessionStatus::Ended), Patch::Clear), at).unwrap();
+        let ended = session().patch(to(Some(SessionStatusKind::Ended), Patch::Clear), at).unwrap();
         assert_eq!(ended.notes, None);
         let noted = ended.patch(to(None, Patch::Set("Done".into())), at).unwrap();
         assert_eq!(noted.notes.as_deref(), Some("Done"));
@@ -201,15 +242,29 @@ mod tests {
     #[test]
     fn a_session_patch_that_changes_nothing_keeps_the_version() {
         let at = Timestamp::FIRST.plus_seconds(200);
-        let same = to(Some(SessionStatus::Active), Patch::Set("Starting morning review".into()));
+        let same =
+            to(Some(SessionStatusKind::Active), Patch::Set("Starting morning review".into()));
         assert_eq!(session().patch(same, at).unwrap(), session());
     }
 
     #[test]
-    fn session_statuses_have_the_names_of_the_api_contract() {
-        for (status, text) in [(SessionStatus::Active, "active"), (SessionStatus::Ended, "ended")] {
-            assert_eq!((status.name(), SessionStatus::from_name(text)), (text, Some(status)));
+    fn an_ended_session_has_an_end_and_an_active_one_has_none() {
+        let at = Timestamp::FIRST;
+        let (active, ended) = (SessionStatus::Active, SessionStatus::Ended { at });
+        for status in [active, ended] {
+            assert_eq!(SessionStatus::new(status.kind(), status.ended_at()), Some(status));
         }
-        assert_eq!(SessionStatus::from_name("Active"), None);
+        assert_eq!(SessionStatus::new(active.kind(), Some(at)), None);
+        assert_eq!(SessionStatus::new(ended.kind(), None), None);
+    }
+
+    #[test]
+    fn session_statuses_have_the_names_of_the_api_contract() {
+        for (status, text) in
+            [(SessionStatusKind::Active, "active"), (SessionStatusKind::Ended, "ended")]
+        {
+            assert_eq!((status.name(), SessionStatusKind::from_name(text)), (text, Some(status)));
+        }
+        assert_eq!(SessionStatusKind::from_name("Active"), None);
     }
 }

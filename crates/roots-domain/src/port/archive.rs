@@ -111,12 +111,12 @@ pub trait ArchiveReader: Send + Sync {
         after: i64,
     ) -> StoreResult<ExportChunk<Activity<Sealed>>>;
 
-    /// Status changes of these todos after that one, by todo and then by id, at most
+    /// Status changes of these todos, or those after that one, by todo and then by id, at most
     /// [`CHUNK_MAX_ROWS`]: when there are fewer, none is left.
     async fn steps_of(
         &self,
         account: AccountId,
         todos: &[TodoId],
-        after: (TodoId, LogId),
+        after: Option<(TodoId, LogId)>,
     ) -> StoreResult<Vec<StatusChange<Sealed>>>;
 }

@@ -177,7 +177,7 @@ pub enum CryptoError {
     NoRandomness,
     /// The cryptography does not support this, such as sealing a text of 4 GiB. The limits on texts
     /// prevent it.
-    #[error("beyond what the cryptography can do")]
+    #[error("the operation is not supported by the cryptography")]
     Unsupported,
 }
 

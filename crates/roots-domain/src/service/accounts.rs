@@ -141,8 +141,8 @@ impl Accounts {
     /// A database error, or no randomness.
     pub async fn prepare_first(&self, draft: AccountDraft) -> Result<PreparedAccount, WriteError> {
         let id = match self.reader.last_account().await? {
-            AccountId(0) => NewAccount::FIRST,
-            _ => self.reserve().await?,
+            None => NewAccount::FIRST,
+            Some(_) => self.reserve().await?,
         };
         self.prepare(id, draft, true)
     }

@@ -4,33 +4,27 @@ use std::sync::Arc;
 
 use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError, Written};
-use super::sealing::{Opened, Opener, SealedRow, Sealer};
-use super::write::Preconditions;
-use crate::command::{Applied, AppliedRow, NewActivity, Refusal, ResourceAction};
-use crate::model::activity::{Activity, ActivityStats};
+use super::sealing::{Opened, SealedRow, Sealer, open_text};
+use super::write::{Preconditions, Writes};
+use crate::command::{AppliedRow, Refusal, ResourceAction};
+use crate::model::activity::{Activity, ActivityStats, NewActivity};
 use crate::model::id::{ActivityId, ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
-use crate::model::sealed::{Field, Sealed};
+use crate::model::sealed::Sealed;
 use crate::model::text::{ActivityText, ActivityType};
-use crate::model::time::{TimeRange, Timestamp};
+use crate::model::time::TimeRange;
 use crate::model::zone::Zone;
-use crate::port::clock::{Clock, Uids};
+use crate::port::clock::Uids;
 use crate::port::crypto::Keyring;
-use crate::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, CommandStore, StoreResult,
-};
+use crate::port::store::{ActivityFilter, ActivityReader, StoreResult};
 
 /// Activities: what was done.
 #[derive(Clone)]
 pub struct Activities {
     /// Applies writes.
-    pub commands: Arc<dyn CommandStore>,
+    pub writes: Writes,
     /// Reads.
     pub reader: Arc<dyn ActivityReader>,
-    /// Reads the keys of the account's other actors.
-    pub accounts: Arc<dyn AccountReader>,
-    /// Tells the time of a write.
-    pub clock: Arc<dyn Clock>,
     /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
 }
@@ -60,20 +54,8 @@ impl ActivitySelection {
     }
 }
 
-/// An activity to log.
-#[derive(Debug, Clone)]
-pub struct ActivityDraft {
-    /// The actor that the activity will belong to; the caller if absent.
-    pub actor: Option<ActorId>,
-    /// What happened.
-    pub description: ActivityText,
-    /// Its category.
-    pub activity_type: ActivityType,
-    /// The active session to link it to.
-    pub session: Option<SessionId>,
-    /// When it happened, if not now.
-    pub logged_at: Option<Timestamp>,
-}
+/// An activity to log, with its text as the caller sent it.
+pub type ActivityDraft = NewActivity<ActivityText>;
 
 impl Activities {
     /// A page of activities.
@@ -87,7 +69,7 @@ impl Activities {
         page: PageRequest,
     ) -> Opened<Activity> {
         let found = self.find(caller, selection, page).await?;
-        super::sealing::opened(&*self.accounts, caller, found).await
+        super::sealing::opened(&*self.writes.accounts, caller, found).await
     }
 
     /// The same page with sealed texts.
@@ -113,7 +95,7 @@ impl Activities {
         id: ActivityId,
     ) -> Result<Option<Activity>, ReadError> {
         let found = self.find_one(caller, id).await?;
-        super::sealing::opened_one(&*self.accounts, caller, found).await
+        super::sealing::opened_one(&*self.writes.accounts, caller, found).await
     }
 
     /// The activity with that id and a sealed text, if the caller may read it.
@@ -153,24 +135,16 @@ impl Activities {
         preconditions: Preconditions,
     ) -> Result<Written<Activity>, WriteError> {
         let actor = draft.actor.unwrap_or(caller.actor.id);
-        let keys = super::sealing::sealing_keys(&*self.accounts, caller, actor).await?;
+        let keys = super::sealing::sealing_keys(&*self.writes.accounts, caller, actor).await?;
         let uid = self.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
-        let action = ResourceAction::LogActivity(NewActivity {
-            actor,
-            uid,
-            session: draft.session,
-            activity_type: draft.activity_type,
-            description: sealer.seal(Field::ActivityDescription, draft.description.as_str())?,
-            logged_at: draft.logged_at,
-        });
-        let applied = self.apply(caller, action, preconditions, "POST /activities").await?;
+        let new = draft.try_seal(|field, text| sealer.seal(field, text))?;
+        let action = ResourceAction::LogActivity { uid, new };
+        let applied = self.writes.apply(caller, action, preconditions, "POST /activities").await?;
         let AppliedRow::Activity(activity) = &applied.row else {
             return Err(WriteError::mismatched());
         };
-        let named = ("activity", activity.id.0);
-        let open = |keys: &dyn Keyring, activity: &Activity<_>| open(keys, activity.clone());
-        super::sealing::written(&*self.accounts, caller, activity, named, &applied, open).await
+        self.writes.written(caller, activity, &applied).await
     }
 
     /// Deletes an activity for good.
@@ -184,33 +158,18 @@ impl Activities {
         preconditions: Preconditions,
     ) -> Result<Written<ActivityId>, WriteError> {
         let action = ResourceAction::DeleteActivity(id);
-        let applied = self.apply(caller, action, preconditions, "DELETE /activities/{id}").await?;
+        let applied =
+            self.writes.apply(caller, action, preconditions, "DELETE /activities/{id}").await?;
         Ok(Written::of(id, &applied))
-    }
-
-    async fn apply(
-        &self,
-        caller: &Caller,
-        action: ResourceAction,
-        preconditions: Preconditions,
-        endpoint: &'static str,
-    ) -> Result<Applied, WriteError> {
-        let (commands, accounts) = (&*self.commands, &*self.accounts);
-        super::write::apply(
-            commands,
-            accounts,
-            &*self.clock,
-            caller,
-            action,
-            preconditions,
-            endpoint,
-        )
-        .await
     }
 }
 
 impl SealedRow for Activity<Sealed> {
     type Open = Activity;
+
+    fn named(&self) -> (&'static str, i64) {
+        ("activity", self.id.0)
+    }
 
     fn actor(&self) -> ActorId {
         self.actor
@@ -221,11 +180,7 @@ impl SealedRow for Activity<Sealed> {
     }
 
     fn open(self, keys: &dyn Keyring) -> Result<Activity, ReadError> {
-        open(keys, self)
+        let row = (self.uid, self.named());
+        self.try_map_text(|field, text| open_text(keys, row, field, &text))
     }
-}
-
-fn open(keys: &dyn Keyring, activity: Activity<Sealed>) -> Result<Activity, ReadError> {
-    let opener = Opener { keys, row: activity.uid, what: "activity", id: activity.id.0 };
-    activity.try_map_text(|field, text| opener.open(field, &text))
 }

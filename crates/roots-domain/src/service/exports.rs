@@ -170,8 +170,8 @@ enum Stage {
 struct Chapter {
     /// The todos whose steps follow, each with a flag whether the todo itself was returned.
     todos: VecDeque<(Todo<Sealed>, bool)>,
-    /// The step to continue after.
-    after: (TodoId, LogId),
+    /// The log entry to continue after, if one was returned.
+    after: Option<(TodoId, LogId)>,
     /// The todo to continue after, once these are done.
     next: Option<i64>,
 }
@@ -244,7 +244,7 @@ impl Export {
     async fn todos(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
         let chunk = self.exports.reader.todos_after(self.of, after).await?;
         let todos = chunk.rows.into_iter().map(|todo| (todo, false)).collect();
-        let chapter = Chapter { todos, after: (TodoId(0), LogId(0)), next: chunk.next };
+        let chapter = Chapter { todos, after: None, next: chunk.next };
         self.logs(chapter).await
     }
 
@@ -268,7 +268,7 @@ impl Export {
         let is_last = steps.len() < usize::from(CHUNK_MAX_ROWS);
         let mut records = Vec::new();
         for step in steps {
-            chapter.after = (step.todo, step.id);
+            chapter.after = Some((step.todo, step.id));
             records.extend(self.told_before(&mut chapter.todos, step.todo, &keys));
             let Some((todo, is_told)) = chapter.todos.front_mut() else { break };
             if !*is_told {

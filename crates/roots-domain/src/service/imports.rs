@@ -435,7 +435,6 @@ impl Importing {
                     id: there.id,
                     status: there.status,
                     started_at: there.started_at,
-                    ended_at: there.ended_at,
                     version: 1,
                 };
                 let contradicts = came_before && here.caught_up(&again).is_some();
@@ -510,7 +509,6 @@ impl Importing {
                 id: session.id,
                 status: session.status,
                 started_at: session.started_at,
-                ended_at: session.ended_at,
                 version: 1,
             }),
             RowDraft::Todo(todo, description) => ImportRow::Todo(Todo {

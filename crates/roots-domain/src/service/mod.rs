@@ -29,7 +29,7 @@ mod write_behind;
 pub use outcome::{ReadError, WriteError, Written};
 pub use sealing::{Opening, SealedRow};
 pub use services::{Ports, Services};
-pub use write::{IdempotentRequest, Preconditions};
+pub use write::{IdempotentRequest, Preconditions, Writes};
 pub use write_behind::WriteBehind;
 
 #[cfg(test)]

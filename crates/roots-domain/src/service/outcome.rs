@@ -27,7 +27,7 @@ pub enum ReadError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// A patch that changes no field.
-    #[error("The patch names nothing to change.")]
+    #[error("The patch changes nothing: name at least one field.")]
     EmptyPatch,
     /// A rule refused it.
     #[error(transparent)]

@@ -1,16 +1,16 @@
 //! Sealing and opening the texts of rows.
 
-use super::outcome::{ReadError, WriteError, Written};
+use super::outcome::{ReadError, WriteError};
 use std::sync::Arc;
 
 use super::access::Caller;
 use super::keyrings::Keyrings;
-use crate::command::{Applied, Refusal, Resealed};
+use crate::command::{Refusal, Resealed};
 use crate::model::id::{ActorId, Uid};
 use crate::model::page::Page;
 use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::port::crypto::{CryptoError, Keyring};
-use crate::port::store::{AccountReader, StoreError, StoreResult};
+use crate::port::store::{AccountReader, StoreResult};
 
 /// The keys to seal rows of `actor` with, if the caller may write them.
 pub(super) async fn sealing_keys(
@@ -41,6 +41,9 @@ pub(super) async fn row_keys<'a>(
 pub trait SealedRow {
     /// The row with its texts opened.
     type Open;
+
+    /// The kind of the item it belongs to and that item's id, for errors: `("todo", 7)`.
+    fn named(&self) -> (&'static str, i64);
 
     /// The actor that the row belongs to.
     fn actor(&self) -> ActorId;
@@ -112,45 +115,15 @@ pub(super) async fn opened_one<S: SealedRow>(
     opening(reader, caller, rows).await?.next().transpose()
 }
 
-/// The result of a committed write of a row of `actor`, with the row opened. If that fails, the
-/// write was done all the same, and the error says so.
-pub(super) async fn written<S: SealedRow, T>(
-    reader: &dyn AccountReader,
-    caller: &Caller,
-    row: &S,
-    (what, id): (&'static str, i64),
-    applied: &Applied,
-    open: impl FnOnce(&dyn Keyring, &S) -> Result<T, ReadError>,
-) -> Result<Written<T>, WriteError> {
-    let Applied { cost, balance, .. } = *applied;
-    let keys = row_keys(reader, caller, row.actor(), row.texts()).await;
-    match keys.map_err(ReadError::from).and_then(|keys| open(&*keys, row)) {
-        Ok(value) => Ok(Written::of(value, applied)),
-        Err(ReadError::Unreadable { .. } | ReadError::Store(StoreError::Broken(_))) => {
-            Err(WriteError::SavedUnreadable { what, id, cost, balance })
-        }
-        Err(ReadError::Refused(refusal)) => Err(WriteError::Refused(refusal)),
-        Err(ReadError::Store(error)) => {
-            let cause = format!("the write stands, but its row was not opened: {error}");
-            Err(WriteError::Store(StoreError::OutcomeUnknown(cause)))
-        }
-    }
-}
-
-/// Opens the texts of one row.
-pub(super) struct Opener<'a> {
-    pub(super) keys: &'a dyn Keyring,
-    pub(super) row: Uid,
-    pub(super) what: &'static str,
-    pub(super) id: i64,
-}
-
-impl Opener<'_> {
-    pub(super) fn open(&self, field: Field, sealed: &Sealed) -> Result<String, ReadError> {
-        self.keys
-            .open(TextPlace { field, row: self.row }, sealed)
-            .map_err(|_| ReadError::Unreadable { what: self.what, id: self.id })
-    }
+/// Opens one text of the row `uid`, which is part of the item `named`.
+pub(super) fn open_text(
+    keys: &dyn Keyring,
+    (uid, (what, id)): (Uid, (&'static str, i64)),
+    field: Field,
+    sealed: &Sealed,
+) -> Result<String, ReadError> {
+    let opened = keys.open(TextPlace { field, row: uid }, sealed);
+    opened.map_err(|_| ReadError::Unreadable { what, id })
 }
 
 /// Seals the texts of one row.

@@ -16,6 +16,7 @@ use super::operators::Operators;
 use super::sessions::Sessions;
 use super::todos::Todos;
 use super::usage::Usage;
+use super::write::Writes;
 use super::write_behind::WriteBehind;
 use crate::port::archive::{ArchiveReader, ImportReader};
 use crate::port::clock::{Clock, Uids};
@@ -146,28 +147,20 @@ impl Services {
             commands: commands.clone(),
             clock: clock.clone(),
         };
+        let writes =
+            Writes { commands: commands.clone(), accounts: accounts.clone(), clock: clock.clone() };
         Self {
             exports: Exports { access: access.clone(), reader: ports.archive },
             access,
             sessions: Sessions {
-                commands: commands.clone(),
+                writes: writes.clone(),
                 reader: ports.sessions,
-                accounts: accounts.clone(),
-                clock: clock.clone(),
                 uids: uids.clone(),
             },
-            todos: Todos {
-                commands: commands.clone(),
-                reader: ports.todos,
-                accounts: accounts.clone(),
-                clock: clock.clone(),
-                uids: uids.clone(),
-            },
+            todos: Todos { writes: writes.clone(), reader: ports.todos, uids: uids.clone() },
             activities: Activities {
-                commands: commands.clone(),
+                writes: writes.clone(),
                 reader: ports.activities,
-                accounts: accounts.clone(),
-                clock: clock.clone(),
                 uids: uids.clone(),
             },
             operators: Operators {

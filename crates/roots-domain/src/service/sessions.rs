@@ -4,32 +4,26 @@ use std::sync::Arc;
 
 use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError, Written};
-use super::sealing::{Opened, Opener, SealedRow, Sealer};
-use super::write::Preconditions;
+use super::sealing::{Opened, SealedRow, Sealer, open_text};
+use super::write::{Preconditions, Writes};
 use crate::command::{Applied, AppliedRow, Resealed, ResourceAction, RowPatch};
 use crate::model::Patch;
 use crate::model::id::{ActorId, SessionId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
-use crate::model::session::{Session, SessionPatch, SessionStatus};
+use crate::model::session::{Session, SessionPatch, SessionStatusKind};
 use crate::model::text::LongText;
-use crate::port::clock::{Clock, Uids};
+use crate::port::clock::Uids;
 use crate::port::crypto::Keyring;
-use crate::port::store::{
-    AccountReader, Admission, CommandStore, SessionQuery, SessionReader, StoreResult,
-};
+use crate::port::store::{Admission, SessionQuery, SessionReader, StoreResult};
 
 /// Work sessions: when agents start and stop.
 #[derive(Clone)]
 pub struct Sessions {
     /// Applies writes.
-    pub commands: Arc<dyn CommandStore>,
+    pub writes: Writes,
     /// Reads.
     pub reader: Arc<dyn SessionReader>,
-    /// Reads the keys of the account's other actors.
-    pub accounts: Arc<dyn AccountReader>,
-    /// Tells the time of a write.
-    pub clock: Arc<dyn Clock>,
     /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
 }
@@ -49,7 +43,7 @@ pub struct SessionFilter {
     /// The actors.
     pub scope: ActorScope,
     /// Only this status.
-    pub status: Option<SessionStatus>,
+    pub status: Option<SessionStatusKind>,
 }
 
 impl Sessions {
@@ -64,7 +58,7 @@ impl Sessions {
         page: PageRequest,
     ) -> Opened<Session> {
         let found = self.find(caller, filter, page).await?;
-        super::sealing::opened(&*self.accounts, caller, found).await
+        super::sealing::opened(&*self.writes.accounts, caller, found).await
     }
 
     /// The same page with sealed texts.
@@ -88,7 +82,7 @@ impl Sessions {
     /// A database error, or unreadable notes.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Option<Session>, ReadError> {
         let found = self.find_one(caller, id).await?;
-        super::sealing::opened_one(&*self.accounts, caller, found).await
+        super::sealing::opened_one(&*self.writes.accounts, caller, found).await
     }
 
     /// Starts a session.
@@ -102,13 +96,13 @@ impl Sessions {
         preconditions: Preconditions,
     ) -> Result<Written<Session>, WriteError> {
         let actor = actor.unwrap_or(caller.actor.id);
-        let keys = super::sealing::sealing_keys(&*self.accounts, caller, actor).await?;
+        let keys = super::sealing::sealing_keys(&*self.writes.accounts, caller, actor).await?;
         let uid = self.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
         let notes =
             notes.map(|notes| sealer.seal(Field::SessionNotes, notes.as_str())).transpose()?;
         let action = ResourceAction::StartSession { actor, uid, notes };
-        let applied = self.apply(caller, action, preconditions, "POST /sessions").await?;
+        let applied = self.writes.apply(caller, action, preconditions, "POST /sessions").await?;
         self.written(caller, &applied).await
     }
 
@@ -128,7 +122,8 @@ impl Sessions {
         }
         let row = self.seal_patch(caller, id, patch).await?;
         let action = ResourceAction::PatchSession(row);
-        let applied = self.apply(caller, action, preconditions, "PATCH /sessions/{id}").await?;
+        let applied =
+            self.writes.apply(caller, action, preconditions, "PATCH /sessions/{id}").await?;
         self.written(caller, &applied).await
     }
 
@@ -143,7 +138,8 @@ impl Sessions {
         preconditions: Preconditions,
     ) -> Result<Written<SessionId>, WriteError> {
         let action = ResourceAction::DeleteSession(id);
-        let applied = self.apply(caller, action, preconditions, "DELETE /sessions/{id}").await?;
+        let applied =
+            self.writes.apply(caller, action, preconditions, "DELETE /sessions/{id}").await?;
         Ok(Written::of(id, &applied))
     }
 
@@ -185,7 +181,8 @@ impl Sessions {
                 let current = current.as_ref();
                 let actor = current.map_or(caller.actor.id, |session| session.actor);
                 let texts = current.into_iter().flat_map(Session::texts);
-                let keys = super::sealing::row_keys(&*self.accounts, caller, actor, texts).await?;
+                let keys =
+                    super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
                 let row = current.map_or(Uid::NIL, |session| session.uid);
                 let stands = current.and_then(|session| session.notes.as_ref());
                 let sealer = Sealer { keys: &keys, row };
@@ -196,26 +193,6 @@ impl Sessions {
         Ok(RowPatch { id, sealed_for, patch: SessionPatch { status: patch.status, notes } })
     }
 
-    async fn apply(
-        &self,
-        caller: &Caller,
-        action: ResourceAction,
-        preconditions: Preconditions,
-        endpoint: &'static str,
-    ) -> Result<Applied, WriteError> {
-        let (commands, accounts) = (&*self.commands, &*self.accounts);
-        super::write::apply(
-            commands,
-            accounts,
-            &*self.clock,
-            caller,
-            action,
-            preconditions,
-            endpoint,
-        )
-        .await
-    }
-
     async fn written(
         &self,
         caller: &Caller,
@@ -224,13 +201,16 @@ impl Sessions {
         let AppliedRow::Session(session) = &applied.row else {
             return Err(WriteError::mismatched());
         };
-        let named = ("session", session.id.0);
-        super::sealing::written(&*self.accounts, caller, session, named, applied, open).await
+        self.writes.written(caller, session, applied).await
     }
 }
 
 impl SealedRow for Session<Sealed> {
     type Open = Session;
+
+    fn named(&self) -> (&'static str, i64) {
+        ("session", self.id.0)
+    }
 
     fn actor(&self) -> ActorId {
         self.actor
@@ -241,11 +221,7 @@ impl SealedRow for Session<Sealed> {
     }
 
     fn open(self, keys: &dyn Keyring) -> Result<Session, ReadError> {
-        open(keys, &self)
+        let row = (self.uid, self.named());
+        self.try_map_text(|field, text| open_text(keys, row, field, &text))
     }
-}
-
-fn open(keys: &dyn Keyring, session: &Session<Sealed>) -> Result<Session, ReadError> {
-    let opener = Opener { keys, row: session.uid, what: "session", id: session.id.0 };
-    session.clone().try_map_text(|field, text| opener.open(field, &text))
 }

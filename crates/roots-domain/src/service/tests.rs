@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::access::Caller;
 use super::outcome::{ReadError, WriteError, Written};
-use super::write::Preconditions;
+use super::write::{Preconditions, Writes};
 use crate::command::{
     Action, Applied, AppliedRow, Charge, Command, Operator, OperatorAction, Refusal,
     ResourceAction, SystemAction, TransferAction,
@@ -83,6 +83,10 @@ fn name(text: &str) -> Name {
 
 fn long(text: &str) -> LongText {
     LongText::parse(text).unwrap()
+}
+
+fn writes(commands: Arc<MockCommandStore>, accounts: Arc<MockAccountReader>) -> Writes {
+    Writes { commands, accounts, clock: clock() }
 }
 
 fn clock() -> Arc<MockClock> {
@@ -350,7 +354,10 @@ fn service_errors_say_what_is_wrong_and_what_is_still_possible() {
         "The change was saved, but another text of session 2 can't be read. \
          It can still be deleted or overwritten."
     );
-    assert_eq!(WriteError::EmptyPatch.to_string(), "The patch names nothing to change.");
+    assert_eq!(
+        WriteError::EmptyPatch.to_string(),
+        "The patch changes nothing: name at least one field."
+    );
     let ended = Refusal::SessionEnded(SessionId(2));
     assert_eq!(WriteError::Refused(ended.clone()).to_string(), ended.to_string());
 }

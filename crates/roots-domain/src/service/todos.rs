@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError, Written};
-use super::sealing::{Opened, Opener, SealedRow, Sealer};
-use super::write::Preconditions;
+use super::sealing::{Opened, SealedRow, Sealer, open_text};
+use super::write::{Preconditions, Writes};
 use crate::command::{Applied, AppliedRow, Resealed, ResourceAction, RowPatch};
 use crate::model::Patch;
 use crate::model::account::Role;
@@ -15,23 +15,17 @@ use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
 use crate::model::time::Timestamp;
 use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
-use crate::port::clock::{Clock, Uids};
+use crate::port::clock::Uids;
 use crate::port::crypto::Keyring;
-use crate::port::store::{
-    AccountReader, Admission, CommandStore, StoreResult, TodoLog, TodoQuery, TodoReader,
-};
+use crate::port::store::{Admission, StoreResult, TodoLog, TodoQuery, TodoReader};
 
 /// Todos, with the log of their status changes.
 #[derive(Clone)]
 pub struct Todos {
     /// Applies writes.
-    pub commands: Arc<dyn CommandStore>,
+    pub writes: Writes,
     /// Reads.
     pub reader: Arc<dyn TodoReader>,
-    /// Reads the keys of the account's other actors.
-    pub accounts: Arc<dyn AccountReader>,
-    /// Tells the time of a write.
-    pub clock: Arc<dyn Clock>,
     /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
 }
@@ -83,7 +77,7 @@ impl Todos {
         page: PageRequest,
     ) -> Opened<Todo> {
         let found = self.find(caller, filter, page).await?;
-        super::sealing::opened(&*self.accounts, caller, found).await
+        super::sealing::opened(&*self.writes.accounts, caller, found).await
     }
 
     /// The same page with sealed texts.
@@ -108,7 +102,7 @@ impl Todos {
     /// A database error, or an unreadable text.
     pub async fn get(&self, caller: &Caller, id: TodoId) -> Result<Option<Todo>, ReadError> {
         let found = self.find_one(caller, id).await?;
-        super::sealing::opened_one(&*self.accounts, caller, found).await
+        super::sealing::opened_one(&*self.writes.accounts, caller, found).await
     }
 
     /// The todo with that id and sealed texts, if the caller may read it.
@@ -149,12 +143,12 @@ impl Todos {
         preconditions: Preconditions,
     ) -> Result<Written<Todo>, WriteError> {
         let actor = draft.actor.unwrap_or(caller.actor.id);
-        let keys = super::sealing::sealing_keys(&*self.accounts, caller, actor).await?;
+        let keys = super::sealing::sealing_keys(&*self.writes.accounts, caller, actor).await?;
         let uid = self.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
         let new = draft.try_seal(|field, text| sealer.seal(field, text))?;
         let action = ResourceAction::CreateTodo { uid, new };
-        let applied = self.apply(caller, action, preconditions, "POST /todos").await?;
+        let applied = self.writes.apply(caller, action, preconditions, "POST /todos").await?;
         self.written(caller, &applied).await
     }
 
@@ -175,7 +169,7 @@ impl Todos {
             return Err(WriteError::EmptyPatch);
         }
         let action = ResourceAction::PatchTodo { row, log_uid };
-        let applied = self.apply(caller, action, preconditions, "PATCH /todos/{id}").await?;
+        let applied = self.writes.apply(caller, action, preconditions, "PATCH /todos/{id}").await?;
         self.written(caller, &applied).await
     }
 
@@ -190,7 +184,8 @@ impl Todos {
         preconditions: Preconditions,
     ) -> Result<Written<TodoId>, WriteError> {
         let action = ResourceAction::DeleteTodo(id);
-        let applied = self.apply(caller, action, preconditions, "DELETE /todos/{id}").await?;
+        let applied =
+            self.writes.apply(caller, action, preconditions, "DELETE /todos/{id}").await?;
         Ok(Written::of(id, &applied))
     }
 
@@ -224,7 +219,7 @@ impl Todos {
         let stands = current.as_ref();
         let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
         let texts = stands.into_iter().flat_map(Todo::texts);
-        let keys = super::sealing::row_keys(&*self.accounts, caller, actor, texts).await?;
+        let keys = super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
         let row = stands.map_or(Uid::NIL, |todo| todo.uid);
         let sealer = Sealer { keys: &keys, row };
         let patch = TodoPatch {
@@ -252,26 +247,6 @@ impl Todos {
         Ok(RowPatch { id, sealed_for: looks_up.then_some(row), patch })
     }
 
-    async fn apply(
-        &self,
-        caller: &Caller,
-        action: ResourceAction,
-        preconditions: Preconditions,
-        endpoint: &'static str,
-    ) -> Result<Applied, WriteError> {
-        let (commands, accounts) = (&*self.commands, &*self.accounts);
-        super::write::apply(
-            commands,
-            accounts,
-            &*self.clock,
-            caller,
-            action,
-            preconditions,
-            endpoint,
-        )
-        .await
-    }
-
     async fn written(
         &self,
         caller: &Caller,
@@ -280,8 +255,7 @@ impl Todos {
         let AppliedRow::Todo(todo) = &applied.row else {
             return Err(WriteError::mismatched());
         };
-        let named = ("todo", todo.id.0);
-        super::sealing::written(&*self.accounts, caller, todo, named, applied, open).await
+        self.writes.written(caller, todo, applied).await
     }
 }
 
@@ -306,6 +280,10 @@ pub struct LogStep {
 impl SealedRow for LogStep {
     type Open = StatusChange;
 
+    fn named(&self) -> (&'static str, i64) {
+        ("todo", self.step.todo.0)
+    }
+
     fn actor(&self) -> ActorId {
         self.actor
     }
@@ -315,12 +293,17 @@ impl SealedRow for LogStep {
     }
 
     fn open(self, keys: &dyn Keyring) -> Result<StatusChange, ReadError> {
-        open_step(keys, self.step)
+        let row = (self.step.uid, self.named());
+        self.step.try_map_text(|field, text| open_text(keys, row, field, &text))
     }
 }
 
 impl SealedRow for Todo<Sealed> {
     type Open = Todo;
+
+    fn named(&self) -> (&'static str, i64) {
+        ("todo", self.id.0)
+    }
 
     fn actor(&self) -> ActorId {
         self.actor
@@ -331,16 +314,7 @@ impl SealedRow for Todo<Sealed> {
     }
 
     fn open(self, keys: &dyn Keyring) -> Result<Todo, ReadError> {
-        open(keys, &self)
+        let row = (self.uid, self.named());
+        self.try_map_text(|field, text| open_text(keys, row, field, &text))
     }
-}
-
-fn open(keys: &dyn Keyring, todo: &Todo<Sealed>) -> Result<Todo, ReadError> {
-    let opener = Opener { keys, row: todo.uid, what: "todo", id: todo.id.0 };
-    todo.clone().try_map_text(|field, text| opener.open(field, &text))
-}
-
-fn open_step(keys: &dyn Keyring, step: StatusChange<Sealed>) -> Result<StatusChange, ReadError> {
-    let opener = Opener { keys, row: step.uid, what: "todo", id: step.todo.0 };
-    step.try_map_text(|field, text| opener.open(field, &text))
 }

@@ -1,16 +1,18 @@
 //! Submitting commands to the store.
 
-use super::outcome::WriteError;
 use std::fmt;
+use std::sync::Arc;
 
 use super::access::Caller;
 use super::keyrings::Keyrings;
+use super::outcome::{ReadError, WriteError, Written};
+use super::sealing::{self, SealedRow};
 use crate::command::{Action, Applied, Charge, Command, Conditions, ResourceAction};
 use crate::model::etag::EntityTag;
 use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Idempotency, IdempotencyMacs, Mac};
 use crate::port::clock::Clock;
 use crate::port::crypto::{CryptoError, Keyring, MacPurpose};
-use crate::port::store::{AccountReader, CommandStore};
+use crate::port::store::{AccountReader, CommandStore, StoreError};
 
 /// The caller's conditions of a write. By default there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,27 +52,62 @@ impl IdempotentRequest {
     }
 }
 
-/// Charges and applies one write of a caller.
-pub(super) async fn apply(
-    commands: &dyn CommandStore,
-    accounts: &dyn AccountReader,
-    clock: &dyn Clock,
-    caller: &Caller,
-    action: ResourceAction,
-    preconditions: Preconditions,
-    endpoint: &'static str,
-) -> Result<Applied, WriteError> {
-    let charge = Some(Charge::write(endpoint));
-    let Preconditions { if_match, idempotent } = preconditions;
-    let idempotency = match idempotent {
-        Some(idempotent) => {
-            let keys = Keyrings::own_before(accounts, caller, EPOCHS_BEFORE_MAX).await?;
-            Some(idempotent.macs(&*keys)?)
+/// Applies the writes of a caller's sessions, todos and activities, each for one credit.
+#[derive(Clone)]
+pub struct Writes {
+    /// Applies commands.
+    pub commands: Arc<dyn CommandStore>,
+    /// Reads the keys of the account's other actors.
+    pub accounts: Arc<dyn AccountReader>,
+    /// Tells the time of a write.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Writes {
+    /// Charges the caller for an action and applies it.
+    pub(super) async fn apply(
+        &self,
+        caller: &Caller,
+        action: ResourceAction,
+        preconditions: Preconditions,
+        endpoint: &'static str,
+    ) -> Result<Applied, WriteError> {
+        let charge = Some(Charge::write(endpoint));
+        let Preconditions { if_match, idempotent } = preconditions;
+        let idempotency = match idempotent {
+            Some(idempotent) => {
+                let keys = Keyrings::own_before(&*self.accounts, caller, EPOCHS_BEFORE_MAX).await?;
+                Some(idempotent.macs(&*keys)?)
+            }
+            None => None,
+        };
+        let conditions = Conditions { if_match, idempotency };
+        let action = Action::Resource(caller.bearer(), action);
+        let command = Command { action, charge, conditions, at: self.clock.now() };
+        Ok(self.commands.apply(command).await?)
+    }
+
+    /// The result of a committed write of this row, with the row opened. If that fails, the write
+    /// was done all the same, and the error says so.
+    pub(super) async fn written<S: SealedRow + Clone>(
+        &self,
+        caller: &Caller,
+        row: &S,
+        applied: &Applied,
+    ) -> Result<Written<S::Open>, WriteError> {
+        let Applied { cost, balance, .. } = *applied;
+        let keys = sealing::row_keys(&*self.accounts, caller, row.actor(), row.texts()).await;
+        match keys.map_err(ReadError::from).and_then(|keys| row.clone().open(&*keys)) {
+            Ok(value) => Ok(Written::of(value, applied)),
+            Err(ReadError::Unreadable { .. } | ReadError::Store(StoreError::Broken(_))) => {
+                let (what, id) = row.named();
+                Err(WriteError::SavedUnreadable { what, id, cost, balance })
+            }
+            Err(ReadError::Refused(refusal)) => Err(WriteError::Refused(refusal)),
+            Err(ReadError::Store(error)) => {
+                let cause = format!("the write was committed, but its row was not opened: {error}");
+                Err(WriteError::Store(StoreError::OutcomeUnknown(cause)))
+            }
         }
-        None => None,
-    };
-    let conditions = Conditions { if_match, idempotency };
-    let action = Action::Resource(caller.bearer(), action);
-    let command = Command { action, charge, conditions, at: clock.now() };
-    Ok(commands.apply(command).await?)
+    }
 }

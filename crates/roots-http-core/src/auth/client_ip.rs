@@ -28,7 +28,7 @@ impl TrustedProxy {
             Invalid::new("must be an IP address, or a network such as 10.0.0.0/8 or fd00::/8")
         })?;
         if net.prefix_len() == 0 {
-            return Err(Invalid::new("must not be every address there is"));
+            return Err(Invalid::new("must not cover every address"));
         }
         Ok(Self(net))
     }

@@ -9,7 +9,7 @@ use crate::wire::API_KEY;
 
 /// Takes the key out of the headers, so that nothing further on can print it.
 pub(super) fn key_text(headers: &mut HeaderMap) -> Result<SecretString, Problem> {
-    let ambiguous = || Problem::unauthorized("Several API keys were sent: send one.", true);
+    let ambiguous = || Problem::unauthorized("The request has several API keys: send one.", true);
     let mut keys = Vec::new();
     let presented = headers.get_all(API_KEY).iter().map(HeaderValue::as_bytes);
     for value in presented.chain(headers.get_all(AUTHORIZATION).iter().filter_map(bearer_token)) {
@@ -22,7 +22,7 @@ pub(super) fn key_text(headers: &mut HeaderMap) -> Result<SecretString, Problem>
     headers.remove(AUTHORIZATION);
     let mut keys = keys.into_iter();
     let Some(key) = keys.next() else {
-        let how = "An API key is needed, in X-API-Key or as Authorization: Bearer.";
+        let how = "An API key is required, in X-API-Key or as Authorization: Bearer.";
         return Err(Problem::unauthorized(how, false));
     };
     if keys.any(|other| other.expose_secret() != key.expose_secret()) {

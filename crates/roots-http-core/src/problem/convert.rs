@@ -32,7 +32,7 @@ impl From<StoreError> for Problem {
             // the keys.
             StoreError::Unavailable(_) | StoreError::EpochMoved => Self::new(
                 ProblemKind::Unavailable,
-                "The service can't do this just now. Nothing was done: try again shortly.",
+                "The service is temporarily unavailable. Nothing was done: try again shortly.",
             )
             .retry_after(AWAY_RETRY_SECONDS),
             StoreError::Busy => {
@@ -41,7 +41,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::OutcomeUnknown(_) => Self::new(
                 ProblemKind::OutcomeUnknown,
-                "It is not known whether this was done: look before you repeat it.",
+                "It is unknown whether this was done: check before you repeat it.",
             )
             .retry_after(AWAY_RETRY_SECONDS),
             StoreError::Broken(_) => return Self::internal(cause),

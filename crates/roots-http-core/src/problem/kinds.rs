@@ -48,10 +48,10 @@ kinds! {
     InvalidParameters = BAD_REQUEST, "invalid-parameters", "Invalid query parameters",
         "`errors` lists every query parameter that is unknown, is given twice or has an invalid value. Nothing was read or changed. Fix or remove each of them; `/docs` lists the parameters of each path and their values.";
     /// 401.
-    Unauthorized = UNAUTHORIZED, "unauthorized", "No valid API key",
+    Unauthorized = UNAUTHORIZED, "unauthorized", "Invalid or missing API key",
         "Send the key as `X-API-Key`, or as `Authorization: Bearer`. The answer is the same for a revoked, an expired and a mistyped key. If the key was rotated, use its successor. Otherwise a member asks the account's owner for a new key, and the owner gets one with the recovery code: `POST /api/v1/recover`.";
     /// 401: a recovery code.
-    WrongCode = UNAUTHORIZED, "invalid-recovery-code", "No valid recovery code",
+    WrongCode = UNAUTHORIZED, "invalid-recovery-code", "Invalid recovery code",
         "The answer is the same for a code that was mistyped, was used, was replaced by a newer one or belongs to another account. Use the newest code that you were shown. Without one the encrypted data is lost: nobody else holds its keys.";
     /// 402.
     InsufficientCredits = PAYMENT_REQUIRED, "insufficient-credits", "Insufficient credits",
@@ -66,7 +66,7 @@ kinds! {
     OwnerOnly = FORBIDDEN, "owner-only", "Only the owner may do this",
         "This needs a key of the account's owner. A member reads and writes its own data, and rotates and revokes its own keys: leave `actor_id` out.";
     /// 403: grace.
-    KeyInGrace = FORBIDDEN, "key-in-grace", "A key in grace manages no keys",
+    KeyInGrace = FORBIDDEN, "key-in-grace", "A key in its grace period can't manage keys",
         "This key was rotated, and its successor has been used. Until its grace ends it reads and writes data, but manages no actors and no keys. Use the newer key.";
     /// 403: a customer.
     OperatorOnly = FORBIDDEN, "operator-only", "Only operators may do this",
@@ -84,13 +84,13 @@ kinds! {
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive",
         "The body stopped arriving, or arrived too slowly. Nothing was changed, except the import lines counted in `detail`. Send the request again, with as many bytes as `Content-Length` announces. Imports and exports continue as long as the client sends or receives at least 1 KiB/s.";
     /// 409.
-    Conflict = CONFLICT, "conflict", "Not possible in this state",
+    Conflict = CONFLICT, "conflict", "The current state does not allow this",
         "The request does not fit the current state: the session has ended, there is no such step between these statuses, or the last key must stay. `detail` says what is in the way, and which steps are possible. Nothing was written. Read the row again and decide anew.";
     /// 409: a duplicate is in flight.
-    StillInFlight = CONFLICT, "still-in-flight", "Still being worked on",
+    StillInFlight = CONFLICT, "still-in-flight", "Still in progress",
         "A request with the same `Idempotency-Key` is being processed. Send yours again, unchanged, after the seconds in the header `Retry-After`: it then gets the same answer.";
     /// 412.
-    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Changed in the meantime",
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Changed since it was read",
         "The row is no longer in a state that `If-Match` names: it was changed since you read it. Nothing was written. Read it again, decide anew, and send the new ETag.";
     /// 413.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
@@ -102,7 +102,7 @@ kinds! {
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body",
         "The body is JSON, but not a valid request: `errors` lists every error, field by field, and suggests a name for an unknown field. Nothing was written. Fix each of them and send it again; `/docs` lists the fields of each request. Where no body is taken, send none, or `{}`.";
     /// 422: a key that names another request.
-    KeyOfAnotherRequest = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key names another request",
+    KeyOfAnotherRequest = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used for another request",
         "You sent this `Idempotency-Key` with another route, query or body within the last 24 hours, and that write was done. Nothing was written now. Use a new key for a new request; to repeat the old one, send exactly the same bytes.";
     /// 429.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
@@ -114,7 +114,7 @@ kinds! {
     Unreadable = INTERNAL_SERVER_ERROR, "unreadable-text", "A stored text can't be read",
         "A stored text is damaged; `detail` says which. It can still be deleted or overwritten. The operator of the service finds more in the log by `request_id`.";
     /// 503.
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Unavailable for now",
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable",
         "The database is down or overloaded, or the service is stopping. Nothing was changed, except the import lines counted in `detail`. Send the request again, unchanged, after the seconds in the header `Retry-After`. If it fails again, wait longer each time.";
     /// 503: unknown outcome.
     OutcomeUnknown = SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is unknown",

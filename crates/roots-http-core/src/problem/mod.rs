@@ -83,7 +83,8 @@ impl Problem {
 
     /// A header that the endpoint does not take.
     pub fn misplaced_header(name: &HeaderName) -> Self {
-        let detail = format!("The header {name} has no meaning here: send the request without it.");
+        let detail =
+            format!("The header {name} is not supported here: send the request without it.");
         Self::new(ProblemKind::BadRequest, detail)
     }
 
@@ -186,7 +187,10 @@ impl Problem {
     /// The path does not have this method.
     #[must_use]
     pub fn method_not_allowed() -> Self {
-        Self::new(ProblemKind::MethodNotAllowed, "This path does not take this method: see Allow.")
+        Self::new(
+            ProblemKind::MethodNotAllowed,
+            "This path does not support this method: see Allow.",
+        )
     }
 
     /// The body did not arrive in time.
@@ -242,7 +246,7 @@ impl Problem {
     pub fn import_too_slow() -> Self {
         Self::new(
             ProblemKind::RequestTimeout,
-            "The body came at less than 1 KiB/s over a minute. Nothing was done.",
+            "The body arrived at less than 1 KiB/s over a minute. Nothing was done.",
         )
     }
 
@@ -282,8 +286,11 @@ impl Problem {
 
     /// An error of the server. The cause is for the log.
     pub fn internal(cause: impl Into<Box<str>>) -> Self {
-        Self::new(ProblemKind::Internal, "Something went wrong on our side; the log has it.")
-            .because(cause)
+        Self::new(
+            ProblemKind::Internal,
+            "The server failed; the log has the cause under this request_id.",
+        )
+        .because(cause)
     }
 
     /// The request took too long.
@@ -292,7 +299,7 @@ impl Problem {
         let problem = if is_write {
             Self::new(
                 ProblemKind::OutcomeUnknown,
-                "This took too long, and it is not known whether it was done: look before you repeat it.",
+                "This took too long, and it is unknown whether it was done: check before you repeat it.",
             )
         } else {
             Self::new(ProblemKind::Unavailable, "This took too long. Try again shortly.")
@@ -306,7 +313,7 @@ impl Problem {
     pub fn no_room_for_answer() -> Self {
         Self::new(
             ProblemKind::Unavailable,
-            "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows.",
+            "The server is sending too many large answers. Try again shortly, or request fewer rows.",
         )
         .retry_after(BUSY_RETRY_SECONDS)
     }
@@ -316,7 +323,7 @@ impl Problem {
     pub fn too_many_wait() -> Self {
         Self::new(
             ProblemKind::Unavailable,
-            "Too many requests wait to read just now. Try again shortly.",
+            "Too many requests are waiting to read. Try again shortly.",
         )
         .retry_after(BUSY_RETRY_SECONDS)
     }
@@ -325,7 +332,7 @@ impl Problem {
     #[must_use]
     pub fn too_many_large(most: usize) -> Self {
         let detail = format!(
-            "An account gets {most} large answers at a time. Read those to their end, or ask for fewer rows."
+            "An account may receive {most} large answers at a time. Read those to their end, or request fewer rows."
         );
         Self::new(ProblemKind::TooManyRequests, detail).retry_after(BUSY_RETRY_SECONDS)
     }
@@ -335,7 +342,7 @@ impl Problem {
     pub fn no_room_for_body() -> Self {
         Self::new(
             ProblemKind::Unavailable,
-            "Too many large bodies are being sent just now. Nothing was done: try again shortly.",
+            "The server is receiving too many large bodies. Nothing was done: try again shortly.",
         )
         .because("large bodies hold as much as they may")
         .retry_after(BUSY_RETRY_SECONDS)
@@ -344,7 +351,7 @@ impl Problem {
     /// The service shuts down before the answer is complete.
     #[must_use]
     pub fn shutting_down() -> Self {
-        Self::new(ProblemKind::Unavailable, "The service is being stopped. Try again shortly.")
+        Self::new(ProblemKind::Unavailable, "The server is stopping. Try again shortly.")
             .because("the service is being stopped")
             .retry_after(AWAY_RETRY_SECONDS)
     }

@@ -268,10 +268,10 @@ impl From<Session<Legible>> for SessionLine {
         let mut unreadable = Vec::new();
         Self {
             session_id: session.id.0,
-            status: session.status.name(),
+            status: session.status.kind().name(),
             notes: legible("notes", session.notes, &mut unreadable),
             started_at: session.started_at.to_string(),
-            ended_at: session.ended_at.as_ref().map(Timestamp::to_string),
+            ended_at: session.status.ended_at().as_ref().map(Timestamp::to_string),
             actor_id: session.actor.0,
             unreadable,
         }

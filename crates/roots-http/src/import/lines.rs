@@ -9,8 +9,8 @@ use roots_domain::model::Invalid;
 use roots_domain::model::account::{ActorKind, Role};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
-use roots_domain::model::import::check_session_end;
-use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::import::imported_status;
+use roots_domain::model::session::{Session, SessionStatusKind};
 use roots_domain::model::text::{ActivityText, ActivityType, LogNote, LongText, Name, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
@@ -241,15 +241,17 @@ fn unreadable(members: &mut Members) -> Result<(), InvalidNoted> {
 
 fn session(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     let id = members.required("session_id", self::id(SessionId));
-    let status = members
-        .required("status", text(|name| one_of(&SessionStatus::ALL, SessionStatus::name, &name)));
+    let kind = members.required(
+        "status",
+        text(|name| one_of(&SessionStatusKind::ALL, SessionStatusKind::name, &name)),
+    );
     let notes = members.optional("notes", text(LongText::parse));
     let started_at = members.required("started_at", time);
     let ended_at = members.optional("ended_at", time);
     let actor = members.required("actor_id", self::id(ActorId));
     let unreadable = unreadable(members);
-    let (status, started_at, ended_at) = (status?, started_at?, ended_at?);
-    check_session_end(status, started_at, ended_at)
+    let (kind, started_at, ended_at) = (kind?, started_at?, ended_at?);
+    let status = imported_status(kind, started_at, ended_at)
         .map_err(|invalid| members.error("ended_at", invalid.to_string()))?;
     unreadable?;
     Ok(ImportLine::Row(Box::new(RowDraft::Session(Session {
@@ -259,7 +261,6 @@ fn session(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
         status,
         notes: notes?,
         started_at,
-        ended_at,
         version: 1,
     }))))
 }

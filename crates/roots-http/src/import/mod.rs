@@ -193,7 +193,7 @@ impl Taking {
     async fn take(&mut self, number: u64, bytes: usize, line: ImportLine) -> Result<(), Problem> {
         match line {
             ImportLine::Header(_) => {
-                let message = "is the kind of the first line alone".to_owned();
+                let message = "is only allowed on the first line".to_owned();
                 let error = InvalidField { field: "kind".to_owned(), message };
                 self.wait(number, bytes, Err(vec![error])).await?;
             }

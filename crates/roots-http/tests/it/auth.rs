@@ -39,11 +39,11 @@ async fn a_request_without_a_key_is_401() {
 
     {
       "type": "/docs/problems#unauthorized",
-      "title": "No valid API key",
+      "title": "Invalid or missing API key",
       "status": 401,
-      "detail": "An API key is needed, in X-API-Key or as Authorization: Bearer.",
+      "detail": "An API key is required, in X-API-Key or as Authorization: Bearer.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "An API key is needed, in X-API-Key or as Authorization: Bearer."
+      "error": "An API key is required, in X-API-Key or as Authorization: Bearer."
     }
     "#);
 }
@@ -57,7 +57,7 @@ async fn an_unknown_key_is_401() {
 
     {
       "type": "/docs/problems#unauthorized",
-      "title": "No valid API key",
+      "title": "Invalid or missing API key",
       "status": 401,
       "detail": "The API key is not valid.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -172,7 +172,7 @@ async fn a_key_that_a_write_finds_revoked_is_forgotten() {
 
     {
       "type": "/docs/problems#unauthorized",
-      "title": "No valid API key",
+      "title": "Invalid or missing API key",
       "status": 401,
       "detail": "The API key is not valid.",
       "request_id": "019d728c-2e80-7000-8000-000000000002",

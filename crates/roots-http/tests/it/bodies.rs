@@ -198,10 +198,12 @@ async fn a_patch_without_fields_is_422() {
       "type": "/docs/problems#invalid-body",
       "title": "Invalid body",
       "status": 422,
-      "detail": "The patch names nothing to change.",
+      "detail": "The patch changes nothing: name at least one field.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The patch names nothing to change.",
-      "errors": [{"field": "body", "message": "The patch names nothing to change."}]
+      "error": "The patch changes nothing: name at least one field.",
+      "errors": [
+        {"field": "body", "message": "The patch changes nothing: name at least one field."}
+      ]
     }
     "#);
     for ask in [

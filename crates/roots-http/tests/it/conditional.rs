@@ -151,11 +151,11 @@ async fn a_write_to_a_changed_todo_is_412() {
 
     {
       "type": "/docs/problems#precondition-failed",
-      "title": "Changed in the meantime",
+      "title": "Changed since it was read",
       "status": 412,
-      "detail": "The todo has changed since it was read: read it again and decide anew.",
+      "detail": "The todo has changed since you read it: read it again, then decide.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The todo has changed since it was read: read it again and decide anew."
+      "error": "The todo has changed since you read it: read it again, then decide."
     }
     "#);
 }
@@ -200,9 +200,9 @@ async fn a_condition_without_effect_is_400() {
       "type": "/docs/problems#bad-request",
       "title": "Bad request",
       "status": 400,
-      "detail": "The header if-match has no meaning here: send the request without it.",
+      "detail": "The header if-match is not supported here: send the request without it.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The header if-match has no meaning here: send the request without it."
+      "error": "The header if-match is not supported here: send the request without it."
     }
     "#);
     for write in writes() {

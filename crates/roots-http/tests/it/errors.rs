@@ -25,11 +25,11 @@ async fn an_unavailable_database_is_503() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
-      "detail": "The service can't do this just now. Nothing was done: try again shortly.",
+      "detail": "The service is temporarily unavailable. Nothing was done: try again shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The service can't do this just now. Nothing was done: try again shortly."
+      "error": "The service is temporarily unavailable. Nothing was done: try again shortly."
     }
     "#);
     let written = of(&error, ask("POST", "/api/v1/sessions")).await;
@@ -57,7 +57,7 @@ async fn a_full_write_queue_is_503() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
       "detail": "The service is busy. Nothing was done: try again shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -77,9 +77,9 @@ async fn a_commit_of_unknown_outcome_is_503() {
       "type": "/docs/problems#outcome-unknown",
       "title": "The outcome is unknown",
       "status": 503,
-      "detail": "It is not known whether this was done: look before you repeat it.",
+      "detail": "It is unknown whether this was done: check before you repeat it.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "It is not known whether this was done: look before you repeat it."
+      "error": "It is unknown whether this was done: check before you repeat it."
     }
     "#);
 }
@@ -94,9 +94,9 @@ async fn a_failed_statement_is_500() {
       "type": "/docs/problems#internal-error",
       "title": "Internal error",
       "status": 500,
-      "detail": "Something went wrong on our side; the log has it.",
+      "detail": "The server failed; the log has the cause under this request_id.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Something went wrong on our side; the log has it."
+      "error": "The server failed; the log has the cause under this request_id."
     }
     "#);
 }
@@ -158,9 +158,9 @@ async fn a_panicking_handler_is_500() {
       "type": "/docs/problems#internal-error",
       "title": "Internal error",
       "status": 500,
-      "detail": "Something went wrong on our side; the log has it.",
+      "detail": "The server failed; the log has the cause under this request_id.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Something went wrong on our side; the log has it."
+      "error": "The server failed; the log has the cause under this request_id."
     }
     "#);
 }
@@ -175,7 +175,7 @@ async fn a_database_that_never_answers_is_503() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
       "detail": "This took too long. Try again shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -191,9 +191,9 @@ async fn a_database_that_never_answers_is_503() {
       "type": "/docs/problems#outcome-unknown",
       "title": "The outcome is unknown",
       "status": 503,
-      "detail": "This took too long, and it is not known whether it was done: look before you repeat it.",
+      "detail": "This took too long, and it is unknown whether it was done: check before you repeat it.",
       "request_id": "019d728c-2e80-7000-8000-000000000002",
-      "error": "This took too long, and it is not known whether it was done: look before you repeat it."
+      "error": "This took too long, and it is unknown whether it was done: check before you repeat it."
     }
     "#);
 }

@@ -107,11 +107,11 @@ async fn an_export_without_a_database_is_503() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
-      "detail": "The service can't do this just now. Nothing was done: try again shortly.",
+      "detail": "The service is temporarily unavailable. Nothing was done: try again shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The service can't do this just now. Nothing was done: try again shortly."
+      "error": "The service is temporarily unavailable. Nothing was done: try again shortly."
     }
     "#);
 }

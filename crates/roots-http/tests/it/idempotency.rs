@@ -102,11 +102,11 @@ async fn a_duplicate_in_flight_is_409() {
 
     {
       "type": "/docs/problems#still-in-flight",
-      "title": "Still being worked on",
+      "title": "Still in progress",
       "status": 409,
-      "detail": "A request with this Idempotency-Key is still being worked on: ask again shortly.",
+      "detail": "A request with this Idempotency-Key is still in progress: retry shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "A request with this Idempotency-Key is still being worked on: ask again shortly."
+      "error": "A request with this Idempotency-Key is still in progress: retry shortly."
     }
     "#);
 }
@@ -119,11 +119,11 @@ async fn an_idempotency_key_of_another_request_is_422() {
 
     {
       "type": "/docs/problems#idempotency-key-reused",
-      "title": "The Idempotency-Key names another request",
+      "title": "The Idempotency-Key was used for another request",
       "status": 422,
-      "detail": "This Idempotency-Key was sent with another request within a day: take a new one.",
+      "detail": "This Idempotency-Key was used for a different request in the last 24 hours: use a new one.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This Idempotency-Key was sent with another request within a day: take a new one."
+      "error": "This Idempotency-Key was used for a different request in the last 24 hours: use a new one."
     }
     "#);
 }
@@ -227,9 +227,9 @@ async fn an_idempotency_key_without_effect_is_400() {
       "type": "/docs/problems#bad-request",
       "title": "Bad request",
       "status": 400,
-      "detail": "The header idempotency-key has no meaning here: send the request without it.",
+      "detail": "The header idempotency-key is not supported here: send the request without it.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The header idempotency-key has no meaning here: send the request without it."
+      "error": "The header idempotency-key is not supported here: send the request without it."
     }
     "#);
     for ask in [

@@ -225,9 +225,9 @@ async fn an_import_into_a_suspended_account_is_403_and_says_how_far_it_got() {
       "type": "/docs/problems#account-suspended",
       "title": "The account is suspended",
       "status": 403,
-      "detail": "This account is suspended: it can be read, but not written.",
+      "detail": "This account is suspended: it is read-only.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This account is suspended: it can be read, but not written."
+      "error": "This account is suspended: it is read-only."
     }
     "#);
 }
@@ -243,11 +243,11 @@ async fn an_import_without_a_database_is_503_and_says_how_far_it_got() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
-      "detail": "The service can't do this just now. Nothing was done: try again shortly.",
+      "detail": "The service is temporarily unavailable. Nothing was done: try again shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The service can't do this just now. Nothing was done: try again shortly."
+      "error": "The service is temporarily unavailable. Nothing was done: try again shortly."
     }
     "#);
 }
@@ -264,9 +264,9 @@ async fn a_members_import_is_403() {
       "type": "/docs/problems#owner-only",
       "title": "Only the owner may do this",
       "status": 403,
-      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Only the account's owner may do this: a member reads and writes its own."
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
     }
     "#);
 }
@@ -303,9 +303,9 @@ async fn a_stalled_import_is_408_after_60_s() {
       "type": "/docs/problems#request-timeout",
       "title": "The request took too long to arrive",
       "status": 408,
-      "detail": "The body came at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
+      "detail": "The body arrived at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The body came at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
+      "error": "The body arrived at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
       "import": {
         "dry_run": false,
         "lines": 2,
@@ -536,11 +536,11 @@ async fn a_shutdown_ends_an_import_with_503() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
-      "detail": "The service is being stopped. Try again shortly.",
+      "detail": "The server is stopping. Try again shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The service is being stopped. Try again shortly."
+      "error": "The server is stopping. Try again shortly."
     }
     "#);
 }

@@ -679,7 +679,7 @@ async fn wrong_keys_are_limited_before_they_are_looked_up() {
 
     {
       "type": "/docs/problems#unauthorized",
-      "title": "No valid API key",
+      "title": "Invalid or missing API key",
       "status": 401,
       "detail": "The API key is not valid.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -890,7 +890,7 @@ async fn a_signup_over_the_hourly_limit_of_its_address_is_429() {
       "key_prefix": "roots_2_sec",
       "credits": 100,
       "recovery_code": "00002-CODE",
-      "warning": "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account."
+      "warning": "Store the API key and the recovery code now: they are shown only this once. Anybody who has either of them can read everything in this account."
     }
     "#);
     // What made no account does not count.

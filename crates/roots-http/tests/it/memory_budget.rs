@@ -78,9 +78,9 @@ async fn a_third_large_answer_at_a_time_is_429() {
       "type": "/docs/problems#too-many-requests",
       "title": "Too many requests",
       "status": 429,
-      "detail": "An account gets 2 large answers at a time. Read those to their end, or ask for fewer rows.",
+      "detail": "An account may receive 2 large answers at a time. Read those to their end, or request fewer rows.",
       "request_id": "019d728c-2e80-7000-8000-000000000003",
-      "error": "An account gets 2 large answers at a time. Read those to their end, or ask for fewer rows."
+      "error": "An account may receive 2 large answers at a time. Read those to their end, or request fewer rows."
     }
     "#);
     // What is small is answered.
@@ -123,11 +123,11 @@ async fn a_list_without_memory_is_503_before_any_text_is_opened() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
-      "detail": "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows.",
+      "detail": "The server is sending too many large answers. Try again shortly, or request fewer rows.",
       "request_id": "019d728c-2e80-7000-8000-000000000002",
-      "error": "Too many large answers are being sent just now. Try again shortly, or ask for fewer rows."
+      "error": "The server is sending too many large answers. Try again shortly, or request fewer rows."
     }
     "#);
     drop(held);
@@ -328,11 +328,11 @@ async fn the_129th_waiting_list_of_an_account_is_503() {
 
     {
       "type": "/docs/problems#unavailable",
-      "title": "Unavailable for now",
+      "title": "Temporarily unavailable",
       "status": 503,
-      "detail": "Too many requests wait to read just now. Try again shortly.",
+      "detail": "Too many requests are waiting to read. Try again shortly.",
       "request_id": "019d728c-2e80-7000-8000-000000000086",
-      "error": "Too many requests wait to read just now. Try again shortly."
+      "error": "Too many requests are waiting to read. Try again shortly."
     }
     "#);
     stuck.pop();

@@ -59,9 +59,9 @@ async fn an_unsupported_method_is_405_and_lists_those_allowed() {
       "type": "/docs/problems#method-not-allowed",
       "title": "Method not allowed",
       "status": 405,
-      "detail": "This path does not take this method: see Allow.",
+      "detail": "This path does not support this method: see Allow.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This path does not take this method: see Allow."
+      "error": "This path does not support this method: see Allow."
     }
     "#);
     for (path, allow) in [

@@ -122,9 +122,9 @@ async fn a_members_read_of_the_audit_log_is_403() {
       "type": "/docs/problems#owner-only",
       "title": "Only the owner may do this",
       "status": 403,
-      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Only the account's owner may do this: a member reads and writes its own."
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
     }
     "#);
 }
@@ -201,7 +201,7 @@ async fn an_operation_on_the_own_account_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
       "detail": "An account can't suspend itself: another operator's account may.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -217,11 +217,11 @@ async fn a_grant_beyond_the_largest_balance_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
-      "detail": "The balance would exceed what can be counted.",
+      "detail": "The balance would exceed the largest possible one.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The balance would exceed what can be counted."
+      "error": "The balance would exceed the largest possible one."
     }
     "#);
 }
@@ -235,9 +235,9 @@ async fn a_grant_by_a_suspended_operator_is_403() {
       "type": "/docs/problems#account-suspended",
       "title": "The account is suspended",
       "status": 403,
-      "detail": "This account is suspended: it can be read, but not written.",
+      "detail": "This account is suspended: it is read-only.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This account is suspended: it can be read, but not written."
+      "error": "This account is suspended: it is read-only."
     }
     "#);
 }

@@ -154,9 +154,9 @@ async fn a_members_list_of_all_todos_is_403() {
       "type": "/docs/problems#owner-only",
       "title": "Only the owner may do this",
       "status": 403,
-      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Only the account's owner may do this: a member reads and writes its own."
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
     }
     "#);
 }
@@ -188,9 +188,9 @@ async fn a_members_write_for_another_actor_is_403() {
       "type": "/docs/problems#owner-only",
       "title": "Only the owner may do this",
       "status": 403,
-      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Only the account's owner may do this: a member reads and writes its own."
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
     }
     "#);
 }

@@ -49,9 +49,9 @@ async fn a_write_of_a_suspended_account_is_403() {
       "type": "/docs/problems#account-suspended",
       "title": "The account is suspended",
       "status": 403,
-      "detail": "This account is suspended: it can be read, but not written.",
+      "detail": "This account is suspended: it is read-only.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This account is suspended: it can be read, but not written."
+      "error": "This account is suspended: it is read-only."
     }
     "#);
 }
@@ -65,9 +65,9 @@ async fn a_members_owner_only_request_is_403() {
       "type": "/docs/problems#owner-only",
       "title": "Only the owner may do this",
       "status": 403,
-      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Only the account's owner may do this: a member reads and writes its own."
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
     }
     "#);
 }
@@ -79,11 +79,11 @@ async fn a_rotation_by_a_key_in_grace_is_403() {
 
     {
       "type": "/docs/problems#key-in-grace",
-      "title": "A key in grace manages no keys",
+      "title": "A key in its grace period can't manage keys",
       "status": 403,
-      "detail": "This key was rotated and is in its grace: it manages no actors and no keys.",
+      "detail": "This key was rotated and is in its grace period: it can't manage actors or keys.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This key was rotated and is in its grace: it manages no actors and no keys."
+      "error": "This key was rotated and is in its grace period: it can't manage actors or keys."
     }
     "#);
 }
@@ -97,9 +97,9 @@ async fn a_rotation_in_a_suspended_account_is_403() {
       "type": "/docs/problems#account-suspended",
       "title": "The account is suspended",
       "status": 403,
-      "detail": "This account is suspended: it can be read, but not written.",
+      "detail": "This account is suspended: it is read-only.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This account is suspended: it can be read, but not written."
+      "error": "This account is suspended: it is read-only."
     }
     "#);
 }
@@ -111,7 +111,7 @@ async fn revoking_the_owners_last_key_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
       "detail": "This is the last key in force of the account's owner: rotate it instead.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -143,7 +143,7 @@ async fn deactivating_the_owner_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
       "detail": "The owner of an account can't be deactivated.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -185,9 +185,9 @@ async fn adding_an_actor_as_a_member_is_403() {
       "type": "/docs/problems#owner-only",
       "title": "Only the owner may do this",
       "status": 403,
-      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Only the account's owner may do this: a member reads and writes its own."
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
     }
     "#);
 }
@@ -221,11 +221,11 @@ async fn a_key_for_an_inactive_actor_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
-      "detail": "Actor 1 is deactivated: it gets no key before it is active again.",
+      "detail": "Actor 1 is deactivated: activate it first.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Actor 1 is deactivated: it gets no key before it is active again."
+      "error": "Actor 1 is deactivated: activate it first."
     }
     "#);
 }
@@ -239,11 +239,11 @@ async fn a_key_over_the_limit_of_the_account_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
-      "detail": "This account has 50000 keys, which is the most, and none of them has ended: revoke some first.",
+      "detail": "This account has 50000 keys, the maximum, and none of them has ended: revoke some first.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This account has 50000 keys, which is the most, and none of them has ended: revoke some first."
+      "error": "This account has 50000 keys, the maximum, and none of them has ended: revoke some first."
     }
     "#);
 }
@@ -260,11 +260,11 @@ async fn an_actor_over_the_limit_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
-      "detail": "This account has 10000 actors, deactivated ones included, which is the most: activate one of them instead.",
+      "detail": "This account has 10000 actors, deactivated ones included. That is the maximum: activate one of them instead.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This account has 10000 actors, deactivated ones included, which is the most: activate one of them instead."
+      "error": "This account has 10000 actors, deactivated ones included. That is the maximum: activate one of them instead."
     }
     "#);
 }
@@ -288,9 +288,9 @@ async fn a_renewal_over_the_daily_limit_is_429() {
       "type": "/docs/problems#too-many-requests",
       "title": "Too many requests",
       "status": 429,
-      "detail": "The key of actor 2 was renewed 24 times today (UTC), which is the most: the next renewal is possible from 2026-04-10T00:00:00Z on.",
+      "detail": "The key of actor 2 was renewed 24 times today (UTC), the maximum: the next renewal is possible from 2026-04-10T00:00:00Z on.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The key of actor 2 was renewed 24 times today (UTC), which is the most: the next renewal is possible from 2026-04-10T00:00:00Z on."
+      "error": "The key of actor 2 was renewed 24 times today (UTC), the maximum: the next renewal is possible from 2026-04-10T00:00:00Z on."
     }
     "#);
 }
@@ -304,11 +304,11 @@ async fn a_key_over_the_limit_of_its_actor_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
-      "detail": "Actor 1 has 1000 keys in force, which is the most: revoke some first.",
+      "detail": "Actor 1 has 1000 valid keys, the maximum: revoke some first.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Actor 1 has 1000 keys in force, which is the most: revoke some first."
+      "error": "Actor 1 has 1000 valid keys, the maximum: revoke some first."
     }
     "#);
 }
@@ -327,10 +327,10 @@ async fn a_key_that_is_already_expired_is_422() {
       "type": "/docs/problems#invalid-body",
       "title": "Invalid body",
       "status": 422,
-      "detail": "The expiry must lie ahead.",
+      "detail": "The expiry must be in the future.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The expiry must lie ahead.",
-      "errors": [{"field": "expires_at", "message": "The expiry must lie ahead."}]
+      "error": "The expiry must be in the future.",
+      "errors": [{"field": "expires_at", "message": "The expiry must be in the future."}]
     }
     "#);
 }
@@ -344,11 +344,11 @@ async fn a_key_overtaken_by_a_renewal_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
-      "detail": "The keys of actor 1 were renewed in between: try again.",
+      "detail": "The keys of actor 1 were renewed meanwhile: try again.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The keys of actor 1 were renewed in between: try again."
+      "error": "The keys of actor 1 were renewed meanwhile: try again."
     }
     "#);
 }
@@ -367,7 +367,7 @@ async fn a_recovery_by_a_code_that_has_just_ended_is_401() {
 
     {
       "type": "/docs/problems#invalid-recovery-code",
-      "title": "No valid recovery code",
+      "title": "Invalid recovery code",
       "status": 401,
       "detail": "The recovery code is not valid.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -385,9 +385,9 @@ async fn renewing_the_recovery_code_as_a_member_is_403() {
       "type": "/docs/problems#owner-only",
       "title": "Only the owner may do this",
       "status": 403,
-      "detail": "Only the account's owner may do this: a member reads and writes its own.",
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Only the account's owner may do this: a member reads and writes its own."
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
     }
     "#);
 }
@@ -442,7 +442,7 @@ async fn a_link_to_an_ended_session_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
       "detail": "Session 1 has ended: only an active session can be linked to.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -463,7 +463,7 @@ async fn ending_an_ended_session_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
       "detail": "Session 1 has already ended.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -484,7 +484,7 @@ async fn reopening_an_ended_session_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
       "detail": "Session 1 has ended and can't be reopened: start a new one.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -505,11 +505,11 @@ async fn a_forbidden_change_of_status_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
-      "detail": "A todo can't go from done to cancelled; from there it may go to open or in_progress.",
+      "detail": "A todo can't go from done to cancelled; it can go to open or in_progress.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "A todo can't go from done to cancelled; from there it may go to open or in_progress."
+      "error": "A todo can't go from done to cancelled; it can go to open or in_progress."
     }
     "#);
 }
@@ -525,13 +525,13 @@ async fn a_note_without_a_change_of_status_is_422() {
       "type": "/docs/problems#invalid-body",
       "title": "Invalid body",
       "status": 422,
-      "detail": "A note is kept with a change of status, and the status does not change here.",
+      "detail": "A note needs a change of status, and this patch does not change it.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "A note is kept with a change of status, and the status does not change here.",
+      "error": "A note needs a change of status, and this patch does not change it.",
       "errors": [
         {
           "field": "note",
-          "message": "A note is kept with a change of status, and the status does not change here."
+          "message": "A note needs a change of status, and this patch does not change it."
         }
       ]
     }
@@ -577,7 +577,7 @@ async fn erasing_the_last_operators_account_is_409() {
 
     {
       "type": "/docs/problems#conflict",
-      "title": "Not possible in this state",
+      "title": "The current state does not allow this",
       "status": 409,
       "detail": "This is the last operator's account: make another one first.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -605,13 +605,13 @@ async fn importing_the_accounts_own_export_is_422() {
       "type": "/docs/problems#invalid-body",
       "title": "Invalid body",
       "status": 422,
-      "detail": "This is an export of this very account: everything in it would be here twice.",
+      "detail": "This is an export of this account: importing it would duplicate everything.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "This is an export of this very account: everything in it would be here twice.",
+      "error": "This is an export of this account: importing it would duplicate everything.",
       "errors": [
         {
           "field": "source",
-          "message": "This is an export of this very account: everything in it would be here twice."
+          "message": "This is an export of this account: importing it would duplicate everything."
         }
       ]
     }
@@ -657,7 +657,7 @@ async fn every_invalid_recovery_code_is_the_same_401() {
 
     {
       "type": "/docs/problems#invalid-recovery-code",
-      "title": "No valid recovery code",
+      "title": "Invalid recovery code",
       "status": 401,
       "detail": "The recovery code is not valid.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
@@ -691,9 +691,9 @@ async fn a_signup_while_signups_are_closed_is_403() {
       "type": "/docs/problems#signup-closed",
       "title": "Sign-up is closed",
       "status": 403,
-      "detail": "Sign-up is closed: ask whoever runs this service.",
+      "detail": "Sign-up is closed: ask the operator of this service for an account.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Sign-up is closed: ask whoever runs this service."
+      "error": "Sign-up is closed: ask the operator of this service for an account."
     }
     "#);
 }
@@ -721,9 +721,9 @@ async fn a_reserved_account_id_that_is_taken_is_500() {
       "type": "/docs/problems#internal-error",
       "title": "Internal error",
       "status": 500,
-      "detail": "Something went wrong on our side; the log has it.",
+      "detail": "The server failed; the log has the cause under this request_id.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "Something went wrong on our side; the log has it."
+      "error": "The server failed; the log has the cause under this request_id."
     }
     "#);
 }

@@ -681,7 +681,7 @@ async fn a_signup_creates_an_account() {
       "key_prefix": "roots_2_sec",
       "credits": 100,
       "recovery_code": "00002-CODE",
-      "warning": "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account."
+      "warning": "Store the API key and the recovery code now: they are shown only this once. Anybody who has either of them can read everything in this account."
     }
     "#);
 }
@@ -701,7 +701,7 @@ async fn an_account_is_recovered() {
       "api_key": "roots_2_secret",
       "key_prefix": "roots_2_sec",
       "recovery_code": "00002-CODE",
-      "warning": "Store the API key and the recovery code now: they are shown only this once. Whoever has either of them can read everything in this account."
+      "warning": "Store the API key and the recovery code now: they are shown only this once. Anybody who has either of them can read everything in this account."
     }
     "#);
 }
@@ -717,7 +717,7 @@ async fn a_recovery_code_is_renewed() {
     {
       "account_id": 1,
       "recovery_code": "00002-CODE",
-      "warning": "Store the recovery code now: it is shown only this once, and those before it are no longer valid. Whoever has it can read everything in this account."
+      "warning": "Store the recovery code now: it is shown only this once, and earlier codes are no longer valid. Anybody who has it can read everything in this account."
     }
     "#);
 }

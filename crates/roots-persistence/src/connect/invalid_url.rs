@@ -7,7 +7,7 @@ pub enum InvalidUrl {
     #[error("a database URL begins with sqlite:// or postgres://")]
     UnknownScheme,
     /// It names no file.
-    #[error("a SQLite URL names a file, such as sqlite://data/roots.db?mode=rwc")]
+    #[error("an SQLite URL names a file, such as sqlite://data/roots.db?mode=rwc")]
     NoFile,
     /// Its escapes make no text.
     #[error(
@@ -15,7 +15,7 @@ pub enum InvalidUrl {
     )]
     NotUtf8,
     /// It is a database in memory, which would be gone with the process.
-    #[error("Roots keeps its data in a file: a SQLite database in memory is not taken")]
+    #[error("Roots keeps its data in a file: an SQLite database in memory is not supported")]
     InMemory,
     /// A parameter that Roots does not know.
     #[error(

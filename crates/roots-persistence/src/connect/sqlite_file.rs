@@ -90,7 +90,7 @@ pub enum FileErrorKind {
     )]
     Malformed,
     /// The disk is full.
-    #[error("can't be written, for the disk is full: make room and start again")]
+    #[error("can't be written, because the disk is full: make room and start again")]
     DiskFull,
     /// Another process is writing to it.
     #[error("is locked by another process: stop that one, or start again")]
@@ -143,7 +143,7 @@ pub(super) fn prepare(file: &Path, may_create: bool) -> Result<(), FileError> {
                 return Err(failed(FileErrorKind::Missing));
             }
             sqlite::make_file(file).map_err(|error| failed(of_system(file, error)))?;
-            tracing::info!(file = %file.display(), "made a new database: there was none");
+            tracing::info!(file = %file.display(), "created a new database, because there was none");
         }
         Err(error) => return Err(failed(of_system(file, error))),
     }

@@ -21,7 +21,7 @@ use super::totals::{count, counters_of, number, sum};
 use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{
-    accounts, actors, api_keys, audit_trail, directory, key_wraps, ledger, recovery_codes, tallies,
+    accounts, actors, api_keys, audit_log, counters, directory, key_wraps, ledger, recovery_codes,
 };
 
 /// What the index of the ledger by reason holds, in its own words, so that it is known to hold what
@@ -35,9 +35,10 @@ impl AccountReader for Store {
         Ok(self.one::<_, Account>(any).await?.is_some())
     }
 
-    async fn last_account(&self) -> StoreResult<AccountId> {
+    async fn last_account(&self) -> StoreResult<Option<AccountId>> {
         let row = directory::Entity::find().one(self.readers()).await.map_err(of_read)?;
-        Ok(AccountId(row.map_or(0, |row| row.last_account_id)))
+        // Ids count from 1.
+        Ok(row.map(|row| row.last_account_id).filter(|last| *last > 0).map(AccountId))
     }
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
@@ -152,25 +153,25 @@ impl AccountReader for Store {
     ) -> StoreResult<Page<LedgerEntry>> {
         let mut rows = ledger::Entity::find().filter(ledger::Column::AccountId.eq(by.account.0));
         let mut counts =
-            counters_of(by.account, Some(ActorId(tallies::NO_ACTOR)), tallies::SUBJECT_LEDGER);
+            counters_of(by.account, Some(ActorId(counters::NO_ACTOR)), counters::SUBJECT_LEDGER);
         if let Some(reason) = reason {
             rows = rows.filter(ledger::Column::Reason.eq(reason.name()));
             if reason != Reason::ApiWrite {
                 rows = rows.filter(Expr::cust(IN_LEDGER_BY_REASON));
             }
-            counts = counts.filter(tallies::Column::Label.eq(reason.name()));
+            counts = counts.filter(counters::Column::Label.eq(reason.name()));
         }
-        let total = sum(counts, tallies::Column::Count);
+        let total = sum(counts, counters::Column::Count);
         self.page(by, rows.into(), [ledger::Column::LedgerId], total, page).await
     }
 
     async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>> {
         let account = by.account;
-        let rows = audit_trail::Entity::find().filter(audit_trail::Column::AccountId.eq(account.0));
+        let rows = audit_log::Entity::find().filter(audit_log::Column::AccountId.eq(account.0));
         // Its ids are without gaps: the last one given is how many there are.
         let given = accounts::Entity::find_by_id(account.0)
             .select_only()
             .column(accounts::Column::LastAuditId);
-        self.page(by, rows.into(), [audit_trail::Column::AuditId], number(given), page).await
+        self.page(by, rows.into(), [audit_log::Column::AuditId], number(given), page).await
     }
 }

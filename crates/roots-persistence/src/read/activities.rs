@@ -17,7 +17,7 @@ use super::selection::{counted, daily, quarter_hours, selected, within};
 use super::totals::{count, counters_of, number, sum};
 use crate::errors::of_read;
 use crate::store::Store;
-use crate::table::{accounts, activities, activity_daily, activity_quarters, tallies};
+use crate::table::{accounts, activities, activity_daily, activity_quarter_hours, counters};
 
 /// What stands for the version of an account that there is not, and of which nothing is kept.
 const NO_VERSION: i64 = 0;
@@ -112,19 +112,19 @@ fn total_of(filter: &ActivityFilter) -> Expr {
         return count(counted(filter));
     }
     if filter.range.is_open() {
-        let mut counts = counters_of(filter.by.account, filter.actor, tallies::SUBJECT_ACTIVITIES);
+        let mut counts = counters_of(filter.by.account, filter.actor, counters::SUBJECT_ACTIVITIES);
         if let Some(kind) = &filter.activity_type {
-            counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
+            counts = counts.filter(counters::Column::Label.eq(kind.as_str()));
         }
-        return sum(counts, tallies::Column::Count);
+        return sum(counts, counters::Column::Count);
     }
     let split = filter.range.by_day();
     let days = split.whole.map(|days| sum(daily(filter, days), activity_daily::Column::Count));
     let ends = split.ends.into_iter().flat_map(|end| {
         let split = end.by_quarter_hour();
-        let whole = split
-            .whole
-            .map(|quarters| sum(quarter_hours(filter, quarters), activity_quarters::Column::Count));
+        let whole = split.whole.map(|quarters| {
+            sum(quarter_hours(filter, quarters), activity_quarter_hours::Column::Count)
+        });
         let ends = split.ends.into_iter().map(|end| count(counted(&within(filter, end))));
         whole.into_iter().chain(ends).collect::<Vec<_>>()
     });

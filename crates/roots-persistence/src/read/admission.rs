@@ -250,7 +250,7 @@ impl AdmissionRow {
         let key = KeyValidity {
             id: KeyId(self.key_id),
             expires_at: self.expires_at.map(table::at),
-            ends_at: self.ends_at.map(table::at),
+            status: api_keys::key_status(self.ends_at),
             succession,
             first_used_at: self.first_used_at.map(table::at),
         };

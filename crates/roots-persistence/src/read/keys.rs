@@ -68,7 +68,8 @@ impl Store {
         let given = self.last_account().await?;
         let values = [after.0.into(), upto.into(), at.micros().into()];
         let accounts = self.ids(&sql, values).await?.into_iter().map(AccountId).collect();
-        Ok(KeysOver { accounts, last: (upto < given.0).then_some(AccountId(upto)) })
+        let is_more = given.is_some_and(|given| upto < given.0);
+        Ok(KeysOver { accounts, last: is_more.then_some(AccountId(upto)) })
     }
 
     /// The keys of an account that are over and have not ended for good.

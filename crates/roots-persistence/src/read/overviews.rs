@@ -19,7 +19,7 @@ use sea_orm::{
 use super::totals::number;
 use crate::errors::of_read;
 use crate::store::Store;
-use crate::table::{accounts, directory, ledger, tallies};
+use crate::table::{accounts, counters, directory, ledger};
 
 /// How an account is used.
 #[derive(FromQueryResult)]
@@ -38,13 +38,13 @@ impl Store {
         }
         let account = || Expr::col((accounts::Entity, accounts::Column::AccountId));
         let (write, import) = (Reason::ApiWrite.name(), Reason::Import.name());
-        let writes = tallies::Entity::find()
+        let writes = counters::Entity::find()
             .select_only()
-            .column(tallies::Column::Count)
-            .filter(Expr::col((tallies::Entity, tallies::Column::AccountId)).eq(account()))
-            .filter(tallies::Column::ActorId.eq(tallies::NO_ACTOR))
-            .filter(tallies::Column::Subject.eq(tallies::SUBJECT_LEDGER))
-            .filter(tallies::Column::Label.eq(write));
+            .column(counters::Column::Count)
+            .filter(Expr::col((counters::Entity, counters::Column::AccountId)).eq(account()))
+            .filter(counters::Column::ActorId.eq(counters::NO_ACTOR))
+            .filter(counters::Column::Subject.eq(counters::SUBJECT_LEDGER))
+            .filter(counters::Column::Label.eq(write));
         let last = ledger::Entity::find()
             .select_only()
             .column(ledger::Column::CreatedAt)

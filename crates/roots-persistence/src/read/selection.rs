@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Select};
 
 use super::totals::kept_of;
 use crate::table::shown::{Shown, is, linked_to};
-use crate::table::{activities, activity_daily, activity_quarters};
+use crate::table::{activities, activity_daily, activity_quarter_hours};
 
 /// The activities that a filter selects, whosever they are.
 pub(super) fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
@@ -66,9 +66,9 @@ pub(super) fn daily(
 pub(super) fn quarter_hours(
     filter: &ActivityFilter,
     (first, last): (i64, i64),
-) -> Select<activity_quarters::Entity> {
-    use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
-    let mut counts = activity_quarters::Entity::find()
+) -> Select<activity_quarter_hours::Entity> {
+    use activity_quarter_hours::Column::{AccountId, ActivityType, ActorId, Quarter};
+    let mut counts = activity_quarter_hours::Entity::find()
         .filter(AccountId.eq(filter.by.account.0))
         .filter(kept_of(ActorId, filter.by.account, filter.actor))
         .filter(Quarter.between(first, last));

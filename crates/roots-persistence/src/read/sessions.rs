@@ -12,7 +12,7 @@ use super::paging::of_actor;
 use super::rows::ById;
 use super::totals::{counters_of, sum};
 use crate::store::Store;
-use crate::table::{sessions, tallies};
+use crate::table::{counters, sessions};
 
 #[async_trait]
 impl SessionReader for Store {
@@ -25,12 +25,12 @@ impl SessionReader for Store {
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>> {
         use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
         let mut rows = sessions::Entity::find().filter(AccountId.eq(query.by.account.0));
-        let mut counts = counters_of(query.by.account, query.actor, tallies::SUBJECT_SESSIONS);
+        let mut counts = counters_of(query.by.account, query.actor, counters::SUBJECT_SESSIONS);
         if let Some(status) = query.status {
             rows = rows.filter(Status.eq(status.name()));
-            counts = counts.filter(tallies::Column::Label.eq(status.name()));
+            counts = counts.filter(counters::Column::Label.eq(status.name()));
         }
-        let total = sum(counts, tallies::Column::Count);
+        let total = sum(counts, counters::Column::Count);
         let rows = of_actor(rows, ActorId, query.actor, false);
         self.page(query.by, rows, [StartedAt, SessionId], total, query.page).await
     }

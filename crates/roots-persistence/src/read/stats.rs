@@ -1,7 +1,7 @@
 //! Statistics of activities: by type, by day, and how many sessions there are.
 
 use roots_domain::model::activity::{ActivityStats, STATS_TYPES_MAX, SessionCounts};
-use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::session::{Session, SessionStatusKind};
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{ActivityFilter, SessionReader, StoreError, StoreResult};
@@ -15,7 +15,7 @@ use super::stats_by_day::count_shown;
 use super::totals::counters_of;
 use crate::errors::of_read;
 use crate::store::Store;
-use crate::table::{activities, activity_daily, activity_quarters, tallies};
+use crate::table::{activities, activity_daily, activity_quarter_hours, counters};
 
 /// Activities counted by type, and how many types and activities there are in all.
 #[derive(FromQueryResult)]
@@ -48,13 +48,13 @@ impl Store {
             let session = self.session(filter.by, id).await?;
             let asked = |session: &Session<_>| filter.actor.is_none_or(|one| one == session.actor);
             if let Some(found) = session.filter(asked) {
-                counts.add(found.status, 1);
+                counts.add(found.status.kind(), 1);
             }
             return Ok(counts);
         }
-        let kept = counters_of(filter.by.account, filter.actor, tallies::SUBJECT_SESSIONS);
+        let kept = counters_of(filter.by.account, filter.actor, counters::SUBJECT_SESSIONS);
         for counter in kept.all(self.readers()).await.map_err(of_read)? {
-            let status = SessionStatus::from_name(&counter.label);
+            let status = SessionStatusKind::from_name(&counter.label);
             let unknown = || StoreError::Broken("a counter of sessions of no status".to_owned());
             counts.add(status.ok_or_else(unknown)?, counter.count);
         }
@@ -114,13 +114,13 @@ fn parts_by_type(filter: &ActivityFilter) -> Vec<SelectStatement> {
         return vec![of_rows(filter)];
     }
     if filter.range.is_open() {
-        let mut counts = counters_of(filter.by.account, filter.actor, tallies::SUBJECT_ACTIVITIES);
+        let mut counts = counters_of(filter.by.account, filter.actor, counters::SUBJECT_ACTIVITIES);
         if let Some(kind) = &filter.activity_type {
-            counts = counts.filter(tallies::Column::Label.eq(kind.as_str()));
+            counts = counts.filter(counters::Column::Label.eq(kind.as_str()));
         }
-        let label = Expr::col(tallies::Column::Label);
+        let label = Expr::col(counters::Column::Label);
         let counts = counts.select_only().expr_as(label, "activity_type");
-        return vec![counts.column(tallies::Column::Count).into_query()];
+        return vec![counts.column(counters::Column::Count).into_query()];
     }
     let split = filter.range.by_day();
     let mut parts = Vec::new();
@@ -131,7 +131,7 @@ fn parts_by_type(filter: &ActivityFilter) -> Vec<SelectStatement> {
     for end in split.ends {
         let split = end.by_quarter_hour();
         parts.extend(split.whole.map(|quarters| {
-            use activity_quarters::Column::{ActivityType, Count};
+            use activity_quarter_hours::Column::{ActivityType, Count};
             quarter_hours(filter, quarters)
                 .select_only()
                 .columns([ActivityType, Count])

@@ -18,7 +18,7 @@ use sea_orm::{
 
 use super::selection::{counted, daily, selected, within};
 use crate::errors::of_read;
-use crate::table::{activities, activity_daily, activity_quarters};
+use crate::table::{activities, activity_daily, activity_quarter_hours};
 
 /// Most UTC days that are counted at a time, and most days of actors that are looked at for it.
 const DAYS_AT_A_TIME: u64 = 4_096;
@@ -221,8 +221,8 @@ fn count_quarter_hours(
     windows: &[CountWindow],
     backend: DbBackend,
 ) -> SelectStatement {
-    use activity_quarters::Column::{AccountId, ActivityType, ActorId, Count, Quarter};
-    let mut kept = activity_quarters::Entity::find().filter(AccountId.eq(filter.by.account.0));
+    use activity_quarter_hours::Column::{AccountId, ActivityType, ActorId, Count, Quarter};
+    let mut kept = activity_quarter_hours::Entity::find().filter(AccountId.eq(filter.by.account.0));
     if let Some(kind) = &filter.activity_type {
         kept = kept.filter(ActivityType.eq(kind.as_str()));
     }

@@ -9,7 +9,7 @@ use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId};
 use roots_domain::model::page::{PageRequest, SortKey, Start};
-use roots_domain::model::session::SessionStatus;
+use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, TodoStatus};
@@ -19,10 +19,10 @@ use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, StoreError,
     TodoQuery, TodoReader,
 };
-use roots_domain::service::Preconditions;
 use roots_domain::service::access::Access;
 use roots_domain::service::keyrings::Keyrings;
 use roots_domain::service::sessions::Sessions;
+use roots_domain::service::{Preconditions, Writes};
 use roots_testkit::commands::{Issuer, apply_each};
 use roots_testkit::context::session_draft;
 use roots_testkit::database::TestDatabase;
@@ -61,7 +61,7 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
     for sql in [
         format!(
             "{both} INSERT INTO sessions SELECT {account}, {id} - 1, {uid}, {whose}, \
-                CASE WHEN i % 2 = 0 THEN 'active' ELSE 'ended' END, NULL, {start} + i, NULL, 1 \
+                CASE WHEN i % 2 = 0 THEN 'active' ELSE 'ended' END, NULL, {start} + i, CASE WHEN i % 2 = 0 THEN NULL ELSE {start} + i END, 1 \
                 FROM n CROSS JOIN whose WHERE i <= {}",
             each / 10
         ),
@@ -93,11 +93,11 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
         ),
         format!("UPDATE api_keys SET lookup = {lookup} WHERE account_id = {account}"),
         format!(
-            "INSERT INTO tallies SELECT {account}, actor_id, 'activities', activity_type, COUNT(*) \
+            "INSERT INTO counters SELECT {account}, actor_id, 'activities', activity_type, COUNT(*) \
                 FROM activities WHERE account_id = {account} GROUP BY actor_id, activity_type"
         ),
         format!(
-            "INSERT INTO activity_quarters SELECT {account}, actor_id, logged_at / {QUARTER_HOUR_MICROS}, \
+            "INSERT INTO activity_quarter_hours SELECT {account}, actor_id, logged_at / {QUARTER_HOUR_MICROS}, \
                 activity_type, COUNT(*) FROM activities WHERE account_id = {account} GROUP BY 2, 3, 4"
         ),
         format!(
@@ -142,7 +142,9 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
     let top = PageRequest::default();
     let account = issuer.account;
     let actors = [("", Some(ActorId(1))), (" of all", None)];
-    for (what, status) in [("sessions", None), ("sessions, active", Some(SessionStatus::Active))] {
+    for (what, status) in
+        [("sessions", None), ("sessions, active", Some(SessionStatusKind::Active))]
+    {
         for (page, (whose, actor)) in product(&[top, deep_session], &actors) {
             let query = SessionQuery { by: account.into(), actor, status, page };
             assert_eq!(store.sessions(&query).await.unwrap().items.len(), 20);
@@ -277,7 +279,7 @@ async fn the_newest_days_of_a_long_history_are_listed_and_the_others_counted() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = fill(&db, 1_000).await;
         let account = issuer.account;
-        for table in ["activity_daily", "activity_quarters", "tallies"] {
+        for table in ["activity_daily", "activity_quarter_hours", "counters"] {
             db.execute(&format!("DELETE FROM {table}")).await;
         }
         let days = format!(
@@ -288,11 +290,11 @@ async fn the_newest_days_of_a_long_history_are_listed_and_the_others_counted() {
         for sql in [
             format!("{days} INSERT INTO activity_daily SELECT {account}, actor, day, 'a', 1 {all}"),
             format!(
-                "{days} INSERT INTO activity_quarters SELECT {account}, actor, \
+                "{days} INSERT INTO activity_quarter_hours SELECT {account}, actor, \
                     day * 96 + CASE WHEN day % 2 = 0 THEN 48 ELSE 90 END, 'a', 1 {all}"
             ),
             format!(
-                "INSERT INTO tallies VALUES ({account}, 1, 'activities', 'a', {HISTORY_DAYS}), \
+                "INSERT INTO counters VALUES ({account}, 1, 'activities', 'a', {HISTORY_DAYS}), \
                     ({account}, 2, 'activities', 'a', {HISTORY_DAYS})"
             ),
         ] {
@@ -331,7 +333,7 @@ async fn the_1000_most_frequent_types_are_listed_and_all_types_are_in_the_total(
         let account = issuer.account;
         db.execute(&format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
-                INSERT INTO tallies SELECT {account}, 1, 'activities', 'k' || i, i FROM n"
+                INSERT INTO counters SELECT {account}, 1, 'activities', 'k' || i, i FROM n"
         ))
         .await;
         let (store, _) = reading_aloud(&db).await;
@@ -512,8 +514,9 @@ async fn a_hundred_renewals_do_not_change_the_statements_of_admissions_and_reads
             let texts = move || std::mem::take(&mut *told.lock().unwrap());
             let here = Arc::new(store.clone());
             let access = Access { reader: here.clone(), ..context.access.clone() };
-            let sessions =
-                Sessions { reader: here.clone(), accounts: here, ..context.sessions.clone() };
+            let sessions = context.sessions.clone();
+            let writes = Writes { accounts: here.clone(), ..sessions.writes.clone() };
+            let sessions = Sessions { writes, reader: here, ..sessions };
             let secret = secret.unwrap();
             let key = access.parse_key(&secret).unwrap();
             let wraps = store.credentials(key.lookup).await.unwrap().unwrap().wraps.len();

@@ -15,7 +15,7 @@ use super::rows::ById;
 use super::totals::{count, counters_of, sum};
 use crate::store::Store;
 use crate::table::shown::{Shown, is, linked_to};
-use crate::table::{tallies, todo_logs, todos};
+use crate::table::{counters, todo_logs, todos};
 
 #[async_trait]
 impl TodoReader for Store {
@@ -43,9 +43,9 @@ impl TodoReader for Store {
             count(rows.clone().filter(Condition::all().add_option(of_actor)))
         } else {
             let labels = todo_labels(query.status, query.priority);
-            let counts = counters_of(query.by.account, query.actor, tallies::SUBJECT_TODOS)
-                .filter(tallies::Column::Label.is_in(labels));
-            sum(counts, tallies::Column::Count)
+            let counts = counters_of(query.by.account, query.actor, counters::SUBJECT_TODOS)
+                .filter(counters::Column::Label.is_in(labels));
+            sum(counts, counters::Column::Count)
         };
         let rows = of_actor(rows, ActorId, query.actor, linked);
         if query.priority.is_some() && !linked {
@@ -83,7 +83,7 @@ fn todo_labels(status: Option<TodoStatus>, priority: Option<Priority>) -> Vec<St
         let levels = Priority::ALL.into_iter();
         levels
             .filter(move |level| priority.is_none_or(|wanted| wanted == *level))
-            .map(move |level| tallies::todo_label(status, level))
+            .map(move |level| counters::todo_label(status, level))
     };
     TodoStatus::ALL
         .into_iter()

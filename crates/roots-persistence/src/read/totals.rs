@@ -4,7 +4,7 @@ use roots_domain::model::id::{AccountId, ActorId};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 
-use crate::table::{actors, tallies};
+use crate::table::{actors, counters};
 
 /// Adds up kept counts, as a part of a statement.
 pub(super) fn sum<E: EntityTrait>(counts: Select<E>, count: E::Column) -> Expr {
@@ -28,11 +28,11 @@ pub(super) fn counters_of(
     account: AccountId,
     actor: Option<ActorId>,
     subject: &str,
-) -> Select<tallies::Entity> {
-    tallies::Entity::find()
-        .filter(tallies::Column::AccountId.eq(account.0))
-        .filter(kept_of(tallies::Column::ActorId, account, actor))
-        .filter(tallies::Column::Subject.eq(subject))
+) -> Select<counters::Entity> {
+    counters::Entity::find()
+        .filter(counters::Column::AccountId.eq(account.0))
+        .filter(kept_of(counters::Column::ActorId, account, actor))
+        .filter(counters::Column::Subject.eq(subject))
 }
 
 /// That a kept count is of the actor, or of any that the account has. Kept counts are ordered by

@@ -1,6 +1,6 @@
 //! Table `api_keys`: API keys.
 
-use roots_domain::model::api_key::{ApiKey, Succession};
+use roots_domain::model::api_key::{ApiKey, KeyStatus, Succession};
 use roots_domain::model::id::{AccountId, ActorId, KeyId};
 use sea_orm::entity::prelude::*;
 
@@ -57,12 +57,27 @@ impl From<&(AccountId, ApiKey)> for Model {
             created_at: key.created_at.micros(),
             last_used: micros(key.last_used),
             expires_at: micros(key.expires_at),
-            ends_at: micros(key.ends_at),
+            ends_at: match key.status {
+                KeyStatus::Current => None,
+                KeyStatus::InGrace { until } => Some(until.micros()),
+                KeyStatus::Ended => Some(KEY_ENDED),
+            },
             succession: succession.map(str::to_owned),
             replaces_key_id,
             grace_seconds,
             first_used_at: micros(key.first_used_at),
         }
+    }
+}
+
+/// The `ends_at` of a key that has ended for good. Any other time is the end of its grace.
+pub(crate) const KEY_ENDED: i64 = 0;
+
+pub(crate) fn key_status(ends_at: Option<i64>) -> KeyStatus {
+    match ends_at {
+        None => KeyStatus::Current,
+        Some(KEY_ENDED) => KeyStatus::Ended,
+        Some(until) => KeyStatus::InGrace { until: at(until) },
     }
 }
 
@@ -97,7 +112,7 @@ impl TryFrom<Model> for ApiKey {
             created_at: at(row.created_at),
             last_used: row.last_used.map(at),
             expires_at: row.expires_at.map(at),
-            ends_at: row.ends_at.map(at),
+            status: key_status(row.ends_at),
             succession: succession?,
             first_used_at: row.first_used_at.map(at),
         })

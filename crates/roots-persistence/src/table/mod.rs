@@ -13,10 +13,11 @@ use crate::errors::BatchError;
 pub(crate) mod accounts;
 pub(crate) mod activities;
 pub(crate) mod activity_daily;
-pub(crate) mod activity_quarters;
+pub(crate) mod activity_quarter_hours;
 pub(crate) mod actors;
 pub(crate) mod api_keys;
-pub(crate) mod audit_trail;
+pub(crate) mod audit_log;
+pub(crate) mod counters;
 pub(crate) mod directory;
 pub(crate) mod erasures;
 pub(crate) mod idempotency;
@@ -27,14 +28,13 @@ pub(crate) mod recovery_codes;
 pub(crate) mod session_deletions;
 pub(crate) mod sessions;
 pub(crate) mod shown;
-pub(crate) mod tallies;
 pub(crate) mod todo_logs;
 pub(crate) mod todos;
 pub(crate) mod usage;
 
 /// A row that Roots can't have written.
 #[derive(Debug, thiserror::Error)]
-#[error("{table} holds what Roots never wrote there, in {column}")]
+#[error("{table}.{column} holds a value that Roots never writes")]
 pub(crate) struct InvalidRow {
     table: &'static str,
     column: &'static str,

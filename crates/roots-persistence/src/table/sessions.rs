@@ -2,7 +2,7 @@
 
 use roots_domain::model::id::{AccountId, ActorId, SessionId, Uid};
 use roots_domain::model::sealed::Sealed;
-use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::session::{Session, SessionStatus, SessionStatusKind};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +39,10 @@ impl From<&(AccountId, Session<Sealed>)> for Model {
             session_id: session.id.0,
             uid: session.uid.0,
             actor_id: session.actor.0,
-            status: session.status.name().to_owned(),
+            status: session.status.kind().name().to_owned(),
             notes: session.notes.as_ref().map(|notes| notes.0.clone()),
             started_at: session.started_at.micros(),
-            ended_at: micros(session.ended_at),
+            ended_at: micros(session.status.ended_at()),
             version: session.version,
         }
     }
@@ -52,14 +52,15 @@ impl TryFrom<Model> for Session<Sealed> {
     type Error = InvalidRow;
 
     fn try_from(row: Model) -> Result<Self, InvalidRow> {
+        let kind = SessionStatusKind::from_name(&row.status);
+        let status = kind.and_then(|kind| SessionStatus::new(kind, row.ended_at.map(at)));
         Ok(Self {
             id: SessionId(row.session_id),
             uid: Uid(row.uid),
             actor: ActorId(row.actor_id),
-            status: known(SessionStatus::from_name(&row.status), "sessions", "status")?,
+            status: known(status, "sessions", "status")?,
             notes: row.notes.map(Sealed),
             started_at: at(row.started_at),
-            ended_at: row.ended_at.map(at),
             version: row.version,
         })
     }

@@ -11,7 +11,7 @@ use sea_orm::{
     Value,
 };
 
-use super::{activities, actors, session_deletions, sessions, tallies, todos};
+use super::{activities, actors, counters, session_deletions, sessions, todos};
 
 /// Rows as they are shown.
 pub(crate) trait Shown: EntityTrait {
@@ -58,7 +58,7 @@ impl Shown for activities::Entity {
 
 impl Shown for sessions::Entity {}
 impl Shown for actors::Entity {}
-impl Shown for tallies::Entity {}
+impl Shown for counters::Entity {}
 
 /// What is read in place of a column, where a link may be one to a deleted session.
 fn instead(column: &str, table: &str) -> Option<String> {

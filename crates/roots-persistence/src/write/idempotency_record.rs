@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, todos};
 
-/// Stands in for the account of the rows, which the record's own row names.
-const NO_ACCOUNT: AccountId = AccountId(0);
-
 /// A row that was answered.
 #[derive(Serialize, Deserialize)]
 enum Answer {
@@ -31,7 +28,7 @@ pub(super) fn row(
         actor_id: record.actor.0,
         key_mac: record.request.key.0.to_vec(),
         request_mac: record.request.request.0.to_vec(),
-        answer: known(written(&record.row), "idempotency", "answer")?,
+        answer: known(written(*account, &record.row), "idempotency", "answer")?,
         cost: record.cost,
         created_at: record.created_at.micros(),
     })
@@ -57,14 +54,14 @@ impl TryFrom<idempotency::Model> for IdempotencyRecord {
 }
 
 /// Writes a row down. `None` for what is no answer to a request that can be named.
-fn written(row: &AppliedRow) -> Option<Vec<u8>> {
+fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
     let answer = match row {
         AppliedRow::Session(session) => {
-            Answer::Session(sessions::Model::from(&(NO_ACCOUNT, session.clone())))
+            Answer::Session(sessions::Model::from(&(account, session.clone())))
         }
-        AppliedRow::Todo(todo) => Answer::Todo(todos::Model::from(&(NO_ACCOUNT, todo.clone()))),
+        AppliedRow::Todo(todo) => Answer::Todo(todos::Model::from(&(account, todo.clone()))),
         AppliedRow::Activity(activity) => {
-            Answer::Activity(activities::Model::from(&(NO_ACCOUNT, activity.clone())))
+            Answer::Activity(activities::Model::from(&(account, activity.clone())))
         }
         AppliedRow::Deleted => Answer::Deleted,
         _ => return None,
@@ -113,7 +110,6 @@ mod tests {
             status: SessionStatus::Active,
             notes: None,
             started_at: at(1),
-            ended_at: None,
             version: 1,
         };
         let todo = Todo {
@@ -144,9 +140,8 @@ mod tests {
         vec![
             AppliedRow::Deleted,
             AppliedRow::Session(Session {
-                status: SessionStatus::Ended,
+                status: SessionStatus::Ended { at: at(8) },
                 notes: Some(Sealed(vec![1; 300])),
-                ended_at: Some(at(8)),
                 ..session.clone()
             }),
             AppliedRow::Session(session),
@@ -166,16 +161,16 @@ mod tests {
     #[test]
     fn each_recorded_row_round_trips() {
         for row in rows() {
-            let bytes = written(&row).unwrap();
+            let bytes = written(AccountId(1), &row).unwrap();
             assert_eq!(read(&bytes), Some(row));
         }
-        assert_eq!(written(&AppliedRow::Reserved(AccountId(1))), None);
+        assert_eq!(written(AccountId(1), &AppliedRow::Reserved(AccountId(1))), None);
     }
 
     #[test]
     fn truncated_extended_and_unknown_bytes_are_not_read_as_a_row() {
         for row in rows() {
-            let bytes = written(&row).unwrap();
+            let bytes = written(AccountId(1), &row).unwrap();
             for length in 0..bytes.len() {
                 assert_eq!(read(&bytes[..length]), None, "cut off");
             }
@@ -190,7 +185,7 @@ mod tests {
     fn a_column_missing_from_a_record_has_its_default() {
         for row in rows() {
             let mut value: ciborium::Value =
-                ciborium::from_reader(&written(&row).unwrap()[..]).unwrap();
+                ciborium::from_reader(&written(AccountId(1), &row).unwrap()[..]).unwrap();
             let Some([(_, ciborium::Value::Map(columns))]) =
                 value.as_map_mut().map(Vec::as_mut_slice)
             else {

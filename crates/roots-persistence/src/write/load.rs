@@ -23,8 +23,8 @@ use crate::connect::postgres;
 use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::{
-    accounts, activities, actors, api_keys, directory, idempotency, imports, recovery_codes,
-    sessions, tallies, todos,
+    accounts, activities, actors, api_keys, counters, directory, idempotency, imports,
+    recovery_codes, sessions, todos,
 };
 
 /// How long to wait for a lock that another process holds.
@@ -182,7 +182,7 @@ async fn load_keys(
     // What has not ended for good is found by two ranges of an index.
     let holders = || read_set.key_holders.iter().map(|(account, id)| (account.0, id.0));
     let open_ended = || EndsAt.is_null();
-    let ending = || EndsAt.gt(ApiKey::ENDED.micros());
+    let ending = || EndsAt.gt(api_keys::KEY_ENDED);
     let mut these = ChunkedFilter::default();
     these.add_ids((Account, KeyId), ids(&read_set.keys).into_iter(), Condition::all);
     these.add_ids(
@@ -280,7 +280,7 @@ async fn load_kinds(
     working_set: &mut WorkingSet,
     needed: BTreeSet<(AccountId, ActorId, ActivityType)>,
 ) -> Result<(), BatchError> {
-    use tallies::Column::{AccountId as Account, ActorId as Actor, Count, Label, Subject};
+    use counters::Column::{AccountId as Account, ActorId as Actor, Count, Label, Subject};
     let mut kinds = BTreeMap::<_, Kinds>::new();
     let mut wanted = BTreeMap::<_, Vec<ActivityType>>::new();
     for (account, actor, kind) in needed {
@@ -294,14 +294,14 @@ async fn load_kinds(
         Condition::all().add(Account.eq(account.0)).add(Actor.eq(actor.0))
     };
     let counted = || {
-        tallies::Entity::find()
-            .filter(Subject.eq(tallies::SUBJECT_ACTIVITIES))
+        counters::Entity::find()
+            .filter(Subject.eq(counters::SUBJECT_ACTIVITIES))
             .filter(Count.gt(0))
             .select_only()
     };
     let rows = wanted.iter().flat_map(|((account, actor), labels)| {
         labels.iter().map(|label| {
-            let subject = tallies::SUBJECT_ACTIVITIES.into();
+            let subject = counters::SUBJECT_ACTIVITIES.into();
             [account.0.into(), actor.0.into(), subject, label.as_str().into()]
         })
     });
@@ -309,13 +309,13 @@ async fn load_kinds(
     let of_one = || {
         let mut these = ChunkedFilter::default();
         for (actor, labels) in &wanted {
-            let of = || of(*actor).add(Subject.eq(tallies::SUBJECT_ACTIVITIES));
+            let of = || of(*actor).add(Subject.eq(counters::SUBJECT_ACTIVITIES));
             let labels = labels.iter().map(|label| label.as_str().to_owned());
             these.add_list(of, Label, labels.collect());
         }
         these.packed()
     };
-    let found = look_up::<tallies::Entity, 4>(tx, columns, rows.collect(), of_one).await?;
+    let found = look_up::<counters::Entity, 4>(tx, columns, rows.collect(), of_one).await?;
     for row in found.into_iter().filter(|row| row.count > 0) {
         let present = kinds.entry((AccountId(row.account_id), ActorId(row.actor_id))).or_default();
         present.counts.insert(activities::activity_type(row.label)?, row.count);

@@ -19,8 +19,8 @@ use crate::connect::postgres;
 use crate::erase;
 use crate::errors::BatchError;
 use crate::table::{
-    accounts, activities, activity_daily, activity_quarters, actors, api_keys, audit_trail,
-    directory, idempotency, imports, key_wraps, ledger, recovery_codes, sessions, tallies,
+    accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
+    counters, directory, idempotency, imports, key_wraps, ledger, recovery_codes, sessions,
     todo_logs, todos, usage,
 };
 
@@ -53,7 +53,7 @@ pub(super) async fn store(
     put(tx, write_set.activities.written().map(activities::Model::from), New).await?;
     put(tx, write_set.ledger.iter().map(ledger::Model::from), New).await?;
     put(tx, write_set.imported.iter().map(imports::Model::from), New).await?;
-    put(tx, write_set.audit_log.iter().map(audit_trail::Model::from), New).await?;
+    put(tx, write_set.audit_log.iter().map(audit_log::Model::from), New).await?;
     let records = write_set
         .idempotency_records
         .iter()
@@ -159,16 +159,16 @@ fn expect_rows(table: &str, expected: u64, met: u64) -> Result<(), BatchError> {
 }
 
 async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
-    use tallies::Column::{AccountId as Account, ActorId, Count, Label, Subject};
+    use counters::Column::{AccountId as Account, ActorId, Count, Label, Subject};
     let moves = || write_set.counters.iter();
     let rows =
-        moves().map(|((account, counter), moved)| tallies::Model::of(*account, counter, *moved));
+        moves().map(|((account, counter), moved)| counters::Model::of(*account, counter, *moved));
     put(tx, rows, Adding(Count)).await?;
     // Counts of activity types are swept at zero, since types come and go; the rest are few.
     let mut emptied = ChunkedFilter::default();
     for ((account, counter), _) in moves().filter(|(_, moved)| **moved < 0) {
-        let row = tallies::Model::of(*account, counter, 0);
-        if row.subject == tallies::SUBJECT_ACTIVITIES {
+        let row = counters::Model::of(*account, counter, 0);
+        if row.subject == counters::SUBJECT_ACTIVITIES {
             emptied.add(
                 Condition::all()
                     .add(Account.eq(row.account_id))
@@ -178,7 +178,7 @@ async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
             );
         }
     }
-    sweep::<tallies::Entity>(tx, emptied, Count).await
+    sweep::<counters::Entity>(tx, emptied, Count).await
 }
 
 /// Counts by quarter hours, and what those add up to by days: most questions are for days.
@@ -187,12 +187,12 @@ async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(
         write_set
             .quarter_hours
             .iter()
-            .map(|((of, it), moved)| activity_quarters::Model::of(*of, it, *moved))
+            .map(|((of, it), moved)| activity_quarter_hours::Model::of(*of, it, *moved))
     };
-    put(tx, rows(), Adding(activity_quarters::Column::Count)).await?;
+    put(tx, rows(), Adding(activity_quarter_hours::Column::Count)).await?;
     let mut emptied = ChunkedFilter::default();
     for row in rows().filter(|row| row.count < 0) {
-        use activity_quarters::Column::{AccountId, ActivityType, ActorId, Quarter};
+        use activity_quarter_hours::Column::{AccountId, ActivityType, ActorId, Quarter};
         emptied.add(
             Condition::all()
                 .add(AccountId.eq(row.account_id))
@@ -201,7 +201,8 @@ async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(
                 .add(ActivityType.eq(row.activity_type)),
         );
     }
-    sweep::<activity_quarters::Entity>(tx, emptied, activity_quarters::Column::Count).await?;
+    sweep::<activity_quarter_hours::Entity>(tx, emptied, activity_quarter_hours::Column::Count)
+        .await?;
 
     let mut days = BTreeMap::new();
     for row in rows() {

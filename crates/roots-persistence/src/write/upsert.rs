@@ -171,10 +171,10 @@ fn kept<M: ModelTrait>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::tallies::{self, Column};
+    use crate::table::counters::{self, Column};
 
     fn text(backend: DbBackend, rows: usize, on_conflict: OnConflict<Column>) -> String {
-        let row = tallies::Model {
+        let row = counters::Model {
             account_id: 1,
             actor_id: 2,
             subject: "todos".to_owned(),
@@ -193,19 +193,19 @@ mod tests {
         assert_eq!(
             text(DbBackend::Sqlite, 2, OnConflict::Adding(Column::Count)),
             format!(
-                r#"INSERT OR FAIL INTO "tallies" ({COLUMNS}) VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?) ON CONFLICT ({KEY}) DO UPDATE SET "count" = "tallies"."count" + excluded."count" -- 10 values"#
+                r#"INSERT OR FAIL INTO "counters" ({COLUMNS}) VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?) ON CONFLICT ({KEY}) DO UPDATE SET "count" = "counters"."count" + excluded."count" -- 10 values"#
             )
         );
         assert_eq!(
             text(DbBackend::Postgres, 1, OnConflict::NewerBy(Column::Count)),
             format!(
-                r#"INSERT INTO "tallies" ({COLUMNS}) VALUES ($1, $2, $3, $4, $5) ON CONFLICT ({KEY}) DO UPDATE SET "count" = excluded."count" WHERE "tallies"."count" < excluded."count" -- 5 values"#
+                r#"INSERT INTO "counters" ({COLUMNS}) VALUES ($1, $2, $3, $4, $5) ON CONFLICT ({KEY}) DO UPDATE SET "count" = excluded."count" WHERE "counters"."count" < excluded."count" -- 5 values"#
             )
         );
         assert_eq!(
             text(DbBackend::Postgres, 3, OnConflict::New),
             format!(
-                r#"INSERT INTO "tallies" ({COLUMNS}) SELECT c1, c2, c3, c4, c5 FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2, UNNEST($3::text[]) AS c3, UNNEST($4::text[]) AS c4, UNNEST($5::bigint[]) AS c5) AS given -- 5 values"#
+                r#"INSERT INTO "counters" ({COLUMNS}) SELECT c1, c2, c3, c4, c5 FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2, UNNEST($3::text[]) AS c3, UNNEST($4::text[]) AS c4, UNNEST($5::bigint[]) AS c5) AS given -- 5 values"#
             )
         );
     }

@@ -11,7 +11,7 @@ use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::{AccountId, KeyId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
-use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
 use roots_domain::port::store::{AccountReader, ApplyError, CommandStore, Verifier};
@@ -127,7 +127,7 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
     refused(&db, issuer.create_todo_as("linked", 0, Some(2)), over.clone()).await;
     refused(&db, issuer.log_activity_as("general", Some(2), None), over).await;
     refused(&db, issuer.end_session(2), Refusal::AlreadyEnded(ended)).await;
-    let reopen = SessionPatch { status: Some(SessionStatus::Active), notes: Patch::Clear };
+    let reopen = SessionPatch { status: Some(SessionStatusKind::Active), notes: Patch::Clear };
     refused(&db, issuer.patch_session(2, reopen), Refusal::CannotReopen(ended)).await;
 
     let forbidden = Refusal::ForbiddenStep { from: TodoStatus::Done, to: TodoStatus::Cancelled };
@@ -149,7 +149,7 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
     refused(&db, issuer.command(action, "PATCH /todos/{id}"), Refusal::NotFound("todo")).await;
 
     let kinds = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
-        INSERT INTO tallies SELECT 1, 1, 'activities', CAST(i AS TEXT), 1 FROM n";
+        INSERT INTO counters SELECT 1, 1, 'activities', CAST(i AS TEXT), 1 FROM n";
     assert_eq!(db.execute(kinds).await, 999);
     refused(&db, issuer.log_activity("one-more"), Refusal::TooManyKinds).await;
 

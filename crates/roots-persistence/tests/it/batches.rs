@@ -5,7 +5,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use roots_domain::command::{Action, AppliedRow, Command, Refusal, SystemAction};
 use roots_domain::model::Patch;
 use roots_domain::model::id::{AccountId, ActivityId, SessionId};
-use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
 use roots_domain::port::store::{
@@ -235,7 +235,7 @@ async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabas
     let retitled = |title| TodoPatch { title: Some(resealed(title)), ..TodoPatch::EMPTY };
     let both = |title| TodoPatch { status: Some(TodoStatus::Done), ..retitled(title) };
     let noted = |notes| SessionPatch { status: None, notes: Patch::Set(resealed(notes)) };
-    let reopen = SessionPatch { status: Some(SessionStatus::Active), notes: Patch::Keep };
+    let reopen = SessionPatch { status: Some(SessionStatusKind::Active), notes: Patch::Keep };
     let batches = [
         // Patches of rows that the same batch creates.
         vec![
@@ -363,9 +363,9 @@ async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
         commands::apply_each(&db.store, rows(1)).await;
     }
     commands::apply_each(&db.store, rows(2)).await;
-    let tallies =
-        "SELECT subject || label, count FROM tallies WHERE subject <> 'ledger' ORDER BY 1";
-    let counted = db.rows::<(String, i64)>(tallies).await;
+    let counters =
+        "SELECT subject || label, count FROM counters WHERE subject <> 'ledger' ORDER BY 1";
+    let counted = db.rows::<(String, i64)>(counters).await;
     let applied = db.store.apply(issuer.delete_session(1)).await.unwrap();
     assert_eq!((applied.cost, applied.balance), (1, 7));
     let mut steps = 0;
@@ -388,7 +388,7 @@ async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
     let mut expected = counted;
     let sessions = expected.iter_mut().find(|(what, _)| what == "sessionsactive").unwrap();
     sessions.1 -= 1;
-    assert_eq!(db.rows::<(String, i64)>(tallies).await, expected);
+    assert_eq!(db.rows::<(String, i64)>(counters).await, expected);
     proves(&db, 1).await;
 }
 

@@ -53,7 +53,7 @@ async fn deleting_the_last_activity_of_a_type_frees_room_for_a_new_type(db: Test
     }
     apply_each(&db.store, [issuer.log_activity("newest")]).await;
     assert_eq!(db.store.apply(issuer.log_activity("kind-5")).await, full());
-    let counts = "SELECT COUNT(*) FROM tallies WHERE subject = 'activities' AND actor_id = 1";
+    let counts = "SELECT COUNT(*) FROM counters WHERE subject = 'activities' AND actor_id = 1";
     assert_eq!(db.rows::<(i64,)>(counts).await, [(KINDS_MAX,)]);
     assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }

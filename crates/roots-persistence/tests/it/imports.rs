@@ -33,10 +33,9 @@ fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
             id: SessionId(1 + rng.below(8)),
             uid,
             actor,
-            status: SessionStatus::Ended,
+            status: SessionStatus::Ended { at },
             notes: None,
             started_at: at,
-            ended_at: Some(at),
             version: 1,
         }),
         1 => ImportRow::Todo(Todo {

@@ -220,7 +220,6 @@ async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDa
             status: SessionStatus::Active,
             notes: Some(context::long_text("imported")),
             started_at: context.clock.now(),
-            ended_at: None,
             version: 1,
         });
         let outcomes = import.rows(vec![row]).await.unwrap().outcomes;

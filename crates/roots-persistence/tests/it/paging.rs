@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::SessionId;
 use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
-use roots_domain::model::session::SessionStatus;
+use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{Priority, TodoStatus};
@@ -40,7 +40,7 @@ struct Walk {
 }
 
 enum WalkedList {
-    Sessions(Option<SessionStatus>),
+    Sessions(Option<SessionStatusKind>),
     Todos(Option<TodoStatus>, Option<Priority>, Option<SessionId>),
     Activities(Option<&'static str>, Option<SessionId>, TimeRange),
     Ledger(Option<Reason>),
@@ -149,7 +149,7 @@ fn every_list(issuer: &Issuer) -> Vec<WalkedList> {
     let link = Some(SessionId(1));
     vec![
         WalkedList::Sessions(None),
-        WalkedList::Sessions(Some(SessionStatus::Active)),
+        WalkedList::Sessions(Some(SessionStatusKind::Active)),
         WalkedList::Todos(None, None, None),
         WalkedList::Todos(Some(TodoStatus::Open), None, None),
         WalkedList::Todos(None, high, None),

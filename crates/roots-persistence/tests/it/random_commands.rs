@@ -3,7 +3,7 @@
 use roots_domain::command::{Command, Resealed};
 use roots_domain::model::Patch;
 use roots_domain::model::id::SessionId;
-use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, TodoPatch, TodoStatus};
 use roots_testkit::commands::{Issuer, resealed, text};
@@ -49,7 +49,7 @@ pub(crate) fn command(rng: &mut SeededRng, issuer: &Issuer, ids: i64) -> Command
         0 | 1 => issuer.start_session(),
         2 => issuer.end_session(1 + rng.below(6)),
         3 => {
-            let status = rng.once_in(3).then_some(SessionStatus::Active);
+            let status = rng.once_in(3).then_some(SessionStatusKind::Active);
             let notes = random_patch(rng, random_resealed);
             issuer.patch_session(1 + rng.below(6), SessionPatch { status, notes })
         }

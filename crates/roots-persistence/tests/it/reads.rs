@@ -285,9 +285,9 @@ async fn a_row_with_invalid_content_is_reported_as_broken(db: TestDatabase) {
     let activity = |id| db.store.activity(issuer.account.into(), ActivityId(id));
     assert!(activity(1).await.unwrap().is_some());
     let found = activity(2).await;
-    let told = "activities holds what Roots never wrote there, in activity_type";
+    let told = "activities.activity_type holds a value that Roots never writes";
     assert_eq!(found, Err(StoreError::Broken(told.to_owned())));
     let found = db.store.actors(issuer.account).await;
-    let told = "actors holds what Roots never wrote there, in name";
+    let told = "actors.name holds a value that Roots never writes";
     assert_eq!(found, Err(StoreError::Broken(told.to_owned())));
 }

@@ -3,7 +3,7 @@
 use roots_domain::model::Patch;
 use roots_domain::model::id::LogId;
 use roots_domain::model::page::PageRequest;
-use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::model::zone::Zone;
 use roots_domain::service::Preconditions;
@@ -36,7 +36,7 @@ async fn a_day_of_work_through_all_services_reads_back_and_adds_up(db: TestDatab
     let log = context.todos.log_after(&caller, todo.id, LogId(0)).await.unwrap().unwrap();
     assert_eq!((log.steps.len(), log.next), (1, None));
     let patch = SessionPatch {
-        status: Some(SessionStatus::Ended),
+        status: Some(SessionStatusKind::Ended),
         notes: Patch::Set(long_text("Done for today")),
     };
     let ended = context

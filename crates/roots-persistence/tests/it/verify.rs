@@ -127,33 +127,33 @@ fn damage_to_the_counts() -> Vec<Damage> {
     let day_before = "actor 1's activities general in the quarter hour from 2026-04-08T14:00:00Z";
     vec![
         (
-            "UPDATE tallies SET count = 2 WHERE account_id = 2 AND subject = 'sessions'",
-            "UPDATE tallies SET count = 1 WHERE account_id = 2 AND subject = 'sessions'",
+            "UPDATE counters SET count = 2 WHERE account_id = 2 AND subject = 'sessions'",
+            "UPDATE counters SET count = 1 WHERE account_id = 2 AND subject = 'sessions'",
             vec![count("actor 1's sessions active", 2, 1)],
         ),
         (
-            "DELETE FROM tallies WHERE account_id = 2 AND subject = 'todos'",
-            "INSERT INTO tallies VALUES (2, 1, 'todos', 'open/0', 1)",
+            "DELETE FROM counters WHERE account_id = 2 AND subject = 'todos'",
+            "INSERT INTO counters VALUES (2, 1, 'todos', 'open/0', 1)",
             vec![count("actor 1's todos open/0", 0, 1)],
         ),
         (
-            "UPDATE tallies SET label = 'ended' WHERE account_id = 2 AND subject = 'sessions'",
-            "UPDATE tallies SET label = 'active' WHERE account_id = 2 AND subject = 'sessions'",
+            "UPDATE counters SET label = 'ended' WHERE account_id = 2 AND subject = 'sessions'",
+            "UPDATE counters SET label = 'active' WHERE account_id = 2 AND subject = 'sessions'",
             vec![count("actor 1's sessions ended", 1, 0), count("actor 1's sessions active", 0, 1)],
         ),
         (
-            "UPDATE tallies SET count = 5 WHERE account_id = 2 AND label = 'api_write'",
-            "UPDATE tallies SET count = 4 WHERE account_id = 2 AND label = 'api_write'",
+            "UPDATE counters SET count = 5 WHERE account_id = 2 AND label = 'api_write'",
+            "UPDATE counters SET count = 4 WHERE account_id = 2 AND label = 'api_write'",
             vec![count("ledger api_write", 5, 4)],
         ),
         (
-            "INSERT INTO tallies VALUES (2, 1, 'activities', 'ghost', 3)",
-            "DELETE FROM tallies WHERE label = 'ghost'",
+            "INSERT INTO counters VALUES (2, 1, 'activities', 'ghost', 3)",
+            "DELETE FROM counters WHERE label = 'ghost'",
             vec![count("actor 1's activities ghost", 3, 0)],
         ),
         (
-            "INSERT INTO tallies VALUES (2, 7, 'todos', 'done/3', -1)",
-            "DELETE FROM tallies WHERE actor_id = 7",
+            "INSERT INTO counters VALUES (2, 7, 'todos', 'done/3', -1)",
+            "DELETE FROM counters WHERE actor_id = 7",
             vec![count("actor 7's todos done/3", -1, 0)],
         ),
         (
@@ -174,9 +174,9 @@ fn damage_to_the_counts() -> Vec<Damage> {
             vec![count("actor 1's activities general on 1970-01-01", 1, 0)],
         ),
         (
-            "UPDATE activity_quarters SET count = 3 \
+            "UPDATE activity_quarter_hours SET count = 3 \
                 WHERE account_id = 2 AND activity_type = 'general'",
-            "UPDATE activity_quarters SET count = 1 WHERE account_id = 2",
+            "UPDATE activity_quarter_hours SET count = 1 WHERE account_id = 2",
             vec![count(in_quarter, 3, 1)],
         ),
         // What is counted, broken, where the counts are right.
@@ -212,14 +212,14 @@ async fn each_kind_of_damage_is_reported_with_its_account(db: TestDatabase) {
         assert_eq!(db.store.verify().await.unwrap(), (3, vec![]), "{repair}");
     }
     // A count of nothing is as good as none.
-    db.execute("INSERT INTO tallies VALUES (2, 1, 'todos', 'done/3', 0)").await;
+    db.execute("INSERT INTO counters VALUES (2, 1, 'todos', 'done/3', 0)").await;
     assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
 }
 
 async fn damage_to_several_accounts_is_reported_per_account(db: TestDatabase) {
     three_accounts(&db).await;
     db.execute("UPDATE accounts SET balance = 1000 WHERE account_id = 1").await;
-    db.execute("UPDATE tallies SET count = 9 WHERE account_id = 3 AND subject = 'todos'").await;
+    db.execute("UPDATE counters SET count = 9 WHERE account_id = 3 AND subject = 'todos'").await;
     let (accounts, found) = db.store.verify().await.unwrap();
     let wrong = LedgerMismatch::WrongBalance { expected: 96, found: 1_000 };
     let expected = [
@@ -245,7 +245,7 @@ async fn a_ledger_longer_than_one_chunk_is_verified(db: TestDatabase) {
     let rows = "WITH RECURSIVE n (i) AS (SELECT 6 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) \
         INSERT INTO ledger SELECT 2, i, 1, 91 + i, 'operator_grant', NULL, NULL, NULL, 0 FROM n";
     assert_eq!(db.execute(rows).await, 19_996);
-    db.execute("INSERT INTO tallies VALUES (2, 0, 'ledger', 'operator_grant', 19996)").await;
+    db.execute("INSERT INTO counters VALUES (2, 0, 'ledger', 'operator_grant', 19996)").await;
     let account =
         "UPDATE accounts SET balance = 20092, last_ledger_id = 20001 WHERE account_id = 2";
     db.execute(account).await;
@@ -264,11 +264,11 @@ async fn rows_without_an_account_are_found(db: TestDatabase) {
     let copy = "INSERT INTO ledger SELECT 9, ledger_id, delta, balance_after, reason, endpoint, \
         actor_id, note, created_at FROM ledger";
     let rows = i64::try_from(db.execute(copy).await).unwrap();
-    db.execute("INSERT INTO tallies VALUES (8, 1, 'sessions', 'active', 3)").await;
+    db.execute("INSERT INTO counters VALUES (8, 1, 'sessions', 'active', 3)").await;
     let found = |account, table, rows| Discrepancy {
         account: Some(AccountId(account)),
         mismatch: Mismatch::Ownerless { table, rows },
     };
-    let expected = vec![found(9, "ledger", rows), found(8, "tallies", 1)];
+    let expected = vec![found(9, "ledger", rows), found(8, "counters", 1)];
     assert_eq!(db.store.verify().await.unwrap(), (1, expected));
 }

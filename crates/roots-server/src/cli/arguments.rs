@@ -10,8 +10,8 @@ use roots_domain::service::accounts::Grant;
 
 use super::raw_settings::RawSettings;
 
-/// Roots keeps an agent's sessions, todos and activities, encrypted and accounted, and serves them
-/// over HTTP.
+/// Roots stores sessions, todos and activities of AI agents, encrypted and accounted for, and
+/// serves them over HTTP.
 ///
 /// Without a command it serves. On an empty database it first creates the operator account and
 /// writes its key to a file.
@@ -27,7 +27,7 @@ pub(crate) struct CommandLine {
 /// The commands of the program.
 #[derive(Subcommand)]
 pub(crate) enum CliCommand {
-    /// Serve the API, which is also what happens without a command
+    /// Serve the API (the default)
     ///
     /// Migrates the database first. SIGTERM or Ctrl-C stops it: it accepts no more requests, lets
     /// running ones finish within 10 seconds, and exits with 0. A second signal ends it at once;

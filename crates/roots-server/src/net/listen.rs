@@ -50,8 +50,8 @@ const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// The answer to a refused connection, if the system accepts it at once.
 const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-length: 293\r\n\r\n\
-    {\"type\":\"/docs/problems#unavailable\",\"title\":\"Unavailable for now\",\"status\":503,\
+    content-length: 297\r\n\r\n\
+    {\"type\":\"/docs/problems#unavailable\",\"title\":\"Temporarily unavailable\",\"status\":503,\
     \"detail\":\"Every connection that the server may have is busy. Nothing was done: try again shortly.\",\
     \"request_id\":\"\",\
     \"error\":\"Every connection that the server may have is busy. Nothing was done: try again shortly.\"}";
@@ -179,7 +179,7 @@ async fn accepted(listener: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
                 debug!(%error, "a connection was gone before it was accepted");
             }
             Err(error) => {
-                warn!(%error, "connections can't be accepted just now");
+                warn!(%error, "connections can't be accepted at the moment");
                 time::sleep(REST_AFTER_ERROR).await;
             }
         }
@@ -261,7 +261,7 @@ impl WaitingConnections {
             stream.read(&mut [0; 4096])
         });
         if let Err(error) = told {
-            debug!(%error, "a connection was refused without a word");
+            debug!(%error, "a connection was refused without an answer");
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) enum FilesError {
         allowed: u64,
     },
     /// The limit can't be read or raised.
-    #[error("the system does not tell how many files may be open, or lets no more be: {0}")]
+    #[error("the limit of open files can't be read or raised: {0}")]
     System(#[from] Errno),
 }
 

@@ -5,7 +5,7 @@ use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
 roots_testkit::on_both! {
-    after_a_restart_everything_is_there,
+    a_restart_loses_nothing,
     two_processes_see_each_others_writes,
 }
 
@@ -48,7 +48,7 @@ async fn something_of_everything(app: &TestApp) {
     app.delete("/todos/2").await.expect(200);
 }
 
-async fn after_a_restart_everything_is_there(database: TestDatabase) {
+async fn a_restart_loses_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     something_of_everything(&app).await;
     let before = everything(&app).await;

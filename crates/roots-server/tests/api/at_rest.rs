@@ -7,7 +7,7 @@ use std::process::Command;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use roots_domain::model::Patch;
 use roots_domain::model::account::{AccountKind, ActorKind};
-use roots_domain::model::session::{SessionPatch, SessionStatus};
+use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::service::access::Caller;
@@ -107,8 +107,10 @@ async fn write_all(context: &TestContext, caller: &Caller) {
         .await
         .unwrap()
         .value;
-    let patch =
-        SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Set(long_text(TEXTS[1])) };
+    let patch = SessionPatch {
+        status: Some(SessionStatusKind::Ended),
+        notes: Patch::Set(long_text(TEXTS[1])),
+    };
     sessions.patch(caller, session.id, patch, Preconditions::default()).await.unwrap();
 
     let mut draft = todo_draft(TEXTS[2]);

@@ -5,17 +5,19 @@ use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::client::{balance, confirm, faulty};
+use crate::client::{assert_answer, balance, faulty};
 use crate::wire;
 
 roots_testkit::on_both! {
-    every_error_stands_in_one_answer,
-    a_body_that_is_no_object_of_json_is_refused,
-    a_body_says_what_it_is,
-    a_body_that_is_too_large_is_answered,
+    every_error_of_a_body_is_reported_at_once,
+    every_error_of_a_new_account_is_reported_at_once,
+    a_repeated_member_and_a_number_that_is_no_integer_are_errors,
+    a_body_that_is_no_json_object_is_refused,
+    a_body_of_another_media_type_is_415,
+    a_body_over_1_mib_is_413,
     texts_come_back_byte_for_byte,
-    texts_are_held_to_their_limits,
-    an_actor_has_so_many_kinds_of_activities,
+    a_text_over_its_limit_is_422,
+    an_actor_has_at_most_1000_activity_types,
 }
 
 async fn raw(app: &TestApp, method: Method, path: &str, body: impl Into<Vec<u8>>) -> ApiResponse {
@@ -23,7 +25,31 @@ async fn raw(app: &TestApp, method: Method, path: &str, body: impl Into<Vec<u8>>
     send(request.body(body.into())).await
 }
 
-async fn every_error_stands_in_one_answer(database: TestDatabase) {
+async fn every_error_of_a_new_account_is_reported_at_once(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    let body = r#"{"account_name": "", "actor_type": "robot", "name": "x"}"#;
+    assert_answer!(raw(&app, Method::POST, "/bootstrap", body).await, @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "account_name must not be empty; actor_name is required; actor_type must be one of agent, human; and 1 more error.",
+      "request_id": "a-test",
+      "error": "account_name must not be empty; actor_name is required; actor_type must be one of agent, human; and 1 more error.",
+      "errors": [
+        {"field": "account_name", "message": "must not be empty"},
+        {"field": "actor_name", "message": "is required"},
+        {"field": "actor_type", "message": "must be one of agent, human"},
+        {"field": "name", "message": "is not a known field: did you mean actor_name?"}
+      ]
+    }
+    "#);
+}
+
+async fn every_error_of_a_body_is_reported_at_once(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": "stays" })).await.expect(201);
@@ -32,23 +58,104 @@ async fn every_error_stands_in_one_answer(database: TestDatabase) {
         "titel": "x", "description": 7, "session_id": -1, "priority": 9, "due_at": "soon",
         "status": "open", "description": "twice", "zzz": null
     }"#;
-    confirm("every_error_of_a_new_todo", &raw(&app, Method::POST, "/todos", body).await);
+    assert_answer!(raw(&app, Method::POST, "/todos", body).await, "every_error_of_a_new_todo");
     let body = r#"{
         "title": "", "description": [], "status": "finished", "priority": 1.5, "due_at": 0,
         "session_id": "1", "note": {}, "Note": "x", "created_at": "2026-04-09"
     }"#;
-    confirm("every_error_of_a_patch_of_a_todo", &raw(&app, Method::PATCH, "/todos/1", body).await);
+    assert_answer!(raw(&app, Method::PATCH, "/todos/1", body).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "title must not be empty; description must be a string, not an array; status must be one of open, in_progress, done, cancelled; and 6 more errors.",
+      "request_id": "a-test",
+      "error": "title must not be empty; description must be a string, not an array; status must be one of open, in_progress, done, cancelled; and 6 more errors.",
+      "errors": [
+        {"field": "title", "message": "must not be empty"},
+        {"field": "description", "message": "must be a string, not an array"},
+        {"field": "status", "message": "must be one of open, in_progress, done, cancelled"},
+        {"field": "priority", "message": "must be an integer, not a number with a fraction"},
+        {"field": "due_at", "message": "must be a string, not an integer"},
+        {"field": "session_id", "message": "must be an integer, not a string"},
+        {"field": "note", "message": "must be a string, not an object"},
+        {"field": "Note", "message": "is not a known field: did you mean note?"},
+        {
+          "field": "created_at",
+          "message": "is not a known field: there are title, description, status, priority, due_at, session_id, note"
+        }
+      ]
+    }
+    "#);
     let body = r#"{"activity_type": "Deploy!", "session_id": 0, "logged_at": "1969-12-31",
         "describtion": "x"}"#;
-    confirm("every_error_of_a_new_activity", &raw(&app, Method::POST, "/activities", body).await);
+    assert_answer!(raw(&app, Method::POST, "/activities", body).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "description is required; activity_type must be 1 to 50 of the characters a-z, 0-9, '_', '.' and '-'; session_id must be a positive integer; and 2 more errors.",
+      "request_id": "a-test",
+      "error": "description is required; activity_type must be 1 to 50 of the characters a-z, 0-9, '_', '.' and '-'; session_id must be a positive integer; and 2 more errors.",
+      "errors": [
+        {"field": "description", "message": "is required"},
+        {
+          "field": "activity_type",
+          "message": "must be 1 to 50 of the characters a-z, 0-9, '_', '.' and '-'"
+        },
+        {"field": "session_id", "message": "must be a positive integer"},
+        {"field": "logged_at", "message": "must lie in the years 1970 to 9999"},
+        {"field": "describtion", "message": "is not a known field: did you mean description?"}
+      ]
+    }
+    "#);
     let body = r#"{"notes": false, "note": "x", "status": "ended"}"#;
-    confirm("every_error_of_a_new_session", &raw(&app, Method::POST, "/sessions", body).await);
+    assert_answer!(raw(&app, Method::POST, "/sessions", body).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "notes must be a string, not a boolean; note is not a known field: did you mean notes?; status is not a known field: there are notes, actor_id.",
+      "request_id": "a-test",
+      "error": "notes must be a string, not a boolean; note is not a known field: did you mean notes?; status is not a known field: there are notes, actor_id.",
+      "errors": [
+        {"field": "notes", "message": "must be a string, not a boolean"},
+        {"field": "note", "message": "is not a known field: did you mean notes?"},
+        {"field": "status", "message": "is not a known field: there are notes, actor_id"}
+      ]
+    }
+    "#);
     let body = r#"{"status": "over", "status": "ended", "notes": 1}"#;
     let patched = raw(&app, Method::PATCH, "/sessions/1", body).await;
-    confirm("every_error_of_a_patch_of_a_session", &patched);
-    let body = r#"{"account_name": "", "actor_type": "robot", "name": "x"}"#;
-    confirm("every_error_of_a_new_account", &raw(&app, Method::POST, "/bootstrap", body).await);
+    assert_answer!(patched, @r#"
+    422 Unprocessable Entity
 
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "status is given more than once; notes must be a string, not an integer.",
+      "request_id": "a-test",
+      "error": "status is given more than once; notes must be a string, not an integer.",
+      "errors": [
+        {"field": "status", "message": "is given more than once"},
+        {"field": "notes", "message": "must be a string, not an integer"}
+      ]
+    }
+    "#);
+    assert_eq!(balance(&app).await, before);
+    assert_eq!(app.get("/sessions/1").await.expect(200)["status"], "active");
+}
+
+async fn a_repeated_member_and_a_number_that_is_no_integer_are_errors(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    let before = balance(&app).await;
     // The same key twice is an error, whatever its values.
     let twice = raw(&app, Method::POST, "/sessions", r#"{"notes": "a", "notes": "a"}"#).await;
     assert_eq!(faulty(&twice.expect(422)), ["notes"]);
@@ -68,19 +175,49 @@ async fn every_error_stands_in_one_answer(database: TestDatabase) {
         let made = raw(&app, Method::POST, "/todos", body).await.expect(201);
         assert_eq!(made["priority"], expected, "{priority}");
     }
-    assert_eq!(app.get("/sessions/1").await.expect(200)["status"], "active");
 }
 
-async fn a_body_that_is_no_object_of_json_is_refused(database: TestDatabase) {
+async fn a_body_that_is_no_json_object_is_refused(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    for (name, body) in [
-        ("malformed_json", "{\n  \"title\": \"x\",\n  \"priority\": }"),
-        ("json_that_ends_too_early", "{\"title\": \"x\""),
-    ] {
-        confirm(name, &raw(&app, Method::POST, "/todos", body).await);
+    let malformed = "{\n  \"title\": \"x\",\n  \"priority\": }";
+    assert_answer!(raw(&app, Method::POST, "/todos", malformed).await, @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#malformed-json",
+      "title": "Malformed JSON",
+      "status": 400,
+      "detail": "The body is not JSON that can be read, at line 3, column 15.",
+      "request_id": "a-test",
+      "error": "The body is not JSON that can be read, at line 3, column 15."
     }
+    "#);
+    let cut_off = "{\"title\": \"x\"";
+    assert_answer!(raw(&app, Method::POST, "/todos", cut_off).await, @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#malformed-json",
+      "title": "Malformed JSON",
+      "status": 400,
+      "detail": "The body ends too early to be JSON, at line 1, column 13.",
+      "request_id": "a-test",
+      "error": "The body ends too early to be JSON, at line 1, column 13."
+    }
+    "#);
     let invalid = b"{\"title\":\n \"\xff\"}".to_vec();
-    confirm("json_that_is_not_utf_8", &raw(&app, Method::POST, "/todos", invalid).await);
+    assert_answer!(raw(&app, Method::POST, "/todos", invalid).await, @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#malformed-json",
+      "title": "Malformed JSON",
+      "status": 400,
+      "detail": "The body is not UTF-8, at line 2, column 3.",
+      "request_id": "a-test",
+      "error": "The body is not UTF-8, at line 2, column 3."
+    }
+    "#);
     for body in [
         "{",
         "}",
@@ -124,7 +261,7 @@ async fn a_body_that_is_no_object_of_json_is_refused(database: TestDatabase) {
     assert_eq!(balance(&app).await, 100);
 }
 
-async fn a_body_says_what_it_is(database: TestDatabase) {
+async fn a_body_of_another_media_type_is_415(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     let typed = async |method: Method, path: &str, types: &[&str]| {
@@ -151,8 +288,32 @@ async fn a_body_says_what_it_is(database: TestDatabase) {
     let merge = ["application/merge-patch+json"];
     assert_eq!(typed(Method::PATCH, "/sessions/1", &merge).await.status, 200);
     let before = balance(&app).await;
-    confirm("a_patch_as_text", &typed(Method::PATCH, "/sessions/1", &["text/plain"]).await);
-    confirm("a_body_of_no_type", &typed(Method::POST, "/sessions", &[]).await);
+    assert_answer!(typed(Method::PATCH, "/sessions/1", &["text/plain"]).await, @r#"
+    415 Unsupported Media Type
+    accept-patch: application/json, application/merge-patch+json
+
+    {
+      "type": "/docs/problems#unsupported-media-type",
+      "title": "Unsupported media type",
+      "status": 415,
+      "detail": "The body must be application/json or application/merge-patch+json in UTF-8, and Content-Type must say so.",
+      "request_id": "a-test",
+      "error": "The body must be application/json or application/merge-patch+json in UTF-8, and Content-Type must say so."
+    }
+    "#);
+    assert_answer!(typed(Method::POST, "/sessions", &[]).await, @r#"
+    415 Unsupported Media Type
+    accept-post: application/json
+
+    {
+      "type": "/docs/problems#unsupported-media-type",
+      "title": "Unsupported media type",
+      "status": 415,
+      "detail": "The body must be application/json in UTF-8, and Content-Type must say so.",
+      "request_id": "a-test",
+      "error": "The body must be application/json in UTF-8, and Content-Type must say so."
+    }
+    "#);
     for refused in [
         &["application/x-www-form-urlencoded"][..],
         &["application/jsonp"],
@@ -169,7 +330,7 @@ async fn a_body_says_what_it_is(database: TestDatabase) {
     assert_eq!(balance(&app).await, before);
 }
 
-async fn a_body_that_is_too_large_is_answered(database: TestDatabase) {
+async fn a_body_over_1_mib_is_413(database: TestDatabase) {
     const MIB: usize = 1024 * 1024;
     let app = TestApp::start(database, 100).await;
     // The largest there may be is read, and judged.
@@ -178,7 +339,18 @@ async fn a_body_that_is_too_large_is_answered(database: TestDatabase) {
     assert_eq!(most.len(), MIB);
     assert_eq!(raw(&app, Method::POST, "/sessions", most).await.status, 201);
     let more = raw(&app, Method::POST, "/sessions", filled(MIB + 1)).await;
-    confirm("a_body_that_is_too_large", &more);
+    assert_answer!(more, @r#"
+    413 Payload Too Large
+
+    {
+      "type": "/docs/problems#body-too-large",
+      "title": "The body is too large",
+      "status": 413,
+      "detail": "The body is larger than 1048576 bytes.",
+      "request_id": "a-test",
+      "error": "The body is larger than 1048576 bytes."
+    }
+    "#);
     // A client that has sent all of it sees the answer, and the connection stays open.
     for (method, path) in [(Method::POST, "/todos"), (Method::PATCH, "/sessions/1")] {
         let large = raw(&app, method, path, vec![b' '; 4 * MIB]).await;
@@ -248,7 +420,7 @@ async fn texts_come_back_byte_for_byte(database: TestDatabase) {
     assert_eq!(session["notes"], "\u{1f980}\u{e9}/\t");
 }
 
-async fn texts_are_held_to_their_limits(database: TestDatabase) {
+async fn a_text_over_its_limit_is_422(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
@@ -297,7 +469,7 @@ async fn texts_are_held_to_their_limits(database: TestDatabase) {
     app.post("/activities", &kinds).await.expect(201);
 }
 
-async fn an_actor_has_so_many_kinds_of_activities(database: TestDatabase) {
+async fn an_actor_has_at_most_1000_activity_types(database: TestDatabase) {
     let app = TestApp::start(database, 2_000).await;
     let log = async |kind: String| {
         app.post("/activities", &json!({ "description": "x", "activity_type": kind })).await
@@ -305,7 +477,21 @@ async fn an_actor_has_so_many_kinds_of_activities(database: TestDatabase) {
     for kind in 0..1_000 {
         log(format!("kind-{kind}")).await.expect(201);
     }
-    confirm("one_kind_too_many", &log("kind-1000".to_owned()).await);
+    assert_answer!(log("kind-1000".to_owned()).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "An actor may have at most 1000 activity types.",
+      "request_id": "a-test",
+      "error": "An actor may have at most 1000 activity types.",
+      "errors": [
+        {"field": "activity_type", "message": "An actor may have at most 1000 activity types."}
+      ]
+    }
+    "#);
     log("kind-7".to_owned()).await.expect(201);
     assert_eq!(balance(&app).await, 2_000 - 1_001);
     let stats = app.get("/activities/stats").await.expect(200);

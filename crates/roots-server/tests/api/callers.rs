@@ -9,19 +9,19 @@ use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::client::{confirm, faulty, ids};
+use crate::client::{assert_answer, faulty, ids};
 use crate::keys::Holder;
 use crate::swaps;
 
 roots_testkit::on_both! {
     a_key_is_sent_in_either_header,
-    whoever_has_no_valid_key_is_refused,
-    a_key_that_ends_stops_at_once,
-    a_key_that_ends_elsewhere_stops_reading_at_once,
-    what_is_another_accounts_is_not_there,
-    what_is_another_actors_is_not_there,
-    anybody_may_sign_up,
-    whoami_tells_who_asks,
+    a_request_without_a_valid_key_is_401,
+    a_key_that_ends_is_refused_at_once,
+    a_key_ended_by_another_process_stops_reading_at_once,
+    rows_of_another_account_are_404,
+    rows_of_another_actor_are_404_to_a_member,
+    a_signup_creates_an_account,
+    whoami_describes_the_caller,
     a_suspended_account_reads_but_does_not_write,
 }
 
@@ -82,7 +82,7 @@ async fn a_key_is_sent_in_either_header(database: TestDatabase) {
     }
 }
 
-async fn whoever_has_no_valid_key_is_refused(database: TestDatabase) {
+async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let key = app.key().to_owned();
     // One letter mistyped, which the checksum tells; and one that fits, but is nobody's.
@@ -107,10 +107,58 @@ async fn whoever_has_no_valid_key_is_refused(database: TestDatabase) {
         }
         send(request)
     };
-    confirm("no_key", &told(&[]).await);
-    confirm("a_mistyped_key", &told(&[("X-API-Key", &typo)]).await);
-    confirm("an_unknown_key", &told(&[("Authorization", &format!("Bearer {unknown}"))]).await);
-    confirm("two_keys", &told(&[("X-API-Key", &key), ("Authorization", "Bearer other")]).await);
+    assert_answer!(told(&[]).await, @r#"
+    401 Unauthorized
+    www-authenticate: Bearer realm="roots"
+
+    {
+      "type": "/docs/problems#unauthorized",
+      "title": "Invalid or missing API key",
+      "status": 401,
+      "detail": "An API key is required, in X-API-Key or as Authorization: Bearer.",
+      "request_id": "a-test",
+      "error": "An API key is required, in X-API-Key or as Authorization: Bearer."
+    }
+    "#);
+    assert_answer!(told(&[("X-API-Key", &typo)]).await, @r#"
+    401 Unauthorized
+    www-authenticate: Bearer realm="roots", error="invalid_token"
+
+    {
+      "type": "/docs/problems#unauthorized",
+      "title": "Invalid or missing API key",
+      "status": 401,
+      "detail": "The API key is not valid.",
+      "request_id": "a-test",
+      "error": "The API key is not valid."
+    }
+    "#);
+    assert_answer!(told(&[("Authorization", &format!("Bearer {unknown}"))]).await, @r#"
+    401 Unauthorized
+    www-authenticate: Bearer realm="roots", error="invalid_token"
+
+    {
+      "type": "/docs/problems#unauthorized",
+      "title": "Invalid or missing API key",
+      "status": 401,
+      "detail": "The API key is not valid.",
+      "request_id": "a-test",
+      "error": "The API key is not valid."
+    }
+    "#);
+    assert_answer!(told(&[("X-API-Key", &key), ("Authorization", "Bearer other")]).await, @r#"
+    401 Unauthorized
+    www-authenticate: Bearer realm="roots", error="invalid_token"
+
+    {
+      "type": "/docs/problems#unauthorized",
+      "title": "Invalid or missing API key",
+      "status": 401,
+      "detail": "The request has several API keys: send one.",
+      "request_id": "a-test",
+      "error": "The request has several API keys: send one."
+    }
+    "#);
     let code = app.credentials.recovery_code.expose_secret();
     for wrong in ["", " ", "roots_", "roots_1_", "Bearer", code, &key[..20], &key.to_uppercase()] {
         assert_eq!(told(&[("X-API-Key", wrong)]).await.status, 401, "{wrong}");
@@ -123,7 +171,7 @@ async fn whoever_has_no_valid_key_is_refused(database: TestDatabase) {
     assert_eq!(send(request).await.status, 401);
 }
 
-async fn a_key_that_ends_stops_at_once(database: TestDatabase) {
+async fn a_key_that_ends_is_refused_at_once(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "x" })).await.expect(201);
     // It is revoked by another process, while this one still remembers it.
@@ -151,7 +199,7 @@ async fn a_key_that_ends_stops_at_once(database: TestDatabase) {
 }
 
 /// Every kind of read. A second process remembers the caller when the first one ends its key.
-async fn a_key_that_ends_elsewhere_stops_reading_at_once(database: TestDatabase) {
+async fn a_key_ended_by_another_process_stops_reading_at_once(database: TestDatabase) {
     const READS: [&str; 18] = [
         "/sessions",
         "/sessions/1",
@@ -197,7 +245,7 @@ async fn a_key_that_ends_elsewhere_stops_reading_at_once(database: TestDatabase)
     }
 }
 
-async fn what_is_another_accounts_is_not_there(database: TestDatabase) {
+async fn rows_of_another_account_are_404(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let other = app.context.found(100).await;
     let body = |path: &str| match path {
@@ -268,10 +316,21 @@ async fn what_is_another_accounts_is_not_there(database: TestDatabase) {
             assert_eq!(app.delete(&format!("{path}/{id}")).await.status, 404, "{path}/{id}");
         }
     }
-    confirm("an_id_that_is_not_there", &app.get("/activities/3").await);
+    assert_answer!(app.get("/activities/3").await, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such activity.",
+      "request_id": "a-test",
+      "error": "There is no such activity."
+    }
+    "#);
 }
 
-async fn what_is_another_actors_is_not_there(database: TestDatabase) {
+async fn rows_of_another_actor_are_404_to_a_member(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     let (_, _, key) = swaps::member(&app.context, &app.database, &owner).await;
@@ -321,11 +380,35 @@ async fn what_is_another_actors_is_not_there(database: TestDatabase) {
     // The owner reaches it by its id; its lists are its own.
     assert_eq!(app.get("/sessions/2").await.expect(200)["notes"], "mine");
     assert_eq!(ids(&app.get("/sessions").await.expect(200), "sessions", "session_id"), [1]);
-    confirm("a_member_asks_who_it_is", &call(Method::GET, "/whoami", Value::Null).await);
+    assert_answer!(call(Method::GET, "/whoami", Value::Null).await, @r#"
+    200 OK
+
+    {
+      "actor_id": 2,
+      "actor_name": "Member 2",
+      "actor_type": "agent",
+      "role": "member",
+      "account_id": 1,
+      "account_name": "Test account",
+      "account_type": "customer",
+      "other_actors": [
+        {
+          "actor_id": 1,
+          "name": "Test agent",
+          "actor_type": "agent",
+          "role": "owner",
+          "is_active": true,
+          "created_at": "2026-04-09T14:00:00Z"
+        }
+      ],
+      "other_actors_total": 1,
+      "credits_remaining": 96
+    }
+    "#);
     assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "the owner's");
 }
 
-async fn anybody_may_sign_up(database: TestDatabase) {
+async fn a_signup_creates_an_account(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let wanted =
         json!({ "account_name": "Chatforest", "actor_name": "docs-agent", "actor_type": "agent" });
@@ -360,7 +443,22 @@ async fn anybody_may_sign_up(database: TestDatabase) {
             .header("X-API-Key", key)
             .header("X-Request-Id", "a-test")
     };
-    confirm("a_new_account_asks_who_it_is", &send(with_key(Method::GET, "/whoami")).await);
+    assert_answer!(send(with_key(Method::GET, "/whoami")).await, @r#"
+    200 OK
+
+    {
+      "actor_id": 1,
+      "actor_name": "docs-agent",
+      "actor_type": "agent",
+      "role": "owner",
+      "account_id": 2,
+      "account_name": "Chatforest",
+      "account_type": "customer",
+      "other_actors": [],
+      "other_actors_total": 0,
+      "credits_remaining": 100
+    }
+    "#);
     let mine = send(with_key(Method::POST, "/sessions").json(&json!({ "notes": "first" }))).await;
     assert_eq!(mine.expect(201)["session_id"], 1);
     assert_eq!(send(with_key(Method::GET, "/credits")).await.expect(200)["balance"], 99);
@@ -388,7 +486,7 @@ async fn anybody_may_sign_up(database: TestDatabase) {
     assert_eq!(made["actor_type"], "human");
 }
 
-async fn whoami_tells_who_asks(database: TestDatabase) {
+async fn whoami_describes_the_caller(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     let account = app.credentials.account;
@@ -407,7 +505,7 @@ async fn whoami_tells_who_asks(database: TestDatabase) {
         app.database.execute(&sql).await;
     }
     app.database.execute("UPDATE accounts SET last_actor_id = 3").await;
-    confirm("whoami_with_others", &app.get("/whoami").await);
+    assert_answer!(app.get("/whoami").await, "whoami_in_an_account_with_members");
     let draft = AccountDraft {
         name: name("The house"),
         kind: AccountKind::Operator,
@@ -441,7 +539,18 @@ async fn a_suspended_account_reads_but_does_not_write(database: TestDatabase) {
     app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
     let suspend = "UPDATE accounts SET status = 'suspended', auth_epoch = auth_epoch + 1";
     app.database.execute(suspend).await;
-    confirm("a_suspended_account_does_not_write", &app.post("/sessions", &json!({})).await);
+    assert_answer!(app.post("/sessions", &json!({})).await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#account-suspended",
+      "title": "The account is suspended",
+      "status": 403,
+      "detail": "This account is suspended: it is read-only.",
+      "request_id": "a-test",
+      "error": "This account is suspended: it is read-only."
+    }
+    "#);
     assert_eq!(app.delete("/sessions/1").await.status, 403);
     assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "kept");
     let credits = app.get("/credits").await.expect(200);

@@ -1,41 +1,23 @@
 //! What the tests of the API share.
 
-use roots_testkit::app::{ApiResponse, TestApp};
-use serde_json::{Value, json};
+use roots_testkit::app::TestApp;
+use serde_json::Value;
 
-/// The headers that a snapshot shows.
-const SHOWN: [&str; 13] = [
-    "allow",
-    "cache-control",
-    "content-type",
-    "link",
-    "location",
-    "retry-after",
-    "vary",
-    "www-authenticate",
-    "x-credits-cost",
-    "x-credits-remaining",
-    "x-request-id",
-    "accept-patch",
-    "accept-post",
-];
-
-/// Holds a whole answer to its snapshot, which is one for both databases.
-pub(crate) fn confirm(name: &str, answer: &ApiResponse) {
-    let mut headers = serde_json::Map::new();
-    for shown in SHOWN {
-        let values: Vec<_> =
-            answer.headers.get_all(shown).iter().map(|value| value.to_str().unwrap()).collect();
-        if !values.is_empty() {
-            headers.insert(shown.to_owned(), values.join(", ").into());
-        }
-    }
-    let body = if answer.text.is_empty() { Value::Null } else { answer.json() };
-    let whole = json!({ "status": answer.status, "headers": headers, "body": body });
-    insta::with_settings!({ sort_maps => true, prepend_module_to_snapshot => false }, {
-        insta::assert_json_snapshot!(name, whole);
-    });
+/// Holds an answer to the text beside it, or a long one to the file of that name. The text is the
+/// same on both databases.
+macro_rules! assert_answer {
+    ($answer:expr, @$text:literal) => {{
+        let summary = $answer.summary();
+        insta::allow_duplicates! { insta::assert_snapshot!(summary, @$text) }
+    }};
+    ($answer:expr, $file:literal) => {{
+        let summary = $answer.summary();
+        insta::with_settings!({ prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!($file, summary);
+        });
+    }};
 }
+pub(crate) use assert_answer;
 
 /// An answer as the documents show it: they do not know `actor_id`, which everything carries, nor
 /// cursors.

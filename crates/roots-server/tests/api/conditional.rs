@@ -11,12 +11,12 @@ use tokio::task::JoinSet;
 use crate::client::balance;
 
 roots_testkit::on_both! {
-    a_tag_names_one_state_of_one_resource,
-    a_change_is_made_to_the_state_that_was_read_or_not_at_all,
-    a_delete_is_of_the_state_that_was_read_or_not_at_all,
-    agents_that_move_one_todo_at_once_leave_a_log_without_gaps,
-    agents_that_do_not_look_leave_a_log_without_gaps_too,
-    of_many_agents_that_claim_one_todo_as_documented_one_gets_it_and_pays,
+    an_etag_is_of_one_version_of_one_resource,
+    a_change_of_a_stale_version_is_412,
+    a_delete_of_a_stale_version_is_412,
+    concurrent_conditional_moves_leave_a_log_without_gaps,
+    concurrent_unconditional_moves_leave_a_log_without_gaps,
+    one_of_many_concurrent_claims_succeeds_and_is_charged,
 }
 
 const AGENTS: usize = 64;
@@ -33,7 +33,7 @@ async fn get_if_changed(app: &TestApp, path: &str, tag: &str) -> ApiResponse {
     send(app.request(Method::GET, path).header("If-None-Match", tag)).await
 }
 
-async fn a_tag_names_one_state_of_one_resource(database: TestDatabase) {
+async fn an_etag_is_of_one_version_of_one_resource(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let mut seen = Vec::new();
     for (path, body) in [
@@ -66,7 +66,7 @@ async fn a_tag_names_one_state_of_one_resource(database: TestDatabase) {
     assert_ne!(tag(&another), seen[1].1);
 }
 
-async fn a_change_is_made_to_the_state_that_was_read_or_not_at_all(database: TestDatabase) {
+async fn a_change_of_a_stale_version_is_412(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     let first = tag(&app.get("/todos/1").await);
@@ -90,7 +90,7 @@ async fn a_change_is_made_to_the_state_that_was_read_or_not_at_all(database: Tes
     tied(&app, Method::PATCH, "/todos/9", "*", &cancel).await.expect(404);
 }
 
-async fn a_delete_is_of_the_state_that_was_read_or_not_at_all(database: TestDatabase) {
+async fn a_delete_of_a_stale_version_is_412(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": "x", "session_id": 1 })).await.expect(201);
@@ -150,7 +150,7 @@ where
 }
 
 /// Each reads, changes what it has read, and does it over where somebody else was faster.
-async fn agents_that_move_one_todo_at_once_leave_a_log_without_gaps(database: TestDatabase) {
+async fn concurrent_conditional_moves_leave_a_log_without_gaps(database: TestDatabase) {
     let app = Arc::new(TestApp::start(database, 10_000).await);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     each_agent(&app, |app, agent| async move {
@@ -170,7 +170,7 @@ async fn agents_that_move_one_todo_at_once_leave_a_log_without_gaps(database: Te
     assert_eq!(balance(&app).await, 10_000 - 1 - i64::try_from(AGENTS).unwrap());
 }
 
-async fn agents_that_do_not_look_leave_a_log_without_gaps_too(database: TestDatabase) {
+async fn concurrent_unconditional_moves_leave_a_log_without_gaps(database: TestDatabase) {
     let app = Arc::new(TestApp::start(database, 10_000).await);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     each_agent(&app, |app, agent| async move {
@@ -183,9 +183,7 @@ async fn agents_that_do_not_look_leave_a_log_without_gaps_too(database: TestData
     assert!(log_without_gaps(&app).await > 0);
 }
 
-async fn of_many_agents_that_claim_one_todo_as_documented_one_gets_it_and_pays(
-    database: TestDatabase,
-) {
+async fn one_of_many_concurrent_claims_succeeds_and_is_charged(database: TestDatabase) {
     let app = Arc::new(TestApp::start(database, 100).await);
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     let begun = json!({ "status": "in_progress" });

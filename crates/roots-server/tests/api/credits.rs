@@ -10,14 +10,14 @@ use roots_testkit::context::name;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::client::{balance, confirm, ids};
+use crate::client::{assert_answer, balance, ids};
 
 roots_testkit::on_both! {
     each_write_costs_one_and_reads_cost_nothing,
-    what_fails_costs_nothing,
-    an_empty_balance_reads_but_does_not_write,
-    the_ledger_tells_each_reason,
-    many_writers_spend_each_credit_once,
+    a_refused_write_costs_nothing,
+    an_account_without_credits_reads_but_does_not_write,
+    the_ledger_lists_every_reason,
+    concurrent_writers_spend_each_credit_once,
 }
 
 async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
@@ -102,7 +102,7 @@ async fn each_write_costs_one_and_reads_cost_nothing(database: TestDatabase) {
     assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
-async fn what_fails_costs_nothing(database: TestDatabase) {
+async fn a_refused_write_costs_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({})).await.expect(201);
     app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
@@ -132,12 +132,25 @@ async fn what_fails_costs_nothing(database: TestDatabase) {
     }
 }
 
-async fn an_empty_balance_reads_but_does_not_write(database: TestDatabase) {
+async fn an_account_without_credits_reads_but_does_not_write(database: TestDatabase) {
     let app = TestApp::start(database, 2).await;
     app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
     let last = app.post("/todos", &json!({ "title": "kept", "session_id": 1 })).await;
     assert_eq!(last.header("x-credits-remaining"), Some("0"));
-    confirm("no_credits_are_left", &app.post("/sessions", &json!({})).await);
+    assert_answer!(app.post("/sessions", &json!({})).await, @r#"
+    402 Payment Required
+
+    {
+      "type": "/docs/problems#insufficient-credits",
+      "title": "Insufficient credits",
+      "status": 402,
+      "detail": "The balance of 0 credits does not cover the cost of 1.",
+      "request_id": "a-test",
+      "error": "The balance of 0 credits does not cover the cost of 1.",
+      "balance": 0,
+      "cost": 1
+    }
+    "#);
     for (method, path, body) in [
         (Method::POST, "/todos", json!({ "title": "x" })),
         (Method::POST, "/activities", json!({ "description": "x" })),
@@ -166,7 +179,7 @@ async fn an_empty_balance_reads_but_does_not_write(database: TestDatabase) {
     assert_eq!(app.post("/sessions", &json!({})).await.status, 402);
 }
 
-async fn the_ledger_tells_each_reason(database: TestDatabase) {
+async fn the_ledger_lists_every_reason(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     for _ in 0..3 {
         app.post("/sessions", &json!({})).await.expect(201);
@@ -174,7 +187,7 @@ async fn the_ledger_tells_each_reason(database: TestDatabase) {
     let grant = Grant::parse(5).unwrap();
     let note = Some(name("a gift"));
     app.context.accounts.grant(app.credentials.account, grant, note).await.unwrap();
-    confirm("a_ledger", &app.get("/credits/ledger").await);
+    assert_answer!(app.get("/credits/ledger").await, "the_ledger_of_every_reason");
     for (reason, expected) in
         [("api_write", &[4, 3, 2][..]), ("operator_grant", &[5]), ("bootstrap_grant", &[1])]
     {
@@ -189,7 +202,7 @@ async fn the_ledger_tells_each_reason(database: TestDatabase) {
 }
 
 /// Over two processes on one database, at once.
-async fn many_writers_spend_each_credit_once(database: TestDatabase) {
+async fn concurrent_writers_spend_each_credit_once(database: TestDatabase) {
     const WRITERS: usize = 32;
     const WRITES: usize = 5;
     let app = TestApp::start(database, 100).await;

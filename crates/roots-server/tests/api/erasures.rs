@@ -13,15 +13,15 @@ use roots_testkit::members::add_member;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::client::confirm;
+use crate::client::assert_answer;
 use crate::needles::Search;
 
 roots_testkit::on_both! {
     nothing_is_left_of_an_erased_account,
-    an_erased_account_admits_nobody_in_any_process,
-    what_was_cut_off_is_swept_later,
-    it_takes_the_owner_and_the_code,
-    the_last_operators_account_stays,
+    every_process_refuses_the_keys_of_an_erased_account,
+    an_interrupted_erasure_is_finished_later,
+    an_erasure_needs_the_owner_and_the_code,
+    the_last_operators_account_cannot_be_erased,
 }
 
 async fn erase(app: &TestApp, code: &str) -> ApiResponse {
@@ -98,7 +98,14 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
         ))
         .await;
     let code = app.credentials.recovery_code.expose_secret().to_owned();
-    confirm("an_account_is_erased", &erase(&app, &code).await);
+    assert_answer!(erase(&app, &code).await, @r#"
+    200 OK
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {"status": "erased", "account_id": 1}
+    "#);
     swept(&app).await;
 
     let left = rows_of(&app.database, id).await;
@@ -127,7 +134,7 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
     }
 }
 
-async fn an_erased_account_admits_nobody_in_any_process(database: TestDatabase) {
+async fn every_process_refuses_the_keys_of_an_erased_account(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
@@ -157,7 +164,7 @@ async fn an_erased_account_admits_nobody_in_any_process(database: TestDatabase) 
     swept(&app).await;
 }
 
-async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
+async fn an_interrupted_erasure_is_finished_later(database: TestDatabase) {
     let app = TestApp::start(database, 5_000).await;
     for _ in 0..1_500 {
         app.post("/activities", &json!({ "description": "x" })).await.expect(201);
@@ -179,7 +186,7 @@ async fn what_was_cut_off_is_swept_later(database: TestDatabase) {
     assert_eq!(app.context.store.left_over(AccountId(0)).await, Ok(None));
 }
 
-async fn it_takes_the_owner_and_the_code(database: TestDatabase) {
+async fn an_erasure_needs_the_owner_and_the_code(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
@@ -187,33 +194,104 @@ async fn it_takes_the_owner_and_the_code(database: TestDatabase) {
     let other = app.context.found(0).await;
     let typo =
         format!("{}{}", &code[..code.len() - 1], if code.ends_with('0') { '1' } else { '0' });
-    confirm("an_erasure_with_a_wrong_code", &erase(&app, &typo).await);
+    assert_answer!(erase(&app, &typo).await, @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#wrong-recovery-code",
+      "title": "Not the recovery code of this account",
+      "status": 403,
+      "detail": "This is not the recovery code of this account.",
+      "request_id": "a-test",
+      "error": "This is not the recovery code of this account."
+    }
+    "#);
     let others = other.recovery_code.expose_secret();
     for wrong in ["", "x", others, app.key()] {
         assert_eq!(erase(&app, wrong).await.status, 403, "{wrong}");
     }
-    confirm("an_erasure_without_a_code", &app.delete("/accounts/me").await);
+    assert_answer!(app.delete("/accounts/me").await, @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "recovery_code is required.",
+      "request_id": "a-test",
+      "error": "recovery_code is required.",
+      "errors": [{"field": "recovery_code", "message": "is required"}]
+    }
+    "#);
     let as_member = app
         .unauthenticated(Method::DELETE, "/api/v1/accounts/me")
         .header("X-API-Key", member.expose_secret())
         .header("X-Request-Id", "a-test")
         .json(&json!({ "recovery_code": code }));
-    confirm("a_members_erasure", &send(as_member).await);
+    assert_answer!(send(as_member).await, @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
+      "request_id": "a-test",
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
+    }
+    "#);
     app.database.execute("UPDATE accounts SET status = 'suspended'").await;
-    confirm("a_suspended_accounts_erasure", &erase(&app, &code).await);
+    assert_answer!(erase(&app, &code).await, @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#account-suspended",
+      "title": "The account is suspended",
+      "status": 403,
+      "detail": "This account is suspended: it is read-only.",
+      "request_id": "a-test",
+      "error": "This account is suspended: it is read-only."
+    }
+    "#);
     app.database.execute("UPDATE accounts SET status = 'active'").await;
     app.get("/whoami").await.expect(200);
     erase(&app, &code.to_lowercase()).await.expect(200);
 }
 
-async fn the_last_operators_account_stays(database: TestDatabase) {
+async fn the_last_operators_account_cannot_be_erased(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let id = app.credentials.account;
     let code = app.credentials.recovery_code.expose_secret().to_owned();
     let make = format!("UPDATE accounts SET kind = 'operator' WHERE account_id = {id}");
     app.database.execute(&make).await;
     app.context.found(0).await;
-    confirm("the_last_operators_erasure", &erase(&app, &code).await);
+    assert_answer!(erase(&app, &code).await, @r#"
+    409 Conflict
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "This is the last operator's account: make another one first.",
+      "request_id": "a-test",
+      "error": "This is the last operator's account: make another one first."
+    }
+    "#);
     app.database.execute("UPDATE accounts SET kind = 'operator'").await;
     erase(&app, &code).await.expect(200);
 }

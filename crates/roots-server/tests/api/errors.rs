@@ -8,11 +8,11 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::client::{balance, confirm};
+use crate::client::{assert_answer, balance};
 
 roots_testkit::on_both! {
     reads_go_on_while_a_write_waits,
-    a_text_that_does_not_open_is_told_by_its_id,
+    a_text_that_does_not_open_is_reported_with_its_id,
 }
 
 /// The way to the server beside the test's own database.
@@ -43,7 +43,7 @@ fn assert_unavailable(answer: &ApiResponse, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_away_is_told_and_service_resumes_by_itself() {
+async fn an_unavailable_database_is_503_until_it_is_back() {
     let app = TestApp::start(TestDatabase::postgres().await, 100).await;
     app.post("/sessions", &json!({ "notes": "before" })).await.expect(201);
     let (_, name) = app.database.url.rsplit_once('/').unwrap();
@@ -127,7 +127,7 @@ impl Unauthenticated for TestApp {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_another_process_holds_is_told_and_service_resumes_by_itself() {
+async fn a_locked_database_file_is_503_until_it_is_released() {
     let app = TestApp::start(TestDatabase::sqlite().await, 100).await;
     app.post("/sessions", &json!({ "notes": "before" })).await.expect(201);
     let hold = app.database.hold(app.credentials.account).await;
@@ -166,7 +166,7 @@ async fn reads_go_on_while_a_write_waits(database: TestDatabase) {
     assert_eq!(balance(&app).await, 98);
 }
 
-async fn a_text_that_does_not_open_is_told_by_its_id(database: TestDatabase) {
+async fn a_text_that_does_not_open_is_reported_with_its_id(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "lost" })).await.expect(201);
     app.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
@@ -180,8 +180,30 @@ async fn a_text_that_does_not_open_is_told_by_its_id(database: TestDatabase) {
         let sql = format!("UPDATE {table} SET {column} = {damaged} WHERE {id}_id = 1");
         assert_eq!(app.database.execute(&sql).await, 1);
     }
-    confirm("notes_that_do_not_open", &app.get("/sessions/1").await);
-    confirm("a_list_with_a_todo_that_does_not_open", &app.get("/todos").await);
+    assert_answer!(app.get("/sessions/1").await, @r#"
+    500 Internal Server Error
+
+    {
+      "type": "/docs/problems#unreadable-text",
+      "title": "A stored text can't be read",
+      "status": 500,
+      "detail": "The text of session 1 can't be read. It can still be deleted or overwritten.",
+      "request_id": "a-test",
+      "error": "The text of session 1 can't be read. It can still be deleted or overwritten."
+    }
+    "#);
+    assert_answer!(app.get("/todos").await, @r#"
+    500 Internal Server Error
+
+    {
+      "type": "/docs/problems#unreadable-text",
+      "title": "A stored text can't be read",
+      "status": 500,
+      "detail": "The text of todo 1 can't be read. It can still be deleted or overwritten.",
+      "request_id": "a-test",
+      "error": "The text of todo 1 can't be read. It can still be deleted or overwritten."
+    }
+    "#);
     assert_eq!(app.get("/activities/1").await.status, 500);
     assert_eq!(app.get("/sessions").await.status, 500);
     // What is sound is read, what is counted is counted.
@@ -191,7 +213,20 @@ async fn a_text_that_does_not_open_is_told_by_its_id(database: TestDatabase) {
     let mended = app.patch("/sessions/1", &json!({ "notes": "new" })).await.expect(200);
     assert_eq!(mended["notes"], "new");
     let saved = app.patch("/todos/1", &json!({ "priority": 3 })).await;
-    confirm("a_change_beside_a_title_that_does_not_open", &saved);
+    assert_answer!(saved, @r#"
+    500 Internal Server Error
+    x-credits-cost: 1
+    x-credits-remaining: 94
+
+    {
+      "type": "/docs/problems#unreadable-text",
+      "title": "A stored text can't be read",
+      "status": 500,
+      "detail": "The change was saved, but another text of todo 1 can't be read. It can still be deleted or overwritten.",
+      "request_id": "a-test",
+      "error": "The change was saved, but another text of todo 1 can't be read. It can still be deleted or overwritten."
+    }
+    "#);
     let mended = app.patch("/todos/1", &json!({ "title": "new" })).await.expect(200);
     assert_eq!((&mended["priority"], &mended["description"]), (&json!(3), &json!("kept")));
     app.delete("/activities/1").await.expect(200);

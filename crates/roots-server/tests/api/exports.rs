@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 use crate::client::balance;
 
 roots_testkit::on_both! {
-    all_that_there_is_is_in_the_file,
-    a_row_that_stands_throughout_is_told_once,
-    rows_are_found_however_far_apart,
-    a_damaged_text_ends_nothing,
-    where_a_wrap_is_missing_all_else_is_told_and_then_the_error,
-    what_an_owner_exports_stands_in_the_trail,
-    who_does_not_read_on_holds_nothing_up,
-    a_revoked_key_ends_it,
+    an_export_holds_every_row,
+    a_row_that_exists_throughout_is_exported_once,
+    an_export_crosses_wide_gaps_between_ids,
+    a_damaged_text_does_not_end_an_export,
+    an_export_without_a_wrap_holds_all_else_and_an_error_line,
+    an_owners_export_is_in_the_audit_log,
+    an_unread_export_blocks_no_other_request,
+    a_revoked_key_ends_its_export,
     a_suspended_account_without_credits_is_exported,
 }
 
@@ -36,7 +36,7 @@ fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
     lines.iter().filter(|line| line["kind"] == kind).collect()
 }
 
-async fn all_that_there_is_is_in_the_file(database: TestDatabase) {
+async fn an_export_holds_every_row(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
@@ -128,7 +128,7 @@ async fn live(app: &TestApp, text: &str) {
 }
 
 /// While it is told, rows come, change and go.
-async fn a_row_that_stands_throughout_is_told_once(database: TestDatabase) {
+async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
     let app = TestApp::start(database, 10_000).await;
     for _ in 0..150 {
         live(&app, "x").await;
@@ -178,7 +178,7 @@ async fn a_row_that_stands_throughout_is_told_once(database: TestDatabase) {
     }
 }
 
-async fn rows_are_found_however_far_apart(database: TestDatabase) {
+async fn an_export_crosses_wide_gaps_between_ids(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     live(&app, "x").await;
     // As if there had been many between them.
@@ -196,7 +196,7 @@ async fn rows_are_found_however_far_apart(database: TestDatabase) {
     assert_eq!(own.len(), file.len());
 }
 
-async fn a_damaged_text_ends_nothing(database: TestDatabase) {
+async fn a_damaged_text_does_not_end_an_export(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     for number in 1..=3 {
         app.post("/sessions", &json!({ "notes": format!("secret {number}") })).await.expect(201);
@@ -234,7 +234,7 @@ async fn a_damaged_text_ends_nothing(database: TestDatabase) {
     assert_eq!((&todo["title"], &todo["description"]), (&Value::Null, &json!("d")));
 }
 
-async fn where_a_wrap_is_missing_all_else_is_told_and_then_the_error(database: TestDatabase) {
+async fn an_export_without_a_wrap_holds_all_else_and_an_error_line(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
@@ -259,7 +259,7 @@ async fn where_a_wrap_is_missing_all_else_is_told_and_then_the_error(database: T
     assert_eq!(own.last().unwrap()["kind"], "end");
 }
 
-async fn what_an_owner_exports_stands_in_the_trail(database: TestDatabase) {
+async fn an_owners_export_is_in_the_audit_log(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
@@ -278,7 +278,7 @@ async fn what_an_owner_exports_stands_in_the_trail(database: TestDatabase) {
     assert_eq!(noted, [json!(["exported", 1, 1, 2]), json!(["exported", 1, 1, null])]);
 }
 
-async fn who_does_not_read_on_holds_nothing_up(database: TestDatabase) {
+async fn an_unread_export_blocks_no_other_request(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let long = "x".repeat(60_000);
     for _ in 0..200 {
@@ -298,7 +298,7 @@ async fn who_does_not_read_on_holds_nothing_up(database: TestDatabase) {
     assert_eq!(lines(&file).last().unwrap()["counts"]["activities"], 200);
 }
 
-async fn a_revoked_key_ends_it(database: TestDatabase) {
+async fn a_revoked_key_ends_its_export(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let mut export = begin(&app).await;
     assert!(export.next().await.unwrap().is_some());

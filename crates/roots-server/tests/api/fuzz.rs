@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::client::balance;
 use crate::wire::{self, Reply};
 
-roots_testkit::on_both! { no_input_is_answered_with_an_error_of_ours }
+roots_testkit::on_both! { no_input_is_answered_with_5xx }
 
 /// How many requests are drawn.
 const REQUESTS: usize = 2_000;
@@ -354,7 +354,7 @@ fn validate(reply: &Reply, asked: &str) {
     assert!(!problem.to_string().contains(SECRET), "{asked}: {problem}");
 }
 
-async fn no_input_is_answered_with_an_error_of_ours(database: TestDatabase) {
+async fn no_input_is_answered_with_5xx(database: TestDatabase) {
     let app = TestApp::start(database, 1_000_000).await;
     for _ in PLAIN_IDS {
         app.post("/sessions", &json!({})).await.expect(201);

@@ -11,7 +11,7 @@ use crate::client::balance;
 use crate::fuzz::FuzzRng;
 use crate::imports::{exported, import, lines, renumbered};
 
-roots_testkit::on_both! { whatever_was_lived_comes_in_as_it_was }
+roots_testkit::on_both! { a_random_history_survives_export_and_import }
 
 const LIVES: u64 = 3;
 /// How much is tried in a life. Not all of it is possible.
@@ -99,7 +99,7 @@ async fn fresh(app: &TestApp, credits: i64) -> TestApp {
     account
 }
 
-async fn whatever_was_lived_comes_in_as_it_was(database: TestDatabase) {
+async fn a_random_history_survives_export_and_import(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     for seed in 1..=LIVES {
         let mut rng = FuzzRng(seed);

@@ -14,19 +14,19 @@ use crate::client::balance;
 use crate::keys::{Holder, member, owner, secret};
 
 roots_testkit::on_both! {
-    a_write_is_told_again_when_its_row_has_changed_or_is_gone,
+    a_write_is_replayed_though_its_row_changed_or_is_gone,
     a_delete_and_an_end_can_be_retried,
-    another_request_of_the_same_key_is_refused,
-    a_request_in_flight_is_to_be_asked_for_again,
-    a_caller_that_hung_up_finds_out,
-    the_last_credit_can_be_spent_and_asked_for_again,
-    a_key_comes_before_the_state_and_the_rules,
-    a_refusal_is_not_kept,
+    another_request_with_the_same_key_is_422,
+    a_duplicate_in_flight_is_409,
+    a_caller_that_hung_up_gets_the_answer_on_retry,
+    a_write_for_the_last_credit_is_replayed,
+    a_replay_comes_before_preconditions_and_rules,
+    a_refusal_is_not_replayed,
     sixteen_duplicates_are_charged_once,
     sixteen_duplicates_of_two_processes_are_charged_once,
-    a_key_is_new_again_after_a_day,
-    a_new_key_of_the_same_actor_tells_again_what_the_old_one_did,
-    what_an_owner_writes_for_a_member_is_told_to_the_owner_again,
+    an_idempotency_key_expires_after_a_day,
+    a_new_api_key_of_the_actor_replays_its_writes,
+    an_owners_write_for_a_member_is_replayed_to_the_owner,
 }
 
 const DUPLICATES: usize = 16;
@@ -62,7 +62,7 @@ fn assert_told_again(again: &ApiResponse, first: &ApiResponse, left: i64) {
     assert_eq!(again.header("x-credits-remaining"), Some(left.to_string().as_str()));
 }
 
-async fn a_write_is_told_again_when_its_row_has_changed_or_is_gone(database: TestDatabase) {
+async fn a_write_is_replayed_though_its_row_changed_or_is_gone(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let writes = [
         (Method::POST, "/sessions", json!({ "notes": "the first" })),
@@ -128,7 +128,7 @@ async fn a_delete_and_an_end_can_be_retried(database: TestDatabase) {
     );
 }
 
-async fn another_request_of_the_same_key_is_refused(database: TestDatabase) {
+async fn another_request_with_the_same_key_is_422(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let body = json!({ "title": "x" });
     post(&app, "key", "/todos", &body).await.expect(201);
@@ -164,7 +164,7 @@ async fn ask_twice(app: &Arc<TestApp>, body: &Value) -> (ApiResponse, JoinSet<Ap
     (refused, requests)
 }
 
-async fn a_request_in_flight_is_to_be_asked_for_again(database: TestDatabase) {
+async fn a_duplicate_in_flight_is_409(database: TestDatabase) {
     let app = Arc::new(TestApp::start(database, 100).await);
     let body = json!({ "title": "x" });
     let hold = app.database.hold(app.credentials.account).await;
@@ -178,7 +178,7 @@ async fn a_request_in_flight_is_to_be_asked_for_again(database: TestDatabase) {
 }
 
 /// The answer is lost on the way: the connection goes after the write was accepted.
-async fn a_caller_that_hung_up_finds_out(database: TestDatabase) {
+async fn a_caller_that_hung_up_gets_the_answer_on_retry(database: TestDatabase) {
     let app = Arc::new(TestApp::start(database, 100).await);
     let body = json!({ "title": "x" });
     let hold = app.database.hold(app.credentials.account).await;
@@ -199,7 +199,7 @@ async fn a_caller_that_hung_up_finds_out(database: TestDatabase) {
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
 }
 
-async fn the_last_credit_can_be_spent_and_asked_for_again(database: TestDatabase) {
+async fn a_write_for_the_last_credit_is_replayed(database: TestDatabase) {
     let app = TestApp::start(database, 1).await;
     let body = json!({ "title": "x" });
     let first = post(&app, "key", "/todos", &body).await;
@@ -209,7 +209,7 @@ async fn the_last_credit_can_be_spent_and_asked_for_again(database: TestDatabase
     app.context.store.verify().await.unwrap();
 }
 
-async fn a_key_comes_before_the_state_and_the_rules(database: TestDatabase) {
+async fn a_replay_comes_before_preconditions_and_rules(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/todos", &json!({ "title": "x" })).await.expect(201);
     let stands = app.get("/todos/1").await.header("etag").unwrap().to_owned();
@@ -228,7 +228,7 @@ async fn a_key_comes_before_the_state_and_the_rules(database: TestDatabase) {
     assert_told_again(&tied().await, &first, 96);
 }
 
-async fn a_refusal_is_not_kept(database: TestDatabase) {
+async fn a_refusal_is_not_replayed(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let todo = json!({ "title": "x", "session_id": 1 });
     post(&app, "key", "/todos", &todo).await.expect(422);
@@ -287,7 +287,7 @@ async fn todo_by(holder: &Holder<'_>, body: &Value) -> ApiResponse {
     send(request.header("Idempotency-Key", "key").json(body)).await
 }
 
-async fn a_new_key_of_the_same_actor_tells_again_what_the_old_one_did(database: TestDatabase) {
+async fn a_new_api_key_of_the_actor_replays_its_writes(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let mut boss = owner(&app);
     let mut peer = member(&app).await;
@@ -332,7 +332,7 @@ async fn a_new_key_of_the_same_actor_tells_again_what_the_old_one_did(database: 
 }
 
 /// A name is its caller's, whomever the row is of.
-async fn what_an_owner_writes_for_a_member_is_told_to_the_owner_again(database: TestDatabase) {
+async fn an_owners_write_for_a_member_is_replayed_to_the_owner(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let (boss, peer) = (owner(&app), member(&app).await);
     let body = json!({ "title": "for the member", "actor_id": 2 });
@@ -355,7 +355,7 @@ async fn what_an_owner_writes_for_a_member_is_told_to_the_owner_again(database: 
     assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
-async fn a_key_is_new_again_after_a_day(database: TestDatabase) {
+async fn an_idempotency_key_expires_after_a_day(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let body = json!({ "title": "x" });
     let first = post(&app, "key", "/todos", &body).await;

@@ -12,27 +12,28 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{balance, confirm};
+use crate::client::{assert_answer, balance};
 
 roots_testkit::on_both! {
-    what_was_exported_comes_in_as_it_was,
-    what_comes_in_again_is_not_written_again,
-    a_file_that_was_cut_goes_on_where_it_was,
-    a_second_import_brings_over_what_changed_in_the_source,
-    what_changed_later_here_stays_and_what_was_deleted_here_too,
+    an_export_is_imported_unchanged,
+    a_repeated_import_writes_nothing,
+    an_import_that_was_cut_off_can_be_resumed,
+    a_second_import_updates_rows_that_changed_in_the_source,
+    an_import_keeps_later_changes_and_deletions,
     an_id_that_comes_twice_with_another_text_is_an_error_of_its_line,
-    missing_rows_are_told_only_of_whole_files_that_can_be_read,
-    a_line_with_errors_is_told_and_leaves_the_others_alone,
-    everything_may_become_one_actors,
-    what_an_account_has_does_not_come_in_again,
-    what_an_owner_imports_stands_in_the_trail,
-    an_import_is_the_owners,
+    missing_rows_are_reported_only_for_whole_readable_files,
+    a_line_with_errors_is_reported_and_the_others_are_imported,
+    an_import_without_a_valid_header_type_or_parameter_is_refused,
+    an_import_can_give_every_row_to_one_actor,
+    an_account_does_not_import_its_own_rows,
+    an_owners_import_is_in_the_audit_log,
+    a_members_import_is_403,
     each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry,
-    where_credits_end_an_import_stops_and_goes_on_later,
-    a_dry_run_leaves_no_trace,
+    an_import_without_credits_left_can_be_resumed_later,
+    a_dry_run_writes_nothing,
     a_dry_run_is_refused_as_the_import_is,
-    an_import_ends_with_its_key,
-    lines_are_bounded_and_a_body_is_not,
+    an_import_ends_when_its_key_ends,
+    an_import_limits_its_lines_but_not_its_size,
 }
 
 pub(crate) async fn import(app: &TestApp, query: &str, file: impl Into<String>) -> ApiResponse {
@@ -116,7 +117,7 @@ async fn live(app: &TestApp) {
     }
 }
 
-async fn what_was_exported_comes_in_as_it_was(database: TestDatabase) {
+async fn an_export_is_imported_unchanged(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
@@ -139,7 +140,7 @@ async fn what_was_exported_comes_in_as_it_was(database: TestDatabase) {
     assert_eq!(errors, []);
 }
 
-async fn what_comes_in_again_is_not_written_again(database: TestDatabase) {
+async fn a_repeated_import_writes_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
@@ -161,7 +162,7 @@ async fn what_comes_in_again_is_not_written_again(database: TestDatabase) {
     assert_eq!((&newest["title"], &newest["session_id"]), (&json!("later"), &json!(5)));
 }
 
-async fn a_second_import_brings_over_what_changed_in_the_source(database: TestDatabase) {
+async fn a_second_import_updates_rows_that_changed_in_the_source(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     for number in 1..=3 {
         app.post("/sessions", &json!({ "notes": format!("s{number}") })).await.expect(201);
@@ -247,7 +248,7 @@ async fn a_second_import_brings_over_what_changed_in_the_source(database: TestDa
     assert_audited(&app).await;
 }
 
-async fn what_changed_later_here_stays_and_what_was_deleted_here_too(database: TestDatabase) {
+async fn an_import_keeps_later_changes_and_deletions(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     for number in 1..=2 {
         app.post("/sessions", &json!({ "notes": format!("s{number}") })).await.expect(201);
@@ -318,7 +319,7 @@ async fn an_id_that_comes_twice_with_another_text_is_an_error_of_its_line(databa
     assert_audited(&app).await;
 }
 
-async fn missing_rows_are_told_only_of_whole_files_that_can_be_read(database: TestDatabase) {
+async fn missing_rows_are_reported_only_for_whole_readable_files(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
@@ -350,7 +351,7 @@ async fn missing_rows_are_told_only_of_whole_files_that_can_be_read(database: Te
     assert_eq!(other.get("/todos").await.expect(200)["total"], 2);
 }
 
-async fn a_file_that_was_cut_goes_on_where_it_was(database: TestDatabase) {
+async fn an_import_that_was_cut_off_can_be_resumed(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let file = exported(&app).await;
@@ -402,7 +403,7 @@ fn with(mut row: Value, name: &str, value: impl Into<Value>) -> Value {
     row
 }
 
-async fn a_line_with_errors_is_told_and_leaves_the_others_alone(database: TestDatabase) {
+async fn a_line_with_errors_is_reported_and_the_others_are_imported(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let session = |id: i64| {
         json!({
@@ -432,24 +433,119 @@ async fn a_line_with_errors_is_told_and_leaves_the_others_alone(database: TestDa
         ]) + "{\"kind\":\n\n" + &todo(5).to_string(),
     )
     .await;
-    confirm("an_import_with_errors", &answer);
+    assert_answer!(answer, "every_error_of_an_import");
     assert_eq!(app.get("/todos").await.expect(200)["total"], 2);
     let done = app.get("/todos/1").await.expect(200);
     assert_eq!((&done["status"], &done["session_id"]), (&json!("done"), &json!(1)));
-    for (what, body) in [
-        ("no_header", todo(1).to_string()),
-        ("another_format", HEADER.replace(":1,", ":2,")),
-        ("no_lines", String::new()),
-    ] {
-        confirm(&format!("an_import_with_{what}"), &import(&app, "", body).await);
-    }
-    let request = app.request(Method::POST, "/import").json(&json!({}));
-    confirm("an_import_of_another_type", &send(request).await);
-    confirm("an_import_with_a_typo", &import(&app, "?from=3&actor_id=x", HEADER).await);
-    confirm("an_import_for_nobody", &import(&app, "?actor_id=9", HEADER).await);
 }
 
-async fn everything_may_become_one_actors(database: TestDatabase) {
+async fn an_import_without_a_valid_header_type_or_parameter_is_refused(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
+    let no_header = todo(1).to_string();
+    assert_answer!(import(&app, "", no_header).await, @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "kind must be export on the first line.",
+      "request_id": "a-test",
+      "error": "kind must be export on the first line.",
+      "errors": [{"field": "kind", "message": "must be export on the first line"}]
+    }
+    "#);
+    let another_format = HEADER.replace(":1,", ":2,");
+    assert_answer!(import(&app, "", another_format).await, @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "format must be 1.",
+      "request_id": "a-test",
+      "error": "format must be 1.",
+      "errors": [{"field": "format", "message": "must be 1"}]
+    }
+    "#);
+    assert_answer!(import(&app, "", String::new()).await, @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "kind must be export on the first line.",
+      "request_id": "a-test",
+      "error": "kind must be export on the first line.",
+      "errors": [{"field": "kind", "message": "must be export on the first line"}]
+    }
+    "#);
+    let request = app.request(Method::POST, "/import").json(&json!({}));
+    assert_answer!(send(request).await, @r#"
+    415 Unsupported Media Type
+    accept-post: application/x-ndjson
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#unsupported-media-type",
+      "title": "Unsupported media type",
+      "status": 415,
+      "detail": "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so.",
+      "request_id": "a-test",
+      "error": "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so."
+    }
+    "#);
+    assert_answer!(import(&app, "?from=3&actor_id=x", HEADER).await, @r#"
+    400 Bad Request
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "actor_id must be a positive integer; from is not a known parameter: did you mean from_line?",
+      "request_id": "a-test",
+      "error": "actor_id must be a positive integer; from is not a known parameter: did you mean from_line?",
+      "errors": [
+        {"field": "actor_id", "message": "must be a positive integer"},
+        {"field": "from", "message": "is not a known parameter: did you mean from_line?"}
+      ]
+    }
+    "#);
+    assert_answer!(import(&app, "?actor_id=9", HEADER).await, @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "There is no actor 9.",
+      "request_id": "a-test",
+      "error": "There is no actor 9.",
+      "errors": [{"field": "actor_id", "message": "There is no actor 9."}]
+    }
+    "#);
+}
+
+async fn an_import_can_give_every_row_to_one_actor(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
@@ -458,7 +554,7 @@ async fn everything_may_become_one_actors(database: TestDatabase) {
     assert_eq!(app.get("/todos/1").await.expect(200)["actor_id"], 2);
 }
 
-async fn what_an_account_has_does_not_come_in_again(database: TestDatabase) {
+async fn an_account_does_not_import_its_own_rows(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     app.post("/todos", &json!({ "title": "mine" })).await.expect(201);
     let file = exported(&app).await;
@@ -469,7 +565,7 @@ async fn what_an_account_has_does_not_come_in_again(database: TestDatabase) {
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
 }
 
-async fn what_an_owner_imports_stands_in_the_trail(database: TestDatabase) {
+async fn an_owners_import_is_in_the_audit_log(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
@@ -488,7 +584,7 @@ async fn what_an_owner_imports_stands_in_the_trail(database: TestDatabase) {
     assert_eq!(errors, []);
 }
 
-async fn an_import_is_the_owners(database: TestDatabase) {
+async fn a_members_import_is_403(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let owner = app.context.admit(&app.credentials).await;
     let member = add_member(&app.database, &owner, 2).await;
@@ -498,9 +594,37 @@ async fn an_import_is_the_owners(database: TestDatabase) {
         .header("X-API-Key", member.expose_secret())
         .header("X-Request-Id", "a-test")
         .header("content-type", "application/x-ndjson");
-    confirm("a_members_import", &send(as_member.body(file(&[todo(2)]))).await);
+    assert_answer!(send(as_member.body(file(&[todo(2)]))).await, @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
+      "request_id": "a-test",
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
+    }
+    "#);
     app.database.execute("UPDATE accounts SET status = 'suspended'").await;
-    confirm("a_suspended_accounts_import", &import(&app, "", file(&[todo(2)])).await);
+    assert_answer!(import(&app, "", file(&[todo(2)])).await, @r#"
+    403 Forbidden
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+
+    {
+      "type": "/docs/problems#account-suspended",
+      "title": "The account is suspended",
+      "status": 403,
+      "detail": "This account is suspended: it is read-only.",
+      "request_id": "a-test",
+      "error": "This account is suspended: it is read-only."
+    }
+    "#);
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
 }
 
@@ -544,12 +668,45 @@ async fn each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry(database: 
     assert_audited(&app).await;
 }
 
-async fn where_credits_end_an_import_stops_and_goes_on_later(database: TestDatabase) {
+async fn an_import_without_credits_left_can_be_resumed_later(database: TestDatabase) {
     let app = TestApp::start(database, 70).await;
     let file = file(&(1..=100).map(todo).collect::<Vec<_>>());
     let stopped = import(&app, "", file.clone()).await;
     assert_eq!(credits_of(&stopped), [Some("70"), Some("0")]);
-    confirm("an_import_without_credits", &stopped);
+    assert_answer!(stopped, @r#"
+    402 Payment Required
+    cache-control: no-store
+    vary: authorization
+    vary: x-api-key
+    x-credits-cost: 70
+    x-credits-remaining: 0
+
+    {
+      "type": "/docs/problems#insufficient-credits",
+      "title": "Insufficient credits",
+      "status": 402,
+      "detail": "The balance of 0 credits does not cover the cost of 1. Up to line 72 the file is in: send it again, and that is not written or charged twice.",
+      "request_id": "a-test",
+      "error": "The balance of 0 credits does not cover the cost of 1. Up to line 72 the file is in: send it again, and that is not written or charged twice.",
+      "balance": 0,
+      "cost": 1,
+      "import": {
+        "dry_run": false,
+        "lines": 72,
+        "imported": {"sessions": 0, "todos": 70, "todo_logs": 0, "activities": 0},
+        "already_imported": 0,
+        "updated": 0,
+        "unchanged": 0,
+        "deleted": 0,
+        "faulty": 0,
+        "faults": [],
+        "is_whole": false,
+        "cost": 70,
+        "balance": 0,
+        "from_line": 73
+      }
+    }
+    "#);
     let so_far = &stopped.json()["import"];
     assert_eq!((&so_far["imported"]["todos"], &so_far["from_line"]), (&json!(70), &json!(73)));
     assert_eq!(app.get("/todos").await.expect(200)["total"], 70);
@@ -570,7 +727,7 @@ async fn where_credits_end_an_import_stops_and_goes_on_later(database: TestDatab
     assert_audited(&app).await;
 }
 
-async fn a_dry_run_leaves_no_trace(database: TestDatabase) {
+async fn a_dry_run_writes_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     live(&app).await;
     let mut file = exported(&app).await;
@@ -640,7 +797,7 @@ impl Sending {
     }
 }
 
-async fn an_import_ends_with_its_key(database: TestDatabase) {
+async fn an_import_ends_when_its_key_ends(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let rows = |ids: std::ops::RangeInclusive<i64>| {
         ids.map(|id| todo(id).to_string() + "\n").collect::<String>()
@@ -674,7 +831,7 @@ async fn an_import_ends_with_its_key(database: TestDatabase) {
     assert_audited(&app).await;
 }
 
-async fn lines_are_bounded_and_a_body_is_not(database: TestDatabase) {
+async fn an_import_limits_its_lines_but_not_its_size(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let long = "\u{1}".repeat(65_536);
     let mut rows: Vec<_> =

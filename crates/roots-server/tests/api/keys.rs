@@ -10,18 +10,18 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 roots_testkit::on_both! {
-    whatever_becomes_of_a_key_nothing_is_lost,
-    an_answer_that_is_lost_locks_nobody_out,
-    a_rotated_key_has_its_grace,
-    a_key_that_ends_stops_writing_at_once_everywhere,
-    a_renewal_elsewhere_is_found_out_and_tried_again,
+    no_change_of_keys_loses_data,
+    a_lost_answer_to_a_rotation_locks_nobody_out,
+    a_rotated_key_works_until_its_grace_ends,
+    a_key_that_ends_stops_writing_at_once_in_every_process,
+    a_renewal_by_another_process_is_found_and_retried,
     a_member_manages_its_own_keys_only,
-    an_owner_is_never_locked_out,
-    a_deactivated_actor_is_shut_out_and_its_data_stays,
+    an_owner_cannot_lock_itself_out,
+    a_deactivated_actor_is_refused_and_its_data_stays,
     keys_cost_nothing_and_work_at_balance_0,
-    a_suspended_account_revokes_keys_and_no_more,
-    what_is_over_is_swept_and_what_is_used_is_noted,
-    keys_are_listed_as_they_stand,
+    a_suspended_account_may_only_revoke_keys,
+    wraps_of_ended_keys_are_deleted_and_last_uses_recorded,
+    keys_are_listed_with_their_states,
 }
 
 /// The bearer of a key.
@@ -138,7 +138,7 @@ pub(crate) async fn assert_books_balance(app: &TestApp) {
     assert_eq!(discrepancies, []);
 }
 
-async fn whatever_becomes_of_a_key_nothing_is_lost(database: TestDatabase) {
+async fn no_change_of_keys_loses_data(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let mut boss = owner(&app);
     let mut peer = member(&app).await;
@@ -230,7 +230,7 @@ async fn whatever_becomes_of_a_key_nothing_is_lost(database: TestDatabase) {
     assert_books_balance(&app).await;
 }
 
-async fn an_answer_that_is_lost_locks_nobody_out(database: TestDatabase) {
+async fn a_lost_answer_to_a_rotation_locks_nobody_out(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     boss.write("before").await;
@@ -257,7 +257,7 @@ async fn an_answer_that_is_lost_locks_nobody_out(database: TestDatabase) {
     assert_eq!(next.post("/keys/rotate", json!({})).await.expect(201)["key_id"], 4);
 }
 
-async fn a_rotated_key_has_its_grace(database: TestDatabase) {
+async fn a_rotated_key_works_until_its_grace_ends(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let expires_at = app.context.clock_in(10_000);
@@ -295,7 +295,7 @@ async fn a_rotated_key_has_its_grace(database: TestDatabase) {
     assert!(boss.is_let_in().await);
 }
 
-async fn a_key_that_ends_stops_writing_at_once_everywhere(database: TestDatabase) {
+async fn a_key_that_ends_stops_writing_at_once_in_every_process(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let other = app.another().await;
     let peer = member(&app).await;
@@ -339,7 +339,7 @@ async fn a_key_that_ends_stops_writing_at_once_everywhere(database: TestDatabase
 }
 
 /// What is remembered of a member of the account's keys is over when the owner has renewed them.
-async fn a_renewal_elsewhere_is_found_out_and_tried_again(database: TestDatabase) {
+async fn a_renewal_by_another_process_is_found_and_retried(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let other = app.another().await;
     let peer = member(&app).await;
@@ -396,7 +396,7 @@ async fn a_member_manages_its_own_keys_only(database: TestDatabase) {
     assert_books_balance(&app).await;
 }
 
-async fn an_owner_is_never_locked_out(database: TestDatabase) {
+async fn an_owner_cannot_lock_itself_out(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     assert_eq!(boss.delete("/keys/1").await.status, 409);
@@ -416,7 +416,7 @@ async fn an_owner_is_never_locked_out(database: TestDatabase) {
     assert_eq!(next.delete("/keys/1").await.expect(200)["status"], "revoked");
 }
 
-async fn a_deactivated_actor_is_shut_out_and_its_data_stays(database: TestDatabase) {
+async fn a_deactivated_actor_is_refused_and_its_data_stays(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;
@@ -448,7 +448,7 @@ async fn keys_cost_nothing_and_work_at_balance_0(database: TestDatabase) {
     assert_eq!(boss.get("/credits/ledger").await.expect(200)["total"], 0);
 }
 
-async fn a_suspended_account_revokes_keys_and_no_more(database: TestDatabase) {
+async fn a_suspended_account_may_only_revoke_keys(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;
@@ -469,7 +469,7 @@ async fn a_suspended_account_revokes_keys_and_no_more(database: TestDatabase) {
     assert!(!Holder { app: &app, key: secret(&rotated) }.is_let_in().await);
 }
 
-async fn what_is_over_is_swept_and_what_is_used_is_noted(database: TestDatabase) {
+async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let wraps = async |key: i64| -> i64 {
@@ -508,7 +508,7 @@ async fn what_is_over_is_swept_and_what_is_used_is_noted(database: TestDatabase)
     assert_books_balance(&app).await;
 }
 
-async fn keys_are_listed_as_they_stand(database: TestDatabase) {
+async fn keys_are_listed_with_their_states(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     let peer = member(&app).await;

@@ -10,11 +10,11 @@ use serde_json::json;
 
 on_both! {
     a_write_beyond_the_limit_is_neither_done_nor_charged,
-    signups_are_limited_by_the_address_that_a_trusted_proxy_tells,
-    neighbours_without_a_good_key_keep_no_good_key_out,
+    signups_are_limited_by_the_address_that_a_trusted_proxy_names,
+    bad_keys_of_an_address_keep_no_good_key_out,
     renewals_of_an_actor_are_limited_by_day_in_every_process,
-    actors_of_an_account_are_limited,
-    keys_of_a_full_account_take_the_place_of_ended_ones,
+    the_10001st_actor_of_an_account_is_409,
+    new_keys_of_a_full_account_replace_ended_ones,
 }
 
 async fn renewals_of_an_actor_are_limited_by_day_in_every_process(database: TestDatabase) {
@@ -42,7 +42,7 @@ async fn renewals_of_an_actor_are_limited_by_day_in_every_process(database: Test
     app.post("/keys", &json!({"actor_id": 1, "renew": true})).await.expect(201);
 }
 
-async fn actors_of_an_account_are_limited(database: TestDatabase) {
+async fn the_10001st_actor_of_an_account_is_409(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let account = app.credentials.account;
     let given = format!("UPDATE accounts SET last_actor_id = 9999 WHERE account_id = {account}");
@@ -57,7 +57,7 @@ async fn actors_of_an_account_are_limited(database: TestDatabase) {
     assert_eq!(app.get("/actors").await.expect(200)["total"], 2);
 }
 
-async fn keys_of_a_full_account_take_the_place_of_ended_ones(database: TestDatabase) {
+async fn new_keys_of_a_full_account_replace_ended_ones(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let account = app.credentials.account;
     let beside = json!({"actor_id": 1});
@@ -114,7 +114,7 @@ async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestData
     assert_eq!(another.get("/sessions").await.expect(200)["total"], 2);
 }
 
-async fn signups_are_limited_by_the_address_that_a_trusted_proxy_tells(database: TestDatabase) {
+async fn signups_are_limited_by_the_address_that_a_trusted_proxy_names(database: TestDatabase) {
     let app = TestApp::start_with(database, 10, |settings| {
         settings.limits = RateLimits { signups_per_hour: 1, ..RateLimits::OFF };
         settings.trusted_proxies = vec![TrustedProxy::parse("127.0.0.1").unwrap()];
@@ -131,7 +131,7 @@ async fn signups_are_limited_by_the_address_that_a_trusted_proxy_tells(database:
     sign_up("198.51.100.1, 203.0.113.7").await.expect(429);
 }
 
-async fn neighbours_without_a_good_key_keep_no_good_key_out(database: TestDatabase) {
+async fn bad_keys_of_an_address_keep_no_good_key_out(database: TestDatabase) {
     let limits = RateLimits { requests_per_minute: 1_000, ..RateLimits::OFF };
     let app = TestApp::start_with(database, 10, |settings| settings.limits = limits).await;
     let member = json!({"name": "builder", "actor_type": "agent"});

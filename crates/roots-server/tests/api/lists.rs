@@ -4,16 +4,17 @@ use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::client::{confirm, faulty, ids};
+use crate::client::{assert_answer, faulty, ids};
 
 roots_testkit::on_both! {
     sessions_are_listed_by_their_start,
     todos_are_listed_by_priority_and_then_by_time,
     activities_are_listed_by_when_they_happened,
-    statistics_are_of_what_is_selected,
+    statistics_count_what_is_selected,
+    statistics_of_a_session_follow_its_links,
     pages_make_up_the_whole_list,
-    a_cursor_is_of_one_list_and_one_account,
-    what_a_list_does_not_understand_it_refuses,
+    a_cursor_of_another_list_or_account_is_400,
+    every_invalid_parameter_of_a_list_is_400,
 }
 
 async fn sessions_are_listed_by_their_start(database: TestDatabase) {
@@ -43,7 +44,27 @@ async fn sessions_are_listed_by_their_start(database: TestDatabase) {
         };
         assert_eq!(list["total"], total, "{path}");
     }
-    confirm("a_list_of_sessions", &app.get("/sessions?limit=1").await);
+    assert_answer!(app.get("/sessions?limit=1").await, @r#"
+    200 OK
+    link: </api/v1/sessions?limit=1&cursor=Af06dUYAAAAAAAAAAAAGTwdyOX8AAAAAAAAAAAQ>; rel="next"
+
+    {
+      "sessions": [
+        {
+          "session_id": 4,
+          "status": "active",
+          "notes": "one of them",
+          "started_at": "2026-04-09T14:01:00Z",
+          "ended_at": null,
+          "actor_id": 1
+        }
+      ],
+      "total": 4,
+      "limit": 1,
+      "offset": 0,
+      "next_cursor": "Af06dUYAAAAAAAAAAAAGTwdyOX8AAAAAAAAAAAQ"
+    }
+    "#);
 }
 
 async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {
@@ -118,7 +139,22 @@ async fn activities_are_listed_by_when_they_happened(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     some_activities(&app).await;
     let now = app.post("/activities", &json!({ "description": "now" })).await;
-    confirm("an_activity_with_its_defaults", &now);
+    assert_answer!(now, @r#"
+    201 Created
+    location: /api/v1/activities/7
+    x-credits-cost: 1
+    x-credits-remaining: 90
+
+    {
+      "activity_id": 7,
+      "session_id": null,
+      "activity_type": "general",
+      "description": "now",
+      "logged_at": "2026-04-09T14:00:00Z",
+      "created_at": "2026-04-09T14:00:00Z",
+      "actor_id": 1
+    }
+    "#);
     for (path, expected) in [
         ("/activities", &[7, 4, 3, 5, 2, 1, 6][..]),
         ("/activities?type=deploy", &[3, 1, 6]),
@@ -146,16 +182,82 @@ async fn activities_are_listed_by_when_they_happened(database: TestDatabase) {
     }
 }
 
-async fn statistics_are_of_what_is_selected(database: TestDatabase) {
+async fn statistics_count_what_is_selected(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    confirm("statistics_of_nothing", &app.get("/activities/stats").await);
+    assert_answer!(app.get("/activities/stats").await, @r#"
+    200 OK
+
+    {
+      "total_activities": 0,
+      "by_type": [],
+      "by_type_omitted": 0,
+      "by_day": [],
+      "by_day_omitted": 0,
+      "sessions": {"total": 0, "active": 0}
+    }
+    "#);
     some_activities(&app).await;
-    confirm("statistics", &app.get("/activities/stats").await);
+    assert_answer!(app.get("/activities/stats").await, @r#"
+    200 OK
+
+    {
+      "total_activities": 6,
+      "by_type": [
+        {"activity_type": "deploy", "count": 3},
+        {"activity_type": "general", "count": 2},
+        {"activity_type": "review", "count": 1}
+      ],
+      "by_type_omitted": 0,
+      "by_day": [
+        {"day": "2026-04-01", "count": 1},
+        {"day": "2026-04-07", "count": 1},
+        {"day": "2026-04-08", "count": 3},
+        {"day": "2026-04-09", "count": 1}
+      ],
+      "by_day_omitted": 0,
+      "sessions": {"total": 2, "active": 1}
+    }
+    "#);
     let narrow = "/activities/stats?since=2026-04-08T12:00:00Z&until=2026-04-08";
-    confirm("statistics_of_half_a_day", &app.get(narrow).await);
+    assert_answer!(app.get(narrow).await, @r#"
+    200 OK
+
+    {
+      "total_activities": 3,
+      "by_type": [
+        {"activity_type": "deploy", "count": 1},
+        {"activity_type": "general", "count": 1},
+        {"activity_type": "review", "count": 1}
+      ],
+      "by_type_omitted": 0,
+      "by_day": [{"day": "2026-04-08", "count": 3}],
+      "by_day_omitted": 0,
+      "sessions": {"total": 2, "active": 1}
+    }
+    "#);
     // Where the clock is 5:45 ahead, two of them happened a day later than in UTC.
     let zoned = "/activities/stats?tz=Asia/Kathmandu";
-    confirm("statistics_of_a_zone", &app.get(zoned).await);
+    assert_answer!(app.get(zoned).await, @r#"
+    200 OK
+
+    {
+      "total_activities": 6,
+      "by_type": [
+        {"activity_type": "deploy", "count": 3},
+        {"activity_type": "general", "count": 2},
+        {"activity_type": "review", "count": 1}
+      ],
+      "by_type_omitted": 0,
+      "by_day": [
+        {"day": "2026-04-01", "count": 1},
+        {"day": "2026-04-07", "count": 1},
+        {"day": "2026-04-08", "count": 2},
+        {"day": "2026-04-09", "count": 2}
+      ],
+      "by_day_omitted": 0,
+      "sessions": {"total": 2, "active": 1}
+    }
+    "#);
     for (days, expected) in [
         ("since=2026-04-08&until=2026-04-08", 2),
         ("since=2026-04-09", 2),
@@ -167,7 +269,30 @@ async fn statistics_are_of_what_is_selected(database: TestDatabase) {
         let list = app.get(&format!("/activities?tz=Asia/Kathmandu&{days}")).await.expect(200);
         assert_eq!(list["total"], expected, "{days}");
     }
-    confirm("statistics_of_a_session", &app.get("/activities/stats?session_id=1").await);
+}
+
+async fn statistics_of_a_session_follow_its_links(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    some_activities(&app).await;
+    assert_answer!(app.get("/activities/stats?session_id=1").await, @r#"
+    200 OK
+
+    {
+      "total_activities": 3,
+      "by_type": [
+        {"activity_type": "deploy", "count": 2},
+        {"activity_type": "general", "count": 1}
+      ],
+      "by_type_omitted": 0,
+      "by_day": [
+        {"day": "2026-04-01", "count": 1},
+        {"day": "2026-04-07", "count": 1},
+        {"day": "2026-04-09", "count": 1}
+      ],
+      "by_day_omitted": 0,
+      "sessions": {"total": 1, "active": 1}
+    }
+    "#);
     let both = "/activities/stats?session_id=1&since=2026-04-07&until=2026-04-07";
     assert_eq!(app.get(both).await.expect(200)["total_activities"], 1);
     let ended = app.get("/activities/stats?session_id=2").await.expect(200);
@@ -240,7 +365,7 @@ async fn walked(app: &TestApp, path: &str, items: &str, id: &str) -> Vec<i64> {
     }
 }
 
-async fn a_cursor_is_of_one_list_and_one_account(database: TestDatabase) {
+async fn a_cursor_of_another_list_or_account_is_400(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     for priority in [1, 2, 1, 3, 1] {
         let todo = json!({ "title": "one", "priority": priority });
@@ -266,7 +391,7 @@ async fn a_cursor_is_of_one_list_and_one_account(database: TestDatabase) {
     assert_eq!(faulty(&roots_testkit::app::send(request).await.expect(400)), ["cursor"]);
 }
 
-async fn what_a_list_does_not_understand_it_refuses(database: TestDatabase) {
+async fn every_invalid_parameter_of_a_list_is_400(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let lists = ["/sessions", "/todos", "/activities", "/credits/ledger"];
     for list in lists {
@@ -282,12 +407,61 @@ async fn what_a_list_does_not_understand_it_refuses(database: TestDatabase) {
         assert_eq!(faulty(&refusal), ["limit", "ofset", "x"], "{list}");
         assert_eq!(app.get(&format!("{list}?%ff=1")).await.status, 400);
     }
-    confirm("every_error_of_a_list_of_todos", &app.get(
+    let answer = app.get(
         "/todos?status=finished&priority=4&session_id=0&limit=0&offset=-1&Status=open&sessionid=1",
-    ).await);
-    confirm("every_error_of_a_list_of_activities", &app.get(
+    ).await;
+    assert_answer!(answer, @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "status must be one of open, in_progress, done, cancelled; priority must be 0 (lowest) to 3 (highest); session_id must be a positive integer; and 4 more errors.",
+      "request_id": "a-test",
+      "error": "status must be one of open, in_progress, done, cancelled; priority must be 0 (lowest) to 3 (highest); session_id must be a positive integer; and 4 more errors.",
+      "errors": [
+        {"field": "status", "message": "must be one of open, in_progress, done, cancelled"},
+        {"field": "priority", "message": "must be 0 (lowest) to 3 (highest)"},
+        {"field": "session_id", "message": "must be a positive integer"},
+        {"field": "limit", "message": "must be an integer from 1 (above 100 reads as 100)"},
+        {"field": "offset", "message": "must be an integer from 0"},
+        {"field": "Status", "message": "is not a known parameter: did you mean status?"},
+        {"field": "sessionid", "message": "is not a known parameter: did you mean session_id?"}
+      ]
+    }
+    "#);
+    let answer = app.get(
         "/activities?type=De%20ploy&session_id=one&since=yesterday&until=2026-13-01&activity_type=x",
-    ).await);
+    ).await;
+    assert_answer!(answer, @r#"
+    400 Bad Request
+
+    {
+      "type": "/docs/problems#invalid-parameters",
+      "title": "Invalid query parameters",
+      "status": 400,
+      "detail": "type must be 1 to 50 of the characters a-z, 0-9, '_', '.' and '-'; session_id must be a positive integer; since must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z; and 2 more errors.",
+      "request_id": "a-test",
+      "error": "type must be 1 to 50 of the characters a-z, 0-9, '_', '.' and '-'; session_id must be a positive integer; since must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z; and 2 more errors.",
+      "errors": [
+        {
+          "field": "type",
+          "message": "must be 1 to 50 of the characters a-z, 0-9, '_', '.' and '-'"
+        },
+        {"field": "session_id", "message": "must be a positive integer"},
+        {
+          "field": "since",
+          "message": "must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z"
+        },
+        {
+          "field": "until",
+          "message": "must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z"
+        },
+        {"field": "activity_type", "message": "is not a known parameter: did you mean type?"}
+      ]
+    }
+    "#);
     for (path, field) in [
         ("/sessions?status=Active", "status"),
         ("/sessions?status=", "status"),

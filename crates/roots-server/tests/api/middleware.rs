@@ -6,17 +6,17 @@ use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::client::confirm;
+use crate::client::assert_answer;
 use crate::wire;
 
 roots_testkit::on_both! {
     head_answers_as_get_without_a_body,
-    every_path_tells_its_methods,
-    paths_and_methods_that_there_are_not_are_problems,
-    every_answer_has_a_name,
-    what_is_private_is_not_kept,
-    the_service_tells_of_itself_without_a_key,
-    what_means_nothing_where_it_stands_is_not_ignored,
+    every_path_lists_its_methods,
+    unknown_paths_and_methods_are_problems,
+    every_answer_has_a_request_id,
+    private_answers_are_not_kept_by_shared_caches,
+    health_readiness_and_openapi_need_no_key,
+    a_header_without_effect_is_400,
 }
 
 const PATHS: [(&str, &str); 17] = [
@@ -68,7 +68,7 @@ async fn head_answers_as_get_without_a_body(database: TestDatabase) {
     }
 }
 
-async fn every_path_tells_its_methods(database: TestDatabase) {
+async fn every_path_lists_its_methods(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     for (path, methods) in PATHS {
         // Neither needs a key.
@@ -86,10 +86,35 @@ async fn every_path_tells_its_methods(database: TestDatabase) {
     }
 }
 
-async fn paths_and_methods_that_there_are_not_are_problems(database: TestDatabase) {
+async fn unknown_paths_and_methods_are_problems(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    confirm("a_path_that_there_is_not", &app.get("/session").await);
-    confirm("a_method_that_there_is_not", &app.call(Method::PUT, "/todos/1", None).await);
+    assert_answer!(app.get("/session").await, @r#"
+    404 Not Found
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such path.",
+      "request_id": "a-test",
+      "error": "There is no such path."
+    }
+    "#);
+    assert_answer!(app.call(Method::PUT, "/todos/1", None).await, @r#"
+    405 Method Not Allowed
+    allow: GET,HEAD,PATCH,DELETE
+    cache-control: no-store
+
+    {
+      "type": "/docs/problems#method-not-allowed",
+      "title": "Method not allowed",
+      "status": 405,
+      "detail": "This path does not support this method: see Allow.",
+      "request_id": "a-test",
+      "error": "This path does not support this method: see Allow."
+    }
+    "#);
     for path in [
         "/",
         "/api",
@@ -119,7 +144,7 @@ async fn paths_and_methods_that_there_are_not_are_problems(database: TestDatabas
     }
 }
 
-async fn every_answer_has_a_name(database: TestDatabase) {
+async fn every_answer_has_a_request_id(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let paths = ["/api/v1/sessions", "/health", "/no", "/api/v1/sessions/9"];
     for path in paths {
@@ -162,7 +187,7 @@ async fn every_answer_has_a_name(database: TestDatabase) {
     assert!(reply.head.contains("\r\nx-request-id: 0"), "{}", reply.head);
 }
 
-async fn what_is_private_is_not_kept(database: TestDatabase) {
+async fn private_answers_are_not_kept_by_shared_caches(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let private = |answer: &roots_testkit::app::ApiResponse| {
         let vary: Vec<_> = answer.headers.get_all("vary").iter().collect();
@@ -190,7 +215,7 @@ async fn what_is_private_is_not_kept(database: TestDatabase) {
     }
 }
 
-async fn the_service_tells_of_itself_without_a_key(database: TestDatabase) {
+async fn health_readiness_and_openapi_need_no_key(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let get = |path: &str| send(app.unauthenticated(Method::GET, path));
     let health = get("/health").await.expect(200);
@@ -215,7 +240,7 @@ async fn the_service_tells_of_itself_without_a_key(database: TestDatabase) {
     }
 }
 
-async fn what_means_nothing_where_it_stands_is_not_ignored(database: TestDatabase) {
+async fn a_header_without_effect_is_400(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     for (method, path, header) in [
         (Method::POST, "/sessions", "If-Match"),

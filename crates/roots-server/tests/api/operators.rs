@@ -12,17 +12,17 @@ use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::client::{balance, confirm, faulty, ids};
+use crate::client::{assert_answer, balance, faulty, ids};
 
 roots_testkit::on_both! {
     operators_see_every_account,
-    customers_do_nothing_of_operators,
-    a_grant_is_entered_and_costs_nothing,
+    operations_on_accounts_are_403_to_customers,
+    a_grant_is_in_the_ledger_and_costs_nothing,
     racing_grants_of_two_operators_add_up,
     a_suspension_stops_writes_at_once_in_every_process,
-    operators_suspend_others_and_not_themselves,
+    an_operator_suspends_others_but_not_itself,
     racing_suspensions_and_erasures_leave_an_operator_that_can_act,
-    the_trail_holds_ids_and_actions_alone,
+    the_audit_log_holds_only_ids_and_actions,
 }
 
 /// The API, called with the key of a new operator's account.
@@ -42,9 +42,34 @@ async fn operators_see_every_account(database: TestDatabase) {
     app.context.clock.advance_seconds(60);
     app.post("/todos", &json!({ "title": "not for operators" })).await.expect(201);
     operator.post("/accounts/1/credits", &json!({ "amount": 2 })).await.expect(201);
-    confirm("accounts_are_listed", &operator.get("/accounts").await);
-    confirm("an_account_is_shown", &operator.get("/accounts/1").await);
-    confirm("an_account_that_is_not_there", &operator.get("/accounts/3").await);
+    assert_answer!(operator.get("/accounts").await, "the_accounts_that_an_operator_lists");
+    assert_answer!(operator.get("/accounts/1").await, @r#"
+    200 OK
+
+    {
+      "account_id": 1,
+      "name": "Test account",
+      "account_type": "customer",
+      "status": "active",
+      "balance": 100,
+      "actors": 1,
+      "writes": 2,
+      "last_write_at": "2026-04-09T14:02:00Z",
+      "created_at": "2026-04-09T14:00:00Z"
+    }
+    "#);
+    assert_answer!(operator.get("/accounts/3").await, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such account.",
+      "request_id": "a-test",
+      "error": "There is no such account."
+    }
+    "#);
     for _ in 0..3 {
         app.context.found(0).await;
     }
@@ -65,7 +90,7 @@ async fn operators_see_every_account(database: TestDatabase) {
     assert_eq!(app.context.store.verify().await.unwrap(), (5, vec![]));
 }
 
-async fn customers_do_nothing_of_operators(database: TestDatabase) {
+async fn operations_on_accounts_are_403_to_customers(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let other = app.context.found(100).await.account;
     let mut told = Vec::new();
@@ -85,22 +110,56 @@ async fn customers_do_nothing_of_operators(database: TestDatabase) {
         assert_eq!(answer.status, 403, "{path}");
         told.push(answer);
     }
-    confirm("a_customer_is_no_operator", &told[0]);
+    assert_answer!(told[0], @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#operator-only",
+      "title": "Only operators may do this",
+      "status": 403,
+      "detail": "Only an operator's account may do this.",
+      "request_id": "a-test",
+      "error": "Only an operator's account may do this."
+    }
+    "#);
     assert!(told.iter().all(|answer| answer.text == told[0].text), "nothing else is told");
     assert_eq!(balance(&app).await, 100);
     assert_eq!(app.get("/audit").await.expect(200)["total"], 0);
     app.post("/sessions", &json!({})).await.expect(201);
 }
 
-async fn a_grant_is_entered_and_costs_nothing(database: TestDatabase) {
+async fn a_grant_is_in_the_ledger_and_costs_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 0).await;
     let operator = operator(&app).await;
     app.post("/sessions", &json!({})).await.expect(402);
     let grant = json!({ "amount": 7, "note": "April" });
     let granted = operator.post("/accounts/1/credits", &grant).await;
-    confirm("a_grant", &granted);
+    assert_answer!(granted, @r#"
+    201 Created
+
+    {"account_id": 1, "balance": 7}
+    "#);
     assert_eq!(granted.header("x-credits-cost"), None);
-    confirm("a_ledger_with_a_grant", &app.get("/credits/ledger").await);
+    assert_answer!(app.get("/credits/ledger").await, @r#"
+    200 OK
+
+    {
+      "entries": [
+        {
+          "ledger_id": 1,
+          "delta": 7,
+          "balance_after": 7,
+          "reason": "operator_grant",
+          "related_endpoint": "POST /accounts/{id}/credits",
+          "created_at": "2026-04-09T14:00:00Z"
+        }
+      ],
+      "total": 1,
+      "limit": 20,
+      "offset": 0,
+      "next_cursor": null
+    }
+    "#);
     app.post("/sessions", &json!({})).await.expect(201);
     // Their own too, and the most there is at once.
     let most = json!({ "amount": 1_000_000_000 });
@@ -175,7 +234,11 @@ async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDataba
         here.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
     }
     let suspended = operator.call(Method::POST, "/accounts/1/suspend", None).await;
-    confirm("an_account_is_suspended", &suspended);
+    assert_answer!(suspended, @r#"
+    200 OK
+
+    {"status": "suspended", "account_id": 1}
+    "#);
     for here in [&there, &app] {
         for (method, path, body) in [
             (Method::POST, "/sessions", json!({})),
@@ -200,27 +263,39 @@ async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDataba
     operator.call(Method::POST, "/accounts/1/suspend", None).await.expect(200);
     operator.post("/accounts/1/credits", &json!({ "amount": 1 })).await.expect(201);
     assert_eq!(standing(&operator, 1).await["status"], "suspended");
-    confirm(
-        "an_account_is_resumed",
-        &operator.call(Method::POST, "/accounts/1/resume", None).await,
-    );
+    assert_answer!(operator.call(Method::POST, "/accounts/1/resume", None).await, @r#"
+    200 OK
+
+    {"status": "active", "account_id": 1}
+    "#);
     operator.call(Method::POST, "/accounts/1/resume", None).await.expect(200);
     for here in [&there, &app] {
         here.patch("/sessions/1", &json!({ "notes": "written" })).await.expect(200);
     }
     assert_eq!(balance(&app).await, 97);
-    confirm("the_trail_of_a_suspension", &app.get("/audit").await);
-    confirm("the_trail_of_an_operator", &operator.get("/audit").await);
+    assert_answer!(app.get("/audit").await, "the_audit_log_of_a_suspended_account");
+    assert_answer!(operator.get("/audit").await, "the_audit_log_of_an_operator");
     assert_eq!(app.context.store.verify().await.unwrap(), (2, vec![]));
 }
 
-async fn operators_suspend_others_and_not_themselves(database: TestDatabase) {
+async fn an_operator_suspends_others_but_not_itself(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let one = operator(&app).await;
     let other = operator(&app).await;
     let (own, theirs) = (one.credentials.account.0, other.credentials.account.0);
     let suspend = format!("/accounts/{own}/suspend");
-    confirm("an_operator_suspends_itself", &one.call(Method::POST, &suspend, None).await);
+    assert_answer!(one.call(Method::POST, &suspend, None).await, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "An account can't suspend itself: another operator's account may.",
+      "request_id": "a-test",
+      "error": "An account can't suspend itself: another operator's account may."
+    }
+    "#);
     one.call(Method::POST, &format!("/accounts/{own}/resume"), None).await.expect(200);
     one.call(Method::POST, &format!("/accounts/{theirs}/suspend"), None).await.expect(200);
     for path in [suspend, format!("/accounts/{theirs}/resume"), "/accounts/1/suspend".to_owned()] {
@@ -294,7 +369,7 @@ async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database
     assert_eq!(errors, []);
 }
 
-async fn the_trail_holds_ids_and_actions_alone(database: TestDatabase) {
+async fn the_audit_log_holds_only_ids_and_actions(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let operator = operator(&app).await;
     let note = json!({ "amount": 5, "note": "a noted word" });

@@ -7,12 +7,12 @@ use roots_testkit::members::add_member;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::client::{confirm, faulty, ids};
+use crate::client::{assert_answer, faulty, ids};
 
 roots_testkit::on_both! {
     an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte,
-    what_is_linked_belongs_to_one_actor,
-    all_is_one_list_in_order_and_the_sum_of_each,
+    linked_rows_belong_to_one_actor,
+    lists_and_stats_of_all_actors_combine_those_of_each,
     a_ciphertext_of_another_actor_does_not_open_to_the_owner,
 }
 
@@ -111,13 +111,47 @@ async fn an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte(database:
     let asked = account.app.database.rows::<(i64, i64)>(asked).await;
     assert_eq!(asked, [(1, 10), (2, 10)]);
     let nobody = json!({ "title": "x", "actor_id": 9 });
-    confirm("a_todo_for_nobody", &account.post(1, "/todos", nobody).await);
+    assert_answer!(account.post(1, "/todos", nobody).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "There is no actor 9.",
+      "request_id": "a-test",
+      "error": "There is no actor 9.",
+      "errors": [{"field": "actor_id", "message": "There is no actor 9."}]
+    }
+    "#);
     let others = json!({ "notes": "x", "actor_id": 3 });
-    confirm("a_session_for_another_member", &account.post(2, "/sessions", others).await);
-    confirm("a_list_of_another_member", &account.get(2, "/activities?actor_id=3").await);
+    assert_answer!(account.post(2, "/sessions", others).await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
+      "request_id": "a-test",
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
+    }
+    "#);
+    assert_answer!(account.get(2, "/activities?actor_id=3").await, @r#"
+    403 Forbidden
+
+    {
+      "type": "/docs/problems#owner-only",
+      "title": "Only the owner may do this",
+      "status": 403,
+      "detail": "Only the account's owner may do this: a member reads and writes only its own data.",
+      "request_id": "a-test",
+      "error": "Only the account's owner may do this: a member reads and writes only its own data."
+    }
+    "#);
 }
 
-async fn what_is_linked_belongs_to_one_actor(database: TestDatabase) {
+async fn linked_rows_belong_to_one_actor(database: TestDatabase) {
     let account = ThreeActors::new(database).await;
     account.post(1, "/sessions", json!({})).await.expect(201);
     account.post(1, "/sessions", json!({ "actor_id": 2 })).await.expect(201);
@@ -146,7 +180,7 @@ async fn what_is_linked_belongs_to_one_actor(database: TestDatabase) {
     assert_eq!(stats["sessions"], json!({ "total": 1, "active": 1 }));
 }
 
-async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
+async fn lists_and_stats_of_all_actors_combine_those_of_each(database: TestDatabase) {
     let account = ThreeActors::new(database).await;
     let day = 86_400;
     for turn in 0..9 {
@@ -220,8 +254,26 @@ async fn all_is_one_list_in_order_and_the_sum_of_each(database: TestDatabase) {
     }
     let all = account.get(1, "/activities/stats?actor_id=all").await;
     assert_eq!(numbers(&all.expect(200)), sums);
-    confirm("stats_of_all", &all);
-    confirm("sessions_of_all", &account.get(1, "/sessions?actor_id=all&limit=3").await);
+    assert_answer!(all, @r#"
+    200 OK
+
+    {
+      "total_activities": 9,
+      "by_type": [{"activity_type": "deploy", "count": 5}, {"activity_type": "review", "count": 4}],
+      "by_type_omitted": 0,
+      "by_day": [
+        {"day": "2026-04-09", "count": 1},
+        {"day": "2026-04-10", "count": 4},
+        {"day": "2026-04-11", "count": 4}
+      ],
+      "by_day_omitted": 0,
+      "sessions": {"total": 9, "active": 9}
+    }
+    "#);
+    assert_answer!(
+        account.get(1, "/sessions?actor_id=all&limit=3").await,
+        "a_page_of_the_sessions_of_all_actors"
+    );
 }
 
 async fn a_ciphertext_of_another_actor_does_not_open_to_the_owner(database: TestDatabase) {

@@ -13,11 +13,11 @@ use crate::keys::{Holder, assert_books_balance, member, owner, secret, texts_of}
 
 roots_testkit::on_both! {
     a_recovery_loses_nothing_and_ends_the_owners_keys,
-    an_answer_to_a_recovery_that_is_lost_locks_nobody_out,
+    a_lost_answer_to_a_recovery_locks_nobody_out,
     a_renewed_account_is_recovered_by_its_new_code,
-    the_code_of_a_renewal_that_was_never_used_puts_it_in_force,
+    the_code_of_an_unused_renewal_puts_it_in_force,
     a_code_outlasts_the_key_that_it_came_with,
-    codes_that_are_wrong_are_refused_alike,
+    every_wrong_code_is_the_same_401,
     a_new_code_ends_the_old_at_once,
     recovery_costs_nothing_and_works_for_a_suspended_account,
     racing_recoveries_leave_one_key,
@@ -107,7 +107,7 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
     assert_books_balance(&app).await;
 }
 
-async fn an_answer_to_a_recovery_that_is_lost_locks_nobody_out(database: TestDatabase) {
+async fn a_lost_answer_to_a_recovery_locks_nobody_out(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let boss = owner(&app);
     let peer = member(&app).await;
@@ -163,7 +163,7 @@ async fn a_renewed_account_is_recovered_by_its_new_code(database: TestDatabase) 
     assert_books_balance(&app).await;
 }
 
-async fn the_code_of_a_renewal_that_was_never_used_puts_it_in_force(database: TestDatabase) {
+async fn the_code_of_an_unused_renewal_puts_it_in_force(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let boss = owner(&app);
     boss.write("before").await;
@@ -213,7 +213,7 @@ async fn a_code_outlasts_the_key_that_it_came_with(database: TestDatabase) {
     assert_books_balance(&app).await;
 }
 
-async fn codes_that_are_wrong_are_refused_alike(database: TestDatabase) {
+async fn every_wrong_code_is_the_same_401(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let good = first_code(&app);
     let strange = app.context.found(0).await;

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::client::as_documented;
 
 roots_testkit::on_both! {
-    the_sessions_document_holds,
-    the_todos_document_holds,
-    the_activities_document_holds,
+    the_examples_of_the_sessions_document_hold,
+    the_examples_of_the_todos_document_hold,
+    the_examples_of_the_activities_document_hold,
     the_statistics_of_the_activities_document_hold,
 }
 
@@ -129,7 +129,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_documents_are_read_as_they_stand() {
+fn the_commands_of_the_seed_documents_are_parsed() {
     let told = |document: SeedDocument| -> Vec<String> {
         let curls = document.curls.iter();
         curls.map(|curl| format!("{} {}", curl.method, curl.url)).collect()
@@ -182,7 +182,7 @@ async fn at_ten(database: TestDatabase) -> TestApp {
     app
 }
 
-async fn the_sessions_document_holds(database: TestDatabase) {
+async fn the_examples_of_the_sessions_document_hold(database: TestDatabase) {
     let SeedDocument { curls, answers } = SeedDocument::sessions();
     let app = at_ten(database).await;
     let [list, get, start, update, delete] = <[Curl; 5]>::try_from(curls).unwrap();
@@ -209,13 +209,13 @@ async fn the_sessions_document_holds(database: TestDatabase) {
     assert_eq!(app.get("/sessions/2").await.status, 404);
 }
 
-async fn the_todos_document_holds(database: TestDatabase) {
+async fn the_examples_of_the_todos_document_hold(database: TestDatabase) {
     let SeedDocument { curls, answers } = SeedDocument::todos();
     let app = at_ten(database).await;
     let [list, get, create, update, delete, logs] = <[Curl; 6]>::try_from(curls).unwrap();
     let first = json!({
         "title": "Write API docs",
-        "description": "SeedDocument sessions, todos, and activities endpoints",
+        "description": "Document sessions, todos, and activities endpoints",
         "priority": 2,
         "due_at": "2026-04-10T00:00:00Z"
     });
@@ -254,7 +254,7 @@ async fn the_todos_document_holds(database: TestDatabase) {
     assert_eq!(app.get("/todos/1/logs").await.status, 404);
 }
 
-async fn the_activities_document_holds(database: TestDatabase) {
+async fn the_examples_of_the_activities_document_hold(database: TestDatabase) {
     let SeedDocument { curls, answers } = SeedDocument::activities();
     let app = TestApp::start(database, 100).await;
     let [list, get, log, delete, _] = <[Curl; 5]>::try_from(curls).unwrap();

@@ -6,20 +6,34 @@ use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::client::{balance, confirm};
+use crate::client::{assert_answer, balance};
 
 roots_testkit::on_both! {
     a_session_starts_without_a_body_or_with_one,
     a_session_ends_once,
     notes_are_merged_as_a_patch,
-    links_are_made_to_active_sessions_and_moved_to_any,
-    a_deleted_session_unlinks_what_it_had,
+    new_links_need_an_active_session_and_moved_ones_any,
+    deleting_a_session_unlinks_its_todos_and_activities,
 }
 
 async fn a_session_starts_without_a_body_or_with_one(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let bare = app.call(reqwest::Method::POST, "/sessions", None).await;
-    confirm("a_session_without_a_body", &bare);
+    assert_answer!(bare, @r#"
+    201 Created
+    location: /api/v1/sessions/1
+    x-credits-cost: 1
+    x-credits-remaining: 99
+
+    {
+      "session_id": 1,
+      "status": "active",
+      "notes": null,
+      "started_at": "2026-04-09T14:00:00Z",
+      "ended_at": null,
+      "actor_id": 1
+    }
+    "#);
     for (body, notes) in [
         (json!({}), Value::Null),
         (json!({ "notes": null }), Value::Null),
@@ -48,9 +62,31 @@ async fn a_session_ends_once(database: TestDatabase) {
     assert_eq!(ended["ended_at"], "2026-04-09T14:01:30Z");
     let before = balance(&app).await;
     let twice = app.patch("/sessions/1", &json!({ "status": "ended" })).await;
-    confirm("a_session_that_has_ended_does_not_end", &twice);
+    assert_answer!(twice, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "Session 1 has already ended.",
+      "request_id": "a-test",
+      "error": "Session 1 has already ended."
+    }
+    "#);
     let again = app.patch("/sessions/1", &json!({ "status": "active", "notes": "x" })).await;
-    confirm("a_session_that_has_ended_does_not_reopen", &again);
+    assert_answer!(again, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "Session 1 has ended and can't be reopened: start a new one.",
+      "request_id": "a-test",
+      "error": "Session 1 has ended and can't be reopened: start a new one."
+    }
+    "#);
     assert_eq!(app.get("/sessions/1").await.expect(200), ended);
     assert_eq!(balance(&app).await, before);
     // Its notes may still change.
@@ -77,9 +113,35 @@ async fn notes_are_merged_as_a_patch(database: TestDatabase) {
         assert_eq!(answer.expect(200)["notes"], notes, "{patch}");
         assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], notes);
     }
-    confirm("a_patch_of_nothing", &app.patch("/sessions/1", &json!({})).await);
+    assert_answer!(app.patch("/sessions/1", &json!({})).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "The patch changes nothing: name at least one field.",
+      "request_id": "a-test",
+      "error": "The patch changes nothing: name at least one field.",
+      "errors": [
+        {"field": "body", "message": "The patch changes nothing: name at least one field."}
+      ]
+    }
+    "#);
     let cleared = app.patch("/sessions/1", &json!({ "status": null })).await;
-    confirm("a_status_can_not_be_cleared", &cleared);
+    assert_answer!(cleared, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "status can't be emptied: it must not be null.",
+      "request_id": "a-test",
+      "error": "status can't be emptied: it must not be null.",
+      "errors": [{"field": "status", "message": "can't be emptied: it must not be null"}]
+    }
+    "#);
 }
 
 /// Session 1 is active, session 2 has ended, session 3 is another account's number 1 at best.
@@ -89,16 +151,62 @@ async fn two_sessions(app: &TestApp) {
     app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
 }
 
-async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDatabase) {
+async fn new_links_need_an_active_session_and_moved_ones_any(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     two_sessions(&app).await;
     let before = balance(&app).await;
     let todo = |session: Value| json!({ "title": "linked", "session_id": session });
     let activity = |session: Value| json!({ "description": "linked", "session_id": session });
-    confirm("a_todo_of_an_ended_session", &app.post("/todos", &todo(json!(2))).await);
-    confirm("an_activity_of_an_ended_session", &app.post("/activities", &activity(json!(2))).await);
-    confirm("a_todo_of_no_session", &app.post("/todos", &todo(json!(3))).await);
-    confirm("an_activity_of_no_session", &app.post("/activities", &activity(json!(3))).await);
+    assert_answer!(app.post("/todos", &todo(json!(2))).await, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "Session 2 has ended: only an active session can be linked to.",
+      "request_id": "a-test",
+      "error": "Session 2 has ended: only an active session can be linked to."
+    }
+    "#);
+    assert_answer!(app.post("/activities", &activity(json!(2))).await, @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "Session 2 has ended: only an active session can be linked to.",
+      "request_id": "a-test",
+      "error": "Session 2 has ended: only an active session can be linked to."
+    }
+    "#);
+    assert_answer!(app.post("/todos", &todo(json!(3))).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "There is no session 3.",
+      "request_id": "a-test",
+      "error": "There is no session 3.",
+      "errors": [{"field": "session_id", "message": "There is no session 3."}]
+    }
+    "#);
+    assert_answer!(app.post("/activities", &activity(json!(3))).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "There is no session 3.",
+      "request_id": "a-test",
+      "error": "There is no session 3.",
+      "errors": [{"field": "session_id", "message": "There is no session 3."}]
+    }
+    "#);
     assert_eq!(balance(&app).await, before);
     assert_eq!(app.get("/todos").await.expect(200)["total"], 0);
     assert_eq!(app.get("/activities").await.expect(200)["total"], 0);
@@ -116,7 +224,19 @@ async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDataba
         assert_eq!(patched["session_id"], session);
     }
     let refused = app.patch("/todos/2", &json!({ "session_id": 3, "title": "no" })).await;
-    confirm("a_patch_to_no_session", &refused);
+    assert_answer!(refused, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "There is no session 3.",
+      "request_id": "a-test",
+      "error": "There is no session 3.",
+      "errors": [{"field": "session_id", "message": "There is no session 3."}]
+    }
+    "#);
     assert_eq!(app.get("/todos/2").await.expect(200)["title"], "linked");
     // Another account's session is none of this one's, though it has such a number.
     let other = app.context.caller(10).await;
@@ -131,7 +251,7 @@ async fn links_are_made_to_active_sessions_and_moved_to_any(database: TestDataba
     assert_eq!(app.patch("/todos/2", &json!({ "session_id": 3 })).await.status, 422);
 }
 
-async fn a_deleted_session_unlinks_what_it_had(database: TestDatabase) {
+async fn deleting_a_session_unlinks_its_todos_and_activities(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     two_sessions(&app).await;
     for session in [1, 1, 1] {
@@ -143,7 +263,13 @@ async fn a_deleted_session_unlinks_what_it_had(database: TestDatabase) {
     app.patch("/todos/3", &json!({ "session_id": 2 })).await.expect(200);
     let before = balance(&app).await;
     let gone = app.delete("/sessions/1").await;
-    confirm("a_session_is_deleted", &gone);
+    assert_answer!(gone, @r#"
+    200 OK
+    x-credits-cost: 1
+    x-credits-remaining: 89
+
+    {"status": "deleted", "session_id": 1}
+    "#);
     assert_eq!(balance(&app).await, before - 1, "whatever it was linked to, it is one write");
     for (path, session) in [
         ("/todos/1", Value::Null),
@@ -160,7 +286,18 @@ async fn a_deleted_session_unlinks_what_it_had(database: TestDatabase) {
     }
     assert_eq!(app.get("/todos?session_id=1").await.expect(200)["total"], 0);
     assert_eq!(app.get("/activities?session_id=1").await.expect(200)["total"], 0);
-    confirm("a_session_is_deleted_once", &app.delete("/sessions/1").await);
+    assert_answer!(app.delete("/sessions/1").await, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such session.",
+      "request_id": "a-test",
+      "error": "There is no such session."
+    }
+    "#);
     assert_eq!(app.patch("/sessions/1", &json!({ "notes": "late" })).await.status, 404);
     assert_eq!(balance(&app).await, before - 1);
     // Its number is never used again.

@@ -30,9 +30,9 @@ use secrecy::SecretString;
 roots_testkit::on_both! {
     a_ciphertext_opens_in_its_own_place_only,
     a_row_that_changes_its_actor_does_not_open,
-    what_does_not_open_can_be_overwritten_and_deleted,
+    a_text_that_does_not_open_can_be_overwritten_and_deleted,
     a_wrap_opens_in_its_own_place_only,
-    a_missing_wrap_is_never_made_anew,
+    a_missing_wrap_is_never_recreated,
 }
 
 /// The fields of one principal's rows.
@@ -260,7 +260,7 @@ async fn a_row_that_changes_its_actor_does_not_open(database: TestDatabase) {
     }
 }
 
-async fn what_does_not_open_can_be_overwritten_and_deleted(database: TestDatabase) {
+async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: TestDatabase) {
     let scene = TwoAccounts::new(&database).await;
     let (context, caller) = (&scene.context, &scene.callers[0]);
     // Each cell gets what stood in the last of its principal and kind.
@@ -482,7 +482,7 @@ async fn a_wrap_opens_in_its_own_place_only(database: TestDatabase) {
     assert_eq!(scene.shut(&wraps).await, [0; 0]);
 }
 
-async fn a_missing_wrap_is_never_made_anew(database: TestDatabase) {
+async fn a_missing_wrap_is_never_recreated(database: TestDatabase) {
     let scene = TwoAccounts::new(&database).await;
     let before = StoredWrap::all(&database).await.len();
     for (way, (account, key, _)) in scene.keys.iter().enumerate() {

@@ -4,20 +4,38 @@ use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::client::{balance, confirm};
+use crate::client::{assert_answer, balance};
 
 roots_testkit::on_both! {
-    a_todo_has_its_defaults,
-    a_todo_goes_by_the_table_of_steps,
+    a_todo_is_created_with_defaults,
+    a_forbidden_change_of_status_is_409,
     each_change_of_status_is_logged,
     fields_are_merged_as_a_patch,
     due_dates_are_read_in_every_form,
 }
 
-async fn a_todo_has_its_defaults(database: TestDatabase) {
+async fn a_todo_is_created_with_defaults(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let bare = app.post("/todos", &json!({ "title": "bare" })).await;
-    confirm("a_todo_with_its_defaults", &bare);
+    assert_answer!(bare, @r#"
+    201 Created
+    location: /api/v1/todos/1
+    x-credits-cost: 1
+    x-credits-remaining: 99
+
+    {
+      "todo_id": 1,
+      "session_id": null,
+      "title": "bare",
+      "description": null,
+      "status": "open",
+      "priority": 0,
+      "due_at": null,
+      "created_at": "2026-04-09T14:00:00Z",
+      "updated_at": "2026-04-09T14:00:00Z",
+      "actor_id": 1
+    }
+    "#);
     let explicit = json!({
         "title": "bare",
         "description": null,
@@ -39,9 +57,9 @@ const STEPS: [(&str, [bool; 4]); 4] = [
     ("cancelled", [true, true, false, true]),
 ];
 
-async fn a_todo_goes_by_the_table_of_steps(database: TestDatabase) {
+async fn a_forbidden_change_of_status_is_409(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    let mut number = 0;
+    let (mut number, mut refused) = (0, Vec::new());
     for (from, allowed) in STEPS {
         for ((to, _), allowed) in STEPS.into_iter().zip(allowed) {
             number += 1;
@@ -57,7 +75,7 @@ async fn a_todo_goes_by_the_table_of_steps(database: TestDatabase) {
             let after = app.get(&path).await.expect(200);
             let logs = app.get(&format!("{path}/logs")).await.expect(200);
             if !allowed {
-                confirm(&format!("no_step_from_{from}_to_{to}"), &answer);
+                refused.push(answer);
                 assert_eq!((after, logs), (before, logged));
                 continue;
             }
@@ -75,6 +93,31 @@ async fn a_todo_goes_by_the_table_of_steps(database: TestDatabase) {
             }
         }
     }
+    assert_eq!(refused.len(), 2);
+    assert_answer!(refused[0], @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "A todo can't go from done to cancelled; it can go to open or in_progress.",
+      "request_id": "a-test",
+      "error": "A todo can't go from done to cancelled; it can go to open or in_progress."
+    }
+    "#);
+    assert_answer!(refused[1], @r#"
+    409 Conflict
+
+    {
+      "type": "/docs/problems#conflict",
+      "title": "The current state does not allow this",
+      "status": 409,
+      "detail": "A todo can't go from cancelled to done; it can go to open or in_progress.",
+      "request_id": "a-test",
+      "error": "A todo can't go from cancelled to done; it can go to open or in_progress."
+    }
+    "#);
 }
 
 async fn each_change_of_status_is_logged(database: TestDatabase) {
@@ -92,10 +135,27 @@ async fn each_change_of_status_is_logged(database: TestDatabase) {
         app.context.clock.advance_seconds(60);
         app.patch(path, &patch).await.expect(200);
     }
-    confirm("a_log", &app.get("/todos/1/logs").await);
+    assert_answer!(app.get("/todos/1/logs").await, "the_log_of_a_todo");
     let before = balance(&app).await;
     // A note that no step would carry would be lost.
-    confirm("a_note_alone", &app.patch("/todos/1", &json!({ "note": "lost" })).await);
+    assert_answer!(app.patch("/todos/1", &json!({ "note": "lost" })).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "A note needs a change of status, and this patch does not change it.",
+      "request_id": "a-test",
+      "error": "A note needs a change of status, and this patch does not change it.",
+      "errors": [
+        {
+          "field": "note",
+          "message": "A note needs a change of status, and this patch does not change it."
+        }
+      ]
+    }
+    "#);
     for lost in [
         json!({ "note": "lost", "title": "x" }),
         json!({ "note": "lost", "status": "open" }),
@@ -108,7 +168,18 @@ async fn each_change_of_status_is_logged(database: TestDatabase) {
     assert_eq!(balance(&app).await, before);
     // The log goes with its todo, and with it alone.
     app.delete("/todos/1").await.expect(200);
-    confirm("the_log_of_a_todo_that_is_gone", &app.get("/todos/1/logs").await);
+    assert_answer!(app.get("/todos/1/logs").await, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such todo.",
+      "request_id": "a-test",
+      "error": "There is no such todo."
+    }
+    "#);
     let other = app.get("/todos/2/logs").await.expect(200);
     assert_eq!(other["logs"].as_array().unwrap().len(), 1);
 }
@@ -152,8 +223,35 @@ async fn fields_are_merged_as_a_patch(database: TestDatabase) {
         assert_eq!(app.get("/todos/1").await.expect(200), expected);
     }
     let emptied = json!({ "title": null, "status": null, "priority": null });
-    confirm("what_can_not_be_cleared", &app.patch("/todos/1", &emptied).await);
-    confirm("a_patch_of_no_todo", &app.patch("/todos/2", &json!({ "title": "x" })).await);
+    assert_answer!(app.patch("/todos/1", &emptied).await, @r#"
+    422 Unprocessable Entity
+
+    {
+      "type": "/docs/problems#invalid-body",
+      "title": "Invalid body",
+      "status": 422,
+      "detail": "title can't be emptied: it must not be null; status can't be emptied: it must not be null; priority can't be emptied: it must not be null.",
+      "request_id": "a-test",
+      "error": "title can't be emptied: it must not be null; status can't be emptied: it must not be null; priority can't be emptied: it must not be null.",
+      "errors": [
+        {"field": "title", "message": "can't be emptied: it must not be null"},
+        {"field": "status", "message": "can't be emptied: it must not be null"},
+        {"field": "priority", "message": "can't be emptied: it must not be null"}
+      ]
+    }
+    "#);
+    assert_answer!(app.patch("/todos/2", &json!({ "title": "x" })).await, @r#"
+    404 Not Found
+
+    {
+      "type": "/docs/problems#not-found",
+      "title": "Not found",
+      "status": 404,
+      "detail": "There is no such todo.",
+      "request_id": "a-test",
+      "error": "There is no such todo."
+    }
+    "#);
     assert_eq!(app.get("/todos/1").await.expect(200), expected);
 }
 

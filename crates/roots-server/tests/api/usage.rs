@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 on_both! {
     usage_is_counted_by_endpoint_and_day,
     usage_of_several_processes_adds_up,
-    usage_of_an_account_is_nobody_elses,
+    usage_of_an_account_is_hidden_from_others,
     very_many_counts_are_written_in_bounded_statements,
 }
 
@@ -70,7 +70,7 @@ async fn usage_of_several_processes_adds_up(database: TestDatabase) {
     assert_eq!(usage(&third, "").await["top_endpoints"], called);
 }
 
-async fn usage_of_an_account_is_nobody_elses(database: TestDatabase) {
+async fn usage_of_an_account_is_hidden_from_others(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let other = app.context.found(10).await;
     app.get("/whoami").await.expect(200);

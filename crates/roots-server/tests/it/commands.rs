@@ -58,12 +58,12 @@ async fn finds_each_thing_that_was_broken(home: Home) {
             "balance_after = balance_after - 1",
         ),
         ("UPDATE accounts SET balance = balance + 1 WHERE account_id = 1", "balance = balance - 1"),
-        ("UPDATE tallies SET count = count + 1 WHERE subject = 'sessions'", "count = count - 1"),
-        ("UPDATE tallies SET count = count - 1 WHERE subject = 'todos'", "count = count + 1"),
-        ("UPDATE tallies SET count = count + 1 WHERE subject = 'activities'", "count = count - 1"),
-        ("UPDATE tallies SET count = count + 1 WHERE subject = 'ledger'", "count = count - 1"),
+        ("UPDATE counters SET count = count + 1 WHERE subject = 'sessions'", "count = count - 1"),
+        ("UPDATE counters SET count = count - 1 WHERE subject = 'todos'", "count = count + 1"),
+        ("UPDATE counters SET count = count + 1 WHERE subject = 'activities'", "count = count - 1"),
+        ("UPDATE counters SET count = count + 1 WHERE subject = 'ledger'", "count = count - 1"),
         (
-            "UPDATE activity_quarters SET count = count + 1 WHERE activity_type = 'deploy'",
+            "UPDATE activity_quarter_hours SET count = count + 1 WHERE activity_type = 'deploy'",
             "count = count - 1",
         ),
         (

@@ -165,7 +165,7 @@ fn a_missing_database_is_reported_and_a_newly_made_one_is_logged() {
     // Where it may be made, the log says that it was, and only then.
     for times in [1, 0] {
         let server = home.serve();
-        let made = server.logged("made a new database");
+        let made = server.logged("created a new database");
         assert_eq!(made.len(), times, "{made:?}");
         assert!(made.iter().all(|line| line["file"].as_str().unwrap().ends_with("data/roots.db")));
         server.stop();

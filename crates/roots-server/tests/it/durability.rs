@@ -183,7 +183,7 @@ async fn a_sweep_that_was_killed_continues_after_a_restart(home: Home) {
     let is_swept = async || home.count("erasures WHERE swept_at IS NULL").await == 0;
     until("the rest is swept", is_swept).await;
     for table in
-        ["usage", "ledger", "tallies", "audit_trail", "key_wraps", "api_keys", "actors", "accounts"]
+        ["usage", "ledger", "counters", "audit_log", "key_wraps", "api_keys", "actors", "accounts"]
     {
         assert_eq!(home.count(&format!("{table} WHERE account_id = 1")).await, 0, "{table}");
     }

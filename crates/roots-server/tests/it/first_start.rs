@@ -105,7 +105,7 @@ async fn a_killed_first_start_is_completed_by_the_next(home: Home, hang: &[&str]
     let dead = home.operator_key();
 
     let server = home.serve();
-    assert_eq!(server.logged("a first start was cut off").len(), 1);
+    assert_eq!(server.logged("a first start was interrupted").len(), 1);
     assert_ne!(home.operator_key(), dead);
     server.client(&home.operator_key()).read("/api/v1/whoami").await;
     server.stop();

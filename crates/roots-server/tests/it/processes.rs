@@ -183,7 +183,7 @@ fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (ReferenceModel, I
         match &applied.row {
             AppliedRow::Session(row) => {
                 assert_eq!(body["session_id"], row.id.0, "{write:?}");
-                assert_eq!(body["status"], row.status.name(), "{write:?}");
+                assert_eq!(body["status"], row.status.kind().name(), "{write:?}");
             }
             AppliedRow::Todo(row) => assert_eq!(shown(&body), shown_todo(row), "{write:?}"),
             AppliedRow::Activity(row) => assert_eq!(body["activity_id"], row.id.0, "{write:?}"),
@@ -237,7 +237,7 @@ async fn compare(api: &Api, model: &ReferenceModel, issuer: &Issuer) {
     let sessions = list(api, "sessions", "sessions").await;
     let sessions = sessions.iter().map(|row| (row["session_id"].clone(), row["status"].clone()));
     let expected = model.sessions(actor, None).into_iter();
-    let expected = expected.map(|row| (json!(row.id.0), json!(row.status.name())));
+    let expected = expected.map(|row| (json!(row.id.0), json!(row.status.kind().name())));
     assert_eq!(sessions.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     let filter = ActivityFilter {
         by: account.into(),

@@ -6,7 +6,7 @@ use roots_domain::model::activity::SessionCounts;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::{ActorId, LogId, SessionId};
 use roots_domain::model::page::{Listed, Page, PageRequest, Start};
-use roots_domain::model::session::SessionStatus;
+use roots_domain::model::session::{SessionStatus, SessionStatusKind};
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{Priority, TodoStatus};
@@ -51,7 +51,7 @@ impl ReferenceModel {
 
     async fn compare_sessions(&self, store: &Store, actor: Option<ActorId>, limit: u32) {
         let account = self.issuer.account;
-        for status in [None, Some(SessionStatus::Active), Some(SessionStatus::Ended)] {
+        for status in [None, Some(SessionStatusKind::Active), Some(SessionStatusKind::Ended)] {
             let expected = self.sessions(actor, status);
             let found = paged("sessions", count(expected.len()), limit, async |page| {
                 let query = SessionQuery { by: account.into(), actor, status, page };

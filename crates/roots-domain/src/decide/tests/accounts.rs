@@ -50,7 +50,7 @@ fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
         created_at: now(),
         last_used: None,
         expires_at: None,
-        ends_at: None,
+        status: KeyStatus::Current,
         succession: None,
         first_used_at: None,
     };

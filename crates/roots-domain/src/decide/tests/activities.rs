@@ -36,8 +36,9 @@ fn logging_an_activity_increments_its_type_and_quarter_hour_counters() {
 #[test]
 fn a_late_activity_counts_in_the_quarter_hour_of_its_logged_time() {
     let mut working_set = working_set();
-    let ResourceAction::LogActivity(new) = log("review", None) else { panic!("it logs") };
-    let late = ResourceAction::LogActivity(NewActivity { logged_at: Some(at(9)), ..new });
+    let ResourceAction::LogActivity { uid, new } = log("review", None) else { panic!("it logs") };
+    let new = NewActivity { logged_at: Some(at(9)), ..new };
+    let late = ResourceAction::LogActivity { uid, new };
     let decided = working_set.decide(mine(late));
     let expected = Activity { logged_at: at(9), ..logged("review", None) };
     assert_eq!(decided, Ok(paid_for(AppliedRow::Activity(expected), 99)));

@@ -13,7 +13,7 @@ fn key() -> ApiKey {
         created_at: at(0),
         last_used: None,
         expires_at: None,
-        ends_at: None,
+        status: KeyStatus::Current,
         succession: None,
         first_used_at: None,
     }
@@ -40,13 +40,14 @@ fn with_key(key: Option<ApiKey>, is_active: bool) -> WorkingSet {
 #[test]
 fn a_command_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
     let later = now().plus_seconds(1);
-    let revoked = ApiKey { ends_at: Some(ApiKey::ENDED), ..key() };
+    let grace = |until| KeyStatus::InGrace { until };
+    let revoked = ApiKey { status: KeyStatus::Ended, ..key() };
     for (why, found, is_active) in [
         ("it is gone", None, true),
         ("it is another actor's", Some(ApiKey { actor: PEER, ..key() }), true),
         ("its actor is deactivated", Some(key()), false),
         ("it is revoked", Some(revoked), true),
-        ("its grace is over", Some(ApiKey { ends_at: Some(now()), ..key() }), true),
+        ("its grace is over", Some(ApiKey { status: grace(now()), ..key() }), true),
         ("it has expired", Some(ApiKey { expires_at: Some(now()), ..key() }), true),
         ("it is another key", Some(ApiKey { id: KeyId(2), ..key() }), true),
     ] {
@@ -62,7 +63,7 @@ fn a_command_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
     }
     for good in [
         key(),
-        ApiKey { ends_at: Some(later), ..key() },
+        ApiKey { status: grace(later), ..key() },
         ApiKey { expires_at: Some(later), ..key() },
     ] {
         assert!(with_key(Some(good), true).decide(stale(start())).is_ok());

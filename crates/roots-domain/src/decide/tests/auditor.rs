@@ -74,7 +74,7 @@ fn checked(id: KeyId) -> ApiKey {
         created_at: at(0),
         last_used: None,
         expires_at: (fate == Fate::ExpiresAfterADay).then(|| at(DAY_SECONDS)),
-        ends_at: (fate == Fate::Revoked).then_some(ApiKey::ENDED),
+        status: if fate == Fate::Revoked { KeyStatus::Ended } else { KeyStatus::Current },
         succession: None,
         first_used_at: None,
     }
@@ -332,7 +332,7 @@ impl ReferenceModel {
         let Some(id) = link else { return Ok(()) };
         match self.session_of(home, actor, id) {
             None => Err(Refusal::NoSuchSession(id)),
-            Some(row) if row.ended_at.is_some() => Err(Refusal::SessionEnded(id)),
+            Some(row) if row.status.ended_at().is_some() => Err(Refusal::SessionEnded(id)),
             Some(_) => Ok(()),
         }
     }
@@ -354,8 +354,8 @@ impl ReferenceModel {
                 self.ids(home).session += 1;
                 let id = SessionId(self.ids(home).session);
                 let status = SessionStatus::Active;
-                let (started_at, ended_at, version) = (now, None, 1);
-                let row = Session { id, uid, actor, status, notes, started_at, ended_at, version };
+                let (started_at, version) = (now, 1);
+                let row = Session { id, uid, actor, status, notes, started_at, version };
                 self.sessions.insert((home, id), row.clone());
                 Ok(AppliedRow::Session(row))
             }
@@ -404,14 +404,14 @@ impl ReferenceModel {
                 self.logs.retain(|(of, _), log| *of != home || log.todo != id);
                 Ok(AppliedRow::Deleted)
             }
-            ResourceAction::LogActivity(new) => {
-                let actor = new.actor;
+            ResourceAction::LogActivity { uid, new } => {
+                let actor = new.actor.unwrap_or(who.0);
                 check_maker(who, actor)?;
                 self.check_link(home, actor, new.session)?;
                 self.ids(home).activity += 1;
                 let row = Activity {
                     id: ActivityId(self.ids(home).activity),
-                    uid: new.uid,
+                    uid,
                     actor,
                     session: new.session,
                     activity_type: new.activity_type,
@@ -447,15 +447,15 @@ impl ReferenceModel {
             .filter(|row| sealed_for.is_none_or(|uid| uid == row.uid))
             .ok_or(Refusal::NotFound("session"))?;
         let mut row = before.clone();
-        if before.ended_at.is_some() {
+        if before.status.ended_at().is_some() {
             match patch.status {
-                Some(SessionStatus::Ended) => return Err(Refusal::AlreadyEnded(id)),
-                Some(SessionStatus::Active) => return Err(Refusal::CannotReopen(id)),
+                Some(SessionStatusKind::Ended) => return Err(Refusal::AlreadyEnded(id)),
+                Some(SessionStatusKind::Active) => return Err(Refusal::CannotReopen(id)),
                 None => {}
             }
-        } else if patch.status == Some(SessionStatus::Ended) {
-            row.status = SessionStatus::Ended;
-            row.ended_at = Some(if now < row.started_at { row.started_at } else { now });
+        } else if patch.status == Some(SessionStatusKind::Ended) {
+            let at = if now < row.started_at { row.started_at } else { now };
+            row.status = SessionStatus::Ended { at };
         }
         put_text(&mut row.notes, patch.notes);
         if row != before {
@@ -549,7 +549,9 @@ impl ReferenceModel {
         let mut counts = Counts::default();
         let counters = &mut counts.counters;
         for ((home, _), row) in &self.sessions {
-            *counters.entry((*home, Counter::Sessions(row.actor, row.status))).or_default() += 1;
+            *counters
+                .entry((*home, Counter::Sessions(row.actor, row.status.kind())))
+                .or_default() += 1;
         }
         for ((home, _), row) in &self.todos {
             let counter = Counter::Todos(row.actor, row.status, row.priority);

@@ -187,7 +187,10 @@ fn a_command_without_a_charge_costs_nothing_and_leaves_no_ledger_row() {
     assert_eq!((applied.cost, applied.balance), (0, 0));
     let write_set = working_set.into_write_set();
     assert_eq!(write_set.ledger, []);
-    assert_eq!(write_set.counters, counters([(Counter::Sessions(ME, SessionStatus::Active), 1)]));
+    assert_eq!(
+        write_set.counters,
+        counters([(Counter::Sessions(ME, SessionStatusKind::Active), 1)])
+    );
 }
 
 #[test]

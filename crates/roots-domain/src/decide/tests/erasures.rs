@@ -4,7 +4,7 @@ use super::*;
 
 const CODE: LookupHash = LookupHash([2; 32]);
 
-fn key(ends_at: Option<Timestamp>) -> ApiKey {
+fn key(status: KeyStatus) -> ApiKey {
     ApiKey {
         id: KEY,
         actor: ME,
@@ -14,7 +14,7 @@ fn key(ends_at: Option<Timestamp>) -> ApiKey {
         created_at: at(0),
         last_used: None,
         expires_at: None,
-        ends_at,
+        status,
         succession: None,
         first_used_at: None,
     }
@@ -23,7 +23,7 @@ fn key(ends_at: Option<Timestamp>) -> ApiKey {
 /// The working set with what an erasure rests on.
 fn ready() -> WorkingSet {
     let mut working_set = working_set();
-    working_set.load_key(HOME, key(None));
+    working_set.load_key(HOME, key(KeyStatus::Current));
     working_set.load_code(
         HOME,
         RecoveryCode { id: RecoveryId(1), lookup: CODE, created_at: at(0), comes_with: None },
@@ -42,7 +42,8 @@ fn an_erasure_requires_the_owner_its_code_a_key_outside_grace_and_no_suspension(
     assert_refused(&mut working_set, erase(Role::Member, CODE), &Refusal::OwnerOnly);
     let wrong = LookupHash([9; 32]);
     assert_refused(&mut working_set, erase(Role::Owner, wrong), &Refusal::WrongRecoveryCode);
-    working_set.load_key(HOME, key(Some(at(i64::from(u16::MAX) * DAY_SECONDS))));
+    let until = at(i64::from(u16::MAX) * DAY_SECONDS);
+    working_set.load_key(HOME, key(KeyStatus::InGrace { until }));
     assert_refused(&mut working_set, erase(Role::Owner, CODE), &Refusal::KeyInGrace);
     let mut suspended = ready();
     suspended.load_account(Account { status: AccountStatus::Suspended, ..account(HOME) });

@@ -106,7 +106,7 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
     assert_eq!(write_set.ledger, [(HOME, entry)], "one entry a batch");
     let counters = counters([
         (Counter::Ledger(Reason::Import), 1),
-        (Counter::Sessions(ME, SessionStatus::Ended), 1),
+        (Counter::Sessions(ME, SessionStatusKind::Ended), 1),
         (Counter::Todos(ME, TodoStatus::Done, priority(2)), 1),
         (Counter::Activities(ME, kind("deploy")), 1),
     ]);
@@ -132,8 +132,7 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     let notes = Some(Sealed(vec![9]));
     let ended = Session {
         id: SessionId(70),
-        status: SessionStatus::Ended,
-        ended_at: Some(at(90)),
+        status: SessionStatus::Ended { at: at(90) },
         notes: notes.clone(),
         ..session(ACTIVE)
     };
@@ -158,7 +157,7 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     let session = &write_set.sessions.updated[0].1;
     assert_eq!(
         (session.id, session.status, &session.notes),
-        (ACTIVE, SessionStatus::Ended, &notes)
+        (ACTIVE, SessionStatus::Ended { at: at(90) }, &notes)
     );
     let changed = &write_set.todos.updated[0].1;
     assert_eq!((changed.id, changed.session, &changed.title), (TODO, Some(ACTIVE), &title));

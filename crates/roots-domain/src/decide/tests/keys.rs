@@ -353,7 +353,10 @@ impl KeysFixture {
             }
         }
         let live = |key: &&ApiKey| {
-            key.actor == OWNER && self.is_let_in(key) && !key.is_unseen() && key.ends_at.is_none()
+            key.actor == OWNER
+                && self.is_let_in(key)
+                && !key.is_unseen()
+                && key.status == KeyStatus::Current
         };
         let is_recovered =
             |key: &ApiKey| key.is_unseen() && key.succession == Some(Succession::Recovery);
@@ -436,7 +439,8 @@ fn a_rotated_key_begins_its_grace_at_the_first_use_of_its_successor() {
     scope.at = scope.at.plus_seconds(1_000);
     scope.use_key(next).unwrap();
     assert_eq!(scope.account.auth_epoch, epoch + 1);
-    assert_eq!(scope.keys[&FIRST].ends_at, Some(scope.at.plus_seconds(60)));
+    let until = scope.at.plus_seconds(60);
+    assert_eq!(scope.keys[&FIRST].status, KeyStatus::InGrace { until });
     scope.at = scope.at.plus_seconds(59);
     scope.use_key(next).unwrap();
     assert_eq!(scope.account.auth_epoch, epoch + 1, "only the first use tells");
@@ -459,10 +463,12 @@ fn a_key_in_grace_ends_no_later_than_its_successor() {
         // The rotation alone ends nothing.
         assert_eq!(scope.keys[&FIRST].has_ended(), first == 0);
         scope.use_key(last).unwrap();
-        let end = left.map_or(ApiKey::ENDED, |seconds| begun.plus_seconds(seconds));
-        assert_eq!(scope.keys[&FIRST].ends_at, Some(end), "{first} {second}");
+        let grace = |seconds| KeyStatus::InGrace { until: begun.plus_seconds(seconds) };
+        let expected = left.map_or(KeyStatus::Ended, grace);
+        assert_eq!(scope.keys[&FIRST].status, expected, "{first} {second}");
         assert_eq!(scope.keys[&next].has_ended(), second == 0);
-        assert_eq!(scope.keys[&beside].ends_at, None, "it is of another rotation chain");
+        let beside = scope.keys[&beside].status;
+        assert_eq!(beside, KeyStatus::Current, "it is of another rotation chain");
         scope.check();
     }
 }

@@ -228,7 +228,7 @@ fn an_owners_changes_of_actors_and_keys_are_audited_unless_nothing_changes() {
         created_at: at(0),
         last_used: None,
         expires_at: None,
-        ends_at: None,
+        status: KeyStatus::Current,
         succession: None,
         first_used_at: None,
     };

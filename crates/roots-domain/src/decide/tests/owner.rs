@@ -53,7 +53,7 @@ fn a_member_can_neither_create_rows_for_another_actor_nor_find_its_rows() {
         let refusal = match &action {
             ResourceAction::StartSession { .. }
             | ResourceAction::CreateTodo { .. }
-            | ResourceAction::LogActivity(_) => Refusal::OwnerOnly,
+            | ResourceAction::LogActivity { .. } => Refusal::OwnerOnly,
             ResourceAction::PatchSession(_) | ResourceAction::DeleteSession(_) => {
                 Refusal::NotFound("session")
             }

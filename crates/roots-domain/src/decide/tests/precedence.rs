@@ -86,7 +86,7 @@ fn a_session_patch_is_refused_as_not_found_then_for_its_state_then_balance() {
         }
     }
     let patch = SessionPatch {
-        status: Some(SessionStatus::Ended),
+        status: Some(SessionStatusKind::Ended),
         notes: Patch::Set(resealed("notes", None)),
     };
     let action = RowPatch { id: OF_PEER, sealed_for: Some(Uid::NIL), patch };
@@ -99,7 +99,7 @@ fn a_session_patch_is_refused_as_not_found_then_for_its_state_then_balance() {
             // Sealed for another row.
             (Refusal::NotFound("session"), |_, command| row(command).sealed_for = Some(uid(100))),
             (Refusal::AlreadyEnded(ENDED), |_, command| {
-                row(command).patch.status = Some(SessionStatus::Active);
+                row(command).patch.status = Some(SessionStatusKind::Active);
             }),
             (Refusal::CannotReopen(ENDED), |_, command| row(command).patch.status = None),
             (TOO_LITTLE, refill),

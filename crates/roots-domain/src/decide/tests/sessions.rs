@@ -2,8 +2,8 @@
 
 use super::*;
 
-const MINE_ACTIVE: Counter = Counter::Sessions(ME, SessionStatus::Active);
-const MINE_ENDED: Counter = Counter::Sessions(ME, SessionStatus::Ended);
+const MINE_ACTIVE: Counter = Counter::Sessions(ME, SessionStatusKind::Active);
+const MINE_ENDED: Counter = Counter::Sessions(ME, SessionStatusKind::Ended);
 
 #[test]
 fn starting_a_session_inserts_counts_and_charges() {
@@ -15,7 +15,6 @@ fn starting_a_session_inserts_counts_and_charges() {
         status: SessionStatus::Active,
         notes: Some(sealed("started")),
         started_at: now(),
-        ended_at: None,
         version: 1,
     };
     let decided = working_set.decide(mine(start()));
@@ -30,12 +29,8 @@ fn starting_a_session_inserts_counts_and_charges() {
 #[test]
 fn ending_a_session_moves_its_counter_and_keeps_its_notes() {
     let mut working_set = working_set();
-    let ended = Session {
-        status: SessionStatus::Ended,
-        ended_at: Some(now()),
-        version: 2,
-        ..session(ACTIVE)
-    };
+    let ended =
+        Session { status: SessionStatus::Ended { at: now() }, version: 2, ..session(ACTIVE) };
     let decided = working_set.decide(mine(end(ACTIVE)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(ended.clone()), 99)));
     let expected = WriteSet {
@@ -67,7 +62,7 @@ fn new_notes_replace_the_ciphertext_of_active_and_ended_sessions() {
 fn unchanged_notes_leave_the_session_as_is_but_are_charged() {
     let mut working_set = working_set();
     let notes = Patch::Set(resealed("sealed afresh", Some("notes")));
-    let same = SessionPatch { status: Some(SessionStatus::Active), notes };
+    let same = SessionPatch { status: Some(SessionStatusKind::Active), notes };
     let decided = working_set.decide(mine(patch_session(ACTIVE, same)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(session(ACTIVE)), 99)));
     assert_eq!(working_set.into_write_set(), paid(1, |_| ()));

@@ -392,7 +392,7 @@ mod tests {
     }
 
     /// Checks a day in a zone: each instant around its bounds is looked up by itself.
-    fn judge(zone: &Zone, name: &str, day: Day) {
+    fn assert_day(zone: &Zone, name: &str, day: Day) {
         let (first, last) = (zone.first_instant(day), zone.last_instant(day));
         let near = TimeRange {
             since: Some(Timestamp::from_micros(first.micros() - DAY_MICROS)),
@@ -447,7 +447,7 @@ mod tests {
                 for back in -1..=1 {
                     let day = Day(shown(&zone, at).0 + back);
                     if day >= Day::FIRST {
-                        judge(&zone, name.as_str(), day);
+                        assert_day(&zone, name.as_str(), day);
                     }
                 }
                 moves += 1;
@@ -465,7 +465,7 @@ mod tests {
             let database = TimeZoneDatabase::bundled();
             let names: Vec<_> = database.available().collect();
             let name = names[pick.index(names.len())].as_str().to_owned();
-            judge(&zone(&name), &name, Day(day));
+            assert_day(&zone(&name), &name, Day(day));
         }
     }
 }

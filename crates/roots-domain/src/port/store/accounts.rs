@@ -115,8 +115,8 @@ pub trait AccountReader: Send + Sync {
     /// Whether there is any account yet.
     async fn has_accounts(&self) -> StoreResult<bool>;
 
-    /// The last account id that was assigned, even if the account was erased since; 0 if none was.
-    async fn last_account(&self) -> StoreResult<AccountId>;
+    /// The last account id that was assigned, even if the account was erased since.
+    async fn last_account(&self) -> StoreResult<Option<AccountId>>;
 
     /// The key with that look-up hash, with everything needed to admit its bearer. MUST be one
     /// consistent read whose size does not depend on the number of renewals.

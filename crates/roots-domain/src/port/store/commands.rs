@@ -8,7 +8,7 @@ use crate::command::{Applied, Command, Refusal};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The database can't be reached. Nothing was done.
-    #[error("the database is away: {0}")]
+    #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// Its queue is full. Nothing was done.
     #[error("the write queue is full")]

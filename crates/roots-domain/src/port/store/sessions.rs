@@ -7,7 +7,7 @@ use super::commands::StoreResult;
 use crate::model::id::{ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionStatus};
+use crate::model::session::{Session, SessionStatusKind};
 
 /// A query for sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct SessionQuery {
     /// Only rows of this actor; `None` for all actors of the account.
     pub actor: Option<ActorId>,
     /// Only this status.
-    pub status: Option<SessionStatus>,
+    pub status: Option<SessionStatusKind>,
     /// The page.
     pub page: PageRequest,
 }

@@ -1,7 +1,9 @@
 //! Which callers are admitted.
 
 use super::*;
-use crate::model::api_key::{KeyValidity, LookupHash, Succession, Wrap, WrapHolder, WrapSubject};
+use crate::model::api_key::{
+    KeyStatus, KeyValidity, LookupHash, Succession, Wrap, WrapHolder, WrapSubject,
+};
 use crate::model::id::RecoveryId;
 use crate::port::crypto::{ActorIdentity, Lookup, MockLocksmith, PresentedKey};
 use crate::port::store::{Credentials, MockAccountReader};
@@ -27,16 +29,17 @@ fn credentials() -> Credentials {
     let key = KeyValidity {
         id: KEY,
         expires_at: None,
-        ends_at: None,
+        status: KeyStatus::Current,
         succession: None,
         first_used_at: None,
     };
     Credentials { account: key_account(), actor: actor(ME), key, wraps: wraps() }
 }
 
-fn ending(expires_at: Option<Timestamp>, ends_at: Option<Timestamp>) -> Credentials {
+fn ending(expires_at: Option<Timestamp>, grace: Option<Timestamp>) -> Credentials {
     let found = credentials();
-    Credentials { key: KeyValidity { expires_at, ends_at, ..found.key }, ..found }
+    let status = grace.map_or(KeyStatus::Current, |until| KeyStatus::InGrace { until });
+    Credentials { key: KeyValidity { expires_at, status, ..found.key }, ..found }
 }
 
 type Look = Result<Option<Credentials>, StoreError>;

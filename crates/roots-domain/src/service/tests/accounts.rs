@@ -183,13 +183,13 @@ fn a_sign_up_returns_no_secrets_if_the_account_was_not_founded() {
 
 #[test]
 fn preparing_the_first_account_reserves_an_id_only_if_an_id_was_given_before() {
-    for (last, id) in [(0, AccountId(1)), (1, AccountId(2)), (6, AccountId(7))] {
+    for (last, id) in [(None, AccountId(1)), (Some(1), AccountId(2)), (Some(6), AccountId(7))] {
         let commands = match last {
-            0 => MockCommandStore::new(),
-            _ => answering([(RESERVE, Ok(AppliedRow::Reserved(id)))]),
+            None => MockCommandStore::new(),
+            Some(_) => answering([(RESERVE, Ok(AppliedRow::Reserved(id)))]),
         };
         let mut reader = no_reads();
-        reader.expect_last_account().times(1).return_once(move || Ok(AccountId(last)));
+        reader.expect_last_account().times(1).return_once(move || Ok(last.map(AccountId)));
         let prepared =
             ready(accounts(commands, reader, founding(id)).prepare_first(draft())).unwrap();
         assert_credentials(&prepared.credentials, id);

@@ -1,8 +1,7 @@
 //! Activities and their statistics.
 
 use super::*;
-use crate::command::NewActivity;
-use crate::model::activity::{Activity, ActivityStats, SessionCounts};
+use crate::model::activity::{Activity, ActivityStats, NewActivity, SessionCounts};
 use crate::model::id::ActivityId;
 use crate::model::text::{ActivityText, ActivityType};
 use crate::model::time::{Day, TimeRange};
@@ -40,13 +39,7 @@ fn opened() -> Activity {
 }
 
 fn activities(commands: Arc<MockCommandStore>, reader: MockActivityReader) -> Activities {
-    Activities {
-        commands,
-        reader: Arc::new(reader),
-        accounts: no_others(),
-        clock: clock(),
-        uids: uids(50),
-    }
+    Activities { writes: writes(commands, no_others()), reader: Arc::new(reader), uids: uids(50) }
 }
 
 /// A reader that must not be asked.
@@ -93,14 +86,14 @@ fn logging_an_activity_seals_its_description_for_the_new_row() {
             Preconditions::default(),
         ));
         assert_eq!(logged, Ok(written(opened())));
-        let action = ResourceAction::LogActivity(NewActivity {
-            actor: ME,
-            uid: uid(50),
+        let new = NewActivity {
+            actor: None,
             session: Some(SessionId(2)),
             activity_type: kind("deploy"),
             description: cipher(Field::ActivityDescription, uid(50), 1, "Deployed"),
             logged_at,
-        });
+        };
+        let action = ResourceAction::LogActivity { uid: uid(50), new };
         assert_eq!(sent.action("POST /activities"), action);
     }
 }

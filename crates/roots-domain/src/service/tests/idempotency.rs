@@ -38,7 +38,7 @@ fn preconditions() -> Preconditions {
 
 fn sessions(commands: Arc<MockCommandStore>, reader: MockSessionReader) -> Sessions {
     let accounts = no_others();
-    Sessions { commands, reader: Arc::new(reader), accounts, clock: clock(), uids: uids(1) }
+    Sessions { writes: writes(commands, accounts), reader: Arc::new(reader), uids: uids(1) }
 }
 
 fn draft() -> SessionDraft {
@@ -86,10 +86,9 @@ fn a_text_patch_of_a_deleted_row_is_still_replayed() {
         id: SessionId(2),
         uid: uid(7),
         actor: ME,
-        status: SessionStatus::Ended,
+        status: SessionStatus::Ended { at: at(2) },
         notes: Some(stored(Field::SessionNotes, uid(7), "done")),
         started_at: at(1),
-        ended_at: Some(at(2)),
         version: 2,
     };
     let mut commands = MockCommandStore::new();

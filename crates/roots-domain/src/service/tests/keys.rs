@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::*;
 use crate::command::{KeyOrigin, ManageAction, NewActor, NewCode, NewKey, Reservation};
 use crate::model::account::ActorKind;
-use crate::model::api_key::{ApiKey, LookupHash, Wrap, WrapHolder, WrapSubject};
+use crate::model::api_key::{ApiKey, KeyStatus, LookupHash, Wrap, WrapHolder, WrapSubject};
 use crate::model::id::RecoveryId;
 use crate::port::crypto::{AccountRenewal, Keyring, MintedCode, MintedKey, Renewal};
 use crate::port::store::{HeldActor, ListedKey, MockAccountReader};
@@ -114,7 +114,7 @@ fn key(id: KeyId) -> ApiKey {
         created_at: now(),
         last_used: None,
         expires_at: None,
-        ends_at: None,
+        status: KeyStatus::Current,
         succession: None,
         first_used_at: None,
     }

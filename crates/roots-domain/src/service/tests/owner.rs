@@ -1,12 +1,12 @@
 //! What an owner reads and writes for another actor, and whose keys open and seal it.
 
 use super::*;
-use crate::command::{NewActivity, Resealed, RowPatch};
+use crate::command::{Resealed, RowPatch};
 use crate::model::Patch;
 use crate::model::account::Role::Owner;
-use crate::model::activity::{Activity, ActivityStats};
+use crate::model::activity::{Activity, ActivityStats, NewActivity};
 use crate::model::id::{ActivityId, LogId, TodoId};
-use crate::model::session::{Session, SessionPatch, SessionStatus};
+use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::model::text::{ActivityText, ActivityType, LogNote, Title};
 use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::model::zone::Zone;
@@ -42,7 +42,6 @@ fn session<T>(actor: ActorId, notes: T) -> Session<T> {
         status: SessionStatus::Active,
         notes: Some(notes),
         started_at: at(5),
-        ended_at: None,
         version: 3,
     }
 }
@@ -93,19 +92,19 @@ fn their_activity() -> Activity<Sealed> {
 fn sessions(commands: Commands, found: Option<Session<Sealed>>, accounts: Others) -> Sessions {
     let mut reader = MockSessionReader::new();
     reader.expect_session().return_once(|_, _| Ok(found));
-    Sessions { commands, reader: Arc::new(reader), accounts, clock: clock(), uids: uids(FRESH) }
+    Sessions { writes: writes(commands, accounts), reader: Arc::new(reader), uids: uids(FRESH) }
 }
 
 fn todos(commands: Commands, found: Option<Todo<Sealed>>, accounts: Others) -> Todos {
     let mut reader = MockTodoReader::new();
     reader.expect_todo().return_once(|_, _| Ok(found));
-    Todos { commands, reader: Arc::new(reader), accounts, clock: clock(), uids: uids(FRESH) }
+    Todos { writes: writes(commands, accounts), reader: Arc::new(reader), uids: uids(FRESH) }
 }
 
 fn activities(commands: Commands, found: Option<Activity<Sealed>>, accounts: Others) -> Activities {
     let mut reader = MockActivityReader::new();
     reader.expect_activity().return_once(|_, _| Ok(found));
-    Activities { commands, reader: Arc::new(reader), accounts, clock: clock(), uids: uids(FRESH) }
+    Activities { writes: writes(commands, accounts), reader: Arc::new(reader), uids: uids(FRESH) }
 }
 
 fn session_of(actor: ActorId) -> SessionDraft {
@@ -176,7 +175,7 @@ fn an_owner_can_read_the_log_of_another_actors_todo() {
     reader.expect_todo_log().return_once(|_, _, _| Ok(Some(log)));
     let todos = Todos { reader: Arc::new(reader), ..todos(no_commands(), None, the_peer()) };
     let chunk = ready(todos.log_after(&owner(), TODO, LogId(0))).unwrap().unwrap();
-    let mut opening = ready(opening(&*todos.accounts, &owner(), chunk.steps)).unwrap();
+    let mut opening = ready(opening(&*todos.writes.accounts, &owner(), chunk.steps)).unwrap();
     assert_eq!(opening.next(), Some(Ok(step("at last".to_owned()))));
     assert_eq!((opening.next(), chunk.next), (None, None));
 }
@@ -222,14 +221,14 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
         Preconditions::default(),
     ));
     assert_eq!(made, Ok(written(activity(PEER, "deployed".to_owned()))));
-    let action = ResourceAction::LogActivity(NewActivity {
-        actor: PEER,
-        uid: uid(FRESH),
+    let new = NewActivity {
+        actor: Some(PEER),
         session: None,
         activity_type: ActivityType::default(),
         description: fresh(Field::ActivityDescription, "deployed"),
         logged_at: None,
-    });
+    };
+    let action = ResourceAction::LogActivity { uid: uid(FRESH), new };
     assert_eq!(sent.intent_of(Owner, "POST /activities"), action);
 }
 
@@ -336,7 +335,7 @@ fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
 
 #[test]
 fn a_saved_write_that_cannot_be_opened_is_never_reported_as_not_saved() {
-    let ended = || SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
+    let ended = || SessionPatch { status: Some(SessionStatusKind::Ended), notes: Patch::Keep };
     let patched = |accounts| {
         let (commands, _) = commands(Ok(AppliedRow::Session(their_session())));
         ready(sessions(commands, None, accounts).patch(

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::*;
 use crate::command::{ManageAction, NewCode, NewKey, RecoverAction, RenewedCode, Reservation};
 use crate::model::api_key::{
-    ApiKey, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
+    ApiKey, KeyStatus, LookupHash, RecoveryCode, Succession, Wrap, WrapHolder, WrapSubject,
 };
 use crate::model::bearer::CodeBearer;
 use crate::model::id::RecoveryId;
@@ -34,7 +34,7 @@ fn came_with(succession: Succession, first_used_at: Option<Timestamp>) -> ApiKey
         created_at: at(1),
         last_used: None,
         expires_at: None,
-        ends_at: None,
+        status: KeyStatus::Current,
         succession: Some(succession),
         first_used_at,
     }

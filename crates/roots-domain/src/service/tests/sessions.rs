@@ -3,7 +3,7 @@
 use super::*;
 use crate::command::{Resealed, RowPatch};
 use crate::model::Patch;
-use crate::model::session::{Session, SessionPatch, SessionStatus};
+use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::port::store::{MockSessionReader, SessionQuery};
 use crate::service::sessions::{SessionDraft, SessionFilter, Sessions};
 
@@ -17,7 +17,6 @@ fn row(actor: ActorId, notes: Option<Sealed>) -> Session<Sealed> {
         status: SessionStatus::Active,
         notes,
         started_at: at(5),
-        ended_at: None,
         version: 3,
     }
 }
@@ -30,7 +29,6 @@ fn opened(notes: Option<&str>) -> Session {
         status: SessionStatus::Active,
         notes: notes.map(Into::into),
         started_at: at(5),
-        ended_at: None,
         version: 3,
     }
 }
@@ -44,13 +42,7 @@ fn resealed(row: Uid, text: &str, same_as: Option<Sealed>) -> Resealed {
 }
 
 fn sessions(commands: Arc<MockCommandStore>, reader: MockSessionReader) -> Sessions {
-    Sessions {
-        commands,
-        reader: Arc::new(reader),
-        accounts: no_others(),
-        clock: clock(),
-        uids: uids(50),
-    }
+    Sessions { writes: writes(commands, no_others()), reader: Arc::new(reader), uids: uids(50) }
 }
 
 fn draft(notes: Option<&str>) -> SessionDraft {
@@ -111,9 +103,9 @@ fn starting_a_session_without_notes_seals_nothing() {
 #[test]
 fn a_patch_without_a_text_reads_nothing() {
     for (status, change) in [
-        (Some(SessionStatus::Ended), Patch::Keep),
+        (Some(SessionStatusKind::Ended), Patch::Keep),
         (None, Patch::Clear),
-        (Some(SessionStatus::Ended), Patch::Clear),
+        (Some(SessionStatusKind::Ended), Patch::Clear),
     ] {
         let (commands, sent) = kept(row(ME, None));
         let asked = SessionPatch { status, notes: change.clone() };
@@ -206,7 +198,7 @@ fn no_command_is_sent_if_the_row_cannot_be_read_or_the_text_not_sealed() {
 #[test]
 fn a_session_saved_with_unreadable_notes_is_reported_as_saved() {
     let (commands, _) = kept(row(ME, Some(damaged())));
-    let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
+    let ended = SessionPatch { status: Some(SessionStatusKind::Ended), notes: Patch::Keep };
     let patched =
         ready(sessions(commands, no_reads()).patch(&caller(), ID, ended, Preconditions::default()));
     assert_eq!(patched, Err(saved_unreadable("session", 2)));
@@ -231,7 +223,7 @@ fn refusals_and_store_errors_are_passed_on() {
             Preconditions::default(),
         ));
         assert_eq!(started, Err(expected.clone()));
-        let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
+        let ended = SessionPatch { status: Some(SessionStatusKind::Ended), notes: Patch::Keep };
         let patched = ready(sessions(store(), no_reads()).patch(
             &caller(),
             ID,
@@ -253,7 +245,7 @@ fn a_row_of_another_table_in_the_outcome_is_a_store_error() {
         draft(None),
         Preconditions::default(),
     )));
-    let ended = SessionPatch { status: Some(SessionStatus::Ended), notes: Patch::Keep };
+    let ended = SessionPatch { status: Some(SessionStatusKind::Ended), notes: Patch::Keep };
     assert_mismatched(ready(sessions(store(), no_reads()).patch(
         &caller(),
         ID,
@@ -287,7 +279,7 @@ fn notes_of_another_row_do_not_open() {
 fn a_page_has_only_the_callers_sessions_with_their_notes_opened() {
     let list = |answer: Vec<Session<Sealed>>| {
         let mut reader = MockSessionReader::new();
-        let status = Some(SessionStatus::Active);
+        let status = Some(SessionStatusKind::Active);
         let filter = SessionFilter { status, ..SessionFilter::default() };
         let query = SessionQuery { by: BY, actor: Some(ME), status, page: PAGE };
         reader

@@ -49,13 +49,7 @@ fn description(text: &str) -> Sealed {
 }
 
 fn todos(commands: Arc<MockCommandStore>, reader: MockTodoReader) -> Todos {
-    Todos {
-        commands,
-        reader: Arc::new(reader),
-        accounts: no_others(),
-        clock: clock(),
-        uids: uids(FRESH),
-    }
+    Todos { writes: writes(commands, no_others()), reader: Arc::new(reader), uids: uids(FRESH) }
 }
 
 /// A reader that must not be asked.
@@ -419,7 +413,7 @@ fn only_the_log_of_the_callers_own_todo_is_found_and_its_notes_opened() {
             return Ok(None);
         };
         assert_eq!(chunk.next, Some(LogId(2)));
-        let opening = ready(opening(&*todos.accounts, &caller(), chunk.steps))?;
+        let opening = ready(opening(&*todos.writes.accounts, &caller(), chunk.steps))?;
         opening.collect::<Result<Vec<_>, _>>().map(Some)
     };
     let note = stored(Field::LogNote, uid(30), "deployed");

@@ -253,7 +253,7 @@ async fn a_batch_of_many_accounts_changes_each_accounts_own_rows(db: TestDatabas
             .await;
         assert_eq!(todos, [(2, "in_progress".to_owned(), None)]);
         let counted: Vec<(String, i64)> = db
-            .rows(&of("SELECT label, count FROM tallies WHERE account_id = ? \
+            .rows(&of("SELECT label, count FROM counters WHERE account_id = ? \
                 AND subject = 'activities' ORDER BY label"))
             .await;
         assert_eq!(counted, [("a", 2), ("c", 1)].map(|(label, count)| (label.to_owned(), count)));

@@ -46,7 +46,7 @@ fn sealed_fors() -> impl Strategy<Value = Option<Uid>> {
 }
 
 fn session_patches() -> impl Strategy<Value = ResourceAction> {
-    let statuses = proptest::sample::select(&SessionStatus::ALL[..]);
+    let statuses = proptest::sample::select(&SessionStatusKind::ALL[..]);
     (ids(SessionId), sealed_fors(), maybe(statuses), patches(resealed_texts())).prop_map(
         |(id, sealed_for, status, notes)| {
             ResourceAction::PatchSession(RowPatch {
@@ -93,10 +93,10 @@ fn todo_patches() -> impl Strategy<Value = ResourceAction> {
 
 fn new_activities() -> impl Strategy<Value = ResourceAction> {
     let kinds = proptest::sample::select(&["general", "deploy", "review"][..]).prop_map(kind);
-    (actors(), uids(), maybe(ids(SessionId)), kinds, texts(), maybe(times())).prop_map(
+    (maybe(actors()), uids(), maybe(ids(SessionId)), kinds, texts(), maybe(times())).prop_map(
         |(actor, uid, session, activity_type, description, logged_at)| {
-            let new = NewActivity { actor, uid, session, activity_type, description, logged_at };
-            ResourceAction::LogActivity(new)
+            let new = NewActivity { actor, description, activity_type, session, logged_at };
+            ResourceAction::LogActivity { uid, new }
         },
     )
 }
