@@ -1,5 +1,6 @@
-//! Makes the files of `/docs` at build time: what a browser needs of Swagger UI, each file compressed and
-//! under a name that holds its hash, and the page that refers to them by those names.
+//! Makes the files of `/docs` at build time: what a browser needs of Swagger UI, each file
+//! compressed and under a name that holds its hash, and the page that refers to them by those
+//! names.
 //!
 //! `OUT_DIR/pages.rs` declares them for `src/meta/pages.rs`.
 

@@ -1,7 +1,7 @@
-//! `cargo xtask conformance`: holds the `OpenAPI` document, and a running server, to the tools that others read it with.
-//! Linters judge the document. Generators make clients of it, in TypeScript and in Python: their types are checked, and
-//! the clients call a server on each database. Schemathesis then sends that server what the document allows, and what it
-//! does not.
+//! `cargo xtask conformance`: holds the `OpenAPI` document, and a running server, to the tools that
+//! others read it with. Linters judge the document. Generators make clients of it, in TypeScript
+//! and in Python: their types are checked, and the clients call a server on each database.
+//! Schemathesis then sends that server what the document allows, and what it does not.
 
 mod service;
 mod tools;

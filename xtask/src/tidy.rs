@@ -6,6 +6,7 @@ mod layers;
 mod links;
 mod manifests;
 mod modules;
+mod prose;
 mod sources;
 
 use std::error::Error;
@@ -35,6 +36,7 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
         found.extend(rule.check(&run::output(&mut tree)?));
     }
     found.extend(links::check(root)?);
+    found.extend(prose::check(root)?);
     found.extend(sources::check(root)?);
 
     if found.is_empty() {

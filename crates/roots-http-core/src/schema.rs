@@ -26,7 +26,8 @@ const MONTH: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$";
 /// The form of the names of time zones.
 const TIME_ZONE: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$";
 
-/// One to 255 visible ASCII characters, bare, or quoted with backslashes before quotes and backslashes.
+/// One to 255 visible ASCII characters, bare, or quoted with backslashes before quotes and
+/// backslashes.
 pub const IDEMPOTENCY_KEY: &str = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#;
 
 /// The form of a date or a time of the years 1970 to 9999, leap years included.
@@ -45,8 +46,8 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-/// The pattern of `If-Match` and `If-None-Match`: `*`, or a list of entity tags (RFC 9110), which the server
-/// makes of ASCII.
+/// The pattern of `If-Match` and `If-None-Match`: `*`, or a list of entity tags (RFC 9110), which
+/// the server makes of ASCII.
 #[must_use]
 pub fn entity_tags() -> String {
     let tag = "(W/)?\"[!#-~]*\"";

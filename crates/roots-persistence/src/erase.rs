@@ -1,4 +1,4 @@
-//! Erasing an account: what opens it, and then whatever is left, some rows at a time.
+//! Erases an account: first its keys, then its other rows, some at a time.
 
 use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
@@ -18,12 +18,12 @@ use crate::table::{
 /// Most rows that one command sweeps.
 const SWEEP_MAX_ROWS: u64 = 1_000;
 
-/// What ends with an account at once.
+/// The tables whose rows are deleted at once.
 #[cfg(test)]
 const ENDED: &[&str] = &["recovery_codes", "accounts"];
 
-/// Deletes rows of an account from the tables named, in that order, at most so many of each, and
-/// says which tables those are.
+/// Deletes rows of an account from the named tables, in that order, at most so many from each, and
+/// defines the list of these tables.
 macro_rules! tables {
     ($(#[$doc:meta])* $name:ident, $clear:ident: $($table:ident),+ $(,)?) => {
         $(#[$doc])*
@@ -47,16 +47,16 @@ macro_rules! tables {
 }
 
 tables! {
-    /// What is swept after it, whatever rests on other rows before those.
+    /// The tables that are swept afterwards. Rows that refer to others come before those.
     SWEPT, clear_rest:
     key_wraps, api_keys, actors, activities, todo_logs, todos, sessions, session_deletions, ledger,
     counters, activity_daily, activity_quarter_hours, idempotency, usage, audit_log, imports
 }
 
-/// Ends an account: its recovery codes, every wrap that a key or a code of it holds, and its own
-/// row. All that opens anything begins with one of those wraps, and nobody is admitted to an
-/// account that there is not. So what is left, its keys' hashes and the wraps under its own keys
-/// included, opens nothing.
+/// Ends an account: deletes its recovery codes, all wraps under its keys and codes, and its own
+/// row. Everything that opens a text begins with one of these wraps, and nobody is admitted to an
+/// account that does not exist. So the remaining rows, including its keys' hashes and the wraps
+/// under its own keys, open nothing.
 pub(crate) async fn end(
     tx: &DatabaseTransaction,
     account: AccountId,
@@ -84,7 +84,7 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Deletes some of what an ended account has left; notes when nothing is.
+/// Deletes some of the remaining rows of an erased account, and notes when there are none.
 pub(crate) async fn sweep(
     tx: &DatabaseTransaction,
     account: AccountId,
@@ -130,7 +130,7 @@ mod tests {
 
     roots_testkit::on_both! { every_table_of_a_tenant_is_erased }
 
-    /// What a later migration adds stands in [`ENDED`] or in [`SWEPT`], or this fails.
+    /// A table that a later migration adds must be in [`ENDED`] or [`SWEPT`], or this fails.
     async fn every_table_of_a_tenant_is_erased(database: TestDatabase) {
         let of_tenants = if database.is_postgres() {
             "SELECT CAST(table_name AS TEXT) FROM information_schema.columns \

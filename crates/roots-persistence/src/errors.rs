@@ -1,21 +1,21 @@
-//! What a database's error means for the commands that met it.
+//! Classifies database errors by what they mean for commands.
 
 use roots_domain::port::store::StoreError;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
-/// What becomes of a batch that failed.
+/// Why a batch failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BatchError {
     /// The connection or the disk: nothing was written.
     Away(String),
-    /// Another writer was faster: nothing was written, and trying again helps.
+    /// Another writer was faster: nothing was written, and a retry helps.
     Contended(String),
-    /// Another writer keeps a lock: nothing was written, and commands that do not need it need not
-    /// wait.
+    /// Another writer holds a lock: nothing was written, and commands that do not need the lock
+    /// need not wait.
     Locked(String),
-    /// The data: nothing was written, and trying again does not help.
+    /// The data: nothing was written, and a retry does not help.
     Data(String),
-    /// The connection went during COMMIT: what was written stands or not.
+    /// The connection was lost during COMMIT: the write may have been done or not.
     OutcomeUnknown(String),
 }
 
@@ -35,19 +35,18 @@ impl From<DbErr> for BatchError {
     fn from(error: DbErr) -> Self {
         let connecting = matches!(error, DbErr::Conn(_));
         match classified(&error) {
-            // A connection that failed has asked for nothing yet that could be wrong, whatever the
-            // code.
+            // Without a connection no statement was sent that could be at fault, whatever the code.
             Self::Data(cause) if connecting => Self::Away(cause),
             error => error,
         }
     }
 }
 
-/// What the driver says of a statement that binds more values than PostgreSQL takes. SQLite answers
-/// a code that says so.
+/// The driver's message for a statement that binds more values than PostgreSQL allows. SQLite
+/// returns an error code for this.
 const TOO_MANY_VALUES: &str = "too many arguments for query";
 
-/// The code that the database gave.
+/// The database's error code.
 fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause))
@@ -65,7 +64,7 @@ pub(crate) fn sqlite_code(error: &DbErr) -> Option<i32> {
     code.parse().ok().map(primary)
 }
 
-/// What the error says by itself.
+/// Classifies an error, whatever the statement was.
 fn classified(error: &DbErr) -> BatchError {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause))
@@ -83,7 +82,7 @@ fn classified(error: &DbErr) -> BatchError {
             | SqlxError::Decode(_)
             | SqlxError::Encode(_)
             | SqlxError::TypeNotFound { .. } => BatchError::Data(error.to_string()),
-            // Nothing was sent. The whole text would hold the statement.
+            // Nothing was sent. The full message would contain the statement.
             SqlxError::Protocol(ref told) if told.contains(TOO_MANY_VALUES) => {
                 BatchError::Data(TOO_MANY_VALUES.to_owned())
             }
@@ -106,7 +105,7 @@ fn classified(error: &DbErr) -> BatchError {
 /// SQLite's primary result code for a full disk.
 const SQLITE_FULL: i32 = 13;
 
-/// The primary result code of SQLite, of which `code` may be an extension.
+/// The primary result code of a SQLite result code.
 fn primary(code: i32) -> i32 {
     code & 0xff
 }
@@ -151,12 +150,12 @@ fn of_postgres(code: &str, told: String) -> BatchError {
     }
 }
 
-/// What a failed COMMIT leaves: only where the database itself has answered that it refuses is it
-/// sure that nothing stands.
+/// Classifies the error of a failed COMMIT: it is certain that nothing was written only if the
+/// database itself has refused it.
 ///
-/// A full disk is such an answer. SQLite appends the changes to its write-ahead log, and last of
-/// all the page that says COMMIT. It answers "full" only where a page did not fit, so this last one
-/// did not: the log has no COMMIT. Any other I/O error may have come after that page was written.
+/// A full disk is such a refusal. SQLite appends the changes to its write-ahead log, and the page
+/// with the COMMIT last. It reports "full" only if a page did not fit, so the log has no COMMIT.
+/// Any other I/O error may come after that page was written.
 pub(crate) fn of_commit(error: DbErr) -> BatchError {
     const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
     let sure = code(&error).is_some_and(|code| code != STATEMENT_COMPLETION_UNKNOWN);
@@ -172,7 +171,8 @@ pub(crate) fn of_commit(error: DbErr) -> BatchError {
     }
 }
 
-/// A read has no commands to tell apart: whatever is not the data is the database being away.
+/// Classifies the error of a read: everything but an error of the data means that the database is
+/// unavailable.
 pub(crate) fn of_read(error: DbErr) -> StoreError {
     BatchError::from(error).into()
 }

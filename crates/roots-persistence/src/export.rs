@@ -1,4 +1,4 @@
-//! Walks through what an account holds, by primary key.
+//! Reads the rows of an account for exports, by primary key.
 
 use async_trait::async_trait;
 use roots_domain::model::activity::Activity;
@@ -16,11 +16,11 @@ use crate::table::shown::{Shown, is};
 use crate::table::{InvalidRow, activities, sessions, todo_logs, todos};
 use crate::write::filter::padded;
 
-/// Most ids that one read goes through: where an actor's rows stand far apart, or most were
-/// deleted, a chunk may come out empty.
+/// Most ids that one read scans: if an actor's rows are far apart, or most were deleted, a chunk
+/// may be empty.
 const STRIDE_IDS: i64 = 10_000;
 
-/// The columns of a table that a walk goes by.
+/// The columns of a table that the read uses.
 struct WalkColumns<C> {
     account: C,
     actor: C,
@@ -107,7 +107,7 @@ impl ArchiveReader for Store {
         let place = Expr::tuple([Expr::col(TodoId), Expr::col(LogId)]);
         let rows = todo_logs::Entity::find()
             .filter(AccountId.eq(account.0))
-            // From here to there, so that no more is gone through whichever way it is found.
+            // The range limits the scan, whatever the plan is.
             .filter(TodoId.gte(*first))
             .filter(TodoId.lte(*last))
             .filter(TodoId.is_in(padded(wanted)))

@@ -1,8 +1,8 @@
 //! Roots on SQLite and PostgreSQL, through SeaORM.
 //!
-//! [`Store`] implements every port that the core has to a database. Reads go to a pool; writes go
-//! to writer queues, whose workers apply them in batches. The two databases differ in how they are
-//! connected to and how an account is locked, and in nothing else.
+//! [`Store`] implements all database ports of the domain. Reads use a pool; writes go to writer
+//! queues, whose workers apply them in batches. The two databases differ only in how they are
+//! connected to and how an account is locked.
 
 mod connect;
 mod erase;

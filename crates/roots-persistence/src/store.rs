@@ -1,4 +1,4 @@
-//! The store: a database that is open, with its readers and its writer queues.
+//! The store: an open database with its readers and writer queues.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::write::queue::{self, WriterQueue};
 use crate::write::thread;
 use crate::write::worker::writer_queue;
 
-/// A database. Cheap to clone; all clones share one.
+/// A database. Clones are cheap and share it.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -44,7 +44,7 @@ struct Inner {
     key_lookups: KeyLookups,
     stats_cache: StatsCache,
     queues: Vec<WriterQueue>,
-    /// The queue of commands that are batches already, or that another process blocks.
+    /// The queue of commands that form a batch by themselves, or that another process blocks.
     blocked_queue: Option<WriterQueue>,
     closing: watch::Sender<bool>,
     listeners: Listeners,
@@ -55,16 +55,16 @@ struct Inner {
 /// The threads of a process that work with a store.
 #[derive(Clone, Default)]
 pub struct Threads {
-    /// How many serve, each of which [takes a slot](crate::take_reader_slot).
+    /// The number of serving threads, each of which [takes a slot](crate::take_reader_slot).
     pub serving: usize,
-    /// What each thread that writes does before all else. One that it starts works for it alone.
+    /// Called first on each writer thread.
     pub at_writer: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Why no backup was made.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// PostgreSQL has tools of its own for it.
+    /// PostgreSQL has its own tools for backups.
     #[error("a backup of PostgreSQL is made with pg_dump")]
     Postgres,
     /// The file, which is never overwritten.
@@ -81,7 +81,7 @@ pub enum BackupError {
 }
 
 impl Store {
-    /// [Opens](Self::open_for) a database for a process that has no threads of its own to serve by.
+    /// [Opens](Self::open_for) a database for a process without serving threads.
     ///
     /// # Errors
     /// As there.
@@ -89,12 +89,12 @@ impl Store {
         Self::open_for(url, clock, &Threads::default()).await
     }
 
-    /// Opens a database and starts what writes to it. Makes the SQLite file, for its owner alone to
-    /// read, where the URL says so. Does not touch the schema: see [`Store::migrate`]. The clock
-    /// tells when a write is decided, by which keys are judged.
+    /// Opens a database and starts its writers. Creates the SQLite file, readable only by its
+    /// owner, if the URL allows it. Does not change the schema: see [`Store::migrate`]. The clock
+    /// tells when a write is decided; keys are checked against that time.
     ///
     /// # Errors
-    /// The file can't be made, read or written to, or the database can't be reached.
+    /// The file can't be created, read or written to, or the database can't be reached.
     pub async fn open_for(
         url: &DatabaseUrl,
         clock: Arc<dyn Clock>,
@@ -140,10 +140,11 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Brings the schema to the newest. Two processes may do it at once: one waits for the other.
+    /// Migrates the schema to the newest version. If two processes do it at once, one waits for the
+    /// other.
     ///
     /// # Errors
-    /// The database's, or that its schema is newer than this program.
+    /// A database error, or the schema is newer than this program.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         self.bring_to_newest().await.map_err(|error| self.inner.source.explain(error))
     }
@@ -171,21 +172,22 @@ impl Store {
         Ok(())
     }
 
-    /// Copies a SQLite database into a new file, for its owner alone to read, while it is in use.
+    /// Copies a SQLite database into a new file, readable only by its owner, while the database is
+    /// in use.
     ///
     /// # Errors
-    /// The file exists or can't be made, the database's, or that it is PostgreSQL.
+    /// The file exists or can't be created, a database error, or the database is PostgreSQL.
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
         let Source::Sqlite { .. } = self.inner.source else { return Err(BackupError::Postgres) };
         let failed = |cause| BackupError::File { file: file.to_owned(), cause };
-        // SQLite fills an empty file, so that it has its mode before it holds anything.
+        // SQLite accepts an empty file, so it can get its mode before it has any content.
         let made = sqlite::make_new_file(file).map_err(failed)?;
         let copied = self.copy_to(file).await;
         if copied.is_err() {
             std::fs::remove_file(file).map_err(failed)?;
         }
         copied?;
-        // VACUUM INTO does not wait for the disk.
+        // VACUUM INTO does not sync the file.
         made.sync_all().map_err(failed)
     }
 
@@ -203,18 +205,18 @@ impl Store {
         Ok(())
     }
 
-    /// Takes no more writes, finishes those it has, and lets the database go.
+    /// Accepts no more writes, finishes those it has, and closes the database.
     pub async fn close(&self) {
         self.inner.closing.send_replace(true);
         for worker in self.inner.stopped.lock().await.drain(..) {
-            // An error is a worker that stopped without saying so.
+            // An error means that the worker has already stopped.
             let _ = worker.await;
         }
         self.inner.readers.close().await;
     }
 
-    /// Whether it can be written to: the database lies where it was found, and every writer queue
-    /// has its worker.
+    /// Checks that writes are possible: the file is still in its place, and every writer queue has
+    /// its worker.
     fn check(&self) -> StoreResult<()> {
         if self.inner.queues.iter().chain(&self.inner.blocked_queue).any(WriterQueue::is_closed) {
             return Err(queue::gone());
@@ -222,7 +224,7 @@ impl Store {
         self.inner.source.check()
     }
 
-    /// The pool that this thread reads by.
+    /// The pool of this thread.
     pub(crate) fn readers(&self) -> &ReaderPool {
         self.inner.readers.here()
     }
@@ -285,7 +287,7 @@ impl CommandStore for Store {
         {
             return blocked_queue.apply(command).await;
         }
-        // An account is always on the same queue, so that its commands meet in one batch.
+        // An account always uses the same queue, so that its commands share batches.
         let account = command.account().map_or(0, |account| account.0.unsigned_abs());
         let queues = &self.inner.queues;
         let index = usize::try_from(account % queues.len() as u64).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Verifies the accounting: recounts everything that is counted as it is written.
+//! Verifies the accounting: recounts ledgers and counters.
 //!
 //! It reads one snapshot, so it may run beside a server that writes.
 
@@ -28,9 +28,9 @@ use crate::table::{
 /// Ledger rows read at a time.
 const LEDGER_CHUNK_ROWS: u64 = 10_000;
 
-/// What the entries of the audit log are counted as.
+/// The name of the count of the audit log's entries.
 const AUDIT_LOG: &str = "audit log entries";
-/// What the keys of an account are called.
+/// The name of the count of an account's keys.
 const KEYS: &str = "keys";
 
 /// A count, with its name.
@@ -73,8 +73,8 @@ impl Verifier for Store {
     }
 }
 
-/// The tables whose rows carry an id that their account gave, the id's column, and the last one
-/// that an account has given.
+/// The tables whose rows have an id that the account assigned, the id's column, and the last
+/// assigned id.
 fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
     let given = account.last_ids;
     [
@@ -89,8 +89,8 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
     ]
 }
 
-/// Rows of accounts that do not exist, but for those that were erased and are not swept yet. A
-/// foreign key would prove that for every row written.
+/// Rows of accounts that do not exist, except erased ones that are not swept yet. A foreign key
+/// would cost a check for every written row.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
     const TABLES: [&str; 17] = [
         "actors",
@@ -126,7 +126,7 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
     Ok(found)
 }
 
-/// What a query of two numbers a row finds.
+/// The result of a query with two numbers in each row.
 async fn numbers(tx: &DatabaseTransaction, sql: &str) -> Result<Vec<(i64, i64)>, DbErr> {
     let statement = Statement::from_string(tx.get_database_backend(), sql);
     let rows = tx.query_all_raw(statement).await?;
@@ -198,7 +198,7 @@ async fn verify_account(
         }));
     }
     let mut kept = kept_counts(tx, account.id).await?;
-    // Its ids are its count: none is ever taken away.
+    // Its last id is its count: entries are never deleted.
     kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
     kept.insert(KEYS.to_owned(), account.keys);
     let counted = recount(tx, account.id).await?;
@@ -211,7 +211,7 @@ async fn verify_account(
     Ok(errors)
 }
 
-/// A count that is not kept is 0.
+/// A missing count is 0.
 fn count_of(counts: &NamedCounts, what: &str) -> i64 {
     counts.get(what).copied().unwrap_or(0)
 }
@@ -254,7 +254,7 @@ async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<Nam
     Ok(counters.chain(daily).chain(quarters).collect())
 }
 
-/// Counts the rows of `select`, which are told apart by an actor and a label.
+/// Counts the rows of `select` by actor and label.
 async fn count_by<Q>(
     tx: &DatabaseTransaction,
     select: Q,

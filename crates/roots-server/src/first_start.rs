@@ -7,8 +7,8 @@
 //! installation, and refuses to touch any other.
 //!
 //! Several processes may start on one empty database at once. Those that share a folder take turns
-//! by a lock on it, which the system releases when a process dies. Of those in different folders the
-//! store lets one found the account; the others remove their own files.
+//! by a lock on it, which the system releases when a process dies. Of those in different folders
+//! the store lets one found the account; the others remove their own files.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};

@@ -57,8 +57,8 @@ pub(crate) fn start(settings: &Settings) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Fields as the library writes them as text without colours. Each request logs some that need no care,
-/// and the library takes its time over those too.
+/// Fields as the library writes them as text without colours. Each request logs some that need no
+/// care, and the library takes its time over those too.
 struct PlainFields;
 
 impl<'writer> FormatFields<'writer> for PlainFields {
@@ -94,8 +94,8 @@ impl Told<'_> {
     }
 }
 
-/// Whether a field's name is written as it is: the line's own text has none, and some of the library's are
-/// left out or shortened.
+/// Whether a field's name is written as it is: the line's own text has none, and some of the
+/// library's are left out or shortened.
 fn is_plain_name(field: &Field) -> bool {
     field.name().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && field.name() != "message"

@@ -2,8 +2,8 @@
 //!
 //! - [`cli`]: the command line, the settings and the commands other than `serve`.
 //! - [`wiring`]: the domain with its adapters; [`ambient`] has the clock and the identities.
-//! - [`serve`]: the server from start to end: [`first_start`], then [`net`], the connections and the
-//!   threads that serve them, and [`metrics`] beside it, until [`stop`].
+//! - [`serve`]: the server from start to end: [`first_start`], then [`net`], the connections and
+//!   the threads that serve them, and [`metrics`] beside it, until [`stop`].
 //! - [`background`]: the background tasks.
 //! - [`log`]: log lines; those that can wait are gathered for 20 ms.
 //! - [`zeroized`]: texts with keys in them.

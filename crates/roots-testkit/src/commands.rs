@@ -224,7 +224,8 @@ pub type UnderWay = JoinHandle<CommandResult>;
 pub fn begin(store: &Store, command: Command) -> UnderWay {
     let store = store.clone();
     let mut call = Box::pin(async move { store.apply(command).await });
-    // The first poll puts the command into the queue, so that commands queue up in the order of calls.
+    // The first poll puts the command into the queue, so that commands queue up in the order of
+    // calls.
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => tokio::spawn(async move { answer }),
         Poll::Pending => tokio::spawn(call),
@@ -246,7 +247,8 @@ pub async fn answers(calls: Vec<UnderWay>) -> Vec<CommandResult> {
     answers
 }
 
-/// Applies commands in their order, as many at once as a writer queue has room for. The answers are in that order.
+/// Applies commands in their order, as many at once as a writer queue has room for. The answers are
+/// in that order.
 pub async fn apply_all(
     store: &Store,
     commands: impl IntoIterator<Item = Command>,

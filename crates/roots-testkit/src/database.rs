@@ -27,7 +27,8 @@ pub struct TestDatabase {
     pub url: String,
     /// Where its files lie; on PostgreSQL, a folder for the test to use.
     pub folder: TempDir,
-    /// On PostgreSQL, the way by which its stores go to it, but for those of programs that the test runs.
+    /// On PostgreSQL, the way by which its stores go to it, but for those of programs that the test
+    /// runs.
     pub sql_proxy: Option<SqlProxy>,
 }
 
@@ -131,8 +132,8 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Waits until a writer is held up. SQLite does not tell, so there it returns at once: a test has
-    /// to hold whether a writer waits already or has yet to take what is queued.
+    /// Waits until a writer is held up. SQLite does not tell, so there it returns at once: a test
+    /// has to hold whether a writer waits already or has yet to take what is queued.
     pub async fn until_felt(&self) {
         if !self.is_postgres {
             return;
@@ -154,8 +155,8 @@ impl Hold {
     }
 }
 
-/// How long a test waits for something that is bound to come: longer than it takes on a machine whose
-/// processors are all busy.
+/// How long a test waits for something that is bound to come: longer than it takes on a machine
+/// whose processors are all busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Waits until something holds that is bound to come.

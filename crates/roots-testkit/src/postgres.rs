@@ -3,7 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
-/// The URL of a superuser on a server of which the tests may make what they like: each makes a database of its own.
+/// The URL of a superuser on a server of which the tests may make what they like: each makes a
+/// database of its own.
 ///
 /// # Panics
 ///

@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::tenant_lint;
 
-/// A way to a server that notes what is asked over it. When it is let go, at the end of a test, each
-/// statement must have been one that a tenant's request may make: see [`tenant_lint::check`].
+/// A way to a server that notes what is asked over it. When it is let go, at the end of a test,
+/// each statement must have been one that a tenant's request may make: see [`tenant_lint::check`].
 pub struct SqlProxy {
     /// The URL to connect to in place of the server's own.
     pub url: String,
@@ -87,8 +87,8 @@ async fn pass(near: TcpStream, server: String, heard: Arc<Mutex<BTreeSet<String>
     }
 }
 
-/// What a client says, as far as it came: messages of a kind, a length and a body, but for those that
-/// it starts with, which have no kind.
+/// What a client says, as far as it came: messages of a kind, a length and a body, but for those
+/// that it starts with, which have no kind.
 #[derive(Default)]
 struct Said {
     rest: Vec<u8>,

@@ -1,5 +1,6 @@
 //! Which statements a tenant's request may make: those that name the tenant for every table they
-//! touch. So they go to one shard where the tables are spread by tenant, and can't meet another's rows.
+//! touch. So they go to one shard where the tables are spread by tenant, and can't meet another's
+//! rows.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
@@ -19,8 +20,8 @@ pub const TENANT: &str = "account_id";
 /// The tables that belong to no tenant.
 pub const SHARED_TABLES: [&str; 2] = ["directory", "seaql_migrations"];
 
-/// The statements that go over all tenants, by what they are for; `docs/operations.md` lists them by
-/// these names. `…` stands for anything.
+/// The statements that go over all tenants, by what they are for; `docs/operations.md` lists them
+/// by these names. `…` stands for anything.
 pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
     ("first start", r#"SELECT …FROM "accounts" LIMIT $1"#),
     (
@@ -216,8 +217,8 @@ fn on(join: &Join) -> Option<&Expr> {
     }
 }
 
-/// Whether a condition holds a table to tenants that it names. `open` are the tables of the same query
-/// that are not held to any: a table of a query around it is checked there.
+/// Whether a condition holds a table to tenants that it names. `open` are the tables of the same
+/// query that are not held to any: a table of a query around it is checked there.
 fn binds(condition: &Expr, table: &str, open: &BTreeSet<String>) -> bool {
     let names = |expr: &Expr| match expr {
         Expr::Tuple(parts) => parts.iter().any(|part| is_tenant_of(part, table)),

@@ -103,7 +103,8 @@ impl Tools {
         let found = folders.iter().map(|folder| folder.join(program)).find(|path| path.is_file());
         let mut command = Command::new(found.unwrap_or_else(|| program.into()));
         command.args(arguments).current_dir(&self.folder).env("PATH", path_from(&folders));
-        // Nothing of the developer's own, nothing that is sent home, no proxy on the way to a local server.
+        // Nothing of the developer's own, nothing that is sent home, no proxy on the way to a local
+        // server.
         command.env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("NODE_OPTIONS");
         command.envs([("REDOCLY_TELEMETRY", "off"), ("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")]);
         command.envs([("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")]);

@@ -1,4 +1,5 @@
-//! The part of `docs/api.md` that is made from the `OpenAPI` document: each operation, with what it takes and answers.
+//! The part of `docs/api.md` that is made from the `OpenAPI` document: each operation, with what it
+//! takes and answers.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! What the bearer of an API key does about actors, keys and recovery codes, and what the bearer of a
-//! recovery code does.
+//! What the bearer of an API key does about actors, keys and recovery codes, and what the bearer of
+//! a recovery code does.
 
 use crate::model::account::ActorKind;
 use crate::model::api_key::{KeyEpoch, LookupHash, Wrap};
@@ -10,33 +10,33 @@ use crate::model::time::Timestamp;
 /// A change of actors, keys or recovery codes, or the end of the account. It costs nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ManageAction {
-    /// Take the next ids, to make keys for. Those of which nothing comes stay unused.
+    /// Reserve the next ids, to make keys for. Ids that are not used then stay unused.
     ReserveIds(Reservation),
-    /// Make an actor, a member.
+    /// Add a member.
     AddActor(NewActor),
     /// Change an actor.
     PatchActor {
-        /// Which.
+        /// The actor.
         id: ActorId,
         /// Its new name.
         name: Option<Name>,
-        /// Whether its keys are good from now on. Those that it has end with `false`.
+        /// Whether its keys are valid. `false` ends its keys.
         is_active: Option<bool>,
     },
     /// Make a key.
     AddKey {
         /// The key.
         new: NewKey,
-        /// What it is made for.
+        /// Why it is made.
         origin: KeyOrigin,
     },
-    /// End a key, and with it those that were to succeed it and were never used.
+    /// Revoke a key, and with it unused keys that were to succeed it.
     RevokeKey(KeyId),
     /// Make a recovery code, and end all others.
     RenewCode(RenewedCode),
     /// End the caller's account for good.
     EraseAccount {
-        /// What its recovery code is found by, which confirms it.
+        /// The look-up hash of its recovery code, which confirms the erasure.
         code: LookupHash,
     },
 }
@@ -51,26 +51,27 @@ pub enum RecoverAction {
     AddKey {
         /// The key.
         new: NewKey,
-        /// The recovery code that takes the place of those before.
+        /// The recovery code that replaces the earlier ones.
         code: NewCode,
     },
 }
 
-/// Which ids are taken.
+/// The ids to reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reservation {
-    /// One of an actor.
+    /// One for an actor.
     Actor,
-    /// One of a key, for the caller's own rotation.
+    /// One for a key, for the caller's own rotation.
     OwnKey,
-    /// One of a key, for any actor.
+    /// One for a key, for any actor.
     Key,
-    /// One of a key, to renew that actor's. It is refused where the actor may not be renewed once more.
+    /// One for a key, to renew that actor's. It is refused if the actor may not be renewed once
+    /// more.
     Renewal(ActorId),
-    /// One of a key and one of a recovery code, for an owner that renews its account. It is refused as a
-    /// renewal is.
+    /// One for a key and one for a recovery code, for an owner that renews its account. It is
+    /// refused as a renewal is.
     AccountRenewal(ActorId),
-    /// One of a recovery code.
+    /// One for a recovery code.
     Code,
 }
 
@@ -96,62 +97,63 @@ impl ManageAction {
     }
 }
 
-/// An actor to make, a member of its account.
+/// A member to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewActor {
-    /// Its id, which was reserved.
+    /// Its reserved id.
     pub id: ActorId,
     /// Its identity.
     pub uid: Uid,
     /// Its name.
     pub name: Name,
-    /// What it is.
+    /// Its kind.
     pub kind: ActorKind,
-    /// The epoch of the account's key that holds its key.
+    /// The epoch of the account's key that wraps its key.
     pub account_epoch: KeyEpoch,
-    /// The wraps by which the account holds its key.
+    /// The wraps of its key under the account's key.
     pub wraps: Vec<Wrap>,
 }
 
 /// A key to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
-    /// Its id, which was reserved.
+    /// Its reserved id.
     pub id: KeyId,
     /// The actor that the key belongs to.
     pub actor: ActorId,
-    /// The epoch of the account's key that it was made under, or that it opens.
+    /// The epoch of the account's key under which it was made, or which it opens.
     pub account_epoch: KeyEpoch,
     /// The epoch of the actor's key that it opens.
     pub epoch: KeyEpoch,
-    /// What it is found by.
+    /// The hash it is looked up by.
     pub lookup: LookupHash,
     /// Its first characters.
     pub prefix: String,
-    /// What its owner calls it.
+    /// Its label.
     pub label: Option<Name>,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expires_at: Option<Timestamp>,
-    /// Every wrap that was made with it.
+    /// All wraps that were made with it.
     pub wraps: Vec<Wrap>,
 }
 
-/// What a key is made for.
+/// The reason for making a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyOrigin {
-    /// To have one more.
+    /// An additional key.
     Beside,
-    /// To take the place of the key that asks for it, once it is used. It inherits the expiry, and
-    /// the label where it brings none.
+    /// It replaces the key that asks for it, once it is used. It inherits the expiry, and the label
+    /// if it has none.
     Rotation {
-        /// How much longer that one then stays in force, in seconds.
+        /// How many seconds that key then stays valid.
         grace_seconds: i64,
     },
-    /// A member's key has leaked: the next epoch of its key comes into force, and its other keys end.
+    /// A member's key has leaked: the next epoch of its key comes into force, and its other keys
+    /// end.
     Renewal,
     /// The owner's key has leaked: the same for it and for the account, once the new key is used.
     AccountRenewal {
-        /// The recovery code that takes the place of those before.
+        /// The recovery code that replaces the earlier ones.
         code: NewCode,
     },
 }
@@ -159,13 +161,13 @@ pub enum KeyOrigin {
 /// A recovery code to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCode {
-    /// Its id, which was reserved.
+    /// Its reserved id.
     pub id: RecoveryId,
-    /// What it is found by.
+    /// The hash it is looked up by.
     pub lookup: LookupHash,
 }
 
-/// A recovery code that takes the place of all others at once.
+/// A recovery code that replaces all others at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewedCode {
     /// The code.

@@ -1,8 +1,8 @@
 //! The command: a write as a value.
 //!
-//! A command says what is wanted, by whom, and what it costs. It holds no closure and opens no
-//! transaction; the store decides and applies it whole or not at all, through
-//! [`crate::decide`], and may batch it with others unseen.
+//! A command has a principal, an action and a price. It holds no closure and opens no transaction.
+//! The store decides it with [`crate::decide`], applies it completely or not at all, and may batch
+//! it with others.
 
 mod manage;
 mod operator;
@@ -38,8 +38,8 @@ pub struct Command {
     pub charge: Option<Charge>,
     /// The caller's preconditions and idempotency key.
     pub conditions: Conditions,
-    /// When it was asked for: the time that its rows carry. Whether a key is in force is judged by
-    /// the time at which the command is decided, which is later.
+    /// When it was asked for: the time that its rows get. Keys are checked against the later time
+    /// at which the command is decided.
     pub at: Timestamp,
 }
 
@@ -61,17 +61,16 @@ pub enum Action {
     System(SystemAction),
 }
 
-/// What the caller of a command ties it to. By default it is tied to nothing.
+/// The caller's conditions of a command. By default there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
-    /// The states of the row in one of which it must be, to be changed or deleted. An empty list
-    /// allows none.
+    /// The states that the row may be in, to be changed or deleted. An empty list allows none.
     pub if_match: Option<Vec<EntityTag>>,
-    /// What makes it safe to repeat.
+    /// The idempotency of the command.
     pub idempotency: Option<Idempotency>,
 }
 
-/// What a write costs, and the route that the ledger names: `PATCH /todos/{id}`.
+/// The price of a write, and the route for the ledger: `PATCH /todos/{id}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
     /// In credits, not negative.
@@ -87,7 +86,7 @@ impl Charge {
         Self { cost: WRITE_COST, endpoint }
     }
 
-    /// The charge of what costs nothing, where the ledger names the route all the same.
+    /// The charge of a free write. The ledger still names the route.
     #[must_use]
     pub const fn nothing(endpoint: &'static str) -> Self {
         Self { cost: 0, endpoint }
@@ -107,8 +106,8 @@ impl Action {
         }
     }
 
-    /// Whether it is a batch in itself: many rows at a time, of something that goes on for longer. Counts of
-    /// calls lock many accounts, and other writes must not wait with them for one that is busy.
+    /// Whether it forms a batch by itself: many rows of a long operation. Counts of calls lock many
+    /// accounts, and other writes must not wait together with them for a busy one.
     #[must_use]
     pub const fn is_batch(&self) -> bool {
         matches!(
@@ -122,14 +121,15 @@ impl Action {
         )
     }
 
-    /// Whether it is applied by itself. An erasure deletes keys and wraps that it does not load, so
-    /// no other command of its batch may make any.
+    /// Whether it is applied alone. An erasure deletes keys and wraps that it does not load, so no
+    /// other command of its batch may make any.
     #[must_use]
     pub const fn stands_alone(&self) -> bool {
         matches!(self, Self::Manage(_, ManageAction::EraseAccount { .. })) || self.is_batch()
     }
 
-    /// Whether it may end keys, so that its batch-mates' are checked again. An erasure has none.
+    /// Whether it may end keys, so that those of the other commands of its batch are checked again.
+    /// An erasure has none.
     #[must_use]
     pub const fn may_end_keys(&self) -> bool {
         match self {
@@ -143,7 +143,7 @@ impl Action {
 }
 
 impl Command {
-    /// One that costs nothing and is tied to nothing.
+    /// A command without a price and without conditions.
     #[must_use]
     pub fn uncharged(action: Action, at: Timestamp) -> Self {
         Self { action, charge: None, conditions: Conditions::default(), at }
@@ -172,7 +172,7 @@ impl Command {
         }
     }
 
-    /// What an answer to it may be kept under.
+    /// The keys under which its answer may be stored.
     pub fn idempotency_record_keys(&self) -> impl Iterator<Item = IdempotencyRecordKey> {
         let idempotent = match (&self.action, &self.conditions.idempotency) {
             (Action::Resource(bearer, _), Some(idempotency)) => Some((*bearer, idempotency)),

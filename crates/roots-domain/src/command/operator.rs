@@ -17,20 +17,20 @@ pub enum Operator {
 /// A change of an account by an operator. It costs nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperatorAction {
-    /// Give an account credits.
+    /// Grant credits to an account.
     GrantCredits {
         /// The account.
         account: AccountId,
         /// How many, not negative.
         amount: i64,
-        /// What to note.
+        /// The note.
         note: Option<Name>,
     },
-    /// Suspend an account, or have it write again.
+    /// Suspend or resume an account.
     SetAccountStatus {
         /// The account.
         account: AccountId,
-        /// What it is to be.
+        /// Its new status.
         status: AccountStatus,
     },
 }

@@ -1,4 +1,4 @@
-//! What a committed command left, and what is kept of it.
+//! The result of a committed command, and its idempotency record.
 
 use super::refusal::Refusal;
 use crate::model::account::{Account, Actor};
@@ -12,21 +12,21 @@ use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::todo::Todo;
 
-/// What a committed command left.
+/// The result of a committed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// The row as it stands now, sealed.
+    /// The row as it is now, sealed.
     pub row: AppliedRow,
-    /// What the command cost.
+    /// The cost of the command.
     pub cost: i64,
-    /// The account's balance: after it, or, for a replay, now.
+    /// The account's balance after the command or, for a replay, now.
     pub balance: i64,
-    /// Whether it was done before, and this tells again what was answered then. Nothing was done or
-    /// charged now.
+    /// Whether it was done before, and this repeats the earlier answer. Nothing was done or charged
+    /// now.
     pub is_replay: bool,
 }
 
-/// The row that a committed command left.
+/// The row that a committed command wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppliedRow {
     /// A session started or changed.
@@ -39,8 +39,8 @@ pub enum AppliedRow {
     Actor(Actor),
     /// A key made or ended.
     Key(ApiKey),
-    /// Rows that came from elsewhere, and what became of each. Where credits ended, the last outcome
-    /// is [`Refusal::InsufficientCredits`], and nothing was done for the rows from there on.
+    /// The results of imported rows. If credits ran out, the last result is
+    /// [`Refusal::InsufficientCredits`], and nothing was done from that row on.
     Imported(Vec<Result<Imported, Refusal>>),
     /// A row deleted.
     Deleted,
@@ -48,29 +48,30 @@ pub enum AppliedRow {
     Reserved(AccountId),
     /// The id of the installation.
     Installation(Uid),
-    /// An account founded, given credits or ids, suspended or resumed, or of which a key was used.
+    /// An account that was founded, got credits or ids, was suspended or resumed, or had a key
+    /// used.
     Account(Box<Account>),
     /// Calls counted.
     Counted,
 }
 
-/// The answer to an idempotent request, kept with the write that it tells of.
+/// The answer to an idempotent request, stored together with its write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     /// The actor that asked.
     pub actor: ActorId,
-    /// For what.
+    /// The request.
     pub request: IdempotencyMacs,
-    /// The row as it was left then, sealed as it was.
+    /// The row as the write left it, sealed.
     pub row: AppliedRow,
-    /// What it cost.
+    /// Its cost.
     pub cost: i64,
     /// When.
     pub created_at: Timestamp,
 }
 
 impl IdempotencyRecord {
-    /// Whether it counts no more, swept or not.
+    /// Whether it has expired, deleted or not.
     #[must_use]
     pub fn is_expired(&self, at: Timestamp) -> bool {
         self.created_at < oldest_kept(at)

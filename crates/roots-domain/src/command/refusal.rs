@@ -12,65 +12,65 @@ pub enum Refusal {
     /// The caller's key is revoked, expired, or its actor deactivated.
     #[error("This key is no longer in force.")]
     KeyNotInForce,
-    /// The recovery code is wrong or has ended: which of them is not told.
+    /// The recovery code is wrong or has ended. The error does not say which.
     #[error("The recovery code is not valid.")]
     CodeNotInForce,
     /// The account may not write.
     #[error("This account is suspended: it is read-only.")]
     Suspended,
-    /// A member that asks for what is the owner's.
+    /// A member asks for something that only the owner may do.
     #[error("Only the account's owner may do this: a member reads and writes only its own data.")]
     OwnerOnly,
     /// A key in its grace period can't manage keys.
     #[error("This key was rotated and is in its grace period: it can't manage actors or keys.")]
     KeyInGrace,
-    /// Ending the key that the account hangs on.
+    /// The owner's last key would be ended.
     #[error("This is the last key in force of the account's owner: rotate it instead.")]
     LastOwnerKey,
-    /// A recovery code that is not the account's.
+    /// The recovery code is not the account's.
     #[error("This is not the recovery code of this account.")]
     WrongRecoveryCode,
-    /// Ending the account without which nobody runs the service.
+    /// The last operator's account would be erased.
     #[error("This is the last operator's account: make another one first.")]
     LastOperator,
-    /// Deactivating the owner.
+    /// The owner would be deactivated.
     #[error("The owner of an account can't be deactivated.")]
     OwnerStays,
-    /// An `actor_id` that names no actor of the account.
+    /// The `actor_id` is not an actor of the account.
     #[error("There is no actor {0}.")]
     NoSuchActor(ActorId),
-    /// A key for an actor that has none while it is inactive.
+    /// A deactivated actor gets no keys.
     #[error("Actor {0} is deactivated: activate it first.")]
     ActorInactive(ActorId),
-    /// One more key for an actor that has as many as it may.
+    /// The actor already has the maximum number of keys.
     #[error("Actor {0} has {limit} valid keys, the maximum: revoke some first.", limit = crate::model::api_key::KEYS_MAX)]
     TooManyKeys(ActorId),
-    /// One more actor of an account that has as many as it may.
+    /// The account already has the maximum number of actors.
     #[error("This account has {limit} actors, deactivated ones included. That is the maximum: activate one of them instead.", limit = crate::model::quota::ACTORS_MAX)]
     TooManyActors,
-    /// One more key of an account that keeps as many as it may, of which none has ended.
+    /// The account already has the maximum number of keys, none of which has ended.
     #[error("This account has {limit} keys, the maximum, and none of them has ended: revoke some first.", limit = crate::model::quota::ACCOUNT_KEYS_MAX)]
     TooManyAccountKeys,
-    /// One more renewal of an actor's key on a day that has had as many as it may.
+    /// The actor's key was already renewed the maximum number of times on this day.
     #[error("The key of actor {actor} was renewed {limit} times today (UTC), the maximum: the next renewal is possible from {next_at} on.", limit = crate::model::quota::RENEWALS_PER_DAY_MAX)]
     TooManyRenewals {
         /// The actor that the key belongs to.
         actor: ActorId,
         /// When the next one is possible.
         next_at: Timestamp,
-        /// How long that is from now, in seconds, rounded up.
+        /// The seconds until then, rounded up.
         wait_seconds: u32,
     },
-    /// A key that would be born expired.
+    /// The new key would already have expired.
     #[error("The expiry must be in the future.")]
     ExpiryNotAhead,
-    /// A key that was made for an epoch that is no longer the newest.
+    /// The key was made for an epoch that is no longer the newest.
     #[error("The keys of actor {0} were renewed meanwhile: try again.")]
     KeysRenewed(ActorId),
-    /// What an operator's account alone may do.
+    /// Only an operator's account may do this.
     #[error("Only an operator's account may do this.")]
     OperatorOnly,
-    /// An account that would suspend itself.
+    /// An account can't suspend itself.
     #[error("An account can't suspend itself: another operator's account may.")]
     OwnAccount,
     /// The caller has named another request by this key.
@@ -81,72 +81,72 @@ pub enum Refusal {
     /// A request that the caller has named by this key is still being worked on.
     #[error("A request with this Idempotency-Key is still in progress: retry shortly.")]
     StillInFlight,
-    /// No such row, or not the caller's.
+    /// There is no such row, or it is not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
     /// The row is in none of the states that the caller insists on.
     #[error("The {0} has changed since you read it: read it again, then decide.")]
     HasChanged(&'static str),
-    /// A `session_id` that names no session of the actor.
+    /// The `session_id` is not a session of the actor.
     #[error("There is no session {0}.")]
     NoSuchSession(SessionId),
-    /// A link to a session that has ended.
+    /// The session to link to has ended.
     #[error("Session {0} has ended: only an active session can be linked to.")]
     SessionEnded(SessionId),
-    /// An import of what an account has into that account.
+    /// The import is an export of the same account.
     #[error("This is an export of this account: importing it would duplicate everything.")]
     OwnExport,
-    /// A row of an import has an id that came before with another content.
+    /// A row of an import has the id of an earlier row with different content.
     #[error("The {0} was imported before with different content, and is not newer.")]
     Contradicts(Origin),
-    /// A dry run of an import whose rows lie too far apart to be remembered.
+    /// The rows of a dry run need more memory than it may use.
     #[error(
         "The file has more rows than a dry run can hold. Its last line counts them: importing it costs at most 1 credit for each row."
     )]
     DryRunTooLarge,
-    /// A step of a log that does not begin where its todo stands.
+    /// A step of a log does not begin at its todo's status.
     #[error("The todo's status is {}, but this log entry starts from {}.", .stands.name(), .from.name())]
     StepFromElsewhere {
-        /// Where the step begins.
+        /// The status from which the step begins.
         from: TodoStatus,
-        /// Where the todo stands.
+        /// The todo's status.
         stands: TodoStatus,
     },
-    /// Ending an ended session.
+    /// The session has already ended.
     #[error("Session {0} has already ended.")]
     AlreadyEnded(SessionId),
-    /// Reopening an ended session.
+    /// An ended session can't be reopened.
     #[error("Session {0} has ended and can't be reopened: start a new one.")]
     CannotReopen(SessionId),
     /// A step between statuses that there is not.
     #[error("A todo can't go from {} to {}; it can go to {}.", .from.name(), .to.name(), names(.from.next()))]
     ForbiddenStep {
-        /// Where it stands.
+        /// The current status.
         from: TodoStatus,
-        /// Where it was to go.
+        /// The requested status.
         to: TodoStatus,
     },
-    /// A note that no log row would carry.
+    /// A note without a change of status.
     #[error("A note needs a change of status, and this patch does not change it.")]
     NoteWithoutChange,
-    /// An actor's activities have as many kinds as they may.
+    /// The actor already has the maximum number of activity types.
     #[error("An actor may have at most {limit} activity types.", limit = crate::model::activity::KINDS_MAX)]
     TooManyKinds,
     /// The balance is below the cost.
     #[error("The balance of {balance} credits does not cover the cost of {cost}.")]
     InsufficientCredits {
-        /// What there is.
+        /// The balance.
         balance: i64,
-        /// What the write costs.
+        /// The cost of the write.
         cost: i64,
     },
     /// The balance would exceed the largest possible one.
     #[error("The balance would exceed the largest possible one.")]
     BalanceTooHigh,
-    /// No such account.
+    /// There is no such account.
     #[error("There is no account {0}.")]
     NoSuchAccount(AccountId),
-    /// The account is founded already: another process was first.
+    /// The account was already founded: another process was first.
     #[error("Account {0} exists already.")]
     AccountExists(AccountId),
 }

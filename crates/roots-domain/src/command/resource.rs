@@ -12,7 +12,7 @@ use crate::model::todo::{NewTodo, TodoPatch};
 pub enum ResourceAction {
     /// Start a session.
     StartSession {
-        /// Whose it is to be. Its notes are sealed with that actor's keys.
+        /// The actor that the session will belong to. Its notes are sealed with that actor's keys.
         actor: ActorId,
         /// Its identity.
         uid: Uid,
@@ -57,12 +57,12 @@ pub enum ResourceAction {
 pub struct Resealed {
     /// The text.
     pub sealed: Sealed,
-    /// The ciphertext of the same text, if that is what was there.
+    /// The ciphertext that was found to have the same text.
     pub same_as: Option<Sealed>,
 }
 
 impl Patch<Resealed> {
-    /// What it does to a field that now holds `current`.
+    /// The change of a field that now holds `current`.
     #[must_use]
     pub fn against(self, current: Option<&Sealed>) -> Patch<Sealed> {
         match self {
@@ -81,10 +81,10 @@ impl Patch<Resealed> {
 pub struct RowPatch<I, P> {
     /// The row's id.
     pub id: I,
-    /// The row that the texts were sealed for; `None` where there are none. Another row of that id
+    /// The row that the texts were sealed for; `None` if there are none. Another row with that id
     /// counts as not found.
     pub sealed_for: Option<Uid>,
-    /// What becomes of it.
+    /// The change.
     pub patch: P,
 }
 

@@ -1,4 +1,4 @@
-//! What the program does by itself.
+//! Commands of the program itself.
 
 use crate::model::account::{AccountKind, ActorKind, Role};
 use crate::model::api_key::{LookupHash, Wrap};
@@ -10,28 +10,28 @@ use crate::model::usage::Calls;
 /// A write of the program itself. It costs nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SystemAction {
-    /// Take the next account id. Ids of accounts that then are not founded stay unused.
+    /// Reserve the next account id. Ids of accounts that are not founded then stay unused.
     ReserveAccount,
-    /// Name the installation so, unless it has a name, before its first account is founded.
+    /// Set the id of the installation, unless it has one, before its first account is founded.
     NameInstallation(Uid),
     /// Make an account, its owner, its first key and its recovery code.
     FoundAccount(NewAccount),
-    /// Note that a key was used for the first time, which ends what it succeeds.
+    /// Record the first use of a key, which ends what it succeeds.
     UseKey {
         /// Its account.
         account: AccountId,
-        /// Whose it is.
+        /// The actor that the key belongs to.
         actor: ActorId,
         /// The key.
         key: KeyId,
     },
-    /// Note when keys of an account were used, and end those that are no longer in force.
+    /// Record when keys of an account were used, and end those that are no longer in force.
     TendKeys {
         /// The account.
         account: AccountId,
         /// When each was last used.
         used: Vec<(KeyId, Timestamp)>,
-        /// Keys that may have expired, or come to the end of their grace.
+        /// Keys that may have expired, or whose grace may have ended.
         over: Vec<KeyId>,
     },
     /// Unlink some of the rows that are still linked to a deleted session.
@@ -43,15 +43,15 @@ pub enum SystemAction {
         /// How many rows at most.
         rows: u32,
     },
-    /// Delete some of what an account that has ended has left.
+    /// Delete some of the remaining rows of an erased account.
     SweepErased(AccountId),
-    /// Add to how often accounts called what. What is of no account is dropped.
+    /// Add to the counts of accounts' calls. Counts of accounts that do not exist are dropped.
     CountCalls(Vec<(Calls, i64)>),
-    /// Forget some of an account's idempotency records.
+    /// Delete some of an account's idempotency records.
     ForgetIdempotencyRecords {
         /// The account.
         account: AccountId,
-        /// Those from before then.
+        /// Those from before this time.
         before: Timestamp,
     },
 }
@@ -75,20 +75,20 @@ impl SystemAction {
 /// An account to found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
-    /// Its id: a reserved one, or that of the very first account. Once an id was given, even to an
-    /// account that was erased since, the first one is not to be had without it.
+    /// Its id: a reserved one, or that of the very first account. After an id was assigned, even to
+    /// an account that was erased since, only reserved ids are accepted.
     pub id: AccountId,
     /// Its identity.
     pub uid: Uid,
     /// Its name.
     pub name: Name,
-    /// What it is for.
+    /// Its kind.
     pub kind: AccountKind,
     /// Its owner's identity.
     pub owner_uid: Uid,
     /// Its owner's name.
     pub owner_name: Name,
-    /// What its owner is.
+    /// Its owner's kind.
     pub owner_kind: ActorKind,
     /// The first key's look-up hash.
     pub key_lookup: LookupHash,
@@ -113,6 +113,6 @@ impl NewAccount {
     pub const KEY: KeyId = KeyId(1);
     /// The id of a new account's recovery code.
     pub const CODE: RecoveryId = RecoveryId(1);
-    /// The id of the first account of a database that has given none yet.
+    /// The id of the first account of a database that has not assigned any yet.
     pub const FIRST: AccountId = AccountId(1);
 }

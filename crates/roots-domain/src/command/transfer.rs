@@ -6,7 +6,7 @@ use crate::model::import::Import;
 /// A move of data out of an account or into it. Only the account's owner may do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferAction {
-    /// Write rows that come from elsewhere. Each row is paid for by itself.
+    /// Import rows. Each row is paid for by itself.
     Import(Import),
     /// Note that the caller begins to bring in what another account has.
     NoteImport {
@@ -17,7 +17,7 @@ pub enum TransferAction {
     },
     /// Note that the caller exports what its account has.
     NoteExport {
-        /// The actor whose rows alone are exported.
+        /// The only actor whose rows are exported, if one was named.
         actor: Option<ActorId>,
     },
 }

@@ -142,8 +142,8 @@ impl WorkingSet {
         }
     }
 
-    /// What is so already changes nothing. A suspension moves the auth epoch, so that whoever was
-    /// admitted before is looked at again.
+    /// Setting the status that it has changes nothing. A suspension moves the auth epoch, so that
+    /// callers admitted before are checked again.
     fn set_status(
         &mut self,
         id: AccountId,

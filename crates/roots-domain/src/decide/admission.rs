@@ -26,7 +26,7 @@ impl Scope {
         Self { account, actor, role, at }
     }
 
-    /// What is of that actor is there for this one, or it is not.
+    /// Whether rows of that actor exist for this one.
     pub(super) fn reaches(&self, other: ActorId) -> bool {
         self.role.reaches(self.actor, other)
     }

@@ -36,8 +36,8 @@ impl WorkingSet {
         self.account_applied(bearer.account)
     }
 
-    /// What an operator does to another account stands in both audit logs: here by which of its
-    /// actors, there by which account. The command line has no account.
+    /// Notes an operator's action in both audit logs: in its own with the actor that acted, in the
+    /// other account's with the operator's account. The command line has no account.
     pub(super) fn note_of_operator(
         &mut self,
         action: AuditAction,

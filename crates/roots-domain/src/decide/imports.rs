@@ -44,7 +44,7 @@ impl WorkingSet {
         }
     }
 
-    /// Ids are given anew, so what an account has would be there twice.
+    /// Imported rows get new ids, so an account's own export would duplicate its rows.
     fn check_not_own(&self, source: Uid, account: AccountId) -> Result<(), Refusal> {
         match self.account(account) {
             Some(account) if account.uid == source => Err(Refusal::OwnExport),
@@ -52,8 +52,9 @@ impl WorkingSet {
         }
     }
 
-    /// Each row by itself: one that is refused leaves the others alone. The first that the balance does
-    /// not cover is refused, and ends it. What is written before it stands and is paid for.
+    /// Decides each row by itself: a refused row does not affect the others. The first row that the
+    /// balance does not cover is refused and ends the import. Rows written before it stay and are
+    /// paid for.
     fn import(&mut self, import: Import, scope: &Scope) -> Result<Applied, Refusal> {
         if scope.role != Role::Owner {
             return Err(Refusal::OwnerOnly);

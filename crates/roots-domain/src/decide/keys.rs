@@ -349,8 +349,8 @@ impl WorkingSet {
         Ok((actor, key))
     }
 
-    /// Makes a key for the owner, who showed the code `shown`. The owner's other keys end at once;
-    /// the code stays until the new key is used, so that an answer that is lost locks nobody out.
+    /// Makes a key for the owner, by the recovery code `shown`. The owner's other keys end at once.
+    /// The code stays valid until the new key is used, so that a lost answer locks nobody out.
     fn add_recovered_key(
         &mut self,
         account: AccountId,

@@ -28,8 +28,8 @@ pub(super) enum Plan {
 
 impl WorkingSet {
     /// Repeats the answer to a request that was answered before. Otherwise it validates the action,
-    /// then charges for it, then does it: nothing is done that is not paid, and nothing is paid that
-    /// is not done.
+    /// then charges for it, then does it: nothing is done that is not paid, and nothing is paid
+    /// that is not done.
     pub(super) fn decide_resource(
         &mut self,
         bearer: KeyBearer,

@@ -259,7 +259,7 @@ fn by_command_line(action: OperatorAction) -> Command {
     uncharged(Action::Operate(Operator::CommandLine, action))
 }
 
-/// Whose key a command is of.
+/// The bearer of the key that a command was sent with.
 #[track_caller]
 fn bearer_of(command: &mut Command) -> &mut KeyBearer {
     match &mut command.action {

@@ -285,7 +285,8 @@ impl WorkingSet {
         self.account_mut(account).map(|account| &mut account.last_ids).ok_or(Refusal::KeyNotInForce)
     }
 
-    /// A copy of the last ids. The next of them is the id of the row that a command is about to add.
+    /// A copy of the last ids. The next of them is the id of the row that a command is about to
+    /// add.
     pub(super) fn next_ids(&self, account: AccountId) -> Result<LastIds, Refusal> {
         self.account(account).map(|account| account.last_ids).ok_or(Refusal::KeyNotInForce)
     }

@@ -89,11 +89,12 @@ impl<T> Activity<T> {
     }
 }
 
-/// An activity to log. `T` is its description: as its caller words it, or
+/// An activity to log. `T` is its description: plain, or
 /// [`super::sealed::Sealed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewActivity<T> {
-    /// Whose it is to be, if not the caller's own. Its text is sealed with that actor's keys.
+    /// The actor that the activity will belong to; the caller if absent. Its text is sealed with that
+    /// actor's keys.
     pub actor: Option<ActorId>,
     /// What happened.
     pub description: T,

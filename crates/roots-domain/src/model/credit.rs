@@ -186,7 +186,7 @@ pub struct LedgerVerifier {
 }
 
 impl LedgerVerifier {
-    /// Takes the next row, in order of ids.
+    /// Checks the next row, in the order of ids.
     pub fn push(&mut self, id: LedgerId, delta: i64, balance_after: i64) {
         self.rows += 1;
         if id.0 != self.rows {

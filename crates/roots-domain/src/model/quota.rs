@@ -6,8 +6,8 @@ use super::time::{Day, Timestamp};
 /// Most actors of an account, deactivated ones included, so that work on all of them, such as the
 /// erasure of the account, stays quick.
 pub const ACTORS_MAX: i64 = 10_000;
-/// Most keys that an account keeps, ended ones included. An account that rotates 10,000 keys a day keeps
-/// the ended keys of four days.
+/// Most keys that an account keeps, ended ones included. An account that rotates 10,000 keys a day
+/// keeps the ended keys of four days.
 pub const ACCOUNT_KEYS_MAX: i64 = 50_000;
 /// Most renewals of an actor's key in a UTC day. Each lengthens its chain of epochs for ever.
 pub const RENEWALS_PER_DAY_MAX: i64 = 24;

@@ -49,7 +49,8 @@ impl SessionStatus {
     }
 }
 
-/// A status of sessions without its time: what a patch goes to, a filter names and a counter counts.
+/// A status of sessions without its time: what a patch goes to, a filter names and a counter
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SessionStatusKind {
     /// The agent is at work.

@@ -12,7 +12,7 @@ use super::time::{Day, Timestamp};
 /// The number of endpoints in a summary.
 pub const TOP_ENDPOINTS: usize = 10;
 
-/// What is called: a route by a method.
+/// An endpoint: a method and a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// The template of the route, never an address with ids: `/todos/{id}`.
@@ -21,7 +21,7 @@ pub struct Endpoint {
     pub method: String,
 }
 
-/// What calls are counted by.
+/// The key by which calls are counted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Calls {
     /// The account that made the calls.

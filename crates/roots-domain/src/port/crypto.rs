@@ -78,7 +78,7 @@ pub struct PresentedCode {
     pub secret: SecretSlice<u8>,
 }
 
-/// A new API key: the secret to show once, and what the store keeps of it.
+/// A new API key: the secret to show once, and what is stored.
 #[derive(Debug)]
 pub struct MintedKey {
     /// The key. It is shown once and stored nowhere.

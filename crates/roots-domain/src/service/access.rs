@@ -149,8 +149,8 @@ impl Access {
     /// Looks a presented key up and unlocks what it opens.
     ///
     /// # Errors
-    /// [`AccessError::NotAdmitted`], or a database error. A key whose wraps are missing or do
-    /// not open is a database error: no key is ever made in its stead.
+    /// [`AccessError::NotAdmitted`], or a database error. A key whose wraps are missing or do not
+    /// open is a database error: no key is ever made to replace it.
     pub async fn admit(&self, presented: &PresentedKey) -> Result<Caller, AccessError> {
         let lookup = presented.lookup;
         let mut found = self.look_up(lookup).await?;

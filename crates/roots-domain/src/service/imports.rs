@@ -43,7 +43,7 @@ pub struct Imports {
 /// An actor of the source.
 #[derive(Debug, Clone)]
 pub struct ActorDraft {
-    /// Its id there.
+    /// Its id in the source.
     pub id: ActorId,
     /// Its name.
     pub name: Name,
@@ -140,8 +140,8 @@ impl Imports {
     /// Checks that the caller may import, as [`Importing::rows`] does. Nothing is written.
     ///
     /// # Errors
-    /// [`Refusal::OwnerOnly`], [`Refusal::KeyNotInForce`], [`Refusal::Suspended`], or the database's
-    /// error.
+    /// [`Refusal::OwnerOnly`], [`Refusal::KeyNotInForce`], [`Refusal::Suspended`], or the
+    /// database's error.
     pub async fn check(&self, caller: Arc<Caller>, mode: ImportMode) -> Result<(), WriteError> {
         // Without rows no source is needed.
         let mut importing = self.importing(caller, Uid::NIL, None, mode)?;

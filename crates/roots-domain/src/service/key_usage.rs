@@ -82,8 +82,8 @@ impl KeyUsage {
 
     /// Writes the noted uses, and ends keys that are over, so that their wraps are deleted.
     /// Accounts take turns with one small command each, and several commands are submitted
-    /// together. What an account still has after [`TURNS_MAX`] turns is left for the next call. A
-    /// failing account does not block others.
+    /// together. What an account still has after 10 turns is left for the next call. A failing
+    /// account does not block others.
     ///
     /// # Errors
     /// The last database error. Uses that were not written stay noted.
@@ -147,7 +147,7 @@ impl KeyUsage {
                                 away += u32::from(!matches!(error, StoreError::Broken(_)));
                                 outcome = Err(error);
                             } else {
-                                // What was to be ended is looked for again.
+                                // Keys that were to be ended are searched again.
                                 self.backlog.sweep_after(after);
                             }
                         }

@@ -48,7 +48,7 @@ pub struct KeyDraft {
     pub actor: ActorId,
     /// Its label.
     pub label: Option<Name>,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expires_at: Option<Timestamp>,
     /// Whether the actor's key is renewed, after a leak.
     pub renew: bool,

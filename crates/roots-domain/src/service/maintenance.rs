@@ -16,7 +16,7 @@ pub struct Maintenance {
     pub commands: Arc<dyn CommandStore>,
     /// Finds expired records.
     pub reader: Arc<dyn IdempotencyReader>,
-    /// Tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -11,8 +11,8 @@ use crate::model::usage::{self, Calls, Endpoint, Month, MonthUsage};
 use crate::port::clock::Clock;
 use crate::port::store::{ApplyError, CommandStore, StoreError, UsageReader};
 
-/// Most counts that wait in memory. Calls that would need one more are not counted: the database is
-/// away then, and what is missing is statistics.
+/// Most counts in memory. Calls that would need another one are not counted: this only happens if
+/// the database is unavailable, and only statistics are lost.
 pub const PENDING_MAX: usize = 50_000;
 /// Most counts of one command.
 const COMMAND_MAX_COUNTS: usize = 500;

@@ -1,8 +1,8 @@
 //! Permits: a semaphore that is fair between accounts, or between addresses.
 //!
 //! Permits go to accounts in rotation, whatever the number of requests that each has waiting. An
-//! account with 64 waiting requests delays an account with one by at most one permit. Where addresses
-//! share permits instead, "account" means address here.
+//! account with 64 waiting requests delays an account with one by at most one permit. Where
+//! addresses share permits instead, "account" means address here.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;

@@ -84,7 +84,7 @@ impl<T: FromParams + Send, S: Sync> FromRequestParts<S> for List<T> {
     }
 }
 
-/// A page of a list that is asked for.
+/// The requested page of a list.
 pub struct RequestedPage {
     path: Option<MatchedPath>,
     filters: Vec<(String, String)>,

@@ -1,4 +1,5 @@
-//! What the API tells of itself: whether it serves, and what describes it. Nothing here needs a key.
+//! What the API tells of itself: whether it serves, and what describes it. Nothing here needs a
+//! key.
 
 pub(crate) mod pages;
 pub(crate) mod pinger;

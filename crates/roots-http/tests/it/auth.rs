@@ -186,8 +186,8 @@ async fn a_key_that_a_write_finds_revoked_is_forgotten() {
     assert_eq!(lookups.load(Ordering::SeqCst), 2);
 }
 
-/// Between the look at a key and the moment at which its caller is remembered there is time for it to
-/// end.
+/// Between the look at a key and the moment at which its caller is remembered there is time for it
+/// to end.
 #[tokio::test]
 async fn a_caller_whose_key_ends_while_it_is_looked_up_is_not_remembered() {
     let mut api = MockedApi::whole();

@@ -1,6 +1,6 @@
-//! Every answer that the description names, whole: each operation with each of its statuses, and each
-//! kind of problem. One that is described and not brought about here fails, and so does one that is
-//! brought about and not as it was.
+//! Every answer that the description names, whole: each operation with each of its statuses, and
+//! each kind of problem. One that is described and not brought about here fails, and so does one
+//! that is brought about and not as it was.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

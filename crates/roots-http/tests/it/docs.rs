@@ -1,4 +1,5 @@
-//! The pages of `/docs`, their files, and the description: what every browser and every cache is told.
+//! The pages of `/docs`, their files, and the description: what every browser and every cache is
+//! told.
 
 use std::io::Read;
 

@@ -363,7 +363,8 @@ async fn an_import_of_1_kib_a_second_completes() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_ends_while_nothing_comes_ends_the_import() {
     let mut api = MockedApi::importing();
-    // It ends at once after the import has begun: it is checked before that, and the import is noted.
+    // It ends at once after the import has begun: it is checked before that, and the import is
+    // noted.
     api.commands.expect_apply().times(2).returning(|command| Ok(applied(command)));
     let refused = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
     api.commands.expect_apply().times(1).returning(move |_| refused());
@@ -444,7 +445,7 @@ async fn a_third_import_at_once_is_429() {
       "error": "An account may have at most 2 imports under way at once. Try again in 10 s. No setting raises this limit."
     }
     "#);
-    // Whoever hangs up gives its place back, and so does one that is given up.
+    // A client that hangs up gives its place back, and so does one that is given up.
     held[0].abort();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(import(&file).of(&router).await.status, 200);

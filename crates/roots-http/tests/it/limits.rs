@@ -90,7 +90,8 @@ async fn a_request_over_the_limit_of_its_actor_is_429() {
     assert_eq!(statuses(&router, &read, 2).await, [200, 429]);
 }
 
-/// Has the member's key be one more of the owner, and one that is of good form but unknown the member's.
+/// Has the member's key be one more of the owner, and one that is of good form but unknown the
+/// member's.
 fn with_two_keys_of_the_owner(api: &mut MockedApi) {
     api.accounts.checkpoint();
     api.accounts.expect_credentials().returning(|lookup| {
@@ -337,8 +338,8 @@ async fn concurrent_requests_with_one_wrong_key_count_once() {
     assert_eq!(lookups.load(Ordering::SeqCst), 2);
 }
 
-/// A store that has a look-up of a key take until the test lets it go on. Then it refuses the keys whose
-/// ids are odd.
+/// A store that has a look-up of a key take until the test lets it go on. Then it refuses the keys
+/// whose ids are odd.
 struct Stalled {
     begun: AtomicUsize,
     may_go_on: Semaphore,
@@ -358,7 +359,8 @@ impl CommandStore for Stalled {
     }
 }
 
-/// A api in which every key is the owner's, was never used, and is looked up by a [`Stalled`] store.
+/// A api in which every key is the owner's, was never used, and is looked up by a [`Stalled`]
+/// store.
 fn stalling_lookups() -> (MockedApi, Arc<Stalled>) {
     let mut api = limited(1_000, 0);
     api.accounts.checkpoint();
@@ -376,7 +378,8 @@ fn stalling_lookups() -> (MockedApi, Arc<Stalled>) {
     (api, stalled)
 }
 
-/// Sends all of them at once, and answers their statuses once `meanwhile` has let the look-ups go on.
+/// Sends all of them at once, and answers their statuses once `meanwhile` has let the look-ups go
+/// on.
 async fn at_once(
     router: &Router,
     asks: Vec<TestRequest>,
@@ -800,8 +803,8 @@ async fn a_wrong_key_that_became_good_is_admitted_five_seconds_later() {
     advance(Duration::from_millis(4_999)).await;
     assert_eq!(statuses(&router, &ask, 1).await, [401]);
     advance(Duration::from_millis(1)).await;
-    // It counts neither as an unknown key, of which none were left five seconds ago, nor as unauthenticated,
-    // as it did a moment before.
+    // It counts neither as an unknown key, of which none were left five seconds ago, nor as
+    // unauthenticated, as it did a moment before.
     assert_eq!(statuses(&router, &ask, 3).await, [200; 3]);
     assert_eq!(
         unknown_key(UNKNOWN_KEYS).of(&router).await.header("ratelimit"),

@@ -248,8 +248,8 @@ async fn a_large_page_yields_to_other_tasks_between_its_rows() {
     other.abort();
 }
 
-/// A todo with so many steps, whose notes have so many bytes, and after which step each piece was read.
-/// Before a piece after `deleted_at` it is deleted.
+/// A todo with so many steps, whose notes have so many bytes, and after which step each piece was
+/// read. Before a piece after `deleted_at` it is deleted.
 fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (MockedApi, Arc<Mutex<Vec<i64>>>) {
     let mut api = MockedApi::whole();
     api.todos.checkpoint();
@@ -412,7 +412,8 @@ async fn go_on(all: &mut [Sending]) {
     }
 }
 
-/// A api that knows its callers already, so that a request comes to its body when it is first polled.
+/// A api that knows its callers already, so that a request comes to its body when it is first
+/// polled.
 async fn receiving(settle: impl FnOnce(&mut MockedApi)) -> Router {
     let mut api = MockedApi::whole();
     settle(&mut api);

@@ -311,7 +311,8 @@ async fn a_client_that_sends_too_much_receives_the_answer() {
 
 #[tokio::test]
 async fn a_connection_with_an_unread_body_is_closed() {
-    // As much as is read, of a body that is longer: the client still has to send when it is answered.
+    // As much as is read, of a body that is longer: the client still has to send when it is
+    // answered.
     let most = vec![b' '; 5 * 1024 * 1024 + 1];
     let json = "content-type: application/json\r\n";
     for (rest, body, status) in [

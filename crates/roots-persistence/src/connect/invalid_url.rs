@@ -1,15 +1,15 @@
-//! What is wrong with a database URL.
+//! Errors in database URLs.
 
-/// What is wrong with a database URL. Never repeats it: it may hold a password.
+/// An error in a database URL. It never repeats the URL, which may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// It begins with no scheme that Roots knows.
+    /// The scheme is unknown.
     #[error("a database URL begins with sqlite:// or postgres://")]
     UnknownScheme,
     /// It names no file.
     #[error("an SQLite URL names a file, such as sqlite://data/roots.db?mode=rwc")]
     NoFile,
-    /// Its escapes make no text.
+    /// Its escapes are not valid UTF-8.
     #[error(
         "in a SQLite URL a % begins the code of a byte, such as %20 for a space, and here these bytes are not UTF-8: write %25 for a % that is meant"
     )]
@@ -32,10 +32,10 @@ pub enum InvalidUrl {
         "this PostgreSQL URL has an unknown parameter; known are sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, port, dbname, user, password, application_name, options and statement-cache-capacity"
     )]
     UnknownPostgresParameter,
-    /// A mode of TLS that there is not.
+    /// An unknown mode of TLS.
     #[error("sslmode is one of disable, require, verify-ca and verify-full")]
     UnknownSslMode,
-    /// A mode that may go on unencrypted, on the way to another machine.
+    /// A mode that allows unencrypted connections to another machine.
     #[error(
         "sslmode=prefer and sslmode=allow may go on unencrypted without a word, so they are not taken for a server on another machine: use verify-full, or disable if nobody can listen on the way"
     )]

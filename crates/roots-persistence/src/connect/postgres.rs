@@ -1,6 +1,6 @@
-//! PostgreSQL: one or two writer queues a process, an account always on the same one, and a blocked
-//! queue, which also takes commands that are batches already. Several processes are safe by the
-//! accounts' locks.
+//! PostgreSQL: one or two writer queues for each process, and a blocked queue, which also takes
+//! commands that form a batch by themselves. An account always uses the same queue. The accounts'
+//! locks make several processes safe.
 
 use std::time::Duration;
 
@@ -8,60 +8,59 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 use super::tls::{self, Protection};
 
-/// So many threads that serve share a writer queue. The more queues the fewer commands a batch, and
-/// a batch costs its dozen round trips however many there are.
+/// So many serving threads share a writer queue. More queues mean fewer commands in a batch, and a
+/// batch costs a dozen round trips whatever its size.
 pub(super) const SERVING_THREADS_PER_QUEUE: usize = 4;
-/// Most commands of a batch. What one waits for in all, lock by lock, is bounded by what a
-/// statement may take.
+/// Most commands in a batch. Its total wait for locks is bounded by the time limit of a statement.
 pub(crate) const BATCH_MAX_COMMANDS: usize = 128;
-/// Connections that read at a time, and the fewest of a pool.
+/// Connections that read at the same time, and the minimum of a pool.
 const READERS: usize = 8;
 const READERS_MIN: usize = 2;
-/// A connection that was idle for longer is asked whether it still stands before it is used: after
-/// the database was away, no request has to find out.
+/// A connection that was idle for longer is tested before it is used, so that no request fails
+/// because the database was away meanwhile.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long to wait for a connection before the database counts as away.
+/// How long to wait for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Statements kept prepared per connection: texts differ by the number of rows.
+/// Prepared statements per connection: texts differ by the number of rows.
 const PREPARED_STATEMENTS: usize = 512;
 
-/// There is an index for every read, whatever it asks for. So a plan is made once a statement, not
-/// once a read; and never sorts or goes through a whole table, as it would where the database,
-/// without statistics yet or with those of long ago, takes a large one for a small one.
+/// Every read has an index. So each statement is planned once, not once for each read, and plans
+/// never sort or scan a whole table, as they would if the database, with missing or old statistics,
+/// took a large table for a small one.
 const READ_BY_INDEX: [(&str, &str); 3] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
 
-/// So does a batch, whose statements name their rows by their keys.
+/// The same for batches, which find rows by their keys.
 const WRITE_BY_INDEX: [(&str, &str); 2] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
-/// But for those that remove many rows at a time, within a transaction.
+/// For statements that remove many rows: they are planned each time within the transaction.
 pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// All users of a database share one space of advisory locks: "Root" in the upper half keeps these
 /// apart, as long as ids fit the lower one.
 const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
 
-/// The lock of an account, or of the directory, whose id is 0. No two ids share one, however large:
-/// operators may name accounts that there are not.
+/// The lock of an account, or of the directory, whose id is 0. No two ids share a lock, even very
+/// large ones: operators may name accounts that do not exist.
 pub(crate) const fn lock_key(id: i64) -> i64 {
     LOCK_SPACE ^ id
 }
 
-/// Statements that take their time, within a transaction.
+/// Removes the time limit of statements within a transaction.
 pub(crate) const NO_TIME_LIMIT: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 /// Takes locks in the order of their keys: a function scan keeps the order of its rows.
 pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
-/// As [`LOCK`], waiting for each no longer than the work under one usually takes several times
-/// over. The limit is set first, as it stands first, and holds to the end of the transaction.
+/// As [`LOCK`], but it waits for each lock at most several times as long as a lock is usually held.
+/// The limit is set first and lasts to the end of the transaction.
 pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms', true), \
     pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
-/// The lock under which the schema changes. It is negative, as that of no account is.
+/// The lock for changes of the schema. It is negative, unlike that of any account.
 pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
 fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
-    // It was read before, when the URL was.
+    // The URL was checked before.
     let protection = tls::of_url(url).map_or(Protection::KnownServer, |(protection, _)| protection);
     options
         .sqlx_logging(false)
@@ -74,12 +73,12 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
                 .statement_cache_capacity(PREPARED_STATEMENTS)
                 .application_name("roots")
                 .options([
-                    // What is answered is durable, whatever the server's default.
+                    // Answered writes are durable, whatever the server's default is.
                     ("synchronous_commit", "on"),
                     ("statement_timeout", "15s"),
                     ("lock_timeout", "10s"),
                     ("idle_in_transaction_session_timeout", "30s"),
-                    // No statement here takes as long as it takes to compile one.
+                    // Compiling a statement takes longer than running it.
                     ("jit", "off"),
                 ])
                 .options(more.iter().copied())
@@ -87,14 +86,14 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     options
 }
 
-/// What one worker writes through: a connection, and another for when the first one hangs.
+/// The connections of one worker: one, and another if the first hangs.
 pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, &WRITE_BY_INDEX);
     options.max_connections(2);
     Database::connect(options).await
 }
 
-/// A pool that reads, of so many. It connects once it is used.
+/// A pool of readers, one of `pools`. It connects when it is first used.
 pub(crate) async fn readers(url: &str, pools: usize) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, &READ_BY_INDEX);
     let most = (READERS / pools.max(1)).max(READERS_MIN);
@@ -119,7 +118,7 @@ mod tests {
         assert_eq!(lock_key(7), LOCK_SPACE | 7);
     }
 
-    /// "What was answered 2xx is durable" rests on this.
+    /// "What was answered 2xx is durable" depends on this.
     #[tokio::test]
     async fn a_writer_commits_synchronously_whatever_the_database_prefers() {
         let test = TestDatabase::postgres().await;

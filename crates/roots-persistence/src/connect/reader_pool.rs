@@ -1,4 +1,4 @@
-//! A pool to read by whose connections are at hand again as soon as a statement is done.
+//! A pool of readers whose connections are available again as soon as a statement ends.
 //!
 //! sqlx's pool pings each connection that comes back to it, in a task of its own: a second exchange
 //! with the database for each statement. So a connection whose statement succeeded is kept here for
@@ -19,7 +19,7 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxValues;
 
-/// How long a connection that nobody uses is trusted to be open.
+/// How long an idle connection is assumed to be open.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 /// How many statements a connection serves before it goes back to sqlx's pool.
 const STATEMENTS_MAX: u32 = 1_000;
@@ -28,22 +28,23 @@ const STATEMENTS_MAX: u32 = 1_000;
 pub(crate) struct ReaderPool {
     pool: DatabaseConnection,
     kept: Mutex<Kept>,
-    /// [`KEPT_FOR`], but in tests.
+    /// [`KEPT_FOR`], except in tests.
     kept_for: Duration,
-    /// Whether statements go by sqlx's pool, which tells of each.
+    /// Whether statements use sqlx's pool, which reports each of them.
     #[cfg(test)]
     is_watched: bool,
 }
 
 #[derive(Default)]
 struct Kept {
-    /// The one that was used last comes last.
+    /// The last used one is last.
     idle: Vec<PooledReader>,
-    /// How many wait for sqlx's pool. While there are any, all connections go back to it.
+    /// The number of tasks that wait for sqlx's pool. While there are any, all connections go back
+    /// to it.
     waiting: usize,
 }
 
-/// A connection that was taken out of sqlx's pool. Dropped, it goes back.
+/// A connection from sqlx's pool. Dropping it gives it back.
 struct PooledReader {
     raw: Raw,
     statements: u32,
@@ -55,7 +56,7 @@ enum Raw {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// One that waits for sqlx's pool.
+/// A task that waits for sqlx's pool.
 struct PoolWaiter<'a>(&'a ReaderPool);
 
 impl Drop for PoolWaiter<'_> {
@@ -75,7 +76,7 @@ impl ReaderPool {
         }
     }
 
-    /// One whose statements are told by the pool's metric callback.
+    /// A pool whose statements are reported to the pool's metric callback.
     #[cfg(test)]
     pub(super) fn watched(pool: DatabaseConnection) -> Self {
         Self { is_watched: true, ..Self::new(pool) }
@@ -88,14 +89,14 @@ impl ReaderPool {
         access: Option<AccessMode>,
     ) -> Result<DatabaseTransaction, DbErr> {
         let waiting = self.wait();
-        // It goes back: all that there may be could be kept here.
+        // It goes back: otherwise all connections could be kept here.
         drop(self.kept().idle.pop());
         let transaction = self.pool.begin_with_config(isolation, access).await;
         drop(waiting);
         transaction
     }
 
-    /// Whether there is a connection that nobody uses, or may be another.
+    /// Whether there is an idle connection, or a new one may be opened.
     pub(super) fn can_give(&self) -> bool {
         if !self.kept().idle.is_empty() {
             return true;
@@ -108,13 +109,13 @@ impl ReaderPool {
         pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections()
     }
 
-    /// Lets all connections go.
+    /// Closes all connections.
     pub(crate) async fn close(&self) {
-        // From now on none is kept.
+        // From now on no connection is kept.
         let _waiting = self.wait();
         let idle = std::mem::take(&mut self.kept().idle);
         drop(idle);
-        // What fails to close is closed with the process.
+        // Connections that fail to close are closed with the process.
         let _ = self.pool.clone().close().await;
     }
 
@@ -239,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    /// Pools that keep connections however slow the machine is.
+    /// Pools that keep connections even on a slow machine.
     async fn pools() -> Vec<(TestDatabase, ReaderPool)> {
         let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);
         let file = sqlite.folder.path().join("roots.db");
@@ -290,7 +291,7 @@ mod tests {
             };
             let (found, ()) = tokio::join!(ask(&pool, "SELECT 1"), give_one);
             assert!(found.unwrap().is_some());
-            // Each guard in a statement of its own: two in one would wait for each other.
+            // Each guard is in its own statement: two in one would deadlock.
             let waiting = pool.kept().waiting;
             assert_eq!((waiting, pool.kept().idle.len()), (0, 1));
         }

@@ -1,8 +1,8 @@
-//! Connections to read by: a pool for each thread that serves, and one for all others.
+//! Connections for reads: a pool for each serving thread, and one for all others.
 //!
-//! A connection belongs to the thread that opened it: there its runtime waits for it, and the
-//! system mostly keeps what works for it near. To hand a statement over to another processor and
-//! its rows back costs more than most statements.
+//! A connection belongs to the thread that opened it: its runtime polls it there, and the system
+//! mostly keeps its server process on a near processor. Handing a statement to another processor
+//! and its rows back costs more than most statements.
 
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,12 @@ use super::source::Source;
 use crate::errors::of_read;
 
 thread_local! {
-    /// The number of this thread among those that serve.
+    /// The number of this thread among the serving threads.
     static READER_SLOT: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Has this thread read by connections of its own from now on, of any store that was opened for as
-/// many threads: they are numbered from 0. No two threads of a process have the same number.
+/// Lets this thread read with its own connections from now on, in every store that was opened for
+/// enough threads. Numbers start at 0. No two threads of a process may have the same number.
 pub fn take_reader_slot(number: usize) {
     READER_SLOT.set(Some(number));
 }
@@ -29,13 +29,13 @@ pub fn take_reader_slot(number: usize) {
 pub(crate) struct Readers {
     of_slots: Vec<ReaderPool>,
     of_all: ReaderPool,
-    /// A connection for pings alone: reads that take long may hold all others, and the database is
-    /// there all the same. `None` while a ping is under way, and until the first one.
+    /// A connection only for pings: long reads may hold all others although the database is
+    /// available. `None` during a ping, and before the first one.
     pings: Mutex<Option<DatabaseConnection>>,
 }
 
 impl Readers {
-    /// Prepares a pool for each of so many slots, and connects for all others.
+    /// Prepares a pool for each slot, and connects the shared one.
     pub(crate) async fn open(source: &Source, slots: usize) -> Result<Self, DbErr> {
         let mut of_slots = Vec::new();
         for _ in 0..slots {
@@ -46,14 +46,14 @@ impl Readers {
         Ok(Self { of_slots, of_all: ReaderPool::new(of_all), pings: Mutex::default() })
     }
 
-    /// One pool for all.
+    /// A single pool for all threads.
     #[cfg(test)]
     pub(crate) fn only(of_all: DatabaseConnection) -> Self {
         let of_all = ReaderPool::watched(of_all);
         Self { of_slots: Vec::new(), of_all, pings: Mutex::default() }
     }
 
-    /// How many pools there are.
+    /// The number of pools.
     pub(crate) fn pools(&self) -> usize {
         self.of_slots.len() + 1
     }
@@ -64,16 +64,16 @@ impl Readers {
         READER_SLOT.get().filter(|slot| *slot < of_all).unwrap_or(of_all)
     }
 
-    /// The pool of this thread, as long as it has a connection to give, and then the shared one:
-    /// slow reads must not hold up all others on the thread.
+    /// The pool of this thread, or the shared one if that has no free connection: slow reads must
+    /// not block all others on the thread.
     pub(crate) fn here(&self) -> &ReaderPool {
         let own = READER_SLOT.get().and_then(|slot| self.of_slots.get(slot));
         own.filter(|pool| pool.can_give()).unwrap_or(&self.of_all)
     }
 
-    /// Whether the database answers, and may be written to as far as it says. A connection on which
-    /// a ping fails, or that does not answer before the caller gives up, is let go: the next ping
-    /// opens another one.
+    /// Checks that the database answers and says that it accepts writes. If a ping fails or the
+    /// caller gives up before the answer, its connection is dropped, and the next ping opens
+    /// another one.
     pub(crate) async fn ping(&self, source: &Source) -> StoreResult<()> {
         let kept = self.pings().take();
         let db = match kept {
@@ -99,14 +99,14 @@ impl Readers {
         self.pings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets all connections go.
+    /// Closes all connections.
     pub(crate) async fn close(&self) {
         let pings = self.pings().take();
         for pool in self.of_slots.iter().chain([&self.of_all]) {
             pool.close().await;
         }
         if let Some(pings) = pings {
-            // What fails to close is closed with the process.
+            // Connections that fail to close are closed with the process.
             let _ = pings.close().await;
         }
     }
@@ -163,7 +163,7 @@ mod tests {
         assert!(own[0] != own[1] && !own.contains(&all));
         assert_eq!(pool_of(2), all);
 
-        // What takes long on one thread sends the rest of it to the others' pool.
+        // Long reads of a thread move its other reads to the shared pool.
         let mut taken = Vec::new();
         while readers.of_slots[0].can_give() {
             assert_eq!(pool_of(0), own[0]);

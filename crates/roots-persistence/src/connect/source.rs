@@ -1,4 +1,4 @@
-//! Where a store's connections come from.
+//! The source of a store's connections.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,19 +16,19 @@ use super::url::{DatabaseTarget, DatabaseUrl};
 use super::{postgres, sqlite};
 use crate::errors::{self, BatchError};
 
-/// Longest that a connection which is given up may take to close.
+/// Longest time for closing a connection that is given up.
 const CLOSE_MAX_TIME: Duration = Duration::from_secs(1);
 
-/// A database that was found.
+/// A database that exists.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
-    /// A file, and which one it was: another that takes its name later is not this database.
+    /// A file and its identity: another file that gets the same name later is not this database.
     Sqlite { file: PathBuf, identity: FileIdentity },
     /// A server.
     Postgres { url: String },
 }
 
-/// Which file it is, whatever its name: device and inode.
+/// The identity of a file: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileIdentity(u64, u64);
 
@@ -40,7 +40,7 @@ impl FileIdentity {
 }
 
 impl Source {
-    /// Finds the database, and makes the SQLite file where it may be made.
+    /// Finds the database, and creates the SQLite file if that is allowed.
     pub(crate) fn find(url: &DatabaseUrl) -> Result<Self, OpenError> {
         match &url.0 {
             DatabaseTarget::Postgres { url } => Ok(Self::Postgres { url: url.clone() }),
@@ -54,7 +54,7 @@ impl Source {
         }
     }
 
-    /// An error as what it says of the file, if it says something of it.
+    /// Turns an error into what it says about the file, if it says something.
     pub(crate) fn explain(&self, error: OpenError) -> OpenError {
         match (self, error) {
             (Self::Sqlite { file, .. }, OpenError::Database(error)) => {
@@ -64,7 +64,7 @@ impl Source {
         }
     }
 
-    /// How many writer queues it has, beside so many threads that serve.
+    /// The number of writer queues for so many serving threads.
     pub(crate) fn writer_queues(&self, serving: usize) -> usize {
         match self {
             Self::Sqlite { .. } => sqlite::WRITER_QUEUES,
@@ -72,7 +72,7 @@ impl Source {
         }
     }
 
-    /// Whether a blocked queue beside those is of use: SQLite has one writer at a time.
+    /// Whether it has a blocked queue. SQLite has only one writer at a time, so it needs none.
     pub(crate) fn has_blocked_queue(&self) -> bool {
         matches!(self, Self::Postgres { .. })
     }
@@ -85,7 +85,7 @@ impl Source {
         }
     }
 
-    /// A pool to read from, of so many. It connects once it is used.
+    /// A pool of readers, one of `pools`. It connects when it is first used.
     pub(crate) async fn readers(&self, pools: usize) -> Result<DatabaseConnection, DbErr> {
         match self {
             Self::Sqlite { file, .. } => sqlite::readers(file).await,
@@ -93,7 +93,7 @@ impl Source {
         }
     }
 
-    /// Whether it is certain that there is room to write. A server does not tell.
+    /// Whether there is certainly enough disk space. A server does not report this.
     pub(super) fn has_room(&self) -> bool {
         match self {
             Self::Sqlite { file, .. } => sqlite_file::has_room(file),
@@ -101,7 +101,7 @@ impl Source {
         }
     }
 
-    /// Writes something and takes it back, in one transaction. Both reach the disk.
+    /// Writes something and removes it in one transaction. Both reach the disk.
     pub(super) async fn try_to_write(&self) -> Result<(), BatchError> {
         let db = self.writer().await?;
         let options = TransactionOptions {
@@ -120,8 +120,8 @@ impl Source {
         written
     }
 
-    /// Whether the file still lies in its place: what is written to one that was moved away or
-    /// deleted would be gone with the process.
+    /// Checks that the file is still in its place: writes to a moved or deleted file would be lost
+    /// with the process.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite { file, identity } if FileIdentity::of(file).ok() != Some(*identity) => {
@@ -133,7 +133,8 @@ impl Source {
     }
 }
 
-/// Closes a connection. What fails to close, or takes too long to, is closed when it is dropped.
+/// Closes a connection. If closing fails or takes too long, the connection is closed when it is
+/// dropped.
 pub(crate) async fn close(db: DatabaseConnection) {
     let _ = tokio::time::timeout(CLOSE_MAX_TIME, db.close()).await;
 }
@@ -147,7 +148,7 @@ pub enum OpenError {
     /// The writer's thread.
     #[error("the writer could not be started: {0}")]
     Writer(std::io::Error),
-    /// The encryption of the way to it.
+    /// The encryption of the connection.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The database.

@@ -15,34 +15,33 @@ use crate::errors::BatchError;
 
 /// Writer queues: SQLite has one writer at a time.
 pub(super) const WRITER_QUEUES: usize = 1;
-/// Most commands of a batch. Each number of rows has a statement of its own, so the more there may
-/// be the more are prepared.
+/// Most commands in a batch. Each number of rows has its own statement, so a larger maximum needs
+/// more prepared statements.
 pub(crate) const BATCH_MAX_COMMANDS: usize = 64;
 /// Connections of a pool that reads.
 const READERS: u32 = 4;
-/// How long a connection waits for another process that writes. A batch waits several times over.
+/// How long a connection waits for another process that writes. A batch tries several times.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Has a connection wait while another process brings the schema to the newest, on a slow machine
-/// too.
+/// Lets a connection wait while another process migrates the schema, even on a slow machine.
 pub(crate) const WAIT_FOR_MIGRATION: &str = "PRAGMA busy_timeout = 30000";
-/// How often it tries where SQLite does not wait by itself.
+/// How often to retry where SQLite does not wait by itself.
 const RETRY_EVERY: Duration = Duration::from_millis(20);
 /// How long a read waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Statements kept prepared per connection: texts differ by the number of rows.
+/// Prepared statements per connection: texts differ by the number of rows.
 const PREPARED_STATEMENTS: usize = 512;
 /// Rows that a connection's thread may be ahead of their reader. All of them are read anyway, and
-/// where it has to wait for the reader the two wake each other for every row.
+/// if the thread has to wait for the reader, the two wake each other for every row.
 const ROWS_IN_HAND: usize = 1_024;
-/// Pages kept in memory, in KiB; negative is SQLite's way to say so.
+/// The page cache in KiB, which SQLite writes as a negative number.
 const READER_CACHE_KIB: &str = "-2048";
 const WRITER_CACHE_KIB: &str = "-8192";
-/// How many pages are written beside the file before they are moved into it, of 4 KiB each. Pages
-/// that every batch writes are moved once.
+/// How many pages of 4 KiB the log gets before they are moved into the file. Pages that every batch
+/// writes are moved only once.
 const MOVED_AFTER_PAGES: &str = "12000";
 
-/// Makes the file and its folder where they are missing, for the owner alone to read: the database
-/// gives its own mode to the files it keeps beside it.
+/// Creates the file and its folder if they are missing, readable only by the owner. SQLite gives
+/// the same mode to the files beside it.
 pub(crate) fn make_file(file: &Path) -> io::Result<()> {
     make_folder_of(file)?;
     match create_new(file) {
@@ -51,7 +50,7 @@ pub(crate) fn make_file(file: &Path) -> io::Result<()> {
     }
 }
 
-/// As [`make_file`], and fails where there is a file, or a link, already.
+/// As [`make_file`], but fails if there is already a file or a link.
 pub(crate) fn make_new_file(file: &Path) -> io::Result<fs::File> {
     make_folder_of(file)?;
     create_new(file)
@@ -71,7 +70,7 @@ fn create_new(file: &Path) -> io::Result<fs::File> {
 }
 
 fn options(file: &Path) -> ConnectOptions {
-    // The file's name goes past the URL, which would need escaping.
+    // The file's name is set apart from the URL, in which it would need escaping.
     let file = file.to_owned();
     let mut options = ConnectOptions::new("sqlite://");
     options
@@ -112,7 +111,7 @@ pub(crate) async fn writer(file: &Path) -> Result<DatabaseConnection, DbErr> {
     connect(options).await
 }
 
-/// A pool that reads. It connects once it is used.
+/// A pool of readers. It connects when it is first used.
 pub(crate) async fn readers(file: &Path) -> Result<DatabaseConnection, DbErr> {
     let path = file.to_owned();
     let mut options = options(file);
@@ -122,8 +121,8 @@ pub(crate) async fn readers(file: &Path) -> Result<DatabaseConnection, DbErr> {
     connect(options).await
 }
 
-/// Connects. Two processes that change a new file to WAL at once would wait for each other for
-/// ever, so SQLite refuses one of them without waiting.
+/// Connects. Two processes that switch a new file to WAL at once would deadlock, so SQLite refuses
+/// one of them without waiting.
 async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -150,7 +149,7 @@ mod tests {
         db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
 
-    /// `.cargo/config.toml` says why each.
+    /// `.cargo/config.toml` gives the reason for each.
     #[tokio::test]
     async fn sqlite_is_compiled_with_the_expected_options() {
         let folder = tempfile::tempdir().unwrap();
@@ -168,7 +167,7 @@ mod tests {
         assert!(!has("ENABLE_MEMORY_MANAGEMENT"), "{options}");
     }
 
-    /// "What was answered 2xx is durable" rests on this, and so does what is said of deletion.
+    /// "What was answered 2xx is durable" depends on this, and so do the promises about deletion.
     #[tokio::test]
     async fn sqlite_connections_sync_commits_and_overwrite_deleted_data() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
-//! The file of a SQLite database, examined before SQLite opens it. SQLite's own messages name
-//! neither the file nor a way out. It opens a backup beside another database's log without a word,
-//! and a file that it can't write to as well.
+//! Examines the file of a SQLite database before SQLite opens it. SQLite's own messages name
+//! neither the file nor a solution. It silently opens a backup beside another database's log, and a
+//! file that it can't write to.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -17,33 +17,32 @@ use sea_orm::DbErr;
 use super::sqlite;
 use crate::errors;
 
-/// With less room than that on its disk it is not certain that the database can be written to. The
-/// write-ahead log grows to 48 MiB and keeps that size, so writes may go on with no room at all.
+/// With less free space it is not certain that the database can be written to. The write-ahead log
+/// grows to 48 MiB and keeps that size, so writes may succeed even without free space.
 const ROOM_FOR_CERTAIN_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// As many bytes of the header as are looked at. Bytes 18 and 19 tell how the database is
-/// journaled.
+/// The number of header bytes that are examined. Bytes 18 and 19 tell the journal mode.
 const HEADER_BYTES: usize = 20;
-/// What these two bytes are where there is no write-ahead log, as in every backup.
+/// The value of these two bytes without a write-ahead log, as in every backup.
 const NO_LOG: [u8; 2] = [1, 1];
 
-/// Why the file of a SQLite database can't be used. Displays as a sentence that names the file,
-/// says what is wrong with it and how to go on.
+/// Why the file of a SQLite database can't be used. It displays as a sentence that names the file,
+/// the error and the solution.
 #[derive(Debug, thiserror::Error)]
 #[error("the database file {} {kind}", .file.display())]
 pub struct FileError {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it.
+    /// The error.
     pub kind: FileErrorKind,
 }
 
-/// What is wrong with the file of a SQLite database.
+/// An error of the file of a SQLite database.
 #[derive(Debug, thiserror::Error)]
 pub enum FileErrorKind {
-    /// It is not there, and may not be made.
+    /// It does not exist and may not be created.
     #[error(
         "does not exist: correct ROOTS_DATABASE_URL, or end it with ?mode=rwc to make a new database"
     )]
@@ -56,12 +55,12 @@ pub enum FileErrorKind {
         "is no SQLite database: name another file in ROOTS_DATABASE_URL, or move this one away if a new database is to take its place"
     )]
     NotADatabase,
-    /// This process may not read and write it, or one of the files beside it.
+    /// This process has no permission to read and write it, or one of the files beside it.
     #[error(
         "can't be used: {} belongs to user {owner} with mode {mode:03o}, and user {user} may not read and write it. Run Roots as its owner, or change the owner or the mode", .path.display()
     )]
     Denied {
-        /// The file that may not be used.
+        /// The file without permission.
         path: PathBuf,
         /// Its owner.
         owner: u32,
@@ -75,7 +74,7 @@ pub enum FileErrorKind {
         "lies on a file system that is read-only, and Roots writes to it even to read: mount it writable, or name another file in ROOTS_DATABASE_URL"
     )]
     ReadOnlyFileSystem,
-    /// It is a backup beside the log of the database whose place it took.
+    /// It is a backup, beside the log of the database that it replaces.
     #[error(
         "is a backup, and {} belongs to the database that it replaces: remove {} and any file of the same name that ends with -shm, then start again",
         .log.display(), .log.display()
@@ -101,10 +100,10 @@ pub enum FileErrorKind {
 }
 
 impl FileError {
-    /// What the database's error says of the file.
+    /// Parses what the database's error says about the file.
     ///
     /// # Errors
-    /// It says nothing of it, and is given back.
+    /// The same error, if it says nothing about the file.
     pub(super) fn of_error(file: &Path, error: DbErr) -> Result<Self, DbErr> {
         let kind = match errors::sqlite_code(&error) {
             Some(5 | 6) => FileErrorKind::Locked,
@@ -121,7 +120,7 @@ impl FileError {
     }
 }
 
-/// Whether it is certain that there is room to write to the file, as far as the file system tells.
+/// Whether there is certainly enough space to write to the file, according to the file system.
 pub(super) fn has_room(file: &Path) -> bool {
     statvfs(folder_of(file)).is_ok_and(|told| {
         let room = told.blocks_available().saturating_mul(told.fragment_size());
@@ -129,8 +128,8 @@ pub(super) fn has_room(file: &Path) -> bool {
     })
 }
 
-/// Makes the file where it is missing and may be made, and examines it. It must not be open in this
-/// process: closing it here would give up the locks that SQLite holds on it.
+/// Creates the file if it is missing and may be created, and examines it. It must not be open in
+/// this process: closing it here would release the locks that SQLite holds on it.
 ///
 /// # Errors
 /// Why it can't be used.
@@ -151,7 +150,7 @@ pub(super) fn prepare(file: &Path, may_create: bool) -> Result<(), FileError> {
 }
 
 fn examine(file: &Path) -> Result<(), FileErrorKind> {
-    // SQLite keeps the log where the file is, not where a link to it is.
+    // SQLite keeps the log beside the file, not beside a link to it.
     let file = &fs::canonicalize(file).map_err(|error| of_system(file, error))?;
     if file.is_dir() {
         return Err(FileErrorKind::Folder);
@@ -191,7 +190,7 @@ fn header(file: &Path) -> io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Whether this process may write to a file or folder, and do that besides.
+/// Checks that this process may write to a file or folder, and has the access `besides`.
 fn may_write(path: &Path, besides: AccessFlags) -> Result<(), FileErrorKind> {
     let wanted = AccessFlags::W_OK | besides;
     faccessat(AT_FDCWD, path, wanted, AtFlags::AT_EACCESS)
@@ -207,7 +206,7 @@ fn of_system(path: &Path, error: io::Error) -> FileErrorKind {
     }
 }
 
-/// Tells the nearest file or folder on the path that can be looked at.
+/// Describes the nearest file or folder on the path that can be examined.
 fn denied(path: &Path) -> Option<FileErrorKind> {
     let (path, found) = path
         .ancestors()

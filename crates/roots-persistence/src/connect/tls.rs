@@ -1,9 +1,9 @@
 //! Whether a connection to PostgreSQL is encrypted, and which servers may answer at its other end.
 //!
-//! What is not said is decided by where the server is: on this machine nothing is encrypted,
-//! elsewhere nothing is sent to a server that does not prove its name. Where the URL says nothing,
-//! `PGSSLMODE` counts on this machine, where it can only add protection. Elsewhere it could only
-//! take protection away, so the URL alone counts there.
+//! The default depends on where the server is: on this machine nothing is encrypted; elsewhere
+//! nothing is sent to a server that does not prove its name. If the URL has no mode, `PGSSLMODE`
+//! counts on this machine, where it can only add protection. Elsewhere it could only remove
+//! protection, so only the URL counts.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,8 +13,8 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
 use super::invalid_url::InvalidUrl;
 
-/// The parameters of a PostgreSQL URL that the driver reads. It passes over others and logs them
-/// with their values, so they are refused before.
+/// The parameters of a PostgreSQL URL that the driver reads. It ignores others and logs them with
+/// their values, so they are refused first.
 const PARAMETERS: [&str; 19] = [
     "sslmode",
     "ssl-mode",
@@ -37,21 +37,21 @@ const PARAMETERS: [&str; 19] = [
     "options[",
 ];
 
-/// The modes that there are.
+/// All modes.
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// What keeps others from reading along or answering in the server's place.
+/// The protection against eavesdropping and impersonation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protection {
     /// `disable`: nothing.
     Plain,
-    /// `prefer`: nothing, where someone on the way wants it so.
+    /// `prefer`: nothing, if an attacker prevents encryption.
     IfOffered,
-    /// `require`: what is sent is encrypted, but any server may answer.
+    /// `require`: the connection is encrypted, but any server may answer.
     Encrypted,
-    /// `verify-ca`: and the server has a certificate of a trusted issuer.
+    /// `verify-ca`: also, the server has a certificate of a trusted issuer.
     KnownIssuer,
-    /// `verify-full`: and that certificate is for the host's name.
+    /// `verify-full`: also, that certificate is for the host's name.
     KnownServer,
 }
 
@@ -67,18 +67,18 @@ impl Protection {
     }
 }
 
-/// Where the server is, as far as what is sent to it is concerned.
+/// The location of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ServerLocation {
     /// On this machine: behind a Unix socket or a loopback address.
     Here,
-    /// Anywhere else, as far as the URL tells.
+    /// Anywhere else, according to the URL.
     Elsewhere,
 }
 
 impl ServerLocation {
-    /// Of names `localhost` alone counts as here (RFC 6761, section 6.3): any other is whatever the
-    /// resolver says at the moment.
+    /// The only name that counts as here is `localhost` (RFC 6761, section 6.3): any other depends
+    /// on the resolver.
     pub(super) fn of(options: &PgConnectOptions) -> Self {
         if options.get_socket().is_some() { Self::Here } else { Self::of_host(options.get_host()) }
     }
@@ -92,8 +92,8 @@ impl ServerLocation {
     }
 }
 
-/// Names the host as the resolver takes it. A URL has brackets around an IPv6 address (RFC 3986,
-/// section 3.2.2), and the driver would hand them on.
+/// Sets the host in the form for the resolver. A URL has brackets around an IPv6 address (RFC 3986,
+/// section 3.2.2), and the driver would pass them on.
 pub(super) fn with_bare_host(options: PgConnectOptions) -> PgConnectOptions {
     let host = without_brackets(options.get_host()).to_owned();
     options.host(&host)
@@ -103,10 +103,10 @@ fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// What is meant by a mode, given or not.
+/// The protection of a mode, or of a missing one.
 ///
-/// The driver goes on unencrypted with `prefer` where the server, or someone on the way, offers no
-/// TLS, and always with `allow`. Elsewhere neither is taken: each looks like protection and is
+/// With `prefer` the driver continues unencrypted if the server, or an attacker, offers no TLS, and
+/// with `allow` always. For servers elsewhere both are refused: they look like protection and are
 /// none.
 fn protection(said: Option<&str>, location: ServerLocation) -> Result<Protection, InvalidUrl> {
     let Some(said) = said else {
@@ -126,7 +126,7 @@ fn protection(said: Option<&str>, location: ServerLocation) -> Result<Protection
     }
 }
 
-/// How the server of that URL is spoken to, and where it is.
+/// The protection and the location of the server of a URL.
 pub(super) fn of_url(url: &str) -> Result<(Protection, ServerLocation), InvalidUrl> {
     let variable = std::env::var("PGSSLMODE").ok().filter(|mode| !mode.is_empty());
     of_url_and_variable(url, variable.as_deref())
@@ -157,7 +157,7 @@ fn of_url_and_variable(
     Ok((protection(said, location)?, location))
 }
 
-/// Why no encrypted connection came about.
+/// Why no encrypted connection could be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// The server offers none.
@@ -175,7 +175,7 @@ pub enum TlsError {
         "the certificate of the PostgreSQL server is not for the host that the URL names: name the host as the certificate does, or have one made for this name"
     )]
     OtherName,
-    /// Its certificate is over, or not yet good.
+    /// Its certificate has expired or is not valid yet.
     #[error(
         "the certificate of the PostgreSQL server is not valid at this time: renew it, or set the clocks"
     )]
@@ -191,7 +191,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// What is wrong with the TLS of a connection that failed, if that is what failed.
+    /// The TLS error of a failed connection, if TLS was the reason.
     pub(super) fn of(error: &DbErr) -> Option<Self> {
         let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return None };
         match &**cause {
@@ -209,8 +209,8 @@ impl TlsError {
         if let Some(inner) = error.get_ref() {
             return inner.downcast_ref::<rustls::Error>().map(Self::of_rustls);
         }
-        // An address is refused or does not answer; only a file is not found or closed to us. The
-        // socket of a server on this machine is one too, but without TLS it is not asked for here.
+        // An address refuses or does not answer; only a file is missing or not readable. The socket
+        // of a local server is a file too, but connections to it do not use TLS.
         match error.kind() {
             kind @ (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
                 Some(Self::File(kind))
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(of(here, "prefer"), Ok(Protection::IfOffered));
         assert_eq!(of(here, "verify-full"), Ok(Protection::KnownServer));
         assert_eq!(of(here, "nonsense"), Err(InvalidUrl::UnknownSslMode));
-        // Where the URL says something, it counts.
+        // If the URL has a mode, it counts.
         for (url, expected) in [
             ("postgres://u@db/roots?sslmode=require", Protection::Encrypted),
             ("postgres://u@localhost/roots?sslmode=disable", Protection::Plain),

@@ -1,4 +1,4 @@
-//! Which database.
+//! Database URLs.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::invalid_url::InvalidUrl;
 use super::tls::{self, Protection, ServerLocation};
 
-/// Which database: a file of SQLite, or a PostgreSQL.
+/// A database: a SQLite file, or a PostgreSQL server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(pub(super) DatabaseTarget);
 
@@ -55,8 +55,8 @@ impl DatabaseUrl {
         Ok(Self(DatabaseTarget::Sqlite { file: PathBuf::from(file.as_ref()), may_create }))
     }
 
-    /// A warning about the way to the database, if there is reason for one: others may read along
-    /// there, or answer in the database's place.
+    /// A warning for the operator about the connection to the database, if there is cause: others
+    /// may read it, or answer in the database's place.
     #[must_use]
     pub fn caution(&self) -> Option<&'static str> {
         let DatabaseTarget::Postgres { url } = &self.0 else { return None };
@@ -71,7 +71,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// The same database, but never a new one: for commands that only read or add to what is there.
+    /// The same database, but it must exist: for commands that only read it or add to it.
     #[must_use]
     pub fn existing(self) -> Self {
         match self.0 {
@@ -83,7 +83,7 @@ impl DatabaseUrl {
     }
 }
 
-/// Tells which kind of database it is and, for a file, which; never a password.
+/// Prints the kind of database and, for SQLite, the file; never a password.
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -126,7 +126,7 @@ mod tests {
             let file = format!("/var/{file}");
             let url = DatabaseUrl::parse(&text).map(|url| url.0);
             assert!(url == Ok(sqlite(&file, true)), "{text}");
-            // The driver reads it alike.
+            // The driver parses it the same way.
             let driver: SqliteConnectOptions = text.parse().unwrap();
             assert_eq!(driver.get_filename().to_str(), Some(file.as_str()));
         }

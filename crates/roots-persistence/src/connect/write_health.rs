@@ -13,20 +13,20 @@ use crate::errors::BatchError;
 pub(crate) struct WriteHealth(Arc<AtomicBool>);
 
 impl WriteHealth {
-    /// Takes note of how a batch ended.
+    /// Records the result of a batch.
     pub(crate) fn note<T>(&self, applied: &Result<T, BatchError>) {
         match applied {
             Ok(_) => self.0.store(false, Ordering::Relaxed),
             Err(BatchError::Away(_) | BatchError::OutcomeUnknown(_)) => {
                 self.0.store(true, Ordering::Relaxed);
             }
-            // The database is there, and has judged what was asked of it.
+            // The database is available and has rejected the statement.
             Err(BatchError::Contended(_) | BatchError::Locked(_) | BatchError::Data(_)) => {}
         }
     }
 
-    /// Whether a write would go. The database is written to, and left as it was, where there is
-    /// reason to doubt it: the last batch failed, or its disk is nearly full.
+    /// Checks whether a write would succeed. If that is in doubt, because the last batch failed or
+    /// the disk is nearly full, it writes to the database and undoes it.
     pub(crate) async fn check(&self, source: &Source) -> Result<(), StoreError> {
         if !self.0.load(Ordering::Relaxed) && source.has_room() {
             return Ok(());

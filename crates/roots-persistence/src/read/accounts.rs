@@ -24,8 +24,8 @@ use crate::table::{
     accounts, actors, api_keys, audit_log, counters, directory, key_wraps, ledger, recovery_codes,
 };
 
-/// What the index of the ledger by reason holds, in its own words, so that it is known to hold what
-/// is looked for.
+/// The condition of the ledger's index by reason, word for word, so that the database sees that it
+/// can use the index.
 const IN_LEDGER_BY_REASON: &str = "reason <> 'api_write'";
 
 #[async_trait]
@@ -47,7 +47,7 @@ impl AccountReader for Store {
 
     async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>> {
         let account_id = lookup.account.0;
-        // First of all: the port says so.
+        // First, as the port requires.
         let Some(account) = self.account(lookup.account).await? else { return Ok(None) };
         let code = recovery_codes::Entity::find()
             .filter(recovery_codes::Column::AccountId.eq(account_id))
@@ -64,7 +64,7 @@ impl AccountReader for Store {
             .filter(key_wraps::Column::HolderKind.eq(key_wraps::HOLDER_RECOVERY))
             .filter(key_wraps::Column::HolderId.eq(code.id.0));
         let mut wraps = self.all::<_, Wrap>(of_code).await?;
-        // The code may have come with a renewal that it puts in force.
+        // The code may have come with a renewal, which it puts in force.
         let of_owner = [(owner.id, owner.key_epoch), (owner.id, owner.key_epoch.next())];
         wraps.extend(self.wraps_under_account(lookup.account, &of_owner).await?);
         Ok(Some(Recoverable { account, owner, code, came_with, wraps }))

@@ -19,9 +19,9 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{accounts, activities, activity_daily, activity_quarter_hours, counters};
 
-/// What stands for the version of an account that there is not, and of which nothing is kept.
+/// The version of an account that does not exist, of which nothing is cached.
 const NO_VERSION: i64 = 0;
-/// The column that holds the version of the account as of which that was counted.
+/// The column with the account's version at the time of counting.
 const AS_OF: &str = "as_of";
 
 #[async_trait]
@@ -44,8 +44,8 @@ impl ActivityReader for Store {
     ) -> StoreResult<Page<Activity<Sealed>>> {
         use activities::Column::{ActivityId, ActorId, LoggedAt};
         let mut rest = filter.clone();
-        // What stands behind a place is no later than it: of two bounds SQLite seeks one, and reads
-        // from there.
+        // Rows after a position are not later than it. Of two bounds SQLite uses one for seeking,
+        // so the tighter one must be set.
         if let (Start::After(SortKey([_, at, _])), Some(until)) = (page.start, filter.range.until)
             && at <= until.micros()
         {
@@ -56,7 +56,7 @@ impl ActivityReader for Store {
         if filter.range.is_open() || filter.session.is_some() {
             return self.page(filter.by, rows, order, total, page).await;
         }
-        // Of a range there are many counts to add up.
+        // A range has many counts to add up.
         let version = number(version_of(filter.by.account));
         let version = Expr::from(Func::coalesce([version, Expr::value(NO_VERSION)]));
         let total = match self.stats_cache().total(filter) {
@@ -79,7 +79,7 @@ impl ActivityReader for Store {
         filter: &ActivityFilter,
         zone: &Zone,
     ) -> StoreResult<ActivityStats> {
-        // Read first: what is counted after it is no older.
+        // Read the version first: counts read after it are not older.
         let version = self.version(filter.by).await?;
         if let Some(known) = self.stats_cache().get(filter, zone, version) {
             return Ok(known);
@@ -91,7 +91,7 @@ impl ActivityReader for Store {
 }
 
 impl Store {
-    /// The version of an account, which every write of it raises.
+    /// The version of an account. Every write of it raises the version.
     async fn version(&self, by: Admission) -> StoreResult<Option<i64>> {
         let found = version_of(by.account).column(accounts::Column::AuthEpoch);
         let found = found.into_tuple::<(i64, i64)>().one(self.readers()).await.map_err(of_read)?;
@@ -106,7 +106,7 @@ fn version_of(account: AccountId) -> Select<accounts::Entity> {
     accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::Version)
 }
 
-/// How many activities a filter selects, as a part of a statement.
+/// The number of activities that a filter selects, as a part of a statement.
 fn total_of(filter: &ActivityFilter) -> Expr {
     if filter.session.is_some() {
         return count(counted(filter));

@@ -1,8 +1,8 @@
 //! Looks API keys up.
 //!
-//! After a start every key is cold, and all clients ask at once. The exchange with the database
-//! costs more than the look-up of one key. So keys that arrive while a look-up runs wait for its
-//! end, and one statement looks all of them up.
+//! After a start no key is cached, and all clients ask at once. A round trip to the database costs
+//! more than the look-up of one key. So keys that arrive while a look-up runs wait for its end, and
+//! then one statement looks all of them up.
 
 use std::mem;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -46,8 +46,8 @@ impl LookupQueue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next keys to look up. Without any the calling task must end: the next key starts
-    /// another.
+    /// The next keys to look up. If there are none, the calling task must end: the next key starts
+    /// another one.
     fn next(&self) -> Vec<AskedKey> {
         let mut waiting = self.waiting();
         let next = waiting.asked.len().min(TOGETHER_MAX);
@@ -123,7 +123,7 @@ async fn serve(readers: Arc<Readers>, queue: Arc<LookupQueue>) {
     }
 }
 
-/// What is found of each key. A damaged row fails the look-up of its own key only.
+/// The result for each key. A damaged row fails only the look-up of its own key.
 async fn read(
     readers: &Readers,
     lookups: &[Lookup],
@@ -150,7 +150,7 @@ const COLUMNS: &str = "given.position, a.uid, a.name, a.kind, a.auth_epoch, a.ke
     o.created_at, o.renewals_day, o.renewals, \
     wa.subject_epoch, wa.sealed, wo.subject_epoch, wo.sealed";
 
-/// The row of a key, with its account, its actor, and what it holds of their keys.
+/// The row of a key, with its account, its actor, and the wraps of their keys.
 struct AdmissionRow {
     account_uid: Uuid,
     account_name: String,
@@ -180,7 +180,7 @@ struct AdmissionRow {
     held_actor_key: Option<Vec<u8>>,
 }
 
-/// The columns of a row, one after the other: to find each by its name takes as long as to read it.
+/// Reads the columns of a row in order: finding one by its name takes as long as reading it.
 struct RowCursor<'a> {
     row: &'a QueryResult,
     next: usize,
@@ -228,7 +228,7 @@ impl AdmissionRow {
         })
     }
 
-    /// What was found.
+    /// The result.
     fn credentials(self, account: AccountId) -> Result<Credentials, InvalidRow> {
         let actor = ActorId(self.actor_id);
         let wraps = [
@@ -271,7 +271,7 @@ impl AdmissionRow {
     }
 }
 
-/// What a key holds of that actor's key, or else of the account's.
+/// The wrap of that actor's key under an API key, or of the account's.
 fn held(
     wrap: Option<(i64, Vec<u8>)>,
     key: i64,
@@ -311,12 +311,12 @@ fn statement(backend: DbBackend, lookups: &[Lookup]) -> Statement {
     Statement::from_sql_and_values(backend, text, rows.into_iter().flatten())
 }
 
-/// What finds keys. A key holds one epoch of its account's key and one of its actor's at most; one
-/// that has ended holds none.
+/// The statements that look keys up. A key wraps at most one epoch of its account's key and one of
+/// its actor's; an ended key wraps none.
 struct Texts {
-    /// By an array a column.
+    /// With one array for each column.
     on_postgres: String,
-    /// Of 1, 2, 4 keys and so on.
+    /// For 1, 2, 4 keys and so on.
     on_sqlite: [String; TOGETHER_MAX.ilog2() as usize + 1],
 }
 
@@ -324,7 +324,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
     let key = "k.account_id = given.account_id AND k.lookup = given.lookup";
     let account = "a.account_id = given.account_id";
     let actor = "o.account_id = given.account_id AND o.actor_id = k.actor_id";
-    // By all of the primary key but the epoch of what is held.
+    // By the primary key without its last column, the epoch.
     let held = |table: &str, kind, id| {
         format!(
             "{table}.account_id = given.account_id AND {table}.holder_kind = '{}' \
@@ -335,7 +335,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
     };
     let of_account = held("wa", key_wraps::PARTY_ACCOUNT, "0");
     let of_actor = held("wo", key_wraps::PARTY_ACTOR, "k.actor_id");
-    // `OFFSET 0` keeps the planner, which may know nothing of a table yet, from another order.
+    // `OFFSET 0` fixes the order, since the planner may have no statistics of a table yet.
     let lateral = |table, name, on: &str| {
         format!("LATERAL (SELECT * FROM {table} AS {name} WHERE {on} OFFSET 0) AS {name}")
     };
@@ -351,7 +351,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
     );
     let on_sqlite = std::array::from_fn(|power| {
         let places = vec!["(?, ?, ?)"; 1 << power].join(", ");
-        // CROSS JOIN is its way to say that what is given comes first.
+        // In SQLite, CROSS JOIN fixes the order: the given values come first.
         format!(
             "WITH given (position, account_id, lookup) AS (VALUES {places}) SELECT {COLUMNS} \
              FROM given CROSS JOIN api_keys AS k ON {key} CROSS JOIN accounts AS a ON {account} \

@@ -14,7 +14,7 @@ use crate::table::accounts;
 pub(super) const AUTH_EPOCH: &str = "caller_auth_epoch";
 
 impl Store {
-    /// That the account of a caller has the auth epoch under which it was admitted.
+    /// Checks that the caller's account still has the auth epoch under which it was admitted.
     pub(super) async fn check_epoch(&self, by: Admission) -> StoreResult<()> {
         if by.auth_epoch.is_none() {
             return Ok(());
@@ -33,7 +33,7 @@ fn auth_epoch_query(account: AccountId) -> Select<accounts::Entity> {
     accounts::Entity::find_by_id(account.0).select_only().column(accounts::Column::AuthEpoch)
 }
 
-/// That the auth epoch which was found is the one that a caller was admitted under.
+/// Checks that the auth epoch that was read is the one under which a caller was admitted.
 pub(super) fn proved(by: Admission, found: Option<i64>) -> StoreResult<()> {
     if by.auth_epoch.is_none() || by.auth_epoch == found {
         return Ok(());

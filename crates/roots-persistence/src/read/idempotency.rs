@@ -16,7 +16,7 @@ impl IdempotencyReader for Store {
         before: Timestamp,
         from: AccountId,
     ) -> StoreResult<Option<AccountId>> {
-        // One look at the index of the answers' ages for each account.
+        // One look at the index by age for each account.
         let sql = "SELECT account_id FROM accounts WHERE account_id >= $1 AND EXISTS \
                    (SELECT 1 FROM idempotency WHERE idempotency.account_id = accounts.account_id \
                    AND idempotency.created_at < $2) ORDER BY account_id LIMIT 1";

@@ -1,4 +1,4 @@
-//! Reads what came into an account from elsewhere.
+//! Reads what an account has imported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,8 @@ use crate::write::filter::padded;
 use crate::write::load;
 
 impl Store {
-    /// The rows of that kind with these ids; steps only of these todos, told with their actors.
+    /// The rows of that kind with these ids. Steps are read only for these todos, with their
+    /// actors.
     async fn rows_of_kind(
         &self,
         account: AccountId,

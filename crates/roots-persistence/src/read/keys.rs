@@ -17,11 +17,11 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{actors, api_keys};
 
-/// How many account ids one look for keys that are over takes in.
+/// How many account ids are searched at once for keys that are over.
 const ACCOUNTS_SWEPT: i64 = 10_000;
 
-/// That a key has expired, or come to its end, and has not ended for good, in the words of the
-/// indexes that hold those.
+/// The condition of keys that have expired, or whose grace has ended, and that have not ended for
+/// good, word for word as in the indexes.
 const KEY_IS_EXPIRED: &str = "expires_at <= $at AND (ends_at IS NULL OR ends_at <> 0)";
 const KEY_HAS_ENDED: &str = "ends_at <= $at AND ends_at > 0";
 
@@ -49,7 +49,7 @@ impl Store {
         })
     }
 
-    /// The accounts, some at a time, that have keys which are over and have not ended for good.
+    /// The accounts, some at a time, with keys that are over and have not ended for good.
     pub(super) async fn find_accounts_with_keys_over(
         &self,
         at: Timestamp,

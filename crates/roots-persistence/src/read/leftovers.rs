@@ -1,4 +1,4 @@
-//! Finds what erased accounts and deleted sessions have left to sweep.
+//! Finds the remaining rows of erased accounts and links to deleted sessions.
 
 use roots_domain::model::id::{AccountId, SessionId};
 use roots_domain::port::store::{Leftover, LeftoverReader, StoreResult};
@@ -30,7 +30,7 @@ impl LeftoverReader for Store {
         let erased = erased.map(|row| Leftover::Erased(AccountId(row.account_id)));
         let linked = linked
             .map(|row| Leftover::Linked(AccountId(row.account_id), SessionId(row.session_id)));
-        // Of two of one account the first.
+        // If both are of one account, the first.
         Ok(erased.into_iter().chain(linked).min_by_key(|one| one.account()))
     }
 }

@@ -1,7 +1,7 @@
-//! Readers. Every query demands the account; totals come from what is counted as it is written.
+//! Readers. Every query needs the account. Totals come from stored counters.
 //!
-//! Each reader of the domain's ports has a file; [`rows`], [`paging`], [`totals`] and [`epoch`]
-//! hold what they share.
+//! Each reader port of the domain has a file; [`rows`], [`paging`], [`totals`] and [`epoch`] have
+//! the shared parts.
 
 mod accounts;
 mod activities;

@@ -1,4 +1,4 @@
-//! Reads accounts for operators: each with how it is used.
+//! Reads accounts for operators, with their usage.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{accounts, counters, directory, ledger};
 
-/// How an account is used.
+/// The usage of an account.
 #[derive(FromQueryResult)]
 struct UsageRow {
     account_id: i64,
@@ -30,8 +30,8 @@ struct UsageRow {
 }
 
 impl Store {
-    /// How those accounts are used, by a few index look-ups each, and a walk back over the grants
-    /// since the last write, one by one or by an import.
+    /// The usage of those accounts, by a few index look-ups for each, and a scan back over the
+    /// grants since the last single write or import.
     async fn with_usage(&self, accounts: Vec<Account>) -> StoreResult<Vec<AccountOverview>> {
         if accounts.is_empty() {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Pages: some rows in their order, how many there are in all, and where the next page starts.
+//! Pages: rows in order, their total number, and the start of the next page.
 
 use roots_domain::command::NewAccount;
 use roots_domain::model::id::ActorId;
@@ -16,12 +16,12 @@ use crate::store::Store;
 use crate::table::InvalidRow;
 use crate::table::shown::is;
 
-/// The column that holds how many rows there are in all.
+/// The column with the number of all rows.
 pub(super) const TOTAL: &str = "total";
 
 impl Store {
-    /// A page of `rows` and how many there are in all, by one statement: a second one would cost as
-    /// much again, and tell of another moment.
+    /// A page of `rows` and their total number, in one statement: a second one would double the
+    /// cost and read another snapshot.
     pub(super) async fn page<E, T, const N: usize>(
         &self,
         by: Admission,
@@ -38,9 +38,9 @@ impl Store {
         Ok(Page { items, total, request, next })
     }
 
-    /// The rows of a page, whose parts are merged in their order, which descends by columns that
-    /// end with the id, the place where the next page starts, and some numbers beside them. One row
-    /// more than the page holds tells whether any follows.
+    /// The rows of a page, the start of the next page, and some numbers read with them. The parts
+    /// are merged in descending order of columns that end with the id. One row more than the page
+    /// has tells whether another page follows.
     pub(super) async fn rows<E, T, const N: usize, const M: usize>(
         &self,
         by: Admission,
@@ -56,7 +56,7 @@ impl Store {
         let (take, skip) = (u64::from(request.limit) + 1, request.offset().unsigned_abs());
         let ordered = |mut rows: SelectStatement| {
             for column in order {
-                // By its name in the result, which is all that a merged row has.
+                // By its name in the result: merged rows have no table.
                 rows.order_by(column, Order::Desc);
             }
             rows
@@ -71,7 +71,7 @@ impl Store {
         let rows = match (rows.rest, self.readers().get_database_backend()) {
             (None, _) => part(rows.first),
             (Some(rest), DbBackend::Postgres) => {
-                // It would sort all of a part of which it expects few rows.
+                // PostgreSQL would sort the whole part if it expects few rows in it.
                 let first = |rows| {
                     // Bound as a BIGINT.
                     let most = skip.saturating_add(take).clamp(0, i64::MAX.unsigned_abs());
@@ -107,7 +107,7 @@ impl Store {
         }
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
-        // Each row goes once it is read, so that texts are not held twice.
+        // Each raw row is dropped once it is converted, so that texts are not held twice.
         let read = |row| E::Model::from_query_result(&row, "").map_err(of_read);
         let items = found.into_iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
         let items = items.collect::<StoreResult<Vec<T>>>()?;
@@ -117,7 +117,7 @@ impl Store {
     }
 }
 
-/// Rows that one or two selects find, each in the order of an index, to be merged.
+/// The rows of one or two selects, each in the order of an index, to be merged.
 pub(super) struct MergedQuery<E: EntityTrait> {
     first: Select<E>,
     rest: Option<Select<E>>,
@@ -129,9 +129,9 @@ impl<E: EntityTrait> From<Select<E>> for MergedQuery<E> {
     }
 }
 
-/// Of `rows` those of an actor, or of all that the account has: then what its owner has, in that
-/// actor's own order, and the rest, in the account's. Where rows are `linked` to one session, its
-/// order holds them whosever they are.
+/// The rows of an actor, or of the whole account: then the owner's rows in the order of the actor's
+/// index, and the others in that of the account's index. Rows that are `linked` to one session are
+/// in the order of that session, for any actor.
 pub(super) fn of_actor<E: EntityTrait>(
     rows: Select<E>,
     column: E::Column,
@@ -148,8 +148,8 @@ pub(super) fn of_actor<E: EntityTrait>(
     }
 }
 
-/// What the indexes of all that an account has hold, in their own words, so that they are known to
-/// hold what is looked for: an owner's rows are in its own.
+/// The condition of the indexes over an account, word for word, so that the database sees that it
+/// can use them. They leave out the owner's rows, which have their own order.
 const IN_ORDER_OF_ACCOUNT: &str = "actor_id <> 1";
 
 /// The rows of both.
@@ -158,8 +158,8 @@ fn union(mut some: SelectStatement, others: SelectStatement) -> SelectStatement 
     Query::select().column(("all", Asterisk)).from_subquery(all, "all").to_owned()
 }
 
-/// That a row stands behind a place. Compared as one value, the columns are sought in an index that
-/// ends with them; a row that was written in the meantime moves none of those behind.
+/// The condition that a row is after a position. The columns are compared as one value, so an index
+/// that ends with them is used. Rows written meanwhile do not shift the following ones.
 fn behind<C: ColumnTrait, const N: usize>(order: [C; N], sort_key: SortKey) -> Expr {
     let numbers = &sort_key.0[sort_key.0.len().saturating_sub(N)..];
     let columns = order.map(|column| Expr::col(column.as_column_ref()));

@@ -17,7 +17,7 @@ use crate::table::InvalidRow;
 use crate::table::shown::Shown;
 use crate::write::filter::look_ups;
 
-/// A statement that finds a row by its id, for each database: put together once.
+/// The statement that finds a row by its id, for each database. It is built once.
 pub(super) struct ById(OnceLock<String>, OnceLock<String>);
 
 impl ById {
@@ -28,7 +28,7 @@ impl ById {
     fn text<E: Shown>(&self, backend: DbBackend, [account, id]: [E::Column; 2]) -> &str {
         let known = if backend == DbBackend::Postgres { &self.0 } else { &self.1 };
         known.get_or_init(|| {
-            // No LIMIT: there is one at most.
+            // No LIMIT: there is at most one row.
             let row = E::shown().filter(account.eq(0_i64)).filter(id.eq(0_i64));
             row.expr_as(auth_epoch_of(AccountId(0)), AUTH_EPOCH).build(backend).sql
         })
@@ -36,7 +36,7 @@ impl ById {
 }
 
 impl Store {
-    /// The row of that account and id.
+    /// The row with that account and id.
     pub(super) async fn by_id<E, T>(
         &self,
         statement: &ById,
@@ -81,7 +81,7 @@ impl Store {
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// The rows that have such values in these columns, each looked up by itself.
+    /// The rows with these values in these columns, each looked up separately.
     pub(super) async fn look_up<E, T, const N: usize>(
         &self,
         columns: [E::Column; N],
@@ -101,7 +101,7 @@ impl Store {
         Ok(found)
     }
 
-    /// A transaction in which every statement reads the same moment.
+    /// A transaction in which all statements read the same snapshot.
     pub(crate) async fn snapshot(&self) -> StoreResult<DatabaseTransaction> {
         let (isolation, access) = match self.readers().get_database_backend() {
             // A SQLite transaction reads one snapshot as it is.

@@ -1,5 +1,4 @@
-//! What a filter of activities selects: rows, and the counts that are kept of days and quarter
-//! hours.
+//! The selection of a filter of activities: rows, and the stored counts of days and quarter hours.
 
 use roots_domain::model::time::TimeRange;
 use roots_domain::port::store::ActivityFilter;
@@ -9,7 +8,7 @@ use super::totals::kept_of;
 use crate::table::shown::{Shown, is, linked_to};
 use crate::table::{activities, activity_daily, activity_quarter_hours};
 
-/// The activities that a filter selects, whosever they are.
+/// The activities that a filter selects, of any actor.
 pub(super) fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::{AccountId, ActivityType, LoggedAt, SessionId};
     let linked = filter.session.is_some();
@@ -29,7 +28,7 @@ pub(super) fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     rows
 }
 
-/// The activities that a filter selects, to be counted: those of all actors by one look for each.
+/// The activities that a filter selects, to be counted: with one look-up for each actor.
 pub(super) fn counted(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::ActorId;
     let rows = selected(filter);
@@ -40,13 +39,13 @@ pub(super) fn counted(filter: &ActivityFilter) -> Select<activities::Entity> {
     rows.filter(Condition::all().add_option(of_actor))
 }
 
-/// The same filter over another range. Each part of a range is asked for by itself: of a choice
-/// between two, or within the whole range, SQLite scans all that lies between.
+/// The same filter for another range. Each part of a range is a query of its own: with an OR, or
+/// with the whole range, SQLite would scan everything in between.
 pub(super) fn within(filter: &ActivityFilter, range: TimeRange) -> ActivityFilter {
     ActivityFilter { range, ..filter.clone() }
 }
 
-/// The kept counts of whole days.
+/// The stored counts of whole days.
 pub(super) fn daily(
     filter: &ActivityFilter,
     (first, last): (i64, i64),
@@ -62,7 +61,7 @@ pub(super) fn daily(
     counts
 }
 
-/// The kept counts of whole quarter hours.
+/// The stored counts of whole quarter hours.
 pub(super) fn quarter_hours(
     filter: &ActivityFilter,
     (first, last): (i64, i64),

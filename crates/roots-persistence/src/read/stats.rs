@@ -1,4 +1,4 @@
-//! Statistics of activities: by type, by day, and how many sessions there are.
+//! Statistics of activities by type and by day, and the number of sessions.
 
 use roots_domain::model::activity::{ActivityStats, STATS_TYPES_MAX, SessionCounts};
 use roots_domain::model::session::{Session, SessionStatusKind};
@@ -17,7 +17,7 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{activities, activity_daily, activity_quarter_hours, counters};
 
-/// Activities counted by type, and how many types and activities there are in all.
+/// Activities counted by type, with the number of types and of activities.
 #[derive(FromQueryResult)]
 struct OfType {
     activity_type: String,
@@ -27,13 +27,13 @@ struct OfType {
 }
 
 impl Store {
-    /// Counts what a filter selects, by type and by the days that a zone's clock shows.
+    /// Counts what a filter selects, by type and by the days of a zone.
     pub(super) async fn count_stats(
         &self,
         filter: &ActivityFilter,
         zone: &Zone,
     ) -> StoreResult<ActivityStats> {
-        // What is taken away must be what was counted before.
+        // Corrections must be based on the same snapshot as the counts.
         let tx = self.snapshot().await?;
         let (by_type, by_type_omitted, total) = count_types(&tx, filter).await?;
         let (by_day, by_day_omitted) = count_shown(&tx, filter, zone).await?;
@@ -62,8 +62,8 @@ impl Store {
     }
 }
 
-/// Counts by type, from the counts that are kept: the types that have the most, how many more there
-/// are, and the total.
+/// Counts by type, from the stored counts: the most frequent types, the number of the others, and
+/// the total.
 async fn count_types(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
@@ -92,7 +92,7 @@ async fn count_types(
         by_type.push((activities::activity_type(row.activity_type)?, row.count));
         (types, total) = (row.types, row.total);
     }
-    // A database may order names in its own way.
+    // Databases may sort names differently.
     by_type.sort_by(|(one, of_one), (other, of_other)| {
         of_other.cmp(of_one).then_with(|| one.cmp(other))
     });
@@ -100,11 +100,11 @@ async fn count_types(
     Ok((by_type, types - told, total))
 }
 
-/// What a filter selects, counted by type in parts.
+/// The selection of a filter, counted by type, in parts.
 fn parts_by_type(filter: &ActivityFilter) -> Vec<SelectStatement> {
     let of_rows = |filter: &ActivityFilter| {
-        // SQLite would go through all that an actor has in an index that holds every column asked
-        // for, or orders by them. None holds the version, which is never below 1.
+        // SQLite would scan all rows of an actor in an index that has all selected columns, or has
+        // them in order. No such index has the version, which is never below 1.
         let rows = counted(filter).select_only();
         let rows = rows.expr_as(Expr::cust("activity_type || ''"), "activity_type");
         let one = "CASE WHEN version > 0 THEN 1 ELSE 0 END";

@@ -1,7 +1,7 @@
-//! Statistics of activities by the days that a zone's clock shows.
+//! Statistics of activities by the days of a time zone.
 //!
-//! What is kept is counted by UTC days. The parts of a day that show another date are counted by
-//! themselves and moved.
+//! Stored counts are by UTC day. The parts of a UTC day with another local date are counted
+//! separately and moved.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use super::selection::{counted, daily, selected, within};
 use crate::errors::of_read;
 use crate::table::{activities, activity_daily, activity_quarter_hours};
 
-/// Most UTC days that are counted at a time, and most days of actors that are looked at for it.
+/// Most UTC days that are counted at once, and most days of actors that are read for it.
 const DAYS_AT_A_TIME: u64 = 4_096;
 
 /// Activities counted on a UTC day.
@@ -42,14 +42,13 @@ struct CountWindow {
     actor: i64,
     since: i64,
     until: i64,
-    /// Where they were counted, and where they are to be. A UTC day's parts are the same for every
-    /// actor.
+    /// The day they were counted for, and the day they belong to. The parts of a UTC day are the
+    /// same for every actor.
     moved: (Option<Day>, Option<Day>),
 }
 
-/// Counts by the days that a clock shows: those by UTC days, less the parts of those that show
-/// another date. Only days on which there is anything are looked at, from the newest on, some
-/// thousands at a time.
+/// Counts by local date: the counts by UTC day, with the parts of other dates moved. Only days with
+/// activities are read, from the newest on, some thousands at a time.
 pub(super) async fn count_shown(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
@@ -77,14 +76,14 @@ pub(super) async fn count_shown(
         if is_last {
             break;
         }
-        // What is older than these shows no date after the oldest of them.
+        // Older activities have no date after the oldest of these.
         days.settle_after(oldest);
         end = oldest;
     }
     Ok(days.finish())
 }
 
-/// Moves what is counted in the pieces of days that show another date than most of the day.
+/// Moves the counts of those parts of days whose date differs from that of the longest part.
 async fn move_rest(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
@@ -93,7 +92,7 @@ async fn move_rest(
 ) -> StoreResult<()> {
     let named = match (filter.session, filter.actor) {
         (None, None) => None,
-        // By session nothing is kept, and rows are looked for whosever they are.
+        // There are no stored counts by session: rows of any actor are counted.
         (Some(_), _) => Some(ActorId(0)),
         (None, Some(actor)) => Some(actor),
     };
@@ -116,7 +115,7 @@ async fn move_rest(
     }
 }
 
-/// The same of some days of actors.
+/// The same for some days of actors.
 async fn move_pieces<'a>(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
@@ -150,7 +149,7 @@ async fn move_pieces<'a>(
 }
 
 /// The newest UTC days before one on which a filter selects anything, descending, at most
-/// [`DAYS_AT_A_TIME`]. All of the first and the last day of its range are counted.
+/// [`DAYS_AT_A_TIME`]. The first and the last day of the range count as whole days.
 async fn days_before(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
@@ -191,7 +190,7 @@ async fn days_before(
     days.map_err(of_read)
 }
 
-/// Days of actors of which something is kept, after a place, by actor and then by day, at most
+/// Days of actors with stored counts after a position, by actor and then by day, at most
 /// [`DAYS_AT_A_TIME`].
 async fn days_of_actors(
     db: &impl ConnectionTrait,
@@ -215,7 +214,7 @@ async fn days_of_actors(
         .map_err(of_read)
 }
 
-/// Counts within windows of whole quarters, from what is kept of each.
+/// Counts within windows of whole quarter hours, from the stored counts.
 fn count_quarter_hours(
     filter: &ActivityFilter,
     windows: &[CountWindow],
@@ -231,7 +230,7 @@ fn count_quarter_hours(
     by_window(counts, Quarter, Some(ActorId), windows, backend)
 }
 
-/// Counts within windows of any length, by an index scan of each.
+/// Counts within windows of any length, by an index scan for each.
 fn count_rows(
     filter: &ActivityFilter,
     windows: &[CountWindow],
@@ -239,7 +238,7 @@ fn count_rows(
 ) -> SelectStatement {
     use activities::Column::{ActorId, LoggedAt};
     let all = within(filter, TimeRange::default());
-    // Windows are an actor's, but for those of a session.
+    // Windows belong to an actor, except those of a session.
     let (rows, actor) = match filter.session {
         Some(_) => (counted(&all), None),
         None => (selected(&all), Some(ActorId)),
@@ -248,8 +247,8 @@ fn count_rows(
     by_window(counts, LoggedAt, actor, windows, backend)
 }
 
-/// Asks a query for each of the windows of a column, which are an actor's where there is a column
-/// for it. However many windows there are, this is one statement, of one text: a list is one value.
+/// Runs a query for each window of a column, and of an actor if there is a column for it. For any
+/// number of windows this is one statement with one text, since a list is one value.
 fn by_window<E: EntityTrait>(
     counts: Select<E>,
     column: E::Column,
@@ -264,7 +263,7 @@ fn by_window<E: EntityTrait>(
         these = these.add(Expr::col(actor.as_column_ref()).eq(part("whose")));
     }
     let mut counts = counts.into_query().cond_where(these).to_owned();
-    // What has nothing is left out.
+    // Empty windows are left out.
     counts.and_having(Expr::cust("COUNT(*) > 0"));
     if backend == DbBackend::Postgres {
         let numbers = |number: fn(&CountWindow) -> i64| {
@@ -276,8 +275,8 @@ fn by_window<E: EntityTrait>(
             .expr_as(numbers(|window| window.since), "since")
             .expr_as(numbers(|window| window.until), "until")
             .to_owned();
-        // Lateral, so that an index is sought for each window: it would rather go through all that
-        // an account has.
+        // Lateral, so that PostgreSQL uses an index for each window instead of scanning the whole
+        // account.
         return Query::select()
             .columns([("part", "since"), ("of", "count")])
             .from_subquery(list, "part")
@@ -293,7 +292,7 @@ fn by_window<E: EntityTrait>(
         .expr_as(Expr::cust("value ->> 2"), "until")
         .from_function(Func::cust("json_each").arg(format!("[{list}]")), "list")
         .to_owned();
-    // For the same reason a cross join: SQLite keeps its order.
+    // For the same reason a cross join: SQLite keeps the order of its tables.
     counts
         .expr(part("since"))
         .from_clear()
@@ -303,7 +302,7 @@ fn by_window<E: EntityTrait>(
         .to_owned()
 }
 
-/// What is counted within windows, taken away from where it was counted and added where it belongs.
+/// Moves the counts within windows from the day they were counted for to the day they belong to.
 async fn add_moved(
     db: &impl ConnectionTrait,
     asked: SelectStatement,

@@ -1,18 +1,18 @@
-//! Statistics that were counted lately. A client that watches an account asks for the same ones
-//! again and again, and a year of days has many to add up.
+//! A cache of statistics. A client that watches an account asks for the same ones again and again,
+//! and a year has many days to add up.
 
 use moka::sync::Cache;
 use roots_domain::model::activity::ActivityStats;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::ActivityFilter;
 
-/// What may be kept of statistics in all, in bytes, about.
+/// The approximate size of the cache in bytes.
 const KEPT_BYTES: u64 = 4 << 20;
-/// How many totals may be kept, of some hundred bytes each.
+/// Most totals in the cache, of some hundred bytes each.
 const TOTALS_MAX: u64 = 4_096;
 
 /// Statistics, and the version of the account at which they were counted. As long as an account has
-/// that version nothing of it was written, by whatever process.
+/// that version, no process has written to it.
 #[derive(Debug)]
 pub(crate) struct StatsCache {
     stats: Cache<(ActivityFilter, String), (i64, ActivityStats)>,
@@ -22,7 +22,7 @@ pub(crate) struct StatsCache {
 impl StatsCache {
     pub(crate) fn new() -> Self {
         let weigh = |_: &_, (_, stats): &(i64, ActivityStats)| {
-            // An entry of either list, and what an entry of the cache takes by itself.
+            // The entries of both lists, and the overhead of a cache entry.
             let entries = stats.by_day.len() + 4 * stats.by_type.len();
             u32::try_from(512 + 16 * entries).unwrap_or(u32::MAX)
         };
@@ -32,7 +32,8 @@ impl StatsCache {
         }
     }
 
-    /// At which version it was counted how many activities a filter selects, and how many.
+    /// The cached number of activities that a filter selects, with the version at which they were
+    /// counted.
     pub(super) fn total(&self, filter: &ActivityFilter) -> Option<(i64, i64)> {
         self.totals.get(filter)
     }

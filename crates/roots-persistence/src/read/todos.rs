@@ -49,7 +49,7 @@ impl TodoReader for Store {
         };
         let rows = of_actor(rows, ActorId, query.actor, linked);
         if query.priority.is_some() && !linked {
-            // An index that is entered by the priority orders what it finds by the rest.
+            // An index that begins with the priority sorts its rows by the other columns.
             return self.page(query.by, rows, [CreatedAt, TodoId], total, query.page).await;
         }
         self.page(query.by, rows, [Priority, CreatedAt, TodoId], total, query.page).await
@@ -62,7 +62,7 @@ impl TodoReader for Store {
         after: LogId,
     ) -> StoreResult<Option<TodoLog>> {
         let Some(todo) = self.todo(by, id).await? else { return Ok(None) };
-        // One more than is told, which tells whether any follows.
+        // One more than is returned, to know whether any follows.
         let log = todo_logs::Entity::find()
             .filter(todo_logs::Column::AccountId.eq(by.account.0))
             .filter(todo_logs::Column::TodoId.eq(id.0))

@@ -1,4 +1,4 @@
-//! Totals as parts of a statement: counted rows, and the sums of counts that are kept.
+//! Totals as parts of a statement: counted rows, and sums of stored counts.
 
 use roots_domain::model::id::{AccountId, ActorId};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
@@ -6,9 +6,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Se
 
 use crate::table::{actors, counters};
 
-/// Adds up kept counts, as a part of a statement.
+/// Adds up stored counts, as a part of a statement.
 pub(super) fn sum<E: EntityTrait>(counts: Select<E>, count: E::Column) -> Expr {
-    // PostgreSQL adds BIGINTs up to a NUMERIC, and a sum of no rows is NULL.
+    // In PostgreSQL the sum of BIGINTs is a NUMERIC, and the sum of no rows is NULL.
     let sum = Expr::col(count).sum().cast_as("BIGINT");
     number(counts.select_only().expr(Func::coalesce([sum, Expr::value(0_i64)])))
 }
@@ -18,12 +18,12 @@ pub(super) fn count<E: EntityTrait>(rows: Select<E>) -> Expr {
     number(rows.select_only().expr(Expr::cust("COUNT(*)")))
 }
 
-/// The one number that a query finds.
+/// A query's only number.
 pub(super) fn number<E: EntityTrait>(query: Select<E>) -> Expr {
     Expr::SubQuery(None, Box::new(query.into_query().into()))
 }
 
-/// The counts of one actor, or of all that the account has.
+/// The counts of one actor, or of all actors of the account.
 pub(super) fn counters_of(
     account: AccountId,
     actor: Option<ActorId>,
@@ -35,9 +35,9 @@ pub(super) fn counters_of(
         .filter(counters::Column::Subject.eq(subject))
 }
 
-/// That a kept count is of the actor, or of any that the account has. Kept counts are ordered by
-/// actor: where all are named they are looked up one after the other, and what is kept of other
-/// things is not read.
+/// The condition that a stored count belongs to the actor, or to any actor of the account. Stored
+/// counts are sorted by actor: all actors are named, so that they are looked up one after the other
+/// and other counts are not read.
 pub(super) fn kept_of<C: ColumnTrait>(
     column: C,
     account: AccountId,

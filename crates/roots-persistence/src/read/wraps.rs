@@ -12,26 +12,26 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{actors, key_wraps};
 
-/// The index that leads from a key to the wraps that hold it. SQLite, which keeps no statistics,
-/// would rather go through all that the account's key holds.
+/// The index from a key to its wraps. SQLite has no statistics here and would scan all wraps under
+/// the account's key instead.
 const BY_SUBJECT: &str = "INDEXED BY key_wraps_by_subject";
 
-/// The wraps by which the account's key holds those of actors, each looked up by itself. `OFFSET 0`
-/// keeps the planner, which may know nothing of the table yet, from another order.
+/// The wraps of actors' keys under the account's key, each looked up separately. `OFFSET 0` fixes
+/// the order, since the planner may have no statistics of the table yet.
 const WRAPS_UNDER_ACCOUNT: &str = "SELECT found.* \
     FROM (SELECT UNNEST($2::bigint[]) AS id, UNNEST($3::bigint[]) AS epoch) AS given, \
     LATERAL (SELECT * FROM key_wraps AS w WHERE w.account_id = $1 AND w.subject_kind = 'actor' \
     AND w.subject_id = given.id AND w.holder_kind = 'account' AND w.subject_epoch = given.epoch \
     OFFSET 0) AS found";
 
-/// The same for SQLite, which takes a list as one value too, and keeps the order of a cross join.
+/// The same for SQLite, which also takes a list as one value and keeps the order of a cross join.
 const WRAPS_UNDER_ACCOUNT_ON_SQLITE: &str = "SELECT w.* FROM json_each($2) AS given \
     CROSS JOIN key_wraps AS w INDEXED BY key_wraps_by_subject WHERE w.account_id = $1 \
     AND w.subject_kind = 'actor' AND w.subject_id = given.value ->> 0 \
     AND w.holder_kind = 'account' AND w.subject_epoch = given.value ->> 1";
 
 impl Store {
-    /// Those actors, each with the wraps by which the account's key holds its keys.
+    /// Those actors, each with the wraps of its keys under the account's key.
     pub(super) async fn actors_with_wraps(
         &self,
         account: AccountId,
@@ -39,7 +39,7 @@ impl Store {
     ) -> StoreResult<Vec<HeldActor>> {
         use actors::Column::{AccountId, ActorId};
         let ids: Vec<_> = actors.iter().map(|id| [account.0.into(), id.0.into()]).collect();
-        // First of all: the port says why.
+        // First; the port gives the reason.
         let found = self.look_up::<actors::Entity, Actor, 2>([AccountId, ActorId], &ids).await?;
         let epochs = |actor: &Actor| [actor.key_epoch, actor.key_epoch.next()];
         let of = |actor: &Actor| epochs(actor).map(|epoch| (actor.id, epoch));
@@ -57,7 +57,7 @@ impl Store {
         Ok(found.into_iter().map(held).collect())
     }
 
-    /// The wraps by which the account's key holds those keys of actors.
+    /// The wraps of those actors' keys under the account's key.
     pub(super) async fn wraps_held_by_account(
         &self,
         account: AccountId,
@@ -83,7 +83,7 @@ impl Store {
         self.wraps(asked).await
     }
 
-    /// The wraps by which later keys of the account, or of an actor, hold those of these epochs.
+    /// The wraps of these epochs' keys, of the account or of an actor, under later keys.
     pub(super) async fn wraps_of_epochs(
         &self,
         account: AccountId,

@@ -96,16 +96,16 @@ impl TryFrom<Model> for Account {
     }
 }
 
-/// What is selected of an account `t` on SQLite where many are read: its name and its numbers as
-/// one text. The driver copies each value of a row by itself, which takes longer than to write and
-/// read a dozen numbers.
+/// The selected columns of an account `t` on SQLite if many are read: its name, and its numbers as
+/// one text. The driver copies each value separately, which takes longer than formatting and
+/// parsing a dozen numbers.
 pub(crate) const IN_SHORT: &str = "t.uid, t.name, \
     format('%s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d', t.kind, t.status, t.account_id, \
     t.balance, t.auth_epoch, t.key_epoch, t.last_actor_id, t.last_key_id, t.last_recovery_id, \
     t.last_session_id, t.last_todo_id, t.last_activity_id, t.last_log_id, t.last_ledger_id, \
     t.created_at, t.version, t.last_audit_id, t.keys)";
 
-/// An account of what [`IN_SHORT`] selects.
+/// Parses an account from the columns of [`IN_SHORT`].
 pub(crate) fn from_short(uid: Uuid, name: String, rest: &str) -> Result<Account, InvalidRow> {
     let mut words = rest.split(' ');
     let (kind, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -24,13 +24,13 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What a counter is of, as it is stored in the column `subject`.
+/// The subject of a counter, as stored in the column `subject`.
 pub(crate) const SUBJECT_SESSIONS: &str = "sessions";
 pub(crate) const SUBJECT_TODOS: &str = "todos";
 pub(crate) const SUBJECT_ACTIVITIES: &str = "activities";
 pub(crate) const SUBJECT_LEDGER: &str = "ledger";
 
-/// The actor of what is counted for the account as a whole.
+/// The actor of counters of the whole account.
 pub(crate) const NO_ACTOR: i64 = 0;
 
 impl Model {

@@ -1,4 +1,4 @@
-//! Table `erasures`: accounts that were erased, by id and time alone.
+//! Table `erasures`: accounts that were erased, with only their id and the time.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Table `idempotency`: what idempotent requests were answered.
+//! Table `idempotency`: the answers to idempotent requests.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Table `imports`: rows that came in from elsewhere, by where they come from.
+//! Table `imports`: imported rows, by their source.
 
 use roots_domain::decide::ImportKey;
 use roots_domain::model::id::{AccountId, Uid};
@@ -39,7 +39,7 @@ impl From<&(ImportKey, i64)> for Model {
 }
 
 impl Model {
-    /// Where the row comes from, and its id here.
+    /// The source of the row, and its id here.
     pub(crate) fn key(&self) -> Result<(ImportKey, i64), InvalidRow> {
         let origin = known(Origin::from_parts(&self.kind, self.source_id), "imports", "kind")?;
         Ok(((AccountId(self.account_id), Uid(self.source), origin), self.id))

@@ -1,4 +1,4 @@
-//! Table `session_deletions`: deleted sessions to which rows may be linked still.
+//! Table `session_deletions`: deleted sessions to which rows may still be linked.
 
 use sea_orm::entity::prelude::*;
 

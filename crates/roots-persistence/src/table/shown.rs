@@ -15,11 +15,11 @@ use super::{activities, actors, counters, session_deletions, sessions, todos};
 
 /// Rows as they are shown.
 pub(crate) trait Shown: EntityTrait {
-    /// Whether a row is linked to a session, by a column `session_id`, and counts its changes, in a
-    /// column `version`.
+    /// Whether rows have a link to a session, in a column `session_id`, and count their changes in
+    /// a column `version`.
     const IS_LINKED: bool = false;
 
-    /// Every row. To be read by this and not by `find`.
+    /// All rows. Use this instead of `find`.
     fn shown() -> Select<Self> {
         if !Self::IS_LINKED {
             return Self::find();
@@ -34,7 +34,7 @@ pub(crate) trait Shown: EntityTrait {
         })
     }
 
-    /// What a statement selects to read the rows of a table that it calls so.
+    /// The columns to select to read the rows of a table with this name in the statement.
     fn selected(table: &str) -> String {
         if !Self::IS_LINKED {
             return format!("{table}.*");
@@ -60,7 +60,7 @@ impl Shown for sessions::Entity {}
 impl Shown for actors::Entity {}
 impl Shown for counters::Entity {}
 
-/// What is read in place of a column, where a link may be one to a deleted session.
+/// The expression to read instead of a column if the row may be linked to a deleted session.
 fn instead(column: &str, table: &str) -> Option<String> {
     let is_deleted = format!(
         "{table}.session_id IS NOT NULL AND EXISTS (SELECT 1 FROM session_deletions AS gone \
@@ -77,7 +77,7 @@ fn instead(column: &str, table: &str) -> Option<String> {
     }
 }
 
-/// Of `rows` those that are linked to a session: none, where it is deleted.
+/// The `rows` that are linked to a session: none if it is deleted.
 pub(crate) fn linked_to<E: Shown>(
     rows: Select<E>,
     column: E::Column,
@@ -90,16 +90,15 @@ pub(crate) fn linked_to<E: Shown>(
     rows.filter(column.eq(session.0)).filter(Expr::exists(deleted.into_query()).not())
 }
 
-/// `column = value`. Where the rows are `linked` to one session they are found by that alone:
-/// SQLite keeps no statistics here, and would take an index that matches more columns and far more
-/// rows.
+/// `column = value`. If the rows are `linked` to one session, they are found only by that: SQLite
+/// has no statistics here, and would choose an index that matches more columns but far more rows.
 pub(crate) fn is<C: ColumnTrait>(
     column: C,
     value: impl Into<Value> + Clone,
     linked: bool,
 ) -> SimpleExpr {
     if linked {
-        // No index is looked up for an expression; the column is never NULL.
+        // An expression uses no index; the column is never NULL.
         return Func::coalesce([Expr::col(column), Expr::value(value.clone())]).eq(value);
     }
     column.eq(value)

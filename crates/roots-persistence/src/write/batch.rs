@@ -1,8 +1,8 @@
 //! A batch of commands in one transaction: lock and load, decide, write the difference.
 //!
-//! The rules stand in [`roots_domain::decide`]; this room holds only the statements. Their number
-//! depends on which tables a batch touches, not on how many commands it holds, as long as it binds
-//! no more values than a statement may.
+//! The rules are in [`roots_domain::decide`]; this module has only the statements. Their number
+//! depends on the tables that a batch touches, not on the number of its commands, unless it binds
+//! more values than a statement may.
 
 use roots_domain::command::{Applied, Command, Refusal};
 use roots_domain::model::id::AccountId;
@@ -14,15 +14,15 @@ use super::memory::AccountMemory;
 use super::store::store;
 use crate::errors::{self, BatchError};
 
-/// What each command of a batch is answered, once the batch is durable.
+/// The reply to each command of a batch, once the batch is durable.
 pub(super) type Decisions = Vec<Result<Applied, Refusal>>;
 
-/// Applies the commands in their order in one transaction. On failure nothing of them stands, but
-/// for [`BatchError::OutcomeUnknown`]. Before COMMIT is sent, `committing` is set to the accounts
-/// whose keys may end by it: as long as it is `None`, nothing stands, whatever happens.
+/// Applies the commands in order in one transaction. On failure nothing was written, except
+/// possibly with [`BatchError::OutcomeUnknown`]. Before COMMIT is sent, `committing` is set to the
+/// accounts whose keys may end: while it is `None`, nothing was written.
 ///
-/// All commands are decided as of one time, which is taken once the locks are held and the rows are
-/// loaded: after every wait.
+/// All commands are decided at one time, read after the locks are held and the rows are loaded, so
+/// after every wait.
 pub(super) async fn apply(
     db: &DatabaseConnection,
     memory: &mut AccountMemory,

@@ -22,7 +22,8 @@ impl BlockedQueue {
         Self { queue, accounts: BlockedAccounts::default() }
     }
 
-    /// Splits off the commands whose account already has others there, which they have to follow.
+    /// Splits off the commands of accounts that already have commands there, behind which they must
+    /// queue.
     pub(super) fn followers(&self, batch: QueuedBatch) -> (QueuedBatch, QueuedBatch) {
         let waiting = self.accounts.waiting();
         if waiting.is_empty() {
@@ -34,7 +35,7 @@ impl BlockedQueue {
         (followers.into(), others.into())
     }
 
-    /// Queues commands, in their order. Refuses those that find no room. Gives back those that come
+    /// Queues commands in order. Refuses those for which there is no space. Returns those that come
     /// after the queue was closed.
     pub(super) fn take(&self, batch: QueuedBatch) -> QueuedBatch {
         let mut late = Vec::new();
@@ -81,7 +82,7 @@ mod tests {
             Replies::default().add(queued.reply_to, Err(StoreError::Busy.into()));
             assert_eq!(split(vec![of(1)]).0, expected);
         }
-        // Without room they are refused, and once the queue is closed they come back.
+        // Without space they are refused, and once the queue is closed they are returned.
         let most = i64::try_from(QUEUE_BOUND_COMMANDS).unwrap();
         assert_eq!(blocked_queue.take((0..=most).map(of).collect::<Vec<_>>().into()).commands, []);
         assert_eq!(split(vec![of(most), of(0)]), (vec![0], vec![most]));

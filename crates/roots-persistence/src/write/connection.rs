@@ -45,20 +45,20 @@ impl std::fmt::Debug for Listeners {
     }
 }
 
-/// The connection that a worker writes through. When a batch fails it is given up, whatever the
-/// failure: a COMMIT that fails may leave its transaction open, and the next one on that connection
-/// would be a part of it, and never be committed.
+/// The connection that a worker writes through. After any failure of a batch it is given up: a
+/// failed COMMIT may leave its transaction open, and the next batch on the connection would become
+/// a part of it and never be committed.
 pub(super) struct WriterConnection {
     source: Source,
     listeners: Listeners,
-    /// Tells when a batch is decided.
+    /// Tells the time at which a batch is decided.
     clock: Arc<dyn Clock>,
     health: WriteHealth,
-    /// Not there while a batch is at work on it.
+    /// `None` while a batch uses it.
     spare: Mutex<Option<Writer>>,
 }
 
-/// A connection that writes, and what it remembers of what it wrote.
+/// A connection that writes, and its memory of the rows that it wrote.
 #[derive(Debug)]
 struct Writer {
     db: DatabaseConnection,
@@ -123,7 +123,7 @@ impl WriterConnection {
         applied
     }
 
-    /// Lets the connection go.
+    /// Closes the connection.
     pub(super) async fn close(&self) {
         let spare = self.spare().take();
         if let Some(writer) = spare {
@@ -136,8 +136,8 @@ impl WriterConnection {
     }
 }
 
-/// A connection that does not answer must not hold up its queue for ever. The outcome is unknown
-/// only where COMMIT was sent.
+/// Applies a batch with a time limit: a connection that does not answer must not block its queue
+/// for ever. The outcome is unknown only if COMMIT was sent.
 async fn apply_in_time(
     writer: &mut Writer,
     clock: &dyn Clock,
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::connect::source::FileIdentity;
 
-    /// The clock jumps to the time-out while the batch waits for another process.
+    /// The paused clock jumps to the time limit while the batch waits for another process.
     #[tokio::test]
     async fn a_batch_that_hangs_before_its_commit_is_reported_as_not_applied() {
         let db = TestDatabase::sqlite().await;
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(db.dump().await, before);
     }
 
-    /// PostgreSQL sleeps in COMMIT, for a trigger that is deferred to it.
+    /// PostgreSQL sleeps in COMMIT, in a deferred trigger.
     #[tokio::test]
     async fn a_batch_that_hangs_in_its_commit_is_reported_as_unknown() {
         let db = TestDatabase::postgres().await;

@@ -6,16 +6,16 @@ use std::collections::{HashMap, VecDeque};
 
 use roots_domain::model::id::AccountId;
 
-/// Items from which the queue is full: it then accepts only accounts that hold less than their
+/// With so many items the queue is full: it then accepts only accounts that have less than their
 /// share.
 pub(super) const QUEUE_MAX_COMMANDS: usize = 512;
-/// Items from which it accepts only accounts that hold none. So however many items a few accounts
-/// push, as many places as are left up to [`QUEUE_BOUND_COMMANDS`] stay open to others, one each.
+/// With so many items it accepts only accounts that have none. So however many items a few accounts
+/// push, the places up to [`QUEUE_BOUND_COMMANDS`] stay free for others, one for each.
 const QUEUE_SHARED_COMMANDS: usize = QUEUE_MAX_COMMANDS + QUEUE_MAX_COMMANDS / 2;
-/// Items that it never exceeds.
+/// The maximum number of items.
 pub(super) const QUEUE_BOUND_COMMANDS: usize = 2 * QUEUE_MAX_COMMANDS;
 
-/// Items that wait, each for one account.
+/// Waiting items, each of one account.
 ///
 /// - Items of one account are taken in the order in which they were pushed.
 /// - Accounts take turns, item by item.
@@ -52,12 +52,12 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// Whether there is room for one more item of that account.
+    /// Whether there is space for another item of that account.
     ///
-    /// Below [`QUEUE_MAX_COMMANDS`] items there always is. From then on, an account may hold its
-    /// share: [`QUEUE_MAX_COMMANDS`] by the number of accounts that have items (itself included),
-    /// at least 1. From [`QUEUE_SHARED_COMMANDS`] on an account may hold 1, and at
-    /// [`QUEUE_BOUND_COMMANDS`] nobody finds room.
+    /// Below [`QUEUE_MAX_COMMANDS`] items there always is. From then on, an account may have its
+    /// share: [`QUEUE_MAX_COMMANDS`] divided by the number of accounts that have items (itself
+    /// included), at least 1. From [`QUEUE_SHARED_COMMANDS`] on an account may have 1, and at
+    /// [`QUEUE_BOUND_COMMANDS`] none.
     pub(super) fn has_room(&self, account: AccountId) -> bool {
         if self.len < QUEUE_MAX_COMMANDS {
             return true;
@@ -69,7 +69,8 @@ impl<T> FairQueue<T> {
         own < share && self.len < bound
     }
 
-    /// Adds an item behind the others of its account. Asks for no room: see [`Self::has_room`].
+    /// Adds an item behind the others of its account. It does not check for space: see
+    /// [`Self::has_room`].
     pub(super) fn push(&mut self, account: AccountId, stands_alone: bool, value: T) {
         let items = self.items.entry(account).or_default();
         if items.is_empty() {
@@ -188,17 +189,18 @@ mod tests {
             queue.push(AccountId(account), false, account);
         }
         assert_eq!(queue.len, QUEUE_BOUND_COMMANDS);
-        // An account that has an item has its share.
+        // An account with an item has its share.
         assert_eq!(queue.take(1), [1]);
         assert!(!queue.has_room(AccountId(2)) && queue.has_room(AccountId(1)));
     }
 
-    /// More connections than places: nothing but the queue bounds what a few accounts push.
+    /// There are more connections than places: only the queue limits what a few accounts push.
     #[test]
     fn a_few_accounts_leave_room_for_256_others_however_much_they_push() {
         let mut queue = FairQueue::default();
         for number in 0..16 * QUEUE_BOUND_COMMANDS {
-            // One after the other, each as much as it may: so they get the most places together.
+            // One after the other, each pushes as much as it may: this way they get the most places
+            // together.
             let account = AccountId(i64::try_from(number / QUEUE_BOUND_COMMANDS).unwrap());
             if queue.has_room(account) {
                 queue.push(account, false, number);
@@ -240,7 +242,7 @@ mod tests {
         fn every_item_is_taken_once_in_its_accounts_order_and_within_its_turn(steps in steps()) {
             let mut queue = FairQueue::default();
             let mut expected = BTreeMap::<i64, VecDeque<(bool, usize)>>::new();
-            // How many batches an account with items was left out of since it was last taken from.
+            // How many batches in a row an account with items was left out of.
             let mut left_out = BTreeMap::<i64, usize>::new();
             let rest = std::iter::repeat_n(QueueStep::Take(3), 200);
             for (number, step) in steps.into_iter().chain(rest).enumerate() {
@@ -265,7 +267,7 @@ mod tests {
                         for account in expected.keys() {
                             let times = left_out.entry(*account).or_default();
                             *times += 1;
-                            // 5 others before it, and as many batches of the other kind.
+                            // 5 others come before it, and as many batches of the other kind.
                             prop_assert!(*times <= 12, "account {account} was left out");
                         }
                     }

@@ -1,5 +1,5 @@
-//! Filters that find rows in as few statements as the limit of bound values allows. A list may have
-//! any length.
+//! Filters that find rows with as few statements as the limit of bound values allows. A list may
+//! have any length.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::table::shown::Shown;
 
 /// Most values of one list, padding included.
 const LIST_MAX: usize = 4_096;
-/// Most values that a condition binds beside its list.
+/// Most values that a condition binds in addition to its list.
 const BESIDE_LIST: usize = 8;
 /// Most conditions of one statement: SQLite takes 1,000 that are joined by OR.
 const CONDITIONS_MAX: usize = 512;
@@ -21,12 +21,12 @@ const CONDITIONS_MAX: usize = 512;
 pub(super) struct ChunkedFilter(Vec<(usize, Condition)>);
 
 impl ChunkedFilter {
-    /// Adds what `these` finds, which binds few values.
+    /// Adds a condition that binds few values.
     pub(super) fn add(&mut self, these: Condition) {
         self.0.push((BESIDE_LIST, these));
     }
 
-    /// Adds those of whom `of` finds that have one of these values there.
+    /// Adds the rows of `of` that have one of these values in that column.
     pub(super) fn add_list<V: Into<Value> + Clone>(
         &mut self,
         of: impl Fn() -> Condition,
@@ -38,7 +38,7 @@ impl ChunkedFilter {
         }
     }
 
-    /// Adds the rows of those accounts and ids that `of` finds too: an index look-up an account.
+    /// Adds the rows of `of` with those accounts and ids: one index look-up for each account.
     pub(super) fn add_ids<C: ColumnTrait>(
         &mut self,
         (account, id): (C, C),
@@ -55,7 +55,7 @@ impl ChunkedFilter {
         }
     }
 
-    /// One condition a statement, no more of them than it takes; none where nothing is asked for.
+    /// One condition for each statement, and as few as possible; none if nothing was added.
     pub(super) fn packed(self) -> Vec<Condition> {
         let mut packed = Vec::new();
         let (mut open, mut values) = (Condition::any(), 0);
@@ -74,7 +74,8 @@ impl ChunkedFilter {
     }
 }
 
-/// What finds the rows that have one of these values there: a condition a statement.
+/// The conditions, one for each statement, that find the rows with one of these values in that
+/// column.
 pub(super) fn one_of(
     backend: DbBackend,
     column: impl ColumnTrait,
@@ -87,10 +88,10 @@ pub(super) fn one_of(
     cut(list).into_iter().map(|list| Condition::all().add(column.is_in(list))).collect()
 }
 
-/// What reads the rows that have such values in these columns, each looked up by itself. However
-/// many there are, few texts do: on PostgreSQL one, with an array a column, where `OFFSET 0` keeps
-/// the planner, which may know nothing of the table yet, from going through all of it instead; on
-/// SQLite one for each power of two.
+/// The statements that read the rows with these values in these columns, each looked up separately.
+/// There are few statement texts: on PostgreSQL one, with an array for each column, where `OFFSET
+/// 0` keeps the planner, which may have no statistics of the table yet, from a full scan; on SQLite
+/// one for each power of two.
 pub(crate) fn look_ups<E: Shown, const N: usize>(
     backend: DbBackend,
     columns: [E::Column; N],
@@ -117,7 +118,7 @@ pub(crate) fn look_ups<E: Shown, const N: usize>(
     on_sqlite::<E, N>(&E::selected("t"), columns, rows)
 }
 
-/// As [`look_ups`] on SQLite, of each row what is `selected` of `t`.
+/// As [`look_ups`] on SQLite, with the columns `selected` of `t`.
 pub(super) fn on_sqlite<E: EntityTrait, const N: usize>(
     selected: &str,
     columns: [E::Column; N],
@@ -128,7 +129,7 @@ pub(super) fn on_sqlite<E: EntityTrait, const N: usize>(
         let mut rows = rows.to_vec();
         // NULL equals nothing.
         rows.resize(rows.len().next_power_of_two(), [const { Value::BigInt(None) }; N]);
-        // CROSS JOIN is its way to say that what is given comes first.
+        // In SQLite, CROSS JOIN fixes the order: the given values come first.
         let text = format!(
             "SELECT {selected} FROM (VALUES {}) AS given CROSS JOIN {} AS t WHERE {}",
             listed(std::iter::repeat_n(&place, rows.len())),
@@ -144,7 +145,7 @@ fn table<E: EntityTrait>() -> String {
     format!("\"{}\"", E::default().table_name())
 }
 
-/// That the columns of a table have what those that are given have, which are numbered.
+/// The condition that the columns of a table equal the given, numbered ones.
 fn equal<C: ColumnTrait, const N: usize>(columns: [C; N], given: &str) -> String {
     let equal = (1..).zip(columns).map(|(number, column)| {
         let column = quoted(column);
@@ -153,7 +154,7 @@ fn equal<C: ColumnTrait, const N: usize>(columns: [C; N], given: &str) -> String
     equal.collect::<Vec<_>>().join(" AND ")
 }
 
-/// A list in parts that one statement takes, each [padded].
+/// Splits a list into parts for one statement each, [padded].
 fn cut<T: Clone>(mut list: Vec<T>) -> Vec<Vec<T>> {
     let mut parts = Vec::new();
     while !list.is_empty() {
@@ -164,7 +165,7 @@ fn cut<T: Clone>(mut list: Vec<T>) -> Vec<Vec<T>> {
     parts
 }
 
-/// Repeats the last one up to the next power of two, so that lists of every length share a few
+/// Repeats the last value up to the next power of two, so that lists of every length share a few
 /// statement texts, which the database has prepared.
 pub(crate) fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
     if let Some(last) = list.last().cloned() {
@@ -173,7 +174,7 @@ pub(crate) fn padded<T: Clone>(mut list: Vec<T>) -> Vec<T> {
     list
 }
 
-/// What finds those rows.
+/// The filter for those rows.
 pub(super) fn by_id<C: ColumnTrait>(
     columns: (C, C),
     rows: impl Iterator<Item = (i64, i64)>,
@@ -190,7 +191,7 @@ mod tests {
     use crate::table::sessions::Entity;
     use sea_orm::{EntityTrait, QueryFilter, QueryTrait};
 
-    /// How many values each statement binds.
+    /// The number of values that each statement binds.
     fn bound(filter: ChunkedFilter) -> Vec<usize> {
         let select = |these| Entity::find().filter(these).as_query().clone();
         let values = |these| {

@@ -1,8 +1,8 @@
-//! Idempotency records as they are stored: who asked, and the row that was answered. Texts stay
-//! sealed as they are.
+//! Idempotency records as they are stored: the caller, and the row of the answer. Texts stay sealed
+//! as they are.
 //!
-//! The row is written as CBOR, under the names of its columns. A column that is added later has its
-//! default in the records from before, which are kept for a day.
+//! The row is stored as CBOR, under the names of its columns. A column that is added later has its
+//! default in older records, which are kept for a day.
 
 use roots_domain::command::{AppliedRow, IdempotencyRecord};
 use roots_domain::model::id::{AccountId, ActorId};
@@ -71,7 +71,7 @@ fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Reads a row that was written down. `None` for what never was.
+/// Decodes a row. `None` if the bytes are not an encoded row.
 fn read(mut bytes: &[u8]) -> Option<AppliedRow> {
     let answer = ciborium::from_reader(&mut bytes).ok()?;
     let row = applied(answer).ok()?;

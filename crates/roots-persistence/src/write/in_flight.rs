@@ -1,4 +1,4 @@
-//! The idempotency keys of the writes that are under way.
+//! The idempotency keys of the writes in progress.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use roots_domain::command::{Command, Refusal};
 use roots_domain::model::idempotency::IdempotencyRecordKey;
 
-/// The idempotency keys of the writes that are queued, wait for room or are applied.
+/// The idempotency keys of the writes that are queued, wait for space or are being applied.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InFlight(Arc<Mutex<HashSet<IdempotencyRecordKey>>>);
 
 impl InFlight {
-    /// Takes the idempotency keys of a command, until the claim is dropped.
+    /// Claims the idempotency keys of a command until the claim is dropped.
     pub(super) fn claim(&self, command: &Command) -> Result<Claim, Refusal> {
         let keys: Vec<_> = command.idempotency_record_keys().collect();
         if !keys.is_empty() {
@@ -25,7 +25,7 @@ impl InFlight {
     }
 }
 
-/// Idempotency keys that are taken.
+/// Claimed idempotency keys.
 pub(super) struct Claim {
     of: InFlight,
     keys: Vec<IdempotencyRecordKey>,

@@ -1,4 +1,4 @@
-//! Locks the accounts of a batch and loads the rows that its commands rest on.
+//! Locks the accounts of a batch and loads the rows that its commands depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,9 +30,9 @@ use crate::table::{
 /// How long to wait for a lock that another process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// As long as callers can: no other command waits with them.
+    /// As long as callers can wait: no other command is delayed.
     Out,
-    /// 500 ms: commands wait behind that need nothing of what is locked.
+    /// 500 ms, since commands that do not need the lock wait too.
     Briefly,
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn look(
     read(tx, &mut AccountMemory::default(), commands, ReadSet::of(commands)).await
 }
 
-/// Locks the accounts of a batch and loads what its commands rest on.
+/// Locks the accounts of a batch and loads what its commands depend on.
 pub(super) async fn load(
     tx: &DatabaseTransaction,
     memory: &mut AccountMemory,
@@ -58,7 +58,7 @@ pub(super) async fn load(
     read(tx, memory, commands, read_set).await
 }
 
-/// Reads what commands rest on, as far as it is not remembered.
+/// Reads what commands depend on, except what is remembered.
 async fn read(
     tx: &DatabaseTransaction,
     memory: &mut AccountMemory,
@@ -113,9 +113,9 @@ async fn read(
     Ok(working_set)
 }
 
-/// The holder of an account's lock is its only writer. SQLite has one writer in all, which BEGIN
-/// IMMEDIATE made sure of. PostgreSQL takes advisory locks in the order of the ids, so that no two
-/// batches wait for each other.
+/// Only the holder of an account's lock writes to the account. SQLite has one writer in all, which
+/// BEGIN IMMEDIATE guarantees. PostgreSQL takes advisory locks in the order of the ids, so that no
+/// two batches wait for each other.
 async fn lock(tx: &DatabaseTransaction, read_set: &ReadSet, wait: Wait) -> Result<(), BatchError> {
     let backend = tx.get_database_backend();
     if backend != DbBackend::Postgres {
@@ -132,7 +132,7 @@ async fn lock(tx: &DatabaseTransaction, read_set: &ReadSet, wait: Wait) -> Resul
     Ok(())
 }
 
-/// Those accounts, as far as there are any.
+/// Those accounts that exist.
 async fn accounts_of(
     tx: &DatabaseTransaction,
     ids: &BTreeSet<AccountId>,
@@ -179,7 +179,7 @@ async fn load_keys(
     let ids = |keys: &BTreeSet<RowKey<roots_domain::model::id::KeyId>>| {
         keys.iter().map(|(account, id)| (account.0, id.0)).collect::<Vec<_>>()
     };
-    // What has not ended for good is found by two ranges of an index.
+    // Keys that have not ended for good are in two ranges of an index.
     let holders = || read_set.key_holders.iter().map(|(account, id)| (account.0, id.0));
     let open_ended = || EndsAt.is_null();
     let ending = || EndsAt.gt(api_keys::KEY_ENDED);
@@ -198,7 +198,7 @@ async fn load_keys(
         }
     }
     for (account, most) in &read_set.ended_keys {
-        // As the index has it, and as `ApiKey::may_be_forgotten` says.
+        // The condition of the index, which matches `ApiKey::may_be_forgotten`.
         let ended = Expr::cust("ends_at = 0");
         let is_used = Condition::any()
             .add(FirstUsedAt.is_not_null())
@@ -244,7 +244,7 @@ async fn load_idempotency_records(
     Ok(())
 }
 
-/// Which of the rows that come in have come in before.
+/// Loads which of the imported rows were imported before.
 async fn load_imported(
     tx: &DatabaseTransaction,
     working_set: &mut WorkingSet,
@@ -272,8 +272,8 @@ async fn load_imported(
     Ok(())
 }
 
-/// How many activities the actors have of the needed kinds; and where one is new to an actor, how
-/// many kinds it has in all, of which there are few.
+/// Loads how many activities of the needed kinds the actors have and, if a kind is new to an actor,
+/// how many kinds it has in all, which are few.
 async fn load_kinds(
     tx: &DatabaseTransaction,
     memory: &mut AccountMemory,
@@ -344,7 +344,7 @@ async fn load_kinds(
     Ok(())
 }
 
-/// The rows of those accounts and ids.
+/// The rows with those accounts and ids.
 async fn rows_by_id<E: Shown>(
     tx: &DatabaseTransaction,
     columns: (E::Column, E::Column),
@@ -356,10 +356,9 @@ async fn rows_by_id<E: Shown>(
     look_up::<E, 2>(tx, columns.into(), rows, of_one).await
 }
 
-/// The rows that have such values in these columns, of which the first one is the account. Where
-/// all are of one account, PostgreSQL is asked for them as `of_one` says: by its id, so that tables
-/// spread by accounts are asked in one place, and by plain values, which a lone row is found by
-/// sooner.
+/// The rows with these values in these columns, the first of which is the account. If all belong to
+/// one account, PostgreSQL uses `of_one`: by the account's id, so that tables distributed by
+/// account are queried in one place, and by plain values, which are faster for a single row.
 async fn look_up<E: Shown, const N: usize>(
     tx: &DatabaseTransaction,
     columns: [E::Column; N],

@@ -1,5 +1,5 @@
-//! How accounts stand, as the last batches of a connection have left them, so that the next one
-//! need not read it again.
+//! Remembers the accounts that the last batches of a connection have written, so that the next one
+//! need not read them again.
 
 use std::collections::HashMap;
 
@@ -11,28 +11,28 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 
 use crate::errors::BatchError;
 
-/// Most accounts, and most actors, that are remembered. Beyond it all are forgotten.
+/// Most accounts, and most actors, that are remembered. Beyond that, all are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
-/// Most kinds of activity of an actor that is remembered.
+/// The kinds of an actor that has more of them are not remembered.
 const KINDS_REMEMBERED_MAX: usize = 16;
 
-/// What a connection to SQLite remembers, which can tell whether another one has written since. On
-/// PostgreSQL nothing: what other processes write shows only by reading it.
+/// The memory of a connection to SQLite, which can tell whether another connection has written
+/// since. On PostgreSQL nothing is remembered: there, writes of other processes are only seen by
+/// reading.
 ///
-/// What a batch goes on from is taken out, and comes back as the batch has left it once that is
-/// durable. So of one that fails, or ends in ways unknown, nothing is remembered.
+/// A batch takes out what it starts from, and puts back the result once that is durable. So after a
+/// failure or an unknown outcome nothing is remembered.
 #[derive(Debug, Default)]
 pub(super) struct AccountMemory {
-    /// What SQLite called the state of the database: it calls it otherwise once another connection
-    /// has written.
+    /// SQLite's number for the state of the database. It changes when another connection writes.
     as_of: Option<i64>,
     accounts: HashMap<AccountId, Account>,
     kinds: HashMap<(AccountId, ActorId), Kinds>,
 }
 
 impl AccountMemory {
-    /// Forgets everything that another connection may have changed. Asked within the transaction,
-    /// which from then on keeps all others from writing.
+    /// Forgets everything that another connection may have changed. Call it within the transaction,
+    /// which prevents all others from writing from then on.
     pub(super) async fn check(&mut self, tx: &DatabaseTransaction) -> Result<(), BatchError> {
         let backend = tx.get_database_backend();
         if backend == DbBackend::Postgres {
@@ -47,17 +47,17 @@ impl AccountMemory {
         Ok(())
     }
 
-    /// How an account stands, where that is known.
+    /// Takes the account out, if it is remembered.
     pub(super) fn take_account(&mut self, id: AccountId) -> Option<Account> {
         self.accounts.remove(&id)
     }
 
-    /// Which kinds of activity an actor has, as far as that is known.
+    /// Takes an actor's kinds of activity out, as far as they are remembered.
     pub(super) fn take_kinds(&mut self, of: (AccountId, ActorId)) -> Kinds {
         self.kinds.remove(&of).unwrap_or_default()
     }
 
-    /// Learns what a batch has left that is durable.
+    /// Remembers the durable result of a batch.
     pub(super) fn learn(&mut self, write_set: WriteSet, rest: UnchangedRows) {
         if self.as_of.is_none() {
             return;
@@ -76,7 +76,7 @@ impl AccountMemory {
         }
         let accounts = accounts_founded.into_iter().chain(accounts_changed).chain(rest.accounts);
         self.accounts.extend(accounts.map(|account| (account.id, account)));
-        // A deletion moves counts that nobody had to load.
+        // A deletion changes counts that were not loaded.
         for (account, counter) in write_set.counters.keys() {
             if let Counter::Activities(actor, _) = counter {
                 self.kinds.remove(&(*account, *actor));

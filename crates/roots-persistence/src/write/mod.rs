@@ -1,8 +1,8 @@
-//! Writing: commands are queued, taken in batches, and applied in one transaction a batch.
+//! Writes: commands are queued, taken in batches, and applied in one transaction for each batch.
 //!
 //! A command goes through [`queue`], whose [`worker`] takes batches on a [`thread`] of its own and
 //! applies each through its [`connection`]. [`batch`] is the transaction: it [`load`]s what the
-//! commands rest on, has the domain decide them, and [`store`]s what they changed.
+//! commands depend on, lets the domain decide them, and [`store`]s the changes.
 
 mod batch;
 mod blocked_accounts;

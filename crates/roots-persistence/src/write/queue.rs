@@ -1,7 +1,7 @@
 //! Writer queues. A queue is bounded, and accounts take turns in it ([`FairQueue`]).
 //!
-//! There is no timer: while one batch is made durable the next one gathers, so a lone write waits
-//! for nobody and the cost of a write falls as load grows.
+//! There is no timer: while one batch becomes durable, the next one gathers. So a single write
+//! never waits, and the cost of a write falls as load grows.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,25 +17,25 @@ use super::fair_queue::FairQueue;
 use super::in_flight::InFlight;
 use super::queued::{QueuedCommand, Reply};
 
-/// How long a write waits for room in the queue before it is refused. A burst finds room in that
-/// time. A refusal costs nearly as much as a write: the later it comes, the less do clients that
-/// retry at once take from admitted ones.
+/// How long a write waits for space in the queue before it is refused. A burst gets space in that
+/// time. A refusal costs nearly as much as a write: the later it comes, the less clients that retry
+/// at once take from admitted ones.
 const ROOM_WITHIN: Duration = Duration::from_millis(25);
 
-/// What the two ends of a writer queue share.
+/// The state that both ends of a writer queue share.
 #[derive(Default)]
 pub(super) struct SharedQueue {
     state: Mutex<QueueState>,
     /// Tells the worker that something was queued.
     filled: Notify,
-    /// Tells callers, one for each command that was taken, that there is room.
+    /// Tells callers that there is space: one caller for each command that was taken.
     room: Notify,
 }
 
 #[derive(Default)]
 struct QueueState {
     queue: FairQueue<QueuedCommand>,
-    /// Nothing is queued any more.
+    /// No more commands are accepted.
     is_closed: bool,
 }
 
@@ -61,8 +61,8 @@ impl QueueSlot<'_> {
     }
 }
 
-/// The account whose turn a command takes: the one that asks, or else the one that it writes in.
-/// Commands of no account share the turn of an account 0, which does not exist.
+/// The account whose turn a command uses: the one that asks, or else the one that it writes in.
+/// Commands without an account share the turn of account 0, which does not exist.
 pub(super) fn turn_of(command: &Command) -> AccountId {
     command.accounts().next().unwrap_or(AccountId(0))
 }
@@ -93,7 +93,7 @@ impl SharedQueue {
     /// The next batch. Empty once the queue is closed and empty.
     pub(super) async fn next(&self, most: usize) -> Vec<QueuedCommand> {
         loop {
-            // Before the look at the queue, so that nothing is closed unseen in between.
+            // Read before the queue, so that closing in between is not missed.
             let is_closed = self.state().is_closed;
             let batch = self.take(most);
             if is_closed || !batch.is_empty() {
@@ -108,7 +108,7 @@ impl SharedQueue {
         self.room.notify_waiters();
     }
 
-    /// Closes the queue and drops what is queued: its callers are told that the outcome is unknown.
+    /// Closes the queue and drops its commands: their callers are told that the outcome is unknown.
     pub(super) fn abandon(&self) {
         self.close();
         let queue = std::mem::take(&mut self.state().queue);
@@ -128,7 +128,7 @@ impl WriterQueue {
         Self { shared: Arc::default(), in_flight }
     }
 
-    /// What it shares with its worker.
+    /// The state that it shares with its worker.
     pub(super) fn shared(&self) -> Arc<SharedQueue> {
         Arc::clone(&self.shared)
     }
@@ -138,20 +138,20 @@ impl WriterQueue {
         self.shared.state().is_closed
     }
 
-    /// Queues a command and waits for its reply. A command with the idempotency key of one that is
-    /// still in flight is refused at once, one that finds no room within 25 ms.
+    /// Queues a command and waits for its reply. A command with the idempotency key of a command in
+    /// progress is refused at once. One for which there is no space is refused after 25 ms.
     pub(crate) async fn apply(&self, command: Command) -> Reply {
         let claim = self.in_flight.claim(&command)?;
         let (queued, reply) = QueuedCommand::new(command, claim);
         self.queue(queued).await?;
-        // The worker answers each command that it takes, unless it is killed at work.
+        // The worker answers each command that it takes, unless it is killed.
         let lost = || StoreError::OutcomeUnknown("the writer stopped".to_owned());
         reply.await.unwrap_or_else(|_| Err(lost().into()))
     }
 
-    /// Queues a command, once there is room for its account. It looks at once, whenever it is told
-    /// of room, and once more when its time is up: only one caller is told of room, and its account
-    /// may not be one that may take it.
+    /// Queues a command once there is space for its account. It tries at once, whenever it is told
+    /// of space, and once more when its time is up: only one caller is told of space, and that
+    /// caller's account may not be allowed to use it.
     async fn queue(&self, queued: QueuedCommand) -> Result<(), StoreError> {
         let turn = turn_of(&queued.command);
         let mut room = pin!(self.shared.room.notified());
@@ -172,7 +172,7 @@ impl WriterQueue {
             } else {
                 until = Some(Instant::now() + ROOM_WITHIN);
             }
-            // Listens before it looks again, so that no room is made unheard in between.
+            // Listens before it tries again, so that no notice is missed in between.
             room.as_mut().enable();
         }
     }
@@ -208,21 +208,21 @@ mod tests {
         assert_eq!(near.apply(of(1)).await, Err(ApplyError::Store(StoreError::Busy)));
         assert!(begun.elapsed() >= ROOM_WITHIN && begun.elapsed() <= 2 * ROOM_WITHIN);
 
-        // One that finds room meanwhile is not refused.
+        // A command that gets space meanwhile is not refused.
         let next = ask(1);
         tokio::time::sleep(ROOM_WITHIN / 2).await;
         assert_eq!(near.shared.take(1).len(), 1);
         tokio::time::sleep(2 * ROOM_WITHIN).await;
         assert!(!next.is_finished() && !near.shared.state().queue.has_room(AccountId(1)));
 
-        // Another account is queued at once, and is in the next batch but one.
+        // Another account's command is queued at once, and is in the batch after the next.
         let other = ask(2);
         tokio::task::yield_now().await;
         let taken: Vec<_> = (0..2).flat_map(|_| near.shared.take(1)).collect();
         let accounts: Vec<_> = taken.iter().flat_map(|queued| queued.command.accounts()).collect();
         assert_eq!(accounts, [AccountId(1), AccountId(2)]);
 
-        // A worker that ends abandons its queue, which tells all that wait.
+        // A worker that ends abandons its queue, which tells all waiting callers.
         near.shared.abandon();
         drop(taken);
         let lost = |answer| matches!(answer, Err(ApplyError::Store(StoreError::OutcomeUnknown(_))));
@@ -231,8 +231,8 @@ mod tests {
         }
     }
 
-    /// One caller is told of room for each command that is taken. The news is lost where that
-    /// caller's account may not take it.
+    /// One caller is told of space for each command that is taken. The notice is lost if that
+    /// caller's account may not use the space.
     #[tokio::test(start_paused = true)]
     async fn a_write_whose_wakeup_went_to_another_caller_is_queued_when_its_25_ms_end() {
         let near = WriterQueue::new(InFlight::default());
@@ -259,8 +259,7 @@ mod tests {
         tokio::task::yield_now().await;
         let of_one = ask(1);
         tokio::task::yield_now().await;
-        // The first command is of account 1, and account 2's caller is told; then the other way
-        // round.
+        // The first command is of account 1, and account 2's caller is told; then the reverse.
         let mut taken = Vec::new();
         for account in [1, 2] {
             taken.extend(near.shared.take(1));

@@ -1,4 +1,4 @@
-//! Commands that are queued, and where their replies go.
+//! Queued commands, and their replies.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,14 +18,14 @@ use super::in_flight::InFlight;
 
 pub(super) type Reply = Result<Applied, ApplyError>;
 
-/// A command, and where its reply goes.
+/// A command and the destination of its reply.
 pub(super) struct QueuedCommand {
     pub(super) command: Command,
     pub(super) reply_to: ReplyTo,
 }
 
 impl QueuedCommand {
-    /// A command whose reply goes to the receiver, which is on this thread.
+    /// A command whose reply goes to the receiver, on this thread.
     pub(super) fn new(command: Command, claim: Claim) -> (Self, oneshot::Receiver<Reply>) {
         let (caller, reply) = oneshot::channel();
         let reply_to = ReplyTo { caller, claim, sender: reply_sender(), blocked: None };
@@ -43,8 +43,8 @@ impl QueuedCommand {
     }
 }
 
-/// Where the reply of a command goes. A caller that hung up drops its end, and nothing more: what
-/// was accepted is done, and its idempotency keys are taken until then.
+/// The destination of a command's reply. A caller that hangs up only drops its receiver: the
+/// accepted command is still done, and its idempotency keys stay claimed until then.
 pub(super) struct ReplyTo {
     caller: oneshot::Sender<Reply>,
     claim: Claim,
@@ -81,13 +81,14 @@ fn reply_sender() -> ReplySender {
     })
 }
 
-/// Replies to be sent, by the thread of their callers: waking a thread is dear, and each is woken
-/// once.
+/// Replies to be sent, by the thread of their callers. Waking a thread is expensive, so each is
+/// woken once.
 #[derive(Default)]
 pub(super) struct Replies(Vec<(ReplySender, ReplyBatch)>);
 
 impl Replies {
-    /// Frees the idempotency keys first: a caller that has its reply may ask again at once.
+    /// Frees the idempotency keys first: a caller may repeat its request as soon as it has the
+    /// reply.
     pub(super) fn add(
         &mut self,
         ReplyTo { caller, claim, sender, blocked }: ReplyTo,
@@ -103,13 +104,13 @@ impl Replies {
 
     pub(super) fn send(self) {
         for (sender, batch) in self.0 {
-            // An error here is callers that have ended with all that ran on their thread.
+            // An error means that the callers' thread has ended.
             let _ = sender.send(batch);
         }
     }
 }
 
-/// Commands that are applied together, and where their replies go.
+/// Commands that are applied together, and the destinations of their replies.
 #[derive(Default)]
 pub(super) struct QueuedBatch {
     pub(super) commands: Vec<Command>,
@@ -125,7 +126,7 @@ impl From<Vec<QueuedCommand>> for QueuedBatch {
 }
 
 impl QueuedBatch {
-    /// The commands of the same accounts together, in their order.
+    /// Groups the commands by account, in their order.
     pub(super) fn by_accounts(self) -> impl Iterator<Item = Self> {
         let mut batches = BTreeMap::<_, Self>::new();
         for queued in self.into_commands() {

@@ -21,14 +21,14 @@ pub(super) fn listed(parts: impl Iterator<Item = impl AsRef<str>>) -> String {
     list
 }
 
-/// The values of arrays side by side, as columns `c1`, `c2` and so on.
+/// The values of parallel arrays, as columns `c1`, `c2` and so on.
 pub(super) fn unnested(arrays: &[Value]) -> String {
     let columns = (1..).zip(arrays).map(|(number, array)| {
         let of = match array {
             Value::Array(of, _) => of.clone(),
             single => single.array_type(),
         };
-        // What PostgreSQL calls the types that there are columns of.
+        // PostgreSQL's names of the columns' types.
         let of = match of {
             ArrayType::Bool => "boolean",
             ArrayType::SmallInt => "smallint",

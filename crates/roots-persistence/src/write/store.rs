@@ -1,4 +1,4 @@
-//! Writes what a batch changed: one statement a table.
+//! Writes the changes of a batch, with one statement for each table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ use crate::table::{
     todo_logs, todos, usage,
 };
 
-/// Writes what a batch changed.
+/// Writes the changes of a batch.
 pub(super) async fn store(
     tx: &DatabaseTransaction,
     write_set: &WriteSet,
@@ -59,7 +59,7 @@ pub(super) async fn store(
         .iter()
         .map(idempotency_record::row)
         .collect::<Result<Vec<_>, _>>()?;
-    // The younger answer overwrites one that has expired.
+    // A newer record overwrites an expired one.
     put(tx, records.into_iter(), NewerBy(idempotency::Column::CreatedAt)).await?;
     for (account, before) in &write_set.forgotten {
         forget_idempotency_records(tx, account.0, before.micros()).await?;
@@ -109,7 +109,7 @@ async fn write_keys(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<()
     put(tx, write_set.wraps.iter().map(key_wraps::Model::from), New).await
 }
 
-/// Deletes whatever those holders open.
+/// Deletes all wraps of those holders.
 async fn empty_holders(
     tx: &DatabaseTransaction,
     holders: &BTreeSet<RowKey<WrapHolder>>,
@@ -149,8 +149,8 @@ pub(super) async fn put<M: ModelTrait>(
     Ok(())
 }
 
-/// Every write checks how many rows it met. A row that was not met where it was loaded under the
-/// account's lock was moved by someone without it: try again from the start.
+/// Every write checks the number of its rows. A row that was loaded under the account's lock and is
+/// missing now was changed without the lock: the batch is retried from the start.
 fn expect_rows(table: &str, expected: u64, met: u64) -> Result<(), BatchError> {
     if expected == met {
         return Ok(());
@@ -164,7 +164,7 @@ async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
     let rows =
         moves().map(|((account, counter), moved)| counters::Model::of(*account, counter, *moved));
     put(tx, rows, Adding(Count)).await?;
-    // Counts of activity types are swept at zero, since types come and go; the rest are few.
+    // Counters of activity types are deleted at zero, since types come and go; the others are few.
     let mut emptied = ChunkedFilter::default();
     for ((account, counter), _) in moves().filter(|(_, moved)| **moved < 0) {
         let row = counters::Model::of(*account, counter, 0);
@@ -181,7 +181,7 @@ async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
     sweep::<counters::Entity>(tx, emptied, Count).await
 }
 
-/// Counts by quarter hours, and what those add up to by days: most questions are for days.
+/// Writes the counts by quarter hour, and their sums by day, which most queries use.
 async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     let rows = || {
         write_set
@@ -248,7 +248,7 @@ async fn sweep<E: EntityTrait>(
     Ok(())
 }
 
-/// Forgets the oldest idempotency records of an account from before then, so many at most.
+/// Deletes the oldest idempotency records of an account from before that time, at most so many.
 async fn forget_idempotency_records(
     tx: &DatabaseTransaction,
     account: i64,

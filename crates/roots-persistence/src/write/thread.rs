@@ -1,5 +1,5 @@
 //! The threads of the writer queues' workers, each with a runtime of its own. A batch is a dozen
-//! statements one after the other, and none of them then waits behind requests.
+//! statements one after the other, and on its own thread none of them waits for requests.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use super::worker::QueueWorker;
 use crate::connect::source::{OpenError, Source};
 use crate::connect::write_health::WriteHealth;
 
-/// Starts a worker on a thread of its own, which calls `first` before all else. Returns once it is
-/// connected. The receiver tells when it has stopped.
+/// Starts a worker on a thread of its own, which first calls `first`. Returns once it is connected.
+/// The receiver tells when it has stopped.
 pub(crate) async fn start(
     source: Source,
     clock: Arc<dyn Clock>,
@@ -32,7 +32,7 @@ pub(crate) async fn start(
             }
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             match source {
-                // It only ever waits for another thread, which is cheaper without sockets.
+                // It only waits for another thread, which is cheaper without an I/O driver.
                 Source::Sqlite { .. } => runtime.enable_time(),
                 Source::Postgres { .. } => runtime.enable_all(),
             };

@@ -1,7 +1,7 @@
-//! Takes the links to deleted sessions away, some rows a batch.
+//! Removes links to deleted sessions, some rows in each batch.
 //!
-//! What is left to unlink stands in `session_deletions`; [`crate::table::shown`] hides it from
-//! readers.
+//! `session_deletions` has the sessions with remaining links; [`crate::table::shown`] hides these
+//! links from readers.
 
 use roots_domain::decide::{RowKey, WriteSet};
 use roots_domain::model::id::SessionId;
@@ -13,8 +13,8 @@ use sea_orm::{
 use crate::errors::BatchError;
 use crate::table::session_deletions;
 
-/// Unlinks what was linked to the sessions that a batch deletes, some rows in all, and notes those
-/// to which some may be left.
+/// Unlinks some rows from the sessions that a batch deletes, and records the sessions to which
+/// others may still be linked.
 pub(super) async fn write(
     tx: &DatabaseTransaction,
     write_set: &WriteSet,
@@ -33,7 +33,7 @@ pub(super) async fn write(
     for (of, rows) in &write_set.unlinked {
         let noted = || session_deletions::Entity::find_by_id((of.0.0, of.1.0));
         let rows = u64::from(*rows);
-        // Another process may have come to the end of it.
+        // Another process may have finished it.
         if noted().one(tx).await?.is_some() && unlink(tx, *of, rows).await? < rows {
             session_deletions::Entity::delete_by_id((of.0.0, of.1.0)).exec(tx).await?;
         }
@@ -41,16 +41,14 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Takes the link from so many rows at most that are linked to a session, and tells how many those
-/// are.
+/// Unlinks at most so many rows from a session, and returns their number.
 async fn unlink(
     tx: &DatabaseTransaction,
     (account, session): RowKey<SessionId>,
     most: u64,
 ) -> Result<u64, BatchError> {
     let backend = tx.get_database_backend();
-    // An array is found first and then looked up row by row, whatever the planner knows of the
-    // table.
+    // The array is built first and then looked up row by row, whatever statistics the planner has.
     let (before, after) = match backend {
         DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
         _ => ("IN (", ")"),

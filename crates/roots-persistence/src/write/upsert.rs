@@ -1,5 +1,5 @@
-//! Rows written by one statement. Its text is long and depends on little, so it is put together
-//! once.
+//! Upserts: rows written by one statement. Its text is long and depends on few parameters, so it is
+//! built once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,19 +13,19 @@ use sea_orm::{
 
 use super::sql::{self, VALUES_MAX, listed, quoted};
 
-/// Texts of more rows are not kept: few batches have as many.
+/// Texts for more rows are not cached: few batches have so many.
 const KEPT_ROWS_MAX: usize = 64;
 
-/// What becomes of a row that has the same primary key as one that is written.
+/// What to do if a row with the same primary key exists.
 #[derive(Clone, Copy)]
 pub(super) enum OnConflict<C> {
-    /// There must be none.
+    /// It is an error.
     New,
-    /// It is overwritten if its version, in that column, is lower.
+    /// Overwrite it if its version, in that column, is lower.
     NewerBy(C),
-    /// It was loaded under the account's lock, and is overwritten.
+    /// Overwrite it: it was loaded under the account's lock.
     InPlace,
-    /// The number in that column is added to its own.
+    /// Add the number in that column to the existing one.
     Adding(C),
 }
 
@@ -37,7 +37,7 @@ pub(super) fn rows_max<M: ModelTrait>() -> usize {
     VALUES_MAX / Column::<M>::iter().count()
 }
 
-/// The statement that inserts rows, of which there is one at least.
+/// The statement that inserts these rows, at least one.
 pub(super) fn statement<M: ModelTrait>(
     backend: DbBackend,
     rows: &[M],
@@ -48,8 +48,8 @@ pub(super) fn statement<M: ModelTrait>(
     }
     let values = rows.iter().flat_map(|row| Column::<M>::iter().map(|column| row.get(column)));
     let text = kept::<M>(backend, rows.len(), on_conflict, || {
-        // SQLite keeps what it may have to take back of a statement that can fail halfway, unless
-        // it is told to leave that to the transaction. With ON CONFLICT it keeps it all the same.
+        // SQLite keeps a journal to undo a statement that fails halfway, unless it is told to leave
+        // that to the transaction. With ON CONFLICT it keeps the journal anyway.
         let or = if backend == DbBackend::Sqlite { " OR FAIL" } else { "" };
         let mut number = 0;
         let mut place = || match backend {
@@ -57,7 +57,7 @@ pub(super) fn statement<M: ModelTrait>(
                 number += 1;
                 format!("${number}")
             }
-            // One with a number has a name, by which it is looked for whenever it is bound.
+            // A numbered parameter has a name, which is looked up whenever it is bound.
             _ => "?".to_owned(),
         };
         let rows = rows.iter().map(|_| {
@@ -70,14 +70,14 @@ pub(super) fn statement<M: ModelTrait>(
     Statement::from_sql_and_values(backend, text, values)
 }
 
-/// Rows as PostgreSQL takes them best: an array a column. However many there are, the statement has
-/// one text, which is planned once, and few values to bind.
+/// Rows in the form that suits PostgreSQL best: one array for each column. For any number of rows
+/// the statement has one text, which is planned once, and few values to bind.
 fn of_arrays<M: ModelTrait>(rows: &[M], on_conflict: OnConflict<Column<M>>) -> Statement {
     let mut arrays = Vec::new();
     for column in Column::<M>::iter() {
         let mut array: Vec<_> = rows.iter().map(|row| row.get(column)).collect();
         if is_nullable(column) {
-            // Arrays of the library hold no NULL, so that which there are is told beside them.
+            // The library's arrays can't hold NULL, so a second array marks the NULLs.
             arrays.push(sql::array(array.iter().map(is_null)));
             for value in array.iter_mut().filter(|value| is_null(value)) {
                 *value = value.dummy_value();
@@ -114,14 +114,15 @@ fn is_null(value: &Value) -> bool {
     *value == value.as_null()
 }
 
-/// The whole text, around those rows.
+/// The whole statement text around those rows.
 fn around<M: ModelTrait>(or: &str, rows: &str, on_conflict: OnConflict<Column<M>>) -> String {
     let table = Entity::<M>::default().table_name();
     let columns = listed(Column::<M>::iter().map(quoted));
     let mut text = format!("INSERT{or} INTO \"{table}\" ({columns}) {rows}");
     let keys =
         || <Entity<M> as EntityTrait>::PrimaryKey::iter().map(|key| quoted(key.into_column()));
-    // A key that is set, if to the same, has every row looked for that refers to it.
+    // Setting a key column, even to the same value, makes the database look up all rows that refer
+    // to it.
     let moved = || {
         let others =
             Column::<M>::iter().map(quoted).filter(|column| keys().all(|key| key != *column));
@@ -140,14 +141,14 @@ fn around<M: ModelTrait>(or: &str, rows: &str, on_conflict: OnConflict<Column<M>
     text
 }
 
-/// What a text depends on: whether it is for PostgreSQL, the table, the conflict, how many rows.
+/// The parameters of a text: PostgreSQL or not, the table, the conflict, the number of rows.
 type Shape = (bool, &'static str, u8, usize);
 
 thread_local! {
     static TEXTS: RefCell<HashMap<Shape, String>> = RefCell::default();
 }
 
-/// The text of that shape, put together where it is not kept.
+/// The text of that shape, from the cache or newly built.
 fn kept<M: ModelTrait>(
     backend: DbBackend,
     rows: usize,

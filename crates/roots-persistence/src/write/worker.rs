@@ -23,16 +23,17 @@ use crate::errors::BatchError;
 
 /// How often a batch is tried when another process writes the same rows.
 const ATTEMPTS: u32 = 6;
-/// After that long it is not tried again: waiting for a lock takes long already, and callers wait.
+/// After this time it is not retried: waiting for a lock already takes long, and callers wait.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long before the second attempt; it doubles with each.
+/// The pause before the second attempt. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 
 /// The receiving end of a writer queue: it applies what is queued.
 pub(crate) struct QueueWorker {
     shared: Arc<SharedQueue>,
     closing: watch::Receiver<bool>,
-    /// Where it moves accounts that another process locks. Without one it waits for the lock.
+    /// The queue for accounts that another process has locked. Without one the worker waits for the
+    /// lock.
     blocked_queue: Option<BlockedQueue>,
 }
 
@@ -66,9 +67,9 @@ impl QueueWorker {
         connection.close().await;
     }
 
-    /// Takes batches of `batch_max` commands at most, until it is told to close and its queue is
-    /// empty. When a batch panics its callers are told that the outcome is unknown, and the worker
-    /// goes on.
+    /// Takes batches of at most `batch_max` commands, until it is told to close and its queue is
+    /// empty. If a batch panics, its callers are told that the outcome is unknown, and the worker
+    /// continues.
     async fn each<F: Future<Output = ()>>(
         mut self,
         batch_max: usize,
@@ -95,9 +96,9 @@ impl QueueWorker {
     }
 }
 
-/// Applies a batch and answers its commands. A lock that another process holds delays its own
-/// account's callers only: the others are answered first. Then the locked accounts wait it out, in
-/// the blocked queue if there is one.
+/// Applies a batch and answers its commands. A lock that another process holds delays only the
+/// callers of its account: the others are answered first. Then the locked accounts wait for the
+/// lock, in the blocked queue if there is one.
 async fn work_off(
     connection: &WriterConnection,
     blocked_queue: Option<&BlockedQueue>,
@@ -107,7 +108,7 @@ async fn work_off(
     if let [Command { action: Action::System(SystemAction::CountCalls(_)), .. }] =
         batch.commands[..]
     {
-        // It locks many accounts, and comes again by itself.
+        // It locks many accounts, and is repeated anyway.
         return batch.settle(connection, Wait::Briefly).await;
     }
     let mut locked_out = Vec::new();
@@ -130,8 +131,8 @@ async fn work_off(
                     accounts,
                     "a batch met a lock: trying each account by itself"
                 );
-                // Each takes half a second where it is locked: after some, the rest is moved
-                // untried.
+                // Each takes half a second if it is locked: after some of them, the rest is moved
+                // without a try.
                 let patience = Instant::now() + PATIENCE;
                 for batch in batch.by_accounts() {
                     if blocked_queue.is_some() && Instant::now() > patience {
@@ -163,8 +164,9 @@ impl QueuedBatch {
         self.answer(connection, applied).await;
     }
 
-    /// Answers all callers after COMMIT: a refusal too may rest on a batch-mate's write. Where the
-    /// data causes a failure, each command is tried once alone, so that only the culprit fails.
+    /// Answers all callers after COMMIT: a refusal may also depend on a write in the same batch. If
+    /// the data causes a failure, each command is tried once alone, so that only the faulty one
+    /// fails.
     async fn answer(self, connection: &WriterConnection, applied: Result<Decisions, BatchError>) {
         let Self { commands, callers } = self;
         let mut replies = Replies::default();
@@ -179,7 +181,7 @@ impl QueuedBatch {
                     let alone = apply(connection, &[command], Wait::Out).await;
                     let mut replies = Replies::default();
                     replies.add(caller, worded(alone.map(|mut answers| answers.pop())));
-                    // At once: the next one may take its time.
+                    // At once, because the next one may take long.
                     replies.send();
                 }
             }

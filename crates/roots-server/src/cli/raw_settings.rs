@@ -127,8 +127,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) account_rate_limit_per_minute: OsString,
 
-    /// How many changes an hour one account may make to its keys, actors and recovery code, its imports
-    /// and its owner's exports included; 0 is no limit
+    /// How many changes an hour one account may make to its keys, actors and recovery code, its
+    /// imports and its owner's exports included; 0 is no limit
     #[arg(
         long,
         env = "ROOTS_KEY_CHANGES_PER_HOUR",
@@ -178,7 +178,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) cors_origins: OsString,
 
-    /// What to log: a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas
+    /// What to log: a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by
+    /// commas
     #[arg(
         long,
         env = "ROOTS_LOG",

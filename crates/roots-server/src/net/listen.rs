@@ -441,8 +441,8 @@ mod tests {
             answer.ends_with("small")
         };
         assert!(!ask().await, "it was let in");
-        // A client may stand still for two minutes. They begin anew whenever the system takes another
-        // piece off the server's hands.
+        // A client may stand still for two minutes. They begin anew whenever the system takes
+        // another piece off the server's hands.
         let mut is_let_in = false;
         for _ in 0..8 {
             time::pause();

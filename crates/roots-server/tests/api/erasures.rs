@@ -174,7 +174,8 @@ async fn an_interrupted_erasure_is_finished_later(database: TestDatabase) {
     let sweep = Action::System(SystemAction::SweepErased(app.credentials.account));
     app.context.store.apply(Command::uncharged(sweep, Timestamp::FIRST)).await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
-    // A thousand rows a step. The first three are the wrap that the account held, the key and the actor.
+    // A thousand rows a step. The first three are the wrap that the account held, the key and the
+    // actor.
     assert_eq!(left, [(503,)], "a step is bounded");
     let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);

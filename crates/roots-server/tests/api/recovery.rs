@@ -1,5 +1,5 @@
-//! The way back into an account by its recovery code: nothing that was written is lost, and what is over
-//! opens nothing.
+//! The way back into an account by its recovery code: nothing that was written is lost, and what is
+//! over opens nothing.
 
 use reqwest::Method;
 use roots_http_core::auth::rate_limit::RateLimits;

@@ -1,5 +1,5 @@
-//! The three documents that the product was asked for: each `curl` line of them is sent as it stands
-//! there, and each answer that they show is what comes back.
+//! The three documents that the product was asked for: each `curl` line of them is sent as it
+//! stands there, and each answer that they show is what comes back.
 
 use reqwest::Method;
 use roots_testkit::app::{ApiResponse, TestApp, send};

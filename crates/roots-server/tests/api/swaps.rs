@@ -410,8 +410,8 @@ impl TwoAccounts {
                     let cell = cells.next().unwrap();
                     let scene_caller = &self.callers[way];
                     assert_eq!(caller.actor, scene_caller.actor);
-                    // A caller that is let in has the right keys, or none for texts of earlier epochs,
-                    // whose wraps are read when a text needs them.
+                    // A caller that is let in has the right keys, or none for texts of earlier
+                    // epochs, whose wraps are read when a text needs them.
                     match self.context.sessions.get(&caller, SessionId(cell.id)).await {
                         Ok(found) => assert_eq!(found.unwrap().notes.as_ref(), Some(&cell.text)),
                         Err(ReadError::Store(StoreError::Broken(_))) => shut.push(way),

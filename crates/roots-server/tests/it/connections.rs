@@ -60,8 +60,8 @@ async fn metrics(server: &Server) -> String {
     told.unwrap().text().await.unwrap()
 }
 
-/// Waits until that many requests are arriving, and the server has nothing to do for any connection. A
-/// client has an answer before the server knows that its connection is idle.
+/// Waits until that many requests are arriving, and the server has nothing to do for any
+/// connection. A client has an answer before the server knows that its connection is idle.
 async fn until_unfinished(server: &Server, count: usize) {
     let states = [
         format!("roots_connections{{state=\"unfinished\"}} {count}\n"),

@@ -1,5 +1,5 @@
-//! Files that can't be the database: the start is refused, in a sentence that names the file and the
-//! way out, and nothing is touched.
+//! Files that can't be the database: the start is refused, in a sentence that names the file and
+//! the way out, and nothing is touched.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, lchown};

@@ -192,8 +192,8 @@ async fn a_sweep_that_was_killed_continues_after_a_restart(home: Home) {
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
-/// An import that is cut off between two lines goes on by the same file: every row comes in, and none
-/// of them twice.
+/// An import that is cut off between two lines goes on by the same file: every row comes in, and
+/// none of them twice.
 async fn an_import_that_was_cut_off_continues_when_sent_again(home: Home) {
     const ROWS: i64 = 5_000;
     let row = |id| {

@@ -161,8 +161,8 @@ async fn write_by_chance(servers: Vec<Api>, seed: u64) -> Vec<Done> {
     done
 }
 
-/// Goes through the writes of an account in the order in which they were paid for: the model must have
-/// done each, with the same ids, rows and balances.
+/// Goes through the writes of an account in the order in which they were paid for: the model must
+/// have done each, with the same ids, rows and balances.
 fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (ReferenceModel, Issuer) {
     let mut issuer = Issuer {
         account: AccountId(account),

@@ -175,7 +175,8 @@ async fn large_unread_answers_do_not_block_other_requests() {
     let server = home.serve();
     let key = home.operator_key();
     let api = server.client(&key);
-    // Each of its characters becomes six: a page of 9.4 MiB, of which an account gets two at a time.
+    // Each of its characters becomes six: a page of 9.4 MiB, of which an account gets two at a
+    // time.
     let todo = json!({ "title": "x", "description": "\u{1}".repeat(65_536) });
     for _ in 0..25 {
         let answer = api.post("/api/v1/todos", &todo).send().await.unwrap();

@@ -138,7 +138,7 @@ fn the_first_account_needs_no_reservation_and_takes_the_first_id() {
 
 #[test]
 fn a_first_account_takes_only_a_new_or_reserved_id_in_an_empty_installation() {
-    // 1 was erased, or is about to be founded by whoever took it.
+    // 1 was erased, or the command that took it is about to found it.
     for last in [1, 3] {
         let first = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
         let exists = Refusal::AccountExists(AccountId(1));

@@ -640,8 +640,9 @@ fn put_text(field: &mut Option<Sealed>, patch: Patch<Resealed>) {
     }
 }
 
-/// A database that writes what it is told, and checks that each write meets the row it is for. It unlinks
-/// what was linked to a deleted session later, a row a step, and shows it as unlinked until then.
+/// A database that writes what it is told, and checks that each write meets the row it is for. It
+/// unlinks what was linked to a deleted session later, a row a step, and shows it as unlinked until
+/// then.
 #[derive(Debug, Clone, PartialEq)]
 struct Disk {
     rows: ReferenceModel,
@@ -762,7 +763,7 @@ fn without_versions(mut world: ReferenceModel) -> ReferenceModel {
     world
 }
 
-/// Asserts what must be true of any world, whoever made it.
+/// Asserts what must be true of any world, however it was made.
 fn assert_sound(world: &ReferenceModel) {
     for (home, account) in &world.accounts {
         let rows: Vec<_> =

@@ -491,7 +491,8 @@ fn the_marks_of_a_dry_run_stay_bounded_however_many_actors_alternate() {
         let marks = marks_of(256..41 * 256, actors);
         assert!(marks <= most, "{actors} actors: {marks} marks, {most} at most");
     }
-    // What docs/api.md says of 200 actors: 660,000 sessions and as many todos, of all four statuses.
+    // What docs/api.md says of 200 actors: 660,000 sessions and as many todos, of all four
+    // statuses.
     let of_ids = marks_of(256..41 * 256, 200) - 200 + 3 * 40;
     assert!(of_ids * 660_000 / (40 * 256) + 200 < 57_344, "{of_ids} marks");
 }

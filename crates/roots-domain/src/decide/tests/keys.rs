@@ -248,8 +248,8 @@ impl KeysFixture {
         }
     }
 
-    /// The key that a recovery code is used for, with the wraps that the cryptography makes for it and
-    /// for the code that comes with it.
+    /// The key that a recovery code is used for, with the wraps that the cryptography makes for it
+    /// and for the code that comes with it.
     fn next_recovery(&self, by: RecoveryId) -> (NewKey, NewCode) {
         let last_ids = self.account.last_ids;
         let (id, code) = (KeyId(last_ids.key), RecoveryId(last_ids.recovery));
@@ -933,8 +933,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 impl KeysFixture {
-    /// One of the keys that admit their bearer, which is then used. The owner has one at least, seen or
-    /// not.
+    /// One of the keys that admit their bearer, which is then used. The owner has one at least,
+    /// seen or not.
     fn pick(&mut self, index: usize) -> KeyId {
         let admitted = self.keys.values().filter(|key| self.is_let_in(key)).map(|key| key.id);
         let admitted: Vec<_> = admitted.collect();

@@ -1,4 +1,4 @@
-//! What operators do to accounts.
+//! The operations of operators.
 
 use super::*;
 

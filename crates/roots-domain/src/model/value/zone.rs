@@ -219,7 +219,8 @@ mod tests {
             ("UTC", "2026-04-09", "2026-04-09T00:00:00Z", "2026-04-09T23:59:59.999999Z"),
             ("Asia/Kathmandu", "2026-04-09", "2026-04-08T18:15:00Z", "2026-04-09T18:14:59.999999Z"),
             ("asia/kathmandu", "1985-12-31", "1985-12-30T18:30:00Z", "1985-12-31T18:29:59.999999Z"),
-            // The clock is put from +05:30 to +05:45 at this midnight, and the day begins a quarter late.
+            // The clock is put from +05:30 to +05:45 at this midnight, and the day begins a quarter
+            // late.
             ("Asia/Kathmandu", "1986-01-01", "1985-12-31T18:30:00Z", "1986-01-01T18:14:59.999999Z"),
             (
                 "Pacific/Chatham",

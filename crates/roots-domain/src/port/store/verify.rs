@@ -65,7 +65,7 @@ pub enum Mismatch {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Verifier: Send + Sync {
-    /// Recounts everything that is counted as it is written: ledgers and balances, counters, counts
-    /// by day and by quarter hour. Answers how many accounts it proved, and what does not add up.
+    /// Recounts ledgers and balances, counters, and counts by day and by quarter hour. Returns the
+    /// number of accounts that it checked, and all inconsistencies.
     async fn verify(&self) -> StoreResult<(u64, Vec<Discrepancy>)>;
 }
