@@ -202,13 +202,13 @@ impl NewTodo<Title, LongText> {
     }
 }
 
-/// A change to a todo.
+/// A change to a todo. `T`, `L` and `N` are its title, its description and its note.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TodoPatch<T> {
+pub struct TodoPatch<T, L = T, N = T> {
     /// A new title.
     pub title: Option<T>,
     /// The change of the description.
-    pub description: Patch<T>,
+    pub description: Patch<L>,
     /// The new status.
     pub status: Option<TodoStatus>,
     /// A new priority.
@@ -218,10 +218,10 @@ pub struct TodoPatch<T> {
     /// The change of the link.
     pub session: Patch<SessionId>,
     /// A note for the log of the status change.
-    pub note: Option<T>,
+    pub note: Option<N>,
 }
 
-impl<T> TodoPatch<T> {
+impl<T, L, N> TodoPatch<T, L, N> {
     /// A patch that changes no field.
     pub const EMPTY: Self = Self {
         title: None,
@@ -242,6 +242,23 @@ impl<T> TodoPatch<T> {
             && self.due_at.is_keep()
             && self.session.is_keep()
             && self.note.is_none()
+    }
+
+    /// Maps its title, its description and its note.
+    ///
+    /// # Errors
+    /// The error of a mapping.
+    pub fn try_map_texts<U, E>(
+        self,
+        map_title: impl FnOnce(T) -> Result<U, E>,
+        map_description: impl FnOnce(L) -> Result<U, E>,
+        map_note: impl FnOnce(N) -> Result<U, E>,
+    ) -> Result<TodoPatch<U>, E> {
+        let Self { title, description, status, priority, due_at, session, note } = self;
+        let title = title.map(map_title).transpose()?;
+        let description = description.try_map(map_description)?;
+        let note = note.map(map_note).transpose()?;
+        Ok(TodoPatch { title, description, status, priority, due_at, session, note })
     }
 }
 

@@ -13,7 +13,6 @@ use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
-use crate::model::time::Timestamp;
 use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
 use crate::port::clock::Uids;
 use crate::port::crypto::Keyring;
@@ -47,23 +46,7 @@ pub struct TodoFilter {
 pub type TodoDraft = NewTodo<Title, LongText>;
 
 /// A change to a todo, with plain texts.
-#[derive(Debug, Clone, Default)]
-pub struct TodoChange {
-    /// A new title.
-    pub title: Option<Title>,
-    /// The change of the description.
-    pub description: Patch<LongText>,
-    /// The new status.
-    pub status: Option<TodoStatus>,
-    /// A new priority.
-    pub priority: Option<Priority>,
-    /// The change of the due date.
-    pub due_at: Patch<Timestamp>,
-    /// The change of the link.
-    pub session: Patch<SessionId>,
-    /// A note for the log of the status change.
-    pub note: Option<LogNote>,
-}
+pub type TodoChange = TodoPatch<Title, LongText, LogNote>;
 
 impl Todos {
     /// A page of todos.
@@ -210,10 +193,9 @@ impl Todos {
         change: TodoChange,
         log_uid: Uid,
     ) -> Result<RowPatch<TodoId, TodoPatch<Resealed>>, WriteError> {
-        let TodoChange { title, description, status, priority, due_at, session, note } = change;
-        let looks_up = title.is_some()
-            || matches!(description, Patch::Set(_))
-            || note.is_some() && caller.actor.role == Role::Owner;
+        let looks_up = change.title.is_some()
+            || matches!(change.description, Patch::Set(_))
+            || change.note.is_some() && caller.actor.role == Role::Owner;
         let of_account = caller.account.id.into();
         let current = if looks_up { self.sealed(caller, of_account, id).await? } else { None };
         let stands = current.as_ref();
@@ -222,28 +204,18 @@ impl Todos {
         let keys = super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
         let row = stands.map_or(Uid::NIL, |todo| todo.uid);
         let sealer = Sealer { keys: &keys, row };
-        let patch = TodoPatch {
-            title: title
-                .map(|text| {
-                    let stands = stands.map(|todo| &todo.title);
-                    sealer.reseal(Field::TodoTitle, text.as_str(), stands)
-                })
-                .transpose()?,
-            description: description.try_map(|text| {
-                let stands = stands.and_then(|todo| todo.description.as_ref());
-                sealer.reseal(Field::TodoDescription, text.as_str(), stands)
-            })?,
-            note: note
-                .map(|text| {
-                    let sealer = Sealer { keys: &keys, row: log_uid };
-                    sealer.reseal(Field::LogNote, text.as_str(), None)
-                })
-                .transpose()?,
-            status,
-            priority,
-            due_at,
-            session,
-        };
+        let log_sealer = Sealer { keys: &keys, row: log_uid };
+        let patch = change.try_map_texts(
+            |title| {
+                let current = stands.map(|todo| &todo.title);
+                sealer.reseal(Field::TodoTitle, title.as_str(), current)
+            },
+            |description| {
+                let current = stands.and_then(|todo| todo.description.as_ref());
+                sealer.reseal(Field::TodoDescription, description.as_str(), current)
+            },
+            |note| log_sealer.reseal(Field::LogNote, note.as_str(), None),
+        )?;
         Ok(RowPatch { id, sealed_for: looks_up.then_some(row), patch })
     }
 

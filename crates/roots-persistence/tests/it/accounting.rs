@@ -161,10 +161,8 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
     let answer =
         context.sessions.patch(&caller, SessionId(1), empty, Preconditions::default()).await;
     assert_eq!(answer, Err(WriteError::EmptyPatch));
-    let answer = context
-        .todos
-        .patch(&caller, TodoId(1), TodoChange::default(), Preconditions::default())
-        .await;
+    let answer =
+        context.todos.patch(&caller, TodoId(1), TodoChange::EMPTY, Preconditions::default()).await;
     assert_eq!(answer, Err(WriteError::EmptyPatch));
     assert_eq!(db.dump().await, before);
 }

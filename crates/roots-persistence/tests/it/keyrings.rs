@@ -119,7 +119,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
                 context.todos.create(&member, todo_draft("t"), Preconditions::default()).await;
             let note = LogNote::parse(format!("begun in {epoch}")).unwrap();
             let status = Some(TodoStatus::InProgress);
-            let change = TodoChange { status, note: Some(note), ..TodoChange::default() };
+            let change = TodoChange { status, note: Some(note), ..TodoChange::EMPTY };
             let id = todo.unwrap().value.id;
             context.todos.patch(&member, id, change, Preconditions::default()).await.unwrap();
         }
@@ -167,7 +167,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
     let idempotent = || IdempotentRequest { key: "once".into(), request: b"the same".to_vec() };
     let preconditions =
         || Preconditions { idempotent: Some(idempotent()), ..Preconditions::default() };
-    let change = |title| TodoChange { title: Some(context::title(title)), ..TodoChange::default() };
+    let change = |title| TodoChange { title: Some(context::title(title)), ..TodoChange::EMPTY };
     let first =
         context.todos.patch(&member, TodoId(1), change("new"), preconditions()).await.unwrap();
     let keys = Keyrings::in_force(&db.store, &owner, TWO).await.unwrap();

@@ -29,7 +29,7 @@ async fn a_day_of_work_through_all_services_reads_back_and_adds_up(db: TestDatab
     let mut draft = activity_draft("Deployed");
     draft.session = Some(session.value.id);
     context.activities.log(&caller, draft, Preconditions::default()).await.unwrap();
-    let change = TodoChange { status: Some(TodoStatus::Done), ..TodoChange::default() };
+    let change = TodoChange { status: Some(TodoStatus::Done), ..TodoChange::EMPTY };
     let done =
         context.todos.patch(&caller, todo.id, change, Preconditions::default()).await.unwrap();
     assert_eq!(done.balance, 96);

@@ -121,13 +121,13 @@ async fn write_all(context: &TestContext, caller: &Caller) {
         description: Patch::Set(long_text(TEXTS[5])),
         status: Some(TodoStatus::InProgress),
         note: Some(LogNote::parse(TEXTS[6]).unwrap()),
-        ..TodoChange::default()
+        ..TodoChange::EMPTY
     };
     todos.patch(caller, todo.id, change, Preconditions::default()).await.unwrap();
     let change = TodoChange {
         status: Some(TodoStatus::Done),
         note: Some(LogNote::parse(TEXTS[7]).unwrap()),
-        ..TodoChange::default()
+        ..TodoChange::EMPTY
     };
     todos.patch(caller, todo.id, change, Preconditions::default()).await.unwrap();
     let [key, request] = NAMED;

@@ -117,7 +117,7 @@ impl TwoAccounts {
         let change = TodoChange {
             status: Some(TodoStatus::InProgress),
             note: Some(LogNote::parse(text("todo_logs", "note")).unwrap()),
-            ..TodoChange::default()
+            ..TodoChange::EMPTY
         };
         todos.patch(caller, todo.id, change, Preconditions::default()).await.unwrap();
         let draft = activity_draft(&text("activities", "description"));
@@ -296,14 +296,14 @@ async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: Test
     let change = |change| context.todos.patch(caller, todo, change, Preconditions::default());
     let balance = async || context.accounts.whoami(caller).await.unwrap().credits_remaining;
     let before = balance().await;
-    let renamed = TodoChange { title: Some(title("mended")), ..TodoChange::default() };
+    let renamed = TodoChange { title: Some(title("mended")), ..TodoChange::EMPTY };
     let (cost, balance_left) = (1, before - 1);
     let saved =
         Err(WriteError::SavedUnreadable { what: "todo", id: todo.0, cost, balance: balance_left });
     assert_eq!(change(renamed).await, saved, "the description does not open yet");
     assert_eq!(balance().await, before - 1);
     let described =
-        TodoChange { description: Patch::Set(long_text("mended too")), ..TodoChange::default() };
+        TodoChange { description: Patch::Set(long_text("mended too")), ..TodoChange::EMPTY };
     let mended = change(described).await.unwrap().value;
     assert_eq!(
         (mended.title.as_str(), mended.description.as_deref()),

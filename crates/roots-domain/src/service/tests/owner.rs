@@ -297,7 +297,7 @@ fn a_patched_text_of_another_actors_row_is_sealed_with_that_actors_keys() {
     let (commands, sent) = super::commands(Ok(AppliedRow::Todo(their_todo())));
     let title = Some(Title::parse("Write docs").unwrap());
     let service = todos(commands, Some(their_todo()), the_peer());
-    let change = TodoChange { title, ..TodoChange::default() };
+    let change = TodoChange { title, ..TodoChange::EMPTY };
     assert!(ready(service.patch(&owner(), TODO, change, Preconditions::default())).is_ok());
     let ResourceAction::PatchTodo { row, .. } = sent.intent_of(Owner, "PATCH /todos/{id}") else {
         panic!("no patch of a todo")
@@ -317,7 +317,7 @@ fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
         let (commands, sent) = commands(Ok(AppliedRow::Todo(their_todo())));
         let note = Some(LogNote::parse("at last").unwrap());
         let status = Some(TodoStatus::Done);
-        let change = TodoChange { status, note, ..TodoChange::default() };
+        let change = TodoChange { status, note, ..TodoChange::EMPTY };
         ready(todos(commands, found, the_peer()).patch(
             &owner(),
             TODO,

@@ -84,11 +84,11 @@ fn draft(description: Option<&str>) -> TodoDraft {
 }
 
 fn retitled(text: &str) -> TodoChange {
-    TodoChange { title: Some(Title::parse(text).unwrap()), ..TodoChange::default() }
+    TodoChange { title: Some(Title::parse(text).unwrap()), ..TodoChange::EMPTY }
 }
 
 fn done() -> TodoChange {
-    TodoChange { status: Some(TodoStatus::Done), ..TodoChange::default() }
+    TodoChange { status: Some(TodoStatus::Done), ..TodoChange::EMPTY }
 }
 
 fn patch_intent(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> ResourceAction {
@@ -200,7 +200,7 @@ fn a_patch_of_only_the_description_reads_the_row() {
     let (commands, sent) = kept();
     let todos = todos(commands, finding(Ok(Some(row(ME)))));
     let description = Patch::Set(long("All of them"));
-    let change = TodoChange { description, ..TodoChange::default() };
+    let change = TodoChange { description, ..TodoChange::EMPTY };
     assert_eq!(
         ready(todos.patch(&caller(), ID, change, Preconditions::default())),
         Ok(written(opened()))
@@ -259,8 +259,7 @@ fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_no_row_and_refused() {
 #[test]
 fn an_empty_patch_is_refused_without_a_command() {
     let todos = todos(no_commands(), no_reads());
-    let patched =
-        ready(todos.patch(&caller(), ID, TodoChange::default(), Preconditions::default()));
+    let patched = ready(todos.patch(&caller(), ID, TodoChange::EMPTY, Preconditions::default()));
     assert_eq!(patched, Err(WriteError::EmptyPatch));
 }
 
