@@ -16,7 +16,8 @@ pub(crate) fn tables(results: &Results) -> String {
     let machine = &results.machine;
     let commit = run.commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
     let mut text = format!(
-        "Measured on {}{commit}: {}, {} processors, {:.0} GiB of memory, {}.\n\
+        "Measured on {}{commit}:\n\
+         {}, {} processors, {:.0} GiB of memory, {}.\n\
          {} rounds of {} s, {} connections, {} activities, {} accounts.\n",
         run.day,
         machine.processor,
@@ -48,7 +49,8 @@ pub(crate) fn neighbours(neighbours: &NeighbourResults) -> String {
     let NeighbourResults { day, commit, machine, is_quick, seconds, rows } = neighbours;
     let commit = commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
     let mut text = format!(
-        "Measured on {day}{commit}: {}, {} processors, {:.0} GiB of memory, {}.\n\
+        "Measured on {day}{commit}:\n\
+         {}, {} processors, {:.0} GiB of memory, {}.\n\
          {seconds} s for each neighbour.\n",
         machine.processor,
         machine.processors,

@@ -4,6 +4,7 @@
 //!   value, [`decide`] decides a batch of them.
 //! - [`port`]: traits for the database, for cryptography and for time.
 //! - [`service`]: the operations that callers use, one service for each resource.
+//! - `reference_model`: the rules of writes once more, for tests.
 //!
 //! It does not depend on databases, HTTP or ciphers; `cargo xtask tidy` checks that.
 
@@ -11,4 +12,6 @@ pub mod command;
 pub mod decide;
 pub mod model;
 pub mod port;
+#[cfg(any(test, feature = "mock"))]
+pub mod reference_model;
 pub mod service;

@@ -56,9 +56,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// The bearer of a key of an operator's account. Other callers learn nothing from a request:
 /// neither whether an account exists nor what is wrong with a body. The store checks this again.
-struct Operator(Bearer);
+struct OperatorBearer(Bearer);
 
-impl FromRequestParts<App> for Operator {
+impl FromRequestParts<App> for OperatorBearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -178,7 +178,7 @@ struct AccountStanding {
 )]
 async fn list(
     State(app): State<App>,
-    Operator(mut caller): Operator,
+    OperatorBearer(mut caller): OperatorBearer,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
@@ -208,7 +208,7 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    Operator(mut caller): Operator,
+    OperatorBearer(mut caller): OperatorBearer,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
 ) -> Result<axum::Json<AccountBody>, Problem> {
@@ -236,7 +236,7 @@ async fn get(
 )]
 async fn grant(
     State(app): State<App>,
-    Operator(caller): Operator,
+    OperatorBearer(caller): OperatorBearer,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
     Json(new): Json<NewCredits>,
@@ -266,7 +266,7 @@ async fn grant(
 )]
 async fn suspend(
     State(app): State<App>,
-    Operator(caller): Operator,
+    OperatorBearer(caller): OperatorBearer,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
     _: Json<NoFields>,
@@ -291,7 +291,7 @@ async fn suspend(
 )]
 async fn resume(
     State(app): State<App>,
-    Operator(caller): Operator,
+    OperatorBearer(caller): OperatorBearer,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
     _: Json<NoFields>,

@@ -22,6 +22,7 @@ use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{NewTodo, Priority, TodoPatch, TodoStatus};
 use roots_domain::port::clock::{Clock, Uids};
 use roots_domain::port::store::{ApplyError, CommandStore};
+use roots_domain::reference_model::ReferenceModel;
 use roots_persistence::Store;
 use tokio::task::JoinHandle;
 
@@ -96,6 +97,12 @@ impl Issuer {
             auth_epoch: self.auth_epoch,
             ends_at: None,
         }
+    }
+
+    /// What its account must hold, if it started with that many credits.
+    #[must_use]
+    pub fn reference_model(&self, credits: i64) -> ReferenceModel {
+        ReferenceModel::new(self.account, self.auth_epoch, credits, self.at)
     }
 
     /// A command that costs what a write costs.

@@ -40,7 +40,6 @@ use std::collections::{BTreeMap, BTreeSet};
 mod accounts;
 mod activities;
 mod admission;
-mod auditor;
 mod batches;
 mod conditions;
 mod erasures;
@@ -51,6 +50,7 @@ mod operators;
 mod owner;
 mod precedence;
 mod read_set;
+mod reference_model;
 mod sessions;
 mod todos;
 

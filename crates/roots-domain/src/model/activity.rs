@@ -93,8 +93,8 @@ impl<T> Activity<T> {
 /// [`super::sealed::Sealed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewActivity<T> {
-    /// The actor that the activity will belong to; the caller if absent. Its text is sealed with that
-    /// actor's keys.
+    /// The actor that the activity will belong to; the caller if absent. Its text is sealed with
+    /// that actor's keys.
     pub actor: Option<ActorId>,
     /// What happened.
     pub description: T,

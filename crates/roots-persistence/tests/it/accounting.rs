@@ -20,10 +20,10 @@ use roots_domain::service::sessions::SessionDraft;
 use roots_domain::service::todos::TodoChange;
 use roots_domain::service::{Preconditions, WriteError};
 use roots_testkit::commands::{self, Issuer, answers, begin_all, resealed};
+use roots_testkit::compare::compare;
 use roots_testkit::context::name;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
-use roots_testkit::reference_model::ReferenceModel;
 
 use crate::random_commands::{self, SeededRng};
 
@@ -315,9 +315,9 @@ async fn random_concurrent_writes_agree_with_the_reference_model(db: TestDatabas
         let mut rng = SeededRng(seed);
         let mut issuer = Issuer::new(&db.store, 350).await;
         put_member(&db, issuer.account, 2).await;
-        let mut model = ReferenceModel::new(issuer, 350);
+        let mut model = issuer.reference_model(350);
         let mut refusals = 0;
-        while model.balance() > 0 {
+        while model.account.balance > 0 {
             let together = 1 + rng.below(80);
             let planned: Vec<_> = (0..together)
                 .map(|_| {
@@ -345,7 +345,7 @@ async fn random_concurrent_writes_agree_with_the_reference_model(db: TestDatabas
             TimeRange { since: Some(issuer.at.plus_seconds(-90_000)), until: None },
             TimeRange { since: None, until: Some(day.first_instant()) },
         ];
-        model.compare(&db.store, &random_commands::ACTORS, &ranges, 100).await;
+        compare(&model, &db.store, &random_commands::ACTORS, &ranges, 100).await;
     }
     let (accounts, errors) = db.store.verify().await.unwrap();
     assert_eq!((accounts, errors), (2, vec![]));

@@ -13,8 +13,8 @@ use roots_domain::port::store::{
     TodoReader, Verifier,
 };
 use roots_testkit::commands::{self, CommandResult, Issuer, answers, begin, begin_all, resealed};
+use roots_testkit::compare::compare;
 use roots_testkit::database::{TestDatabase, until};
-use roots_testkit::reference_model::ReferenceModel;
 
 roots_testkit::on_both! {
     a_refusal_based_on_an_uncommitted_write_is_not_sent_when_the_batch_fails,
@@ -231,7 +231,7 @@ async fn exactly_one_of_two_deletes_of_a_row_succeeds(db: TestDatabase) {
 /// The commands of one batch, against what they would be answered one after the other.
 async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 1_000).await;
-    let mut model = ReferenceModel::new(issuer, 1_000);
+    let mut model = issuer.reference_model(1_000);
     let retitled = |title| TodoPatch { title: Some(resealed(title)), ..TodoPatch::EMPTY };
     let both = |title| TodoPatch { status: Some(TodoStatus::Done), ..retitled(title) };
     let noted = |notes| SessionPatch { status: None, notes: Patch::Set(resealed(notes)) };
@@ -308,7 +308,7 @@ async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabas
             assert_eq!(found, expected, "{command:?}");
         }
     }
-    model.compare(&db.store, &[1], &[TimeRange::default()], 100).await;
+    compare(&model, &db.store, &[1], &[TimeRange::default()], 100).await;
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM todo_logs").await, [(0,)]);
 }
 

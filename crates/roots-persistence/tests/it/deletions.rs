@@ -25,10 +25,10 @@ use roots_domain::service::leftovers::{Leftovers, Turn};
 use roots_persistence::Store;
 use roots_testkit::ambient::TestClock;
 use roots_testkit::commands::{self, Issuer};
+use roots_testkit::compare::compare;
 use roots_testkit::context::TestContext;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::{add_member, put_member};
-use roots_testkit::reference_model::ReferenceModel;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::random_commands::{self, SeededRng};
@@ -225,7 +225,7 @@ async fn an_interrupted_session_deletion_reads_as_done_and_is_finished_by_anothe
         let issuer = Issuer::new(&db.store, 10_000).await;
         put_member(&db, issuer.account, 2).await;
         let account = issuer.account;
-        let mut model = ReferenceModel::new(issuer, 10_000);
+        let mut model = issuer.reference_model(10_000);
         let mut cut = BTreeSet::new();
         let other = db.another_store().await;
         for number in 0..120 {
@@ -270,12 +270,12 @@ async fn an_interrupted_session_deletion_reads_as_done_and_is_finished_by_anothe
                 }
             }
             if number % 10 == 9 {
-                model.compare(&db.store, &[1, 2], &[TimeRange::default()], 7).await;
+                compare(&model, &db.store, &[1, 2], &[TimeRange::default()], 7).await;
             }
         }
         leftovers(Arc::new(other.clone()), &other).work_off().await.unwrap();
         assert_eq!(db.store.left_over(AccountId(0)).await, Ok(None));
-        model.compare(&db.store, &[1, 2], &[TimeRange::default()], 50).await;
+        compare(&model, &db.store, &[1, 2], &[TimeRange::default()], 50).await;
         other.close().await;
         db.execute("DELETE FROM session_deletions").await;
     }

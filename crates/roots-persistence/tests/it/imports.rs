@@ -10,10 +10,10 @@ use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::port::archive::ImportReader;
 use roots_domain::port::store::{AccountsReader, ApplyError, CommandStore, Verifier};
 use roots_testkit::commands::{Issuer, text, uid};
+use roots_testkit::compare::compare;
 use roots_testkit::context::activity_type;
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
-use roots_testkit::reference_model::ReferenceModel;
 
 use crate::random_commands::{self, SeededRng};
 
@@ -83,7 +83,7 @@ async fn random_imports_are_charged_as_the_reference_model_says(db: TestDatabase
     let mut rng = SeededRng(12);
     let mut issuer = Issuer::new(&db.store, 300).await;
     put_member(&db, issuer.account, 2).await;
-    let mut model = ReferenceModel::new(issuer, 300);
+    let mut model = issuer.reference_model(300);
     let mut imports = 0;
     for _ in 0..10_000 {
         issuer.at = issuer.at.plus_seconds(rng.below(2) * 3_600);
@@ -95,12 +95,12 @@ async fn random_imports_are_charged_as_the_reference_model_says(db: TestDatabase
         };
         let expected = model.expect(&command).map_err(ApplyError::Refused);
         assert_eq!(db.store.apply(command.clone()).await, expected, "{command:?}");
-        if model.balance() == 0 && rng.once_in(20) {
+        if model.account.balance == 0 && rng.once_in(20) {
             break;
         }
     }
-    assert!(model.balance() == 0 && imports > 30, "{imports}");
-    model.compare(&db.store, &random_commands::ACTORS, &[TimeRange::default()], 100).await;
+    assert!(model.account.balance == 0 && imports > 30, "{imports}");
+    compare(&model, &db.store, &random_commands::ACTORS, &[TimeRange::default()], 100).await;
     assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 

@@ -14,9 +14,9 @@ use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, ApplyError, SessionQuery, SessionReader,
     TodoQuery, TodoReader,
 };
+use roots_domain::reference_model::ReferenceModel;
 use roots_testkit::commands::{Issuer, answers, begin_all};
 use roots_testkit::database::TestDatabase;
-use roots_testkit::reference_model::ReferenceModel;
 
 use crate::random_commands::{self, SeededRng};
 
@@ -189,7 +189,7 @@ async fn write(
 async fn paging_amid_writes_sees_each_unmoved_row_exactly_once(db: TestDatabase) {
     let mut rng = SeededRng(11);
     let mut issuer = Issuer::new(&db.store, 10_000).await;
-    let mut model = ReferenceModel::new(issuer, 10_000);
+    let mut model = issuer.reference_model(10_000);
     write(&db, &mut model, &mut issuer, &mut rng, 250).await;
     let mut unmoved = 0;
     for _ in 0..WALKS {

@@ -9,9 +9,9 @@ use roots_domain::port::store::{
     TodoQuery, TodoReader,
 };
 use roots_testkit::commands::{Issuer, apply_all, apply_each};
+use roots_testkit::compare::{compare, compare_stats};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
-use roots_testkit::reference_model::ReferenceModel;
 
 use crate::random_commands::{self, SeededRng};
 
@@ -61,7 +61,7 @@ async fn lists_and_stats_agree_with_the_reference_model(db: TestDatabase) {
     let mut rng = SeededRng(7);
     let mut issuer = Issuer::new(&db.store, 1_000).await;
     put_member(&db, issuer.account, 2).await;
-    let mut model = ReferenceModel::new(issuer, 1_000);
+    let mut model = issuer.reference_model(1_000);
     let planned: Vec<_> = (0..260)
         .map(|_| {
             // Most rows share their time with others: then it is the id that orders them.
@@ -73,9 +73,9 @@ async fn lists_and_stats_agree_with_the_reference_model(db: TestDatabase) {
         let _ = model.expect(command);
     }
     apply_all(&db.store, planned).await;
-    model.compare(&db.store, &random_commands::ACTORS, &ranges(&issuer), 30).await;
+    compare(&model, &db.store, &random_commands::ACTORS, &ranges(&issuer), 30).await;
     // An actor that has nothing.
-    model.compare(&db.store, &[3], &ranges(&issuer), 30).await;
+    compare(&model, &db.store, &[3], &ranges(&issuer), 30).await;
 }
 
 /// Where a clock was moved: about that instant, and about the midnights beside it.
@@ -93,7 +93,7 @@ const MOVES: [(&str, &str); 9] = [
 
 async fn stats_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 10_000).await;
-    let mut model = ReferenceModel::new(issuer, 10_000);
+    let mut model = issuer.reference_model(10_000);
     let moved = |at: Timestamp, by: i64| Timestamp::from_micros(at.micros() + by);
     let mut commands = vec![issuer.start_session()];
     let mut ranges = vec![TimeRange::default()];
@@ -136,12 +136,12 @@ async fn stats_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) 
     };
     for name in names {
         for range in &ranges {
-            model.compare_stats(&db.store, &filter(None, *range), name).await;
+            compare_stats(&model, &db.store, &filter(None, *range), name).await;
         }
-        model.compare_stats(&db.store, &filter(Some(SessionId(1)), ranges[0]), name).await;
+        compare_stats(&model, &db.store, &filter(Some(SessionId(1)), ranges[0]), name).await;
     }
     // The totals of lists are made of the same counts.
-    model.compare(&db.store, &[1], &ranges, 100).await;
+    compare(&model, &db.store, &[1], &ranges, 100).await;
 }
 
 /// Zones by chance, and activities by chance: many about the midnights and the moves of their
@@ -150,7 +150,7 @@ async fn stats_by_the_days_of_random_zones_agree_with_the_reference_model(db: Te
     let mut rng = SeededRng(2_026);
     let issuer = Issuer::new(&db.store, 10_000).await;
     put_member(&db, issuer.account, 2).await;
-    let mut model = ReferenceModel::new(issuer, 10_000);
+    let mut model = issuer.reference_model(10_000);
     let mut zones = roots_testkit::time_zones::zones();
     // Half hours, clocks on either side of the date line, one that is moved by half an hour.
     let named = ["Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Kiritimati", "Pacific/Niue"];
@@ -205,7 +205,7 @@ async fn stats_by_the_days_of_random_zones_agree_with_the_reference_model(db: Te
                 session: rng.one(&[None, None, Some(SessionId(1)), Some(SessionId(2))]),
                 range,
             };
-            model.compare_stats(&db.store, &filter, name).await;
+            compare_stats(&model, &db.store, &filter, name).await;
         }
     }
 }
@@ -266,7 +266,7 @@ async fn an_account_cannot_read_rows_of_another_account(db: TestDatabase) {
     ];
     apply_each(&db.store, work).await;
     // The same ids, actors and times: only the account tells them apart.
-    ReferenceModel::new(ours, 100).compare(&db.store, &[1], &ranges(&ours), 10).await;
+    compare(&ours.reference_model(100), &db.store, &[1], &ranges(&ours), 10).await;
     let store = &db.store;
     assert_eq!(store.session(ours.account.into(), SessionId(1)).await.unwrap(), None);
     assert_eq!(store.todo(ours.account.into(), TodoId(1)).await.unwrap(), None);

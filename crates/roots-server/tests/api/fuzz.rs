@@ -8,7 +8,7 @@ use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
 use crate::client::balance;
-use crate::wire::{self, Reply};
+use crate::wire::{self, WireReply};
 
 roots_testkit::on_both! { no_input_is_answered_with_5xx }
 
@@ -333,7 +333,7 @@ fn request(rng: &mut FuzzRng, key: &str) -> Vec<u8> {
 }
 
 /// Holds a refusal to its form.
-fn validate(reply: &Reply, asked: &str) {
+fn validate(reply: &WireReply, asked: &str) {
     assert!(reply.status < 500, "{asked}: {reply:?}");
     let is_head = asked.starts_with("HEAD");
     // What is no HTTP is refused before it comes to us.

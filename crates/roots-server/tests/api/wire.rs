@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct WireReply {
     pub(crate) status: u16,
     /// The head, in lower case.
     pub(crate) head: String,
@@ -14,7 +14,7 @@ pub(crate) struct Reply {
 }
 
 /// Sends a request that says `Connection: close`; `None` if it was not answered.
-pub(crate) async fn send(app: &TestApp, request: Vec<u8>) -> Option<Reply> {
+pub(crate) async fn send(app: &TestApp, request: Vec<u8>) -> Option<WireReply> {
     let address = app.address.strip_prefix("http://").unwrap();
     let (mut from, mut to) = TcpStream::connect(address).await.unwrap().into_split();
     // Both at once: the answer may come before all is sent, and then sending may fail.
@@ -28,5 +28,5 @@ pub(crate) async fn send(app: &TestApp, request: Vec<u8>) -> Option<Reply> {
     let end = reply.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8(reply[..end].to_ascii_lowercase()).unwrap();
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Reply { status, body: reply.split_off(end + 4), head })
+    Some(WireReply { status, body: reply.split_off(end + 4), head })
 }

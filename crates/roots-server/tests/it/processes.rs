@@ -9,9 +9,9 @@ use roots_domain::model::page::PageRequest;
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::store::{ActivityFilter, TodoQuery};
+use roots_domain::reference_model::ReferenceModel;
 use roots_testkit::commands::Issuer;
 use roots_testkit::database::until;
-use roots_testkit::reference_model::ReferenceModel;
 use roots_testkit::seeded_rng::SeededRng;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
@@ -171,7 +171,7 @@ fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (ReferenceModel, I
         auth_epoch: 0,
         at: Timestamp::FIRST,
     };
-    let mut model = ReferenceModel::new(issuer, credits);
+    let mut model = issuer.reference_model(credits);
     done.sort_by_key(|one| std::cmp::Reverse(one.left));
     for Done { write, left, body, .. } in done {
         let at = ["ended_at", "updated_at", "created_at", "started_at"];
@@ -279,7 +279,7 @@ async fn compare(api: &Api, model: &ReferenceModel, issuer: &Issuer) {
     });
     assert_eq!(entries.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     let balance = api.read("/api/v1/credits").await;
-    assert_eq!(balance["balance"], model.balance());
+    assert_eq!(balance["balance"], model.account.balance);
 }
 
 fn servers(home: &Home) -> Vec<Server> {

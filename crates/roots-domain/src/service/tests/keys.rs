@@ -60,11 +60,11 @@ fn owner() -> Caller {
 
 /// Everything that was asked of the store, in order.
 #[derive(Clone, Default)]
-struct AppliedCommands(Arc<Mutex<Vec<ManageAction>>>);
+struct AppliedManagement(Arc<Mutex<Vec<ManageAction>>>);
 
 /// A store that gives ids and stores what it is told, and a reader that knows the peer.
-fn keys() -> (Keys, AppliedCommands) {
-    let asked = AppliedCommands::default();
+fn keys() -> (Keys, AppliedManagement) {
+    let asked = AppliedManagement::default();
     let seen = asked.clone();
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(move |command| {
@@ -135,7 +135,7 @@ fn new_key(actor: ActorId, epoch: i32, wraps: Vec<Wrap>) -> NewKey {
 }
 
 #[track_caller]
-fn assert_applied(asked: &AppliedCommands, kinds: Reservation, then: ManageAction) {
+fn assert_applied(asked: &AppliedManagement, kinds: Reservation, then: ManageAction) {
     let asked = asked.0.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(*asked, [ManageAction::ReserveIds(kinds), then]);
 }

@@ -1,0 +1,199 @@
+//! Compares what a store answers with what the reference model has.
+
+use std::fmt::Debug;
+
+use roots_domain::model::activity::SessionCounts;
+use roots_domain::model::credit::Reason;
+use roots_domain::model::id::{ActorId, LogId, SessionId};
+use roots_domain::model::page::{Listed, Page, PageRequest, Start};
+use roots_domain::model::session::SessionStatusKind;
+use roots_domain::model::time::TimeRange;
+use roots_domain::model::todo::{Priority, TodoStatus};
+use roots_domain::model::zone::Zone;
+use roots_domain::port::store::{
+    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, TodoQuery,
+    TodoReader, Verifier,
+};
+use roots_domain::reference_model::{ReferenceModel, counts};
+use roots_persistence::Store;
+
+/// Asks the store for everything in every way, and compares.
+pub async fn compare(
+    model: &ReferenceModel,
+    store: &Store,
+    actors: &[i64],
+    ranges: &[TimeRange],
+    limit: u32,
+) {
+    compare_books(model, store, limit).await;
+    let one_by_one = actors.iter().map(|actor| Some(ActorId(*actor)));
+    for actor in one_by_one.chain([None]) {
+        compare_sessions(model, store, actor, limit).await;
+        compare_todos(model, store, actor, limit).await;
+        compare_activities(model, store, actor, ranges, limit).await;
+    }
+    let (_, errors) = store.verify().await.expect("a verification");
+    assert_eq!(errors, []);
+}
+
+/// Compares the balance and the ledger.
+async fn compare_books(model: &ReferenceModel, store: &Store, limit: u32) {
+    let id = model.account.id;
+    let account = store.account(id).await.expect("a read").expect("the account");
+    assert_eq!(account.balance, model.account.balance);
+    for reason in [None].into_iter().chain(Reason::ALL.map(Some)) {
+        let what = format!("the ledger of {reason:?}");
+        compare_pages(&what, &model.ledger(reason), limit, async |page| {
+            store.ledger(id.into(), reason, page).await.expect("a read")
+        })
+        .await;
+    }
+}
+
+async fn compare_sessions(
+    model: &ReferenceModel,
+    store: &Store,
+    actor: Option<ActorId>,
+    limit: u32,
+) {
+    let by = model.account.id.into();
+    for status in [None, Some(SessionStatusKind::Active), Some(SessionStatusKind::Ended)] {
+        let what = format!("sessions of {actor:?}, {status:?}");
+        compare_pages(&what, &model.sessions(actor, status), limit, async |page| {
+            let query = SessionQuery { by, actor, status, page };
+            store.sessions(&query).await.expect("a read")
+        })
+        .await;
+    }
+}
+
+async fn compare_todos(model: &ReferenceModel, store: &Store, actor: Option<ActorId>, limit: u32) {
+    let by = model.account.id.into();
+    let priorities = [0, 1, 2, 3].map(|level| Priority::parse(level).expect("a priority"));
+    for status in [None].into_iter().chain(TodoStatus::ALL.map(Some)) {
+        for priority in [None].into_iter().chain(priorities.map(Some)) {
+            for session in links(model) {
+                let query = |page| TodoQuery { by, actor, status, priority, session, page };
+                let all = query(PageRequest::default());
+                let what = format!("todos {all:?}");
+                compare_pages(&what, &model.todos(&all), limit, async |page| {
+                    store.todos(&query(page)).await.expect("a read")
+                })
+                .await;
+            }
+        }
+    }
+    for todo in model.todos.values().filter(|row| actor.is_none_or(|actor| actor == row.actor)) {
+        let log = store.todo_log(by, todo.id, LogId(0)).await.expect("a read").expect("a todo");
+        let steps = model.logs.values().filter(|step| step.todo == todo.id);
+        assert_eq!(log.todo, *todo);
+        assert_eq!(log.steps, steps.cloned().collect::<Vec<_>>());
+    }
+}
+
+async fn compare_activities(
+    model: &ReferenceModel,
+    store: &Store,
+    actor: Option<ActorId>,
+    ranges: &[TimeRange],
+    limit: u32,
+) {
+    let by = model.account.id.into();
+    let types = counts(model.activities.values().map(|row| row.activity_type.clone())).into_keys();
+    for activity_type in types.map(Some).chain([None]) {
+        for session in links(model) {
+            // By session nothing is kept, and so no range is split: some will do.
+            let step = if session.is_some() { 4 } else { 1 };
+            for range in ranges.iter().copied().step_by(step) {
+                let activity_type = activity_type.clone();
+                let filter = ActivityFilter { by, actor, activity_type, session, range };
+                let what = format!("activities {filter:?}");
+                compare_pages(&what, &model.activities(&filter), limit, async |page| {
+                    store.activities(&filter, page).await.expect("a read")
+                })
+                .await;
+                compare_stats(model, store, &filter, "UTC").await;
+            }
+        }
+    }
+}
+
+/// Compares the statistics of what a filter selects, by the days of a zone.
+pub async fn compare_stats(
+    model: &ReferenceModel,
+    store: &Store,
+    filter: &ActivityFilter,
+    zone: &str,
+) {
+    let clock = jiff::tz::TimeZoneDatabase::bundled().get(zone).expect("a zone");
+    let rows = model.activities(filter);
+    let by_day = counts(rows.iter().map(|row| {
+        let at = jiff::Timestamp::from_microsecond(row.logged_at.micros()).expect("a time");
+        let shown = at.to_zoned(clock.clone()).date();
+        // Days outside of the years that can be told are of the first and the last.
+        let shown = shown.clamp(jiff::civil::date(1970, 1, 1), jiff::civil::date(9999, 12, 31));
+        shown.to_string()
+    }));
+    let by_type = counts(rows.iter().map(|row| row.activity_type.clone()));
+    let mut by_type: Vec<_> = by_type.into_iter().collect();
+    by_type.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let sessions = |status| {
+        let sessions = model.sessions(filter.actor, status).into_iter();
+        count(sessions.filter(|row| filter.session.is_none_or(|is| is == row.id)).count())
+    };
+    let sessions =
+        SessionCounts { total: sessions(None), active: sessions(Some(SessionStatusKind::Active)) };
+    let parsed = Zone::parse(zone).expect("a zone");
+    let stats = store.activity_stats(filter, &parsed).await.expect("a read");
+    let what = format!("{filter:?} by the days of {zone}");
+    assert_eq!((stats.total, stats.by_type), (count(rows.len()), by_type), "{what}");
+    let days = stats.by_day.into_iter().map(|(day, count)| (day.to_string(), count));
+    assert_eq!(days.collect::<Vec<_>>(), by_day.into_iter().collect::<Vec<_>>(), "{what}");
+    assert_eq!(stats.sessions, sessions, "{what}");
+}
+
+/// No link, some of the sessions there are, and one there never was.
+fn links(model: &ReferenceModel) -> Vec<Option<SessionId>> {
+    let some = model.sessions.keys().take(2).copied().map(Some);
+    let none = Some(SessionId(model.account.last_ids.session + 1));
+    [None, none].into_iter().chain(some).collect()
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).expect("few rows")
+}
+
+/// Compares every page of a list, each of which is asked for by its offset and behind the place
+/// where the one before it ended.
+async fn compare_pages<T: Listed + Clone + PartialEq + Debug>(
+    what: &str,
+    expected: &[T],
+    limit: u32,
+    mut page: impl AsyncFnMut(PageRequest) -> Page<T>,
+) {
+    let total = count(expected.len());
+    let mut rows = Vec::new();
+    let mut next = None;
+    loop {
+        let request = PageRequest::skipping(count(rows.len()), limit);
+        let skipping = page(request).await;
+        assert_eq!(skipping.total, total, "the total of {what} at {request:?}");
+        assert_eq!(skipping.request, request);
+        let left = expected.len() - rows.len();
+        let shown = left.min(limit as usize);
+        assert_eq!(skipping.items.len(), shown, "a page of {what} at {request:?}");
+        let last = skipping.items.last().filter(|_| shown < left);
+        assert_eq!(skipping.next, last.map(Listed::sort_key), "what follows {request:?} of {what}");
+        if let Some(sort_key) = next {
+            let request = PageRequest { limit, start: Start::After(sort_key) };
+            let expected = Page { items: skipping.items.clone(), request, ..skipping };
+            assert_eq!(page(request).await, expected, "{what}");
+        }
+        next = skipping.next;
+        rows.extend(skipping.items);
+        if next.is_none() {
+            assert_eq!(rows, expected, "{what}");
+            return;
+        }
+    }
+}
