@@ -84,7 +84,7 @@ impl Store {
     /// [Opens](Self::open_for) a database for a process without serving threads.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::open_for`].
     pub async fn open(url: &DatabaseUrl, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         Self::open_for(url, clock, &Threads::default()).await
     }

@@ -73,18 +73,18 @@ pub enum Refusal {
     /// An account can't suspend itself.
     #[error("An account can't suspend itself: another operator's account may.")]
     OwnAccount,
-    /// The caller has named another request by this key.
+    /// The caller used this idempotency key for another request.
     #[error(
         "This Idempotency-Key was used for a different request in the last 24 hours: use a new one."
     )]
     KeyOfAnotherRequest,
-    /// A request that the caller has named by this key is still being worked on.
+    /// A request with this idempotency key is still being processed.
     #[error("A request with this Idempotency-Key is still in progress: retry shortly.")]
     StillInFlight,
     /// There is no such row, or it is not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
-    /// The row is in none of the states that the caller insists on.
+    /// The row is in none of the states that the caller requires.
     #[error("The {0} has changed since you read it: read it again, then decide.")]
     HasChanged(&'static str),
     /// The `session_id` is not a session of the actor.
@@ -118,7 +118,7 @@ pub enum Refusal {
     /// An ended session can't be reopened.
     #[error("Session {0} has ended and can't be reopened: start a new one.")]
     CannotReopen(SessionId),
-    /// A step between statuses that there is not.
+    /// The step between these statuses is not allowed.
     #[error("A todo can't go from {} to {}; it can go to {}.", .from.name(), .to.name(), names(.from.next()))]
     ForbiddenStep {
         /// The current status.

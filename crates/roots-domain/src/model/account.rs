@@ -204,7 +204,7 @@ pub struct Actor {
     pub uid: Uid,
     /// Its name.
     pub name: Name,
-    /// What it is.
+    /// Its kind.
     pub kind: ActorKind,
     /// Its role.
     pub role: Role,

@@ -110,7 +110,7 @@ impl NewActivity<ActivityText> {
     /// The same with its text sealed.
     ///
     /// # Errors
-    /// What `seal` answers.
+    /// The error of `seal`.
     pub fn try_seal<U, E>(
         self,
         seal: impl FnOnce(Field, &str) -> Result<U, E>,

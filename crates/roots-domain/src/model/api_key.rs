@@ -297,7 +297,7 @@ mod tests {
         let ended = key(None, KeyStatus::Ended);
         assert!(!ended.in_force(Timestamp::FIRST), "no clock is so far behind");
         assert!(ended.may_be_forgotten() && !key(None, grace(5)).may_be_forgotten());
-        // Its code may be all that the owner has.
+        // Its code may be all that the owner has left.
         let with_a_code = ApiKey { succession: Some(Succession::Renewal), ..ended.clone() };
         assert!(!with_a_code.may_be_forgotten());
         assert!(ApiKey { first_used_at: Some(at(1)), ..with_a_code }.may_be_forgotten());

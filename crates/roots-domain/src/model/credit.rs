@@ -82,7 +82,7 @@ pub enum BalanceRefusal {
     TooLow {
         /// The balance.
         balance: i64,
-        /// What the write costs.
+        /// The cost of the write.
         cost: i64,
     },
     /// The balance would exceed 63 bits.

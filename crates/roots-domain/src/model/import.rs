@@ -285,7 +285,7 @@ impl<T: Clone + PartialEq> Session<T> {
             (SessionStatus::Ended { at: here }, SessionStatus::Ended { at }) if at != here => {
                 return None;
             }
-            // No session ends before it starts.
+            // A session can't end before it starts.
             (_, SessionStatus::Ended { at }) => {
                 SessionStatus::Ended { at: at.max(self.started_at) }
             }

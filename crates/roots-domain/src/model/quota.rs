@@ -63,7 +63,7 @@ impl Renewals {
 pub struct RenewalRefusal {
     /// When the next renewal is possible.
     pub next_at: Timestamp,
-    /// How long that is from now, in seconds, rounded up.
+    /// The seconds until then, rounded up.
     pub wait_seconds: u32,
 }
 

@@ -47,7 +47,7 @@ pub struct ActorDraft {
     pub id: ActorId,
     /// Its name.
     pub name: Name,
-    /// What it is.
+    /// Its kind.
     pub kind: ActorKind,
     /// Its role in the source.
     pub role: Role,

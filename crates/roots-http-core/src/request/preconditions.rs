@@ -189,7 +189,7 @@ struct GivenTag {
     tag: Option<EntityTag>,
 }
 
-/// Parses the header. Parses the header. Several headers of one name are one list (RFC 9110, 5.3).
+/// Parses the header. Several headers of one name are one list (RFC 9110, 5.3).
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let mut lines = Vec::new();
     for value in headers.get_all(name) {

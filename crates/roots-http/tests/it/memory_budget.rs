@@ -357,7 +357,7 @@ async fn a_write_is_answered_even_without_memory() {
 
 #[tokio::test]
 async fn bytes_hold_memory_until_they_are_sent() {
-    // More than the system takes off the server's hands.
+    // More than the system buffers.
     let (api, budget) = listing(ROOMY, 1024 * KIB);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

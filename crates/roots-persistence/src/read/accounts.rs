@@ -168,7 +168,7 @@ impl AccountReader for Store {
     async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>> {
         let account = by.account;
         let rows = audit_log::Entity::find().filter(audit_log::Column::AccountId.eq(account.0));
-        // Its ids are without gaps: the last one given is how many there are.
+        // Its ids have no gaps: the last one is the number of rows.
         let given = accounts::Entity::find_by_id(account.0)
             .select_only()
             .column(accounts::Column::LastAuditId);

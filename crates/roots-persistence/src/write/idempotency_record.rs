@@ -53,7 +53,7 @@ impl TryFrom<idempotency::Model> for IdempotencyRecord {
     }
 }
 
-/// Writes a row down. `None` for what is no answer to a request that can be named.
+/// Encodes a row. `None` for answers to requests that can't have an idempotency key.
 fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
     let answer = match row {
         AppliedRow::Session(session) => {

@@ -107,7 +107,7 @@ pub(crate) fn connection_channel(
     router: Router,
     stop: Stop,
 ) -> (ConnectionSender, ConnectionReceiver) {
-    // There are no more in it than connections may be open.
+    // It never holds more than the maximum number of open connections.
     let (near, far) = mpsc::unbounded_channel();
     let sender = ConnectionSender { incoming: near, places: Arc::default() };
     (sender, ConnectionReceiver { incoming: far, router, stop })
@@ -291,7 +291,7 @@ impl Shortage {
 }
 
 impl ConnectionReceiver {
-    /// Serves what is accepted until no more is, and lets what is in flight end.
+    /// Serves accepted connections until there are no more, and lets running requests finish.
     pub(crate) async fn serve(mut self) {
         let mut http = http1::Builder::new();
         // By default the library allows 100 headers, and keeps them on the stack if no number is

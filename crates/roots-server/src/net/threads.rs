@@ -50,7 +50,7 @@ pub(crate) fn serve(
         thread::Builder::new().name(format!("roots-serve-{number}")).spawn(move || {
             take_reader_slot(number);
             runtime.block_on(receiver.serve());
-            // What has not ended by now is not waited for.
+            // Tasks that still run are not waited for.
             runtime.shutdown_background();
             let _ = ended.send(());
         })?;

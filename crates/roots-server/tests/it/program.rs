@@ -128,7 +128,7 @@ impl Home {
         Database::connect(self.database_url()).await.unwrap()
     }
 
-    /// How many accounts there are.
+    /// The number of accounts.
     pub(crate) async fn accounts(&self) -> i64 {
         self.count("accounts").await
     }

@@ -51,7 +51,7 @@ fn a_todo_patch_is_refused_for_its_key_then_suspension_then_rules_then_balance()
         working_set,
         command,
         [
-            // No such account.
+            // There is no such account.
             (Refusal::KeyNotInForce, |_, command| {
                 *bearer_of(command) = KeyBearer { auth_epoch: 1, ..bearer(ME) };
             }),
