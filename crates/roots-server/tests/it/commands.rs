@@ -5,12 +5,12 @@ use std::fs;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::program::{Home, Server, mode, text};
+use crate::program::{Server, WorkFolder, mode, text};
 
-/// A home whose operator has written something of everything.
-async fn lived_in(home: Home) -> Home {
-    let server = home.serve();
-    let api = server.client(&home.operator_key());
+/// A folder whose operator has written something of everything.
+async fn lived_in(folder: WorkFolder) -> WorkFolder {
+    let server = folder.serve();
+    let api = server.client(&folder.operator_key());
     for (path, body) in [
         ("sessions", json!({ "notes": "at work" })),
         ("todos", json!({ "title": "first", "session_id": 1 })),
@@ -22,35 +22,35 @@ async fn lived_in(home: Home) -> Home {
         assert_eq!(answer.status(), 201, "{path}");
     }
     server.stop();
-    home
+    folder
 }
 
 #[tokio::test]
 async fn verify_succeeds_on_sound_accounting() {
-    let home = lived_in(Home::new()).await;
-    let output = home.run(&["verify"]);
+    let folder = lived_in(WorkFolder::new()).await;
+    let output = folder.run(&["verify"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "1 account was proved; no error was found.\n");
     // Beside a server that writes, too.
-    let server = home.serve();
-    assert!(home.run(&["verify"]).status.success());
+    let server = folder.serve();
+    assert!(folder.run(&["verify"]).status.success());
     server.stop();
 }
 
 #[tokio::test]
 async fn verify_finds_each_thing_broken_by_hand_on_sqlite() {
-    finds_each_thing_that_was_broken(lived_in(Home::new()).await).await;
+    finds_each_thing_that_was_broken(lived_in(WorkFolder::new()).await).await;
 }
 
 #[tokio::test]
 async fn verify_finds_each_thing_broken_by_hand_on_postgresql() {
-    finds_each_thing_that_was_broken(lived_in(Home::on_postgres().await).await).await;
+    finds_each_thing_that_was_broken(lived_in(WorkFolder::on_postgres().await).await).await;
 }
 
 /// The exit code of `verify` is 1 for each thing that is broken, and 0 once it is mended.
-async fn finds_each_thing_that_was_broken(home: Home) {
-    assert_eq!(home.run(&["verify"]).status.code(), Some(0));
-    let db = home.database().await;
+async fn finds_each_thing_that_was_broken(folder: WorkFolder) {
+    assert_eq!(folder.run(&["verify"]).status.code(), Some(0));
+    let db = folder.database().await;
     for (broken, mended) in [
         ("UPDATE ledger SET delta = delta - 1 WHERE ledger_id = 3", "delta = delta + 1"),
         (
@@ -73,7 +73,7 @@ async fn finds_each_thing_that_was_broken(home: Home) {
     ] {
         let met = db.execute_unprepared(broken).await.unwrap().rows_affected();
         assert!(met > 0, "{broken}");
-        let output = home.run(&["verify"]);
+        let output = folder.run(&["verify"]);
         let told = text(&output.stdout);
         assert_eq!(output.status.code(), Some(1), "{broken}: {told}");
         assert!(told.starts_with("Account 1: "), "{broken}: {told}");
@@ -82,42 +82,42 @@ async fn finds_each_thing_that_was_broken(home: Home) {
         let (table, condition) = broken.split_once(" SET ").unwrap();
         let condition = condition.split_once(" WHERE ").unwrap().1;
         db.execute_unprepared(&format!("{table} SET {mended} WHERE {condition}")).await.unwrap();
-        assert!(home.run(&["verify"]).status.success(), "mended: {broken}");
+        assert!(folder.run(&["verify"]).status.success(), "mended: {broken}");
     }
     // A row that is gone.
     db.execute_unprepared("DELETE FROM ledger WHERE ledger_id = 2").await.unwrap();
-    assert_eq!(home.run(&["verify"]).status.code(), Some(1));
+    assert_eq!(folder.run(&["verify"]).status.code(), Some(1));
     db.close().await.unwrap();
 }
 
 #[tokio::test]
 async fn credits_can_be_granted_while_a_server_runs() {
-    let home = lived_in(Home::new()).await;
-    let server = home.serve();
+    let folder = lived_in(WorkFolder::new()).await;
+    let server = folder.serve();
     let args = ["credits", "grant", "--account", "1", "--amount", "5", "--note", "thanks"];
-    let output = home.run(&args);
+    let output = folder.run(&args);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "Account 1 has 1000000 credits now.\n");
-    let credits = server.client(&home.operator_key()).read("/api/v1/credits").await;
+    let credits = server.client(&folder.operator_key()).read("/api/v1/credits").await;
     assert_eq!(credits["balance"], 1_000_000);
     assert_eq!(credits["recent_ledger"][0]["reason"], "operator_grant");
     assert_eq!(credits["recent_ledger"][0]["delta"], 5);
     server.stop();
 
-    let nobody = home.run(&["credits", "grant", "--account", "9", "--amount", "5"]);
+    let nobody = folder.run(&["credits", "grant", "--account", "9", "--amount", "5"]);
     assert_eq!(nobody.status.code(), Some(1));
     assert_eq!(text(&nobody.stderr), "roots-server: There is no account 9.\n");
     for (account, amount) in [("1", "0"), ("1", "-5"), ("1", "1000000001"), ("0", "5"), ("x", "5")]
     {
-        let output = home.run(&["credits", "grant", "--account", account, "--amount", amount]);
+        let output = folder.run(&["credits", "grant", "--account", account, "--amount", amount]);
         assert_eq!(output.status.code(), Some(2), "{account} {amount}");
     }
 }
 
 #[tokio::test]
 async fn bootstrap_creates_an_account_while_sign_up_is_closed() {
-    let home = Home::new();
-    let server = home.serve();
+    let folder = WorkFolder::new();
+    let server = folder.serve();
     let strange = json!({ "account_name": "x", "actor_name": "y", "actor_type": "agent" });
     let refused = server.client("none").post("/api/v1/bootstrap", &strange).send().await.unwrap();
     assert_eq!(refused.status(), 403);
@@ -127,7 +127,7 @@ async fn bootstrap_creates_an_account_while_sign_up_is_closed() {
         (&[][..], "customer", "agent", 100),
         (&["--operator", "--actor-type", "human"], "operator", "human", 1_000_000),
     ] {
-        let output = home.run(&[&args[..], more].concat());
+        let output = folder.run(&[&args[..], more].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let made: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((&made["actor_type"], &made["credits"]), (&actor_type.into(), &credits.into()));
@@ -139,21 +139,21 @@ async fn bootstrap_creates_an_account_while_sign_up_is_closed() {
     }
     server.stop();
 
-    let unnamed = home.run(&["bootstrap", "--account-name", "", "--actor-name", "Ada"]);
+    let unnamed = folder.run(&["bootstrap", "--account-name", "", "--actor-name", "Ada"]);
     assert_eq!(unnamed.status.code(), Some(2));
 }
 
 #[tokio::test]
 async fn bootstrap_prints_the_same_fields_that_the_api_answers() {
-    let home = Home::new();
-    let mut command = home.command(&[]);
+    let folder = WorkFolder::new();
+    let mut command = folder.command(&[]);
     command.env("ROOTS_SIGNUP", "open");
     let server = Server::start(command);
     let asked = json!({ "account_name": "x", "actor_name": "y", "actor_type": "agent" });
     let answer = server.client("none").post("/api/v1/bootstrap", &asked).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     let answered: Value = answer.json().await.unwrap();
-    let output = home.run(&["bootstrap", "--account-name", "x", "--actor-name", "y"]);
+    let output = folder.run(&["bootstrap", "--account-name", "x", "--actor-name", "y"]);
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
     let fields = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&printed), fields(&answered));
@@ -163,30 +163,30 @@ async fn bootstrap_prints_the_same_fields_that_the_api_answers() {
 
 #[tokio::test]
 async fn a_server_can_start_on_a_backup() {
-    let home = lived_in(Home::new()).await;
-    let server = home.serve();
-    let output = home.run(&["backup", "copy.db"]);
+    let folder = lived_in(WorkFolder::new()).await;
+    let server = folder.serve();
+    let output = folder.run(&["backup", "copy.db"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     server.stop();
-    let copy = home.path().join("copy.db");
+    let copy = folder.path().join("copy.db");
     assert_eq!(mode(&copy), 0o600);
 
-    let restored = Home::on(format!("sqlite://{}?mode=rw", copy.display()));
+    let restored = WorkFolder::on(format!("sqlite://{}?mode=rw", copy.display()));
     assert!(restored.run(&["verify"]).status.success());
     let server = restored.serve();
-    let api = server.client(&home.operator_key());
+    let api = server.client(&folder.operator_key());
     assert_eq!(api.read("/api/v1/sessions/1").await["notes"], "at work");
     assert_eq!(api.read("/api/v1/todos").await["total"], 2);
     server.stop();
 
-    let empty = Home::new();
+    let empty = WorkFolder::new();
     assert!(empty.run(&["migrate"]).status.success());
     let nothing = empty.run(&["backup", "copy.db"]);
     assert_eq!(nothing.status.code(), Some(1));
     assert!(text(&nothing.stderr).ends_with("so there is nothing to copy.\n"));
 
     let before = fs::read(&copy).unwrap();
-    let refused = home.run(&["backup", "copy.db"]);
+    let refused = folder.run(&["backup", "copy.db"]);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
     assert_eq!(fs::read(&copy).unwrap(), before);
 }
@@ -198,36 +198,36 @@ fn commands_on_a_missing_database_fail_and_create_nothing() {
         &["verify"],
         &["credits", "grant", "--account", "1", "--amount", "5"],
     ] {
-        let home = Home::new();
-        let refused = home.run(args);
+        let folder = WorkFolder::new();
+        let refused = folder.run(args);
         let told = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(1), "{args:?}: {told}");
         assert!(told.starts_with("roots-server: The database file "), "{args:?}: {told}");
         assert!(told.contains("data/roots.db") && told.ends_with(".\n"), "{args:?}: {told}");
         assert_eq!(told.lines().count(), 1, "{args:?}: {told}");
         assert!(refused.stdout.is_empty(), "{args:?}");
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "{args:?} made something");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?} made something");
     }
 }
 
 #[test]
 fn migrate_creates_the_schema_and_nothing_else() {
-    let home = Home::new();
+    let folder = WorkFolder::new();
     for _ in 0..2 {
-        let output = home.run(&["migrate"]);
+        let output = folder.run(&["migrate"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
-    assert!(home.path().join("data/roots.db").exists());
-    assert!(!home.operator_file().exists());
+    assert!(folder.path().join("data/roots.db").exists());
+    assert!(!folder.operator_file().exists());
 }
 
 #[test]
 fn openapi_prints_the_document_and_touches_no_database() {
-    let home = Home::new();
-    let output = home.run(&["openapi"]);
+    let folder = WorkFolder::new();
+    let output = folder.run(&["openapi"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert!(document["paths"].as_object().is_some_and(|paths| !paths.is_empty()));
-    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::program::{Home, Server, wait_for};
+use crate::program::{Server, WorkFolder, wait_for};
 
 /// Addresses of this machine that stand for clients.
 const NEIGHBOUR: &str = "127.0.0.1:0";
@@ -18,8 +18,8 @@ const BYSTANDER: &str = "127.0.0.3:0";
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// A server with so many places.
-fn server(home: &Home, places: usize, more: &[(&str, &str)]) -> Server {
-    let mut command = home.command(&[]);
+fn server(folder: &WorkFolder, places: usize, more: &[(&str, &str)]) -> Server {
+    let mut command = folder.command(&[]);
     command.env("ROOTS_CONNECTIONS", places.to_string());
     command.env("ROOTS_METRICS_BIND", "127.0.0.1:0").envs(more.iter().copied());
     Server::start(command)
@@ -120,8 +120,8 @@ async fn is_closed(stream: &mut TcpStream) {
 
 #[tokio::test]
 async fn the_longest_idle_connection_of_a_neighbour_makes_room_for_a_client() {
-    let home = Home::new();
-    let server = server(&home, 6, &[]);
+    let folder = WorkFolder::new();
+    let server = server(&folder, 6, &[]);
     let mut bystander = idle(&server, BYSTANDER, 1).await;
     let mut neighbour = idle(&server, NEIGHBOUR, 5).await;
     let mut client = idle(&server, CLIENT, 1).await;
@@ -141,8 +141,8 @@ async fn the_longest_idle_connection_of_a_neighbour_makes_room_for_a_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_that_reconnect_keep_no_client_out() {
-    let home = Home::new();
-    let server = Arc::new(server(&home, 20, &[]));
+    let folder = WorkFolder::new();
+    let server = Arc::new(server(&folder, 20, &[]));
     let is_over = Arc::new(AtomicBool::new(false));
     let mut neighbours = JoinSet::new();
     for _ in 0..60 {
@@ -174,8 +174,8 @@ async fn idle_connections_that_reconnect_keep_no_client_out() {
 
 #[tokio::test]
 async fn a_connection_with_half_a_request_head_makes_room_for_a_client() {
-    let home = Home::new();
-    let server = server(&home, 20, &[]);
+    let folder = WorkFolder::new();
+    let server = server(&folder, 20, &[]);
     let mut bystander = idle(&server, BYSTANDER, 8).await;
     let mut heads = Vec::new();
     for at in 0..12 {
@@ -199,9 +199,9 @@ async fn a_connection_with_half_a_request_head_makes_room_for_a_client() {
 
 #[tokio::test]
 async fn a_connection_with_half_a_request_body_makes_room_for_a_client() {
-    let home = Home::new();
-    let server = server(&home, 5, &[]);
-    let key = home.operator_key();
+    let folder = WorkFolder::new();
+    let server = server(&folder, 5, &[]);
+    let key = folder.operator_key();
     let body = json!({ "description": "x" }).to_string();
     let mut bodies = Vec::new();
     for at in 0..5 {
@@ -234,9 +234,9 @@ async fn a_connection_with_half_a_request_body_makes_room_for_a_client() {
 
 #[tokio::test]
 async fn an_answer_that_has_begun_is_never_cut() {
-    let home = Home::new();
-    let server = server(&home, 2, &[]);
-    let key = home.operator_key();
+    let folder = WorkFolder::new();
+    let server = server(&folder, 2, &[]);
+    let key = folder.operator_key();
     let api = server.client(&key);
     // Each of its characters becomes six: a page of 9.4 MiB.
     let todo = json!({ "title": "x", "description": "\u{1}".repeat(65_536) });
@@ -291,8 +291,8 @@ async fn an_answer_that_has_begun_is_never_cut() {
 
 #[tokio::test]
 async fn a_trusted_proxy_yields_only_idle_connections_and_last() {
-    let home = Home::new();
-    let server = server(&home, 4, &[("ROOTS_TRUSTED_PROXIES", "127.0.0.3")]);
+    let folder = WorkFolder::new();
+    let server = server(&folder, 4, &[("ROOTS_TRUSTED_PROXIES", "127.0.0.3")]);
     let proxy = BYSTANDER;
     let mut of_proxy = idle(&server, proxy, 2).await;
     let mut neighbour = idle(&server, NEIGHBOUR, 1).await;
@@ -322,9 +322,9 @@ async fn a_trusted_proxy_yields_only_idle_connections_and_last() {
 async fn every_applied_write_is_answered_however_scarce_connections_are() {
     const CLIENTS: usize = 40;
     const WRITES: usize = 15;
-    let home = Home::new();
-    let server = server(&home, 10, &[]);
-    let key = home.operator_key();
+    let folder = WorkFolder::new();
+    let server = server(&folder, 10, &[]);
+    let key = folder.operator_key();
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let (address, key) = (server.address.clone(), key.clone());

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::program::{Api, Home, PROGRAM, Server, text, wait_for};
+use crate::program::{Api, PROGRAM, Server, WorkFolder, text, wait_for};
 
 const CALLERS: usize = 8;
 /// How many writes are answered before the server is told to end.
@@ -53,9 +53,9 @@ impl Load {
 }
 
 /// Ends a server by `signal` while callers write, and answers what they were told is written.
-async fn end_under_load(home: &Home, signal: Signal, round: u32) -> Vec<String> {
-    let mut server = home.serve();
-    let load = Load::start(&server.client(&home.operator_key()), round);
+async fn end_under_load(folder: &WorkFolder, signal: Signal, round: u32) -> Vec<String> {
+    let mut server = folder.serve();
+    let load = Load::start(&server.client(&folder.operator_key()), round);
     let answered = Arc::clone(&load.answered);
     wait_for("enough answers", || (answered.load(Ordering::Relaxed) >= ENOUGH).then_some(()));
     server.signal(signal);
@@ -65,10 +65,10 @@ async fn end_under_load(home: &Home, signal: Signal, round: u32) -> Vec<String> 
 }
 
 /// Starts again: all of `texts` are there, and the accounting adds up.
-async fn all_is_there(home: &Home, texts: &[String]) {
+async fn all_is_there(folder: &WorkFolder, texts: &[String]) {
     assert!(texts.len() >= ENOUGH);
-    let server = home.serve();
-    let api = server.client(&home.operator_key());
+    let server = folder.serve();
+    let api = server.client(&folder.operator_key());
     let there: HashSet<String> = api.activities().await.into_iter().collect();
     let lost: Vec<_> = texts.iter().filter(|text| !there.contains(*text)).collect();
     assert!(lost.is_empty(), "answered, but not there: {lost:?}");
@@ -76,27 +76,27 @@ async fn all_is_there(home: &Home, texts: &[String]) {
     let balance = api.read("/api/v1/credits").await["balance"].as_i64().unwrap();
     assert_eq!(balance, 1_000_000 - i64::try_from(there.len()).unwrap());
     server.stop();
-    let verified = home.run(&["verify"]);
+    let verified = folder.run(&["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
-async fn a_stop_under_load_loses_no_answered_write(home: Home) {
-    let texts = end_under_load(&home, Signal::SIGTERM, 1).await;
-    all_is_there(&home, &texts).await;
+async fn a_stop_under_load_loses_no_answered_write(folder: WorkFolder) {
+    let texts = end_under_load(&folder, Signal::SIGTERM, 1).await;
+    all_is_there(&folder, &texts).await;
 }
 
-async fn a_kill_under_load_loses_no_answered_write(home: Home) {
+async fn a_kill_under_load_loses_no_answered_write(folder: WorkFolder) {
     for round in 1..=2 {
-        let texts = end_under_load(&home, Signal::SIGKILL, round).await;
-        all_is_there(&home, &texts).await;
+        let texts = end_under_load(&folder, Signal::SIGKILL, round).await;
+        all_is_there(&folder, &texts).await;
     }
 }
 
 /// A write whose answer was lost on the way is asked for again by its key: it stands once and was
 /// charged once, whether it was accepted before the end or not.
-async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(home: Home) {
-    let mut server = home.serve();
-    let api = server.client(&home.operator_key());
+async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(folder: WorkFolder) {
+    let mut server = folder.serve();
+    let api = server.client(&folder.operator_key());
     let answered = Arc::new(AtomicUsize::new(0));
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
@@ -121,8 +121,8 @@ async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(ho
     let asked = callers.join_all().await.concat();
     assert!(asked.iter().any(|(_, was_answered)| !was_answered));
 
-    let server = home.serve();
-    let api = server.client(&home.operator_key());
+    let server = folder.serve();
+    let api = server.client(&folder.operator_key());
     for (name, was_answered) in &asked {
         let is_replay = api.log_named(name).await.unwrap();
         assert!(is_replay || !was_answered, "{name} was answered, and done again");
@@ -133,15 +133,15 @@ async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(ho
     let balance = api.read("/api/v1/credits").await["balance"].as_i64().unwrap();
     assert_eq!(balance, 1_000_000 - i64::try_from(asked.len()).unwrap());
     server.stop();
-    let verified = home.run(&["verify"]);
+    let verified = folder.run(&["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
 /// A process that is killed while it sweeps an erased account leaves the rest to the next one.
-async fn a_sweep_that_was_killed_continues_after_a_restart(home: Home) {
+async fn a_sweep_that_was_killed_continues_after_a_restart(folder: WorkFolder) {
     const ROWS: i64 = 30_000;
-    let (key, code) = home.bootstrap(&[]);
-    let db = home.database().await;
+    let (key, code) = folder.bootstrap(&[]);
+    let db = folder.database().await;
     let many = format!(
         "WITH RECURSIVE days(day) AS (SELECT 1 UNION ALL SELECT day + 1 FROM days WHERE day < {ROWS}) \
          INSERT INTO usage (account_id, day, route, method, calls) \
@@ -167,34 +167,34 @@ async fn a_sweep_that_was_killed_continues_after_a_restart(home: Home) {
     db.execute_unprepared(stop).await.unwrap();
     let left = "usage WHERE account_id = 1";
 
-    let mut server = home.serve();
+    let mut server = folder.serve();
     server.client(&key).erase(&code).await;
     server.signal(Signal::SIGKILL);
     server.end();
-    assert!(home.count(left).await > 0, "it was killed in the middle of it");
-    assert_eq!(home.count("erasures WHERE swept_at IS NULL").await, 1);
+    assert!(folder.count(left).await > 0, "it was killed in the middle of it");
+    assert_eq!(folder.count("erasures WHERE swept_at IS NULL").await, 1);
     // The wraps that keys and codes hold went first.
     let held = "key_wraps WHERE account_id = 1 AND holder_kind IN ('api_key', 'recovery')";
-    assert_eq!(home.count(held).await, 0);
+    assert_eq!(folder.count(held).await, 0);
     db.execute_unprepared(go_on).await.unwrap();
     db.close().await.unwrap();
 
-    let server = home.serve();
-    let is_swept = async || home.count("erasures WHERE swept_at IS NULL").await == 0;
+    let server = folder.serve();
+    let is_swept = async || folder.count("erasures WHERE swept_at IS NULL").await == 0;
     until("the rest is swept", is_swept).await;
     for table in
         ["usage", "ledger", "counters", "audit_log", "key_wraps", "api_keys", "actors", "accounts"]
     {
-        assert_eq!(home.count(&format!("{table} WHERE account_id = 1")).await, 0, "{table}");
+        assert_eq!(folder.count(&format!("{table} WHERE account_id = 1")).await, 0, "{table}");
     }
     server.stop();
-    let verified = home.run(&["verify"]);
+    let verified = folder.run(&["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
 /// An import that is cut off between two lines goes on by the same file: every row comes in, and
 /// none of them twice.
-async fn an_import_that_was_cut_off_continues_when_sent_again(home: Home) {
+async fn an_import_that_was_cut_off_continues_when_sent_again(folder: WorkFolder) {
     const ROWS: i64 = 5_000;
     let row = |id| {
         let row = json!({
@@ -213,14 +213,14 @@ async fn an_import_that_was_cut_off_continues_when_sent_again(home: Home) {
     let there =
         async |api: &Api| api.read("/api/v1/activities?limit=1").await["total"].as_i64().unwrap();
 
-    let mut server = home.serve();
-    let api = server.client(&home.operator_key());
+    let mut server = folder.serve();
+    let api = server.client(&folder.operator_key());
     // Half of it is sent, and the rest would come later.
     let sent = file.find(&row(ROWS / 2)).unwrap();
     let head = format!(
         "POST /api/v1/import HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\
          Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
-        home.operator_key(),
+        folder.operator_key(),
         file.len()
     );
     let mut importing = TcpStream::connect(&server.address).await.unwrap();
@@ -233,8 +233,8 @@ async fn an_import_that_was_cut_off_continues_when_sent_again(home: Home) {
     let _ = importing.read_to_end(&mut answer).await;
     assert!(answer.is_empty(), "it was to be cut off: {}", String::from_utf8_lossy(&answer));
 
-    let server = home.serve();
-    let api = server.client(&home.operator_key());
+    let server = folder.serve();
+    let api = server.client(&folder.operator_key());
     let kept = there(&api).await;
     assert!((200..ROWS).contains(&kept), "{kept}");
     assert_eq!(api.import(file.clone()).await, Some((ROWS - kept, kept)));
@@ -243,70 +243,75 @@ async fn an_import_that_was_cut_off_continues_when_sent_again(home: Home) {
     let texts: HashSet<String> = api.activities().await.into_iter().collect();
     assert_eq!(i64::try_from(texts.len()).unwrap(), ROWS);
     server.stop();
-    let verified = home.run(&["verify"]);
+    let verified = folder.run(&["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
 mod sqlite {
-    use super::Home;
+    use super::WorkFolder;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_sweep_that_was_killed_continues_after_a_restart() {
-        super::a_sweep_that_was_killed_continues_after_a_restart(Home::new()).await;
+        super::a_sweep_that_was_killed_continues_after_a_restart(WorkFolder::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_import_that_was_cut_off_continues_when_sent_again() {
-        super::an_import_that_was_cut_off_continues_when_sent_again(Home::new()).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once() {
-        super::a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(Home::new())
-            .await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_stop_under_load_loses_no_answered_write() {
-        super::a_stop_under_load_loses_no_answered_write(Home::new()).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_kill_under_load_loses_no_answered_write() {
-        super::a_kill_under_load_loses_no_answered_write(Home::new()).await;
-    }
-}
-
-mod postgres {
-    use super::Home;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_sweep_that_was_killed_continues_after_a_restart() {
-        super::a_sweep_that_was_killed_continues_after_a_restart(Home::on_postgres().await).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn an_import_that_was_cut_off_continues_when_sent_again() {
-        super::an_import_that_was_cut_off_continues_when_sent_again(Home::on_postgres().await)
-            .await;
+        super::an_import_that_was_cut_off_continues_when_sent_again(WorkFolder::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once() {
         super::a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(
-            Home::on_postgres().await,
+            WorkFolder::new(),
         )
         .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_stop_under_load_loses_no_answered_write() {
-        super::a_stop_under_load_loses_no_answered_write(Home::on_postgres().await).await;
+        super::a_stop_under_load_loses_no_answered_write(WorkFolder::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_kill_under_load_loses_no_answered_write() {
-        super::a_kill_under_load_loses_no_answered_write(Home::on_postgres().await).await;
+        super::a_kill_under_load_loses_no_answered_write(WorkFolder::new()).await;
+    }
+}
+
+mod postgres {
+    use super::WorkFolder;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sweep_that_was_killed_continues_after_a_restart() {
+        super::a_sweep_that_was_killed_continues_after_a_restart(WorkFolder::on_postgres().await)
+            .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_import_that_was_cut_off_continues_when_sent_again() {
+        super::an_import_that_was_cut_off_continues_when_sent_again(
+            WorkFolder::on_postgres().await,
+        )
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once() {
+        super::a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(
+            WorkFolder::on_postgres().await,
+        )
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_under_load_loses_no_answered_write() {
+        super::a_stop_under_load_loses_no_answered_write(WorkFolder::on_postgres().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_kill_under_load_loses_no_answered_write() {
+        super::a_kill_under_load_loses_no_answered_write(WorkFolder::on_postgres().await).await;
     }
 }
 
@@ -315,12 +320,12 @@ mod postgres {
 async fn a_full_disk_keeps_every_answered_write_and_answers_no_other() {
     const BODY_BYTES: usize = 30_000;
     const WRITES_MAX: usize = 100;
-    let home = Home::new();
+    let folder = WorkFolder::new();
     let mut shell = Command::new("/bin/sh");
     // No file may grow beyond 1,600 blocks of 512 bytes, which is then an error, not a signal.
     shell.args(["-c", "trap '' XFSZ && ulimit -f 1600 && exec \"$0\"", PROGRAM]);
-    let mut server = Server::start(home.prepared(shell));
-    let api = server.client(&home.operator_key());
+    let mut server = Server::start(folder.prepared(shell));
+    let api = server.client(&folder.operator_key());
     let log = async |description: &str| {
         let body = json!({ "description": description });
         api.post("/api/v1/activities", &body).send().await.unwrap().status().as_u16()
@@ -347,12 +352,12 @@ async fn a_full_disk_keeps_every_answered_write_and_answers_no_other() {
     }
     server.signal(Signal::SIGKILL);
     server.end();
-    let server = home.serve();
-    let api = server.client(&home.operator_key());
+    let server = folder.serve();
+    let api = server.client(&folder.operator_key());
     assert_eq!(api.read("/api/v1/activities?limit=1").await["total"], answered);
     assert_eq!(api.read("/api/v1/whoami").await["credits_remaining"], 1_000_000 - answered);
     assert!(api.log_activity("there is room again").await);
     server.stop();
-    let proved = home.run(&["verify"]);
+    let proved = folder.run(&["verify"]);
     assert!(proved.status.success(), "{}", text(&proved.stdout));
 }

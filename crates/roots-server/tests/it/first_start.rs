@@ -8,20 +8,20 @@ use nix::sys::signal::Signal;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::Value;
 
-use crate::program::{Home, PROGRAM, Server, finish, mode, text, wait_for};
+use crate::program::{PROGRAM, Server, WorkFolder, finish, mode, text, wait_for};
 
 #[tokio::test]
 async fn the_first_start_creates_the_operator_and_a_private_file_with_its_key() {
-    let home = Home::new();
-    let server = home.serve();
+    let folder = WorkFolder::new();
+    let server = folder.serve();
     for file in ["roots-operator.txt", "data/roots.db", "data/roots.db-wal"] {
-        assert_eq!(mode(&home.path().join(file)), 0o600, "{file}");
+        assert_eq!(mode(&folder.path().join(file)), 0o600, "{file}");
     }
-    let me = server.client(&home.operator_key()).read("/api/v1/whoami").await;
+    let me = server.client(&folder.operator_key()).read("/api/v1/whoami").await;
     assert_eq!((&me["account_type"], &me["role"]), (&"operator".into(), &"owner".into()));
     assert_eq!(me["credits_remaining"], 1_000_000);
     let log = Value::from(server.stop()).to_string();
-    let secret = fs::read_to_string(home.operator_file()).unwrap();
+    let secret = fs::read_to_string(folder.operator_file()).unwrap();
     for secret in secret.lines().filter_map(|line| line.split_once('=')) {
         assert!(!log.contains(secret.1), "a secret in the log");
     }
@@ -30,93 +30,97 @@ async fn the_first_start_creates_the_operator_and_a_private_file_with_its_key() 
 #[tokio::test]
 async fn a_later_start_changes_nothing_and_warns_while_the_operator_file_exists() {
     const WARNING: &str = "the file with the operator's key";
-    let home = Home::new();
-    home.serve().stop();
-    let (key, before) = (home.operator_key(), fs::read(home.operator_file()).unwrap());
+    let folder = WorkFolder::new();
+    folder.serve().stop();
+    let (key, before) = (folder.operator_key(), fs::read(folder.operator_file()).unwrap());
 
-    let server = home.serve();
+    let server = folder.serve();
     assert_eq!(server.logged(WARNING).len(), 1);
     assert_eq!(server.logged(WARNING)[0]["level"], "WARN");
     server.client(&key).read("/api/v1/whoami").await;
     server.stop();
-    assert_eq!(fs::read(home.operator_file()).unwrap(), before);
+    assert_eq!(fs::read(folder.operator_file()).unwrap(), before);
 
-    fs::remove_file(home.operator_file()).unwrap();
-    let server = home.serve();
+    fs::remove_file(folder.operator_file()).unwrap();
+    let server = folder.serve();
     assert_eq!(server.logged(WARNING).len(), 0);
     server.client(&key).read("/api/v1/whoami").await;
     server.stop();
-    assert!(!home.operator_file().exists());
-    assert_eq!(home.accounts().await, 1);
+    assert!(!folder.operator_file().exists());
+    assert_eq!(folder.accounts().await, 1);
 }
 
 #[tokio::test]
 async fn a_file_that_names_no_database_refuses_the_start_on_an_empty_database() {
-    let home = Home::new();
-    fs::write(home.operator_file(), "precious").unwrap();
-    let refused = home.run(&[]);
+    let folder = WorkFolder::new();
+    fs::write(folder.operator_file(), "precious").unwrap();
+    let refused = folder.run(&[]);
     let told = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
     assert!(told.contains("roots-server: The file roots-operator.txt does not say"), "{told}");
     assert!(told.contains("move the file away and start again."), "{told}");
-    assert_eq!(fs::read_to_string(home.operator_file()).unwrap(), "precious");
-    assert_eq!(home.accounts().await, 0);
+    assert_eq!(fs::read_to_string(folder.operator_file()).unwrap(), "precious");
+    assert_eq!(folder.accounts().await, 0);
 
-    fs::rename(home.operator_file(), home.path().join("moved")).unwrap();
-    home.serve().client(&home.operator_key()).read("/api/v1/whoami").await;
+    fs::rename(folder.operator_file(), folder.path().join("moved")).unwrap();
+    folder.serve().client(&folder.operator_key()).read("/api/v1/whoami").await;
 }
 
 #[tokio::test]
 async fn the_operator_file_of_a_renamed_database_refuses_the_start_on_a_new_one() {
-    let home = Home::new();
-    home.serve().stop();
-    let (key, file) = (home.operator_key(), fs::read(home.operator_file()).unwrap());
-    let data = home.path().join("data");
-    fs::rename(&data, home.path().join("elsewhere")).unwrap();
-    let refused = home.run(&[]);
+    let folder = WorkFolder::new();
+    folder.serve().stop();
+    let (key, file) = (folder.operator_key(), fs::read(folder.operator_file()).unwrap());
+    let data = folder.path().join("data");
+    fs::rename(&data, folder.path().join("elsewhere")).unwrap();
+    let refused = folder.run(&[]);
     let told = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
     for part in ["roots-operator.txt holds", "data/roots.db", "correct ROOTS_DATABASE_URL"] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    assert_eq!(fs::read(home.operator_file()).unwrap(), file);
+    assert_eq!(fs::read(folder.operator_file()).unwrap(), file);
 
     fs::remove_dir_all(&data).unwrap();
-    fs::rename(home.path().join("elsewhere"), &data).unwrap();
-    home.serve().client(&key).read("/api/v1/whoami").await;
+    fs::rename(folder.path().join("elsewhere"), &data).unwrap();
+    folder.serve().client(&key).read("/api/v1/whoami").await;
 }
 
 /// The founding hangs after the file is written, and the server is killed there.
-async fn a_killed_first_start_is_completed_by_the_next(home: Home, hang: &[&str], go_on: &[&str]) {
-    assert!(home.run(&["migrate"]).status.success());
-    let db = home.database().await;
+async fn a_killed_first_start_is_completed_by_the_next(
+    folder: WorkFolder,
+    hang: &[&str],
+    go_on: &[&str],
+) {
+    assert!(folder.run(&["migrate"]).status.success());
+    let db = folder.database().await;
     for statement in hang {
         db.execute_unprepared(statement).await.unwrap();
     }
-    let mut server = Server::spawn(home.command(&[]));
-    wait_for("the operator's file", || home.operator_file().exists().then_some(()));
+    let mut server = Server::spawn(folder.command(&[]));
+    wait_for("the operator's file", || folder.operator_file().exists().then_some(()));
     server.signal(Signal::SIGKILL);
     server.end();
     for statement in go_on {
         db.execute_unprepared(statement).await.unwrap();
     }
     db.close().await.unwrap();
-    assert_eq!(home.accounts().await, 0);
-    let dead = home.operator_key();
+    assert_eq!(folder.accounts().await, 0);
+    let dead = folder.operator_key();
 
-    let server = home.serve();
+    let server = folder.serve();
     assert_eq!(server.logged("a first start was interrupted").len(), 1);
-    assert_ne!(home.operator_key(), dead);
-    server.client(&home.operator_key()).read("/api/v1/whoami").await;
+    assert_ne!(folder.operator_key(), dead);
+    server.client(&folder.operator_key()).read("/api/v1/whoami").await;
     server.stop();
-    assert_eq!((home.accounts().await, mode(&home.operator_file())), (1, 0o600));
-    assert!(home.run(&["verify"]).status.success());
+    assert_eq!((folder.accounts().await, mode(&folder.operator_file())), (1, 0o600));
+    assert!(folder.run(&["verify"]).status.success());
 }
 
 #[tokio::test]
 async fn a_killed_first_start_is_completed_by_the_next_on_sqlite() {
     a_killed_first_start_is_completed_by_the_next(
-        Home::new(),
+        WorkFolder::new(),
         &[
             "CREATE VIEW endless AS WITH RECURSIVE n(i) AS \
              (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
@@ -130,7 +134,7 @@ async fn a_killed_first_start_is_completed_by_the_next_on_sqlite() {
 #[tokio::test]
 async fn a_killed_first_start_is_completed_by_the_next_on_postgresql() {
     a_killed_first_start_is_completed_by_the_next(
-        Home::on_postgres().await,
+        WorkFolder::on_postgres().await,
         &[
             "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$",
@@ -148,20 +152,20 @@ async fn a_killed_first_start_is_completed_by_the_next_on_postgresql() {
 #[tokio::test]
 async fn a_first_start_killed_at_any_moment_leads_to_a_working_key() {
     for _ in 0..4 {
-        let home = Home::new();
-        let mut server = Server::spawn(home.command(&[]));
-        wait_for("the operator's file", || home.operator_file().exists().then_some(()));
+        let folder = WorkFolder::new();
+        let mut server = Server::spawn(folder.command(&[]));
+        wait_for("the operator's file", || folder.operator_file().exists().then_some(()));
         server.signal(Signal::SIGKILL);
         server.end();
-        home.serve().client(&home.operator_key()).read("/api/v1/whoami").await;
-        assert_eq!(home.accounts().await, 1);
+        folder.serve().client(&folder.operator_key()).read("/api/v1/whoami").await;
+        assert_eq!(folder.accounts().await, 1);
     }
 }
 
 #[tokio::test]
 async fn no_account_is_created_if_the_operator_file_cannot_be_written() {
-    let home = Home::new();
-    let mut command = home.command(&[]);
+    let folder = WorkFolder::new();
+    let mut command = folder.command(&[]);
     command.env("ROOTS_OPERATOR_FILE", "missing/operator.txt");
     let refused = finish(command);
     let told = text(&refused.stderr);
@@ -170,29 +174,29 @@ async fn no_account_is_created_if_the_operator_file_cannot_be_written() {
         told.contains("missing/operator.txt") && told.contains("ROOTS_OPERATOR_FILE"),
         "{told}"
     );
-    assert_eq!(home.accounts().await, 0);
+    assert_eq!(folder.accounts().await, 0);
 
     // It is no lasting harm.
-    home.serve().client(&home.operator_key()).read("/api/v1/whoami").await;
-    assert_eq!(home.accounts().await, 1);
+    folder.serve().client(&folder.operator_key()).read("/api/v1/whoami").await;
+    assert_eq!(folder.accounts().await, 1);
 }
 
 #[test]
 fn files_are_private_whatever_the_umask() {
     for umask in ["000", "077"] {
-        let home = Home::new();
+        let folder = WorkFolder::new();
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("umask {umask} && exec \"$0\""), PROGRAM]);
-        let server = Server::start(home.prepared(shell));
+        let server = Server::start(folder.prepared(shell));
         for file in ["roots-operator.txt", "data/roots.db", "data/roots.db-wal"] {
-            assert_eq!(mode(&home.path().join(file)), 0o600, "{file}, {umask}");
+            assert_eq!(mode(&folder.path().join(file)), 0o600, "{file}, {umask}");
         }
         server.stop();
     }
 }
 
 /// Starts two servers at once: both serve, and the one key there is works with both.
-async fn two_start_at_once(one: &Home, other: &Home) {
+async fn two_start_at_once(one: &WorkFolder, other: &WorkFolder) {
     let mut servers = [Server::spawn(one.command(&[])), Server::spawn(other.command(&[]))];
     for server in &mut servers {
         server.wait_until_it_listens();
@@ -201,7 +205,7 @@ async fn two_start_at_once(one: &Home, other: &Home) {
     if one.path() != other.path() {
         homes.push(other);
     }
-    homes.retain(|home| home.operator_file().exists());
+    homes.retain(|folder| folder.operator_file().exists());
     assert_eq!(homes.len(), 1, "one file with a key");
     let key = homes[0].operator_key();
     for server in servers {
@@ -214,16 +218,16 @@ async fn two_start_at_once(one: &Home, other: &Home) {
 #[tokio::test]
 async fn two_servers_started_at_once_in_one_folder_create_one_operator() {
     for _ in 0..4 {
-        let home = Home::new();
-        two_start_at_once(&home, &home).await;
+        let folder = WorkFolder::new();
+        two_start_at_once(&folder, &folder).await;
     }
 }
 
 #[tokio::test]
 async fn two_servers_started_at_once_in_two_folders_create_one_operator() {
     for _ in 0..4 {
-        let one = Home::new();
-        let other = Home::on(one.database_url());
+        let one = WorkFolder::new();
+        let other = WorkFolder::on(one.database_url());
         two_start_at_once(&one, &other).await;
     }
 }
@@ -238,8 +242,8 @@ async fn two_servers_started_at_once_on_an_empty_postgresql_create_one_operator(
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("roots_start_{}_{number}", std::process::id());
         admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let one = Home::on(format!("{base}/{name}"));
-        let other = Home::on(one.database_url());
+        let one = WorkFolder::on(format!("{base}/{name}"));
+        let other = WorkFolder::on(one.database_url());
         two_start_at_once(&one, &other).await;
     }
     admin.close().await.unwrap();
@@ -247,44 +251,44 @@ async fn two_servers_started_at_once_on_an_empty_postgresql_create_one_operator(
 
 #[tokio::test]
 async fn an_unwritable_database_folder_refuses_the_start() {
-    let home = Home::new();
-    fs::write(home.path().join("data"), "a file where the folder should be").unwrap();
-    let refused = home.run(&[]);
+    let folder = WorkFolder::new();
+    fs::write(folder.path().join("data"), "a file where the folder should be").unwrap();
+    let refused = folder.run(&[]);
     let told = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
     assert!(told.contains("roots.db"), "{told}");
-    assert!(!home.operator_file().exists());
+    assert!(!folder.operator_file().exists());
 }
 
 /// The first account was a customer's, and is erased: its id is not given to the operator, nor does
 /// the operator's own erasure meet it.
-async fn an_erased_first_account_is_replaced_under_a_new_id(home: Home) {
-    let (key, code) = home.bootstrap(&[]);
-    let server = home.serve();
-    assert!(!home.operator_file().exists(), "there is an account");
+async fn an_erased_first_account_is_replaced_under_a_new_id(folder: WorkFolder) {
+    let (key, code) = folder.bootstrap(&[]);
+    let server = folder.serve();
+    assert!(!folder.operator_file().exists(), "there is an account");
     server.client(&key).erase(&code).await;
     server.stop();
 
-    let server = home.serve();
-    let operator = server.client(&home.operator_key());
+    let server = folder.serve();
+    let operator = server.client(&folder.operator_key());
     let me = operator.read("/api/v1/whoami").await;
     assert_eq!((&me["account_type"], &me["account_id"]), (&"operator".into(), &2.into()));
-    home.bootstrap(&["--operator"]);
-    let file = fs::read_to_string(home.operator_file()).unwrap();
+    folder.bootstrap(&["--operator"]);
+    let file = fs::read_to_string(folder.operator_file()).unwrap();
     let code = file.lines().find_map(|line| line.strip_prefix("ROOTS_RECOVERY_CODE=")).unwrap();
     operator.erase(code).await;
     server.stop();
-    assert_eq!((home.accounts().await, home.count("erasures").await), (1, 2));
-    let verified = home.run(&["verify"]);
+    assert_eq!((folder.accounts().await, folder.count("erasures").await), (1, 2));
+    let verified = folder.run(&["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
 #[tokio::test]
 async fn an_erased_first_account_is_replaced_under_a_new_id_on_sqlite() {
-    an_erased_first_account_is_replaced_under_a_new_id(Home::new()).await;
+    an_erased_first_account_is_replaced_under_a_new_id(WorkFolder::new()).await;
 }
 
 #[tokio::test]
 async fn an_erased_first_account_is_replaced_under_a_new_id_on_postgresql() {
-    an_erased_first_account_is_replaced_under_a_new_id(Home::on_postgres().await).await;
+    an_erased_first_account_is_replaced_under_a_new_id(WorkFolder::on_postgres().await).await;
 }

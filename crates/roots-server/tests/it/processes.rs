@@ -17,7 +17,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::program::{Api, Home, Server, text};
+use crate::program::{Api, Server, WorkFolder, text};
 
 const SERVERS: usize = 3;
 /// Those that ask at the same time, for each account.
@@ -282,17 +282,17 @@ async fn compare(api: &Api, model: &ReferenceModel, issuer: &Issuer) {
     assert_eq!(balance["balance"], model.account.balance);
 }
 
-fn servers(home: &Home) -> Vec<Server> {
-    (0..SERVERS).map(|_| home.serve()).collect()
+fn servers(folder: &WorkFolder) -> Vec<Server> {
+    (0..SERVERS).map(|_| folder.serve()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_servers_on_one_database_agree_with_the_reference_model() {
-    let home = Home::on_postgres().await;
-    let servers = servers(&home);
-    let operator = home.operator_key();
+    let folder = WorkFolder::on_postgres().await;
+    let servers = servers(&folder);
+    let operator = folder.operator_key();
     // The last credit of the second account is asked for by many.
-    let accounts = [(1, 1_000_000, operator), (2, 100, home.bootstrap(&[]).0)];
+    let accounts = [(1, 1_000_000, operator), (2, 100, folder.bootstrap(&[]).0)];
     let mut callers = JoinSet::new();
     for (account, _, key) in &accounts {
         let apis: Vec<_> = servers.iter().map(|server| server.client(key)).collect();
@@ -319,7 +319,7 @@ async fn three_servers_on_one_database_agree_with_the_reference_model() {
         let errors = log.iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
         assert!(errors.is_empty(), "{errors:?}");
     }
-    let verified = home.run(&["verify"]);
+    let verified = folder.run(&["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
@@ -327,9 +327,9 @@ async fn three_servers_on_one_database_agree_with_the_reference_model() {
 /// asked for needs the database, a process finds out by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_revoked_on_one_server_ends_on_all_servers() {
-    let home = Home::on_postgres().await;
-    let servers = servers(&home);
-    let owner = servers[0].client(&home.operator_key());
+    let folder = WorkFolder::on_postgres().await;
+    let servers = servers(&folder);
+    let owner = servers[0].client(&folder.operator_key());
     let member = json!({ "name": "Member", "actor_type": "agent" });
     let member = owner.post("/api/v1/actors", &member).send().await.unwrap();
     let member: Value = serde_json::from_str(&member.text().await.unwrap()).unwrap();
@@ -361,16 +361,16 @@ async fn a_key_revoked_on_one_server_ends_on_all_servers() {
     .await;
     assert_eq!(read(&theirs[2]).await, StatusCode::UNAUTHORIZED);
     assert_eq!(write(&theirs[2]).await, StatusCode::UNAUTHORIZED);
-    let todos = home.count("todos").await;
+    let todos = folder.count("todos").await;
     assert_eq!(todos, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn usage_counted_by_three_servers_adds_up() {
     const CALLS: i64 = 10;
-    let home = Home::on_postgres().await;
-    let servers = servers(&home);
-    let key = home.operator_key();
+    let folder = WorkFolder::on_postgres().await;
+    let servers = servers(&folder);
+    let key = folder.operator_key();
     for server in &servers {
         let api = server.client(&key);
         for _ in 0..CALLS {
@@ -380,7 +380,7 @@ async fn usage_counted_by_three_servers_adds_up() {
     for server in servers {
         server.stop();
     }
-    let db = home.database().await;
+    let db = folder.database().await;
     let sql = "SELECT CAST(SUM(calls) AS BIGINT) FROM usage WHERE account_id = 1";
     let sum = Statement::from_string(db.get_database_backend(), sql);
     let row = db.query_one_raw(sum).await.unwrap().unwrap();

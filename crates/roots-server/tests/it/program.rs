@@ -35,12 +35,12 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 }
 
 /// A folder that the program runs in.
-pub(crate) struct Home {
+pub(crate) struct WorkFolder {
     folder: TempDir,
     database_url: Option<String>,
 }
 
-impl Home {
+impl WorkFolder {
     /// An empty one, with a database of its own.
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), database_url: None }

@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use crate::program::{Home, PROGRAM, Server, text, wait_for};
+use crate::program::{PROGRAM, Server, WorkFolder, text, wait_for};
 
 #[tokio::test]
 async fn metrics_are_served_on_an_address_of_their_own() {
-    let home = Home::new();
-    let mut command = home.command(&[]);
+    let folder = WorkFolder::new();
+    let mut command = folder.command(&[]);
     command.env("ROOTS_METRICS_BIND", "127.0.0.1:0");
     let server = Server::start(command);
-    let key = home.operator_key();
+    let key = folder.operator_key();
     let api = server.client(&key);
     api.read("/api/v1/whoami").await;
     api.get("/api/v1/no-such-thing/secret-path").send().await.unwrap();
@@ -39,8 +39,8 @@ async fn metrics_are_served_on_an_address_of_their_own() {
 
 #[test]
 fn an_idle_connection_does_not_delay_the_shutdown() {
-    let home = Home::new();
-    let server = home.serve();
+    let folder = WorkFolder::new();
+    let server = folder.serve();
     let mut fresh = TcpStream::connect(&server.address).unwrap();
     let mut used = TcpStream::connect(&server.address).unwrap();
     used.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -56,14 +56,14 @@ fn an_idle_connection_does_not_delay_the_shutdown() {
 
 #[test]
 fn a_second_signal_ends_the_server_at_once() {
-    let home = Home::new();
-    let mut server = home.serve();
+    let folder = WorkFolder::new();
+    let mut server = folder.serve();
     // A request that never comes whole is in flight: the server has asked for its body.
     let mut stuck = TcpStream::connect(&server.address).unwrap();
     let head = format!(
         "POST /api/v1/activities HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\
          Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
-        home.operator_key()
+        folder.operator_key()
     );
     stuck.write_all(head.as_bytes()).unwrap();
     let mut asked_for = [0; 12];
@@ -81,8 +81,8 @@ fn a_second_signal_ends_the_server_at_once() {
 
 #[test]
 fn malformed_requests_are_refused_or_dropped_without_harm_to_the_server() {
-    let home = Home::new();
-    let server = home.serve();
+    let folder = WorkFolder::new();
+    let server = folder.serve();
     let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(200_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X-Many: a\r\n".repeat(5_000));
     for junk in ["\x16\x03\x01\x02\0", "nonsense\r\n\r\n", &long, &many] {
@@ -102,8 +102,8 @@ fn malformed_requests_are_refused_or_dropped_without_harm_to_the_server() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ran_out_of_files_recovers() {
-    let home = Home::new();
-    let server = home.serve();
+    let folder = WorkFolder::new();
+    let server = folder.serve();
     // The start has seen to it that there are enough: somebody takes them away.
     let pid = format!("--pid={}", server.pid());
     assert!(Command::new("prlimit").args([&pid, "--nofile=64"]).status().unwrap().success());
@@ -114,7 +114,7 @@ async fn a_server_that_ran_out_of_files_recovers() {
     });
     drop(connections);
     // As long as it is about to close them, the files that a request needs may be missing too.
-    let api = server.client(&home.operator_key());
+    let api = server.client(&folder.operator_key());
     until("it serves again", async || api.log_activity("still there").await).await;
     server.stop();
 }
@@ -124,12 +124,12 @@ async fn a_server_that_ran_out_of_files_recovers() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn ready_reports_a_disk_that_takes_no_writes_until_writes_succeed_again() {
-    let home = Home::new();
+    let folder = WorkFolder::new();
     // Where a file may not grow, the program is told so by the write, not ended by a signal.
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "trap '' XFSZ && exec \"$0\"", PROGRAM]);
-    let server = Server::start(home.prepared(shell));
-    let api = server.client(&home.operator_key());
+    let server = Server::start(folder.prepared(shell));
+    let api = server.client(&folder.operator_key());
     assert!(api.log_activity("before").await);
     let pid = format!("--pid={}", server.pid());
     let limit = |most: &str| {
@@ -151,7 +151,7 @@ async fn ready_reports_a_disk_that_takes_no_writes_until_writes_succeed_again() 
     assert!(api.log_activity("after").await);
     assert_eq!(api.activities().await, ["after", "before"]);
     server.stop();
-    let verified = home.run(&["verify"]);
+    let verified = folder.run(&["verify"]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
@@ -171,9 +171,9 @@ async fn unread(address: &str, path: &str, key: &str) -> (u16, tokio::net::TcpSt
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_unread_answers_do_not_block_other_requests() {
-    let home = Home::new();
-    let server = home.serve();
-    let key = home.operator_key();
+    let folder = WorkFolder::new();
+    let server = folder.serve();
+    let key = folder.operator_key();
     let api = server.client(&key);
     // Each of its characters becomes six: a page of 9.4 MiB, of which an account gets two at a
     // time.
@@ -208,16 +208,16 @@ async fn large_unread_answers_do_not_block_other_requests() {
 
 #[tokio::test]
 async fn usage_survives_the_end_of_the_process() {
-    let home = Home::new();
+    let folder = WorkFolder::new();
     for run in 1..=2 {
-        let server = home.serve();
-        let api = server.client(&home.operator_key());
+        let server = folder.serve();
+        let api = server.client(&folder.operator_key());
         for _ in 0..3 {
             api.read("/api/v1/whoami").await;
         }
         server.stop();
-        let server = home.serve();
-        let usage = server.client(&home.operator_key()).read("/api/v1/usage").await;
+        let server = folder.serve();
+        let usage = server.client(&folder.operator_key()).read("/api/v1/usage").await;
         let whoami = &usage["top_endpoints"][0];
         assert_eq!(whoami["endpoint"], "/whoami");
         assert_eq!(whoami["calls"], 3 * run);
@@ -227,11 +227,11 @@ async fn usage_survives_the_end_of_the_process() {
 
 #[tokio::test]
 async fn a_trace_log_contains_no_key_and_no_text() {
-    let home = Home::new();
-    let mut command = home.command(&[]);
+    let folder = WorkFolder::new();
+    let mut command = folder.command(&[]);
     command.env("ROOTS_LOG", "trace").env("ROOTS_SIGNUP", "open");
     let server = Server::start(command);
-    let key = home.operator_key();
+    let key = folder.operator_key();
     let api = server.client(&key);
     assert!(api.log_activity("a-text-that-is-nobodys-business").await);
     api.get("/api/v1/activities/1?nobodys-business=1").send().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::program::{Home, PROGRAM, Server, finish, text};
+use crate::program::{PROGRAM, Server, WorkFolder, finish, text};
 
 #[test]
 fn a_wrong_setting_refuses_the_start_with_one_sentence() {
@@ -25,8 +25,8 @@ fn a_wrong_setting_refuses_the_start_with_one_sentence() {
         ("ROOTS_RATE_LIMIT_PER_MINUTE", "2/s"),
         ("ROOTS_TRUSTED_PROXIES", "localhost"),
     ] {
-        let home = Home::new();
-        let mut command = home.command(&[]);
+        let folder = WorkFolder::new();
+        let mut command = folder.command(&[]);
         let output = finish({
             command.env(variable, value);
             command
@@ -37,44 +37,44 @@ fn a_wrong_setting_refuses_the_start_with_one_sentence() {
         assert!(told.ends_with(".\n") && told.lines().count() == 1, "{told}");
         assert!(!told.contains("hunter2"), "{told}");
         assert!(output.stdout.is_empty());
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "something was made");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
     }
 }
 
 /// The program, started with that limit of open files.
-fn limited(home: &Home, limit: &str) -> Command {
+fn limited(folder: &WorkFolder, limit: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &format!("ulimit {limit} && exec \"$0\""), PROGRAM]);
-    home.prepared(shell)
+    folder.prepared(shell)
 }
 
 #[test]
 fn an_open_file_limit_too_low_for_the_connections_refuses_the_start() {
-    let home = Home::new();
-    let output = finish(limited(&home, "-n 1024"));
+    let folder = WorkFolder::new();
+    let output = finish(limited(&folder, "-n 1024"));
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.starts_with("roots-server: ROOTS_CONNECTIONS (--connections) is 900"), "{told}");
     assert!(told.ends_with(", or set 736 connections.\n") && told.lines().count() == 1, "{told}");
-    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "something was made");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
 
-    let mut command = limited(&home, "-n 1024");
+    let mut command = limited(&folder, "-n 1024");
     command.env("ROOTS_CONNECTIONS", "736");
     Server::start(command).stop();
 }
 
 #[test]
 fn a_soft_limit_of_open_files_is_raised() {
-    let home = Home::new();
-    let server = Server::start(limited(&home, "-Sn 256"));
+    let folder = WorkFolder::new();
+    let server = Server::start(limited(&folder, "-Sn 256"));
     assert_eq!(server.logged("the limit of open files was raised")[0]["to"], 1_188);
     server.stop();
 }
 
 #[test]
 fn an_unavailable_database_refuses_the_start_without_showing_its_password() {
-    let home = Home::new();
-    let mut command = home.command(&[]);
+    let folder = WorkFolder::new();
+    let mut command = folder.command(&[]);
     command.env("ROOTS_DATABASE_URL", "postgres://roots:hunter2@127.0.0.1:1/roots");
     let output = finish(command);
     let told = text(&output.stderr);
@@ -88,20 +88,20 @@ fn an_address_in_use_refuses_the_start_before_anything_is_created() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for variable in ["ROOTS_BIND", "ROOTS_METRICS_BIND"] {
-        let home = Home::new();
-        let mut command = home.command(&[]);
+        let folder = WorkFolder::new();
+        let mut command = folder.command(&[]);
         command.env(variable, &address);
         let output = finish(command);
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(told.contains(variable) && told.contains(&address), "{told}");
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "something was made");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
     }
 }
 
 #[test]
 fn the_help_of_every_command_hides_the_values_of_settings() {
-    let home = Home::new();
+    let folder = WorkFolder::new();
     for args in [
         &["--help"][..],
         &["serve", "--help"],
@@ -113,7 +113,7 @@ fn the_help_of_every_command_hides_the_values_of_settings() {
         &["verify", "--help"],
         &["openapi", "--help"],
     ] {
-        let mut command = home.command(args);
+        let mut command = folder.command(args);
         command.env("ROOTS_DATABASE_URL", "postgres://roots:hunter2@db/roots");
         let output = finish(command);
         assert!(output.status.success(), "{args:?}");
