@@ -15,10 +15,10 @@ use crate::settings::Signup;
 
 /// The state that the handlers share. Clones refer to the same state.
 #[derive(Clone)]
-pub(crate) struct App(pub(crate) Arc<Parts>);
+pub(crate) struct App(pub(crate) Arc<AppState>);
 
 /// The parts of an [`App`].
-pub(crate) struct Parts {
+pub(crate) struct AppState {
     pub(crate) shared: SharedState,
     pub(crate) services: Services,
     pub(crate) signup: Signup,
@@ -31,9 +31,9 @@ pub(crate) struct Parts {
 }
 
 impl Deref for App {
-    type Target = Parts;
+    type Target = AppState;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &AppState {
         &self.0
     }
 }

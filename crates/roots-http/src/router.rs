@@ -23,7 +23,7 @@ use roots_http_core::state::HttpState;
 use roots_http_core::wire::NO_STORE;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::app::{App, Parts};
+use crate::app::{App, AppState};
 use crate::long_requests::LongRequests;
 use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
@@ -46,7 +46,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         settings.large_answers.clone(),
         settings.shutdown.clone(),
     ));
-    let app = App(Arc::new(Parts {
+    let app = App(Arc::new(AppState {
         shared,
         signup: settings.signup,
         export_permits: FairPermits::new(export::CHUNKS_READ),
