@@ -38,24 +38,24 @@ pub struct Leftovers {
     /// Tells the time of a step.
     pub clock: Arc<dyn Clock>,
     /// Lets only one task work at a time.
-    pub turn: Turn,
+    pub single_flight: SingleFlight,
 }
 
 /// Whether a task is at work, and how many requests came since. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Turn(Arc<AtomicUsize>);
+pub struct SingleFlight(Arc<AtomicUsize>);
 
 /// Marks a task as at work until it ends, even by a panic.
-struct AtWork<'a> {
-    turn: &'a Turn,
+struct FlightGuard<'a> {
+    single_flight: &'a SingleFlight,
     has_ended: bool,
 }
 
-impl Turn {
+impl SingleFlight {
     /// Begins work, unless another task is at work, which then looks again before it ends.
-    fn begin(&self) -> Option<AtWork<'_>> {
+    fn begin(&self) -> Option<FlightGuard<'_>> {
         let is_first = self.0.fetch_add(1, Ordering::AcqRel) == 0;
-        is_first.then_some(AtWork { turn: self, has_ended: false })
+        is_first.then_some(FlightGuard { single_flight: self, has_ended: false })
     }
 
     fn asked(&self) -> usize {
@@ -63,20 +63,21 @@ impl Turn {
     }
 }
 
-impl AtWork<'_> {
+impl FlightGuard<'_> {
     /// Ends the work, unless there were requests since `asked` was read. Returns whether it has
     /// ended.
     fn end(&mut self, asked: usize) -> bool {
-        let ended = self.turn.0.compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
+        let ended =
+            self.single_flight.0.compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
         self.has_ended = ended.is_ok();
         self.has_ended
     }
 }
 
-impl Drop for AtWork<'_> {
+impl Drop for FlightGuard<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.turn.0.store(0, Ordering::Release);
+            self.single_flight.0.store(0, Ordering::Release);
         }
     }
 }
@@ -89,11 +90,11 @@ impl Leftovers {
     /// # Errors
     /// The first error, after everything else is done.
     pub async fn work_off(&self) -> Result<(), StillLeft> {
-        let Some(mut at_work) = self.turn.begin() else { return Ok(()) };
+        let Some(mut flight) = self.single_flight.begin() else { return Ok(()) };
         loop {
-            let asked = self.turn.asked();
+            let asked = self.single_flight.asked();
             let outcome = self.all().await;
-            if at_work.end(asked) {
+            if flight.end(asked) {
                 return outcome;
             }
         }

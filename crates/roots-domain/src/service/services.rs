@@ -10,7 +10,7 @@ use super::exports::Exports;
 use super::imports::Imports;
 use super::key_usage::{Backlog, KeyUsage};
 use super::keys::Keys;
-use super::leftovers::{Leftovers, Turn};
+use super::leftovers::{Leftovers, SingleFlight};
 use super::maintenance::Maintenance;
 use super::operators::Operators;
 use super::sessions::Sessions;
@@ -202,7 +202,7 @@ impl Services {
                 commands: commands.clone(),
                 reader: ports.leftovers,
                 clock: clock.clone(),
-                turn: Turn::default(),
+                single_flight: SingleFlight::default(),
             },
             maintenance: Maintenance {
                 commands: commands.clone(),

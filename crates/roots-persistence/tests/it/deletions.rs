@@ -21,7 +21,7 @@ use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, ApplyError, CommandStore, Leftover,
     LeftoverReader, Mismatch, SessionReader, TodoQuery, TodoReader, Verifier,
 };
-use roots_domain::service::leftovers::{Leftovers, Turn};
+use roots_domain::service::leftovers::{Leftovers, SingleFlight};
 use roots_persistence::Store;
 use roots_testkit::ambient::TestClock;
 use roots_testkit::commands::{self, Issuer};
@@ -47,7 +47,7 @@ const AT_ONCE: i64 = UNLINKED_AT_ONCE_MAX as i64;
 
 fn leftovers(commands: Arc<dyn CommandStore>, store: &Store) -> Leftovers {
     let (reader, clock) = (Arc::new(store.clone()), Arc::new(TestClock::default()));
-    Leftovers { commands, reader, clock, turn: Turn::default() }
+    Leftovers { commands, reader, clock, single_flight: SingleFlight::default() }
 }
 
 fn step(issuer: &Issuer, session: i64, rows: u32) -> Command {

@@ -3,11 +3,11 @@
 use super::*;
 use crate::model::session::UNLINKED_AT_ONCE_MAX;
 use crate::port::store::{Leftover, MockLeftoverReader};
-use crate::service::leftovers::{Leftovers, StillLeft, Turn};
+use crate::service::leftovers::{Leftovers, SingleFlight, StillLeft};
 
 fn leftovers(commands: MockCommandStore, reader: MockLeftoverReader) -> Leftovers {
     let (commands, reader) = (Arc::new(commands), Arc::new(reader));
-    Leftovers { commands, reader, clock: clock(), turn: Turn::default() }
+    Leftovers { commands, reader, clock: clock(), single_flight: SingleFlight::default() }
 }
 
 /// What is left of the account of an id: that of 1 to 4 was erased, others have deleted a session.
