@@ -270,10 +270,10 @@ impl Importing {
         }
         let (mut refused, mut deleted) = (Vec::new(), Vec::new());
         let (mut rows, mut actors) = (Vec::with_capacity(drafts.len()), BTreeMap::new());
-        let standing = self.standing(&drafts).await?;
+        let existing = self.existing_rows(&drafts).await?;
         for (at, draft) in drafts.iter().enumerate() {
             let (there, origin) = (draft.actor(), draft.origin());
-            let here = standing.get(&origin);
+            let here = existing.get(&origin);
             let mapped = self.to.or_else(|| self.actors.get(&there).copied());
             let came_before = self.seen.insert(origin);
             let is_contradicted = came_before
@@ -384,7 +384,7 @@ impl Importing {
     }
 
     /// The existing rows that were imported from these before.
-    async fn standing(&self, drafts: &[RowDraft]) -> StoreResult<BTreeMap<Origin, ImportRow>> {
+    async fn existing_rows(&self, drafts: &[RowDraft]) -> StoreResult<BTreeMap<Origin, ImportRow>> {
         if drafts.is_empty() {
             return Ok(BTreeMap::new());
         }

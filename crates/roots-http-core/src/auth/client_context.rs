@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::caller_cache::Callers;
 use super::client_ip;
 use super::rate_limit::{
-    Allowance, LimitKind, Limits, Standing, Subject, changes_keys, whole_seconds,
+    Allowance, LimitKind, LimitState, Limits, Subject, changes_keys, whole_seconds,
 };
 use crate::problem::Problem;
 use crate::wire::{FILE_PATH, HEALTH_PATH, RATE_LIMIT, RATE_LIMIT_POLICY, READY_PATH};
@@ -131,7 +131,7 @@ struct Noted {
 struct Count {
     kind: LimitKind,
     subject: Subject,
-    standing: Standing,
+    state: LimitState,
 }
 
 impl ClientContext {
@@ -226,13 +226,13 @@ impl ClientContext {
         let (kind, subject) = (LimitKind::UnknownKeys, Subject::Address(self.address));
         let mut running = self.limits.running_attempts.lock();
         if let Some(limit) = self.limits.get(kind) {
-            let standing = limit.count(&subject);
-            if standing.wait.is_some()
+            let state = limit.count(&subject);
+            if state.wait.is_some()
                 && let Some(attempts) = running.get(&self.address)
             {
                 return Ok(UnknownKey::Wait(attempts.subscribe()));
             }
-            self.settle(kind, subject, standing)?;
+            self.settle(kind, subject, state)?;
         }
         let attempts = running.entry(self.address).or_default();
         attempts.send_if_modified(|count| {
@@ -268,20 +268,20 @@ impl ClientContext {
         self.settle(kind, subject, limit.count(&subject))
     }
 
-    fn settle(&self, kind: LimitKind, subject: Subject, standing: Standing) -> Result<(), Problem> {
+    fn settle(&self, kind: LimitKind, subject: Subject, state: LimitState) -> Result<(), Problem> {
         let counts = &mut self.noted().counts;
-        let Some(wait) = standing.wait else {
-            counts.push(Count { kind, subject, standing });
+        let Some(wait) = state.wait else {
+            counts.push(Count { kind, subject, state });
             return Ok(());
         };
         for count in counts.iter_mut() {
             if let Some(limit) = self.limits.get(count.kind) {
                 limit.take_back(&count.subject);
-                count.standing.left += 1;
+                count.state.left += 1;
             }
         }
-        counts.push(Count { kind, subject, standing });
-        let most = standing.allowance.most.get();
+        counts.push(Count { kind, subject, state });
+        let most = state.allowance.most.get();
         let seconds = whole_seconds(wait);
         Err(Problem::too_many_requests(most, kind.what(), kind.raised_by(), seconds))
     }
@@ -304,7 +304,7 @@ impl ClientContext {
     /// one item for each limit.
     fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let (mut policies, mut left_of_each) = (Vec::new(), Vec::new());
-        for Count { standing: Standing { allowance, left, .. }, .. } in &self.noted().counts {
+        for Count { state: LimitState { allowance, left, .. }, .. } in &self.noted().counts {
             let Allowance { name, most, within } = allowance;
             let back_after = whole_seconds(allowance.each_after() * (most.get() - left));
             policies.push(format!("\"{name}\";q={most};w={}", within.as_secs()));

@@ -233,7 +233,7 @@ impl Allowance {
 
 /// The state of a limit for one subject.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(super) struct LimitState {
     pub(super) allowance: Allowance,
     /// The requests that are left.
     pub(super) left: u32,
@@ -265,15 +265,15 @@ impl Limit {
         Some(Self { allowance, gcra, remembered })
     }
 
-    pub(super) fn count(&self, who: &Subject) -> Standing {
+    pub(super) fn count(&self, who: &Subject) -> LimitState {
         let allowance = self.allowance;
         match self.gcra.check_key(who) {
             Ok(granted) => {
-                Standing { allowance, left: granted.remaining_burst_capacity(), wait: None }
+                LimitState { allowance, left: granted.remaining_burst_capacity(), wait: None }
             }
             Err(refused) => {
                 let wait = refused.wait_time_from(self.gcra.clock().now());
-                Standing { allowance, left: 0, wait: Some(wait) }
+                LimitState { allowance, left: 0, wait: Some(wait) }
             }
         }
     }

@@ -139,7 +139,7 @@ impl ImportReader for Store {
             return Ok(Vec::new());
         }
         let ids = padded(ids);
-        let standing: BTreeSet<i64> = match after {
+        let existing: BTreeSet<i64> = match after {
             Origin::Session(_) => {
                 use sessions::Column::{AccountId, SessionId};
                 let rows = sessions::Entity::find().select_only().column(SessionId);
@@ -165,7 +165,7 @@ impl ImportReader for Store {
         .collect();
         let told = came.iter().map(|row| {
             let ((.., origin), here) = row.key()?;
-            Ok(ImportedId { origin, here, stands: standing.contains(&here) })
+            Ok(ImportedId { origin, here, stands: existing.contains(&here) })
         });
         told.collect::<Result<_, InvalidRow>>().map_err(Into::into)
     }

@@ -113,15 +113,15 @@ impl Walk {
     ) {
         let Some(start) = self.start else { return };
         let page = self.list.page(db, issuer, PageRequest { limit, start }).await;
-        let standing = self.list.sort_keys_that_stand(model, issuer);
+        let existing = self.list.sort_keys_that_stand(model, issuer);
         let behind: Vec<_> = match start {
-            Start::Offset(_) => standing.clone(),
-            Start::After(place) => standing.iter().copied().filter(|one| *one < place).collect(),
+            Start::Offset(_) => existing.clone(),
+            Start::After(place) => existing.iter().copied().filter(|one| *one < place).collect(),
         };
         let shown = usize::try_from(limit).unwrap().min(behind.len());
         assert_eq!(page.items, behind[..shown]);
         assert_eq!(page.next, page.items.last().copied().filter(|_| shown < behind.len()));
-        assert_eq!(page.total, i64::try_from(standing.len()).unwrap());
+        assert_eq!(page.total, i64::try_from(existing.len()).unwrap());
         self.seen.extend(page.items);
         self.start = page.next.map(Start::After);
         if self.start.is_none() {
@@ -134,8 +134,8 @@ impl Walk {
 
     /// Notes what moved, came or went.
     fn note(&mut self, model: &ReferenceModel, issuer: &Issuer) {
-        let standing = self.list.sort_keys_that_stand(model, issuer);
-        self.still.retain(|place| standing.contains(place));
+        let existing = self.list.sort_keys_that_stand(model, issuer);
+        self.still.retain(|place| existing.contains(place));
     }
 }
 

@@ -30,7 +30,7 @@ async fn operator(app: &TestApp) -> TestApp {
     app.by(app.context.found_of(AccountKind::Operator, 0).await)
 }
 
-async fn standing(app: &TestApp, account: i64) -> Value {
+async fn account_state(app: &TestApp, account: i64) -> Value {
     app.get(&format!("/accounts/{account}")).await.expect(200)
 }
 
@@ -262,7 +262,7 @@ async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDataba
     // Once is enough, and it can be given credits.
     operator.call(Method::POST, "/accounts/1/suspend", None).await.expect(200);
     operator.post("/accounts/1/credits", &json!({ "amount": 1 })).await.expect(201);
-    assert_eq!(standing(&operator, 1).await["status"], "suspended");
+    assert_eq!(account_state(&operator, 1).await["status"], "suspended");
     assert_answer!(operator.call(Method::POST, "/accounts/1/resume", None).await, @r#"
     200 OK
 
@@ -306,7 +306,7 @@ async fn an_operator_suspends_others_but_not_itself(database: TestDatabase) {
     // It still sees.
     other.get("/accounts").await.expect(200);
     assert_eq!(balance(&app).await, 100);
-    assert_eq!(standing(&one, own).await["status"], "active");
+    assert_eq!(account_state(&one, own).await["status"], "active");
     for nobody in ["9", "x"] {
         for act in ["suspend", "resume"] {
             let path = format!("/accounts/{nobody}/{act}");
