@@ -69,7 +69,7 @@ from roots_client.models import (
     Account,
     AccountErased,
     AccountPage,
-    AccountStanding,
+    AccountState,
     Activity,
     ActivityDeleted,
     ActivityLine,
@@ -232,8 +232,8 @@ read(AccountPage, list_accounts.sync_detailed(client=operator))
 read(Account, get_account.sync_detailed(made.account_id, client=operator))
 credits = NewCredits(amount=1000, note="April")
 read(CreditsGranted, grant_credits.sync_detailed(made.account_id, client=operator, body=credits))
-read(AccountStanding, suspend_account.sync_detailed(made.account_id, client=operator))
-read(AccountStanding, resume_account.sync_detailed(made.account_id, client=operator))
+read(AccountState, suspend_account.sync_detailed(made.account_id, client=operator))
+read(AccountState, resume_account.sync_detailed(made.account_id, client=operator))
 
 # Actors and keys.
 read(ActorPage, list_actors.sync_detailed(client=owner))

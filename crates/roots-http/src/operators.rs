@@ -152,7 +152,7 @@ struct CreditsGranted {
 
 /// Whether an account may write now.
 #[derive(Serialize, ToSchema)]
-struct AccountStanding {
+struct AccountState {
     #[schema(value_type = StatusName)]
     status: &'static str,
     account_id: i64,
@@ -256,7 +256,7 @@ async fn grant(
     post, path = "/api/v1/accounts/{id}/suspend", operation_id = "suspendAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
-        (status = 200, description = "The account is suspended.", body = AccountStanding, example = json!({
+        (status = 200, description = "The account is suspended.", body = AccountState, example = json!({
             "status": "suspended",
             "account_id": 2
         })),
@@ -270,7 +270,7 @@ async fn suspend(
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
     _: Json<NoFields>,
-) -> Result<axum::Json<AccountStanding>, Problem> {
+) -> Result<axum::Json<AccountState>, Problem> {
     set_status(&app, &caller, id, AccountStatus::Suspended).await
 }
 
@@ -282,7 +282,7 @@ async fn suspend(
     post, path = "/api/v1/accounts/{id}/resume", operation_id = "resumeAccount", tag = "operators",
     params(Id<AccountId>),
     responses(
-        (status = 200, description = "The account is active.", body = AccountStanding, example = json!({
+        (status = 200, description = "The account is active.", body = AccountState, example = json!({
             "status": "active",
             "account_id": 2
         })),
@@ -295,7 +295,7 @@ async fn resume(
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
     _: Json<NoFields>,
-) -> Result<axum::Json<AccountStanding>, Problem> {
+) -> Result<axum::Json<AccountState>, Problem> {
     set_status(&app, &caller, id, AccountStatus::Active).await
 }
 
@@ -304,8 +304,8 @@ async fn set_status(
     caller: &Bearer,
     id: AccountId,
     status: AccountStatus,
-) -> Result<axum::Json<AccountStanding>, Problem> {
+) -> Result<axum::Json<AccountState>, Problem> {
     let outcome = app.services.operators.set_status(caller, id, status).await;
     let account = caller.checked(outcome)?;
-    Ok(axum::Json(AccountStanding { status: account.status.name(), account_id: account.id.0 }))
+    Ok(axum::Json(AccountState { status: account.status.name(), account_id: account.id.0 }))
 }
