@@ -1,5 +1,5 @@
 //! `cargo xtask conformance`: holds the `OpenAPI` document, and a running server, to the tools that
-//! others read it with. Linters judge the document. Generators make clients of it, in TypeScript
+//! others read it with. Linters check the document. Generators make clients of it, in TypeScript
 //! and in Python: their types are checked, and the clients call a server on each database.
 //! Schemathesis then sends that server what the document allows, and what it does not.
 
@@ -18,7 +18,7 @@ use crate::{openapi, run};
 /// The document, in the folder of the tools.
 const DOCUMENT: &str = "openapi.json";
 
-/// What judges the document, and the clients that are made of it: each with its arguments.
+/// What checks the document, and the clients that are made of it: each with its arguments.
 const OF_THE_DOCUMENT: [&[&str]; 6] = [
     // Its warnings are errors.
     &["redocly", "lint", DOCUMENT, "--extends", "recommended-strict"],

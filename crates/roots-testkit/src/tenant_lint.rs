@@ -58,7 +58,7 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
     ),
 ];
 
-/// Judges a statement.
+/// Checks a statement.
 ///
 /// # Errors
 /// Says which table it touches without naming the tenant.
@@ -71,7 +71,7 @@ pub fn check(sql: &str) -> Result<(), String> {
     }
     let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql);
     let statements = statements.map_err(|error| format!("unreadable ({error})"))?;
-    match statements.visit(&mut Judge::default()) {
+    match statements.visit(&mut StatementChecker::default()) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => {
             good.insert(sql.to_owned());
@@ -95,12 +95,12 @@ fn is_of_form(sql: &str, form: &str) -> bool {
 
 /// Goes through a statement and every query within.
 #[derive(Default)]
-struct Judge {
+struct StatementChecker {
     /// The names that the statement gives to queries of its own.
     named: BTreeSet<String>,
 }
 
-impl Visitor for Judge {
+impl Visitor for StatementChecker {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
@@ -138,7 +138,7 @@ impl Visitor for Judge {
     }
 }
 
-impl Judge {
+impl StatementChecker {
     /// Every table of a tenant's must be bound to one, by a value or by another table that is.
     fn check(&self, from: &[TableWithJoins], selection: Option<&Expr>) -> ControlFlow<String> {
         let mut conditions: Vec<&Expr> = selection.into_iter().collect();

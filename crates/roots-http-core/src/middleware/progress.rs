@@ -19,7 +19,7 @@ pub struct Progress {
     bytes: u64,
 }
 
-/// The verdict on a client.
+/// How fast a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Pace {
@@ -55,7 +55,7 @@ impl Progress {
         if u128::from(bytes) < least { Pace::TooSlow } else { Pace::KeepsUp }
     }
 
-    /// How much longer to wait for the client before it is judged.
+    /// How much longer to wait for the client before its pace is checked.
     #[must_use]
     pub fn left(&self) -> Duration {
         self.window.saturating_sub(self.waited)

@@ -198,7 +198,7 @@ pub fn one_of<T: Copy>(
 mod tests {
     use super::*;
 
-    fn judged(given: &[&str], known: &[&'static str]) -> Vec<String> {
+    fn checked(given: &[&str], known: &[&'static str]) -> Vec<String> {
         let given = given.iter().map(|name| ((*name).to_owned(), ())).collect();
         let mut fields = Fields::new("field", given);
         for name in known {
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_refused_with_the_nearest_known_name() {
         let known = ["title", "description", "session_id", "due_at"];
-        let errors = judged(&["titel", "sessionId", "desc", "zzz", "due_at"], &known);
+        let errors = checked(&["titel", "sessionId", "desc", "zzz", "due_at"], &known);
         assert_eq!(
             errors,
             [
@@ -226,24 +226,24 @@ mod tests {
     #[test]
     fn a_field_name_with_an_extra_or_missing_word_is_near_to_the_known_name() {
         let known = ["type", "session_id", "since", "limit"];
-        let errors = judged(&["activity_type", "activityType", "TYPE", "session"], &known);
+        let errors = checked(&["activity_type", "activityType", "TYPE", "session"], &known);
         let offered: Vec<_> =
             errors.iter().filter_map(|error| error.split("mean ").nth(1)).collect();
         assert_eq!(offered, ["type?", "type?", "type?", "session_id?"]);
         assert_eq!(
-            judged(&["type"], &["description", "activity_type", "session_id"]),
+            checked(&["type"], &["description", "activity_type", "session_id"]),
             ["type is not a known field: did you mean activity_type?"]
         );
         // Neither a part of a word nor a word that is in many names.
         for (given, known) in [("prototype", "type"), ("id", "session_id"), ("_", "due_at")] {
-            let error = judged(&[given], &[known]).concat();
+            let error = checked(&[given], &[known]).concat();
             assert!(error.ends_with(&format!("there are {known}")), "{error}");
         }
     }
 
     #[test]
     fn a_repeated_field_is_one_error_whether_known_or_unknown() {
-        let errors = judged(&["title", "x", "title", "x", "title"], &["title"]);
+        let errors = checked(&["title", "x", "title", "x", "title"], &["title"]);
         assert_eq!(
             errors,
             ["title is given more than once", "x is not a known field: there are title"]
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_long_field_name_is_not_repeated_in_full() {
         let long = "é".repeat(500_000);
-        let errors = judged(&[&long], &["title"]);
+        let errors = checked(&[&long], &["title"]);
         assert!(errors.concat().len() < 300);
     }
 
@@ -270,7 +270,10 @@ mod tests {
     fn a_field_name_that_may_hold_a_secret_is_not_repeated() {
         // A recovery code of 47 characters and the shortest key.
         for secret in ["GHJKM-".repeat(8)[..47].to_owned(), format!("roots_1_{:x>48}", "")] {
-            assert_eq!(judged(&[&secret], &["title"]), ["… is not a known field: there are title"]);
+            assert_eq!(
+                checked(&[&secret], &["title"]),
+                ["… is not a known field: there are title"]
+            );
         }
     }
 }

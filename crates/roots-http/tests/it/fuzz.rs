@@ -53,7 +53,7 @@ thread_local! {
 
 fn answered(ask: TestRequest) -> Result<(), TestCaseError> {
     let answer = WORLD.with(|(runtime, router)| runtime.block_on(ask.of(router)));
-    judged(&answer)
+    assert_conforms(&answer)
 }
 
 /// Asks every operation of the description.
@@ -123,7 +123,7 @@ fn query() -> impl Strategy<Value = String> {
     })
 }
 
-fn judged(answer: &TestResponse) -> Result<(), TestCaseError> {
+fn assert_conforms(answer: &TestResponse) -> Result<(), TestCaseError> {
     prop_assert!(!answer.status.is_server_error(), "{}", answer.full_text());
     if answer.status.is_client_error() {
         prop_assert_eq!(answer.header("content-type"), "application/problem+json");

@@ -1,5 +1,5 @@
 //! Everything a tenant owns can be spread over machines by its account: proved from the catalogue
-//! of PostgreSQL. That no query leaves the account out is judged wherever a test asks something:
+//! of PostgreSQL. That no query leaves the account out is checked wherever a test asks something:
 //! see [`roots_testkit::tenant_lint`].
 
 use std::collections::BTreeSet;
