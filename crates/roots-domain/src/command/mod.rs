@@ -57,7 +57,7 @@ pub enum Action {
     Recover(CodeBearer, RecoverAction),
     /// An operator changes an account, which may be another one.
     Operate(Operator, OperatorAction),
-    /// The program itself: the first start, a sign-up, the upkeep.
+    /// The program itself: the first start, a sign-up, the maintenance.
     System(SystemAction),
 }
 
