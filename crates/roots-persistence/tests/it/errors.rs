@@ -269,17 +269,17 @@ mod file {
     async fn a_moved_or_replaced_file_is_unavailable_until_put_back() {
         let db = TestDatabase::sqlite().await;
         let issuer = Issuer::new(&db.store, 100).await;
-        let (file, aside) = (db.folder.path().join("roots.db"), db.folder.path().join("aside.db"));
+        let (file, moved) = (db.folder.path().join("roots.db"), db.folder.path().join("moved.db"));
         let away = async || {
             let found = db.store.apply(issuer.start_session()).await;
             assert!(is_away(&found), "{found:?}");
             assert!(matches!(db.store.ping().await, Err(StoreError::Unavailable(_))));
         };
-        std::fs::rename(&file, &aside).unwrap();
+        std::fs::rename(&file, &moved).unwrap();
         away().await;
         std::fs::write(&file, "").unwrap();
         away().await;
-        std::fs::rename(&aside, &file).unwrap();
+        std::fs::rename(&moved, &file).unwrap();
         db.store.ping().await.unwrap();
         assert_eq!(db.store.apply(issuer.start_session()).await.unwrap().balance, 99);
     }

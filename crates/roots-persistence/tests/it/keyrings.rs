@@ -232,8 +232,8 @@ async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDa
 
 async fn an_actor_of_another_account_has_no_keyring(db: TestDatabase) {
     let context = db.context();
-    let (owner, stranger) = (context.caller(0).await, context.caller(0).await);
-    add_member(&db, &stranger, 2).await;
+    let (owner, outsider) = (context.caller(0).await, context.caller(0).await);
+    add_member(&db, &outsider, 2).await;
     let keys = keys_of(&context, &owner, [TWO]).await.unwrap();
     assert!(keys.find(TWO).is_none());
 }

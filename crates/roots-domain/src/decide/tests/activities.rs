@@ -94,7 +94,7 @@ fn deleting_the_last_activity_of_a_type_frees_room_in_the_same_batch() {
         ReadSet::of(&[mine(ResourceAction::DeleteActivity(ACTIVITY)), mine(log("new", None))]);
     let expected = [(HOME, ME, kind("deploy")), (HOME, ME, kind("new"))];
     let counted: Vec<_> = working_set.kinds_to_count(&read_set).into_iter().collect();
-    assert_eq!(counted, expected, "those of another actor are left aside");
+    assert_eq!(counted, expected, "those of another actor are not counted");
     working_set.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX));
     assert_refused(&mut working_set, mine(log("new", None)), &Refusal::TooManyKinds);
     assert!(working_set.decide(mine(ResourceAction::DeleteActivity(ACTIVITY))).is_ok());

@@ -598,7 +598,7 @@ fn each_rule_of_key_management_has_its_refusal() {
     let mut scope = KeysFixture::new();
     let own = scope.add(FIRST, MEMBER, What::Beside).unwrap();
     let patch = |id, is_active| ManageAction::PatchActor { id, name: None, is_active };
-    let stranger = ActorId(9);
+    let unknown = ActorId(9);
     let beside = |tune: &dyn Fn(&mut NewKey)| {
         let mut action = scope.next_key(MEMBER, KeyOrigin::Beside);
         if let ManageAction::AddKey { new, .. } = &mut action {
@@ -615,8 +615,8 @@ fn each_rule_of_key_management_has_its_refusal() {
         (FIRST, ManageAction::RevokeKey(KeyId(99)), Refusal::NotFound("key")),
         (FIRST, ManageAction::RevokeKey(FIRST), Refusal::LastOwnerKey),
         (FIRST, patch(OWNER, Some(false)), Refusal::OwnerStays),
-        (FIRST, patch(stranger, None), Refusal::NotFound("actor")),
-        (FIRST, beside(&|new| new.actor = stranger), Refusal::NoSuchActor(stranger)),
+        (FIRST, patch(unknown, None), Refusal::NotFound("actor")),
+        (FIRST, beside(&|new| new.actor = unknown), Refusal::NoSuchActor(unknown)),
         (FIRST, beside(&|new| new.expires_at = Some(scope.at)), Refusal::ExpiryNotAhead),
     ] {
         let before = scope.clone();
