@@ -336,7 +336,7 @@ mod tests {
     use super::*;
     use crate::ambient::{SystemClock, TimedUids};
 
-    type Outcome = Result<Applied, ApplyError>;
+    type ApplyResult = Result<Applied, ApplyError>;
 
     /// The installation of the database.
     const OURS: Uid = Uid::NIL;
@@ -348,7 +348,7 @@ mod tests {
     /// whether there is an account.
     fn accounts(
         any: impl Fn(u32) -> bool + Send + Sync + 'static,
-        found: impl Fn() -> Outcome + Send + Sync + 'static,
+        found: impl Fn() -> ApplyResult + Send + Sync + 'static,
     ) -> Accounts {
         let (mut commands, mut reader) = (MockCommandStore::new(), MockAccountReader::new());
         commands.expect_apply().returning(move |command| match command.action {
@@ -385,11 +385,11 @@ mod tests {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    fn never() -> Outcome {
+    fn never() -> ApplyResult {
         panic!("nothing may be founded")
     }
 
-    fn another_was_first() -> Outcome {
+    fn another_was_first() -> ApplyResult {
         Err(Refusal::AccountExists(AccountId(1)).into())
     }
 

@@ -290,7 +290,7 @@ impl Export {
         &self,
         todos: &mut VecDeque<(Todo<Sealed>, bool)>,
         before: TodoId,
-        keys: &Keys,
+        keys: &KeyringsByActor,
     ) -> Vec<Record> {
         let mut records = Vec::new();
         while let Some((todo, is_told)) = todos.pop_front_if(|(todo, _)| todo.id < before) {
@@ -302,7 +302,7 @@ impl Export {
         records
     }
 
-    fn told(&self, todo: Todo<Sealed>, first_status: TodoStatus, keys: &Keys) -> Record {
+    fn told(&self, todo: Todo<Sealed>, first_status: TodoStatus, keys: &KeyringsByActor) -> Record {
         let session = self.known(todo.session);
         Record::Todo(Todo { session, ..open_todo(keys, todo) }, first_status)
     }
@@ -330,12 +330,12 @@ impl Export {
     async fn keys<'a>(
         &mut self,
         texts: impl Iterator<Item = (ActorId, Vec<&'a Sealed>)>,
-    ) -> StoreResult<Keys> {
+    ) -> StoreResult<KeyringsByActor> {
         let mut of_actors = BTreeMap::<_, Vec<_>>::new();
         for (actor, texts) in texts {
             of_actors.entry(actor).or_default().extend(texts);
         }
-        let mut keys = Keys::new();
+        let mut keys = KeyringsByActor::new();
         for (actor, texts) in of_actors {
             let reader = &*self.exports.access.reader;
             match Keyrings::of(reader, &self.caller, [(actor, texts)]).await {
@@ -351,7 +351,7 @@ impl Export {
 }
 
 /// The keys of some actors.
-type Keys = BTreeMap<ActorId, Arc<dyn Keyring>>;
+type KeyringsByActor = BTreeMap<ActorId, Arc<dyn Keyring>>;
 
 /// Opens the texts of a row. Those that do not open become [`Unreadable`].
 fn opener(
@@ -364,13 +364,13 @@ fn opener(
     }
 }
 
-fn open_session(keys: &Keys, session: Session<Sealed>) -> Session<Legible> {
+fn open_session(keys: &KeyringsByActor, session: Session<Sealed>) -> Session<Legible> {
     let open = opener(keys.get(&session.actor), session.uid);
     let Ok(opened) = session.try_map_text(open);
     opened
 }
 
-fn open_todo(keys: &Keys, todo: Todo<Sealed>) -> Todo<Legible> {
+fn open_todo(keys: &KeyringsByActor, todo: Todo<Sealed>) -> Todo<Legible> {
     let open = opener(keys.get(&todo.actor), todo.uid);
     let Ok(opened) = todo.try_map_text(open);
     opened
@@ -382,7 +382,7 @@ fn open_step(keys: Option<&Arc<dyn Keyring>>, step: StatusChange<Sealed>) -> Sta
     opened
 }
 
-fn open_activity(keys: &Keys, activity: Activity<Sealed>) -> Activity<Legible> {
+fn open_activity(keys: &KeyringsByActor, activity: Activity<Sealed>) -> Activity<Legible> {
     let open = opener(keys.get(&activity.actor), activity.uid);
     let Ok(opened) = activity.try_map_text(open);
     opened

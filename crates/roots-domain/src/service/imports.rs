@@ -91,7 +91,7 @@ impl RowDraft {
 }
 
 /// The result of one row.
-pub type Outcome = Result<RowOutcome, Refusal>;
+pub type RowResult = Result<RowOutcome, Refusal>;
 
 /// The result of a row that was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub enum ImportMode {
 pub struct Batch {
     /// The result of each, in order. If credits ran out, the last one is
     /// [`Refusal::InsufficientCredits`]: the import continues with that row once there are credits.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<RowResult>,
     /// Their total cost; in a dry run, what they would cost.
     pub cost: i64,
     /// The account's balance after it.

@@ -13,7 +13,7 @@ use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, tod
 
 /// A row that was answered.
 #[derive(Serialize, Deserialize)]
-enum Answer {
+enum StoredRow {
     Session(sessions::Model),
     Todo(todos::Model),
     Activity(activities::Model),
@@ -57,13 +57,13 @@ impl TryFrom<idempotency::Model> for IdempotencyRecord {
 fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
     let answer = match row {
         AppliedRow::Session(session) => {
-            Answer::Session(sessions::Model::from(&(account, session.clone())))
+            StoredRow::Session(sessions::Model::from(&(account, session.clone())))
         }
-        AppliedRow::Todo(todo) => Answer::Todo(todos::Model::from(&(account, todo.clone()))),
+        AppliedRow::Todo(todo) => StoredRow::Todo(todos::Model::from(&(account, todo.clone()))),
         AppliedRow::Activity(activity) => {
-            Answer::Activity(activities::Model::from(&(account, activity.clone())))
+            StoredRow::Activity(activities::Model::from(&(account, activity.clone())))
         }
-        AppliedRow::Deleted => Answer::Deleted,
+        AppliedRow::Deleted => StoredRow::Deleted,
         _ => return None,
     };
     let mut bytes = Vec::new();
@@ -78,12 +78,12 @@ fn read(mut bytes: &[u8]) -> Option<AppliedRow> {
     bytes.is_empty().then_some(row)
 }
 
-fn applied(answer: Answer) -> Result<AppliedRow, InvalidRow> {
+fn applied(answer: StoredRow) -> Result<AppliedRow, InvalidRow> {
     Ok(match answer {
-        Answer::Session(row) => AppliedRow::Session(row.try_into()?),
-        Answer::Todo(row) => AppliedRow::Todo(row.try_into()?),
-        Answer::Activity(row) => AppliedRow::Activity(row.try_into()?),
-        Answer::Deleted => AppliedRow::Deleted,
+        StoredRow::Session(row) => AppliedRow::Session(row.try_into()?),
+        StoredRow::Todo(row) => AppliedRow::Todo(row.try_into()?),
+        StoredRow::Activity(row) => AppliedRow::Activity(row.try_into()?),
+        StoredRow::Deleted => AppliedRow::Deleted,
     })
 }
 

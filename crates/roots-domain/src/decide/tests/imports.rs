@@ -352,7 +352,10 @@ fn rows_are_refused_if_an_earlier_import_mapped_their_actor_to_another() {
 }
 
 /// Decides batches one after the other: those of a dry run each in a working set that is as it was.
-fn dry_run(batches: &[Vec<ImportRow>], fresh: impl Fn() -> WorkingSet) -> (Vec<Vec<Outcome>>, i64) {
+fn dry_run(
+    batches: &[Vec<ImportRow>],
+    fresh: impl Fn() -> WorkingSet,
+) -> (Vec<Vec<ImportResult>>, i64) {
     let (mut dry_run, mut cost) = (DryRun::default(), 0);
     let decided = batches.iter().map(|rows| {
         let applied = dry_run.decide_at(fresh(), import(rows.clone()), now()).unwrap();
@@ -362,7 +365,10 @@ fn dry_run(batches: &[Vec<ImportRow>], fresh: impl Fn() -> WorkingSet) -> (Vec<V
     (decided.collect(), cost)
 }
 
-fn real_run(batches: &[Vec<ImportRow>], mut working_set: WorkingSet) -> (Vec<Vec<Outcome>>, i64) {
+fn real_run(
+    batches: &[Vec<ImportRow>],
+    mut working_set: WorkingSet,
+) -> (Vec<Vec<ImportResult>>, i64) {
     let mut cost = 0;
     let decided = batches.iter().map(|rows| {
         let applied = working_set.decide(import(rows.clone())).unwrap();
@@ -372,7 +378,7 @@ fn real_run(batches: &[Vec<ImportRow>], mut working_set: WorkingSet) -> (Vec<Vec
     (decided.collect(), cost)
 }
 
-type Outcome = Result<ImportEffect, Refusal>;
+type ImportResult = Result<ImportEffect, Refusal>;
 
 /// A todo is here already, and a session that was deleted since.
 fn imported_before() -> WorkingSet {

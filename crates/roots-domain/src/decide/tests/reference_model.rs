@@ -9,9 +9,9 @@ use crate::reference_model::{ReferenceModel, counts};
 
 mod random_commands;
 
-type Answer = Result<Applied, Refusal>;
+type CommandResult = Result<Applied, Refusal>;
 /// Each account with its rows.
-type Accounts = BTreeMap<AccountId, ReferenceModel>;
+type AccountModels = BTreeMap<AccountId, ReferenceModel>;
 
 /// An actor's keys, by what may have become of one since its bearer was authenticated: it is good,
 /// expires after a day, was revoked, or is another actor's.
@@ -38,10 +38,10 @@ fn keys_of(actor: ActorId) -> [ApiKey; 4] {
 }
 
 /// Two accounts with a few rows and that many credits, the second perhaps suspended.
-fn accounts_with(credits: [i64; 2], suspended: bool) -> Accounts {
+fn accounts_with(credits: [i64; 2], suspended: bool) -> AccountModels {
     let keys = [ME, PEER].into_iter().flat_map(keys_of);
     let keys: BTreeMap<_, _> = keys.map(|key| (key.id, key)).collect();
-    let mut accounts = Accounts::new();
+    let mut accounts = AccountModels::new();
     for (id, credits) in [HOME, ABROAD].into_iter().zip(credits) {
         let model = ReferenceModel::new(id, EPOCH, credits, at(0));
         accounts.insert(id, ReferenceModel { keys: keys.clone(), ..model });
@@ -70,13 +70,13 @@ fn accounts_with(credits: [i64; 2], suspended: bool) -> Accounts {
 }
 
 /// What must be answered to a command.
-fn expect(accounts: &mut Accounts, command: &Command) -> Answer {
+fn expect(accounts: &mut AccountModels, command: &Command) -> CommandResult {
     let account = command.account().unwrap();
     accounts.get_mut(&account).ok_or(Refusal::NoSuchAccount(account))?.expect(command)
 }
 
 /// Loads what the commands say they need, and no more.
-fn load(rows: &Accounts, commands: &[Command]) -> WorkingSet {
+fn load(rows: &AccountModels, commands: &[Command]) -> WorkingSet {
     let mut read_set = ReadSet::of(commands);
     let mut working_set = WorkingSet::default();
     for id in &read_set.accounts {
@@ -124,7 +124,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(rows: &Accounts) -> Self {
+    fn of(rows: &AccountModels) -> Self {
         fn keyed<K>(
             id: AccountId,
             of: BTreeMap<K, i64>,
@@ -142,7 +142,7 @@ impl Counts {
 /// then.
 #[derive(Debug, Clone)]
 struct Disk {
-    rows: Accounts,
+    rows: AccountModels,
     counts: Counts,
     unlinking: BTreeSet<RowKey<SessionId>>,
 }
@@ -153,7 +153,7 @@ impl Disk {
     }
 
     /// The rows as everyone reads them.
-    fn shown(&self) -> Accounts {
+    fn shown(&self) -> AccountModels {
         let mut shown = self.rows.clone();
         for (home, id) in &self.unlinking {
             shown.get_mut(home).unwrap().unlink(*id);
@@ -238,7 +238,7 @@ impl Disk {
     }
 
     /// Decides and writes a batch.
-    fn apply(&mut self, commands: &[Command]) -> Vec<Answer> {
+    fn apply(&mut self, commands: &[Command]) -> Vec<CommandResult> {
         let mut working_set = load(&self.shown(), commands);
         let answers = commands.iter().map(|command| working_set.decide(command.clone())).collect();
         self.write(working_set.into_write_set());
@@ -256,14 +256,14 @@ fn add<K: Ord + Debug>(counts: &mut BTreeMap<K, i64>, moves: BTreeMap<K, i64>) {
 }
 
 /// An account's version counts its batches, which the model knows nothing of.
-fn without_version(mut answer: Answer) -> Answer {
+fn without_version(mut answer: CommandResult) -> CommandResult {
     if let Ok(Applied { row: AppliedRow::Account(account), .. }) = &mut answer {
         account.version = 0;
     }
     answer
 }
 
-fn without_versions(mut accounts: Accounts) -> Accounts {
+fn without_versions(mut accounts: AccountModels) -> AccountModels {
     for rows in accounts.values_mut() {
         rows.account.version = 0;
     }
