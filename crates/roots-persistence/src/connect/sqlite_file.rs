@@ -83,11 +83,11 @@ pub enum FileErrorKind {
         /// The log.
         log: PathBuf,
     },
-    /// SQLite found its contents malformed.
+    /// SQLite found its contents damaged.
     #[error(
         "is damaged: put a backup in its place, and remove the files of the same name that end with -wal and -shm"
     )]
-    Malformed,
+    Damaged,
     /// The disk is full.
     #[error("can't be written, because the disk is full: make room and start again")]
     DiskFull,
@@ -111,7 +111,7 @@ impl FileError {
                 Err(kind) => kind,
                 Ok(()) => return Err(error),
             },
-            Some(11) => FileErrorKind::Malformed,
+            Some(11) => FileErrorKind::Damaged,
             Some(13) => FileErrorKind::DiskFull,
             Some(26) => FileErrorKind::NotADatabase,
             _ => return Err(error),
