@@ -32,7 +32,7 @@ fn unpacked(bytes: &[u8]) -> String {
     text
 }
 
-/// A api whose lists and whose sessions are long.
+/// An API whose lists and whose sessions are long.
 fn long() -> Router {
     let mut api = MockedApi::whole();
     api.activities.checkpoint();

@@ -8,7 +8,7 @@ use crate::fixture::{MockedApi, TestRequest, get, session};
 /// Where the page of the api below ends.
 const END: SortKey = SortKey([0, 1_775_728_800_000_000, 1]);
 
-/// A api with more sessions than one.
+/// An API with more sessions than one.
 fn api() -> MockedApi {
     let mut api = MockedApi::keyed();
     api.sessions.expect_sessions().returning(|query| {

@@ -359,7 +359,7 @@ impl CommandStore for Stalled {
     }
 }
 
-/// A api in which every key is the owner's, was never used, and is looked up by a [`Stalled`]
+/// An API in which every key is the owner's, was never used, and is looked up by a [`Stalled`]
 /// store.
 fn stalling_lookups() -> (MockedApi, Arc<Stalled>) {
     let mut api = limited(1_000, 0);
@@ -633,7 +633,7 @@ async fn a_thousand_concurrent_readiness_probes_cost_one_ping() {
     assert_eq!((at_once().await, pings.load(Ordering::SeqCst)), (vec![503], 2));
 }
 
-/// A api that counts how often a key is looked up.
+/// An API that counts how often a key is looked up.
 fn counting_lookups() -> (MockedApi, Arc<AtomicUsize>) {
     let mut api = limited(1_000, 0);
     let lookups = Arc::new(AtomicUsize::new(0));

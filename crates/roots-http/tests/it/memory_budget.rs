@@ -36,7 +36,7 @@ const LONG: usize = 64 * KIB;
 /// What it takes: its texts, and 1 MiB for what is told of it, and little more.
 const LONG_PAGE: std::ops::RangeInclusive<usize> = 1664 * KIB..=1680 * KIB;
 
-/// A api with a budget for answers, and a list of ten todos whose descriptions have so many bytes.
+/// An API with a budget for answers, and a list of ten todos whose descriptions have so many bytes.
 fn listing(budget: usize, bytes: usize) -> (MockedApi, MemoryBudget) {
     let mut api = MockedApi::whole();
     api.todos.checkpoint();
@@ -412,7 +412,7 @@ async fn go_on(all: &mut [Sending]) {
     }
 }
 
-/// A api that knows its callers already, so that a request comes to its body when it is first
+/// An API that knows its callers already, so that a request comes to its body when it is first
 /// polled.
 async fn receiving(settle: impl FnOnce(&mut MockedApi)) -> Router {
     let mut api = MockedApi::whole();
