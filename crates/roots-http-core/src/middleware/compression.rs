@@ -9,7 +9,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 
-use super::look_over::{look_over, same_headers};
+use super::apply_layer::{apply_layer, same_headers};
 
 /// Below this size, compressing gains nothing.
 const COMPRESSED_MIN_BYTES: u64 = 1_024;
@@ -67,7 +67,7 @@ pub(super) async fn compress<F: Future<Output = Response>>(
     }
     let response = next(request).await;
     if Compressible.should_compress(&response) {
-        return look_over(layer, asked, response).await;
+        return apply_layer(layer, asked, response).await;
     }
     response
 }

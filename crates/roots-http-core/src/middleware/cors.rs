@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use roots_domain::model::Invalid;
 use tower_http::cors::CorsLayer;
 
-use super::look_over::{look_over, same_headers};
+use super::apply_layer::{apply_layer, same_headers};
 use crate::auth::client_context::ClientContext;
 use crate::wire::{
     ACCEPT_PATCH, ACCEPT_POST, API_KEY, CREDITS_COST, CREDITS_REMAINING, IDEMPOTENCY_KEY,
@@ -104,11 +104,11 @@ pub(super) async fn cors<F: Future<Output = Response>>(
         if let Err(problem) = client.count_static() {
             return problem.into_response();
         }
-        return look_over(layer, request, Response::default()).await;
+        return apply_layer(layer, request, Response::default()).await;
     }
     if is_options {
         return next(request).await;
     }
     let asked = same_headers(&request, &ORIGIN);
-    look_over(layer, asked, next(request).await).await
+    apply_layer(layer, asked, next(request).await).await
 }

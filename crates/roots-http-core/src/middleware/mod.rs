@@ -1,12 +1,12 @@
 //! The middleware that every request passes, and the limits on the memory of requests and answers.
 
+mod apply_layer;
 pub mod compression;
 pub mod cors;
 mod drain;
 pub mod fair_permits;
 pub mod large_bodies;
 pub mod list_permits;
-mod look_over;
 pub mod memory_budget;
 pub mod pipeline;
 pub mod progress;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use tower::{Layer, Service, ServiceExt};
 
 /// Applies a layer to an existing answer. Of the request, the layer sees `asked`.
-pub(super) async fn look_over<L>(layer: &L, asked: Request, response: Response) -> Response
+pub(super) async fn apply_layer<L>(layer: &L, asked: Request, response: Response) -> Response
 where
     L: Layer<ReadyResponse>,
     L::Service: Service<Request, Error = Infallible>,
