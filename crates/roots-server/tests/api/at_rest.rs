@@ -21,7 +21,7 @@ use roots_testkit::database::TestDatabase;
 use sea_orm::{ConnectionTrait, Statement, Value};
 use secrecy::ExposeSecret;
 
-use crate::needles::{FORMS, Search};
+use crate::text_search::{FORMS, Search};
 
 roots_testkit::on_both! { nothing_that_is_stored_holds_a_text_or_a_secret }
 

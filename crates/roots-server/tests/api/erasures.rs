@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::client::assert_answer;
-use crate::needles::Search;
+use crate::text_search::Search;
 
 roots_testkit::on_both! {
     nothing_is_left_of_an_erased_account,

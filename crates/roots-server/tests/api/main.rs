@@ -6,10 +6,9 @@
     reason = "what goes wrong in a test has to fail it"
 )]
 
-mod again;
+mod access;
 mod at_rest;
 mod bodies;
-mod callers;
 mod client;
 mod conditional;
 mod credits;
@@ -17,20 +16,21 @@ mod erasures;
 mod errors;
 mod exports;
 mod fuzz;
-mod histories;
 mod idempotency;
 mod imports;
 mod keys;
 mod limits;
 mod lists;
 mod middleware;
-mod needles;
+mod moved_ciphertexts;
 mod operators;
 mod owner;
 mod recovery;
+mod restarts;
+mod round_trips;
 mod seeds;
 mod sessions;
-mod swaps;
+mod text_search;
 mod todos;
 mod usage;
 mod wire;

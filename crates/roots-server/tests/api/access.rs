@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::{assert_answer, faulty, ids};
 use crate::keys::Holder;
-use crate::swaps;
+use crate::moved_ciphertexts;
 
 roots_testkit::on_both! {
     a_key_is_sent_in_either_header,
@@ -333,7 +333,7 @@ async fn rows_of_another_account_are_404(database: TestDatabase) {
 async fn rows_of_another_actor_are_404_to_a_member(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
-    let (_, _, key) = swaps::member(&app.context, &app.database, &owner).await;
+    let (_, _, key) = moved_ciphertexts::member(&app.context, &app.database, &owner).await;
     let call = async |method: Method, path: &str, body: Value| {
         let request = app
             .unauthenticated(method, &format!("/api/v1{path}"))
