@@ -19,7 +19,7 @@ use crate::{openapi, run};
 const DOCUMENT: &str = "openapi.json";
 
 /// What checks the document, and the clients that are made of it: each with its arguments.
-const OF_THE_DOCUMENT: [&[&str]; 6] = [
+const DOCUMENT_CHECKS: [&[&str]; 6] = [
     // Its warnings are errors.
     &["redocly", "lint", DOCUMENT, "--extends", "recommended-strict"],
     &["openapi-spec-validator", DOCUMENT],
@@ -43,33 +43,33 @@ const OF_THE_DOCUMENT: [&[&str]; 6] = [
 ];
 
 /// What asks a running server.
-const OF_A_SERVICE: [&[&str]; 3] =
+const SERVER_CHECKS: [&[&str]; 3] =
     [&["node", "client.ts"], &["python", "client.py"], &["schemathesis", "run", DOCUMENT]];
 
 pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     let server = openapi::build_server()?;
     let tools = Tools::provide()?;
     tools.write(DOCUMENT, &openapi::document(&server)?)?;
-    for words in OF_THE_DOCUMENT {
-        run_aloud(&tools, "the document", words, &[])?;
+    for words in DOCUMENT_CHECKS {
+        run_printed(&tools, "the document", words, &[])?;
     }
     let folder = tempfile::tempdir()?;
     let sqlite = format!("sqlite://{}?mode=rwc", folder.path().join("roots.db").display());
-    hold(&tools, &server, "SQLite", &sqlite)?;
+    check_server(&tools, &server, "SQLite", &sqlite)?;
     let cluster = Cluster::start()?;
-    hold(&tools, &server, "PostgreSQL", &cluster.url())
+    check_server(&tools, &server, "PostgreSQL", &cluster.url())
 }
 
 /// Has a server on that database asked.
-fn hold(tools: &Tools, server: &Path, name: &str, url: &str) -> Result<(), Box<dyn Error>> {
+fn check_server(tools: &Tools, server: &Path, name: &str, url: &str) -> Result<(), Box<dyn Error>> {
     let service = Service::start(server, url, &tools.path(&format!("{name}.log")))?;
-    for words in OF_A_SERVICE {
-        run_aloud(tools, name, words, &service.variables())?;
+    for words in SERVER_CHECKS {
+        run_printed(tools, name, words, &service.variables())?;
     }
     Ok(())
 }
 
-fn run_aloud(
+fn run_printed(
     tools: &Tools,
     what: &str,
     words: &[&str],
