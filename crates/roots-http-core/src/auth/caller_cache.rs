@@ -313,14 +313,14 @@ mod tests {
     }
 
     const LOOKUP: Lookup = Lookup { account: AccountId(1), hash: LookupHash([1; 32]) };
-    const MOMENT: Duration = Duration::from_millis(100);
+    const SHORT_TIME: Duration = Duration::from_millis(100);
     const NEVER: Duration = Duration::from_hours(1);
 
     /// Whether `holds` becomes true in time.
     async fn comes(holds: impl Fn() -> bool) -> bool {
         let looking = async {
             while !holds() {
-                tokio::time::sleep(MOMENT / 2).await;
+                tokio::time::sleep(SHORT_TIME / 2).await;
             }
         };
         tokio::time::timeout(Duration::from_mins(2), looking).await.is_ok()
@@ -359,14 +359,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wrong_key_is_looked_up_again_by_one_request_at_a_time() {
-        let callers = Callers::new(MOMENT);
+        let callers = Callers::new(SHORT_TIME);
         assert!(!callers.may_look_again(LOOKUP));
         assert_eq!(callers.known(&LOOKUP), KeyHistory::Not);
         callers.remember_wrong(LOOKUP);
         assert!(!callers.may_look_again(LOOKUP));
-        tokio::time::advance(MOMENT).await;
+        tokio::time::advance(SHORT_TIME).await;
         assert_eq!([callers.may_look_again(LOOKUP), callers.may_look_again(LOOKUP)], [true, false]);
-        tokio::time::advance(MOMENT).await;
+        tokio::time::advance(SHORT_TIME).await;
         callers.remember_wrong(LOOKUP);
         assert!(!callers.may_look_again(LOOKUP));
         callers.remember(LOOKUP, Arc::new(caller()), None, 0);
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn many_wrong_keys_do_not_fill_the_memory() {
-        let callers = Callers::new(MOMENT);
+        let callers = Callers::new(SHORT_TIME);
         let most = usize::try_from(WRONG_MAX).unwrap();
         for count in 0..4 * WRONG_MAX {
             let mut hash = [0; 32];
@@ -390,7 +390,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_keys_of_an_expired_caller_are_dropped_without_another_request() {
-        let callers = Callers::remembered_for(MOMENT, MOMENT);
+        let callers = Callers::remembered_for(SHORT_TIME, SHORT_TIME);
         let caller = Arc::new(caller());
         let kept = Arc::downgrade(&caller);
         callers.remember(LOOKUP, caller, None, 0);
@@ -416,17 +416,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_keys_of_a_caller_are_dropped_once_its_key_has_ended() {
-        let callers = Callers::remembered_for(NEVER, MOMENT);
+        let callers = Callers::remembered_for(NEVER, SHORT_TIME);
         let caller = Arc::new(caller());
         let kept = Arc::downgrade(&caller);
-        callers.remember(LOOKUP, caller, Some(MOMENT), 0);
+        callers.remember(LOOKUP, caller, Some(SHORT_TIME), 0);
         assert!(comes(|| kept.upgrade().is_none()).await);
     }
 
     #[tokio::test]
     async fn a_cache_has_one_sweeper_that_ends_with_the_cache() {
         let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        let callers = Callers::remembered_for(NEVER, MOMENT);
+        let callers = Callers::remembered_for(NEVER, SHORT_TIME);
         let caller = Arc::new(caller());
         let kept = Arc::downgrade(&caller);
         callers.remember(LOOKUP, Arc::clone(&caller), None, 0);
