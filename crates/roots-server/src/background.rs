@@ -20,7 +20,7 @@ const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
 /// How often usage is written.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
 /// How often the last uses of keys are written, and keys that are over are swept.
-const TEND_EVERY: Duration = Duration::from_mins(1);
+const MAINTAIN_KEYS_EVERY: Duration = Duration::from_mins(1);
 /// How often the server looks for deletions that a stopped process left unfinished.
 const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
 
@@ -30,7 +30,7 @@ pub(crate) struct Background {
     key_usage: KeyUsage,
     maintaining: JoinHandle<()>,
     writing_usage: JoinHandle<()>,
-    tending: JoinHandle<()>,
+    maintaining_keys: JoinHandle<()>,
 }
 
 impl Background {
@@ -41,7 +41,7 @@ impl Background {
         Self {
             maintaining: tokio::spawn(maintain(services.maintenance.clone())),
             writing_usage: tokio::spawn(write_usage(usage.clone(), stop.clone())),
-            tending: tokio::spawn(tend(key_usage.clone(), stop.clone())),
+            maintaining_keys: tokio::spawn(maintain_keys(key_usage.clone(), stop.clone())),
             usage,
             key_usage,
         }
@@ -52,7 +52,7 @@ impl Background {
     pub(crate) async fn finish(self) {
         self.maintaining.abort();
         let _ = self.writing_usage.await;
-        let _ = self.tending.await;
+        let _ = self.maintaining_keys.await;
         flush(&self.usage).await;
         note_key_usage(self.key_usage.flush().await);
     }
@@ -88,11 +88,11 @@ async fn flush(usage: &Usage) {
 }
 
 /// Writes the last uses of keys at intervals, and ends keys that are over, until the server stops.
-async fn tend(key_usage: KeyUsage, mut stop: Stop) {
+async fn maintain_keys(key_usage: KeyUsage, mut stop: Stop) {
     loop {
         select! {
             _ = stop.requested() => return,
-            () = time::sleep(TEND_EVERY) => note_key_usage(key_usage.tend().await),
+            () = time::sleep(MAINTAIN_KEYS_EVERY) => note_key_usage(key_usage.maintain().await),
         }
     }
 }

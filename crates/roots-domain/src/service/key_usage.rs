@@ -87,7 +87,7 @@ impl KeyUsage {
     ///
     /// # Errors
     /// The last database error. Uses that were not written stay noted.
-    pub async fn tend(&self) -> Result<(), StoreError> {
+    pub async fn maintain(&self) -> Result<(), StoreError> {
         let at = self.clock.now();
         let after = self.backlog.swept();
         let found = self.reader.accounts_with_keys_over(at, after).await?;
@@ -96,17 +96,17 @@ impl KeyUsage {
         for account in found.accounts {
             due.entry(account).or_default().has_over = true;
         }
-        self.tend_all(due, at, after).await
+        self.maintain_all(due, at, after).await
     }
 
     /// Only writes the noted uses, for the shutdown. It reads and ends nothing. For N accounts it
     /// takes N / 64 batches.
     ///
     /// # Errors
-    /// As [`Self::tend`].
+    /// As [`Self::maintain`].
     pub async fn flush(&self) -> Result<(), StoreError> {
         let after = self.backlog.swept();
-        self.tend_all(self.take_used(), self.clock.now(), after).await
+        self.maintain_all(self.take_used(), self.clock.now(), after).await
     }
 
     fn take_used(&self) -> BTreeMap<AccountId, Due> {
@@ -117,7 +117,7 @@ impl KeyUsage {
         due
     }
 
-    async fn tend_all(
+    async fn maintain_all(
         &self,
         mut due: BTreeMap<AccountId, Due>,
         at: Timestamp,
@@ -131,13 +131,13 @@ impl KeyUsage {
                 let some: Vec<_> = accounts.by_ref().take(ACCOUNTS_AT_ONCE).collect();
                 let noted: Vec<_> =
                     some.iter().map(|(account, due)| (*account, due.used.clone())).collect();
-                let tended = if away < AWAY_MAX {
-                    self.tend_some(some, at).await
+                let maintained = if away < AWAY_MAX {
+                    self.maintain_some(some, at).await
                 } else {
                     some.iter().map(|_| Err(None)).collect()
                 };
-                for ((account, before), tended) in noted.into_iter().zip(tended) {
-                    match tended {
+                for ((account, before), maintained) in noted.into_iter().zip(maintained) {
+                    match maintained {
                         Ok(rest)
                             if rest.used.is_empty() && (!rest.has_over || turn >= TURNS_MAX) => {}
                         Ok(rest) => _ = left.insert(account, rest),
@@ -164,7 +164,7 @@ impl KeyUsage {
 
     /// Runs one command for each of these accounts, submitted together so that they form batches.
     /// Returns for each the remaining work, a database error, or `None` if it was not tried.
-    async fn tend_some(
+    async fn maintain_some(
         &self,
         accounts: Vec<(AccountId, Due)>,
         at: Timestamp,

@@ -148,7 +148,7 @@ async fn every_statement_allowed_over_all_tenants_is_in_use() {
     let owner = context.admit(&ending).await;
     context.erasures.erase(&owner, &ending.recovery_code).await.unwrap();
     context.leftovers.work_off().await.unwrap();
-    context.key_usage.tend().await.unwrap();
+    context.key_usage.maintain().await.unwrap();
     context.maintenance.forget_idempotency_records().await.unwrap();
     db.store.verify().await.unwrap();
     let heard = db.sql_proxy.as_ref().unwrap().heard();

@@ -220,7 +220,7 @@ async fn no_change_of_keys_loses_data(database: TestDatabase) {
         }
     }
     // What is over goes, and nothing that is needed with it.
-    app.context.key_usage.tend().await.unwrap();
+    app.context.key_usage.maintain().await.unwrap();
     let other = app.another().await;
     assert_eq!(Holder { app: &other, key: peer.key.clone() }.read().await, texts_of(&written));
     let read = Holder { app: &other, key: boss.key.clone() }.read().await;
@@ -486,7 +486,7 @@ async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDa
     boss.post("/keys", expiring).await.expect(201);
     assert_eq!(last_used(1).await, Value::Null, "written now and then, not at once");
     let used_at = app.context.clock_in(0);
-    app.context.key_usage.tend().await.unwrap();
+    app.context.key_usage.maintain().await.unwrap();
     assert_eq!(last_used(1).await, json!(used_at));
     assert_eq!(last_used(2).await, Value::Null);
     assert_eq!(wraps(2).await, 2);
@@ -495,7 +495,7 @@ async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDa
     app.context.clock.advance_seconds(50);
     let used_at = app.context.clock_in(0);
     assert!(boss.is_let_in().await);
-    app.context.key_usage.tend().await.unwrap();
+    app.context.key_usage.maintain().await.unwrap();
     assert_eq!((wraps(1).await, wraps(2).await), (2, 0));
     assert_eq!(last_used(1).await, json!(used_at));
     assert_eq!(app.database.rows::<(i64, i64)>(epoch).await, before, "nobody is checked for it");
@@ -504,7 +504,7 @@ async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDa
     let ends: Vec<(Option<i64>,)> =
         app.database.rows("SELECT ends_at FROM api_keys ORDER BY key_id").await;
     assert_eq!(ends, [(None,), (Some(0),)]);
-    app.context.key_usage.tend().await.unwrap();
+    app.context.key_usage.maintain().await.unwrap();
     assert_books_balance(&app).await;
 }
 

@@ -198,7 +198,7 @@ async fn a_code_outlasts_the_key_that_it_came_with(database: TestDatabase) {
     let renew = json!({ "actor_id": 1, "renew": true, "expires_at": soon });
     let renewed = boss.post("/keys", renew).await.expect(201);
     app.context.clock.advance_seconds(60);
-    app.context.key_usage.tend().await.unwrap();
+    app.context.key_usage.maintain().await.unwrap();
     assert!(!holder(&app, &renewed).is_let_in().await);
     let key = renewed["key_id"].to_string();
     let held = format!("key_wraps WHERE holder_kind = 'api_key' AND holder_id = {key}");

@@ -88,12 +88,12 @@ fn used_and_ended_keys_are_written_in_one_command_per_account() {
     for key in [1, 1, 1] {
         key_usage.note(&of(HOME, key));
     }
-    ready(key_usage.tend()).unwrap();
+    ready(key_usage.maintain()).unwrap();
     let written = [tended(HOME, &[1], &[3]), tended(ABROAD, &[], &[9])];
     assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), written);
     // Nothing more is written of it, and the look goes on from where it was, and then anew.
-    ready(key_usage.tend()).unwrap();
-    ready(key_usage.tend()).unwrap();
+    ready(key_usage.maintain()).unwrap();
+    ready(key_usage.maintain()).unwrap();
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn a_use_that_failed_to_be_written_is_retried_and_does_not_block_other_accounts(
         key_usage([Err(ApplyError::Store(away())), Ok(()), Err(gone)], looks, &[]);
     key_usage.note(&of(HOME, 1));
     key_usage.note(&of(ABROAD, 2));
-    assert_eq!(ready(key_usage.tend()), Err(away()));
-    ready(key_usage.tend()).unwrap();
+    assert_eq!(ready(key_usage.maintain()), Err(away()));
+    ready(key_usage.maintain()).unwrap();
     let (home, abroad) = (tended(HOME, &[1], &[]), tended(ABROAD, &[2], &[]));
     assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), [home.clone(), abroad, home]);
 }
@@ -123,10 +123,10 @@ fn an_unavailable_database_gets_at_most_64_commands_a_round() {
     for account in 1..=200 {
         key_usage.note(&of(AccountId(account), 7));
     }
-    assert_eq!(ready(key_usage.tend()), Err(away()));
+    assert_eq!(ready(key_usage.maintain()), Err(away()));
     assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner).len(), 64);
     // All of it is done the next time, what the look had found included.
-    ready(key_usage.tend()).unwrap();
+    ready(key_usage.maintain()).unwrap();
     let mut expected: Vec<_> = (1..=200).map(|id| tended(AccountId(id), &[7], &[])).collect();
     expected.push(tended(last, &[], &[1]));
     assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner)[64..], expected);
@@ -150,7 +150,7 @@ fn one_command_tends_at_most_500_keys() {
     for key in 1..=700 {
         key_usage.note(&of(HOME, key));
     }
-    ready(key_usage.tend()).unwrap();
+    ready(key_usage.maintain()).unwrap();
     assert_eq!(lengths(&seen), [(1, 500, 0), (1, 200, 300), (1, 0, 301)]);
 }
 
@@ -159,7 +159,7 @@ fn an_account_with_20_000_ended_keys_does_not_delay_the_keys_of_others() {
     let looks = [look(0, &[HOME, ABROAD], None)];
     let over = [(HOME, 1..=20_000), (ABROAD, 1..=600)];
     let (key_usage, seen) = key_usage((0..12).map(|_| Ok(())), looks, &over);
-    ready(key_usage.tend()).unwrap();
+    ready(key_usage.maintain()).unwrap();
     let mut expected = vec![(1, 0, 500), (2, 0, 500), (1, 0, 500), (2, 0, 100)];
     // The rest of what it gets in one call.
     expected.extend([(1, 0, 500); 8]);
@@ -239,7 +239,7 @@ fn the_uses_of_3000_accounts_are_written_in_47_batches() {
             key_usage.note(&of(AccountId(account), 7));
         }
         let writing =
-            async { if is_stop { key_usage.flush().await } else { key_usage.tend().await } };
+            async { if is_stop { key_usage.flush().await } else { key_usage.maintain().await } };
         let mut writing = pin!(writing);
         let mut batches = 0;
         while writing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
