@@ -233,8 +233,8 @@ impl Problem {
         // After the header, which writes nothing.
         if line > 1 && !import.is_dry_run() {
             let told = self.detail.replace(NOTHING_DONE, "Nothing more was done");
-            let goes_on = "send it again, and that is not written or charged twice.";
-            self.detail = format!("{told} Up to line {line} the file is in: {goes_on}").into();
+            let goes_on = "Send the file again: they are not written or charged twice.";
+            self.detail = format!("{told} Lines up to {line} are imported. {goes_on}").into();
         }
         self.headers.extend(import.credit_headers());
         self.import = Some(Box::new(import));

@@ -303,9 +303,9 @@ async fn a_stalled_import_is_408_after_60_s() {
       "type": "/docs/problems#request-timeout",
       "title": "The request took too long to arrive",
       "status": 408,
-      "detail": "The body arrived at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
+      "detail": "The body arrived at less than 1 KiB/s over a minute. Nothing more was done. Lines up to 2 are imported. Send the file again: they are not written or charged twice.",
       "request_id": "019d728c-2e80-7000-8000-000000000001",
-      "error": "The body arrived at less than 1 KiB/s over a minute. Nothing more was done. Up to line 2 the file is in: send it again, and that is not written or charged twice.",
+      "error": "The body arrived at less than 1 KiB/s over a minute. Nothing more was done. Lines up to 2 are imported. Send the file again: they are not written or charged twice.",
       "import": {
         "dry_run": false,
         "lines": 2,

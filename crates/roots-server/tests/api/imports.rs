@@ -685,9 +685,9 @@ async fn an_import_without_credits_left_can_be_resumed_later(database: TestDatab
       "type": "/docs/problems#insufficient-credits",
       "title": "Insufficient credits",
       "status": 402,
-      "detail": "The balance of 0 credits does not cover the cost of 1. Up to line 72 the file is in: send it again, and that is not written or charged twice.",
+      "detail": "The balance of 0 credits does not cover the cost of 1. Lines up to 72 are imported. Send the file again: they are not written or charged twice.",
       "request_id": "a-test",
-      "error": "The balance of 0 credits does not cover the cost of 1. Up to line 72 the file is in: send it again, and that is not written or charged twice.",
+      "error": "The balance of 0 credits does not cover the cost of 1. Lines up to 72 are imported. Send the file again: they are not written or charged twice.",
       "balance": 0,
       "cost": 1,
       "import": {
