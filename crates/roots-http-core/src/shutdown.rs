@@ -9,11 +9,11 @@ use tokio::sync::watch;
 pub struct Shutdown(Option<watch::Receiver<bool>>);
 
 impl Shutdown {
-    /// A shutdown that begins when `told` completes.
-    pub fn when(told: impl Future<Output = ()> + Send + 'static) -> Self {
+    /// A shutdown that begins when `signal` completes.
+    pub fn when(signal: impl Future<Output = ()> + Send + 'static) -> Self {
         let (tell, shutdown) = watch::channel(false);
         tokio::spawn(async move {
-            told.await;
+            signal.await;
             tell.send_replace(true);
             // The sender is kept: those that ask later are told as well.
             tell.closed().await;
@@ -42,8 +42,8 @@ mod tests {
     #[tokio::test]
     async fn a_shutdown_begins_at_its_signal_and_not_before() {
         assert!(Shutdown::default().begun().now_or_never().is_none());
-        let (tell, told) = oneshot::channel();
-        let mut shutdown = Shutdown::when(async { told.await.unwrap() });
+        let (tell, signal) = oneshot::channel();
+        let mut shutdown = Shutdown::when(async { signal.await.unwrap() });
         assert!(shutdown.begun().now_or_never().is_none());
         tell.send(()).unwrap();
         shutdown.begun().await;

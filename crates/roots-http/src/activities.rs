@@ -323,10 +323,10 @@ async fn list(
         offset: found.request.offset(),
         next_cursor,
     };
-    let told =
+    let answer =
         tell_page::<_, ActivityBody>(&app.services.accounts, &caller, (found.items, room), &body)
             .await?;
-    Ok((link, told).into_response())
+    Ok((link, answer).into_response())
 }
 
 /// Get activity

@@ -329,8 +329,8 @@ fn success_headers(is_charged: bool, is_created: bool) -> BTreeMap<String, RefOr
     let mut headers = vec![("X-Request-Id", Type::String, id)];
     if is_charged {
         headers.extend(CREDIT_HEADERS);
-        let told = "`true` if this repeats an earlier answer: nothing was done or charged now.";
-        headers.push(("Idempotent-Replayed", Type::String, told));
+        let text = "`true` if this repeats an earlier answer: nothing was done or charged now.";
+        headers.push(("Idempotent-Replayed", Type::String, text));
     }
     if is_created {
         headers.push(("Location", Type::String, "The path of the new resource."));
@@ -425,8 +425,8 @@ fn error_response(status: StatusCode) -> Response {
             headers.push(("WWW-Authenticate", Type::String, "How to send a key."));
         }
         StatusCode::CONFLICT => {
-            let told = "With `still-in-flight`: seconds to wait before the next attempt.";
-            headers.push(("Retry-After", Type::Integer, told));
+            let text = "With `still-in-flight`: seconds to wait before the next attempt.";
+            headers.push(("Retry-After", Type::Integer, text));
         }
         StatusCode::TOO_MANY_REQUESTS => {
             headers.push(RETRY_AFTER);

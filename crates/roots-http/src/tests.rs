@@ -81,8 +81,8 @@ fn validate<B: Serialize>(rows: Vec<B>, text_bytes: usize) -> Result<(), TestCas
         "activities": [], "total": MOST, "limit": 100, "offset": MOST, "next_cursor": cursor,
     });
     let max_bytes = json_max_bytes(rows.len(), text_bytes);
-    let mut told = JsonRows::new(&page, rows.into());
-    let chunks: Vec<_> = std::iter::from_fn(|| told.chunk(true)).collect();
+    let mut body = JsonRows::new(&page, rows.into());
+    let chunks: Vec<_> = std::iter::from_fn(|| body.chunk(true)).collect();
     let whole = chunks.concat();
     prop_assert!(whole.len() <= max_bytes, "{} > {max_bytes}", whole.len());
     let read: serde_json::Value = serde_json::from_slice(&whole).unwrap_or_default();
@@ -112,8 +112,8 @@ fn the_longest_page_is_as_long_as_was_reckoned_but_for_its_frame() {
     let text = "\u{1}".repeat(65_536);
     let rows: VecDeque<_> = (0..100).map(|_| activity(text.clone())).collect();
     let max_bytes = json_max_bytes(100, 100 * text.len());
-    let mut told = JsonRows::new(&json!({ "activities": [] }), rows);
-    let bytes: usize = std::iter::from_fn(|| told.chunk(true)).map(|chunk| chunk.len()).sum();
+    let mut body = JsonRows::new(&json!({ "activities": [] }), rows);
+    let bytes: usize = std::iter::from_fn(|| body.chunk(true)).map(|chunk| chunk.len()).sum();
     assert!(bytes <= max_bytes && bytes > max_bytes - 50_000, "{bytes} of {max_bytes}");
     // Sent in chunks it holds a fifth of that.
     assert_eq!(told_max_bytes(100, 100 * text.len()) / (1 << 20), 7);

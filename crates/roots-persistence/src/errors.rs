@@ -54,7 +54,7 @@ fn code(error: &DbErr) -> Option<String> {
     else {
         return None;
     };
-    cause.as_database_error().map(|told| told.code().unwrap_or_default().into_owned())
+    cause.as_database_error().map(|database| database.code().unwrap_or_default().into_owned())
 }
 
 /// The primary result code, if SQLite gave one.
@@ -83,7 +83,7 @@ fn classified(error: &DbErr) -> BatchError {
             | SqlxError::Encode(_)
             | SqlxError::TypeNotFound { .. } => BatchError::Data(error.to_string()),
             // Nothing was sent. The full message would contain the statement.
-            SqlxError::Protocol(ref told) if told.contains(TOO_MANY_VALUES) => {
+            SqlxError::Protocol(ref message) if message.contains(TOO_MANY_VALUES) => {
                 BatchError::Data(TOO_MANY_VALUES.to_owned())
             }
             _ => BatchError::Away(error.to_string()),
@@ -91,14 +91,14 @@ fn classified(error: &DbErr) -> BatchError {
     };
     let code = database.code().unwrap_or_default();
     // The message of a database may quote values; the code and the constraint do not.
-    let told = match database.constraint() {
+    let message = match database.constraint() {
         Some(constraint) => format!("database error {code} ({constraint})"),
         None => format!("database error {code}"),
     };
     match code.parse::<i32>() {
         // SQLite's codes have up to four digits, PostgreSQL's always five characters.
-        Ok(number) if code.len() < 5 => of_sqlite(number, told),
-        _ => of_postgres(&code, told),
+        Ok(number) if code.len() < 5 => of_sqlite(number, message),
+        _ => of_postgres(&code, message),
     }
 }
 
@@ -111,7 +111,7 @@ fn primary(code: i32) -> i32 {
 }
 
 /// Result codes of SQLite.
-fn of_sqlite(code: i32, told: String) -> BatchError {
+fn of_sqlite(code: i32, message: String) -> BatchError {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const NOMEM: i32 = 7;
@@ -123,30 +123,30 @@ fn of_sqlite(code: i32, told: String) -> BatchError {
     const PROTOCOL: i32 = 15;
     const NOTADB: i32 = 26;
     match primary(code) {
-        BUSY | LOCKED => BatchError::Contended(told),
-        SQLITE_FULL => BatchError::Away(format!("the disk is full ({told})")),
+        BUSY | LOCKED => BatchError::Contended(message),
+        SQLITE_FULL => BatchError::Away(format!("the disk is full ({message})")),
         NOMEM | READONLY | INTERRUPT | IOERR | CORRUPT | CANTOPEN | PROTOCOL | NOTADB => {
-            BatchError::Away(told)
+            BatchError::Away(message)
         }
-        _ => BatchError::Data(told),
+        _ => BatchError::Data(message),
     }
 }
 
 /// SQLSTATEs of PostgreSQL (its manual, appendix A).
-fn of_postgres(code: &str, told: String) -> BatchError {
+fn of_postgres(code: &str, message: String) -> BatchError {
     match code {
         // serialization_failure, deadlock_detected
-        "40001" | "40P01" => BatchError::Contended(told),
+        "40001" | "40P01" => BatchError::Contended(message),
         // lock_not_available
-        "55P03" => BatchError::Locked(told),
+        "55P03" => BatchError::Locked(message),
         // query_canceled (a time-out), read_only_sql_transaction (a standby), the two time-outs
         // that end a connection within a transaction, the password
-        "57014" | "25006" | "25P03" | "25P04" | "28P01" | "28000" => BatchError::Away(told),
+        "57014" | "25006" | "25P03" | "25P04" | "28P01" | "28000" => BatchError::Away(message),
         // connection, resources, operator intervention, system, internal
         _ if ["08", "53", "57P", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
-            BatchError::Away(told)
+            BatchError::Away(message)
         }
-        _ => BatchError::Data(told),
+        _ => BatchError::Data(message),
     }
 }
 
@@ -186,19 +186,19 @@ mod tests {
 
     #[test]
     fn error_codes_distinguish_data_contention_and_unavailability() {
-        let told = || "x".to_owned();
-        assert_eq!(of_sqlite(517, told()), BatchError::Contended(told()));
-        assert_eq!(of_sqlite(778, told()), BatchError::Away(told()));
+        let message = || "x".to_owned();
+        assert_eq!(of_sqlite(517, message()), BatchError::Contended(message()));
+        assert_eq!(of_sqlite(778, message()), BatchError::Away(message()));
         let full = BatchError::Away("the disk is full (x)".to_owned());
-        assert_eq!(of_sqlite(SQLITE_FULL, told()), full);
-        assert_eq!(of_sqlite(1555, told()), BatchError::Data(told()));
-        assert_eq!(of_postgres("40001", told()), BatchError::Contended(told()));
-        assert_eq!(of_postgres("55P03", told()), BatchError::Locked(told()));
-        assert_eq!(of_postgres("57P01", told()), BatchError::Away(told()));
-        assert_eq!(of_postgres("08006", told()), BatchError::Away(told()));
-        assert_eq!(of_postgres("23505", told()), BatchError::Data(told()));
-        assert_eq!(of_postgres("22001", told()), BatchError::Data(told()));
-        assert_eq!(of_postgres("25P03", told()), BatchError::Away(told()));
+        assert_eq!(of_sqlite(SQLITE_FULL, message()), full);
+        assert_eq!(of_sqlite(1555, message()), BatchError::Data(message()));
+        assert_eq!(of_postgres("40001", message()), BatchError::Contended(message()));
+        assert_eq!(of_postgres("55P03", message()), BatchError::Locked(message()));
+        assert_eq!(of_postgres("57P01", message()), BatchError::Away(message()));
+        assert_eq!(of_postgres("08006", message()), BatchError::Away(message()));
+        assert_eq!(of_postgres("23505", message()), BatchError::Data(message()));
+        assert_eq!(of_postgres("22001", message()), BatchError::Data(message()));
+        assert_eq!(of_postgres("25P03", message()), BatchError::Away(message()));
     }
 
     #[test]

@@ -109,10 +109,10 @@ impl Store {
         clock: Arc<dyn Clock>,
         threads: &Threads,
     ) -> Result<Self, OpenError> {
-        let (closing, told) = watch::channel(false);
+        let (closing, closed) = watch::channel(false);
         let (listeners, write_health) = (Listeners::default(), WriteHealth::default());
         let in_flight = InFlight::default();
-        let queue = |blocked| writer_queue(told.clone(), in_flight.clone(), blocked);
+        let queue = |blocked| writer_queue(closed.clone(), in_flight.clone(), blocked);
         let (blocked_queue, its_worker) = source.has_blocked_queue().then(|| queue(None)).unzip();
         let (queues, workers): (Vec<_>, Vec<_>) = (0..source.writer_queues(threads.serving))
             .map(|_| queue(blocked_queue.as_ref()))

@@ -77,8 +77,8 @@ pub(crate) enum ProgramError {
 impl ProgramError {
     /// The error as one sentence on one line.
     pub(crate) fn sentence(&self) -> String {
-        let told = self.to_string().replace(['\n', '\r'], " ");
-        let mut chars = told.trim_end_matches('.').chars();
+        let message = self.to_string().replace(['\n', '\r'], " ");
+        let mut chars = message.trim_end_matches('.').chars();
         let first = chars.next().map(char::to_uppercase);
         first.into_iter().flatten().chain(chars).chain(['.']).collect()
     }

@@ -46,9 +46,9 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
     announce(operator.as_ref(), file, address);
 
     let background = Background::start(&services, &stop);
-    let mut told = stop.clone();
+    let mut stopping = stop.clone();
     let shutdown = Shutdown::when(async move {
-        told.requested().await;
+        stopping.requested().await;
     });
     let http = HttpSettings { shutdown, ..settings.http.clone() };
     let api = roots_http::router(services, &http);
@@ -187,11 +187,11 @@ mod tests {
         // Not earlier: a paused clock that jumps ahead whenever all tasks wait would not wait for
         // the network.
         time::pause();
-        let told = Instant::now();
+        let begun = Instant::now();
         tell();
         served.await.unwrap();
         let closed = close(store, stop.requested().await).await;
-        (told.elapsed(), closed)
+        (begun.elapsed(), closed)
     }
 
     #[tokio::test]
@@ -223,10 +223,10 @@ mod tests {
             credits: 1,
         };
         let address = SocketAddr::from(([0, 0, 0, 0], 8080));
-        let told = greeting(Some(&operator), Path::new("operator.txt"), address);
+        let text = greeting(Some(&operator), Path::new("operator.txt"), address);
         let line = "\n  curl http://127.0.0.1:8080/api/v1/whoami -H \"X-API-Key: the-key\"\n";
-        assert!(told.contains(line), "{}", *told);
-        assert!(told.contains("the-code") && told.contains("operator.txt"), "{}", *told);
+        assert!(text.contains(line), "{}", *text);
+        assert!(text.contains("the-code") && text.contains("operator.txt"), "{}", *text);
         assert!(!greeting(None, Path::new("operator.txt"), address).contains("operator"));
         Ok(())
     }

@@ -33,11 +33,11 @@ impl Stop {
         tokio::spawn(async move {
             select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             info!("stopping: waiting for requests in flight");
-            let told = Instant::now();
-            tell.send_replace(Some(told + DRAIN_WITHIN));
+            let first = Instant::now();
+            tell.send_replace(Some(first + DRAIN_WITHIN));
             loop {
                 select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-                if told.elapsed() > SAME_SIGNAL_WITHIN {
+                if first.elapsed() > SAME_SIGNAL_WITHIN {
                     warn!("stopped at once");
                     log::finish();
                     std::process::exit(1);
@@ -59,8 +59,8 @@ impl Stop {
 
     /// Waits for the stop, and returns the deadline.
     pub(crate) async fn requested(&mut self) -> Instant {
-        let told = self.0.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
+        let deadline = self.0.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
         // Without the sender, nothing can tell.
-        told.unwrap_or_else(|| Instant::now() + DRAIN_WITHIN)
+        deadline.unwrap_or_else(|| Instant::now() + DRAIN_WITHIN)
     }
 }

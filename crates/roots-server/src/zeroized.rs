@@ -6,12 +6,12 @@ use zeroize::Zeroizing;
 
 /// Formats a text. It computes the length first: a growing text is moved, and would leave the
 /// secrets behind.
-pub(crate) fn text(told: fmt::Arguments<'_>) -> Zeroizing<String> {
+pub(crate) fn text(arguments: fmt::Arguments<'_>) -> Zeroizing<String> {
     let mut length = Length(0);
     // Writing to these never fails.
-    let _ = length.write_fmt(told);
+    let _ = length.write_fmt(arguments);
     let mut text = Zeroizing::new(String::with_capacity(length.0));
-    let _ = text.write_fmt(told);
+    let _ = text.write_fmt(arguments);
     text
 }
 
@@ -31,8 +31,8 @@ mod tests {
     #[test]
     fn a_zeroized_text_is_allocated_once_at_its_full_size() {
         let long = "é".repeat(1_000);
-        let told = text(format_args!("a {long} b {long}"));
-        assert_eq!(*told, format!("a {long} b {long}"));
-        assert_eq!(told.capacity(), told.len());
+        let written = text(format_args!("a {long} b {long}"));
+        assert_eq!(*written, format!("a {long} b {long}"));
+        assert_eq!(written.capacity(), written.len());
     }
 }

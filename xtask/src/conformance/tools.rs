@@ -179,10 +179,10 @@ mod tests {
 
     #[test]
     fn the_error_of_a_missing_python_names_the_package_to_install() {
-        let told = PythonMissing { reason: "no luck".into() }.to_string();
+        let message = PythonMissing { reason: "no luck".into() }.to_string();
         assert!(
-            told.contains("no luck") && told.contains("apt-get install python3-venv"),
-            "{told}"
+            message.contains("no luck") && message.contains("apt-get install python3-venv"),
+            "{message}"
         );
     }
 

@@ -79,8 +79,8 @@ impl<'a> Reference<'a> {
             if of_place().next().is_some() {
                 let _ = writeln!(text, "{title}:\n");
                 for one in of_place() {
-                    let told = word(&one["description"]);
-                    self.field(text, word(&one["name"]), &one["schema"], told, false);
+                    let description = word(&one["description"]);
+                    self.field(text, word(&one["name"]), &one["schema"], description, false);
                 }
                 text.push('\n');
             }
@@ -92,8 +92,8 @@ impl<'a> Reference<'a> {
     fn body(&self, text: &mut String, body: &Value) {
         let Some((media_type, content)) = members(&body["content"]).next() else { return };
         let left_out = if body["required"] == true { "" } else { ", may be left out" };
-        let told = word(&body["description"]);
-        paragraph(text, format!("Body, `{media_type}`{left_out}. {told}").trim_end());
+        let description = word(&body["description"]);
+        paragraph(text, format!("Body, `{media_type}`{left_out}. {description}").trim_end());
         let schema = self.resolved(&content["schema"]);
         let required: Vec<_> = items(&schema["required"]).collect();
         for (name, property) in members(&schema["properties"]) {
@@ -127,15 +127,23 @@ impl<'a> Reference<'a> {
     }
 
     /// A parameter or a field of a body, as an item of a list.
-    fn field(&self, text: &mut String, name: &str, schema: &Value, told: &str, is_required: bool) {
+    fn field(
+        &self,
+        text: &mut String,
+        name: &str,
+        schema: &Value,
+        description: &str,
+        is_required: bool,
+    ) {
         let kind = self.kind(schema);
         let required = if is_required { ", required" } else { "" };
-        let told = if told.is_empty() { self.description(schema) } else { told };
+        let description =
+            if description.is_empty() { self.description(schema) } else { description };
         let default = match self.default(schema) {
             Value::Null => String::new(),
             value => format!(" `{}` by default.", plain(value)),
         };
-        let line = format!("`{name}` ({kind}{required}): {told}{default}");
+        let line = format!("`{name}` ({kind}{required}): {description}{default}");
         text.push_str(&wrapped(line.trim_end_matches([':', ' ']), "- ", "  "));
     }
 
@@ -156,18 +164,18 @@ impl<'a> Reference<'a> {
             Value::Array(kinds) => kinds.iter().map(word).collect(),
             kind => vec![word(kind)],
         };
-        let mut told = kinds.join(" or ");
+        let mut kind = kinds.join(" or ");
         if let (Some(from), Some(to)) = (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {
-            let _ = write!(told, ", {from} to {to}");
+            let _ = write!(kind, ", {from} to {to}");
         }
-        told
+        kind
     }
 
     /// What is said of it, where it stands or of what it refers to.
     fn description(&self, schema: &'a Value) -> &'a str {
         let own = word(&schema["description"]);
         let united = || items(&schema["oneOf"]).map(|one| word(&one["description"]));
-        let found = [own].into_iter().chain(united()).find(|told| !told.is_empty());
+        let found = [own].into_iter().chain(united()).find(|text| !text.is_empty());
         found.unwrap_or_else(|| word(&self.resolved(schema)["description"]))
     }
 
@@ -210,9 +218,9 @@ fn section(text: &mut String, level: &str, title: &str) {
     let _ = writeln!(text, "{level} {title}\n");
 }
 
-fn paragraph(text: &mut String, told: &str) {
-    if !told.is_empty() {
-        text.push_str(&wrapped(told, "", ""));
+fn paragraph(text: &mut String, content: &str) {
+    if !content.is_empty() {
+        text.push_str(&wrapped(content, "", ""));
         text.push('\n');
     }
 }
@@ -227,9 +235,9 @@ fn code(text: &mut String, example: &Value) {
 }
 
 /// Broken into lines, the first begun so and the others so.
-fn wrapped(told: &str, first: &str, others: &str) -> String {
+fn wrapped(content: &str, first: &str, others: &str) -> String {
     let mut lines = vec![first.to_owned()];
-    for word in told.split_whitespace() {
+    for word in content.split_whitespace() {
         let line = lines.last_mut().map_or("", |line| line);
         let is_empty = line.trim().is_empty() || line == first;
         if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
@@ -332,8 +340,8 @@ Errors: 401.
 
     #[test]
     fn long_lines_are_broken() {
-        let told = vec!["word"; 30].join(" ");
-        let lines = wrapped(&told, "- ", "  ");
+        let content = vec!["word"; 30].join(" ");
+        let lines = wrapped(&content, "- ", "  ");
         assert!(lines.lines().all(|line| line.len() <= WIDTH), "{lines}");
         assert_eq!(lines.split_whitespace().filter(|one| *one == "word").count(), 30);
         assert!(lines.starts_with("- word word") && lines.contains("\n  word"), "{lines}");

@@ -269,11 +269,11 @@ impl Export {
         let mut records = Vec::new();
         for step in steps {
             chapter.after = Some((step.todo, step.id));
-            records.extend(self.told_before(&mut chapter.todos, step.todo, &keys));
-            let Some((todo, is_told)) = chapter.todos.front_mut() else { break };
-            if !*is_told {
-                records.push(self.told(todo.clone(), step.old_status, &keys));
-                *is_told = true;
+            records.extend(self.todo_records_before(&mut chapter.todos, step.todo, &keys));
+            let Some((todo, is_recorded)) = chapter.todos.front_mut() else { break };
+            if !*is_recorded {
+                records.push(self.todo_record(todo.clone(), step.old_status, &keys));
+                *is_recorded = true;
             }
             let actor = todo.actor;
             records.push(Record::Step(actor, open_step(keys.get(&actor), step)));
@@ -281,28 +281,33 @@ impl Export {
         if !is_last {
             return Ok((records, Stage::Logs(chapter)));
         }
-        records.extend(self.told_before(&mut chapter.todos, TodoId(i64::MAX), &keys));
+        records.extend(self.todo_records_before(&mut chapter.todos, TodoId(i64::MAX), &keys));
         Ok((records, chapter.next.map_or(Stage::Activities(0), Stage::Todos)))
     }
 
     /// The todos before that one. They have no more steps.
-    fn told_before(
+    fn todo_records_before(
         &self,
         todos: &mut VecDeque<(Todo<Sealed>, bool)>,
         before: TodoId,
         keys: &KeyringsByActor,
     ) -> Vec<Record> {
         let mut records = Vec::new();
-        while let Some((todo, is_told)) = todos.pop_front_if(|(todo, _)| todo.id < before) {
-            if !is_told {
+        while let Some((todo, is_recorded)) = todos.pop_front_if(|(todo, _)| todo.id < before) {
+            if !is_recorded {
                 let status = todo.status;
-                records.push(self.told(todo, status, keys));
+                records.push(self.todo_record(todo, status, keys));
             }
         }
         records
     }
 
-    fn told(&self, todo: Todo<Sealed>, first_status: TodoStatus, keys: &KeyringsByActor) -> Record {
+    fn todo_record(
+        &self,
+        todo: Todo<Sealed>,
+        first_status: TodoStatus,
+        keys: &KeyringsByActor,
+    ) -> Record {
         let session = self.known(todo.session);
         Record::Todo(Todo { session, ..open_todo(keys, todo) }, first_status)
     }

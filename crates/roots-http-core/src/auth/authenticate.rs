@@ -257,9 +257,9 @@ fn find(
     let number = callers.next_number();
     let until = UntilItEnds { callers: callers.clone(), lookup, number };
     let (state, client, key) = (Arc::clone(state), client.clone(), key.clone());
-    let (tell, told) = oneshot::channel();
+    let (tell, outcome) = oneshot::channel();
     let panicked = |_| StoreError::Broken("the look-up of a key panicked".to_owned());
-    let shared = told.map(move |told| told.map_err(panicked)?).boxed().shared();
+    let shared = outcome.map(move |outcome| outcome.map_err(panicked)?).boxed().shared();
     running.insert(lookup, Running { shared: shared.clone(), generation, number });
     drop(running);
     // It continues if its client hangs up: nothing else would take back what was counted.

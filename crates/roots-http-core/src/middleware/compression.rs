@@ -30,10 +30,11 @@ impl Predicate for Compressible {
         let headers = response.headers();
         let is_secret = headers.get(CACHE_CONTROL).is_some_and(|control| control == "no-store");
         // A HEAD has no body any more, but states its length or its minimum.
-        let told =
+        let stated =
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let at_least = || response.extensions().get().map(|AtLeast(bytes)| *bytes);
-        let length = told.or_else(at_least).unwrap_or_else(|| response.body().size_hint().lower());
+        let length =
+            stated.or_else(at_least).unwrap_or_else(|| response.body().size_hint().lower());
         length >= COMPRESSED_MIN_BYTES && !headers.contains_key(ETAG) && !is_secret
     }
 }

@@ -36,8 +36,8 @@ impl From<StoreError> for Problem {
             )
             .retry_after(AWAY_RETRY_SECONDS),
             StoreError::Busy => {
-                let told = "The service is busy. Nothing was done: try again shortly.";
-                return Self::new(ProblemKind::Unavailable, told).retry_after(BUSY_RETRY_SECONDS);
+                let detail = "The service is busy. Nothing was done: try again shortly.";
+                return Self::new(ProblemKind::Unavailable, detail).retry_after(BUSY_RETRY_SECONDS);
             }
             StoreError::OutcomeUnknown(_) => Self::new(
                 ProblemKind::OutcomeUnknown,

@@ -121,26 +121,26 @@ impl Problem {
     }
 
     fn faulty(kind: ProblemKind, InvalidFields { listed, count }: InvalidFields) -> Self {
-        let told: Vec<_> = listed
+        let text: Vec<_> = listed
             .iter()
             .take(TOLD_ERRORS_MAX)
             .map(|InvalidField { field, message }| format!("{field} {message}"))
             .collect();
-        let told = told.join("; ");
+        let text = text.join("; ");
         let detail = if count > listed.len() {
             format!(
-                "{told}; and more: {count} errors, the first {} of which are listed.",
+                "{text}; and more: {count} errors, the first {} of which are listed.",
                 listed.len()
             )
         } else if count > TOLD_ERRORS_MAX {
             match count - TOLD_ERRORS_MAX {
-                1 => format!("{told}; and 1 more error."),
-                more => format!("{told}; and {more} more errors."),
+                1 => format!("{text}; and 1 more error."),
+                more => format!("{text}; and {more} more errors."),
             }
-        } else if told.ends_with('?') {
-            told
+        } else if text.ends_with('?') {
+            text
         } else {
-            told + "."
+            text + "."
         };
         Self { errors: listed, ..Self::new(kind, detail) }
     }
@@ -232,9 +232,9 @@ impl Problem {
     pub fn after_line(mut self, line: u64, import: ImportBody) -> Self {
         // After the header, which writes nothing.
         if line > 1 && !import.is_dry_run() {
-            let told = self.detail.replace(NOTHING_DONE, "Nothing more was done");
+            let detail = self.detail.replace(NOTHING_DONE, "Nothing more was done");
             let goes_on = "Send the file again: they are not written or charged twice.";
-            self.detail = format!("{told} Lines up to {line} are imported. {goes_on}").into();
+            self.detail = format!("{detail} Lines up to {line} are imported. {goes_on}").into();
         }
         self.headers.extend(import.credit_headers());
         self.import = Some(Box::new(import));

@@ -204,8 +204,8 @@ mod tests {
         for name in known {
             let _ = fields.take(name, Ok);
         }
-        let told = |error: InvalidField| format!("{} {}", error.field, error.message);
-        fields.finish().listed.into_iter().map(told).collect()
+        let text = |error: InvalidField| format!("{} {}", error.field, error.message);
+        fields.finish().listed.into_iter().map(text).collect()
     }
 
     #[test]

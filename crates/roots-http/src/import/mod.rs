@@ -121,7 +121,7 @@ struct Taking {
     /// Whether missing rows can be told: the file is of a whole account, and the ids of all its
     /// rows could be read.
     tells_missing: bool,
-    told: ImportBody,
+    report: ImportBody,
     /// The number of lines that arrived, those with errors and skipped ones included.
     came: EndLine,
     /// Lines that wait, in order, to be written or to be reported with their errors.
@@ -169,7 +169,7 @@ impl Taking {
 
     /// Counts a line of that kind, or one whose kind can't be read.
     fn came(&mut self, kind: Option<&str>) {
-        self.told.is_whole = false;
+        self.report.is_whole = false;
         let EndLine { counts, total, .. } = &mut self.came;
         let count = match kind {
             Some("actor") => &mut counts.actors,
@@ -184,9 +184,9 @@ impl Taking {
     }
 
     fn faulty(&mut self, line: u64, errors: Vec<InvalidField>) {
-        self.told.faulty += 1;
-        if self.told.faults.len() < ERRORS_MAX {
-            self.told.faults.push(LineErrors { line, errors });
+        self.report.faulty += 1;
+        if self.report.faults.len() < ERRORS_MAX {
+            self.report.faults.push(LineErrors { line, errors });
         }
     }
 
@@ -209,7 +209,8 @@ impl Taking {
                 self.wait(number, bytes, Ok(*row)).await?;
             }
             ImportLine::End(end) => {
-                self.told.is_whole = end.counts == self.came.counts && end.total == self.came.total;
+                self.report.is_whole =
+                    end.counts == self.came.counts && end.total == self.came.total;
             }
             ImportLine::Row(row) => self.importing.pass_over(&row),
             ImportLine::Error => {}
@@ -219,10 +220,10 @@ impl Taking {
 
     /// Reports the rows that are missing in the file, and deletes them if requested.
     async fn find_missing(&mut self) -> Result<(), Problem> {
-        if !(self.tells_missing && self.told.is_whole) {
+        if !(self.tells_missing && self.report.is_whole) {
             return Ok(());
         }
-        let mut told = MissingCounts::default();
+        let mut missing = MissingCounts::default();
         let first = [
             Origin::Activity(ActivityId(0)),
             Origin::Todo(TodoId(0)),
@@ -236,12 +237,12 @@ impl Taking {
                 after = next;
                 for row in rows {
                     match row.origin {
-                        Origin::Session(_) => told.sessions += 1,
-                        Origin::Todo(_) => told.todos += 1,
-                        _ => told.activities += 1,
+                        Origin::Session(_) => missing.sessions += 1,
+                        Origin::Todo(_) => missing.todos += 1,
+                        _ => missing.activities += 1,
                     }
-                    if told.rows.len() < ERRORS_MAX {
-                        told.rows.push(MissingLine {
+                    if missing.rows.len() < ERRORS_MAX {
+                        missing.rows.push(MissingLine {
                             kind: row.origin.kind(),
                             id: row.here,
                             source_id: row.origin.id(),
@@ -250,14 +251,14 @@ impl Taking {
                     if self.delete_missing {
                         let deleted = self.importing.delete(row).await;
                         let (cost, balance) = self.caller.checked(deleted)?;
-                        self.told.deleted += 1;
-                        self.told.cost += cost;
-                        self.told.balance = Some(balance);
+                        self.report.deleted += 1;
+                        self.report.cost += cost;
+                        self.report.balance = Some(balance);
                     }
                 }
             }
         }
-        self.told.missing = Some(told);
+        self.report.missing = Some(missing);
         Ok(())
     }
 
@@ -299,18 +300,18 @@ impl Taking {
         let written = self.importing.rows(rows).await;
         let Batch { outcomes, cost, balance } = self.caller.checked(written)?;
         self.checked_at = Instant::now();
-        self.told.cost += cost;
-        self.told.balance = Some(balance);
+        self.report.cost += cost;
+        self.report.balance = Some(balance);
         let mut outcomes = outcomes.into_iter();
         for (number, line) in lines {
             match line {
                 Err(errors) => self.faulty(number, errors),
                 Ok(counter) => match outcomes.next() {
-                    Some(Ok(RowOutcome::Added)) => *counter(&mut self.told.imported) += 1,
+                    Some(Ok(RowOutcome::Added)) => *counter(&mut self.report.imported) += 1,
                     Some(Ok(known)) => {
-                        self.told.already_imported += 1;
-                        self.told.updated += u64::from(known == RowOutcome::Updated);
-                        self.told.unchanged += u64::from(known == RowOutcome::Unchanged);
+                        self.report.already_imported += 1;
+                        self.report.updated += u64::from(known == RowOutcome::Updated);
+                        self.report.unchanged += u64::from(known == RowOutcome::Unchanged);
                     }
                     Some(Err(refusal @ Refusal::InsufficientCredits { .. })) => {
                         return Err(refusal.into());
@@ -408,7 +409,7 @@ async fn import(
         from_line: query.from_line,
         delete_missing: query.delete_missing,
         tells_missing: actor.is_none(),
-        told: ImportBody { dry_run: query.dry_run, ..ImportBody::default() },
+        report: ImportBody { dry_run: query.dry_run, ..ImportBody::default() },
         came: EndLine::default(),
         waiting: Vec::new(),
         waiting_bytes: 0,
@@ -416,17 +417,18 @@ async fn import(
         checked_at: Instant::now(),
     };
     let outcome = taking.take_all(&mut lines, &mut shutdown).await;
-    let Taking { mut told, through, .. } = taking;
+    let Taking { mut report, through, .. } = taking;
     match outcome {
         Ok(()) => {
-            told.lines = lines.count;
-            told.is_covered = told.balance.filter(|_| told.dry_run).map(|left| told.cost <= left);
-            Ok((AppendHeaders(told.credit_headers()), axum::Json(told)).into_response())
+            report.lines = lines.count;
+            report.is_covered =
+                report.balance.filter(|_| report.dry_run).map(|left| report.cost <= left);
+            Ok((AppendHeaders(report.credit_headers()), axum::Json(report)).into_response())
         }
         Err(problem) => {
-            told.lines = through;
-            told.from_line = Some(through + 1);
-            Err(problem.after_line(through, told))
+            report.lines = through;
+            report.from_line = Some(through + 1);
+            Err(problem.after_line(through, report))
         }
     }
 }

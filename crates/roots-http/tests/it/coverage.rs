@@ -330,7 +330,7 @@ async fn every_described_answer_equals_its_snapshot() {
     let (mut kinds, mut missed) = (BTreeSet::new(), Vec::new());
     for operation in operations() {
         let described = Described::of(&document, &operation);
-        let mut told = String::new();
+        let mut answers = String::new();
         for status in operation.value["responses"].as_object().unwrap().keys() {
             let scenes = described.scenes(status.parse().unwrap());
             if scenes.is_empty() {
@@ -339,8 +339,8 @@ async fn every_described_answer_equals_its_snapshot() {
             for scene in scenes {
                 let mut answer = scene.answer().await;
                 if answer.status.as_str() != status {
-                    let told = format!("{} instead of {status} of {operation}", answer.status);
-                    missed.push(format!("{told}: {}", answer.body));
+                    let mismatch = format!("{} instead of {status} of {operation}", answer.status);
+                    missed.push(format!("{mismatch}: {}", answer.body));
                 }
                 if described.id == "openapi" && [200, 304].contains(&answer.status.as_u16()) {
                     // It lies in docs/openapi.json, to which others hold it.
@@ -351,10 +351,10 @@ async fn every_described_answer_equals_its_snapshot() {
                 if answer.header("content-type") == "application/problem+json" {
                     kinds.insert(answer.json()["type"].as_str().unwrap().to_owned());
                 }
-                writeln!(told, "{}\n", answer.full_text()).unwrap();
+                writeln!(answers, "{}\n", answer.full_text()).unwrap();
             }
         }
-        assert_snapshot!(described.id.clone(), told.trim_end(), &operation.to_string());
+        assert_snapshot!(described.id.clone(), answers.trim_end(), &operation.to_string());
     }
     assert_eq!(missed, Vec::<String>::new());
     let responses = document["components"]["responses"].as_object().unwrap().values();

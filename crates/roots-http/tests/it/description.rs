@@ -155,8 +155,8 @@ fn only_the_router_module_adds_routes_and_only_described_ones_and_pages() {
 #[test]
 fn the_recovery_code_is_described_with_its_use() {
     let schemas = &document()["components"]["schemas"];
-    let told = &schemas["Bootstrapped"]["properties"]["recovery_code"]["description"];
-    assert!(told.as_str().unwrap().contains("`POST /recover`"), "{told}");
+    let description = &schemas["Bootstrapped"]["properties"]["recovery_code"]["description"];
+    assert!(description.as_str().unwrap().contains("`POST /recover`"), "{description}");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn raw(ask: TestRequest, router: &Router) -> (u16, HeaderMap, Vec<u8>) {
     (parts.status.as_u16(), parts.headers, bytes)
 }
 
-fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
@@ -51,7 +51,7 @@ async fn the_docs_page_loads_only_own_files_and_cannot_be_framed() {
             "base-uri 'none'",
             "form-action 'none'",
         ] {
-            assert!(policy.split("; ").any(|told| told == part), "{path}: {policy}");
+            assert!(policy.split("; ").any(|directive| directive == part), "{path}: {policy}");
         }
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
@@ -85,20 +85,20 @@ async fn pages_and_files_are_compressed_only_if_accepted() {
     let files = files(&router, "203.0.113.7").await;
     for path in files.iter().map(String::as_str).chain(ALL) {
         let (status, headers, plain) = raw(get(path), &router).await;
-        assert_eq!((status, told(&headers, "content-encoding")), (200, ""), "{path}");
-        assert_eq!(told(&headers, "vary"), "accept-encoding", "{path}");
-        let tag = told(&headers, "etag").to_owned();
+        assert_eq!((status, header(&headers, "content-encoding")), (200, ""), "{path}");
+        assert_eq!(header(&headers, "vary"), "accept-encoding", "{path}");
+        let tag = header(&headers, "etag").to_owned();
         let taken = get(path).header("accept-encoding", "br, gzip;q=0.8");
         let (status, headers, packed) = raw(taken.clone(), &router).await;
-        assert_eq!((status, told(&headers, "content-encoding")), (200, "gzip"), "{path}");
-        assert_eq!(told(&headers, "content-length"), packed.len().to_string(), "{path}");
-        assert_eq!(told(&headers, "vary"), "accept-encoding", "{path}");
+        assert_eq!((status, header(&headers, "content-encoding")), (200, "gzip"), "{path}");
+        assert_eq!(header(&headers, "content-length"), packed.len().to_string(), "{path}");
+        assert_eq!(header(&headers, "vary"), "accept-encoding", "{path}");
         assert!(packed.len() < plain.len(), "{path}");
         let mut unpacked = Vec::new();
         GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
         assert_eq!(unpacked, plain, "{path}");
         // A strong tag names the bytes.
-        let packed_tag = told(&headers, "etag").to_owned();
+        let packed_tag = header(&headers, "etag").to_owned();
         assert_ne!(packed_tag, tag, "{path}");
         for refusing in ["gzip;q=0", "identity", "br"] {
             let ask = get(path).header("accept-encoding", refusing);
@@ -110,16 +110,16 @@ async fn pages_and_files_are_compressed_only_if_accepted() {
                 let (status, headers, body) = raw(again, &router).await;
                 assert_eq!((status, body.len()), (304, 0), "{path} {known}");
                 assert_eq!(
-                    (told(&headers, "etag"), told(&headers, "vary")),
+                    (header(&headers, "etag"), header(&headers, "vary")),
                     (tag.as_str(), "accept-encoding")
                 );
-                assert_ne!(told(&headers, "cache-control"), "no-store", "{path}");
+                assert_ne!(header(&headers, "cache-control"), "no-store", "{path}");
             }
             let other = ask.header("if-none-match", "\"x\"");
             assert_eq!(raw(other, &router).await.0, 200, "{path}");
         }
         let (status, headers, body) = raw(ask("HEAD", path), &router).await;
         assert_eq!((status, body.len()), (200, 0), "{path}");
-        assert_eq!(told(&headers, "content-length"), plain.len().to_string(), "{path}");
+        assert_eq!(header(&headers, "content-length"), plain.len().to_string(), "{path}");
     }
 }

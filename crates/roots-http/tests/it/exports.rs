@@ -176,9 +176,9 @@ async fn a_key_is_looked_up_again_before_the_last_line() {
 async fn a_shutdown_ends_an_export_with_an_error_line() {
     let mut api = endless();
     api.accounts.expect_credentials().returning(|lookup| Ok(credentials(lookup)));
-    let (tell, told) = oneshot::channel();
+    let (tell, signal) = oneshot::channel();
     api.settings.shutdown = Shutdown::when(async {
-        let _ = told.await;
+        let _ = signal.await;
     });
     let request: Request<Body> = get("/api/v1/export").request();
     let mut body = api.router().oneshot(request).await.unwrap().into_body();

@@ -129,7 +129,7 @@ async fn an_idempotency_key_of_another_request_is_422() {
 }
 
 /// What the store is told of the request's name.
-async fn told(ask: TestRequest) -> Option<Idempotency> {
+async fn idempotency_of(ask: TestRequest) -> Option<Idempotency> {
     let seen = Arc::new(Mutex::new(None));
     let mut api = MockedApi::keyed();
     let asked = Arc::clone(&seen);
@@ -144,15 +144,15 @@ async fn told(ask: TestRequest) -> Option<Idempotency> {
 }
 
 async fn macs(ask: TestRequest) -> (Mac, Mac) {
-    let told = told(ask).await.unwrap();
-    assert_eq!(told.before.len(), 1, "the api's keys were renewed once");
-    assert_ne!(told.before[0], told.now);
-    (told.now.key, told.now.request)
+    let idempotency = idempotency_of(ask).await.unwrap();
+    assert_eq!(idempotency.before.len(), 1, "the api's keys were renewed once");
+    assert_ne!(idempotency.before[0], idempotency.now);
+    (idempotency.now.key, idempotency.now.request)
 }
 
 #[tokio::test]
 async fn an_idempotent_request_is_its_key_method_path_and_body() {
-    assert_eq!(told(post("/api/v1/todos", NEW_TODO)).await, None);
+    assert_eq!(idempotency_of(post("/api/v1/todos", NEW_TODO)).await, None);
     let quoted = format!("\"{KEY}\"");
     let todo = post("/api/v1/todos", NEW_TODO);
     let (key, request) = macs(idempotent(todo.clone())).await;

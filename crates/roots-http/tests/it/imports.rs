@@ -185,14 +185,14 @@ async fn every_name_of_utf_8_is_taken_as_charset() {
 async fn a_byte_order_mark_before_the_first_line_is_skipped() {
     let marked = |line: &str| format!("\u{feff}{line}");
     for (first, line) in [(marked(HEADER), SESSION), (marked("\r\n") + HEADER, SESSION)] {
-        let told = import(&[&first, ACTOR, line].join("\r\n")).of_the_whole_api().await.json();
-        assert_eq!((&told["imported"]["sessions"], &told["faulty"]), (&json!(1), &json!(0)));
+        let report = import(&[&first, ACTOR, line].join("\r\n")).of_the_whole_api().await.json();
+        assert_eq!((&report["imported"]["sessions"], &report["faulty"]), (&json!(1), &json!(0)));
     }
     // Two files in one.
     let within = [HEADER, ACTOR, &marked(SESSION)].join("\n");
-    let told = import(&within).of_the_whole_api().await.json();
+    let report = import(&within).of_the_whole_api().await.json();
     let mark = "holds a byte-order mark, which no editor shows, at line 3, column 1";
-    assert_eq!(told["faults"][0]["errors"][0]["message"], mark);
+    assert_eq!(report["faults"][0]["errors"][0]["message"], mark);
     assert_eq!(import("\u{feff}").of_the_whole_api().await.status, 422);
 }
 
@@ -202,8 +202,8 @@ async fn rows_before_from_line_are_skipped() {
     let from = ask("POST", "/api/v1/import?from_line=4")
         .header("content-type", "application/x-ndjson")
         .body(file);
-    let told = from.of_the_whole_api().await.json();
-    assert_eq!((&told["lines"], &told["imported"]["sessions"]), (&5.into(), &2.into()));
+    let report = from.of_the_whole_api().await.json();
+    assert_eq!((&report["lines"], &report["imported"]["sessions"]), (&5.into(), &2.into()));
 }
 
 /// The answer to an import of which the store applies nothing.
@@ -550,9 +550,9 @@ async fn a_shutdown_ends_an_import_with_503() {
 async fn a_line_over_1_mib_is_skipped_and_reported() {
     let long = format!("{{\"kind\":\"{}\"}}", "x".repeat(1024 * 1024));
     let file = [HEADER, ACTOR, &long, SESSION].join("\n");
-    let told = import(&file).of_the_whole_api().await.json();
-    assert_eq!((&told["faulty"], &told["imported"]["sessions"]), (&1.into(), &1.into()));
-    assert_eq!(told["faults"][0]["line"], 3);
+    let report = import(&file).of_the_whole_api().await.json();
+    assert_eq!((&report["faulty"], &report["imported"]["sessions"]), (&1.into(), &1.into()));
+    assert_eq!(report["faults"][0]["line"], 3);
 }
 
 fn end(sessions: u64, total: u64) -> String {
@@ -577,8 +577,8 @@ async fn a_file_is_whole_if_every_row_came_that_its_last_line_counts() {
         ("more behind it", vec![HEADER, ACTOR, SESSION, SESSION, &right, "{"], false),
         ("no counts", vec![HEADER, r#"{"kind":"end"}"#], false),
     ] {
-        let told = import(&file.join("\n")).of_the_whole_api().await.json();
-        assert_eq!(told["is_whole"], expected, "{what}: {told}");
+        let report = import(&file.join("\n")).of_the_whole_api().await.json();
+        assert_eq!(report["is_whole"], expected, "{what}: {report}");
     }
 }
 
@@ -597,8 +597,8 @@ async fn invalid_counts_of_the_last_line_are_reported() {
         ),
     ] {
         let end = format!(r#"{{"kind":"end","counts":{counts},"total":0}}"#);
-        let told = import(&[HEADER, &end].join("\n")).of_the_whole_api().await.json();
-        assert_eq!(told["faults"][0]["errors"][0]["message"], error);
+        let report = import(&[HEADER, &end].join("\n")).of_the_whole_api().await.json();
+        assert_eq!(report["faults"][0]["errors"][0]["message"], error);
     }
 }
 
@@ -609,10 +609,10 @@ async fn an_id_beyond_63_bits_is_an_error_of_its_line() {
         (session("9223372036854775807"), session("9223372036854775808"), session("1.5"));
     let (far, below) = (session("18446744073709551615"), session("-9223372036854775809"));
     let file = [HEADER, ACTOR, &fits, &above, &far, &below, &fraction].join("\n");
-    let told = import(&file).of_the_whole_api().await.json();
-    let counts = (&told["imported"]["sessions"], &told["already_imported"], &told["faulty"]);
+    let report = import(&file).of_the_whole_api().await.json();
+    let counts = (&report["imported"]["sessions"], &report["already_imported"], &report["faulty"]);
     assert_eq!(counts, (&json!(1), &json!(0), &json!(4)));
-    let errors: Vec<_> = told["faults"].as_array().unwrap().iter().collect();
+    let errors: Vec<_> = report["faults"].as_array().unwrap().iter().collect();
     let messages: Vec<_> = errors.iter().map(|it| &it["errors"][0]["message"]).collect();
     let beyond = "must be an integer of at most 63 bits";
     let positive = "must be a positive integer";

@@ -162,14 +162,14 @@ async fn the_actors_of_an_account_share_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limits_of_actors_and_accounts_are_switched_off_by_themselves() {
-    for (requests_per_minute, account_requests_per_minute, told) in
+    for (requests_per_minute, account_requests_per_minute, policy) in
         [(0, 5, r#""account";q=5;w=60"#), (5, 0, r#""actor";q=5;w=60"#), (0, 0, "")]
     {
         let mut api = MockedApi::whole();
         api.settings.limits =
             RateLimits { requests_per_minute, account_requests_per_minute, ..RateLimits::OFF };
         let answer = get("/api/v1/sessions/1").of(&api.router()).await;
-        assert_eq!(answer.header("ratelimit-policy"), told);
+        assert_eq!(answer.header("ratelimit-policy"), policy);
     }
 }
 
@@ -180,9 +180,9 @@ async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account()
     api.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
     let router = api.router();
     let make = post("/api/v1/keys", r#"{"actor_id": 1}"#);
-    let told = make.clone().of(&router).await;
+    let answer = make.clone().of(&router).await;
     assert_eq!(
-        (told.status.as_u16(), told.header("ratelimit-policy")),
+        (answer.status.as_u16(), answer.header("ratelimit-policy")),
         (201, r#""key-changes";q=3;w=3600"#)
     );
     // What fails counts too: it is counted before the work.
@@ -246,9 +246,9 @@ async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() 
     for ask in &free {
         assert_eq!(statuses(&router, ask, 5).await, [200; 5]);
     }
-    let told = import("").of(&router).await;
+    let answer = import("").of(&router).await;
     assert_eq!(
-        (told.status.as_u16(), told.header("ratelimit")),
+        (answer.status.as_u16(), answer.header("ratelimit")),
         (200, r#""key-changes";r=3;t=900"#)
     );
     assert_eq!(statuses(&router, &export, 2).await, [200; 2]);
@@ -331,9 +331,9 @@ async fn concurrent_requests_with_one_wrong_key_count_once() {
     let ask = || with_wrong_key().of(&router);
     let (one, other) = tokio::join!(ask(), ask());
     assert_eq!([one.status.as_u16(), other.status.as_u16()], [401; 2]);
-    let mut told = [one.header("ratelimit"), other.header("ratelimit")];
-    told.sort_unstable();
-    assert_eq!(told, [r#""unauthenticated";r=59;t=1"#, r#""unknown-keys";r=59;t=1"#]);
+    let mut headers = [one.header("ratelimit"), other.header("ratelimit")];
+    headers.sort_unstable();
+    assert_eq!(headers, [r#""unauthenticated";r=59;t=1"#, r#""unknown-keys";r=59;t=1"#]);
     assert_eq!(unknown_key(1).of(&router).await.header("ratelimit"), r#""unknown-keys";r=58;t=2"#);
     assert_eq!(lookups.load(Ordering::SeqCst), 2);
 }
@@ -516,22 +516,22 @@ fn keyless() -> Vec<TestRequest> {
 #[tokio::test(start_paused = true)]
 async fn every_request_without_a_key_counts_against_its_address() {
     for ask in keyless() {
-        let told = format!("{:?}", ask.clone().request().uri());
+        let uri = format!("{:?}", ask.clone().request().uri());
         let router = limited(1_000, 0).router();
         let first = ask.clone().of(&router).await;
-        assert_eq!(first.header("ratelimit"), r#""unauthenticated";r=59;t=1"#, "{told}");
+        assert_eq!(first.header("ratelimit"), r#""unauthenticated";r=59;t=1"#, "{uri}");
         assert_eq!(
             statuses(&router, &ask, UNAUTHENTICATED).await[UNAUTHENTICATED - 2..],
             [first.status.as_u16(), 429],
-            "{told}"
+            "{uri}"
         );
         // Of IPv6, a network of 64 bits is one client, and here another.
         let (near, far) = ("2001:db8::1", "2001:db8:0:1::1");
         assert_eq!(statuses(&router, &ask.clone().from(near), 60).await[59], first.status.as_u16());
-        assert_eq!(statuses(&router, &ask.clone().from("2001:db8::2"), 1).await, [429], "{told}");
-        assert_eq!(statuses(&router, &ask.from(far), 1).await, [first.status.as_u16()], "{told}");
+        assert_eq!(statuses(&router, &ask.clone().from("2001:db8::2"), 1).await, [429], "{uri}");
+        assert_eq!(statuses(&router, &ask.from(far), 1).await, [first.status.as_u16()], "{uri}");
         // A good key goes on beside it.
-        assert_eq!(statuses(&router, &get("/api/v1/sessions/1"), 2).await, [200; 2], "{told}");
+        assert_eq!(statuses(&router, &get("/api/v1/sessions/1"), 2).await, [200; 2], "{uri}");
     }
 }
 
@@ -556,8 +556,8 @@ async fn static_files_and_preflights_have_an_allowance_of_their_own() {
         .header("access-control-request-method", "POST");
     assert_eq!(statuses(&router, &preflight, 300).await, [200; 300]);
     let file = get(&crate::docs::files(&router.clone(), "203.0.113.9").await[0]).without_key();
-    let told = file.clone().of(&router).await;
-    assert_eq!(told.header("ratelimit-policy"), r#""static";q=600;w=60"#);
+    let answer = file.clone().of(&router).await;
+    assert_eq!(answer.header("ratelimit-policy"), r#""static";q=600;w=60"#);
     assert_eq!(statuses(&router, &file, 300).await[298..], [200, 429]);
     assert_eq!(statuses(&router, &get("/docs/nothing.js").without_key(), 1).await, [429]);
     assert_eq!(statuses(&router, &preflight, 1).await, [429]);
@@ -788,11 +788,11 @@ async fn a_wrong_key_is_looked_up_at_most_once_in_five_seconds() {
 async fn a_wrong_key_that_became_good_is_admitted_five_seconds_later() {
     let mut api = limited(1_000, 0);
     let is_good = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&is_good);
+    let good = Arc::clone(&is_good);
     api.accounts.checkpoint();
     api.accounts
         .expect_credentials()
-        .returning(move |lookup| Ok(credentials(lookup).filter(|_| told.load(Ordering::SeqCst))));
+        .returning(move |lookup| Ok(credentials(lookup).filter(|_| good.load(Ordering::SeqCst))));
     let router = api.router();
     let ask = get("/api/v1/sessions/1");
     assert_eq!(statuses(&router, &ask, 2).await, [401; 2]);
@@ -854,10 +854,10 @@ async fn an_address_has_limits_of_its_own() {
     let named = keyless("203.0.113.7").header("x-forwarded-for", "203.0.113.9");
     assert_eq!(statuses(&router, &named, 1).await, [429]);
     // A trusted proxy's word is taken.
-    let told = |told: &str| keyless("10.0.0.1").header("x-forwarded-for", told);
-    assert!(exhausted(told("203.0.113.9")).await);
-    assert_eq!(statuses(&router, &told("198.51.100.1, 203.0.113.7"), 1).await, [429]);
-    assert_eq!(statuses(&router, &told("203.0.113.10"), 1).await, [401]);
+    let forwarded = |addresses: &str| keyless("10.0.0.1").header("x-forwarded-for", addresses);
+    assert!(exhausted(forwarded("203.0.113.9")).await);
+    assert_eq!(statuses(&router, &forwarded("198.51.100.1, 203.0.113.7"), 1).await, [429]);
+    assert_eq!(statuses(&router, &forwarded("203.0.113.10"), 1).await, [401]);
     // Of IPv6, a network of 64 bits is one client.
     assert!(exhausted(keyless("2001:db8::1")).await);
     assert_eq!(statuses(&router, &keyless("2001:db8::ffff:1"), 1).await, [429]);

@@ -242,9 +242,9 @@ async fn a_large_page_yields_to_other_tasks_between_its_rows() {
     let (opened, rows) = (turns.load(Ordering::Relaxed), 10);
     assert!(opened >= rows, "{opened}");
     let bytes = body.collect().await.unwrap().to_bytes().len();
-    let told = turns.load(Ordering::Relaxed) - opened;
+    let turns_taken = turns.load(Ordering::Relaxed) - opened;
     // What came after the first 256 KiB, in pieces of a row each.
-    assert!(bytes > 10 * LONG && told >= 5, "{told}");
+    assert!(bytes > 10 * LONG && turns_taken >= 5, "{turns_taken}");
     other.abort();
 }
 

@@ -354,10 +354,10 @@ async fn the_log_and_the_metrics_hold_routes_and_causes_but_no_key_and_no_text()
     get("/api/v1/sessions/4711").of(&failing).await;
 
     let log = LogCapture::end();
-    let told = recorder.handle().render();
+    let metrics = recorder.handle().render();
     for hidden in ["secret", KEY, "12345", "4711", "BREW"] {
         assert!(!log.contains(hidden), "{hidden} in {log}");
-        assert!(!told.contains(hidden), "{hidden} in {told}");
+        assert!(!metrics.contains(hidden), "{hidden} in {metrics}");
     }
     for line in log.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -373,8 +373,8 @@ async fn the_log_and_the_metrics_hold_routes_and_causes_but_no_key_and_no_text()
     assert!(log.contains("the database failed: the cause"));
     let counted =
         r#"roots_http_requests_total{method="GET",route="/api/v1/todos/{id}",status="400"} 1"#;
-    assert!(told.contains(counted), "{told}");
-    assert!(told.contains(r#"route="none",status="404""#), "{told}");
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(metrics.contains(r#"route="none",status="404""#), "{metrics}");
 }
 
 #[tokio::test]
@@ -392,16 +392,16 @@ async fn a_code_or_a_key_in_the_wrong_place_is_neither_echoed_nor_logged() {
     let router = MockedApi::whole().router();
     LogCapture::begin();
     for form in &forms {
-        let mut told = Vec::new();
-        told.push(get("/nothing").header("x-request-id", form).of(&router).await);
-        told.push(get("/api/v1/todos").header("if-match", form).of(&router).await);
-        told.push(get(&format!("/api/v1/todos?{form}=1")).of(&router).await);
-        told.push(get(&format!("/api/v1/todos?cursor={form}")).of(&router).await);
-        told.push(get(&format!("/api/v1/todos/{form}")).of(&router).await);
-        told.push(get(&format!("/{form}")).header("host", form).of(&router).await);
+        let mut answers = Vec::new();
+        answers.push(get("/nothing").header("x-request-id", form).of(&router).await);
+        answers.push(get("/api/v1/todos").header("if-match", form).of(&router).await);
+        answers.push(get(&format!("/api/v1/todos?{form}=1")).of(&router).await);
+        answers.push(get(&format!("/api/v1/todos?cursor={form}")).of(&router).await);
+        answers.push(get(&format!("/api/v1/todos/{form}")).of(&router).await);
+        answers.push(get(&format!("/{form}")).header("host", form).of(&router).await);
         let body = format!(r#"{{"title": "a", "{form}": "{form}"}}"#);
-        told.push(post("/api/v1/todos", &body).of(&router).await);
-        for answer in told {
+        answers.push(post("/api/v1/todos", &body).of(&router).await);
+        for answer in answers {
             assert!(answer.status.is_client_error(), "{}", answer.summary());
             assert!(!answer.summary().contains(form.as_str()), "{}", answer.summary());
         }

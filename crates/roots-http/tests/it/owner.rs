@@ -268,9 +268,9 @@ async fn lists_and_stats_of_other_actors_are_403_to_a_member() {
             ("9223372036854775808", 400, 400),
         ] {
             let ask = || get(&format!("/api/v1/{path}?actor_id={actor}"));
-            let told = (ask().of(&router).await, ask().by_the_member().of(&router).await);
-            let told = (told.0.status.as_u16(), told.1.status.as_u16());
-            assert_eq!(told, (owner, member), "{path} of {actor}");
+            let answers = (ask().of(&router).await, ask().by_the_member().of(&router).await);
+            let statuses = (answers.0.status.as_u16(), answers.1.status.as_u16());
+            assert_eq!(statuses, (owner, member), "{path} of {actor}");
         }
         let twice = format!("/api/v1/{path}?actor_id=1&actor_id=all");
         assert_eq!(get(&twice).of(&router).await.status, 400);

@@ -86,8 +86,8 @@ impl Readers {
             Source::Postgres { .. } => "SHOW transaction_read_only",
         };
         let ping = Statement::from_string(db.get_database_backend(), sql);
-        let told = db.query_one_raw(ping).await.map_err(of_read)?;
-        let is_read_only = told.map(|told| told.try_get_by_index::<String>(0)).transpose();
+        let row = db.query_one_raw(ping).await.map_err(of_read)?;
+        let is_read_only = row.map(|row| row.try_get_by_index::<String>(0)).transpose();
         if is_read_only.map_err(of_read)?.as_deref() == Some("on") {
             return Err(StoreError::Unavailable("it is read-only".to_owned()));
         }

@@ -122,9 +122,9 @@ impl FileError {
 
 /// Whether there is certainly enough space to write to the file, according to the file system.
 pub(super) fn has_room(file: &Path) -> bool {
-    statvfs(folder_of(file)).is_ok_and(|told| {
-        let room = told.blocks_available().saturating_mul(told.fragment_size());
-        room >= ROOM_FOR_CERTAIN_BYTES && !told.flags().contains(FsFlags::ST_RDONLY)
+    statvfs(folder_of(file)).is_ok_and(|stats| {
+        let room = stats.blocks_available().saturating_mul(stats.fragment_size());
+        room >= ROOM_FOR_CERTAIN_BYTES && !stats.flags().contains(FsFlags::ST_RDONLY)
     })
 }
 
@@ -228,7 +228,7 @@ mod tests {
     const HEADER_OF_A_BACKUP: &[u8] = b"SQLite format 3\0\x10\x00\x01\x01";
     const HEADER_IN_USE: &[u8] = b"SQLite format 3\0\x10\x00\x02\x02";
 
-    fn told(file: &Path, may_create: bool) -> String {
+    fn message_of(file: &Path, may_create: bool) -> String {
         prepare(file, may_create).err().map(|error| error.to_string()).unwrap_or_default()
     }
 
@@ -246,14 +246,14 @@ mod tests {
             ("missing", "does not exist"),
             ("text/below", "can't be opened"),
         ] {
-            let told = told(&place(name), false);
-            assert!(told.starts_with(&format!("the database file {}", place(name).display())));
-            assert!(told.contains(expected), "{name}: {told}");
+            let message = message_of(&place(name), false);
+            assert!(message.starts_with(&format!("the database file {}", place(name).display())));
+            assert!(message.contains(expected), "{name}: {message}");
         }
         assert_eq!(fs::read(place("short")).unwrap(), b"SQLite");
         assert!(!place("missing").exists());
-        assert_eq!(told(&place("new/roots.db"), true), "");
-        assert_eq!(told(&place("new/roots.db"), false), "");
+        assert_eq!(message_of(&place("new/roots.db"), true), "");
+        assert_eq!(message_of(&place("new/roots.db"), false), "");
     }
 
     #[test]
@@ -272,9 +272,9 @@ mod tests {
                 Some(bytes) => fs::write(&log, bytes).unwrap(),
                 None => fs::remove_file(&log).unwrap(),
             }
-            let told = told(&file, true);
-            assert_eq!(told.contains("roots.db-wal"), is_refused, "{told}");
-            assert_eq!(!told.is_empty(), is_refused, "{told}");
+            let message = message_of(&file, true);
+            assert_eq!(message.contains("roots.db-wal"), is_refused, "{message}");
+            assert_eq!(!message.is_empty(), is_refused, "{message}");
             if let Some(bytes) = log_bytes {
                 assert_eq!(fs::read(&log).unwrap(), bytes);
             }

@@ -195,10 +195,12 @@ impl TlsError {
     pub(super) fn of(error: &DbErr) -> Option<Self> {
         let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return None };
         match &**cause {
-            SqlxError::Tls(told) => match told.downcast_ref::<rustls::Error>() {
+            SqlxError::Tls(source) => match source.downcast_ref::<rustls::Error>() {
                 Some(error) => Some(Self::of_rustls(error)),
-                None if told.to_string().contains("does not support TLS") => Some(Self::NotOffered),
-                None => Some(Self::Other(told.to_string())),
+                None if source.to_string().contains("does not support TLS") => {
+                    Some(Self::NotOffered)
+                }
+                None => Some(Self::Other(source.to_string())),
             },
             SqlxError::Io(error) => Self::of_io(error),
             _ => None,

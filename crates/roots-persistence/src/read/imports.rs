@@ -114,8 +114,8 @@ impl ImportReader for Store {
             if kind == Origin::Todo(TodoId(0)).kind() {
                 todos.extend(found.iter().map(|row| (row.origin().id(), row.actor())));
             }
-            let told = |row: ImportRow| Some((*origins.get(&row.origin().id())?, row));
-            rows.extend(found.into_iter().filter_map(told));
+            let matched = |row: ImportRow| Some((*origins.get(&row.origin().id())?, row));
+            rows.extend(found.into_iter().filter_map(matched));
         }
         Ok(rows)
     }
@@ -163,11 +163,11 @@ impl ImportReader for Store {
         .map_err(of_read)?
         .into_iter()
         .collect();
-        let told = came.iter().map(|row| {
+        let imported = came.iter().map(|row| {
             let ((.., origin), here) = row.key()?;
             Ok(ImportedId { origin, here, stands: existing.contains(&here) })
         });
-        told.collect::<Result<_, InvalidRow>>().map_err(Into::into)
+        imported.collect::<Result<_, InvalidRow>>().map_err(Into::into)
     }
 
     async fn working_set_for(&self, command: &Command) -> StoreResult<WorkingSet> {

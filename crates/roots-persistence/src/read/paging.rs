@@ -101,9 +101,9 @@ impl Store {
             alone.as_ref().ok_or_else(|| StoreError::Broken("a total of nothing".to_owned()))?
         };
         proved(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
-        let mut told = [0; M];
-        for ((name, _), told) in numbers.iter().zip(&mut told) {
-            *told = carrier.try_get("", name).map_err(of_read)?;
+        let mut values = [0; M];
+        for ((name, _), value) in numbers.iter().zip(&mut values) {
+            *value = carrier.try_get("", name).map_err(of_read)?;
         }
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
@@ -113,7 +113,7 @@ impl Store {
         let items = items.collect::<StoreResult<Vec<T>>>()?;
         let last = items.last().filter(|_| has_more);
         let next = last.map(Listed::sort_key);
-        Ok((items, next, told))
+        Ok((items, next, values))
     }
 }
 

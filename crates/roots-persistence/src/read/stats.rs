@@ -96,8 +96,8 @@ async fn count_types(
     by_type.sort_by(|(one, of_one), (other, of_other)| {
         of_other.cmp(of_one).then_with(|| one.cmp(other))
     });
-    let told = i64::try_from(by_type.len()).unwrap_or(i64::MAX);
-    Ok((by_type, types - told, total))
+    let listed = i64::try_from(by_type.len()).unwrap_or(i64::MAX);
+    Ok((by_type, types - listed, total))
 }
 
 /// The selection of a filter, counted by type, in parts.

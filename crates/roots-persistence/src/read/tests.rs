@@ -117,12 +117,12 @@ async fn reading_aloud(db: &TestDatabase) -> (Store, Arc<AtomicU64>) {
     } else {
         crate::connect::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
     };
-    let told = Arc::new(AtomicU64::new(0));
-    let tell = told.clone();
+    let statements = Arc::new(AtomicU64::new(0));
+    let tell = statements.clone();
     readers.set_metric_callback(move |_| {
         tell.fetch_add(1, Ordering::Relaxed);
     });
-    (Store::reading(readers, &db.url), told)
+    (Store::reading(readers, &db.url), statements)
 }
 
 /// Asks an account that was filled with `each` for everything that has no bound of its own, and
@@ -242,7 +242,7 @@ async fn stats_by_the_days_of_a_zone_take_a_few_statements_however_long_the_time
         let months = (0..360).map(|month| issuer.at.plus_seconds(-month * 2_635_200));
         let times = times.chain(months).map(|at| issuer.log_activity_as("a", Some(1), Some(at)));
         apply_each(&db.store, std::iter::once(issuer.start_session()).chain(times)).await;
-        let (store, told) = reading_aloud(&db).await;
+        let (store, statements) = reading_aloud(&db).await;
         let ragged = TimeRange {
             since: Timestamp::parse("1970-01-01T00:07:30Z").ok(),
             until: Timestamp::parse("9999-12-31T23:07:30Z").ok(),
@@ -261,7 +261,7 @@ async fn stats_by_the_days_of_a_zone_take_a_few_statements_however_long_the_time
                     let zone = Zone::parse(name).unwrap();
                     let stats = store.activity_stats(&filter, &zone).await.unwrap();
                     assert_eq!(stats.total, 362, "{name} {session:?} {range:?}");
-                    let asked = told.swap(0, Ordering::Relaxed);
+                    let asked = statements.swap(0, Ordering::Relaxed);
                     let asked = usize::try_from(asked).unwrap();
                     assert!((1..=STATEMENTS_MAX).contains(&asked), "{name}: {asked} statements");
                 }
@@ -427,13 +427,15 @@ async fn postgres_reads_touch_a_bounded_number_of_rows() {
     let db = TestDatabase::postgres().await;
     let issuer = fill(&db, 20_000).await;
     let mut readers = crate::connect::postgres::readers(&db.url, 1).await.unwrap();
-    let told = Arc::new(StdMutex::new(Vec::new()));
-    let tell = told.clone();
+    let statements = Arc::new(StdMutex::new(Vec::new()));
+    let tell = statements.clone();
     readers.set_metric_callback(move |info| tell.lock().unwrap().push(info.statement.clone()));
     let store = Store::reading(readers, &db.url);
     let mut asked = Vec::new();
     ask(&store, &issuer, 20_000, |what| {
-        asked.extend(told.lock().unwrap().drain(..).map(|statement| (what.clone(), statement)));
+        asked.extend(
+            statements.lock().unwrap().drain(..).map(|statement| (what.clone(), statement)),
+        );
     })
     .await;
     assert!(asked.len() > 80);
@@ -510,8 +512,8 @@ async fn a_hundred_renewals_do_not_change_the_statements_of_admissions_and_reads
                 renew_member(&db, &owner, 2, &renewal).await;
                 secret = Some(renewal.key.secret);
             }
-            let (store, told) = telling_texts(&db).await;
-            let texts = move || std::mem::take(&mut *told.lock().unwrap());
+            let (store, statements) = telling_texts(&db).await;
+            let texts = move || std::mem::take(&mut *statements.lock().unwrap());
             let here = Arc::new(store.clone());
             let access = Access { reader: here.clone(), ..context.access.clone() };
             let sessions = context.sessions.clone();
@@ -550,10 +552,10 @@ async fn keys_that_arrive_together_are_looked_up_by_one_statement() {
         let damage =
             format!("UPDATE accounts SET name = '' WHERE account_id = {}", damaged.account);
         db.execute(&damage).await;
-        let (store, told) = telling_texts(&db).await;
+        let (store, statements) = telling_texts(&db).await;
         let asked = [second, foreign, damaged, first, second].map(|key| store.credentials(key));
         let found = futures_util::future::join_all(asked).await;
-        assert_eq!(told.lock().unwrap().len(), 1);
+        assert_eq!(statements.lock().unwrap().len(), 1);
         let accounts: Vec<_> = found
             .into_iter()
             .map(|found| found.map(|found| found.map(|found| (found.account.id, found.actor.id))))
@@ -573,10 +575,10 @@ async fn telling_texts(db: &TestDatabase) -> (Store, Arc<StdMutex<Vec<String>>>)
     } else {
         crate::connect::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
     };
-    let told = Arc::new(StdMutex::new(Vec::new()));
-    let tell = told.clone();
+    let statements = Arc::new(StdMutex::new(Vec::new()));
+    let tell = statements.clone();
     readers.set_metric_callback(move |info| tell.lock().unwrap().push(info.statement.sql.clone()));
-    (Store::reading(readers, &db.url), told)
+    (Store::reading(readers, &db.url), statements)
 }
 
 /// Statistics that still hold cost one look-up, and no write is missed, from whatever process it
@@ -585,7 +587,7 @@ async fn telling_texts(db: &TestDatabase) -> (Store, Arc<StdMutex<Vec<String>>>)
 async fn stats_are_counted_anew_once_their_account_was_written_to() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = Issuer::new(&db.store, 100).await;
-        let (store, told) = reading_aloud(&db).await;
+        let (store, statements) = reading_aloud(&db).await;
         let filter = ActivityFilter {
             by: issuer.account.into(),
             actor: Some(issuer.actor),
@@ -596,7 +598,7 @@ async fn stats_are_counted_anew_once_their_account_was_written_to() {
         let total = async |zone: &str| {
             let zone = Zone::parse(zone).unwrap();
             let stats = store.activity_stats(&filter, &zone).await.unwrap();
-            (stats.total, stats.sessions.total, told.swap(0, Ordering::Relaxed))
+            (stats.total, stats.sessions.total, statements.swap(0, Ordering::Relaxed))
         };
         apply_each(&db.store, [issuer.log_activity("a"), issuer.start_session()]).await;
         assert_eq!(total("UTC").await, (1, 1, 4));
@@ -616,7 +618,7 @@ async fn stats_are_counted_anew_once_their_account_was_written_to() {
 async fn a_cached_total_of_days_is_counted_anew_after_a_write_to_its_account() {
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = Issuer::new(&db.store, 100).await;
-        let (store, told) = reading_aloud(&db).await;
+        let (store, statements) = reading_aloud(&db).await;
         let since = Some(issuer.at.day().first_instant());
         let filter = |actor| ActivityFilter {
             by: issuer.account.into(),
@@ -632,7 +634,7 @@ async fn a_cached_total_of_days_is_counted_anew_after_a_write_to_its_account() {
                 assert_eq!(page.items.is_empty(), page.total == 0);
                 totals.push(page.total);
             }
-            (totals, told.swap(0, Ordering::Relaxed))
+            (totals, statements.swap(0, Ordering::Relaxed))
         };
         // One statement a page, and one more where there is no row that a total could stand in.
         apply_each(&db.store, [issuer.log_activity("a")]).await;

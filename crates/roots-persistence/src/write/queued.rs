@@ -174,16 +174,16 @@ mod tests {
         let mut replies = Replies::default();
         let mut answered = Vec::new();
         for sender in [gone, reply_sender(), reply_sender()] {
-            let (caller, told) = oneshot::channel();
+            let (caller, answer) = oneshot::channel();
             replies.add(ReplyTo { caller, claim: claim(), sender, blocked: None }, Err(busy()));
-            answered.push(told);
+            answered.push(answer);
         }
         assert_eq!(replies.0.len(), 2, "one batch a thread");
         replies.send();
         let mut answered = answered.into_iter();
         assert!(answered.next().unwrap().await.is_err());
-        for told in answered {
-            assert_eq!(told.await.unwrap(), Err(busy()));
+        for answer in answered {
+            assert_eq!(answer.await.unwrap(), Err(busy()));
         }
     }
 }

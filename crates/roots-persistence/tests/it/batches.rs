@@ -106,9 +106,9 @@ async fn only_a_command_with_bad_data_fails_and_the_rest_of_its_batch_is_charged
     let found = together(&db, &issuer, commands).await;
     let missing = ApplyError::Refused(Refusal::NotFound("session"));
     assert_eq!(found[3], Err(missing));
-    let told = |answer: &CommandResult| is_broken(answer);
+    let broken = |answer: &CommandResult| is_broken(answer);
     assert_eq!(
-        found.iter().map(told).collect::<Vec<_>>(),
+        found.iter().map(broken).collect::<Vec<_>>(),
         [false, true, false, false, false, true, false]
     );
     let paid = [Some(98), None, Some(97), None, Some(96), None, Some(95)];

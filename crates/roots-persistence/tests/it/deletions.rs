@@ -291,9 +291,9 @@ impl CommandStore for StepNotifier {
         let is_step = matches!(command.action, Action::System(SystemAction::UnlinkSession { .. }));
         let applied = self.0.apply(command).await;
         if is_step {
-            let (go_on, told) = oneshot::channel();
+            let (go_on, signal) = oneshot::channel();
             let _ = self.1.send(go_on);
-            let _ = told.await;
+            let _ = signal.await;
         }
         applied
     }
@@ -307,12 +307,12 @@ async fn other_accounts_write_between_the_steps_of_a_session_deletion(db: TestDa
     link(&db, &issuer, 1, LINKS).await;
     db.store.apply(issuer.delete_session(1)).await.unwrap();
     assert_eq!(links(&db, 1).await, LINKS - AT_ONCE, "what is answered with the deletion");
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut requests) = mpsc::unbounded_channel();
     let telling = Arc::new(StepNotifier(db.store.clone(), tell));
     let leftovers = leftovers(telling, &db.store);
     let working = tokio::spawn(async move { leftovers.work_off().await });
     let (mut between, mut steps) = (0, 0);
-    while let Some(go_on) = told.recv().await {
+    while let Some(go_on) = requests.recv().await {
         steps += 1;
         let before = links(&db, 1).await;
         let write = commands::begin(&db.store, other.create_todo("between"));

@@ -136,11 +136,12 @@ async fn duplicates_in_two_processes_are_charged_once(db: TestDatabase) {
         [&db.store, &other].map(|store| begin(store, idempotent(1, 1, issuer.create_todo("x"))));
     hold.until_felt().await;
     hold.release().await;
-    let told = answers(duplicates.into()).await;
-    let mut replays: Vec<_> = told.iter().map(|told| told.as_ref().unwrap().is_replay).collect();
+    let results = answers(duplicates.into()).await;
+    let mut replays: Vec<_> =
+        results.iter().map(|result| result.as_ref().unwrap().is_replay).collect();
     replays.sort_unstable();
     assert_eq!(replays, [false, true]);
-    assert_eq!(told[0].as_ref().unwrap().row, told[1].as_ref().unwrap().row);
+    assert_eq!(results[0].as_ref().unwrap().row, results[1].as_ref().unwrap().row);
     other.close().await;
     assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM ledger WHERE delta < 0").await, [(1,)]);

@@ -244,9 +244,9 @@ async fn missing_wraps_are_a_store_error(db: TestDatabase) {
     let member = context.bearer(&add_member(&db, &owner, 2).await).await;
     db.execute("DELETE FROM key_wraps WHERE holder_kind = 'account' AND subject_id = 2").await;
     let error = keys_of(&context, &owner, [TWO]).await.unwrap_err();
-    let told =
+    let message =
         format!("the keys of actor 2 of account {}: a key wrap is missing", owner.account.id);
-    assert_eq!(error, StoreError::Broken(told));
+    assert_eq!(error, StoreError::Broken(message));
     let refused = keys_of(&context, &member, [owner.actor.id]).await.unwrap_err();
     assert!(matches!(refused, StoreError::Broken(cause) if cause.contains("owner")));
 }

@@ -285,9 +285,9 @@ async fn a_row_with_invalid_content_is_reported_as_broken(db: TestDatabase) {
     let activity = |id| db.store.activity(issuer.account.into(), ActivityId(id));
     assert!(activity(1).await.unwrap().is_some());
     let found = activity(2).await;
-    let told = "activities.activity_type holds a value that Roots never writes";
-    assert_eq!(found, Err(StoreError::Broken(told.to_owned())));
+    let message = "activities.activity_type holds a value that Roots never writes";
+    assert_eq!(found, Err(StoreError::Broken(message.to_owned())));
     let found = db.store.actors(issuer.account).await;
-    let told = "actors.name holds a value that Roots never writes";
-    assert_eq!(found, Err(StoreError::Broken(told.to_owned())));
+    let message = "actors.name holds a value that Roots never writes";
+    assert_eq!(found, Err(StoreError::Broken(message.to_owned())));
 }

@@ -138,8 +138,8 @@ async fn open(url: &str) -> Result<Store, OpenError> {
 fn error(opened: Result<Store, OpenError>) -> TlsError {
     match opened {
         Err(error @ OpenError::Tls(_)) => {
-            let told = format!("{error} {error:?}");
-            assert!(!told.contains(PASSWORD) && !told.contains('\n'), "{told}");
+            let message = format!("{error} {error:?}");
+            assert!(!message.contains(PASSWORD) && !message.contains('\n'), "{message}");
             let OpenError::Tls(error) = error else { unreachable!() };
             error
         }

@@ -230,9 +230,9 @@ async fn damage_to_several_accounts_is_reported_per_account(db: TestDatabase) {
         },
     ];
     assert_eq!((accounts, found.as_slice()), (3, expected.as_slice()));
-    let told: Vec<_> = found.iter().map(|one| one.mismatch.to_string()).collect();
+    let messages: Vec<_> = found.iter().map(|one| one.mismatch.to_string()).collect();
     assert_eq!(
-        told,
+        messages,
         [
             "the balance is 1000, but the ledger adds up to 96",
             "the count of actor 1's todos open/0 is kept as 9, but there are 1",

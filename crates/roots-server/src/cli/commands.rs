@@ -50,11 +50,11 @@ pub(crate) async fn bootstrap(settings: &Settings, asked: Bootstrap) -> Result<(
 /// What `bootstrap` prints.
 fn credentials(made: &NewCredentials) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
     // With enough capacity: a growing buffer is moved, and would leave the secrets behind.
-    let mut told = Zeroizing::new(Vec::with_capacity(CREDENTIALS_ROOM));
-    serde_json::to_writer_pretty(&mut *told, &Bootstrapped::from(made))
+    let mut json = Zeroizing::new(Vec::with_capacity(CREDENTIALS_ROOM));
+    serde_json::to_writer_pretty(&mut *json, &Bootstrapped::from(made))
         .map_err(ProgramError::Word)?;
-    told.push(b'\n');
-    Ok(told)
+    json.push(b'\n');
+    Ok(json)
 }
 
 /// `credits grant`.
@@ -150,8 +150,8 @@ mod tests {
             recovery_code: "c".repeat(200).into(),
             credits: i64::MAX,
         };
-        let told = credentials(&made).unwrap();
-        assert!(told.ends_with(b"}\n"));
-        assert_eq!(told.capacity(), CREDENTIALS_ROOM, "it has grown");
+        let json = credentials(&made).unwrap();
+        assert!(json.ends_with(b"}\n"));
+        assert_eq!(json.capacity(), CREDENTIALS_ROOM, "it has grown");
     }
 }

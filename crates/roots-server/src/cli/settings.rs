@@ -359,11 +359,11 @@ mod tests {
             ("--writer-processor", "-1"),
             ("--writer-processor", "99999"),
         ] {
-            let told = validate(&[flag, bad]).unwrap_err().to_string();
+            let message = validate(&[flag, bad]).unwrap_err().to_string();
             let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();
-            assert!(told.starts_with(&format!("ROOTS_{variable} ({flag}) ")), "{told}");
-            assert!(told.ends_with('.') && !told.ends_with(".."), "{told}");
-            assert!(!told.contains('\n'), "{told}");
+            assert!(message.starts_with(&format!("ROOTS_{variable} ({flag}) ")), "{message}");
+            assert!(message.ends_with('.') && !message.ends_with(".."), "{message}");
+            assert!(!message.contains('\n'), "{message}");
         }
     }
 

@@ -482,7 +482,7 @@ mod tests {
         bring(&second, 20);
         let _newcomer = fixture.connect(CUSTOMER).unwrap();
         assert!(first.is_given_up() && !second.is_given_up());
-        let told = ConnectionCounts { unfinished: 1, ..ConnectionCounts::default() };
-        assert_eq!(fixture.connections.counts(), told);
+        let expected = ConnectionCounts { unfinished: 1, ..ConnectionCounts::default() };
+        assert_eq!(fixture.connections.counts(), expected);
     }
 }

@@ -46,7 +46,7 @@ const UNSENT_MAX: u32 = 128 * 1024;
 /// after 1 s. 800 clients that connect at once overflow tokio's default of 128.
 const ACCEPT_QUEUE: u32 = 4_096;
 /// Shortest time between two log lines about a shortage of places.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+const LOGGED_EVERY: Duration = Duration::from_mins(1);
 /// The answer to a refused connection, if the system accepts it at once.
 const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
@@ -256,11 +256,11 @@ impl WaitingConnections {
         self.connections.refused();
         // An answer that can't be sent at once is dropped. Unread bytes are read first, since
         // closing a stream with unread bytes would discard the answer.
-        let told = stream.write(REFUSAL.as_bytes()).and_then(|_| {
+        let written = stream.write(REFUSAL.as_bytes()).and_then(|_| {
             stream.shutdown(Shutdown::Write)?;
             stream.read(&mut [0; 4096])
         });
-        if let Err(error) = told {
+        if let Err(error) = written {
             debug!(%error, "a connection was refused without an answer");
         }
     }
@@ -269,24 +269,24 @@ impl WaitingConnections {
 /// What was logged about a shortage of places.
 #[derive(Default)]
 struct Shortage {
-    told: ConnectionCounts,
+    logged: ConnectionCounts,
     at: Option<Instant>,
 }
 
 impl Shortage {
     fn tell(&mut self, connections: &Connections) {
         let counts = connections.counts();
-        if counts == self.told || self.at.is_some_and(|at| at.elapsed() < TOLD_EVERY) {
+        if counts == self.logged || self.at.is_some_and(|at| at.elapsed() < LOGGED_EVERY) {
             return;
         }
         warn!(
             places = connections.most(),
-            given_up_idle = counts.idle - self.told.idle,
-            given_up_unfinished = counts.unfinished - self.told.unfinished,
-            refused = counts.refused - self.told.refused,
+            given_up_idle = counts.idle - self.logged.idle,
+            given_up_unfinished = counts.unfinished - self.logged.unfinished,
+            refused = counts.refused - self.logged.refused,
             "all places for connections were taken, and some were given up for new ones"
         );
-        *self = Self { told: counts, at: Some(Instant::now()) };
+        *self = Self { logged: counts, at: Some(Instant::now()) };
     }
 }
 

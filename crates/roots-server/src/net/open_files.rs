@@ -80,10 +80,13 @@ mod tests {
 
     #[test]
     fn more_connections_than_the_hard_limit_has_files_for_are_refused() {
-        let told = raise(900, 1_024, 1_024).unwrap_err().to_string();
-        assert!(told.contains("900") && told.contains("1188") && told.contains("1024"), "{told}");
-        assert!(told.ends_with("or set 736 connections"), "{told}");
-        let told = raise(1, 64, 64).unwrap_err().to_string();
-        assert!(told.ends_with("of systemd)"), "{told}");
+        let message = raise(900, 1_024, 1_024).unwrap_err().to_string();
+        assert!(
+            message.contains("900") && message.contains("1188") && message.contains("1024"),
+            "{message}"
+        );
+        assert!(message.ends_with("or set 736 connections"), "{message}");
+        let message = raise(1, 64, 64).unwrap_err().to_string();
+        assert!(message.ends_with("of systemd)"), "{message}");
     }
 }

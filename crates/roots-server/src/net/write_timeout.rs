@@ -68,8 +68,8 @@ impl<S> WriteTimeout<S> {
         match self.progress.note(bytes as u64, waited) {
             Pace::KeepsUp => Ok(()),
             Pace::TooSlow => {
-                let told = "the client takes less than 1 KiB/s of its answer";
-                Err(io::Error::new(io::ErrorKind::TimedOut, told))
+                let message = "the client takes less than 1 KiB/s of its answer";
+                Err(io::Error::new(io::ErrorKind::TimedOut, message))
             }
         }
     }

@@ -100,14 +100,14 @@ async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
             assert_eq!(send(request.header("X-API-Key", wrong)).await.status, 401, "{path}");
         }
     }
-    let told = |headers: &[(&str, &str)]| {
+    let ask = |headers: &[(&str, &str)]| {
         let mut request = app.unauthenticated(Method::GET, "/api/v1/sessions");
         for (name, value) in headers.iter().chain(&[("X-Request-Id", "a-test")]) {
             request = request.header(*name, *value);
         }
         send(request)
     };
-    assert_answer!(told(&[]).await, @r#"
+    assert_answer!(ask(&[]).await, @r#"
     401 Unauthorized
     www-authenticate: Bearer realm="roots"
 
@@ -120,7 +120,7 @@ async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
       "error": "An API key is required, in X-API-Key or as Authorization: Bearer."
     }
     "#);
-    assert_answer!(told(&[("X-API-Key", &typo)]).await, @r#"
+    assert_answer!(ask(&[("X-API-Key", &typo)]).await, @r#"
     401 Unauthorized
     www-authenticate: Bearer realm="roots", error="invalid_token"
 
@@ -133,7 +133,7 @@ async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
       "error": "The API key is not valid."
     }
     "#);
-    assert_answer!(told(&[("Authorization", &format!("Bearer {unknown}"))]).await, @r#"
+    assert_answer!(ask(&[("Authorization", &format!("Bearer {unknown}"))]).await, @r#"
     401 Unauthorized
     www-authenticate: Bearer realm="roots", error="invalid_token"
 
@@ -146,7 +146,7 @@ async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
       "error": "The API key is not valid."
     }
     "#);
-    assert_answer!(told(&[("X-API-Key", &key), ("Authorization", "Bearer other")]).await, @r#"
+    assert_answer!(ask(&[("X-API-Key", &key), ("Authorization", "Bearer other")]).await, @r#"
     401 Unauthorized
     www-authenticate: Bearer realm="roots", error="invalid_token"
 
@@ -161,11 +161,11 @@ async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
     "#);
     let code = app.credentials.recovery_code.expose_secret();
     for wrong in ["", " ", "roots_", "roots_1_", "Bearer", code, &key[..20], &key.to_uppercase()] {
-        assert_eq!(told(&[("X-API-Key", wrong)]).await.status, 401, "{wrong}");
-        assert_eq!(told(&[("Authorization", &format!("Bearer {wrong}"))]).await.status, 401);
+        assert_eq!(ask(&[("X-API-Key", wrong)]).await.status, 401, "{wrong}");
+        assert_eq!(ask(&[("Authorization", &format!("Bearer {wrong}"))]).await.status, 401);
     }
-    assert_eq!(told(&[("Authorization", &key)]).await.status, 401);
-    assert_eq!(told(&[("X-API-Key", &key), ("X-API-Key", "another")]).await.status, 401);
+    assert_eq!(ask(&[("Authorization", &key)]).await.status, 401);
+    assert_eq!(ask(&[("X-API-Key", &key), ("X-API-Key", "another")]).await.status, 401);
     // No key in the query either: it would stand in everyone's logs.
     let request = app.unauthenticated(Method::GET, &format!("/api/v1/sessions?api_key={key}"));
     assert_eq!(send(request).await.status, 401);

@@ -228,11 +228,11 @@ async fn concurrent_writers_spend_each_credit_once(database: TestDatabase) {
         outcomes.into_iter().partition(|(status, _)| *status == 201);
     assert_eq!((made.len(), refused.len()), (100, WRITERS * WRITES - 100));
     assert!(refused.iter().all(|(status, left)| *status == 402 && left.is_none()));
-    // Each success was told a balance of its own.
-    let mut told: Vec<i64> =
+    // Each success was balances a balance of its own.
+    let mut balances: Vec<i64> =
         made.iter().map(|(_, left)| left.as_ref().unwrap().parse().unwrap()).collect();
-    told.sort_unstable();
-    assert_eq!(told, (0..100).collect::<Vec<_>>());
+    balances.sort_unstable();
+    assert_eq!(balances, (0..100).collect::<Vec<_>>());
     for app in &apps {
         assert_eq!(balance(app).await, 0);
         assert_eq!(app.get("/activities").await.expect(200)["total"], 100);

@@ -36,9 +36,9 @@ fn assert_unavailable(answer: &ApiResponse, what: &str) {
     assert!((1..=60).contains(&seconds), "{what}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
     // It says nothing of the inside.
-    let told = answer.text.to_lowercase();
+    let text = answer.text.to_lowercase();
     for inside in ["postgres", "sql", "connection", "database", "roots_", "127.0.0.1"] {
-        assert!(!told.contains(inside), "{what}: {told}");
+        assert!(!text.contains(inside), "{what}: {text}");
     }
 }
 

@@ -92,11 +92,12 @@ async fn an_export_holds_every_row(database: TestDatabase) {
             assert!(at > last, "{kind} {at} comes after {last}");
             last = at;
             if [1, 3, 7, 64, 65, 130].contains(&at) {
-                let mut told = line.clone();
-                told.as_object_mut()
+                let mut listed = line.clone();
+                listed
+                    .as_object_mut()
                     .unwrap()
                     .retain(|name, _| name != "kind" && name != "first_status");
-                assert_eq!(told, app.get(&format!("{path}/{at}")).await.expect(200));
+                assert_eq!(listed, app.get(&format!("{path}/{at}")).await.expect(200));
             }
         }
     }
@@ -134,7 +135,7 @@ async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
         live(&app, "x").await;
     }
     let mut export = begin(&app).await;
-    let mut told: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    let mut ids_by_kind: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     let mut steps: BTreeMap<i64, Vec<(TodoStatus, TodoStatus)>> = BTreeMap::new();
     let mut round = 0;
     while let Some(records) = export.next().await.unwrap() {
@@ -153,7 +154,7 @@ async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
                 }
                 Record::Activity(activity) => ("activity", activity.id.0),
             };
-            told.entry(kind).or_default().push(id);
+            ids_by_kind.entry(kind).or_default().push(id);
         }
         round += 1;
         // Even ids are deleted and odd ones changed, at either end of what is yet to come.
@@ -167,7 +168,7 @@ async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
         live(&app, "new").await;
     }
     assert!(round > 8, "a walk of several pieces");
-    for (kind, ids) in told {
+    for (kind, ids) in ids_by_kind {
         assert!(ids.is_sorted_by(|one, next| one < next), "{kind}: {ids:?}");
         assert!(ids.iter().all(|id| *id <= 150), "{kind}: what is newer is left out");
         let odd: BTreeSet<_> = ids.iter().copied().filter(|id| id % 2 == 1).collect();

@@ -348,8 +348,8 @@ fn validate(reply: &WireReply, asked: &str) {
     );
     let problem: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(problem["status"], reply.status, "{asked}");
-    for told in ["type", "title", "detail", "error", "request_id"] {
-        assert!(problem[told].is_string(), "{asked}: {problem}");
+    for field in ["type", "title", "detail", "error", "request_id"] {
+        assert!(problem[field].is_string(), "{asked}: {problem}");
     }
     assert!(!problem.to_string().contains(SECRET), "{asked}: {problem}");
 }

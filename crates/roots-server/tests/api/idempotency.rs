@@ -47,9 +47,9 @@ async fn post(app: &TestApp, key: &str, path: &str, body: &Value) -> ApiResponse
 }
 
 fn is_replay(answer: &ApiResponse) -> bool {
-    let told = answer.header("idempotent-replayed");
-    assert!(told.is_none_or(|told| told == "true"));
-    told.is_some()
+    let header = answer.header("idempotent-replayed");
+    assert!(header.is_none_or(|header| header == "true"));
+    header.is_some()
 }
 
 /// The same answer as the first, told again, with what is left now.
@@ -258,9 +258,9 @@ async fn race(apps: [Arc<TestApp>; 2]) {
         });
     }
     let answers = duplicates.join_all().await;
-    let told = answers[0].expect(201);
-    assert_eq!(told["todo_id"], 1);
-    assert!(answers.iter().all(|answer| answer.expect(201) == told));
+    let first = answers[0].expect(201);
+    assert_eq!(first["todo_id"], 1);
+    assert!(answers.iter().all(|answer| answer.expect(201) == first));
     assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
     let app = &apps[0];
     assert_eq!(balance(app).await, 99, "one was charged");
@@ -294,7 +294,7 @@ async fn a_new_api_key_of_the_actor_replays_its_writes(database: TestDatabase) {
     let body = json!({ "title": "once" });
     let firsts = [todo_by(&boss, &body).await, todo_by(&peer, &body).await];
     assert!(firsts.iter().all(|first| first.status == 201), "{firsts:?}");
-    let told = async |boss: &Holder<'_>, peer: &Holder<'_>| {
+    let assert_replayed = async |boss: &Holder<'_>, peer: &Holder<'_>| {
         for (holder, first) in [boss, peer].into_iter().zip(&firsts) {
             assert_told_again(&todo_by(holder, &body).await, first, 98);
             let other = todo_by(holder, &json!({ "title": "another" })).await.expect(422);
@@ -304,19 +304,19 @@ async fn a_new_api_key_of_the_actor_replays_its_writes(database: TestDatabase) {
     for holder in [&mut boss, &mut peer] {
         holder.key = secret(&holder.post("/keys/rotate", json!({})).await.expect(201));
     }
-    told(&boss, &peer).await;
+    assert_replayed(&boss, &peer).await;
     // Each renewal makes another epoch of the actor's key, under which the name was never kept.
     for _ in 0..2 {
         let renewed = json!({ "actor_id": 2, "renew": true });
         peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
-        told(&boss, &peer).await;
+        assert_replayed(&boss, &peer).await;
         let renewed = json!({ "actor_id": 1, "renew": true });
         boss.key = secret(&boss.post("/keys", renewed).await.expect(201));
-        told(&boss, &peer).await;
+        assert_replayed(&boss, &peer).await;
     }
     let made = json!({ "actor_id": 2 });
     peer.key = secret(&boss.post("/keys", made).await.expect(201));
-    told(&boss, &peer).await;
+    assert_replayed(&boss, &peer).await;
     let totals = [boss.get("/todos").await, peer.get("/todos").await];
     assert!(totals.iter().all(|list| list.expect(200)["total"] == 1), "each was done once");
     // As many renewals back as are looked at, and one more.

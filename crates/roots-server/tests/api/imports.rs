@@ -55,7 +55,7 @@ pub(crate) fn lines(file: &str) -> Vec<Value> {
 pub(crate) fn renumbered(file: &str) -> Vec<Value> {
     let mut ids: BTreeMap<(String, i64), i64> = BTreeMap::new();
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut rows = Vec::new();
     for mut line in lines(file) {
         let kind = line["kind"].as_str().unwrap().to_owned();
         if matches!(kind.as_str(), "export" | "actor") {
@@ -79,9 +79,9 @@ pub(crate) fn renumbered(file: &str) -> Vec<Value> {
             }
             *value = ids[&key].into();
         }
-        told.push(line);
+        rows.push(line);
     }
-    told
+    rows
 }
 
 /// A life of some variety: gaps in the ids, links, logs, ends, texts of every kind.
@@ -122,11 +122,11 @@ async fn an_export_is_imported_unchanged(database: TestDatabase) {
     live(&app).await;
     let file = exported(&app).await;
     let other = app.as_another(1_000).await;
-    let told = import(&other, "", file.clone()).await.expect(200);
+    let report = import(&other, "", file.clone()).await.expect(200);
     let counts = json!({ "sessions": 69, "todos": 68, "todo_logs": 5, "activities": 69 });
-    assert_eq!(told["imported"], counts, "{told}");
-    assert_eq!((&told["faulty"], &told["is_whole"]), (&json!(0), &json!(true)));
-    assert_eq!(told["lines"], lines(&file).len());
+    assert_eq!(report["imported"], counts, "{report}");
+    assert_eq!((&report["faulty"], &report["is_whole"]), (&json!(0), &json!(true)));
+    assert_eq!(report["lines"], lines(&file).len());
 
     let again = exported(&other).await;
     assert_eq!(renumbered(&again), renumbered(&file));
@@ -149,15 +149,15 @@ async fn a_repeated_import_writes_nothing(database: TestDatabase) {
     let first = exported(&other).await;
     // What was deleted since does not come back, and nothing is reported of that.
     other.delete("/sessions/1").await.expect(200);
-    let told = import(&other, "", file.clone()).await.expect(200);
-    assert_eq!(told["already_imported"], 69 + 68 + 5 + 69);
-    assert_eq!(told["faulty"], 0);
+    let report = import(&other, "", file.clone()).await.expect(200);
+    assert_eq!(report["already_imported"], 69 + 68 + 5 + 69);
+    assert_eq!(report["faulty"], 0);
     assert_eq!(lines(&exported(&other).await).len(), lines(&first).len() - 1);
     // What is new since comes in beside it, linked to what came before.
     let link = json!({ "title": "later", "session_id": 6 });
     app.post("/todos", &link).await.expect(201);
-    let told = import(&other, "", exported(&app).await).await.expect(200);
-    assert_eq!(told["imported"]["todos"], 1);
+    let report = import(&other, "", exported(&app).await).await.expect(200);
+    assert_eq!(report["imported"]["todos"], 1);
     let newest = other.get("/todos/69").await.expect(200);
     assert_eq!((&newest["title"], &newest["session_id"]), (&json!("later"), &json!(5)));
 }
@@ -197,15 +197,15 @@ async fn a_second_import_updates_rows_that_changed_in_the_source(database: TestD
 
     let file = exported(&app).await;
     let dry_run = import(&other, "?dry_run=true", file.clone()).await.expect(200);
-    let told = import(&other, "", file.clone()).await.expect(200);
+    let report = import(&other, "", file.clone()).await.expect(200);
     for same in ["imported", "already_imported", "updated", "unchanged", "missing", "cost"] {
-        assert_eq!(told[same], dry_run[same], "{same}");
+        assert_eq!(report[same], dry_run[same], "{same}");
     }
     let new = json!({ "sessions": 0, "todos": 1, "todo_logs": 3, "activities": 0 });
-    assert_eq!(told["imported"], new);
+    assert_eq!(report["imported"], new);
     // Sessions 1 and 3 and todos 1 and 3. Todo 3 has lost its session in the source.
     let counts = ["updated", "unchanged", "already_imported", "deleted", "faulty", "cost"];
-    assert_eq!(counts.map(|name| told[name].as_i64().unwrap()), [4, 4, 8, 0, 0, 4 + 4]);
+    assert_eq!(counts.map(|name| report[name].as_i64().unwrap()), [4, 4, 8, 0, 0, 4 + 4]);
     let missing = json!({
         "sessions": 1, "todos": 1, "activities": 1,
         "rows": [
@@ -214,7 +214,7 @@ async fn a_second_import_updates_rows_that_changed_in_the_source(database: TestD
             { "kind": "session", "id": 2, "source_id": 2 },
         ]
     });
-    assert_eq!(told["missing"], missing);
+    assert_eq!(report["missing"], missing);
     for path in ["/todos/1", "/todos/1/logs", "/todos/4", "/sessions/1", "/sessions/3"] {
         let (there, mut here) =
             (app.get(path).await.expect(200), other.get(path).await.expect(200));
@@ -236,9 +236,9 @@ async fn a_second_import_updates_rows_that_changed_in_the_source(database: TestD
     let deleting = import(&other, "?delete_missing=true", file.clone()).await;
     assert_eq!(credits_of(&deleting), [Some("3"), Some(&*(before - 3).to_string())]);
     let (dry_run, deleting) = (dry_run.expect(200), deleting.expect(200));
-    for told in [dry_run, deleting] {
-        let counts = counts.map(|name| told[name].as_i64().unwrap());
-        assert_eq!((counts, &told["missing"]), ([0, 12, 12, 3, 0, 3], &missing));
+    for report in [dry_run, deleting] {
+        let counts = counts.map(|name| report[name].as_i64().unwrap());
+        assert_eq!((counts, &report["missing"]), ([0, 12, 12, 3, 0, 3], &missing));
     }
     assert_eq!(renumbered(&exported(&other).await), renumbered(&file));
     let none = json!({ "sessions": 0, "todos": 0, "activities": 0, "rows": [] });
@@ -269,9 +269,9 @@ async fn an_import_keeps_later_changes_and_deletions(database: TestDatabase) {
         other.delete(path).await.expect(200);
     }
     let before = exported(&other).await;
-    let told = import(&other, "?delete_missing=true", exported(&app).await).await.expect(200);
+    let report = import(&other, "?delete_missing=true", exported(&app).await).await.expect(200);
     let counts = ["updated", "unchanged", "already_imported", "deleted", "faulty", "cost"];
-    assert_eq!(counts.map(|name| told[name].as_i64().unwrap()), [0, 3, 6, 0, 0, 0]);
+    assert_eq!(counts.map(|name| report[name].as_i64().unwrap()), [0, 3, 6, 0, 0, 0]);
     let rows = |file: &str| renumbered(file);
     assert_eq!(rows(&exported(&other).await), rows(&before));
     assert_audited(&app).await;
@@ -300,9 +300,13 @@ async fn an_id_that_comes_twice_with_another_text_is_an_error_of_its_line(databa
     let apart: Vec<_> =
         rows.iter().cloned().chain((2..=70).map(todo)).chain(others.clone()).collect();
     for (file, unchanged) in [(file(&together), 4), (file(&apart), 4)] {
-        let told = import(&app, "", file).await.expect(200);
-        assert_eq!((&told["faulty"], &told["unchanged"]), (&json!(4), &json!(unchanged)), "{told}");
-        let fields: Vec<_> = told["faults"]
+        let report = import(&app, "", file).await.expect(200);
+        assert_eq!(
+            (&report["faulty"], &report["unchanged"]),
+            (&json!(4), &json!(unchanged)),
+            "{report}"
+        );
+        let fields: Vec<_> = report["faults"]
             .as_array()
             .unwrap()
             .iter()
@@ -311,11 +315,11 @@ async fn an_id_that_comes_twice_with_another_text_is_an_error_of_its_line(databa
         assert_eq!(fields, ["session_id", "todo_id", "log_id", "activity_id"]);
     }
     assert_eq!(app.get("/todos/1").await.expect(200)["title"], "t");
-    let told = import(&app, "", file(&others)).await.expect(200);
+    let report = import(&app, "", file(&others)).await.expect(200);
     // A session and a newer todo may have changed since; a step and an activity can't.
-    assert_eq!((&told["updated"], &told["faulty"]), (&json!(2), &json!(2)), "{told}");
-    let told = import(&app, "", file(&[with(todo(2), "title", "u")])).await.expect(200);
-    assert_eq!((&told["updated"], &told["faulty"]), (&json!(0), &json!(1)), "{told}");
+    assert_eq!((&report["updated"], &report["faulty"]), (&json!(2), &json!(2)), "{report}");
+    let report = import(&app, "", file(&[with(todo(2), "title", "u")])).await.expect(200);
+    assert_eq!((&report["updated"], &report["faulty"]), (&json!(0), &json!(1)), "{report}");
     assert_audited(&app).await;
 }
 
@@ -336,18 +340,18 @@ async fn missing_rows_are_reported_only_for_whole_readable_files(database: TestD
         ("unreadable", file.replace("t2", "")),
         ("miscounted", file.replace("\"todos\":2", "\"todos\":3")),
     ] {
-        let told = import(&other, "?delete_missing=true", file).await.expect(200);
-        assert_eq!((&told["missing"], &told["deleted"]), (&Value::Null, &json!(0)), "{what}");
+        let report = import(&other, "?delete_missing=true", file).await.expect(200);
+        assert_eq!((&report["missing"], &report["deleted"]), (&Value::Null, &json!(0)), "{what}");
     }
     let of_one = app.get("/export?actor_id=1").await;
     assert_eq!(of_one.status, 200);
-    let told = import(&other, "", of_one.text.clone()).await.expect(200);
-    assert_eq!(told["missing"], Value::Null);
+    let report = import(&other, "", of_one.text.clone()).await.expect(200);
+    assert_eq!(report["missing"], Value::Null);
     let refused = import(&other, "?delete_missing=true", of_one.text).await.expect(422);
     assert_eq!(refused["errors"][0]["field"], "actor_id");
     // Lines that are left out are in the file all the same.
-    let told = import(&other, "?delete_missing=true&from_line=9", file).await.expect(200);
-    assert_eq!(told["missing"]["rows"], json!([{ "kind": "todo", "id": 1, "source_id": 1 }]));
+    let report = import(&other, "?delete_missing=true&from_line=9", file).await.expect(200);
+    assert_eq!(report["missing"]["rows"], json!([{ "kind": "todo", "id": 1, "source_id": 1 }]));
     assert_eq!(other.get("/todos").await.expect(200)["total"], 2);
 }
 
@@ -361,16 +365,16 @@ async fn an_import_that_was_cut_off_can_be_resumed(database: TestDatabase) {
     let count = lines(&file).len();
     for cut in [2, 5, 71, 80, 100, 140, 150, count - 1] {
         let part: Vec<_> = file.lines().take(cut).collect();
-        let told = import(&other, "", part.join("\n")).await.expect(200);
+        let report = import(&other, "", part.join("\n")).await.expect(200);
         assert_eq!(
-            (&told["faulty"], &told["is_whole"]),
+            (&report["faulty"], &report["is_whole"]),
             (&json!(0), &json!(false)),
-            "{cut}: {told}"
+            "{cut}: {report}"
         );
     }
-    let told =
+    let report =
         import(&other, &format!("?from_line={}", count - 30), file.clone()).await.expect(200);
-    assert_eq!(told["is_whole"], true);
+    assert_eq!(report["is_whole"], true);
     assert_eq!(renumbered(&exported(&other).await), renumbered(&exported(&whole).await));
 }
 
@@ -549,8 +553,8 @@ async fn an_import_can_give_every_row_to_one_actor(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
-    let told = import(&app, "?actor_id=2", file(&[todo(1)])).await.expect(200);
-    assert_eq!(told["imported"]["todos"], 1);
+    let report = import(&app, "?actor_id=2", file(&[todo(1)])).await.expect(200);
+    assert_eq!(report["imported"]["todos"], 1);
     assert_eq!(app.get("/todos/1").await.expect(200)["actor_id"], 2);
 }
 
@@ -576,8 +580,8 @@ async fn an_owners_import_is_in_the_audit_log(database: TestDatabase) {
     import(&app, "", todo(2).to_string()).await.expect(422);
     let audit_log = app.get("/audit").await.expect(200);
     let entries = audit_log["entries"].as_array().unwrap().iter();
-    let told = |it: &Value| json!([it["action"], it["actor_id"], it["subject_actor_id"]]);
-    let noted: Vec<_> = entries.map(told).collect();
+    let brief = |it: &Value| json!([it["action"], it["actor_id"], it["subject_actor_id"]]);
+    let noted: Vec<_> = entries.map(brief).collect();
     assert_eq!(noted, [json!(["imported", 1, 2]), json!(["imported", 1, null])]);
     let (_, errors) =
         roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
@@ -648,8 +652,8 @@ async fn each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry(database: 
     let rows: Vec<_> = (1..=70).map(todo).chain([step(1, 1, "open", "done")]).collect();
     let imported = import(&app, "", file(&rows)).await;
     assert_eq!(credits_of(&imported), [Some("71"), Some("29")]);
-    let told = imported.expect(200);
-    assert_eq!((&told["cost"], &told["balance"]), (&json!(71), &json!(29)));
+    let report = imported.expect(200);
+    assert_eq!((&report["cost"], &report["balance"]), (&json!(71), &json!(29)));
     let ledger = app.get("/credits/ledger?reason=import").await.expect(200);
     let entries = ledger["entries"].as_array().unwrap().iter();
     let entries: Vec<_> = entries
@@ -716,10 +720,10 @@ async fn an_import_without_credits_left_can_be_resumed_later(database: TestDatab
     let stopped = import(&app, "?from_line=73", file.clone()).await.expect(402);
     assert_eq!(stopped["import"]["from_line"], 93);
     grant(&app, 20).await;
-    let told = import(&app, "", file.clone()).await.expect(200);
-    assert_eq!((&told["cost"], &told["already_imported"]), (&json!(10), &json!(90)));
-    let told = import(&app, "", file).await.expect(200);
-    assert_eq!((&told["cost"], &told["already_imported"]), (&json!(0), &json!(100)));
+    let report = import(&app, "", file.clone()).await.expect(200);
+    assert_eq!((&report["cost"], &report["already_imported"]), (&json!(10), &json!(90)));
+    let report = import(&app, "", file).await.expect(200);
+    assert_eq!((&report["cost"], &report["already_imported"]), (&json!(0), &json!(100)));
     assert_eq!(
         (balance(&app).await, app.get("/todos").await.expect(200)["total"].clone()),
         (10, json!(100))
@@ -743,11 +747,11 @@ async fn a_dry_run_writes_nothing(database: TestDatabase) {
     assert_eq!((&dry_run["balance"], &dry_run["dry_run"]), (&json!(10), &json!(true)));
 
     grant(&other, 201).await;
-    let told = import(&other, "", file.clone()).await.expect(200);
+    let report = import(&other, "", file.clone()).await.expect(200);
     for same in ["lines", "imported", "already_imported", "faulty", "faults", "is_whole", "cost"] {
-        assert_eq!(told[same], dry_run[same], "{same}");
+        assert_eq!(report[same], dry_run[same], "{same}");
     }
-    assert_eq!((balance(&other).await, &told["faulty"]), (0, &json!(1)));
+    assert_eq!((balance(&other).await, &report["faulty"]), (0, &json!(1)));
     let again = import(&other, "?dry_run=true", file).await.expect(200);
     assert_eq!((&again["cost"], &again["already_imported"]), (&json!(0), &json!(211)));
     assert_eq!(again["is_covered"], true);
@@ -837,8 +841,8 @@ async fn an_import_limits_its_lines_but_not_its_size(database: TestDatabase) {
     let mut rows: Vec<_> =
         (1..=20).map(|id| with(todo(id), "description", long.as_str())).collect();
     rows.insert(3, with(todo(99), "description", "x".repeat(1024 * 1024)));
-    let told = import(&app, "", file(&rows)).await.expect(200);
-    assert_eq!((&told["imported"]["todos"], &told["faulty"]), (&json!(20), &json!(1)));
-    assert_eq!(told["faults"][0]["line"], 6);
+    let report = import(&app, "", file(&rows)).await.expect(200);
+    assert_eq!((&report["imported"]["todos"], &report["faulty"]), (&json!(20), &json!(1)));
+    assert_eq!(report["faults"][0]["line"], 6);
     assert_eq!(app.get("/todos/20").await.expect(200)["description"], long.as_str());
 }

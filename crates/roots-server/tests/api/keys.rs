@@ -521,12 +521,12 @@ async fn keys_are_listed_with_their_states(database: TestDatabase) {
     let rest = boss.get(&format!("/keys?limit=2&cursor={cursor}")).await.expect(200);
     assert_eq!((&rest["keys"][0]["key_id"], &rest["next_cursor"]), (&json!(1), &Value::Null));
     assert_eq!(boss.get(&format!("/actors?cursor={cursor}")).await.status, 400, "another list's");
-    let told = |index: usize| {
+    let entry = |index: usize| {
         let key = &page["keys"][index];
         json!([key["key_id"], key["actor_id"], key["actor_name"], key["label"], key["is_active"]])
     };
-    assert_eq!(told(0), json!([3, 2, "Member", "laptop \u{1f4bb}", true]));
-    assert_eq!(told(1), json!([2, 2, "Member", null, false]));
+    assert_eq!(entry(0), json!([3, 2, "Member", "laptop \u{1f4bb}", true]));
+    assert_eq!(entry(1), json!([2, 2, "Member", null, false]));
     assert_eq!(page["keys"][0]["key_prefix"], made["key_prefix"]);
     let listed = page.to_string();
     for secret in
@@ -536,6 +536,6 @@ async fn keys_are_listed_with_their_states(database: TestDatabase) {
     }
     let actors = boss.get("/actors?limit=1").await.expect(200);
     assert_eq!((&actors["total"], &actors["actors"][0]["actor_id"]), (&json!(2), &json!(2)));
-    let told = boss.get("/whoami").await.expect(200);
-    assert_eq!(told["other_actors"], actors["actors"]);
+    let whoami = boss.get("/whoami").await.expect(200);
+    assert_eq!(whoami["other_actors"], actors["actors"]);
 }

@@ -224,14 +224,14 @@ async fn health_readiness_and_openapi_need_no_key(database: TestDatabase) {
     let description = get("/api/v1/openapi.json").await.expect(200);
     assert_eq!(description["openapi"].as_str().unwrap().split_at(4).0, "3.1.");
     for (path, _) in PATHS {
-        let told = path.strip_prefix("/api/v1").map_or(path.to_owned(), |_| {
+        let template = path.strip_prefix("/api/v1").map_or(path.to_owned(), |_| {
             path.replace("/1", "/{id}").replacen("/api/v/{id}", "/api/v1", 1)
         });
         let paths = description["paths"].as_object().unwrap();
-        let is_told = paths
+        let is_described = paths
             .keys()
-            .any(|known| known == path || known.replace("{id}", "1") == path || *known == told);
-        assert!(is_told, "{path}");
+            .any(|known| known == path || known.replace("{id}", "1") == path || *known == template);
+        assert!(is_described, "{path}");
     }
     for path in ["/docs", "/docs/", "/docs/problems"] {
         let page = get(path).await;

@@ -274,10 +274,11 @@ async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: Test
     let page = PageRequest::default();
     let filter = TodoFilter::default();
     let selection = ActivitySelection::default();
-    let told = |error: ReadError| error.to_string();
+    let message_of = |error: ReadError| error.to_string();
     let newest = &second[0];
-    let listed = context.sessions.list(caller, SessionFilter::default(), page).await.map_err(told);
-    assert_eq!(listed.unwrap_err(), told(unreadable(newest).unwrap_err()));
+    let listed =
+        context.sessions.list(caller, SessionFilter::default(), page).await.map_err(message_of);
+    assert_eq!(listed.unwrap_err(), message_of(unreadable(newest).unwrap_err()));
     assert!(context.todos.list(caller, filter, page).await.is_err());
     assert!(context.activities.list(caller, selection.clone(), page).await.is_err());
     // What is counted is not opened.

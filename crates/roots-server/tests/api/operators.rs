@@ -93,7 +93,7 @@ async fn operators_see_every_account(database: TestDatabase) {
 async fn operations_on_accounts_are_403_to_customers(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let other = app.context.found(100).await.account;
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for (method, path, body) in [
         (Method::GET, "/accounts".to_owned(), None),
         (Method::GET, "/accounts/1".to_owned(), None),
@@ -108,9 +108,9 @@ async fn operations_on_accounts_are_403_to_customers(database: TestDatabase) {
     ] {
         let answer = app.call(method, &path, body.as_ref()).await;
         assert_eq!(answer.status, 403, "{path}");
-        told.push(answer);
+        answers.push(answer);
     }
-    assert_answer!(told[0], @r#"
+    assert_answer!(answers[0], @r#"
     403 Forbidden
 
     {
@@ -122,7 +122,7 @@ async fn operations_on_accounts_are_403_to_customers(database: TestDatabase) {
       "error": "Only an operator's account may do this."
     }
     "#);
-    assert!(told.iter().all(|answer| answer.text == told[0].text), "nothing else is told");
+    assert!(answers.iter().all(|answer| answer.text == answers[0].text), "nothing else is told");
     assert_eq!(balance(&app).await, 100);
     assert_eq!(app.get("/audit").await.expect(200)["total"], 0);
     app.post("/sessions", &json!({})).await.expect(201);

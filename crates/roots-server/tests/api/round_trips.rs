@@ -114,14 +114,17 @@ async fn a_random_history_survives_export_and_import(database: TestDatabase) {
 
         let other = fresh(&app, 1_000).await;
         let dry_run = import(&other, "?dry_run=true", file.clone()).await.expect(200);
-        let told = import(&other, "", file.clone()).await.expect(200);
+        let report = import(&other, "", file.clone()).await.expect(200);
         let found =
-            ["imported", "cost", "faults", "lines"].map(|name| (&told[name], &dry_run[name]));
-        assert!(found.iter().all(|(told, dry_run)| told == dry_run), "{seed}: {dry_run} {told}");
+            ["imported", "cost", "faults", "lines"].map(|name| (&report[name], &dry_run[name]));
+        assert!(
+            found.iter().all(|(report, dry_run)| report == dry_run),
+            "{seed}: {dry_run} {report}"
+        );
         assert_eq!(
-            (&told["faulty"], &told["is_whole"]),
+            (&report["faulty"], &report["is_whole"]),
             (&json!(0), &json!(true)),
-            "{seed}: {told}"
+            "{seed}: {report}"
         );
         let again = exported(&other).await;
         assert_eq!(renumbered(&again), renumbered(&file), "{seed}");
@@ -129,14 +132,14 @@ async fn a_random_history_survives_export_and_import(database: TestDatabase) {
         assert_eq!(other.get(stats).await.expect(200), lived.get(stats).await.expect(200));
         let written = rows.iter().filter(|row| kinds.contains(&row["kind"].as_str().unwrap()));
         let cost = i64::try_from(written.count()).unwrap();
-        assert_eq!((&told["cost"], balance(&other).await), (&json!(cost), 1_000 - cost));
+        assert_eq!((&report["cost"], balance(&other).await), (&json!(cost), 1_000 - cost));
 
         // Cut anywhere, begun again each time, and taken along once more.
         let third = fresh(&app, 1_000).await;
         for _ in 0..4 {
             let part: Vec<_> = again.lines().take(1 + rng.roll(rows.len())).collect();
-            let told = import(&third, "", part.join("\n")).await.expect(200);
-            assert_eq!(told["faulty"], 0, "{seed}: {told}");
+            let report = import(&third, "", part.join("\n")).await.expect(200);
+            assert_eq!(report["faulty"], 0, "{seed}: {report}");
         }
         import(&third, "", again.clone()).await.expect(200);
         assert_eq!(renumbered(&exported(&third).await), renumbered(&file), "{seed}");

@@ -130,13 +130,13 @@ fn words(text: &str) -> Vec<String> {
 
 #[test]
 fn the_commands_of_the_seed_documents_are_parsed() {
-    let told = |document: SeedDocument| -> Vec<String> {
+    let calls_of = |document: SeedDocument| -> Vec<String> {
         let curls = document.curls.iter();
         curls.map(|curl| format!("{} {}", curl.method, curl.url)).collect()
     };
     let base = "https://roots.chatforest.com/api/v1";
     assert_eq!(
-        told(SeedDocument::sessions()),
+        calls_of(SeedDocument::sessions()),
         [
             format!("GET {base}/sessions?status=active"),
             format!("GET {base}/sessions/1"),
@@ -146,7 +146,7 @@ fn the_commands_of_the_seed_documents_are_parsed() {
         ]
     );
     assert_eq!(
-        told(SeedDocument::todos()),
+        calls_of(SeedDocument::todos()),
         [
             format!("GET {base}/todos?status=open&priority=2"),
             format!("GET {base}/todos/1"),
@@ -157,7 +157,7 @@ fn the_commands_of_the_seed_documents_are_parsed() {
         ]
     );
     assert_eq!(
-        told(SeedDocument::activities()),
+        calls_of(SeedDocument::activities()),
         [
             format!("GET {base}/activities?type=deploy&since=2026-04-01"),
             format!("GET {base}/activities/1"),

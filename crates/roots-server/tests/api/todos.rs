@@ -209,12 +209,12 @@ async fn fields_are_merged_as_a_patch(database: TestDatabase) {
         assert_eq!(answer.header("x-credits-cost"), Some("1"));
         let patched = answer.expect(200);
         for (field, value) in patch.as_object().unwrap() {
-            let told = if field == "due_at" && !value.is_null() {
+            let shown = if field == "due_at" && !value.is_null() {
                 json!("2026-04-10T00:00:00Z")
             } else {
                 value.clone()
             };
-            expected[field] = told;
+            expected[field] = shown;
         }
         let was_updated = patched["updated_at"] != expected["updated_at"];
         assert_eq!(was_updated, changes, "{patch}");
@@ -257,7 +257,7 @@ async fn fields_are_merged_as_a_patch(database: TestDatabase) {
 
 async fn due_dates_are_read_in_every_form(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    for (due, told) in [
+    for (due, shown) in [
         ("2026-04-10", "2026-04-10T00:00:00Z"),
         ("2026-04-10T00:00:00", "2026-04-10T00:00:00Z"),
         ("2026-04-10T00:00:00Z", "2026-04-10T00:00:00Z"),
@@ -268,7 +268,7 @@ async fn due_dates_are_read_in_every_form(database: TestDatabase) {
         ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
     ] {
         let todo = app.post("/todos", &json!({ "title": "due", "due_at": due })).await.expect(201);
-        assert_eq!(todo["due_at"], told, "{due}");
+        assert_eq!(todo["due_at"], shown, "{due}");
         let id = &todo["todo_id"];
         assert_eq!(app.get(&format!("/todos/{id}")).await.expect(200), todo);
     }

@@ -30,7 +30,7 @@ async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
     app.post("/todos", &json!({"titel": "two"})).await.expect(422);
     app.get("/nothing").await.expect(404);
     app.context.usage.flush().await.unwrap();
-    let told = usage(&app, "").await;
+    let found = usage(&app, "").await;
     let expected = json!({
         "period": period,
         "used": 5,
@@ -39,7 +39,7 @@ async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
             {"endpoint": "/todos", "method": "POST", "calls": 2},
         ],
     });
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
     app.context.usage.flush().await.unwrap();
     assert_eq!(usage(&app, &format!("?period={period}")).await["used"], 6);
     let history = app.get("/usage/history").await.expect(200);
@@ -77,8 +77,8 @@ async fn usage_of_an_account_is_hidden_from_others(database: TestDatabase) {
     app.context.usage.flush().await.unwrap();
     let request = app.unauthenticated(reqwest::Method::GET, "/api/v1/usage");
     let key = secrecy::ExposeSecret::expose_secret(&other.api_key);
-    let told = roots_testkit::app::send(request.header("X-API-Key", key)).await.expect(200);
-    assert_eq!(told["used"], 0);
+    let found = roots_testkit::app::send(request.header("X-API-Key", key)).await.expect(200);
+    assert_eq!(found["used"], 0);
 }
 
 async fn very_many_counts_are_written_in_bounded_statements(database: TestDatabase) {

@@ -74,10 +74,10 @@ async fn finds_each_thing_that_was_broken(folder: WorkFolder) {
         let met = db.execute_unprepared(broken).await.unwrap().rows_affected();
         assert!(met > 0, "{broken}");
         let output = folder.run(&["verify"]);
-        let told = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(1), "{broken}: {told}");
-        assert!(told.starts_with("Account 1: "), "{broken}: {told}");
-        assert!(told.lines().last().unwrap().starts_with("1 account was proved; "), "{told}");
+        let message = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{broken}: {message}");
+        assert!(message.starts_with("Account 1: "), "{broken}: {message}");
+        assert!(message.lines().last().unwrap().starts_with("1 account was proved; "), "{message}");
 
         let (table, condition) = broken.split_once(" SET ").unwrap();
         let condition = condition.split_once(" WHERE ").unwrap().1;
@@ -200,11 +200,14 @@ fn commands_on_a_missing_database_fail_and_create_nothing() {
     ] {
         let folder = WorkFolder::new();
         let refused = folder.run(args);
-        let told = text(&refused.stderr);
-        assert_eq!(refused.status.code(), Some(1), "{args:?}: {told}");
-        assert!(told.starts_with("roots-server: The database file "), "{args:?}: {told}");
-        assert!(told.contains("data/roots.db") && told.ends_with(".\n"), "{args:?}: {told}");
-        assert_eq!(told.lines().count(), 1, "{args:?}: {told}");
+        let message = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{args:?}: {message}");
+        assert!(message.starts_with("roots-server: The database file "), "{args:?}: {message}");
+        assert!(
+            message.contains("data/roots.db") && message.ends_with(".\n"),
+            "{args:?}: {message}"
+        );
+        assert_eq!(message.lines().count(), 1, "{args:?}: {message}");
         assert!(refused.stdout.is_empty(), "{args:?}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?} made something");
     }

@@ -56,8 +56,8 @@ async fn ask(stream: &mut TcpStream) -> Option<u16> {
 async fn metrics(server: &Server) -> String {
     let line = wait_for("the metrics", || server.logged("metrics are served").pop());
     let url = format!("http://{}/metrics", line["address"].as_str().unwrap());
-    let told = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await;
-    told.unwrap().text().await.unwrap()
+    let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await;
+    answer.unwrap().text().await.unwrap()
 }
 
 /// Waits until that many requests are arriving, and the server has nothing to do for any
@@ -68,8 +68,8 @@ async fn until_unfinished(server: &Server, count: usize) {
         "roots_connections{state=\"served\"} 0\n".to_owned(),
     ];
     loop {
-        let told = metrics(server).await;
-        if states.iter().all(|state| told.contains(state)) {
+        let page = metrics(server).await;
+        if states.iter().all(|state| page.contains(state)) {
             return;
         }
     }
@@ -133,8 +133,8 @@ async fn the_longest_idle_connection_of_a_neighbour_makes_room_for_a_client() {
     for others in [&mut bystander, &mut client, &mut again] {
         assert!(closed(others).await.is_empty());
     }
-    let told = metrics(&server).await;
-    assert!(told.contains("roots_connections_given_up_total{reason=\"idle\"} 2"), "{told}");
+    let page = metrics(&server).await;
+    assert!(page.contains("roots_connections_given_up_total{reason=\"idle\"} 2"), "{page}");
     wait_for("the log to tell", || server.logged("all places for connections were taken").pop());
     server.stop();
 }
@@ -261,9 +261,9 @@ async fn an_answer_that_has_begun_is_never_cut() {
     // The neighbour's own newcomers are told that there is no place.
     for _ in 0..3 {
         let mut refused = connect(&server, NEIGHBOUR).await;
-        let (status, told) = read_answer(&mut refused).await.unwrap();
+        let (status, body) = read_answer(&mut refused).await.unwrap();
         assert_eq!(status, 503);
-        assert_eq!(serde_json::from_slice::<serde_json::Value>(&told).unwrap()["status"], 503);
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["status"], 503);
         is_closed(&mut refused).await;
     }
     // Others find one all the same, for there are spare ones.

@@ -49,7 +49,7 @@ fn with_database() -> (WorkFolder, PathBuf) {
 }
 
 /// Every command that needs the database refuses it in one sentence with all of these.
-fn is_refused(folder: &WorkFolder, told: &[&str]) {
+fn is_refused(folder: &WorkFolder, parts: &[&str]) {
     for args in [&[][..], &["migrate"], &["verify"], &["backup", "copy.db"]] {
         let refused = run(folder, args);
         let sentence = text(&refused.stderr);
@@ -58,7 +58,7 @@ fn is_refused(folder: &WorkFolder, told: &[&str]) {
             sentence.starts_with("roots-server: The database file ") && sentence.ends_with(".\n"),
             "{args:?}: {sentence}"
         );
-        for part in told {
+        for part in parts {
             assert!(sentence.contains(part), "{args:?}: {part} is not in {sentence}");
         }
     }
@@ -160,11 +160,11 @@ fn a_missing_database_is_reported_and_a_newly_made_one_is_logged() {
     let folder = WorkFolder::new();
     for args in [&["verify"][..], &["backup", "copy.db"]] {
         let refused = folder.run(args);
-        let told = text(&refused.stderr);
-        assert_eq!(refused.status.code(), Some(1), "{told}");
+        let message = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{message}");
         assert!(
-            told.contains("data/roots.db does not exist: correct ROOTS_DATABASE_URL"),
-            "{told}"
+            message.contains("data/roots.db does not exist: correct ROOTS_DATABASE_URL"),
+            "{message}"
         );
     }
     assert!(!folder.path().join("data").exists());

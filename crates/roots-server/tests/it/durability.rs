@@ -105,9 +105,9 @@ async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(fo
             let mut asked = Vec::new();
             for number in 0_u32.. {
                 let name = format!("{caller}-{number}");
-                let told = api.log_named(&name).await;
-                asked.push((name, told.is_some()));
-                if told.is_none() {
+                let found = api.log_named(&name).await;
+                asked.push((name, found.is_some()));
+                if found.is_none() {
                     break;
                 }
                 answered.fetch_add(1, Ordering::Relaxed);

@@ -55,10 +55,13 @@ async fn a_file_that_names_no_database_refuses_the_start_on_an_empty_database() 
     let folder = WorkFolder::new();
     fs::write(folder.operator_file(), "precious").unwrap();
     let refused = folder.run(&[]);
-    let told = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{told}");
-    assert!(told.contains("roots-server: The file roots-operator.txt does not say"), "{told}");
-    assert!(told.contains("move the file away and start again."), "{told}");
+    let message = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("roots-server: The file roots-operator.txt does not say"),
+        "{message}"
+    );
+    assert!(message.contains("move the file away and start again."), "{message}");
     assert_eq!(fs::read_to_string(folder.operator_file()).unwrap(), "precious");
     assert_eq!(folder.accounts().await, 0);
 
@@ -74,10 +77,10 @@ async fn the_operator_file_of_a_renamed_database_refuses_the_start_on_a_new_one(
     let data = folder.path().join("data");
     fs::rename(&data, folder.path().join("elsewhere")).unwrap();
     let refused = folder.run(&[]);
-    let told = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{told}");
+    let message = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{message}");
     for part in ["roots-operator.txt holds", "data/roots.db", "correct ROOTS_DATABASE_URL"] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!(fs::read(folder.operator_file()).unwrap(), file);
 
@@ -168,11 +171,11 @@ async fn no_account_is_created_if_the_operator_file_cannot_be_written() {
     let mut command = folder.command(&[]);
     command.env("ROOTS_OPERATOR_FILE", "missing/operator.txt");
     let refused = finish(command);
-    let told = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{told}");
+    let message = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{message}");
     assert!(
-        told.contains("missing/operator.txt") && told.contains("ROOTS_OPERATOR_FILE"),
-        "{told}"
+        message.contains("missing/operator.txt") && message.contains("ROOTS_OPERATOR_FILE"),
+        "{message}"
     );
     assert_eq!(folder.accounts().await, 0);
 
@@ -254,9 +257,9 @@ async fn an_unwritable_database_folder_refuses_the_start() {
     let folder = WorkFolder::new();
     fs::write(folder.path().join("data"), "a file where the folder should be").unwrap();
     let refused = folder.run(&[]);
-    let told = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{told}");
-    assert!(told.contains("roots.db"), "{told}");
+    let message = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    assert!(message.contains("roots.db"), "{message}");
     assert!(!folder.operator_file().exists());
 }
 

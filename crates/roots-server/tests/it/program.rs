@@ -349,11 +349,11 @@ impl Api {
         let post = self.client.post(format!("{}/api/v1/import", self.base));
         let post =
             post.header("X-API-Key", &self.key).header("Content-Type", "application/x-ndjson");
-        let told: Value = post.body(file).send().await.ok()?.json().await.ok()?;
-        assert_eq!(told["faulty"], 0, "{told}");
-        let imported = told["imported"].as_object().unwrap().values();
+        let report: Value = post.body(file).send().await.ok()?.json().await.ok()?;
+        assert_eq!(report["faulty"], 0, "{report}");
+        let imported = report["imported"].as_object().unwrap().values();
         let new = imported.map(|count| count.as_i64().unwrap()).sum();
-        Some((new, told["already_imported"].as_i64().unwrap()))
+        Some((new, report["already_imported"].as_i64().unwrap()))
     }
 
     /// The texts of all activities.

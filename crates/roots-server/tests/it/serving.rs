@@ -29,9 +29,9 @@ async fn metrics_are_served_on_an_address_of_their_own() {
     let answer = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = answer.get(format!("http://{metrics}/metrics")).send().await.unwrap();
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
-    let told = answer.text().await.unwrap();
-    assert!(told.contains("/api/v1/whoami"), "{told}");
-    assert!(!told.contains("secret-path") && !told.contains(&key), "{told}");
+    let body = answer.text().await.unwrap();
+    assert!(body.contains("/api/v1/whoami"), "{body}");
+    assert!(!body.contains("secret-path") && !body.contains(&key), "{body}");
     // Not on the address that everyone can reach.
     assert_eq!(api.get("/metrics").send().await.unwrap().status(), 404);
     server.stop();

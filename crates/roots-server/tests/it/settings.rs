@@ -31,11 +31,11 @@ fn a_wrong_setting_refuses_the_start_with_one_sentence() {
             command.env(variable, value);
             command
         });
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.starts_with(&format!("roots-server: {variable} ")), "{told}");
-        assert!(told.ends_with(".\n") && told.lines().count() == 1, "{told}");
-        assert!(!told.contains("hunter2"), "{told}");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.starts_with(&format!("roots-server: {variable} ")), "{message}");
+        assert!(message.ends_with(".\n") && message.lines().count() == 1, "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
         assert!(output.stdout.is_empty());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
     }
@@ -52,10 +52,16 @@ fn limited(folder: &WorkFolder, limit: &str) -> Command {
 fn an_open_file_limit_too_low_for_the_connections_refuses_the_start() {
     let folder = WorkFolder::new();
     let output = finish(limited(&folder, "-n 1024"));
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.starts_with("roots-server: ROOTS_CONNECTIONS (--connections) is 900"), "{told}");
-    assert!(told.ends_with(", or set 736 connections.\n") && told.lines().count() == 1, "{told}");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.starts_with("roots-server: ROOTS_CONNECTIONS (--connections) is 900"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with(", or set 736 connections.\n") && message.lines().count() == 1,
+        "{message}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
 
     let mut command = limited(&folder, "-n 1024");
@@ -77,10 +83,10 @@ fn an_unavailable_database_refuses_the_start_without_showing_its_password() {
     let mut command = folder.command(&[]);
     command.env("ROOTS_DATABASE_URL", "postgres://roots:hunter2@127.0.0.1:1/roots");
     let output = finish(command);
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.ends_with(".\n") && told.lines().count() == 1, "{told}");
-    assert!(!told.contains("hunter2"), "{told}");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.ends_with(".\n") && message.lines().count() == 1, "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
 }
 
 #[test]
@@ -92,9 +98,9 @@ fn an_address_in_use_refuses_the_start_before_anything_is_created() {
         let mut command = folder.command(&[]);
         command.env(variable, &address);
         let output = finish(command);
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.contains(variable) && told.contains(&address), "{told}");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(variable) && message.contains(&address), "{message}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
     }
 }

@@ -350,7 +350,7 @@ mod tests {
     use super::super::zone::Zone;
     use super::*;
 
-    fn told(text: &str) -> String {
+    fn message_of(text: &str) -> String {
         Timestamp::parse(text).map_or_else(|error| error.to_string(), |at| at.to_string())
     }
 
@@ -374,7 +374,7 @@ mod tests {
             ("1969-12-31T23:30:00-01:00", "1970-01-01T00:30:00Z"),
             ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
         ] {
-            assert_eq!(told(text), expected, "{text}");
+            assert_eq!(message_of(text), expected, "{text}");
         }
     }
 
@@ -413,12 +413,12 @@ mod tests {
             "+026-04-10",
             "１２３４",
         ] {
-            assert!(told(bad).contains("RFC 3339"), "{bad}: {}", told(bad));
+            assert!(message_of(bad).contains("RFC 3339"), "{bad}: {}", message_of(bad));
         }
         for far in ["1969-12-31", "0001-01-01", "1970-01-01T00:00:00+01:00"] {
-            assert!(told(far).contains("1970 to 9999"), "{far}");
+            assert!(message_of(far).contains("1970 to 9999"), "{far}");
         }
-        assert!(told("9999-12-31T23:59:59-01:00").contains("1970 to 9999"));
+        assert!(message_of("9999-12-31T23:59:59-01:00").contains("1970 to 9999"));
     }
 
     #[test]

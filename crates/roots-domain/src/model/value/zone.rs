@@ -105,8 +105,8 @@ impl Zone {
                     span = self.span(at);
                 }
                 let date = Day((at + span.offset).div_euclid(DAY_MICROS));
-                let told = date.clamp(Day::FIRST, Day::LAST);
-                let shown = (since <= at && at <= until).then_some(told);
+                let nearest = date.clamp(Day::FIRST, Day::LAST);
+                let shown = (since <= at && at <= until).then_some(nearest);
                 let midnight = (date.0 + 1) * DAY_MICROS - span.offset;
                 let bound = match at {
                     _ if at < since => since - 1,
@@ -308,7 +308,7 @@ mod tests {
     }
 
     /// A cut as text: the date of its longest part, then the other parts.
-    fn told(cut: &Cut) -> String {
+    fn text_of(cut: &Cut) -> String {
         let date =
             |shown: Option<Day>| shown.map_or_else(|| "no date".to_owned(), |day| day.to_string());
         let rest = cut.rest.iter().map(|part| {
@@ -388,7 +388,7 @@ mod tests {
             ("Europe/Vienna", "2026-04-09", range("2026-04-09T12:00:00Z", "2026-04-09"), "no date"),
         ] {
             let cuts: Vec<_> = zone(name).cut([day(date)], within).collect();
-            assert_eq!(cuts.iter().map(told).collect::<Vec<_>>(), [cut_up], "{date} in {name}");
+            assert_eq!(cuts.iter().map(text_of).collect::<Vec<_>>(), [cut_up], "{date} in {name}");
         }
     }
 

@@ -140,8 +140,8 @@ fn wraps_that_do_not_open_are_a_store_error_that_names_no_secret() {
         let looks = [Ok(Some(credentials())), Ok(Some(credentials()))];
         let access = access_looking(looks, unlocking(Err(error)));
         let refused = ready(access.admit(&presented())).unwrap_err();
-        let told = format!("key 3 of account 1: {why}");
-        assert_eq!(refused, AccessError::Store(StoreError::Broken(told)));
+        let message = format!("key 3 of account 1: {why}");
+        assert_eq!(refused, AccessError::Store(StoreError::Broken(message)));
         assert!(!format!("{refused} {refused:?}").contains("secret"));
     }
 }

@@ -250,9 +250,9 @@ fn whoami_reports_the_other_actors_and_the_remaining_credits() {
     let last_ids = LastIds { actor: 3, ..LastIds::default() };
     let reader = reading(Some(Account { last_ids, ..account() }), everyone);
     let accounts = accounts(MockCommandStore::new(), reader, MockLocksmith::new());
-    let told = ready(accounts.whoami(&caller())).unwrap();
-    assert_eq!(told.other_actors, [actor(PEER), actor(ActorId(3))]);
-    assert_eq!((told.other_actors_total, told.credits_remaining), (2, LEFT));
+    let whoami = ready(accounts.whoami(&caller())).unwrap();
+    assert_eq!(whoami.other_actors, [actor(PEER), actor(ActorId(3))]);
+    assert_eq!((whoami.other_actors_total, whoami.credits_remaining), (2, LEFT));
 }
 
 #[test]
@@ -263,10 +263,10 @@ fn whoami_lists_the_first_100_other_actors_and_reports_their_total() {
         let last_ids = LastIds { actor: 10_000, ..LastIds::default() };
         let reader = reading(Some(Account { last_ids, ..account() }), found);
         let accounts = accounts(MockCommandStore::new(), reader, MockLocksmith::new());
-        let told = ready(accounts.whoami(&caller())).unwrap();
-        let ids: Vec<_> = told.other_actors.iter().map(|actor| actor.id.0).collect();
+        let whoami = ready(accounts.whoami(&caller())).unwrap();
+        let ids: Vec<_> = whoami.other_actors.iter().map(|actor| actor.id.0).collect();
         assert_eq!(ids, (2..=101).collect::<Vec<_>>());
-        assert_eq!(told.other_actors_total, 9_999);
+        assert_eq!(whoami.other_actors_total, 9_999);
     }
 }
 

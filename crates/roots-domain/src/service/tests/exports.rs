@@ -159,7 +159,7 @@ fn begin(exports: &Exports, caller: Caller, actor: Option<ActorId>) -> Result<Ex
 }
 
 /// All that it tells but the actors.
-fn told(exports: &Exports) -> Result<Vec<Record>, AccessError> {
+fn records_of(exports: &Exports) -> Result<Vec<Record>, AccessError> {
     let mut export = begin(exports, owner(), None).unwrap();
     let mut records = Vec::new();
     while let Some(more) = ready(export.next())? {
@@ -257,7 +257,7 @@ fn an_export_continues_past_empty_chunks() {
         0 => chunk(vec![activity(3)], Some(3)),
         _ => chunk(vec![activity(9)], None),
     });
-    let records = told(&exports(accounts(), archive)).unwrap();
+    let records = records_of(&exports(accounts(), archive)).unwrap();
     assert_eq!(
         brief(&records),
         ["session 1", "session 2", "session 5", "todo 800 from open", "activity 3", "activity 9"]
@@ -289,7 +289,7 @@ fn a_todo_is_exported_before_its_log_however_long_the_log_is() {
     .return_once(move |_, _, _| {
         Ok(vec![step(2, full + 1, Open, InProgress), step(3, full + 2, Open, Done)])
     });
-    let records = brief(&told(&exports(accounts(), archive)).unwrap());
+    let records = brief(&records_of(&exports(accounts(), archive)).unwrap());
     let mut expected = vec!["todo 1 from open".to_owned(), "todo 2 from open".to_owned()];
     expected.extend((1..=full + 1).map(|id| format!("step {id} of 2")));
     expected.extend(["todo 3 from open".to_owned(), format!("step {} of 3", full + 2)]);
@@ -311,7 +311,7 @@ fn an_export_drops_links_to_sessions_newer_than_its_header() {
     archive
         .expect_activities_after()
         .returning(move |_, _| chunk(vec![linked(1, 5), linked(2, 6)], None));
-    let records = told(&exports(accounts(), archive)).unwrap();
+    let records = records_of(&exports(accounts(), archive)).unwrap();
     let links: Vec<_> = records
         .iter()
         .map(|record| match record {
@@ -340,7 +340,7 @@ fn an_unreadable_text_is_exported_as_unreadable_and_does_not_end_the_export() {
     archive
         .expect_activities_after()
         .returning(|_, _| chunk(vec![Activity { description: damaged(), ..activity(1) }], None));
-    let records = told(&exports(accounts(), archive)).unwrap();
+    let records = records_of(&exports(accounts(), archive)).unwrap();
     let texts: Vec<_> = records
         .into_iter()
         .map(|record| match record {

@@ -55,12 +55,12 @@ fn an_idempotency_key_goes_to_the_store_as_macs_of_every_key_epoch() {
     ));
     let Conditions { idempotency, if_match } = sent.command().conditions;
     assert_eq!(if_match, None);
-    let told: Vec<_> = idempotency.unwrap().all().map(|told| (told.key, told.request)).collect();
+    let names: Vec<_> = idempotency.unwrap().all().map(|name| (name.key, name.request)).collect();
     let of = |epoch| {
         let key = mac(epoch, MacPurpose::IdempotencyKey, b"k");
         (Mac(key), Mac(mac(epoch, MacPurpose::RequestFingerprint, b"r")))
     };
-    assert_eq!(told, [of(3), of(2), of(1)]);
+    assert_eq!(names, [of(3), of(2), of(1)]);
     assert_eq!(format!("{:?}", preconditions().idempotent), "Some(IdempotentRequest(…))");
 }
 
@@ -100,10 +100,10 @@ fn a_text_patch_of_a_deleted_row_is_still_replayed() {
     });
     let patch = SessionPatch { status: None, notes: crate::model::Patch::Set(long("done")) };
     let sessions = sessions(Arc::new(commands), reader);
-    let told =
+    let answer =
         ready(sessions.patch(&renewed_twice(), SessionId(2), patch, preconditions())).unwrap();
-    assert!(told.is_replay);
-    assert_eq!((told.value.notes.as_deref(), told.value.version), (Some("done"), 2));
+    assert!(answer.is_replay);
+    assert_eq!((answer.value.notes.as_deref(), answer.value.version), (Some("done"), 2));
 }
 
 #[test]

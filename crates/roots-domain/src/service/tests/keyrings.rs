@@ -87,8 +87,8 @@ fn wraps_that_do_not_open_are_a_store_error() {
         (CryptoError::DoesNotOpen, "a sealed value does not open in its place"),
     ] {
         let error = of(&holding(Ok(vec![peer()])), &leading(Err(error)), [PEER]).unwrap_err();
-        let told = format!("the keys of actor 2 of account 1: {why}");
-        assert_eq!(error, StoreError::Broken(told));
+        let message = format!("the keys of actor 2 of account 1: {why}");
+        assert_eq!(error, StoreError::Broken(message));
     }
     assert_eq!(of(&holding(Err(away())), &caller(), [PEER]).unwrap_err(), away());
     // A caller that was remembered from before the account's key was renewed does not hold it.

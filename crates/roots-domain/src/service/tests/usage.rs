@@ -74,8 +74,8 @@ fn counts_that_the_database_rejects_are_dropped_and_the_rest_is_written() {
     for route in 0..600 {
         usage.count(&caller(), endpoint(&format!("/{route:03}")));
     }
-    let told = StoreError::Broken("500 counts let go: no such table".to_owned());
-    assert_eq!(ready(usage.flush()), Err(told));
+    let expected = StoreError::Broken("500 counts let go: no such table".to_owned());
+    assert_eq!(ready(usage.flush()), Err(expected));
     ready(usage.flush()).unwrap();
     let lengths: Vec<_> = written.lock().unwrap().iter().map(Vec::len).collect();
     assert_eq!(lengths, [500, 100], "each once");

@@ -380,8 +380,8 @@ async fn a_statement_of_too_many_values_is_a_data_error_and_not_unavailability(d
     let values = (0_i64..).take(VALUES).map(sea_orm::Value::from);
     let statement = Statement::from_sql_and_values(backend, sql, values);
     let error = BatchError::from(writer.query_all_raw(statement).await.unwrap_err());
-    let BatchError::Data(told) = error else { panic!("{error:?}") };
-    assert!(told.len() < 100, "it quotes the statement");
+    let BatchError::Data(message) = error else { panic!("{error:?}") };
+    assert!(message.len() < 100, "it quotes the statement");
 }
 
 /// Trap 2: where the disk fails, no command of the batch stands.
