@@ -11,7 +11,7 @@ use roots_testkit::members::put_member;
 
 roots_testkit::on_both! {
     an_actor_with_very_many_keys_can_be_deactivated,
-    very_many_keys_are_tended_by_one_command,
+    very_many_keys_are_maintained_by_one_command,
 }
 
 /// Of which a row has 14 values: more than either database takes at once.
@@ -84,7 +84,7 @@ async fn an_actor_with_very_many_keys_can_be_deactivated(db: TestDatabase) {
     assert_eq!(db.rows::<(i64,)>(inactive).await, [(1,)]);
 }
 
-async fn very_many_keys_are_tended_by_one_command(db: TestDatabase) {
+async fn very_many_keys_are_maintained_by_one_command(db: TestDatabase) {
     let issuer = with_keys(&db).await;
     db.execute("UPDATE api_keys SET expires_at = 1 WHERE actor_id = 2").await;
     let ids = (2..=KEYS + 1).map(KeyId);

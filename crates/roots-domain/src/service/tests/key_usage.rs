@@ -75,7 +75,7 @@ fn key_usage(
     (key_usage, seen)
 }
 
-fn tended(account: AccountId, used: &[i64], over: &[i64]) -> Action {
+fn maintained(account: AccountId, used: &[i64], over: &[i64]) -> Action {
     let used = used.iter().map(|id| (KeyId(*id), now())).collect();
     let over = over.iter().map(|id| KeyId(*id)).collect();
     Action::System(SystemAction::TendKeys { account, used, over })
@@ -89,7 +89,7 @@ fn used_and_ended_keys_are_written_in_one_command_per_account() {
         key_usage.note(&of(HOME, key));
     }
     ready(key_usage.maintain()).unwrap();
-    let written = [tended(HOME, &[1], &[3]), tended(ABROAD, &[], &[9])];
+    let written = [maintained(HOME, &[1], &[3]), maintained(ABROAD, &[], &[9])];
     assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), written);
     // Nothing more is written of it, and the look goes on from where it was, and then anew.
     ready(key_usage.maintain()).unwrap();
@@ -106,7 +106,7 @@ fn a_use_that_failed_to_be_written_is_retried_and_does_not_block_other_accounts(
     key_usage.note(&of(ABROAD, 2));
     assert_eq!(ready(key_usage.maintain()), Err(away()));
     ready(key_usage.maintain()).unwrap();
-    let (home, abroad) = (tended(HOME, &[1], &[]), tended(ABROAD, &[2], &[]));
+    let (home, abroad) = (maintained(HOME, &[1], &[]), maintained(ABROAD, &[2], &[]));
     assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), [home.clone(), abroad, home]);
 }
 
@@ -127,8 +127,8 @@ fn an_unavailable_database_gets_at_most_64_commands_a_round() {
     assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner).len(), 64);
     // All of it is done the next time, what the look had found included.
     ready(key_usage.maintain()).unwrap();
-    let mut expected: Vec<_> = (1..=200).map(|id| tended(AccountId(id), &[7], &[])).collect();
-    expected.push(tended(last, &[], &[1]));
+    let mut expected: Vec<_> = (1..=200).map(|id| maintained(AccountId(id), &[7], &[])).collect();
+    expected.push(maintained(last, &[], &[1]));
     assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner)[64..], expected);
 }
 
@@ -249,7 +249,7 @@ fn the_uses_of_3000_accounts_are_written_in_47_batches() {
         assert_eq!(batches, 47);
         let found = store.batches();
         assert_eq!(found.longest, 64, "others find room in the queue");
-        let expected: Vec<_> = (1..=3_000).map(|id| tended(AccountId(id), &[7], &[])).collect();
+        let expected: Vec<_> = (1..=3_000).map(|id| maintained(AccountId(id), &[7], &[])).collect();
         assert_eq!(found.actions, expected);
     }
 }
@@ -261,6 +261,6 @@ fn a_shutdown_writes_key_uses_and_leaves_ended_keys() {
     key_usage.note(&of(HOME, 1));
     ready(key_usage.flush()).unwrap();
     ready(key_usage.flush()).unwrap();
-    let written = [tended(HOME, &[1], &[])];
+    let written = [maintained(HOME, &[1], &[])];
     assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), written);
 }
