@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::activities::ActivityBody;
 use crate::sessions::SessionBody;
 use crate::todos::{StatusChangeBody, TodoBody};
-use roots_http_core::middleware::list_permits::{JsonRows, json_max_bytes, told_max_bytes};
+use roots_http_core::middleware::list_permits::{JsonRows, json_max_bytes, streamed_max_bytes};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -116,5 +116,5 @@ fn the_longest_page_is_as_long_as_was_reckoned_but_for_its_frame() {
     let bytes: usize = std::iter::from_fn(|| body.chunk(true)).map(|chunk| chunk.len()).sum();
     assert!(bytes <= max_bytes && bytes > max_bytes - 50_000, "{bytes} of {max_bytes}");
     // Sent in chunks it holds a fifth of that.
-    assert_eq!(told_max_bytes(100, 100 * text.len()) / (1 << 20), 7);
+    assert_eq!(streamed_max_bytes(100, 100 * text.len()) / (1 << 20), 7);
 }

@@ -312,8 +312,8 @@ impl ClientContext {
         }
         let lists = [(RATE_LIMIT_POLICY, policies), (RATE_LIMIT, left_of_each)];
         let valid = |(name, items): (_, Vec<String>)| {
-            let is_told = !items.is_empty();
-            is_told.then(|| Some((name, HeaderValue::from_str(&items.join(", ")).ok()?))).flatten()
+            let is_sent = !items.is_empty();
+            is_sent.then(|| Some((name, HeaderValue::from_str(&items.join(", ")).ok()?))).flatten()
         };
         lists.into_iter().filter_map(valid)
     }

@@ -138,7 +138,7 @@ pub const fn json_max_bytes(rows: usize, text_bytes: usize) -> usize {
 
 /// The maximum memory of an answer while it is sent in chunks.
 #[must_use]
-pub const fn told_max_bytes(rows: usize, text_bytes: usize) -> usize {
+pub const fn streamed_max_bytes(rows: usize, text_bytes: usize) -> usize {
     TELLING_HELD_BYTES + rows * ROW_HELD_BYTES + text_bytes
 }
 
@@ -233,7 +233,7 @@ impl ListPermits {
         };
         let (rows, texts) = (found.rows(), found.sealed_bytes());
         let whole = if found.goes_on() { usize::MAX } else { json_max_bytes(rows, texts) };
-        let bytes = whole.min(told_max_bytes(rows, texts)) as u64;
+        let bytes = whole.min(streamed_max_bytes(rows, texts)) as u64;
         let Some(taken) = self.memory.take(bytes) else {
             return Ok(Err(Problem::no_room_for_answer()));
         };

@@ -34,7 +34,7 @@ const BUSY_RETRY_SECONDS: u32 = 1;
 /// Retry after so many seconds when the database is unavailable.
 const AWAY_RETRY_SECONDS: u32 = 5;
 /// Most errors that `detail` names.
-const TOLD_ERRORS_MAX: usize = 3;
+const DETAIL_ERRORS_MAX: usize = 3;
 
 /// The reason why a request failed.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl Problem {
     fn faulty(kind: ProblemKind, InvalidFields { listed, count }: InvalidFields) -> Self {
         let text: Vec<_> = listed
             .iter()
-            .take(TOLD_ERRORS_MAX)
+            .take(DETAIL_ERRORS_MAX)
             .map(|InvalidField { field, message }| format!("{field} {message}"))
             .collect();
         let text = text.join("; ");
@@ -132,8 +132,8 @@ impl Problem {
                 "{text}; and more: {count} errors, the first {} of which are listed.",
                 listed.len()
             )
-        } else if count > TOLD_ERRORS_MAX {
-            match count - TOLD_ERRORS_MAX {
+        } else if count > DETAIL_ERRORS_MAX {
+            match count - DETAIL_ERRORS_MAX {
                 1 => format!("{text}; and 1 more error."),
                 more => format!("{text}; and {more} more errors."),
             }

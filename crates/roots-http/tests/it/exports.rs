@@ -185,15 +185,15 @@ async fn a_shutdown_ends_an_export_with_an_error_line() {
     // It has begun, and would never end.
     let head = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(head.starts_with(b"{\"kind\":\"export\""));
-    let mut told_lines = body.frame().await.unwrap().unwrap().into_data().unwrap();
-    assert!(told_lines.starts_with(b"{\"kind\":\"session\""));
+    let mut last_lines = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(last_lines.starts_with(b"{\"kind\":\"session\""));
     tell.send(()).unwrap();
     while let Some(frame) = body.frame().await {
         // What is at hand is never waited for: others have to be let in.
         tokio::task::yield_now().await;
-        told_lines = frame.unwrap().into_data().unwrap();
+        last_lines = frame.unwrap().into_data().unwrap();
     }
-    let end = lines(std::str::from_utf8(&told_lines).unwrap()).pop().unwrap();
+    let end = lines(std::str::from_utf8(&last_lines).unwrap()).pop().unwrap();
     assert_eq!(
         (&end["kind"], &end["type"]),
         (&"error".into(), &"/docs/problems#unavailable".into())

@@ -275,7 +275,7 @@ async fn stats_by_the_days_of_a_zone_take_a_few_statements_however_long_the_time
 #[tokio::test]
 async fn the_newest_days_of_a_long_history_are_listed_and_the_others_counted() {
     const HISTORY_DAYS: i64 = 10_000;
-    let told_days = i64::try_from(STATS_DAYS_MAX).unwrap();
+    let listed_days = i64::try_from(STATS_DAYS_MAX).unwrap();
     for db in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
         let issuer = fill(&db, 1_000).await;
         let account = issuer.account;
@@ -316,9 +316,9 @@ async fn the_newest_days_of_a_long_history_are_listed_and_the_others_counted() {
                 let stats =
                     store.activity_stats(&filter, &Zone::parse(zone).unwrap()).await.unwrap();
                 assert_eq!(stats.total, actors * HISTORY_DAYS);
-                assert_eq!(stats.by_day_omitted, dates - told_days, "{zone}");
+                assert_eq!(stats.by_day_omitted, dates - listed_days, "{zone}");
                 let apart = HISTORY_DAYS / dates;
-                let newest = (0..told_days).rev().map(|back| HISTORY_DAYS - back * apart);
+                let newest = (0..listed_days).rev().map(|back| HISTORY_DAYS - back * apart);
                 let newest: Vec<_> = newest.map(|day| (Day(day), actors * each)).collect();
                 assert_eq!(stats.by_day, newest, "{zone}");
             }

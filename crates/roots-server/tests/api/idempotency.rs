@@ -53,7 +53,7 @@ fn is_replay(answer: &ApiResponse) -> bool {
 }
 
 /// The same answer as the first, told again, with what is left now.
-fn assert_told_again(again: &ApiResponse, first: &ApiResponse, left: i64) {
+fn assert_replay(again: &ApiResponse, first: &ApiResponse, left: i64) {
     assert!(!is_replay(first) && is_replay(again), "{again:?}");
     assert_eq!((again.status, &again.text), (first.status, &first.text));
     for header in ["etag", "location", "content-type", "x-credits-cost"] {
@@ -91,7 +91,7 @@ async fn a_write_is_replayed_though_its_row_changed_or_is_gone(database: TestDat
         for (number, (method, path, body)) in writes.iter().enumerate() {
             let again =
                 idempotent(&app, &format!("key-{number}"), method.clone(), path, body).await;
-            assert_told_again(&again, &firsts[number], left);
+            assert_replay(&again, &firsts[number], left);
         }
         assert_eq!(balance(&app).await, left, "nothing was charged");
     }
@@ -100,7 +100,7 @@ async fn a_write_is_replayed_though_its_row_changed_or_is_gone(database: TestDat
     let other = app.another().await;
     let (method, path, body) = &writes[1];
     let again = idempotent(&other, "\"key-1\"", method.clone(), path, body).await;
-    assert_told_again(&again, &firsts[1], 90);
+    assert_replay(&again, &firsts[1], 90);
     assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
@@ -110,22 +110,14 @@ async fn a_delete_and_an_end_can_be_retried(database: TestDatabase) {
     let end = json!({ "status": "ended" });
     let ended = idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await;
     ended.expect(200);
-    assert_told_again(
-        &idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await,
-        &ended,
-        98,
-    );
+    assert_replay(&idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await, &ended, 98);
     app.patch("/sessions/1", &end).await.expect(409);
     let gone = idempotent(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
     assert_eq!(gone.expect(200), json!({ "status": "deleted", "session_id": 1 }));
     let again = idempotent(&app, "delete", Method::DELETE, "/sessions/1", &Value::Null).await;
-    assert_told_again(&again, &gone, 97);
+    assert_replay(&again, &gone, 97);
     app.delete("/sessions/1").await.expect(404);
-    assert_told_again(
-        &idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await,
-        &ended,
-        97,
-    );
+    assert_replay(&idempotent(&app, "end", Method::PATCH, "/sessions/1", &end).await, &ended, 97);
 }
 
 async fn another_request_with_the_same_key_is_422(database: TestDatabase) {
@@ -174,7 +166,7 @@ async fn a_duplicate_in_flight_is_409(database: TestDatabase) {
     hold.release().await;
     let first = in_flight.join_next().await.unwrap().unwrap();
     first.expect(201);
-    assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 99);
+    assert_replay(&post(&app, "key", "/todos", &body).await, &first, 99);
 }
 
 /// The answer is lost on the way: the connection goes after the write was accepted.
@@ -204,7 +196,7 @@ async fn a_write_for_the_last_credit_is_replayed(database: TestDatabase) {
     let body = json!({ "title": "x" });
     let first = post(&app, "key", "/todos", &body).await;
     first.expect(201);
-    assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 0);
+    assert_replay(&post(&app, "key", "/todos", &body).await, &first, 0);
     post(&app, "other", "/todos", &body).await.expect(402);
     app.context.store.verify().await.unwrap();
 }
@@ -221,11 +213,11 @@ async fn a_replay_comes_before_preconditions_and_rules(database: TestDatabase) {
     let first = tied().await;
     first.expect(200);
     // The state has moved by this very write.
-    assert_told_again(&tied().await, &first, 98);
+    assert_replay(&tied().await, &first, 98);
     app.patch("/todos/1", &json!({ "status": "open" })).await.expect(200);
     app.patch("/todos/1", &json!({ "status": "cancelled" })).await.expect(200);
     app.patch("/todos/1", &done).await.expect(409);
-    assert_told_again(&tied().await, &first, 96);
+    assert_replay(&tied().await, &first, 96);
 }
 
 async fn a_refusal_is_not_replayed(database: TestDatabase) {
@@ -296,7 +288,7 @@ async fn a_new_api_key_of_the_actor_replays_its_writes(database: TestDatabase) {
     assert!(firsts.iter().all(|first| first.status == 201), "{firsts:?}");
     let assert_replayed = async |boss: &Holder<'_>, peer: &Holder<'_>| {
         for (holder, first) in [boss, peer].into_iter().zip(&firsts) {
-            assert_told_again(&todo_by(holder, &body).await, first, 98);
+            assert_replay(&todo_by(holder, &body).await, first, 98);
             let other = todo_by(holder, &json!({ "title": "another" })).await.expect(422);
             assert_eq!(other["type"], "/docs/problems#idempotency-key-reused");
         }
@@ -338,20 +330,20 @@ async fn an_owners_write_for_a_member_is_replayed_to_the_owner(database: TestDat
     let body = json!({ "title": "for the member", "actor_id": 2 });
     let first = todo_by(&boss, &body).await;
     assert_eq!(first.expect(201)["actor_id"], 2);
-    assert_told_again(&todo_by(&boss, &body).await, &first, 99);
+    assert_replay(&todo_by(&boss, &body).await, &first, 99);
     // The same without the member is another request, and by the member it is the member's own.
     let own = todo_by(&boss, &json!({ "title": "for the member" })).await.expect(422);
     assert_eq!(own["type"], "/docs/problems#idempotency-key-reused");
     let theirs = todo_by(&peer, &body).await;
     assert!(!is_replay(&theirs), "{}", theirs.text);
     assert_eq!(theirs.expect(201)["todo_id"], 2);
-    assert_told_again(&todo_by(&peer, &body).await, &theirs, 98);
-    assert_told_again(&todo_by(&boss, &body).await, &first, 98);
+    assert_replay(&todo_by(&peer, &body).await, &theirs, 98);
+    assert_replay(&todo_by(&boss, &body).await, &first, 98);
     // The answer is the first one, in texts too, even after the row has changed.
     let path = format!("/todos/{}", first.json()["todo_id"]);
     peer.call(Method::PATCH, &path, Some(json!({ "title": "changed" }))).await.expect(200);
     peer.call(Method::DELETE, &path, None).await.expect(200);
-    assert_told_again(&todo_by(&boss, &body).await, &first, 96);
+    assert_replay(&todo_by(&boss, &body).await, &first, 96);
     assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
@@ -362,7 +354,7 @@ async fn an_idempotency_key_expires_after_a_day(database: TestDatabase) {
     first.expect(201);
     app.context.clock.advance_seconds(KEPT_SECONDS);
     app.context.maintenance.forget_idempotency_records().await.unwrap();
-    assert_told_again(&post(&app, "key", "/todos", &body).await, &first, 99);
+    assert_replay(&post(&app, "key", "/todos", &body).await, &first, 99);
     app.context.clock.advance_seconds(1);
     let late = post(&app, "key", "/todos", &body).await;
     assert_eq!(late.expect(201)["todo_id"], 2);
