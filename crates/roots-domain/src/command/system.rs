@@ -26,7 +26,7 @@ pub enum SystemAction {
         key: KeyId,
     },
     /// Record when keys of an account were used, and end those that are no longer in force.
-    TendKeys {
+    MaintainKeys {
         /// The account.
         account: AccountId,
         /// When each was last used.
@@ -64,7 +64,7 @@ impl SystemAction {
             Self::ReserveAccount | Self::NameInstallation(_) | Self::CountCalls(_) => None,
             Self::FoundAccount(new) => Some(new.id),
             Self::UseKey { account, .. }
-            | Self::TendKeys { account, .. }
+            | Self::MaintainKeys { account, .. }
             | Self::SweepErased(account)
             | Self::UnlinkSession { account, .. }
             | Self::ForgetIdempotencyRecords { account, .. } => Some(*account),

@@ -71,7 +71,9 @@ impl WorkingSet {
             SystemAction::NameInstallation(id) => self.name_installation(id),
             SystemAction::FoundAccount(new) => self.found_account(new, at),
             SystemAction::UseKey { account, actor, key } => self.use_key(account, actor, key, at),
-            SystemAction::TendKeys { account, used, over } => self.tend_keys(account, &used, &over),
+            SystemAction::MaintainKeys { account, used, over } => {
+                self.maintain_keys(account, &used, &over)
+            }
             SystemAction::UnlinkSession { account, session, rows } => {
                 let owner = self.account(account).ok_or(Refusal::NoSuchAccount(account))?;
                 let balance = owner.balance;

@@ -130,7 +130,7 @@ impl ReadSet {
                 self.key_holders.insert((*account, *actor));
                 self.codes.insert(*account);
             }
-            SystemAction::TendKeys { account, used, over } => {
+            SystemAction::MaintainKeys { account, used, over } => {
                 let named = used.iter().map(|(key, _)| key).chain(over);
                 self.keys.extend(named.map(|key| (*account, *key)));
                 if !over.is_empty() {

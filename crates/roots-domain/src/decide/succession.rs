@@ -89,7 +89,7 @@ impl WorkingSet {
         }
     }
 
-    pub(super) fn tend_keys(
+    pub(super) fn maintain_keys(
         &mut self,
         account: AccountId,
         used: &[(KeyId, Timestamp)],

@@ -207,7 +207,7 @@ impl KeyUsage {
         if used.is_empty() && over.is_empty() {
             return Ok((None, due));
         }
-        let action = SystemAction::TendKeys { account, used, over };
+        let action = SystemAction::MaintainKeys { account, used, over };
         Ok((Some(Command::uncharged(Action::System(action), at)), due))
     }
 

@@ -88,7 +88,7 @@ async fn very_many_keys_are_maintained_by_one_command(db: TestDatabase) {
     let issuer = with_keys(&db).await;
     db.execute("UPDATE api_keys SET expires_at = 1 WHERE actor_id = 2").await;
     let ids = (2..=KEYS + 1).map(KeyId);
-    let action = SystemAction::TendKeys {
+    let action = SystemAction::MaintainKeys {
         account: issuer.account,
         used: ids.clone().map(|id| (id, issuer.at)).collect(),
         over: ids.collect(),

@@ -482,7 +482,7 @@ fn a_recovery_code_outlives_the_renewal_key_issued_with_the_code() {
         scope.keys.get_mut(&renewed).unwrap().expires_at = Some(scope.at.plus_seconds(60));
         scope.at = scope.at.plus_seconds(60);
         let (account, over) = (scope.account.id, vec![renewed]);
-        let sweep = SystemAction::TendKeys { account, used: Vec::new(), over };
+        let sweep = SystemAction::MaintainKeys { account, used: Vec::new(), over };
         scope.apply(scope.system(sweep)).unwrap();
         assert!(scope.keys[&renewed].has_ended());
         let came_with = RecoveryId(2);
@@ -912,7 +912,7 @@ enum Step {
     Recover(usize),
     RenewCode(usize),
     SetActive(bool),
-    Tend,
+    Maintain,
     Wait(i64),
 }
 
@@ -926,7 +926,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => any_key().prop_map(Step::Recover),
         1 => any_key().prop_map(Step::RenewCode),
         1 => any::<bool>().prop_map(Step::SetActive),
-        1 => Just(Step::Tend),
+        1 => Just(Step::Maintain),
         1 => (1..100_i64).prop_map(Step::Wait),
     ];
     proptest::collection::vec(step, 1..40)
@@ -975,10 +975,10 @@ impl KeysFixture {
                 let patch = ManageAction::PatchActor { id: MEMBER, name: None, is_active };
                 let _ = self.manage(shown, patch);
             }
-            Step::Tend => {
+            Step::Maintain => {
                 let over = self.keys.keys().copied().collect();
                 let used = vec![(FIRST, self.at)];
-                let action = SystemAction::TendKeys { account: self.account.id, used, over };
+                let action = SystemAction::MaintainKeys { account: self.account.id, used, over };
                 self.apply(self.system(action)).unwrap();
             }
             Step::Wait(seconds) => self.at = self.at.plus_seconds(seconds),

@@ -41,7 +41,7 @@ fn key_usage(
         commands.expect_apply().times(1).in_sequence(&mut order).returning(move |command| {
             assert_eq!(command.charge, None);
             if answer.is_ok()
-                && let Action::System(SystemAction::TendKeys { account, over: ended, .. }) =
+                && let Action::System(SystemAction::MaintainKeys { account, over: ended, .. }) =
                     &command.action
                 && let Some(left) =
                     over.lock().unwrap_or_else(PoisonError::into_inner).get_mut(account)
@@ -78,7 +78,7 @@ fn key_usage(
 fn maintained(account: AccountId, used: &[i64], over: &[i64]) -> Action {
     let used = used.iter().map(|id| (KeyId(*id), now())).collect();
     let over = over.iter().map(|id| KeyId(*id)).collect();
-    Action::System(SystemAction::TendKeys { account, used, over })
+    Action::System(SystemAction::MaintainKeys { account, used, over })
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn an_unavailable_database_gets_at_most_64_commands_a_round() {
 fn lengths(seen: &Mutex<Vec<Action>>) -> Vec<(i64, usize, usize)> {
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let lengths = seen.iter().map(|action| match action {
-        Action::System(SystemAction::TendKeys { account, used, over }) => {
+        Action::System(SystemAction::MaintainKeys { account, used, over }) => {
             (account.0, used.len(), over.len())
         }
         other => panic!("{other:?}"),
