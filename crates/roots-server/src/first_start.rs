@@ -41,7 +41,7 @@ pub(crate) enum FirstStartError {
     /// The file can't be written.
     #[error(
         "the operator's key can't be written to {} ({error}), so nothing was created: set \
-         ROOTS_OPERATOR_FILE to where it can", .path.display()
+         ROOTS_OPERATOR_FILE to a writable path", .path.display()
     )]
     Unwritable {
         /// Its path.

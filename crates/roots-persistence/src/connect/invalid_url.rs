@@ -7,15 +7,16 @@ pub enum InvalidUrl {
     #[error("a database URL begins with sqlite:// or postgres://")]
     UnknownScheme,
     /// It names no file.
-    #[error("an SQLite URL names a file, such as sqlite://data/roots.db?mode=rwc")]
+    #[error("a SQLite URL names a file, such as sqlite://data/roots.db?mode=rwc")]
     NoFile,
     /// Its escapes are not valid UTF-8.
     #[error(
-        "in a SQLite URL a % begins the code of a byte, such as %20 for a space, and here these bytes are not UTF-8: write %25 for a % that is meant"
+        "in a SQLite URL, percent-escapes such as %20 must decode to UTF-8; write a \
+         literal % as %25"
     )]
     NotUtf8,
     /// It is a database in memory, which would be gone with the process.
-    #[error("Roots keeps its data in a file: an SQLite database in memory is not supported")]
+    #[error("Roots keeps its data in a file: a SQLite database in memory is not supported")]
     InMemory,
     /// A parameter that Roots does not know.
     #[error(
@@ -37,7 +38,8 @@ pub enum InvalidUrl {
     UnknownSslMode,
     /// A mode that allows unencrypted connections to another machine.
     #[error(
-        "sslmode=prefer and sslmode=allow may go on unencrypted without a word, so they are not taken for a server on another machine: use verify-full, or disable if nobody can listen on the way"
+        "sslmode=prefer and sslmode=allow may silently continue unencrypted, so Roots refuses them \
+         for another machine: use verify-full, or disable if the network between is trusted"
     )]
     UncertainTls,
 }

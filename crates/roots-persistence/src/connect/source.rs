@@ -64,7 +64,7 @@ impl Source {
         }
     }
 
-    /// The number of writer queues for so many serving threads.
+    /// The number of writer queues for `serving` threads.
     pub(crate) fn writer_queues(&self, serving: usize) -> usize {
         match self {
             Self::Sqlite { .. } => sqlite::WRITER_QUEUES,

@@ -92,10 +92,10 @@ pub enum FileErrorKind {
     #[error("can't be written, because the disk is full: make room and start again")]
     DiskFull,
     /// Another process is writing to it.
-    #[error("is locked by another process: stop that one, or start again")]
+    #[error("is locked by another process: stop that process, then start again")]
     Locked,
     /// Anything else that the system reports.
-    #[error("can't be opened ({0}): correct ROOTS_DATABASE_URL, or what the system complains of")]
+    #[error("can't be opened ({0}): correct ROOTS_DATABASE_URL, or fix the reported problem")]
     System(io::Error),
 }
 

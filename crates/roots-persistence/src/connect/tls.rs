@@ -162,12 +162,14 @@ fn of_url_and_variable(
 pub enum TlsError {
     /// The server offers none.
     #[error(
-        "the PostgreSQL server speaks no TLS: set ssl = on there, or add ?sslmode=disable to the URL if nobody can listen on the way"
+        "the PostgreSQL server does not support TLS: set ssl = on there, or add ?sslmode=disable \
+         to the URL if the network between is trusted"
     )]
     NotOffered,
-    /// Its certificate is of an issuer that this system does not trust.
+    /// Its certificate was issued by an authority that this system does not trust.
     #[error(
-        "the certificate of the PostgreSQL server is of an issuer that is not trusted here: add ?sslrootcert=/path/to/ca.pem to the URL, with the issuer's certificate"
+        "the certificate of the PostgreSQL server was issued by an untrusted authority: add \
+         ?sslrootcert=/path/to/ca.pem to the URL, with the authority's certificate"
     )]
     UnknownIssuer,
     /// Its certificate is for another name.

@@ -44,7 +44,7 @@ pub(crate) enum CliCommand {
     /// Manage accounts' credits
     #[command(subcommand)]
     Credits(CreditsCommand),
-    /// Copy an SQLite database to a new file, even while it is served
+    /// Copy a SQLite database to a new file, even while it is served
     ///
     /// The copy is a consistent snapshot and a usable database. An existing file is never
     /// overwritten. For PostgreSQL, use `pg_dump`.
