@@ -1,4 +1,4 @@
-# Short names for the chores; `cargo xtask --help` says more of each.
+# Short names for the development tasks; `cargo xtask --help` describes each.
 
 _default:
     @just --list
@@ -19,13 +19,17 @@ test *args:
 deny:
     cargo xtask deny
 
-# The rules of the house
+# Check the rules of the code that the compiler does not know
 tidy:
     cargo xtask tidy
 
 # Write docs/openapi.json (--check: only compare)
 openapi *args:
     cargo xtask openapi {{args}}
+
+# Linters, client generators and schemathesis on the OpenAPI document and running servers
+conformance:
+    cargo xtask conformance
 
 # A release build, measured (--quick: whether it runs; --report: the page of what was measured)
 bench *args:

@@ -1,7 +1,7 @@
 """Calls every operation by the client that openapi-python-client makes, and reads each answer.
 
-An account of its own makes the calls, so that whatever else asks the server is undisturbed. Environment:
-ROOTS_URL, the address of the server; ROOTS_API_KEY, a key of its operator's account.
+A new account makes the calls, so that they do not disturb other clients of the server.
+Environment: ROOTS_URL, the address of the server; ROOTS_API_KEY, a key of its operator's account.
 """
 
 import io
@@ -143,7 +143,11 @@ def read(kind: type[T], response: Response[Any]) -> T:
 
 def with_key(key: str) -> AuthenticatedClient:
     return AuthenticatedClient(
-        base_url=URL, token=key, prefix="", auth_header_name="X-API-Key", raise_on_unexpected_status=True
+        base_url=URL,
+        token=key,
+        prefix="",
+        auth_header_name="X-API-Key",
+        raise_on_unexpected_status=True,
     )
 
 

@@ -1,4 +1,5 @@
-// A client in TypeScript, of the types that openapi-typescript makes: it lists, creates and patches.
+// A TypeScript client with the types that openapi-typescript generates: it lists, creates and
+// patches.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.d.ts";
 

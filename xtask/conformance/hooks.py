@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: with whose key it asks, what can't be described, and each exception with its reason.
+"""Hooks for schemathesis: the key of each call, and the exceptions to its checks, with reasons.
 
 Environment: ROOTS_URL, the address of the server; ROOTS_API_KEY, a key of its operator's account.
 """
@@ -14,7 +14,8 @@ from schemathesis.openapi.checks import RejectedPositiveData
 URL = os.environ["ROOTS_URL"]
 OPERATOR_KEY = os.environ["ROOTS_API_KEY"]
 
-# What can end the key that asks. Each such call has an account of its own, so that the others keep theirs.
+# Operations that can end the key of the call. Each such call gets a new account, so that the other
+# calls keep their key.
 ENDS_KEYS = {
     "addKey",
     "deactivateActor",
@@ -28,7 +29,7 @@ ENDS_KEYS = {
 
 @schemathesis.auth(refresh_interval=None)
 class ApiKey:
-    """The operator's key, or that of an account which was made for one call."""
+    """The operator's key, or the key of a new account for one call."""
 
     def get(self, case, context):
         if case.operation.definition.raw.get("operationId") not in ENDS_KEYS:
@@ -57,15 +58,15 @@ def read_lines(context, response):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Puts right what the coverage phase takes for valid: 0, for each header whose pattern asks for quotes."""
+    """Replaces 0, which the coverage phase sends in headers whose pattern requires quotes."""
     if case.headers and case.meta and case.meta.generation.mode.is_positive:
         for name in ("If-Match", "If-None-Match"):
             if case.headers.get(name) == "0":
                 case.headers[name] = "*" if name == "If-Match" else '"0"'
 
 
-# Requests that their schemas allow and the server refuses all the same: a part of its answer, and why no
-# schema can tell.
+# Requests that their schemas allow and the server still refuses: a part of the answer, and why no
+# schema can describe it.
 UNDESCRIBED = {
     "must not be given together with": "the schema of a parameter knows no other parameter",
     "There is no session": "the database knows which rows exist",
@@ -82,7 +83,7 @@ UNDESCRIBED = {
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Drops the failures that are explained here."""
+    """Drops the failures that this file explains."""
     if not isinstance(failure, RejectedPositiveData):
         return True
     is_undescribed = any(answer in response.text for answer in UNDESCRIBED)
@@ -90,9 +91,13 @@ def filter_failure(context, failure, case, response):
 
 
 def has_impossible_leap_second(response):
-    """One stands at the end of a month of UTC alone: at another local time in each zone, and no pattern adds up."""
+    """Whether it refused a second 60 that is not at the end of a UTC month.
+
+    That is at another local time in each zone, so no pattern can describe it.
+    """
     if "must be a date or time of RFC 3339" not in response.text:
         return False
     body = response.request.body or b""
-    sent = unquote(response.request.url) + (body if isinstance(body, str) else body.decode(errors="replace"))
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    sent = unquote(response.request.url) + text
     return re.search(r":[0-5][0-9]:60", sent) is not None

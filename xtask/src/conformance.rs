@@ -1,7 +1,7 @@
-//! `cargo xtask conformance`: holds the `OpenAPI` document, and a running server, to the tools that
-//! others read it with. Linters check the document. Generators make clients of it, in TypeScript
-//! and in Python: their types are checked, and the clients call a server on each database.
-//! Schemathesis then sends that server what the document allows, and what it does not.
+//! `cargo xtask conformance`: checks the `OpenAPI` document and running servers with public tools.
+//! Linters check the document. Generators make clients from it, in TypeScript and in Python: their
+//! types are checked, and the clients call a server on each database. Schemathesis then sends that
+//! server requests that the document allows, and requests that it does not allow.
 
 mod service;
 mod tools;
@@ -18,7 +18,7 @@ use crate::{openapi, run};
 /// The document, in the folder of the tools.
 const DOCUMENT: &str = "openapi.json";
 
-/// What checks the document, and the clients that are made of it: each with its arguments.
+/// The commands that check the document and the clients made from it.
 const DOCUMENT_CHECKS: [&[&str]; 6] = [
     // Its warnings are errors.
     &["redocly", "lint", DOCUMENT, "--extends", "recommended-strict"],
@@ -42,7 +42,7 @@ const DOCUMENT_CHECKS: [&[&str]; 6] = [
     &["mypy", "client.py"],
 ];
 
-/// What asks a running server.
+/// The commands that call a running server.
 const SERVER_CHECKS: [&[&str]; 3] =
     [&["node", "client.ts"], &["python", "client.py"], &["schemathesis", "run", DOCUMENT]];
 
@@ -60,7 +60,7 @@ pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     check_server(&tools, &server, "PostgreSQL", &cluster.url())
 }
 
-/// Has a server on that database asked.
+/// Runs the clients against a server on that database.
 fn check_server(tools: &Tools, server: &Path, name: &str, url: &str) -> Result<(), Box<dyn Error>> {
     let service = Service::start(server, url, &tools.path(&format!("{name}.log")))?;
     for words in SERVER_CHECKS {

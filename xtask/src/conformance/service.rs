@@ -1,4 +1,4 @@
-//! A server that is asked, with no limit in the way.
+//! A server for the conformance tests, with rate limits off.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::run::{self, BackgroundProcess};
 
-/// Limits by time are off, and what is asked for is never too dear.
+/// Rate limits are off, and every account has enough credits.
 const SETTINGS: [(&str, &str); 9] = [
     ("ROOTS_BIND", "127.0.0.1:0"),
     ("ROOTS_SIGNUP", "open"),
@@ -22,12 +22,12 @@ const SETTINGS: [(&str, &str); 9] = [
     ("ROOTS_RECOVERS_PER_HOUR", "0"),
 ];
 
-/// Before its address, in what it logs.
+/// The text before the address in its log.
 const LISTENING: &str = "listening address=";
-/// Before the operator's key, in the file that it writes it to.
+/// The text before the operator's key in its file.
 const API_KEY: &str = "ROOTS_API_KEY=";
 
-/// A running server. Dropped, it is gone.
+/// A running server. It stops on drop.
 pub(super) struct Service {
     address: String,
     operator_key: String,
@@ -36,7 +36,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts one on an empty database, and waits until it listens. What it says goes to `log`.
+    /// Starts a server on an empty database and waits until it listens. Its output goes to `log`.
     pub(super) fn start(server: &Path, url: &str, log: &Path) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let operator_file = folder.path().join("operator.txt");
@@ -63,7 +63,7 @@ impl Service {
         Ok(Self { address, operator_key, _process: process, _folder: folder })
     }
 
-    /// Where it is and how it is asked, for those who ask.
+    /// The environment variables that give its address and key to the clients.
     pub(super) fn variables(&self) -> [(&'static str, String); 2] {
         [
             ("ROOTS_URL", format!("http://{}", self.address)),
@@ -72,7 +72,7 @@ impl Service {
     }
 }
 
-/// Whether it is a setting of the server, as the developer may have some.
+/// Whether it is a setting of the server, which the developer may have set.
 fn is_ours(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with("ROOTS_"))
 }

@@ -1,4 +1,4 @@
-//! The tools, at the versions that `xtask/conformance` pins, in a folder below that of the builds.
+//! The tools, at the versions that `xtask/conformance` pins, in a folder below the build folder.
 
 use std::env;
 use std::error::Error;
@@ -11,16 +11,16 @@ use std::process::{Command, Stdio};
 use crate::packages::{self, InstallError};
 use crate::run;
 
-/// What is kept of them in the repository.
+/// Their configuration in the repository.
 const SOURCES: &str = "xtask/conformance";
 
 /// Python runs most of them and installs Node, which runs the rest.
 const PYTHON: &str = "python3";
 
-/// Whether it is new enough and can make environments: Debian leaves `ensurepip` out.
+/// Checks that Python is new enough and can make environments: Debian leaves `ensurepip` out.
 const PROBE: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 
-/// By package manager, how that is installed.
+/// The command of each package manager that installs Python.
 const MANAGERS: [(&str, &str); 3] = [
     (
         "apt-get",
@@ -32,7 +32,7 @@ const MANAGERS: [(&str, &str); 3] = [
     ("apk", "apk add python3"),
 ];
 
-/// Each file that pins versions, with what installs them.
+/// Each file that pins versions, and the command that installs them.
 const INSTALLERS: [(&str, &[&str]); 2] = [
     (
         "requirements.txt",
@@ -64,13 +64,13 @@ struct PythonMissing {
     reason: String,
 }
 
-/// All of them, installed.
+/// The installed tools.
 pub(super) struct Tools {
     folder: PathBuf,
 }
 
 impl Tools {
-    /// Installs what is not there yet as it is pinned.
+    /// Installs the pinned versions that are not installed yet.
     pub(super) fn provide() -> Result<Self, Box<dyn Error>> {
         let tools = Self { folder: run::builds().join("conformance") };
         fs::create_dir_all(&tools.folder)?;
@@ -111,7 +111,7 @@ impl Tools {
         command
     }
 
-    /// Makes the environment that Python's packages are installed in.
+    /// Makes the virtual environment for Python's packages.
     fn provide_environment(&self) -> Result<(), Box<dyn Error>> {
         let probe = |python: &Path| {
             let mut probe = Command::new(python);
@@ -134,7 +134,8 @@ impl Tools {
         Ok(run::run(make.args(["-m", "venv", "--clear"]).arg(self.path("venv")))?)
     }
 
-    /// Installs what that file pins, unless it did since the file has changed.
+    /// Installs the versions that the file pins, unless they are installed and the file is
+    /// unchanged.
     fn install(&self, pinned: &str, words: &[&str]) -> Result<(), Box<dyn Error>> {
         let (wanted, installed) = (fs::read(self.path(pinned))?, self.installed(pinned));
         if fs::read(&installed).is_ok_and(|before| before == wanted) {
@@ -146,7 +147,7 @@ impl Tools {
         Ok(fs::write(installed, wanted)?)
     }
 
-    /// Where a copy of the file is kept once what it pins is installed.
+    /// The path of a copy of the file, made after its versions were installed.
     fn installed(&self, pinned: &str) -> PathBuf {
         self.path(&format!("{pinned}.installed"))
     }

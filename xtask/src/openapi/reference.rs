@@ -1,15 +1,15 @@
-//! The part of `docs/api.md` that is made from the `OpenAPI` document: each operation, with what it
-//! takes and answers.
+//! Writes the generated part of `docs/api.md` from the `OpenAPI` document: each operation with its
+//! parameters, body and answers.
 
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-/// Before and after what is made, in the page.
+/// The lines before and after the generated part of the page.
 const BEGIN: &str = "<!-- `cargo xtask openapi` writes what follows, from openapi.json. -->\n";
 const END: &str = "<!-- Here it ends. -->\n";
 
-/// Lines are no longer, in columns.
+/// The maximum width of a line, in columns.
 const WIDTH: usize = 100;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub(crate) enum ReferenceError {
     NoPlace,
 }
 
-/// The page, with what the document says now between its marks.
+/// Returns the page with a new generated part between its marks.
 pub(crate) fn renew(page: &str, document: &str) -> Result<String, ReferenceError> {
     let document: Value = serde_json::from_str(document)?;
     let (before, rest) = page.split_once(BEGIN).ok_or(ReferenceError::NoPlace)?;
@@ -56,7 +56,7 @@ impl<'a> Reference<'a> {
         text
     }
 
-    /// Those of that tag, in the order of the document.
+    /// The operations of that tag, in the order of the document.
     fn operations(&self, tag: &str) -> Vec<Operation<'a>> {
         let mut found = Vec::new();
         for (path, item) in members(&self.document["paths"]) {
@@ -171,7 +171,7 @@ impl<'a> Reference<'a> {
         kind
     }
 
-    /// What is said of it, where it stands or of what it refers to.
+    /// Its description: its own, or that of the schema it refers to.
     fn description(&self, schema: &'a Value) -> &'a str {
         let own = word(&schema["description"]);
         let united = || items(&schema["oneOf"]).map(|one| word(&one["description"]));
@@ -234,7 +234,7 @@ fn code(text: &mut String, example: &Value) {
     let _ = writeln!(text, "```json\n{shown}\n```\n");
 }
 
-/// Broken into lines, the first begun so and the others so.
+/// Wraps a text into lines. The first line and the others have their own prefixes.
 fn wrapped(content: &str, first: &str, others: &str) -> String {
     let mut lines = vec![first.to_owned()];
     for word in content.split_whitespace() {
