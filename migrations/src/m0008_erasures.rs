@@ -21,8 +21,8 @@ impl MigrationTrait for ErasureSchema {
     }
 }
 
-// Of an erased account, only its id, which is never given again, and the time of the erasure
-// remain. Until `swept_at` is set, some rows may be left, but no key can open them.
+// This table keeps the id of an erased account, which is never assigned again, and the time of the
+// erasure. Until `swept_at` is set, other rows of the account may remain, but no key can open them.
 const SCHEMA: &str = r"
 CREATE TABLE erasures (
     account_id {int} NOT NULL PRIMARY KEY,

@@ -245,7 +245,7 @@ impl LoadRun {
         self.requests[usize::try_from(number).unwrap_or_default()].clone()
     }
 
-    /// The measured time, at whose end no more requests are sent.
+    /// The measured time. No requests are sent after its end.
     fn window(&self) -> Option<(Instant, Instant)> {
         match self.pattern {
             LoadPattern::ClosedLoop(window) | LoadPattern::OpenLoop { window, .. } => {

@@ -1,4 +1,4 @@
-//! The rules of writes once more, told plainly, for tests.
+//! A second, simple implementation of the rules of writes, for tests.
 //!
 //! The model shares no rule with [`crate::decide`]. It tries each command on a copy, and it goes
 //! through every row for every question. The property tests of `decide` compare the working set
@@ -51,7 +51,7 @@ pub struct ReferenceModel {
     pub activities: BTreeMap<ActivityId, Activity<Sealed>>,
     /// The ledger.
     pub ledger: BTreeMap<LedgerId, LedgerEntry>,
-    /// The ids here of what came in from elsewhere.
+    /// The ids of imported rows, by their source and their id there.
     pub imported: BTreeMap<(Uid, Origin), i64>,
 }
 
@@ -472,12 +472,12 @@ fn later(one: Timestamp, other: Timestamp) -> Timestamp {
     if one < other { other } else { one }
 }
 
-/// An owner may touch all rows of its account, a member its own.
+/// An owner may change all rows of its account, a member its own.
 fn may_touch(by: &KeyBearer, actor: ActorId) -> bool {
     by.role == Role::Owner || by.actor == actor
 }
 
-/// A row is made for an actor whose rows may be touched.
+/// The caller may create rows only for an actor whose rows it may change.
 fn check_maker(by: &KeyBearer, actor: ActorId) -> Result<(), Refusal> {
     if may_touch(by, actor) { Ok(()) } else { Err(Refusal::OwnerOnly) }
 }
@@ -512,7 +512,7 @@ fn put<T>(field: &mut Option<T>, patch: Patch<T>) {
     }
 }
 
-/// The same text again leaves the ciphertext that stands.
+/// An unchanged text keeps the stored ciphertext.
 fn put_text(field: &mut Option<Sealed>, patch: Patch<Resealed>) {
     match patch {
         Patch::Keep => {}

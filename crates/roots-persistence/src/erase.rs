@@ -22,8 +22,8 @@ const SWEEP_MAX_ROWS: u64 = 1_000;
 #[cfg(test)]
 const ENDED: &[&str] = &["recovery_codes", "accounts"];
 
-/// Deletes rows of an account from the named tables, in that order, at most so many from each, and
-/// defines the list of these tables.
+/// Deletes at most `most` rows of an account from the named tables, in that order, and defines the
+/// list of these tables.
 macro_rules! tables {
     ($(#[$doc:meta])* $name:ident, $clear:ident: $($table:ident),+ $(,)?) => {
         $(#[$doc])*
@@ -101,7 +101,7 @@ pub(crate) async fn sweep(
     Ok(())
 }
 
-/// Deletes at most so many rows of an account, found by primary key.
+/// Deletes at most `most` rows of an account, found by primary key.
 async fn delete_some<E: EntityTrait>(
     tx: &DatabaseTransaction,
     account: AccountId,

@@ -19,7 +19,7 @@ use crate::stop::Stop;
 const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
 /// How often usage is written.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
-/// How often the last uses of keys are written, and keys that are over are swept.
+/// How often the last uses of keys are written, and expired keys are ended.
 const MAINTAIN_KEYS_EVERY: Duration = Duration::from_mins(1);
 /// How often the server looks for deletions that a stopped process left unfinished.
 const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
@@ -87,7 +87,7 @@ async fn flush(usage: &Usage) {
     }
 }
 
-/// Writes the last uses of keys at intervals, and ends keys that are over, until the server stops.
+/// Writes the last uses of keys at intervals, and ends expired keys, until the server stops.
 async fn maintain_keys(key_usage: KeyUsage, mut stop: Stop) {
     loop {
         select! {

@@ -29,17 +29,17 @@ use tokio::task::JoinHandle;
 use crate::ambient::RandomUids;
 use crate::context::{TestContext, activity_type};
 
-/// What a store answers a command.
+/// The result of applying a command.
 pub type CommandResult = Result<Applied, ApplyError>;
 
-/// Where an actor writes: makes its commands.
+/// Builds the commands of one actor.
 #[derive(Debug, Clone, Copy)]
 pub struct Issuer {
     /// The account.
     pub account: AccountId,
     /// The actor.
     pub actor: ActorId,
-    /// The key it shows.
+    /// The key that it sends.
     pub key: KeyId,
     /// The auth epoch it was admitted under.
     pub auth_epoch: i64,
@@ -47,13 +47,13 @@ pub struct Issuer {
     pub at: Timestamp,
 }
 
-/// A text as a store keeps it, but legible.
+/// A text in the form that a store keeps, but not encrypted.
 #[must_use]
 pub fn text(plain: &str) -> Sealed {
     Sealed(plain.as_bytes().to_vec())
 }
 
-/// A text for a row that exists; another one than stands there.
+/// A new text for an existing row, different from the stored one.
 #[must_use]
 pub fn resealed(plain: &str) -> Resealed {
     Resealed { sealed: text(plain), same_as: None }
@@ -66,7 +66,7 @@ pub fn uid() -> Uid {
 }
 
 impl Issuer {
-    /// The owner's, of a new account with that many credits.
+    /// Creates an account with `credits` credits and returns the issuer of its owner.
     pub async fn new(store: &Store, credits: i64) -> Self {
         let context = TestContext::new(store.clone(), Arc::default());
         let caller = context.caller(credits).await;
@@ -79,14 +79,14 @@ impl Issuer {
         }
     }
 
-    /// That of another actor of the same account. The store does not ask for its row as long as the
-    /// auth epoch is the account's.
+    /// An issuer for another actor of the same account. The store does not check the actor's row
+    /// while the auth epoch matches the account's.
     #[must_use]
     pub const fn of_actor(self, id: i64) -> Self {
         Self { actor: ActorId(id), ..self }
     }
 
-    /// The bearer of the key that it shows, in that role.
+    /// The bearer of its key, in that role.
     #[must_use]
     pub const fn bearer(&self, role: Role) -> KeyBearer {
         KeyBearer {
@@ -99,13 +99,13 @@ impl Issuer {
         }
     }
 
-    /// What its account must hold, if it started with that many credits.
+    /// A reference model of its account, which started with `credits` credits.
     #[must_use]
     pub fn reference_model(&self, credits: i64) -> ReferenceModel {
         ReferenceModel::new(self.account, self.auth_epoch, credits, self.at)
     }
 
-    /// A command that costs what a write costs.
+    /// A command with the charge of a write.
     #[must_use]
     pub const fn command(&self, action: ResourceAction, endpoint: &'static str) -> Command {
         Command {

@@ -17,18 +17,19 @@ use crate::context::TestContext;
 use crate::postgres;
 use crate::sql_proxy::SqlProxy;
 
-/// A database of one test's own. SQLite's is gone with it; PostgreSQL's goes with its server.
+/// A database for one test. A SQLite database is deleted on drop, a PostgreSQL database when its
+/// server stops.
 pub struct TestDatabase {
     /// The store, open and migrated.
     pub store: Store,
     /// The clock by which the store decides.
     pub clock: Arc<TestClock>,
-    /// The URL, to open it again or from elsewhere.
+    /// The URL of the database, without the proxy.
     pub url: String,
-    /// Where its files lie; on PostgreSQL, a folder for the test to use.
+    /// The folder of its files; on PostgreSQL, a folder for the test to use.
     pub folder: TempDir,
-    /// On PostgreSQL, the way by which its stores go to it, but for those of programs that the test
-    /// runs.
+    /// On PostgreSQL, the proxy that its stores connect through. Programs that the test runs
+    /// connect to the server itself.
     pub sql_proxy: Option<SqlProxy>,
 }
 
@@ -70,18 +71,18 @@ impl TestDatabase {
         Self { store, clock, url, folder, sql_proxy }
     }
 
-    /// The use cases over its store, by one clock.
+    /// The use cases, with its store and clock.
     #[must_use]
     pub fn context(&self) -> TestContext {
         TestContext::new(self.store.clone(), self.clock.clone())
     }
 
-    /// Another store on the same database, as another process has, with a clock of its own.
+    /// Another store on the same database, as a second process would open, with its own clock.
     pub async fn another_store(&self) -> Store {
         self.another_store_by(Arc::default()).await
     }
 
-    /// The same use cases as another process has, with a store and a clock of their own.
+    /// The use cases of a second process, with their own store and clock.
     pub async fn another_context(&self) -> TestContext {
         let clock = Arc::new(TestClock::default());
         TestContext::new(self.another_store_by(clock.clone()).await, clock)
@@ -91,7 +92,7 @@ impl TestDatabase {
         open(self.sql_proxy.as_ref().map_or(&self.url, |sql_proxy| &sql_proxy.url), clock).await
     }
 
-    /// A connection past the store, to look at or to break what it keeps.
+    /// A connection that bypasses the store, to inspect or damage its rows.
     pub async fn connection(&self) -> DatabaseConnection {
         connect(&self.url).await
     }
@@ -102,7 +103,7 @@ impl TestDatabase {
         self.url.starts_with("postgres")
     }
 
-    /// Runs a statement past the store, and answers how many rows it met.
+    /// Runs a statement without the store and returns the number of affected rows.
     pub async fn execute(&self, sql: &str) -> u64 {
         let db = self.connection().await;
         let met = db.execute_unprepared(sql).await.expect("a statement that runs").rows_affected();
@@ -125,15 +126,16 @@ async fn connect(url: &str) -> DatabaseConnection {
 /// Roots' advisory locks: "Root" in the upper half, the account's id in the lower.
 const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
 
-/// Keeps the writers of one account (on SQLite, all writers) waiting, until it is released.
+/// Blocks the writers of one account (on SQLite, all writers) until it is released.
 pub struct Hold {
     tx: DatabaseTransaction,
     is_postgres: bool,
 }
 
 impl Hold {
-    /// Waits until a writer is held up. SQLite does not tell, so there it returns at once: a test
-    /// has to hold whether a writer waits already or has yet to take what is queued.
+    /// Waits until a writer waits for the lock. SQLite does not report this, so there it returns at
+    /// once: a test must pass whether the writer already waits or has not yet taken its commands
+    /// from the queue.
     pub async fn until_felt(&self) {
         if !self.is_postgres {
             return;
@@ -176,7 +178,7 @@ async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T>
 }
 
 impl TestDatabase {
-    /// What a query past the store finds.
+    /// The rows of a query that bypasses the store.
     pub async fn rows<T: TryGetableMany>(&self, sql: &str) -> Vec<T> {
         let db = self.connection().await;
         let found = rows(&db, sql).await;

@@ -1,14 +1,13 @@
-//! The `PostgreSQL` that the tests run on.
+//! The `PostgreSQL` server of the tests.
 
 use std::env;
 use std::path::PathBuf;
 
-/// The URL of a superuser on a server of which the tests may make what they like: each makes a
-/// database of its own.
+/// A `PostgreSQL` superuser URL for tests. Each test creates its own database.
 ///
 /// # Panics
 ///
-/// Where there is none: a test is never skipped.
+/// Panics if `ROOTS_TEST_POSTGRES` is not set, because no test is skipped.
 #[must_use]
 pub fn server_url() -> String {
     variable("ROOTS_TEST_POSTGRES")
@@ -18,7 +17,7 @@ pub fn server_url() -> String {
 ///
 /// # Panics
 ///
-/// Where there is no such server.
+/// Panics if `ROOTS_TEST_POSTGRES_BIN` is not set.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     PathBuf::from(variable("ROOTS_TEST_POSTGRES_BIN")).join(name)

@@ -1,4 +1,4 @@
-//! Chance that is the same for the same seed.
+//! A seeded random number generator.
 
 /// `SplitMix64`.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ impl SeededRng {
         i64::try_from(self.roll() % end.unsigned_abs()).expect("a number below another")
     }
 
-    /// Whether it falls on one side out of that many.
+    /// Returns true once in `times` calls on average.
     pub fn once_in(&mut self, times: i64) -> bool {
         self.below(times) == 0
     }

@@ -1,4 +1,4 @@
-//! A wire to PostgreSQL that is listened in on: every statement that goes over it is checked.
+//! A proxy to PostgreSQL that records and checks every statement.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::tenant_lint;
 
-/// A way to a server that notes what is asked over it. When it is let go, at the end of a test,
-/// each statement must have been one that a tenant's request may make: see [`tenant_lint::check`].
+/// A proxy to PostgreSQL that records and checks every statement. On drop it fails the test if a
+/// recorded statement is one that a tenant's request must not make: see [`tenant_lint::check`].
 pub struct SqlProxy {
     /// The URL to connect to in place of the server's own.
     pub url: String,
@@ -17,7 +17,7 @@ pub struct SqlProxy {
 }
 
 impl SqlProxy {
-    /// Listens in on the way to the database of that URL.
+    /// Starts a proxy to the database of that URL.
     pub async fn on(url: &str) -> Self {
         let (scheme, rest) = url.split_once("://").expect("a URL");
         let (authority, path) = rest.split_once('/').expect("a URL with a database");
@@ -34,13 +34,13 @@ impl SqlProxy {
         Self { url: format!("{scheme}://{user}@{address}/{path}"), heard }
     }
 
-    /// What has gone over it so far.
+    /// The statements that it recorded so far.
     #[must_use]
     pub fn heard(&self) -> BTreeSet<String> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Forgets what has gone over it.
+    /// Forgets the recorded statements.
     pub fn forget(&self) {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -58,12 +58,12 @@ impl Drop for SqlProxy {
     }
 }
 
-/// Passes on what one connection and the server say, until either of them ends it.
+/// Forwards data between one connection and the server until either of them closes.
 async fn pass(near: TcpStream, server: String, heard: Arc<Mutex<BTreeSet<String>>>) {
-    // A server that is away is told by the end of the connection.
+    // If the server can't be reached, the client sees its connection close.
     let Ok(far) = TcpStream::connect(server).await else { return };
     for stream in [&near, &far] {
-        // It would be slower without, and work all the same.
+        // An error only makes it slower.
         let _ = stream.set_nodelay(true);
     }
     let (mut from_near, mut to_near) = near.into_split();

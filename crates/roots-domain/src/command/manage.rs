@@ -41,10 +41,10 @@ pub enum ManageAction {
     },
 }
 
-/// What a recovery code is good for. It costs nothing.
+/// An action that a recovery code allows. It costs nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecoverAction {
-    /// Take the next id of a key and of a recovery code. Those of which nothing comes stay unused.
+    /// Take the next id of a key and of a recovery code. An id stays unused if the recovery fails.
     ReserveIds,
     /// Make a key, the owner's only one from now on. The code that was shown ends once the key is
     /// used.
@@ -142,8 +142,8 @@ pub struct NewKey {
 pub enum KeyOrigin {
     /// An additional key.
     Beside,
-    /// It replaces the key that asks for it, once it is used. It inherits the expiry, and the label
-    /// if it has none.
+    /// The new key replaces the key of the request on its first use. It inherits the expiry, and
+    /// the label if it has none.
     Rotation {
         /// How many seconds that key then stays valid.
         grace_seconds: i64,
@@ -151,7 +151,8 @@ pub enum KeyOrigin {
     /// A member's key has leaked: the next epoch of its key comes into force, and its other keys
     /// end.
     Renewal,
-    /// The owner's key has leaked: the same for it and for the account, once the new key is used.
+    /// The owner's key has leaked: on the first use of the new key, the next epochs of the owner's
+    /// and of the account's keys come into force, and the owner's other keys end.
     AccountRenewal {
         /// The recovery code that replaces the earlier ones.
         code: NewCode,

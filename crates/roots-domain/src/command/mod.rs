@@ -32,9 +32,9 @@ use crate::model::time::Timestamp;
 /// A write as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// What is wanted, and who asks.
+    /// The requested action and its principal.
     pub action: Action,
-    /// Its price and route; `None` if it is free.
+    /// Its cost and route; `None` if it is free.
     pub charge: Option<Charge>,
     /// The caller's preconditions and idempotency key.
     pub conditions: Conditions,
@@ -143,14 +143,14 @@ impl Action {
 }
 
 impl Command {
-    /// A command without a price and without conditions.
+    /// A free command without conditions.
     #[must_use]
     pub fn uncharged(action: Action, at: Timestamp) -> Self {
         Self { action, charge: None, conditions: Conditions::default(), at }
     }
 
-    /// Every account that it rests on or writes in: its operator's, whose key has to be in force,
-    /// and the one that it writes in. They may be the same.
+    /// Every account that it reads or writes: the operator's, whose key must be in force, and the
+    /// account that it changes. They may be the same.
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + use<> {
         let operator = match &self.action {
             Action::Operate(operator, _) => operator.bearer(),

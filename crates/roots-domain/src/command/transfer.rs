@@ -1,4 +1,4 @@
-//! What the bearer of an owner's key takes out of its account and brings in.
+//! Exports and imports by the bearer of an owner's key.
 
 use crate::model::id::{ActorId, Uid};
 use crate::model::import::Import;
@@ -6,16 +6,16 @@ use crate::model::import::Import;
 /// A move of data out of an account or into it. Only the account's owner may do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferAction {
-    /// Import rows. Each row is paid for by itself.
+    /// Import rows. Each row is charged separately.
     Import(Import),
-    /// Note that the caller begins to bring in what another account has.
+    /// Note that the caller begins an import from another account.
     NoteImport {
         /// The account that it comes from.
         source: Uid,
-        /// The actor that all of it is to be of; `None` where each row keeps an actor of its own.
+        /// The actor that all rows will belong to; `None` if each row keeps its own actor.
         actor: Option<ActorId>,
     },
-    /// Note that the caller exports what its account has.
+    /// Note that the caller exports its account.
     NoteExport {
         /// The only actor whose rows are exported, if one was named.
         actor: Option<ActorId>,

@@ -302,7 +302,7 @@ const fn owner_place(id: i64) -> (i64, usize, u64) {
     (id.div_euclid(OWNERS_PER_MARK), (at / 64) as usize, at % 64)
 }
 
-/// A session with what a link to it depends on.
+/// A session with only the fields that a link to it depends on.
 const fn session(id: SessionId, actor: ActorId) -> Session<Sealed> {
     Session {
         id,
@@ -315,7 +315,7 @@ const fn session(id: SessionId, actor: ActorId) -> Session<Sealed> {
     }
 }
 
-/// A todo with what a step of it depends on.
+/// A todo with only the fields that a step of its log depends on.
 fn todo(id: TodoId, actor: ActorId) -> Todo<Sealed> {
     Todo {
         id,

@@ -12,7 +12,7 @@ pub const ACCOUNT_KEYS_MAX: i64 = 50_000;
 /// Most renewals of an actor's key in a UTC day. Each lengthens its chain of epochs for ever.
 pub const RENEWALS_PER_DAY_MAX: i64 = 24;
 
-/// Whether an account that has assigned so many actor ids may assign one more. Actors are never
+/// Whether an account that has assigned `given` actor ids may assign one more. Actors are never
 /// deleted, so these are its actors, plus reserved ids that were never used.
 #[must_use]
 pub const fn may_add_actor(given: i64) -> bool {

@@ -49,8 +49,7 @@ impl SessionStatus {
     }
 }
 
-/// A status of sessions without its time: what a patch goes to, a filter names and a counter
-/// counts.
+/// The status of a session without the time of its end. Patches, filters and counters use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SessionStatusKind {
     /// The agent is at work.

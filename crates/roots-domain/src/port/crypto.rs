@@ -10,8 +10,8 @@ use crate::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, Uid};
 use crate::model::sealed::{Sealed, TextPlace};
 
-/// How many earlier epochs an unlocked keyring keeps once they were read: so many keys of its actor
-/// and, for an owner, so many of the account.
+/// How many earlier epochs an unlocked keyring keeps once they were read: this many keys of its
+/// actor and, for an owner, this many of the account.
 pub const EARLIER_EPOCHS_KEPT: usize = 64;
 
 /// The identity of an account to which keys are bound.
@@ -195,7 +195,7 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// [`CryptoError::NoRandomness`], [`CryptoError::Unsupported`].
     fn seal(&self, place: TextPlace, plaintext: &str) -> Result<Sealed, CryptoError>;
 
-    /// Opens what was sealed for `place`, in any epoch.
+    /// Opens a text that was sealed for `place`, in any epoch.
     ///
     /// # Errors
     /// [`CryptoError::DoesNotOpen`] if it was sealed for another place or is damaged;
@@ -296,10 +296,10 @@ pub trait Keyring: Send + Sync + fmt::Debug {
 /// those under keys that are not at hand, are ignored.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Locksmith: Send + Sync {
-    /// Parses an API key and checks its checksum. `None` for what is no key, without any look-up.
+    /// Parses an API key and checks its checksum. `None` if it is malformed, without any look-up.
     fn parse_key(&self, text: &SecretString) -> Option<PresentedKey>;
 
-    /// Parses a recovery code and checks its checksum. `None` for what is no code.
+    /// Parses a recovery code and checks its checksum. `None` if it is malformed.
     fn parse_code(&self, text: &SecretString) -> Option<PresentedCode>;
 
     /// Makes all keys of a new account and of its owner.

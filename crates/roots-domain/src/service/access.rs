@@ -138,7 +138,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Parses a presented key; what is no key is refused without a look-up.
+    /// Parses a presented key. It refuses a malformed key without a look-up.
     ///
     /// # Errors
     /// [`AccessError::NotAdmitted`].
@@ -146,7 +146,7 @@ impl Access {
         self.locksmith.parse_key(text).ok_or(AccessError::NotAdmitted)
     }
 
-    /// Looks a presented key up and unlocks what it opens.
+    /// Looks up a presented key and unlocks the keys of its actor.
     ///
     /// # Errors
     /// [`AccessError::NotAdmitted`], or a database error. A key whose wraps are missing or do not
@@ -169,7 +169,7 @@ impl Access {
             }
         };
         if is_unseen {
-            // Only a key that opens what it should ends others.
+            // A key ends others only if it unlocked the keys of its actor.
             found.account.auth_epoch = self.note_first_use(&found).await?;
         }
         Ok(Caller {

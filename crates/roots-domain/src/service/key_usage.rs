@@ -1,4 +1,5 @@
-//! Records when keys were last used, outside of requests, and sweeps keys that are over.
+//! Records when keys were last used, outside of requests, and ends expired keys: those whose expiry
+//! or whose grace has passed.
 //!
 //! Uses are noted in memory and written together at intervals. The shown times may lag by an
 //! interval, and uses that were not written are lost if the process is killed.
@@ -27,15 +28,15 @@ const COMMAND_MAX_KEYS: usize = 500;
 const ACCOUNTS_AT_ONCE: usize = 64;
 /// Most turns of an account in one call.
 const TURNS_MAX: u32 = 10;
-/// After so many commands failed because the database is unavailable, the rest are not tried.
+/// After this many commands failed because the database is unavailable, the rest are not tried.
 const AWAY_MAX: u32 = 3;
 
-/// Notes uses of keys, and ends keys that are over.
+/// Notes uses of keys, and ends expired keys.
 #[derive(Clone)]
 pub struct KeyUsage {
     /// Applies writes.
     pub commands: Arc<dyn CommandStore>,
-    /// Finds keys that are over.
+    /// Finds expired keys.
     pub reader: Arc<dyn AccountReader>,
     /// Tells the time of a use.
     pub clock: Arc<dyn Clock>,
@@ -66,7 +67,7 @@ impl Backlog {
 struct Due {
     /// Uses that were not written yet.
     used: Vec<(KeyId, Timestamp)>,
-    /// Whether it may have keys that are over.
+    /// Whether it may have expired keys.
     has_over: bool,
 }
 
@@ -80,10 +81,10 @@ impl KeyUsage {
         self.backlog.uses.note(key, self.clock.now(), |last, now| *last = now);
     }
 
-    /// Writes the noted uses, and ends keys that are over, so that their wraps are deleted.
-    /// Accounts take turns with one small command each, and several commands are submitted
-    /// together. What an account still has after 10 turns is left for the next call. A failing
-    /// account does not block others.
+    /// Writes the noted uses, and ends expired keys, so that their wraps are deleted. Accounts take
+    /// turns with one small command each, and several commands are submitted together. What an
+    /// account still has after 10 turns is left for the next call. A failing account does not block
+    /// others.
     ///
     /// # Errors
     /// The last database error. Uses that were not written stay noted.
@@ -147,7 +148,7 @@ impl KeyUsage {
                                 away += u32::from(!matches!(error, StoreError::Broken(_)));
                                 outcome = Err(error);
                             } else {
-                                // Keys that were to be ended are searched again.
+                                // The next call searches expired keys again.
                                 self.backlog.sweep_after(after);
                             }
                         }

@@ -60,7 +60,7 @@ pub struct KeyDraft {
 pub struct Grace(i64);
 
 impl Grace {
-    /// A grace of so many seconds.
+    /// A grace of `seconds`.
     ///
     /// # Errors
     /// Says the range.

@@ -217,7 +217,7 @@ pub(super) fn whole_seconds(time: Duration) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
-/// An allowance: so many requests at once, which refill evenly within that time.
+/// An allowance: `most` requests at once, which refill evenly over `within`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allowance {
     pub(super) name: &'static str,

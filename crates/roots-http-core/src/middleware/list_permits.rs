@@ -130,7 +130,7 @@ impl FoundRows for Option<LogChunk> {
     }
 }
 
-/// The maximum size in JSON of so many rows with so many bytes of text.
+/// The maximum size in JSON of `rows` rows with `text_bytes` bytes of text.
 #[must_use]
 pub const fn json_max_bytes(rows: usize, text_bytes: usize) -> usize {
     PAGE_MAX_BYTES + rows * ROW_MAX_BYTES + text_bytes * ESCAPED_MAX_BYTES

@@ -24,7 +24,7 @@ impl Default for MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// A budget of so many bytes, in whole KiB.
+    /// A budget of `bytes`, in whole KiB.
     #[must_use]
     pub fn of(bytes: usize) -> Self {
         let whole = u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
@@ -48,7 +48,7 @@ impl MemoryBudget {
         Arc::clone(&self.left).try_acquire_many_owned(self.permits(bytes)).ok()
     }
 
-    /// Gives back what exceeds so many bytes.
+    /// Gives back what exceeds `bytes`.
     pub fn shrink(taken: &mut OwnedSemaphorePermit, bytes: u64) {
         let needed = usize::try_from(bytes.div_ceil(KIB as u64)).unwrap_or(usize::MAX);
         drop(taken.split(taken.num_permits().saturating_sub(needed)));

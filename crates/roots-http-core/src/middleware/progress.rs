@@ -68,7 +68,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The second after which a client that moves so many bytes a second is too slow.
+    /// The second after which a client that moves `bytes_per_second` is too slow.
     fn ends(bytes_per_second: u64) -> Option<u64> {
         let mut progress = Progress::over(WINDOW);
         (1..=600).find(|_| progress.note(bytes_per_second, SECOND) == Pace::TooSlow)

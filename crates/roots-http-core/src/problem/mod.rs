@@ -29,9 +29,9 @@ use crate::wire::{ACCEPT_PATCH, ACCEPT_POST, BODY_MAX_BYTES, NDJSON};
 const NOTHING_DONE: &str = "Nothing was done";
 /// The name of the field if a body is wrong as a whole.
 const BODY: &str = "body";
-/// Retry after so many seconds when a queue is full or a write is in progress.
+/// Seconds in `Retry-After` when a queue is full or a write is in progress.
 const BUSY_RETRY_SECONDS: u32 = 1;
-/// Retry after so many seconds when the database is unavailable.
+/// Seconds in `Retry-After` when the database is unavailable.
 const AWAY_RETRY_SECONDS: u32 = 5;
 /// Most errors that `detail` names.
 const DETAIL_ERRORS_MAX: usize = 3;

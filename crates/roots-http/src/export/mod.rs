@@ -41,7 +41,7 @@ use roots_http_core::wire::NDJSON;
 
 /// Size of a chunk; the last line may exceed it.
 const CHUNK_BYTES: usize = 32 * 1024;
-/// How often it is checked whether clients take what they were sent.
+/// How often the server checks that clients still read their exports.
 const WATCH_PERIOD: Duration = Duration::from_secs(5);
 
 /// How many exports read a chunk of rows at the same time. Exports are few, so all may wait.

@@ -1,6 +1,6 @@
-//! Every answer that the description names, whole: each operation with each of its statuses, and
-//! each kind of problem. One that is described and not brought about here fails, and so does one
-//! that is brought about and not as it was.
+//! Snapshots of every answer that the OpenAPI document describes: each operation with each of its
+//! statuses, and each kind of problem. The test fails if a described answer is not produced here,
+//! or if an answer differs from its snapshot.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -26,13 +26,13 @@ const FILE: &str = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8
 "#;
 const NDJSON: &str = "application/x-ndjson";
 
-/// What is asked, of whom, and how.
+/// A request, and the API that answers it.
 struct Case {
     mocked: MockedApi,
     ask: TestRequest,
     /// Whether its body never ends.
     is_cut_off: bool,
-    /// How many times it is asked; the last answer counts.
+    /// How often the request is sent; the test checks the last answer.
     times: usize,
 }
 
@@ -53,7 +53,7 @@ impl Case {
     }
 }
 
-/// An operation as it is described.
+/// An operation of the OpenAPI document.
 struct Described {
     id: String,
     method: &'static str,
@@ -86,7 +86,7 @@ impl Described {
         }
     }
 
-    /// To whom nothing of it is closed.
+    /// An API whose caller may use every operation.
     fn whole(&self) -> MockedApi {
         MockedApi::whole_of(self.account_kind())
     }
@@ -96,7 +96,7 @@ impl Described {
         if is_operators { AccountKind::Operator } else { AccountKind::Customer }
     }
 
-    /// Asked of that id, with what follows the path.
+    /// A request for that id, with `rest` after the path.
     fn asked(&self, id: &str, rest: &str) -> TestRequest {
         let asked = ask(self.method, &(self.path.replace("{id}", id) + rest));
         if self.is_public { asked.without_key() } else { asked }
@@ -114,7 +114,7 @@ impl Described {
         }
     }
 
-    /// Asked with that body, also where none is taken.
+    /// A request with that body, even if the operation takes none.
     fn sending(&self, body: &str) -> TestRequest {
         let media_type =
             self.body.as_ref().map_or("application/json", |(media_type, _)| media_type);

@@ -61,7 +61,7 @@ POST /api/v1/sessions
 POST /api/v1/todos
 ";
 
-/// To whom nothing is closed.
+/// An API whose caller may use every operation.
 fn everything() -> Router {
     MockedApi::whole_of(AccountKind::Operator).router()
 }

@@ -19,7 +19,7 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{accounts, activities, activity_daily, activity_quarter_hours, counters};
 
-/// The version of an account that does not exist, of which nothing is cached.
+/// The version of an account that does not exist. Nothing is cached for it.
 const NO_VERSION: i64 = 0;
 /// The column with the account's version at the time of counting.
 const AS_OF: &str = "as_of";

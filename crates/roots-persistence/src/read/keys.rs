@@ -1,4 +1,4 @@
-//! Reads API keys: a page of them, and those that are over.
+//! Reads API keys: a page of them, and expired ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{actors, api_keys};
 
-/// How many account ids are searched at once for keys that are over.
+/// How many account ids are searched at once for expired keys.
 const ACCOUNTS_SWEPT: i64 = 10_000;
 
 /// The condition of keys that have expired, or whose grace has ended, and that have not ended for
@@ -49,13 +49,13 @@ impl Store {
         })
     }
 
-    /// The accounts, some at a time, with keys that are over and have not ended for good.
+    /// The accounts, some at a time, with expired keys that have not ended for good.
     pub(super) async fn find_accounts_with_keys_over(
         &self,
         at: Timestamp,
         after: AccountId,
     ) -> StoreResult<KeysOver> {
-        // Two looks at an index for each account.
+        // Two index look-ups for each account.
         let sql = format!(
             "SELECT account_id FROM accounts WHERE account_id > $1 AND account_id <= $2 AND \
              (EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {EXPIRED}) \
@@ -72,7 +72,7 @@ impl Store {
         Ok(KeysOver { accounts, last: is_more.then_some(AccountId(upto)) })
     }
 
-    /// The keys of an account that are over and have not ended for good.
+    /// The expired keys of an account that have not ended for good.
     pub(super) async fn find_keys_over(
         &self,
         account: AccountId,

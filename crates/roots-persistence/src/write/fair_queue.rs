@@ -6,11 +6,10 @@ use std::collections::{HashMap, VecDeque};
 
 use roots_domain::model::id::AccountId;
 
-/// With so many items the queue is full: it then accepts only accounts that have less than their
-/// share.
+/// From this number of items on, the queue accepts only accounts that have less than their share.
 pub(super) const QUEUE_MAX_COMMANDS: usize = 512;
-/// With so many items it accepts only accounts that have none. So however many items a few accounts
-/// push, the places up to [`QUEUE_BOUND_COMMANDS`] stay free for others, one for each.
+/// From this number of items on, it accepts only accounts that have none. So however many items a
+/// few accounts push, the places up to [`QUEUE_BOUND_COMMANDS`] stay free for others, one for each.
 const QUEUE_SHARED_COMMANDS: usize = QUEUE_MAX_COMMANDS + QUEUE_MAX_COMMANDS / 2;
 /// The maximum number of items.
 pub(super) const QUEUE_BOUND_COMMANDS: usize = 2 * QUEUE_MAX_COMMANDS;

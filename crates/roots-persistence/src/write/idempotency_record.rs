@@ -53,7 +53,7 @@ impl TryFrom<idempotency::Model> for IdempotencyRecord {
     }
 }
 
-/// Encodes a row. `None` for answers to requests that can't have an idempotency key.
+/// Encodes the row of an answer. `None` if its request can't have an idempotency key.
 fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
     let answer = match row {
         AppliedRow::Session(session) => {

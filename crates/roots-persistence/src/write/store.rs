@@ -248,7 +248,8 @@ async fn sweep<E: EntityTrait>(
     Ok(())
 }
 
-/// Deletes the oldest idempotency records of an account from before that time, at most so many.
+/// Deletes the oldest idempotency records of an account from before that time, at most
+/// [`FORGET_MAX_ROWS`].
 async fn forget_idempotency_records(
     tx: &DatabaseTransaction,
     account: i64,

@@ -41,7 +41,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Unlinks at most so many rows from a session, and returns their number.
+/// Unlinks at most `most` rows from a session, and returns their number.
 async fn unlink(
     tx: &DatabaseTransaction,
     (account, session): RowKey<SessionId>,

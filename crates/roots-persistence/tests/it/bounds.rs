@@ -14,12 +14,12 @@ roots_testkit::on_both! {
     very_many_keys_are_maintained_by_one_command,
 }
 
-/// Of which a row has 14 values: more than either database takes at once.
+/// A row has 14 values, so all rows have more values than either database can bind in one
+/// statement.
 const KEYS: i64 = 5_000;
 const MEMBER: i64 = 2;
 
-/// An owner's issuer, whose account has a member with so many keys: more than any that was made by
-/// rule.
+/// An owner's issuer. Its account has a member with [`KEYS`] keys, more than the rules allow.
 async fn with_keys(db: &TestDatabase) -> Issuer {
     let issuer = Issuer::new(&db.store, 100).await;
     let account = issuer.account;

@@ -26,16 +26,16 @@ roots_testkit::on_both! {
 }
 
 const IDS: i64 = 90;
-/// Walks that start one after the other.
+/// The number of walks. They start one after the other.
 const WALKS: i64 = 3;
 
-/// A list, its filters, and what is known of a walk through it.
+/// A walk through a list: the list with its filters, and the pages so far.
 struct Walk {
     list: WalkedList,
-    /// The rows that have stood where they stand since the walk began.
+    /// The rows that have not moved since the walk began.
     still: BTreeSet<SortKey>,
     seen: Vec<SortKey>,
-    /// Where it goes on, before it has come to its end.
+    /// The start of the next page; `None` at the end.
     start: Option<Start>,
 }
 
@@ -81,7 +81,7 @@ impl WalkedList {
         sort_keys(store.sessions(&query).await.unwrap())
     }
 
-    /// Where its rows stand by a look at all of them.
+    /// The sort keys of all its rows, by the model.
     fn sort_keys_that_stand(&self, model: &ReferenceModel, issuer: &Issuer) -> Vec<SortKey> {
         fn of<T: Listed>(rows: &[T]) -> Vec<SortKey> {
             rows.iter().map(Listed::sort_key).collect()
@@ -103,7 +103,7 @@ impl Walk {
         Self { list, still, seen: Vec::new(), start: Some(Start::Offset(0)) }
     }
 
-    /// Takes in one more page.
+    /// Reads one more page and checks it.
     async fn step(
         &mut self,
         db: &TestDatabase,

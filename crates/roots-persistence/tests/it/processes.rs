@@ -13,7 +13,7 @@ roots_testkit::on_both! {
     several_stores_spend_each_credit_of_a_balance_once,
 }
 
-/// How many processes' worth of writers.
+/// The number of stores, each with the writers of one process.
 fn stores_of(db: &TestDatabase) -> usize {
     if db.is_postgres() { 3 } else { 2 }
 }
@@ -26,8 +26,8 @@ async fn stores(db: &TestDatabase) -> Vec<Store> {
     stores
 }
 
-/// Applies a command. Nobody queues for SQLite's lock: a store that the other one overtakes for 4 s
-/// gives up, and tells that nothing was done. There the command comes again.
+/// Applies a command. SQLite has no queue for its lock: a store that does not get it within 4 s
+/// gives up and reports that nothing was done. The command is then sent again.
 async fn apply(store: &Store, is_postgres: bool, command: Command) -> CommandResult {
     loop {
         let answer = store.apply(command.clone()).await;

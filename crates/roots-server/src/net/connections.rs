@@ -204,8 +204,8 @@ impl Connections {
 }
 
 impl Table {
-    /// Gives up the connection whose turn it is, for a new one of an address that has so many.
-    /// Returns whether there was one.
+    /// Gives up the connection that ranks first, for a new one of an address that has
+    /// `newcomer_holds` connections. Returns whether there was one.
     fn give_one_up(&mut self, newcomer_holds: usize) -> bool {
         let Some((reason, connection)) = self.given_up(newcomer_holds) else { return false };
         let (reason, count) = match reason {

@@ -291,7 +291,7 @@ impl Shortage {
 }
 
 impl ConnectionReceiver {
-    /// Serves accepted connections until there are no more, and lets running requests finish.
+    /// Serves accepted connections until no more are accepted, and then waits for running requests.
     pub(crate) async fn serve(mut self) {
         let mut http = http1::Builder::new();
         // By default the library allows 100 headers, and keeps them on the stack if no number is
@@ -386,7 +386,7 @@ mod tests {
             clients.iter().enumerate().filter(|(_, at)| !is_there(at)).map(|(at, _)| at).collect()
         };
         assert_eq!(left(&waiting), [2]);
-        // Where all have sent something, the one that has waited for the longest goes.
+        // If all have sent something, the one that has waited longest is refused.
         for client in &clients {
             let _ = (&mut &*client).write_all(b"GET");
         }
@@ -404,7 +404,7 @@ mod tests {
         let mut clients = Vec::new();
         // More than tokio's default of 128, but few enough for the open files of a test.
         for _ in 0..300 {
-            // Beyond what the system holds, this would wait until one is accepted: none ever is.
+            // If the system's queue were full, this would wait for an accept that never happens.
             let connected = time::timeout(HEAD_WITHIN, TcpStream::connect(address)).await;
             clients.push(connected.expect("the system holds it").unwrap());
         }

@@ -62,7 +62,7 @@ impl<S> WriteTimeout<S> {
         }
     }
 
-    /// Records that so many bytes were written, and that the wait has ended.
+    /// Records that `bytes` bytes were written, and that the wait has ended.
     fn note(&mut self, bytes: usize) -> io::Result<()> {
         let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
         match self.progress.note(bytes as u64, waited) {
@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// The seconds after which writing fails to a client that reads so many bytes after each pause,
+    /// The seconds after which writing fails to a client that reads `bytes` bytes after each pause,
     /// if it fails within ten minutes.
     async fn fails_after(bytes: usize, pause: Duration) -> Option<u64> {
         let (ours, mut theirs) = tokio::io::duplex(8 * 1024);

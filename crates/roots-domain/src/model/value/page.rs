@@ -21,7 +21,7 @@ pub trait Listed {
 /// Where a page starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// After so many rows.
+    /// After this number of rows.
     Offset(i64),
     /// Right after that position, whether a row is still there or not.
     After(SortKey),

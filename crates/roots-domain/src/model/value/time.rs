@@ -27,7 +27,7 @@ impl Timestamp {
     /// The last valid instant.
     pub const LAST: Self = Self(LAST_MICROS);
 
-    /// The instant so many microseconds after 1970, clamped to the valid years.
+    /// The instant `micros` microseconds after 1970, clamped to the valid years.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(0, LAST_MICROS))

@@ -93,7 +93,7 @@ pub struct ListedKey {
 /// The result of looking at some accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeysOver {
-    /// Accounts with keys that are over, by id.
+    /// Accounts with expired keys, by id.
     pub accounts: Vec<AccountId>,
     /// The last account that was looked at; `None` after all accounts.
     pub last: Option<AccountId>,
@@ -135,7 +135,7 @@ pub trait AccountReader: Send + Sync {
     /// Its actors, by id.
     async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>>;
 
-    /// The first of its actors, by id, at most so many.
+    /// The first of its actors, by id, at most `most`.
     async fn first_actors(&self, account: AccountId, most: u32) -> StoreResult<Vec<Actor>>;
 
     /// A page of its actors, descending by id.
@@ -152,7 +152,7 @@ pub trait AccountReader: Send + Sync {
         after: AccountId,
     ) -> StoreResult<KeysOver>;
 
-    /// The ids of such keys of an account, at most so many. MUST NOT read its other keys.
+    /// The ids of such keys of an account, at most `most`. MUST NOT read its other keys.
     async fn keys_over(
         &self,
         account: AccountId,

@@ -23,8 +23,8 @@ fn look(after: i64, accounts: &[AccountId], last: Option<i64>) -> Look {
     (after, KeysOver { accounts: accounts.to_vec(), last: last.map(AccountId) })
 }
 
-/// The commands that a store was handed, which it answers so. The keys that are over are told as
-/// often as they are asked for.
+/// The commands that a store was handed, which it answers so. The expired keys are told as often as
+/// they are asked for.
 fn key_usage(
     answers: impl IntoIterator<Item = Result<(), ApplyError>>,
     looks: impl IntoIterator<Item = Look>,

@@ -50,7 +50,7 @@ impl GiveUpRank {
 pub(crate) enum GiveUpReason {
     /// It is idle since then.
     Idle(u64),
-    /// Its request is unfinished, and so many bytes have arrived lately.
+    /// Its request is unfinished. The number of bytes that arrived lately.
     Unfinished(u64),
 }
 
