@@ -73,8 +73,8 @@ fn step(note: String) -> StatusChangeBody {
     .into()
 }
 
-/// The length of a page of these rows, whose texts have so many bytes. Checks that it is not longer
-/// than the estimate.
+/// Checks that a page of these rows, whose texts have `text_bytes` bytes, is not longer than the
+/// estimate.
 fn validate<B: Serialize>(rows: Vec<B>, text_bytes: usize) -> Result<(), TestCaseError> {
     let cursor = "x".repeat(50);
     let page = json!({

@@ -83,7 +83,7 @@ fn text(status: StatusCode, headers: &[String], body: &str) -> String {
     format!("{head}\n\n{body}").trim_end().to_owned()
 }
 
-/// JSON that has each value in one line if there is room for it after so many columns.
+/// JSON that has each value in one line if there is room for it after `column` columns.
 fn layout(value: &Value, depth: usize, column: usize) -> String {
     let line = in_one_line(value);
     if column + line.chars().count() <= COLUMNS {

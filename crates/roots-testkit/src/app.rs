@@ -39,7 +39,8 @@ pub const SIGNUP_CREDITS: i64 = 100;
 pub const REQUEST_ID: &str = "a-test";
 
 impl TestApp {
-    /// Starts it with an account of so many credits. Anybody may sign up, and there are no limits.
+    /// Starts it with an account of `credits` credits. Anybody may sign up, and there are no
+    /// limits.
     pub async fn start(database: TestDatabase, credits: i64) -> Self {
         Self::start_with(database, credits, |_| {}).await
     }
@@ -86,7 +87,7 @@ impl TestApp {
         }
     }
 
-    /// The same one, called by another account, of so many credits.
+    /// The same API, called by another account with `credits` credits.
     pub async fn as_another(&self, credits: i64) -> Self {
         Self {
             address: self.address.clone(),

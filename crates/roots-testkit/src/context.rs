@@ -47,7 +47,7 @@ impl TestContext {
         Self { store, clock, services }
     }
 
-    /// The time that its clock will show in so many seconds, as the API writes it.
+    /// The time that its clock will show in `seconds` seconds, as the API writes it.
     #[must_use]
     pub fn clock_in(&self, seconds: i64) -> String {
         self.clock.now().plus_seconds(seconds).to_string()

@@ -408,7 +408,8 @@ fn paid_for(row: AppliedRow, balance: i64) -> Applied {
     Applied { row, cost: 1, balance, is_replay: false }
 }
 
-/// What so many paid writes of mine leave, whatever they write; `tune` gives the ids they took.
+/// The write set of `commands` paid writes of mine, without their rows; `tune` sets the ids that
+/// they took.
 fn paid(commands: i64, tune: impl FnOnce(&mut LastIds)) -> WriteSet {
     let before = account(HOME);
     let mut last_ids = before.last_ids;

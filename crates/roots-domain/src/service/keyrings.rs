@@ -73,7 +73,7 @@ impl Keyrings {
         Self::of_epochs(reader, caller, BTreeMap::from([(actor, BTreeSet::new())])).await
     }
 
-    /// The caller's own keys, with so many earlier epochs.
+    /// The caller's own keys, with at most `most` earlier epochs.
     ///
     /// # Errors
     /// As [`Self::of`].

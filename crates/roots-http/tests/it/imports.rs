@@ -325,7 +325,7 @@ async fn a_stalled_import_is_408_after_60_s() {
     "#);
 }
 
-/// A file that goes on for ever by one more piece each so many seconds.
+/// A file that never ends: one more piece comes every `seconds` seconds.
 fn dripping(piece: &'static str, seconds: u64) -> Body {
     let begun = stream::once(async { Ok(Bytes::from(format!("{HEADER}\n{ACTOR}\n"))) });
     let drops = stream::unfold((), move |()| async move {

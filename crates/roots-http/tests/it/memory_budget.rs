@@ -31,12 +31,12 @@ use crate::fixture::{
 const KIB: usize = 1024;
 /// More than enough for one large answer.
 const ROOMY: usize = 64 * 1024 * KIB;
-/// A page of ten todos with descriptions of so many bytes is large.
+/// A page of ten todos with descriptions of this many bytes is large.
 const LONG: usize = 64 * KIB;
 /// What it takes: its texts, and 1 MiB for what is told of it, and little more.
 const LONG_PAGE: std::ops::RangeInclusive<usize> = 1664 * KIB..=1680 * KIB;
 
-/// An API with a budget for answers, and a list of ten todos whose descriptions have so many bytes.
+/// An API with a budget for answers, and a list of ten todos with descriptions of `bytes` bytes.
 fn listing(budget: usize, bytes: usize) -> (MockedApi, MemoryBudget) {
     let mut api = MockedApi::whole();
     api.todos.checkpoint();
@@ -248,8 +248,8 @@ async fn a_large_page_yields_to_other_tasks_between_its_rows() {
     other.abort();
 }
 
-/// A todo with so many steps, whose notes have so many bytes, and after which step each piece was
-/// read. Before a piece after `deleted_at` it is deleted.
+/// A todo with `steps` steps, whose notes have `note_bytes` bytes, and after which step each piece
+/// was read. Before a piece after `deleted_at` it is deleted.
 fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (MockedApi, Arc<Mutex<Vec<i64>>>) {
     let mut api = MockedApi::whole();
     api.todos.checkpoint();
@@ -386,8 +386,7 @@ async fn bytes_hold_memory_until_they_are_sent() {
     serving.abort();
 }
 
-/// A request whose body brings so many bytes, of 1 MiB where it says how long it will be, and then
-/// does not go on.
+/// A request whose body stops after `bytes` bytes. It announces 1 MiB if `is_announced`.
 fn begun(ask: TestRequest, bytes: usize, is_announced: bool, router: &Router) -> Sending {
     let ask = if is_announced { ask.header("content-length", "1048576") } else { ask };
     sending(ask, Some(Bytes::from(vec![b' '; bytes])), router)
@@ -426,7 +425,7 @@ fn sent() -> TestRequest {
     post("/api/v1/todos", "")
 }
 
-/// A todo whose JSON has so many bytes and some more, most of them blanks.
+/// A todo whose JSON has `bytes` bytes and some more, most of them blanks.
 fn long_todo(bytes: usize) -> String {
     format!("{}{}", " ".repeat(bytes), json!({ "title": "x" }))
 }

@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::sql::{self, VALUES_MAX, listed, quoted};
 
-/// Texts for more rows are not cached: few batches have so many.
+/// Texts for more rows are not cached: few batches have more.
 const KEPT_ROWS_MAX: usize = 64;
 
 /// What to do if a row with the same primary key exists.

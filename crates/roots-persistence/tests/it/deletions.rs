@@ -56,7 +56,7 @@ fn step(issuer: &Issuer, session: i64, rows: u32) -> Command {
     Command::uncharged(Action::System(action), issuer.at)
 }
 
-/// Links so many more activities to a session, without their counts.
+/// Links `rows` more activities to a session, without their counts.
 async fn link(db: &TestDatabase, issuer: &Issuer, session: i64, rows: i64) {
     let uid = if db.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
     let text = if db.is_postgres() { "'\\x00'::bytea" } else { "x'00'" };

@@ -17,7 +17,7 @@ const CLIENT: &str = "127.0.0.2:0";
 const BYSTANDER: &str = "127.0.0.3:0";
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// A server with so many places.
+/// A server with `places` places for connections.
 fn server(folder: &WorkFolder, places: usize, more: &[(&str, &str)]) -> Server {
     let mut command = folder.command(&[]);
     command.env("ROOTS_CONNECTIONS", places.to_string());

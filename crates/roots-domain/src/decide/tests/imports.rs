@@ -459,7 +459,7 @@ fn a_dry_run_refuses_a_link_to_a_session_of_another_actor() {
     assert_eq!(dry_run(&batches, imported_before), real);
 }
 
-/// For each id a session, of so many actors in turn, and a todo that is linked to it.
+/// For each id a session, of `actors` actors in turn, and a todo that is linked to it.
 fn sessions_and_todos(
     ids: impl Iterator<Item = i64>,
     actors: i64,
@@ -477,7 +477,7 @@ fn sessions_and_todos(
     each(rows);
 }
 
-/// The number of marks for sessions and todos with those ids, of so many actors in turn.
+/// The number of marks for sessions and todos with those ids, of `actors` actors in turn.
 fn marks_of(ids: impl Iterator<Item = i64>, actors: i64) -> usize {
     let mut dry_run = DryRun::default();
     sessions_and_todos(ids, actors, |rows| {

@@ -18,7 +18,8 @@ const fn of(id: i64) -> Leftover {
     }
 }
 
-/// Works off what accounts have left, so many steps each, of which those of `stuck` fail with it.
+/// Works off the leftovers of accounts: `left` has each account and its number of steps. The steps
+/// of the accounts in `stuck` fail with `error`.
 fn work_off(
     left: &[(i64, u32)],
     stuck: &'static [i64],

@@ -124,7 +124,7 @@ async fn deleting_a_session_takes_the_same_statements_however_many_rows_are_link
     assert!(taken.iter().all(|one| *one == taken[0]), "{taken:?}");
 }
 
-/// An account whose owner has logged so many activities.
+/// An account whose owner has logged `rows` activities.
 async fn account_with_rows(db: &TestDatabase, rows: i64) -> Issuer {
     let issuer = Issuer::new(&db.store, 1).await;
     let account = issuer.account;
