@@ -11,7 +11,7 @@ use sea_orm::{
     Value,
 };
 
-use super::{activities, actors, counters, session_deletions, sessions, todos};
+use super::{accounts, activities, actors, counters, session_deletions, sessions, todos};
 
 /// Rows as they are shown.
 pub(crate) trait Shown: EntityTrait {
@@ -56,6 +56,7 @@ impl Shown for activities::Entity {
     const IS_LINKED: bool = true;
 }
 
+impl Shown for accounts::Entity {}
 impl Shown for sessions::Entity {}
 impl Shown for actors::Entity {}
 impl Shown for counters::Entity {}

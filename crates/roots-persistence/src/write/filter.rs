@@ -115,15 +115,6 @@ pub(crate) fn look_ups<E: Shown, const N: usize>(
         );
         return vec![Statement::from_sql_and_values(backend, text, arrays)];
     }
-    on_sqlite::<E, N>(&E::selected("t"), columns, rows)
-}
-
-/// As [`look_ups`] on SQLite, with the columns `selected` of `t`.
-pub(super) fn on_sqlite<E: EntityTrait, const N: usize>(
-    selected: &str,
-    columns: [E::Column; N],
-    rows: &[[Value; N]],
-) -> Vec<Statement> {
     let place = format!("({})", listed([const { "?" }; N].into_iter()));
     let statements = rows.chunks(LIST_MAX).map(|rows| {
         let mut rows = rows.to_vec();
@@ -131,7 +122,8 @@ pub(super) fn on_sqlite<E: EntityTrait, const N: usize>(
         rows.resize(rows.len().next_power_of_two(), [const { Value::BigInt(None) }; N]);
         // In SQLite, CROSS JOIN fixes the order: the given values come first.
         let text = format!(
-            "SELECT {selected} FROM (VALUES {}) AS given CROSS JOIN {} AS t WHERE {}",
+            "SELECT {} FROM (VALUES {}) AS given CROSS JOIN {} AS t WHERE {}",
+            E::selected("t"),
             listed(std::iter::repeat_n(&place, rows.len())),
             table::<E>(),
             equal(columns, "column"),

@@ -149,12 +149,9 @@ async fn accounts_of(
         return Ok(found);
     }
     let ids: Vec<_> = ids.iter().map(|id| [id.0.into()]).collect();
-    let in_short = filter::on_sqlite::<accounts::Entity, 1>(accounts::IN_SHORT, [AccountId], &ids);
-    for statement in in_short {
-        for row in tx.query_all_raw(statement).await? {
-            let rest: String = row.try_get_by_index(2)?;
-            let (uid, name) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            found.push(accounts::from_short(uid, name, &rest)?);
+    for statement in filter::look_ups::<accounts::Entity, 1>(backend, [AccountId], &ids) {
+        for row in accounts::Model::find_by_statement(statement).all(tx).await? {
+            found.push(Account::try_from(row)?);
         }
     }
     Ok(found)
@@ -378,39 +375,4 @@ async fn look_up<E: Shown, const N: usize>(
         found.extend(E::Model::find_by_statement(statement).all(tx).await?);
     }
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use roots_testkit::commands::Issuer;
-    use roots_testkit::database::TestDatabase;
-    use sea_orm::TransactionTrait;
-
-    use super::*;
-    use crate::connect::sqlite;
-
-    #[tokio::test]
-    async fn accounts_read_by_the_short_statement_equal_accounts_read_whole() {
-        let db = TestDatabase::sqlite().await;
-        let mut issuers = Vec::new();
-        for credits in [100, 200, 300] {
-            issuers.push(Issuer::new(&db.store, credits).await);
-        }
-        db.execute(&format!(
-            "UPDATE accounts SET name = 'Ä %s ''b''  c', status = 'suspended', balance = {}, auth_epoch = 2, \
-                key_epoch = 3, last_actor_id = 4, last_key_id = 5, last_recovery_id = 6, last_session_id = 7, \
-                last_todo_id = 8, last_activity_id = 9, last_log_id = 10, last_ledger_id = 11, \
-                created_at = -12, version = 13, last_audit_id = 14, keys = 15 WHERE account_id = {}",
-            i64::MAX,
-            issuers[0].account
-        ))
-        .await;
-        let writer = sqlite::writer(&db.folder.path().join("roots.db")).await.unwrap();
-        let rows = accounts::Entity::find().all(&writer).await.unwrap();
-        let whole: Vec<_> = rows.into_iter().map(|row| Account::try_from(row).unwrap()).collect();
-        let tx = writer.begin().await.unwrap();
-        let ids = issuers.iter().map(|issuer| issuer.account).collect();
-        assert_eq!(accounts_of(&tx, &ids).await.unwrap(), whole);
-        assert_eq!((whole.len(), whole[0].balance), (3, i64::MAX));
-    }
 }
