@@ -161,7 +161,7 @@ mod tests {
         let found = db.query_one_raw(statement).await.unwrap().unwrap();
         let options: String = found.try_get_by_index(0).unwrap();
         let has = |option| options.split(' ').any(|one| one == option);
-        for wanted in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=126976"] {
+        for wanted in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0"] {
             assert!(has(wanted), "{wanted} is not among {options}");
         }
         assert!(!has("ENABLE_MEMORY_MANAGEMENT"), "{options}");
