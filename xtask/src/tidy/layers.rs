@@ -21,12 +21,22 @@ pub(super) const RULES: [Rule; 7] = [
             "roots-persistence",
         ],
     },
-    // Adapters do not depend on each other.
-    Rule { package: "roots-http", forbidden: &["roots-crypto", "roots-persistence"] },
+    // Adapters do not depend on each other, nor a surface on another surface or on the program.
+    Rule {
+        package: "roots-http",
+        forbidden: &["roots-crypto", "roots-persistence", "roots-mcp", "roots-web", "roots-server"],
+    },
     // The shared base of all HTTP surfaces depends on none of them.
     Rule {
         package: "roots-http-core",
-        forbidden: &["roots-http", "roots-crypto", "roots-persistence"],
+        forbidden: &[
+            "roots-http",
+            "roots-mcp",
+            "roots-web",
+            "roots-crypto",
+            "roots-persistence",
+            "roots-server",
+        ],
     },
     Rule { package: "roots-crypto", forbidden: &["roots-http", "roots-persistence"] },
     Rule { package: "roots-persistence", forbidden: &["roots-http", "roots-crypto"] },
@@ -99,6 +109,9 @@ mod tests {
             ("roots-http", "roots-crypto"),
             ("roots-http-core", "roots-http"),
             ("roots-http-core", "roots-persistence"),
+            ("roots-http-core", "roots-web"),
+            ("roots-http", "roots-mcp"),
+            ("roots-http", "roots-server"),
             ("roots-crypto", "roots-http"),
             ("roots-crypto", "roots-http-core"),
             ("roots-persistence", "roots-crypto"),
