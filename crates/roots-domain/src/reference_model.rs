@@ -202,17 +202,13 @@ impl ReferenceModel {
             ResourceAction::CreateTodo { uid, new } => {
                 let actor = new.actor.unwrap_or(by.actor);
                 check_maker(by, actor)?;
-                self.check_active_link(actor, new.session)?;
+                self.check_active_link(actor, new.content.session)?;
                 let row = Todo {
                     id: TodoId(next(&mut self.account.last_ids.todo)),
                     uid,
                     actor,
-                    session: new.session,
-                    title: new.title,
-                    description: new.description,
+                    content: new.content,
                     status: TodoStatus::Open,
-                    priority: new.priority,
-                    due_at: new.due_at,
                     created_at: now,
                     updated_at: now,
                     version: 1,
@@ -302,14 +298,17 @@ impl ReferenceModel {
             return Err(Refusal::NoteWithoutChange);
         }
         let mut row = Todo { status: to, ..before.clone() };
+        let content = &mut row.content;
         match patch.title {
-            Some(title) if title.same_as.as_ref() != Some(&row.title) => row.title = title.sealed,
+            Some(title) if title.same_as.as_ref() != Some(&content.title) => {
+                content.title = title.sealed;
+            }
             _ => {}
         }
-        put_text(&mut row.description, patch.description);
-        row.priority = patch.priority.unwrap_or(row.priority);
-        put(&mut row.due_at, patch.due_at);
-        put(&mut row.session, patch.session);
+        put_text(&mut content.description, patch.description);
+        content.priority = patch.priority.unwrap_or(content.priority);
+        put(&mut content.due_at, patch.due_at);
+        put(&mut content.session, patch.session);
         if row != before {
             row.version += 1;
             row.updated_at = later(now, before.updated_at);
@@ -332,8 +331,8 @@ impl ReferenceModel {
 
     /// Takes away every link to a session.
     pub fn unlink(&mut self, id: SessionId) {
-        for row in self.todos.values_mut().filter(|row| row.session == Some(id)) {
-            (row.session, row.version) = (None, row.version + 1);
+        for row in self.todos.values_mut().filter(|row| row.content.session == Some(id)) {
+            (row.content.session, row.version) = (None, row.version + 1);
         }
         for row in self.activities.values_mut().filter(|row| row.session == Some(id)) {
             (row.session, row.version) = (None, row.version + 1);
@@ -405,9 +404,9 @@ impl ReferenceModel {
                 Ok(id.0)
             }
             ImportRow::Todo(row) => {
-                let session = self.imported_link(source, row.session, here)?;
+                let session = self.imported_link(source, row.content.session, here)?;
                 let id = TodoId(next(&mut self.account.last_ids.todo));
-                self.todos.insert(id, Todo { id, session, ..row });
+                self.todos.insert(id, Todo { id, ..row.linked_to(session) });
                 Ok(id.0)
             }
             ImportRow::Activity(row) => {

@@ -6,7 +6,7 @@ use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoStatus};
 use serde_json::json;
 
 use crate::activities::ActivityBody;
@@ -32,12 +32,14 @@ fn todo(title: String, description: String) -> TodoBody {
         id: TodoId(MOST),
         uid: Uid::NIL,
         actor: ActorId(MOST),
-        session: Some(SessionId(MOST)),
-        title,
-        description: Some(description),
+        content: TodoContent {
+            session: Some(SessionId(MOST)),
+            title,
+            description: Some(description),
+            priority: Priority::default(),
+            due_at: Some(LAST),
+        },
         status: TodoStatus::InProgress,
-        priority: Priority::default(),
-        due_at: Some(LAST),
         created_at: LAST,
         updated_at: LAST,
         version: MOST,

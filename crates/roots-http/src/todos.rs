@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use roots_domain::model::id::{ActorId, LogId, SessionId, TodoId};
 use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoStatus};
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::StoreError;
@@ -100,12 +100,12 @@ impl From<Todo> for TodoBody {
     fn from(todo: Todo) -> Self {
         Self {
             todo_id: todo.id.0,
-            session_id: todo.session.map(|session| session.0),
-            title: todo.title,
-            description: todo.description,
+            session_id: todo.content.session.map(|session| session.0),
+            title: todo.content.title,
+            description: todo.content.description,
             status: todo.status.name(),
-            priority: todo.priority.level(),
-            due_at: todo.due_at.map(|at| at.to_string()),
+            priority: todo.content.priority.level(),
+            due_at: todo.content.due_at.map(|at| at.to_string()),
             created_at: todo.created_at.to_string(),
             updated_at: todo.updated_at.to_string(),
             actor_id: todo.actor.0,
@@ -402,11 +402,13 @@ async fn create(
 ) -> Result<Response, Problem> {
     let draft = TodoDraft {
         actor: new.actor_id,
-        title: new.title,
-        description: new.description,
-        session: new.session_id,
-        priority: new.priority.unwrap_or_default(),
-        due_at: new.due_at,
+        content: TodoContent {
+            title: new.title,
+            description: new.description,
+            session: new.session_id,
+            priority: new.priority.unwrap_or_default(),
+            due_at: new.due_at,
+        },
     };
     let (todo, credits) =
         caller.settle(app.services.todos.create(&caller, draft, preconditions).await)?;

@@ -19,7 +19,7 @@ use roots_domain::model::import::{Import, ImportRow};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{NewTodo, Priority, TodoPatch, TodoStatus};
+use roots_domain::model::todo::{NewTodo, Priority, TodoContent, TodoPatch, TodoStatus};
 use roots_domain::port::clock::{Clock, Uids};
 use roots_domain::port::store::{ApplyError, CommandStore};
 use roots_domain::reference_model::ReferenceModel;
@@ -164,11 +164,13 @@ impl Issuer {
     pub fn create_todo_as(&self, title: &str, priority: i64, session: Option<i64>) -> Command {
         let new = NewTodo {
             actor: Some(self.actor),
-            session: session.map(SessionId),
-            title: text(title),
-            description: None,
-            priority: Priority::parse(priority).expect("a priority"),
-            due_at: None,
+            content: TodoContent {
+                session: session.map(SessionId),
+                title: text(title),
+                description: None,
+                priority: Priority::parse(priority).expect("a priority"),
+                due_at: None,
+            },
         };
         self.command(ResourceAction::CreateTodo { uid: uid(), new }, "POST /todos")
     }

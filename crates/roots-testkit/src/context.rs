@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roots_crypto::RingLocksmith;
 use roots_domain::model::account::{AccountKind, ActorKind};
 use roots_domain::model::text::{ActivityText, ActivityType, LongText, Name, Title};
-use roots_domain::model::todo::Priority;
+use roots_domain::model::todo::TodoContent;
 use roots_domain::port::clock::Clock;
 use roots_domain::service::access::Caller;
 use roots_domain::service::accounts::{AccountDraft, NewCredentials};
@@ -121,14 +121,7 @@ pub fn session_draft(notes: &str) -> SessionDraft {
 /// A todo to create, of a title and nothing else.
 #[must_use]
 pub fn todo_draft(text: &str) -> TodoDraft {
-    TodoDraft {
-        actor: None,
-        title: title(text),
-        description: None,
-        session: None,
-        priority: Priority::default(),
-        due_at: None,
-    }
+    TodoDraft { actor: None, content: TodoContent::titled(title(text)) }
 }
 
 /// An activity to log, of a description and nothing else.

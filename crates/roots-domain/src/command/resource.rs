@@ -1,6 +1,5 @@
 //! What the bearer of an API key writes of sessions, todos and activities.
 
-use crate::model::Patch;
 use crate::model::activity::NewActivity;
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
 use crate::model::sealed::Sealed;
@@ -61,17 +60,13 @@ pub struct Resealed {
     pub same_as: Option<Sealed>,
 }
 
-impl Patch<Resealed> {
-    /// The change of a field that now holds `current`.
+impl Resealed {
+    /// The text for a field that now holds `current`: that one if it is the same text.
     #[must_use]
-    pub fn against(self, current: Option<&Sealed>) -> Patch<Sealed> {
-        match self {
-            Self::Keep => Patch::Keep,
-            Self::Clear => Patch::Clear,
-            Self::Set(new) if new.same_as.is_some() && new.same_as.as_ref() == current => {
-                Patch::Keep
-            }
-            Self::Set(new) => Patch::Set(new.sealed),
+    pub fn against(self, current: Option<&Sealed>) -> Sealed {
+        match self.same_as {
+            Some(same) if Some(&same) == current => same,
+            _ => self.sealed,
         }
     }
 }
@@ -95,16 +90,14 @@ mod tests {
     #[test]
     fn a_resealed_text_is_not_written_if_the_ciphertext_it_equals_is_still_stored() {
         let (old, other) = (Sealed(vec![1]), Sealed(vec![2]));
-        let new = |same_as: Option<&Sealed>| {
-            Patch::Set(Resealed { sealed: Sealed(vec![9]), same_as: same_as.cloned() })
+        let new = |same_as: Option<&Sealed>| Resealed {
+            sealed: Sealed(vec![9]),
+            same_as: same_as.cloned(),
         };
-        let set = Patch::Set(Sealed(vec![9]));
-        assert_eq!(new(Some(&old)).against(Some(&old)), Patch::Keep);
-        assert_eq!(new(Some(&old)).against(Some(&other)), set);
-        assert_eq!(new(Some(&old)).against(None), set);
-        assert_eq!(new(None).against(Some(&old)), set);
-        assert_eq!(new(None).against(None), set, "nothing there is no text");
-        assert_eq!(Patch::<Resealed>::Clear.against(Some(&old)), Patch::Clear);
-        assert_eq!(Patch::<Resealed>::Keep.against(Some(&old)), Patch::Keep);
+        assert_eq!(new(Some(&old)).against(Some(&old)), old);
+        assert_eq!(new(Some(&old)).against(Some(&other)), Sealed(vec![9]));
+        assert_eq!(new(Some(&old)).against(None), Sealed(vec![9]));
+        assert_eq!(new(None).against(Some(&old)), Sealed(vec![9]));
+        assert_eq!(new(None).against(None), Sealed(vec![9]), "nothing there is no text");
     }
 }

@@ -18,7 +18,7 @@ use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatus};
 use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
-use crate::model::todo::{Priority, Todo, TodoStatus};
+use crate::model::todo::{Todo, TodoContent, TodoStatus};
 
 /// Most marks that a dry run keeps, including kinds of activity and actors: at most 5 MiB. That
 /// many fit into a hash table of 2^16 places.
@@ -321,12 +321,8 @@ fn todo(id: TodoId, actor: ActorId) -> Todo<Sealed> {
         id,
         uid: Uid::NIL,
         actor,
-        session: None,
-        title: Sealed(Vec::new()),
-        description: None,
+        content: TodoContent::titled(Sealed(Vec::new())),
         status: TodoStatus::Open,
-        priority: Priority::default(),
-        due_at: None,
         created_at: Timestamp::FIRST,
         updated_at: Timestamp::FIRST,
         version: 1,

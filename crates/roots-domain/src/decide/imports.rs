@@ -130,12 +130,12 @@ impl WorkingSet {
                     None => None,
                     Some(here) => {
                         let session = if there.updated_at > here.updated_at {
-                            self.imported_link(source, there.session, here.actor, scope)?
+                            self.imported_link(source, there.content.session, here.actor, scope)?
                         } else {
-                            here.session
+                            here.content.session
                         };
                         let origin = Origin::Todo(there.id);
-                        let next = here.caught_up(&Todo { session, ..there });
+                        let next = here.caught_up(&there.linked_to(session));
                         let next = next.map_err(|_| Refusal::Contradicts(origin))?;
                         next.map(|next| Plan::PutTodo(next, None))
                     }
@@ -183,9 +183,9 @@ impl WorkingSet {
                 (Plan::StartSession(Session { id, ..session }), id.0)
             }
             ImportRow::Todo(todo) => {
-                let session = link(todo.session, todo.actor)?;
+                let session = link(todo.content.session, todo.actor)?;
                 let id = ids.next_todo();
-                (Plan::CreateTodo(Todo { id, session, ..todo }), id.0)
+                (Plan::CreateTodo(Todo { id, ..todo.linked_to(session) }), id.0)
             }
             ImportRow::Step(actor, step) => {
                 let next = self.replay_step(source, actor, &step, scope)?;

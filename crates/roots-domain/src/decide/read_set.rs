@@ -97,7 +97,7 @@ impl ReadSet {
                 self.sessions.insert((account, *id));
             }
             ResourceAction::CreateTodo { new, .. } => {
-                self.sessions.extend(new.session.map(|id| (account, id)));
+                self.sessions.extend(new.content.session.map(|id| (account, id)));
             }
             ResourceAction::PatchTodo { row, .. } => {
                 self.todos.insert((account, row.id));

@@ -1,5 +1,7 @@
 //! Deciding about sessions.
 
+use std::convert::Infallible;
+
 use super::admission::Scope;
 use super::working_set::WorkingSet;
 
@@ -73,7 +75,8 @@ impl WorkingSet {
         if row.sealed_for.is_some_and(|uid| uid != session.uid) {
             return Err(Refusal::NotFound("session"));
         }
-        let notes = row.patch.notes.against(session.notes.as_ref());
+        let here = session.notes.as_ref();
+        let Ok(notes) = row.patch.notes.try_map(|new| Ok::<_, Infallible>(new.against(here)));
         let patch = SessionPatch { status: row.patch.status, notes };
         session.patch(patch, scope.at).map_err(|step| match step {
             SessionStep::EndTwice => Refusal::AlreadyEnded(row.id),

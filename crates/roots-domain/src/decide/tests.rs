@@ -32,7 +32,7 @@ use crate::model::text::Name;
 use crate::model::time::QuarterHour;
 use crate::model::time::Timestamp;
 use crate::model::todo::{NewTodo, Priority};
-use crate::model::todo::{StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::model::todo::{StatusChange, Todo, TodoContent, TodoPatch, TodoStatus};
 use crate::model::usage::Calls;
 use crate::model::usage::Endpoint;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,12 +149,14 @@ fn todo(id: TodoId) -> Todo<Sealed> {
         id,
         uid: uid(200),
         actor: if id == TODO_OF_PEER { PEER } else { ME },
-        session: (id == TODO).then_some(ACTIVE),
-        title: sealed("title"),
-        description: Some(sealed("description")),
+        content: TodoContent {
+            session: (id == TODO).then_some(ACTIVE),
+            title: sealed("title"),
+            description: Some(sealed("description")),
+            priority: priority(2),
+            due_at: Some(at(900)),
+        },
         status: TodoStatus::Open,
-        priority: priority(2),
-        due_at: Some(at(900)),
         created_at: at(30),
         updated_at: at(30),
         version: 4,
@@ -298,11 +300,13 @@ fn end(id: SessionId) -> ResourceAction {
 fn new_todo(session: Option<SessionId>) -> ResourceAction {
     let new = NewTodo {
         actor: Some(ME),
-        session,
-        title: sealed("new title"),
-        description: None,
-        priority: priority(3),
-        due_at: Some(at(7)),
+        content: TodoContent {
+            session,
+            title: sealed("new title"),
+            description: None,
+            priority: priority(3),
+            due_at: Some(at(7)),
+        },
     };
     ResourceAction::CreateTodo { uid: uid(2), new }
 }

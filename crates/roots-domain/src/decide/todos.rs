@@ -1,10 +1,13 @@
 //! Deciding about todos.
 
+use std::convert::Infallible;
+
 use super::admission::Scope;
 use super::working_set::WorkingSet;
 
 use crate::command::{AppliedRow, Refusal, Resealed, RowPatch};
 
+use crate::model::Patch;
 use crate::model::counter::Counter;
 use crate::model::id::{TodoId, Uid};
 use crate::model::sealed::Sealed;
@@ -24,17 +27,13 @@ impl WorkingSet {
     ) -> Result<Todo<Sealed>, Refusal> {
         let actor = new.actor.unwrap_or(scope.actor);
         scope.check_reach(actor)?;
-        self.check_active_link(new.session, actor, scope)?;
+        self.check_active_link(new.content.session, actor, scope)?;
         Ok(Todo {
             id: self.next_ids(scope.account)?.next_todo(),
             uid,
             actor,
-            session: new.session,
-            title: new.title,
-            description: new.description,
+            content: new.content,
             status: TodoStatus::Open,
-            priority: new.priority,
-            due_at: new.due_at,
             created_at: scope.at,
             updated_at: scope.at,
             version: 1,
@@ -51,23 +50,16 @@ impl WorkingSet {
         if row.sealed_for.is_some_and(|uid| uid != todo.uid) {
             return Err(Refusal::NotFound("todo"));
         }
-        if let crate::model::Patch::Set(id) = row.patch.session {
+        if let Patch::Set(id) = row.patch.session {
             self.linkable(id, todo.actor, scope)?;
         }
-        let TodoPatch { title, description, status, priority, due_at, session, note } = row.patch;
-        let note = note.map(|note| note.sealed);
-        let patch = TodoPatch {
-            title: title
-                .map_or(crate::model::Patch::Keep, crate::model::Patch::Set)
-                .against(Some(&todo.title))
-                .apply(None),
-            description: description.against(todo.description.as_ref()),
-            status,
-            priority,
-            due_at,
-            session,
-            note: note.clone(),
-        };
+        let here = &todo.content;
+        let Ok(patch) = row.patch.try_map_texts(
+            |title| Ok::<_, Infallible>(title.against(Some(&here.title))),
+            |description| Ok(description.against(here.description.as_ref())),
+            |note| Ok(note.against(None)),
+        );
+        let note = patch.note.clone();
         let next = todo.patch(patch, scope.at).map_err(|step| match step {
             TodoRefusal::Forbidden { from, to } => Refusal::ForbiddenStep { from, to },
             TodoRefusal::NoteWithoutChange => Refusal::NoteWithoutChange,

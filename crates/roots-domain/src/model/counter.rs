@@ -29,7 +29,7 @@ impl Counter {
 
     /// The counter of a todo.
     pub fn of_todo<T>(todo: &Todo<T>) -> Self {
-        Self::Todos(todo.actor, todo.status, todo.priority)
+        Self::Todos(todo.actor, todo.status, todo.content.priority)
     }
 
     /// The counter of an activity.

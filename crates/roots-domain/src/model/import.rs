@@ -135,7 +135,7 @@ impl ImportRow {
     pub fn link(&self) -> Option<Origin> {
         match self {
             Self::Session(_) | Self::SessionAgain(_) => None,
-            Self::Todo(todo) | Self::TodoAgain(todo) => todo.session.map(Origin::Session),
+            Self::Todo(todo) | Self::TodoAgain(todo) => todo.content.session.map(Origin::Session),
             Self::Step(_, step) => Some(Origin::Todo(step.todo)),
             Self::Activity(activity) => activity.session.map(Origin::Session),
         }
@@ -253,17 +253,10 @@ impl<T: Clone + PartialEq> Todo<T> {
     /// # Errors
     /// The source is different although it is not newer.
     pub fn caught_up(&self, there: &Self) -> Result<Option<Self>, Contradiction> {
-        let next = Self {
-            session: there.session,
-            title: there.title.clone(),
-            description: there.description.clone(),
-            priority: there.priority,
-            due_at: there.due_at,
-            ..self.clone()
-        };
+        let next = Self { content: there.content.clone(), ..self.clone() };
         match there.updated_at.cmp(&self.updated_at) {
             // If its session was deleted, it was unlinked, which does not count as a change.
-            Ordering::Equal if (Self { session: self.session, ..next.clone() }) != *self => {
+            Ordering::Equal if next.clone().linked_to(self.content.session) != *self => {
                 Err(Contradiction)
             }
             Ordering::Greater if next != *self => {
@@ -343,7 +336,7 @@ impl SeenRows {
 
 #[cfg(test)]
 mod tests {
-    use super::super::todo::{Priority, TodoStatus};
+    use super::super::todo::{TodoContent, TodoStatus};
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -355,12 +348,11 @@ mod tests {
             id: TodoId(3),
             uid: Uid::NIL,
             actor: ActorId(1),
-            session: Some(SessionId(2)),
-            title: "here".to_owned(),
-            description: None,
+            content: TodoContent {
+                session: Some(SessionId(2)),
+                ..TodoContent::titled("here".to_owned())
+            },
             status: TodoStatus::Open,
-            priority: Priority::default(),
-            due_at: None,
             created_at: at(0),
             updated_at: at(10),
             version: 4,
@@ -370,8 +362,7 @@ mod tests {
     #[test]
     fn a_reimported_todo_takes_newer_values_but_keeps_its_status() {
         let there = Todo {
-            session: None,
-            title: "there".to_owned(),
+            content: TodoContent::titled("there".to_owned()),
             status: TodoStatus::Done,
             updated_at: at(11),
             ..todo()
@@ -383,7 +374,7 @@ mod tests {
         assert_eq!(todo().caught_up(&no_newer), Err(Contradiction));
         // Equal content is no change, and deleting a session removes links to it.
         assert_eq!(todo().caught_up(&Todo { updated_at: at(11), ..todo() }), Ok(None));
-        assert_eq!(todo().caught_up(&Todo { session: None, ..todo() }), Ok(None));
+        assert_eq!(todo().caught_up(&todo().linked_to(None)), Ok(None));
     }
 
     #[test]

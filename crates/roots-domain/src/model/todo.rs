@@ -79,6 +79,60 @@ impl Priority {
     }
 }
 
+/// What a todo says: the fields that its actor gives it, and changes by a patch. `T` is the type of
+/// its title and `L` that of its description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TodoContent<T = String, L = T> {
+    /// The task.
+    pub title: T,
+    /// Its description.
+    pub description: Option<L>,
+    /// The session it is linked to, of the same actor.
+    pub session: Option<SessionId>,
+    /// Its priority.
+    pub priority: Priority,
+    /// When it is due.
+    pub due_at: Option<Timestamp>,
+}
+
+impl<T, L> TodoContent<T, L> {
+    /// A title, and nothing else.
+    pub const fn titled(title: T) -> Self {
+        Self { title, description: None, session: None, priority: Priority(0), due_at: None }
+    }
+
+    /// Maps its title and its description.
+    ///
+    /// # Errors
+    /// The error of a mapping.
+    pub fn try_map_texts<U, E>(
+        self,
+        map_title: impl FnOnce(T) -> Result<U, E>,
+        map_description: impl FnOnce(L) -> Result<U, E>,
+    ) -> Result<TodoContent<U>, E> {
+        let Self { title, description, session, priority, due_at } = self;
+        let title = map_title(title)?;
+        let description = description.map(map_description).transpose()?;
+        Ok(TodoContent { title, description, session, priority, due_at })
+    }
+}
+
+impl TodoContent<Title, LongText> {
+    /// Seals its texts with `seal`.
+    ///
+    /// # Errors
+    /// The error of `seal`.
+    pub fn try_seal<U, E>(
+        self,
+        seal: impl Fn(Field, &str) -> Result<U, E>,
+    ) -> Result<TodoContent<U>, E> {
+        self.try_map_texts(
+            |title| seal(Field::TodoTitle, title.as_str()),
+            |description| seal(Field::TodoDescription, description.as_str()),
+        )
+    }
+}
+
 /// A todo. `T` is its text: [`String`] when open, [`super::sealed::Sealed`] at rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Todo<T = String> {
@@ -88,18 +142,10 @@ pub struct Todo<T = String> {
     pub uid: Uid,
     /// The actor that the todo belongs to.
     pub actor: ActorId,
-    /// The session it is linked to, of the same actor.
-    pub session: Option<SessionId>,
-    /// The task.
-    pub title: T,
-    /// Its description.
-    pub description: Option<T>,
+    /// What it says.
+    pub content: TodoContent<T>,
     /// Its status.
     pub status: TodoStatus,
-    /// Its priority.
-    pub priority: Priority,
-    /// When it is due.
-    pub due_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed by a patch.
@@ -114,20 +160,25 @@ impl<T> Todo<T> {
         EntityTag { uid: self.uid, version: self.version }
     }
 
+    /// The same todo with that link.
+    #[must_use]
+    pub fn linked_to(mut self, session: Option<SessionId>) -> Self {
+        self.content.session = session;
+        self
+    }
+
     /// Removes its link if it is to that deleted session. Callers see the change, so the version
     /// rises.
     pub fn unlink(&mut self, deleted: SessionId) {
-        if self.session == Some(deleted) {
-            self.session = None;
+        if self.content.session == Some(deleted) {
+            self.content.session = None;
             self.version += 1;
         }
     }
-}
 
-impl<T> Todo<T> {
     /// Its texts, without those of its log.
     pub fn texts(&self) -> impl Iterator<Item = &T> {
-        std::iter::once(&self.title).chain(&self.description)
+        std::iter::once(&self.content.title).chain(&self.content.description)
     }
 
     /// Maps its texts with `change`.
@@ -136,70 +187,31 @@ impl<T> Todo<T> {
     /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
-        mut change: impl FnMut(Field, T) -> Result<U, E>,
+        change: impl Fn(Field, T) -> Result<U, E>,
     ) -> Result<Todo<U>, E> {
-        let Self { id, uid, actor, session, title, description, status, priority, .. } = self;
-        let Self { due_at, created_at, updated_at, version, .. } = self;
-        let title = change(Field::TodoTitle, title)?;
-        let description =
-            description.map(|text| change(Field::TodoDescription, text)).transpose()?;
-        Ok(Todo {
-            id,
-            uid,
-            actor,
-            session,
-            title,
-            description,
-            status,
-            priority,
-            due_at,
-            created_at,
-            updated_at,
-            version,
-        })
+        let Self { id, uid, actor, content, status, created_at, updated_at, version } = self;
+        let content = content.try_map_texts(
+            |title| change(Field::TodoTitle, title),
+            |description| change(Field::TodoDescription, description),
+        )?;
+        Ok(Todo { id, uid, actor, content, status, created_at, updated_at, version })
     }
 }
 
 impl<T> Listed for Todo<T> {
     fn sort_key(&self) -> SortKey {
-        SortKey([self.priority.level().into(), self.created_at.micros(), self.id.0])
+        SortKey([self.content.priority.level().into(), self.created_at.micros(), self.id.0])
     }
 }
 
-/// A todo to create. `T` is the type of its title and `L` that of its description: plain, or
-/// [`super::sealed::Sealed`].
+/// A todo to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTodo<T, L = T> {
     /// The actor that the todo will belong to; the caller if absent. Its texts are sealed with that
     /// actor's keys.
     pub actor: Option<ActorId>,
-    /// The task.
-    pub title: T,
-    /// Its description.
-    pub description: Option<L>,
-    /// The active session to link it to.
-    pub session: Option<SessionId>,
-    /// Its priority.
-    pub priority: Priority,
-    /// When it is due.
-    pub due_at: Option<Timestamp>,
-}
-
-impl NewTodo<Title, LongText> {
-    /// Seals its texts with `seal`.
-    ///
-    /// # Errors
-    /// The error of `seal`.
-    pub fn try_seal<U, E>(
-        self,
-        mut seal: impl FnMut(Field, &str) -> Result<U, E>,
-    ) -> Result<NewTodo<U>, E> {
-        let Self { actor, title, description, session, priority, due_at } = self;
-        let title = seal(Field::TodoTitle, title.as_str())?;
-        let description =
-            description.map(|text| seal(Field::TodoDescription, text.as_str())).transpose()?;
-        Ok(NewTodo { actor, title, description, session, priority, due_at })
-    }
+    /// What it says. A session that it names must be active.
+    pub content: TodoContent<T, L>,
 }
 
 /// A change to a todo. `T`, `L` and `N` are its title, its description and its note.
@@ -302,7 +314,7 @@ impl<T> StatusChange<T> {
     /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
-        mut change: impl FnMut(Field, T) -> Result<U, E>,
+        change: impl Fn(Field, T) -> Result<U, E>,
     ) -> Result<StatusChange<U>, E> {
         let Self { id, uid, todo, old_status, new_status, note, logged_at } = self;
         let note = note.map(|text| change(Field::LogNote, text)).transpose()?;
@@ -327,15 +339,14 @@ impl<T: Clone + PartialEq> Todo<T> {
         if patch.note.is_some() && next.status == self.status {
             return Err(TodoRefusal::NoteWithoutChange);
         }
-        if let Some(title) = patch.title {
-            next.title = title;
-        }
-        if let Some(priority) = patch.priority {
-            next.priority = priority;
-        }
-        next.description = patch.description.apply(next.description);
-        next.due_at = patch.due_at.apply(next.due_at);
-        next.session = patch.session.apply(next.session);
+        let content = next.content;
+        next.content = TodoContent {
+            title: patch.title.unwrap_or(content.title),
+            description: patch.description.apply(content.description),
+            session: patch.session.apply(content.session),
+            priority: patch.priority.unwrap_or(content.priority),
+            due_at: patch.due_at.apply(content.due_at),
+        };
         if next != *self {
             next.updated_at = at.max(self.updated_at);
             next.version += 1;
@@ -359,12 +370,14 @@ mod tests {
             id: TodoId(1),
             uid: Uid::NIL,
             actor: ActorId(1),
-            session: Some(SessionId(3)),
-            title: "Write API docs".into(),
-            description: Some("All three".into()),
+            content: TodoContent {
+                title: "Write API docs".into(),
+                description: Some("All three".into()),
+                session: Some(SessionId(3)),
+                priority: Priority(2),
+                due_at: Some(at(500)),
+            },
             status,
-            priority: Priority(2),
-            due_at: Some(at(500)),
             created_at: at(100),
             updated_at: at(100),
             version: 1,
@@ -410,8 +423,11 @@ mod tests {
             ..TodoPatch::EMPTY
         };
         let next = todo(TodoStatus::Open).patch(patch, at(200)).unwrap();
-        assert_eq!((next.description, next.due_at, next.session), (None, None, None));
-        assert_eq!((next.title.as_str(), next.priority), ("Write API docs", Priority(2)));
+        let kept = TodoContent {
+            priority: Priority(2),
+            ..TodoContent::titled("Write API docs".to_owned())
+        };
+        assert_eq!(next.content, kept);
         assert_eq!((next.updated_at, next.version), (at(200), 2));
     }
 

@@ -40,10 +40,10 @@ impl ReferenceModel {
         let is_listed = |row: &Todo<_>| {
             is_asked(query.actor, row.actor)
                 && is_asked(query.status, row.status)
-                && is_asked(query.priority, row.priority)
-                && (query.session.is_none() || query.session == row.session)
+                && is_asked(query.priority, row.content.priority)
+                && (query.session.is_none() || query.session == row.content.session)
         };
-        listed(&self.todos, |row| (row.priority, row.created_at, row.id), is_listed)
+        listed(&self.todos, |row| (row.content.priority, row.created_at, row.id), is_listed)
     }
 
     /// The activities that a filter selects.
@@ -66,7 +66,7 @@ impl ReferenceModel {
         let sessions = self.sessions.values();
         let sessions = sessions.map(|row| Counter::Sessions(row.actor, row.status.kind()));
         let todos = self.todos.values();
-        let todos = todos.map(|row| Counter::Todos(row.actor, row.status, row.priority));
+        let todos = todos.map(|row| Counter::Todos(row.actor, row.status, row.content.priority));
         let activities = self.activities.values();
         let activities =
             activities.map(|row| Counter::Activities(row.actor, row.activity_type.clone()));

@@ -308,8 +308,8 @@ impl Export {
         first_status: TodoStatus,
         keys: &KeyringsByActor,
     ) -> Record {
-        let session = self.known(todo.session);
-        Record::Todo(Todo { session, ..open_todo(keys, todo) }, first_status)
+        let session = self.known(todo.content.session);
+        Record::Todo(open_todo(keys, todo).linked_to(session), first_status)
     }
 
     async fn activities(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
@@ -362,7 +362,7 @@ type KeyringsByActor = BTreeMap<ActorId, Arc<dyn Keyring>>;
 fn opener(
     keys: Option<&Arc<dyn Keyring>>,
     row: Uid,
-) -> impl FnMut(Field, Sealed) -> Result<Legible, Infallible> {
+) -> impl Fn(Field, Sealed) -> Result<Legible, Infallible> {
     move |field, sealed| {
         let open = |keys: &Arc<dyn Keyring>| keys.open(TextPlace { field, row }, &sealed).ok();
         Ok(keys.and_then(open).ok_or(Unreadable))

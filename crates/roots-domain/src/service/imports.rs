@@ -14,12 +14,13 @@ use crate::decide::DryRun;
 use crate::model::account::{Actor, ActorKind, Role};
 use crate::model::activity::Activity;
 use crate::model::credit::WRITE_COST;
-use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
+use crate::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use crate::model::import::{IMPORT_ENDPOINT, Import, ImportRow, Imported, Origin, SeenRows};
 use crate::model::sealed::{Field, Sealed, TextPlace};
-use crate::model::session::Session;
-use crate::model::text::{ActivityText, LogNote, LongText, Name, Title};
-use crate::model::todo::{StatusChange, Todo};
+use crate::model::session::{Session, SessionStatus};
+use crate::model::text::{ActivityText, ActivityType, LogNote, LongText, Name, Title};
+use crate::model::time::Timestamp;
+use crate::model::todo::{StatusChange, Todo, TodoContent, TodoStatus};
 use crate::port::archive::{ImportReader, ImportedId};
 use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::{CryptoError, Keyring};
@@ -53,27 +54,111 @@ pub struct ActorDraft {
     pub role: Role,
 }
 
-/// A row of the source, with its ids there. Its uid is ignored.
+/// A row of the source, with its ids there.
 #[derive(Debug, Clone, PartialEq)]
-pub enum RowDraft {
+pub enum SourceRow {
     /// A session.
-    Session(Session<LongText>),
-    /// A todo, as it was before the first step of its log.
-    Todo(Todo<Title>, Option<LongText>),
-    /// A step of the log of a todo of that actor.
-    Step(ActorId, StatusChange<LogNote>),
+    Session(SourceSession),
+    /// A todo.
+    Todo(SourceTodo),
+    /// A step of the log of a todo.
+    Step(SourceStep),
     /// An activity.
-    Activity(Activity<ActivityText>),
+    Activity(SourceActivity),
 }
 
-impl RowDraft {
+/// A session of the source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceSession {
+    /// Its id.
+    pub id: SessionId,
+    /// The actor that it belongs to.
+    pub actor: ActorId,
+    /// Its status.
+    pub status: SessionStatus,
+    /// The agent's notes.
+    pub notes: Option<LongText>,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+/// A todo of the source, as it was before the first step of its log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceTodo {
+    /// Its id.
+    pub id: TodoId,
+    /// The actor that it belongs to.
+    pub actor: ActorId,
+    /// What it says.
+    pub content: TodoContent<Title, LongText>,
+    /// Its status.
+    pub status: TodoStatus,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A step of the log of a todo of the source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceStep {
+    /// Its id.
+    pub id: LogId,
+    /// The actor that the todo belongs to.
+    pub actor: ActorId,
+    /// The todo.
+    pub todo: TodoId,
+    /// The status before.
+    pub old_status: TodoStatus,
+    /// The status after.
+    pub new_status: TodoStatus,
+    /// The note on it.
+    pub note: Option<LogNote>,
+    /// When.
+    pub logged_at: Timestamp,
+}
+
+/// An activity of the source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceActivity {
+    /// Its id.
+    pub id: ActivityId,
+    /// The actor that it belongs to.
+    pub actor: ActorId,
+    /// The session it is linked to.
+    pub session: Option<SessionId>,
+    /// Its category.
+    pub activity_type: ActivityType,
+    /// What happened.
+    pub description: ActivityText,
+    /// When it happened.
+    pub logged_at: Timestamp,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+impl SourceSession {
+    fn stored(&self, uid: Uid, actor: ActorId, notes: Option<Sealed>) -> Session<Sealed> {
+        let Self { id, status, started_at, .. } = *self;
+        Session { id, uid, actor, status, notes, started_at, version: 1 }
+    }
+}
+
+impl SourceTodo {
+    fn stored(&self, uid: Uid, actor: ActorId, content: TodoContent<Sealed>) -> Todo<Sealed> {
+        let Self { id, status, created_at, updated_at, .. } = *self;
+        Todo { id, uid, actor, content, status, created_at, updated_at, version: 1 }
+    }
+}
+
+impl SourceRow {
     /// Its identity in the source.
     #[must_use]
     pub const fn origin(&self) -> Origin {
         match self {
             Self::Session(session) => Origin::Session(session.id),
-            Self::Todo(todo, _) => Origin::Todo(todo.id),
-            Self::Step(_, step) => Origin::Step(step.id),
+            Self::Todo(todo) => Origin::Todo(todo.id),
+            Self::Step(step) => Origin::Step(step.id),
             Self::Activity(activity) => Origin::Activity(activity.id),
         }
     }
@@ -83,8 +168,8 @@ impl RowDraft {
     pub const fn actor(&self) -> ActorId {
         match self {
             Self::Session(session) => session.actor,
-            Self::Todo(todo, _) => todo.actor,
-            Self::Step(actor, _) => *actor,
+            Self::Todo(todo) => todo.actor,
+            Self::Step(step) => step.actor,
             Self::Activity(activity) => activity.actor,
         }
     }
@@ -264,7 +349,7 @@ impl Importing {
     /// # Errors
     /// A refusal of all of them, [`Refusal::KeyNotInForce`] if the key has ended, or the database's
     /// error.
-    pub async fn rows(&mut self, drafts: Vec<RowDraft>) -> Result<Batch, WriteError> {
+    pub async fn rows(&mut self, drafts: Vec<SourceRow>) -> Result<Batch, WriteError> {
         if !drafts.is_empty() && self.dry_run.is_none() {
             self.forget_renewed_keys().await?;
         }
@@ -326,7 +411,7 @@ impl Importing {
     }
 
     /// Records a row of the file that is skipped.
-    pub fn pass_over(&mut self, draft: &RowDraft) {
+    pub fn pass_over(&mut self, draft: &SourceRow) {
         self.seen.insert(draft.origin());
     }
 
@@ -384,15 +469,18 @@ impl Importing {
     }
 
     /// The existing rows that were imported from these before.
-    async fn existing_rows(&self, drafts: &[RowDraft]) -> StoreResult<BTreeMap<Origin, ImportRow>> {
+    async fn existing_rows(
+        &self,
+        drafts: &[SourceRow],
+    ) -> StoreResult<BTreeMap<Origin, ImportRow>> {
         if drafts.is_empty() {
             return Ok(BTreeMap::new());
         }
         let todos = drafts.iter().filter_map(|draft| match draft {
-            RowDraft::Step(_, step) => Some(Origin::Todo(step.todo)),
+            SourceRow::Step(step) => Some(Origin::Todo(step.todo)),
             _ => None,
         });
-        let origins: Vec<_> = drafts.iter().map(RowDraft::origin).chain(todos).collect();
+        let origins: Vec<_> = drafts.iter().map(SourceRow::origin).chain(todos).collect();
         let account = self.caller.account.id;
         let rows = self.imports.reader.imported_rows(account, self.source, &origins).await?;
         Ok(rows.into_iter().collect())
@@ -402,7 +490,7 @@ impl Importing {
     /// Steps and activities never change, and no row changes twice in one file.
     async fn again(
         &mut self,
-        draft: &RowDraft,
+        draft: &SourceRow,
         here: &ImportRow,
         came_before: bool,
     ) -> Result<Option<ImportRow>, WriteError> {
@@ -424,51 +512,28 @@ impl Importing {
             }
         };
         Ok(match (draft, here) {
-            (RowDraft::Session(there), ImportRow::Session(here)) => {
+            (SourceRow::Session(there), ImportRow::Session(here)) => {
                 let text = there.notes.as_ref().map(LongText::as_str);
                 let notes = text
                     .map(|text| reseal(Field::SessionNotes, here.uid, text, here.notes.as_ref()));
-                let again = Session {
-                    notes: notes.transpose()?,
-                    uid: here.uid,
-                    actor: here.actor,
-                    id: there.id,
-                    status: there.status,
-                    started_at: there.started_at,
-                    version: 1,
-                };
+                let again = there.stored(here.uid, here.actor, notes.transpose()?);
                 let contradicts = came_before && here.caught_up(&again).is_some();
                 (!contradicts).then_some(ImportRow::SessionAgain(again))
             }
-            (RowDraft::Todo(there, description), ImportRow::Todo(here)) => {
-                let description = description.as_ref().map(LongText::as_str).map(|text| {
-                    let current = here.description.as_ref();
-                    reseal(Field::TodoDescription, here.uid, text, current)
-                });
-                let again = Todo {
-                    title: reseal(
-                        Field::TodoTitle,
-                        here.uid,
-                        there.title.as_str(),
-                        Some(&here.title),
-                    )?,
-                    description: description.transpose()?,
-                    uid: here.uid,
-                    actor: here.actor,
-                    id: there.id,
-                    session: there.session,
-                    status: there.status,
-                    priority: there.priority,
-                    due_at: there.due_at,
-                    created_at: there.created_at,
-                    updated_at: there.updated_at,
-                    version: 1,
-                };
-                let unlinked = Todo { session: here.session, ..again.clone() };
+            (SourceRow::Todo(there), ImportRow::Todo(here)) => {
+                let content = there.content.clone().try_seal(|field, text| {
+                    let current = match field {
+                        Field::TodoTitle => Some(&here.content.title),
+                        _ => here.content.description.as_ref(),
+                    };
+                    reseal(field, here.uid, text, current)
+                })?;
+                let again = there.stored(here.uid, here.actor, content);
+                let unlinked = again.clone().linked_to(here.content.session);
                 let contradicts = came_before && here.caught_up(&unlinked) != Ok(None);
                 (!contradicts).then_some(ImportRow::TodoAgain(again))
             }
-            (RowDraft::Step(_, there), ImportRow::Step(actor, here)) => {
+            (SourceRow::Step(there), ImportRow::Step(actor, here)) => {
                 let note = there.note.as_ref().map(LogNote::as_str);
                 let same = is_same(Field::LogNote, here.uid, note, here.note.as_ref())
                     && (there.old_status, there.new_status, there.logged_at)
@@ -476,7 +541,7 @@ impl Importing {
                 let known = StatusChange { id: there.id, todo: there.todo, ..here.clone() };
                 same.then_some(ImportRow::Step(*actor, known))
             }
-            (RowDraft::Activity(there), ImportRow::Activity(here)) => {
+            (SourceRow::Activity(there), ImportRow::Activity(here)) => {
                 let text = Some(there.description.as_str());
                 let current = Some(&here.description);
                 let same = is_same(Field::ActivityDescription, here.uid, text, current)
@@ -489,7 +554,7 @@ impl Importing {
         })
     }
 
-    async fn sealed(&mut self, draft: &RowDraft, actor: ActorId) -> Result<ImportRow, WriteError> {
+    async fn sealed(&mut self, draft: &SourceRow, actor: ActorId) -> Result<ImportRow, WriteError> {
         let keys = self.keys(actor).await?;
         let uid = self.imports.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
@@ -502,33 +567,16 @@ impl Importing {
             text.map(|text| seal_one(field, text)).transpose()
         };
         Ok(match draft {
-            RowDraft::Session(session) => ImportRow::Session(Session {
-                notes: seal(Field::SessionNotes, session.notes.as_ref().map(LongText::as_str))?,
-                uid,
-                actor,
-                id: session.id,
-                status: session.status,
-                started_at: session.started_at,
-                version: 1,
-            }),
-            RowDraft::Todo(todo, description) => ImportRow::Todo(Todo {
-                title: seal_one(Field::TodoTitle, todo.title.as_str())?,
-                description: seal(
-                    Field::TodoDescription,
-                    description.as_ref().map(LongText::as_str),
-                )?,
-                uid,
-                actor,
-                id: todo.id,
-                session: todo.session,
-                status: todo.status,
-                priority: todo.priority,
-                due_at: todo.due_at,
-                created_at: todo.created_at,
-                updated_at: todo.updated_at,
-                version: 1,
-            }),
-            RowDraft::Step(_, step) => ImportRow::Step(
+            SourceRow::Session(session) => {
+                let notes =
+                    seal(Field::SessionNotes, session.notes.as_ref().map(LongText::as_str))?;
+                ImportRow::Session(session.stored(uid, actor, notes))
+            }
+            SourceRow::Todo(todo) => {
+                let content = todo.content.clone().try_seal(seal_one)?;
+                ImportRow::Todo(todo.stored(uid, actor, content))
+            }
+            SourceRow::Step(step) => ImportRow::Step(
                 actor,
                 StatusChange {
                     note: seal(Field::LogNote, step.note.as_ref().map(LogNote::as_str))?,
@@ -540,7 +588,7 @@ impl Importing {
                     logged_at: step.logged_at,
                 },
             ),
-            RowDraft::Activity(activity) => ImportRow::Activity(Activity {
+            SourceRow::Activity(activity) => ImportRow::Activity(Activity {
                 description: seal_one(Field::ActivityDescription, activity.description.as_str())?,
                 uid,
                 actor,

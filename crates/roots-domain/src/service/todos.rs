@@ -129,7 +129,8 @@ impl Todos {
         let keys = super::sealing::sealing_keys(&*self.writes.accounts, caller, actor).await?;
         let uid = self.uids.next();
         let sealer = Sealer { keys: &keys, row: uid };
-        let new = draft.try_seal(|field, text| sealer.seal(field, text))?;
+        let content = draft.content.try_seal(|field, text| sealer.seal(field, text))?;
+        let new = NewTodo { actor: draft.actor, content };
         let action = ResourceAction::CreateTodo { uid, new };
         let applied = self.writes.apply(caller, action, preconditions, "POST /todos").await?;
         self.written(caller, &applied).await
@@ -207,11 +208,11 @@ impl Todos {
         let log_sealer = Sealer { keys: &keys, row: log_uid };
         let patch = change.try_map_texts(
             |title| {
-                let current = stands.map(|todo| &todo.title);
+                let current = stands.map(|todo| &todo.content.title);
                 sealer.reseal(Field::TodoTitle, title.as_str(), current)
             },
             |description| {
-                let current = stands.and_then(|todo| todo.description.as_ref());
+                let current = stands.and_then(|todo| todo.content.description.as_ref());
                 sealer.reseal(Field::TodoDescription, description.as_str(), current)
             },
             |note| log_sealer.reseal(Field::LogNote, note.as_str(), None),

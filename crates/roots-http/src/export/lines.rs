@@ -283,13 +283,13 @@ impl TodoLine {
         let mut unreadable = Vec::new();
         Self {
             todo_id: todo.id.0,
-            session_id: todo.session.map(|session| session.0),
-            title: legible("title", Some(todo.title), &mut unreadable),
-            description: legible("description", todo.description, &mut unreadable),
+            session_id: todo.content.session.map(|session| session.0),
+            title: legible("title", Some(todo.content.title), &mut unreadable),
+            description: legible("description", todo.content.description, &mut unreadable),
             status: todo.status.name(),
             first_status: first_status.name(),
-            priority: todo.priority.level(),
-            due_at: todo.due_at.as_ref().map(Timestamp::to_string),
+            priority: todo.content.priority.level(),
+            due_at: todo.content.due_at.as_ref().map(Timestamp::to_string),
             created_at: todo.created_at.to_string(),
             updated_at: todo.updated_at.to_string(),
             actor_id: todo.actor.0,

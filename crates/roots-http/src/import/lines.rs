@@ -7,15 +7,16 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use futures_util::StreamExt;
 use roots_domain::model::Invalid;
 use roots_domain::model::account::{ActorKind, Role};
-use roots_domain::model::activity::Activity;
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use roots_domain::model::import::imported_status;
-use roots_domain::model::session::{Session, SessionStatusKind};
+use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::text::{ActivityText, ActivityType, LogNote, LongText, Name, Title};
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::todo::{Priority, TodoContent, TodoStatus};
 use roots_domain::service::exports::FORMAT;
-use roots_domain::service::imports::{ActorDraft, RowDraft};
+use roots_domain::service::imports::{
+    ActorDraft, SourceActivity, SourceRow, SourceSession, SourceStep, SourceTodo,
+};
 use tokio::time::{Instant, timeout};
 
 use crate::export::lines::{EndLine, LineCounts};
@@ -143,7 +144,7 @@ impl LineReader {
 pub(crate) enum ImportLine {
     Header(Header),
     Actor(ActorDraft),
-    Row(Box<RowDraft>),
+    Row(Box<SourceRow>),
     End(EndLine),
     Error,
 }
@@ -254,14 +255,12 @@ fn session(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     let status = imported_status(kind, started_at, ended_at)
         .map_err(|invalid| members.error("ended_at", invalid.to_string()))?;
     unreadable?;
-    Ok(ImportLine::Row(Box::new(RowDraft::Session(Session {
+    Ok(ImportLine::Row(Box::new(SourceRow::Session(SourceSession {
         id: id?,
-        uid: Uid::NIL,
         actor: actor?,
         status,
         notes: notes?,
         started_at,
-        version: 1,
     }))))
 }
 
@@ -283,21 +282,20 @@ fn todo(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
         return Err(members.error("updated_at", "must not be before created_at"));
     }
     unreadable?;
-    let todo = Todo {
+    Ok(ImportLine::Row(Box::new(SourceRow::Todo(SourceTodo {
         id: id?,
-        uid: Uid::NIL,
         actor: actor?,
-        session: session?,
-        title: title?,
-        description: None,
+        content: TodoContent {
+            title: title?,
+            description: description?,
+            session: session?,
+            priority: priority?.unwrap_or_default(),
+            due_at: due_at?,
+        },
         status: first_status?.unwrap_or(status?),
-        priority: priority?.unwrap_or_default(),
-        due_at: due_at?,
         created_at,
         updated_at: updated_at.unwrap_or(created_at),
-        version: 1,
-    };
-    Ok(ImportLine::Row(Box::new(RowDraft::Todo(todo, description?))))
+    }))))
 }
 
 fn step(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
@@ -309,16 +307,15 @@ fn step(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     let logged_at = members.required("logged_at", time);
     let actor = members.required("actor_id", self::id(ActorId));
     unreadable(members)?;
-    let step = StatusChange {
+    Ok(ImportLine::Row(Box::new(SourceRow::Step(SourceStep {
         id: id?,
-        uid: Uid::NIL,
+        actor: actor?,
         todo: todo?,
         old_status: old_status?,
         new_status: new_status?,
         note: note?,
         logged_at: logged_at?,
-    };
-    Ok(ImportLine::Row(Box::new(RowDraft::Step(actor?, step))))
+    }))))
 }
 
 fn activity(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
@@ -331,16 +328,14 @@ fn activity(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     let actor = members.required("actor_id", self::id(ActorId));
     unreadable(members)?;
     let logged_at = logged_at?;
-    Ok(ImportLine::Row(Box::new(RowDraft::Activity(Activity {
+    Ok(ImportLine::Row(Box::new(SourceRow::Activity(SourceActivity {
         id: id?,
-        uid: Uid::NIL,
         actor: actor?,
         session: session?,
         activity_type: activity_type?.unwrap_or_default(),
         description: description?,
         logged_at,
         created_at: created_at?.unwrap_or(logged_at),
-        version: 1,
     }))))
 }
 

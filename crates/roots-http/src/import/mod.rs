@@ -14,7 +14,7 @@ use roots_domain::model::Invalid;
 use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId};
 use roots_domain::model::import::{IMPORT_MAX_ROWS, Origin};
 use roots_domain::service::WriteError;
-use roots_domain::service::imports::{Batch, ImportMode, Importing, RowDraft, RowOutcome};
+use roots_domain::service::imports::{Batch, ImportMode, Importing, RowOutcome, SourceRow};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -125,7 +125,7 @@ struct Taking {
     /// The number of lines that arrived, those with errors and skipped ones included.
     came: EndLine,
     /// Lines that wait, in order, to be written or to be reported with their errors.
-    waiting: Vec<(u64, Result<RowDraft, Vec<InvalidField>>)>,
+    waiting: Vec<(u64, Result<SourceRow, Vec<InvalidField>>)>,
     waiting_bytes: usize,
     /// The last line that was processed.
     through: u64,
@@ -267,7 +267,7 @@ impl Taking {
         &mut self,
         number: u64,
         bytes: usize,
-        line: Result<RowDraft, Vec<InvalidField>>,
+        line: Result<SourceRow, Vec<InvalidField>>,
     ) -> Result<(), Problem> {
         match line {
             Err(errors) if self.waiting.is_empty() => {
@@ -326,12 +326,12 @@ impl Taking {
     }
 }
 
-fn counter(row: &RowDraft) -> fn(&mut ImportedCounts) -> &mut u64 {
+fn counter(row: &SourceRow) -> fn(&mut ImportedCounts) -> &mut u64 {
     match row {
-        RowDraft::Session(_) => |counts| &mut counts.sessions,
-        RowDraft::Todo(..) => |counts| &mut counts.todos,
-        RowDraft::Step(..) => |counts| &mut counts.todo_logs,
-        RowDraft::Activity(_) => |counts| &mut counts.activities,
+        SourceRow::Session(_) => |counts| &mut counts.sessions,
+        SourceRow::Todo(_) => |counts| &mut counts.todos,
+        SourceRow::Step(_) => |counts| &mut counts.todo_logs,
+        SourceRow::Activity(_) => |counts| &mut counts.activities,
     }
 }
 

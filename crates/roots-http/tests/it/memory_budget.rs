@@ -44,7 +44,7 @@ fn listing(budget: usize, bytes: usize) -> (MockedApi, MemoryBudget) {
     api.todos.expect_todos().returning(move |query| {
         let mut one = todo(1);
         if let Some(todo) = &mut one {
-            todo.description = Some(Sealed(vec![b'x'; bytes]));
+            todo.content.description = Some(Sealed(vec![b'x'; bytes]));
         }
         let items = std::iter::repeat_n(one, 10).flatten().collect();
         Ok(Page { items, total: 10, request: query.page, next: None })
@@ -185,7 +185,7 @@ async fn a_long_text_holds_its_memory_until_it_is_sent() {
         let mut one = todo(id.0);
         if let Some(todo) = &mut one {
             let text = if id.0 == 1 { "\u{1}" } else { "x" };
-            todo.description = Some(Sealed(text.repeat(LONG).into()));
+            todo.content.description = Some(Sealed(text.repeat(LONG).into()));
         }
         Ok(one)
     });

@@ -2,7 +2,7 @@
 
 use roots_domain::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
 use roots_domain::model::sealed::Sealed;
-use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+use roots_domain::model::todo::{Priority, Todo, TodoContent, TodoStatus};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,12 @@ impl From<&(AccountId, Todo<Sealed>)> for Model {
             todo_id: todo.id.0,
             uid: todo.uid.0,
             actor_id: todo.actor.0,
-            session_id: todo.session.map(|id| id.0),
-            title: todo.title.0.clone(),
-            description: todo.description.as_ref().map(|text| text.0.clone()),
+            session_id: todo.content.session.map(|id| id.0),
+            title: todo.content.title.0.clone(),
+            description: todo.content.description.as_ref().map(|text| text.0.clone()),
             status: todo.status.name().to_owned(),
-            priority: todo.priority.level(),
-            due_at: micros(todo.due_at),
+            priority: todo.content.priority.level(),
+            due_at: micros(todo.content.due_at),
             created_at: todo.created_at.micros(),
             updated_at: todo.updated_at.micros(),
             version: todo.version,
@@ -65,12 +65,14 @@ impl TryFrom<Model> for Todo<Sealed> {
             id: TodoId(row.todo_id),
             uid: Uid(row.uid),
             actor: ActorId(row.actor_id),
-            session: row.session_id.map(SessionId),
-            title: Sealed(row.title),
-            description: row.description.map(Sealed),
+            content: TodoContent {
+                title: Sealed(row.title),
+                description: row.description.map(Sealed),
+                session: row.session_id.map(SessionId),
+                priority: known(Priority::parse(row.priority.into()).ok(), "todos", "priority")?,
+                due_at: row.due_at.map(at),
+            },
             status: status(&row.status)?,
-            priority: known(Priority::parse(row.priority.into()).ok(), "todos", "priority")?,
-            due_at: row.due_at.map(at),
             created_at: at(row.created_at),
             updated_at: at(row.updated_at),
             version: row.version,

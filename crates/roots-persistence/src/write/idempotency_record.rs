@@ -95,7 +95,7 @@ mod tests {
     use roots_domain::model::session::{Session, SessionStatus};
     use roots_domain::model::text::ActivityType;
     use roots_domain::model::time::Timestamp;
-    use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+    use roots_domain::model::todo::{Todo, TodoContent, TodoStatus};
     use uuid::Uuid;
 
     use super::*;
@@ -116,12 +116,8 @@ mod tests {
             id: TodoId(i64::MAX),
             uid,
             actor,
-            session: None,
-            title: Sealed(vec![0, 255]),
-            description: None,
+            content: TodoContent::titled(Sealed(vec![0, 255])),
             status: TodoStatus::Open,
-            priority: Priority::default(),
-            due_at: None,
             created_at: at(1),
             updated_at: at(2),
             version: 4,
@@ -146,10 +142,13 @@ mod tests {
             }),
             AppliedRow::Session(session),
             AppliedRow::Todo(Todo {
-                session: Some(SessionId(5)),
-                description: Some(Sealed(vec![2])),
+                content: TodoContent {
+                    session: Some(SessionId(5)),
+                    description: Some(Sealed(vec![2])),
+                    due_at: Some(at(9)),
+                    ..todo.clone().content
+                },
                 status: TodoStatus::InProgress,
-                due_at: Some(at(9)),
                 ..todo.clone()
             }),
             AppliedRow::Todo(todo),

@@ -336,7 +336,7 @@ async fn a_session_deletion_keeps_its_order_among_the_links_of_its_batch(db: Tes
     // Created or changed, then unlinked, then changed: each shows.
     for (answer, version) in found[7..].iter().zip([4, 3]) {
         let AppliedRow::Todo(todo) = &answer.as_ref().unwrap().row else { panic!("{answer:?}") };
-        assert_eq!((todo.session, todo.version), (None, version));
+        assert_eq!((todo.content.session, todo.version), (None, version));
         assert_eq!(
             db.store.todo(issuer.account.into(), todo.id).await.unwrap().as_ref(),
             Some(todo)

@@ -151,7 +151,7 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
     let given = db.store.account(issuer.account).await.unwrap().unwrap().last_ids;
     let of = Holdings { account: issuer.account, actor: None, given };
     let exported = db.store.todos_after(of, 0).await.unwrap().rows;
-    let shown: Vec<_> = exported.iter().map(|todo| (todo.session, todo.version)).collect();
+    let shown: Vec<_> = exported.iter().map(|todo| (todo.content.session, todo.version)).collect();
     assert_eq!(shown, [(None, 2), (Some(SessionId(2)), 1)]);
     let given = roots_domain::model::account::LastIds { activity: 10_000, ..given };
     let of = Holdings { given, ..of };
@@ -168,7 +168,7 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
 
     // A write goes on from what is shown, and so does what its caller insists on.
     let todo = db.store.todo(issuer.account.into(), TodoId(1)).await.unwrap().unwrap();
-    assert_eq!((todo.session, todo.version), (None, 2));
+    assert_eq!((todo.content.session, todo.version), (None, 2));
     let patched = Command {
         conditions: Conditions { if_match: Some(vec![todo.tag()]), ..Conditions::default() },
         ..issuer.step_todo(1, TodoStatus::Done)
@@ -176,7 +176,7 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
     let Applied { row: AppliedRow::Todo(done), .. } = db.store.apply(patched).await.unwrap() else {
         panic!("a todo is answered");
     };
-    assert_eq!((done.session, done.version), (None, 3));
+    assert_eq!((done.content.session, done.version), (None, 3));
     let activity =
         db.store.activity(issuer.account.into(), ActivityId(1500)).await.unwrap().unwrap();
     assert_eq!((activity.session, activity.version), (None, 2));

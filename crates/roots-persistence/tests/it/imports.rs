@@ -6,7 +6,7 @@ use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid
 use roots_domain::model::import::ImportRow;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::model::time::TimeRange;
-use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoStatus};
 use roots_domain::port::archive::ImportReader;
 use roots_domain::port::store::{AccountsReader, ApplyError, CommandStore, Verifier};
 use roots_testkit::commands::{Issuer, text, uid};
@@ -42,12 +42,14 @@ fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
             id: TodoId(id),
             uid,
             actor,
-            session: link,
-            title: text("imported"),
-            description: None,
+            content: TodoContent {
+                session: link,
+                title: text("imported"),
+                description: None,
+                priority: Priority::parse(rng.below(4)).unwrap(),
+                due_at: None,
+            },
             status: rng.one(&TodoStatus::ALL),
-            priority: Priority::parse(rng.below(4)).unwrap(),
-            due_at: None,
             created_at: at,
             updated_at: at,
             version: 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId, Uid};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, TextPlace};
-use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::session::SessionStatus;
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::clock::Clock;
@@ -14,7 +14,7 @@ use roots_domain::port::store::{SessionReader, StoreError};
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::activities::ActivitySelection;
 use roots_domain::service::exports::Record;
-use roots_domain::service::imports::{ImportMode, RowDraft, RowOutcome};
+use roots_domain::service::imports::{ImportMode, RowOutcome, SourceRow, SourceSession};
 use roots_domain::service::keyrings::Keyrings;
 use roots_domain::service::keys::KeyDraft;
 use roots_domain::service::todos::TodoChange;
@@ -191,7 +191,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
                         opened += usize::from(activity.description.is_ok());
                     }
                     Record::Step(_, step) => steps += usize::from(matches!(step.note, Some(Ok(_)))),
-                    Record::Todo(todo, _) => assert!(todo.title.is_ok()),
+                    Record::Todo(todo, _) => assert!(todo.content.title.is_ok()),
                     _ => {}
                 }
             }
@@ -213,14 +213,12 @@ async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDa
             let draft = KeyDraft { actor: TWO, label: None, expires_at: None, renew: true };
             context.keys.add(&owner, draft).await.unwrap();
         }
-        let row = RowDraft::Session(Session {
+        let row = SourceRow::Session(SourceSession {
             id: SessionId(id),
-            uid: Uid::NIL,
             actor: ActorId(7),
             status: SessionStatus::Active,
             notes: Some(context::long_text("imported")),
             started_at: context.clock.now(),
-            version: 1,
         });
         let outcomes = import.rows(vec![row]).await.unwrap().outcomes;
         assert_eq!(outcomes, [Ok(RowOutcome::Added)], "row {id} is new");

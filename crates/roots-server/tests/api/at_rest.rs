@@ -114,7 +114,7 @@ async fn write_all(context: &TestContext, caller: &Caller) {
     sessions.patch(caller, session.id, patch, Preconditions::default()).await.unwrap();
 
     let mut draft = todo_draft(TEXTS[2]);
-    draft.description = Some(long_text(TEXTS[4]));
+    draft.content.description = Some(long_text(TEXTS[4]));
     let todo = todos.create(caller, draft, Preconditions::default()).await.unwrap().value;
     let change = TodoChange {
         title: Some(title(TEXTS[3])),
@@ -147,7 +147,7 @@ async fn write_all(context: &TestContext, caller: &Caller) {
         .value;
     sessions.delete(caller, session.id, Preconditions::default()).await.unwrap();
     let mut draft = todo_draft(TEXTS[10]);
-    draft.description = Some(long_text(TEXTS[11]));
+    draft.content.description = Some(long_text(TEXTS[11]));
     let todo = todos.create(caller, draft, Preconditions::default()).await.unwrap().value;
     todos.delete(caller, todo.id, Preconditions::default()).await.unwrap();
     let activity = activities

@@ -112,7 +112,7 @@ impl TwoAccounts {
         let draft = session_draft(&text("sessions", "notes"));
         let session = sessions.start(caller, draft, Preconditions::default()).await.unwrap().value;
         let mut draft = todo_draft(&text("todos", "title"));
-        draft.description = Some(long_text(&text("todos", "description")));
+        draft.content.description = Some(long_text(&text("todos", "description")));
         let todo = todos.create(caller, draft, Preconditions::default()).await.unwrap().value;
         let change = TodoChange {
             status: Some(TodoStatus::InProgress),
@@ -163,8 +163,8 @@ impl TwoAccounts {
             ("sessions", _) => {
                 context.sessions.get(caller, SessionId(cell.id)).await?.unwrap().notes.unwrap()
             }
-            ("todos", "title") => todo().await?.unwrap().title,
-            ("todos", _) => todo().await?.unwrap().description.unwrap(),
+            ("todos", "title") => todo().await?.unwrap().content.title,
+            ("todos", _) => todo().await?.unwrap().content.description.unwrap(),
             ("todo_logs", _) => {
                 let [note] =
                     <[_; 1]>::try_from(self.notes(caller, TodoId(cell.id)).await?).unwrap();
@@ -307,7 +307,7 @@ async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: Test
         TodoChange { description: Patch::Set(long_text("mended too")), ..TodoChange::EMPTY };
     let mended = change(described).await.unwrap().value;
     assert_eq!(
-        (mended.title.as_str(), mended.description.as_deref()),
+        (mended.content.title.as_str(), mended.content.description.as_deref()),
         ("mended", Some("mended too"))
     );
     assert_eq!(context.todos.get(caller, todo).await.unwrap().unwrap(), mended);

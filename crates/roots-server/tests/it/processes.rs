@@ -203,10 +203,10 @@ fn shown(todo: &Value) -> Value {
 fn shown_todo(row: &roots_domain::model::todo::Todo<roots_domain::model::sealed::Sealed>) -> Value {
     json!({
         "todo_id": row.id.0,
-        "session_id": row.session.map(|session| session.0),
-        "title": text(&row.title.0),
+        "session_id": row.content.session.map(|session| session.0),
+        "title": text(&row.content.title.0),
         "status": row.status.name(),
-        "priority": row.priority.level(),
+        "priority": row.content.priority.level(),
         "created_at": row.created_at.to_string(),
         "updated_at": row.updated_at.to_string(),
     })

@@ -49,7 +49,7 @@ fn a_session_started_in_the_same_batch_can_be_linked_to() {
     apply(&mut working_set, new_todo(Some(SessionId(11))));
     apply(&mut working_set, log("deploy", Some(SessionId(11))));
     let write_set = working_set.into_write_set();
-    assert_eq!(write_set.todos.inserted[0].1.session, Some(SessionId(11)));
+    assert_eq!(write_set.todos.inserted[0].1.content.session, Some(SessionId(11)));
     assert_eq!(write_set.activities.inserted[0].1.session, Some(SessionId(11)));
 }
 

@@ -44,7 +44,12 @@ fn of(id: i64) -> Session<Sealed> {
 }
 
 fn linked(id: i64, session: Option<i64>) -> Todo<Sealed> {
-    Todo { id: TodoId(id), session: session.map(SessionId), version: 1, ..todo(TODO) }
+    Todo {
+        id: TodoId(id),
+        content: TodoContent { session: session.map(SessionId), ..todo(TODO).content },
+        version: 1,
+        ..todo(TODO)
+    }
 }
 
 fn moved(id: i64, todo: i64, from: TodoStatus, to: TodoStatus) -> ImportRow {
@@ -139,8 +144,11 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     let title = Sealed(vec![8]);
     let newer = Todo {
         id: TodoId(80),
-        title: title.clone(),
-        session: Some(SessionId(70)),
+        content: TodoContent {
+            title: title.clone(),
+            session: Some(SessionId(70)),
+            ..todo(TODO).content
+        },
         updated_at: at(5_000),
         ..todo(TODO)
     };
@@ -160,7 +168,10 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
         (ACTIVE, SessionStatus::Ended { at: at(90) }, &notes)
     );
     let changed = &write_set.todos.updated[0].1;
-    assert_eq!((changed.id, changed.session, &changed.title), (TODO, Some(ACTIVE), &title));
+    assert_eq!(
+        (changed.id, changed.content.session, &changed.content.title),
+        (TODO, Some(ACTIVE), &title)
+    );
     assert_eq!((changed.status, changed.updated_at), (todo(TODO).status, at(5_000)));
     assert_eq!((write_set.imported.len(), write_set.ledger.len()), (0, 1));
 }
@@ -180,8 +191,8 @@ fn a_reimported_row_is_not_updated_if_gone_replaced_no_newer_or_unpaid() {
         // The id here was looked up for a row that is gone.
         again(|row| (row.uid, row.updated_at) = (uid(9_999), at(5_000))),
         again(|row| row.updated_at = Timestamp::FIRST),
-        again(|row| row.title = Sealed(vec![8])),
-        again(|row| (row.session, row.updated_at) = (Some(SessionId(99)), at(5_000))),
+        again(|row| row.content.title = Sealed(vec![8])),
+        again(|row| (row.content.session, row.updated_at) = (Some(SessionId(99)), at(5_000))),
     ];
     let expected = [
         Ok(Imported::Known(1_000)),
@@ -197,7 +208,8 @@ fn a_reimported_row_is_not_updated_if_gone_replaced_no_newer_or_unpaid() {
     let mut working_set = came_before();
     working_set.account_mut(HOME).unwrap().balance = 0;
     let rows = vec![again(|row| {
-        (row.session, row.title, row.updated_at) = (None, Sealed(vec![8]), at(5_000));
+        (row.content.session, row.content.title, row.updated_at) =
+            (None, Sealed(vec![8]), at(5_000));
     })];
     let refused = Refusal::InsufficientCredits { balance: 0, cost: 1 };
     assert_eq!(imported(&mut working_set, rows), [Err(refused)]);
@@ -231,7 +243,7 @@ fn a_refused_row_does_not_fail_the_rest_of_an_import() {
         Err(Refusal::NotFound("todo")),
     ];
     assert_eq!(outcomes, expected);
-    assert_eq!(working_set.into_write_set().todos.inserted[0].1.session, None);
+    assert_eq!(working_set.into_write_set().todos.inserted[0].1.content.session, None);
 }
 
 #[test]

@@ -165,10 +165,10 @@ impl Disk {
     fn step(&mut self) {
         let Some((home, id)) = self.unlinking.first().copied() else { return };
         let rows = self.of(home);
-        let todo = rows.todos.values_mut().find(|row| row.session == Some(id));
+        let todo = rows.todos.values_mut().find(|row| row.content.session == Some(id));
         let activity = rows.activities.values_mut().find(|row| row.session == Some(id));
         if let Some(row) = todo {
-            (row.session, row.version) = (None, row.version + 1);
+            (row.content.session, row.version) = (None, row.version + 1);
         } else if let Some(row) = activity {
             (row.session, row.version) = (None, row.version + 1);
         } else {
@@ -295,7 +295,7 @@ fn assert_sound(rows: &ReferenceModel) {
         assert_eq!(todo.status, status);
     }
     assert!(rows.logs.values().all(|log| rows.todos.contains_key(&log.todo)));
-    let links = rows.todos.values().map(|row| (row.actor, row.session));
+    let links = rows.todos.values().map(|row| (row.actor, row.content.session));
     let others = rows.activities.values().map(|row| (row.actor, row.session));
     for (actor, link) in links.chain(others) {
         if let Some(id) = link {

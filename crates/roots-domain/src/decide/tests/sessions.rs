@@ -102,7 +102,7 @@ fn a_todo_is_unlinked_for_later_commands_of_the_batch_that_deletes_its_session()
     let AppliedRow::Todo(done) = apply(&mut working_set, step(TODO, TodoStatus::Done)) else {
         panic!("a todo is answered");
     };
-    assert_eq!((done.session, done.version), (None, linked.version + 2));
+    assert_eq!((done.content.session, done.version), (None, linked.version + 2));
 }
 
 #[test]

@@ -14,12 +14,14 @@ fn creating_a_todo_inserts_and_counts_the_row_with_or_without_a_session() {
             id: TodoId(21),
             uid: uid(2),
             actor: ME,
-            session,
-            title: sealed("new title"),
-            description: None,
+            content: TodoContent {
+                session,
+                title: sealed("new title"),
+                description: None,
+                priority: priority(3),
+                due_at: Some(at(7)),
+            },
             status: TodoStatus::Open,
-            priority: priority(3),
-            due_at: Some(at(7)),
             created_at: now(),
             updated_at: now(),
             version: 1,
@@ -44,8 +46,8 @@ fn a_status_change_writes_a_log_entry_with_its_note_and_uid() {
         ..TodoPatch::EMPTY
     };
     let done = Todo {
+        content: TodoContent { priority: priority(0), ..todo(TODO).content },
         status: TodoStatus::Done,
-        priority: priority(0),
         updated_at: now(),
         version: 5,
         ..todo(TODO)
@@ -82,10 +84,13 @@ fn a_patch_sets_and_clears_texts_times_and_links_without_a_log_entry() {
     };
     let row = RowPatch { id: TODO, sealed_for: Some(uid(200)), patch };
     let changed = Todo {
-        title: sealed("other title"),
-        description: None,
-        due_at: Some(at(1)),
-        session: Some(ENDED),
+        content: TodoContent {
+            title: sealed("other title"),
+            description: None,
+            due_at: Some(at(1)),
+            session: Some(ENDED),
+            ..todo(TODO).content
+        },
         updated_at: now(),
         version: 5,
         ..todo(TODO)
@@ -116,13 +121,19 @@ fn a_patch_with_unchanged_values_leaves_the_todo_as_is_but_is_charged() {
 #[test]
 fn a_description_set_where_none_was_stored_is_a_change() {
     let mut working_set = working_set();
-    working_set.load_todo(HOME, Todo { description: None, ..todo(TODO) });
+    working_set.load_todo(
+        HOME,
+        Todo { content: TodoContent { description: None, ..todo(TODO).content }, ..todo(TODO) },
+    );
     let description = Patch::Set(resealed("sealed afresh", None));
     let patch = TodoPatch { description, ..TodoPatch::EMPTY };
     let AppliedRow::Todo(described) = apply(&mut working_set, patch_todo(TODO, patch)) else {
         panic!("a todo is answered");
     };
-    assert_eq!((described.description, described.version), (Some(sealed("sealed afresh")), 5));
+    assert_eq!(
+        (described.content.description, described.version),
+        (Some(sealed("sealed afresh")), 5)
+    );
 }
 
 #[test]

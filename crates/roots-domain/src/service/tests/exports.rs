@@ -7,7 +7,7 @@ use crate::model::api_key::{KeyStatus, KeyValidity, LookupHash};
 use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::session::{Session, SessionStatus};
 use crate::model::text::ActivityType;
-use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use crate::model::todo::{StatusChange, Todo, TodoContent, TodoStatus};
 use crate::port::archive::{CHUNK_MAX_ROWS, ExportChunk, Holdings, MockArchiveReader};
 use crate::port::crypto::{Lookup, MockLocksmith};
 use crate::port::store::{Credentials, KeyAccount, MockAccountReader, StoreResult};
@@ -54,12 +54,8 @@ fn todo(id: i64, status: TodoStatus) -> Todo<Sealed> {
         id: TodoId(id),
         uid: row(id),
         actor: ME,
-        session: None,
-        title: stored(Field::TodoTitle, row(id), "title"),
-        description: None,
+        content: TodoContent::titled(stored(Field::TodoTitle, row(id), "title")),
         status,
-        priority: Priority::default(),
-        due_at: None,
         created_at: at(1),
         updated_at: at(2),
         version: 1,
@@ -301,8 +297,7 @@ fn a_todo_is_exported_before_its_log_however_long_the_log_is() {
 fn an_export_drops_links_to_sessions_newer_than_its_header() {
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
-    let linked =
-        |id, session| Todo { session: Some(SessionId(session)), ..todo(id, TodoStatus::Open) };
+    let linked = |id, session| todo(id, TodoStatus::Open).linked_to(Some(SessionId(session)));
     archive
         .expect_todos_after()
         .returning(move |_, _| chunk(vec![linked(1, 5), linked(2, 6)], None));
@@ -315,7 +310,7 @@ fn an_export_drops_links_to_sessions_newer_than_its_header() {
     let links: Vec<_> = records
         .iter()
         .map(|record| match record {
-            Record::Todo(todo, _) => todo.session,
+            Record::Todo(todo, _) => todo.content.session,
             Record::Activity(activity) => activity.session,
             _ => unreachable!("nothing else is there"),
         })
@@ -331,7 +326,13 @@ fn an_unreadable_text_is_exported_as_unreadable_and_does_not_end_the_export() {
         chunk(vec![Session { notes: Some(damaged()), ..session(1) }, session(2)], None)
     });
     archive.expect_todos_after().returning(|_, _| {
-        chunk(vec![Todo { title: damaged(), ..todo(1, TodoStatus::Open) }], None)
+        chunk(
+            vec![Todo {
+                content: TodoContent { title: damaged(), ..todo(1, TodoStatus::Open).content },
+                ..todo(1, TodoStatus::Open)
+            }],
+            None,
+        )
     });
     archive.expect_steps_of().returning(|_, _, _| {
         let step = step(1, 1, TodoStatus::Open, TodoStatus::Done);
@@ -345,7 +346,7 @@ fn an_unreadable_text_is_exported_as_unreadable_and_does_not_end_the_export() {
         .into_iter()
         .map(|record| match record {
             Record::Session(session) => session.notes.unwrap(),
-            Record::Todo(todo, _) => todo.title,
+            Record::Todo(todo, _) => todo.content.title,
             Record::Step(_, step) => step.note.unwrap(),
             Record::Activity(activity) => activity.description,
             Record::Actor(_) => unreachable!("left out"),

@@ -8,7 +8,7 @@ use crate::model::activity::{Activity, ActivityStats, NewActivity};
 use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::model::text::{ActivityText, ActivityType, LogNote, Title};
-use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::model::todo::{NewTodo, StatusChange, Todo, TodoContent, TodoPatch, TodoStatus};
 use crate::model::zone::Zone;
 use crate::port::store::{
     ActivityFilter, MockActivityReader, MockSessionReader, MockTodoReader, SessionQuery, TodoLog,
@@ -51,12 +51,8 @@ fn todo<T>(actor: ActorId, title: T) -> Todo<T> {
         id: TODO,
         uid: uid(20),
         actor,
-        session: None,
-        title,
-        description: None,
+        content: TodoContent::titled(title),
         status: TodoStatus::Done,
-        priority: Priority::default(),
-        due_at: None,
         created_at: at(5),
         updated_at: at(6),
         version: 3,
@@ -114,11 +110,7 @@ fn session_of(actor: ActorId) -> SessionDraft {
 fn todo_of(actor: ActorId) -> TodoDraft {
     TodoDraft {
         actor: Some(actor),
-        title: Title::parse("Write docs").unwrap(),
-        description: None,
-        session: None,
-        priority: Priority::default(),
-        due_at: None,
+        content: TodoContent::titled(Title::parse("Write docs").unwrap()),
     }
 }
 
@@ -205,11 +197,7 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
         uid: uid(FRESH),
         new: NewTodo {
             actor: Some(PEER),
-            session: None,
-            title: fresh(Field::TodoTitle, "Write docs"),
-            description: None,
-            priority: Priority::default(),
-            due_at: None,
+            content: TodoContent::titled(fresh(Field::TodoTitle, "Write docs")),
         },
     };
     assert_eq!(sent.intent_of(Owner, "POST /todos"), action);
@@ -305,7 +293,7 @@ fn a_patched_text_of_another_actors_row_is_sealed_with_that_actors_keys() {
     // What stands there opens with that actor's keys, and so is known to be the same.
     let title = row.patch.title.unwrap();
     assert_eq!(title.sealed, of_peer(&cipher(Field::TodoTitle, uid(20), 1, "Write docs")));
-    assert_eq!(title.same_as, Some(their_todo().title));
+    assert_eq!(title.same_as, Some(their_todo().content.title));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use crate::command::{Resealed, RowPatch};
 use crate::model::Patch;
 use crate::model::id::{LogId, TodoId};
 use crate::model::text::{LogNote, Title};
-use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::model::todo::{
+    NewTodo, Priority, StatusChange, Todo, TodoContent, TodoPatch, TodoStatus,
+};
 use crate::port::store::{MockTodoReader, TodoLog, TodoQuery};
 use crate::service::access::ActorScope;
 use crate::service::sealing::opening;
@@ -20,12 +22,14 @@ fn todo<T>(actor: ActorId, title: T, description: Option<T>) -> Todo<T> {
         id: ID,
         uid: uid(20),
         actor,
-        session: Some(SessionId(2)),
-        title,
-        description,
+        content: TodoContent {
+            session: Some(SessionId(2)),
+            title,
+            description,
+            priority: Priority::default(),
+            due_at: Some(at(9)),
+        },
         status: TodoStatus::Done,
-        priority: Priority::default(),
-        due_at: Some(at(9)),
         created_at: at(5),
         updated_at: at(6),
         version: 3,
@@ -75,11 +79,13 @@ fn kept() -> (Arc<MockCommandStore>, SentCommand) {
 fn draft(description: Option<&str>) -> TodoDraft {
     TodoDraft {
         actor: None,
-        title: Title::parse("Deploy").unwrap(),
-        description: description.map(long),
-        session: Some(SessionId(2)),
-        priority: Priority::parse(2).unwrap(),
-        due_at: Some(at(9)),
+        content: TodoContent {
+            title: Title::parse("Deploy").unwrap(),
+            description: description.map(long),
+            session: Some(SessionId(2)),
+            priority: Priority::parse(2).unwrap(),
+            due_at: Some(at(9)),
+        },
     }
 }
 
@@ -111,11 +117,14 @@ fn creating_a_todo_seals_each_text_for_its_field_of_the_new_row() {
             uid: uid(FRESH),
             new: NewTodo {
                 actor: None,
-                session: Some(SessionId(2)),
-                title: cipher(Field::TodoTitle, uid(FRESH), 1, "Deploy"),
-                description: text.map(|text| cipher(Field::TodoDescription, uid(FRESH), 2, text)),
-                priority: Priority::parse(2).unwrap(),
-                due_at: Some(at(9)),
+                content: TodoContent {
+                    session: Some(SessionId(2)),
+                    title: cipher(Field::TodoTitle, uid(FRESH), 1, "Deploy"),
+                    description: text
+                        .map(|text| cipher(Field::TodoDescription, uid(FRESH), 2, text)),
+                    priority: Priority::parse(2).unwrap(),
+                    due_at: Some(at(9)),
+                },
             },
         };
         assert_eq!(sent.action("POST /todos"), action);

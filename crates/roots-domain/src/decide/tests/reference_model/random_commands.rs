@@ -66,7 +66,10 @@ fn new_todos() -> impl Strategy<Value = ResourceAction> {
     let sessions = maybe(ids(SessionId));
     (maybe(actors()), uids(), sessions, texts(), maybe(texts()), priorities(), maybe(times()))
         .prop_map(|(actor, uid, session, title, description, priority, due_at)| {
-            let new = NewTodo { actor, title, description, session, priority, due_at };
+            let new = NewTodo {
+                actor,
+                content: TodoContent { title, description, session, priority, due_at },
+            };
             ResourceAction::CreateTodo { uid, new }
         })
 }
@@ -111,7 +114,14 @@ fn imports() -> impl Strategy<Value = TransferAction> {
         }),
         (ids(TodoId), actors(), link()).prop_map(|(id, actor, session)| {
             let status = TodoStatus::Open;
-            ImportRow::Todo(Todo { id, actor, session, status, version: 1, ..todo(TODO) })
+            ImportRow::Todo(Todo {
+                id,
+                actor,
+                content: TodoContent { session, ..todo(TODO).content },
+                status,
+                version: 1,
+                ..todo(TODO)
+            })
         }),
         // A todo comes in as of second 30, and some of its steps are older.
         (ids(LogId), actors(), ids(TodoId), statuses(), statuses(), (0..60_i64).prop_map(at))
