@@ -15,7 +15,9 @@ use crate::model::account::{Actor, ActorKind, Role};
 use crate::model::activity::Activity;
 use crate::model::credit::WRITE_COST;
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
-use crate::model::import::{IMPORT_ENDPOINT, Import, ImportRow, Imported, Origin, SeenRows};
+use crate::model::import::{
+    IMPORT_ENDPOINT, Import, ImportRow, Imported, Origin, OriginKind, SeenRows,
+};
 use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::session::Session;
 use crate::model::text::{ActivityText, LogNote, LongText, Name, Title};
@@ -331,18 +333,19 @@ impl Importing {
     }
 
     /// Some rows of that kind that were imported before, exist here and are missing in this file,
-    /// after the one with that id in the source, and the id to continue after. `None` if the file
-    /// was too large to remember its rows.
+    /// and the id to continue after. They are those after the one with that id in the source, or
+    /// the first ones. `None` if the file was too large to remember its rows.
     ///
     /// # Errors
     /// A database error.
     pub async fn missing_after(
         &self,
-        after: Origin,
-    ) -> StoreResult<Option<(Vec<MissingRow>, Option<Origin>)>> {
+        kind: OriginKind,
+        after: Option<i64>,
+    ) -> StoreResult<Option<(Vec<MissingRow>, Option<i64>)>> {
         let account = self.caller.account.id;
-        let rows = self.imports.reader.imported_after(account, self.source, after).await?;
-        let next = rows.last().map(|row| row.origin);
+        let rows = self.imports.reader.imported_after(account, self.source, kind, after).await?;
+        let next = rows.last().map(|row| row.origin.id());
         let mut missing = Vec::new();
         for ImportedId { origin, here, stands } in rows {
             match self.seen.contains(origin) {
