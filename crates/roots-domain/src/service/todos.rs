@@ -96,9 +96,9 @@ impl Todos {
         self.sealed(caller, caller.admission(), id).await
     }
 
-    /// The steps of that todo's history after `after`, ascending and with sealed notes, at most
-    /// [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or the caller may
-    /// not read it. Step 0 is before the first.
+    /// The steps of that todo's history after `after`, or the first ones, ascending and with sealed
+    /// notes, at most [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or
+    /// the caller may not read it.
     ///
     /// # Errors
     /// A database error.
@@ -106,7 +106,7 @@ impl Todos {
         &self,
         caller: &Caller,
         id: TodoId,
-        after: LogId,
+        after: Option<LogId>,
     ) -> StoreResult<Option<LogChunk>> {
         let found = self.reader.todo_log(caller.admission(), id, after).await?;
         let reached = found.filter(|log| caller.reaches(log.todo.actor));

@@ -21,7 +21,7 @@ impl IdempotencyReader for Store {
                    (SELECT 1 FROM idempotency WHERE idempotency.account_id = accounts.account_id \
                    AND idempotency.created_at < $2) ORDER BY account_id LIMIT 1";
         let db = self.readers();
-        // Ids begin at 1.
+        // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
         let values = [after.into(), before.micros().into()];
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);

@@ -126,7 +126,7 @@ impl ImportReader for Store {
         kind: OriginKind,
         after: Option<i64>,
     ) -> StoreResult<Vec<ImportedId>> {
-        // Ids begin at 1.
+        // Ids count from 1.
         let after = after.unwrap_or(0);
         let came = imports::Entity::find()
             .filter(imports::Column::AccountId.eq(account.0))

@@ -64,7 +64,7 @@ impl Store {
             EXPIRED = KEY_IS_EXPIRED.replace("$at", "$3"),
             ENDED = KEY_HAS_ENDED.replace("$at", "$3"),
         );
-        // Ids begin at 1.
+        // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
         let upto = after.saturating_add(ACCOUNTS_SWEPT);
         let given = self.last_account().await?;

@@ -11,7 +11,7 @@ use crate::table::{erasures, session_deletions};
 #[async_trait::async_trait]
 impl LeftoverReader for Store {
     async fn left_over(&self, after: Option<AccountId>) -> StoreResult<Option<Leftover>> {
-        // Ids begin at 1.
+        // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
         let erased = erasures::Entity::find()
             .filter(erasures::Column::AccountId.gt(after))

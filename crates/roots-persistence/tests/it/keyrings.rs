@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId, Uid};
+use roots_domain::model::id::{ActorId, KeyId, SessionId, TodoId, Uid};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, TextPlace};
 use roots_domain::model::session::{Session, SessionStatus};
@@ -157,7 +157,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         assert_eq!(of(&member, ActorScope::Own).await, members);
         assert_eq!(of(&owner, ActorScope::Own).await, owners);
         for caller in [&owner, &member] {
-            let log = context.todos.log_after(caller, TodoId(1), LogId(0)).await.unwrap().unwrap();
+            let log = context.todos.log_after(caller, TodoId(1), None).await.unwrap().unwrap();
             let mut steps = context.accounts.opening(caller, log.steps).await.unwrap();
             assert_eq!(steps.next().unwrap().unwrap().note.as_deref(), Some("begun in 0"));
         }

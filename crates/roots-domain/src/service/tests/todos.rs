@@ -405,10 +405,10 @@ fn only_the_log_of_the_callers_own_todo_is_found_and_its_notes_opened() {
         reader
             .expect_todo_log()
             .times(1)
-            .withf(|by, id, after| (by.account, *id, *after) == (HOME, ID, LogId(7)))
+            .withf(|by, id, after| (by.account, *id, *after) == (HOME, ID, Some(LogId(7))))
             .return_once(|_, _, _| found);
         let todos = todos(no_commands(), reader);
-        let Some(chunk) = ready(todos.log_after(&caller(), ID, LogId(7)))? else {
+        let Some(chunk) = ready(todos.log_after(&caller(), ID, Some(LogId(7))))? else {
             return Ok(None);
         };
         assert_eq!(chunk.next, Some(LogId(2)));
