@@ -202,7 +202,8 @@ impl Todos {
         let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
         let texts = stands.into_iter().flat_map(Todo::texts);
         let keys = super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
-        let row = stands.map_or(Uid::NIL, |todo| todo.uid);
+        // No todo has the uid of a log row, so the store refuses texts for one that was not found.
+        let row = stands.map_or(log_uid, |todo| todo.uid);
         let sealer = Sealer { keys: &keys, row };
         let log_sealer = Sealer { keys: &keys, row: log_uid };
         let patch = change.try_map_texts(

@@ -312,7 +312,7 @@ fn a_patched_text_of_another_actors_row_is_sealed_with_that_actors_keys() {
 fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
     for (found, sealed_for, sealed) in [
         (Some(their_todo()), uid(20), of_peer(&cipher(Field::LogNote, uid(FRESH), 1, "at last"))),
-        (None, Uid::NIL, cipher(Field::LogNote, uid(FRESH), 1, "at last")),
+        (None, uid(FRESH), cipher(Field::LogNote, uid(FRESH), 1, "at last")),
     ] {
         let (commands, sent) = commands(Ok(AppliedRow::Todo(their_todo())));
         let note = Some(LogNote::parse("at last").unwrap());

@@ -241,7 +241,7 @@ fn an_unreadable_title_can_be_overwritten() {
 }
 
 #[test]
-fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_no_row_and_refused() {
+fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_a_fresh_uid_and_refused() {
     for found in [None, Some(row(PEER))] {
         let refusal = Refusal::NotFound("todo");
         let (commands, sent) = commands(Err(refusal.clone().into()));
@@ -249,10 +249,10 @@ fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_no_row_and_refused() {
         let patched =
             ready(todos.patch(&caller(), ID, retitled("Write docs"), Preconditions::default()));
         assert_eq!(patched, Err(WriteError::Refused(refusal)));
-        let sealed = cipher(Field::TodoTitle, Uid::NIL, 1, "Write docs");
+        let sealed = cipher(Field::TodoTitle, uid(FRESH), 1, "Write docs");
         let title = Some(Resealed { sealed, same_as: None });
         let patch = TodoPatch { title, ..TodoPatch::EMPTY };
-        assert_eq!(sent.action(PATCH), patch_intent(Some(Uid::NIL), patch));
+        assert_eq!(sent.action(PATCH), patch_intent(Some(uid(FRESH)), patch));
     }
 }
 
