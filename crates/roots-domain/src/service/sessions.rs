@@ -183,7 +183,7 @@ impl Sessions {
                 let texts = current.into_iter().flat_map(Session::texts);
                 let keys =
                     super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
-                // No session has a fresh uid, so the store refuses a text for one that was not found.
+                // No session has a fresh uid: the store refuses a text for one that is not found.
                 let row = current.map_or_else(|| self.uids.next(), |session| session.uid);
                 let stands = current.and_then(|session| session.notes.as_ref());
                 let sealer = Sealer { keys: &keys, row };

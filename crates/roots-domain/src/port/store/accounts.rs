@@ -144,8 +144,8 @@ pub trait AccountReader: Send + Sync {
     /// A page of its keys, descending by id, ended ones included.
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>>;
 
-    /// Looks at some thousands of accounts after `after`, by id, or at the first ones. Returns those
-    /// with keys that are no longer in force at that time and have not ended for good.
+    /// Looks at some thousands of accounts, by id: those after `after`, or the first ones. Returns
+    /// those with keys that are no longer in force at that time and have not ended for good.
     async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
