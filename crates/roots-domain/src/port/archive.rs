@@ -94,22 +94,25 @@ pub trait ImportReader: Send + Sync {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ArchiveReader: Send + Sync {
-    /// Sessions after that id.
+    /// Sessions after that id, or the first ones.
     async fn sessions_after(
         &self,
         of: Holdings,
-        after: i64,
+        after: Option<i64>,
     ) -> StoreResult<ExportChunk<Session<Sealed>>>;
 
-    /// Todos after that id.
-    async fn todos_after(&self, of: Holdings, after: i64)
-    -> StoreResult<ExportChunk<Todo<Sealed>>>;
+    /// Todos after that id, or the first ones.
+    async fn todos_after(
+        &self,
+        of: Holdings,
+        after: Option<i64>,
+    ) -> StoreResult<ExportChunk<Todo<Sealed>>>;
 
-    /// Activities after that id.
+    /// Activities after that id, or the first ones.
     async fn activities_after(
         &self,
         of: Holdings,
-        after: i64,
+        after: Option<i64>,
     ) -> StoreResult<ExportChunk<Activity<Sealed>>>;
 
     /// Status changes of these todos, or those after that one, by todo and then by id, at most
