@@ -505,11 +505,9 @@ async fn logs(
 ) -> Result<Response, Problem> {
     let (found, room) = reading!(
         caller,
-        app.shared.list_permits.read(&caller, |caller| app.services.todos.log_after(
-            caller,
-            id,
-            LogId(0)
-        ))
+        app.shared
+            .list_permits
+            .read(&caller, |caller| app.services.todos.log_after(caller, id, None))
     )??;
     let LogChunk { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
     let opening = app.services.accounts.opening(&caller, steps).await?;
@@ -536,13 +534,13 @@ impl LogChunks {
         let services = &self.app.services;
         services.access.check_expiry(&self.caller)?;
         let _permit = self.app.shared.list_permits.permit(self.caller.account.id).await?;
-        let mut chunk = services.todos.log_after(&self.caller, self.id, after).await;
+        let mut chunk = services.todos.log_after(&self.caller, self.id, Some(after)).await;
         if matches!(chunk, Err(StoreError::EpochMoved)) {
             // Some key of the account has ended. If it was not this one, the log continues.
             let by = services.access.check_again(self.lookup).await?;
             let auth_epoch = by.auth_epoch.unwrap_or(self.caller.auth_epoch);
             self.caller = Arc::new(Caller { auth_epoch, ..Caller::clone(&self.caller) });
-            chunk = services.todos.log_after(&self.caller, self.id, after).await;
+            chunk = services.todos.log_after(&self.caller, self.id, Some(after)).await;
         }
         // If the todo was deleted meanwhile, the log must not look complete.
         let chunk = chunk?.ok_or_else(|| Problem::not_found("todo"))?;

@@ -32,13 +32,15 @@ impl Store {
         &self,
         columns: WalkColumns<E::Column>,
         of: Holdings,
-        (after, given): (i64, i64),
+        (after, given): (Option<i64>, i64),
         id: fn(&T) -> i64,
     ) -> StoreResult<ExportChunk<T>>
     where
         E: Shown,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
+        // Ids count from 1.
+        let after = after.unwrap_or(0);
         let upto = Ord::min(given, after.saturating_add(STRIDE_IDS));
         let mut rows = E::shown()
             .filter(columns.account.eq(of.account.0))
@@ -61,7 +63,7 @@ impl ArchiveReader for Store {
     async fn sessions_after(
         &self,
         of: Holdings,
-        after: i64,
+        after: Option<i64>,
     ) -> StoreResult<ExportChunk<Session<Sealed>>> {
         use sessions::Column::{AccountId, ActorId, SessionId};
         let columns = WalkColumns { account: AccountId, actor: ActorId, id: SessionId };
@@ -72,7 +74,7 @@ impl ArchiveReader for Store {
     async fn todos_after(
         &self,
         of: Holdings,
-        after: i64,
+        after: Option<i64>,
     ) -> StoreResult<ExportChunk<Todo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, TodoId};
         let columns = WalkColumns { account: AccountId, actor: ActorId, id: TodoId };
@@ -83,7 +85,7 @@ impl ArchiveReader for Store {
     async fn activities_after(
         &self,
         of: Holdings,
-        after: i64,
+        after: Option<i64>,
     ) -> StoreResult<ExportChunk<Activity<Sealed>>> {
         use activities::Column::{AccountId, ActivityId, ActorId};
         let columns = WalkColumns { account: AccountId, actor: ActorId, id: ActivityId };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roots_domain::command::{Applied, Command};
+use roots_domain::model::id::AccountId;
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
     ApplyError, AuthEpochs, CommandStore, EpochListener, Readiness, StoreResult,
@@ -287,10 +288,11 @@ impl CommandStore for Store {
         {
             return blocked_queue.apply(command).await;
         }
-        // An account always uses the same queue, so that its commands share batches.
-        let account = command.account().map_or(0, |account| account.0.unsigned_abs());
+        // An account always uses the same queue, so that its commands share batches. Commands
+        // without an account use the first queue.
         let queues = &self.inner.queues;
-        let index = usize::try_from(account % queues.len() as u64).unwrap_or(0);
+        let queue_of = |account: AccountId| account.0.unsigned_abs() % queues.len() as u64;
+        let index = usize::try_from(command.account().map_or(0, queue_of)).unwrap_or(0);
         queues[index].apply(command).await
     }
 }

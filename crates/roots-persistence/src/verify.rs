@@ -52,6 +52,7 @@ impl Verifier for Store {
         }
         let mut discrepancies = Vec::new();
         let mut proved = 0;
+        // Ids count from 1.
         let mut after = 0;
         while let Some(row) = next_account(&tx, after).await.map_err(of_read)? {
             after = row.account_id;
@@ -149,7 +150,8 @@ async fn verify_account(
     account: &Account,
 ) -> Result<Vec<Mismatch>, DbErr> {
     let mut ledger = LedgerVerifier::default();
-    let mut after = LedgerId(0);
+    // Ids count from 1.
+    let mut after = 0;
     loop {
         let chunk: Vec<(i64, i64, i64)> = ledger::Entity::find()
             .select_only()
@@ -159,14 +161,14 @@ async fn verify_account(
                 ledger::Column::BalanceAfter,
             ])
             .filter(ledger::Column::AccountId.eq(account.id.0))
-            .filter(ledger::Column::LedgerId.gt(after.0))
+            .filter(ledger::Column::LedgerId.gt(after))
             .order_by(ledger::Column::LedgerId, Order::Asc)
             .limit(LEDGER_CHUNK_ROWS)
             .into_tuple()
             .all(tx)
             .await?;
         let Some((last, ..)) = chunk.last() else { break };
-        after = LedgerId(*last);
+        after = *last;
         for (id, delta, balance_after) in chunk {
             ledger.push(LedgerId(id), delta, balance_after);
         }

@@ -6,6 +6,8 @@ use crate::model::import::Import;
 /// A move of data out of an account or into it. Only the account's owner may do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferAction {
+    /// Check that the caller may import. Nothing changes.
+    CheckImport,
     /// Import rows. Each row is charged separately.
     Import(Import),
     /// Note that the caller begins an import from another account.

@@ -4,7 +4,6 @@ use super::working_set::WorkingSet;
 
 use crate::command::{Applied, Operator, Refusal};
 
-use crate::model::account::Role;
 use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
 use crate::model::bearer::KeyBearer;
 use crate::model::id::{AccountId, ActorId};
@@ -28,9 +27,6 @@ impl WorkingSet {
         bearer: KeyBearer,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        if bearer.role != Role::Owner {
-            return Err(Refusal::OwnerOnly);
-        }
         let event = AuditEvent { subject_actor: actor, ..AuditEvent::of(action, bearer) };
         self.note(bearer.account, event, at);
         self.account_applied(bearer.account)

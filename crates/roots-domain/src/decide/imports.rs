@@ -32,7 +32,11 @@ impl WorkingSet {
         if !action.is_open_to_suspended() {
             self.check_not_suspended(bearer.account)?;
         }
+        if bearer.role != Role::Owner {
+            return Err(Refusal::OwnerOnly);
+        }
         match action {
+            TransferAction::CheckImport => self.account_applied(bearer.account),
             TransferAction::Import(import) => self.import(import, &Scope::of(bearer, at)),
             TransferAction::NoteImport { source, actor } => {
                 self.check_not_own(source, bearer.account)?;
@@ -56,9 +60,6 @@ impl WorkingSet {
     /// balance does not cover is refused and ends the import. Rows written before it stay and are
     /// paid for.
     fn import(&mut self, import: Import, scope: &Scope) -> Result<Applied, Refusal> {
-        if scope.role != Role::Owner {
-            return Err(Refusal::OwnerOnly);
-        }
         let Import { source, actors, rows } = import;
         let (mut outcomes, mut cost) = (Vec::with_capacity(rows.len()), 0);
         for row in rows {

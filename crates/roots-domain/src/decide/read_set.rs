@@ -82,7 +82,9 @@ impl ReadSet {
             // Their accounts are all that they need.
             Action::Transfer(
                 _,
-                TransferAction::NoteImport { .. } | TransferAction::NoteExport { .. },
+                TransferAction::CheckImport
+                | TransferAction::NoteImport { .. }
+                | TransferAction::NoteExport { .. },
             )
             | Action::Operate(_, OperatorAction::GrantCredits { .. }) => {}
         }

@@ -1,6 +1,7 @@
 //! Activities: what was done, with statistics that need no decryption.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use super::etag::EntityTag;
 use super::id::{ActivityId, ActorId, SessionId, Uid};
@@ -185,7 +186,11 @@ impl DayCounter {
     /// Settles the days after that one: their counts no longer change.
     pub fn settle_after(&mut self, last_open: Day) {
         let settled = self.open.split_off(&Day(last_open.0 + 1));
-        for (day, count) in settled.into_iter().rev().filter(|(_, count)| *count != 0) {
+        self.settle(settled);
+    }
+
+    fn settle(&mut self, days: BTreeMap<Day, i64>) {
+        for (day, count) in days.into_iter().rev().filter(|(_, count)| *count != 0) {
             if self.newest.len() < STATS_DAYS_MAX {
                 self.newest.push((day, count));
             } else {
@@ -197,7 +202,8 @@ impl DayCounter {
     /// The newest days that have any, ascending, and the number of older ones that have any.
     #[must_use]
     pub fn finish(mut self) -> (Vec<(Day, i64)>, i64) {
-        self.settle_after(Day(i64::MIN));
+        let open = mem::take(&mut self.open);
+        self.settle(open);
         self.newest.reverse();
         (self.newest, self.omitted)
     }

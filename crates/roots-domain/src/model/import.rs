@@ -39,19 +39,66 @@ pub enum Origin {
     Activity(ActivityId),
 }
 
-impl Origin {
-    /// All kinds, by their names in the store.
-    pub const KINDS: [&'static str; 5] = ["actor", "session", "todo", "log", "activity"];
+/// The kind of an [`Origin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OriginKind {
+    /// An actor.
+    Actor,
+    /// A session.
+    Session,
+    /// A todo.
+    Todo,
+    /// A step of a todo's log.
+    Step,
+    /// An activity.
+    Activity,
+}
 
-    /// The name of its kind in the store.
+impl OriginKind {
+    /// Every kind. Todos come before the steps of their logs.
+    pub const ALL: [Self; 5] = [Self::Actor, Self::Session, Self::Todo, Self::Step, Self::Activity];
+
+    /// Its name on the wire and in the store.
     #[must_use]
-    pub const fn kind(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Actor(_) => "actor",
-            Self::Session(_) => "session",
-            Self::Todo(_) => "todo",
-            Self::Step(_) => "log",
-            Self::Activity(_) => "activity",
+            Self::Actor => "actor",
+            Self::Session => "session",
+            Self::Todo => "todo",
+            Self::Step => "log",
+            Self::Activity => "activity",
+        }
+    }
+
+    /// The kind with that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The row of this kind with that id.
+    #[must_use]
+    pub const fn row(self, id: i64) -> Origin {
+        match self {
+            Self::Actor => Origin::Actor(ActorId(id)),
+            Self::Session => Origin::Session(SessionId(id)),
+            Self::Todo => Origin::Todo(TodoId(id)),
+            Self::Step => Origin::Step(LogId(id)),
+            Self::Activity => Origin::Activity(ActivityId(id)),
+        }
+    }
+}
+
+impl Origin {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(self) -> OriginKind {
+        match self {
+            Self::Actor(_) => OriginKind::Actor,
+            Self::Session(_) => OriginKind::Session,
+            Self::Todo(_) => OriginKind::Todo,
+            Self::Step(_) => OriginKind::Step,
+            Self::Activity(_) => OriginKind::Activity,
         }
     }
 
@@ -66,25 +113,12 @@ impl Origin {
             Self::Activity(id) => id.0,
         }
     }
-
-    /// The origin of that kind and id.
-    #[must_use]
-    pub fn from_parts(kind: &str, id: i64) -> Option<Self> {
-        Some(match kind {
-            "actor" => Self::Actor(ActorId(id)),
-            "session" => Self::Session(SessionId(id)),
-            "todo" => Self::Todo(TodoId(id)),
-            "log" => Self::Step(LogId(id)),
-            "activity" => Self::Activity(ActivityId(id)),
-            _ => return None,
-        })
-    }
 }
 
 /// The kind and the id in the source: `todo 7`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind(), self.id())
+        write!(f, "{} {}", self.kind().name(), self.id())
     }
 }
 
@@ -301,7 +335,7 @@ const MARKS_MAX: usize = 57_344;
 /// The rows of a file seen so far, as one bit for each id.
 #[derive(Debug, Default)]
 pub struct SeenRows {
-    marks: HashMap<(&'static str, i64), [u64; 4]>,
+    marks: HashMap<(OriginKind, i64), [u64; 4]>,
     is_full: bool,
 }
 
@@ -327,7 +361,7 @@ impl SeenRows {
         (!self.is_full).then_some(has_come)
     }
 
-    const fn place(row: Origin) -> ((&'static str, i64), usize, u64) {
+    const fn place(row: Origin) -> ((OriginKind, i64), usize, u64) {
         let id = row.id();
         let within = id.rem_euclid(IDS_PER_MARK) as u64;
         ((row.kind(), id.div_euclid(IDS_PER_MARK)), (within / 64) as usize, 1 << (within % 64))

@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod import;
 pub mod quota;
 pub mod session;
+pub mod source_row;
 pub mod todo;
 pub mod usage;
 mod value;

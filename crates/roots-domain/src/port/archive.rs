@@ -8,7 +8,7 @@ use crate::decide::WorkingSet;
 use crate::model::account::LastIds;
 use crate::model::activity::Activity;
 use crate::model::id::{AccountId, ActorId, LogId, TodoId, Uid};
-use crate::model::import::{ImportRow, Origin};
+use crate::model::import::{ImportRow, Origin, OriginKind};
 use crate::model::sealed::Sealed;
 use crate::model::session::Session;
 use crate::model::todo::{StatusChange, Todo};
@@ -70,13 +70,14 @@ pub trait ImportReader: Send + Sync {
         origins: &[Origin],
     ) -> StoreResult<Vec<(Origin, ImportRow)>>;
 
-    /// The rows imported from that source of the same kind as `after` and after it, by their ids
-    /// there: at most [`IMPORTED_MAX_IDS`].
+    /// The rows of that kind imported from that source, by their ids there: those after `after`, or
+    /// the first ones, at most [`IMPORTED_MAX_IDS`].
     async fn imported_after(
         &self,
         account: AccountId,
         source: Uid,
-        after: Origin,
+        kind: OriginKind,
+        after: Option<i64>,
     ) -> StoreResult<Vec<ImportedId>>;
 
     /// The working set in which that command would be decided now, for a dry run.
@@ -93,22 +94,25 @@ pub trait ImportReader: Send + Sync {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ArchiveReader: Send + Sync {
-    /// Sessions after that id.
+    /// Sessions after that id, or the first ones.
     async fn sessions_after(
         &self,
         of: Holdings,
-        after: i64,
+        after: Option<i64>,
     ) -> StoreResult<ExportChunk<Session<Sealed>>>;
 
-    /// Todos after that id.
-    async fn todos_after(&self, of: Holdings, after: i64)
-    -> StoreResult<ExportChunk<Todo<Sealed>>>;
+    /// Todos after that id, or the first ones.
+    async fn todos_after(
+        &self,
+        of: Holdings,
+        after: Option<i64>,
+    ) -> StoreResult<ExportChunk<Todo<Sealed>>>;
 
-    /// Activities after that id.
+    /// Activities after that id, or the first ones.
     async fn activities_after(
         &self,
         of: Holdings,
-        after: i64,
+        after: Option<i64>,
     ) -> StoreResult<ExportChunk<Activity<Sealed>>>;
 
     /// Status changes of these todos, or those after that one, by todo and then by id, at most

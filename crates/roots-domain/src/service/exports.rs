@@ -156,13 +156,13 @@ pub struct Export {
     header: ExportHeader,
 }
 
-/// The stage of an export. Numbers are the ids to continue after.
+/// The stage of an export, with the id to continue after; `None` for the first rows.
 enum Stage {
     Actors,
-    Sessions(i64),
-    Todos(i64),
+    Sessions(Option<i64>),
+    Todos(Option<i64>),
     Logs(Chapter),
-    Activities(i64),
+    Activities(Option<i64>),
     Over,
 }
 
@@ -198,7 +198,7 @@ impl Export {
         self.check(matches!(self.stage, Stage::Over)).await?;
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let (records, stage) = match stage {
-            Stage::Actors => (self.actors().await?, Stage::Sessions(0)),
+            Stage::Actors => (self.actors().await?, Stage::Sessions(None)),
             Stage::Sessions(after) => self.sessions(after).await?,
             Stage::Todos(after) => self.todos(after).await?,
             Stage::Logs(chapter) => self.logs(chapter).await?,
@@ -232,16 +232,16 @@ impl Export {
         Ok(actors.into_iter().map(Record::Actor).collect())
     }
 
-    async fn sessions(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+    async fn sessions(&mut self, after: Option<i64>) -> StoreResult<(Vec<Record>, Stage)> {
         let chunk = self.exports.reader.sessions_after(self.of, after).await?;
         let texts = chunk.rows.iter().map(|row| (row.actor, row.texts().collect()));
         let keys = self.keys(texts).await?;
         let open = |session| Record::Session(open_session(&keys, session));
-        let stage = chunk.next.map_or(Stage::Todos(0), Stage::Sessions);
+        let stage = chunk.next.map_or(Stage::Todos(None), |next| Stage::Sessions(Some(next)));
         Ok((chunk.rows.into_iter().map(open).collect(), stage))
     }
 
-    async fn todos(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+    async fn todos(&mut self, after: Option<i64>) -> StoreResult<(Vec<Record>, Stage)> {
         let chunk = self.exports.reader.todos_after(self.of, after).await?;
         let todos = chunk.rows.into_iter().map(|todo| (todo, false)).collect();
         let chapter = Chapter { todos, after: None, next: chunk.next };
@@ -269,7 +269,7 @@ impl Export {
         let mut records = Vec::new();
         for step in steps {
             chapter.after = Some((step.todo, step.id));
-            records.extend(self.todo_records_before(&mut chapter.todos, step.todo, &keys));
+            records.extend(self.todo_records_before(&mut chapter.todos, Some(step.todo), &keys));
             let Some((todo, is_recorded)) = chapter.todos.front_mut() else { break };
             if !*is_recorded {
                 records.push(self.todo_record(todo.clone(), step.old_status, &keys));
@@ -281,19 +281,21 @@ impl Export {
         if !is_last {
             return Ok((records, Stage::Logs(chapter)));
         }
-        records.extend(self.todo_records_before(&mut chapter.todos, TodoId(i64::MAX), &keys));
-        Ok((records, chapter.next.map_or(Stage::Activities(0), Stage::Todos)))
+        records.extend(self.todo_records_before(&mut chapter.todos, None, &keys));
+        let stage = chapter.next.map_or(Stage::Activities(None), |next| Stage::Todos(Some(next)));
+        Ok((records, stage))
     }
 
-    /// The todos before that one. They have no more steps.
+    /// The todos before that one, or all. They have no more steps.
     fn todo_records_before(
         &self,
         todos: &mut VecDeque<(Todo<Sealed>, bool)>,
-        before: TodoId,
+        before: Option<TodoId>,
         keys: &KeyringsByActor,
     ) -> Vec<Record> {
         let mut records = Vec::new();
-        while let Some((todo, is_recorded)) = todos.pop_front_if(|(todo, _)| todo.id < before) {
+        let is_due = |todo: &Todo<Sealed>| before.is_none_or(|before| todo.id < before);
+        while let Some((todo, is_recorded)) = todos.pop_front_if(|(todo, _)| is_due(todo)) {
             if !is_recorded {
                 let status = todo.status;
                 records.push(self.todo_record(todo, status, keys));
@@ -312,7 +314,7 @@ impl Export {
         Record::Todo(open_todo(keys, todo).linked_to(session), first_status)
     }
 
-    async fn activities(&mut self, after: i64) -> StoreResult<(Vec<Record>, Stage)> {
+    async fn activities(&mut self, after: Option<i64>) -> StoreResult<(Vec<Record>, Stage)> {
         let chunk = self.exports.reader.activities_after(self.of, after).await?;
         let texts = chunk.rows.iter().map(|row| (row.actor, row.texts().collect()));
         let keys = self.keys(texts).await?;
@@ -320,7 +322,7 @@ impl Export {
             let session = self.known(activity.session);
             Record::Activity(Activity { session, ..open_activity(&keys, activity) })
         };
-        let stage = chunk.next.map_or(Stage::Over, Stage::Activities);
+        let stage = chunk.next.map_or(Stage::Over, |next| Stage::Activities(Some(next)));
         Ok((chunk.rows.into_iter().map(open).collect(), stage))
     }
 

@@ -11,16 +11,17 @@ use crate::command::{
     Action, Applied, AppliedRow, Charge, Command, Refusal, Resealed, ResourceAction, TransferAction,
 };
 use crate::decide::DryRun;
-use crate::model::account::{Actor, ActorKind, Role};
+use crate::model::account::{Actor, Role};
 use crate::model::activity::Activity;
 use crate::model::credit::WRITE_COST;
-use crate::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
-use crate::model::import::{IMPORT_ENDPOINT, Import, ImportRow, Imported, Origin, SeenRows};
+use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
+use crate::model::import::{
+    IMPORT_ENDPOINT, Import, ImportRow, Imported, Origin, OriginKind, SeenRows,
+};
 use crate::model::sealed::{Field, Sealed, TextPlace};
-use crate::model::session::{Session, SessionStatus};
-use crate::model::text::{ActivityText, ActivityType, LogNote, LongText, Name, Title};
-use crate::model::time::Timestamp;
-use crate::model::todo::{StatusChange, Todo, TodoContent, TodoStatus};
+use crate::model::source_row::{SourceActor, SourceRow};
+use crate::model::text::{LogNote, LongText};
+use crate::model::todo::StatusChange;
 use crate::port::archive::{ImportReader, ImportedId};
 use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::{CryptoError, Keyring};
@@ -39,140 +40,6 @@ pub struct Imports {
     pub clock: Arc<dyn Clock>,
     /// Makes the uids of new rows.
     pub uids: Arc<dyn Uids>,
-}
-
-/// An actor of the source.
-#[derive(Debug, Clone)]
-pub struct ActorDraft {
-    /// Its id in the source.
-    pub id: ActorId,
-    /// Its name.
-    pub name: Name,
-    /// Its kind.
-    pub kind: ActorKind,
-    /// Its role in the source.
-    pub role: Role,
-}
-
-/// A row of the source, with its ids there.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SourceRow {
-    /// A session.
-    Session(SourceSession),
-    /// A todo.
-    Todo(SourceTodo),
-    /// A step of the log of a todo.
-    Step(SourceStep),
-    /// An activity.
-    Activity(SourceActivity),
-}
-
-/// A session of the source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceSession {
-    /// Its id.
-    pub id: SessionId,
-    /// The actor that it belongs to.
-    pub actor: ActorId,
-    /// Its status.
-    pub status: SessionStatus,
-    /// The agent's notes.
-    pub notes: Option<LongText>,
-    /// When it started.
-    pub started_at: Timestamp,
-}
-
-/// A todo of the source, as it was before the first step of its log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceTodo {
-    /// Its id.
-    pub id: TodoId,
-    /// The actor that it belongs to.
-    pub actor: ActorId,
-    /// What it says.
-    pub content: TodoContent<Title, LongText>,
-    /// Its status.
-    pub status: TodoStatus,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-}
-
-/// A step of the log of a todo of the source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceStep {
-    /// Its id.
-    pub id: LogId,
-    /// The actor that the todo belongs to.
-    pub actor: ActorId,
-    /// The todo.
-    pub todo: TodoId,
-    /// The status before.
-    pub old_status: TodoStatus,
-    /// The status after.
-    pub new_status: TodoStatus,
-    /// The note on it.
-    pub note: Option<LogNote>,
-    /// When.
-    pub logged_at: Timestamp,
-}
-
-/// An activity of the source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceActivity {
-    /// Its id.
-    pub id: ActivityId,
-    /// The actor that it belongs to.
-    pub actor: ActorId,
-    /// The session it is linked to.
-    pub session: Option<SessionId>,
-    /// Its category.
-    pub activity_type: ActivityType,
-    /// What happened.
-    pub description: ActivityText,
-    /// When it happened.
-    pub logged_at: Timestamp,
-    /// When it was stored.
-    pub created_at: Timestamp,
-}
-
-impl SourceSession {
-    fn stored(&self, uid: Uid, actor: ActorId, notes: Option<Sealed>) -> Session<Sealed> {
-        let Self { id, status, started_at, .. } = *self;
-        Session { id, uid, actor, status, notes, started_at, version: 1 }
-    }
-}
-
-impl SourceTodo {
-    fn stored(&self, uid: Uid, actor: ActorId, content: TodoContent<Sealed>) -> Todo<Sealed> {
-        let Self { id, status, created_at, updated_at, .. } = *self;
-        Todo { id, uid, actor, content, status, created_at, updated_at, version: 1 }
-    }
-}
-
-impl SourceRow {
-    /// Its identity in the source.
-    #[must_use]
-    pub const fn origin(&self) -> Origin {
-        match self {
-            Self::Session(session) => Origin::Session(session.id),
-            Self::Todo(todo) => Origin::Todo(todo.id),
-            Self::Step(step) => Origin::Step(step.id),
-            Self::Activity(activity) => Origin::Activity(activity.id),
-        }
-    }
-
-    /// The actor of the source that the row belongs to.
-    #[must_use]
-    pub const fn actor(&self) -> ActorId {
-        match self {
-            Self::Session(session) => session.actor,
-            Self::Todo(todo) => todo.actor,
-            Self::Step(step) => step.actor,
-            Self::Activity(activity) => activity.actor,
-        }
-    }
 }
 
 /// The result of one row.
@@ -209,6 +76,12 @@ pub enum ImportMode {
     DryRun,
 }
 
+impl ImportMode {
+    fn dry_run(self) -> Option<DryRun> {
+        (self == Self::DryRun).then(DryRun::default)
+    }
+}
+
 /// The result of some rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -228,9 +101,7 @@ impl Imports {
     /// [`Refusal::OwnerOnly`], [`Refusal::KeyNotInForce`], [`Refusal::Suspended`], or the
     /// database's error.
     pub async fn check(&self, caller: Arc<Caller>, mode: ImportMode) -> Result<(), WriteError> {
-        // Without rows no source is needed.
-        let mut importing = self.importing(caller, Uid::NIL, None, mode)?;
-        importing.rows(Vec::new()).await?;
+        self.apply(&caller, TransferAction::CheckImport, mode.dry_run().as_mut()).await?;
         Ok(())
     }
 
@@ -278,8 +149,25 @@ impl Imports {
             keys_as_of: caller.auth_epoch,
             caller,
             seen: SeenRows::default(),
-            dry_run: (mode == ImportMode::DryRun).then(DryRun::default),
+            dry_run: mode.dry_run(),
         })
+    }
+
+    async fn apply(
+        &self,
+        caller: &Caller,
+        action: TransferAction,
+        dry_run: Option<&mut DryRun>,
+    ) -> Result<Applied, WriteError> {
+        let action = Action::Transfer(caller.bearer(), action);
+        let command = Command::uncharged(action, self.clock.now());
+        match dry_run {
+            None => Ok(self.commands.apply(command).await?),
+            Some(dry_run) => {
+                let working_set = self.reader.working_set_for(&command).await?;
+                Ok(dry_run.decide_at(working_set, command, self.clock.now())?)
+            }
+        }
     }
 }
 
@@ -311,7 +199,7 @@ impl Importing {
     /// A database error.
     pub async fn actor(
         &mut self,
-        actor: ActorDraft,
+        actor: SourceActor,
     ) -> Result<Result<ActorId, Refusal>, WriteError> {
         if let Some(to) = self.to {
             return Ok(Ok(to));
@@ -331,7 +219,7 @@ impl Importing {
 
     /// The first member with that name and kind that no other actor was mapped to. It is removed
     /// from the list, which is read only once, since each actor's line may need it.
-    async fn namesake(&mut self, actor: &ActorDraft) -> Result<Option<ActorId>, WriteError> {
+    async fn namesake(&mut self, actor: &SourceActor) -> Result<Option<ActorId>, WriteError> {
         if self.members.is_none() {
             let taken: BTreeSet<_> = self.actors.values().collect();
             let mut found = self.imports.accounts.actors(self.caller.account.id).await?;
@@ -416,18 +304,19 @@ impl Importing {
     }
 
     /// Some rows of that kind that were imported before, exist here and are missing in this file,
-    /// after the one with that id in the source, and the id to continue after. `None` if the file
-    /// was too large to remember its rows.
+    /// and the id to continue after. They are those after the one with that id in the source, or
+    /// the first ones. `None` if the file was too large to remember its rows.
     ///
     /// # Errors
     /// A database error.
     pub async fn missing_after(
         &self,
-        after: Origin,
-    ) -> StoreResult<Option<(Vec<MissingRow>, Option<Origin>)>> {
+        kind: OriginKind,
+        after: Option<i64>,
+    ) -> StoreResult<Option<(Vec<MissingRow>, Option<i64>)>> {
         let account = self.caller.account.id;
-        let rows = self.imports.reader.imported_after(account, self.source, after).await?;
-        let next = rows.last().map(|row| row.origin);
+        let rows = self.imports.reader.imported_after(account, self.source, kind, after).await?;
+        let next = rows.last().map(|row| row.origin.id());
         let mut missing = Vec::new();
         for ImportedId { origin, here, stands } in rows {
             match self.seen.contains(origin) {
@@ -626,14 +515,6 @@ impl Importing {
     }
 
     async fn apply(&mut self, action: TransferAction) -> Result<Applied, WriteError> {
-        let action = Action::Transfer(self.caller.bearer(), action);
-        let command = Command::uncharged(action, self.imports.clock.now());
-        match &mut self.dry_run {
-            None => Ok(self.imports.commands.apply(command).await?),
-            Some(dry_run) => {
-                let working_set = self.imports.reader.working_set_for(&command).await?;
-                Ok(dry_run.decide_at(working_set, command, self.imports.clock.now())?)
-            }
-        }
+        self.imports.apply(&self.caller, action, self.dry_run.as_mut()).await
     }
 }

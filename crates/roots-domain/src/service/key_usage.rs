@@ -5,8 +5,7 @@
 //! interval, and uses that were not written are lost if the process is killed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 
@@ -48,17 +47,17 @@ pub struct KeyUsage {
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
     uses: WriteBehind<(AccountId, KeyId), Timestamp, NOTED_MAX>,
-    /// The last account that was swept, 0 for none.
-    swept: Arc<AtomicI64>,
+    /// The last account that was swept, `None` before the first.
+    swept: Arc<Mutex<Option<AccountId>>>,
 }
 
 impl Backlog {
-    fn swept(&self) -> AccountId {
-        AccountId(self.swept.load(Ordering::Relaxed))
+    fn swept(&self) -> Option<AccountId> {
+        *self.swept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sweep_after(&self, account: AccountId) {
-        self.swept.store(account.0, Ordering::Relaxed);
+    fn sweep_after(&self, account: Option<AccountId>) {
+        *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = account;
     }
 }
 
@@ -92,7 +91,7 @@ impl KeyUsage {
         let at = self.clock.now();
         let after = self.backlog.swept();
         let found = self.reader.accounts_with_keys_over(at, after).await?;
-        self.backlog.sweep_after(found.last.unwrap_or(AccountId(0)));
+        self.backlog.sweep_after(found.last);
         let mut due = self.take_used();
         for account in found.accounts {
             due.entry(account).or_default().has_over = true;
@@ -122,7 +121,7 @@ impl KeyUsage {
         &self,
         mut due: BTreeMap<AccountId, Due>,
         at: Timestamp,
-        after: AccountId,
+        after: Option<AccountId>,
     ) -> Result<(), StoreError> {
         let (mut outcome, mut away) = (Ok(()), 0);
         for turn in 1.. {

@@ -102,7 +102,7 @@ impl Leftovers {
 
     async fn all(&self) -> Result<(), StillLeft> {
         let (mut failed, mut stuck) = (None, BTreeSet::new());
-        let (mut after, mut has_moved) = (AccountId(0), false);
+        let (mut after, mut has_moved) = (None, false);
         loop {
             let found = self.reader.left_over(after).await;
             let found = found.map_err(|error| StillLeft { account: None, error: error.into() })?;
@@ -110,18 +110,19 @@ impl Leftovers {
                 if !std::mem::take(&mut has_moved) {
                     return failed.map_or(Ok(()), Err);
                 }
-                after = AccountId(0);
+                after = None;
                 continue;
             };
-            after = leftover.account();
-            if stuck.contains(&after) {
+            let account = leftover.account();
+            after = Some(account);
+            if stuck.contains(&account) {
                 continue;
             }
             match self.step(leftover).await {
                 Ok(()) => has_moved = true,
                 Err(error) => {
-                    stuck.insert(after);
-                    failed = failed.or(Some(StillLeft { account: Some(after), error }));
+                    stuck.insert(account);
+                    failed = failed.or(Some(StillLeft { account: Some(account), error }));
                 }
             }
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::outcome::WriteError;
 use crate::command::{Action, Command, SystemAction};
-use crate::model::id::AccountId;
 use crate::model::idempotency::oldest_kept;
 use crate::port::clock::Clock;
 use crate::port::store::{ApplyError, CommandStore, IdempotencyReader};
@@ -28,21 +27,20 @@ impl Maintenance {
     /// A database error. Records deleted until then stay deleted.
     pub async fn forget_idempotency_records(&self) -> Result<(), WriteError> {
         let before = oldest_kept(self.clock.now());
-        let mut from = AccountId(0);
+        let mut after = None;
         loop {
-            let Some(account) = self.reader.account_with_idempotency_records(before, from).await?
+            let Some(account) = self.reader.account_with_idempotency_records(before, after).await?
             else {
-                if from == AccountId(0) {
+                if after.take().is_none() {
                     return Ok(());
                 }
-                from = AccountId(0);
                 continue;
             };
             let action = SystemAction::ForgetIdempotencyRecords { account, before };
             let command = Command::uncharged(Action::System(action), self.clock.now());
             match self.commands.apply(command).await {
                 // The records of an account that was erased meanwhile are gone.
-                Ok(_) | Err(ApplyError::Refused(_)) => from = AccountId(account.0 + 1),
+                Ok(_) | Err(ApplyError::Refused(_)) => after = Some(account),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             }
         }

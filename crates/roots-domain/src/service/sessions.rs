@@ -8,7 +8,7 @@ use super::sealing::{Opened, SealedRow, Sealer, open_text};
 use super::write::{Preconditions, Writes};
 use crate::command::{Applied, AppliedRow, Resealed, ResourceAction, RowPatch};
 use crate::model::Patch;
-use crate::model::id::{ActorId, SessionId, Uid};
+use crate::model::id::{ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::session::{Session, SessionPatch, SessionStatusKind};
@@ -183,7 +183,8 @@ impl Sessions {
                 let texts = current.into_iter().flat_map(Session::texts);
                 let keys =
                     super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
-                let row = current.map_or(Uid::NIL, |session| session.uid);
+                // No session has a fresh uid: the store refuses a text for one that is not found.
+                let row = current.map_or_else(|| self.uids.next(), |session| session.uid);
                 let stands = current.and_then(|session| session.notes.as_ref());
                 let sealer = Sealer { keys: &keys, row };
                 let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), stands)?;

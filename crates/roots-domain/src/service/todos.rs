@@ -96,9 +96,9 @@ impl Todos {
         self.sealed(caller, caller.admission(), id).await
     }
 
-    /// The steps of that todo's history after `after`, ascending and with sealed notes, at most
-    /// [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or the caller may
-    /// not read it. Step 0 is before the first.
+    /// The steps of that todo's history after `after`, or the first ones, ascending and with sealed
+    /// notes, at most [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or
+    /// the caller may not read it.
     ///
     /// # Errors
     /// A database error.
@@ -106,7 +106,7 @@ impl Todos {
         &self,
         caller: &Caller,
         id: TodoId,
-        after: LogId,
+        after: Option<LogId>,
     ) -> StoreResult<Option<LogChunk>> {
         let found = self.reader.todo_log(caller.admission(), id, after).await?;
         let reached = found.filter(|log| caller.reaches(log.todo.actor));
@@ -203,7 +203,8 @@ impl Todos {
         let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
         let texts = stands.into_iter().flat_map(Todo::texts);
         let keys = super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
-        let row = stands.map_or(Uid::NIL, |todo| todo.uid);
+        // No todo has the uid of a log row, so the store refuses texts for one that was not found.
+        let row = stands.map_or(log_uid, |todo| todo.uid);
         let sealer = Sealer { keys: &keys, row };
         let log_sealer = Sealer { keys: &keys, row: log_uid };
         let patch = change.try_map_texts(

@@ -38,42 +38,42 @@ const REMEMBERED_MAX: u64 = 20_000;
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// The configurable rate limits. 0 is no limit.
+/// The configurable rate limits. `None` is no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Requests a minute of one actor, by all its keys. If it is 0, requests without a valid key
-    /// are not limited by address either.
-    pub requests_per_minute: u32,
+    /// Requests a minute of one actor, by all its keys. If it is `None`, requests without a valid
+    /// key are not limited by address either.
+    pub requests_per_minute: Option<NonZeroU32>,
     /// Requests a minute of one account, by all its actors.
-    pub account_requests_per_minute: u32,
+    pub account_requests_per_minute: Option<NonZeroU32>,
     /// Changes an hour of one account's keys, actors and recovery code, including imports and its
     /// owner's exports: everything that adds an entry to the audit log at no cost.
-    pub key_changes_per_hour: u32,
+    pub key_changes_per_hour: Option<NonZeroU32>,
     /// Accounts created an hour from one address.
-    pub signups_per_hour: u32,
+    pub signups_per_hour: Option<NonZeroU32>,
     /// Recovery attempts an hour from one address.
-    pub recovers_per_hour: u32,
+    pub recovers_per_hour: Option<NonZeroU32>,
 }
 
 impl RateLimits {
     /// No limit at all.
     pub const OFF: Self = Self {
-        requests_per_minute: 0,
-        account_requests_per_minute: 0,
-        key_changes_per_hour: 0,
-        signups_per_hour: 0,
-        recovers_per_hour: 0,
+        requests_per_minute: None,
+        account_requests_per_minute: None,
+        key_changes_per_hour: None,
+        signups_per_hour: None,
+        recovers_per_hour: None,
     };
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
         Self {
-            requests_per_minute: 1_200,
-            account_requests_per_minute: 12_000,
-            key_changes_per_hour: 1_000,
-            signups_per_hour: 3,
-            recovers_per_hour: 10,
+            requests_per_minute: NonZeroU32::new(1_200),
+            account_requests_per_minute: NonZeroU32::new(12_000),
+            key_changes_per_hour: NonZeroU32::new(1_000),
+            signups_per_hour: NonZeroU32::new(3),
+            recovers_per_hour: NonZeroU32::new(10),
         }
     }
 }
@@ -105,10 +105,10 @@ impl LimitKind {
         Self::Recoveries,
     ];
 
-    /// Its name and allowance. 0 requests are no limit.
-    fn policy(self, limits: &RateLimits) -> (&'static str, u32, Duration) {
-        let unless_off = |most| if limits.requests_per_minute == 0 { 0 } else { most };
-        match self {
+    /// Its allowance; `None` if it is off.
+    fn allowance(self, limits: &RateLimits) -> Option<Allowance> {
+        let unless_off = |most| limits.requests_per_minute.and(NonZeroU32::new(most));
+        let (name, most, within) = match self {
             Self::Actor => ("actor", limits.requests_per_minute, MINUTE),
             Self::Account => ("account", limits.account_requests_per_minute, MINUTE),
             Self::KeyChanges => ("key-changes", limits.key_changes_per_hour, HOUR),
@@ -120,7 +120,8 @@ impl LimitKind {
             Self::Probes => ("probes", unless_off(PROBES_PER_MINUTE), MINUTE),
             Self::Signups => ("signups", limits.signups_per_hour, HOUR),
             Self::Recoveries => ("recoveries", limits.recovers_per_hour, HOUR),
-        }
+        };
+        Some(Allowance { name, most: most?, within })
     }
 
     /// What it counts, in words.
@@ -178,10 +179,7 @@ impl Limits {
     /// key.
     #[must_use]
     pub fn new(limits: &RateLimits, trusted: Vec<TrustedProxy>, keyed: HashSet<String>) -> Self {
-        let limit = |kind: LimitKind| {
-            let (name, most, within) = kind.policy(limits);
-            Limit::new(name, most, within)
-        };
+        let limit = |kind: LimitKind| kind.allowance(limits).and_then(Limit::new);
         let running_attempts = RunningAttempts::default();
         Self { by_kind: LimitKind::ALL.map(limit), running_attempts, trusted, keyed }
     }
@@ -250,15 +248,14 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// `None` if `most` is 0.
-    fn new(name: &'static str, most: u32, within: Duration) -> Option<Self> {
-        let allowance = Allowance { name, most: NonZeroU32::new(most)?, within };
+    /// `None` if the allowance refills by more than one a nanosecond.
+    fn new(allowance: Allowance) -> Option<Self> {
         let quota = Quota::with_period(allowance.each_after())?.allow_burst(allowance.most);
         let states = Cache::builder()
             .max_capacity(REMEMBERED_MAX)
             .eviction_policy(EvictionPolicy::lru())
             // A client that made no attempt for this long has its full allowance back.
-            .time_to_idle(within)
+            .time_to_idle(allowance.within)
             .build();
         let remembered = LimiterStates(states);
         let gcra = RateLimiter::new(quota, remembered.clone(), Ticks(Instant::now()));
@@ -327,7 +324,8 @@ mod tests {
     }
 
     fn limit(most: u32) -> Limit {
-        Limit::new("test", most, MINUTE).unwrap()
+        let most = NonZeroU32::new(most).unwrap();
+        Limit::new(Allowance { name: "test", most, within: MINUTE }).unwrap()
     }
 
     fn waits(limit: &Limit, id: i64) -> Option<u64> {
@@ -394,8 +392,16 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_zero_means_no_limit() {
-        assert!(Limit::new("test", 0, MINUTE).is_none());
+    fn without_a_limit_of_requests_the_limits_of_addresses_are_off_too() {
+        let on = |limits: &RateLimits| {
+            LimitKind::ALL.into_iter().filter(|kind| kind.allowance(limits).is_some()).count()
+        };
+        assert_eq!(on(&RateLimits::OFF), 0);
+        assert_eq!(on(&RateLimits::default()), LimitKind::ALL.len());
+        let requests_per_minute = NonZeroU32::new(1);
+        assert_eq!(on(&RateLimits { requests_per_minute, ..RateLimits::OFF }), 5);
+        let others = RateLimits { requests_per_minute: None, ..RateLimits::default() };
+        assert_eq!(on(&others), 4);
     }
 
     #[test]

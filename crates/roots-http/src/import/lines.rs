@@ -10,13 +10,13 @@ use roots_domain::model::account::{ActorKind, Role};
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use roots_domain::model::import::imported_status;
 use roots_domain::model::session::SessionStatusKind;
+use roots_domain::model::source_row::{
+    SourceActivity, SourceActor, SourceRow, SourceSession, SourceStep, SourceTodo,
+};
 use roots_domain::model::text::{ActivityText, ActivityType, LogNote, LongText, Name, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, TodoContent, TodoStatus};
 use roots_domain::service::exports::FORMAT;
-use roots_domain::service::imports::{
-    ActorDraft, SourceActivity, SourceRow, SourceSession, SourceStep, SourceTodo,
-};
 use tokio::time::{Instant, timeout};
 
 use crate::export::lines::{EndLine, LineCounts};
@@ -143,7 +143,7 @@ impl LineReader {
 /// A parsed line.
 pub(crate) enum ImportLine {
     Header(Header),
-    Actor(ActorDraft),
+    Actor(SourceActor),
     Row(Box<SourceRow>),
     End(EndLine),
     Error,
@@ -227,7 +227,7 @@ fn actor(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     for name in ["is_active", "created_at"] {
         members.take(name, Ok)?;
     }
-    Ok(ImportLine::Actor(ActorDraft { id: id?, name: name?, kind: kind?, role: role? }))
+    Ok(ImportLine::Actor(SourceActor { id: id?, name: name?, kind: kind?, role: role? }))
 }
 
 /// Reads the names of the texts that could not be exported. If the row needs that text, the text

@@ -11,10 +11,11 @@ use axum::http::HeaderMap;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use roots_domain::command::Refusal;
 use roots_domain::model::Invalid;
-use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId};
-use roots_domain::model::import::{IMPORT_MAX_ROWS, Origin};
+use roots_domain::model::id::{ActorId, TodoId};
+use roots_domain::model::import::{IMPORT_MAX_ROWS, Origin, OriginKind};
+use roots_domain::model::source_row::SourceRow;
 use roots_domain::service::WriteError;
-use roots_domain::service::imports::{Batch, ImportMode, Importing, RowOutcome, SourceRow};
+use roots_domain::service::imports::{Batch, ImportMode, Importing, RowOutcome};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -224,26 +225,21 @@ impl Taking {
             return Ok(());
         }
         let mut missing = MissingCounts::default();
-        let first = [
-            Origin::Activity(ActivityId(0)),
-            Origin::Todo(TodoId(0)),
-            Origin::Session(SessionId(0)),
-        ];
-        for first in first {
-            let mut after = Some(first);
-            while let Some(from) = after {
-                let found = self.importing.missing_after(from).await.map_err(WriteError::Store)?;
+        for kind in [OriginKind::Activity, OriginKind::Todo, OriginKind::Session] {
+            let mut after = None;
+            loop {
+                let found = self.importing.missing_after(kind, after).await;
+                let found = found.map_err(WriteError::Store)?;
                 let Some((rows, next)) = found else { return Ok(()) };
-                after = next;
                 for row in rows {
-                    match row.origin {
-                        Origin::Session(_) => missing.sessions += 1,
-                        Origin::Todo(_) => missing.todos += 1,
+                    match kind {
+                        OriginKind::Session => missing.sessions += 1,
+                        OriginKind::Todo => missing.todos += 1,
                         _ => missing.activities += 1,
                     }
                     if missing.rows.len() < ERRORS_MAX {
                         missing.rows.push(MissingLine {
-                            kind: row.origin.kind(),
+                            kind: kind.name(),
                             id: row.here,
                             source_id: row.origin.id(),
                         });
@@ -256,6 +252,10 @@ impl Taking {
                         self.report.balance = Some(balance);
                     }
                 }
+                if next.is_none() {
+                    break;
+                }
+                after = next;
             }
         }
         self.report.missing = Some(missing);

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::num::NonZeroU32;
 
 use insta::assert_snapshot;
 use roots_domain::command::{Action, ManageAction, RecoverAction, Refusal, SystemAction};
@@ -183,9 +184,9 @@ impl Described {
             429 => {
                 let mut mocked = self.whole();
                 mocked.settings.limits = RateLimits {
-                    requests_per_minute: 1,
-                    signups_per_hour: 1,
-                    recovers_per_hour: 1,
+                    requests_per_minute: NonZeroU32::new(1),
+                    signups_per_hour: NonZeroU32::new(1),
+                    recovers_per_hour: NonZeroU32::new(1),
                     ..RateLimits::OFF
                 };
                 // Without a key, and where no other limit is met before.

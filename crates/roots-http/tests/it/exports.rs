@@ -86,7 +86,7 @@ async fn a_lost_database_ends_an_export_with_an_error_line() {
     api.accounts.expect_actors().returning(|_| Ok(Vec::new()));
     api.accounts.expect_check().returning(|_| Ok(()));
     api.archive.expect_sessions_after().returning(|_, after| match after {
-        0 => Ok(ExportChunk { next: Some(13), ..chunk(session) }),
+        None => Ok(ExportChunk { next: Some(13), ..chunk(session) }),
         _ => Err(StoreError::Unavailable("a secret of the database".into())),
     });
     assert_snapshot!(get("/api/v1/export").of(&api.router()).await.summary());
@@ -129,9 +129,10 @@ fn endless_of() -> MockedApi {
     api.commands.expect_apply().returning(|command| Ok(applied(command)));
     api.accounts.expect_account().returning(|_| Ok(Some(account())));
     api.accounts.expect_actors().returning(|_| Ok(Vec::new()));
-    api.archive
-        .expect_sessions_after()
-        .returning(|_, after| Ok(ExportChunk { next: Some(after + 1), ..chunk(session) }));
+    api.archive.expect_sessions_after().returning(|_, after| {
+        let next = Some(after.unwrap_or(0) + 1);
+        Ok(ExportChunk { next, ..chunk(session) })
+    });
     api
 }
 

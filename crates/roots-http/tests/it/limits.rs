@@ -1,5 +1,6 @@
 //! How often may be asked, and what is said of it. Time stands still until it is moved.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,9 +31,14 @@ const UNAUTHENTICATED: usize = 60;
 /// How many wrong keys one address may show a minute.
 const UNKNOWN_KEYS: u8 = 60;
 
+/// An API with these limits; 0 is none.
 fn limited(requests_per_minute: u32, signups_per_hour: u32) -> MockedApi {
     let mut api = MockedApi::whole();
-    api.settings.limits = RateLimits { requests_per_minute, signups_per_hour, ..RateLimits::OFF };
+    api.settings.limits = RateLimits {
+        requests_per_minute: NonZeroU32::new(requests_per_minute),
+        signups_per_hour: NonZeroU32::new(signups_per_hour),
+        ..RateLimits::OFF
+    };
     api
 }
 
@@ -127,7 +133,8 @@ async fn the_keys_of_an_actor_share_its_limit_and_actors_do_not() {
 #[tokio::test(start_paused = true)]
 async fn the_actors_of_an_account_share_its_limit() {
     let mut api = MockedApi::whole();
-    let (requests_per_minute, account_requests_per_minute) = (4, 6);
+    let (requests_per_minute, account_requests_per_minute) =
+        (NonZeroU32::new(4), NonZeroU32::new(6));
     api.settings.limits =
         RateLimits { requests_per_minute, account_requests_per_minute, ..RateLimits::OFF };
     let router = api.router();
@@ -162,9 +169,12 @@ async fn the_actors_of_an_account_share_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limits_of_actors_and_accounts_are_switched_off_by_themselves() {
-    for (requests_per_minute, account_requests_per_minute, policy) in
-        [(0, 5, r#""account";q=5;w=60"#), (5, 0, r#""actor";q=5;w=60"#), (0, 0, "")]
-    {
+    let five = NonZeroU32::new(5);
+    for (requests_per_minute, account_requests_per_minute, policy) in [
+        (None, five, r#""account";q=5;w=60"#),
+        (five, None, r#""actor";q=5;w=60"#),
+        (None, None, ""),
+    ] {
         let mut api = MockedApi::whole();
         api.settings.limits =
             RateLimits { requests_per_minute, account_requests_per_minute, ..RateLimits::OFF };
@@ -176,7 +186,7 @@ async fn the_limits_of_actors_and_accounts_are_switched_off_by_themselves() {
 #[tokio::test(start_paused = true)]
 async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account() {
     let mut api = MockedApi::whole();
-    let key_changes_per_hour = 3;
+    let key_changes_per_hour = NonZeroU32::new(3);
     api.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
     let router = api.router();
     let make = post("/api/v1/keys", r#"{"actor_id": 1}"#);
@@ -227,7 +237,7 @@ async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account()
 #[tokio::test(start_paused = true)]
 async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() {
     let mut api = MockedApi::whole();
-    let key_changes_per_hour = 4;
+    let key_changes_per_hour = NonZeroU32::new(4);
     api.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
     let router = api.router();
     let header = r#"{"kind":"export","format":1,"source":"019d728c-2e80-7000-8000-0000000000aa"}"#;
@@ -933,8 +943,8 @@ async fn closed_signup_is_not_limited() {
 #[tokio::test(start_paused = true)]
 async fn a_request_refused_by_one_limit_does_not_use_up_another() {
     let mut api = MockedApi::whole();
-    let (requests_per_minute, recovers_per_hour) = (5, 1);
-    let signups_per_hour = 1;
+    let (requests_per_minute, recovers_per_hour) = (NonZeroU32::new(5), NonZeroU32::new(1));
+    let signups_per_hour = NonZeroU32::new(1);
     api.settings.limits =
         RateLimits { requests_per_minute, recovers_per_hour, signups_per_hour, ..RateLimits::OFF };
     let router = api.router();
@@ -963,7 +973,7 @@ fn recovery(code: &str) -> String {
 #[tokio::test(start_paused = true)]
 async fn every_attempted_recovery_counts() {
     let mut api = MockedApi::whole();
-    api.settings.limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
+    api.settings.limits = RateLimits { recovers_per_hour: NonZeroU32::new(2), ..RateLimits::OFF };
     let router = api.router();
     let attempt = post("/api/v1/recover", &recovery(UNKNOWN_CODE)).without_key();
     // What is no attempt does not count.
@@ -992,7 +1002,7 @@ async fn every_attempted_recovery_counts() {
 #[tokio::test(start_paused = true)]
 async fn an_erasure_counts_as_an_attempt_once_its_key_is_known_to_be_good() {
     let mut api = MockedApi::whole();
-    let recovers_per_hour = 2;
+    let recovers_per_hour = NonZeroU32::new(2);
     api.settings.limits = RateLimits { recovers_per_hour, ..RateLimits::OFF };
     let router = api.router();
     let erase = |code| delete("/api/v1/accounts/me").json(&recovery(code));

@@ -256,11 +256,12 @@ fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (MockedApi, Arc<Mu
     let read = Arc::new(Mutex::new(Vec::new()));
     let note_read = Arc::clone(&read);
     api.todos.expect_todo_log().returning(move |_, id, after| {
-        note_read.lock().unwrap().push(after.0);
-        if after.0 > deleted_at {
+        let after = after.map_or(0, |step| step.0);
+        note_read.lock().unwrap().push(after);
+        if after > deleted_at {
             return Ok(None);
         }
-        let last = steps.min(after.0 + i64::from(LOG_CHUNK_STEPS));
+        let last = steps.min(after + i64::from(LOG_CHUNK_STEPS));
         let step = |number| StatusChange {
             id: LogId(number),
             uid: Uid::NIL,
@@ -271,7 +272,7 @@ fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (MockedApi, Arc<Mu
             logged_at: Timestamp::FIRST,
         };
         let next = (last < steps).then_some(LogId(last));
-        let steps = (after.0 + 1..=last).map(step).collect();
+        let steps = (after + 1..=last).map(step).collect();
         Ok(todo(id.0).map(|todo| TodoLog { todo, steps, next }))
     });
     (api, read)

@@ -106,7 +106,7 @@ impl AccountReader for Store {
     async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
-        after: AccountId,
+        after: Option<AccountId>,
     ) -> StoreResult<KeysOver> {
         self.find_accounts_with_keys_over(at, after).await
     }

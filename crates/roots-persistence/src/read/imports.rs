@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use roots_domain::command::Command;
 use roots_domain::decide::WorkingSet;
 use roots_domain::model::activity::Activity;
-use roots_domain::model::id::{AccountId, ActorId, TodoId, Uid};
-use roots_domain::model::import::{ImportRow, Origin};
+use roots_domain::model::id::{AccountId, ActorId, Uid};
+use roots_domain::model::import::{ImportRow, Origin, OriginKind};
 use roots_domain::model::session::Session;
 use roots_domain::model::todo::{StatusChange, Todo};
 use roots_domain::port::archive::{IMPORTED_MAX_IDS, ImportReader, ImportedId};
@@ -27,30 +27,30 @@ impl Store {
     async fn rows_of_kind(
         &self,
         account: AccountId,
-        kind: &str,
+        kind: OriginKind,
         ids: Vec<i64>,
         todos: &BTreeMap<i64, ActorId>,
     ) -> StoreResult<Vec<ImportRow>> {
-        Ok(match Origin::from_parts(kind, 0) {
-            Some(Origin::Session(_)) => {
+        Ok(match kind {
+            OriginKind::Session => {
                 use sessions::Column::{AccountId, SessionId};
                 let rows = sessions::Entity::shown().filter(AccountId.eq(account.0));
                 let rows: Vec<Session<_>> = self.all(rows.filter(SessionId.is_in(ids))).await?;
                 rows.into_iter().map(ImportRow::Session).collect()
             }
-            Some(Origin::Todo(_)) => {
+            OriginKind::Todo => {
                 use todos::Column::{AccountId, TodoId};
                 let rows = todos::Entity::shown().filter(AccountId.eq(account.0));
                 let rows: Vec<Todo<_>> = self.all(rows.filter(TodoId.is_in(ids))).await?;
                 rows.into_iter().map(ImportRow::Todo).collect()
             }
-            Some(Origin::Activity(_)) => {
+            OriginKind::Activity => {
                 use activities::Column::{AccountId, ActivityId};
                 let rows = activities::Entity::shown().filter(AccountId.eq(account.0));
                 let rows: Vec<Activity<_>> = self.all(rows.filter(ActivityId.is_in(ids))).await?;
                 rows.into_iter().map(ImportRow::Activity).collect()
             }
-            Some(Origin::Step(_)) => {
+            OriginKind::Step => {
                 use todo_logs::Column::{AccountId, LogId, TodoId};
                 let of_todos = padded(todos.keys().copied().collect());
                 // By the primary key, which begins with the todo.
@@ -61,7 +61,7 @@ impl Store {
                     |step: StatusChange<_>| Some(ImportRow::Step(*todos.get(&step.todo.0)?, step));
                 steps.into_iter().filter_map(of_actor).collect()
             }
-            Some(Origin::Actor(_)) | None => Vec::new(),
+            OriginKind::Actor => Vec::new(),
         })
     }
 }
@@ -73,11 +73,10 @@ impl ImportReader for Store {
         account: AccountId,
         source: Uid,
     ) -> StoreResult<Vec<(ActorId, ActorId)>> {
-        let actor = Origin::Actor(ActorId(0)).kind();
         let rows = imports::Entity::find()
             .filter(imports::Column::AccountId.eq(account.0))
             .filter(imports::Column::Source.eq(source.0))
-            .filter(imports::Column::Kind.eq(actor));
+            .filter(imports::Column::Kind.eq(OriginKind::Actor.name()));
         let rows = rows.all(self.readers()).await.map_err(of_read)?;
         Ok(rows.into_iter().map(|row| (ActorId(row.source_id), ActorId(row.id))).collect())
     }
@@ -88,9 +87,9 @@ impl ImportReader for Store {
         source: Uid,
         origins: &[Origin],
     ) -> StoreResult<Vec<(Origin, ImportRow)>> {
-        // Todos are read before the steps of their logs.
+        // Todos are read before the steps of their logs, in the order of the kinds.
         let (mut rows, mut todos) = (Vec::new(), BTreeMap::new());
-        for kind in Origin::KINDS {
+        for kind in OriginKind::ALL {
             let ids = origins.iter().filter(|origin| origin.kind() == kind).map(|it| it.id());
             let ids: Vec<_> = ids.collect();
             if ids.is_empty() {
@@ -99,7 +98,7 @@ impl ImportReader for Store {
             let known = imports::Entity::find()
                 .filter(imports::Column::AccountId.eq(account.0))
                 .filter(imports::Column::Source.eq(source.0))
-                .filter(imports::Column::Kind.eq(kind))
+                .filter(imports::Column::Kind.eq(kind.name()))
                 .filter(imports::Column::SourceId.is_in(padded(ids)));
             let known = known.all(self.readers()).await.map_err(of_read)?;
             let mut origins = BTreeMap::new();
@@ -111,7 +110,7 @@ impl ImportReader for Store {
             }
             let ids = padded(origins.keys().copied().collect());
             let found = self.rows_of_kind(account, kind, ids, &todos).await?;
-            if kind == Origin::Todo(TodoId(0)).kind() {
+            if kind == OriginKind::Todo {
                 todos.extend(found.iter().map(|row| (row.origin().id(), row.actor())));
             }
             let matched = |row: ImportRow| Some((*origins.get(&row.origin().id())?, row));
@@ -124,13 +123,16 @@ impl ImportReader for Store {
         &self,
         account: AccountId,
         source: Uid,
-        after: Origin,
+        kind: OriginKind,
+        after: Option<i64>,
     ) -> StoreResult<Vec<ImportedId>> {
+        // Ids count from 1.
+        let after = after.unwrap_or(0);
         let came = imports::Entity::find()
             .filter(imports::Column::AccountId.eq(account.0))
             .filter(imports::Column::Source.eq(source.0))
-            .filter(imports::Column::Kind.eq(after.kind()))
-            .filter(imports::Column::SourceId.gt(after.id()))
+            .filter(imports::Column::Kind.eq(kind.name()))
+            .filter(imports::Column::SourceId.gt(after))
             .order_by(imports::Column::SourceId, Order::Asc)
             .limit(u64::from(IMPORTED_MAX_IDS));
         let came = came.all(self.readers()).await.map_err(of_read)?;
@@ -139,26 +141,26 @@ impl ImportReader for Store {
             return Ok(Vec::new());
         }
         let ids = padded(ids);
-        let existing: BTreeSet<i64> = match after {
-            Origin::Session(_) => {
+        let existing: BTreeSet<i64> = match kind {
+            OriginKind::Session => {
                 use sessions::Column::{AccountId, SessionId};
                 let rows = sessions::Entity::find().select_only().column(SessionId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(SessionId.is_in(ids));
                 rows.into_tuple().all(self.readers()).await
             }
-            Origin::Todo(_) => {
+            OriginKind::Todo => {
                 use todos::Column::{AccountId, TodoId};
                 let rows = todos::Entity::find().select_only().column(TodoId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(TodoId.is_in(ids));
                 rows.into_tuple().all(self.readers()).await
             }
-            Origin::Activity(_) => {
+            OriginKind::Activity => {
                 use activities::Column::{AccountId, ActivityId};
                 let rows = activities::Entity::find().select_only().column(ActivityId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(ActivityId.is_in(ids));
                 rows.into_tuple().all(self.readers()).await
             }
-            Origin::Actor(_) | Origin::Step(_) => Ok(Vec::new()),
+            OriginKind::Actor | OriginKind::Step => Ok(Vec::new()),
         }
         .map_err(of_read)?
         .into_iter()

@@ -53,7 +53,7 @@ impl Store {
     pub(super) async fn find_accounts_with_keys_over(
         &self,
         at: Timestamp,
-        after: AccountId,
+        after: Option<AccountId>,
     ) -> StoreResult<KeysOver> {
         // Two index look-ups for each account.
         let sql = format!(
@@ -64,9 +64,11 @@ impl Store {
             EXPIRED = KEY_IS_EXPIRED.replace("$at", "$3"),
             ENDED = KEY_HAS_ENDED.replace("$at", "$3"),
         );
-        let upto = after.0.saturating_add(ACCOUNTS_SWEPT);
+        // Ids count from 1.
+        let after = after.map_or(0, |account| account.0);
+        let upto = after.saturating_add(ACCOUNTS_SWEPT);
         let given = self.last_account().await?;
-        let values = [after.0.into(), upto.into(), at.micros().into()];
+        let values = [after.into(), upto.into(), at.micros().into()];
         let accounts = self.ids(&sql, values).await?.into_iter().map(AccountId).collect();
         let is_more = given.is_some_and(|given| upto < given.0);
         Ok(KeysOver { accounts, last: is_more.then_some(AccountId(upto)) })

@@ -10,9 +10,11 @@ use crate::table::{erasures, session_deletions};
 
 #[async_trait::async_trait]
 impl LeftoverReader for Store {
-    async fn left_over(&self, after: AccountId) -> StoreResult<Option<Leftover>> {
+    async fn left_over(&self, after: Option<AccountId>) -> StoreResult<Option<Leftover>> {
+        // Ids count from 1.
+        let after = after.map_or(0, |account| account.0);
         let erased = erasures::Entity::find()
-            .filter(erasures::Column::AccountId.gt(after.0))
+            .filter(erasures::Column::AccountId.gt(after))
             .filter(erasures::Column::SweptAt.is_null())
             .order_by(erasures::Column::AccountId, Order::Asc)
             .limit(1)
@@ -20,7 +22,7 @@ impl LeftoverReader for Store {
             .await
             .map_err(of_read)?;
         let linked = session_deletions::Entity::find()
-            .filter(session_deletions::Column::AccountId.gt(after.0))
+            .filter(session_deletions::Column::AccountId.gt(after))
             .order_by(session_deletions::Column::AccountId, Order::Asc)
             .order_by(session_deletions::Column::SessionId, Order::Asc)
             .limit(1)

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use roots_domain::model::activity::DayCounter;
-use roots_domain::model::id::ActorId;
 use roots_domain::model::time::{DAY_MICROS, Day, Split, TimeRange, Timestamp};
 use roots_domain::model::zone::{Cut, Zone};
 use roots_domain::port::store::{ActivityFilter, StoreResult};
@@ -39,7 +38,8 @@ struct WindowCount {
 
 /// A part of a UTC day whose counts belong to another date, in quarter hours or in microseconds.
 struct CountWindow {
-    actor: i64,
+    /// `None` if rows of any actor are counted.
+    actor: Option<i64>,
     since: i64,
     until: i64,
     /// The day they were counted for, and the day they belong to. The parts of a UTC day are the
@@ -90,26 +90,26 @@ async fn move_rest(
     rest: &BTreeMap<Day, Cut>,
     days: &mut DayCounter,
 ) -> StoreResult<()> {
-    let named = match (filter.session, filter.actor) {
-        (None, None) => None,
+    if filter.session.is_some() {
         // There are no stored counts by session: rows of any actor are counted.
-        (Some(_), _) => Some(ActorId(0)),
-        (None, Some(actor)) => Some(actor),
-    };
-    if let Some(actor) = named {
-        let cuts = rest.values().map(|cut| (actor.0, cut));
+        let cuts = rest.values().map(|cut| (None, cut));
+        return move_pieces(db, filter, cuts, days).await;
+    }
+    if let Some(actor) = filter.actor {
+        let cuts = rest.values().map(|cut| (Some(actor.0), cut));
         return move_pieces(db, filter, cuts, days).await;
     }
     let Some((first, last)) = rest.keys().next().zip(rest.keys().next_back()) else {
         return Ok(());
     };
-    let mut after = (0, 0);
+    let mut after = None;
     loop {
         let found = days_of_actors(db, filter, (*first, *last), after).await?;
-        let cuts = found.iter().filter_map(|(actor, day)| Some((*actor, rest.get(&Day(*day))?)));
+        let cuts =
+            found.iter().filter_map(|(actor, day)| Some((Some(*actor), rest.get(&Day(*day))?)));
         move_pieces(db, filter, cuts, days).await?;
         match found.last() {
-            Some(last) if found.len() as u64 == DAYS_AT_A_TIME => after = *last,
+            Some(last) if found.len() as u64 == DAYS_AT_A_TIME => after = Some(*last),
             _ => return Ok(()),
         }
     }
@@ -119,7 +119,7 @@ async fn move_rest(
 async fn move_pieces<'a>(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
-    cuts: impl Iterator<Item = (i64, &'a Cut)>,
+    cuts: impl Iterator<Item = (Option<i64>, &'a Cut)>,
     days: &mut DayCounter,
 ) -> StoreResult<()> {
     let (mut quarters, mut rows) = (Vec::new(), Vec::new());
@@ -190,18 +190,20 @@ async fn days_before(
     days.map_err(of_read)
 }
 
-/// Days of actors with stored counts after a position, by actor and then by day, at most
-/// [`DAYS_AT_A_TIME`].
+/// Days of actors with stored counts after `after`, or the first ones, by actor and then by day, at
+/// most [`DAYS_AT_A_TIME`].
 async fn days_of_actors(
     db: &impl ConnectionTrait,
     filter: &ActivityFilter,
     (first, last): (Day, Day),
-    after: (i64, i64),
+    after: Option<(i64, i64)>,
 ) -> StoreResult<Vec<(i64, i64)>> {
     use activity_daily::Column::{ActorId, Day};
+    // Ids count from 1.
+    let (actor, day) = after.unwrap_or((0, 0));
     let place = Expr::tuple([Expr::col(ActorId), Expr::col(Day)]);
     daily(filter, (first.0, last.0))
-        .filter(place.gt(Expr::tuple([Expr::value(after.0), Expr::value(after.1)])))
+        .filter(place.gt(Expr::tuple([Expr::value(actor), Expr::value(day)])))
         .select_only()
         .columns([ActorId, Day])
         .distinct()
@@ -266,14 +268,15 @@ fn by_window<E: EntityTrait>(
     // Empty windows are left out.
     counts.and_having(Expr::cust("COUNT(*) > 0"));
     if backend == DbBackend::Postgres {
-        let numbers = |number: fn(&CountWindow) -> i64| {
-            let numbers = windows.iter().map(number).collect::<Vec<_>>();
+        // Without actors their list is empty, and PostgreSQL fills it up with NULL.
+        let numbers = |number: fn(&CountWindow) -> Option<i64>| {
+            let numbers = windows.iter().filter_map(number).collect::<Vec<_>>();
             Func::cust("UNNEST").arg(Expr::value(numbers).cast_as("BIGINT[]"))
         };
         let list = Query::select()
             .expr_as(numbers(|window| window.actor), "whose")
-            .expr_as(numbers(|window| window.since), "since")
-            .expr_as(numbers(|window| window.until), "until")
+            .expr_as(numbers(|window| Some(window.since)), "since")
+            .expr_as(numbers(|window| Some(window.until)), "until")
             .to_owned();
         // Lateral, so that PostgreSQL uses an index for each window instead of scanning the whole
         // account.
@@ -283,8 +286,10 @@ fn by_window<E: EntityTrait>(
             .join_lateral(JoinType::InnerJoin, counts, "of", Expr::cust("TRUE"))
             .to_owned();
     }
-    let one =
-        |window: &CountWindow| format!("[{},{},{}]", window.actor, window.since, window.until);
+    let one = |window: &CountWindow| {
+        let actor = window.actor.map_or_else(|| "null".to_owned(), |actor| actor.to_string());
+        format!("[{actor},{},{}]", window.since, window.until)
+    };
     let list = windows.iter().map(one).collect::<Vec<_>>().join(",");
     let list = Query::select()
         .expr_as(Expr::cust("value ->> 0"), "whose")

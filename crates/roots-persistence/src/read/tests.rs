@@ -362,13 +362,13 @@ async fn a_log_is_read_in_chunks_of_64_and_actors_from_the_lowest_id_on() {
                 INSERT INTO todo_logs SELECT {account}, 2, 2 * i, {uid}, 'open', 'done', NULL, 0 FROM n"
         ))
         .await;
-        let mut after = LogId(0);
+        let mut after = None;
         for (first, next) in [(2, Some(LogId(128))), (130, None)] {
             let log = db.store.todo_log(account.into(), todo, after).await.unwrap().unwrap();
             let ids: Vec<_> = log.steps.iter().map(|step| step.id.0).collect();
             assert_eq!(ids, (0..64).map(|step| first + 2 * step).collect::<Vec<_>>());
             assert_eq!(log.next, next);
-            after = next.unwrap_or(after);
+            after = next;
         }
         let actors = db.store.first_actors(account, 3).await.unwrap();
         assert_eq!(actors.iter().map(|actor| actor.id.0).collect::<Vec<_>>(), [1, 2, 3]);

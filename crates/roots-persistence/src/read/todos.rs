@@ -59,14 +59,16 @@ impl TodoReader for Store {
         &self,
         by: Admission,
         id: TodoId,
-        after: LogId,
+        after: Option<LogId>,
     ) -> StoreResult<Option<TodoLog>> {
         let Some(todo) = self.todo(by, id).await? else { return Ok(None) };
+        // Ids count from 1.
+        let after = after.map_or(0, |step| step.0);
         // One more than is returned, to know whether any follows.
         let log = todo_logs::Entity::find()
             .filter(todo_logs::Column::AccountId.eq(by.account.0))
             .filter(todo_logs::Column::TodoId.eq(id.0))
-            .filter(todo_logs::Column::LogId.gt(after.0))
+            .filter(todo_logs::Column::LogId.gt(after))
             .order_by(todo_logs::Column::LogId, Order::Asc)
             .limit(u64::from(LOG_CHUNK_STEPS) + 1);
         let mut steps: Vec<StatusChange<Sealed>> = self.all(log).await?;

@@ -2,7 +2,7 @@
 
 use roots_domain::decide::ImportKey;
 use roots_domain::model::id::{AccountId, Uid};
-use roots_domain::model::import::Origin;
+use roots_domain::model::import::OriginKind;
 use sea_orm::entity::prelude::*;
 
 use super::{InvalidRow, known};
@@ -31,7 +31,7 @@ impl From<&(ImportKey, i64)> for Model {
         Self {
             account_id: account.0,
             source: source.0,
-            kind: origin.kind().to_owned(),
+            kind: origin.kind().name().to_owned(),
             source_id: origin.id(),
             id: *id,
         }
@@ -41,7 +41,8 @@ impl From<&(ImportKey, i64)> for Model {
 impl Model {
     /// The source of the row, and its id here.
     pub(crate) fn key(&self) -> Result<(ImportKey, i64), InvalidRow> {
-        let origin = known(Origin::from_parts(&self.kind, self.source_id), "imports", "kind")?;
+        let kind = known(OriginKind::from_name(&self.kind), "imports", "kind")?;
+        let origin = kind.row(self.source_id);
         Ok(((AccountId(self.account_id), Uid(self.source), origin), self.id))
     }
 }

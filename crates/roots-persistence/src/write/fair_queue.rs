@@ -14,7 +14,16 @@ const QUEUE_SHARED_COMMANDS: usize = QUEUE_MAX_COMMANDS + QUEUE_MAX_COMMANDS / 2
 /// The maximum number of items.
 pub(super) const QUEUE_BOUND_COMMANDS: usize = 2 * QUEUE_MAX_COMMANDS;
 
-/// Waiting items, each of one account.
+/// The turn that an item uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Turn {
+    /// That account's.
+    Account(AccountId),
+    /// The turn that all items without an account share.
+    NoAccount,
+}
+
+/// Waiting items, each of one account. Those without an account count as one account's.
 ///
 /// - Items of one account are taken in the order in which they were pushed.
 /// - Accounts take turns, item by item.
@@ -22,11 +31,11 @@ pub(super) const QUEUE_BOUND_COMMANDS: usize = 2 * QUEUE_MAX_COMMANDS;
 ///   single write waits for at most one of them, however many accounts have such items queued.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    items: HashMap<AccountId, VecDeque<Item<T>>>,
+    items: HashMap<Turn, VecDeque<Item<T>>>,
     /// Accounts whose next item shares a batch, and those whose next item stands alone, in the
     /// order of their turns. An account with items is in exactly one of the two.
-    shared: VecDeque<AccountId>,
-    alone: VecDeque<AccountId>,
+    shared: VecDeque<Turn>,
+    alone: VecDeque<Turn>,
     len: usize,
     /// The last batch was a shared one, so an item that stands alone goes first.
     alone_is_next: bool,
@@ -57,11 +66,11 @@ impl<T> FairQueue<T> {
     /// share: [`QUEUE_MAX_COMMANDS`] divided by the number of accounts that have items (itself
     /// included), at least 1. From [`QUEUE_SHARED_COMMANDS`] on an account may have 1, and at
     /// [`QUEUE_BOUND_COMMANDS`] none.
-    pub(super) fn has_room(&self, account: AccountId) -> bool {
+    pub(super) fn has_room(&self, turn: Turn) -> bool {
         if self.len < QUEUE_MAX_COMMANDS {
             return true;
         }
-        let own = self.items.get(&account).map_or(0, VecDeque::len);
+        let own = self.items.get(&turn).map_or(0, VecDeque::len);
         let accounts = self.items.len() + usize::from(own == 0);
         let share = (QUEUE_MAX_COMMANDS / accounts).max(1);
         let bound = if own == 0 { QUEUE_BOUND_COMMANDS } else { QUEUE_SHARED_COMMANDS };
@@ -70,11 +79,11 @@ impl<T> FairQueue<T> {
 
     /// Adds an item behind the others of its account. It does not check for space: see
     /// [`Self::has_room`].
-    pub(super) fn push(&mut self, account: AccountId, stands_alone: bool, value: T) {
-        let items = self.items.entry(account).or_default();
+    pub(super) fn push(&mut self, turn: Turn, stands_alone: bool, value: T) {
+        let items = self.items.entry(turn).or_default();
         if items.is_empty() {
             let turns = if stands_alone { &mut self.alone } else { &mut self.shared };
-            turns.push_back(account);
+            turns.push_back(turn);
         }
         items.push_back(Item { stands_alone, value });
         self.len += 1;
@@ -84,29 +93,29 @@ impl<T> FairQueue<T> {
     pub(super) fn take(&mut self, most: usize) -> Vec<T> {
         if !self.alone.is_empty() && (self.alone_is_next || self.shared.is_empty()) {
             self.alone_is_next = false;
-            let account = self.alone.pop_front();
-            return account.and_then(|account| self.take_one(account)).into_iter().collect();
+            let turn = self.alone.pop_front();
+            return turn.and_then(|turn| self.take_one(turn)).into_iter().collect();
         }
         self.alone_is_next = true;
         let mut batch = Vec::with_capacity(most.min(self.len));
         while batch.len() < most
-            && let Some(account) = self.shared.pop_front()
+            && let Some(turn) = self.shared.pop_front()
         {
-            batch.extend(self.take_one(account));
+            batch.extend(self.take_one(turn));
         }
         batch
     }
 
     /// Takes the next item of an account whose turn was just taken, and gives it its next turn.
-    fn take_one(&mut self, account: AccountId) -> Option<T> {
-        let items = self.items.get_mut(&account)?;
+    fn take_one(&mut self, turn: Turn) -> Option<T> {
+        let items = self.items.get_mut(&turn)?;
         let taken = items.pop_front()?;
         self.len -= 1;
         match items.front() {
-            Some(Item { stands_alone: true, .. }) => self.alone.push_back(account),
-            Some(_) => self.shared.push_back(account),
+            Some(Item { stands_alone: true, .. }) => self.alone.push_back(turn),
+            Some(_) => self.shared.push_back(turn),
             None => {
-                self.items.remove(&account);
+                self.items.remove(&turn);
             }
         }
         Some(taken.value)
@@ -121,16 +130,20 @@ mod tests {
 
     use super::*;
 
+    const fn of(account: i64) -> Turn {
+        Turn::Account(AccountId(account))
+    }
+
     #[test]
     fn accounts_take_turns_within_a_batch_and_between_batches() {
         let mut queue = FairQueue::default();
         for number in 0..5 {
-            queue.push(AccountId(1), false, (1, number));
+            queue.push(of(1), false, (1, number));
         }
-        queue.push(AccountId(2), false, (2, 0));
-        queue.push(AccountId(0), false, (0, 0));
+        queue.push(of(2), false, (2, 0));
+        queue.push(Turn::NoAccount, false, (0, 0));
         assert_eq!(queue.take(4), [(1, 0), (2, 0), (0, 0), (1, 1)]);
-        queue.push(AccountId(2), false, (2, 1));
+        queue.push(of(2), false, (2, 1));
         assert_eq!(queue.take(4), [(1, 2), (2, 1), (1, 3), (1, 4)]);
         assert_eq!(queue.take(4), []);
     }
@@ -139,13 +152,13 @@ mod tests {
     fn single_writes_wait_for_one_import_batch_however_many_are_queued() {
         let mut queue = FairQueue::default();
         for account in 1..=24 {
-            queue.push(AccountId(account), true, account);
+            queue.push(of(account), true, account);
         }
         assert_eq!(queue.take(64), [1]);
-        queue.push(AccountId(99), false, 99);
-        queue.push(AccountId(98), false, 98);
+        queue.push(of(99), false, 99);
+        queue.push(of(98), false, 98);
         assert_eq!(queue.take(64), [99, 98]);
-        queue.push(AccountId(99), false, 99);
+        queue.push(of(99), false, 99);
         assert_eq!(queue.take(64), [2]);
         assert_eq!(queue.take(64), [99]);
         assert_eq!([queue.take(64), queue.take(64)], [[3], [4]]);
@@ -155,7 +168,7 @@ mod tests {
     fn a_standalone_item_keeps_its_order_among_the_items_of_its_account() {
         let mut queue = FairQueue::default();
         for (stands_alone, number) in [(false, 0), (true, 1), (false, 2), (false, 3)] {
-            queue.push(AccountId(1), stands_alone, number);
+            queue.push(of(1), stands_alone, number);
         }
         let batches: [Vec<i32>; 3] = std::array::from_fn(|_| queue.take(64));
         assert_eq!(batches, [vec![0], vec![1], vec![2, 3]]);
@@ -165,32 +178,32 @@ mod tests {
     fn a_full_queue_has_room_only_for_accounts_below_their_share() {
         let mut queue = FairQueue::default();
         for number in 0..QUEUE_MAX_COMMANDS {
-            assert!(queue.has_room(AccountId(1)));
-            queue.push(AccountId(1), false, number);
+            assert!(queue.has_room(of(1)));
+            queue.push(of(1), false, number);
         }
-        assert!(!queue.has_room(AccountId(1)));
+        assert!(!queue.has_room(of(1)));
         // Two accounts: a half of the places each.
         for number in 0..QUEUE_MAX_COMMANDS / 2 {
-            assert!(queue.has_room(AccountId(2)), "{number}");
-            queue.push(AccountId(2), false, number);
+            assert!(queue.has_room(of(2)), "{number}");
+            queue.push(of(2), false, number);
         }
-        assert!(!queue.has_room(AccountId(2)));
-        assert!(queue.has_room(AccountId(3)));
+        assert!(!queue.has_room(of(2)));
+        assert!(queue.has_room(of(3)));
     }
 
     #[test]
     fn a_queue_of_very_many_accounts_is_bounded() {
         let mut queue = FairQueue::default();
         for account in 1.. {
-            if !queue.has_room(AccountId(account)) {
+            if !queue.has_room(of(account)) {
                 break;
             }
-            queue.push(AccountId(account), false, account);
+            queue.push(of(account), false, account);
         }
         assert_eq!(queue.len, QUEUE_BOUND_COMMANDS);
         // An account with an item has its share.
         assert_eq!(queue.take(1), [1]);
-        assert!(!queue.has_room(AccountId(2)) && queue.has_room(AccountId(1)));
+        assert!(!queue.has_room(of(2)) && queue.has_room(of(1)));
     }
 
     /// There are more connections than places: only the queue limits what a few accounts push.
@@ -200,7 +213,7 @@ mod tests {
         for number in 0..16 * QUEUE_BOUND_COMMANDS {
             // One after the other, each pushes as much as it may: this way they get the most places
             // together.
-            let account = AccountId(i64::try_from(number / QUEUE_BOUND_COMMANDS).unwrap());
+            let account = of(i64::try_from(number / QUEUE_BOUND_COMMANDS).unwrap());
             if queue.has_room(account) {
                 queue.push(account, false, number);
             }
@@ -211,7 +224,7 @@ mod tests {
             queue.len
         );
         let mut others = 0;
-        for account in (100..).map(AccountId) {
+        for account in (100..).map(of) {
             if !queue.has_room(account) {
                 break;
             }
@@ -247,7 +260,7 @@ mod tests {
             for (number, step) in steps.into_iter().chain(rest).enumerate() {
                 match step {
                     QueueStep::Push { account, stands_alone } => {
-                        queue.push(AccountId(account), stands_alone, (account, stands_alone, number));
+                        queue.push(of(account), stands_alone, (account, stands_alone, number));
                         expected.entry(account).or_default().push_back((stands_alone, number));
                     }
                     QueueStep::Take(most) => {

@@ -250,7 +250,7 @@ async fn load_imported(
     use imports::Column::{AccountId as Account, Kind, Source, SourceId};
     let mut wanted = BTreeMap::<_, BTreeSet<i64>>::new();
     for (account, source, origin) in &read_set.imported {
-        wanted.entry((*account, *source, origin.kind())).or_default().insert(origin.id());
+        wanted.entry((*account, *source, origin.kind().name())).or_default().insert(origin.id());
     }
     let mut these = ChunkedFilter::default();
     for ((account, source, kind), ids) in wanted {

@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roots_domain::command::Command;
-use roots_domain::model::id::AccountId;
 use roots_domain::port::store::StoreError;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::fair_queue::FairQueue;
+use super::fair_queue::{FairQueue, Turn};
 use super::in_flight::InFlight;
 use super::queued::{QueuedCommand, Reply};
 
@@ -61,10 +60,10 @@ impl QueueSlot<'_> {
     }
 }
 
-/// The account whose turn a command uses: the one that asks, or else the one that it writes in.
-/// Commands without an account share the turn of account 0, which does not exist.
-pub(super) fn turn_of(command: &Command) -> AccountId {
-    command.accounts().next().unwrap_or(AccountId(0))
+/// The turn that a command uses: that of the account that asks, or else of the one that it writes
+/// in.
+pub(super) fn turn_of(command: &Command) -> Turn {
+    command.accounts().next().map_or(Turn::NoAccount, Turn::Account)
 }
 
 impl SharedQueue {
@@ -72,8 +71,8 @@ impl SharedQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot for a command of that account.
-    pub(super) fn slot(&self, turn: AccountId) -> Result<QueueSlot<'_>, NotQueued> {
+    /// A slot for a command with that turn.
+    pub(super) fn slot(&self, turn: Turn) -> Result<QueueSlot<'_>, NotQueued> {
         let state = self.state();
         match (state.is_closed, state.queue.has_room(turn)) {
             (true, _) => Err(NotQueued::Closed),
@@ -185,11 +184,16 @@ pub(crate) fn gone() -> StoreError {
 #[cfg(test)]
 mod tests {
     use roots_domain::command::SystemAction;
+    use roots_domain::model::id::AccountId;
     use roots_domain::model::time::Timestamp;
     use roots_domain::port::store::ApplyError;
 
     use super::*;
     use crate::write::fair_queue::QUEUE_MAX_COMMANDS;
+
+    const fn turn(account: i64) -> Turn {
+        Turn::Account(AccountId(account))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_after_25_ms_unless_the_account_is_below_its_share() {
@@ -201,7 +205,7 @@ mod tests {
             tokio::spawn(async move { near.apply(of(account)).await })
         };
         let waiting: Vec<_> = (0..QUEUE_MAX_COMMANDS).map(|_| ask(1)).collect();
-        while near.shared.state().queue.has_room(AccountId(1)) {
+        while near.shared.state().queue.has_room(turn(1)) {
             tokio::task::yield_now().await;
         }
         let begun = Instant::now();
@@ -213,7 +217,7 @@ mod tests {
         tokio::time::sleep(ROOM_WITHIN / 2).await;
         assert_eq!(near.shared.take(1).len(), 1);
         tokio::time::sleep(2 * ROOM_WITHIN).await;
-        assert!(!next.is_finished() && !near.shared.state().queue.has_room(AccountId(1)));
+        assert!(!next.is_finished() && !near.shared.state().queue.has_room(turn(1)));
 
         // Another account's command is queued at once, and is in the batch after the next.
         let other = ask(2);
@@ -248,7 +252,7 @@ mod tests {
         };
         let mut queued = Vec::new();
         for account in [1, 2] {
-            while near.shared.state().queue.has_room(AccountId(account)) {
+            while near.shared.state().queue.has_room(turn(account)) {
                 queued.push(ask(account));
                 tokio::task::yield_now().await;
             }
@@ -268,10 +272,10 @@ mod tests {
             assert_eq!(accounts.last(), Some(&AccountId(account)));
             tokio::task::yield_now().await;
         }
-        assert!(near.shared.state().queue.has_room(AccountId(2)) && !of_two.is_finished());
+        assert!(near.shared.state().queue.has_room(turn(2)) && !of_two.is_finished());
         assert_eq!(of_one.await.unwrap(), Err(ApplyError::Store(StoreError::Busy)));
         assert!(begun.elapsed() >= ROOM_WITHIN);
         tokio::time::sleep(ROOM_WITHIN).await;
-        assert!(!of_two.is_finished() && !near.shared.state().queue.has_room(AccountId(2)));
+        assert!(!of_two.is_finished() && !near.shared.state().queue.has_room(turn(2)));
     }
 }

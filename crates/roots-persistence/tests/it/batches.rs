@@ -4,7 +4,7 @@
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use roots_domain::command::{Action, AppliedRow, Command, Refusal, SystemAction};
 use roots_domain::model::Patch;
-use roots_domain::model::id::{AccountId, ActivityId, SessionId};
+use roots_domain::model::id::{ActivityId, SessionId};
 use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
@@ -369,7 +369,7 @@ async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
     let applied = db.store.apply(issuer.delete_session(1)).await.unwrap();
     assert_eq!((applied.cost, applied.balance), (1, 7));
     let mut steps = 0;
-    while let Some(left) = db.store.left_over(AccountId(0)).await.unwrap() {
+    while let Some(left) = db.store.left_over(None).await.unwrap() {
         assert_eq!(left, Leftover::Linked(issuer.account, SessionId(1)));
         let (account, session, rows) = (issuer.account, SessionId(1), 1_000);
         let action = Action::System(SystemAction::UnlinkSession { account, session, rows });

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId, Uid};
+use roots_domain::model::id::{ActorId, KeyId, SessionId, TodoId, Uid};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, TextPlace};
 use roots_domain::model::session::SessionStatus;
+use roots_domain::model::source_row::{SourceRow, SourceSession};
 use roots_domain::model::text::LogNote;
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::clock::Clock;
@@ -14,7 +15,7 @@ use roots_domain::port::store::{SessionReader, StoreError};
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::activities::ActivitySelection;
 use roots_domain::service::exports::Record;
-use roots_domain::service::imports::{ImportMode, RowOutcome, SourceRow, SourceSession};
+use roots_domain::service::imports::{ImportMode, RowOutcome};
 use roots_domain::service::keyrings::Keyrings;
 use roots_domain::service::keys::KeyDraft;
 use roots_domain::service::todos::TodoChange;
@@ -157,7 +158,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         assert_eq!(of(&member, ActorScope::Own).await, members);
         assert_eq!(of(&owner, ActorScope::Own).await, owners);
         for caller in [&owner, &member] {
-            let log = context.todos.log_after(caller, TodoId(1), LogId(0)).await.unwrap().unwrap();
+            let log = context.todos.log_after(caller, TodoId(1), None).await.unwrap().unwrap();
             let mut steps = context.accounts.opening(caller, log.steps).await.unwrap();
             assert_eq!(steps.next().unwrap().unwrap().note.as_deref(), Some("begun in 0"));
         }

@@ -1,6 +1,6 @@
 //! Lists, totals and statistics, against going through every row.
 
-use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId};
+use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::zone::Zone;
@@ -270,7 +270,7 @@ async fn an_account_cannot_read_rows_of_another_account(db: TestDatabase) {
     let store = &db.store;
     assert_eq!(store.session(ours.account.into(), SessionId(1)).await.unwrap(), None);
     assert_eq!(store.todo(ours.account.into(), TodoId(1)).await.unwrap(), None);
-    assert_eq!(store.todo_log(ours.account.into(), TodoId(1), LogId(0)).await.unwrap(), None);
+    assert_eq!(store.todo_log(ours.account.into(), TodoId(1), None).await.unwrap(), None);
     assert_eq!(store.activity(ours.account.into(), ActivityId(1)).await.unwrap(), None);
     assert!(store.activity(theirs.account.into(), ActivityId(1)).await.unwrap().is_some());
     let actors = store.actors(ours.account).await.unwrap();

@@ -1,7 +1,6 @@
 //! What is written reads back, in order, with true totals.
 
 use roots_domain::model::Patch;
-use roots_domain::model::id::LogId;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::todo::TodoStatus;
@@ -33,7 +32,7 @@ async fn a_day_of_work_through_all_services_reads_back_and_adds_up(db: TestDatab
     let done =
         context.todos.patch(&caller, todo.id, change, Preconditions::default()).await.unwrap();
     assert_eq!(done.balance, 96);
-    let log = context.todos.log_after(&caller, todo.id, LogId(0)).await.unwrap().unwrap();
+    let log = context.todos.log_after(&caller, todo.id, None).await.unwrap().unwrap();
     assert_eq!((log.steps.len(), log.next), (1, None));
     let patch = SessionPatch {
         status: Some(SessionStatusKind::Ended),

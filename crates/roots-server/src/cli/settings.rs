@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -192,8 +193,8 @@ fn connections(given: OsString) -> Result<usize, InvalidSetting> {
     }
 }
 
-fn limit(name: Name, given: OsString) -> Result<u32, InvalidSetting> {
-    whole_number(name, given, LIMIT_MAX)
+fn limit(name: Name, given: OsString) -> Result<Option<NonZeroU32>, InvalidSetting> {
+    whole_number(name, given, LIMIT_MAX).map(NonZeroU32::new)
 }
 
 /// A number from 0 to `max`.
@@ -390,11 +391,11 @@ mod tests {
         ]);
         let http = settings.unwrap().http;
         let limits = RateLimits {
-            requests_per_minute: 0,
-            account_requests_per_minute: 3,
-            key_changes_per_hour: 4,
-            signups_per_hour: 1,
-            recovers_per_hour: 2,
+            requests_per_minute: None,
+            account_requests_per_minute: NonZeroU32::new(3),
+            key_changes_per_hour: NonZeroU32::new(4),
+            signups_per_hour: NonZeroU32::new(1),
+            recovers_per_hour: NonZeroU32::new(2),
         };
         assert_eq!(http.limits, limits);
         let proxies = ["127.0.0.1", "10.0.0.0/8"].map(|text| TrustedProxy::parse(text).unwrap());

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use roots_domain::command::{Action, Command, SystemAction};
-use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
 use roots_domain::port::store::{CommandStore, LeftoverReader, Verifier};
 use roots_testkit::app::{ApiResponse, TestApp, send};
@@ -29,10 +28,8 @@ async fn erase(app: &TestApp, code: &str) -> ApiResponse {
 }
 
 async fn swept(app: &TestApp) {
-    until("nothing is left", async || {
-        app.context.store.left_over(AccountId(0)).await.unwrap().is_none()
-    })
-    .await;
+    until("nothing is left", async || app.context.store.left_over(None).await.unwrap().is_none())
+        .await;
 }
 
 /// Something of everything.
@@ -184,7 +181,7 @@ async fn an_interrupted_erasure_is_finished_later(database: TestDatabase) {
     elsewhere.context.leftovers.work_off().await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
     assert_eq!(left, [(0,)]);
-    assert_eq!(app.context.store.left_over(AccountId(0)).await, Ok(None));
+    assert_eq!(app.context.store.left_over(None).await, Ok(None));
 }
 
 async fn an_erasure_needs_the_owner_and_the_code(database: TestDatabase) {

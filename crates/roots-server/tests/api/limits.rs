@@ -1,5 +1,7 @@
 //! Limits, over HTTP and with real keys.
 
+use std::num::NonZeroU32;
+
 use reqwest::Method;
 use roots_http_core::auth::client_ip::TrustedProxy;
 use roots_http_core::auth::rate_limit::RateLimits;
@@ -93,7 +95,7 @@ async fn new_keys_of_a_full_account_replace_ended_ones(database: TestDatabase) {
 
 async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestDatabase) {
     let app = TestApp::start_with(database, 10, |settings| {
-        settings.limits = RateLimits { requests_per_minute: 2, ..RateLimits::OFF };
+        settings.limits = RateLimits { requests_per_minute: NonZeroU32::new(2), ..RateLimits::OFF };
     })
     .await;
     for left in ["1", "0"] {
@@ -116,7 +118,7 @@ async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestData
 
 async fn signups_are_limited_by_the_address_that_a_trusted_proxy_names(database: TestDatabase) {
     let app = TestApp::start_with(database, 10, |settings| {
-        settings.limits = RateLimits { signups_per_hour: 1, ..RateLimits::OFF };
+        settings.limits = RateLimits { signups_per_hour: NonZeroU32::new(1), ..RateLimits::OFF };
         settings.trusted_proxies = vec![TrustedProxy::parse("127.0.0.1").unwrap()];
     })
     .await;
@@ -132,7 +134,7 @@ async fn signups_are_limited_by_the_address_that_a_trusted_proxy_names(database:
 }
 
 async fn bad_keys_of_an_address_keep_no_good_key_out(database: TestDatabase) {
-    let limits = RateLimits { requests_per_minute: 1_000, ..RateLimits::OFF };
+    let limits = RateLimits { requests_per_minute: NonZeroU32::new(1_000), ..RateLimits::OFF };
     let app = TestApp::start_with(database, 10, |settings| settings.limits = limits).await;
     let member = json!({"name": "builder", "actor_type": "agent"});
     let actor = app.post("/actors", &member).await.expect(201)["actor_id"].clone();

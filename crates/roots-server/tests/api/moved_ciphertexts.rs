@@ -4,7 +4,7 @@ use roots_crypto::RingLocksmith;
 use roots_domain::command::NewAccount;
 use roots_domain::model::Patch;
 use roots_domain::model::api_key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
-use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, LogId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::SessionPatch;
@@ -150,7 +150,7 @@ impl TwoAccounts {
 
     /// The notes in the log of a todo.
     async fn notes(&self, caller: &Caller, id: TodoId) -> Result<Vec<String>, ReadError> {
-        let log = self.context.todos.log_after(caller, id, LogId(0)).await?.unwrap();
+        let log = self.context.todos.log_after(caller, id, None).await?.unwrap();
         let steps = self.context.accounts.opening(caller, log.steps).await?;
         steps.map(|step| Ok(step?.note.unwrap())).collect()
     }

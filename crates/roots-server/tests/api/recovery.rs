@@ -1,6 +1,8 @@
 //! The way back into an account by its recovery code: nothing that was written is lost, and what is
 //! over opens nothing.
 
+use std::num::NonZeroU32;
+
 use reqwest::Method;
 use roots_http_core::auth::rate_limit::RateLimits;
 use roots_testkit::app::{ApiResponse, TestApp, send};
@@ -313,7 +315,7 @@ async fn racing_recoveries_leave_one_key(database: TestDatabase) {
 
 async fn recoveries_are_limited_by_address(database: TestDatabase) {
     let app = TestApp::start_with(database, 10, |settings| {
-        settings.limits = RateLimits { recovers_per_hour: 2, ..RateLimits::OFF };
+        settings.limits = RateLimits { recovers_per_hour: NonZeroU32::new(2), ..RateLimits::OFF };
     })
     .await;
     let answer = recover_by(&app, "wrong").await;

@@ -144,12 +144,12 @@ pub trait AccountReader: Send + Sync {
     /// A page of its keys, descending by id, ended ones included.
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>>;
 
-    /// Looks at some thousands of accounts after that one, by id. Returns those with keys that are
-    /// no longer in force at that time and have not ended for good.
+    /// Looks at some thousands of accounts, by id: those after `after`, or the first ones. Returns
+    /// those with keys that are no longer in force at that time and have not ended for good.
     async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
-        after: AccountId,
+        after: Option<AccountId>,
     ) -> StoreResult<KeysOver>;
 
     /// The ids of such keys of an account, at most `most`. MUST NOT read its other keys.

@@ -10,11 +10,11 @@ use crate::model::time::Timestamp;
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait IdempotencyReader: Send + Sync {
-    /// The first account, by id from `from` on, that has records from before that time. MUST NOT
-    /// scan the records.
+    /// The first account after `after`, by id, or the first of all, that has records from before
+    /// that time. MUST NOT scan the records.
     async fn account_with_idempotency_records(
         &self,
         before: Timestamp,
-        from: AccountId,
+        after: Option<AccountId>,
     ) -> StoreResult<Option<AccountId>>;
 }

@@ -28,7 +28,7 @@ impl Leftover {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait LeftoverReader: Send + Sync {
-    /// The rest of a deletion in the first account after `after`, by id, that may have any. For an
-    /// erased account it MUST say that it was erased.
-    async fn left_over(&self, after: AccountId) -> StoreResult<Option<Leftover>>;
+    /// The rest of a deletion in the first account after `after`, by id, or the first of all, that
+    /// may have any. For an erased account it MUST say that it was erased.
+    async fn left_over(&self, after: Option<AccountId>) -> StoreResult<Option<Leftover>>;
 }

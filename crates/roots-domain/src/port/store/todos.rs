@@ -51,12 +51,12 @@ pub trait TodoReader: Send + Sync {
     /// a session it may scan that session's rows.
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>>;
 
-    /// A todo, and its first [`LOG_CHUNK_STEPS`] status changes after that one, ascending. MUST NOT
-    /// read further.
+    /// A todo, and its first [`LOG_CHUNK_STEPS`] status changes, ascending: those after `after`, or
+    /// from the start. MUST NOT read further.
     async fn todo_log(
         &self,
         by: Admission,
         id: TodoId,
-        after: LogId,
+        after: Option<LogId>,
     ) -> StoreResult<Option<TodoLog>>;
 }

@@ -192,7 +192,7 @@ fn an_owner_can_export_the_account_and_a_member_only_itself() {
         let mut archive = MockArchiveReader::new();
         let sessions = archive.expect_sessions_after().times(1);
         sessions
-            .withf(move |of, after| *of == whole_of(walked) && *after == 0)
+            .withf(move |of, after| *of == whole_of(walked) && after.is_none())
             .returning(|_, _| chunk(vec![], None));
         let exports = exports(accounts(), archive);
         let mut export = begin(&exports, caller, asked).unwrap();
@@ -240,17 +240,17 @@ fn an_owners_export_is_audited_before_the_first_chunk_and_a_members_is_not() {
 fn an_export_continues_past_empty_chunks() {
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, after| match after {
-        0 => chunk(vec![session(1), session(2)], Some(2)),
-        2 => chunk(vec![], Some(4)),
+        None => chunk(vec![session(1), session(2)], Some(2)),
+        Some(2) => chunk(vec![], Some(4)),
         _ => chunk(vec![session(5)], None),
     });
     archive.expect_todos_after().returning(|_, after| match after {
-        0 => chunk(vec![], Some(700)),
+        None => chunk(vec![], Some(700)),
         _ => chunk(vec![todo(800, TodoStatus::Open)], None),
     });
     archive.expect_steps_of().returning(|_, _, _| Ok(vec![]));
     archive.expect_activities_after().returning(|_, after| match after {
-        0 => chunk(vec![activity(3)], Some(3)),
+        None => chunk(vec![activity(3)], Some(3)),
         _ => chunk(vec![activity(9)], None),
     });
     let records = records_of(&exports(accounts(), archive)).unwrap();

@@ -112,13 +112,20 @@ fn accounts_take_turns_until_no_idempotency_record_has_expired() {
     let mut order = Sequence::new();
     let (mut reader, mut commands) = (MockIdempotencyReader::new(), MockCommandStore::new());
     // The first has more than goes in one step.
-    let looks = [(0, Some(3)), (4, Some(8)), (9, None), (0, Some(3)), (4, None), (0, None)];
-    for (from, found) in looks {
+    let looks = [
+        (None, Some(3)),
+        (Some(3), Some(8)),
+        (Some(8), None),
+        (None, Some(3)),
+        (Some(3), None),
+        (None, None),
+    ];
+    for (after, found) in looks {
         reader
             .expect_account_with_idempotency_records()
             .times(1)
             .in_sequence(&mut order)
-            .with(eq(before), eq(AccountId(from)))
+            .with(eq(before), eq(after.map(AccountId)))
             .return_once(move |_, _| Ok(found.map(AccountId)));
         if let Some(account) = found {
             let account = AccountId(account);
@@ -143,10 +150,11 @@ fn accounts_take_turns_until_no_idempotency_record_has_expired() {
 #[test]
 fn an_account_erased_meanwhile_does_not_end_the_sweep() {
     let (mut reader, mut commands) = (MockIdempotencyReader::new(), MockCommandStore::new());
-    let mut looks = [(0, Some(AccountId(3))), (4, None), (0, None)].into_iter();
-    reader.expect_account_with_idempotency_records().times(3).returning(move |_, from| {
+    let mut looks =
+        [(None, Some(AccountId(3))), (Some(AccountId(3)), None), (None, None)].into_iter();
+    reader.expect_account_with_idempotency_records().times(3).returning(move |_, after| {
         let (expected, found) = looks.next().unwrap();
-        assert_eq!(from.0, expected);
+        assert_eq!(after, expected);
         Ok(found)
     });
     let gone = |_| Err(Refusal::NoSuchAccount(AccountId(3)).into());

@@ -16,11 +16,11 @@ fn of(account: AccountId, key: i64) -> Caller {
     Caller { account: AccountIdentity { id: account, ..caller.account }, key: KeyId(key), ..caller }
 }
 
-/// A look at the accounts above one.
-type Look = (i64, KeysOver);
+/// A look at the accounts above one, or at the first ones.
+type Look = (Option<AccountId>, KeysOver);
 
-fn look(after: i64, accounts: &[AccountId], last: Option<i64>) -> Look {
-    (after, KeysOver { accounts: accounts.to_vec(), last: last.map(AccountId) })
+fn look(after: Option<i64>, accounts: &[AccountId], last: Option<i64>) -> Look {
+    (after.map(AccountId), KeysOver { accounts: accounts.to_vec(), last: last.map(AccountId) })
 }
 
 /// The commands that a store was handed, which it answers so. The expired keys are told as often as
@@ -57,7 +57,7 @@ fn key_usage(
     let mut order = mockall::Sequence::new();
     for (after, found) in looks {
         let look = reader.expect_accounts_with_keys_over().times(1).in_sequence(&mut order);
-        look.withf(move |at, from| (*at, from.0) == (now(), after)).return_once(|_, _| Ok(found));
+        look.withf(move |at, from| (*at, *from) == (now(), after)).return_once(|_, _| Ok(found));
     }
     reader.expect_keys_over().returning(move |account, at, most| {
         assert_eq!(at, now());
@@ -83,7 +83,8 @@ fn maintained(account: AccountId, used: &[i64], over: &[i64]) -> Action {
 
 #[test]
 fn used_and_ended_keys_are_written_in_one_command_per_account() {
-    let looks = [look(0, &[HOME, ABROAD], Some(7)), look(7, &[], None), look(0, &[], None)];
+    let looks =
+        [look(None, &[HOME, ABROAD], Some(7)), look(Some(7), &[], None), look(None, &[], None)];
     let (key_usage, seen) = key_usage([Ok(()), Ok(())], looks, &[(HOME, 3..=3), (ABROAD, 9..=9)]);
     for key in [1, 1, 1] {
         key_usage.note(&of(HOME, key));
@@ -98,7 +99,7 @@ fn used_and_ended_keys_are_written_in_one_command_per_account() {
 
 #[test]
 fn a_use_that_failed_to_be_written_is_retried_and_does_not_block_other_accounts() {
-    let looks = [look(0, &[], None), look(0, &[], None)];
+    let looks = [look(None, &[], None), look(None, &[], None)];
     let gone = ApplyError::Refused(Refusal::KeyNotInForce);
     let (key_usage, seen) =
         key_usage([Err(ApplyError::Store(away())), Ok(()), Err(gone)], looks, &[]);
@@ -113,7 +114,7 @@ fn a_use_that_failed_to_be_written_is_retried_and_does_not_block_other_accounts(
 #[test]
 fn an_unavailable_database_gets_at_most_64_commands_a_round() {
     let last = AccountId(1_000);
-    let looks = [look(0, &[last], Some(10_000)), look(0, &[last], None)];
+    let looks = [look(None, &[last], Some(10_000)), look(None, &[last], None)];
     let failed = || Err(ApplyError::Store(away()));
     let broken = Err(ApplyError::Store(StoreError::Broken("one of them".to_owned())));
     // As many as are handed over together.
@@ -145,7 +146,7 @@ fn lengths(seen: &Mutex<Vec<Action>>) -> Vec<(i64, usize, usize)> {
 
 #[test]
 fn one_command_tends_at_most_500_keys() {
-    let looks = [look(0, &[HOME], None)];
+    let looks = [look(None, &[HOME], None)];
     let (key_usage, seen) = key_usage([Ok(()), Ok(()), Ok(())], looks, &[(HOME, 1001..=1601)]);
     for key in 1..=700 {
         key_usage.note(&of(HOME, key));
@@ -156,7 +157,7 @@ fn one_command_tends_at_most_500_keys() {
 
 #[test]
 fn an_account_with_20_000_ended_keys_does_not_delay_the_keys_of_others() {
-    let looks = [look(0, &[HOME, ABROAD], None)];
+    let looks = [look(None, &[HOME, ABROAD], None)];
     let over = [(HOME, 1..=20_000), (ABROAD, 1..=600)];
     let (key_usage, seen) = key_usage((0..12).map(|_| Ok(())), looks, &over);
     ready(key_usage.maintain()).unwrap();

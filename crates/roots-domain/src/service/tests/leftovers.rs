@@ -31,7 +31,7 @@ fn work_off(
     let known = left.clone();
     reader.expect_left_over().returning(move |after| {
         let left = known.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = left.iter().find(|(id, steps)| *id > after.0 && *steps > 0);
+        let found = left.iter().find(|(id, steps)| Some(AccountId(*id)) > after && *steps > 0);
         Ok(found.map(|(id, _)| of(*id)))
     });
     let (known, seen, error) = (left, steps.clone(), error.clone());

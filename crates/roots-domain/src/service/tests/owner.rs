@@ -166,7 +166,7 @@ fn an_owner_can_read_the_log_of_another_actors_todo() {
     let log = TodoLog { todo: their_todo(), steps: vec![step(sealed)], next: None };
     reader.expect_todo_log().return_once(|_, _, _| Ok(Some(log)));
     let todos = Todos { reader: Arc::new(reader), ..todos(no_commands(), None, the_peer()) };
-    let chunk = ready(todos.log_after(&owner(), TODO, LogId(0))).unwrap().unwrap();
+    let chunk = ready(todos.log_after(&owner(), TODO, None)).unwrap().unwrap();
     let mut opening = ready(opening(&*todos.writes.accounts, &owner(), chunk.steps)).unwrap();
     assert_eq!(opening.next(), Some(Ok(step("at last".to_owned()))));
     assert_eq!((opening.next(), chunk.next), (None, None));
@@ -300,7 +300,7 @@ fn a_patched_text_of_another_actors_row_is_sealed_with_that_actors_keys() {
 fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
     for (found, sealed_for, sealed) in [
         (Some(their_todo()), uid(20), of_peer(&cipher(Field::LogNote, uid(FRESH), 1, "at last"))),
-        (None, Uid::NIL, cipher(Field::LogNote, uid(FRESH), 1, "at last")),
+        (None, uid(FRESH), cipher(Field::LogNote, uid(FRESH), 1, "at last")),
     ] {
         let (commands, sent) = commands(Ok(AppliedRow::Todo(their_todo())));
         let note = Some(LogNote::parse("at last").unwrap());

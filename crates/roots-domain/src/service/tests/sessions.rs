@@ -145,7 +145,7 @@ fn a_patch_with_a_text_reads_the_row_once_and_seals_for_it() {
 }
 
 #[test]
-fn a_text_for_a_missing_or_invisible_session_is_sealed_for_no_row_and_refused() {
+fn a_text_for_a_missing_or_invisible_session_is_sealed_for_a_fresh_uid_and_refused() {
     for found in [None, Some(row(PEER, Some(notes("after"))))] {
         let refusal = Refusal::NotFound("session");
         let (commands, sent) = commands(Err(refusal.clone().into()));
@@ -153,10 +153,10 @@ fn a_text_for_a_missing_or_invisible_session_is_sealed_for_no_row_and_refused() 
         let patched =
             ready(sessions.patch(&caller(), ID, noted("after"), Preconditions::default()));
         assert_eq!(patched, Err(WriteError::Refused(refusal)));
-        let notes = Patch::Set(resealed(Uid::NIL, "after", None));
+        let notes = Patch::Set(resealed(uid(50), "after", None));
         let patch = SessionPatch { status: None, notes };
         let action =
-            ResourceAction::PatchSession(RowPatch { id: ID, sealed_for: Some(Uid::NIL), patch });
+            ResourceAction::PatchSession(RowPatch { id: ID, sealed_for: Some(uid(50)), patch });
         assert_eq!(sent.action("PATCH /sessions/{id}"), action);
     }
 }

@@ -250,7 +250,7 @@ fn an_unreadable_title_can_be_overwritten() {
 }
 
 #[test]
-fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_no_row_and_refused() {
+fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_a_fresh_uid_and_refused() {
     for found in [None, Some(row(PEER))] {
         let refusal = Refusal::NotFound("todo");
         let (commands, sent) = commands(Err(refusal.clone().into()));
@@ -258,10 +258,10 @@ fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_no_row_and_refused() {
         let patched =
             ready(todos.patch(&caller(), ID, retitled("Write docs"), Preconditions::default()));
         assert_eq!(patched, Err(WriteError::Refused(refusal)));
-        let sealed = cipher(Field::TodoTitle, Uid::NIL, 1, "Write docs");
+        let sealed = cipher(Field::TodoTitle, uid(FRESH), 1, "Write docs");
         let title = Some(Resealed { sealed, same_as: None });
         let patch = TodoPatch { title, ..TodoPatch::EMPTY };
-        assert_eq!(sent.action(PATCH), patch_intent(Some(Uid::NIL), patch));
+        assert_eq!(sent.action(PATCH), patch_intent(Some(uid(FRESH)), patch));
     }
 }
 
@@ -414,10 +414,10 @@ fn only_the_log_of_the_callers_own_todo_is_found_and_its_notes_opened() {
         reader
             .expect_todo_log()
             .times(1)
-            .withf(|by, id, after| (by.account, *id, *after) == (HOME, ID, LogId(7)))
+            .withf(|by, id, after| (by.account, *id, *after) == (HOME, ID, Some(LogId(7))))
             .return_once(|_, _, _| found);
         let todos = todos(no_commands(), reader);
-        let Some(chunk) = ready(todos.log_after(&caller(), ID, LogId(7)))? else {
+        let Some(chunk) = ready(todos.log_after(&caller(), ID, Some(LogId(7))))? else {
             return Ok(None);
         };
         assert_eq!(chunk.next, Some(LogId(2)));
