@@ -17,6 +17,7 @@ mod long_requests;
 mod meta;
 mod openapi;
 mod operators;
+mod preconditions;
 mod router;
 mod sessions;
 mod settings;
@@ -24,6 +25,7 @@ mod settings;
 mod tests;
 mod todos;
 mod usage;
+mod wire;
 
 pub use accounts::Bootstrapped;
 pub use router::{openapi, router};

@@ -29,15 +29,15 @@ use utoipa_axum::routes;
 use self::lines::{EndLine, ErrorLine, ExportBody, ExportLine};
 use crate::app::App;
 use crate::long_requests::LongRequestPermit;
+use crate::wire::NDJSON;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::middleware::fair_permits::{FairPermits, PermitLimits};
 use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
-use roots_http_core::problem::Problem;
+use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::reading;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query};
 use roots_http_core::shutdown::Shutdown;
-use roots_http_core::wire::NDJSON;
 
 /// Size of a chunk; the last line may exceed it.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -182,7 +182,10 @@ async fn watch(handed: Weak<Handed>) {
 
 /// The last line of an export whose client is too slow.
 fn too_slow() -> Bytes {
-    let problem = Problem::export_too_slow();
+    let problem = Problem::new(
+        ProblemKind::RequestTimeout,
+        "The client took less than 1 KiB/s of the export over a minute.",
+    );
     tracing::warn!("an export ended early: {}", problem.detail());
     let mut chunk = Vec::new();
     ErrorLine::of(&problem).write(&mut chunk);
