@@ -19,6 +19,7 @@ mod openapi;
 mod operators;
 mod preconditions;
 mod router;
+mod rows;
 mod sessions;
 mod settings;
 #[cfg(test)]

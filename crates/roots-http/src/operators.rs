@@ -21,7 +21,6 @@ use crate::app::App;
 use crate::openapi::choice;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, integer, text};
 use roots_http_core::request::pagination::{List, NextLink, Paging};
@@ -183,7 +182,8 @@ async fn list(
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
-    let found = reading!(caller, app.services.operators.list(&caller, request))?;
+    let operators = &app.services.operators;
+    let found = caller.read(|caller| async move { operators.list(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AccountPage {
         accounts: found.items.into_iter().map(AccountBody::from).collect(),
@@ -212,7 +212,8 @@ async fn get(
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
 ) -> Result<axum::Json<AccountBody>, Problem> {
-    let found = reading!(caller, app.services.operators.get(&caller, id))?;
+    let operators = &app.services.operators;
+    let found = caller.read(|caller| async move { operators.get(&caller, id).await }).await?;
     let found = found.ok_or_else(|| Problem::not_found("account"))?;
     Ok(axum::Json(found.into()))
 }

@@ -1,5 +1,7 @@
 //! `/sessions`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -8,7 +10,7 @@ use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::session::{Session, SessionPatch, SessionStatusKind};
 use roots_domain::model::text::LongText;
 use roots_domain::model::{Invalid, Patch};
-use roots_domain::service::access::ActorScope;
+use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::sessions::{SessionDraft, SessionFilter};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,10 +20,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::openapi::choice;
+use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{tell_one, tell_page};
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{FromMembers, Members, NoFields, actor_id, text};
 use roots_http_core::request::pagination::{List, Paging};
@@ -188,30 +189,26 @@ choice!(StatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKin
 )]
 async fn list(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     List { query, page }: List<SessionParams>,
 ) -> Result<Response, Problem> {
     let SessionParams { status, scope } = query;
     let filter = SessionFilter { scope, status };
-    let request = page.request(&caller)?;
-    let (found, room) = reading!(
+    let sessions = &app.services.sessions;
+    rows::list::<SessionBody, _, _, _>(
+        &app,
         caller,
-        app.shared
-            .list_permits
-            .read(&caller, |caller| app.services.sessions.find(caller, filter, request))
-    )??;
-    let (next_cursor, link) = page.next(&caller, &found);
-    let body = SessionPage {
-        sessions: Vec::new(),
-        total: found.total,
-        limit: found.request.limit,
-        offset: found.request.offset(),
-        next_cursor,
-    };
-    let answer =
-        tell_page::<_, SessionBody>(&app.services.accounts, &caller, (found.items, room), &body)
-            .await?;
-    Ok((link, answer).into_response())
+        &page,
+        |caller, request| async move { sessions.find(&caller, filter, request).await },
+        |found, next_cursor| SessionPage {
+            sessions: Vec::new(),
+            total: found.total,
+            limit: found.request.limit,
+            offset: found.request.offset(),
+            next_cursor,
+        },
+    )
+    .await
 }
 
 /// Get session
@@ -224,20 +221,15 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (found, room) = reading!(
-        caller,
-        app.shared
-            .list_permits
-            .read_one(&caller, |caller| app.services.sessions.find_one(caller, id))
-    )??;
-    let found = found.ok_or_else(|| Problem::not_found("session"))?;
+    let sessions = &app.services.sessions;
+    let find = |caller: Arc<Caller>| async move { sessions.find_one(&caller, id).await };
     let word = |session: Session| if_none_match.answer(session.tag(), SessionBody::from(session));
-    tell_one(&app.services.accounts, &caller, (found, room), word).await
+    rows::get(&app, caller, "session", find, word).await
 }
 
 /// Start session

@@ -25,10 +25,10 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::openapi::choice;
+use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{AnswerChunks, JsonRows, tell_one, tell_page};
+use roots_http_core::middleware::list_permits::{AnswerChunks, JsonRows};
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{
     FromMembers, Members, NoFields, actor_id, integer, session_id, text,
@@ -327,30 +327,26 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 )]
 async fn list(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     List { query, page }: List<TodoParams>,
 ) -> Result<Response, Problem> {
     let TodoParams { status, priority, session_id, scope } = query;
     let filter = TodoFilter { scope, status, priority, session: session_id };
-    let request = page.request(&caller)?;
-    let (found, room) = reading!(
+    let todos = &app.services.todos;
+    rows::list::<TodoBody, _, _, _>(
+        &app,
         caller,
-        app.shared
-            .list_permits
-            .read(&caller, |caller| app.services.todos.find(caller, filter, request))
-    )??;
-    let (next_cursor, link) = page.next(&caller, &found);
-    let body = TodoPage {
-        todos: Vec::new(),
-        total: found.total,
-        limit: found.request.limit,
-        offset: found.request.offset(),
-        next_cursor,
-    };
-    let answer =
-        tell_page::<_, TodoBody>(&app.services.accounts, &caller, (found.items, room), &body)
-            .await?;
-    Ok((link, answer).into_response())
+        &page,
+        |caller, request| async move { todos.find(&caller, filter, request).await },
+        |found, next_cursor| TodoPage {
+            todos: Vec::new(),
+            total: found.total,
+            limit: found.request.limit,
+            offset: found.request.offset(),
+            next_cursor,
+        },
+    )
+    .await
 }
 
 /// Get todo
@@ -363,18 +359,15 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (found, room) = reading!(
-        caller,
-        app.shared.list_permits.read_one(&caller, |caller| app.services.todos.find_one(caller, id))
-    )??;
-    let found = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let todos = &app.services.todos;
+    let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
     let word = |todo: Todo| if_none_match.answer(todo.tag(), TodoBody::from(todo));
-    tell_one(&app.services.accounts, &caller, (found, room), word).await
+    rows::get(&app, caller, "todo", find, word).await
 }
 
 /// Create todo
@@ -501,14 +494,10 @@ async fn logs(
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
 ) -> Result<Response, Problem> {
-    let (found, room) = reading!(
-        caller,
-        app.shared.list_permits.read(&caller, |caller| app.services.todos.log_after(
-            caller,
-            id,
-            LogId(0)
-        ))
-    )??;
+    let todos = &app.services.todos;
+    let (found, room) = caller
+        .read_rows(|caller| async move { todos.log_after(&caller, id, LogId(0)).await })
+        .await?;
     let LogChunk { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
     let opening = app.services.accounts.opening(&caller, steps).await?;
     let rows = room.open(opening).await?;

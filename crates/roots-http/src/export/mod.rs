@@ -34,7 +34,6 @@ use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::middleware::fair_permits::{FairPermits, PermitLimits};
 use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
 use roots_http_core::problem::{Problem, ProblemKind};
-use roots_http_core::reading;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query};
 use roots_http_core::shutdown::Shutdown;
@@ -279,8 +278,11 @@ async fn export(
     mut caller: Bearer,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
+    let exports = &app.services.exports;
     if method == Method::HEAD {
-        let header = reading!(caller, app.services.exports.header(&caller, query.actor_id))?;
+        let header = caller
+            .read(|caller| async move { exports.header(&caller, query.actor_id).await })
+            .await?;
         // Its length is not known.
         let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
         return Ok((headers(&header), body).into_response());
@@ -289,10 +291,8 @@ async fn export(
     if caller.actor.role == Role::Owner {
         caller.count_noted()?;
     }
-    let export = reading!(
-        caller,
-        app.services.exports.begin(caller.caller(), caller.lookup(), query.actor_id)
-    )?;
+    let lookup = caller.lookup();
+    let export = caller.read(|caller| exports.begin(caller, lookup, query.actor_id)).await?;
     if let Some(error) = export.unnoted() {
         let account = export.header().account.id;
         tracing::warn!(%account, %error, "an owner's export is not noted in the audit log");
