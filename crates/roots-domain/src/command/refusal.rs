@@ -130,8 +130,8 @@ pub enum Refusal {
     #[error("A note needs a change of status, and this patch does not change it.")]
     NoteWithoutChange,
     /// The actor already has the maximum number of activity types.
-    #[error("An actor may have at most {limit} activity types.", limit = crate::model::activity::KINDS_MAX)]
-    TooManyKinds,
+    #[error("An actor may have at most {limit} activity types.", limit = crate::model::activity::ACTIVITY_TYPES_MAX)]
+    TooManyActivityTypes,
     /// The balance is below the cost.
     #[error("The balance of {balance} credits does not cover the cost of {cost}.")]
     InsufficientCredits {
@@ -250,7 +250,7 @@ mod tests {
                 Refusal::NoteWithoutChange,
                 "A note needs a change of status, and this patch does not change it.",
             ),
-            (Refusal::TooManyKinds, "An actor may have at most 1000 activity types."),
+            (Refusal::TooManyActivityTypes, "An actor may have at most 1000 activity types."),
             (too_little, "The balance of 0 credits does not cover the cost of 1."),
             (Refusal::BalanceTooHigh, "The balance would exceed the largest possible one."),
             (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),

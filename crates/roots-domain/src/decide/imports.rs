@@ -195,7 +195,7 @@ impl WorkingSet {
             }
             ImportRow::Activity(activity) => {
                 let session = link(activity.session, activity.actor)?;
-                self.check_kind(scope.account, activity.actor, &activity.activity_type)?;
+                self.check_activity_type(scope.account, activity.actor, &activity.activity_type)?;
                 let id = ids.next_activity();
                 (Plan::LogActivity(Activity { id, session, ..activity }), id.0)
             }

@@ -115,7 +115,7 @@ impl From<Refusal> for Problem {
             Refusal::OwnExport => Self::of_field("source", detail),
             Refusal::Contradicts(_) => Self::of_field("line", detail),
             Refusal::NoteWithoutChange => Self::of_field("note", detail),
-            Refusal::TooManyKinds => Self::of_field("activity_type", detail),
+            Refusal::TooManyActivityTypes => Self::of_field("activity_type", detail),
             Refusal::SessionEnded(_)
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)

@@ -97,7 +97,7 @@ fn error_of(refusal: &Refusal) -> InvalidField {
         Refusal::NoSuchSession(_) => "session_id",
         Refusal::NotFound("todo") => "todo_id",
         Refusal::NoSuchActor(_) => "actor_id",
-        Refusal::TooManyKinds => "activity_type",
+        Refusal::TooManyActivityTypes => "activity_type",
         Refusal::StepFromElsewhere { .. } => "old_status",
         Refusal::ForbiddenStep { .. } => "new_status",
         Refusal::Contradicts(origin) => match origin {

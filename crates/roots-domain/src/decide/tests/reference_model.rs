@@ -107,11 +107,11 @@ fn load(rows: &AccountModels, commands: &[Command]) -> WorkingSet {
         let found = rows[home].activities.get(id).into_iter();
         found.for_each(|row| working_set.load_activity(*home, row.clone()));
     }
-    for (home, actor, _) in &read_set.kinds {
+    for (home, actor, _) in &read_set.activity_types {
         let own = rows[home].activities.values().filter(|row| row.actor == *actor);
         let counts = counts(own.map(|row| row.activity_type.clone()));
         let total = i64::try_from(counts.len()).unwrap();
-        working_set.load_kinds(*home, *actor, Kinds { counts, total });
+        working_set.load_activity_types(*home, *actor, ActivityTypes { counts, total });
     }
     working_set
 }
