@@ -9,8 +9,9 @@ use crate::model::todo::TodoStatus;
 /// for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The caller's key is revoked, expired, or its actor deactivated.
-    #[error("This key is no longer in force.")]
+    /// The API key is malformed, unknown, revoked or expired, or its actor is deactivated. The error
+    /// does not say which.
+    #[error("The API key is not valid.")]
     KeyNotInForce,
     /// The recovery code is wrong or has ended. The error does not say which.
     #[error("The recovery code is not valid.")]
@@ -169,7 +170,7 @@ mod tests {
         let step = |from, to| Refusal::ForbiddenStep { from, to };
         let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
         for (refusal, sentence) in [
-            (Refusal::KeyNotInForce, "This key is no longer in force."),
+            (Refusal::KeyNotInForce, "The API key is not valid."),
             (Refusal::CodeNotInForce, "The recovery code is not valid."),
             (Refusal::Suspended, "This account is suspended: it is read-only."),
             (

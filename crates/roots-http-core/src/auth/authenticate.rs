@@ -13,7 +13,7 @@ use roots_domain::command::Refusal;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::crypto::{Lookup, PresentedKey};
 use roots_domain::port::store::StoreError;
-use roots_domain::service::access::{AccessError, Caller};
+use roots_domain::service::access::Caller;
 use roots_domain::service::{ReadError, WriteError, Written};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument;
@@ -230,7 +230,7 @@ async fn admitted(
         }
     };
     let admitted = shared.await;
-    if matches!(admitted, Err(AccessError::NotAdmitted)) && !has_counted {
+    if matches!(admitted, Err(ReadError::Refused(Refusal::KeyNotInForce))) && !has_counted {
         client.count_unauthenticated()?;
     }
     let caller = admitted?;
@@ -282,7 +282,7 @@ fn find(
         KeyHistory::Wrong => {
             client.count_unauthenticated()?;
             if !callers.may_look_again(lookup) {
-                return Err(AccessError::NotAdmitted.into());
+                return Err(Refusal::KeyNotInForce.into());
             }
             None
         }
@@ -318,11 +318,13 @@ async fn admit(
     generation: u64,
     known: KeyHistory,
     attempt: Option<RunningAttempt>,
-) -> Result<Arc<Caller>, AccessError> {
+) -> Result<Arc<Caller>, ReadError> {
     let access = &state.access;
     let (admitted, lookup) = (access.admit(key).await, key.lookup);
     match (&admitted, known) {
-        (Err(AccessError::NotAdmitted), _) => state.callers.remember_wrong(lookup),
+        (Err(ReadError::Refused(Refusal::KeyNotInForce)), _) => {
+            state.callers.remember_wrong(lookup);
+        }
         (_, KeyHistory::Good) => {}
         (_, KeyHistory::Wrong) => client.take_back_unauthenticated(),
         (_, KeyHistory::Not) => client.take_back_unknown_key(),

@@ -137,15 +137,15 @@ impl Problem {
 
     /// Errors of the query.
     pub fn invalid_parameters(errors: impl Into<InvalidFields>) -> Self {
-        Self::faulty(ProblemKind::InvalidParameters, errors.into())
+        Self::invalid(ProblemKind::InvalidParameters, errors.into())
     }
 
     /// Errors of the body.
     pub fn invalid_body(errors: impl Into<InvalidFields>) -> Self {
-        Self::faulty(ProblemKind::InvalidBody, errors.into())
+        Self::invalid(ProblemKind::InvalidBody, errors.into())
     }
 
-    fn faulty(kind: ProblemKind, InvalidFields { listed, count }: InvalidFields) -> Self {
+    fn invalid(kind: ProblemKind, InvalidFields { listed, count }: InvalidFields) -> Self {
         let text: Vec<_> = listed
             .iter()
             .take(DETAIL_ERRORS_MAX)
