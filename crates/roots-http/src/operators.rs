@@ -67,7 +67,11 @@ impl FromRequestParts<App> for OperatorBearer {
     }
 }
 
-choice!(StatusName, "AccountStatus", AccountStatus::ALL.iter().copied().map(AccountStatus::name));
+choice!(
+    AccountStatusName,
+    "AccountStatus",
+    AccountStatus::ALL.iter().copied().map(AccountStatus::name)
+);
 
 /// An account, as operators see it.
 #[derive(Serialize, ToSchema)]
@@ -77,7 +81,7 @@ struct AccountBody {
     name: String,
     #[schema(value_type = AccountKindName)]
     account_type: &'static str,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = AccountStatusName)]
     status: &'static str,
     balance: i64,
     /// The number of its actors, deactivated ones included.
@@ -152,7 +156,7 @@ struct CreditsGranted {
 /// Whether an account may write now.
 #[derive(Serialize, ToSchema)]
 struct AccountState {
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = AccountStatusName)]
     status: &'static str,
     account_id: i64,
 }

@@ -55,7 +55,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 pub(crate) struct SessionBody {
     /// Numbered per account.
     session_id: i64,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = SessionStatusName)]
     status: &'static str,
     /// The agent's notes. Encrypted at rest.
     #[schema(required)]
@@ -108,7 +108,7 @@ struct SessionDeleted {
 #[into_params(parameter_in = Query)]
 struct SessionParams {
     /// Only sessions with this status.
-    #[param(value_type = Option<StatusName>, inline)]
+    #[param(value_type = Option<SessionStatusName>, inline)]
     status: Option<SessionStatusKind>,
     /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
     /// owner may ask for others.
@@ -152,7 +152,7 @@ impl FromMembers for NewSession {
 #[serde(deny_unknown_fields)]
 struct SessionChange {
     /// `ended` ends the session for good.
-    #[schema(value_type = StatusName, required = false)]
+    #[schema(value_type = SessionStatusName, required = false)]
     status: Option<SessionStatusKind>,
     /// New notes, up to 65,536 bytes; `null` clears them.
     #[schema(value_type = Option<schema::LongText>)]
@@ -171,7 +171,7 @@ fn status(name: &str) -> Result<SessionStatusKind, Invalid> {
     one_of(&SessionStatusKind::ALL, SessionStatusKind::name, name)
 }
 
-choice!(StatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKind::name));
+choice!(SessionStatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKind::name));
 
 /// List sessions
 ///

@@ -80,7 +80,7 @@ pub(crate) struct TodoBody {
     /// Encrypted at rest.
     #[schema(required)]
     description: Option<String>,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = TodoStatusName)]
     status: &'static str,
     /// 0 (lowest) to 3 (highest).
     #[schema(minimum = 0, maximum = 3)]
@@ -141,9 +141,9 @@ struct TodoDeleted {
 pub(crate) struct StatusChangeBody {
     /// Numbered per account.
     log_id: i64,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = TodoStatusName)]
     old_status: &'static str,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = TodoStatusName)]
     new_status: &'static str,
     /// Encrypted at rest.
     #[schema(required)]
@@ -177,7 +177,7 @@ struct TodoLogBody {
 #[into_params(parameter_in = Query)]
 struct TodoParams {
     /// Only todos with this status.
-    #[param(value_type = Option<StatusName>, inline)]
+    #[param(value_type = Option<TodoStatusName>, inline)]
     status: Option<TodoStatus>,
     /// Filter by priority (0–3).
     #[param(value_type = Option<i64>, minimum = 0, maximum = 3)]
@@ -266,7 +266,7 @@ struct TodoChangeBody {
     #[schema(value_type = Option<schema::LongText>)]
     description: Patch<LongText>,
     /// The new status. The change is logged.
-    #[schema(value_type = StatusName, required = false)]
+    #[schema(value_type = TodoStatusName, required = false)]
     status: Option<TodoStatus>,
     /// 0 (lowest) to 3 (highest).
     #[schema(value_type = i64, required = false, minimum = 0, maximum = 3)]
@@ -308,7 +308,7 @@ fn status(name: &str) -> Result<TodoStatus, Invalid> {
     one_of(&TodoStatus::ALL, TodoStatus::name, name)
 }
 
-choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
+choice!(TodoStatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 
 /// List todos
 ///

@@ -43,14 +43,17 @@ fn ending(expires_at: Option<Timestamp>, grace: Option<Timestamp>) -> Credential
     Credentials { key: KeyValidity { expires_at, status, ..found.key }, ..found }
 }
 
-type Look = Result<Option<Credentials>, StoreError>;
+type LookUpResult = Result<Option<Credentials>, StoreError>;
 
-fn access(found: Look, locksmith: MockLocksmith) -> Access {
+fn access(found: LookUpResult, locksmith: MockLocksmith) -> Access {
     access_looking([found], locksmith)
 }
 
 /// Access whose look-ups find this, one after the other.
-fn access_looking(looks: impl IntoIterator<Item = Look>, locksmith: MockLocksmith) -> Access {
+fn access_looking(
+    looks: impl IntoIterator<Item = LookUpResult>,
+    locksmith: MockLocksmith,
+) -> Access {
     let mut reader = MockAccountReader::new();
     let mut order = mockall::Sequence::new();
     for found in looks {
