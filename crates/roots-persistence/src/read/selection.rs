@@ -56,7 +56,7 @@ pub(super) fn daily(
         .filter(kept_of(ActorId, filter.by.account, filter.actor))
         .filter(Day.between(first, last));
     if let Some(activity_type) = &filter.activity_type {
-        counts = counts.filter(ActivityType.eq(kind.as_str()));
+        counts = counts.filter(ActivityType.eq(activity_type.as_str()));
     }
     counts
 }
@@ -72,7 +72,7 @@ pub(super) fn quarter_hours(
         .filter(kept_of(ActorId, filter.by.account, filter.actor))
         .filter(Quarter.between(first, last));
     if let Some(activity_type) = &filter.activity_type {
-        counts = counts.filter(ActivityType.eq(kind.as_str()));
+        counts = counts.filter(ActivityType.eq(activity_type.as_str()));
     }
     counts
 }
