@@ -4,8 +4,6 @@ use axum::http::{HeaderName, HeaderValue, Method};
 
 /// The prefix of the API's paths.
 pub const API_PATH: &str = "/api/v1";
-/// The path of imports.
-pub const IMPORT_PATH: &str = "/api/v1/import";
 /// The path of the health check.
 pub const HEALTH_PATH: &str = "/health";
 /// The path of the readiness check, which asks the database.
@@ -41,8 +39,6 @@ pub const CREDITS_REMAINING: HeaderName = HeaderName::from_static("x-credits-rem
 /// The `Cache-Control` of an answer with a secret.
 pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// The media type of JSON lines.
-pub const NDJSON: &str = "application/x-ndjson";
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 

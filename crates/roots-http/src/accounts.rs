@@ -24,7 +24,6 @@ use crate::settings::Signup;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::auth::client_context::Attempt;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, account_id, text};
 use roots_http_core::request::pagination::{List, NextLink, Paging};
@@ -433,7 +432,8 @@ async fn whoami(
     mut caller: Bearer,
     _: Query<NoParams>,
 ) -> Result<axum::Json<WhoamiBody>, Problem> {
-    let found = reading!(caller, app.services.accounts.whoami(&caller))?;
+    let accounts = &app.services.accounts;
+    let found = caller.read(|caller| async move { accounts.whoami(&caller).await }).await?;
     Ok(axum::Json(WhoamiBody {
         actor_id: caller.actor.id.0,
         actor_name: caller.actor.name.as_str().to_owned(),
@@ -482,7 +482,8 @@ async fn credits(
     mut caller: Bearer,
     _: Query<NoParams>,
 ) -> Result<axum::Json<CreditsBody>, Problem> {
-    let credits = reading!(caller, app.services.accounts.credits(&caller))?;
+    let accounts = &app.services.accounts;
+    let credits = caller.read(|caller| async move { accounts.credits(&caller).await }).await?;
     Ok(axum::Json(CreditsBody {
         balance: credits.balance,
         cost_model: CostModel { reads: 0, writes: WRITE_COST },
@@ -519,7 +520,9 @@ async fn ledger(
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let accounts = &app.services.accounts;
-    let found = reading!(caller, accounts.ledger(&caller, query.reason, request))?;
+    let found = caller
+        .read(|caller| async move { accounts.ledger(&caller, query.reason, request).await })
+        .await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = LedgerPage {
         entries: found.items.into_iter().map(LedgerRow::from).collect(),

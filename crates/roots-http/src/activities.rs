@@ -1,5 +1,7 @@
 //! `/activities` and their statistics.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -9,7 +11,7 @@ use roots_domain::model::id::{ActivityId, ActorId, SessionId};
 use roots_domain::model::text::{ActivityText, ActivityType};
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::zone::Zone;
-use roots_domain::service::access::ActorScope;
+use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::activities::{ActivityDraft, ActivitySelection};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,10 +20,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{tell_one, tell_page};
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{FromMembers, Members, NoFields, actor_id, session_id, text};
 use roots_http_core::request::pagination::{List, Paging};
@@ -301,32 +302,25 @@ impl FromMembers for NewActivityBody {
 )]
 async fn list(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     List { query, page }: List<ActivityQuery>,
 ) -> Result<Response, Problem> {
-    let selection = query.of.of(query.activity_type);
-    let request = page.request(&caller)?;
     let activities = &app.services.activities;
-    let (found, room) = reading!(
+    let selection = &query.of.of(query.activity_type);
+    rows::list::<ActivityBody, _, _, _>(
+        &app,
         caller,
-        app.shared.list_permits.read(&caller, |caller| activities.find(
-            caller,
-            selection.clone(),
-            request
-        ))
-    )??;
-    let (next_cursor, link) = page.next(&caller, &found);
-    let body = ActivityPage {
-        activities: Vec::new(),
-        total: found.total,
-        limit: found.request.limit,
-        offset: found.request.offset(),
-        next_cursor,
-    };
-    let answer =
-        tell_page::<_, ActivityBody>(&app.services.accounts, &caller, (found.items, room), &body)
-            .await?;
-    Ok((link, answer).into_response())
+        &page,
+        |caller, request| async move { activities.find(&caller, selection.clone(), request).await },
+        |found, next_cursor| ActivityPage {
+            activities: Vec::new(),
+            total: found.total,
+            limit: found.request.limit,
+            offset: found.request.offset(),
+            next_cursor,
+        },
+    )
+    .await
 }
 
 /// Get activity
@@ -339,21 +333,16 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (found, room) = reading!(
-        caller,
-        app.shared
-            .list_permits
-            .read_one(&caller, |caller| app.services.activities.find_one(caller, id))
-    )??;
-    let found = found.ok_or_else(|| Problem::not_found("activity"))?;
+    let activities = &app.services.activities;
+    let find = |caller: Arc<Caller>| async move { activities.find_one(&caller, id).await };
     let word =
         |activity: Activity| if_none_match.answer(activity.tag(), ActivityBody::from(activity));
-    tell_one(&app.services.accounts, &caller, (found, room), word).await
+    rows::get(&app, caller, "activity", find, word).await
 }
 
 /// Log activity
@@ -447,7 +436,10 @@ async fn stats(
 ) -> Result<axum::Json<StatsBody>, Problem> {
     let zone = selection.tz.clone();
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
-    let (selection, activities) = (selection.of(None), &app.services.activities);
-    let stats = reading!(caller, activities.stats(&caller, selection.clone(), &zone))?;
+    let (selection, zone) = (&selection.of(None), &zone);
+    let activities = &app.services.activities;
+    let stats = caller
+        .read(|caller| async move { activities.stats(&caller, selection.clone(), zone).await })
+        .await?;
     Ok(axum::Json(stats.into()))
 }

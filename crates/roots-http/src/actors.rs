@@ -18,7 +18,6 @@ use crate::app::App;
 use crate::openapi::choice;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, boolean, text};
 use roots_http_core::request::pagination::{List, NextLink, Paging};
@@ -167,7 +166,8 @@ async fn list(
 ) -> Result<(NextLink, axum::Json<ActorPage>), Problem> {
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
-    let found = reading!(caller, app.services.keys.actors(&caller, request))?;
+    let keys = &app.services.keys;
+    let found = caller.read(|caller| async move { keys.actors(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = ActorPage {
         actors: found.items.into_iter().map(ActorBody::from).collect(),
@@ -198,7 +198,8 @@ async fn get(
     Id(id): Id<ActorId>,
     _: Query<NoParams>,
 ) -> Result<axum::Json<ActorBody>, Problem> {
-    let actor = reading!(caller, app.services.keys.actor(&caller, id))?;
+    let keys = &app.services.keys;
+    let actor = caller.read(|caller| async move { keys.actor(&caller, id).await }).await?;
     Ok(axum::Json(actor.ok_or_else(|| Problem::not_found("actor"))?.into()))
 }
 

@@ -11,7 +11,6 @@ use crate::app::App;
 use crate::openapi::choice;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::pagination::{List, NextLink, Paging};
 use roots_http_core::request::query::NoParams;
 
@@ -119,7 +118,9 @@ async fn list(
 ) -> Result<(NextLink, axum::Json<AuditPage>), Problem> {
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
-    let found = reading!(caller, app.services.accounts.audit_log(&caller, request))?;
+    let accounts = &app.services.accounts;
+    let found =
+        caller.read(|caller| async move { accounts.audit_log(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AuditPage {
         entries: found.items.into_iter().map(EntryBody::from).collect(),

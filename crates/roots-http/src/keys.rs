@@ -17,7 +17,6 @@ use utoipa_axum::routes;
 use crate::app::App;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{
     FromMembers, Json, Members, NoFields, actor_id, boolean, integer, text,
@@ -228,7 +227,8 @@ async fn list(
 ) -> Result<(NextLink, axum::Json<KeyPage>), Problem> {
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
-    let found = reading!(caller, app.services.keys.keys(&caller, request))?;
+    let keys = &app.services.keys;
+    let found = caller.read(|caller| async move { keys.keys(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = KeyPage {
         keys: found.items.into_iter().map(KeyBody::from).collect(),

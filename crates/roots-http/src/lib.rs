@@ -17,13 +17,16 @@ mod long_requests;
 mod meta;
 mod openapi;
 mod operators;
+mod preconditions;
 mod router;
+mod rows;
 mod sessions;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod todos;
 mod usage;
+mod wire;
 
 pub use accounts::Bootstrapped;
 pub use router::{openapi, router};

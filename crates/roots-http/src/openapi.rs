@@ -19,8 +19,9 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::import::report::{IMPORT_MEMBER, ImportBody};
+use crate::preconditions::is_tagged;
 use roots_http_core::problem::{Problem, ProblemBody, ProblemKind};
-use roots_http_core::request::preconditions::is_tagged;
 use roots_http_core::schema;
 use roots_http_core::wire::{API_PATH, PROBLEM_JSON};
 
@@ -135,6 +136,7 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
     let mut components = components.build();
     refine_patches(&gathered.paths, &mut components.schemas);
     name_lines(&mut components.schemas);
+    describe_import_member(&mut components.schemas);
     gathered.components = Some(components);
     gathered
 }
@@ -182,6 +184,17 @@ fn name_lines(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
         *line = RefOr::Ref(named.clone());
     }
     schemas.insert("ExportLine".to_owned(), RefOr::T(Schema::OneOf(lines)));
+}
+
+/// Describes the member that an import adds to the problem that ended it early.
+fn describe_import_member(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let problem = schemas.get_mut(&*ProblemBody::name());
+    let Some(RefOr::T(Schema::Object(problem))) = problem else { return };
+    let mut import = Ref::from_schema_name(ImportBody::name());
+    "The result of an import until it ended: rows that it wrote stay and are paid for. Continue\n\
+     from its `from_line`."
+        .clone_into(&mut import.description);
+    problem.properties.insert(IMPORT_MEMBER.to_owned(), RefOr::Ref(import));
 }
 
 /// The license of this package.

@@ -21,7 +21,6 @@ use crate::app::App;
 use crate::openapi::choice;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, integer, text};
 use roots_http_core::request::pagination::{List, NextLink, Paging};
@@ -68,7 +67,11 @@ impl FromRequestParts<App> for OperatorBearer {
     }
 }
 
-choice!(StatusName, "AccountStatus", AccountStatus::ALL.iter().copied().map(AccountStatus::name));
+choice!(
+    AccountStatusName,
+    "AccountStatus",
+    AccountStatus::ALL.iter().copied().map(AccountStatus::name)
+);
 
 /// An account, as operators see it.
 #[derive(Serialize, ToSchema)]
@@ -78,7 +81,7 @@ struct AccountBody {
     name: String,
     #[schema(value_type = AccountKindName)]
     account_type: &'static str,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = AccountStatusName)]
     status: &'static str,
     balance: i64,
     /// The number of its actors, deactivated ones included.
@@ -153,7 +156,7 @@ struct CreditsGranted {
 /// Whether an account may write now.
 #[derive(Serialize, ToSchema)]
 struct AccountState {
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = AccountStatusName)]
     status: &'static str,
     account_id: i64,
 }
@@ -183,7 +186,8 @@ async fn list(
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
     let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
-    let found = reading!(caller, app.services.operators.list(&caller, request))?;
+    let operators = &app.services.operators;
+    let found = caller.read(|caller| async move { operators.list(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AccountPage {
         accounts: found.items.into_iter().map(AccountBody::from).collect(),
@@ -212,7 +216,8 @@ async fn get(
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
 ) -> Result<axum::Json<AccountBody>, Problem> {
-    let found = reading!(caller, app.services.operators.get(&caller, id))?;
+    let operators = &app.services.operators;
+    let found = caller.read(|caller| async move { operators.get(&caller, id).await }).await?;
     let found = found.ok_or_else(|| Problem::not_found("account"))?;
     Ok(axum::Json(found.into()))
 }

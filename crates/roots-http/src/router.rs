@@ -28,7 +28,9 @@ use crate::long_requests::LongRequests;
 use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
 use crate::openapi::{complete, methods};
+use crate::preconditions::misplaced;
 use crate::settings::HttpSettings;
+use crate::wire::IMPORT_PATH;
 use crate::{
     accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, sessions,
     todos, usage,
@@ -66,6 +68,8 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         large_bodies: LargeBodies::new(settings.large_bodies, settings.trusted_proxies.clone()),
         private,
         methods: methods(&description),
+        endless: HashSet::from([IMPORT_PATH.to_owned()]),
+        misplaced,
     });
     routes
         .fallback(|| future::ready(Problem::no_such_path()))

@@ -1,5 +1,7 @@
 //! `/sessions`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -8,7 +10,7 @@ use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::session::{Session, SessionPatch, SessionStatusKind};
 use roots_domain::model::text::LongText;
 use roots_domain::model::{Invalid, Patch};
-use roots_domain::service::access::ActorScope;
+use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::sessions::{SessionDraft, SessionFilter};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,10 +20,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::openapi::choice;
+use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{tell_one, tell_page};
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{FromMembers, Members, NoFields, actor_id, text};
 use roots_http_core::request::pagination::{List, Paging};
@@ -54,7 +55,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 pub(crate) struct SessionBody {
     /// Numbered per account.
     session_id: i64,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = SessionStatusName)]
     status: &'static str,
     /// The agent's notes. Encrypted at rest.
     #[schema(required)]
@@ -107,7 +108,7 @@ struct SessionDeleted {
 #[into_params(parameter_in = Query)]
 struct SessionParams {
     /// Only sessions with this status.
-    #[param(value_type = Option<StatusName>, inline)]
+    #[param(value_type = Option<SessionStatusName>, inline)]
     status: Option<SessionStatusKind>,
     /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
     /// owner may ask for others.
@@ -151,7 +152,7 @@ impl FromMembers for NewSession {
 #[serde(deny_unknown_fields)]
 struct SessionChange {
     /// `ended` ends the session for good.
-    #[schema(value_type = StatusName, required = false)]
+    #[schema(value_type = SessionStatusName, required = false)]
     status: Option<SessionStatusKind>,
     /// New notes, up to 65,536 bytes; `null` clears them.
     #[schema(value_type = Option<schema::LongText>)]
@@ -170,7 +171,7 @@ fn status(name: &str) -> Result<SessionStatusKind, Invalid> {
     one_of(&SessionStatusKind::ALL, SessionStatusKind::name, name)
 }
 
-choice!(StatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKind::name));
+choice!(SessionStatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKind::name));
 
 /// List sessions
 ///
@@ -188,30 +189,26 @@ choice!(StatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKin
 )]
 async fn list(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     List { query, page }: List<SessionParams>,
 ) -> Result<Response, Problem> {
     let SessionParams { status, scope } = query;
     let filter = SessionFilter { scope, status };
-    let request = page.request(&caller)?;
-    let (found, room) = reading!(
+    let sessions = &app.services.sessions;
+    rows::list::<SessionBody, _, _, _>(
+        &app,
         caller,
-        app.shared
-            .list_permits
-            .read(&caller, |caller| app.services.sessions.find(caller, filter, request))
-    )??;
-    let (next_cursor, link) = page.next(&caller, &found);
-    let body = SessionPage {
-        sessions: Vec::new(),
-        total: found.total,
-        limit: found.request.limit,
-        offset: found.request.offset(),
-        next_cursor,
-    };
-    let answer =
-        tell_page::<_, SessionBody>(&app.services.accounts, &caller, (found.items, room), &body)
-            .await?;
-    Ok((link, answer).into_response())
+        &page,
+        |caller, request| async move { sessions.find(&caller, filter, request).await },
+        |found, next_cursor| SessionPage {
+            sessions: Vec::new(),
+            total: found.total,
+            limit: found.request.limit,
+            offset: found.request.offset(),
+            next_cursor,
+        },
+    )
+    .await
 }
 
 /// Get session
@@ -224,20 +221,15 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     Id(id): Id<SessionId>,
     _: Query<NoParams>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (found, room) = reading!(
-        caller,
-        app.shared
-            .list_permits
-            .read_one(&caller, |caller| app.services.sessions.find_one(caller, id))
-    )??;
-    let found = found.ok_or_else(|| Problem::not_found("session"))?;
+    let sessions = &app.services.sessions;
+    let find = |caller: Arc<Caller>| async move { sessions.find_one(&caller, id).await };
     let word = |session: Session| if_none_match.answer(session.tag(), SessionBody::from(session));
-    tell_one(&app.services.accounts, &caller, (found, room), word).await
+    rows::get(&app, caller, "session", find, word).await
 }
 
 /// Start session

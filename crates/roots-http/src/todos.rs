@@ -25,10 +25,10 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::openapi::choice;
+use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{AnswerChunks, JsonRows, tell_one, tell_page};
+use roots_http_core::middleware::list_permits::{AnswerChunks, JsonRows};
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{
     FromMembers, Members, NoFields, actor_id, integer, session_id, text,
@@ -80,7 +80,7 @@ pub(crate) struct TodoBody {
     /// Encrypted at rest.
     #[schema(required)]
     description: Option<String>,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = TodoStatusName)]
     status: &'static str,
     /// 0 (lowest) to 3 (highest).
     #[schema(minimum = 0, maximum = 3)]
@@ -141,9 +141,9 @@ struct TodoDeleted {
 pub(crate) struct StatusChangeBody {
     /// Numbered per account.
     log_id: i64,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = TodoStatusName)]
     old_status: &'static str,
-    #[schema(value_type = StatusName)]
+    #[schema(value_type = TodoStatusName)]
     new_status: &'static str,
     /// Encrypted at rest.
     #[schema(required)]
@@ -177,7 +177,7 @@ struct TodoLogBody {
 #[into_params(parameter_in = Query)]
 struct TodoParams {
     /// Only todos with this status.
-    #[param(value_type = Option<StatusName>, inline)]
+    #[param(value_type = Option<TodoStatusName>, inline)]
     status: Option<TodoStatus>,
     /// Filter by priority (0–3).
     #[param(value_type = Option<i64>, minimum = 0, maximum = 3)]
@@ -266,7 +266,7 @@ struct TodoChangeBody {
     #[schema(value_type = Option<schema::LongText>)]
     description: Patch<LongText>,
     /// The new status. The change is logged.
-    #[schema(value_type = StatusName, required = false)]
+    #[schema(value_type = TodoStatusName, required = false)]
     status: Option<TodoStatus>,
     /// 0 (lowest) to 3 (highest).
     #[schema(value_type = i64, required = false, minimum = 0, maximum = 3)]
@@ -308,7 +308,7 @@ fn status(name: &str) -> Result<TodoStatus, Invalid> {
     one_of(&TodoStatus::ALL, TodoStatus::name, name)
 }
 
-choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
+choice!(TodoStatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 
 /// List todos
 ///
@@ -327,30 +327,26 @@ choice!(StatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 )]
 async fn list(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     List { query, page }: List<TodoParams>,
 ) -> Result<Response, Problem> {
     let TodoParams { status, priority, session_id, scope } = query;
     let filter = TodoFilter { scope, status, priority, session: session_id };
-    let request = page.request(&caller)?;
-    let (found, room) = reading!(
+    let todos = &app.services.todos;
+    rows::list::<TodoBody, _, _, _>(
+        &app,
         caller,
-        app.shared
-            .list_permits
-            .read(&caller, |caller| app.services.todos.find(caller, filter, request))
-    )??;
-    let (next_cursor, link) = page.next(&caller, &found);
-    let body = TodoPage {
-        todos: Vec::new(),
-        total: found.total,
-        limit: found.request.limit,
-        offset: found.request.offset(),
-        next_cursor,
-    };
-    let answer =
-        tell_page::<_, TodoBody>(&app.services.accounts, &caller, (found.items, room), &body)
-            .await?;
-    Ok((link, answer).into_response())
+        &page,
+        |caller, request| async move { todos.find(&caller, filter, request).await },
+        |found, next_cursor| TodoPage {
+            todos: Vec::new(),
+            total: found.total,
+            limit: found.request.limit,
+            offset: found.request.offset(),
+            next_cursor,
+        },
+    )
+    .await
 }
 
 /// Get todo
@@ -363,18 +359,15 @@ async fn list(
 )]
 async fn get(
     State(app): State<App>,
-    mut caller: Bearer,
+    caller: Bearer,
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (found, room) = reading!(
-        caller,
-        app.shared.list_permits.read_one(&caller, |caller| app.services.todos.find_one(caller, id))
-    )??;
-    let found = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let todos = &app.services.todos;
+    let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
     let word = |todo: Todo| if_none_match.answer(todo.tag(), TodoBody::from(todo));
-    tell_one(&app.services.accounts, &caller, (found, room), word).await
+    rows::get(&app, caller, "todo", find, word).await
 }
 
 /// Create todo
@@ -503,12 +496,9 @@ async fn logs(
     Id(id): Id<TodoId>,
     _: Query<NoParams>,
 ) -> Result<Response, Problem> {
-    let (found, room) = reading!(
-        caller,
-        app.shared
-            .list_permits
-            .read(&caller, |caller| app.services.todos.log_after(caller, id, None))
-    )??;
+    let todos = &app.services.todos;
+    let (found, room) =
+        caller.read_rows(|caller| async move { todos.log_after(&caller, id, None).await }).await?;
     let LogChunk { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
     let opening = app.services.accounts.opening(&caller, steps).await?;
     let rows = room.open(opening).await?;

@@ -11,7 +11,6 @@ use utoipa_axum::routes;
 use crate::app::App;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query};
 use roots_http_core::schema;
@@ -109,7 +108,9 @@ async fn usage(
     mut caller: Bearer,
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<UsageBody>, Problem> {
-    let (period, found) = reading!(caller, app.services.usage.of_month(&caller, query.period))?;
+    let usage = &app.services.usage;
+    let (period, found) =
+        caller.read(|caller| async move { usage.of_month(&caller, query.period).await }).await?;
     Ok(axum::Json(UsageBody {
         period: period.to_string(),
         used: found.used,
@@ -133,7 +134,9 @@ async fn history(
     mut caller: Bearer,
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<HistoryBody>, Problem> {
-    let (period, days) = reading!(caller, app.services.usage.by_day(&caller, query.period))?;
+    let usage = &app.services.usage;
+    let (period, days) =
+        caller.read(|caller| async move { usage.by_day(&caller, query.period).await }).await?;
     Ok(axum::Json(HistoryBody {
         period: period.to_string(),
         daily: days.into_iter().map(DayCalls::from).collect(),

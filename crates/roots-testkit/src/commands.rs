@@ -194,24 +194,24 @@ impl Issuer {
         self.command(ResourceAction::DeleteTodo(TodoId(id)), "DELETE /todos/{id}")
     }
 
-    /// Logs an activity of a kind.
+    /// Logs an activity of a type.
     #[must_use]
-    pub fn log_activity(&self, kind: &str) -> Command {
-        self.log_activity_as(kind, None, None)
+    pub fn log_activity(&self, activity_type: &str) -> Command {
+        self.log_activity_as(activity_type, None, None)
     }
 
-    /// Logs an activity of a kind, linked to a session, as of a time.
+    /// Logs an activity of a type, linked to a session, as of a time.
     #[must_use]
     pub fn log_activity_as(
         &self,
-        kind: &str,
+        label: &str,
         session: Option<i64>,
         logged_at: Option<Timestamp>,
     ) -> Command {
         let new = NewActivity {
             actor: Some(self.actor),
             session: session.map(SessionId),
-            activity_type: activity_type(kind),
+            activity_type: activity_type(label),
             description: text("what happened"),
             logged_at,
         };

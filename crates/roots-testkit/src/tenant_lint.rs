@@ -38,7 +38,7 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
     ),
     (
         "sweep of idempotency records",
-        "SELECT account_id FROM accounts WHERE account_id >= $1 AND EXISTS (SELECT 1 FROM idempotency …",
+        "SELECT account_id FROM accounts WHERE account_id > $1 AND EXISTS (SELECT 1 FROM idempotency …",
     ),
     (
         "sweep of erased accounts",

@@ -9,8 +9,9 @@ use crate::model::todo::TodoStatus;
 /// for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The caller's key is revoked, expired, or its actor deactivated.
-    #[error("This key is no longer in force.")]
+    /// The API key is malformed, unknown, revoked or expired, or its actor is deactivated. The error
+    /// does not say which.
+    #[error("The API key is not valid.")]
     KeyNotInForce,
     /// The recovery code is wrong or has ended. The error does not say which.
     #[error("The recovery code is not valid.")]
@@ -130,8 +131,8 @@ pub enum Refusal {
     #[error("A note needs a change of status, and this patch does not change it.")]
     NoteWithoutChange,
     /// The actor already has the maximum number of activity types.
-    #[error("An actor may have at most {limit} activity types.", limit = crate::model::activity::KINDS_MAX)]
-    TooManyKinds,
+    #[error("An actor may have at most {limit} activity types.", limit = crate::model::activity::ACTIVITY_TYPES_MAX)]
+    TooManyActivityTypes,
     /// The balance is below the cost.
     #[error("The balance of {balance} credits does not cover the cost of {cost}.")]
     InsufficientCredits {
@@ -169,7 +170,7 @@ mod tests {
         let step = |from, to| Refusal::ForbiddenStep { from, to };
         let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
         for (refusal, sentence) in [
-            (Refusal::KeyNotInForce, "This key is no longer in force."),
+            (Refusal::KeyNotInForce, "The API key is not valid."),
             (Refusal::CodeNotInForce, "The recovery code is not valid."),
             (Refusal::Suspended, "This account is suspended: it is read-only."),
             (
@@ -250,7 +251,7 @@ mod tests {
                 Refusal::NoteWithoutChange,
                 "A note needs a change of status, and this patch does not change it.",
             ),
-            (Refusal::TooManyKinds, "An actor may have at most 1000 activity types."),
+            (Refusal::TooManyActivityTypes, "An actor may have at most 1000 activity types."),
             (too_little, "The balance of 0 credits does not cover the cost of 1."),
             (Refusal::BalanceTooHigh, "The balance would exceed the largest possible one."),
             (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),

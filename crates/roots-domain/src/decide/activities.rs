@@ -1,11 +1,11 @@
 //! Deciding about activities.
 
 use super::admission::Scope;
-use super::working_set::{Kinds, WorkingSet};
+use super::working_set::{ActivityTypes, WorkingSet};
 
 use crate::command::{AppliedRow, Refusal};
 
-use crate::model::activity::{Activity, KINDS_MAX, NewActivity};
+use crate::model::activity::{ACTIVITY_TYPES_MAX, Activity, NewActivity};
 use crate::model::id::{AccountId, ActivityId, ActorId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::text::ActivityType;
@@ -29,7 +29,7 @@ impl WorkingSet {
         let actor = new.actor.unwrap_or(scope.actor);
         scope.check_reach(actor)?;
         self.check_active_link(new.session, actor, scope)?;
-        self.check_kind(scope.account, actor, &new.activity_type)?;
+        self.check_activity_type(scope.account, actor, &new.activity_type)?;
         Ok(Activity {
             id: self.next_ids(scope.account)?.next_activity(),
             uid,
@@ -43,17 +43,17 @@ impl WorkingSet {
         })
     }
 
-    /// Limits how many kinds of activity an actor has.
-    pub(super) fn check_kind(
+    /// Limits how many activity types an actor has.
+    pub(super) fn check_activity_type(
         &self,
         account: AccountId,
         actor: ActorId,
-        kind: &ActivityType,
+        activity_type: &ActivityType,
     ) -> Result<(), Refusal> {
-        let kinds = self.kinds.get(&(account, actor));
-        let is_new = |kinds: &Kinds| !kinds.counts.contains_key(kind);
-        if kinds.is_some_and(|kinds| is_new(kinds) && kinds.total >= KINDS_MAX) {
-            return Err(Refusal::TooManyKinds);
+        let present = self.activity_types.get(&(account, actor));
+        let is_new = |present: &ActivityTypes| !present.counts.contains_key(activity_type);
+        if present.is_some_and(|it| is_new(it) && it.total >= ACTIVITY_TYPES_MAX) {
+            return Err(Refusal::TooManyActivityTypes);
         }
         Ok(())
     }
@@ -66,8 +66,8 @@ impl WorkingSet {
     ) -> Result<AppliedRow, Refusal> {
         let account = scope.account;
         self.last_ids(account)?.activity = activity.id.0;
-        let kinds = self.kinds.entry((account, activity.actor)).or_default();
-        kinds.move_count(&activity.activity_type, 1);
+        let activity_types = self.activity_types.entry((account, activity.actor)).or_default();
+        activity_types.move_count(&activity.activity_type, 1);
         self.count_activity(account, &activity, 1);
         self.activities.set((account, activity.id), Some(activity.clone()));
         Ok(AppliedRow::Activity(activity))
@@ -80,8 +80,8 @@ impl WorkingSet {
         scope: &Scope,
     ) -> AppliedRow {
         let account = scope.account;
-        if let Some(kinds) = self.kinds.get_mut(&(account, activity.actor)) {
-            kinds.move_count(&activity.activity_type, -1);
+        if let Some(activity_types) = self.activity_types.get_mut(&(account, activity.actor)) {
+            activity_types.move_count(&activity.activity_type, -1);
         }
         self.count_activity(account, activity, -1);
         self.activities.set((account, activity.id), None);

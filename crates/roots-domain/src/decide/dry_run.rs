@@ -2,7 +2,7 @@
 //!
 //! Each batch is decided by the same rules as a real one, in a working set that was only read.
 //! First, the rows that earlier batches would have written are added, as far as rules depend on
-//! them: that a row exists, its owner, a todo's status, an actor's kinds of activity.
+//! them: that a row exists, its owner, a todo's status, an actor's activity types.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
@@ -20,7 +20,7 @@ use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
 use crate::model::todo::{Todo, TodoContent, TodoStatus};
 
-/// Most marks that a dry run keeps, including kinds of activity and actors: at most 5 MiB. That
+/// Most marks that a dry run keeps, including activity types and actors: at most 5 MiB. That
 /// many fit into a hash table of 2^16 places.
 const MARKS_MAX: usize = 57_344;
 /// How many ids one mark covers.
@@ -45,9 +45,9 @@ pub struct DryRun {
     /// The actors that own rows here, in the order of their arrival. The first has number 1.
     owners: Vec<ActorId>,
     numbers: HashMap<ActorId, u16>,
-    /// Kinds of activity that are new to an actor, as hashes with a secret seed.
-    kinds: HashSet<(ActorId, u64)>,
-    kinds_of: HashMap<ActorId, i64>,
+    /// Activity types that are new to an actor, as hashes with a secret seed.
+    activity_types: HashSet<(ActorId, u64)>,
+    activity_types_of: HashMap<ActorId, i64>,
     hasher: RandomState,
 }
 
@@ -126,7 +126,7 @@ impl DryRun {
         if let Some(account) = working_set.account_mut(account) {
             balance = std::mem::replace(&mut account.balance, i64::MAX);
         }
-        let known_kinds = working_set.kinds.clone();
+        let known_activity_types = working_set.activity_types.clone();
         let applied = working_set.decide_at(command, now)?;
         let AppliedRow::Imported(outcomes) = &applied.row else { return Ok(applied) };
         for (row, outcome) in import.rows.iter().zip(outcomes) {
@@ -135,9 +135,9 @@ impl DryRun {
             }
             self.learn(row);
             if let ImportRow::Activity(Activity { actor, activity_type, .. }) = row {
-                let known = known_kinds.get(&(account, *actor));
-                if !known.is_some_and(|kinds| kinds.counts.contains_key(activity_type)) {
-                    self.learn_kind(*actor, activity_type);
+                let known = known_activity_types.get(&(account, *actor));
+                if !known.is_some_and(|known| known.counts.contains_key(activity_type)) {
+                    self.learn_activity_type(*actor, activity_type);
                 }
             }
         }
@@ -152,15 +152,15 @@ impl DryRun {
                 self.prepare_row(working_set, (account, import.source), origin);
             }
             if let ImportRow::Activity(Activity { actor, activity_type, .. }) = row
-                && self.kinds.contains(&(*actor, self.hasher.hash_one(activity_type)))
+                && self.activity_types.contains(&(*actor, self.hasher.hash_one(activity_type)))
             {
-                let kinds = working_set.kinds.entry((account, *actor)).or_default();
-                kinds.counts.insert(activity_type.clone(), 1);
+                let present = working_set.activity_types.entry((account, *actor)).or_default();
+                present.counts.insert(activity_type.clone(), 1);
             }
         }
-        for ((of, actor), kinds) in &mut working_set.kinds {
+        for ((of, actor), present) in &mut working_set.activity_types {
             if *of == account {
-                kinds.total += self.kinds_of.get(actor).copied().unwrap_or(0);
+                present.total += self.activity_types_of.get(actor).copied().unwrap_or(0);
             }
         }
     }
@@ -217,15 +217,15 @@ impl DryRun {
         }
     }
 
-    fn learn_kind(&mut self, actor: ActorId, kind: &ActivityType) {
-        if self.kinds.insert((actor, self.hasher.hash_one(kind))) {
-            *self.kinds_of.entry(actor).or_default() += 1;
+    fn learn_activity_type(&mut self, actor: ActorId, activity_type: &ActivityType) {
+        if self.activity_types.insert((actor, self.hasher.hash_one(activity_type))) {
+            *self.activity_types_of.entry(actor).or_default() += 1;
         }
     }
 
-    /// The number of marks, including kinds of activity and actors.
+    /// The number of marks, including activity types and actors.
     pub(super) fn len(&self) -> usize {
-        self.marks.len() + self.kinds.len() + self.owners.len()
+        self.marks.len() + self.activity_types.len() + self.owners.len()
     }
 
     fn status(&self, id: TodoId) -> Option<TodoStatus> {

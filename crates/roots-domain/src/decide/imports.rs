@@ -37,7 +37,7 @@ impl WorkingSet {
         }
         match action {
             TransferAction::CheckImport => self.account_applied(bearer.account),
-            TransferAction::Import(import) => self.import(import, &Scope::of(bearer, at)),
+            TransferAction::Import(import) => Ok(self.import(import, &Scope::of(bearer, at))),
             TransferAction::NoteImport { source, actor } => {
                 self.check_not_own(source, bearer.account)?;
                 self.note_of_owner(AuditAction::Imported, actor, bearer, at)
@@ -59,7 +59,7 @@ impl WorkingSet {
     /// Decides each row by itself: a refused row does not affect the others. The first row that the
     /// balance does not cover is refused and ends the import. Rows written before it stay and are
     /// paid for.
-    fn import(&mut self, import: Import, scope: &Scope) -> Result<Applied, Refusal> {
+    fn import(&mut self, import: Import, scope: &Scope) -> Applied {
         let Import { source, actors, rows } = import;
         let (mut outcomes, mut cost) = (Vec::with_capacity(rows.len()), 0);
         for row in rows {
@@ -81,7 +81,7 @@ impl WorkingSet {
             self.enter(scope.account, -cost, text, scope.at);
         }
         let balance = self.account(scope.account).map_or(0, |account| account.balance);
-        Ok(Applied { row: AppliedRow::Imported(outcomes), cost, balance, is_replay: false })
+        Applied { row: AppliedRow::Imported(outcomes), cost, balance, is_replay: false }
     }
 
     /// Validates a row, then charges for it, then writes it.
@@ -196,7 +196,7 @@ impl WorkingSet {
             }
             ImportRow::Activity(activity) => {
                 let session = link(activity.session, activity.actor)?;
-                self.check_kind(scope.account, activity.actor, &activity.activity_type)?;
+                self.check_activity_type(scope.account, activity.actor, &activity.activity_type)?;
                 let id = ids.next_activity();
                 (Plan::LogActivity(Activity { id, session, ..activity }), id.0)
             }

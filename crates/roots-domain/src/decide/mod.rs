@@ -30,7 +30,7 @@ mod write_set;
 pub use dry_run::DryRun;
 pub use read_set::{ImportKey, ReadSet};
 pub use rows::{Difference, RowKey};
-pub use working_set::{Kinds, UnchangedRows, WorkingSet};
+pub use working_set::{ActivityTypes, UnchangedRows, WorkingSet};
 pub use write_set::{Directory, WriteSet};
 
 use crate::command::{Action, Applied, AppliedRow, Command, Refusal, SystemAction};

@@ -50,8 +50,8 @@ pub struct ReadSet {
     pub activities: BTreeSet<RowKey<ActivityId>>,
     /// Rows for which it must be known whether they were imported before.
     pub imported: BTreeSet<ImportKey>,
-    /// Kinds of activity for which it must be known whether the actor has any.
-    pub kinds: BTreeSet<(AccountId, ActorId, ActivityType)>,
+    /// Activity types for which it must be known whether the actor has any.
+    pub activity_types: BTreeSet<(AccountId, ActorId, ActivityType)>,
     /// Idempotency records that may exist.
     pub idempotency_records: BTreeSet<IdempotencyRecordKey>,
 }
@@ -113,7 +113,7 @@ impl ReadSet {
             ResourceAction::LogActivity { new, .. } => {
                 let actor = new.actor.unwrap_or(bearer.actor);
                 self.sessions.extend(new.session.map(|id| (account, id)));
-                self.kinds.insert((account, actor, new.activity_type.clone()));
+                self.activity_types.insert((account, actor, new.activity_type.clone()));
             }
             ResourceAction::DeleteActivity(id) => {
                 self.activities.insert((account, *id));
@@ -217,7 +217,11 @@ impl ReadSet {
             let origins = [Some(row.origin()), row.link()].into_iter().flatten();
             self.imported.extend(origins.map(|origin| (account, import.source, origin)));
             if let ImportRow::Activity(activity) = row {
-                self.kinds.insert((account, activity.actor, activity.activity_type.clone()));
+                self.activity_types.insert((
+                    account,
+                    activity.actor,
+                    activity.activity_type.clone(),
+                ));
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::command::{
 use crate::model::Patch;
 use crate::model::account::{Account, AccountStatus, Actor, LastIds};
 use crate::model::account::{AccountKind, ActorKind, Role};
-use crate::model::activity::{Activity, KINDS_MAX, NewActivity};
+use crate::model::activity::{ACTIVITY_TYPES_MAX, Activity, NewActivity};
 use crate::model::api_key::{ApiKey, KeyEpoch, KeyStatus, RecoveryCode, Wrap};
 use crate::model::api_key::{LookupHash, WrapHolder, WrapSubject};
 use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
@@ -94,7 +94,7 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-fn kind(text: &str) -> ActivityType {
+fn activity_type(text: &str) -> ActivityType {
     ActivityType::parse(text).unwrap()
 }
 
@@ -169,7 +169,7 @@ fn activity(id: ActivityId) -> Activity<Sealed> {
         uid: uid(300),
         actor: if id == ACTIVITY_OF_PEER { PEER } else { ME },
         session: Some(ACTIVE),
-        activity_type: kind("deploy"),
+        activity_type: activity_type("deploy"),
         description: sealed("deployed"),
         logged_at: at(DAY_SECONDS + 5),
         created_at: at(2 * DAY_SECONDS),
@@ -177,8 +177,8 @@ fn activity(id: ActivityId) -> Activity<Sealed> {
     }
 }
 
-fn kinds(present: &[&str], total: i64) -> Kinds {
-    Kinds { counts: present.iter().map(|label| (kind(label), 1)).collect(), total }
+fn activity_types(present: &[&str], total: i64) -> ActivityTypes {
+    ActivityTypes { counts: present.iter().map(|label| (activity_type(label), 1)).collect(), total }
 }
 
 /// Two accounts alike, each with rows of two actors.
@@ -196,7 +196,7 @@ fn working_set() -> WorkingSet {
         for id in [ACTIVITY, ACTIVITY_OF_PEER] {
             working_set.load_activity(home, activity(id));
         }
-        working_set.load_kinds(home, ME, kinds(&["deploy"], 1));
+        working_set.load_activity_types(home, ME, activity_types(&["deploy"], 1));
     }
     working_set
 }
@@ -323,7 +323,7 @@ fn log(label: &str, session: Option<SessionId>) -> ResourceAction {
     let new = NewActivity {
         actor: Some(ME),
         session,
-        activity_type: kind(label),
+        activity_type: activity_type(label),
         description: sealed("reviewed"),
         logged_at: None,
     };
@@ -380,12 +380,12 @@ fn noted(id: i64, event: AuditEvent) -> AuditEntry {
 /// All that can be told of a working set: a refusal leaves it as it was.
 fn stands(working_set: &WorkingSet) -> impl PartialEq + Debug + use<> {
     let accounts: Vec<_> = working_set.accounts.values().map(|row| row.now.clone()).collect();
-    let kinds: BTreeMap<_, _> = working_set
-        .kinds
+    let activity_types: BTreeMap<_, _> = working_set
+        .activity_types
         .iter()
-        .map(|(of, kinds)| (*of, (kinds.counts.clone(), kinds.total)))
+        .map(|(of, present)| (*of, (present.counts.clone(), present.total)))
         .collect();
-    (working_set.directory, accounts, kinds, working_set.clone().into_write_set())
+    (working_set.directory, accounts, activity_types, working_set.clone().into_write_set())
 }
 
 impl WorkingSet {
@@ -448,7 +448,7 @@ fn quarter_hours(
     moved: i64,
 ) -> BTreeMap<(AccountId, QuarterHourCounter), i64> {
     let quarter_hour = QuarterHour(at.micros() / 900_000_000);
-    let of = QuarterHourCounter { actor: ME, quarter_hour, activity_type: kind(label) };
+    let of = QuarterHourCounter { actor: ME, quarter_hour, activity_type: activity_type(label) };
     BTreeMap::from([((HOME, of), moved)])
 }
 

@@ -23,23 +23,23 @@ use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
 use crate::model::todo::Todo;
 
-/// The kinds of activity that an actor has.
+/// The activity types that an actor has.
 #[derive(Debug, Default, Clone)]
-pub struct Kinds {
-    /// The number of activities of each requested kind.
+pub struct ActivityTypes {
+    /// The number of activities of each requested type.
     pub counts: BTreeMap<ActivityType, i64>,
-    /// The number of kinds in all; exact if a requested kind has no activities.
+    /// The number of types in all; exact if a requested type has no activities.
     pub total: i64,
 }
 
-impl Kinds {
-    pub(super) fn move_count(&mut self, kind: &ActivityType, moved: i64) {
-        let before = self.counts.get(kind).copied().unwrap_or(0);
+impl ActivityTypes {
+    pub(super) fn move_count(&mut self, activity_type: &ActivityType, moved: i64) {
+        let before = self.counts.get(activity_type).copied().unwrap_or(0);
         let after = before + moved;
         if after > 0 {
-            self.counts.insert(kind.clone(), after);
+            self.counts.insert(activity_type.clone(), after);
         } else {
-            self.counts.remove(kind);
+            self.counts.remove(activity_type);
         }
         self.total += i64::from(after > 0) - i64::from(before > 0);
     }
@@ -50,8 +50,8 @@ impl Kinds {
 pub struct UnchangedRows {
     /// Unchanged accounts.
     pub accounts: Vec<Account>,
-    /// The current kinds of activity of actors, as far as they were needed.
-    pub kinds: HashMap<(AccountId, ActorId), Kinds>,
+    /// The current activity types of actors, as far as they were needed.
+    pub activity_types: HashMap<(AccountId, ActorId), ActivityTypes>,
 }
 
 /// The rows that a batch depends on, and its changes so far.
@@ -67,7 +67,7 @@ pub struct WorkingSet {
     pub(super) keys: Rows<KeyId, ApiKey>,
     pub(super) codes: Rows<RecoveryId, RecoveryCode>,
     pub(super) imported: HashMap<ImportKey, i64>,
-    pub(super) kinds: HashMap<(AccountId, ActorId), Kinds>,
+    pub(super) activity_types: HashMap<(AccountId, ActorId), ActivityTypes>,
     pub(super) sessions: Rows<SessionId, Session<Sealed>>,
     pub(super) todos: Rows<TodoId, Todo<Sealed>>,
     pub(super) activities: Rows<ActivityId, Activity<Sealed>>,
@@ -86,7 +86,7 @@ impl Default for WorkingSet {
             keys: Rows::new(),
             codes: Rows::new(),
             imported: HashMap::new(),
-            kinds: HashMap::new(),
+            activity_types: HashMap::new(),
             sessions: Rows::new(),
             todos: Rows::new(),
             activities: Rows::new(),
@@ -168,29 +168,34 @@ impl WorkingSet {
         self.idempotency_records.insert((account, record.actor, record.request.key), record);
     }
 
-    /// The kinds of activity to count, once the activities are loaded: those that the commands add,
+    /// The activity types to count, once the activities are loaded: those that the commands add,
     /// and those of activities that they delete.
     #[must_use]
-    pub fn kinds_to_count(
+    pub fn activity_types_to_count(
         &self,
         read_set: &ReadSet,
     ) -> BTreeSet<(AccountId, ActorId, ActivityType)> {
-        let mut kinds = read_set.kinds.clone();
+        let mut activity_types = read_set.activity_types.clone();
         let logging: BTreeSet<_> =
-            read_set.kinds.iter().map(|(account, actor, _)| (*account, *actor)).collect();
+            read_set.activity_types.iter().map(|(account, actor, _)| (*account, *actor)).collect();
         for ((account, _), row) in &self.activities.0 {
             if let Some(loaded) = &row.loaded
                 && logging.contains(&(*account, loaded.actor))
             {
-                kinds.insert((*account, loaded.actor, loaded.activity_type.clone()));
+                activity_types.insert((*account, loaded.actor, loaded.activity_type.clone()));
             }
         }
-        kinds
+        activity_types
     }
 
-    /// An actor's kinds of activity.
-    pub fn load_kinds(&mut self, account: AccountId, actor: ActorId, kinds: Kinds) {
-        self.kinds.insert((account, actor), kinds);
+    /// An actor's activity types.
+    pub fn load_activity_types(
+        &mut self,
+        account: AccountId,
+        actor: ActorId,
+        activity_types: ActivityTypes,
+    ) {
+        self.activity_types.insert((account, actor), activity_types);
     }
 
     /// A row that was imported before, and its id here.
@@ -302,12 +307,12 @@ impl WorkingSet {
         })
     }
 
-    /// The rows that were loaded and not changed: accounts, and the current kinds of activity.
+    /// The rows that were loaded and not changed: accounts, and the current activity types.
     pub fn take_unchanged(&mut self) -> UnchangedRows {
         let unchanged = self.accounts.values().filter(|row| row.loaded == row.now);
         UnchangedRows {
             accounts: unchanged.filter_map(|row| row.now.clone()).collect(),
-            kinds: std::mem::take(&mut self.kinds),
+            activity_types: std::mem::take(&mut self.activity_types),
         }
     }
 

@@ -11,8 +11,8 @@ use super::session::SessionStatusKind;
 use super::text::{ActivityText, ActivityType};
 use super::time::{Day, Timestamp};
 
-/// Most kinds of activity that one actor may have at a time, so that statistics stay small.
-pub const KINDS_MAX: i64 = 1_000;
+/// Most activity types that one actor may have at a time, so that statistics stay small.
+pub const ACTIVITY_TYPES_MAX: i64 = 1_000;
 /// Most days in statistics, the newest ones: ten years and a week.
 pub const STATS_DAYS_MAX: usize = 3_660;
 /// Most types in statistics, those with the most activities. One actor never has more.

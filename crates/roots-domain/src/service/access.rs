@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::outcome::ReadError;
 use crate::command::{Action, AppliedRow, Command, Refusal, SystemAction};
-
 use crate::model::account::{AccountKind, Actor, Role};
 use crate::model::api_key::{Succession, WrapHolder, WrapSubject};
 use crate::model::bearer::KeyBearer;
@@ -96,18 +96,6 @@ pub enum ActorScope {
     All,
 }
 
-/// Why a caller was not admitted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AccessError {
-    /// The key is malformed, unknown, revoked or expired, or its actor is deactivated. The error
-    /// does not say which.
-    #[error("The API key is not valid.")]
-    NotAdmitted,
-    /// An error of the database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// How often a key is looked up if the parts of the result do not match.
 const LOOKS_MAX: u32 = 3;
 
@@ -141,17 +129,17 @@ impl Access {
     /// Parses a presented key. It refuses a malformed key without a look-up.
     ///
     /// # Errors
-    /// [`AccessError::NotAdmitted`].
-    pub fn parse_key(&self, text: &SecretString) -> Result<PresentedKey, AccessError> {
-        self.locksmith.parse_key(text).ok_or(AccessError::NotAdmitted)
+    /// [`Refusal::KeyNotInForce`].
+    pub fn parse_key(&self, text: &SecretString) -> Result<PresentedKey, ReadError> {
+        self.locksmith.parse_key(text).ok_or(ReadError::Refused(Refusal::KeyNotInForce))
     }
 
     /// Looks up a presented key and unlocks the keys of its actor.
     ///
     /// # Errors
-    /// [`AccessError::NotAdmitted`], or a database error. A key whose wraps are missing or do not
+    /// [`Refusal::KeyNotInForce`], or a database error. A key whose wraps are missing or do not
     /// open is a database error: no key is ever made to replace it.
-    pub async fn admit(&self, presented: &PresentedKey) -> Result<Caller, AccessError> {
+    pub async fn admit(&self, presented: &PresentedKey) -> Result<Caller, ReadError> {
         let lookup = presented.lookup;
         let mut found = self.look_up(lookup).await?;
         let is_unseen = found.key.is_unseen();
@@ -161,7 +149,7 @@ impl Access {
         let keys = match unlocked {
             Ok(keys) => keys,
             // A key's wraps are deleted when it ends: it may have ended between two reads.
-            Err(_) if !self.is_in_force(lookup).await? => return Err(AccessError::NotAdmitted),
+            Err(_) if !self.is_in_force(lookup).await? => return Err(Refusal::KeyNotInForce.into()),
             Err(error) => {
                 let (account, key) = (found.account.id, found.key.id);
                 let cause = format!("key {key} of account {account}: {error}");
@@ -188,12 +176,12 @@ impl Access {
     ///
     /// If a renewal comes into force between two reads of one look-up, its parts do not match, and
     /// what the bearer wraps would be wrapped under an old key. So the look-up is repeated.
-    async fn look_up(&self, lookup: Lookup) -> Result<Credentials, AccessError> {
+    async fn look_up(&self, lookup: Lookup) -> Result<Credentials, ReadError> {
         for _ in 0..LOOKS_MAX {
             let found = self.reader.credentials(lookup).await?;
-            let mut found = found.ok_or(AccessError::NotAdmitted)?;
+            let mut found = found.ok_or(Refusal::KeyNotInForce)?;
             if !self.admits(&found) {
-                return Err(AccessError::NotAdmitted);
+                return Err(Refusal::KeyNotInForce.into());
             }
             if found.key.is_unseen() && found.key.succession == Some(Succession::Renewal) {
                 found.account.key_epoch = found.account.key_epoch.next();
@@ -209,7 +197,7 @@ impl Access {
     }
 
     /// Ends what a key succeeds, now that it is used. Returns the account's auth epoch after that.
-    async fn note_first_use(&self, found: &Credentials) -> Result<i64, AccessError> {
+    async fn note_first_use(&self, found: &Credentials) -> Result<i64, ReadError> {
         let (account, actor, key) = (found.account.id, found.actor.id, found.key.id);
         let action = Action::System(SystemAction::UseKey { account, actor, key });
         let command = Command::uncharged(action, self.clock.now());
@@ -218,7 +206,7 @@ impl Access {
                 AppliedRow::Account(account) => Ok(account.auth_epoch),
                 _ => Err(StoreError::Broken("a use was answered with another row".into()).into()),
             },
-            Err(ApplyError::Refused(_)) => Err(AccessError::NotAdmitted),
+            Err(ApplyError::Refused(_)) => Err(Refusal::KeyNotInForce.into()),
             Err(ApplyError::Store(error)) => Err(error.into()),
         }
     }
@@ -234,10 +222,10 @@ impl Access {
     /// Checks that the key still admits its bearer, and returns the auth epoch.
     ///
     /// # Errors
-    /// [`AccessError::NotAdmitted`] if it does not, or a database error.
-    pub async fn check_again(&self, lookup: Lookup) -> Result<Admission, AccessError> {
+    /// [`Refusal::KeyNotInForce`] if it does not, or a database error.
+    pub async fn check_again(&self, lookup: Lookup) -> Result<Admission, ReadError> {
         let found = self.reader.credentials(lookup).await?;
-        let found = found.filter(|found| self.admits(found)).ok_or(AccessError::NotAdmitted)?;
+        let found = found.filter(|found| self.admits(found)).ok_or(Refusal::KeyNotInForce)?;
         let auth_epoch = Some(found.account.auth_epoch);
         Ok(Admission { account: lookup.account, auth_epoch })
     }
@@ -254,10 +242,10 @@ impl Access {
     /// use.
     ///
     /// # Errors
-    /// [`AccessError::NotAdmitted`] if its key has expired.
-    pub fn check_expiry(&self, caller: &Caller) -> Result<(), AccessError> {
+    /// [`Refusal::KeyNotInForce`] if its key has expired.
+    pub fn check_expiry(&self, caller: &Caller) -> Result<(), ReadError> {
         match caller.ends_at {
-            Some(end) if end <= self.clock.now() => Err(AccessError::NotAdmitted),
+            Some(end) if end <= self.clock.now() => Err(Refusal::KeyNotInForce.into()),
             _ => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::access::{Access, AccessError, Caller};
+use super::access::{Access, Caller};
 use super::keyrings::Keyrings;
 use super::outcome::ReadError;
 use crate::command::{Action, Command, Refusal, TransferAction};
@@ -16,7 +16,7 @@ use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo, TodoStatus};
 use crate::port::archive::{ArchiveReader, CHUNK_MAX_ROWS, Holdings};
-use crate::port::crypto::{Keyring, Lookup};
+use crate::port::crypto::{CryptoError, Keyring, Lookup};
 use crate::port::store::{Admission, ApplyError, StoreError, StoreResult};
 
 /// The version of the export format.
@@ -31,12 +31,8 @@ pub struct Exports {
     pub reader: Arc<dyn ArchiveReader>,
 }
 
-/// A stored text that does not open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unreadable;
-
 /// A text, if it opens.
-pub type Legible = Result<String, Unreadable>;
+pub type Legible = Result<String, CryptoError>;
 
 /// An exported item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +190,7 @@ impl Export {
     /// # Errors
     /// The key has ended meanwhile, or there was a database error. If the keys of an actor could
     /// not be read, the error is returned at the end.
-    pub async fn next(&mut self) -> Result<Option<Vec<Record>>, AccessError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Record>>, ReadError> {
         self.check(matches!(self.stage, Stage::Over)).await?;
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let (records, stage) = match stage {
@@ -212,7 +208,7 @@ impl Export {
     /// Checks before each chunk that the account's auth epoch is the same. If it is not, and at the
     /// end, it looks the key up again: rows of an account that is being erased must not look like
     /// rows that never existed.
-    async fn check(&mut self, is_last: bool) -> Result<(), AccessError> {
+    async fn check(&mut self, is_last: bool) -> Result<(), ReadError> {
         let access = &self.exports.access;
         access.check_expiry(&self.caller)?;
         let moved = match access.reader.check(self.by).await {
@@ -360,14 +356,14 @@ impl Export {
 /// The keys of some actors.
 type KeyringsByActor = BTreeMap<ActorId, Arc<dyn Keyring>>;
 
-/// Opens the texts of a row. Those that do not open become [`Unreadable`].
+/// Opens the texts of a row. Those that do not open become errors.
 fn opener(
     keys: Option<&Arc<dyn Keyring>>,
     row: Uid,
 ) -> impl Fn(Field, Sealed) -> Result<Legible, Infallible> {
     move |field, sealed| {
-        let open = |keys: &Arc<dyn Keyring>| keys.open(TextPlace { field, row }, &sealed).ok();
-        Ok(keys.and_then(open).ok_or(Unreadable))
+        let keys = keys.ok_or(CryptoError::WrapMissing);
+        Ok(keys.and_then(|keys| keys.open(TextPlace { field, row }, &sealed)))
     }
 }
 

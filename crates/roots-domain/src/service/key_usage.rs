@@ -71,7 +71,7 @@ struct Due {
 }
 
 /// A command that does a part of the work, if there is any, and the remaining work.
-type Step = (Option<Command>, Due);
+type MaintenanceStep = (Option<Command>, Due);
 
 impl KeyUsage {
     /// Notes that the caller used its key.
@@ -176,7 +176,7 @@ impl KeyUsage {
             is_away |= matches!(&step, Err(Some(error)) if !matches!(error, StoreError::Broken(_)));
             steps.push(step);
         }
-        let apply = |step: Result<Step, _>| async move {
+        let apply = |step: Result<MaintenanceStep, _>| async move {
             let (command, rest) = step?;
             let Some(command) = command else { return Ok(rest) };
             match self.commands.apply(command).await {
@@ -195,7 +195,7 @@ impl KeyUsage {
         account: AccountId,
         mut due: Due,
         at: Timestamp,
-    ) -> Result<Step, Option<StoreError>> {
+    ) -> Result<MaintenanceStep, Option<StoreError>> {
         let used: Vec<_> = due.used.drain(..COMMAND_MAX_KEYS.min(due.used.len())).collect();
         let room = COMMAND_MAX_KEYS - used.len();
         let mut over = Vec::new();

@@ -13,14 +13,15 @@ use roots_domain::command::Refusal;
 use roots_domain::model::usage::Endpoint;
 use roots_domain::port::crypto::{Lookup, PresentedKey};
 use roots_domain::port::store::StoreError;
-use roots_domain::service::access::{AccessError, Caller};
-use roots_domain::service::{WriteError, Written};
+use roots_domain::service::access::Caller;
+use roots_domain::service::{ReadError, WriteError, Written};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument;
 
 use super::caller_cache::{KeyHistory, LookUp, Running, UntilItEnds};
 use super::client_context::{ClientContext, RunningAttempt, UnknownKey};
 use super::key_header::key_text;
+use crate::middleware::list_permits::{FoundRows, Room};
 use crate::problem::Problem;
 use crate::state::SharedState;
 use crate::wire::{API_PATH, IDEMPOTENT_REPLAYED, credit_headers, known_method};
@@ -31,24 +32,6 @@ pub struct Bearer {
     key: PresentedKey,
     client: ClientContext,
     state: SharedState,
-}
-
-/// Runs a read on behalf of a [`Bearer`]. If the account's auth epoch has moved since the bearer
-/// was admitted, which the read checks first, the bearer is admitted again and the read is repeated
-/// once.
-#[macro_export]
-macro_rules! reading {
-    ($caller:ident, $read:expr) => {
-        match $read.await {
-            Err(roots_domain::service::ReadError::Store(
-                roots_domain::port::store::StoreError::EpochMoved,
-            )) => {
-                $caller.admit_anew().await?;
-                $read.await
-            }
-            read => read,
-        }
-    };
 }
 
 impl Deref for Bearer {
@@ -80,12 +63,66 @@ impl Bearer {
         self.client.count_noted(self.caller.account.id)
     }
 
-    /// Looks the key up again: its caller was remembered from before the account's auth epoch
-    /// moved.
+    /// Runs a read. If the account's auth epoch has moved since the bearer was admitted, which the
+    /// read checks first, the bearer is admitted again and the read is repeated once.
     ///
     /// # Errors
-    /// 401 if it is no longer in force.
-    pub async fn admit_anew(&mut self) -> Result<(), Problem> {
+    /// What the read failed with, or 401 if the key is no longer in force.
+    pub async fn read<T, F>(&mut self, read: impl Fn(Arc<Caller>) -> F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        match read(self.caller()).await {
+            Err(ReadError::Store(StoreError::EpochMoved)) => {}
+            found => return Ok(found?),
+        }
+        self.admit_anew().await?;
+        Ok(read(self.caller()).await?)
+    }
+
+    /// Reads rows in the account's turn, as [`Self::read`] does, and reserves room for the answer.
+    ///
+    /// # Errors
+    /// What the read failed with; 401 if the key is no longer in force; what
+    /// [`ListPermits::read`](crate::middleware::list_permits::ListPermits::read) is refused with.
+    pub async fn read_rows<T, E, F>(
+        &mut self,
+        find: impl Fn(Arc<Caller>) -> F,
+    ) -> Result<(T, Room), Problem>
+    where
+        T: FoundRows,
+        F: Future<Output = Result<T, E>>,
+        ReadError: From<E>,
+    {
+        let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
+        let permits = &state.list_permits;
+        let read = |caller: Arc<Caller>| permits.read(account, move || find(Arc::clone(&caller)));
+        self.read(read).await?
+    }
+
+    /// The same for one row, which waits for no turn.
+    ///
+    /// # Errors
+    /// As [`Self::read_rows`].
+    pub async fn read_row<T, E, F>(
+        &mut self,
+        find: impl Fn(Arc<Caller>) -> F,
+    ) -> Result<(T, Room), Problem>
+    where
+        T: FoundRows,
+        F: Future<Output = Result<T, E>>,
+        ReadError: From<E>,
+    {
+        let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
+        let permits = &state.list_permits;
+        let read =
+            |caller: Arc<Caller>| permits.read_one(account, move || find(Arc::clone(&caller)));
+        self.read(read).await?
+    }
+
+    /// Looks the key up again: its caller was remembered from before the account's auth epoch
+    /// moved.
+    async fn admit_anew(&mut self) -> Result<(), Problem> {
         self.state.callers.forget(&self.key.lookup);
         self.caller = admitted(&self.state, &self.client, &self.key).await?;
         Ok(())
@@ -193,7 +230,7 @@ async fn admitted(
         }
     };
     let admitted = shared.await;
-    if matches!(admitted, Err(AccessError::NotAdmitted)) && !has_counted {
+    if matches!(admitted, Err(ReadError::Refused(Refusal::KeyNotInForce))) && !has_counted {
         client.count_unauthenticated()?;
     }
     let caller = admitted?;
@@ -245,7 +282,7 @@ fn find(
         KeyHistory::Wrong => {
             client.count_unauthenticated()?;
             if !callers.may_look_again(lookup) {
-                return Err(AccessError::NotAdmitted.into());
+                return Err(Refusal::KeyNotInForce.into());
             }
             None
         }
@@ -281,11 +318,13 @@ async fn admit(
     generation: u64,
     known: KeyHistory,
     attempt: Option<RunningAttempt>,
-) -> Result<Arc<Caller>, AccessError> {
+) -> Result<Arc<Caller>, ReadError> {
     let access = &state.access;
     let (admitted, lookup) = (access.admit(key).await, key.lookup);
     match (&admitted, known) {
-        (Err(AccessError::NotAdmitted), _) => state.callers.remember_wrong(lookup),
+        (Err(ReadError::Refused(Refusal::KeyNotInForce)), _) => {
+            state.callers.remember_wrong(lookup);
+        }
         (_, KeyHistory::Good) => {}
         (_, KeyHistory::Wrong) => client.take_back_unauthenticated(),
         (_, KeyHistory::Not) => client.take_back_unknown_key(),

@@ -13,7 +13,8 @@ use moka::sync::Cache;
 use roots_domain::model::id::AccountId;
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::AuthEpochs;
-use roots_domain::service::access::{AccessError, Caller};
+use roots_domain::service::ReadError;
+use roots_domain::service::access::Caller;
 use tokio::time::Instant;
 
 /// How often expired callers are dropped, and their unlocked keys with them.
@@ -61,7 +62,7 @@ struct RememberedCallers {
 }
 
 /// The look-up of a key. All requests that bring the key while it runs await the same one.
-pub(super) type LookUp = Shared<BoxFuture<'static, Result<Arc<Caller>, AccessError>>>;
+pub(super) type LookUp = Shared<BoxFuture<'static, Result<Arc<Caller>, ReadError>>>;
 
 /// A look-up that is running.
 pub(super) struct Running {

@@ -167,34 +167,34 @@ impl ListPermits {
     ///
     /// # Errors
     /// The error of `find`.
-    pub async fn read<'a, T, E, F>(
+    pub async fn read<T, E, F>(
         &self,
-        caller: &'a Caller,
-        find: impl Fn(&'a Caller) -> F,
+        account: AccountId,
+        find: impl Fn() -> F,
     ) -> Result<Result<(T, Room), Problem>, ReadError>
     where
         T: FoundRows,
         F: Future<Output = Result<T, E>>,
         ReadError: From<E>,
     {
-        self.with_room(caller.account.id, || find(caller), true).await
+        self.with_room(account, find, true).await
     }
 
     /// The same for one row, which waits for no turn.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_one<'a, T, E, F>(
+    pub async fn read_one<T, E, F>(
         &self,
-        caller: &'a Caller,
-        find: impl Fn(&'a Caller) -> F,
+        account: AccountId,
+        find: impl Fn() -> F,
     ) -> Result<Result<(T, Room), Problem>, ReadError>
     where
         T: FoundRows,
         F: Future<Output = Result<T, E>>,
         ReadError: From<E>,
     {
-        self.with_room(caller.account.id, || find(caller), false).await
+        self.with_room(account, find, false).await
     }
 
     async fn with_room<T, E, F>(

@@ -14,7 +14,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -30,14 +30,17 @@ use super::large_bodies::LargeBodies;
 use crate::auth::client_context::{ClientContext, track};
 use crate::auth::rate_limit::Limits;
 use crate::problem::Problem;
-use crate::request::preconditions::misplaced;
 use crate::request::secrets::may_hold_secret;
-use crate::wire::{API_KEY, IMPORT_PATH, PROBLEM_JSON, REQUEST_ID, known_method};
+use crate::wire::{API_KEY, PROBLEM_JSON, REQUEST_ID, known_method};
 
 /// Longest time that a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest id that a request may bring.
 const REQUEST_ID_MAX_CHARS: usize = 128;
+
+/// Finds a header that would change the meaning of a request to this method and route, but is not
+/// supported there.
+pub type FindMisplaced = fn(&Method, &str, &Uri, &HeaderMap) -> Option<HeaderName>;
 
 /// The state of the middleware.
 pub struct Pipeline {
@@ -55,6 +58,10 @@ pub struct Pipeline {
     pub private: HashSet<String>,
     /// The methods of each route in the OpenAPI document.
     pub methods: HashMap<String, Vec<Method>>,
+    /// The routes whose bodies may have any length.
+    pub endless: HashSet<String>,
+    /// Which headers the routes do not support.
+    pub misplaced: FindMisplaced,
 }
 
 impl Pipeline {
@@ -64,6 +71,13 @@ impl Pipeline {
             Some(methods) => methods.contains(method),
             None => matches!(*method, Method::GET | Method::HEAD),
         }
+    }
+
+    /// Whether the time limit applies to each piece of a request, because its body may have any
+    /// length.
+    fn takes_its_time(&self, request: &Request) -> bool {
+        let route = request.extensions().get::<MatchedPath>();
+        route.is_some_and(|route| self.endless.contains(route.as_str()))
     }
 }
 
@@ -80,23 +94,23 @@ pub async fn pass(
     let compressed = |request| compress(&pipeline.compression, request, guarded);
     let tracked = |request| track(&client, request, compressed);
     let shared = |request| cors(pipeline.cors.as_ref(), &client, request, tracked);
-    observe(&*pipeline.uids, request, shared).await
+    observe(&pipeline, request, shared).await
 }
 
 /// Outermost: gives the request an id, drains the rest of its body, writes a problem as JSON, logs
 /// and counts. Log and metrics never hold a URI, a key or a text.
 async fn observe<F: Future<Output = Response>>(
-    uids: &dyn Uids,
+    pipeline: &Pipeline,
     mut request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers()).unwrap_or_else(|| uids.next().to_string());
+    let id = request_id(request.headers()).unwrap_or_else(|| pipeline.uids.next().to_string());
     let (method, version) = (known_method(request.method()), request.version());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
 
-    let is_piecemeal = takes_its_time(&request);
+    let is_piecemeal = pipeline.takes_its_time(&request);
     let rest = lend_body(&mut request);
     let span = tracing::info_span!("request", request_id = %id);
     let mut response = next(request).instrument(span).await;
@@ -157,14 +171,14 @@ async fn guard<F: Future<Output = Response>>(
     if let Some(route) = request.extensions().get::<MatchedPath>()
         && pipeline.has_method(route.as_str(), request.method())
         && let Some(header) =
-            misplaced(request.method(), route.as_str(), request.uri(), request.headers())
+            (pipeline.misplaced)(request.method(), route.as_str(), request.uri(), request.headers())
     {
         let counted =
             ClientContext::of(request.extensions()).and_then(ClientContext::count_unless_counted);
         return counted.err().unwrap_or_else(|| Problem::misplaced_header(&header)).into_response();
     }
     let is_write = !request.method().is_safe();
-    let limit = if takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
+    let limit = if pipeline.takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
     // The call is inside, so that a panic before the first poll is caught too.
     let running = AssertUnwindSafe(async { next(request).await }).catch_unwind();
     match tokio::time::timeout(limit, running).await {
@@ -201,12 +215,6 @@ pub fn by_key(mut response: Response) -> Response {
     headers.append(VARY, API_KEY.into());
     headers.append(VARY, AUTHORIZATION.into());
     response
-}
-
-/// Whether the time limit applies to each piece of a request, because its body may have any length.
-pub fn takes_its_time(request: &Request) -> bool {
-    let route = request.extensions().get::<MatchedPath>();
-    route.is_some_and(|route| route.as_str() == IMPORT_PATH)
 }
 
 /// Answers methods that a path does not have. The answer to `OPTIONS` lists in `Allow` those it

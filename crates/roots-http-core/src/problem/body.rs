@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::import_report::ImportBody;
 use crate::request::fields::InvalidField;
 
 /// What went wrong (RFC 9457).
@@ -38,9 +38,8 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) cost: Option<i64>,
-    /// The result of an import until it ended: rows that it wrote stay and are paid for. Continue
-    /// from its `from_line`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(super) import: Option<ImportBody>,
+    /// The members that a surface has added. The surface describes them itself.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub(super) members: Map<String, Value>,
 }

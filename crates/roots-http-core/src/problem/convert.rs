@@ -2,7 +2,6 @@
 
 use roots_domain::command::Refusal;
 use roots_domain::port::store::StoreError;
-use roots_domain::service::access::AccessError;
 use roots_domain::service::{ReadError, WriteError};
 
 use super::{AWAY_RETRY_SECONDS, BODY, BUSY_RETRY_SECONDS, Problem, ProblemKind};
@@ -50,15 +49,6 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<AccessError> for Problem {
-    fn from(error: AccessError) -> Self {
-        match error {
-            AccessError::NotAdmitted => Self::unauthorized(error.to_string(), true),
-            AccessError::Store(error) => error.into(),
-        }
-    }
-}
-
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
@@ -92,8 +82,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
         match refusal {
-            // The same answer as for an unknown key: what became of a key is not revealed.
-            Refusal::KeyNotInForce => AccessError::NotAdmitted.into(),
+            Refusal::KeyNotInForce => Self::unauthorized(detail, true),
             Refusal::CodeNotInForce => Self::wrong_code(detail),
             Refusal::Suspended => Self::new(ProblemKind::Suspended, detail),
             Refusal::OwnerOnly => Self::new(ProblemKind::OwnerOnly, detail),
@@ -115,7 +104,7 @@ impl From<Refusal> for Problem {
             Refusal::OwnExport => Self::of_field("source", detail),
             Refusal::Contradicts(_) => Self::of_field("line", detail),
             Refusal::NoteWithoutChange => Self::of_field("note", detail),
-            Refusal::TooManyKinds => Self::of_field("activity_type", detail),
+            Refusal::TooManyActivityTypes => Self::of_field("activity_type", detail),
             Refusal::SessionEnded(_)
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)

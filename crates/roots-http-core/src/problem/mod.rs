@@ -5,11 +5,9 @@
 
 mod body;
 mod convert;
-mod import_report;
 mod kinds;
 
 pub use body::ProblemBody;
-pub use import_report::{ImportBody, ImportedCounts, LineErrors, MissingCounts, MissingLine};
 pub use kinds::ProblemKind;
 
 use std::borrow::Cow;
@@ -20,13 +18,13 @@ use axum::response::{IntoResponse, Response};
 use roots_domain::command::Refusal;
 use roots_domain::model::credit::WRITE_COST;
 use roots_domain::model::id::SessionId;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::request::fields::{InvalidField, InvalidFields};
 use crate::request::invalid_json::InvalidJson;
-use crate::wire::{ACCEPT_PATCH, ACCEPT_POST, BODY_MAX_BYTES, NDJSON};
+use crate::wire::{ACCEPT_PATCH, ACCEPT_POST, BODY_MAX_BYTES};
 
-/// The words of a problem that occurred before anything was done.
-const NOTHING_DONE: &str = "Nothing was done";
 /// The name of the field if a body is wrong as a whole.
 const BODY: &str = "body";
 /// Seconds in `Retry-After` when a queue is full or a write is in progress.
@@ -45,21 +43,22 @@ pub struct Problem {
     /// The balance and the cost. Rare fields are boxed, because every result reserves space for a
     /// problem.
     credits: Option<Box<(i64, i64)>>,
-    /// The result of an import until it failed.
-    import: Option<Box<ImportBody>>,
+    /// The members that a surface has added.
+    members: Option<Box<Map<String, Value>>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log, never for the caller.
     cause: Option<Box<str>>,
 }
 
 impl Problem {
-    fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+    /// A problem of that kind. `detail` says what is wrong in this case.
+    pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
             credits: None,
-            import: None,
+            members: None,
             headers: Vec::new(),
             cause: None,
         }
@@ -72,6 +71,32 @@ impl Problem {
 
     fn because(mut self, cause: impl Into<Box<str>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same problem with another `detail`.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Adds headers to the answer.
+    #[must_use]
+    pub fn with_headers(
+        mut self,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Adds a member to the JSON form, after those that every problem has (RFC 9457, 3.2).
+    #[must_use]
+    pub fn with_member(mut self, name: &str, value: &impl Serialize) -> Self {
+        // Strings, numbers and lists always serialize.
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.members.get_or_insert_default().insert(name.to_owned(), value);
         self
     }
 
@@ -112,15 +137,15 @@ impl Problem {
 
     /// Errors of the query.
     pub fn invalid_parameters(errors: impl Into<InvalidFields>) -> Self {
-        Self::faulty(ProblemKind::InvalidParameters, errors.into())
+        Self::invalid(ProblemKind::InvalidParameters, errors.into())
     }
 
     /// Errors of the body.
     pub fn invalid_body(errors: impl Into<InvalidFields>) -> Self {
-        Self::faulty(ProblemKind::InvalidBody, errors.into())
+        Self::invalid(ProblemKind::InvalidBody, errors.into())
     }
 
-    fn faulty(kind: ProblemKind, InvalidFields { listed, count }: InvalidFields) -> Self {
+    fn invalid(kind: ProblemKind, InvalidFields { listed, count }: InvalidFields) -> Self {
         let text: Vec<_> = listed
             .iter()
             .take(DETAIL_ERRORS_MAX)
@@ -216,47 +241,6 @@ impl Problem {
         };
         let header = (accepted.0, HeaderValue::from_static(accepted.1));
         Self { headers: vec![header], ..Self::new(ProblemKind::UnsupportedMediaType, detail) }
-    }
-
-    /// The body is not a file of JSON lines.
-    #[must_use]
-    pub fn no_json_lines() -> Self {
-        let detail = "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so.";
-        let accepted = (ACCEPT_POST, HeaderValue::from_static(NDJSON));
-        Self { headers: vec![accepted], ..Self::new(ProblemKind::UnsupportedMediaType, detail) }
-    }
-
-    /// Adds the result of an import that was not read to its end. `line` is the last line that was
-    /// processed; the import continues with the next.
-    #[must_use]
-    pub fn after_line(mut self, line: u64, import: ImportBody) -> Self {
-        // After the header, which writes nothing.
-        if line > 1 && !import.is_dry_run() {
-            let detail = self.detail.replace(NOTHING_DONE, "Nothing more was done");
-            let goes_on = "Send the file again: they are not written or charged twice.";
-            self.detail = format!("{detail} Lines up to {line} are imported. {goes_on}").into();
-        }
-        self.headers.extend(import.credit_headers());
-        self.import = Some(Box::new(import));
-        self
-    }
-
-    /// The client of an import is too slow.
-    #[must_use]
-    pub fn import_too_slow() -> Self {
-        Self::new(
-            ProblemKind::RequestTimeout,
-            "The body arrived at less than 1 KiB/s over a minute. Nothing was done.",
-        )
-    }
-
-    /// The client of an export is too slow.
-    #[must_use]
-    pub fn export_too_slow() -> Self {
-        Self::new(
-            ProblemKind::RequestTimeout,
-            "The client took less than 1 KiB/s of the export over a minute.",
-        )
     }
 
     /// The maximum of `most` long requests is running for `whose`, an account or the process.
@@ -430,7 +414,7 @@ impl Problem {
     /// The JSON form that the caller gets.
     #[must_use]
     pub fn body(&self, request_id: &str) -> ProblemBody {
-        let Self { kind, detail, errors, credits, import, .. } = self;
+        let Self { kind, detail, errors, credits, members, .. } = self;
         ProblemBody {
             uri: kind.uri(),
             title: kind.title(),
@@ -441,7 +425,7 @@ impl Problem {
             errors: if errors.is_empty() { None } else { Some(errors.clone()) },
             balance: credits.as_deref().map(|(balance, _)| *balance),
             cost: credits.as_deref().map(|(_, cost)| *cost),
-            import: import.as_deref().cloned(),
+            members: members.as_deref().cloned().unwrap_or_default(),
         }
     }
 }

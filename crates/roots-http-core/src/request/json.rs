@@ -259,7 +259,7 @@ impl Members {
     /// Reads an optional field; `null` means the same as absent.
     ///
     /// # Errors
-    /// It is faulty.
+    /// It is invalid.
     pub fn optional<T>(
         &mut self,
         name: &'static str,
@@ -286,7 +286,7 @@ impl Members {
     /// Reads a field of a merge patch that `null` clears.
     ///
     /// # Errors
-    /// It is faulty.
+    /// It is invalid.
     pub fn patch<T>(
         &mut self,
         name: &'static str,

@@ -14,8 +14,8 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Ref, SchemaFormat, Typ
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::wire::NDJSON;
 use roots_http_core::problem::Problem;
-use roots_http_core::wire::NDJSON;
 
 /// A line of an export: its `kind` comes first.
 #[derive(Serialize, ToSchema)]

@@ -29,15 +29,14 @@ use utoipa_axum::routes;
 use self::lines::{EndLine, ErrorLine, ExportBody, ExportLine};
 use crate::app::App;
 use crate::long_requests::LongRequestPermit;
+use crate::wire::NDJSON;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::middleware::fair_permits::{FairPermits, PermitLimits};
 use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
-use roots_http_core::problem::Problem;
-use roots_http_core::reading;
+use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query};
 use roots_http_core::shutdown::Shutdown;
-use roots_http_core::wire::NDJSON;
 
 /// Size of a chunk; the last line may exceed it.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -182,7 +181,10 @@ async fn watch(handed: Weak<Handed>) {
 
 /// The last line of an export whose client is too slow.
 fn too_slow() -> Bytes {
-    let problem = Problem::export_too_slow();
+    let problem = Problem::new(
+        ProblemKind::RequestTimeout,
+        "The client took less than 1 KiB/s of the export over a minute.",
+    );
     tracing::warn!("an export ended early: {}", problem.detail());
     let mut chunk = Vec::new();
     ErrorLine::of(&problem).write(&mut chunk);
@@ -276,8 +278,11 @@ async fn export(
     mut caller: Bearer,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
+    let exports = &app.services.exports;
     if method == Method::HEAD {
-        let header = reading!(caller, app.services.exports.header(&caller, query.actor_id))?;
+        let header = caller
+            .read(|caller| async move { exports.header(&caller, query.actor_id).await })
+            .await?;
         // Its length is not known.
         let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
         return Ok((headers(&header), body).into_response());
@@ -286,10 +291,8 @@ async fn export(
     if caller.actor.role == Role::Owner {
         caller.count_noted()?;
     }
-    let export = reading!(
-        caller,
-        app.services.exports.begin(caller.caller(), caller.lookup(), query.actor_id)
-    )?;
+    let lookup = caller.lookup();
+    let export = caller.read(|caller| exports.begin(caller, lookup, query.actor_id)).await?;
     if let Some(error) = export.unnoted() {
         let account = export.header().account.id;
         tracing::warn!(%account, %error, "an owner's export is not noted in the audit log");

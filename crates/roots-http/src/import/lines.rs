@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::export::lines::{EndLine, LineCounts};
 use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
-use roots_http_core::problem::Problem;
+use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{InvalidField, InvalidNoted, one_of};
 use roots_http_core::request::json::{
     BYTE_ORDER_MARK, Members, Value, integer, nested, object, positive, text,
@@ -56,6 +56,14 @@ pub(crate) enum Came {
 
 /// A line, or `Err` if it was too long.
 pub(crate) type RawLine = Result<Vec<u8>, ()>;
+
+/// The client is too slow.
+fn too_slow() -> Problem {
+    Problem::new(
+        ProblemKind::RequestTimeout,
+        "The body arrived at less than 1 KiB/s over a minute. Nothing was done.",
+    )
+}
 
 impl LineReader {
     pub(crate) fn new(body: Body) -> Self {
@@ -93,7 +101,7 @@ impl LineReader {
                 match came {
                     Ok(Some(Err(_))) => return Err(Problem::bad_request("The body broke off.")),
                     Ok(None) => (self.take(), true),
-                    _ if pace == Pace::TooSlow => return Err(Problem::import_too_slow()),
+                    _ if pace == Pace::TooSlow => return Err(too_slow()),
                     Ok(Some(Ok(bytes))) => {
                         self.rest = bytes;
                         continue;

@@ -1,13 +1,14 @@
 //! `/import`: a file of JSON lines, imported as it arrives.
 
 mod lines;
+pub(crate) mod report;
 
 use std::mem;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use roots_domain::command::Refusal;
 use roots_domain::model::Invalid;
@@ -22,19 +23,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::lines::{Came, Header, ImportLine, LineReader, RawLine, TOO_LONG, read, validate};
+use self::report::{ImportBody, ImportedCounts, LineErrors, MissingCounts, MissingLine};
 use crate::app::App;
 use crate::export::lines::EndLine;
+use crate::wire::{DRY_RUN, IMPORT_PATH, NDJSON};
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::problem::{
-    ImportBody, ImportedCounts, LineErrors, MissingCounts, MissingLine, Problem,
-};
+use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{ERRORS_MAX, InvalidField, InvalidNoted};
 use roots_http_core::request::json::{is_compressed, is_utf_8_of, object};
-use roots_http_core::request::preconditions::DRY_RUN;
 use roots_http_core::request::query::{FromParams, Params, Query};
 use roots_http_core::schema;
 use roots_http_core::shutdown::Shutdown;
-use roots_http_core::wire::{IMPORT_PATH, NDJSON};
+use roots_http_core::wire::ACCEPT_POST;
 
 /// How many bytes of lines are collected before they are written; the last line may exceed it.
 const TAKEN_BYTES: usize = 512 * 1024;
@@ -98,7 +98,7 @@ fn error_of(refusal: &Refusal) -> InvalidField {
         Refusal::NoSuchSession(_) => "session_id",
         Refusal::NotFound("todo") => "todo_id",
         Refusal::NoSuchActor(_) => "actor_id",
-        Refusal::TooManyKinds => "activity_type",
+        Refusal::TooManyActivityTypes => "activity_type",
         Refusal::StepFromElsewhere { .. } => "old_status",
         Refusal::ForbiddenStep { .. } => "new_status",
         Refusal::Contradicts(origin) => match origin {
@@ -425,11 +425,7 @@ async fn import(
                 report.balance.filter(|_| report.dry_run).map(|left| report.cost <= left);
             Ok((AppendHeaders(report.credit_headers()), axum::Json(report)).into_response())
         }
-        Err(problem) => {
-            report.lines = through;
-            report.from_line = Some(through + 1);
-            Err(problem.after_line(through, report))
-        }
+        Err(problem) => Err(report.ended_after(through, problem)),
     }
 }
 
@@ -490,5 +486,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     if is_utf_8_of(headers, NDJSON) && !is_compressed(headers) {
         return Ok(());
     }
-    Err(Problem::no_json_lines())
+    let detail = "The body must be application/x-ndjson in UTF-8, uncompressed, and Content-Type must say so.";
+    let accepted = (ACCEPT_POST, HeaderValue::from_static(NDJSON));
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, detail).with_headers([accepted]))
 }

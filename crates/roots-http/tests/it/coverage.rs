@@ -246,7 +246,7 @@ impl Described {
             ("logActivity", 422) => vec![
                 Refusal::NoSuchActor(actor),
                 Refusal::NoSuchSession(session),
-                Refusal::TooManyKinds,
+                Refusal::TooManyActivityTypes,
             ],
             ("updateSession", 409) => {
                 vec![Refusal::AlreadyEnded(session), Refusal::CannotReopen(session)]

@@ -388,13 +388,13 @@ async fn bytes_hold_memory_until_they_are_sent() {
 }
 
 /// A request whose body stops after `bytes` bytes. It announces 1 MiB if `is_announced`.
-fn begun(ask: TestRequest, bytes: usize, is_announced: bool, router: &Router) -> Sending {
+fn begun(ask: TestRequest, bytes: usize, is_announced: bool, router: &Router) -> SentRequest {
     let ask = if is_announced { ask.header("content-length", "1048576") } else { ask };
     sending(ask, Some(Bytes::from(vec![b' '; bytes])), router)
 }
 
 /// A request whose body stops after that piece, or has none and does not begin.
-fn sending(ask: TestRequest, piece: Option<Bytes>, router: &Router) -> Sending {
+fn sending(ask: TestRequest, piece: Option<Bytes>, router: &Router) -> SentRequest {
     let mut request = ask.request();
     let come = stream::iter(piece.map(Ok::<_, std::io::Error>));
     *request.body_mut() = Body::from_stream(come.chain(stream::pending()));
@@ -402,10 +402,10 @@ fn sending(ask: TestRequest, piece: Option<Bytes>, router: &Router) -> Sending {
     Box::pin(async move { TestResponse::of(router.oneshot(request).await.unwrap()).await })
 }
 
-type Sending = Pin<Box<dyn Future<Output = TestResponse>>>;
+type SentRequest = Pin<Box<dyn Future<Output = TestResponse>>>;
 
 /// Has each of them go as far as it can.
-async fn go_on(all: &mut [Sending]) {
+async fn go_on(all: &mut [SentRequest]) {
     for one in all {
         assert!(one.now_or_never().is_none());
         yield_now().await;
@@ -506,7 +506,7 @@ async fn small_chunked_bodies_need_no_permit_beside_large_ones() {
     assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
 
     // One that waits goes on when another has given its place back.
-    let mut waiting: [Sending; 1] = [Box::pin({
+    let mut waiting: [SentRequest; 1] = [Box::pin({
         let router = router.clone();
         async move { post("/api/v1/todos", &large).of(&router).await }
     })];

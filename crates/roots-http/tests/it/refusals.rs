@@ -621,7 +621,7 @@ async fn importing_the_accounts_own_export_is_422() {
 #[tokio::test]
 async fn an_activity_type_over_the_limit_is_422() {
     let answer = refused(
-        Refusal::TooManyKinds,
+        Refusal::TooManyActivityTypes,
         post("/api/v1/activities", r#"{"description": "x", "activity_type": "new"}"#),
     )
     .await;

@@ -13,8 +13,8 @@ pub(super) fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::{AccountId, ActivityType, LoggedAt, SessionId};
     let linked = filter.session.is_some();
     let mut rows = activities::Entity::shown().filter(AccountId.eq(filter.by.account.0));
-    if let Some(kind) = &filter.activity_type {
-        rows = rows.filter(is(ActivityType, kind.as_str(), linked));
+    if let Some(activity_type) = &filter.activity_type {
+        rows = rows.filter(is(ActivityType, activity_type.as_str(), linked));
     }
     if let Some(session) = filter.session {
         rows = linked_to(rows, SessionId, filter.by.account.0, session);
@@ -55,8 +55,8 @@ pub(super) fn daily(
         .filter(AccountId.eq(filter.by.account.0))
         .filter(kept_of(ActorId, filter.by.account, filter.actor))
         .filter(Day.between(first, last));
-    if let Some(kind) = &filter.activity_type {
-        counts = counts.filter(ActivityType.eq(kind.as_str()));
+    if let Some(activity_type) = &filter.activity_type {
+        counts = counts.filter(ActivityType.eq(activity_type.as_str()));
     }
     counts
 }
@@ -71,8 +71,8 @@ pub(super) fn quarter_hours(
         .filter(AccountId.eq(filter.by.account.0))
         .filter(kept_of(ActorId, filter.by.account, filter.actor))
         .filter(Quarter.between(first, last));
-    if let Some(kind) = &filter.activity_type {
-        counts = counts.filter(ActivityType.eq(kind.as_str()));
+    if let Some(activity_type) = &filter.activity_type {
+        counts = counts.filter(ActivityType.eq(activity_type.as_str()));
     }
     counts
 }

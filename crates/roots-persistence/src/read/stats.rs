@@ -115,8 +115,8 @@ fn parts_by_type(filter: &ActivityFilter) -> Vec<SelectStatement> {
     }
     if filter.range.is_open() {
         let mut counts = counters_of(filter.by.account, filter.actor, counters::SUBJECT_ACTIVITIES);
-        if let Some(kind) = &filter.activity_type {
-            counts = counts.filter(counters::Column::Label.eq(kind.as_str()));
+        if let Some(activity_type) = &filter.activity_type {
+            counts = counts.filter(counters::Column::Label.eq(activity_type.as_str()));
         }
         let label = Expr::col(counters::Column::Label);
         let counts = counts.select_only().expr_as(label, "activity_type");

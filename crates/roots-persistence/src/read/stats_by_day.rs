@@ -224,8 +224,8 @@ fn count_quarter_hours(
 ) -> SelectStatement {
     use activity_quarter_hours::Column::{AccountId, ActivityType, ActorId, Count, Quarter};
     let mut kept = activity_quarter_hours::Entity::find().filter(AccountId.eq(filter.by.account.0));
-    if let Some(kind) = &filter.activity_type {
-        kept = kept.filter(ActivityType.eq(kind.as_str()));
+    if let Some(activity_type) = &filter.activity_type {
+        kept = kept.filter(ActivityType.eq(activity_type.as_str()));
     }
     let count = Expr::col(Count.as_column_ref()).sum().cast_as("BIGINT");
     let counts = kept.select_only().expr_as(count, "count");

@@ -194,10 +194,10 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
     let kind = ActivityType::parse("kind-0").ok();
     for (what, activity_type, session, range) in [
         ("activities", None, None, TimeRange::default()),
-        ("activities of a kind", kind.clone(), None, TimeRange::default()),
+        ("activities of a type", kind.clone(), None, TimeRange::default()),
         ("activities of a session", None, Some(SessionId(1)), TimeRange::default()),
         (
-            "activities of a session, of a kind",
+            "activities of a session, of a type",
             kind.clone(),
             Some(SessionId(1)),
             TimeRange::default(),
@@ -205,7 +205,7 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
         ("activities of a session, of days", None, Some(SessionId(1)), whole),
         ("activities of whole days", None, None, whole),
         ("activities with ragged ends", None, None, ragged),
-        ("activities of a kind with ragged ends", kind, None, ragged),
+        ("activities of a type with ragged ends", kind, None, ragged),
     ] {
         // Of a session there are few, wherever they stand.
         let deep = if session.is_some() { start(SortKey([0, i64::MAX, 0])) } else { deep_activity };

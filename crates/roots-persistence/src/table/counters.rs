@@ -42,8 +42,8 @@ impl Model {
             Counter::Todos(actor, status, priority) => {
                 (actor.0, SUBJECT_TODOS, todo_label(*status, *priority))
             }
-            Counter::Activities(actor, kind) => {
-                (actor.0, SUBJECT_ACTIVITIES, kind.as_str().to_owned())
+            Counter::Activities(actor, activity_type) => {
+                (actor.0, SUBJECT_ACTIVITIES, activity_type.as_str().to_owned())
             }
             Counter::Ledger(reason) => (NO_ACTOR, SUBJECT_LEDGER, reason.name().to_owned()),
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roots_domain::command::{Command, IdempotencyRecord};
-use roots_domain::decide::{Directory, Kinds, ReadSet, RowKey, WorkingSet};
+use roots_domain::decide::{ActivityTypes, Directory, ReadSet, RowKey, WorkingSet};
 use roots_domain::model::account::{Account, AccountKind, AccountStatus, Actor};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::api_key::{ApiKey, RecoveryCode};
@@ -108,8 +108,8 @@ async fn read(
         working_set.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
     }
     load_idempotency_records(tx, &mut working_set, &read_set).await?;
-    let kinds = working_set.kinds_to_count(&read_set);
-    load_kinds(tx, memory, &mut working_set, kinds).await?;
+    let activity_types = working_set.activity_types_to_count(&read_set);
+    load_activity_types(tx, memory, &mut working_set, activity_types).await?;
     Ok(working_set)
 }
 
@@ -269,22 +269,22 @@ async fn load_imported(
     Ok(())
 }
 
-/// Loads how many activities of the needed kinds the actors have and, if a kind is new to an actor,
-/// how many kinds it has in all, which are few.
-async fn load_kinds(
+/// Loads how many activities of the needed types the actors have and, if a type is new to an actor,
+/// how many types it has in all, which are few.
+async fn load_activity_types(
     tx: &DatabaseTransaction,
     memory: &mut AccountMemory,
     working_set: &mut WorkingSet,
     needed: BTreeSet<(AccountId, ActorId, ActivityType)>,
 ) -> Result<(), BatchError> {
     use counters::Column::{AccountId as Account, ActorId as Actor, Count, Label, Subject};
-    let mut kinds = BTreeMap::<_, Kinds>::new();
+    let mut activity_types = BTreeMap::<_, ActivityTypes>::new();
     let mut wanted = BTreeMap::<_, Vec<ActivityType>>::new();
-    for (account, actor, kind) in needed {
+    for (account, actor, activity_type) in needed {
         let of = (account, actor);
-        let known = kinds.entry(of).or_insert_with(|| memory.take_kinds(of));
-        if !known.counts.contains_key(&kind) {
-            wanted.entry(of).or_default().push(kind);
+        let known = activity_types.entry(of).or_insert_with(|| memory.take_activity_types(of));
+        if !known.counts.contains_key(&activity_type) {
+            wanted.entry(of).or_default().push(activity_type);
         }
     }
     let of = |(account, actor): (AccountId, ActorId)| {
@@ -314,13 +314,14 @@ async fn load_kinds(
     };
     let found = look_up::<counters::Entity, 4>(tx, columns, rows.collect(), of_one).await?;
     for row in found.into_iter().filter(|row| row.count > 0) {
-        let present = kinds.entry((AccountId(row.account_id), ActorId(row.actor_id))).or_default();
+        let present =
+            activity_types.entry((AccountId(row.account_id), ActorId(row.actor_id))).or_default();
         present.counts.insert(activities::activity_type(row.label)?, row.count);
     }
     let mut incomplete = ChunkedFilter::default();
     for (actor, labels) in &wanted {
-        let lacks = |kinds: &Kinds| labels.iter().any(|label| !kinds.counts.contains_key(label));
-        if kinds.get(actor).is_some_and(lacks) {
+        let lacks = |of: &ActivityTypes| labels.iter().any(|label| !of.counts.contains_key(label));
+        if activity_types.get(actor).is_some_and(lacks) {
             incomplete.add(of(*actor));
         }
     }
@@ -332,11 +333,11 @@ async fn load_kinds(
             .group_by(Account)
             .group_by(Actor);
         for (account, actor, total) in totals.into_tuple::<(i64, i64, i64)>().all(tx).await? {
-            kinds.entry((AccountId(account), ActorId(actor))).or_default().total = total;
+            activity_types.entry((AccountId(account), ActorId(actor))).or_default().total = total;
         }
     }
-    for ((account, actor), kinds) in kinds {
-        working_set.load_kinds(account, actor, kinds);
+    for ((account, actor), present) in activity_types {
+        working_set.load_activity_types(account, actor, present);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use roots_domain::decide::{Kinds, UnchangedRows, WriteSet};
+use roots_domain::decide::{ActivityTypes, UnchangedRows, WriteSet};
 use roots_domain::model::account::Account;
 use roots_domain::model::counter::Counter;
 use roots_domain::model::id::{AccountId, ActorId};
@@ -13,8 +13,8 @@ use crate::errors::BatchError;
 
 /// Most accounts, and most actors, that are remembered. Beyond that, all are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
-/// The kinds of an actor that has more of them are not remembered.
-const KINDS_REMEMBERED_MAX: usize = 16;
+/// The activity types of an actor that has more of them are not remembered.
+const ACTIVITY_TYPES_REMEMBERED_MAX: usize = 16;
 
 /// The memory of a connection to SQLite, which can tell whether another connection has written
 /// since. On PostgreSQL nothing is remembered: there, writes of other processes are only seen by
@@ -27,7 +27,7 @@ pub(super) struct AccountMemory {
     /// SQLite's number for the state of the database. It changes when another connection writes.
     as_of: Option<i64>,
     accounts: HashMap<AccountId, Account>,
-    kinds: HashMap<(AccountId, ActorId), Kinds>,
+    activity_types: HashMap<(AccountId, ActorId), ActivityTypes>,
 }
 
 impl AccountMemory {
@@ -52,9 +52,9 @@ impl AccountMemory {
         self.accounts.remove(&id)
     }
 
-    /// Takes an actor's kinds of activity out, as far as they are remembered.
-    pub(super) fn take_kinds(&mut self, of: (AccountId, ActorId)) -> Kinds {
-        self.kinds.remove(&of).unwrap_or_default()
+    /// Takes an actor's activity types out, as far as they are remembered.
+    pub(super) fn take_activity_types(&mut self, of: (AccountId, ActorId)) -> ActivityTypes {
+        self.activity_types.remove(&of).unwrap_or_default()
     }
 
     /// Remembers the durable result of a batch.
@@ -66,10 +66,10 @@ impl AccountMemory {
         let has_ended = !write_set.erased.is_empty() || !write_set.swept.is_empty();
         let more = accounts_founded.len() + accounts_changed.len() + rest.accounts.len();
         let is_full = self.accounts.len() + more > REMEMBERED_MAX
-            || self.kinds.len() + rest.kinds.len() > REMEMBERED_MAX;
+            || self.activity_types.len() + rest.activity_types.len() > REMEMBERED_MAX;
         if has_ended || is_full {
             self.accounts.clear();
-            self.kinds.clear();
+            self.activity_types.clear();
         }
         if has_ended {
             return;
@@ -79,11 +79,11 @@ impl AccountMemory {
         // A deletion changes counts that were not loaded.
         for (account, counter) in write_set.counters.keys() {
             if let Counter::Activities(actor, _) = counter {
-                self.kinds.remove(&(*account, *actor));
+                self.activity_types.remove(&(*account, *actor));
             }
         }
-        let few = |kinds: &Kinds| kinds.counts.len() <= KINDS_REMEMBERED_MAX;
-        self.kinds.extend(rest.kinds.into_iter().filter(|(_, kinds)| few(kinds)));
+        let few = |of: &ActivityTypes| of.counts.len() <= ACTIVITY_TYPES_REMEMBERED_MAX;
+        self.activity_types.extend(rest.activity_types.into_iter().filter(|(_, types)| few(types)));
     }
 }
 
@@ -98,9 +98,12 @@ mod tests {
 
     use super::*;
 
-    fn kinds(count: usize) -> Kinds {
-        let kind = |number| ActivityType::parse(format!("kind-{number}")).unwrap();
-        Kinds { counts: (0..count).map(|number| (kind(number), 1)).collect(), total: 0 }
+    fn activity_types(count: usize) -> ActivityTypes {
+        let activity_type = |number| ActivityType::parse(format!("type-{number}")).unwrap();
+        ActivityTypes {
+            counts: (0..count).map(|number| (activity_type(number), 1)).collect(),
+            total: 0,
+        }
     }
 
     #[tokio::test]
@@ -114,17 +117,17 @@ mod tests {
         let changed = |id| WriteSet { accounts_changed: vec![account(id)], ..WriteSet::default() };
         let rest = |id, count| UnchangedRows {
             accounts: Vec::new(),
-            kinds: iter::once(((AccountId(id), actor), kinds(count))).collect(),
+            activity_types: iter::once(((AccountId(id), actor), activity_types(count))).collect(),
         };
         let mut most = 0;
         for id in 1..=25_000 {
             memory.learn(changed(id), rest(id, 1));
-            most = most.max(memory.accounts.len()).max(memory.kinds.len());
+            most = most.max(memory.accounts.len()).max(memory.activity_types.len());
             assert!(memory.accounts.contains_key(&AccountId(id)));
         }
         assert_eq!(most, REMEMBERED_MAX);
-        memory.learn(changed(1), rest(1, KINDS_REMEMBERED_MAX + 1));
-        assert_eq!(memory.take_kinds((one, actor)).counts.len(), 0);
+        memory.learn(changed(1), rest(1, ACTIVITY_TYPES_REMEMBERED_MAX + 1));
+        assert_eq!(memory.take_activity_types((one, actor)).counts.len(), 0);
         assert_eq!(memory.take_account(one), Some(account(1)));
         assert_eq!(memory.take_account(one), None, "it was taken");
         let unchanged = UnchangedRows { accounts: vec![account(1)], ..UnchangedRows::default() };
@@ -132,6 +135,6 @@ mod tests {
         assert!(memory.accounts.contains_key(&one));
         let ended = WriteSet { erased: vec![(one, account(1).created_at)], ..changed(1) };
         memory.learn(ended, UnchangedRows::default());
-        assert_eq!((memory.accounts.len(), memory.kinds.len()), (0, 0));
+        assert_eq!((memory.accounts.len(), memory.activity_types.len()), (0, 0));
     }
 }

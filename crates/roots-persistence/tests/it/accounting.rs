@@ -151,7 +151,7 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
     let kinds = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
         INSERT INTO counters SELECT 1, 1, 'activities', CAST(i AS TEXT), 1 FROM n";
     assert_eq!(db.execute(kinds).await, 999);
-    refused(&db, issuer.log_activity("one-more"), Refusal::TooManyKinds).await;
+    refused(&db, issuer.log_activity("one-more"), Refusal::TooManyActivityTypes).await;
 
     // What a use case refuses never reaches the store.
     let context = db.context();

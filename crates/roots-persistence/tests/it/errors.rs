@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use roots_domain::command::{AppliedRow, Refusal};
-use roots_domain::model::activity::KINDS_MAX;
+use roots_domain::model::activity::ACTIVITY_TYPES_MAX;
 use roots_domain::model::id::ActivityId;
 use roots_domain::port::store::{
     AccountReader, ActivityReader, ApplyError, CommandStore, Readiness, SessionReader, StoreError,
@@ -24,9 +24,9 @@ roots_testkit::on_both! {
 
 async fn deleting_the_last_activity_of_a_type_frees_room_for_a_new_type(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 2_000).await;
-    let kinds = (1..=KINDS_MAX).map(|kind| issuer.log_activity(&format!("kind-{kind}")));
+    let kinds = (1..=ACTIVITY_TYPES_MAX).map(|kind| issuer.log_activity(&format!("kind-{kind}")));
     apply_each(&db.store, kinds).await;
-    let full = || Err(ApplyError::Refused(Refusal::TooManyKinds));
+    let full = || Err(ApplyError::Refused(Refusal::TooManyActivityTypes));
     // Alone, in one batch with others that are new, and beside one that is not.
     assert_eq!(db.store.apply(issuer.log_activity("new")).await, full());
     let commands = ["new", "kind-1", "newer", "kind-1"].map(|kind| issuer.log_activity(kind));
@@ -54,7 +54,7 @@ async fn deleting_the_last_activity_of_a_type_frees_room_for_a_new_type(db: Test
     apply_each(&db.store, [issuer.log_activity("newest")]).await;
     assert_eq!(db.store.apply(issuer.log_activity("kind-5")).await, full());
     let counts = "SELECT COUNT(*) FROM counters WHERE subject = 'activities' AND actor_id = 1";
-    assert_eq!(db.rows::<(i64,)>(counts).await, [(KINDS_MAX,)]);
+    assert_eq!(db.rows::<(i64,)>(counts).await, [(ACTIVITY_TYPES_MAX,)]);
     assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 

@@ -67,7 +67,7 @@ fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
             uid,
             actor,
             session: link,
-            activity_type: activity_type(rng.one(&random_commands::KINDS)),
+            activity_type: activity_type(rng.one(&random_commands::ACTIVITY_TYPES)),
             description: text("imported"),
             logged_at: at,
             created_at: at,

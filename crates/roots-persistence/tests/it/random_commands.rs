@@ -11,7 +11,7 @@ pub(crate) use roots_testkit::seeded_rng::SeededRng;
 
 /// Few texts, so that patches often bring the one that stands.
 const TEXTS: [&str; 3] = ["", "one", "two"];
-pub(crate) const KINDS: [&str; 4] = ["general", "deploy", "a", "z.9_-"];
+pub(crate) const ACTIVITY_TYPES: [&str; 4] = ["general", "deploy", "a", "z.9_-"];
 pub(crate) const ACTORS: [i64; 2] = [1, 2];
 
 fn random_resealed(rng: &mut SeededRng) -> Resealed {
@@ -71,7 +71,7 @@ pub(crate) fn command(rng: &mut SeededRng, issuer: &Issuer, ids: i64) -> Command
         12 => issuer.delete_todo(id),
         13..=17 => {
             let logged_at = rng.once_in(2).then(|| instant(rng, &issuer));
-            issuer.log_activity_as(rng.one(&KINDS), link, logged_at)
+            issuer.log_activity_as(rng.one(&ACTIVITY_TYPES), link, logged_at)
         }
         _ => issuer.delete_activity(id),
     }

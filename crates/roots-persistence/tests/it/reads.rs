@@ -112,7 +112,7 @@ async fn stats_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) 
         for (count, bound) in (0_i64..).zip(bounds) {
             for by in [-3_600_000_000, -1_000_000, -1, 0, 1, 899_000_000, 3_600_000_000] {
                 let link = (count % 3 == 0).then_some(1);
-                let kind = random_commands::KINDS[usize::try_from(count % 2).unwrap()];
+                let kind = random_commands::ACTIVITY_TYPES[usize::try_from(count % 2).unwrap()];
                 commands.push(issuer.log_activity_as(kind, link, Some(moved(bound, by))));
             }
         }
@@ -177,7 +177,7 @@ async fn stats_by_the_days_of_random_zones_agree_with_the_reference_model(db: Te
                 let at = bound.plus_seconds(rng.one(&seconds)).micros() + rng.below(3) - 1;
                 let issuer = issuer.of_actor(rng.one(&random_commands::ACTORS));
                 let link = (rng.below(3) == 0).then_some(issuer.actor.0);
-                let kind = rng.one(&random_commands::KINDS);
+                let kind = rng.one(&random_commands::ACTIVITY_TYPES);
                 let at = Some(Timestamp::from_micros(at));
                 commands.push(issuer.log_activity_as(kind, link, at));
             }
@@ -197,7 +197,8 @@ async fn stats_by_the_days_of_random_zones_agree_with_the_reference_model(db: Te
                 TimeRange { since: Some(one.min(other)), until: Some(one.max(other)) },
             ]);
             let actor = rng.one(&[None, Some(ActorId(1)), Some(ActorId(2)), Some(ActorId(3))]);
-            let kind = roots_testkit::context::activity_type(rng.one(&random_commands::KINDS));
+            let kind =
+                roots_testkit::context::activity_type(rng.one(&random_commands::ACTIVITY_TYPES));
             let filter = ActivityFilter {
                 by: issuer.account.into(),
                 actor,

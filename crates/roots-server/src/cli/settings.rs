@@ -68,16 +68,16 @@ pub(crate) struct InvalidSetting {
 
 /// A setting's name: its variable, from which its flag follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Name(&'static str);
+struct SettingName(&'static str);
 
-impl fmt::Display for Name {
+impl fmt::Display for SettingName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flag = self.0.trim_start_matches("ROOTS_").to_lowercase().replace('_', "-");
         write!(f, "{} (--{flag})", self.0)
     }
 }
 
-impl Name {
+impl SettingName {
     /// Refuses a value. `takes` says what is valid.
     fn refuse(self, takes: &str, given: &str) -> InvalidSetting {
         self.error(format_args!("must be {takes}, and is {given:?}"))
@@ -104,42 +104,45 @@ impl RawSettings {
     /// # Errors
     /// One sentence on the first setting that can't be used.
     pub(crate) fn validate(self) -> Result<Settings, InvalidSetting> {
-        let signup_credits = credits(Name("ROOTS_SIGNUP_CREDITS"), self.signup_credits)?;
+        let signup_credits = credits(SettingName("ROOTS_SIGNUP_CREDITS"), self.signup_credits)?;
         let open = Signup::Open { credits: signup_credits };
         let signup = [("closed", Signup::Closed), ("open", open)];
         let log_formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-        let metrics = |given| address(Name("ROOTS_METRICS_BIND"), given);
+        let metrics = |given| address(SettingName("ROOTS_METRICS_BIND"), given);
         Ok(Settings {
-            bind: address(Name("ROOTS_BIND"), self.bind)?,
+            bind: address(SettingName("ROOTS_BIND"), self.bind)?,
             database_url: database_url(self.database_url)?,
             http: HttpSettings {
-                signup: one_of(Name("ROOTS_SIGNUP"), self.signup, signup)?,
+                signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
                 cors_origins: list(
-                    Name("ROOTS_CORS_ORIGINS"),
+                    SettingName("ROOTS_CORS_ORIGINS"),
                     self.cors_origins,
                     CorsOrigin::parse,
                 )?,
                 limits: RateLimits {
                     requests_per_minute: limit(
-                        Name("ROOTS_RATE_LIMIT_PER_MINUTE"),
+                        SettingName("ROOTS_RATE_LIMIT_PER_MINUTE"),
                         self.rate_limit_per_minute,
                     )?,
                     account_requests_per_minute: limit(
-                        Name("ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE"),
+                        SettingName("ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE"),
                         self.account_rate_limit_per_minute,
                     )?,
                     key_changes_per_hour: limit(
-                        Name("ROOTS_KEY_CHANGES_PER_HOUR"),
+                        SettingName("ROOTS_KEY_CHANGES_PER_HOUR"),
                         self.key_changes_per_hour,
                     )?,
-                    signups_per_hour: limit(Name("ROOTS_SIGNUPS_PER_HOUR"), self.signups_per_hour)?,
+                    signups_per_hour: limit(
+                        SettingName("ROOTS_SIGNUPS_PER_HOUR"),
+                        self.signups_per_hour,
+                    )?,
                     recovers_per_hour: limit(
-                        Name("ROOTS_RECOVERS_PER_HOUR"),
+                        SettingName("ROOTS_RECOVERS_PER_HOUR"),
                         self.recovers_per_hour,
                     )?,
                 },
                 trusted_proxies: list(
-                    Name("ROOTS_TRUSTED_PROXIES"),
+                    SettingName("ROOTS_TRUSTED_PROXIES"),
                     self.trusted_proxies,
                     TrustedProxy::parse,
                 )?,
@@ -147,30 +150,33 @@ impl RawSettings {
             },
             connections: connections(self.connections)?,
             signup_credits,
-            operator_credits: credits(Name("ROOTS_OPERATOR_CREDITS"), self.operator_credits)?,
-            operator_file: file(Name("ROOTS_OPERATOR_FILE"), self.operator_file)?,
+            operator_credits: credits(
+                SettingName("ROOTS_OPERATOR_CREDITS"),
+                self.operator_credits,
+            )?,
+            operator_file: file(SettingName("ROOTS_OPERATOR_FILE"), self.operator_file)?,
             log: filter(self.log)?,
-            log_format: one_of(Name("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
+            log_format: one_of(SettingName("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
             metrics_bind: self.metrics_bind.map(metrics).transpose()?,
             writer: writer(self.writer_processor)?,
         })
     }
 }
 
-fn address(name: Name, given: OsString) -> Result<SocketAddr, InvalidSetting> {
+fn address(name: SettingName, given: OsString) -> Result<SocketAddr, InvalidSetting> {
     let given = name.text(given)?;
     let takes = "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
     given.parse().map_err(|_| name.refuse(takes, &given))
 }
 
 fn database_url(given: OsString) -> Result<DatabaseUrl, InvalidSetting> {
-    let name = Name("ROOTS_DATABASE_URL");
+    let name = SettingName("ROOTS_DATABASE_URL");
     let refused = |error| name.error(format_args!("can't be used: {error}"));
     DatabaseUrl::parse(&name.text(given)?).map_err(refused)
 }
 
 fn one_of<T: Copy, const N: usize>(
-    name: Name,
+    name: SettingName,
     given: OsString,
     values: [(&str, T); N],
 ) -> Result<T, InvalidSetting> {
@@ -181,25 +187,25 @@ fn one_of<T: Copy, const N: usize>(
     })
 }
 
-fn credits(name: Name, given: OsString) -> Result<i64, InvalidSetting> {
+fn credits(name: SettingName, given: OsString) -> Result<i64, InvalidSetting> {
     whole_number(name, given, GRANT_MAX)
 }
 
 fn connections(given: OsString) -> Result<usize, InvalidSetting> {
-    let name = Name("ROOTS_CONNECTIONS");
+    let name = SettingName("ROOTS_CONNECTIONS");
     match whole_number(name, given, CONNECTIONS_MAX)? {
         0 => Err(name.refuse(&format!("a whole number from 1 to {CONNECTIONS_MAX}"), "0")),
         number => Ok(number),
     }
 }
 
-fn limit(name: Name, given: OsString) -> Result<Option<NonZeroU32>, InvalidSetting> {
+fn limit(name: SettingName, given: OsString) -> Result<Option<NonZeroU32>, InvalidSetting> {
     whole_number(name, given, LIMIT_MAX).map(NonZeroU32::new)
 }
 
 /// A number from 0 to `max`.
 fn whole_number<T: FromStr + PartialOrd + fmt::Display + Copy>(
-    name: Name,
+    name: SettingName,
     given: OsString,
     max: T,
 ) -> Result<T, InvalidSetting> {
@@ -212,7 +218,7 @@ fn whole_number<T: FromStr + PartialOrd + fmt::Display + Copy>(
 }
 
 fn writer(given: OsString) -> Result<WriterProcessor, InvalidSetting> {
-    let name = Name("ROOTS_WRITER_PROCESSOR");
+    let name = SettingName("ROOTS_WRITER_PROCESSOR");
     let given = name.text(given)?;
     let there = processors();
     let number = || given.parse().ok().filter(|number| there.contains(number));
@@ -225,7 +231,7 @@ fn writer(given: OsString) -> Result<WriterProcessor, InvalidSetting> {
     }
 }
 
-fn file(name: Name, given: OsString) -> Result<PathBuf, InvalidSetting> {
+fn file(name: SettingName, given: OsString) -> Result<PathBuf, InvalidSetting> {
     let path = PathBuf::from(given);
     if path.file_name().is_none() {
         return Err(name.refuse("the path of a file", &path.to_string_lossy()));
@@ -234,7 +240,7 @@ fn file(name: Name, given: OsString) -> Result<PathBuf, InvalidSetting> {
 }
 
 fn list<T>(
-    name: Name,
+    name: SettingName,
     given: OsString,
     parse: impl Fn(&str) -> Result<T, Invalid>,
 ) -> Result<Vec<T>, InvalidSetting> {
@@ -247,7 +253,7 @@ fn list<T>(
 }
 
 fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
-    let name = Name("ROOTS_LOG");
+    let name = SettingName("ROOTS_LOG");
     let given = name.text(given)?;
     let takes =
         "a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas";

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reqwest::Method;
+use roots_domain::command::Refusal;
 use roots_domain::model::todo::TodoStatus;
-use roots_domain::service::access::AccessError;
+use roots_domain::service::ReadError;
 use roots_domain::service::exports::{Export, Record};
 use roots_testkit::app::{TestApp, send};
 use roots_testkit::database::TestDatabase;
@@ -308,7 +309,7 @@ async fn a_revoked_key_ends_its_export(database: TestDatabase) {
     assert!(export.next().await.unwrap().is_some());
     app.database.execute("UPDATE api_keys SET ends_at = 1").await;
     app.database.execute("UPDATE accounts SET auth_epoch = auth_epoch + 1").await;
-    assert_eq!(export.next().await, Err(AccessError::NotAdmitted));
+    assert_eq!(export.next().await, Err(ReadError::Refused(Refusal::KeyNotInForce)));
 }
 
 async fn a_suspended_account_without_credits_is_exported(database: TestDatabase) {

@@ -772,9 +772,9 @@ async fn a_dry_run_is_refused_as_the_import_is(database: TestDatabase) {
 }
 
 /// An import whose file comes bit by bit.
-struct Sending(TcpStream);
+struct SlowImport(TcpStream);
 
-impl Sending {
+impl SlowImport {
     async fn begin(app: &TestApp, key: &str) -> Self {
         let address = app.address.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -817,7 +817,7 @@ async fn an_import_ends_when_its_key_ends(database: TestDatabase) {
     let (revoked, expired) = (made(Value::Null).await, made(json!(app.context.clock_in(60))).await);
     for (first, key, how) in [(1, revoked, "revoked"), (1_001, expired, "expired")] {
         let before = count().await;
-        let mut sending = Sending::begin(&app, key["api_key"].as_str().unwrap()).await;
+        let mut sending = SlowImport::begin(&app, key["api_key"].as_str().unwrap()).await;
         sending.send(&format!("{HEADER}\n{OWNER}\n")).await;
         sending.send(&rows(first..=first + 63)).await;
         until("the first batch is in", async || count().await == before + 64).await;

@@ -13,7 +13,7 @@ use roots_domain::model::todo::TodoStatus;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::crypto::{AccountIdentity, ActorIdentity, Locksmith};
 use roots_domain::port::store::StoreError;
-use roots_domain::service::access::{AccessError, Caller};
+use roots_domain::service::access::Caller;
 use roots_domain::service::activities::ActivitySelection;
 use roots_domain::service::keyrings::Keyrings;
 use roots_domain::service::sessions::SessionFilter;
@@ -185,7 +185,7 @@ fn unreadable(cell: &Cell) -> Result<String, ReadError> {
     Err(ReadError::Unreadable { what, id: cell.id })
 }
 
-async fn admit(context: &TestContext, key: &SecretString) -> Result<Caller, AccessError> {
+async fn admit(context: &TestContext, key: &SecretString) -> Result<Caller, ReadError> {
     context.access.admit(&context.access.parse_key(key)?).await
 }
 
@@ -419,7 +419,7 @@ impl TwoAccounts {
                         Err(other) => unreachable!("{other}"),
                     }
                 }
-                Err(AccessError::Store(StoreError::Broken(_))) => shut.push(way),
+                Err(ReadError::Store(StoreError::Broken(_))) => shut.push(way),
                 Err(other) => unreachable!("{other}"),
             }
         }
@@ -491,7 +491,7 @@ async fn a_missing_wrap_is_never_recreated(database: TestDatabase) {
             AND holder_id = $2";
         assert!(execute(&scene.db, sql, [(*account).into(), key.0.into()]).await > 0);
         let refused = admit(&scene.context, &scene.keys[way].2).await;
-        assert!(matches!(refused, Err(AccessError::Store(StoreError::Broken(_)))), "{way}");
+        assert!(matches!(refused, Err(ReadError::Store(StoreError::Broken(_)))), "{way}");
     }
     assert_eq!(StoredWrap::all(&database).await.len(), before - 2 - 1 - 2);
     // A way to nobody names nobody: the error holds neither key nor wrap.

@@ -8,7 +8,7 @@ fn logged(label: &str, session: Option<SessionId>) -> Activity<Sealed> {
         uid: uid(3),
         actor: ME,
         session,
-        activity_type: kind(label),
+        activity_type: activity_type(label),
         description: sealed("reviewed"),
         logged_at: now(),
         created_at: now(),
@@ -27,7 +27,7 @@ fn logging_an_activity_increments_its_type_and_quarter_hour_counters() {
             activities: inserted(expected),
             quarter_hours: quarter_hours(now(), "review", 1),
             ..paid(1, |ids| ids.activity = 31)
-                .and_counters([(Counter::Activities(ME, kind("review")), 1)])
+                .and_counters([(Counter::Activities(ME, activity_type("review")), 1)])
         };
         assert_eq!(working_set.into_write_set(), expected);
     }
@@ -53,7 +53,7 @@ fn deleting_an_activity_decrements_its_type_and_quarter_hour_counters() {
     let expected = WriteSet {
         activities: deleted(ACTIVITY),
         quarter_hours: quarter_hours(at(DAY_SECONDS + 5), "deploy", -1),
-        ..paid(1, |_| ()).and_counters([(Counter::Activities(ME, kind("deploy")), -1)])
+        ..paid(1, |_| ()).and_counters([(Counter::Activities(ME, activity_type("deploy")), -1)])
     };
     assert_eq!(working_set.into_write_set(), expected);
 }
@@ -61,9 +61,9 @@ fn deleting_an_activity_decrements_its_type_and_quarter_hour_counters() {
 #[test]
 fn an_actor_has_at_most_1000_activity_types() {
     let mut working_set = working_set();
-    working_set.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX - 1));
+    working_set.load_activity_types(HOME, ME, activity_types(&["deploy"], ACTIVITY_TYPES_MAX - 1));
     apply(&mut working_set, log("thousandth", None));
-    assert_refused(&mut working_set, mine(log("one.more", None)), &Refusal::TooManyKinds);
+    assert_refused(&mut working_set, mine(log("one.more", None)), &Refusal::TooManyActivityTypes);
     apply(&mut working_set, log("deploy", None));
     apply(&mut working_set, log("thousandth", None));
 }
@@ -71,19 +71,19 @@ fn an_actor_has_at_most_1000_activity_types() {
 #[test]
 fn an_activity_type_new_in_the_same_batch_counts_once_toward_the_limit() {
     let mut working_set = working_set();
-    working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX - 2));
+    working_set.load_activity_types(HOME, ME, activity_types(&[], ACTIVITY_TYPES_MAX - 2));
     apply(&mut working_set, log("a", None));
     apply(&mut working_set, log("a", None));
     apply(&mut working_set, log("b", None));
-    assert_refused(&mut working_set, mine(log("c", None)), &Refusal::TooManyKinds);
+    assert_refused(&mut working_set, mine(log("c", None)), &Refusal::TooManyActivityTypes);
 }
 
 #[test]
 fn the_limit_on_activity_types_is_per_actor() {
     let mut working_set = working_set();
-    working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
-    working_set.load_kinds(HOME, PEER, kinds(&[], KINDS_MAX - 1));
-    assert_refused(&mut working_set, mine(log("new", None)), &Refusal::TooManyKinds);
+    working_set.load_activity_types(HOME, ME, activity_types(&[], ACTIVITY_TYPES_MAX));
+    working_set.load_activity_types(HOME, PEER, activity_types(&[], ACTIVITY_TYPES_MAX - 1));
+    assert_refused(&mut working_set, mine(log("new", None)), &Refusal::TooManyActivityTypes);
     assert!(working_set.decide(by(PEER, log("new", None))).is_ok());
 }
 
@@ -92,12 +92,12 @@ fn deleting_the_last_activity_of_a_type_frees_room_in_the_same_batch() {
     let mut working_set = working_set();
     let read_set =
         ReadSet::of(&[mine(ResourceAction::DeleteActivity(ACTIVITY)), mine(log("new", None))]);
-    let expected = [(HOME, ME, kind("deploy")), (HOME, ME, kind("new"))];
-    let counted: Vec<_> = working_set.kinds_to_count(&read_set).into_iter().collect();
+    let expected = [(HOME, ME, activity_type("deploy")), (HOME, ME, activity_type("new"))];
+    let counted: Vec<_> = working_set.activity_types_to_count(&read_set).into_iter().collect();
     assert_eq!(counted, expected, "those of another actor are not counted");
-    working_set.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX));
-    assert_refused(&mut working_set, mine(log("new", None)), &Refusal::TooManyKinds);
+    working_set.load_activity_types(HOME, ME, activity_types(&["deploy"], ACTIVITY_TYPES_MAX));
+    assert_refused(&mut working_set, mine(log("new", None)), &Refusal::TooManyActivityTypes);
     assert!(working_set.decide(mine(ResourceAction::DeleteActivity(ACTIVITY))).is_ok());
     apply(&mut working_set, log("new", None));
-    assert_refused(&mut working_set, mine(log("deploy", None)), &Refusal::TooManyKinds);
+    assert_refused(&mut working_set, mine(log("deploy", None)), &Refusal::TooManyActivityTypes);
 }

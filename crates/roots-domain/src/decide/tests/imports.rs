@@ -113,7 +113,7 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
         (Counter::Ledger(Reason::Import), 1),
         (Counter::Sessions(ME, SessionStatusKind::Ended), 1),
         (Counter::Todos(ME, TodoStatus::Done, priority(2)), 1),
-        (Counter::Activities(ME, kind("deploy")), 1),
+        (Counter::Activities(ME, activity_type("deploy")), 1),
     ]);
     assert_eq!(write_set.counters, counters);
 }
@@ -249,12 +249,12 @@ fn a_refused_row_does_not_fail_the_rest_of_an_import() {
 #[test]
 fn imported_activities_count_toward_the_limit_on_activity_types() {
     let mut working_set = working_set();
-    working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
+    working_set.load_activity_types(HOME, ME, activity_types(&[], ACTIVITY_TYPES_MAX));
     let outcomes = imported(&mut working_set, vec![ImportRow::Activity(activity(ACTIVITY))]);
     assert_eq!(outcomes, [Err(Refusal::NoSuchSession(ACTIVE))]);
     let unlinked = Activity { session: None, ..activity(ACTIVITY) };
     let outcomes = imported(&mut working_set, vec![ImportRow::Activity(unlinked)]);
-    assert_eq!(outcomes, [Err(Refusal::TooManyKinds)]);
+    assert_eq!(outcomes, [Err(Refusal::TooManyActivityTypes)]);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn the_read_set_of_an_import_gains_linked_rows_once_their_ids_are_known() {
     let expected = ReadSet {
         accounts: BTreeSet::from([HOME]),
         imported: origins.map(|origin| (HOME, source(), origin)).into(),
-        kinds: BTreeSet::from([(HOME, ME, kind("deploy"))]),
+        activity_types: BTreeSet::from([(HOME, ME, activity_type("deploy"))]),
         ..ReadSet::default()
     };
     assert_eq!(read_set, expected);
@@ -397,12 +397,12 @@ fn imported_before() -> WorkingSet {
     let mut working_set = with_credits(1_000_000);
     working_set.load_imported((HOME, source(), Origin::Todo(TodoId(5))), TODO.0);
     working_set.load_imported((HOME, source(), Origin::Session(SessionId(5))), 1_000);
-    working_set.load_kinds(HOME, ME, kinds(&["deploy"], KINDS_MAX - 1));
+    working_set.load_activity_types(HOME, ME, activity_types(&["deploy"], ACTIVITY_TYPES_MAX - 1));
     working_set
 }
 
 fn of_kind(id: i64, kind_name: &str) -> ImportRow {
-    let activity_type = kind(kind_name);
+    let activity_type = activity_type(kind_name);
     let row = activity(ACTIVITY);
     ImportRow::Activity(Activity { id: ActivityId(id), session: None, activity_type, ..row })
 }

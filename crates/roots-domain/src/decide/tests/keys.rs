@@ -905,7 +905,7 @@ fn recoveries_and_renewed_codes_are_audited() {
 
 /// Something that may happen to keys; those and the actors are picked from what there is.
 #[derive(Debug, Clone)]
-enum Step {
+enum KeyEvent {
     Add(usize, bool, u8, i64),
     Use(usize),
     Revoke(usize, usize),
@@ -916,18 +916,18 @@ enum Step {
     Wait(i64),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<KeyEvent>> {
     let any_key = || 0..8_usize;
     let add = (any_key(), any::<bool>(), 0..3_u8, prop_oneof![Just(0_i64), 1..100_i64]);
     let step = prop_oneof![
-        6 => add.prop_map(|(shown, owners, what, grace)| Step::Add(shown, owners, what, grace)),
-        6 => any_key().prop_map(Step::Use),
-        3 => (any_key(), any_key()).prop_map(|(shown, key)| Step::Revoke(shown, key)),
-        3 => any_key().prop_map(Step::Recover),
-        1 => any_key().prop_map(Step::RenewCode),
-        1 => any::<bool>().prop_map(Step::SetActive),
-        1 => Just(Step::Maintain),
-        1 => (1..100_i64).prop_map(Step::Wait),
+        6 => add.prop_map(|(shown, owners, what, grace)| KeyEvent::Add(shown, owners, what, grace)),
+        6 => any_key().prop_map(KeyEvent::Use),
+        3 => (any_key(), any_key()).prop_map(|(shown, key)| KeyEvent::Revoke(shown, key)),
+        3 => any_key().prop_map(KeyEvent::Recover),
+        1 => any_key().prop_map(KeyEvent::RenewCode),
+        1 => any::<bool>().prop_map(KeyEvent::SetActive),
+        1 => Just(KeyEvent::Maintain),
+        1 => (1..100_i64).prop_map(KeyEvent::Wait),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -943,9 +943,9 @@ impl KeysFixture {
         key
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &KeyEvent) {
         match *step {
-            Step::Add(shown, owners, what, grace) => {
+            KeyEvent::Add(shown, owners, what, grace) => {
                 let shown = self.pick(shown);
                 let actor = if owners { OWNER } else { MEMBER };
                 // Refusals change nothing that matters here.
@@ -955,33 +955,33 @@ impl KeysFixture {
                     _ => self.add(shown, actor, What::Renewal),
                 };
             }
-            Step::Use(key) => drop(self.pick(key)),
-            Step::Revoke(shown, key) => {
+            KeyEvent::Use(key) => drop(self.pick(key)),
+            KeyEvent::Revoke(shown, key) => {
                 let shown = self.pick(shown);
                 let all: Vec<_> = self.keys.keys().copied().collect();
                 let _ = self.manage(shown, ManageAction::RevokeKey(all[key % all.len()]));
             }
-            Step::Recover(code) => {
+            KeyEvent::Recover(code) => {
                 let codes = self.code_ids();
                 self.recover(codes[code % codes.len()]).unwrap();
             }
-            Step::RenewCode(shown) => {
+            KeyEvent::RenewCode(shown) => {
                 let shown = self.pick(shown);
                 let _ = self.renew_code(shown);
             }
-            Step::SetActive(is_active) => {
+            KeyEvent::SetActive(is_active) => {
                 let shown = self.pick(0);
                 let is_active = Some(is_active);
                 let patch = ManageAction::PatchActor { id: MEMBER, name: None, is_active };
                 let _ = self.manage(shown, patch);
             }
-            Step::Maintain => {
+            KeyEvent::Maintain => {
                 let over = self.keys.keys().copied().collect();
                 let used = vec![(FIRST, self.at)];
                 let action = SystemAction::MaintainKeys { account: self.account.id, used, over };
                 self.apply(self.system(action)).unwrap();
             }
-            Step::Wait(seconds) => self.at = self.at.plus_seconds(seconds),
+            KeyEvent::Wait(seconds) => self.at = self.at.plus_seconds(seconds),
         }
     }
 }

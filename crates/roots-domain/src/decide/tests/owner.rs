@@ -90,12 +90,12 @@ fn an_owner_cannot_link_a_row_to_a_session_of_another_actor() {
 #[test]
 fn an_activity_logged_by_the_owner_counts_toward_its_actors_type_limit() {
     let mut working_set = working_set();
-    working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
-    working_set.load_kinds(HOME, PEER, kinds(&[], KINDS_MAX - 1));
+    working_set.load_activity_types(HOME, ME, activity_types(&[], ACTIVITY_TYPES_MAX));
+    working_set.load_activity_types(HOME, PEER, activity_types(&[], ACTIVITY_TYPES_MAX - 1));
     assert!(working_set.decide(by_owner(naming(PEER, log("new", None)))).is_ok());
     let newer = by_owner(naming(PEER, log("newer", None)));
-    assert_refused(&mut working_set, newer, &Refusal::TooManyKinds);
-    assert_refused(&mut working_set, by_owner(log("new", None)), &Refusal::TooManyKinds);
-    let needed = ReadSet::of([&by_owner(naming(PEER, log("new", None)))]).kinds;
-    assert_eq!(needed, BTreeSet::from([(HOME, PEER, kind("new"))]));
+    assert_refused(&mut working_set, newer, &Refusal::TooManyActivityTypes);
+    assert_refused(&mut working_set, by_owner(log("new", None)), &Refusal::TooManyActivityTypes);
+    let needed = ReadSet::of([&by_owner(naming(PEER, log("new", None)))]).activity_types;
+    assert_eq!(needed, BTreeSet::from([(HOME, PEER, activity_type("new"))]));
 }

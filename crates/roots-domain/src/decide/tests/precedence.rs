@@ -130,7 +130,7 @@ fn a_new_activity_is_refused_for_its_session_then_its_type_then_the_balance() {
         *command = mine(log("new", Some(to)));
     }
     let mut working_set = with_balance(0);
-    working_set.load_kinds(HOME, ME, kinds(&[], KINDS_MAX));
+    working_set.load_activity_types(HOME, ME, activity_types(&[], ACTIVITY_TYPES_MAX));
     assert_order(
         working_set,
         mine(log("new", Some(UNKNOWN))),
@@ -138,8 +138,12 @@ fn a_new_activity_is_refused_for_its_session_then_its_type_then_the_balance() {
             (Refusal::NoSuchSession(UNKNOWN), |_, command| link(command, OF_PEER)),
             (Refusal::NoSuchSession(OF_PEER), |_, command| link(command, ENDED)),
             (Refusal::SessionEnded(ENDED), |_, command| link(command, ACTIVE)),
-            (Refusal::TooManyKinds, |working_set, _| {
-                working_set.load_kinds(HOME, ME, kinds(&["new"], KINDS_MAX));
+            (Refusal::TooManyActivityTypes, |working_set, _| {
+                working_set.load_activity_types(
+                    HOME,
+                    ME,
+                    activity_types(&["new"], ACTIVITY_TYPES_MAX),
+                );
             }),
             (TOO_LITTLE, refill),
         ],

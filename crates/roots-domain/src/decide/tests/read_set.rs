@@ -18,7 +18,7 @@ fn todos(id: TodoId) -> ReadSet {
 fn the_read_set_of_a_command_has_the_rows_it_changes_deletes_or_depends_on() {
     let linked = TodoPatch { session: Patch::Set(ENDED), ..TodoPatch::EMPTY };
     let unlinked = TodoPatch { session: Patch::Clear, ..TodoPatch::EMPTY };
-    let kinds = BTreeSet::from([(HOME, ME, kind("deploy"))]);
+    let activity_types = BTreeSet::from([(HOME, ME, activity_type("deploy"))]);
     for (action, expected) in [
         (start(), at_home()),
         (end(UNKNOWN), sessions([UNKNOWN])),
@@ -29,8 +29,8 @@ fn the_read_set_of_a_command_has_the_rows_it_changes_deletes_or_depends_on() {
         (patch_todo(TODO, unlinked), todos(TODO)),
         (patch_todo(TODO, linked), ReadSet { todos: todos(TODO).todos, ..sessions([ENDED]) }),
         (ResourceAction::DeleteTodo(TODO), todos(TODO)),
-        (log("deploy", None), ReadSet { kinds: kinds.clone(), ..at_home() }),
-        (log("deploy", Some(ACTIVE)), ReadSet { kinds, ..sessions([ACTIVE]) }),
+        (log("deploy", None), ReadSet { activity_types: activity_types.clone(), ..at_home() }),
+        (log("deploy", Some(ACTIVE)), ReadSet { activity_types, ..sessions([ACTIVE]) }),
         (
             ResourceAction::DeleteActivity(ACTIVITY),
             ReadSet { activities: BTreeSet::from([(HOME, ACTIVITY)]), ..at_home() },
@@ -80,7 +80,7 @@ fn the_read_set_of_a_batch_is_the_union_of_those_of_its_commands() {
         directory: true,
         accounts: BTreeSet::from([HOME, ABROAD]),
         sessions: BTreeSet::from([(HOME, ACTIVE), (ABROAD, ACTIVE)]),
-        kinds: BTreeSet::from([(HOME, PEER, kind("deploy"))]),
+        activity_types: BTreeSet::from([(HOME, PEER, activity_type("deploy"))]),
         ..ReadSet::default()
     };
     assert_eq!(ReadSet::of(&commands), expected);

@@ -9,7 +9,7 @@ use crate::reference_model::{ReferenceModel, counts};
 
 mod random_commands;
 
-type CommandResult = Result<Applied, Refusal>;
+type Decided = Result<Applied, Refusal>;
 /// Each account with its rows.
 type AccountModels = BTreeMap<AccountId, ReferenceModel>;
 
@@ -70,7 +70,7 @@ fn accounts_with(credits: [i64; 2], suspended: bool) -> AccountModels {
 }
 
 /// What must be answered to a command.
-fn expect(accounts: &mut AccountModels, command: &Command) -> CommandResult {
+fn expect(accounts: &mut AccountModels, command: &Command) -> Decided {
     let account = command.account().unwrap();
     accounts.get_mut(&account).ok_or(Refusal::NoSuchAccount(account))?.expect(command)
 }
@@ -107,11 +107,11 @@ fn load(rows: &AccountModels, commands: &[Command]) -> WorkingSet {
         let found = rows[home].activities.get(id).into_iter();
         found.for_each(|row| working_set.load_activity(*home, row.clone()));
     }
-    for (home, actor, _) in &read_set.kinds {
+    for (home, actor, _) in &read_set.activity_types {
         let own = rows[home].activities.values().filter(|row| row.actor == *actor);
         let counts = counts(own.map(|row| row.activity_type.clone()));
         let total = i64::try_from(counts.len()).unwrap();
-        working_set.load_kinds(*home, *actor, Kinds { counts, total });
+        working_set.load_activity_types(*home, *actor, ActivityTypes { counts, total });
     }
     working_set
 }
@@ -238,7 +238,7 @@ impl Disk {
     }
 
     /// Decides and writes a batch.
-    fn apply(&mut self, commands: &[Command]) -> Vec<CommandResult> {
+    fn apply(&mut self, commands: &[Command]) -> Vec<Decided> {
         let mut working_set = load(&self.shown(), commands);
         let answers = commands.iter().map(|command| working_set.decide(command.clone())).collect();
         self.write(working_set.into_write_set());
@@ -256,7 +256,7 @@ fn add<K: Ord + Debug>(counts: &mut BTreeMap<K, i64>, moves: BTreeMap<K, i64>) {
 }
 
 /// An account's version counts its batches, which the model knows nothing of.
-fn without_version(mut answer: CommandResult) -> CommandResult {
+fn without_version(mut answer: Decided) -> Decided {
     if let Ok(Applied { row: AppliedRow::Account(account), .. }) = &mut answer {
         account.version = 0;
     }

@@ -7,9 +7,10 @@ use crate::model::api_key::{
 use crate::model::id::RecoveryId;
 use crate::port::crypto::{ActorIdentity, Lookup, MockLocksmith, PresentedKey};
 use crate::port::store::{Credentials, MockAccountReader};
-use crate::service::access::{Access, AccessError};
+use crate::service::access::Access;
 
 const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]) };
+const NOT_ADMITTED: ReadError = ReadError::Refused(Refusal::KeyNotInForce);
 const PRESENTED: &str = "roots_1_very-secret";
 
 fn presented() -> PresentedKey {
@@ -42,14 +43,17 @@ fn ending(expires_at: Option<Timestamp>, grace: Option<Timestamp>) -> Credential
     Credentials { key: KeyValidity { expires_at, status, ..found.key }, ..found }
 }
 
-type Look = Result<Option<Credentials>, StoreError>;
+type LookUpResult = Result<Option<Credentials>, StoreError>;
 
-fn access(found: Look, locksmith: MockLocksmith) -> Access {
+fn access(found: LookUpResult, locksmith: MockLocksmith) -> Access {
     access_looking([found], locksmith)
 }
 
 /// Access whose look-ups find this, one after the other.
-fn access_looking(looks: impl IntoIterator<Item = Look>, locksmith: MockLocksmith) -> Access {
+fn access_looking(
+    looks: impl IntoIterator<Item = LookUpResult>,
+    locksmith: MockLocksmith,
+) -> Access {
     let mut reader = MockAccountReader::new();
     let mut order = mockall::Sequence::new();
     for found in looks {
@@ -78,7 +82,7 @@ fn unlocking(answer: Result<MockKeyring, CryptoError>) -> MockLocksmith {
     locksmith
 }
 
-fn admit(found: Credentials, locksmith: MockLocksmith) -> Result<Caller, AccessError> {
+fn admit(found: Credentials, locksmith: MockLocksmith) -> Result<Caller, ReadError> {
     ready(access(Ok(Some(found)), locksmith).admit(&presented()))
 }
 
@@ -92,7 +96,7 @@ fn a_malformed_key_is_refused_without_a_lookup() {
             .parse_key(&PRESENTED.into())
             .map(|key| key.lookup)
     };
-    assert_eq!(parse(None), Err(AccessError::NotAdmitted));
+    assert_eq!(parse(None), Err(NOT_ADMITTED));
     assert_eq!(parse(Some(presented())), Ok(LOOKUP));
 }
 
@@ -127,7 +131,7 @@ fn a_key_not_in_force_is_not_admitted_and_the_reason_is_not_revealed() {
         ("revoked long ago", Some(ending(Some(at(9_999)), Some(at(1))))),
         ("of an inactive actor", Some(inactive)),
     ] {
-        assert_eq!(none_of_these(found), AccessError::NotAdmitted, "{why}");
+        assert_eq!(none_of_these(found), NOT_ADMITTED, "{why}");
     }
 }
 
@@ -141,7 +145,7 @@ fn wraps_that_do_not_open_are_a_store_error_that_names_no_secret() {
         let access = access_looking(looks, unlocking(Err(error)));
         let refused = ready(access.admit(&presented())).unwrap_err();
         let message = format!("key 3 of account 1: {why}");
-        assert_eq!(refused, AccessError::Store(StoreError::Broken(message)));
+        assert_eq!(refused, ReadError::Store(StoreError::Broken(message)));
         assert!(!format!("{refused} {refused:?}").contains("secret"));
     }
 }
@@ -153,14 +157,14 @@ fn a_key_that_ended_between_two_reads_is_not_a_store_error() {
         let looks = [Ok(Some(credentials())), Ok(second)];
         let access = access_looking(looks, unlocking(Err(CryptoError::WrapMissing)));
         let refused = ready(access.admit(&presented())).unwrap_err();
-        assert_eq!(refused, AccessError::NotAdmitted);
+        assert_eq!(refused, NOT_ADMITTED);
     }
 }
 
 #[test]
 fn an_unavailable_database_is_not_taken_for_a_wrong_key() {
     let admitted = ready(access(Err(away()), MockLocksmith::new()).admit(&presented()));
-    assert_eq!(admitted.unwrap_err(), AccessError::Store(away()));
+    assert_eq!(admitted.unwrap_err(), ReadError::Store(away()));
 }
 
 #[test]
@@ -187,8 +191,8 @@ fn an_admitted_caller_is_refused_from_the_instant_its_key_ends() {
     let check = |ends_at| access.check_expiry(&Caller { ends_at, ..caller() });
     assert_eq!(check(None), Ok(()));
     assert_eq!(check(Some(now().plus_seconds(1))), Ok(()));
-    assert_eq!(check(Some(now())), Err(AccessError::NotAdmitted));
-    assert_eq!(check(Some(at(1))), Err(AccessError::NotAdmitted));
+    assert_eq!(check(Some(now())), Err(NOT_ADMITTED));
+    assert_eq!(check(Some(at(1))), Err(NOT_ADMITTED));
 }
 
 fn succeeding(succession: Succession) -> Credentials {
@@ -262,7 +266,7 @@ fn credentials_read_across_a_change_of_epoch_are_read_again() {
         let looks = [(); 3].map(|()| Ok(Some(torn.clone())));
         let access = access_looking(looks, MockLocksmith::new());
         let refused = ready(access.admit(&presented())).unwrap_err();
-        assert!(matches!(refused, AccessError::Store(StoreError::Broken(_))), "{refused:?}");
+        assert!(matches!(refused, ReadError::Store(StoreError::Broken(_))), "{refused:?}");
     }
 }
 
@@ -287,14 +291,14 @@ fn a_key_that_does_not_open_its_wraps_ends_no_other_key() {
     // Its store must not be handed anything.
     let access = access_looking(looks, unlocking(Err(CryptoError::WrapMissing)));
     let refused = ready(access.admit(&presented())).unwrap_err();
-    assert!(matches!(refused, AccessError::Store(StoreError::Broken(_))), "{refused:?}");
+    assert!(matches!(refused, ReadError::Store(StoreError::Broken(_))), "{refused:?}");
 }
 
 #[test]
 fn a_key_whose_first_use_is_not_recorded_is_not_admitted() {
     for (answer, expected) in [
-        (ApplyError::Refused(Refusal::KeyNotInForce), AccessError::NotAdmitted),
-        (ApplyError::Store(away()), AccessError::Store(away())),
+        (ApplyError::Refused(Refusal::KeyNotInForce), NOT_ADMITTED),
+        (ApplyError::Store(away()), ReadError::Store(away())),
     ] {
         let unlock = unlocking(Ok(MockKeyring::new()));
         let (access, _) = access_used(succeeding(ROTATION), unlock, Err(answer));

@@ -18,7 +18,7 @@ fn activity<T>(actor: ActorId, description: T) -> Activity<T> {
         uid: uid(20),
         actor,
         session: Some(SessionId(2)),
-        activity_type: kind("deploy"),
+        activity_type: activity_type("deploy"),
         description,
         logged_at: at(4),
         created_at: at(5),
@@ -26,7 +26,7 @@ fn activity<T>(actor: ActorId, description: T) -> Activity<T> {
     }
 }
 
-fn kind(text: &str) -> ActivityType {
+fn activity_type(text: &str) -> ActivityType {
     ActivityType::parse(text).unwrap()
 }
 
@@ -51,7 +51,7 @@ fn draft(logged_at: Option<Timestamp>) -> ActivityDraft {
     ActivityDraft {
         actor: None,
         description: ActivityText::parse("Deployed").unwrap(),
-        activity_type: kind("deploy"),
+        activity_type: activity_type("deploy"),
         session: Some(SessionId(2)),
         logged_at,
     }
@@ -60,7 +60,7 @@ fn draft(logged_at: Option<Timestamp>) -> ActivityDraft {
 fn selection() -> ActivitySelection {
     ActivitySelection {
         scope: ActorScope::Own,
-        activity_type: Some(kind("deploy")),
+        activity_type: Some(activity_type("deploy")),
         session: Some(SessionId(2)),
         range: TimeRange { since: Some(at(1)), until: None },
     }
@@ -70,7 +70,7 @@ fn filter() -> ActivityFilter {
     ActivityFilter {
         by: BY,
         actor: Some(ME),
-        activity_type: Some(kind("deploy")),
+        activity_type: Some(activity_type("deploy")),
         session: Some(SessionId(2)),
         range: TimeRange { since: Some(at(1)), until: None },
     }
@@ -89,7 +89,7 @@ fn logging_an_activity_seals_its_description_for_the_new_row() {
         let new = NewActivity {
             actor: None,
             session: Some(SessionId(2)),
-            activity_type: kind("deploy"),
+            activity_type: activity_type("deploy"),
             description: cipher(Field::ActivityDescription, uid(50), 1, "Deployed"),
             logged_at,
         };
@@ -194,7 +194,7 @@ fn stats_cover_only_the_callers_activities_and_open_no_text() {
     let is_asked = move |asked: &ActivityFilter, by: &Zone| *asked == of && *by == in_zone;
     let expected = ActivityStats {
         total: 7,
-        by_type: vec![(kind("deploy"), 7)],
+        by_type: vec![(activity_type("deploy"), 7)],
         by_type_omitted: 0,
         by_day: vec![(Day(1), 6), (Day(2), 1)],
         by_day_omitted: 0,

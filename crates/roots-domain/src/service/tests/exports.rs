@@ -11,8 +11,8 @@ use crate::model::todo::{StatusChange, Todo, TodoContent, TodoStatus};
 use crate::port::archive::{CHUNK_MAX_ROWS, ExportChunk, Holdings, MockArchiveReader};
 use crate::port::crypto::{Lookup, MockLocksmith};
 use crate::port::store::{Credentials, KeyAccount, MockAccountReader, StoreResult};
-use crate::service::access::{Access, AccessError};
-use crate::service::exports::{Export, Exports, Record, Unreadable};
+use crate::service::access::Access;
+use crate::service::exports::{Export, Exports, Record};
 
 const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]) };
 const GIVEN: LastIds =
@@ -155,7 +155,7 @@ fn begin(exports: &Exports, caller: Caller, actor: Option<ActorId>) -> Result<Ex
 }
 
 /// All that it tells but the actors.
-fn records_of(exports: &Exports) -> Result<Vec<Record>, AccessError> {
+fn records_of(exports: &Exports) -> Result<Vec<Record>, ReadError> {
     let mut export = begin(exports, owner(), None).unwrap();
     let mut records = Vec::new();
     while let Some(more) = ready(export.next())? {
@@ -352,7 +352,7 @@ fn an_unreadable_text_is_exported_as_unreadable_and_does_not_end_the_export() {
             Record::Actor(_) => unreachable!("left out"),
         })
         .collect();
-    let gone = || Err(Unreadable);
+    let gone = || Err(CryptoError::DoesNotOpen);
     assert_eq!(texts, [gone(), Ok("notes".to_owned()), gone(), gone(), gone()]);
 }
 
@@ -360,7 +360,9 @@ fn an_unreadable_text_is_exported_as_unreadable_and_does_not_end_the_export() {
 fn missing_keys_are_reported_at_the_end_and_an_unavailable_database_at_once() {
     let of_peer = || Session { actor: PEER, ..session(1) };
     let broken = || StoreError::Broken("no wrap".into());
-    for (answer, expected) in [(broken(), vec![Some(Err(Unreadable))]), (away(), vec![])] {
+    for (answer, expected) in
+        [(broken(), vec![Some(Err(CryptoError::WrapMissing))]), (away(), vec![])]
+    {
         let mut archive = empty();
         archive.checkpoint();
         archive.expect_sessions_after().returning(move |_, _| chunk(vec![of_peer()], None));
@@ -381,7 +383,7 @@ fn missing_keys_are_reported_at_the_end_and_an_unavailable_database_at_once() {
                 end => break end,
             }
         };
-        assert_eq!((notes, end), (expected, Err(AccessError::Store(error))));
+        assert_eq!((notes, end), (expected, Err(ReadError::Store(error))));
     }
 }
 
@@ -418,7 +420,8 @@ fn an_export_looks_its_key_up_again_after_an_epoch_change_and_at_its_end() {
                 end => break end,
             }
         };
-        let last = if is_whole { Ok(None) } else { Err(AccessError::NotAdmitted) };
+        let last =
+            if is_whole { Ok(None) } else { Err(ReadError::Refused(Refusal::KeyNotInForce)) };
         assert_eq!((chunks, end), (expected, last), "{moves} {found}");
     }
 }
@@ -434,5 +437,5 @@ fn an_export_ends_when_its_key_expires() {
     let caller = Caller { ends_at: Some(at(3)), ..owner() };
     let mut export = begin(&exports, caller, None).unwrap();
     while let Ok(Some(_)) = ready(export.next()) {}
-    assert_eq!(ready(export.next()), Err(AccessError::NotAdmitted));
+    assert_eq!(ready(export.next()), Err(ReadError::Refused(Refusal::KeyNotInForce)));
 }

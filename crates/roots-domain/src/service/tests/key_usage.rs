@@ -17,9 +17,9 @@ fn of(account: AccountId, key: i64) -> Caller {
 }
 
 /// A look at the accounts above one, or at the first ones.
-type Look = (Option<AccountId>, KeysOver);
+type SweepLook = (Option<AccountId>, KeysOver);
 
-fn look(after: Option<i64>, accounts: &[AccountId], last: Option<i64>) -> Look {
+fn look(after: Option<i64>, accounts: &[AccountId], last: Option<i64>) -> SweepLook {
     (after.map(AccountId), KeysOver { accounts: accounts.to_vec(), last: last.map(AccountId) })
 }
 
@@ -27,7 +27,7 @@ fn look(after: Option<i64>, accounts: &[AccountId], last: Option<i64>) -> Look {
 /// they are asked for.
 fn key_usage(
     answers: impl IntoIterator<Item = Result<(), ApplyError>>,
-    looks: impl IntoIterator<Item = Look>,
+    looks: impl IntoIterator<Item = SweepLook>,
     over: &[(AccountId, std::ops::RangeInclusive<i64>)],
 ) -> (KeyUsage, Arc<Mutex<Vec<Action>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));

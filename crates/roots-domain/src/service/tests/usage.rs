@@ -15,11 +15,11 @@ fn calls(route: &str, count: i64) -> (Calls, i64) {
     (Calls { account: HOME, day: Day(0), endpoint: endpoint(route) }, count)
 }
 
-type Written = Arc<Mutex<Vec<Vec<(Calls, i64)>>>>;
+type WrittenCalls = Arc<Mutex<Vec<Vec<(Calls, i64)>>>>;
 
 /// A store that answers so, one after the other, and then well; and what it was asked to write.
-fn store(answers: Vec<StoreError>) -> (MockCommandStore, Written) {
-    let (mut commands, written) = (MockCommandStore::new(), Written::default());
+fn store(answers: Vec<StoreError>) -> (MockCommandStore, WrittenCalls) {
+    let (mut commands, written) = (MockCommandStore::new(), WrittenCalls::default());
     let seen = Arc::clone(&written);
     let mut answers = answers.into_iter();
     commands.expect_apply().returning_st(move |command| {

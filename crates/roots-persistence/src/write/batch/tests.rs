@@ -78,7 +78,7 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase)
         ("POST /sessions", &|_| issuer.start_session()),
         ("POST /todos", &|id| issuer.create_todo_as("one", 1, Some(id))),
         ("POST /activities", &|id| issuer.log_activity_as("a", Some(id), None)),
-        ("POST /activities, of new kinds", &|id| issuer.log_activity(&format!("new-{id}"))),
+        ("POST /activities, of new types", &|id| issuer.log_activity(&format!("new-{id}"))),
         ("PATCH /sessions/{id}", &|id| issuer.patch_session(id, noted())),
         ("PATCH /sessions/{id}, ended", &|id| issuer.end_session(id)),
         ("PATCH /todos/{id}", &|id| issuer.step_todo(id, TodoStatus::Done)),

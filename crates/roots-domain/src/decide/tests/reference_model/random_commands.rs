@@ -95,13 +95,13 @@ fn todo_patches() -> impl Strategy<Value = ResourceAction> {
 }
 
 fn new_activities() -> impl Strategy<Value = ResourceAction> {
-    let kinds = proptest::sample::select(&["general", "deploy", "review"][..]).prop_map(kind);
-    (maybe(actors()), uids(), maybe(ids(SessionId)), kinds, texts(), maybe(times())).prop_map(
-        |(actor, uid, session, activity_type, description, logged_at)| {
+    let activity_types =
+        proptest::sample::select(&["general", "deploy", "review"][..]).prop_map(activity_type);
+    (maybe(actors()), uids(), maybe(ids(SessionId)), activity_types, texts(), maybe(times()))
+        .prop_map(|(actor, uid, session, activity_type, description, logged_at)| {
             let new = NewActivity { actor, description, activity_type, session, logged_at };
             ResourceAction::LogActivity { uid, new }
-        },
-    )
+        })
 }
 
 /// Rows of one source. Todos begin as they do here, so that their logs tell how they came to stand.
