@@ -43,8 +43,13 @@ const DOCUMENT_CHECKS: [&[&str]; 6] = [
 ];
 
 /// The commands that call a running server.
-const SERVER_CHECKS: [&[&str]; 3] =
-    [&["node", "client.ts"], &["python", "client.py"], &["schemathesis", "run", DOCUMENT]];
+const SERVER_CHECKS: [&[&str]; 4] = [
+    &["node", "client.ts"],
+    &["python", "client.py"],
+    // Proves the exceptions that schemathesis is given next.
+    &["python", "exceptions.py"],
+    &["schemathesis", "run", DOCUMENT],
+];
 
 pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     let server = openapi::build_server()?;

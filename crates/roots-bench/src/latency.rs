@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Every single time. A measurement has few enough that no histogram is needed.
+/// All response times. A measurement has so few that it needs no histogram.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Latencies(Vec<Duration>);
 

@@ -140,7 +140,7 @@ async fn make_noise(request: &NoiseRequest) -> Result<ResponseCounts, NoiseError
             NoiseKind::IdleSockets => tasks.spawn(async move { connection.idle().await }),
         };
     }
-    // Requests that are sent once end by themselves. The time is over for all others.
+    // Requests that are sent once end by themselves. All others are stopped after `request.time`.
     let ended = async { while tasks.join_next().await.is_some() {} };
     let _ = timeout(request.time, ended).await;
     tasks.shutdown().await;

@@ -221,7 +221,7 @@ mod tests {
             quiet(1).run(address, Ipv4Addr::LOCALHOST.into(), Duration::from_millis(100), time)
         });
         let report = ran.await.unwrap().unwrap();
-        // The warm-up's four do not count.
+        // The four requests of the warm-up do not count.
         assert_eq!((report.times.quantiles().count, report.failed), (16, 8));
         assert_eq!(report.failures.len(), SHOWN_FAILURES);
         assert!(

@@ -86,7 +86,7 @@ impl Charge {
         Self { cost: WRITE_COST, endpoint }
     }
 
-    /// The charge of a free write. The ledger still names the route.
+    /// The charge of a free write whose ledger entry names the route, such as a grant of credits.
     #[must_use]
     pub const fn nothing(endpoint: &'static str) -> Self {
         Self { cost: 0, endpoint }
@@ -129,7 +129,7 @@ impl Action {
     }
 
     /// Whether it may end keys, so that those of the other commands of its batch are checked again.
-    /// An erasure has none.
+    /// An erasure may too, but its batch has no other commands.
     #[must_use]
     pub const fn may_end_keys(&self) -> bool {
         match self {

@@ -33,7 +33,7 @@ pub enum ResourceAction {
     PatchTodo {
         /// The change.
         row: RowPatch<TodoId, TodoPatch<Resealed>>,
-        /// The identity of the log row, should there be one.
+        /// The identity of the log row, if the status changes.
         log_uid: Uid,
     },
     /// Delete a todo and its log.

@@ -16,7 +16,7 @@ pub enum SystemAction {
     NameInstallation(Uid),
     /// Make an account, its owner, its first key and its recovery code.
     FoundAccount(NewAccount),
-    /// Record the first use of a key, which ends what it succeeds.
+    /// Record the first use of a key, which ends the keys and codes that it replaces.
     UseKey {
         /// Its account.
         account: AccountId,

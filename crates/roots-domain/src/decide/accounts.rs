@@ -41,7 +41,8 @@ impl WorkingSet {
         new: NewAccount,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        // If no id was ever given, there is no account, and no erased one has left rows.
+        // The very first account needs no reserved id: as long as no id was assigned, no erased
+        // account can have left rows under it.
         let is_given = new.id.0 <= self.directory.last_account;
         let is_very_first = self.directory.last_account == 0 && new.id == NewAccount::FIRST;
         let fits = if new.must_be_first {

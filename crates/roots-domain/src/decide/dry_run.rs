@@ -212,7 +212,7 @@ impl DryRun {
                 self.set(Mark::Stands(step.new_status), step.todo.0, true);
             }
             ImportRow::Activity(activity) => self.set(Mark::Activity, activity.id.0, true),
-            // They exist, so they were read.
+            // These rows exist, so the working set has them.
             ImportRow::SessionAgain(_) | ImportRow::TodoAgain(_) => {}
         }
     }

@@ -103,7 +103,7 @@ impl WorkingSet {
         }
     }
 
-    /// What a recovery code is good for: a new key of the owner's.
+    /// Recovers an account by its code: reserves the ids, or makes a new key for the owner.
     pub(super) fn recover(
         &mut self,
         CodeBearer { account, code }: CodeBearer,
@@ -193,8 +193,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Checks that what the owner wrapped, or is to open, with the account's key is of the epoch in
-    /// force.
+    /// Checks that the epoch of the account's key that a request has used is still in force.
     fn check_epoch(
         &self,
         account: AccountId,

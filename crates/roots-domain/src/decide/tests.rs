@@ -77,7 +77,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::FIRST.plus_seconds(seconds)
 }
 
-/// When every command is asked for, unless a test says otherwise: on the third day.
+/// The time of every command, unless a test says otherwise. It is on the third day.
 fn now() -> Timestamp {
     at(2 * DAY_SECONDS + 500)
 }
@@ -218,7 +218,7 @@ fn bearer(actor: ActorId) -> KeyBearer {
     }
 }
 
-/// A paid write of that bearer.
+/// A charged write by that bearer.
 fn of(bearer: KeyBearer, action: ResourceAction) -> Command {
     let charge = Some(Charge::write(ROUTE));
     Command { charge, ..uncharged(Action::Resource(bearer, action)) }
@@ -228,12 +228,12 @@ fn uncharged(action: Action) -> Command {
     Command::uncharged(action, now())
 }
 
-/// A member's command. What it makes is its own.
+/// A write by a member. New rows belong to that member.
 fn by(actor: ActorId, action: ResourceAction) -> Command {
     of(bearer(actor), naming(actor, action))
 }
 
-/// The same, but what it makes is that actor's.
+/// The same action, with new rows that belong to that actor.
 fn naming(actor: ActorId, action: ResourceAction) -> ResourceAction {
     match action {
         ResourceAction::StartSession { uid, notes, .. } => {
@@ -377,7 +377,7 @@ fn noted(id: i64, event: AuditEvent) -> AuditEntry {
     AuditEntry { id: AuditId(id), event, created_at: now() }
 }
 
-/// All that can be told of a working set: a refusal leaves it as it was.
+/// All observable state of a working set, to check that a refusal changes nothing.
 fn stands(working_set: &WorkingSet) -> impl PartialEq + Debug + use<> {
     let accounts: Vec<_> = working_set.accounts.values().map(|row| row.now.clone()).collect();
     let activity_types: BTreeMap<_, _> = working_set
@@ -389,7 +389,7 @@ fn stands(working_set: &WorkingSet) -> impl PartialEq + Debug + use<> {
 }
 
 impl WorkingSet {
-    /// Decides a command as soon as it is asked for.
+    /// Decides a command at the time of its request.
     fn decide(&mut self, command: Command) -> Result<Applied, Refusal> {
         let now = command.at;
         self.decide_at(command, now)
@@ -412,7 +412,7 @@ fn paid_for(row: AppliedRow, balance: i64) -> Applied {
     Applied { row, cost: 1, balance, is_replay: false }
 }
 
-/// The write set of `commands` paid writes of mine, without their rows; `tune` sets the ids that
+/// The write set of `commands` charged writes by `ME`, without their rows. `tune` sets the ids that
 /// they took.
 fn paid(commands: i64, tune: impl FnOnce(&mut LastIds)) -> WriteSet {
     let before = account(HOME);

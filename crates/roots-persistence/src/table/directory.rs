@@ -1,4 +1,4 @@
-//! Table `directory`: the account directory: one row.
+//! Table `directory`: one row, which assigns the ids of accounts and counts the accounts.
 
 use roots_domain::decide::Directory;
 use roots_domain::model::id::Uid;

@@ -465,7 +465,7 @@ mod connections {
         proves(&db, 1).await;
     }
 
-    /// Trap 3: whether a COMMIT took place that was not answered nobody knows, and nobody says.
+    /// Trap 3: if a COMMIT gets no answer, its outcome is unknown, and the errors say so.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_commit_that_is_not_answered_leaves_the_outcome_unknown() {
         let db = TestDatabase::postgres().await;
@@ -475,7 +475,8 @@ mod connections {
             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW \
             WHEN (NEW.activity_type = 'slow') EXECUTE FUNCTION nap()";
         db.execute(trigger).await;
-        // The todo is refused for a credit that may or may not be spent: that too is unknown.
+        // The todo is refused for lack of a credit that may or may not be spent: its outcome is
+        // unknown too.
         let commands = [issuer.log_activity("slow"), issuer.create_todo("one")];
         let calls = in_one_batch(&db, &issuer, commands).await;
         end_sleeper(&db).await;
@@ -483,22 +484,30 @@ mod connections {
             let unknown = matches!(answer, Err(ApplyError::Store(StoreError::OutcomeUnknown(_))));
             assert!(unknown, "{answer:?}");
         }
-        // In this case it did not take place, as its caller can find out.
+        // Here the COMMIT did not take place: the credits are still there.
         assert_eq!(db.store.apply(issuer.create_todo("two")).await.unwrap().balance, 0);
         proves(&db, 1).await;
     }
 
-    /// The server ends connections that idle, too, as when it is restarted between two requests.
+    /// A server also ends idle connections, for example when it restarts between two requests.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_connection_that_ended_while_idle_is_replaced() {
         let db = TestDatabase::postgres().await;
         let issuer = Issuer::new(&db.store, 100).await;
-        // When it answers, they are out.
+        // A connection that was idle for less than a second is used without a test. The server sees
+        // it idle a little earlier than the pool does, hence two seconds.
+        let idle = "SELECT COUNT(*), COUNT(*) FILTER (WHERE state = 'idle' \
+            AND clock_timestamp() - state_change > INTERVAL '2 seconds') FROM pg_stat_activity \
+            WHERE datname = current_database() AND application_name = 'roots'";
+        until("all connections have been idle for two seconds", async || {
+            let found = db.rows::<(i64, i64)>(idle).await;
+            matches!(found[..], [(connections, idle)] if connections > 0 && idle == connections)
+        })
+        .await;
+        // It returns once their processes have ended.
         let others = "SELECT CAST(pg_terminate_backend(pid, 60000) AS TEXT) FROM pg_stat_activity \
             WHERE datname = current_database() AND pid <> pg_backend_pid()";
         assert!(db.rows::<(String,)>(others).await.len() >= 3);
-        // One that was used less than a second ago is trusted to stand.
-        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
         let applied = db.store.apply(issuer.create_todo("one")).await.unwrap();
         assert_eq!(applied.balance, 99);
         assert_eq!(balance(&db, &issuer).await, 99);

@@ -39,7 +39,7 @@ fn founded(id: AccountId, credits: i64) -> Account {
     }
 }
 
-/// What founding leaves in a directory that counted no account, and gave that id last.
+/// The write set of founding the only account, whose id was the last one assigned.
 fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
     let key = ApiKey {
         id: KeyId(1),
@@ -138,20 +138,20 @@ fn the_first_account_needs_no_reservation_and_takes_the_first_id() {
 
 #[test]
 fn a_first_account_takes_only_a_new_or_reserved_id_in_an_empty_installation() {
-    // 1 was erased, or the command that took it is about to found it.
+    // Id 1 was assigned: its account was erased, or is about to be founded by another command.
     for last in [1, 3] {
         let first = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
         let exists = Refusal::AccountExists(AccountId(1));
         assert_refused(&mut directory(last), program(found(first)), &exists);
     }
-    // One that was taken for it.
+    // An id that was reserved for it.
     let id = AccountId(3);
     let new = NewAccount { must_be_first: true, ..founding(id) };
     let mut working_set = directory(3);
     let decided = working_set.decide(program(found(new.clone())));
     assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(founded(id, 25))), 25)));
     assert_eq!(working_set.into_write_set(), founding_changes(id, 25));
-    // It is the only one, or none.
+    // It is refused beside another account.
     let mut working_set = directory(3);
     working_set.load_directory(Directory { last_account: 3, accounts: 1, installation: None });
     assert_refused(&mut working_set, program(found(new)), &Refusal::AccountExists(id));
@@ -191,7 +191,7 @@ fn an_installation_is_named_once_and_only_before_its_first_account() {
     let mut named = Directory { installation: Some(uid(1)), ..Directory::default() };
     assert_eq!(working_set.clone().into_write_set().directory, Some(named));
 
-    // The account keeps it.
+    // Founding the account keeps the installation's id, and it can't be set after that.
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     working_set.decide(program(found(new))).unwrap();
     let exists = Refusal::AccountExists(AccountId(1));
@@ -199,7 +199,7 @@ fn an_installation_is_named_once_and_only_before_its_first_account() {
     (named.last_account, named.accounts) = (1, 1);
     assert_eq!(working_set.into_write_set().directory, Some(named));
 
-    // What is named already is not written anew.
+    // An installation that has an id is not written again.
     let mut working_set = WorkingSet::default();
     working_set.load_directory(Directory { accounts: 0, ..named });
     let decided = working_set.decide(program(SystemAction::NameInstallation(uid(2))));

@@ -27,7 +27,7 @@ fn stale(action: ResourceAction) -> Command {
     of_epoch(EPOCH - 1, action)
 }
 
-/// A working set that holds what was found of the key and of its actor.
+/// A working set with the caller's key, if it was found, and its actor.
 fn with_key(key: Option<ApiKey>, is_active: bool) -> WorkingSet {
     let mut working_set = working_set();
     working_set.load_actor(HOME, Actor { id: ME, is_active, ..accounts::owner() });
@@ -53,7 +53,7 @@ fn a_command_of_another_auth_epoch_needs_a_key_that_is_still_in_force() {
     ] {
         let mut working_set = with_key(found, is_active);
         let before = stands(&working_set);
-        // An epoch ahead of the account's was read before a backup was put back.
+        // An epoch ahead of the account's was read before a backup was restored.
         for epoch in [EPOCH - 1, EPOCH + 1] {
             let decided = working_set.decide(of_epoch(epoch, start()));
             assert_eq!(decided, Err(Refusal::KeyNotInForce), "{why}");
@@ -148,7 +148,7 @@ fn only_keys_of_another_auth_epoch_or_beside_a_key_change_are_rechecked() {
     let keys = BTreeSet::from([(HOME, KEY), (HOME, KeyId(5))]);
     assert_eq!(check(&commands), (keys, BTreeSet::from([(HOME, ME), (HOME, PEER)])));
     assert_eq!(check(&commands[..2]), Default::default());
-    // A batch-mate that may end keys has all of the account checked.
+    // If a command of the batch may end keys, all keys of its account are checked.
     let using = program(SystemAction::UseKey { account: HOME, actor: PEER, key: KeyId(7) });
     let (keys, actors) = check(&[using, mine(start()), by_command_line(grant(HOME, 1))]);
     assert_eq!((keys, actors), (BTreeSet::from([(HOME, KEY)]), BTreeSet::from([(HOME, ME)])));

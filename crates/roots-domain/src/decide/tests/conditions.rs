@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Every command of mine that changes or deletes a row, with the state that the row is in.
+/// Every kind of command that changes or deletes a row, with the current tag of that row.
 fn tied() -> [(ResourceAction, EntityTag, &'static str); 5] {
     [
         (end(ACTIVE), session(ACTIVE).tag(), "session"),

@@ -20,7 +20,7 @@ fn key(status: KeyStatus) -> ApiKey {
     }
 }
 
-/// The working set with what an erasure rests on.
+/// A working set with all rows that an erasure depends on.
 fn ready() -> WorkingSet {
     let mut working_set = working_set();
     working_set.load_key(HOME, key(KeyStatus::Current));

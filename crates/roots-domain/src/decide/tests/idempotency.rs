@@ -12,7 +12,8 @@ fn named_request(key: u8, request: u8) -> IdempotencyMacs {
     IdempotencyMacs { key: Mac([key; 32]), request: Mac([request; 32]) }
 }
 
-/// What names a command so, in the first epoch of its caller's key.
+/// The conditions of a command with this idempotency key and request, in the first epoch of its
+/// caller's key.
 fn name_of(key: u8, request: u8) -> Conditions {
     let now = named_request(key, request);
     Conditions { idempotency: Some(Idempotency { now, before: vec![] }), ..Conditions::default() }
@@ -72,7 +73,7 @@ fn a_stored_idempotency_record_is_replayed_even_if_its_row_has_changed_or_gone()
         let mut yesterday = working_set();
         let first = yesterday.decide(idempotent(NAME, 1, action.clone())).unwrap();
         let kept = yesterday.into_write_set().idempotency_records.into_values().next().unwrap();
-        // The rows are as they were, changed, or gone.
+        // The rows are unchanged, changed or deleted.
         let mut empty = WorkingSet::default();
         empty.load_account(Account { balance: 5, ..account(HOME) });
         for (mut working_set, balance) in
@@ -115,7 +116,7 @@ fn an_idempotency_record_is_checked_before_everything_but_the_api_key() {
     assert_refused(&mut working_set, other, &Refusal::KeyOfAnotherRequest);
     let new = Command { conditions: name_of(NAME + 1, 1), ..again.clone() };
     assert_refused(&mut working_set, new, &Refusal::Suspended);
-    // A key that has ended hears nothing, neither its answer nor that the name is taken.
+    // An ended API key gets neither the replay nor the refusal of a reused idempotency key.
     for bearer in [
         KeyBearer { auth_epoch: EPOCH - 1, ..bearer(ME) },
         KeyBearer { ends_at: Some(now()), ..bearer(ME) },
@@ -159,7 +160,7 @@ fn an_idempotency_key_is_free_after_a_day_even_if_its_record_is_not_swept() {
     assert!(!working_set.decide(other.clone()).unwrap().is_replay);
     assert!(working_set.decide(other).unwrap().is_replay);
     assert_refused(&mut working_set, late, &Refusal::KeyOfAnotherRequest);
-    // The young one takes the place of the old one.
+    // The new record replaces the expired one.
     let kept = working_set.into_write_set().idempotency_records;
     let times: Vec<_> = kept.values().map(|answer| answer.created_at).collect();
     assert_eq!(times, [at(2 + KEPT_SECONDS)]);
@@ -203,7 +204,7 @@ fn expired_idempotency_records_are_deleted_only_in_an_existing_account() {
     assert_eq!(working_set.into_write_set(), expected);
 }
 
-/// A caller that names some of its writes, few names among them.
+/// Requests of a caller: some have an idempotency key, and few keys differ.
 fn asked() -> impl Strategy<Value = (Option<u8>, usize, i64)> {
     (proptest::option::weighted(0.8, 0..4_u8), 0..8_usize, 0..3 * DAY_SECONDS)
 }

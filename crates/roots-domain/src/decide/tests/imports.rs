@@ -18,7 +18,7 @@ fn import(rows: Vec<ImportRow>) -> Command {
     uncharged(Action::Transfer(owner, action))
 }
 
-/// What stands for me where rows come from.
+/// The actor of the source that is imported as `ME`.
 const THERE: ActorId = ActorId(9);
 
 fn outcomes(applied: Applied) -> Vec<Result<Imported, Refusal>> {
@@ -28,7 +28,7 @@ fn outcomes(applied: Applied) -> Vec<Result<Imported, Refusal>> {
     }
 }
 
-/// What became of rows that come in together, each new one of which must be paid for.
+/// The outcomes of importing these rows together. Asserts that each written row is charged.
 fn imported(working_set: &mut WorkingSet, rows: Vec<ImportRow>) -> Vec<Result<Imported, Refusal>> {
     let before = working_set.account(HOME).unwrap().balance;
     let applied = working_set.decide(import(rows)).unwrap();
@@ -78,7 +78,7 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
     ];
     let outcomes = imported(&mut working_set, rows.clone());
     assert_eq!(outcomes, [11, 21, 41, 31].map(|id| Ok(Imported::New(id))));
-    // The same again is known.
+    // The same rows again are known.
     let again = imported(&mut working_set, rows);
     assert_eq!(again, [11, 21, 41, 31].map(|id| Ok(Imported::Known(id))));
     let write_set = working_set.into_write_set();
@@ -87,7 +87,7 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
     let done = Todo {
         id: TodoId(21),
         status: TodoStatus::Done,
-        // As new as its last step.
+        // The time of its last step.
         updated_at: at(40),
         version: 2,
         ..linked(80, Some(11))
@@ -157,7 +157,7 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     let applied = working_set.decide(import(rows.clone())).unwrap();
     assert_eq!((applied.cost, applied.balance), (2, before - 2));
     assert_eq!(outcomes(applied), [ACTIVE.0, TODO.0].map(|id| Ok(Imported::Updated(id))));
-    // The same again is nothing new.
+    // The same rows again change nothing.
     let again = imported(&mut working_set, rows);
     assert_eq!(again, [ACTIVE.0, TODO.0].map(|id| Ok(Imported::Known(id))));
 
@@ -186,9 +186,9 @@ fn a_reimported_row_is_not_updated_if_gone_replaced_no_newer_or_unpaid() {
         ImportRow::TodoAgain(row)
     };
     let rows = vec![
-        // It was deleted here.
+        // The session was deleted here.
         ImportRow::SessionAgain(Session { id: SessionId(71), ..session(ACTIVE) }),
-        // The id here was looked up for a row that is gone.
+        // The local id belonged to a row that was deleted meanwhile.
         again(|row| (row.uid, row.updated_at) = (uid(9_999), at(5_000))),
         again(|row| row.updated_at = Timestamp::FIRST),
         again(|row| row.content.title = Sealed(vec![8])),
@@ -204,7 +204,7 @@ fn a_reimported_row_is_not_updated_if_gone_replaced_no_newer_or_unpaid() {
     assert_eq!(imported(&mut working_set, rows), expected);
     assert_eq!(working_set.into_write_set(), WriteSet::default());
 
-    // Nor where it can't be paid for.
+    // An update that can't be paid for changes nothing either.
     let mut working_set = came_before();
     working_set.account_mut(HOME).unwrap().balance = 0;
     let rows = vec![again(|row| {
@@ -235,7 +235,7 @@ fn a_refused_row_does_not_fail_the_rest_of_an_import() {
     let expected = [
         Err(Refusal::NoSuchSession(SessionId(4))),
         Err(Refusal::NoSuchSession(SessionId(5))),
-        // Its session was deleted here, which takes the link.
+        // Its session was deleted here, so it is imported without the link.
         Ok(Imported::New(21)),
         Err(Refusal::StepFromElsewhere { from: TodoStatus::Done, stands: TodoStatus::Open }),
         Ok(Imported::New(41)),
@@ -336,7 +336,7 @@ fn an_import_stops_at_the_first_row_that_the_balance_does_not_cover() {
         Err(Refusal::InsufficientCredits { balance: 0, cost: 1 }),
     ];
     assert_eq!(outcomes(applied), expected, "what is refused or known costs nothing");
-    // With more credits it goes on from there, and pays nothing twice.
+    // With more credits it continues from there, and pays for no row twice.
     working_set.decide(by_command_line(grant(HOME, 1))).unwrap();
     let applied = working_set.decide(import(rows)).unwrap();
     assert_eq!((applied.cost, applied.balance), (1, 0));
@@ -363,7 +363,7 @@ fn rows_are_refused_if_an_earlier_import_mapped_their_actor_to_another() {
     assert_eq!(imported(&mut working_set, vec![logged(1)]), [Err(Refusal::NoSuchActor(THERE))]);
 }
 
-/// Decides batches one after the other: those of a dry run each in a working set that is as it was.
+/// Decides the batches of a dry run one after the other, each in an unchanged working set.
 fn dry_run(
     batches: &[Vec<ImportRow>],
     fresh: impl Fn() -> WorkingSet,
@@ -392,7 +392,7 @@ fn real_run(
 
 type ImportResult = Result<ImportEffect, Refusal>;
 
-/// A todo is here already, and a session that was deleted since.
+/// A working set after an earlier import of a todo, and of a session that was deleted since.
 fn imported_before() -> WorkingSet {
     let mut working_set = with_credits(1_000_000);
     working_set.load_imported((HOME, source(), Origin::Todo(TodoId(5))), TODO.0);
@@ -534,7 +534,7 @@ fn a_dry_run_of_700_actors_refuses_rows_of_other_actors_like_the_import() {
     let next = |actor: ActorId| ActorId(1 + actor.0 % 700);
     let more = batches.clone().into_iter().flatten().enumerate().filter_map(|(number, row)| {
         let ImportRow::Todo(todo) = row else { return None };
-        // Every other one for another actor than the row is of.
+        // Every other row is for another actor than the existing one.
         let actor = if number % 4 == 1 { todo.actor } else { next(todo.actor) };
         Some(if number % 8 < 4 {
             ImportRow::Todo(Todo { id: TodoId(todo.id.0 + 100_000), actor, ..todo })
@@ -554,7 +554,7 @@ fn a_dry_run_of_700_actors_refuses_rows_of_other_actors_like_the_import() {
 }
 
 proptest::proptest! {
-    /// Rows of few ids, so that they meet.
+    /// Rows with few different ids, so that many refer to each other.
     #[test]
     fn a_dry_run_of_random_rows_has_the_same_outcomes_as_their_import(
         rows in proptest::collection::vec(

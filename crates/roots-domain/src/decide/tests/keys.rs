@@ -16,7 +16,7 @@ use crate::model::quota::{ACCOUNT_KEYS_MAX, ACTORS_MAX, RENEWALS_PER_DAY_MAX};
 const OWNER: ActorId = ActorId(1);
 const MEMBER: ActorId = ActorId(2);
 
-/// A database of one account that loads what a batch needs, and no more.
+/// A database of one account. It loads only the rows that a batch needs.
 #[derive(Debug, Clone)]
 struct KeysFixture {
     account: Account,
@@ -166,7 +166,7 @@ impl KeysFixture {
         self.apply(self.managing(key, action))
     }
 
-    /// Uses a key as a caller does: for the first time it is noted.
+    /// Records the first use of a key.
     fn use_key(&mut self, id: KeyId) -> Result<AppliedRow, Refusal> {
         let actor = self.bearer(id).actor;
         let action = SystemAction::UseKey { account: self.account.id, actor, key: id };
@@ -248,8 +248,8 @@ impl KeysFixture {
         }
     }
 
-    /// The key that a recovery code is used for, with the wraps that the cryptography makes for it
-    /// and for the code that comes with it.
+    /// The key that a recovery makes, and the code that comes with it, each with the wraps that the
+    /// cryptography makes for it.
     fn next_recovery(&self, by: RecoveryId) -> (NewKey, NewCode) {
         let last_ids = self.account.last_ids;
         let (id, code) = (KeyId(last_ids.key), RecoveryId(last_ids.recovery));
@@ -295,7 +295,7 @@ impl KeysFixture {
         key.in_force(self.at) && self.actors[&key.actor].is_active
     }
 
-    /// What a holder leads to.
+    /// The keys that a holder opens, directly or through other keys.
     fn reached(&self, from: WrapHolder) -> BTreeSet<WrapSubject> {
         let mut reached = BTreeSet::new();
         let mut holders = vec![from];
@@ -312,7 +312,7 @@ impl KeysFixture {
         reached
     }
 
-    /// What must hold whatever was done.
+    /// Asserts the invariants of keys, codes and wraps.
     fn check(&self) {
         assert_eq!(self.account.keys, i64::try_from(self.keys.len()).unwrap());
         for key in self.keys.values() {
@@ -324,7 +324,7 @@ impl KeysFixture {
             if !self.is_let_in(key) {
                 continue;
             }
-            // What a look at it tells of the epochs in force is right.
+            // Its wraps lead to the epochs in force or, for an unused renewal, to the next ones.
             let renews = key.is_unseen() && key.succession == Some(Succession::Renewal);
             let of = |epoch: KeyEpoch| if renews { epoch.next() } else { epoch };
             for (_, subject) in
@@ -365,7 +365,7 @@ impl KeysFixture {
             owners.any(|key| live(&key) || !key.has_ended() && is_recovered(key)),
             "the owner is locked out"
         );
-        // A code that came with no unseen key opens all that there is.
+        // The code that did not come with an unused key opens everything.
         let unseen = |id: KeyId| self.keys.get(&id).is_some_and(ApiKey::is_unseen);
         let mut good = self.codes.values().filter(|code| !code.comes_with.is_some_and(unseen));
         let code = good.next().expect("a recovery code");
@@ -391,7 +391,7 @@ fn all_of(actor: &Actor) -> Vec<WrapSubject> {
     epochs.map(|epoch| WrapSubject::Actor(actor.id, KeyEpoch(epoch))).collect()
 }
 
-/// What a key is asked for.
+/// The reason for making a key.
 #[derive(Debug, Clone, Copy)]
 enum What {
     Beside,
@@ -409,7 +409,7 @@ fn wrapped(holder: WrapHolder, subject: WrapSubject) -> Wrap {
     Wrap { holder, subject, sealed: sealed("wrap") }
 }
 
-/// What an API key holds: its actor's key and, for the owner, the account's.
+/// The wraps under an API key: of its actor's key and, for the owner, of the account's.
 fn under(
     holder: WrapHolder,
     actor: ActorId,
@@ -460,7 +460,7 @@ fn a_key_in_grace_ends_no_later_than_its_successor() {
         scope.use_key(next).unwrap();
         let begun = scope.at;
         let last = scope.add(next, OWNER, What::Rotation(second)).unwrap();
-        // The rotation alone ends nothing.
+        // The second rotation alone ends nothing.
         assert_eq!(scope.keys[&FIRST].has_ended(), first == 0);
         scope.use_key(last).unwrap();
         let grace = |seconds| KeyStatus::InGrace { until: begun.plus_seconds(seconds) };
@@ -489,7 +489,7 @@ fn a_recovery_code_outlives_the_renewal_key_issued_with_the_code() {
         assert_eq!(scope.code_ids(), [FIRST_CODE, came_with]);
         scope.check();
         match way {
-            // It recovers, and puts the renewal in force.
+            // Recovering by the code of the renewal puts the renewal in force.
             0 => {
                 let key = scope.recover(came_with).unwrap();
                 assert_eq!(scope.account.key_epoch, KeyEpoch(2));
@@ -497,7 +497,7 @@ fn a_recovery_code_outlives_the_renewal_key_issued_with_the_code() {
                 scope.use_key(key).unwrap();
                 assert!(!scope.code_ids().contains(&came_with));
             }
-            // What is made in its place takes it away, as before.
+            // Another renewal replaces the unused one and its code.
             1 => {
                 let key = scope.add(FIRST, OWNER, What::Renewal).unwrap();
                 assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(3)]);
@@ -549,7 +549,7 @@ fn a_command_decided_after_its_key_ended_is_refused_even_with_an_earlier_time() 
         let key = scope.add(FIRST, MEMBER, What::Beside).unwrap();
         let next = scope.add(key, MEMBER, What::Rotation(0)).unwrap();
         let late = scope.starting(key);
-        // By a clock that is ahead, and with the late one's behind.
+        // The key is ended by a process whose clock is ahead of the late command's.
         scope.at = scope.at.plus_seconds(10);
         let ending = match way {
             0 => scope.managing(FIRST, ManageAction::RevokeKey(key)),
@@ -564,12 +564,12 @@ fn a_command_decided_after_its_key_ended_is_refused_even_with_an_earlier_time() 
             }
         };
         let mine = scope.starting(FIRST);
-        // In the same batch: the late one's auth epoch was right when the batch was loaded.
+        // In the same batch: the auth epoch of the late command was current when it was loaded.
         let commands = [ending.clone(), late.clone(), mine.clone()];
         let mut working_set = scope.load(&commands);
         let answers = commands.map(|command| working_set.decide(command).map(drop));
         assert_eq!(answers, [Ok(()), Err(Refusal::KeyNotInForce), Ok(())], "{way}");
-        // And in a later one.
+        // In a later batch.
         scope.apply(ending).unwrap();
         let mut working_set = scope.load(std::slice::from_ref(&late));
         assert_eq!(working_set.decide(late), Err(Refusal::KeyNotInForce), "{way}");
@@ -625,7 +625,7 @@ fn each_rule_of_key_management_has_its_refusal() {
     }
     scope.manage(FIRST, patch(MEMBER, Some(false))).unwrap();
     assert_eq!(scope.add(FIRST, MEMBER, What::Beside), Err(Refusal::ActorInactive(MEMBER)));
-    // What is suspended may only revoke.
+    // A suspended account may only revoke keys.
     scope.account.status = AccountStatus::Suspended;
     assert_eq!(scope.add(FIRST, OWNER, What::Beside), Err(Refusal::Suspended));
     assert!(scope.manage(FIRST, ManageAction::RevokeKey(own)).is_ok());
@@ -644,12 +644,12 @@ fn an_actor_has_at_most_1000_keys_in_force() {
     let full = Err(Refusal::TooManyKeys(MEMBER));
     assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
     assert_eq!(scope.add(own, MEMBER, What::Rotation(60)), full, "the old one would stay");
-    // The limit is each actor's own, and keeps nobody from rotating or renewing.
+    // The limit counts for each actor, and does not apply to rotations and renewals.
     scope.add(FIRST, OWNER, What::Beside).unwrap();
     let next = scope.add(own, MEMBER, What::Rotation(0)).unwrap();
     scope.use_key(next).unwrap();
     assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
-    // Whatever has ended or expired makes room.
+    // Ended and expired keys make room.
     scope.manage(FIRST, ManageAction::RevokeKey(KeyId(3))).unwrap();
     scope.add(FIRST, MEMBER, What::Beside).unwrap();
     assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
@@ -720,7 +720,7 @@ fn a_new_key_in_a_full_account_deletes_the_ended_key_with_the_lowest_id() {
     let full = Err(Refusal::TooManyAccountKeys);
     assert_eq!(scope.add(FIRST, MEMBER, What::Beside), full);
     assert_eq!(scope.add(keys[0], MEMBER, What::Rotation(60)), full, "the old one would stay");
-    // It keeps nobody from rotating, and that leaves no rows behind.
+    // Rotations are still allowed, and leave no additional rows.
     let mut shown = keys[0];
     for _ in 0..5 {
         let next = scope.add(shown, MEMBER, What::Rotation(0)).unwrap();
@@ -729,7 +729,7 @@ fn a_new_key_in_a_full_account_deletes_the_ended_key_with_the_lowest_id() {
         kept(&scope);
     }
     assert!(scope.account.keys <= ACCOUNT_KEYS_MAX + 1, "{}", scope.account.keys);
-    // Nor from renewing and recovering.
+    // So are renewals and recoveries.
     scope.add(FIRST, MEMBER, What::Renewal).unwrap();
     scope.recover(RecoveryId(1)).unwrap();
     assert!(scope.keys[&last].has_ended());
@@ -771,7 +771,7 @@ fn a_recovery_ends_the_owners_keys_at_once_and_the_old_code_at_first_use() {
     assert_eq!(scope.account.auth_epoch, epoch + 1);
     assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(2)]);
     scope.check();
-    // Its answer was lost: the code is good still, and what nobody saw goes.
+    // The answer was lost: the code is still valid, and recovering again replaces the unseen key.
     let next = scope.recover(FIRST_CODE).unwrap();
     assert!(!scope.keys.contains_key(&lost));
     assert_eq!(scope.code_ids(), [FIRST_CODE, RecoveryId(3)]);
@@ -781,7 +781,7 @@ fn a_recovery_ends_the_owners_keys_at_once_and_the_old_code_at_first_use() {
     assert_eq!(scope.code_ids(), [RecoveryId(3)]);
     assert_eq!(scope.recover(FIRST_CODE), Err(Refusal::CodeNotInForce));
     scope.check();
-    // The code that came with a key which was never used, the key being lost.
+    // Recovers by the code that came with a key that was lost before its first use.
     let unused = scope.recover(RecoveryId(3)).unwrap();
     let again = scope.recover(RecoveryId(4)).unwrap();
     assert!(scope.keys[&unused].has_ended());
@@ -805,7 +805,7 @@ fn recovering_with_the_code_of_a_renewal_puts_the_renewal_in_force() {
     scope.use_key(key).unwrap();
     scope.check();
 
-    // The one before it does not: the renewal was never seen, and goes.
+    // The earlier code does not put the renewal in force, but removes the unused renewal.
     let mut scope = KeysFixture::new();
     let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
     scope.recover(FIRST_CODE).unwrap();
@@ -828,13 +828,13 @@ fn renewing_the_recovery_code_ends_all_other_codes_at_once() {
     for ended in [FIRST_CODE, RecoveryId(2)] {
         assert_eq!(scope.recover(ended), Err(Refusal::CodeNotInForce));
     }
-    // One that was made for an epoch that is over.
+    // A code that was made for an epoch that is no longer in force.
     let account_epoch = KeyEpoch(9);
     let new = NewCode { id: RecoveryId(9), lookup: LookupHash([6; 32]) };
     let early = RenewedCode { code: new, account_epoch, wraps: Vec::new() };
     let refused = scope.manage(FIRST, ManageAction::RenewCode(early));
     assert_eq!(refused, Err(Refusal::KeysRenewed(OWNER)));
-    // What is suspended is recovered, and nothing else.
+    // A suspended account can be recovered, but its code can't be renewed.
     scope.account.status = AccountStatus::Suspended;
     assert_eq!(scope.renew_code(FIRST), Err(Refusal::Suspended));
     scope.recover(code).unwrap();
@@ -903,7 +903,7 @@ fn recoveries_and_renewed_codes_are_audited() {
     assert_eq!(audit_log(scope.managing(FIRST, ManageAction::RenewCode(renewed))), [event]);
 }
 
-/// Something that may happen to keys; those and the actors are picked from what there is.
+/// A random action. Its numbers choose among the existing keys and actors.
 #[derive(Debug, Clone)]
 enum KeyEvent {
     Add(usize, bool, u8, i64),
@@ -933,8 +933,7 @@ fn steps() -> impl Strategy<Value = Vec<KeyEvent>> {
 }
 
 impl KeysFixture {
-    /// One of the keys that admit their bearer, which is then used. The owner has one at least,
-    /// seen or not.
+    /// Chooses a key that admits its bearer, and uses it. The owner has at least one.
     fn pick(&mut self, index: usize) -> KeyId {
         let admitted = self.keys.values().filter(|key| self.is_let_in(key)).map(|key| key.id);
         let admitted: Vec<_> = admitted.collect();
@@ -948,7 +947,7 @@ impl KeysFixture {
             KeyEvent::Add(shown, owners, what, grace) => {
                 let shown = self.pick(shown);
                 let actor = if owners { OWNER } else { MEMBER };
-                // Refusals change nothing that matters here.
+                // A refusal is fine: it changes nothing that this test checks.
                 let _ = match what {
                     0 => self.add(shown, actor, What::Beside),
                     1 => self.add(shown, self.bearer(shown).actor, What::Rotation(grace)),

@@ -16,7 +16,7 @@ fn with_operators() -> WorkingSet {
     working_set
 }
 
-/// By that bearer, as by any actor of theirs.
+/// The command of an operator's actor, which may be any actor of that account.
 fn by_bearer(bearer: KeyBearer, action: OperatorAction) -> Command {
     let charge = Some(Charge::nothing(ROUTE));
     Command { charge, ..uncharged(Action::Operate(Operator::Key(bearer), action)) }
@@ -33,7 +33,7 @@ fn decided(working_set: &mut WorkingSet, action: OperatorAction) -> Account {
     *account
 }
 
-/// Their account after that many actions of theirs.
+/// The operators' account after that many of its actions.
 fn having_done(actions: i64) -> Account {
     let before = operators();
     let last_ids = LastIds { audit: before.last_ids.audit + actions, ..before.last_ids };
@@ -133,7 +133,7 @@ fn an_operator_can_suspend_another_operator_but_not_itself() {
     assert_refused(&mut working_set, own, &Refusal::OwnAccount);
     working_set.load_account(Account { kind: AccountKind::Operator, ..account(ABROAD) });
     decided(&mut working_set, set_status(ABROAD, SUSPENDED));
-    // Which then does nothing more.
+    // The suspended operators' account can't act any more.
     let suspended = KeyBearer { account: ABROAD, auth_epoch: EPOCH + 1, ..bearer(ME) };
     for action in [set_status(OPERATORS, SUSPENDED), set_status(ABROAD, AccountStatus::Active)] {
         let command = by_bearer(suspended, action);
@@ -243,7 +243,7 @@ fn an_owners_changes_of_actors_and_keys_are_audited_unless_nothing_changes() {
         name: Some(name(new)),
         is_active,
     };
-    // Twice each: what changes nothing is not logged.
+    // Each action is sent twice. The second one changes nothing and is not logged.
     for action in [
         ManageAction::RevokeKey(theirs),
         ManageAction::RevokeKey(theirs),

@@ -6,7 +6,7 @@ fn by_owner(action: ResourceAction) -> Command {
     of(KeyBearer { role: Role::Owner, ..bearer(ME) }, action)
 }
 
-/// Every write of what is, or is to be, the peer's.
+/// Every kind of write to a row that belongs to the peer, or will belong to it.
 fn writes_of_the_peers() -> [ResourceAction; 8] {
     let cleared = SessionPatch { status: None, notes: Patch::Clear };
     [

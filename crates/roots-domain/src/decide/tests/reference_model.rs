@@ -13,8 +13,8 @@ type Decided = Result<Applied, Refusal>;
 /// Each account with its rows.
 type AccountModels = BTreeMap<AccountId, ReferenceModel>;
 
-/// An actor's keys, by what may have become of one since its bearer was authenticated: it is good,
-/// expires after a day, was revoked, or is another actor's.
+/// An actor's keys, one for each state that a key may be in when its command is decided: in force,
+/// in force for one more day, revoked, or another actor's.
 fn keys_of(actor: ActorId) -> [ApiKey; 4] {
     let key = |number| ApiKey {
         id: KeyId(10 * actor.0 + number),
@@ -69,13 +69,13 @@ fn accounts_with(credits: [i64; 2], suspended: bool) -> AccountModels {
     accounts
 }
 
-/// What must be answered to a command.
+/// The answer that the model expects to a command.
 fn expect(accounts: &mut AccountModels, command: &Command) -> Decided {
     let account = command.account().unwrap();
     accounts.get_mut(&account).ok_or(Refusal::NoSuchAccount(account))?.expect(command)
 }
 
-/// Loads what the commands say they need, and no more.
+/// Loads only the rows that the commands' read set names.
 fn load(rows: &AccountModels, commands: &[Command]) -> WorkingSet {
     let mut read_set = ReadSet::of(commands);
     let mut working_set = WorkingSet::default();
@@ -116,7 +116,7 @@ fn load(rows: &AccountModels, commands: &[Command]) -> WorkingSet {
     working_set
 }
 
-/// What a database counts beside its rows.
+/// The counters that a database keeps beside its rows.
 #[derive(Debug, Clone, PartialEq)]
 struct Counts {
     counters: BTreeMap<(AccountId, Counter), i64>,
@@ -137,9 +137,8 @@ impl Counts {
     }
 }
 
-/// A database that writes what it is told, and checks that each write meets the row it is for. It
-/// unlinks what was linked to a deleted session later, a row a step, and shows it as unlinked until
-/// then.
+/// A database that applies write sets, and checks that each write finds its row. It unlinks rows of
+/// a deleted session later, one row a step, and shows them as unlinked until then.
 #[derive(Debug, Clone)]
 struct Disk {
     rows: AccountModels,
@@ -255,7 +254,7 @@ fn add<K: Ord + Debug>(counts: &mut BTreeMap<K, i64>, moves: BTreeMap<K, i64>) {
     counts.retain(|_, count| *count != 0);
 }
 
-/// An account's version counts its batches, which the model knows nothing of.
+/// The answer without the account's version, which counts batches: the model has no batches.
 fn without_version(mut answer: Decided) -> Decided {
     if let Ok(Applied { row: AppliedRow::Account(account), .. }) = &mut answer {
         account.version = 0;
@@ -288,7 +287,7 @@ fn assert_sound(rows: &ReferenceModel) {
         for log in rows.logs.values().filter(|log| log.todo == *id) {
             assert_eq!(log.old_status, status);
             assert_ne!(log.new_status, status);
-            // What came in from elsewhere has the times that it had there.
+            // Imported rows keep the times of their source.
             assert!(log.logged_at >= since || is_imported);
             (status, since) = (log.new_status, log.logged_at);
         }

@@ -1,4 +1,4 @@
-//! What an export tells, in which order, and when it stops.
+//! What an export contains, in which order, and when it stops.
 
 use super::*;
 use crate::model::account::LastIds;
@@ -117,7 +117,7 @@ fn credentials() -> Credentials {
     Credentials { account: key_account(), actor: actor(ME), key, wraps: Vec::new() }
 }
 
-/// Nothing of any kind.
+/// An archive without rows.
 fn empty() -> MockArchiveReader {
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
@@ -136,7 +136,7 @@ fn exports_at(
     clock: Arc<MockClock>,
 ) -> Exports {
     let locksmith = Arc::new(MockLocksmith::new());
-    // Any owner's is noted.
+    // Only the audit entry of an owner's export is written.
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(|command| {
         let is_note =
@@ -154,7 +154,7 @@ fn begin(exports: &Exports, caller: Caller, actor: Option<ActorId>) -> Result<Ex
     ready(exports.begin(Arc::new(caller), LOOKUP, actor))
 }
 
-/// All that it tells but the actors.
+/// All records of an export except the actors.
 fn records_of(exports: &Exports) -> Result<Vec<Record>, ReadError> {
     let mut export = begin(exports, owner(), None).unwrap();
     let mut records = Vec::new();
@@ -165,7 +165,7 @@ fn records_of(exports: &Exports) -> Result<Vec<Record>, ReadError> {
     Ok(records)
 }
 
-/// What stands for a record: its kind and id, and for a todo where it began.
+/// A short form of each record: its kind and id, and for a todo its first status.
 fn brief(records: &[Record]) -> Vec<String> {
     let one = |record: &Record| match record {
         Record::Actor(actor) => format!("actor {}", actor.id),
@@ -212,7 +212,7 @@ fn an_owners_export_is_audited_before_the_first_chunk_and_a_members_is_not() {
     for (caller, actor, answer, expected) in [
         (owner(), None, Ok(()), Ok(None)),
         (owner(), Some(PEER), Ok(()), Ok(None)),
-        // What it has is to be had from a full disk too.
+        // An owner can export even if the audit entry can't be written, as on a full disk.
         (owner(), None, Err(away().into()), Ok(Some(away()))),
         (
             owner(),
@@ -266,7 +266,7 @@ fn a_todo_is_exported_before_its_log_however_long_the_log_is() {
     let mut archive = MockArchiveReader::new();
     archive.expect_sessions_after().returning(|_, _| chunk(vec![], None));
     archive.expect_activities_after().returning(|_, _| chunk(vec![], None));
-    // The third was done between the two reads.
+    // The third todo was done between the reads of todos and of logs.
     archive.expect_todos_after().times(1).returning(|_, _| {
         chunk(vec![todo(1, Open), todo(2, InProgress), todo(3, Open), todo(4, Open)], None)
     });
@@ -389,8 +389,8 @@ fn missing_keys_are_reported_at_the_end_and_an_unavailable_database_at_once() {
 
 #[test]
 fn an_export_looks_its_key_up_again_after_an_epoch_change_and_at_its_end() {
-    // Whether the epoch moves, how often the key is found in force, how many chunks come out, and
-    // whether that is all.
+    // Whether the epoch changes, how often the key is found in force, how many chunks are read, and
+    // whether the export is whole.
     for (moves, found, expected, is_whole) in [
         (false, 0, 4, false),
         (false, 1, 4, true),

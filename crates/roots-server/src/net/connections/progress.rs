@@ -1,11 +1,11 @@
 //! The progress of a connection's requests: its own thread writes it, and the acceptor reads it.
-//! Nothing here locks: a request costs half a dozen writes to a word that no other thread touches
-//! while there are free places.
+//! Nothing here locks. A request costs half a dozen writes to an atomic word, which no other thread
+//! touches while there are free places.
 //!
-//! Only the reader of the next bytes knows that there are none. So a connection may be given up
-//! only while the server waits for its client: the last read found nothing, and either no request
-//! has begun, or its handler asks for more of the body. In all other states it is the server's
-//! turn.
+//! Only a read can tell that the client has sent nothing more. So a connection may be given up only
+//! while the server waits for its client: the last read found nothing, and either no request has
+//! begun, or its handler asks for more of the body. In all other states the client waits for the
+//! server.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -19,7 +19,7 @@ const BETWEEN: u64 = 0;
 const ARRIVING: u64 = 1;
 /// A request was received completely, and its answer is not handed over yet.
 const WHOLE: u64 = 2;
-/// The bits of these three.
+/// The bits of the three phases above.
 const PHASE: u64 = 0b11;
 /// The last read found nothing.
 const READ_WAITS: u64 = 1 << 2;
@@ -63,7 +63,7 @@ impl ConnectionProgress {
     /// The progress of a new connection. Connections that are compared share the clock.
     pub(crate) fn new(clock: Instant) -> Self {
         let progress = Self {
-            // Nothing was read yet; before it is given up it is checked for unread bytes.
+            // Nothing was read yet. A connection is checked for unread bytes before it is given up.
             state: AtomicU64::new(BETWEEN | READ_WAITS),
             received: AtomicU64::new(0),
             began: AtomicU64::new(0),
@@ -233,7 +233,7 @@ mod tests {
         activity != ConnectionActivity::Served && progress.give_up(seen)
     }
 
-    /// One whose request without a body came whole.
+    /// A connection that has received a whole request without a body.
     fn asked() -> (ConnectionProgress, RequestNumber) {
         let progress = accepted();
         progress.bytes_came(100).unwrap();
@@ -374,7 +374,7 @@ mod tests {
         let (seen, _) = progress.activity(0);
         progress.bytes_came(100).unwrap();
         assert!(!progress.give_up(seen));
-        // Not even once it is idle again: it is not the longest idle one any more.
+        // The same holds once it is idle again: it has not been idle for longest any more.
         let request = progress.request_began(true).unwrap();
         progress.answer_handed_over(request);
         progress.all_sent();

@@ -104,7 +104,7 @@ fn new_activities() -> impl Strategy<Value = ResourceAction> {
         })
 }
 
-/// Rows of one source. Todos begin as they do here, so that their logs tell how they came to stand.
+/// Imports of one source. Todos begin as open, as local ones do: a log explains each status.
 fn imports() -> impl Strategy<Value = TransferAction> {
     let link = || maybe(ids(SessionId));
     let statuses = || proptest::sample::select(&TodoStatus::ALL[..]);
@@ -123,7 +123,7 @@ fn imports() -> impl Strategy<Value = TransferAction> {
                 ..todo(TODO)
             })
         }),
-        // A todo comes in as of second 30, and some of its steps are older.
+        // An imported todo is from second 30, and some of its steps are older.
         (ids(LogId), actors(), ids(TodoId), statuses(), statuses(), (0..60_i64).prop_map(at))
             .prop_map(|(id, actor, todo, old_status, new_status, logged_at)| {
                 let (uid, note) = (uid(4), None);
@@ -134,7 +134,7 @@ fn imports() -> impl Strategy<Value = TransferAction> {
             ImportRow::Activity(Activity { id, actor, session, ..activity(ACTIVITY) })
         }),
     ];
-    // Another import may have taken the actor there for PEER.
+    // Another import may have paired the source actor with PEER.
     let actors = prop_oneof![4 => Just((ME, ActorId(8))), 1 => Just((PEER, ActorId(8)))];
     let actors = actors.prop_map(|(here, there)| BTreeMap::from([(here, there)]));
     (vec(row, 0..8), actors).prop_map(|(rows, actors)| {
