@@ -9,8 +9,8 @@ use crate::model::todo::TodoStatus;
 /// for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The API key is malformed, unknown, revoked or expired, or its actor is deactivated. The error
-    /// does not say which.
+    /// The API key is malformed, unknown, revoked or expired, or its actor is deactivated. The
+    /// error does not say which.
     #[error("The API key is not valid.")]
     KeyNotInForce,
     /// The recovery code is wrong or has ended. The error does not say which.

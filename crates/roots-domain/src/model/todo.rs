@@ -246,14 +246,11 @@ impl<T, L, N> TodoPatch<T, L, N> {
     };
 
     /// Whether it changes no field.
-    pub const fn is_empty(&self) -> bool {
-        self.title.is_none()
-            && self.description.is_keep()
-            && self.status.is_none()
-            && self.priority.is_none()
-            && self.due_at.is_keep()
-            && self.session.is_keep()
-            && self.note.is_none()
+    pub fn is_empty(&self) -> bool
+    where
+        Self: PartialEq,
+    {
+        *self == Self::EMPTY
     }
 
     /// Maps its title, its description and its note.
