@@ -149,18 +149,18 @@ impl Error {
 }
 
 /// Whether the server was reached, but could not prove its name. It will not on the next attempt.
-#[expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "the path of this method names each bound of the trait object"
-)]
 fn is_about_certificates(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if error.is::<rustls::Error>() || inner.is_some_and(|it| it.is::<rustls::Error>()) {
+        if error.is::<rustls::Error>() {
             return true;
         }
-        cause = error.source();
+        // The source of an I/O error is that of what it holds, so what it holds would be left out.
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
     }
     false
 }

@@ -8,6 +8,10 @@ use roots_client::{Client, Error, IdempotencyKey};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::server::{KEY, Server, answer, json_answer, problem};
 
@@ -138,6 +142,34 @@ async fn a_server_that_is_away_is_unreachable() {
     drop(listener);
     let client = Client::builder(&url).retry_within(std::time::Duration::ZERO).build().unwrap();
     assert!(matches!(client.health().await, Err(Error::Unreachable(_))));
+}
+
+/// A TLS server with a certificate that nobody trusts.
+#[tokio::test]
+async fn a_server_that_cannot_prove_its_name_is_tried_once() {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let handshakes = Arc::new(AtomicUsize::new(0));
+    let count = handshakes.clone();
+    tokio::spawn(async move {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            assert!(acceptor.accept(socket).await.is_err(), "the client sent its key");
+        }
+    });
+    let error = Client::new(&url, KEY).unwrap().whoami().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+    assert_eq!(handshakes.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
