@@ -23,7 +23,7 @@ pub enum Error {
         /// How long to wait before the next attempt.
         retry_after: Option<Duration>,
     },
-    /// An answer that is not of the API. It comes from a proxy, or the URL is not of a Roots server.
+    /// An answer that is not of the API. A proxy made it, or the URL is of another server.
     #[error("the answer {status} is not one of a Roots server; check the URL, or its proxy")]
     Status {
         /// Its status.

@@ -14,8 +14,8 @@ use crate::operation::Operation;
 /// A line of an export, as it came and as it reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedLine {
-    /// The line with its line break. A file of these is what `import` takes; it also keeps what this
-    /// version of the client does not know.
+    /// The line with its line break. A file of these is what `import` takes; it also keeps what
+    /// this version of the client does not know.
     pub raw: Bytes,
     /// What it says.
     pub line: ExportLine,

@@ -17,8 +17,8 @@ impl Client {
         self.send(&Call::new(Operation::Bootstrap).with_json(account)?).await?.json()
     }
 
-    /// Erases the account for good. Only the owner may. It is not repeated if its answer is lost: if
-    /// the key has ended, the account is erased.
+    /// Erases the account for good. Only the owner may. It is not repeated if its answer is lost:
+    /// if the key has ended, the account is erased.
     ///
     /// # Errors
     ///
