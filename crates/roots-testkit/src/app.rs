@@ -38,6 +38,17 @@ pub const SIGNUP_CREDITS: i64 = 100;
 /// What a request of [`TestApp::call`] calls itself, so that answers are the same each time.
 pub const REQUEST_ID: &str = "a-test";
 
+/// The settings of a client that calls servers on this machine.
+///
+/// Where `roots-client` is built too, its features give every client TLS and no provider of
+/// cryptography, and a client without one panics.
+#[must_use]
+pub fn http_client() -> reqwest::ClientBuilder {
+    // Another test of the process may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}
+
 impl TestApp {
     /// Starts it with an account of `credits` credits. Anybody may sign up, and there are no
     /// limits.
@@ -110,7 +121,8 @@ impl TestApp {
         let address = format!("http://{}", listener.local_addr().expect("its address"));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { address, context, database, credentials, settings, client: reqwest::Client::new() }
+        let client = http_client().build().expect("a client");
+        Self { address, context, database, credentials, settings, client }
     }
 
     /// The key of its account.

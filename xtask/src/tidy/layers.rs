@@ -7,7 +7,7 @@ pub(super) struct Rule {
     forbidden: &'static [&'static str],
 }
 
-pub(super) const RULES: [Rule; 7] = [
+pub(super) const RULES: [Rule; 8] = [
     Rule {
         package: "roots-domain",
         forbidden: &[
@@ -43,6 +43,22 @@ pub(super) const RULES: [Rule; 7] = [
     // The server ships without test and benchmark code, and the benchmark measures the shipped
     // program.
     Rule { package: "roots-server", forbidden: &["roots-bench", "roots-testkit"] },
+    // The client is for programs that know a server by its API alone.
+    Rule {
+        package: "roots-client",
+        forbidden: &[
+            "roots-domain",
+            "roots-http",
+            "roots-mcp",
+            "roots-web",
+            "roots-crypto",
+            "roots-persistence",
+            "roots-migrations",
+            "roots-server",
+            "roots-testkit",
+            "roots-bench",
+        ],
+    },
     Rule {
         package: "roots-bench",
         forbidden: &[
@@ -115,6 +131,8 @@ mod tests {
             ("roots-crypto", "roots-http"),
             ("roots-crypto", "roots-http-core"),
             ("roots-persistence", "roots-crypto"),
+            ("roots-client", "roots-domain"),
+            ("roots-client", "roots-http-core"),
         ] {
             let tree =
                 format!("{package} v0.1.0 (/w)\nroots-domain v0.1.0 (/w)\n{other} v0.1.0 (/w)\n");

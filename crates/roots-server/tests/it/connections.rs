@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use roots_testkit::app::http_client;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -56,7 +57,7 @@ async fn ask(stream: &mut TcpStream) -> Option<u16> {
 async fn metrics(server: &Server) -> String {
     let line = wait_for("the metrics", || server.logged("metrics are served").pop());
     let url = format!("http://{}/metrics", line["address"].as_str().unwrap());
-    let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await;
+    let answer = http_client().build().unwrap().get(url).send().await;
     answer.unwrap().text().await.unwrap()
 }
 

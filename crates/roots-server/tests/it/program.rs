@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use roots_testkit::app::http_client;
 use roots_testkit::database::TestDatabase;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
@@ -268,7 +269,7 @@ impl Server {
     }
 
     pub(crate) fn client(&self, key: &str) -> Api {
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client = http_client().timeout(PATIENCE).build().unwrap();
         Api { client, base: format!("http://{}", self.address), key: key.to_owned() }
     }
 }

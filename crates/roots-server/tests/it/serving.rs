@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use roots_testkit::app::http_client;
 use roots_testkit::database::until;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,7 +27,7 @@ async fn metrics_are_served_on_an_address_of_their_own() {
 
     let line = wait_for("the metrics", || server.logged("metrics are served").pop());
     let metrics = line["address"].as_str().unwrap();
-    let answer = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = http_client().build().unwrap();
     let answer = answer.get(format!("http://{metrics}/metrics")).send().await.unwrap();
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     let body = answer.text().await.unwrap();

@@ -1,0 +1,12 @@
+//! The operations of the API, one method each.
+
+mod accounts;
+mod activities;
+mod actors;
+mod credits;
+mod keys;
+mod operators;
+mod service;
+mod sessions;
+mod todos;
+mod transfer;

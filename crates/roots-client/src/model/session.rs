@@ -1,0 +1,89 @@
+//! Work sessions.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::actor::ActorFilter;
+use super::paging::{Query, page};
+use super::words::words;
+use crate::patch::Patch;
+
+words! {
+    /// The status of a session.
+    SessionStatus {
+        /// It goes on.
+        Active = "active",
+        /// It has ended, for good.
+        Ended = "ended",
+    }
+}
+
+/// A work session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id, numbered per account.
+    pub session_id: i64,
+    /// Whether it goes on.
+    pub status: SessionStatus,
+    /// The agent's notes.
+    pub notes: Option<String>,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// The actor that it belongs to.
+    pub actor_id: i64,
+}
+
+page! {
+    /// A page of sessions, latest first.
+    SessionPage { sessions: Session }
+}
+
+/// A session to start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NewSession {
+    /// Notes, up to 65,536 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// The actor that it will belong to: the caller by default. Only an owner may name another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<i64>,
+}
+
+/// A change to a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SessionChange {
+    /// `Ended` ends it for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<SessionStatus>,
+    /// Notes, up to 65,536 bytes.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    pub notes: Patch<String>,
+}
+
+/// A session that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDeleted {
+    /// `deleted`
+    pub status: String,
+    /// Its id.
+    pub session_id: i64,
+}
+
+/// Which sessions to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SessionFilter {
+    /// Only sessions with this status.
+    pub status: Option<SessionStatus>,
+    /// The actor whose sessions these are: the caller by default.
+    pub actor: Option<ActorFilter>,
+}
+
+impl SessionFilter {
+    pub(crate) fn query(&self) -> Query {
+        let status = self.status.map(|status| ("status", status.to_string()));
+        let actor = self.actor.map(|actor| ("actor_id", actor.to_string()));
+        status.into_iter().chain(actor).collect()
+    }
+}

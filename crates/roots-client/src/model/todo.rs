@@ -1,0 +1,160 @@
+//! Todos and their logs.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::actor::ActorFilter;
+use super::paging::{Query, page};
+use super::words::words;
+use crate::patch::Patch;
+use crate::time::DateOrTime;
+
+words! {
+    /// The status of a todo.
+    TodoStatus {
+        /// Nobody works on it.
+        Open = "open",
+        /// Somebody works on it.
+        InProgress = "in_progress",
+        /// It is done.
+        Done = "done",
+        /// It will not be done.
+        Cancelled = "cancelled",
+    }
+}
+
+/// A todo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Todo {
+    /// Its id, numbered per account.
+    pub todo_id: i64,
+    /// The session that it is linked to.
+    pub session_id: Option<i64>,
+    /// What is to be done.
+    pub title: String,
+    /// What there is to say about it.
+    pub description: Option<String>,
+    /// Its status.
+    pub status: TodoStatus,
+    /// 0 (lowest) to 3 (highest).
+    pub priority: u8,
+    /// When it is due.
+    pub due_at: Option<DateTime<Utc>>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When a patch last changed it.
+    pub updated_at: DateTime<Utc>,
+    /// The actor that it belongs to.
+    pub actor_id: i64,
+}
+
+page! {
+    /// A page of todos, by priority and then by age, highest and newest first.
+    TodoPage { todos: Todo }
+}
+
+/// A todo to create.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NewTodo {
+    /// What is to be done, 1 to 500 characters.
+    pub title: String,
+    /// What there is to say about it, up to 65,536 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The active session to link to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<i64>,
+    /// 0 (lowest, the default) to 3 (highest).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// When it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<DateOrTime>,
+    /// The actor that it will belong to: the caller by default. Only an owner may name another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<i64>,
+}
+
+/// A change to a todo.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TodoChange {
+    /// The new title, 1 to 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What there is to say about it, up to 65,536 bytes.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    pub description: Patch<String>,
+    /// The new status. The change is logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<TodoStatus>,
+    /// 0 (lowest) to 3 (highest).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// When it is due.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    pub due_at: Patch<DateOrTime>,
+    /// The session to link to, active or ended. `Clear` unlinks.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    pub session_id: Patch<i64>,
+    /// A note on the change of status, up to 8,192 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A todo that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TodoDeleted {
+    /// `deleted`
+    pub status: String,
+    /// Its id.
+    pub todo_id: i64,
+}
+
+/// The complete status history of a todo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TodoLog {
+    /// The changes, oldest first.
+    pub logs: Vec<StatusChange>,
+    /// The todo's id.
+    pub todo_id: i64,
+}
+
+/// One change of a todo's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusChange {
+    /// Its id, numbered per account.
+    pub log_id: i64,
+    /// The status before it.
+    pub old_status: TodoStatus,
+    /// The status after it.
+    pub new_status: TodoStatus,
+    /// A note on it.
+    pub note: Option<String>,
+    /// When it happened.
+    pub logged_at: DateTime<Utc>,
+}
+
+/// Which todos to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TodoFilter {
+    /// Only todos with this status.
+    pub status: Option<TodoStatus>,
+    /// Only todos of this priority.
+    pub priority: Option<u8>,
+    /// Only todos linked to this session.
+    pub session_id: Option<i64>,
+    /// The actor whose todos these are: the caller by default.
+    pub actor: Option<ActorFilter>,
+}
+
+impl TodoFilter {
+    pub(crate) fn query(&self) -> Query {
+        let parameters = [
+            self.status.map(|status| ("status", status.to_string())),
+            self.priority.map(|priority| ("priority", priority.to_string())),
+            self.session_id.map(|id| ("session_id", id.to_string())),
+            self.actor.map(|actor| ("actor_id", actor.to_string())),
+        ];
+        parameters.into_iter().flatten().collect()
+    }
+}

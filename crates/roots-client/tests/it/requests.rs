@@ -1,0 +1,176 @@
+//! Conditions, headers and errors of single requests.
+
+use std::time::Duration;
+
+use roots_client::model::{
+    ActivityFilter, ActorFilter, NewSession, NewTodo, PageStart, Paging, StatsFilter, TodoChange,
+    TodoFilter, TodoStatus,
+};
+use roots_client::{ApiKey, Charge, Client, ETag, Error, Patch, RecoveryCode};
+use serde_json::{Value, json};
+
+use crate::server::{Server, answer, json_answer};
+
+fn session() -> Value {
+    json!({
+        "session_id": 1, "status": "active", "notes": null,
+        "started_at": "2026-04-09T10:00:00Z", "ended_at": null, "actor_id": 1,
+    })
+}
+
+#[tokio::test]
+async fn a_resource_comes_with_its_tag_and_a_write_with_its_charge() {
+    let server = Server::start(|_, _| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("etag", "\"a1\""),
+            ("x-credits-cost", "1"),
+            ("x-credits-remaining", "98"),
+            ("idempotent-replayed", "true"),
+            ("x-request-id", "r1"),
+        ];
+        answer(201, &headers, session().to_string())
+    })
+    .await;
+    let session = server.client().start_session(&NewSession::default()).await.unwrap();
+    assert_eq!(session.value.session_id, 1);
+    assert_eq!(session.etag.unwrap().as_str(), "\"a1\"");
+    assert_eq!(session.charge, Some(Charge { cost: 1, remaining: 98 }));
+    assert!(session.is_replay);
+    assert_eq!(session.request_id.as_deref(), Some("r1"));
+}
+
+#[tokio::test]
+async fn an_unchanged_resource_is_none() {
+    let server = Server::start(|number, _| match number {
+        0 => answer(304, &[("etag", "\"a1\"")], String::new()),
+        _ => json_answer(200, &session()),
+    })
+    .await;
+    let client = server.client();
+    let tag = ETag::new("\"a1\"").unwrap();
+    assert_eq!(client.get_session(1).if_none_match(&tag).await.unwrap(), None);
+    assert!(client.get_session(1).if_none_match(&tag).await.unwrap().is_some());
+    assert_eq!(server.seen()[0].header("if-none-match"), Some("\"a1\""));
+}
+
+#[tokio::test]
+async fn a_change_names_the_state_that_it_is_for() {
+    let server = Server::start(|_, _| crate::server::problem(412, "precondition-failed")).await;
+    let client = server.client();
+    let tag = ETag::new("\"a1\"").unwrap();
+    let change = TodoChange { due_at: Patch::Clear, ..TodoChange::default() };
+    let error = client.update_todo(1, &change).if_match(&tag).await.unwrap_err();
+    assert_eq!(error.code(), Some("precondition-failed"));
+    let error = client.delete_todo(1).if_match(&tag).await.unwrap_err();
+    assert_eq!(error.problem().unwrap().status, 412);
+    let seen = server.seen();
+    assert!(seen.iter().all(|seen| seen.header("if-match") == Some("\"a1\"")));
+    assert_eq!(seen[0].json(), json!({"due_at": null}));
+}
+
+#[tokio::test]
+async fn filters_and_pages_are_in_the_query() {
+    let server = Server::start(|_, _| answer(404, &[], String::new())).await;
+    let client = server.client();
+    let filter = TodoFilter {
+        status: Some(TodoStatus::InProgress),
+        priority: Some(3),
+        session_id: Some(5),
+        actor: Some(ActorFilter::All),
+    };
+    let paging = Paging { limit: Some(7), start: PageStart::Offset(14) };
+    client.list_todos(&filter, &paging).await.unwrap_err();
+    let filter = ActivityFilter {
+        activity_type: Some("deploy".to_owned()),
+        range: StatsFilter {
+            session_id: None,
+            time_zone: Some("Asia/Kathmandu".to_owned()),
+            since: Some("2026-04-01".parse().unwrap()),
+            until: Some("2026-04-09T10:00:00Z".parse().unwrap()),
+            actor: Some(ActorFilter::One(2)),
+        },
+    };
+    let paging = Paging { limit: None, start: PageStart::Cursor("Ab-_".to_owned()) };
+    client.list_activities(&filter, &paging).await.unwrap_err();
+    client.get_usage(Some("2026-04")).await.unwrap_err();
+    let queries: Vec<_> =
+        server.seen().iter().map(|seen| seen.uri.query().unwrap().to_owned()).collect();
+    assert_eq!(
+        queries,
+        [
+            "status=in_progress&priority=3&session_id=5&actor_id=all&limit=7&offset=14",
+            "type=deploy&tz=Asia%2FKathmandu&since=2026-04-01&until=2026-04-09T10%3A00%3A00Z\
+             &actor_id=2&cursor=Ab-_",
+            "period=2026-04",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn every_error_of_a_request_is_told() {
+    let server = Server::start(|_, _| {
+        let body = json!({
+            "type": "/docs/problems#invalid-body", "title": "Invalid body", "status": 422,
+            "detail": "title is required", "request_id": "r", "error": "title is required",
+            "errors": [{"field": "title", "message": "is required"}],
+        });
+        let kind = [("content-type", "application/problem+json; charset=utf-8")];
+        answer(422, &kind, body.to_string())
+    })
+    .await;
+    let error = server.client().create_todo(&NewTodo::default()).await.unwrap_err();
+    let problem = error.problem().unwrap();
+    assert_eq!(problem.code(), "invalid-body");
+    assert_eq!(problem.errors[0].field, "title");
+    assert_eq!(problem.errors[0].message, "is required");
+}
+
+#[tokio::test]
+async fn an_answer_of_something_else_is_told_from_a_problem() {
+    let server = Server::start(|number, _| match number {
+        0 => answer(502, &[("content-type", "text/html"), ("retry-after", "9")], "<html>"),
+        _ => answer(200, &[("content-type", "text/html")], "<html>\nroots_2_secret"),
+    })
+    .await;
+    let client = server.client();
+    let error = client.whoami().await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
+    assert!(error.to_string().contains("502 Bad Gateway"), "{error}");
+    let error = client.whoami().await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable { line: 1, column: 1, .. }), "{error:?}");
+    assert!(!format!("{error:?} {error}").contains("secret"));
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::builder(&url).timeout(Duration::from_millis(20)).build().unwrap();
+    assert!(matches!(client.health().await, Err(Error::TimedOut)));
+    assert!(matches!(client.export(None).await.err(), Some(Error::TimedOut)));
+}
+
+#[tokio::test]
+async fn the_program_names_itself_first() {
+    let server = Server::start(|_, _| json_answer(200, &json!({"status": "ready"}))).await;
+    let client = Client::builder(&server.url).user_agent("my-agent/1.2").build().unwrap();
+    client.ready().await.unwrap();
+    let agent = concat!("my-agent/1.2 roots-client/", env!("CARGO_PKG_VERSION"));
+    assert_eq!(server.seen()[0].header("user-agent"), Some(agent));
+    assert_eq!(server.seen()[0].header("x-api-key"), None);
+}
+
+#[test]
+fn answers_hide_their_secrets() {
+    let shown = json!({
+        "key_id": 2, "actor_id": 1, "api_key": "roots_2_secret", "key_prefix": "roots_2_s",
+        "label": null, "created_at": "2026-04-09T10:00:00Z", "expires_at": null,
+        "recovery_code": "secret",
+    });
+    let shown: roots_client::model::NewKeyShown = serde_json::from_value(shown).unwrap();
+    assert!(!format!("{shown:?}").contains("secret"));
+    assert_eq!(shown.api_key.expose(), "roots_2_secret");
+    assert_eq!(shown.recovery_code.as_ref().map(RecoveryCode::expose), Some("secret"));
+    assert_eq!(ApiKey::from("x").expose(), "x");
+}
