@@ -6,6 +6,8 @@ use axum::http::{HeaderName, HeaderValue, Method};
 pub const API_PATH: &str = "/api/v1";
 /// The path of imports.
 pub const IMPORT_PATH: &str = "/api/v1/import";
+/// The path of searches.
+pub const SEARCH_PATH: &str = "/api/v1/search";
 /// The path of the health check.
 pub const HEALTH_PATH: &str = "/health";
 /// The path of the readiness check, which asks the database.

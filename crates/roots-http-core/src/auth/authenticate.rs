@@ -80,6 +80,14 @@ impl Bearer {
         self.client.count_noted(self.caller.account.id)
     }
 
+    /// Counts this request as a search.
+    ///
+    /// # Errors
+    /// 429 if the actor has reached its limit of searches.
+    pub fn count_search(&self) -> Result<(), Problem> {
+        self.client.count_search(&self.caller)
+    }
+
     /// Looks the key up again: its caller was remembered from before the account's auth epoch
     /// moved.
     ///

@@ -49,6 +49,8 @@ pub struct RateLimits {
     /// Changes an hour of one account's keys, actors and recovery code, including imports and its
     /// owner's exports: everything that adds an entry to the audit log at no cost.
     pub key_changes_per_hour: u32,
+    /// Searches a minute of one actor, by all its keys.
+    pub searches_per_minute: u32,
     /// Accounts created an hour from one address.
     pub signups_per_hour: u32,
     /// Recovery attempts an hour from one address.
@@ -61,6 +63,7 @@ impl RateLimits {
         requests_per_minute: 0,
         account_requests_per_minute: 0,
         key_changes_per_hour: 0,
+        searches_per_minute: 0,
         signups_per_hour: 0,
         recovers_per_hour: 0,
     };
@@ -72,6 +75,7 @@ impl Default for RateLimits {
             requests_per_minute: 1_200,
             account_requests_per_minute: 12_000,
             key_changes_per_hour: 1_000,
+            searches_per_minute: 30,
             signups_per_hour: 3,
             recovers_per_hour: 10,
         }
@@ -84,6 +88,7 @@ pub(super) enum LimitKind {
     Actor,
     Account,
     KeyChanges,
+    Searches,
     Unauthenticated,
     UnknownKeys,
     Static,
@@ -93,10 +98,11 @@ pub(super) enum LimitKind {
 }
 
 impl LimitKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Actor,
         Self::Account,
         Self::KeyChanges,
+        Self::Searches,
         Self::Unauthenticated,
         Self::UnknownKeys,
         Self::Static,
@@ -112,6 +118,7 @@ impl LimitKind {
             Self::Actor => ("actor", limits.requests_per_minute, MINUTE),
             Self::Account => ("account", limits.account_requests_per_minute, MINUTE),
             Self::KeyChanges => ("key-changes", limits.key_changes_per_hour, HOUR),
+            Self::Searches => ("searches", limits.searches_per_minute, MINUTE),
             Self::Unauthenticated => {
                 ("unauthenticated", unless_off(UNAUTHENTICATED_PER_MINUTE), MINUTE)
             }
@@ -131,6 +138,7 @@ impl LimitKind {
             Self::KeyChanges => {
                 "changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports included"
             }
+            Self::Searches => "searches a minute of one actor, by all its keys",
             Self::Unauthenticated => "requests a minute without a valid key from one address",
             Self::UnknownKeys => "unknown keys a minute from one address",
             Self::Static => "static files a minute for one address",
@@ -146,6 +154,7 @@ impl LimitKind {
             Self::Actor => "ROOTS_RATE_LIMIT_PER_MINUTE raises it.",
             Self::Account => "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE raises it.",
             Self::KeyChanges => "ROOTS_KEY_CHANGES_PER_HOUR raises it.",
+            Self::Searches => "ROOTS_SEARCHES_PER_MINUTE raises it.",
             Self::Unauthenticated | Self::UnknownKeys | Self::Static | Self::Probes => {
                 "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off."
             }

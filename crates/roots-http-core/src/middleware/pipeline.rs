@@ -30,7 +30,7 @@ use super::large_bodies::LargeBodies;
 use crate::auth::client_context::{ClientContext, track};
 use crate::auth::rate_limit::Limits;
 use crate::problem::Problem;
-use crate::request::preconditions::misplaced;
+use crate::request::preconditions::{misplaced, only_reads};
 use crate::request::secrets::may_hold_secret;
 use crate::wire::{API_KEY, IMPORT_PATH, PROBLEM_JSON, REQUEST_ID, known_method};
 
@@ -163,7 +163,8 @@ async fn guard<F: Future<Output = Response>>(
             ClientContext::of(request.extensions()).and_then(ClientContext::count_unless_counted);
         return counted.err().unwrap_or_else(|| Problem::misplaced_header(&header)).into_response();
     }
-    let is_write = !request.method().is_safe();
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let is_write = !only_reads(request.method(), route, request.uri());
     let limit = if takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
     // The call is inside, so that a panic before the first poll is caught too.
     let running = AssertUnwindSafe(async { next(request).await }).catch_unwind();

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::json::{FromMembers, receive, validate};
 use super::query::pairs;
 use crate::problem::Problem;
-use crate::wire::{API_PATH, IDEMPOTENCY_KEY, IMPORT_PATH};
+use crate::wire::{API_PATH, IDEMPOTENCY_KEY, IMPORT_PATH, SEARCH_PATH};
 
 /// The lists whose resources have entity tags.
 const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
@@ -29,6 +29,13 @@ pub const DRY_RUN: &str = "dry_run";
 pub fn is_dry_run(uri: &Uri) -> bool {
     let given = pairs(uri).unwrap_or_default();
     given.iter().any(|(name, value)| name == DRY_RUN && value == "true")
+}
+
+/// Whether a request writes nothing. Searches and dry runs of imports are sent with POST because
+/// they have a body.
+#[must_use]
+pub fn only_reads(method: &Method, route: &str, uri: &Uri) -> bool {
+    method.is_safe() || route == SEARCH_PATH || route == IMPORT_PATH && is_dry_run(uri)
 }
 
 /// Whether a route below [`API_PATH`] is one of a single resource with an entity tag.
@@ -49,7 +56,7 @@ pub fn misplaced(
     headers: &HeaderMap,
 ) -> Option<HeaderName> {
     let is_write = !method.is_safe();
-    let only_reads = !is_write || route == IMPORT_PATH && is_dry_run(uri);
+    let only_reads = only_reads(method, route, uri);
     let route = route.strip_prefix(API_PATH).unwrap_or_default();
     let fits = [
         (IDEMPOTENCY_KEY, only_reads || TAGGED.contains(&route) || is_tagged(route)),
