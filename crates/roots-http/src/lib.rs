@@ -18,6 +18,7 @@ mod meta;
 mod openapi;
 mod operators;
 mod router;
+mod search;
 mod sessions;
 mod settings;
 #[cfg(test)]

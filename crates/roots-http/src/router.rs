@@ -30,8 +30,8 @@ use crate::meta::pinger::Pinger;
 use crate::openapi::{complete, methods};
 use crate::settings::HttpSettings;
 use crate::{
-    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, sessions,
-    todos, usage,
+    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, search,
+    sessions, todos, usage,
 };
 
 /// The whole API as one service. Serve it with the peers' addresses ([`axum::extract::ConnectInfo`]
@@ -102,6 +102,7 @@ fn routes() -> Routes {
         .merge(sessions::routes())
         .merge(todos::routes())
         .merge(activities::routes())
+        .merge(search::routes())
         .merge(actors::routes())
         .merge(keys::routes())
         .merge(accounts::routes())

@@ -394,6 +394,7 @@ mod tests {
         for (query, fits) in [("dry_run=true", true), ("dry_run=false", false), ("x=%zz", false)] {
             let uri = format!("{IMPORT_PATH}?{query}").parse().unwrap();
             assert_eq!(misplaced(&Method::POST, IMPORT_PATH, &uri, &key).is_none(), fits);
+            assert_eq!(misplaced(&Method::POST, SEARCH_PATH, &uri, &key), None);
             assert!(misplaced(&Method::POST, "/api/v1/keys", &uri, &key).is_some());
         }
         let uri = Uri::from_static("/");

@@ -131,6 +131,10 @@ impl RawSettings {
                         Name("ROOTS_KEY_CHANGES_PER_HOUR"),
                         self.key_changes_per_hour,
                     )?,
+                    searches_per_minute: limit(
+                        Name("ROOTS_SEARCHES_PER_MINUTE"),
+                        self.searches_per_minute,
+                    )?,
                     signups_per_hour: limit(Name("ROOTS_SIGNUPS_PER_HOUR"), self.signups_per_hour)?,
                     recovers_per_hour: limit(
                         Name("ROOTS_RECOVERS_PER_HOUR"),
@@ -340,6 +344,7 @@ mod tests {
             ("--rate-limit-per-minute", "1000001"),
             ("--account-rate-limit-per-minute", "-1"),
             ("--key-changes-per-hour", "1e3"),
+            ("--searches-per-minute", "30/min"),
             ("--signups-per-hour", ""),
             ("--recovers-per-hour", "99999999999"),
             ("--trusted-proxies", "localhost"),
@@ -384,6 +389,7 @@ mod tests {
             "--rate-limit-per-minute=0",
             "--account-rate-limit-per-minute=3",
             "--key-changes-per-hour=4",
+            "--searches-per-minute=5",
             "--signups-per-hour=1",
             "--recovers-per-hour=2",
             "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
@@ -393,6 +399,7 @@ mod tests {
             requests_per_minute: 0,
             account_requests_per_minute: 3,
             key_changes_per_hour: 4,
+            searches_per_minute: 5,
             signups_per_hour: 1,
             recovers_per_hour: 2,
         };

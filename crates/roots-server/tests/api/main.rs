@@ -28,6 +28,7 @@ mod owner;
 mod recovery;
 mod restarts;
 mod round_trips;
+mod search;
 mod seeds;
 mod sessions;
 mod text_search;
