@@ -20,8 +20,6 @@ roots_testkit::on_both! {
 /// The kinds, ids and fields of what is found.
 fn found(answer: &Value) -> Vec<(&str, i64, &str)> {
     let results = answer["results"].as_array().unwrap();
-    let text = |result: &'_ Value, name: &str| result[name].as_str().unwrap().len();
-    assert!(results.iter().all(|result| text(result, "excerpt") > 0));
     results
         .iter()
         .map(|result| {

@@ -130,6 +130,11 @@ fn selection(text: &str) -> SearchSelection {
     }
 }
 
+/// A search is run on another thread.
+fn sendable<F: Future + Send>(search: F) -> F {
+    search
+}
+
 /// A page for the caller, whose keys need no look-up.
 fn page_of(
     rows: &Rows,
@@ -138,7 +143,7 @@ fn page_of(
     after: Option<SortKey>,
 ) -> SearchPage {
     let search = search_in(rows.clone(), no_others());
-    ready(search.find(&caller(), selection, limit, after)).unwrap()
+    ready(sendable(search.find(&caller(), selection, limit, after))).unwrap()
 }
 
 /// The kind and the id of each result.
