@@ -170,12 +170,11 @@ impl Store {
         let mut asked = ordered(rows).limit(most).to_owned();
         asked.expr_as(auth_epoch_of(filter.by.account), AUTH_EPOCH);
         let found = self.readers().query_all(&asked).await.map_err(of_read)?;
-        match found.first() {
-            Some(row) => {
-                let epoch_index = TEXT_BYTES_INDEX + 1 + texts.len();
-                proved(filter.by, row.try_get_by_index(epoch_index).map_err(of_read)?)?;
-            }
-            None => self.check_epoch(filter.by).await?,
+        if let Some(row) = found.first() {
+            let epoch_index = TEXT_BYTES_INDEX + 1 + texts.len();
+            proved(filter.by, row.try_get_by_index(epoch_index).map_err(of_read)?)?;
+        } else {
+            self.check_epoch(filter.by).await?;
         }
         let fields: Vec<_> = texts.iter().map(|(_, field)| *field).collect();
         // Each raw row is dropped once it is converted, so that texts are not held twice.
