@@ -254,7 +254,8 @@ async fn search(
         let (search, selection) = (app.services.search.clone(), selection.clone());
         async move { search.find(&caller, &selection, limit, after).await }
     };
-    let found = reading!(caller, app.shared.searches.run(&caller, find(caller.caller())))??;
+    let actor = (caller.account.id, caller.actor.id);
+    let found = reading!(caller, app.shared.searches.run(actor, find(caller.caller())))??;
     if let Some(error) = &found.broken {
         let account = caller.account.id;
         tracing::warn!(%account, %error, "a search could not read the keys of an actor");
