@@ -121,6 +121,10 @@ mod tests {
         (end, running)
     }
 
+    fn panics() -> u8 {
+        panic!("on purpose")
+    }
+
     fn status(outcome: &Outcome) -> u16 {
         outcome.as_ref().unwrap().as_ref().map_or_else(|problem| problem.status().as_u16(), |_| 200)
     }
@@ -155,7 +159,7 @@ mod tests {
         let failed = error.clone();
         let outcome = searches.run::<u8>(ONE, async { Err(failed) }).await;
         assert_eq!(outcome.unwrap_err(), error);
-        let outcome: Outcome = searches.run(ONE, async { panic!("on purpose") }).await;
+        let outcome = searches.run(ONE, async { Ok(panics()) }).await;
         assert_eq!(status(&outcome), 500);
         assert_eq!(status(&searches.run(ONE, async { Ok(1) }).await), 200);
     }
