@@ -56,7 +56,7 @@ async fn walk(store: &Store, filter: &ItemFilter, source: ItemSource) -> Vec<Sea
     let (mut found, mut before) = (Vec::new(), TOP);
     loop {
         let items = store.items_before(filter, source, before, AT_ONCE).await.unwrap();
-        let is_last = items.len() < AT_ONCE.try_into().unwrap();
+        let is_last = items.len() < usize::try_from(AT_ONCE).unwrap();
         if let Some(SealedItem { at, id, .. }) = items.last() {
             before = ItemPosition { at: *at, id: *id };
         }
