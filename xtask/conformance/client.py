@@ -49,6 +49,7 @@ from roots_client.api.operators import (
     resume_account,
     suspend_account,
 )
+from roots_client.api.search import search
 from roots_client.api.service import health, openapi, problems, ready
 from roots_client.api.sessions import (
     delete_session,
@@ -108,6 +109,9 @@ from roots_client.models import (
     Recovery,
     RecoveryCodeRenewed,
     Rotation,
+    Search,
+    SearchKind,
+    SearchResults,
     Session,
     SessionChange,
     SessionDeleted,
@@ -186,6 +190,11 @@ activity = read(Activity, log_activity.sync_detailed(client=agent, body=new_acti
 read(Activity, get_activity.sync_detailed(activity.activity_id, client=agent))
 assert read(ActivityPage, list_activities.sync_detailed(client=agent)).activities == [activity]
 read(ActivityStats, get_activity_stats.sync_detailed(client=agent, tz="Europe/Berlin"))
+wanted = Search(q='tests "wrote the"')
+results = read(SearchResults, search.sync_detailed(client=agent, body=wanted)).results
+assert [(found.kind, found.id) for found in results] == [
+    (SearchKind.ACTIVITY, activity.activity_id)
+]
 ended = SessionChange(status=SessionStatus.ENDED)
 read(Session, update_session.sync_detailed(session.session_id, client=agent, body=ended))
 assert len(read(SessionPage, list_sessions.sync_detailed(client=agent)).sessions) == 1

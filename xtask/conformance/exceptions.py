@@ -89,6 +89,7 @@ CREATE = "POST /api/v1/todos"
 LOG = "POST /api/v1/activities"
 ADD_KEY = "POST /api/v1/keys"
 IMPORT = "POST /api/v1/import"
+SEARCH = "POST /api/v1/search"
 LINES = {"Content-Type": "application/x-ndjson"}
 UPDATE_SESSION = "PATCH /api/v1/sessions/{id}"
 UPDATE_TODO = "PATCH /api/v1/todos/{id}"
@@ -99,6 +100,7 @@ BODIES = {
     START: {},
     CREATE: {"title": "Write the tests"},
     LOG: {"description": "Wrote the tests"},
+    SEARCH: {"q": "tests"},
     ADD_KEY: {"actor_id": 1},
     UPDATE_SESSION: {"notes": "Begun"},
     UPDATE_TODO: {"priority": 1},
@@ -151,6 +153,46 @@ UNDESCRIBED = [
         each(OF_ACTORS, params={"actor_id": "1.0"}),
     ),
     Undescribed(
+        "the server signs cursors",
+        422,
+        "cursor",
+        "must be the next_cursor of a page of this list, with the same filters and caller",
+        {"cursor": ""},
+        bodies([SEARCH], cursor=CURSOR),
+    ),
+    Undescribed(
+        "a pattern can't count the words of every script",
+        422,
+        "q",
+        r"must have 1 to 8 terms.*",
+        {"q": ""},
+        bodies([SEARCH], q="1 2 3 4 5 6 7 8 9"),
+    ),
+    Undescribed(
+        "a pattern can't tell the letters of every script",
+        422,
+        "q",
+        r"has a term without a letter or digit.*",
+        {"q": ""},
+        bodies([SEARCH], q="\"-\""),
+    ),
+    Undescribed(
+        "a pattern can't pair quotes between terms of every form",
+        422,
+        "q",
+        r"has a quote that is not closed.*",
+        {"q": ""},
+        bodies([SEARCH], q="\"tests"),
+    ),
+    Undescribed(
+        "client generators can't read conditions on other fields",
+        422,
+        "status",
+        r"must be left out unless kind is todo.*",
+        {"status": "", "kind": ""},
+        bodies([SEARCH], status="open", kind="session"),
+    ),
+    Undescribed(
         "the IANA database changes several times a year",
         400,
         "tz",
@@ -161,6 +203,8 @@ UNDESCRIBED = [
     no_leap_second(400, "since", each(RANGES, params={"since": NO_LEAP_SECOND})),
     no_leap_second(400, "until", each(RANGES, params={"until": NO_LEAP_SECOND})),
     no_leap_second(422, "due_at", bodies([CREATE, UPDATE_TODO], due_at=NO_LEAP_SECOND)),
+    no_leap_second(422, "since", bodies([SEARCH], since=NO_LEAP_SECOND)),
+    no_leap_second(422, "until", bodies([SEARCH], until=NO_LEAP_SECOND)),
     no_leap_second(422, "logged_at", bodies([LOG], logged_at=NO_LEAP_SECOND)),
     no_leap_second(422, "expires_at", bodies([ADD_KEY], expires_at=NO_LEAP_SECOND)),
     Undescribed(

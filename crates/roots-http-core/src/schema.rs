@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use roots_domain::model::page::LIMIT_DEFAULT;
+use roots_domain::model::search::SEARCH_MAX_CHARS;
 use roots_domain::model::text::{
     ACTIVITY_TYPE_MAX_CHARS, LOG_NOTE_MAX_BYTES, LONG_TEXT_MAX_BYTES, NAME_MAX_CHARS,
     TITLE_MAX_CHARS,
@@ -109,7 +110,7 @@ macro_rules! schemas {
         )+
 
         /// All of these schemas: parameters refer to some, which would not be gathered otherwise.
-        pub fn all() -> [(Cow<'static, str>, RefOr<Schema>); 12] {
+        pub fn all() -> [(Cow<'static, str>, RefOr<Schema>); 13] {
             [$(($name::name(), $name::schema())),+]
         }
     };
@@ -126,6 +127,8 @@ schemas! {
         text().min_length(Some(1)).max_length(Some(LONG_TEXT_MAX_BYTES)).pattern(Some(TEXT));
     LogNote, "Up to 8,192 bytes of UTF-8, any characters but NUL.",
         text().max_length(Some(LOG_NOTE_MAX_BYTES)).pattern(Some(TEXT));
+    SearchText, "1 to 200 characters: 1 to 8 terms, each with a letter or digit.",
+        text().min_length(Some(1)).max_length(Some(SEARCH_MAX_CHARS));
     ActivityTypeName, "1 to 50 of the characters a-z, 0-9, `_`, `.` and `-`.",
         text().pattern(Some(format!("^[a-z0-9_.-]{{1,{ACTIVITY_TYPE_MAX_CHARS}}}$")));
     DateOrTime, "An RFC 3339 date or time of the years 1970 to 9999, in UTC unless it names an offset.",

@@ -10,6 +10,7 @@ use roots_domain::service::usage::Usage;
 use crate::auth::caller_cache::Callers;
 use crate::middleware::list_permits::ListPermits;
 use crate::middleware::memory_budget::MemoryBudget;
+use crate::middleware::searches::Searches;
 use crate::shutdown::Shutdown;
 
 /// The shared state. A surface provides it from its own state with [`axum::extract::FromRef`].
@@ -27,6 +28,8 @@ pub struct HttpState {
     pub callers: Callers,
     /// Limits on lists: how many are read at once, and how much memory their answers may hold.
     pub list_permits: ListPermits,
+    /// Limits on searches: how many run at once.
+    pub searches: Searches,
     /// Tells when the service shuts down.
     pub shutdown: Shutdown,
 }
@@ -48,6 +51,7 @@ impl HttpState {
             key_usage: services.key_usage.clone(),
             callers,
             list_permits: ListPermits::new(large_answers),
+            searches: Searches::default(),
             shutdown,
         }
     }

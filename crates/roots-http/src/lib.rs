@@ -20,6 +20,7 @@ mod operators;
 mod preconditions;
 mod router;
 mod rows;
+mod search;
 mod sessions;
 mod settings;
 #[cfg(test)]

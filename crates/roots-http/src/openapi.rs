@@ -101,6 +101,7 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
             "activities",
             "Activities record what was done, with statistics that need no decryption. Descriptions are encrypted at rest.",
         ),
+        tag("search", "Search finds words in encrypted texts. It costs nothing."),
         tag(
             "keys",
             "Actors and their API keys. Losing a key loses no data. Everything here costs nothing.",

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use roots_http_core::request::query::pairs;
 use roots_http_core::wire::{API_PATH, IDEMPOTENCY_KEY};
 
-use crate::wire::{DRY_RUN, IMPORT_PATH};
+use crate::wire::{DRY_RUN, IMPORT_PATH, SEARCH_PATH};
 
 /// The lists whose resources have entity tags.
 const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
@@ -14,6 +14,12 @@ const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
 fn is_dry_run(uri: &Uri) -> bool {
     let given = pairs(uri).unwrap_or_default();
     given.iter().any(|(name, value)| name == DRY_RUN && value == "true")
+}
+
+/// Whether a request writes nothing. Searches and dry runs of imports are sent with POST because
+/// they have a body.
+pub(crate) fn only_reads(method: &Method, route: &str, uri: &Uri) -> bool {
+    method.is_safe() || route == SEARCH_PATH || route == IMPORT_PATH && is_dry_run(uri)
 }
 
 /// Whether a route below [`API_PATH`] is one of a single resource with an entity tag.
@@ -33,7 +39,7 @@ pub(crate) fn misplaced(
     headers: &HeaderMap,
 ) -> Option<HeaderName> {
     let is_write = !method.is_safe();
-    let only_reads = !is_write || route == IMPORT_PATH && is_dry_run(uri);
+    let only_reads = only_reads(method, route, uri);
     let route = route.strip_prefix(API_PATH).unwrap_or_default();
     let fits = [
         (IDEMPOTENCY_KEY, only_reads || TAGGED.contains(&route) || is_tagged(route)),
@@ -78,6 +84,7 @@ mod tests {
         for (query, fits) in [("dry_run=true", true), ("dry_run=false", false), ("x=%zz", false)] {
             let uri = format!("{IMPORT_PATH}?{query}").parse().unwrap();
             assert_eq!(misplaced(&Method::POST, IMPORT_PATH, &uri, &key).is_none(), fits);
+            assert_eq!(misplaced(&Method::POST, SEARCH_PATH, &uri, &key), None);
             assert!(misplaced(&Method::POST, "/api/v1/keys", &uri, &key).is_some());
         }
         let uri = Uri::from_static("/");

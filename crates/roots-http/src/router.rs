@@ -28,12 +28,12 @@ use crate::long_requests::LongRequests;
 use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
 use crate::openapi::{complete, methods};
-use crate::preconditions::misplaced;
+use crate::preconditions::{misplaced, only_reads};
 use crate::settings::HttpSettings;
 use crate::wire::IMPORT_PATH;
 use crate::{
-    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, sessions,
-    todos, usage,
+    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, search,
+    sessions, todos, usage,
 };
 
 /// The whole API as one service. Serve it with the peers' addresses ([`axum::extract::ConnectInfo`]
@@ -69,6 +69,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         private,
         methods: methods(&description),
         endless: HashSet::from([IMPORT_PATH.to_owned()]),
+        only_reads,
         misplaced,
     });
     routes
@@ -106,6 +107,7 @@ fn routes() -> Routes {
         .merge(sessions::routes())
         .merge(todos::routes())
         .merge(activities::routes())
+        .merge(search::routes())
         .merge(actors::routes())
         .merge(keys::routes())
         .merge(accounts::routes())

@@ -308,7 +308,7 @@ fn status(name: &str) -> Result<TodoStatus, Invalid> {
     one_of(&TodoStatus::ALL, TodoStatus::name, name)
 }
 
-choice!(TodoStatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
+choice!(pub(crate) TodoStatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
 
 /// List todos
 ///

@@ -10,6 +10,7 @@ pub mod credit;
 pub mod idempotency;
 pub mod import;
 pub mod quota;
+pub mod search;
 pub mod session;
 pub mod source_row;
 pub mod todo;

@@ -272,7 +272,7 @@ impl Export {
                 *is_recorded = true;
             }
             let actor = todo.actor;
-            records.push(Record::Step(actor, open_step(keys.get(&actor), step)));
+            records.push(Record::Step(actor, open_step(keys.find(actor), step)));
         }
         if !is_last {
             return Ok((records, Stage::Logs(chapter)));
@@ -287,7 +287,7 @@ impl Export {
         &self,
         todos: &mut VecDeque<(Todo<Sealed>, bool)>,
         before: Option<TodoId>,
-        keys: &KeyringsByActor,
+        keys: &Keyrings,
     ) -> Vec<Record> {
         let mut records = Vec::new();
         let is_due = |todo: &Todo<Sealed>| before.is_none_or(|before| todo.id < before);
@@ -300,12 +300,7 @@ impl Export {
         records
     }
 
-    fn todo_record(
-        &self,
-        todo: Todo<Sealed>,
-        first_status: TodoStatus,
-        keys: &KeyringsByActor,
-    ) -> Record {
+    fn todo_record(&self, todo: Todo<Sealed>, first_status: TodoStatus, keys: &Keyrings) -> Record {
         let session = self.known(todo.content.session);
         Record::Todo(open_todo(keys, todo).linked_to(session), first_status)
     }
@@ -333,28 +328,13 @@ impl Export {
     async fn keys<'a>(
         &mut self,
         texts: impl Iterator<Item = (ActorId, Vec<&'a Sealed>)>,
-    ) -> StoreResult<KeyringsByActor> {
-        let mut of_actors = BTreeMap::<_, Vec<_>>::new();
-        for (actor, texts) in texts {
-            of_actors.entry(actor).or_default().extend(texts);
-        }
-        let mut keys = KeyringsByActor::new();
-        for (actor, texts) in of_actors {
-            let reader = &*self.exports.access.reader;
-            match Keyrings::of(reader, &self.caller, [(actor, texts)]).await {
-                Ok(found) => keys.extend(found.find(actor).map(|found| (actor, found.clone()))),
-                Err(error @ StoreError::Broken(_)) => {
-                    self.broken.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    ) -> StoreResult<Keyrings> {
+        let reader = &*self.exports.access.reader;
+        let (keys, broken) = Keyrings::of_readable(reader, &self.caller, texts).await?;
+        self.broken = self.broken.take().or(broken);
         Ok(keys)
     }
 }
-
-/// The keys of some actors.
-type KeyringsByActor = BTreeMap<ActorId, Arc<dyn Keyring>>;
 
 /// Opens the texts of a row. Those that do not open become errors.
 fn opener(
@@ -367,14 +347,14 @@ fn opener(
     }
 }
 
-fn open_session(keys: &KeyringsByActor, session: Session<Sealed>) -> Session<Legible> {
-    let open = opener(keys.get(&session.actor), session.uid);
+fn open_session(keys: &Keyrings, session: Session<Sealed>) -> Session<Legible> {
+    let open = opener(keys.find(session.actor), session.uid);
     let Ok(opened) = session.try_map_text(open);
     opened
 }
 
-fn open_todo(keys: &KeyringsByActor, todo: Todo<Sealed>) -> Todo<Legible> {
-    let open = opener(keys.get(&todo.actor), todo.uid);
+fn open_todo(keys: &Keyrings, todo: Todo<Sealed>) -> Todo<Legible> {
+    let open = opener(keys.find(todo.actor), todo.uid);
     let Ok(opened) = todo.try_map_text(open);
     opened
 }
@@ -385,8 +365,8 @@ fn open_step(keys: Option<&Arc<dyn Keyring>>, step: StatusChange<Sealed>) -> Sta
     opened
 }
 
-fn open_activity(keys: &KeyringsByActor, activity: Activity<Sealed>) -> Activity<Legible> {
-    let open = opener(keys.get(&activity.actor), activity.uid);
+fn open_activity(keys: &Keyrings, activity: Activity<Sealed>) -> Activity<Legible> {
+    let open = opener(keys.find(activity.actor), activity.uid);
     let Ok(opened) = activity.try_map_text(open);
     opened
 }

@@ -61,6 +61,36 @@ impl Keyrings {
         Self::of_epochs(reader, caller, needed).await
     }
 
+    /// [`Self::of`], except that actors whose keys can't be read are left out: their texts are
+    /// unreadable, but those of others can still be read. Also returns the error of such keys.
+    ///
+    /// # Errors
+    /// A database error other than [`StoreError::Broken`].
+    pub async fn of_readable<'a>(
+        reader: &dyn AccountReader,
+        caller: &Caller,
+        rows: impl IntoIterator<Item = (ActorId, Vec<&'a Sealed>)>,
+    ) -> StoreResult<(Self, Option<StoreError>)> {
+        let mut of_actors = BTreeMap::<_, Vec<_>>::new();
+        for (actor, texts) in rows {
+            of_actors.entry(actor).or_default().extend(texts);
+        }
+        let all = of_actors.iter().map(|(actor, texts)| (*actor, texts.iter().copied()));
+        let error = match Self::of(reader, caller, all).await {
+            Err(error @ StoreError::Broken(_)) => error,
+            outcome => return outcome.map(|keys| (keys, None)),
+        };
+        let mut readable = Self { account: caller.account.id, held: BTreeMap::new() };
+        for of_actor in of_actors {
+            match Self::of(reader, caller, [of_actor]).await {
+                Ok(keys) => readable.held.extend(keys.held),
+                Err(StoreError::Broken(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((readable, Some(error)))
+    }
+
     /// [`Self::of`] for one actor, without rows.
     ///
     /// # Errors

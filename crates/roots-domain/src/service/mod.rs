@@ -19,6 +19,7 @@ pub mod operators;
 mod outcome;
 pub mod recovery;
 mod sealing;
+pub mod search;
 mod services;
 pub mod sessions;
 pub mod todos;

@@ -13,6 +13,7 @@ use super::keys::Keys;
 use super::leftovers::{Leftovers, SingleFlight};
 use super::maintenance::Maintenance;
 use super::operators::Operators;
+use super::search::Search;
 use super::sessions::Sessions;
 use super::todos::Todos;
 use super::usage::Usage;
@@ -23,7 +24,7 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, CommandStore, IdempotencyReader,
-    LeftoverReader, Readiness, SessionReader, TodoReader, UsageReader,
+    LeftoverReader, Readiness, SearchReader, SessionReader, TodoReader, UsageReader,
 };
 
 /// The ports that the services need.
@@ -40,6 +41,8 @@ pub struct Ports {
     pub todos: Arc<dyn TodoReader>,
     /// Reads activities.
     pub activities: Arc<dyn ActivityReader>,
+    /// Reads texts to search them.
+    pub search: Arc<dyn SearchReader>,
     /// Reads rows for exports.
     pub archive: Arc<dyn ArchiveReader>,
     /// Reads what was imported before.
@@ -68,6 +71,7 @@ impl Ports {
             + SessionReader
             + TodoReader
             + ActivityReader
+            + SearchReader
             + ArchiveReader
             + ImportReader
             + LeftoverReader
@@ -85,6 +89,7 @@ impl Ports {
             sessions: store.clone(),
             todos: store.clone(),
             activities: store.clone(),
+            search: store.clone(),
             archive: store.clone(),
             imports: store.clone(),
             leftovers: store.clone(),
@@ -108,6 +113,8 @@ pub struct Services {
     pub todos: Todos,
     /// Activities and their statistics.
     pub activities: Activities,
+    /// Search in their texts.
+    pub search: Search,
     /// Accounts and their credits.
     pub accounts: Accounts,
     /// The operations of operators.
@@ -152,6 +159,13 @@ impl Services {
         Self {
             exports: Exports { access: access.clone(), reader: ports.archive },
             access,
+            search: Search {
+                accounts: accounts.clone(),
+                reader: ports.search,
+                sessions: ports.sessions.clone(),
+                todos: ports.todos.clone(),
+                activities: ports.activities.clone(),
+            },
             sessions: Sessions {
                 writes: writes.clone(),
                 reader: ports.sessions,

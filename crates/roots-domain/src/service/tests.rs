@@ -41,6 +41,7 @@ mod keys;
 mod leftovers;
 mod owner;
 mod recovery;
+mod search;
 mod sessions;
 mod todos;
 mod usage;

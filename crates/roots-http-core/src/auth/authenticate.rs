@@ -63,6 +63,14 @@ impl Bearer {
         self.client.count_noted(self.caller.account.id)
     }
 
+    /// Counts this request as a search.
+    ///
+    /// # Errors
+    /// 429 if the actor has reached its limit of searches.
+    pub fn count_search(&self) -> Result<(), Problem> {
+        self.client.count_search(&self.caller)
+    }
+
     /// Runs a read. If the account's auth epoch has moved since the bearer was admitted, which the
     /// read checks first, the bearer is admitted again and the read is repeated once.
     ///

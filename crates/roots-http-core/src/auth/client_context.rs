@@ -193,6 +193,14 @@ impl ClientContext {
         self.count(LimitKind::KeyChanges, Subject::Account(account))
     }
 
+    /// Counts a search of that caller.
+    ///
+    /// # Errors
+    /// The limit is reached. The others do not count the request.
+    pub fn count_search(&self, caller: &Caller) -> Result<(), Problem> {
+        self.count(LimitKind::Searches, Subject::Actor(caller.account.id, caller.actor.id))
+    }
+
     /// Counts a request without a key or with a wrong one.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ pub struct RateLimits {
     /// Changes an hour of one account's keys, actors and recovery code, including imports and its
     /// owner's exports: everything that adds an entry to the audit log at no cost.
     pub key_changes_per_hour: Option<NonZeroU32>,
+    /// Searches a minute of one actor, by all its keys.
+    pub searches_per_minute: Option<NonZeroU32>,
     /// Accounts created an hour from one address.
     pub signups_per_hour: Option<NonZeroU32>,
     /// Recovery attempts an hour from one address.
@@ -61,6 +63,7 @@ impl RateLimits {
         requests_per_minute: None,
         account_requests_per_minute: None,
         key_changes_per_hour: None,
+        searches_per_minute: None,
         signups_per_hour: None,
         recovers_per_hour: None,
     };
@@ -72,6 +75,7 @@ impl Default for RateLimits {
             requests_per_minute: NonZeroU32::new(1_200),
             account_requests_per_minute: NonZeroU32::new(12_000),
             key_changes_per_hour: NonZeroU32::new(1_000),
+            searches_per_minute: NonZeroU32::new(30),
             signups_per_hour: NonZeroU32::new(3),
             recovers_per_hour: NonZeroU32::new(10),
         }
@@ -84,6 +88,7 @@ pub(super) enum LimitKind {
     Actor,
     Account,
     KeyChanges,
+    Searches,
     Unauthenticated,
     UnknownKeys,
     Static,
@@ -93,10 +98,11 @@ pub(super) enum LimitKind {
 }
 
 impl LimitKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Actor,
         Self::Account,
         Self::KeyChanges,
+        Self::Searches,
         Self::Unauthenticated,
         Self::UnknownKeys,
         Self::Static,
@@ -112,6 +118,7 @@ impl LimitKind {
             Self::Actor => ("actor", limits.requests_per_minute, MINUTE),
             Self::Account => ("account", limits.account_requests_per_minute, MINUTE),
             Self::KeyChanges => ("key-changes", limits.key_changes_per_hour, HOUR),
+            Self::Searches => ("searches", limits.searches_per_minute, MINUTE),
             Self::Unauthenticated => {
                 ("unauthenticated", unless_off(UNAUTHENTICATED_PER_MINUTE), MINUTE)
             }
@@ -132,6 +139,7 @@ impl LimitKind {
             Self::KeyChanges => {
                 "changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports included"
             }
+            Self::Searches => "searches a minute of one actor, by all its keys",
             Self::Unauthenticated => "requests a minute without a valid key from one address",
             Self::UnknownKeys => "unknown keys a minute from one address",
             Self::Static => "static files a minute for one address",
@@ -147,6 +155,7 @@ impl LimitKind {
             Self::Actor => "ROOTS_RATE_LIMIT_PER_MINUTE raises it.",
             Self::Account => "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE raises it.",
             Self::KeyChanges => "ROOTS_KEY_CHANGES_PER_HOUR raises it.",
+            Self::Searches => "ROOTS_SEARCHES_PER_MINUTE raises it.",
             Self::Unauthenticated | Self::UnknownKeys | Self::Static | Self::Probes => {
                 "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off."
             }

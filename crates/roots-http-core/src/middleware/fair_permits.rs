@@ -9,7 +9,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roots_domain::model::id::AccountId;
+use roots_domain::model::id::{AccountId, ActorId};
 use tokio::sync::oneshot;
 
 /// How many permits there are, and how many requests may wait for one.
@@ -29,10 +29,11 @@ pub struct PermitLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
-/// The parties that share permits.
+/// The parties that share permits: accounts, actors or addresses.
 pub trait Party: Copy + Eq + Hash {}
 
 impl Party for AccountId {}
+impl Party for (AccountId, ActorId) {}
 impl Party for IpAddr {}
 
 /// Permits that accounts get in rotation. Clones share them.

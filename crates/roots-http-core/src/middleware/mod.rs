@@ -10,3 +10,4 @@ pub mod list_permits;
 pub mod memory_budget;
 pub mod pipeline;
 pub mod progress;
+pub mod searches;

@@ -60,6 +60,8 @@ pub struct Pipeline {
     pub methods: HashMap<String, Vec<Method>>,
     /// The routes whose bodies may have any length.
     pub endless: HashSet<String>,
+    /// Which requests write nothing, whatever their method.
+    pub only_reads: fn(&Method, &str, &Uri) -> bool,
     /// Which headers the routes do not support.
     pub misplaced: FindMisplaced,
 }
@@ -177,7 +179,8 @@ async fn guard<F: Future<Output = Response>>(
             ClientContext::of(request.extensions()).and_then(ClientContext::count_unless_counted);
         return counted.err().unwrap_or_else(|| Problem::misplaced_header(&header)).into_response();
     }
-    let is_write = !request.method().is_safe();
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let is_write = !(pipeline.only_reads)(request.method(), route, request.uri());
     let limit = if pipeline.takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
     // The call is inside, so that a panic before the first poll is caught too.
     let running = AssertUnwindSafe(async { next(request).await }).catch_unwind();

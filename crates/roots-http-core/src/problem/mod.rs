@@ -312,6 +312,16 @@ impl Problem {
         .retry_after(BUSY_RETRY_SECONDS)
     }
 
+    /// Other searches took all of the processors' time that searches may take.
+    #[must_use]
+    pub fn too_many_searches() -> Self {
+        Self::new(
+            ProblemKind::Unavailable,
+            "Other searches are running, of this actor or of others. Try again shortly.",
+        )
+        .retry_after(BUSY_RETRY_SECONDS)
+    }
+
     /// The account's large answers were not read in time.
     #[must_use]
     pub fn too_many_large(most: usize) -> Self {

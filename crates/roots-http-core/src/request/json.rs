@@ -11,6 +11,7 @@ use axum::http::{Extensions, HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::{Invalid, Patch};
+use roots_domain::service::access::ActorScope;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -199,6 +200,18 @@ pub fn session_id(value: Value) -> Result<SessionId, Invalid> {
 /// It is none.
 pub fn actor_id(value: Value) -> Result<ActorId, Invalid> {
     positive(value).map(ActorId)
+}
+
+/// Reads the actors to select rows of: an id, or `all`.
+///
+/// # Errors
+/// It is neither.
+pub fn actor_scope(value: Value) -> Result<ActorScope, Invalid> {
+    match value {
+        Value::Text(text) if text == "all" => Ok(ActorScope::All),
+        Value::Integer(_) => actor_id(value).map(ActorScope::Of),
+        _ => Err(Invalid::new("must be a positive integer, or \"all\"")),
+    }
 }
 
 /// Reads the id of an account.

@@ -84,7 +84,7 @@ impl<T: FromParams + Send, S: Sync> FromRequestParts<S> for List<T> {
     }
 }
 
-/// The requested page of a list.
+/// The requested page of a list. The filters of a search are in its body.
 pub struct RequestedPage {
     path: Option<MatchedPath>,
     filters: Vec<(String, String)>,
@@ -92,26 +92,59 @@ pub struct RequestedPage {
 }
 
 impl RequestedPage {
+    /// A page of a list whose filters and cursor are in the body. `filters` are all fields that
+    /// choose rows, by their names.
+    #[must_use]
+    pub fn of_body(
+        path: MatchedPath,
+        filters: Vec<(String, String)>,
+        cursor: Option<Cursor>,
+    ) -> Self {
+        let paging = Paging { limit: LIMIT_DEFAULT, offset: 0, cursor };
+        Self { path: Some(path), filters, paging }
+    }
+
     /// What the core is asked for.
     ///
     /// # Errors
     /// The cursor belongs to another list, other filters or another caller.
     pub fn request(&self, caller: &Caller) -> Result<PageRequest, Problem> {
-        let Paging { limit, offset, cursor } = self.paging;
-        let Some(cursor) = cursor else { return Ok(PageRequest::skipping(offset, limit)) };
+        let Paging { limit, offset, .. } = self.paging;
+        match self.after(caller) {
+            Ok(None) => Ok(PageRequest::skipping(offset, limit)),
+            Ok(Some(sort_key)) => Ok(PageRequest { limit, start: Start::After(sort_key) }),
+            Err(error) => Err(Problem::invalid_parameters(vec![error])),
+        }
+    }
+
+    /// The position to start after, of a page whose cursor is in the body.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub fn after_of_body(&self, caller: &Caller) -> Result<Option<SortKey>, Problem> {
+        self.after(caller).map_err(|error| Problem::invalid_body(vec![error]))
+    }
+
+    fn after(&self, caller: &Caller) -> Result<Option<SortKey>, InvalidField> {
+        let Some(cursor) = self.paging.cursor else { return Ok(None) };
         if cursor.checksum != self.checksum(caller, cursor.sort_key) {
             let message =
                 "must be the next_cursor of a page of this list, with the same filters and caller";
-            let error = InvalidField { field: "cursor".to_owned(), message: message.to_owned() };
-            return Err(Problem::invalid_parameters(vec![error]));
+            return Err(InvalidField { field: "cursor".to_owned(), message: message.to_owned() });
         }
-        Ok(PageRequest { limit, start: Start::After(cursor.sort_key) })
+        Ok(Some(cursor.sort_key))
+    }
+
+    /// The cursor of the page after that position.
+    #[must_use]
+    pub fn cursor(&self, caller: &Caller, sort_key: SortKey) -> String {
+        Cursor { checksum: self.checksum(caller, sort_key), sort_key }.to_string()
     }
 
     /// The cursor of the next page, and the link to that page.
     pub fn next<R>(&self, caller: &Caller, found: &Page<R>) -> (Option<String>, NextLink) {
         let Some(sort_key) = found.next else { return (None, NextLink(None)) };
-        let cursor = Cursor { checksum: self.checksum(caller, sort_key), sort_key }.to_string();
+        let cursor = self.cursor(caller, sort_key);
         let filter = |(name, value): &(String, String)| encoded(name) + "=" + &encoded(value) + "&";
         let filters: String = self.filters.iter().map(filter).collect();
         let (path, limit) = (self.path(), found.request.limit);
@@ -157,13 +190,17 @@ impl IntoResponseParts for NextLink {
 
 /// A position in a list, which a caller sends back to continue after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cursor {
+pub struct Cursor {
     checksum: u32,
     sort_key: SortKey,
 }
 
 impl Cursor {
-    fn parse(text: &str) -> Result<Self, Invalid> {
+    /// Parses a cursor. Whether it belongs to the request is checked later.
+    ///
+    /// # Errors
+    /// It has another form.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
         let read = bytes.and_then(|bytes| Self::read(&bytes));
         read.ok_or_else(|| Invalid::new("must be the next_cursor of a page, unchanged"))

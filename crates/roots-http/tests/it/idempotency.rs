@@ -259,6 +259,7 @@ async fn a_read_ignores_an_idempotency_key() {
     let mut asks: Vec<_> = reads.map(|read| get(&read.path.replace("{id}", "1"))).collect();
     assert!(asks.len() > 15);
     asks.extend([
+        post("/api/v1/search", r#"{"q": "docs"}"#),
         ask("HEAD", "/api/v1/todos"),
         ask("OPTIONS", "/api/v1/todos"),
         dry_run("dry_run=true"),

@@ -23,4 +23,5 @@ mod operators;
 mod owner;
 mod queries;
 mod refusals;
+mod search;
 mod successes;

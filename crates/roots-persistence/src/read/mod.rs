@@ -14,6 +14,7 @@ mod leftovers;
 mod overviews;
 mod paging;
 mod rows;
+mod search;
 mod selection;
 mod sessions;
 mod stats;

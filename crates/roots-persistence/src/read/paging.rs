@@ -68,20 +68,9 @@ impl Store {
             };
             rows.into_query()
         };
-        let rows = match (rows.rest, self.readers().get_database_backend()) {
-            (None, _) => part(rows.first),
-            (Some(rest), DbBackend::Postgres) => {
-                // PostgreSQL would sort the whole part if it expects few rows in it.
-                let first = |rows| {
-                    // Bound as a BIGINT.
-                    let most = skip.saturating_add(take).clamp(0, i64::MAX.unsigned_abs());
-                    let rows = ordered(part(rows)).limit(most).to_owned();
-                    Query::select().column(Asterisk).from_subquery(rows, "part").to_owned()
-                };
-                union(first(rows.first), first(rest))
-            }
-            (Some(rest), _) => union(part(rows.first), part(rest)),
-        };
+        // Bound as a BIGINT.
+        let most = skip.saturating_add(take).clamp(0, i64::MAX.unsigned_abs());
+        let rows = rows.merged(self.readers().get_database_backend(), most, part, ordered);
         let mut asked = ordered(rows).limit(take).offset(skip).to_owned();
         let beside = |asked: &mut SelectStatement| {
             asked.expr_as(auth_epoch_of(by.account), AUTH_EPOCH);
@@ -129,6 +118,31 @@ impl<E: EntityTrait> From<Select<E>> for MergedQuery<E> {
     }
 }
 
+impl<E: EntityTrait> MergedQuery<E> {
+    /// The rows of all parts as one statement, still to be ordered and limited. `part` makes the
+    /// statement of a part, `ordered` orders one, and no more than `most` rows of a part are needed.
+    pub(super) fn merged(
+        self,
+        backend: DbBackend,
+        most: u64,
+        part: impl Fn(Select<E>) -> SelectStatement,
+        ordered: impl Fn(SelectStatement) -> SelectStatement,
+    ) -> SelectStatement {
+        match (self.rest, backend) {
+            (None, _) => part(self.first),
+            (Some(rest), DbBackend::Postgres) => {
+                // PostgreSQL would sort the whole part if it expects few rows in it.
+                let first = |rows| {
+                    let rows = ordered(part(rows)).limit(most).to_owned();
+                    Query::select().column(Asterisk).from_subquery(rows, "part").to_owned()
+                };
+                union(first(self.first), first(rest))
+            }
+            (Some(rest), _) => union(part(self.first), part(rest)),
+        }
+    }
+}
+
 /// The rows of an actor, or of the whole account: then the owner's rows in the order of the actor's
 /// index, and the others in that of the account's index. Rows that are `linked` to one session are
 /// in the order of that session, for any actor.
@@ -160,7 +174,7 @@ fn union(mut some: SelectStatement, others: SelectStatement) -> SelectStatement 
 
 /// The condition that a row is after a position. The columns are compared as one value, so an index
 /// that ends with them is used. Rows written meanwhile do not shift the following ones.
-fn behind<C: ColumnTrait, const N: usize>(order: [C; N], sort_key: SortKey) -> Expr {
+pub(super) fn behind<C: ColumnTrait, const N: usize>(order: [C; N], sort_key: SortKey) -> Expr {
     let numbers = &sort_key.0[sort_key.0.len().saturating_sub(N)..];
     let columns = order.map(|column| Expr::col(column.as_column_ref()));
     Expr::tuple(columns).lt(Expr::tuple(numbers.iter().copied().map(Expr::value)))

@@ -16,8 +16,8 @@ use roots_domain::model::todo::{Priority, TodoStatus};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, StoreError,
-    TodoQuery, TodoReader,
+    AccountReader, ActivityFilter, ActivityReader, ItemFilter, ItemPosition, ItemSource,
+    SearchReader, SessionQuery, SessionReader, StoreError, TodoQuery, TodoReader,
 };
 use roots_domain::service::access::Access;
 use roots_domain::service::keyrings::Keyrings;
@@ -178,6 +178,28 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
             asked(format!("{what}, {page:?}"));
         }
     }
+    let of_todos = |status| ItemSource::Todos { priority: Priority::default(), status };
+    let top_item = ItemPosition { at: Timestamp::LAST, id: i64::MAX };
+    for (source, deep) in [
+        (ItemSource::Sessions, deep_session),
+        (of_todos(None), deep_todo),
+        (of_todos(done), deep_todo),
+        (ItemSource::Activities, deep_activity),
+    ] {
+        let Start::After(SortKey([_, at, id])) = deep.start else { unreachable!("it is deep") };
+        let deep_item = ItemPosition { at: Timestamp::from_micros(at), id };
+        for (session, (whose, actor)) in product(&[None, Some(SessionId(1))], &actors) {
+            let filter = ItemFilter { by: account.into(), actor, session, since: None };
+            for before in [top_item, deep_item] {
+                let found = store.items_before(&filter, source, before, 20).await.unwrap().len();
+                assert!(found == 20 || session.is_some(), "{source:?}{whose}");
+                asked(format!("to search {source:?}{whose}, {session:?}, {before:?}"));
+            }
+        }
+    }
+    let logs: Vec<_> = (1..=128).map(TodoId).collect();
+    assert_eq!(store.notes_before(account.into(), &logs, None).await.unwrap(), []);
+    asked("to search logs".to_owned());
     let lookup = Lookup { account, hash: LookupHash([0; 32]) };
     store.credentials(lookup).await.unwrap().unwrap();
     asked("a key".to_owned());

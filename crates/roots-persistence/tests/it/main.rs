@@ -31,6 +31,8 @@ mod reads;
 #[cfg(test)]
 mod resources;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod tenants;
 #[cfg(test)]
 mod tls;

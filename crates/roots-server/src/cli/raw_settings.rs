@@ -140,6 +140,18 @@ pub(crate) struct RawSettings {
     )]
     pub(super) key_changes_per_hour: OsString,
 
+    /// How many searches a minute one actor may make; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_SEARCHES_PER_MINUTE",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "30",
+        allow_hyphen_values = true
+    )]
+    pub(super) searches_per_minute: OsString,
+
     /// Proxies in front, as addresses or networks separated by commas: their X-Forwarded-For is
     /// trusted; none by default
     #[arg(

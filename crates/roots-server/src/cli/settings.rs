@@ -132,6 +132,10 @@ impl RawSettings {
                         SettingName("ROOTS_KEY_CHANGES_PER_HOUR"),
                         self.key_changes_per_hour,
                     )?,
+                    searches_per_minute: limit(
+                        SettingName("ROOTS_SEARCHES_PER_MINUTE"),
+                        self.searches_per_minute,
+                    )?,
                     signups_per_hour: limit(
                         SettingName("ROOTS_SIGNUPS_PER_HOUR"),
                         self.signups_per_hour,
@@ -347,6 +351,7 @@ mod tests {
             ("--rate-limit-per-minute", "1000001"),
             ("--account-rate-limit-per-minute", "-1"),
             ("--key-changes-per-hour", "1e3"),
+            ("--searches-per-minute", "30/min"),
             ("--signups-per-hour", ""),
             ("--recovers-per-hour", "99999999999"),
             ("--trusted-proxies", "localhost"),
@@ -391,6 +396,7 @@ mod tests {
             "--rate-limit-per-minute=0",
             "--account-rate-limit-per-minute=3",
             "--key-changes-per-hour=4",
+            "--searches-per-minute=5",
             "--signups-per-hour=1",
             "--recovers-per-hour=2",
             "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
@@ -400,6 +406,7 @@ mod tests {
             requests_per_minute: None,
             account_requests_per_minute: NonZeroU32::new(3),
             key_changes_per_hour: NonZeroU32::new(4),
+            searches_per_minute: NonZeroU32::new(5),
             signups_per_hour: NonZeroU32::new(1),
             recovers_per_hour: NonZeroU32::new(2),
         };

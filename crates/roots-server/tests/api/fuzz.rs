@@ -43,7 +43,7 @@ impl FuzzRng {
 /// A route, the methods that it takes, and the fields that it knows.
 type Route = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const ROUTES: [Route; 25] = [
+const ROUTES: [Route; 26] = [
     ("/api/v1/sessions", &["POST"], &["notes"]),
     ("/api/v1/sessions/{}", &["PATCH", "PATCH", "PATCH", "DELETE"], &["notes", "status"]),
     ("/api/v1/todos", &["POST"], &["title", "description", "session_id", "priority", "due_at"]),
@@ -51,6 +51,7 @@ const ROUTES: [Route; 25] = [
     ("/api/v1/todos/{}", &["PATCH"], &["status", "note"]),
     ("/api/v1/todos/{}", &["PATCH"], &["description", "priority"]),
     ("/api/v1/activities", &["POST"], &["description", "activity_type", "session_id", "logged_at"]),
+    ("/api/v1/search", &["POST"], &["q", "kind", "since", "status", "limit", "cursor"]),
     ("/api/v1/bootstrap", &["POST"], &["account_name", "actor_name", "actor_type"]),
     ("/api/v1/recover", &["POST"], &["recovery_code", "account_id"]),
     ("/api/v1/sessions", &["GET", "HEAD"], &[]),

@@ -29,6 +29,7 @@ mod recovery;
 mod restarts;
 mod round_trips;
 mod rust_client;
+mod search;
 mod seeds;
 mod sessions;
 mod text_search;

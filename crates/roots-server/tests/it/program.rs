@@ -90,6 +90,7 @@ impl WorkFolder {
             .env("ROOTS_RATE_LIMIT_PER_MINUTE", "0")
             .env("ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE", "0")
             .env("ROOTS_KEY_CHANGES_PER_HOUR", "0")
+            .env("ROOTS_SEARCHES_PER_MINUTE", "0")
             .env("ROOTS_DATABASE_URL", self.database_url())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -8,6 +8,7 @@ mod idempotency;
 mod leftovers;
 mod operators;
 mod readiness;
+mod search;
 mod sessions;
 mod todos;
 mod usage;
@@ -17,8 +18,9 @@ mod verify;
 pub use self::{
     accounts::MockAccountReader, activities::MockActivityReader, admission::MockAuthEpochs,
     commands::MockCommandStore, idempotency::MockIdempotencyReader, leftovers::MockLeftoverReader,
-    operators::MockAccountsReader, readiness::MockReadiness, sessions::MockSessionReader,
-    todos::MockTodoReader, usage::MockUsageReader, verify::MockVerifier,
+    operators::MockAccountsReader, readiness::MockReadiness, search::MockSearchReader,
+    sessions::MockSessionReader, todos::MockTodoReader, usage::MockUsageReader,
+    verify::MockVerifier,
 };
 pub use accounts::{
     AccountReader, Credentials, HeldActor, KeyAccount, KeyQuery, KeysOver, ListedKey, Recoverable,
@@ -30,6 +32,10 @@ pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};
 pub use operators::{AccountOverview, AccountsReader};
 pub use readiness::Readiness;
+pub use search::{
+    ItemFilter, ItemPosition, ItemSource, NOTES_CHUNK_ROWS, SHORT_TEXTS_MAX_BYTES, SealedItem,
+    SearchReader,
+};
 pub use sessions::{SessionQuery, SessionReader};
 pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
