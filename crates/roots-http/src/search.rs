@@ -14,7 +14,6 @@ use roots_domain::model::zone::Zone;
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::search::SearchSelection;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,7 +23,6 @@ use crate::openapi::choice;
 use crate::todos::TodoStatusName;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::reading;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{
     FromMembers, Json, Members, actor_scope, integer, session_id, text,
@@ -255,7 +253,7 @@ async fn search(
         async move { search.find(&caller, &selection, limit, after).await }
     };
     let actor = (caller.account.id, caller.actor.id);
-    let found = reading!(caller, app.shared.searches.run(actor, find(caller.caller())))??;
+    let found = caller.read(|caller| app.shared.searches.run(actor, find(caller))).await??;
     if let Some(error) = &found.broken {
         let account = caller.account.id;
         tracing::warn!(%account, %error, "a search could not read the keys of an actor");

@@ -42,7 +42,6 @@ pub const REQUEST_ID: &str = "a-test";
 ///
 /// Where `roots-client` is built too, its features give every client TLS and no provider of
 /// cryptography, and a client without one panics.
-#[must_use]
 pub fn http_client() -> reqwest::ClientBuilder {
     // Another test of the process may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -71,7 +71,7 @@ impl<T> Activity<T> {
     /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
-        change: impl Fn(Field, T) -> Result<U, E>,
+        mut change: impl FnMut(Field, T) -> Result<U, E>,
     ) -> Result<Activity<U>, E> {
         let Self { id, uid, actor, session, activity_type, description, .. } = self;
         let Self { logged_at, created_at, version, .. } = self;

@@ -122,7 +122,7 @@ impl<T> Session<T> {
     /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
-        change: impl Fn(Field, T) -> Result<U, E>,
+        mut change: impl FnMut(Field, T) -> Result<U, E>,
     ) -> Result<Session<U>, E> {
         let Self { id, uid, actor, status, notes, started_at, version } = self;
         let notes = notes.map(|text| change(Field::SessionNotes, text)).transpose()?;

@@ -1,5 +1,7 @@
 //! Todos, and the log of their status changes.
 
+use std::cell::RefCell;
+
 use super::etag::EntityTag;
 use super::id::{ActorId, LogId, SessionId, TodoId, Uid};
 use super::page::{Listed, SortKey};
@@ -187,12 +189,13 @@ impl<T> Todo<T> {
     /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
-        change: impl Fn(Field, T) -> Result<U, E>,
+        change: impl FnMut(Field, T) -> Result<U, E>,
     ) -> Result<Todo<U>, E> {
         let Self { id, uid, actor, content, status, created_at, updated_at, version } = self;
+        let change = RefCell::new(change);
         let content = content.try_map_texts(
-            |title| change(Field::TodoTitle, title),
-            |description| change(Field::TodoDescription, description),
+            |title| change.borrow_mut()(Field::TodoTitle, title),
+            |description| change.borrow_mut()(Field::TodoDescription, description),
         )?;
         Ok(Todo { id, uid, actor, content, status, created_at, updated_at, version })
     }
@@ -311,7 +314,7 @@ impl<T> StatusChange<T> {
     /// The error of `change`.
     pub fn try_map_text<U, E>(
         self,
-        change: impl Fn(Field, T) -> Result<U, E>,
+        mut change: impl FnMut(Field, T) -> Result<U, E>,
     ) -> Result<StatusChange<U>, E> {
         let Self { id, uid, todo, old_status, new_status, note, logged_at } = self;
         let note = note.map(|text| change(Field::LogNote, text)).transpose()?;

@@ -340,7 +340,7 @@ impl Export {
 fn opener(
     keys: Option<&Arc<dyn Keyring>>,
     row: Uid,
-) -> impl Fn(Field, Sealed) -> Result<Legible, Infallible> {
+) -> impl FnMut(Field, Sealed) -> Result<Legible, Infallible> {
     move |field, sealed| {
         let keys = keys.ok_or(CryptoError::WrapMissing);
         Ok(keys.and_then(|keys| keys.open(TextPlace { field, row }, &sealed)))

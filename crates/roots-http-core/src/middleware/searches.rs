@@ -109,15 +109,15 @@ mod tests {
     /// Begins a search that ends when it is told to.
     async fn begin(searches: &Searches) -> (oneshot::Sender<()>, JoinHandle<Outcome>) {
         let searches = searches.clone();
-        let (begin, begun) = oneshot::channel();
+        let (started, has_started) = oneshot::channel();
         let (end, told) = oneshot::channel();
         let search = async move {
-            begin.send(()).unwrap();
+            started.send(()).unwrap();
             told.await.unwrap();
             Ok(7)
         };
         let running = tokio::spawn(async move { searches.run(ONE, search).await });
-        begun.await.unwrap();
+        has_started.await.unwrap();
         (end, running)
     }
 

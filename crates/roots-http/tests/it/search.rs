@@ -1,5 +1,6 @@
 //! Searches: what they answer, what they refuse, and how many run at once.
 
+use std::num::NonZeroU32;
 use std::sync::{Mutex, mpsc};
 
 use axum::http::StatusCode;
@@ -141,7 +142,7 @@ async fn a_search_repeats_itself_once_the_auth_epoch_has_moved() {
 #[tokio::test(start_paused = true)]
 async fn an_actor_has_a_limit_of_searches_a_minute() {
     let mut api = MockedApi::whole();
-    api.settings.limits = RateLimits { searches_per_minute: 2, ..RateLimits::OFF };
+    api.settings.limits = RateLimits { searches_per_minute: NonZeroU32::new(2), ..RateLimits::OFF };
     let router = api.router();
     let ask = search(r#"{"q": "docs"}"#);
     // A body that is refused is no search.
@@ -161,14 +162,14 @@ async fn an_actor_has_a_limit_of_searches_a_minute() {
 
 #[tokio::test]
 async fn a_second_search_of_an_actor_waits_for_the_first_and_then_gets_503() {
-    let (began, mut begun) = unbounded_channel();
+    let (started, mut has_started) = unbounded_channel();
     let (go_on, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let mut api = MockedApi::whole();
     api.search.checkpoint();
     api.search.expect_items_before().returning(move |_, source, _, _| {
         if source == ItemSource::Sessions {
-            began.send(()).unwrap();
+            started.send(()).unwrap();
             // An error says that nobody holds it back any more.
             let _ = held.lock().unwrap().recv();
         }
@@ -178,7 +179,7 @@ async fn a_second_search_of_an_actor_waits_for_the_first_and_then_gets_503() {
     let ask = search(r#"{"q": "docs", "kind": "session"}"#);
     let (first, of) = (ask.clone(), router.clone());
     let first = tokio::spawn(async move { first.of(&of).await });
-    begun.recv().await.unwrap();
+    has_started.recv().await.unwrap();
     // The thread that serves it serves others too.
     let refused = ask.clone().of(&router).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -189,7 +190,7 @@ async fn a_second_search_of_an_actor_waits_for_the_first_and_then_gets_503() {
     // A search whose client is gone makes room when its read ends.
     let (given_up, of) = (ask.clone(), router.clone());
     let given_up = tokio::spawn(async move { given_up.of(&of).await });
-    begun.recv().await.unwrap();
+    has_started.recv().await.unwrap();
     given_up.abort();
     drop(go_on);
     assert_eq!(ask.of(&router).await.status, 200);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex as StdMutex};
 use roots_domain::model::activity::STATS_DAYS_MAX;
 use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::credit::Reason;
-use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, ActorId, KeyId, LogId, SessionId, TodoId};
 use roots_domain::model::page::{PageRequest, SortKey, Start};
 use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::text::ActivityType;
@@ -178,28 +178,8 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
             asked(format!("{what}, {page:?}"));
         }
     }
-    let of_todos = |status| ItemSource::Todos { priority: Priority::default(), status };
-    let top_item = ItemPosition { at: Timestamp::LAST, id: i64::MAX };
-    for (source, deep) in [
-        (ItemSource::Sessions, deep_session),
-        (of_todos(None), deep_todo),
-        (of_todos(done), deep_todo),
-        (ItemSource::Activities, deep_activity),
-    ] {
-        let Start::After(SortKey([_, at, id])) = deep.start else { unreachable!("it is deep") };
-        let deep_item = ItemPosition { at: Timestamp::from_micros(at), id };
-        for (session, (whose, actor)) in product(&[None, Some(SessionId(1))], &actors) {
-            let filter = ItemFilter { by: account.into(), actor, session, since: None };
-            for before in [top_item, deep_item] {
-                let found = store.items_before(&filter, source, before, 20).await.unwrap().len();
-                assert!(found == 20 || session.is_some(), "{source:?}{whose}");
-                asked(format!("to search {source:?}{whose}, {session:?}, {before:?}"));
-            }
-        }
-    }
-    let logs: Vec<_> = (1..=128).map(TodoId).collect();
-    assert_eq!(store.notes_before(account.into(), &logs, None).await.unwrap(), []);
-    asked("to search logs".to_owned());
+    let deep = [deep_session, deep_todo, deep_activity];
+    ask_for_searches(store, account, deep, &mut asked).await;
     let lookup = Lookup { account, hash: LookupHash([0; 32]) };
     store.credentials(lookup).await.unwrap().unwrap();
     asked("a key".to_owned());
@@ -249,6 +229,38 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
             }
         }
     }
+}
+
+/// Asks for all that a search reads, from the top and from deep in the lists.
+async fn ask_for_searches(
+    store: &Store,
+    account: AccountId,
+    [sessions, todos, activities]: [PageRequest; 3],
+    asked: &mut impl FnMut(String),
+) {
+    let actors = [("", Some(ActorId(1))), (" of all", None)];
+    let of_todos = |status| ItemSource::Todos { priority: Priority::default(), status };
+    let top_item = ItemPosition { at: Timestamp::LAST, id: i64::MAX };
+    for (source, deep) in [
+        (ItemSource::Sessions, sessions),
+        (of_todos(None), todos),
+        (of_todos(Some(TodoStatus::Done)), todos),
+        (ItemSource::Activities, activities),
+    ] {
+        let Start::After(SortKey([_, at, id])) = deep.start else { unreachable!("it is deep") };
+        let deep_item = ItemPosition { at: Timestamp::from_micros(at), id };
+        for (session, (whose, actor)) in product(&[None, Some(SessionId(1))], &actors) {
+            let filter = ItemFilter { by: account.into(), actor, session, since: None };
+            for before in [top_item, deep_item] {
+                let found = store.items_before(&filter, source, before, 20).await.unwrap().len();
+                assert!(found == 20 || session.is_some(), "{source:?}{whose}");
+                asked(format!("to search {source:?}{whose}, {session:?}, {before:?}"));
+            }
+        }
+    }
+    let logs: Vec<_> = (1..=128).map(TodoId).collect();
+    assert_eq!(store.notes_before(account.into(), &logs, None).await.unwrap(), []);
+    asked("to search logs".to_owned());
 }
 
 /// A clock is moved twice a year, for ever. Neither the years between two activities nor the days

@@ -7,7 +7,7 @@ use super::*;
 use crate::model::activity::Activity;
 use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::page::SortKey;
-use crate::model::search::{SearchKind, SearchTerms, SearchedKinds};
+use crate::model::search::{SearchHit, SearchKind, SearchTerms, SearchedKinds};
 use crate::model::text::ActivityType;
 use crate::model::time::TimeRange;
 use crate::model::todo::{Priority, StatusChange, TodoStatus};
@@ -413,7 +413,7 @@ proptest! {
         loop {
             let page = page_of(&rows, &selection("needle"), limit, after);
             prop_assert!(page.is_complete);
-            found.extend(page.hits.iter().map(|hit| hit.position()));
+            found.extend(page.hits.iter().map(SearchHit::position));
             after = page.next;
             if after.is_none() {
                 break;
