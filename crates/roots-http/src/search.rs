@@ -199,7 +199,7 @@ impl From<SearchHit> for SearchResult {
     }
 }
 
-/// Search
+/// Search texts
 ///
 /// Finds words in the caller's texts: notes of sessions, titles, descriptions and log notes of
 /// todos, and descriptions of activities. The owner may search any actor's. Texts are decrypted one

@@ -28,7 +28,7 @@ words! {
     }
 }
 
-/// Whose rows to read.
+/// The actors that own the rows to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ActorFilter {
     /// Those of the actor with this id. Only the owner may name another than itself.

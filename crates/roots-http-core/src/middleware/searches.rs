@@ -50,8 +50,8 @@ impl Searches {
         Self { of_actors: FairPermits::new(of_actors), of_accounts: FairPermits::new(of_accounts) }
     }
 
-    /// Runs an actor's search on a thread of its own once it is the account's turn. If the request ends
-    /// first, the search ends at its next read.
+    /// Runs an actor's search on a thread of its own once it is the account's turn. If the request
+    /// ends first, the search ends at its next read.
     ///
     /// Inside: 503 if the search waited for 1 s, or too many others wait.
     ///

@@ -120,7 +120,8 @@ impl<E: EntityTrait> From<Select<E>> for MergedQuery<E> {
 
 impl<E: EntityTrait> MergedQuery<E> {
     /// The rows of all parts as one statement, still to be ordered and limited. `part` makes the
-    /// statement of a part, `ordered` orders one, and no more than `most` rows of a part are needed.
+    /// statement of a part, `ordered` orders one, and no more than `most` rows of a part are
+    /// needed.
     pub(super) fn merged(
         self,
         backend: DbBackend,
