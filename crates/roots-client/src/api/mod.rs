@@ -6,6 +6,7 @@ mod actors;
 mod credits;
 mod keys;
 mod operators;
+mod search;
 mod service;
 mod sessions;
 mod todos;

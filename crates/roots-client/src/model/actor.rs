@@ -29,12 +29,46 @@ words! {
 }
 
 /// The actors that own the rows to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "IdOrAll", into = "IdOrAll")]
 pub enum ActorFilter {
     /// Those of the actor with this id. Only the owner may name another than itself.
     One(i64),
     /// Those of every actor of the account. Only the owner may ask for them.
     All,
+}
+
+/// An [`ActorFilter`] on the wire.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum IdOrAll {
+    Id(i64),
+    All(AllActors),
+}
+
+/// Every actor of the account.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AllActors {
+    All,
+}
+
+impl From<IdOrAll> for ActorFilter {
+    fn from(given: IdOrAll) -> Self {
+        match given {
+            IdOrAll::Id(id) => Self::One(id),
+            IdOrAll::All(AllActors::All) => Self::All,
+        }
+    }
+}
+
+impl From<ActorFilter> for IdOrAll {
+    fn from(filter: ActorFilter) -> Self {
+        match filter {
+            ActorFilter::One(id) => Self::Id(id),
+            ActorFilter::All => Self::All(AllActors::All),
+        }
+    }
 }
 
 impl fmt::Display for ActorFilter {

@@ -10,6 +10,7 @@ mod export_line;
 mod import;
 mod key;
 mod paging;
+mod search;
 mod service;
 mod session;
 mod todo;
@@ -41,6 +42,7 @@ pub use import::{
 };
 pub use key::{Key, KeyPage, KeyRevoked, NewKey, NewKeyShown, Rotation};
 pub use paging::{Page, PageStart, Paging};
+pub use search::{Search, SearchField, SearchKind, SearchResult, SearchResults};
 pub use service::{Health, Ready};
 pub use session::{
     NewSession, Session, SessionChange, SessionDeleted, SessionFilter, SessionPage, SessionStatus,

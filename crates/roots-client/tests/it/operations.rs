@@ -129,6 +129,7 @@ async fn call(operation: Operation, client: &Client, body: Value) -> Value {
         }
         Operation::GetActivity => tagged(client.get_activity(7).await),
         Operation::DeleteActivity => tagged(client.delete_activity(7).await),
+        Operation::Search => plain(client.search(&typed(body)).await),
         Operation::ListActors => plain(client.list_actors(first).await),
         Operation::AddActor => plain(client.add_actor(&typed(body)).await),
         Operation::GetActor => plain(client.get_actor(7).await),

@@ -65,6 +65,8 @@ fn knows(schema: &str, word: &Value) -> bool {
         "AccountType" => reads::<AccountType>(word),
         "ActorType" => reads::<ActorType>(word),
         "Role" => reads::<Role>(word),
+        "SearchField" => reads::<SearchField>(word),
+        "SearchKind" => reads::<SearchKind>(word),
         "SessionStatus" => reads::<SessionStatus>(word),
         "TodoStatus" => reads::<TodoStatus>(word),
         "AuditAction" => {
@@ -188,6 +190,9 @@ fn written(schema: &str, value: &Value) -> Value {
         Recovery,
         RecoveryCodeRenewed,
         Rotation,
+        Search,
+        SearchResult,
+        SearchResults,
         Session,
         SessionChange,
         SessionCounts,

@@ -410,7 +410,7 @@ mod tests {
         let requests_per_minute = NonZeroU32::new(1);
         assert_eq!(on(&RateLimits { requests_per_minute, ..RateLimits::OFF }), 5);
         let others = RateLimits { requests_per_minute: None, ..RateLimits::default() };
-        assert_eq!(on(&others), 4);
+        assert_eq!(on(&others), 5);
     }
 
     #[test]
