@@ -55,8 +55,8 @@ impl Bearer {
         self.key.lookup
     }
 
-    /// Counts this request as one that adds an entry to the audit log at no cost. One that a
-    /// [`KeyChanger`] was made of is counted already.
+    /// Counts this request as one that adds an entry to the audit log at no cost. A request that is
+    /// taken with a [`KeyChanger`] is counted already.
     ///
     /// # Errors
     /// 429 if the account has reached its limit of such entries.
