@@ -1,7 +1,10 @@
 //! What every HTTP surface of Roots shares: authentication, the middleware, how requests are read,
 //! and problems.
 //!
-//! Nothing here knows a resource. The REST API and any other HTTP surface build on it.
+//! The REST API and any other HTTP surface build on it. Nothing here knows what a surface serves:
+//! each one says how its routes count against the limits, which of them are private, and which
+//! headers they take. Only the prefix of the API and the page of problems are fixed
+//! ([`wire::API_PATH`], [`wire::PROBLEMS_PATH`]).
 
 pub mod auth;
 pub mod middleware;

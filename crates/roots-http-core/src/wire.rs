@@ -1,18 +1,11 @@
-//! The headers, media types, paths and sizes that several files use.
+//! The headers, media types and sizes that several files use, and the paths that every surface
+//! shares.
 
 use axum::http::{HeaderName, HeaderValue, Method};
 
 /// The prefix of the API's paths.
 pub const API_PATH: &str = "/api/v1";
-/// The path of the health check.
-pub const HEALTH_PATH: &str = "/health";
-/// The path of the readiness check, which asks the database.
-pub const READY_PATH: &str = "/ready";
-/// The path of the pages that describe the API.
-pub const DOCS_PATH: &str = "/docs";
-/// The route of these pages' files.
-pub const FILE_PATH: &str = "/docs/{file}";
-/// The page that explains the kinds of problems.
+/// The page that explains the kinds of problems, which every problem links to.
 pub const PROBLEMS_PATH: &str = "/docs/problems";
 
 /// The header that carries an API key.

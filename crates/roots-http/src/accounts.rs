@@ -21,7 +21,7 @@ use crate::actors::{ActorBody, ActorKindName, RoleName, actor_kind};
 use crate::app::App;
 use crate::openapi::choice;
 use crate::settings::Signup;
-use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::auth::authenticate::{Bearer, KeyChanger};
 use roots_http_core::auth::client_context::Attempt;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
@@ -395,7 +395,7 @@ async fn recover(
 )]
 async fn renew_code(
     State(app): State<App>,
-    caller: Bearer,
+    KeyChanger(caller): KeyChanger,
     _: Query<NoParams>,
     _: Json<NoFields>,
 ) -> Result<Response, Problem> {

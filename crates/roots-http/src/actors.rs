@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::openapi::choice;
-use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::auth::authenticate::{Bearer, KeyChanger};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, boolean, text};
@@ -223,7 +223,7 @@ async fn get(
 )]
 async fn add(
     State(app): State<App>,
-    caller: Bearer,
+    KeyChanger(caller): KeyChanger,
     _: Query<NoParams>,
     Json(new): Json<NewActorBody>,
 ) -> Result<Response, Problem> {
@@ -253,7 +253,7 @@ async fn add(
 )]
 async fn update(
     State(app): State<App>,
-    caller: Bearer,
+    KeyChanger(caller): KeyChanger,
     Id(id): Id<ActorId>,
     _: Query<NoParams>,
     Json(ActorChange { name, is_active }): Json<ActorChange>,

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use roots_http_core::auth::authenticate::Bearer;
+use roots_http_core::auth::authenticate::{Bearer, KeyChanger};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{
@@ -265,7 +265,7 @@ async fn list(
 )]
 async fn add(
     State(app): State<App>,
-    caller: Bearer,
+    KeyChanger(caller): KeyChanger,
     _: Query<NoParams>,
     Json(new): Json<NewKeyBody>,
 ) -> Result<Response, Problem> {
@@ -299,7 +299,7 @@ async fn add(
 )]
 async fn rotate(
     State(app): State<App>,
-    caller: Bearer,
+    KeyChanger(caller): KeyChanger,
     _: Query<NoParams>,
     Json(Rotation { label, grace_seconds }): Json<Rotation>,
 ) -> Result<Response, Problem> {

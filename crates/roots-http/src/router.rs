@@ -1,6 +1,6 @@
 //! The router: all routes of the API.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future;
 use std::sync::{Arc, LazyLock};
 
@@ -12,7 +12,7 @@ use axum::response::Response;
 use roots_domain::service::Services;
 use roots_http_core::auth::caller_cache::Callers;
 use roots_http_core::auth::client_context::signups;
-use roots_http_core::auth::rate_limit::Limits;
+use roots_http_core::auth::rate_limit::{Limits, RouteLimit};
 use roots_http_core::middleware::compression::compression_layer;
 use roots_http_core::middleware::cors::cors_layer;
 use roots_http_core::middleware::fair_permits::FairPermits;
@@ -30,7 +30,7 @@ use crate::meta::pinger::Pinger;
 use crate::openapi::{complete, methods};
 use crate::preconditions::{misplaced, only_reads};
 use crate::settings::HttpSettings;
-use crate::wire::IMPORT_PATH;
+use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
     accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, search,
     sessions, todos, usage,
@@ -40,7 +40,7 @@ use crate::{
 /// in each request): without them, all clients share the limits of one.
 pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let uids = Arc::clone(&services.uids);
-    let Routes { all, private, keyed } = routes();
+    let Routes { all, private, limits } = routes();
     let (routes, description) = all.split_for_parts();
     let shared = Arc::new(HttpState::new(
         &services,
@@ -63,7 +63,7 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
     let pipeline = Arc::new(Pipeline {
         uids,
         cors: has_pages.then(|| cors_layer(&settings.cors_origins)),
-        limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone(), keyed)),
+        limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone(), limits)),
         compression: compression_layer(),
         large_bodies: LargeBodies::new(settings.large_bodies, settings.trusted_proxies.clone()),
         private,
@@ -97,8 +97,8 @@ struct Routes {
     all: OpenApiRouter<App>,
     /// The paths whose answers depend on the caller.
     private: HashSet<String>,
-    /// The paths that need a key.
-    keyed: HashSet<String>,
+    /// The limits of the routes that have one of their own.
+    limits: HashMap<String, RouteLimit>,
 }
 
 /// The only place that merges routers; a test checks this in the source.
@@ -123,7 +123,16 @@ fn routes() -> Routes {
         .merge(erasures::routes())
         .layer(map_response(secret))
         .layer(map_response(|response| future::ready(by_key(response))));
-    let needs_key = paths(&keyed_secrets).chain(private.iter().cloned()).collect();
+    let needs_key = paths(&keyed_secrets).chain(private.iter().cloned());
+    let open = [
+        (HEALTH_PATH, RouteLimit::Probe),
+        (READY_PATH, RouteLimit::Probe),
+        (FILE_PATH, RouteLimit::Static),
+    ];
+    let limits = needs_key
+        .map(|path| (path, RouteLimit::Caller))
+        .chain(open.map(|(path, limit)| (path.to_owned(), limit)))
+        .collect();
     let all = meta::routes()
         .merge(keyed)
         .merge(signup)
@@ -131,7 +140,7 @@ fn routes() -> Routes {
         .merge(keyed_secrets)
         .merge(meta::description_routes())
         .merge(OpenApiRouter::from(meta::docs()));
-    Routes { all, private, keyed: needs_key }
+    Routes { all, private, limits }
 }
 
 /// Forbids to store answers that hold secrets.

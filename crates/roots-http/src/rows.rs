@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{FoundRows, tell_one, tell_page};
+use roots_http_core::middleware::list_permits::{tell_one, tell_page};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::pagination::RequestedPage;
 
@@ -57,7 +57,6 @@ pub(crate) async fn get<S, F>(
 ) -> Result<Response, Problem>
 where
     S: SealedRow,
-    Option<S>: FoundRows,
     F: Future<Output = Result<Option<S>, StoreError>>,
 {
     let (found, room) = caller.read_row(find).await?;

@@ -15,6 +15,7 @@ use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoS
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::StoreError;
+use roots_domain::service::SealedRow;
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::todos::{LogChunk, TodoChange, TodoDraft, TodoFilter};
 use serde::Serialize;
@@ -27,7 +28,7 @@ use crate::app::App;
 use crate::openapi::choice;
 use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{AnswerChunks, JsonRows};
+use roots_http_core::middleware::list_permits::{AnswerChunks, FoundRows, JsonRows};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::json::{
@@ -497,14 +498,32 @@ async fn logs(
     _: Query<NoParams>,
 ) -> Result<Response, Problem> {
     let todos = &app.services.todos;
-    let (found, room) =
-        caller.read_rows(|caller| async move { todos.log_after(&caller, id, None).await }).await?;
+    let find =
+        |caller: Arc<Caller>| async move { todos.log_after(&caller, id, None).await.map(FoundLog) };
+    let (FoundLog(found), room) = caller.read_rows(find).await?;
     let LogChunk { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
     let opening = app.services.accounts.opening(&caller, steps).await?;
     let rows = room.open(opening).await?;
     let rows = JsonRows::new(&TodoLogBody { logs: Vec::new(), todo_id: id.0 }, rows);
     let (caller, lookup) = (caller.caller(), caller.lookup());
     room.tell(LogChunks { rows, next, app, caller, lookup, id }).await
+}
+
+/// The first chunk of a log, if there is such a todo.
+struct FoundLog(Option<LogChunk>);
+
+impl FoundRows for FoundLog {
+    fn rows(&self) -> usize {
+        self.0.as_ref().map_or(0, |chunk| chunk.steps.len())
+    }
+
+    fn sealed_bytes(&self) -> usize {
+        self.0.iter().flat_map(|chunk| &chunk.steps).map(SealedRow::sealed_bytes).sum()
+    }
+
+    fn goes_on(&self) -> bool {
+        self.0.as_ref().is_some_and(|chunk| chunk.next.is_some())
+    }
 }
 
 /// A log that is being sent. Each chunk of a long one is read when the client has taken the one

@@ -255,6 +255,21 @@ pub fn imported_status(
     }
 }
 
+/// When an imported todo was last changed: when it was made, unless the source names
+/// another time.
+///
+/// # Errors
+/// Says what `updated_at` must be.
+pub fn imported_updated_at(
+    created_at: Timestamp,
+    updated_at: Option<Timestamp>,
+) -> Result<Timestamp, Invalid> {
+    match updated_at {
+        Some(at) if at < created_at => Err(Invalid::new("must not be before created_at")),
+        at => Ok(at.unwrap_or(created_at)),
+    }
+}
+
 /// A step that does not continue from its todo's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepRefusal {
@@ -391,6 +406,16 @@ mod tests {
             updated_at: at(10),
             version: 4,
         }
+    }
+
+    #[test]
+    fn an_imported_todo_was_not_updated_before_it_was_created() {
+        assert_eq!(imported_updated_at(at(5), None), Ok(at(5)));
+        for second in [5, 6] {
+            assert_eq!(imported_updated_at(at(5), Some(at(second))), Ok(at(second)));
+        }
+        let early = imported_updated_at(at(5), Some(at(4)));
+        assert_eq!(early, Err(Invalid::new("must not be before created_at")));
     }
 
     #[test]

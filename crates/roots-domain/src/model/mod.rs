@@ -9,6 +9,7 @@ pub mod counter;
 pub mod credit;
 pub mod idempotency;
 pub mod import;
+pub mod import_file;
 pub mod quota;
 pub mod search;
 pub mod session;

@@ -15,9 +15,8 @@ use crate::model::account::{Actor, Role};
 use crate::model::activity::Activity;
 use crate::model::credit::WRITE_COST;
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
-use crate::model::import::{
-    IMPORT_ENDPOINT, Import, ImportRow, Imported, Origin, OriginKind, SeenRows,
-};
+use crate::model::import::{IMPORT_ENDPOINT, Import, ImportRow, Imported, Origin, SeenRows};
+use crate::model::import_file::{ImportFile, MissingPlace};
 use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::source_row::{SourceActor, SourceRow};
 use crate::model::text::{LogNote, LongText};
@@ -303,20 +302,24 @@ impl Importing {
         self.seen.insert(draft.origin());
     }
 
-    /// Some rows of that kind that were imported before, exist here and are missing in this file,
-    /// and the id to continue after. They are those after the one with that id in the source, or
-    /// the first ones. `None` if the file was too large to remember its rows.
+    /// Some rows that were imported before, exist here and are missing in the file, from that place
+    /// on, and the place to continue at. `None` if that can't be told: the file itself does not
+    /// tell, or it was too large to remember its rows.
     ///
     /// # Errors
     /// A database error.
-    pub async fn missing_after(
+    pub async fn missing(
         &self,
-        kind: OriginKind,
-        after: Option<i64>,
-    ) -> StoreResult<Option<(Vec<MissingRow>, Option<i64>)>> {
+        file: &ImportFile,
+        from: MissingPlace,
+    ) -> StoreResult<Option<(Vec<MissingRow>, Option<MissingPlace>)>> {
+        if !file.tells_missing() {
+            return Ok(None);
+        }
+        let MissingPlace { kind, after } = from;
         let account = self.caller.account.id;
         let rows = self.imports.reader.imported_after(account, self.source, kind, after).await?;
-        let next = rows.last().map(|row| row.origin.id());
+        let next = from.next(rows.last().map(|row| row.origin.id()));
         let mut missing = Vec::new();
         for ImportedId { origin, here, stands } in rows {
             match self.seen.contains(origin) {

@@ -35,6 +35,7 @@ mod accounts;
 mod activities;
 mod exports;
 mod idempotency;
+mod imports;
 mod key_usage;
 mod keyrings;
 mod keys;

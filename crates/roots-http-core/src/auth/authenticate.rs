@@ -55,7 +55,8 @@ impl Bearer {
         self.key.lookup
     }
 
-    /// Counts this request as one that adds an entry to the audit log at no cost.
+    /// Counts this request as one that adds an entry to the audit log at no cost. A request that is
+    /// taken with a [`KeyChanger`] is counted already.
     ///
     /// # Errors
     /// 429 if the account has reached its limit of such entries.
@@ -191,24 +192,51 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, Problem> {
-        let state = SharedState::from_ref(from);
-        let client = ClientContext::of(&parts.extensions)?.clone();
-        let access = &state.access;
-        let presented = key_text(&mut parts.headers).and_then(|text| Ok(access.parse_key(&text)?));
-        let key = match presented {
-            Ok(key) => key,
-            Err(problem) => {
-                client.count_unauthenticated()?;
-                return Err(problem);
-            }
-        };
-        let caller = admitted(&state, &client, &key).await?;
-        let endpoint = called(parts);
-        client.count_request(&caller, &endpoint)?;
-        state.usage.count(&caller, endpoint);
-        state.key_usage.note(&caller);
-        Ok(Self { caller, key, client, state })
+        bearer(parts, SharedState::from_ref(from), ClientContext::count_request).await
     }
+}
+
+/// The bearer of a key in force whose request changes keys, actors or recovery codes. The request
+/// counts against the account's limit on key changes before its body is read, and so even if it
+/// fails.
+///
+/// Requests that only end some do not count: there is no more to end than was created, and a member
+/// or a thief that uses up the limit must not keep the owner from ending its keys.
+pub struct KeyChanger(pub Bearer);
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyChanger
+where
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, Problem> {
+        bearer(parts, SharedState::from_ref(from), ClientContext::count_key_change).await.map(Self)
+    }
+}
+
+/// Admits the bearer of a request's key, counts the request with `count` against the limits of the
+/// caller, and records the use of the key.
+async fn bearer(
+    parts: &mut Parts,
+    state: SharedState,
+    count: fn(&ClientContext, &Caller) -> Result<(), Problem>,
+) -> Result<Bearer, Problem> {
+    let client = ClientContext::of(&parts.extensions)?.clone();
+    let access = &state.access;
+    let presented = key_text(&mut parts.headers).and_then(|text| Ok(access.parse_key(&text)?));
+    let key = match presented {
+        Ok(key) => key,
+        Err(problem) => {
+            client.count_unauthenticated()?;
+            return Err(problem);
+        }
+    };
+    let caller = admitted(&state, &client, &key).await?;
+    count(&client, &caller)?;
+    state.usage.count(&caller, called(parts));
+    state.key_usage.note(&caller);
+    Ok(Bearer { caller, key, client, state })
 }
 
 /// The endpoint that a request calls. Only requests that match a route are authenticated.

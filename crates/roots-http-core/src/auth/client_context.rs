@@ -9,7 +9,6 @@ use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::id::AccountId;
-use roots_domain::model::usage::Endpoint;
 use roots_domain::port::crypto::Lookup;
 use roots_domain::service::access::Caller;
 use tokio::sync::watch;
@@ -17,29 +16,25 @@ use tokio::sync::watch;
 use super::caller_cache::Callers;
 use super::client_ip;
 use super::rate_limit::{
-    Allowance, LimitKind, LimitState, Limits, Subject, changes_keys, whole_seconds,
+    Allowance, LimitKind, LimitState, Limits, RouteLimit, Subject, whole_seconds,
 };
 use crate::problem::Problem;
-use crate::wire::{FILE_PATH, HEALTH_PATH, RATE_LIMIT, RATE_LIMIT_POLICY, READY_PATH};
+use crate::wire::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// Counts a request that needs no key against its address, and adds the state of each limit that it
 /// counted against to the answer.
-///
-/// `/health` and `/ready` have an allowance of their own, so that other requests from a
-/// supervisor's address can't use it up. From the server's own machine they are not counted:
-/// supervisors run there, and all of them share its address.
 pub async fn track<F: Future<Output = Response>>(
     client: &ClientContext,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let counted = match route {
-        Some(HEALTH_PATH | READY_PATH) if client.is_here => Ok(()),
-        Some(HEALTH_PATH | READY_PATH) => client.count_by_address(LimitKind::Probes),
-        Some(FILE_PATH) => client.count_static(),
-        Some(route) if client.limits.keyed.contains(route) => Ok(()),
-        _ => client.count_unauthenticated(),
+    let counted = match route.and_then(|route| client.limits.routes.get(route)) {
+        Some(RouteLimit::Caller) => Ok(()),
+        Some(RouteLimit::Probe) if client.is_here => Ok(()),
+        Some(RouteLimit::Probe) => client.count_by_address(LimitKind::Probes),
+        Some(RouteLimit::Static) => client.count_static(),
+        None => client.count_unauthenticated(),
     };
     let mut response = match counted {
         Ok(()) => next(request).await,
@@ -169,23 +164,26 @@ impl ClientContext {
         }
     }
 
-    /// Counts a request of that caller against the limits of its actor and its account, and against
-    /// the account's limit on key changes if it is one.
+    /// Counts a request of that caller against the limits of its actor and its account.
     ///
     /// # Errors
     /// A limit is reached. The others do not count the request.
-    pub fn count_request(&self, caller: &Caller, endpoint: &Endpoint) -> Result<(), Problem> {
+    pub fn count_request(&self, caller: &Caller) -> Result<(), Problem> {
         let (account, actor) = (caller.account.id, caller.actor.id);
         self.count(LimitKind::Actor, Subject::Actor(account, actor))?;
-        self.count(LimitKind::Account, Subject::Account(account))?;
-        if changes_keys(endpoint) {
-            self.count(LimitKind::KeyChanges, Subject::Account(account))?;
-        }
-        Ok(())
+        self.count(LimitKind::Account, Subject::Account(account))
     }
 
-    /// Counts an entry of the audit log that costs nothing and is no change of keys, against the
-    /// limit on key changes.
+    /// Counts a request of that caller that changes keys: also against the limit on key changes.
+    ///
+    /// # Errors
+    /// A limit is reached. The others do not count the request.
+    pub fn count_key_change(&self, caller: &Caller) -> Result<(), Problem> {
+        self.count_request(caller)?;
+        self.count_noted(caller.account.id)
+    }
+
+    /// Counts an entry of the audit log that costs nothing, against the limit on key changes.
     ///
     /// # Errors
     /// The limit is reached. The others do not count the request.

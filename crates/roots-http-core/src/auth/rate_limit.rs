@@ -4,7 +4,7 @@
 //! counts by itself. The memory of a limit is bounded: beyond it, the clients that have been idle
 //! for longest are forgotten and have their full allowance again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,6 @@ use governor::{Quota, RateLimiter};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use roots_domain::model::id::{AccountId, ActorId};
-use roots_domain::model::usage::Endpoint;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -31,7 +30,7 @@ const UNAUTHENTICATED_PER_MINUTE: u32 = 60;
 const UNKNOWN_KEYS_PER_MINUTE: u32 = 60;
 /// How many static files and preflights one address may request a minute.
 const STATIC_PER_MINUTE: u32 = 600;
-/// How often a minute one address may request `/health` and `/ready`: ten times a second.
+/// How many health probes a minute one address may make: ten a second.
 const PROBES_PER_MINUTE: u32 = 600;
 /// How many keys or addresses a limit remembers.
 const REMEMBERED_MAX: u64 = 20_000;
@@ -143,7 +142,7 @@ impl LimitKind {
             Self::Unauthenticated => "requests a minute without a valid key from one address",
             Self::UnknownKeys => "unknown keys a minute from one address",
             Self::Static => "static files a minute for one address",
-            Self::Probes => "probes of /health and /ready a minute from one address",
+            Self::Probes => "health probes a minute from one address",
             Self::Signups => "accounts an hour from one address",
             Self::Recoveries => "recoveries an hour from one address",
         }
@@ -173,24 +172,42 @@ pub(super) enum Subject {
     Address(IpAddr),
 }
 
+/// The limit that a request to a route counts against before it is handled. Requests to other
+/// routes count as requests without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteLimit {
+    /// None yet: the route needs a key, and a request counts once its caller is known.
+    Caller,
+    /// The limit on static files of one address.
+    Static,
+    /// The limit on health probes of one address, so that other requests from a supervisor's
+    /// address can't use it up. From the server's own machine they are not counted: supervisors run
+    /// there, and all of them share its address.
+    Probe,
+}
+
 /// The limits, and what each remembers.
 pub struct Limits {
     /// The active limits, in the order of [`LimitKind::ALL`].
     by_kind: [Option<Limit>; LimitKind::ALL.len()],
     pub(super) running_attempts: RunningAttempts,
     pub(super) trusted: Vec<TrustedProxy>,
-    /// The routes that need a key: their requests are counted once the caller is known.
-    pub(super) keyed: HashSet<String>,
+    /// The limits of the routes that have one of their own.
+    pub(super) routes: HashMap<String, RouteLimit>,
 }
 
 impl Limits {
-    /// The limits of these settings, with nothing counted yet. `keyed` are the routes that need a
-    /// key.
+    /// The limits of these settings, with nothing counted yet. `routes` are the limits of the
+    /// routes that have one of their own.
     #[must_use]
-    pub fn new(limits: &RateLimits, trusted: Vec<TrustedProxy>, keyed: HashSet<String>) -> Self {
+    pub fn new(
+        limits: &RateLimits,
+        trusted: Vec<TrustedProxy>,
+        routes: HashMap<String, RouteLimit>,
+    ) -> Self {
         let limit = |kind: LimitKind| kind.allowance(limits).and_then(Limit::new);
         let running_attempts = RunningAttempts::default();
-        Self { by_kind: LimitKind::ALL.map(limit), running_attempts, trusted, keyed }
+        Self { by_kind: LimitKind::ALL.map(limit), running_attempts, trusted, routes }
     }
 
     pub(super) fn get(&self, kind: LimitKind) -> Option<&Limit> {
@@ -207,15 +224,6 @@ impl RunningAttempts {
     pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, watch::Sender<usize>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a call changes keys, actors or recovery codes. Calls that only end some do not count:
-/// there is no more to end than was created, and a member or a thief that uses up the limit must
-/// not keep the owner from ending its keys.
-pub(super) fn changes_keys(Endpoint { route, method }: &Endpoint) -> bool {
-    let is_write = matches!(method.as_str(), "POST" | "PATCH");
-    let first = route.split('/').nth(1);
-    is_write && matches!(first, Some("keys" | "actors" | "recovery-code"))
 }
 
 /// Seconds, rounded up: after waiting that long, the next attempt is allowed.
@@ -372,32 +380,6 @@ mod tests {
         assert_eq!(waits(&limit, 2), Some(30_000));
         limit.take_back(&who(2));
         assert_eq!(waits(&limit, 2), None);
-    }
-
-    #[test]
-    fn key_changes_are_recognized_by_method_and_route() {
-        let changes = |method: &str, route: &str| {
-            changes_keys(&Endpoint { route: route.to_owned(), method: method.to_owned() })
-        };
-        for (method, route) in [
-            ("POST", "/keys"),
-            ("POST", "/keys/rotate"),
-            ("POST", "/actors"),
-            ("PATCH", "/actors/{id}"),
-            ("POST", "/recovery-code"),
-        ] {
-            assert!(changes(method, route), "{method} {route}");
-        }
-        for (method, route) in [
-            ("GET", "/keys"),
-            ("HEAD", "/actors"),
-            ("POST", "/todos"),
-            ("DELETE", "/keys/{id}"),
-            ("DELETE", "/actors/{id}"),
-            ("DELETE", "/accounts/me"),
-        ] {
-            assert!(!changes(method, route), "{method} {route}");
-        }
     }
 
     #[test]

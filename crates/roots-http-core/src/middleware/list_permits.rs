@@ -16,15 +16,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use roots_domain::model::activity::Activity;
 use roots_domain::model::id::AccountId;
 use roots_domain::model::page::Page;
-use roots_domain::model::sealed::Sealed;
-use roots_domain::model::session::Session;
-use roots_domain::model::todo::Todo;
 use roots_domain::service::access::Caller;
 use roots_domain::service::accounts::Accounts;
-use roots_domain::service::todos::LogChunk;
 use roots_domain::service::{Opening, ReadError, SealedRow};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -98,35 +93,13 @@ impl<S: SealedRow> FoundRows for Page<S> {
     }
 }
 
-macro_rules! found_alone {
-    ($($row:ident),+) => {
-        $(
-            impl FoundRows for Option<$row<Sealed>> {
-                fn rows(&self) -> usize {
-                    usize::from(self.is_some())
-                }
-
-                fn sealed_bytes(&self) -> usize {
-                    self.as_ref().map_or(0, SealedRow::sealed_bytes)
-                }
-            }
-        )+
-    };
-}
-
-found_alone!(Session, Todo, Activity);
-
-impl FoundRows for Option<LogChunk> {
+impl<S: SealedRow> FoundRows for Option<S> {
     fn rows(&self) -> usize {
-        self.as_ref().map_or(0, |chunk| chunk.steps.len())
+        usize::from(self.is_some())
     }
 
     fn sealed_bytes(&self) -> usize {
-        self.iter().flat_map(|chunk| &chunk.steps).map(SealedRow::sealed_bytes).sum()
-    }
-
-    fn goes_on(&self) -> bool {
-        self.as_ref().is_some_and(|chunk| chunk.next.is_some())
+        self.as_ref().map_or(0, SealedRow::sealed_bytes)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// The time over which the pace of an import's or export's client is measured. Only time spent
+/// The time over which the pace of the client of a long request is measured. Only time spent
 /// waiting for the client counts.
 pub const WINDOW: Duration = Duration::from_mins(1);
 /// The minimum pace of a client, on average over a window.

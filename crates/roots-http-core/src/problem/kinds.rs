@@ -49,7 +49,7 @@ kinds! {
         "`errors` lists every query parameter that is unknown, is given twice or has an invalid value. Nothing was read or changed. Fix or remove each of them; `/docs` lists the parameters of each path and their values.";
     /// 401.
     Unauthorized = UNAUTHORIZED, "unauthorized", "Invalid or missing API key",
-        "Send the key as `X-API-Key`, or as `Authorization: Bearer`. The answer is the same for a revoked, an expired and a mistyped key. If the key was rotated, use its successor. Otherwise a member asks the account's owner for a new key, and the owner gets one with the recovery code: `POST /api/v1/recover`.";
+        "Send the key as `X-API-Key`, or as `Authorization: Bearer`. The answer is the same for a revoked, an expired and a mistyped key. If the key was rotated, use its successor. Otherwise a member asks the account's owner for a new key, and the owner gets one with the account's recovery code.";
     /// 401: a recovery code.
     WrongCode = UNAUTHORIZED, "invalid-recovery-code", "Invalid recovery code",
         "The answer is the same for a code that was mistyped, was used, was replaced by a newer one or belongs to another account. Use the newest code that you were shown. Without one the encrypted data is lost: nobody else holds its keys.";
@@ -94,10 +94,10 @@ kinds! {
         "The row is no longer in a state that `If-Match` names: it was changed since you read it. Nothing was written. Read it again, decide anew, and send the new ETag.";
     /// 413.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
-        "A body may have up to 1 MiB; texts have lower limits of their own. Nothing was written. Shorten the texts, or split the request into several todos or activities. To write many rows at once, use `POST /api/v1/import`, whose body may have any length; only its dry run is limited, in the number of rows that it remembers.";
+        "A body may have up to 1 MiB; texts have lower limits of their own. Nothing was written. Shorten the texts, or split the request into several todos or activities. To write many rows at once, import them: the body of an import may have any length. Only its dry run is limited, in the number of rows that it remembers.";
     /// 415.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type",
-        "The body has the wrong media type, or none. Nothing was done. Send it in UTF-8, uncompressed, with one `Content-Type`: `application/json` for most requests; that or `application/merge-patch+json` for PATCH; `application/x-ndjson` (JSON lines) for `POST /api/v1/import`. `detail` says which one this endpoint takes. Where it takes no body, send none.";
+        "The body has the wrong media type, or none. Nothing was done. Send it in UTF-8, uncompressed, with one `Content-Type`: `application/json` for most requests; that or `application/merge-patch+json` for PATCH; `application/x-ndjson` (JSON lines) for imports. `detail` says which one this endpoint takes. Where it takes no body, send none.";
     /// 422.
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "Invalid body",
         "The body is JSON, but not a valid request: `errors` lists every error, field by field, and suggests a name for an unknown field. Nothing was written. Fix each of them and send it again; `/docs` lists the fields of each request. Where no body is taken, send none, or `{}`.";

@@ -1,6 +1,6 @@
 //! `/export`: a file of JSON lines, sent while it is read.
 
-pub(crate) mod lines;
+mod lines;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 use roots_domain::model::Invalid;
 use roots_domain::model::account::{ActorKind, Role};
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
-use roots_domain::model::import::imported_status;
+use roots_domain::model::import::{OriginKind, imported_status, imported_updated_at};
+use roots_domain::model::import_file::FileCounts;
 use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::source_row::{
     SourceActivity, SourceActor, SourceRow, SourceSession, SourceStep, SourceTodo,
@@ -19,7 +20,6 @@ use roots_domain::model::todo::{Priority, TodoContent, TodoStatus};
 use roots_domain::service::exports::FORMAT;
 use tokio::time::{Instant, timeout};
 
-use crate::export::lines::{EndLine, LineCounts};
 use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{InvalidField, InvalidNoted, one_of};
@@ -153,7 +153,8 @@ pub(crate) enum ImportLine {
     Header(Header),
     Actor(SourceActor),
     Row(Box<SourceRow>),
-    End(EndLine),
+    /// The last line of a complete export: the counts of its rows, and their sum.
+    End(FileCounts, u64),
     Error,
 }
 
@@ -286,9 +287,8 @@ fn todo(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     let actor = members.required("actor_id", self::id(ActorId));
     let unreadable = unreadable(members);
     let (created_at, updated_at) = (created_at?, updated_at?);
-    if updated_at.is_some_and(|updated_at| updated_at < created_at) {
-        return Err(members.error("updated_at", "must not be before created_at"));
-    }
+    let updated_at = imported_updated_at(created_at, updated_at)
+        .map_err(|invalid| members.error("updated_at", invalid.to_string()))?;
     unreadable?;
     Ok(ImportLine::Row(Box::new(SourceRow::Todo(SourceTodo {
         id: id?,
@@ -302,7 +302,7 @@ fn todo(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
         },
         status: first_status?.unwrap_or(status?),
         created_at,
-        updated_at: updated_at.unwrap_or(created_at),
+        updated_at,
     }))))
 }
 
@@ -354,31 +354,39 @@ fn end(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
             let actors = members.required("actors", count);
             let sessions = members.required("sessions", count);
             let todos = members.required("todos", count);
-            let todo_logs = members.required("todo_logs", count);
+            let steps = members.required("todo_logs", count);
             let activities = members.required("activities", count);
-            Ok(LineCounts {
+            Ok(FileCounts {
                 actors: actors?,
                 sessions: sessions?,
                 todos: todos?,
-                todo_logs: todo_logs?,
+                steps: steps?,
                 activities: activities?,
             })
         }),
     );
     let total = members.required("total", count);
-    let unreadable = members.optional("unreadable", count);
-    Ok(ImportLine::End(EndLine {
-        counts: counts?,
-        total: total?,
-        unreadable: unreadable?.unwrap_or_default(),
-    }))
+    members.optional("unreadable", count)?;
+    Ok(ImportLine::End(counts?, total?))
 }
 
 /// A parsed line, or all its errors.
 pub(crate) type ReadLine = Result<ImportLine, Vec<InvalidField>>;
 
-/// Parses a line, and returns its kind if that can be read.
-pub(crate) fn read(number: u64, line: &RawLine) -> (Option<&'static str>, ReadLine) {
+/// The kind of the row in a line of that kind; `None` if it has none.
+fn row_kind(line: &str) -> Option<OriginKind> {
+    match line {
+        "actor" => Some(OriginKind::Actor),
+        "session" => Some(OriginKind::Session),
+        "todo" => Some(OriginKind::Todo),
+        "todo_log" => Some(OriginKind::Step),
+        "activity" => Some(OriginKind::Activity),
+        _ => None,
+    }
+}
+
+/// Parses a line, and returns the kind of its row if it has one and that can be read.
+pub(crate) fn read(number: u64, line: &RawLine) -> (Option<OriginKind>, ReadLine) {
     let invalid = match line.as_deref().map(object) {
         Ok(Ok(given)) => return validate(given),
         Ok(Err(invalid)) => invalid.at_line(number).to_string(),
@@ -387,7 +395,7 @@ pub(crate) fn read(number: u64, line: &RawLine) -> (Option<&'static str>, ReadLi
     (None, Err(vec![InvalidField { field: "line".to_owned(), message: invalid }]))
 }
 
-pub(crate) fn validate(given: Vec<(String, Value)>) -> (Option<&'static str>, ReadLine) {
+pub(crate) fn validate(given: Vec<(String, Value)>) -> (Option<OriginKind>, ReadLine) {
     let mut members = Members::new("field", given);
     let kind = members.required("kind", text(|name| one_of(&KINDS, |kind| kind, &name))).ok();
     let read = kind.ok_or(InvalidNoted).and_then(|kind| line_of(kind, &mut members));
@@ -395,5 +403,5 @@ pub(crate) fn validate(given: Vec<(String, Value)>) -> (Option<&'static str>, Re
         (Ok(read), errors) if errors.is_empty() => Ok(read),
         (_, errors) => Err(errors.listed),
     };
-    (kind, read)
+    (kind.and_then(row_kind), read)
 }

@@ -14,6 +14,7 @@ use roots_domain::command::Refusal;
 use roots_domain::model::Invalid;
 use roots_domain::model::id::{ActorId, TodoId};
 use roots_domain::model::import::{IMPORT_MAX_ROWS, Origin, OriginKind};
+use roots_domain::model::import_file::{ImportFile, MissingPlace};
 use roots_domain::model::source_row::SourceRow;
 use roots_domain::service::WriteError;
 use roots_domain::service::imports::{Batch, ImportMode, Importing, RowOutcome};
@@ -25,7 +26,6 @@ use utoipa_axum::routes;
 use self::lines::{Came, Header, ImportLine, LineReader, RawLine, TOO_LONG, read, validate};
 use self::report::{ImportBody, ImportedCounts, LineErrors, MissingCounts, MissingLine};
 use crate::app::App;
-use crate::export::lines::EndLine;
 use crate::wire::{DRY_RUN, IMPORT_PATH, NDJSON};
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::{Problem, ProblemKind};
@@ -118,13 +118,8 @@ struct Taking {
     caller: Bearer,
     importing: Importing,
     from_line: u64,
-    delete_missing: bool,
-    /// Whether missing rows can be told: the file is of a whole account, and the ids of all its
-    /// rows could be read.
-    tells_missing: bool,
+    file: ImportFile,
     report: ImportBody,
-    /// The number of lines that arrived, those with errors and skipped ones included.
-    came: EndLine,
     /// Lines that wait, in order, to be written or to be reported with their errors.
     waiting: Vec<(u64, Result<SourceRow, Vec<InvalidField>>)>,
     waiting_bytes: usize,
@@ -144,13 +139,12 @@ impl Taking {
             match next(lines, shutdown, self.checked_at + CHECK_PERIOD).await? {
                 Came::ImportLine(number, line) => {
                     let bytes = line.as_ref().map_or(0, Vec::len);
-                    let (kind, line) = read(number, &line);
-                    self.came(kind);
+                    let (row, line) = read(number, &line);
+                    self.file.count(row);
                     match line {
                         Ok(line) => self.take(number, bytes, line).await?,
                         Err(errors) => {
-                            // The line could be any row.
-                            self.tells_missing = false;
+                            self.file.note_unreadable();
                             self.wait(number, bytes, Err(errors)).await?;
                         }
                     }
@@ -166,22 +160,6 @@ impl Taking {
                 }
             }
         }
-    }
-
-    /// Counts a line of that kind, or one whose kind can't be read.
-    fn came(&mut self, kind: Option<&str>) {
-        self.report.is_whole = false;
-        let EndLine { counts, total, .. } = &mut self.came;
-        let count = match kind {
-            Some("actor") => &mut counts.actors,
-            Some("session") => &mut counts.sessions,
-            Some("todo") => &mut counts.todos,
-            Some("todo_log") => &mut counts.todo_logs,
-            Some("activity") => &mut counts.activities,
-            _ => return,
-        };
-        *count += 1;
-        *total += 1;
     }
 
     fn faulty(&mut self, line: u64, errors: Vec<InvalidField>) {
@@ -209,10 +187,7 @@ impl Taking {
             ImportLine::Row(row) if number >= self.from_line => {
                 self.wait(number, bytes, Ok(*row)).await?;
             }
-            ImportLine::End(end) => {
-                self.report.is_whole =
-                    end.counts == self.came.counts && end.total == self.came.total;
-            }
+            ImportLine::End(counts, total) => self.file.end(counts, total),
             ImportLine::Row(row) => self.importing.pass_over(&row),
             ImportLine::Error => {}
         }
@@ -221,42 +196,33 @@ impl Taking {
 
     /// Reports the rows that are missing in the file, and deletes them if requested.
     async fn find_missing(&mut self) -> Result<(), Problem> {
-        if !(self.tells_missing && self.report.is_whole) {
-            return Ok(());
-        }
         let mut missing = MissingCounts::default();
-        for kind in [OriginKind::Activity, OriginKind::Todo, OriginKind::Session] {
-            let mut after = None;
-            loop {
-                let found = self.importing.missing_after(kind, after).await;
-                let found = found.map_err(WriteError::Store)?;
-                let Some((rows, next)) = found else { return Ok(()) };
-                for row in rows {
-                    match kind {
-                        OriginKind::Session => missing.sessions += 1,
-                        OriginKind::Todo => missing.todos += 1,
-                        _ => missing.activities += 1,
-                    }
-                    if missing.rows.len() < ERRORS_MAX {
-                        missing.rows.push(MissingLine {
-                            kind: kind.name(),
-                            id: row.here,
-                            source_id: row.origin.id(),
-                        });
-                    }
-                    if self.delete_missing {
-                        let deleted = self.importing.delete(row).await;
-                        let (cost, balance) = self.caller.checked(deleted)?;
-                        self.report.deleted += 1;
-                        self.report.cost += cost;
-                        self.report.balance = Some(balance);
-                    }
+        let mut at = Some(MissingPlace::FIRST);
+        while let Some(place) = at {
+            let found = self.importing.missing(&self.file, place).await;
+            let Some((rows, next)) = found.map_err(WriteError::Store)? else { return Ok(()) };
+            for row in rows {
+                match place.kind {
+                    OriginKind::Session => missing.sessions += 1,
+                    OriginKind::Todo => missing.todos += 1,
+                    _ => missing.activities += 1,
                 }
-                if next.is_none() {
-                    break;
+                if missing.rows.len() < ERRORS_MAX {
+                    missing.rows.push(MissingLine {
+                        kind: place.kind.name(),
+                        id: row.here,
+                        source_id: row.origin.id(),
+                    });
                 }
-                after = next;
+                if self.file.deletes_missing() {
+                    let deleted = self.importing.delete(row).await;
+                    let (cost, balance) = self.caller.checked(deleted)?;
+                    self.report.deleted += 1;
+                    self.report.cost += cost;
+                    self.report.balance = Some(balance);
+                }
             }
+            at = next;
         }
         self.report.missing = Some(missing);
         Ok(())
@@ -396,28 +362,25 @@ async fn import(
     let mut shutdown = app.shared.shutdown.clone();
     let first = first(&mut lines, &mut shutdown, &app, &caller, mode).await?;
     let Header { source, actor } = header_of(first)?;
-    if query.delete_missing && actor.is_some() {
-        let message = "must be null with delete_missing: this file has the rows of one actor alone";
-        let field = "actor_id".to_owned();
-        let error = InvalidField { field, message: message.to_owned() };
-        return Err(Problem::invalid_body(vec![error]));
-    }
+    let file = ImportFile::new(actor, query.delete_missing).map_err(|invalid| {
+        let (field, message) = ("actor_id".to_owned(), invalid.to_string());
+        Problem::invalid_body(vec![InvalidField { field, message }])
+    })?;
     let begun = app.services.imports.begin(caller.caller(), source, query.actor_id, mode).await;
     let mut taking = Taking {
         importing: caller.checked(begun)?,
         caller,
         from_line: query.from_line,
-        delete_missing: query.delete_missing,
-        tells_missing: actor.is_none(),
+        file,
         report: ImportBody { dry_run: query.dry_run, ..ImportBody::default() },
-        came: EndLine::default(),
         waiting: Vec::new(),
         waiting_bytes: 0,
         through: 1,
         checked_at: Instant::now(),
     };
     let outcome = taking.take_all(&mut lines, &mut shutdown).await;
-    let Taking { mut report, through, .. } = taking;
+    let Taking { file, mut report, through, .. } = taking;
+    report.is_whole = file.is_whole();
     match outcome {
         Ok(()) => {
             report.lines = lines.count;

@@ -19,9 +19,10 @@ use utoipa_axum::routes;
 
 use self::pages::{Document, Pages};
 use crate::app::App;
+use crate::wire::{DOCS_PATH, FILE_PATH, HEALTH_PATH, READY_PATH};
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::query::{NoParams, Query};
-use roots_http_core::wire::{DOCS_PATH, FILE_PATH, PROBLEMS_PATH};
+use roots_http_core::wire::PROBLEMS_PATH;
 
 /// The routes outside the API's path.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -75,7 +76,7 @@ struct ReadyBody {
 ///
 /// Answers 200 as long as the process serves requests. It does not ask the database.
 #[utoipa::path(
-    get, path = "/health", operation_id = "health", tag = "service", security(()),
+    get, path = HEALTH_PATH, operation_id = "health", tag = "service", security(()),
     responses((status = 200, description = "The process serves requests.", body = Health, example = json!({
         "status": "ok",
         "version": "0.1.0"
@@ -90,7 +91,7 @@ async fn health(_: Query<NoParams>) -> axum::Json<Health> {
 /// Answers 200 only if the database answers and can be written to. The result is at most 1 s old:
 /// many requests at once cost one query.
 #[utoipa::path(
-    get, path = "/ready", operation_id = "ready", tag = "service", security(()),
+    get, path = READY_PATH, operation_id = "ready", tag = "service", security(()),
     responses((status = 200, description = "The database answers and can be written to.", body = ReadyBody, example = json!({
         "status": "ready"
     })))

@@ -189,9 +189,8 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use roots_http_core::wire::DOCS_PATH;
-
     use super::*;
+    use crate::wire::DOCS_PATH;
 
     fn accepting(lines: &[&'static str]) -> HeaderMap {
         let line = |line: &&'static str| (ACCEPT_ENCODING, HeaderValue::from_static(line));

@@ -235,6 +235,38 @@ async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account()
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_call_that_makes_or_changes_keys_or_actors_counts_as_a_change_of_keys() {
+    let mut api = MockedApi::whole();
+    api.settings.limits =
+        RateLimits { key_changes_per_hour: NonZeroU32::new(1_000), ..RateLimits::OFF };
+    let router = api.router();
+    let document = serde_json::to_value(roots_http::openapi()).unwrap();
+    let mut counted = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            // A body that no operation takes: what is refused counts too.
+            let call = ask(method.to_uppercase().leak(), &path.replace("{id}", "1")).json("[]");
+            let has_counted = !call.of(&router).await.header("ratelimit-policy").is_empty();
+            if has_counted {
+                counted.push(format!("{method} {path}"));
+            } else if operation["tags"][0] == "keys" {
+                assert!(["get", "delete"].contains(&method.as_str()), "{method} {path}");
+            }
+        }
+    }
+    counted.sort();
+    let expected = [
+        "get /api/v1/export",
+        "patch /api/v1/actors/{id}",
+        "post /api/v1/actors",
+        "post /api/v1/keys",
+        "post /api/v1/keys/rotate",
+        "post /api/v1/recovery-code",
+    ];
+    assert_eq!(counted, expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() {
     let mut api = MockedApi::whole();
     let key_changes_per_hour = NonZeroU32::new(4);
