@@ -30,9 +30,9 @@ impl MigrationTrait for FoundingSchema {
 const SCHEMA: &str = r"
 CREATE TABLE directory (
     one {int} NOT NULL PRIMARY KEY CHECK (one = 1),
-    last_account_id {int} NOT NULL
+    last_account_id {int}
 ) {strict};
-INSERT INTO directory (one, last_account_id) VALUES (1, 0);
+INSERT INTO directory (one) VALUES (1);
 
 CREATE TABLE accounts (
     account_id {int} NOT NULL PRIMARY KEY,

@@ -101,8 +101,8 @@ impl Mark {
 
 impl DryRun {
     /// Decides a command in a working set that was read for it. The working set is dropped and not
-    /// written. The cost is what the command would cost if the balance covered it; the balance is
-    /// the account's.
+    /// written. The cost is what the command would cost; it is not charged, so the balance need not
+    /// cover it and stays the account's.
     ///
     /// # Errors
     /// As [`WorkingSet::decide_at`], or [`Refusal::DryRunTooLarge`].
@@ -122,10 +122,7 @@ impl DryRun {
         }
         let (account, import) = (*account, import.clone());
         self.prepare(&mut working_set, account, &import);
-        let mut balance = 0;
-        if let Some(account) = working_set.account_mut(account) {
-            balance = std::mem::replace(&mut account.balance, i64::MAX);
-        }
+        working_set.is_charged = false;
         let known_activity_types = working_set.activity_types.clone();
         let applied = working_set.decide_at(command, now)?;
         let AppliedRow::Imported(outcomes) = &applied.row else { return Ok(applied) };
@@ -141,7 +138,7 @@ impl DryRun {
                 }
             }
         }
-        Ok(Applied { balance, ..applied })
+        Ok(applied)
     }
 
     /// Adds to the working set what earlier batches would have written, as far as this one depends

@@ -7,9 +7,7 @@ use roots_domain::model::api_key::ApiKey;
 use roots_domain::model::id::{AccountId, KeyId};
 use roots_domain::model::page::Page;
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::store::{
-    AccountReader, KeyQuery, KeysOver, ListedKey, StoreError, StoreResult,
-};
+use roots_domain::port::store::{KeyQuery, KeysOver, ListedKey, StoreError, StoreResult};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
 
 use super::totals::count;
@@ -67,7 +65,7 @@ impl Store {
         // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
         let upto = after.saturating_add(ACCOUNTS_SWEPT);
-        let given = self.last_account().await?;
+        let given = self.last_given_account().await?;
         let values = [after.into(), upto.into(), at.micros().into()];
         let accounts = self.ids(&sql, values).await?.into_iter().map(AccountId).collect();
         let is_more = given.is_some_and(|given| upto < given.0);
