@@ -66,7 +66,7 @@ pub(crate) enum ProgramError {
     /// The answer can't be serialized.
     #[error("the answer can't be worded: {0}")]
     Word(#[source] serde_json::Error),
-    /// The accounting is wrong; the errors were printed.
+    /// The accounting is wrong; the mismatches were printed.
     #[error("the accounting does not add up")]
     DoesNotAddUp,
     /// The database did not close in time.

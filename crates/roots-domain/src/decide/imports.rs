@@ -143,7 +143,7 @@ impl WorkingSet {
             }
             _ => None,
         };
-        let Some(plan) = plan else { return Ok(Imported::Known(id)) };
+        let Some(plan) = plan else { return Ok(Imported::Unchanged(id)) };
         self.debit(scope.account, ImportEffect::Updated.cost())?;
         self.apply(plan, scope)?;
         Ok(Imported::Updated(id))
@@ -235,7 +235,7 @@ impl WorkingSet {
         let todo = todo.filter(|todo| todo.actor == actor).ok_or(Refusal::NotFound("todo"))?;
         let (from, to) = (step.old_status, step.new_status);
         todo.relive(step).map_err(|error| match error {
-            StepRefusal::Elsewhere => Refusal::StepFromElsewhere { from, stands: todo.status },
+            StepRefusal::OtherStatus => Refusal::StepFromOtherStatus { from, current: todo.status },
             StepRefusal::Forbidden => Refusal::ForbiddenStep { from, to },
         })
     }

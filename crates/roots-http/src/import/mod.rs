@@ -99,7 +99,7 @@ fn error_of(refusal: &Refusal) -> InvalidField {
         Refusal::NotFound("todo") => "todo_id",
         Refusal::NoSuchActor(_) => "actor_id",
         Refusal::TooManyActivityTypes => "activity_type",
-        Refusal::StepFromElsewhere { .. } => "old_status",
+        Refusal::StepFromOtherStatus { .. } => "old_status",
         Refusal::ForbiddenStep { .. } => "new_status",
         Refusal::Contradicts(origin) => match origin {
             Origin::Actor(_) => "actor_id",

@@ -94,25 +94,25 @@ pub(crate) async fn verify(settings: &Settings) -> Result<(), ProgramError> {
         wiring::open(&settings.database_url.clone().existing(), &Threads::default()).await?;
     let verified = store.verify().await;
     store.close().await;
-    let (accounts, errors) = verified?;
-    for error in &errors {
-        let whose = match error.account {
+    let (accounts, discrepancies) = verified?;
+    for discrepancy in &discrepancies {
+        let whose = match discrepancy.account {
             Some(account) => format!("Account {account}"),
             None => "All accounts".to_owned(),
         };
-        print(format!("{whose}: {}.\n", error.mismatch))?;
+        print(format!("{whose}: {}.\n", discrepancy.mismatch))?;
     }
-    let proved = match accounts {
-        1 => "1 account was proved".to_owned(),
-        many => format!("{many} accounts were proved"),
+    let verified = match accounts {
+        1 => "1 account was verified".to_owned(),
+        many => format!("{many} accounts were verified"),
     };
-    let found = match errors.len() {
-        0 => "no error was found".to_owned(),
-        1 => "1 error was found".to_owned(),
-        many => format!("{many} errors were found"),
+    let found = match discrepancies.len() {
+        0 => "no mismatch was found".to_owned(),
+        1 => "1 mismatch was found".to_owned(),
+        many => format!("{many} mismatches were found"),
     };
-    print(format!("{proved}; {found}.\n"))?;
-    if errors.is_empty() { Ok(()) } else { Err(ProgramError::DoesNotAddUp) }
+    print(format!("{verified}; {found}.\n"))?;
+    if discrepancies.is_empty() { Ok(()) } else { Err(ProgramError::DoesNotAddUp) }
 }
 
 /// `openapi`.
