@@ -63,9 +63,9 @@ pub(crate) enum ProgramError {
     /// The answer could not be printed.
     #[error("the answer can't be printed: {0}")]
     Print(#[source] io::Error),
-    /// The answer can't be serialized.
-    #[error("the answer can't be worded: {0}")]
-    Word(#[source] serde_json::Error),
+    /// The output can't be serialized.
+    #[error("the output can't be serialized: {0}")]
+    Serialize(#[source] serde_json::Error),
     /// The accounting is wrong; the mismatches were printed.
     #[error("the accounting does not add up")]
     DoesNotAddUp,

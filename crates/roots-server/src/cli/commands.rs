@@ -52,7 +52,7 @@ fn credentials(made: &NewCredentials) -> Result<Zeroizing<Vec<u8>>, ProgramError
     // With enough capacity: a growing buffer is moved, and would leave the secrets behind.
     let mut json = Zeroizing::new(Vec::with_capacity(CREDENTIALS_ROOM));
     serde_json::to_writer_pretty(&mut *json, &Bootstrapped::from(made))
-        .map_err(ProgramError::Word)?;
+        .map_err(ProgramError::Serialize)?;
     json.push(b'\n');
     Ok(json)
 }
@@ -118,7 +118,7 @@ pub(crate) async fn verify(settings: &Settings) -> Result<(), ProgramError> {
 /// `openapi`.
 pub(crate) fn openapi() -> Result<(), ProgramError> {
     let document = serde_json::to_string_pretty(&roots_http::openapi());
-    print(document.map_err(ProgramError::Word)? + "\n")
+    print(document.map_err(ProgramError::Serialize)? + "\n")
 }
 
 /// Prints what was asked for.
