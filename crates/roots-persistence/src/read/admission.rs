@@ -146,8 +146,8 @@ async fn read(
 /// What is selected, in the order in which it is read.
 const COLUMNS: &str = "given.position, a.uid, a.name, a.kind, a.auth_epoch, a.key_epoch, \
     k.key_id, k.expires_at, k.ends_at, k.is_ended, k.succession, k.replaces_key_id, \
-    k.grace_seconds, k.first_used_at, o.actor_id, o.uid, o.name, o.kind, o.role, o.is_active, o.key_epoch, \
-    o.created_at, o.renewals_day, o.renewals, \
+    k.grace_seconds, k.first_used_at, o.actor_id, o.uid, o.name, o.kind, o.role, o.is_active, \
+    o.key_epoch, o.created_at, o.renewals_day, o.renewals, \
     wa.subject_epoch, wa.sealed, wo.subject_epoch, wo.sealed";
 
 /// The row of a key, with its account, its actor, and the wraps of their keys.
