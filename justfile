@@ -31,7 +31,7 @@ openapi *args:
 conformance:
     cargo xtask conformance
 
-# A release build, measured (--quick: whether it runs; --report: the page of what was measured)
+# Measure a release build (--quick: only check that it runs; --report: write the page of results)
 bench *args:
     cargo xtask bench {{args}}
 

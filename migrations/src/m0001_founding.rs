@@ -30,9 +30,9 @@ impl MigrationTrait for FoundingSchema {
 const SCHEMA: &str = r"
 CREATE TABLE directory (
     one {int} NOT NULL PRIMARY KEY CHECK (one = 1),
-    last_account_id {int} NOT NULL
+    last_account_id {int}
 ) {strict};
-INSERT INTO directory (one, last_account_id) VALUES (1, 0);
+INSERT INTO directory (one) VALUES (1);
 
 CREATE TABLE accounts (
     account_id {int} NOT NULL PRIMARY KEY,
@@ -69,7 +69,8 @@ CREATE TABLE actors (
 ) {by_key};
 
 -- A rotation sets `replaces_key_id`, `grace_seconds` and `first_used_at`: the replaced key stays in
--- force until `grace_seconds` after the first use of this one.
+-- force until `grace_seconds` after the first use of this one. `ends_at` is the end of a grace.
+-- `is_ended` is 1 once a key has ended for good, which is no matter of time.
 CREATE TABLE api_keys (
     account_id {int} NOT NULL,
     key_id {int} NOT NULL,
@@ -81,11 +82,13 @@ CREATE TABLE api_keys (
     last_used {int},
     expires_at {int},
     ends_at {int},
+    is_ended {small} NOT NULL DEFAULT 0 CHECK (is_ended IN (0, 1)),
     replaces_key_id {int},
     grace_seconds {int},
     first_used_at {int},
     PRIMARY KEY (account_id, key_id),
     UNIQUE (account_id, lookup),
+    CHECK (is_ended = 0 OR ends_at IS NULL),
     FOREIGN KEY (account_id, actor_id) REFERENCES actors
 ) {by_key};
 

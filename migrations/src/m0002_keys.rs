@@ -22,12 +22,12 @@ impl MigrationTrait for KeySchema {
 }
 
 // `succession` says how a key succeeds others. `replaces_key_id` and `grace_seconds` are set for a
-// rotation. `ends_at` is 0 once a key has ended for good. A recovery code refers to the key that
-// was created with it, whose first use ends the other codes. Ended codes are deleted.
+// rotation. A recovery code refers to the key that was created with it, whose first use ends the
+// other codes. Ended codes are deleted.
 const SCHEMA: &str = r"
 ALTER TABLE api_keys ADD COLUMN succession TEXT
     CHECK (succession = 'rotation' OR succession = 'recovery' OR succession = 'renewal');
-CREATE INDEX api_keys_by_actor ON api_keys (account_id, actor_id, ends_at);
+CREATE INDEX api_keys_by_actor ON api_keys (account_id, actor_id, is_ended);
 CREATE INDEX api_keys_by_replaced ON api_keys (account_id, replaces_key_id)
     WHERE replaces_key_id IS NOT NULL;
 

@@ -30,5 +30,5 @@ UPDATE accounts SET keys =
     (SELECT COUNT(*) FROM api_keys WHERE api_keys.account_id = accounts.account_id);
 ALTER TABLE actors ADD COLUMN renewals_day {int} NOT NULL DEFAULT 0;
 ALTER TABLE actors ADD COLUMN renewals {int} NOT NULL DEFAULT 0;
-CREATE INDEX api_keys_ended ON api_keys (account_id, key_id) WHERE ends_at = 0;
+CREATE INDEX api_keys_ended ON api_keys (account_id, key_id) WHERE is_ended = 1;
 ";

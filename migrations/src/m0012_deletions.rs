@@ -55,8 +55,8 @@ CREATE TABLE session_deletions (
 ) {by_key};
 
 CREATE INDEX api_keys_by_expiry ON api_keys (account_id, expires_at)
-    WHERE expires_at IS NOT NULL AND (ends_at IS NULL OR ends_at <> 0);
-CREATE INDEX api_keys_by_end ON api_keys (account_id, ends_at) WHERE ends_at > 0;
+    WHERE expires_at IS NOT NULL AND is_ended = 0;
+CREATE INDEX api_keys_by_end ON api_keys (account_id, ends_at) WHERE ends_at IS NOT NULL;
 ";
 
 /// Until a deletion has finished, links may refer to a deleted session, and keys and actors to a

@@ -367,7 +367,7 @@ impl ReferenceModel {
         for row in &import.rows {
             let key = (import.source, row.origin());
             if let Some(id) = self.imported.get(&key) {
-                outcomes.push(Ok(Imported::Known(*id)));
+                outcomes.push(Ok(Imported::Unchanged(*id)));
                 continue;
             }
             let mut next = self.clone();
@@ -422,7 +422,7 @@ impl ReferenceModel {
                 let todo = todo.ok_or(Refusal::NotFound("todo"))?;
                 let (from, to) = (step.old_status, step.new_status);
                 if todo.status != from {
-                    return Err(Refusal::StepFromElsewhere { from, stands: todo.status });
+                    return Err(Refusal::StepFromOtherStatus { from, current: todo.status });
                 }
                 if !may_go(from, to) {
                     return Err(Refusal::ForbiddenStep { from, to });

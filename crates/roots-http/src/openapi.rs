@@ -263,12 +263,11 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         let name = "Names the write, to repeat it safely: 1 to 255 visible ASCII characters, bare or \
                     quoted. The same request with the same key within 24 hours is answered as the \
                     first success was, and charged once.";
-        let parameter =
-            header_parameter("Idempotency-Key", name, Some(schema::IDEMPOTENCY_KEY.into()));
+        let parameter = header_parameter("Idempotency-Key", name, schema::IDEMPOTENCY_KEY.into());
         operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
     }
     if is_tagged || is_document {
-        tie(operation, is_write, is_tagged);
+        tie(operation, is_write);
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let is_optional = BODY_OPTIONAL.contains(&id.as_str());
@@ -357,7 +356,7 @@ fn etag() -> (String, RefOr<Header>) {
 }
 
 /// Adds `If-Match` or `If-None-Match` to an operation on one resource.
-fn tie(operation: &mut Operation, is_write: bool, is_tagged: bool) {
+fn tie(operation: &mut Operation, is_write: bool) {
     let (name, description) = if is_write {
         let only = "Write only if the resource's ETag is listed here. Otherwise 412, and nothing is \
                     changed or charged. `*` matches any state.";
@@ -369,20 +368,19 @@ fn tie(operation: &mut Operation, is_write: bool, is_tagged: bool) {
         operation.responses.responses.insert("304".to_owned(), RefOr::T(same));
         ("If-None-Match", unless)
     };
-    // A page accepts any value.
-    let pattern = is_tagged.then(schema::entity_tags);
     let example = if is_write { "*" } else { "\"fAXC1S0kB1k\"" };
-    let parameter = header_parameter(name, description, pattern).example(Some(example.into()));
+    let parameter =
+        header_parameter(name, description, schema::entity_tags()).example(Some(example.into()));
     operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
 }
 
-fn header_parameter(name: &str, description: &str, pattern: Option<String>) -> ParameterBuilder {
+fn header_parameter(name: &str, description: &str, pattern: String) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(pattern)))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))))
 }
 
 fn link() -> (String, RefOr<Header>) {

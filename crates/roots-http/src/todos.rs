@@ -195,10 +195,7 @@ struct TodoParams {
 impl FromParams for TodoParams {
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let status = params.take("status", |name| status(&name));
-        let priority = params.take("priority", |digit| match digit.as_bytes() {
-            [digit @ b'0'..=b'9'] => Priority::parse(i64::from(digit - b'0')),
-            _ => Priority::parse(-1),
-        });
+        let priority = params.take("priority", |digit| Priority::from_digit(&digit));
         let session_id = session_filter(params);
         let scope = actor_scope(params);
         Ok(Self { status: status?, priority: priority?, session_id: session_id?, scope: scope? })

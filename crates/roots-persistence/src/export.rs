@@ -6,7 +6,7 @@ use roots_domain::model::id::{AccountId, LogId, TodoId};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::Session;
 use roots_domain::model::todo::{StatusChange, Todo};
-use roots_domain::port::archive::{ArchiveReader, CHUNK_MAX_ROWS, ExportChunk, Holdings};
+use roots_domain::port::archive::{ArchiveReader, CHUNK_MAX_ROWS, ExportChunk, ExportScope};
 use roots_domain::port::store::StoreResult;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
@@ -31,7 +31,7 @@ impl Store {
     async fn chunk<E, T>(
         &self,
         columns: WalkColumns<E::Column>,
-        of: Holdings,
+        of: ExportScope,
         (after, given): (Option<i64>, i64),
         id: fn(&T) -> i64,
     ) -> StoreResult<ExportChunk<T>>
@@ -62,7 +62,7 @@ impl Store {
 impl ArchiveReader for Store {
     async fn sessions_after(
         &self,
-        of: Holdings,
+        of: ExportScope,
         after: Option<i64>,
     ) -> StoreResult<ExportChunk<Session<Sealed>>> {
         use sessions::Column::{AccountId, ActorId, SessionId};
@@ -73,7 +73,7 @@ impl ArchiveReader for Store {
 
     async fn todos_after(
         &self,
-        of: Holdings,
+        of: ExportScope,
         after: Option<i64>,
     ) -> StoreResult<ExportChunk<Todo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, TodoId};
@@ -84,7 +84,7 @@ impl ArchiveReader for Store {
 
     async fn activities_after(
         &self,
-        of: Holdings,
+        of: ExportScope,
         after: Option<i64>,
     ) -> StoreResult<ExportChunk<Activity<Sealed>>> {
         use activities::Column::{AccountId, ActivityId, ActorId};

@@ -51,7 +51,7 @@ impl Verifier for Store {
             tx.execute_unprepared(postgres::NO_TIME_LIMIT).await.map_err(of_read)?;
         }
         let mut discrepancies = Vec::new();
-        let mut proved = 0;
+        let mut verified = 0;
         // Ids count from 1.
         let mut after = 0;
         while let Some(row) = next_account(&tx, after).await.map_err(of_read)? {
@@ -60,9 +60,9 @@ impl Verifier for Store {
             let errors = verify_account(&tx, &account).await.map_err(of_read)?;
             let of_account = |mismatch| Discrepancy { account: Some(account.id), mismatch };
             discrepancies.extend(errors.into_iter().map(of_account));
-            proved += 1;
+            verified += 1;
         }
-        let counted = i64::try_from(proved).unwrap_or(i64::MAX);
+        let counted = i64::try_from(verified).unwrap_or(i64::MAX);
         let kept = directory::Entity::find().one(&tx).await.map_err(of_read)?;
         let kept = kept.map_or(0, |directory| directory.accounts);
         if kept != counted {
@@ -70,7 +70,7 @@ impl Verifier for Store {
             discrepancies.push(Discrepancy { account: None, mismatch });
         }
         discrepancies.extend(ownerless(&tx).await.map_err(of_read)?);
-        Ok((proved, discrepancies))
+        Ok((verified, discrepancies))
     }
 }
 

@@ -63,10 +63,10 @@ pub(crate) enum ProgramError {
     /// The answer could not be printed.
     #[error("the answer can't be printed: {0}")]
     Print(#[source] io::Error),
-    /// The answer can't be serialized.
-    #[error("the answer can't be worded: {0}")]
-    Word(#[source] serde_json::Error),
-    /// The accounting is wrong; the errors were printed.
+    /// The output can't be serialized.
+    #[error("the output can't be serialized: {0}")]
+    Serialize(#[source] serde_json::Error),
+    /// The accounting is wrong; the mismatches were printed.
     #[error("the accounting does not add up")]
     DoesNotAddUp,
     /// The database did not close in time.

@@ -25,7 +25,7 @@ pub async fn compare(
     ranges: &[TimeRange],
     limit: u32,
 ) {
-    compare_books(model, store, limit).await;
+    compare_accounting(model, store, limit).await;
     let one_by_one = actors.iter().map(|actor| Some(ActorId(*actor)));
     for actor in one_by_one.chain([None]) {
         compare_sessions(model, store, actor, limit).await;
@@ -37,7 +37,7 @@ pub async fn compare(
 }
 
 /// Compares the balance and the ledger.
-async fn compare_books(model: &ReferenceModel, store: &Store, limit: u32) {
+async fn compare_accounting(model: &ReferenceModel, store: &Store, limit: u32) {
     let id = model.account.id;
     let account = store.account(id).await.expect("a read").expect("the account");
     assert_eq!(account.balance, model.account.balance);

@@ -100,18 +100,66 @@ fn uses(crate_files: &[(String, ModulePath, syn::File)]) -> Vec<BTreeSet<usize>>
             by_module: &by_module,
             module: module.clone(),
             depth: 0,
+            implemented: None,
             paths: Vec::new(),
             names: BTreeMap::new(),
+            methods: BTreeSet::new(),
+            calls: BTreeSet::new(),
         };
         visitor.visit_file(parsed);
         visitor
     };
     let visitors: Vec<PathVisitor<'_>> = crate_files.iter().map(read).collect();
-    let used_by = |file: usize| {
+    let methods = methods(&by_module, &visitors);
+    let used_by = |file: usize| -> BTreeSet<usize> {
         let targets = visitors[file].paths.iter();
-        targets.filter_map(|path| target(&by_module, &visitors, path)).filter(move |to| *to != file)
+        let targets = targets.filter_map(|path| target(&by_module, &visitors, path));
+        let calls = visitors[file].calls.iter();
+        let called = calls.filter_map(|(named, method)| {
+            let defined = (defined_type(&by_module, &visitors, file, named), method.clone());
+            only_file(methods.get(&defined)?, file)
+        });
+        targets.filter(|to| *to != file).chain(called).collect()
     };
-    (0..crate_files.len()).map(|file| used_by(file).collect()).collect()
+    (0..crate_files.len()).map(used_by).collect()
+}
+
+/// A type: the file that defines it, and its name there.
+type DefinedType = (usize, String);
+
+/// The files that define each method of a type. The methods of a type may be split over files.
+fn methods(
+    by_module: &BTreeMap<&[String], usize>,
+    visitors: &[PathVisitor<'_>],
+) -> BTreeMap<(DefinedType, String), BTreeSet<usize>> {
+    let mut methods = BTreeMap::<_, BTreeSet<usize>>::new();
+    for (file, visitor) in visitors.iter().enumerate() {
+        for (named, method) in &visitor.methods {
+            let defined = (defined_type(by_module, visitors, file, named), method.clone());
+            methods.entry(defined).or_default().insert(file);
+        }
+    }
+    methods
+}
+
+/// The type that a name means in a file. A name that the file does not import is its own.
+fn defined_type(
+    by_module: &BTreeMap<&[String], usize>,
+    visitors: &[PathVisitor<'_>],
+    file: usize,
+    named: &str,
+) -> DefinedType {
+    let imported = visitors[file].names.get(named);
+    let defined =
+        imported.and_then(|path| Some((target(by_module, visitors, path)?, path.last()?.clone())));
+    defined.unwrap_or_else(|| (file, named.to_owned()))
+}
+
+/// The file that a call from `from` uses: none if `from` has the method itself, or if several files
+/// have one of that name, for different generic arguments.
+fn only_file(defined_in: &BTreeSet<usize>, from: usize) -> Option<usize> {
+    let mut files = defined_in.iter().copied();
+    files.next().filter(|file| *file != from && files.next().is_none())
 }
 
 /// The file that defines what a path from the root of the crate names. Re-exports are followed.
@@ -136,16 +184,23 @@ fn target(
     }
 }
 
-/// Collects the paths into its own crate that a file contains outside its tests.
+/// Collects the paths into its own crate that a file contains outside its tests, and the methods
+/// that it defines and calls on `self`.
 struct PathVisitor<'a> {
     by_module: &'a BTreeMap<&'a [String], usize>,
     /// The current module, which may be an inline one.
     module: ModulePath,
     /// The number of inline modules around the current position.
     depth: usize,
+    /// The name of the type whose `impl` is around the current position.
+    implemented: Option<String>,
     paths: Vec<ModulePath>,
     /// The names that `use` brings into the file's own module, and their paths.
     names: BTreeMap<String, ModulePath>,
+    /// Names of types, and the methods that the file implements for them.
+    methods: BTreeSet<(String, String)>,
+    /// Names of types, and the methods that the file's implementations for them call on `self`.
+    calls: BTreeSet<(String, String)>,
 }
 
 impl PathVisitor<'_> {
@@ -209,6 +264,13 @@ impl PathVisitor<'_> {
             self.names.insert(name, path);
         }
     }
+
+    /// Adds a call of a method of the type that is being implemented.
+    fn called(&mut self, method: &str) {
+        if let Some(named) = &self.implemented {
+            self.calls.insert((named.clone(), method.to_owned()));
+        }
+    }
 }
 
 impl<'ast> Visit<'ast> for PathVisitor<'_> {
@@ -231,12 +293,39 @@ impl<'ast> Visit<'ast> for PathVisitor<'_> {
         self.read_use(&item.tree, &[], is_public);
     }
 
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let around = std::mem::replace(&mut self.implemented, type_name(&item.self_ty));
+        if let Some(named) = &self.implemented {
+            for item in &item.items {
+                if let syn::ImplItem::Fn(method) = item {
+                    self.methods.insert((named.clone(), method.sig.ident.to_string()));
+                }
+            }
+        }
+        visit::visit_item_impl(self, item);
+        self.implemented = around;
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if let syn::Expr::Path(receiver) = &*call.receiver
+            && receiver.path.is_ident("self")
+        {
+            self.called(&call.method.to_string());
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
     /// `pub(super)` is no use of the parent.
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let names: Vec<_> = path.segments.iter().map(|part| part.ident.to_string()).collect();
         self.paths.extend(self.absolute(&names));
+        if let [first, method] = &names[..]
+            && first == "Self"
+        {
+            self.called(method);
+        }
         visit::visit_path(self, path);
     }
 
@@ -249,15 +338,25 @@ impl<'ast> Visit<'ast> for PathVisitor<'_> {
                 by_module: self.by_module,
                 module: self.module.clone(),
                 depth: self.depth,
+                implemented: self.implemented.clone(),
                 paths: Vec::new(),
                 names: BTreeMap::new(),
+                methods: BTreeSet::new(),
+                calls: BTreeSet::new(),
             };
             for argument in &arguments {
                 within.visit_expr(argument);
             }
             self.paths.append(&mut within.paths);
+            self.calls.append(&mut within.calls);
         }
     }
+}
+
+/// The name of a type, without its module and its generic arguments.
+fn type_name(named: &syn::Type) -> Option<String> {
+    let syn::Type::Path(named) = named else { return None };
+    named.path.segments.last().map(|part| part.ident.to_string())
 }
 
 fn attributes(item: &syn::Item) -> &[syn::Attribute] {
@@ -346,6 +445,38 @@ mod tests {
         let back =
             [("a.rs", "pub use c::C;"), ("a/b.rs", "use super::C;"), ("a/c.rs", "use super::b;")];
         assert_eq!(found(&back), [violation("a/b.rs", "a/c.rs"), violation("a/c.rs", "a/b.rs")]);
+    }
+
+    #[test]
+    fn files_that_call_each_others_methods_on_self_are_a_circle() {
+        let store = ("store.rs", "pub struct Store; impl Store { fn read(&self) {} }");
+        let one = "use crate::store::Store; impl Store { fn a(&self) { self.read(); self.b() } }";
+        for other in [
+            "use crate::store::Store; impl Store { fn b(&self) { self.a() } }",
+            "use super::store::Store as S; impl Clone for S { fn b(&self) { c(self.a()) } }",
+            "use crate::store::Store; impl Store { fn b(&self) { assert!(self.a()) } }",
+            "use crate::store::Store; impl Store { fn b(&self) { Self::a(self) } }",
+        ] {
+            let circle = [violation("a.rs", "b.rs"), violation("b.rs", "a.rs")];
+            assert_eq!(found(&[("a.rs", one), ("b.rs", other), store]), circle, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_method_of_another_type_or_of_several_files_is_no_use() {
+        let store = ("store.rs", "pub struct Store;");
+        let one = "use crate::store::Store; impl Store { fn a(&self) { self.b() } }";
+        let other = "use crate::a; struct Store; impl Store { fn b(&self) {} }";
+        let again = "use crate::store::Store; use crate::a; impl Store { fn b(&self) {} }";
+        let theirs = "use crate::store::Store; impl Store { fn b(&self, d: u8) { d.a() } }";
+        for rest in [
+            &[("b.rs", other)][..],
+            &[("b.rs", again), ("c.rs", again)],
+            &[("b.rs", theirs), ("c.rs", "use crate::b; struct Store;")],
+        ] {
+            let sources = [&[("a.rs", one), store][..], rest].concat();
+            assert_eq!(found(&sources), Vec::<String>::new(), "{rest:?}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::model::time::Timestamp;
 pub struct Command {
     /// The requested action and its principal.
     pub action: Action,
-    /// Its cost and route; `None` if it is free.
+    /// Its cost and route; `None` if it is not charged.
     pub charge: Option<Charge>,
     /// The caller's preconditions and idempotency key.
     pub conditions: Conditions,
@@ -86,7 +86,7 @@ impl Charge {
         Self { cost: WRITE_COST, endpoint }
     }
 
-    /// The charge of a free write whose ledger entry names the route, such as a grant of credits.
+    /// The charge of a write that costs nothing and whose ledger entry names the route, such as a grant of credits.
     #[must_use]
     pub const fn nothing(endpoint: &'static str) -> Self {
         Self { cost: 0, endpoint }
@@ -143,7 +143,7 @@ impl Action {
 }
 
 impl Command {
-    /// A free command without conditions.
+    /// A command without charge and conditions.
     #[must_use]
     pub fn uncharged(action: Action, at: Timestamp) -> Self {
         Self { action, charge: None, conditions: Conditions::default(), at }

@@ -106,12 +106,12 @@ pub enum Refusal {
     )]
     DryRunTooLarge,
     /// A step of a log does not begin at its todo's status.
-    #[error("The todo's status is {}, but this log entry starts from {}.", .stands.name(), .from.name())]
-    StepFromElsewhere {
+    #[error("The todo's status is {}, but this log entry starts from {}.", .current.name(), .from.name())]
+    StepFromOtherStatus {
         /// The status from which the step begins.
         from: TodoStatus,
         /// The todo's status.
-        stands: TodoStatus,
+        current: TodoStatus,
     },
     /// The session has already ended.
     #[error("Session {0} has already ended.")]

@@ -18,15 +18,17 @@ use crate::model::usage::Calls;
 
 impl WorkingSet {
     pub(super) fn reserve_account(&mut self) -> Applied {
-        self.directory.last_account += 1;
+        let last = self.directory.last_account;
+        let id = last.map_or(NewAccount::FIRST, |last| AccountId(last.0 + 1));
+        self.directory.last_account = Some(id);
         self.write_set.directory = Some(self.directory);
-        let id = AccountId(self.directory.last_account);
         Applied { row: AppliedRow::Reserved(id), cost: 0, balance: 0, is_replay: false }
     }
 
     pub(super) fn name_installation(&mut self, id: Uid) -> Result<Applied, Refusal> {
         if self.directory.accounts > 0 {
-            return Err(Refusal::AccountExists(AccountId(self.directory.last_account)));
+            let last = self.directory.last_account.unwrap_or(NewAccount::FIRST);
+            return Err(Refusal::AccountExists(last));
         }
         let named = self.directory.installation.unwrap_or_else(|| {
             self.directory.installation = Some(id);
@@ -43,8 +45,9 @@ impl WorkingSet {
     ) -> Result<Applied, Refusal> {
         // The very first account needs no reserved id: as long as no id was assigned, no erased
         // account can have left rows under it.
-        let is_given = new.id.0 <= self.directory.last_account;
-        let is_very_first = self.directory.last_account == 0 && new.id == NewAccount::FIRST;
+        let last = self.directory.last_account;
+        let is_given = last.is_some_and(|last| new.id <= last);
+        let is_very_first = last.is_none() && new.id == NewAccount::FIRST;
         let fits = if new.must_be_first {
             self.directory.accounts == 0
                 && (is_very_first || is_given && new.id != NewAccount::FIRST)
@@ -55,7 +58,7 @@ impl WorkingSet {
             return Err(Refusal::AccountExists(new.id));
         }
         if is_very_first {
-            self.directory.last_account = new.id.0;
+            self.directory.last_account = Some(new.id);
         }
         self.directory.accounts += 1;
         self.write_set.directory = Some(self.directory);

@@ -18,7 +18,7 @@ pub(super) struct EntryText {
     pub(super) note: Option<String>,
 }
 
-pub(super) const fn refused_balance(error: BalanceRefusal) -> Refusal {
+const fn refused_balance(error: BalanceRefusal) -> Refusal {
     match error {
         BalanceRefusal::TooLow { balance, cost } => Refusal::InsufficientCredits { balance, cost },
         BalanceRefusal::TooHigh => Refusal::BalanceTooHigh,
@@ -30,8 +30,7 @@ impl WorkingSet {
         let Some(Charge { cost, endpoint }) = charge else {
             return Ok(());
         };
-        let account = self.account_mut(scope.account).ok_or(Refusal::KeyNotInForce)?;
-        account.debit(cost).map_err(refused_balance)?;
+        self.debit(scope.account, cost)?;
         let row = EntryText {
             reason: Reason::ApiWrite,
             endpoint: Some(endpoint.to_owned()),
@@ -40,6 +39,13 @@ impl WorkingSet {
         };
         self.enter(scope.account, -cost, row, scope.at);
         Ok(())
+    }
+
+    /// Takes a cost from an account's balance. A dry run takes nothing and needs no balance.
+    pub(super) fn debit(&mut self, id: AccountId, cost: i64) -> Result<(), Refusal> {
+        let is_charged = self.is_charged;
+        let account = self.account_mut(id).ok_or(Refusal::KeyNotInForce)?;
+        if is_charged { account.debit(cost).map_err(refused_balance) } else { Ok(()) }
     }
 
     /// Appends the latest change of the account's balance to the ledger.

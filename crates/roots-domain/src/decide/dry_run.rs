@@ -63,7 +63,7 @@ enum Mark {
     /// The same for todos.
     TodoOwners(u8),
     /// A todo has this status, in the working set or from an earlier line.
-    Stands(TodoStatus),
+    Status(TodoStatus),
 }
 
 /// The content of a mark: a bit for each of 256 ids, or a digit for each of 64.
@@ -101,8 +101,8 @@ impl Mark {
 
 impl DryRun {
     /// Decides a command in a working set that was read for it. The working set is dropped and not
-    /// written. The cost is what the command would cost if the balance covered it; the balance is
-    /// the account's.
+    /// written. The cost is what the command would cost; it is not charged, so the balance need not
+    /// cover it and stays the account's.
     ///
     /// # Errors
     /// As [`WorkingSet::decide_at`], or [`Refusal::DryRunTooLarge`].
@@ -122,10 +122,7 @@ impl DryRun {
         }
         let (account, import) = (*account, import.clone());
         self.prepare(&mut working_set, account, &import);
-        let mut balance = 0;
-        if let Some(account) = working_set.account_mut(account) {
-            balance = std::mem::replace(&mut account.balance, i64::MAX);
-        }
+        working_set.is_charged = false;
         let known_activity_types = working_set.activity_types.clone();
         let applied = working_set.decide_at(command, now)?;
         let AppliedRow::Imported(outcomes) = &applied.row else { return Ok(applied) };
@@ -141,7 +138,7 @@ impl DryRun {
                 }
             }
         }
-        Ok(Applied { balance, ..applied })
+        Ok(applied)
     }
 
     /// Adds to the working set what earlier batches would have written, as far as this one depends
@@ -186,13 +183,13 @@ impl DryRun {
                 let Some(here) = working_set.imported.get(&key).map(|id| TodoId(*id)) else {
                     return;
                 };
-                let stands = if is_new {
+                let current = if is_new {
                     self.owner_of(origin).map(|owner| todo(here, owner))
                 } else {
                     working_set.todos.get((account, here)).cloned()
                 };
-                if let Some(stands) = stands {
-                    working_set.load_todo(account, Todo { status, ..stands });
+                if let Some(current) = current {
+                    working_set.load_todo(account, Todo { status, ..current });
                 }
             }
             _ => {}
@@ -204,12 +201,12 @@ impl DryRun {
             ImportRow::Session(session) => self.set_owner(row.origin(), session.actor),
             ImportRow::Todo(todo) => {
                 self.set_owner(row.origin(), todo.actor);
-                self.set(Mark::Stands(todo.status), todo.id.0, true);
+                self.set(Mark::Status(todo.status), todo.id.0, true);
             }
             ImportRow::Step(_, step) => {
                 self.set(Mark::Step, step.id.0, true);
-                self.set(Mark::Stands(step.old_status), step.todo.0, false);
-                self.set(Mark::Stands(step.new_status), step.todo.0, true);
+                self.set(Mark::Status(step.old_status), step.todo.0, false);
+                self.set(Mark::Status(step.new_status), step.todo.0, true);
             }
             ImportRow::Activity(activity) => self.set(Mark::Activity, activity.id.0, true),
             // These rows exist, so the working set has them.
@@ -229,7 +226,7 @@ impl DryRun {
     }
 
     fn status(&self, id: TodoId) -> Option<TodoStatus> {
-        TodoStatus::ALL.into_iter().find(|status| self.has(Mark::Stands(*status), id.0))
+        TodoStatus::ALL.into_iter().find(|status| self.has(Mark::Status(*status), id.0))
     }
 
     /// Notes a new session or todo and its owner.

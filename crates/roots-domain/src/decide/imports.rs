@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::admission::Scope;
-use super::credits::{EntryText, refused_balance};
+use super::credits::EntryText;
 use super::read_set::ImportKey;
 use super::resources::Plan;
 use super::working_set::WorkingSet;
@@ -100,8 +100,7 @@ impl WorkingSet {
         let here = row.actor();
         let new_actor = self.new_actor(source, actors.get(&here).copied(), here, scope)?;
         let (plan, id) = self.validate_import(source, row, scope)?;
-        let account = self.account_mut(scope.account).ok_or(Refusal::KeyNotInForce)?;
-        account.debit(ImportEffect::Added.cost()).map_err(refused_balance)?;
+        self.debit(scope.account, ImportEffect::Added.cost())?;
         self.apply(plan, scope)?;
         let actor = new_actor.map(|key| (key, here.0));
         for (key, id) in actor.into_iter().chain([(key, id)]) {
@@ -144,9 +143,8 @@ impl WorkingSet {
             }
             _ => None,
         };
-        let Some(plan) = plan else { return Ok(Imported::Known(id)) };
-        let account = self.account_mut(scope.account).ok_or(Refusal::KeyNotInForce)?;
-        account.debit(ImportEffect::Updated.cost()).map_err(refused_balance)?;
+        let Some(plan) = plan else { return Ok(Imported::Unchanged(id)) };
+        self.debit(scope.account, ImportEffect::Updated.cost())?;
         self.apply(plan, scope)?;
         Ok(Imported::Updated(id))
     }
@@ -237,7 +235,7 @@ impl WorkingSet {
         let todo = todo.filter(|todo| todo.actor == actor).ok_or(Refusal::NotFound("todo"))?;
         let (from, to) = (step.old_status, step.new_status);
         todo.relive(step).map_err(|error| match error {
-            StepRefusal::Elsewhere => Refusal::StepFromElsewhere { from, stands: todo.status },
+            StepRefusal::OtherStatus => Refusal::StepFromOtherStatus { from, current: todo.status },
             StepRefusal::Forbidden => Refusal::ForbiddenStep { from, to },
         })
     }

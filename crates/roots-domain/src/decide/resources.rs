@@ -67,7 +67,7 @@ impl WorkingSet {
         scope: &Scope,
     ) -> Result<(), Refusal> {
         let Some(allowed) = if_match else { return Ok(()) };
-        let (what, stands) = match action {
+        let (what, current) = match action {
             ResourceAction::PatchSession(RowPatch { id, .. })
             | ResourceAction::DeleteSession(id) => ("session", self.session(*id, scope)?.tag()),
             ResourceAction::PatchTodo { row: RowPatch { id, .. }, .. }
@@ -77,7 +77,7 @@ impl WorkingSet {
             | ResourceAction::CreateTodo { .. }
             | ResourceAction::LogActivity { .. } => return Ok(()),
         };
-        if allowed.contains(&stands) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
+        if allowed.contains(&current) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
     }
 
     fn validate(&self, action: ResourceAction, scope: &Scope) -> Result<Plan, Refusal> {

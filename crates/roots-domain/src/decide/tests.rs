@@ -184,7 +184,11 @@ fn activity_types(present: &[&str], total: i64) -> ActivityTypes {
 /// Two accounts alike, each with rows of two actors.
 fn working_set() -> WorkingSet {
     let mut working_set = WorkingSet::default();
-    working_set.load_directory(Directory { last_account: 2, accounts: 2, installation: None });
+    working_set.load_directory(Directory {
+        last_account: Some(AccountId(2)),
+        accounts: 2,
+        installation: None,
+    });
     for home in [HOME, ABROAD] {
         working_set.load_account(account(home));
         for id in [ACTIVE, ENDED, OF_PEER] {

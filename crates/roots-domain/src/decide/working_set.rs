@@ -60,6 +60,8 @@ pub struct WorkingSet {
     /// When the current command is decided. Keys are checked against it; rows get the time of
     /// asking.
     pub(super) decided_at: Timestamp,
+    /// Whether costs are taken from balances.
+    pub(super) is_charged: bool,
     pub(super) directory: Directory,
     pub(super) other_operator: bool,
     pub(super) accounts: BTreeMap<AccountId, Row<Account>>,
@@ -79,6 +81,7 @@ impl Default for WorkingSet {
     fn default() -> Self {
         Self {
             decided_at: Timestamp::FIRST,
+            is_charged: true,
             directory: Directory::default(),
             other_operator: false,
             accounts: BTreeMap::new(),

@@ -22,8 +22,8 @@ use crate::model::usage::Calls;
 /// The state that all accounts share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Directory {
-    /// The last account id that was given; 0 if none was.
-    pub last_account: i64,
+    /// The last account id that was given, if any was.
+    pub last_account: Option<AccountId>,
     /// The number of accounts.
     pub accounts: i64,
     /// The id of the installation, once the first start has set it.

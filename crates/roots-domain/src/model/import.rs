@@ -196,7 +196,7 @@ pub enum Imported {
     /// It was imported before with this id, and was updated.
     Updated(i64),
     /// It was imported before, and has or had this id.
-    Known(i64),
+    Unchanged(i64),
 }
 
 /// The effect of an import on a row.
@@ -228,7 +228,7 @@ impl Imported {
         match self {
             Self::New(_) => ImportEffect::Added,
             Self::Updated(_) => ImportEffect::Updated,
-            Self::Known(_) => ImportEffect::Unchanged,
+            Self::Unchanged(_) => ImportEffect::Unchanged,
         }
     }
 }
@@ -274,7 +274,7 @@ pub fn imported_updated_at(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepRefusal {
     /// It begins from another status.
-    Elsewhere,
+    OtherStatus,
     /// The step is not allowed.
     Forbidden,
 }
@@ -287,7 +287,7 @@ impl<T: Clone + PartialEq> Todo<T> {
     pub fn relive<N>(&self, step: &StatusChange<N>) -> Result<Self, StepRefusal> {
         let (from, to) = (step.old_status, step.new_status);
         if from != self.status {
-            return Err(StepRefusal::Elsewhere);
+            return Err(StepRefusal::OtherStatus);
         }
         if !from.next().contains(&to) {
             return Err(StepRefusal::Forbidden);

@@ -70,8 +70,23 @@ impl Priority {
     pub fn parse(number: i64) -> Result<Self, Invalid> {
         match i16::try_from(number) {
             Ok(level @ 0..=3) => Ok(Self(level)),
-            _ => Err(Invalid::new("must be 0 (lowest) to 3 (highest)")),
+            _ => Err(Self::out_of_range()),
         }
+    }
+
+    /// The priority that a text of one digit names.
+    ///
+    /// # Errors
+    /// Says the range.
+    pub fn from_digit(text: &str) -> Result<Self, Invalid> {
+        match text.as_bytes() {
+            [digit @ b'0'..=b'3'] => Ok(Self(i16::from(digit - b'0'))),
+            _ => Err(Self::out_of_range()),
+        }
+    }
+
+    fn out_of_range() -> Invalid {
+        Invalid::new("must be 0 (lowest) to 3 (highest)")
     }
 
     /// The number.
@@ -446,6 +461,12 @@ mod tests {
     fn priorities_range_from_0_to_3() {
         assert_eq!(Priority::default().level(), 0);
         assert!((0..=3).all(|level| Priority::parse(level).is_ok()));
+        for digit in ["0", "1", "2", "3"] {
+            assert_eq!(Priority::from_digit(digit).unwrap().level().to_string(), digit);
+        }
+        for bad in ["", "4", "9", "-1", "00", "1.0", " 1"] {
+            assert_eq!(Priority::from_digit(bad), Err(Priority::out_of_range()), "{bad:?}");
+        }
         for bad in [-1, 4, i64::MIN, i64::MAX, 65_536] {
             assert!(Priority::parse(bad).is_err());
         }

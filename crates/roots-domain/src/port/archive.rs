@@ -18,7 +18,7 @@ pub const CHUNK_MAX_ROWS: u16 = 16;
 
 /// The rows to walk through: those of an account whose ids had been assigned at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holdings {
+pub struct ExportScope {
     /// The account.
     pub account: AccountId,
     /// The actor whose rows are wanted; `None` for all actors.
@@ -47,7 +47,7 @@ pub struct ImportedId {
     /// Its id here.
     pub here: i64,
     /// Whether it still exists here.
-    pub stands: bool,
+    pub exists: bool,
 }
 
 /// Reads which rows were imported.
@@ -97,21 +97,21 @@ pub trait ArchiveReader: Send + Sync {
     /// Sessions after that id, or the first ones.
     async fn sessions_after(
         &self,
-        of: Holdings,
+        of: ExportScope,
         after: Option<i64>,
     ) -> StoreResult<ExportChunk<Session<Sealed>>>;
 
     /// Todos after that id, or the first ones.
     async fn todos_after(
         &self,
-        of: Holdings,
+        of: ExportScope,
         after: Option<i64>,
     ) -> StoreResult<ExportChunk<Todo<Sealed>>>;
 
     /// Activities after that id, or the first ones.
     async fn activities_after(
         &self,
-        of: Holdings,
+        of: ExportScope,
         after: Option<i64>,
     ) -> StoreResult<ExportChunk<Activity<Sealed>>>;
 

@@ -15,7 +15,7 @@ use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo, TodoStatus};
-use crate::port::archive::{ArchiveReader, CHUNK_MAX_ROWS, Holdings};
+use crate::port::archive::{ArchiveReader, CHUNK_MAX_ROWS, ExportScope};
 use crate::port::crypto::{CryptoError, Keyring, Lookup};
 use crate::port::store::{Admission, ApplyError, StoreError, StoreResult};
 
@@ -87,7 +87,7 @@ impl Exports {
                 Err(ApplyError::Store(error)) => unnoted = Some(error),
             }
         }
-        let of = Holdings { account: header.account.id, actor, given: header.account.last_ids };
+        let of = ExportScope { account: header.account.id, actor, given: header.account.last_ids };
         Ok(Export {
             exports: self.clone(),
             by: caller.admission(),
@@ -143,7 +143,7 @@ pub struct Export {
     lookup: Lookup,
     /// The admission from the last look-up of its key.
     by: Admission,
-    of: Holdings,
+    of: ExportScope,
     stage: Stage,
     /// Why it was not noted.
     unnoted: Option<StoreError>,

@@ -287,8 +287,8 @@ impl Importing {
             outcomes.push(outcome.map(|imported| match imported {
                 Imported::New(_) => RowOutcome::Added,
                 Imported::Updated(_) => RowOutcome::Updated,
-                Imported::Known(_) if was_deleted => RowOutcome::Deleted,
-                Imported::Known(_) => RowOutcome::Unchanged,
+                Imported::Unchanged(_) if was_deleted => RowOutcome::Deleted,
+                Imported::Unchanged(_) => RowOutcome::Unchanged,
             }));
             if is_over {
                 break;
@@ -321,10 +321,10 @@ impl Importing {
         let rows = self.imports.reader.imported_after(account, self.source, kind, after).await?;
         let next = from.next(rows.last().map(|row| row.origin.id()));
         let mut missing = Vec::new();
-        for ImportedId { origin, here, stands } in rows {
+        for ImportedId { origin, here, exists } in rows {
             match self.seen.contains(origin) {
                 None => return Ok(None),
-                Some(false) if stands => missing.push(MissingRow { origin, here }),
+                Some(false) if exists => missing.push(MissingRow { origin, here }),
                 Some(_) => {}
             }
         }

@@ -185,9 +185,9 @@ impl Sessions {
                     super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
                 // No session has a fresh uid: the store refuses a text for one that is not found.
                 let row = current.map_or_else(|| self.uids.next(), |session| session.uid);
-                let stands = current.and_then(|session| session.notes.as_ref());
+                let sealed = current.and_then(|session| session.notes.as_ref());
                 let sealer = Sealer { keys: &keys, row };
-                let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), stands)?;
+                let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), sealed)?;
                 (Some(row), Patch::Set(notes))
             }
         };

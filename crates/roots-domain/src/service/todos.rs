@@ -199,21 +199,21 @@ impl Todos {
             || change.note.is_some() && caller.actor.role == Role::Owner;
         let of_account = caller.account.id.into();
         let current = if looks_up { self.sealed(caller, of_account, id).await? } else { None };
-        let stands = current.as_ref();
-        let actor = stands.map_or(caller.actor.id, |todo| todo.actor);
-        let texts = stands.into_iter().flat_map(Todo::texts);
+        let current = current.as_ref();
+        let actor = current.map_or(caller.actor.id, |todo| todo.actor);
+        let texts = current.into_iter().flat_map(Todo::texts);
         let keys = super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
         // No todo has the uid of a log row, so the store refuses texts for one that was not found.
-        let row = stands.map_or(log_uid, |todo| todo.uid);
+        let row = current.map_or(log_uid, |todo| todo.uid);
         let sealer = Sealer { keys: &keys, row };
         let log_sealer = Sealer { keys: &keys, row: log_uid };
         let patch = change.try_map_texts(
             |title| {
-                let current = stands.map(|todo| &todo.content.title);
+                let current = current.map(|todo| &todo.content.title);
                 sealer.reseal(Field::TodoTitle, title.as_str(), current)
             },
             |description| {
-                let current = stands.and_then(|todo| todo.content.description.as_ref());
+                let current = current.and_then(|todo| todo.content.description.as_ref());
                 sealer.reseal(Field::TodoDescription, description.as_str(), current)
             },
             |note| log_sealer.reseal(Field::LogNote, note.as_str(), None),

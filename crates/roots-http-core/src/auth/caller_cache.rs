@@ -56,7 +56,7 @@ struct RememberedCallers {
     /// The number of look-ups that have begun.
     begun: AtomicU64,
     /// How long a wrong key is not looked up again.
-    wrong_stands: Duration,
+    wrong_look_period: Duration,
     sweep_period: Duration,
     sweeper: Once,
 }
@@ -136,7 +136,7 @@ impl Callers {
             wrong,
             running: Mutex::default(),
             begun: AtomicU64::new(0),
-            wrong_stands: Ord::min(ttl, WRONG_LOOK_PERIOD),
+            wrong_look_period: Ord::min(ttl, WRONG_LOOK_PERIOD),
             sweep_period,
             sweeper: Once::new(),
         }))
@@ -186,9 +186,9 @@ impl Callers {
     /// Whether a key that is remembered as wrong should be looked up again. Of several callers at
     /// once, one gets `true`.
     pub(super) fn may_look_again(&self, lookup: Lookup) -> bool {
-        let stands = self.0.wrong_stands;
+        let period = self.0.wrong_look_period;
         let looked = self.0.wrong.entry(lookup).and_compute_with(|found| match found {
-            Some(last) if last.value().elapsed() >= stands => Op::Put(Instant::now()),
+            Some(last) if last.value().elapsed() >= period => Op::Put(Instant::now()),
             _ => Op::Nop,
         });
         matches!(looked, CompResult::ReplacedWith(_))

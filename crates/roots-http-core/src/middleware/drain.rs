@@ -19,7 +19,7 @@ const DRAIN_MAX_BYTES: usize = 4 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lends the handler the body. What it leaves unread comes back.
-pub(super) fn lend_body(request: &mut Request) -> Option<Rest> {
+pub(super) fn lend_body(request: &mut Request) -> Option<UnreadBody> {
     if request.body().is_end_stream() {
         return None;
     }
@@ -28,7 +28,7 @@ pub(super) fn lend_body(request: &mut Request) -> Option<Rest> {
     let shared =
         Arc::new(Mutex::new(LentBody { body, has_begun: false, has_ended: false, read_bytes: 0 }));
     *request.body_mut() = Body::from_stream(Lent(Arc::clone(&shared)));
-    Some(Rest { shared: Lent(shared), awaits_leave })
+    Some(UnreadBody { shared: Lent(shared), awaits_leave })
 }
 
 struct LentBody {
@@ -58,13 +58,13 @@ impl Stream for Lent {
 
 /// The unread rest of a body after its request was answered. Closing a connection while the client
 /// still sends loses the answer.
-pub(super) struct Rest {
+pub(super) struct UnreadBody {
     shared: Lent,
     /// The client waits for `100 Continue` before it sends anything, and does not get it.
     awaits_leave: bool,
 }
 
-impl Rest {
+impl UnreadBody {
     /// Whether the whole body was read.
     pub(super) fn has_ended(&self) -> bool {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).has_ended
@@ -72,11 +72,11 @@ impl Rest {
 
     /// Reads and drops the rest, and returns whether it ended.
     pub(super) async fn drain(mut self) -> bool {
-        let is_over = |rest: &Self| {
-            let shared = rest.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = |unread: &Self| {
+            let shared = unread.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
             shared.has_ended
                 || shared.read_bytes > BODY_MAX_BYTES + DRAIN_MAX_BYTES
-                || rest.awaits_leave && !shared.has_begun
+                || unread.awaits_leave && !shared.has_begun
         };
         let drained = async {
             while !is_over(&self) {

@@ -113,15 +113,15 @@ async fn observe<F: Future<Output = Response>>(
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
 
     let is_piecemeal = pipeline.takes_its_time(&request);
-    let rest = lend_body(&mut request);
+    let unread = lend_body(&mut request);
     let span = tracing::info_span!("request", request_id = %id);
     let mut response = next(request).instrument(span).await;
     let status = response.status();
     // A body read piece by piece that timed out has stopped arriving: there is nothing to drain.
     let is_silent = is_piecemeal && status == StatusCode::REQUEST_TIMEOUT;
-    let is_cut_off = match rest {
-        Some(rest) if is_silent => !rest.has_ended(),
-        Some(rest) => !rest.drain().await,
+    let is_cut_off = match unread {
+        Some(unread) if is_silent => !unread.has_ended(),
+        Some(unread) => !unread.drain().await,
         None => false,
     };
 

@@ -109,7 +109,7 @@ impl From<Refusal> for Problem {
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)
             | Refusal::ForbiddenStep { .. }
-            | Refusal::StepFromElsewhere { .. }
+            | Refusal::StepFromOtherStatus { .. }
             | Refusal::LastOwnerKey
             | Refusal::LastOperator
             | Refusal::OwnerStays

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use roots_domain::command::Refusal;
 use roots_domain::model::Invalid;
-use roots_domain::model::id::{ActorId, TodoId};
+use roots_domain::model::id::{ActorId, positive};
 use roots_domain::model::import::{IMPORT_MAX_ROWS, Origin, OriginKind};
 use roots_domain::model::import_file::{ImportFile, MissingPlace};
 use roots_domain::model::source_row::SourceRow;
@@ -70,11 +70,11 @@ struct ImportQuery {
 
 impl FromParams for ImportQuery {
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        let positive = || Invalid::new("must be a positive integer");
-        let actor_id = params.take("actor_id", |text| ActorId::parse(&text).ok_or_else(positive));
+        let not_positive = || Invalid::new("must be a positive integer");
+        let actor_id =
+            params.take("actor_id", |text| ActorId::parse(&text).ok_or_else(not_positive));
         let from_line = params.take("from_line", |text| {
-            // Line numbers follow the rules of ids.
-            TodoId::parse(&text).map(|line| line.0.unsigned_abs()).ok_or_else(positive)
+            positive(&text).map(i64::unsigned_abs).ok_or_else(not_positive)
         });
         let is_true = |text: String| match text.as_str() {
             "true" => Ok(true),
@@ -99,7 +99,7 @@ fn error_of(refusal: &Refusal) -> InvalidField {
         Refusal::NotFound("todo") => "todo_id",
         Refusal::NoSuchActor(_) => "actor_id",
         Refusal::TooManyActivityTypes => "activity_type",
-        Refusal::StepFromElsewhere { .. } => "old_status",
+        Refusal::StepFromOtherStatus { .. } => "old_status",
         Refusal::ForbiddenStep { .. } => "new_status",
         Refusal::Contradicts(origin) => match origin {
             Origin::Actor(_) => "actor_id",

@@ -21,6 +21,7 @@ use self::pages::{Document, Pages};
 use crate::app::App;
 use crate::wire::{DOCS_PATH, FILE_PATH, HEALTH_PATH, READY_PATH};
 use roots_http_core::problem::{Problem, ProblemKind};
+use roots_http_core::request::preconditions::IfNoneMatch;
 use roots_http_core::request::query::{NoParams, Query};
 use roots_http_core::wire::PROBLEMS_PATH;
 
@@ -109,7 +110,12 @@ async fn ready(
     get, path = "/api/v1/openapi.json", operation_id = "openapi", tag = "service", security(()),
     responses((status = 200, description = "The OpenAPI 3.1 document.", content_type = "application/json", body = Object))
 )]
-async fn description(State(app): State<App>, _: Query<NoParams>, headers: HeaderMap) -> Response {
+async fn description(
+    State(app): State<App>,
+    _: Query<NoParams>,
+    _: IfNoneMatch,
+    headers: HeaderMap,
+) -> Response {
     app.description.answer(&headers)
 }
 
@@ -120,7 +126,7 @@ async fn description(State(app): State<App>, _: Query<NoParams>, headers: Header
     get, path = PROBLEMS_PATH, operation_id = "problems", tag = "service", security(()),
     responses((status = 200, description = "An HTML page.", content_type = "text/html", body = String))
 )]
-async fn problems(_: Query<NoParams>, headers: HeaderMap) -> Response {
+async fn problems(_: Query<NoParams>, _: IfNoneMatch, headers: HeaderMap) -> Response {
     static PAGE: LazyLock<Document> = LazyLock::new(|| Document::page(problems_page()));
     PAGE.answer(&headers)
 }

@@ -18,10 +18,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
 use super::totals::{count, counters_of, number, sum};
-use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{
-    accounts, actors, api_keys, audit_log, counters, directory, key_wraps, ledger, recovery_codes,
+    accounts, actors, api_keys, audit_log, counters, key_wraps, ledger, recovery_codes,
 };
 
 /// The condition of the ledger's index by reason, word for word, so that the database sees that it
@@ -36,9 +35,7 @@ impl AccountReader for Store {
     }
 
     async fn last_account(&self) -> StoreResult<Option<AccountId>> {
-        let row = directory::Entity::find().one(self.readers()).await.map_err(of_read)?;
-        // Ids count from 1.
-        Ok(row.map(|row| row.last_account_id).filter(|last| *last > 0).map(AccountId))
+        self.last_given_account().await
     }
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {

@@ -10,7 +10,7 @@ use roots_domain::port::store::{ActivityFilter, ActivityReader, Admission, Store
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select};
 
-use super::epoch::proved;
+use super::epoch::expect_epoch;
 use super::paging::{TOTAL, of_actor};
 use super::rows::ById;
 use super::selection::{counted, daily, quarter_hours, selected, within};
@@ -96,7 +96,7 @@ impl Store {
         let found = version_of(by.account).column(accounts::Column::AuthEpoch);
         let found = found.into_tuple::<(i64, i64)>().one(self.readers()).await.map_err(of_read)?;
         let (version, epoch) = found.unzip();
-        proved(by, epoch)?;
+        expect_epoch(by, epoch)?;
         Ok(version)
     }
 }

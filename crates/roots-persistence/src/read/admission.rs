@@ -145,9 +145,9 @@ async fn read(
 
 /// What is selected, in the order in which it is read.
 const COLUMNS: &str = "given.position, a.uid, a.name, a.kind, a.auth_epoch, a.key_epoch, \
-    k.key_id, k.expires_at, k.ends_at, k.succession, k.replaces_key_id, k.grace_seconds, \
-    k.first_used_at, o.actor_id, o.uid, o.name, o.kind, o.role, o.is_active, o.key_epoch, \
-    o.created_at, o.renewals_day, o.renewals, \
+    k.key_id, k.expires_at, k.ends_at, k.is_ended, k.succession, k.replaces_key_id, \
+    k.grace_seconds, k.first_used_at, o.actor_id, o.uid, o.name, o.kind, o.role, o.is_active, \
+    o.key_epoch, o.created_at, o.renewals_day, o.renewals, \
     wa.subject_epoch, wa.sealed, wo.subject_epoch, wo.sealed";
 
 /// The row of a key, with its account, its actor, and the wraps of their keys.
@@ -160,6 +160,7 @@ struct AdmissionRow {
     key_id: i64,
     expires_at: Option<i64>,
     ends_at: Option<i64>,
+    is_ended: i16,
     succession: Option<String>,
     replaces_key_id: Option<i64>,
     grace_seconds: Option<i64>,
@@ -207,6 +208,7 @@ impl AdmissionRow {
             key_id: columns.next()?,
             expires_at: columns.next()?,
             ends_at: columns.next()?,
+            is_ended: columns.next()?,
             succession: columns.next()?,
             replaces_key_id: columns.next()?,
             grace_seconds: columns.next()?,
@@ -250,7 +252,7 @@ impl AdmissionRow {
         let key = KeyValidity {
             id: KeyId(self.key_id),
             expires_at: self.expires_at.map(table::at),
-            status: api_keys::key_status(self.ends_at),
+            status: api_keys::key_status(self.is_ended, self.ends_at)?,
             succession,
             first_used_at: self.first_used_at.map(table::at),
         };

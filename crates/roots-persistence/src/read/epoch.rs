@@ -20,7 +20,7 @@ impl Store {
             return Ok(());
         }
         let epoch = auth_epoch_query(by.account).into_tuple::<i64>();
-        proved(by, epoch.one(self.readers()).await.map_err(of_read)?)
+        expect_epoch(by, epoch.one(self.readers()).await.map_err(of_read)?)
     }
 }
 
@@ -34,7 +34,7 @@ fn auth_epoch_query(account: AccountId) -> Select<accounts::Entity> {
 }
 
 /// Checks that the auth epoch that was read is the one under which a caller was admitted.
-pub(super) fn proved(by: Admission, found: Option<i64>) -> StoreResult<()> {
+pub(super) fn expect_epoch(by: Admission, found: Option<i64>) -> StoreResult<()> {
     if by.auth_epoch.is_none() || by.auth_epoch == found {
         return Ok(());
     }

@@ -167,7 +167,7 @@ impl ImportReader for Store {
         .collect();
         let imported = came.iter().map(|row| {
             let ((.., origin), here) = row.key()?;
-            Ok(ImportedId { origin, here, stands: existing.contains(&here) })
+            Ok(ImportedId { origin, here, exists: existing.contains(&here) })
         });
         imported.collect::<Result<_, InvalidRow>>().map_err(Into::into)
     }

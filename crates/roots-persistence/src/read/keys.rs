@@ -7,9 +7,7 @@ use roots_domain::model::api_key::ApiKey;
 use roots_domain::model::id::{AccountId, KeyId};
 use roots_domain::model::page::Page;
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::store::{
-    AccountReader, KeyQuery, KeysOver, ListedKey, StoreError, StoreResult,
-};
+use roots_domain::port::store::{KeyQuery, KeysOver, ListedKey, StoreError, StoreResult};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
 
 use super::totals::count;
@@ -20,10 +18,10 @@ use crate::table::{actors, api_keys};
 /// How many account ids are searched at once for expired keys.
 const ACCOUNTS_SWEPT: i64 = 10_000;
 
-/// The condition of keys that have expired, or whose grace has ended, and that have not ended for
-/// good, word for word as in the indexes.
-const KEY_IS_EXPIRED: &str = "expires_at <= $at AND (ends_at IS NULL OR ends_at <> 0)";
-const KEY_HAS_ENDED: &str = "ends_at <= $at AND ends_at > 0";
+/// The conditions of keys that have expired, and of keys whose grace has ended, and that have not
+/// ended for good. Each implies the condition of its index.
+const KEY_IS_EXPIRED: &str = "expires_at <= $at AND is_ended = 0";
+const KEY_GRACE_IS_OVER: &str = "ends_at <= $at";
 
 impl Store {
     /// A page of keys, each with its actor.
@@ -59,15 +57,15 @@ impl Store {
         let sql = format!(
             "SELECT account_id FROM accounts WHERE account_id > $1 AND account_id <= $2 AND \
              (EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {EXPIRED}) \
-             OR EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {ENDED})) \
+             OR EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {GRACE_OVER})) \
              ORDER BY account_id",
             EXPIRED = KEY_IS_EXPIRED.replace("$at", "$3"),
-            ENDED = KEY_HAS_ENDED.replace("$at", "$3"),
+            GRACE_OVER = KEY_GRACE_IS_OVER.replace("$at", "$3"),
         );
         // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
         let upto = after.saturating_add(ACCOUNTS_SWEPT);
-        let given = self.last_account().await?;
+        let given = self.last_given_account().await?;
         let values = [after.into(), upto.into(), at.micros().into()];
         let accounts = self.ids(&sql, values).await?.into_iter().map(AccountId).collect();
         let is_more = given.is_some_and(|given| upto < given.0);
@@ -82,7 +80,7 @@ impl Store {
         most: u32,
     ) -> StoreResult<Vec<KeyId>> {
         let mut found = BTreeSet::new();
-        for is_over in [KEY_IS_EXPIRED, KEY_HAS_ENDED] {
+        for is_over in [KEY_IS_EXPIRED, KEY_GRACE_IS_OVER] {
             let is_over = is_over.replace("$at", "$2");
             let sql =
                 format!("SELECT key_id FROM api_keys WHERE account_id = $1 AND {is_over} LIMIT $3");

@@ -1,11 +1,12 @@
 //! Readers. Every query needs the account. Totals come from stored counters.
 //!
-//! Each reader port of the domain has a file; [`rows`], [`paging`], [`totals`] and [`epoch`] have
-//! the shared parts.
+//! Each reader port of the domain has a file; [`rows`], [`paging`], [`totals`],
+//! [`directory`] and [`epoch`] have the shared parts.
 
 mod accounts;
 mod activities;
 pub(crate) mod admission;
+mod directory;
 mod epoch;
 mod idempotency;
 mod imports;

@@ -10,7 +10,7 @@ use sea_orm::{
     QueryTrait, Select,
 };
 
-use super::epoch::{AUTH_EPOCH, auth_epoch_of, proved};
+use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
 use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::InvalidRow;
@@ -89,7 +89,7 @@ impl Store {
             alone = self.readers().query_one(&asked).await.map_err(of_read)?;
             alone.as_ref().ok_or_else(|| StoreError::Broken("a total of nothing".to_owned()))?
         };
-        proved(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
+        expect_epoch(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
         let mut values = [0; M];
         for ((name, _), value) in numbers.iter().zip(&mut values) {
             *value = carrier.try_get("", name).map_err(of_read)?;

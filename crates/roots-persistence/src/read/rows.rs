@@ -10,7 +10,7 @@ use sea_orm::{
     Value,
 };
 
-use super::epoch::{AUTH_EPOCH, auth_epoch_of, proved};
+use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
 use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::InvalidRow;
@@ -58,7 +58,7 @@ impl Store {
             self.check_epoch(by).await?;
             return Ok(None);
         };
-        proved(by, row.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
+        expect_epoch(by, row.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
         let row = E::Model::from_query_result(&row, "").map_err(of_read)?;
         Ok(Some(T::try_from(row)?))
     }

@@ -16,7 +16,7 @@ use sea_orm::{
     QueryResult, QuerySelect, QueryTrait, Select,
 };
 
-use super::epoch::{AUTH_EPOCH, auth_epoch_of, proved};
+use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
 use super::paging::{behind, of_actor};
 use crate::errors::of_read;
 use crate::store::Store;
@@ -172,7 +172,7 @@ impl Store {
         let found = self.readers().query_all(&asked).await.map_err(of_read)?;
         if let Some(row) = found.first() {
             let epoch_index = TEXT_BYTES_INDEX + 1 + texts.len();
-            proved(filter.by, row.try_get_by_index(epoch_index).map_err(of_read)?)?;
+            expect_epoch(filter.by, row.try_get_by_index(epoch_index).map_err(of_read)?)?;
         } else {
             self.check_epoch(filter.by).await?;
         }

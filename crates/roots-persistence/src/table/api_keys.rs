@@ -21,6 +21,7 @@ pub(crate) struct Model {
     pub(crate) last_used: Option<i64>,
     pub(crate) expires_at: Option<i64>,
     pub(crate) ends_at: Option<i64>,
+    pub(crate) is_ended: i16,
     pub(crate) succession: Option<String>,
     pub(crate) replaces_key_id: Option<i64>,
     pub(crate) grace_seconds: Option<i64>,
@@ -58,10 +59,10 @@ impl From<&(AccountId, ApiKey)> for Model {
             last_used: micros(key.last_used),
             expires_at: micros(key.expires_at),
             ends_at: match key.status {
-                KeyStatus::Current => None,
+                KeyStatus::Current | KeyStatus::Ended => None,
                 KeyStatus::InGrace { until } => Some(until.micros()),
-                KeyStatus::Ended => Some(KEY_ENDED),
             },
+            is_ended: key.has_ended().into(),
             succession: succession.map(str::to_owned),
             replaces_key_id,
             grace_seconds,
@@ -70,14 +71,13 @@ impl From<&(AccountId, ApiKey)> for Model {
     }
 }
 
-/// The `ends_at` of a key that has ended for good. Any other time is the end of its grace.
-pub(crate) const KEY_ENDED: i64 = 0;
-
-pub(crate) fn key_status(ends_at: Option<i64>) -> KeyStatus {
-    match ends_at {
-        None => KeyStatus::Current,
-        Some(KEY_ENDED) => KeyStatus::Ended,
-        Some(until) => KeyStatus::InGrace { until: at(until) },
+/// The status of a key. `ends_at` is the end of its grace.
+pub(crate) fn key_status(is_ended: i16, ends_at: Option<i64>) -> Result<KeyStatus, InvalidRow> {
+    match (is_ended, ends_at) {
+        (0, None) => Ok(KeyStatus::Current),
+        (0, Some(until)) => Ok(KeyStatus::InGrace { until: at(until) }),
+        (1, None) => Ok(KeyStatus::Ended),
+        _ => Err(InvalidRow { table: "api_keys", column: "is_ended" }),
     }
 }
 
@@ -112,7 +112,7 @@ impl TryFrom<Model> for ApiKey {
             created_at: at(row.created_at),
             last_used: row.last_used.map(at),
             expires_at: row.expires_at.map(at),
-            status: key_status(row.ends_at),
+            status: key_status(row.is_ended, row.ends_at)?,
             succession: succession?,
             first_used_at: row.first_used_at.map(at),
         })

@@ -1,7 +1,7 @@
 //! Table `directory`: one row, which assigns the ids of accounts and counts the accounts.
 
 use roots_domain::decide::Directory;
-use roots_domain::model::id::Uid;
+use roots_domain::model::id::{AccountId, Uid};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -9,7 +9,7 @@ use sea_orm::entity::prelude::*;
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) one: i64,
-    pub(crate) last_account_id: i64,
+    pub(crate) last_account_id: Option<i64>,
     pub(crate) accounts: i64,
     pub(crate) installation: Option<Uuid>,
 }
@@ -22,7 +22,7 @@ impl ActiveModelBehavior for ActiveModel {}
 impl From<Model> for Directory {
     fn from(row: Model) -> Self {
         Self {
-            last_account: row.last_account_id,
+            last_account: row.last_account_id.map(AccountId),
             accounts: row.accounts,
             installation: row.installation.map(Uid),
         }

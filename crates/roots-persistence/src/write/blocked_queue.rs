@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roots_domain::port::store::StoreError;
 
 use super::blocked_accounts::BlockedAccounts;
-use super::queue::{NotQueued, SharedQueue, turn_of};
+use super::queue::{NotQueued, SharedQueue, flow_of};
 use super::queued::{QueuedBatch, QueuedCommand, Replies};
 
 /// The queue of commands whose accounts another process has locked.
@@ -42,7 +42,7 @@ impl BlockedQueue {
         let mut replies = Replies::default();
         for mut queued in batch.into_commands() {
             queued.reply_to.blocked = Some(self.accounts.mark(queued.command.accounts()));
-            match self.queue.slot(turn_of(&queued.command)) {
+            match self.queue.slot(flow_of(&queued.command)) {
                 Ok(slot) => slot.fill(queued),
                 Err(NotQueued::Closed) => late.push(queued),
                 Err(NotQueued::Full) => replies.add(queued.reply_to, Err(StoreError::Busy.into())),

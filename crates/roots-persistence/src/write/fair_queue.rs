@@ -14,12 +14,12 @@ const QUEUE_SHARED_COMMANDS: usize = QUEUE_MAX_COMMANDS + QUEUE_MAX_COMMANDS / 2
 /// The maximum number of items.
 pub(super) const QUEUE_BOUND_COMMANDS: usize = 2 * QUEUE_MAX_COMMANDS;
 
-/// The turn that an item uses.
+/// The flow that an item belongs to. Flows take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Turn {
+pub(super) enum Flow {
     /// That account's.
     Account(AccountId),
-    /// The turn that all items without an account share.
+    /// The one of all items without an account.
     NoAccount,
 }
 
@@ -31,11 +31,11 @@ pub(super) enum Turn {
 ///   single write waits for at most one of them, however many accounts have such items queued.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    items: HashMap<Turn, VecDeque<Item<T>>>,
+    items: HashMap<Flow, VecDeque<Item<T>>>,
     /// Accounts whose next item shares a batch, and those whose next item stands alone, in the
     /// order of their turns. An account with items is in exactly one of the two.
-    shared: VecDeque<Turn>,
-    alone: VecDeque<Turn>,
+    shared: VecDeque<Flow>,
+    alone: VecDeque<Flow>,
     len: usize,
     /// The last batch was a shared one, so an item that stands alone goes first.
     alone_is_next: bool,
@@ -66,11 +66,11 @@ impl<T> FairQueue<T> {
     /// share: [`QUEUE_MAX_COMMANDS`] divided by the number of accounts that have items (itself
     /// included), at least 1. From [`QUEUE_SHARED_COMMANDS`] on an account may have 1, and at
     /// [`QUEUE_BOUND_COMMANDS`] none.
-    pub(super) fn has_room(&self, turn: Turn) -> bool {
+    pub(super) fn has_room(&self, flow: Flow) -> bool {
         if self.len < QUEUE_MAX_COMMANDS {
             return true;
         }
-        let own = self.items.get(&turn).map_or(0, VecDeque::len);
+        let own = self.items.get(&flow).map_or(0, VecDeque::len);
         let accounts = self.items.len() + usize::from(own == 0);
         let share = (QUEUE_MAX_COMMANDS / accounts).max(1);
         let bound = if own == 0 { QUEUE_BOUND_COMMANDS } else { QUEUE_SHARED_COMMANDS };
@@ -79,11 +79,11 @@ impl<T> FairQueue<T> {
 
     /// Adds an item behind the others of its account. It does not check for space: see
     /// [`Self::has_room`].
-    pub(super) fn push(&mut self, turn: Turn, stands_alone: bool, value: T) {
-        let items = self.items.entry(turn).or_default();
+    pub(super) fn push(&mut self, flow: Flow, stands_alone: bool, value: T) {
+        let items = self.items.entry(flow).or_default();
         if items.is_empty() {
             let turns = if stands_alone { &mut self.alone } else { &mut self.shared };
-            turns.push_back(turn);
+            turns.push_back(flow);
         }
         items.push_back(Item { stands_alone, value });
         self.len += 1;
@@ -93,29 +93,29 @@ impl<T> FairQueue<T> {
     pub(super) fn take(&mut self, most: usize) -> Vec<T> {
         if !self.alone.is_empty() && (self.alone_is_next || self.shared.is_empty()) {
             self.alone_is_next = false;
-            let turn = self.alone.pop_front();
-            return turn.and_then(|turn| self.take_one(turn)).into_iter().collect();
+            let flow = self.alone.pop_front();
+            return flow.and_then(|flow| self.take_one(flow)).into_iter().collect();
         }
         self.alone_is_next = true;
         let mut batch = Vec::with_capacity(most.min(self.len));
         while batch.len() < most
-            && let Some(turn) = self.shared.pop_front()
+            && let Some(flow) = self.shared.pop_front()
         {
-            batch.extend(self.take_one(turn));
+            batch.extend(self.take_one(flow));
         }
         batch
     }
 
     /// Takes the next item of an account whose turn was just taken, and gives it its next turn.
-    fn take_one(&mut self, turn: Turn) -> Option<T> {
-        let items = self.items.get_mut(&turn)?;
+    fn take_one(&mut self, flow: Flow) -> Option<T> {
+        let items = self.items.get_mut(&flow)?;
         let taken = items.pop_front()?;
         self.len -= 1;
         match items.front() {
-            Some(Item { stands_alone: true, .. }) => self.alone.push_back(turn),
-            Some(_) => self.shared.push_back(turn),
+            Some(Item { stands_alone: true, .. }) => self.alone.push_back(flow),
+            Some(_) => self.shared.push_back(flow),
             None => {
-                self.items.remove(&turn);
+                self.items.remove(&flow);
             }
         }
         Some(taken.value)
@@ -130,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    const fn of(account: i64) -> Turn {
-        Turn::Account(AccountId(account))
+    const fn of(account: i64) -> Flow {
+        Flow::Account(AccountId(account))
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
             queue.push(of(1), false, (1, number));
         }
         queue.push(of(2), false, (2, 0));
-        queue.push(Turn::NoAccount, false, (0, 0));
+        queue.push(Flow::NoAccount, false, (0, 0));
         assert_eq!(queue.take(4), [(1, 0), (2, 0), (0, 0), (1, 1)]);
         queue.push(of(2), false, (2, 1));
         assert_eq!(queue.take(4), [(1, 2), (2, 1), (1, 3), (1, 4)]);

@@ -163,7 +163,7 @@ async fn load_keys(
     read_set: &mut ReadSet,
 ) -> Result<(), BatchError> {
     use api_keys::Column::{
-        AccountId as Account, ActorId as Of, EndsAt, FirstUsedAt, KeyId, ReplacesKeyId, Succession,
+        AccountId as Account, ActorId as Of, FirstUsedAt, IsEnded, KeyId, ReplacesKeyId, Succession,
     };
     let backend = tx.get_database_backend();
     let ids = read_set.codes.iter().map(|id| id.0).collect();
@@ -176,10 +176,8 @@ async fn load_keys(
     let ids = |keys: &BTreeSet<RowKey<roots_domain::model::id::KeyId>>| {
         keys.iter().map(|(account, id)| (account.0, id.0)).collect::<Vec<_>>()
     };
-    // Keys that have not ended for good are in two ranges of an index.
-    let holders = || read_set.key_holders.iter().map(|(account, id)| (account.0, id.0));
-    let open_ended = || EndsAt.is_null();
-    let ending = || EndsAt.gt(api_keys::KEY_ENDED);
+    let holders = read_set.key_holders.iter().map(|(account, id)| (account.0, id.0));
+    let not_ended = || Condition::all().add(IsEnded.eq(0_i16));
     let mut these = ChunkedFilter::default();
     these.add_ids((Account, KeyId), ids(&read_set.keys).into_iter(), Condition::all);
     these.add_ids(
@@ -187,8 +185,7 @@ async fn load_keys(
         ids(&read_set.keys_replaced).into_iter(),
         Condition::all,
     );
-    these.add_ids((Account, Of), holders(), || Condition::all().add(open_ended()));
-    these.add_ids((Account, Of), holders(), || Condition::all().add(ending()));
+    these.add_ids((Account, Of), holders, not_ended);
     for these in these.packed() {
         for row in api_keys::Entity::find().filter(these).all(tx).await? {
             working_set.load_key(AccountId(row.account_id), ApiKey::try_from(row)?);
@@ -196,7 +193,7 @@ async fn load_keys(
     }
     for (account, most) in &read_set.ended_keys {
         // The condition of the index, which matches `ApiKey::may_be_forgotten`.
-        let ended = Expr::cust("ends_at = 0");
+        let ended = Expr::cust("is_ended = 1");
         let is_used = Condition::any()
             .add(FirstUsedAt.is_not_null())
             .add(Succession.is_null())

@@ -12,7 +12,7 @@ use roots_domain::port::store::StoreError;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::fair_queue::{FairQueue, Turn};
+use super::fair_queue::{FairQueue, Flow};
 use super::in_flight::InFlight;
 use super::queued::{QueuedCommand, Reply};
 
@@ -54,16 +54,15 @@ pub(super) struct QueueSlot<'a> {
 impl QueueSlot<'_> {
     pub(super) fn fill(self, queued: QueuedCommand) {
         let Self { mut state, filled } = self;
-        state.queue.push(turn_of(&queued.command), queued.command.action.stands_alone(), queued);
+        state.queue.push(flow_of(&queued.command), queued.command.action.stands_alone(), queued);
         drop(state);
         filled.notify_one();
     }
 }
 
-/// The turn that a command uses: that of the account that asks, or else of the one that it writes
-/// in.
-pub(super) fn turn_of(command: &Command) -> Turn {
-    command.accounts().next().map_or(Turn::NoAccount, Turn::Account)
+/// The flow of a command: that of the account that asks, or else of the one that it writes in.
+pub(super) fn flow_of(command: &Command) -> Flow {
+    command.accounts().next().map_or(Flow::NoAccount, Flow::Account)
 }
 
 impl SharedQueue {
@@ -71,10 +70,10 @@ impl SharedQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot for a command with that turn.
-    pub(super) fn slot(&self, turn: Turn) -> Result<QueueSlot<'_>, NotQueued> {
+    /// A slot for a command of that flow.
+    pub(super) fn slot(&self, flow: Flow) -> Result<QueueSlot<'_>, NotQueued> {
         let state = self.state();
-        match (state.is_closed, state.queue.has_room(turn)) {
+        match (state.is_closed, state.queue.has_room(flow)) {
             (true, _) => Err(NotQueued::Closed),
             (false, false) => Err(NotQueued::Full),
             (false, true) => Ok(QueueSlot { state, filled: &self.filled }),
@@ -152,11 +151,11 @@ impl WriterQueue {
     /// of space, and once more when its time is up: only one caller is told of space, and that
     /// caller's account may not be allowed to use it.
     async fn queue(&self, queued: QueuedCommand) -> Result<(), StoreError> {
-        let turn = turn_of(&queued.command);
+        let flow = flow_of(&queued.command);
         let mut room = pin!(self.shared.room.notified());
         let (mut until, mut is_late) = (None, false);
         loop {
-            match self.shared.slot(turn) {
+            match self.shared.slot(flow) {
                 Ok(slot) => {
                     slot.fill(queued);
                     return Ok(());
@@ -191,8 +190,8 @@ mod tests {
     use super::*;
     use crate::write::fair_queue::QUEUE_MAX_COMMANDS;
 
-    const fn turn(account: i64) -> Turn {
-        Turn::Account(AccountId(account))
+    const fn flow(account: i64) -> Flow {
+        Flow::Account(AccountId(account))
     }
 
     #[tokio::test(start_paused = true)]
@@ -205,7 +204,7 @@ mod tests {
             tokio::spawn(async move { near.apply(of(account)).await })
         };
         let waiting: Vec<_> = (0..QUEUE_MAX_COMMANDS).map(|_| ask(1)).collect();
-        while near.shared.state().queue.has_room(turn(1)) {
+        while near.shared.state().queue.has_room(flow(1)) {
             tokio::task::yield_now().await;
         }
         let begun = Instant::now();
@@ -217,7 +216,7 @@ mod tests {
         tokio::time::sleep(ROOM_WITHIN / 2).await;
         assert_eq!(near.shared.take(1).len(), 1);
         tokio::time::sleep(2 * ROOM_WITHIN).await;
-        assert!(!next.is_finished() && !near.shared.state().queue.has_room(turn(1)));
+        assert!(!next.is_finished() && !near.shared.state().queue.has_room(flow(1)));
 
         // Another account's command is queued at once, and is in the batch after the next.
         let other = ask(2);
@@ -252,7 +251,7 @@ mod tests {
         };
         let mut queued = Vec::new();
         for account in [1, 2] {
-            while near.shared.state().queue.has_room(turn(account)) {
+            while near.shared.state().queue.has_room(flow(account)) {
                 queued.push(ask(account));
                 tokio::task::yield_now().await;
             }
@@ -272,10 +271,10 @@ mod tests {
             assert_eq!(accounts.last(), Some(&AccountId(account)));
             tokio::task::yield_now().await;
         }
-        assert!(near.shared.state().queue.has_room(turn(2)) && !of_two.is_finished());
+        assert!(near.shared.state().queue.has_room(flow(2)) && !of_two.is_finished());
         assert_eq!(of_one.await.unwrap(), Err(ApplyError::Store(StoreError::Busy)));
         assert!(begun.elapsed() >= ROOM_WITHIN);
         tokio::time::sleep(ROOM_WITHIN).await;
-        assert!(!of_two.is_finished() && !near.shared.state().queue.has_room(turn(2)));
+        assert!(!of_two.is_finished() && !near.shared.state().queue.has_room(flow(2)));
     }
 }

@@ -82,7 +82,7 @@ pub(super) async fn store(
 async fn write_accounts(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     if let Some(Directory { last_account, accounts, installation }) = write_set.directory {
         let updated = directory::Entity::update_many()
-            .col_expr(directory::Column::LastAccountId, Expr::value(last_account))
+            .col_expr(directory::Column::LastAccountId, Expr::value(last_account.map(|id| id.0)))
             .col_expr(directory::Column::Accounts, Expr::value(accounts))
             .col_expr(directory::Column::Installation, Expr::value(installation.map(|id| id.0)))
             .exec(tx)

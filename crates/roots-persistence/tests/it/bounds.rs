@@ -53,7 +53,7 @@ async fn with_keys(db: &TestDatabase) -> Issuer {
 
 /// How many keys of the member have ended for good, and how many wraps its keys hold.
 async fn ended(db: &TestDatabase) -> (i64, i64) {
-    let keys = format!("SELECT COUNT(*) FROM api_keys WHERE actor_id = {MEMBER} AND ends_at = 0");
+    let keys = format!("SELECT COUNT(*) FROM api_keys WHERE actor_id = {MEMBER} AND is_ended = 1");
     let wraps = format!(
         "SELECT COUNT(*) FROM key_wraps WHERE holder_kind = 'api_key' AND subject_id = {MEMBER}"
     );

@@ -15,7 +15,7 @@ use roots_domain::model::session::UNLINKED_AT_ONCE_MAX;
 use roots_domain::model::time::TimeRange;
 use roots_domain::model::todo::{TodoPatch, TodoStatus};
 use roots_domain::model::zone::Zone;
-use roots_domain::port::archive::{ArchiveReader, Holdings};
+use roots_domain::port::archive::{ArchiveReader, ExportScope};
 use roots_domain::port::crypto::Locksmith;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, ApplyError, CommandStore, Leftover,
@@ -149,12 +149,12 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
         }
     }
     let given = db.store.account(issuer.account).await.unwrap().unwrap().last_ids;
-    let of = Holdings { account: issuer.account, actor: None, given };
+    let of = ExportScope { account: issuer.account, actor: None, given };
     let exported = db.store.todos_after(of, None).await.unwrap().rows;
     let shown: Vec<_> = exported.iter().map(|todo| (todo.content.session, todo.version)).collect();
     assert_eq!(shown, [(None, 2), (Some(SessionId(2)), 1)]);
     let given = roots_domain::model::account::LastIds { activity: 10_000, ..given };
-    let of = Holdings { given, ..of };
+    let of = ExportScope { given, ..of };
     let (mut after, mut exported) = (None, 0);
     loop {
         let piece = db.store.activities_after(of, after).await.unwrap();

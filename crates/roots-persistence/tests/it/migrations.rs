@@ -84,8 +84,8 @@ async fn fill(db: &TestDatabase, beside: &DatabaseConnection) {
              VALUES (1, 1, {uid}, 'a', 'agent', 'owner', 1, 1, 1)"
         ),
         format!(
-            "api_keys (account_id, key_id, actor_id, lookup, prefix, created_at, ends_at) VALUES \
-             (1, 1, 1, {bytes}, 'p', 1, NULL), (1, 3, 1, {other}, 'p', 1, 0)",
+            "api_keys (account_id, key_id, actor_id, lookup, prefix, created_at, is_ended) VALUES \
+             (1, 1, 1, {bytes}, 'p', 1, 0), (1, 3, 1, {other}, 'p', 1, 1)",
             other = bytes.replace("01", "02")
         ),
         format!(

@@ -33,7 +33,9 @@ pub(crate) enum CliCommand {
     /// running ones finish within 10 seconds, and exits with 0. A second signal ends it at once;
     /// answered writes are durable even then.
     Serve,
-    /// Migrate the database to the newest schema, as every other command except backup does too
+    /// Migrate the database to the newest schema
+    ///
+    /// Serve, bootstrap, credits and verify migrate it too before they begin.
     Migrate,
     /// Create an account and print its key and recovery code, once, as POST /api/v1/bootstrap
     /// answers
@@ -55,7 +57,7 @@ pub(crate) enum CliCommand {
     /// Verify every account's ledger and counts, and exit with 1 if one is wrong
     ///
     /// Recounts balances from the ledger, and counters and daily counts from the rows. Prints each
-    /// error.
+    /// mismatch.
     Verify,
     /// Print the OpenAPI 3.1 document of the API
     Openapi,

@@ -52,7 +52,7 @@ fn credentials(made: &NewCredentials) -> Result<Zeroizing<Vec<u8>>, ProgramError
     // With enough capacity: a growing buffer is moved, and would leave the secrets behind.
     let mut json = Zeroizing::new(Vec::with_capacity(CREDENTIALS_ROOM));
     serde_json::to_writer_pretty(&mut *json, &Bootstrapped::from(made))
-        .map_err(ProgramError::Word)?;
+        .map_err(ProgramError::Serialize)?;
     json.push(b'\n');
     Ok(json)
 }
@@ -94,31 +94,31 @@ pub(crate) async fn verify(settings: &Settings) -> Result<(), ProgramError> {
         wiring::open(&settings.database_url.clone().existing(), &Threads::default()).await?;
     let verified = store.verify().await;
     store.close().await;
-    let (accounts, errors) = verified?;
-    for error in &errors {
-        let whose = match error.account {
+    let (accounts, discrepancies) = verified?;
+    for discrepancy in &discrepancies {
+        let whose = match discrepancy.account {
             Some(account) => format!("Account {account}"),
             None => "All accounts".to_owned(),
         };
-        print(format!("{whose}: {}.\n", error.mismatch))?;
+        print(format!("{whose}: {}.\n", discrepancy.mismatch))?;
     }
-    let proved = match accounts {
-        1 => "1 account was proved".to_owned(),
-        many => format!("{many} accounts were proved"),
+    let verified = match accounts {
+        1 => "1 account was verified".to_owned(),
+        many => format!("{many} accounts were verified"),
     };
-    let found = match errors.len() {
-        0 => "no error was found".to_owned(),
-        1 => "1 error was found".to_owned(),
-        many => format!("{many} errors were found"),
+    let found = match discrepancies.len() {
+        0 => "no mismatch was found".to_owned(),
+        1 => "1 mismatch was found".to_owned(),
+        many => format!("{many} mismatches were found"),
     };
-    print(format!("{proved}; {found}.\n"))?;
-    if errors.is_empty() { Ok(()) } else { Err(ProgramError::DoesNotAddUp) }
+    print(format!("{verified}; {found}.\n"))?;
+    if discrepancies.is_empty() { Ok(()) } else { Err(ProgramError::DoesNotAddUp) }
 }
 
 /// `openapi`.
 pub(crate) fn openapi() -> Result<(), ProgramError> {
     let document = serde_json::to_string_pretty(&roots_http::openapi());
-    print(document.map_err(ProgramError::Word)? + "\n")
+    print(document.map_err(ProgramError::Serialize)? + "\n")
 }
 
 /// Prints what was asked for.

@@ -37,7 +37,7 @@ pub(crate) struct RawSettings {
         env = "ROOTS_SIGNUP",
         hide_env_values = true,
         global = true,
-        value_name = "WHO",
+        value_name = "MODE",
         default_value = "closed"
     )]
     pub(super) signup: OsString,

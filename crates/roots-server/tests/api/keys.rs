@@ -501,9 +501,9 @@ async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDa
     assert_eq!(app.database.rows::<(i64, i64)>(epoch).await, before, "nobody is checked for it");
     // A process whose clock is behind does not bring it back.
     assert_eq!(boss.get("/keys").await.expect(200)["keys"][0]["is_active"], false);
-    let ends: Vec<(Option<i64>,)> =
-        app.database.rows("SELECT ends_at FROM api_keys ORDER BY key_id").await;
-    assert_eq!(ends, [(None,), (Some(0),)]);
+    let ended: Vec<(i64,)> =
+        app.database.rows("SELECT CAST(is_ended AS BIGINT) FROM api_keys ORDER BY key_id").await;
+    assert_eq!(ended, [(0,), (1,)]);
     app.context.key_usage.maintain().await.unwrap();
     assert_books_balance(&app).await;
 }

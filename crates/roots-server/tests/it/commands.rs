@@ -30,7 +30,7 @@ async fn verify_succeeds_on_sound_accounting() {
     let folder = lived_in(WorkFolder::new()).await;
     let output = folder.run(&["verify"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "1 account was proved; no error was found.\n");
+    assert_eq!(text(&output.stdout), "1 account was verified; no mismatch was found.\n");
     // Beside a server that writes, too.
     let server = folder.serve();
     assert!(folder.run(&["verify"]).status.success());
@@ -77,7 +77,10 @@ async fn finds_each_thing_that_was_broken(folder: WorkFolder) {
         let message = text(&output.stdout);
         assert_eq!(output.status.code(), Some(1), "{broken}: {message}");
         assert!(message.starts_with("Account 1: "), "{broken}: {message}");
-        assert!(message.lines().last().unwrap().starts_with("1 account was proved; "), "{message}");
+        assert!(
+            message.lines().last().unwrap().starts_with("1 account was verified; "),
+            "{message}"
+        );
 
         let (table, condition) = broken.split_once(" SET ").unwrap();
         let condition = condition.split_once(" WHERE ").unwrap().1;

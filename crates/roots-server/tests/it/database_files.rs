@@ -152,7 +152,7 @@ async fn a_backup_beside_the_log_of_the_database_before_it_is_refused() {
     fs::remove_file(&log).unwrap();
     fs::remove_file(file.with_file_name("roots.db-shm")).unwrap();
     let proved = run(&folder, &["verify"]);
-    assert!(text(&proved.stdout).starts_with("1 account was proved"), "{}", text(&proved.stderr));
+    assert!(text(&proved.stdout).starts_with("1 account was verified"), "{}", text(&proved.stderr));
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
     let counter = ((id, Counter::Ledger(Reason::BootstrapGrant)), 1);
     let ledger = (credits > 0).then_some((id, entry));
     WriteSet {
-        directory: Some(Directory { last_account: id.0, accounts: 1, installation: None }),
+        directory: Some(Directory { last_account: Some(id), accounts: 1, installation: None }),
         accounts_founded: vec![founded(id, credits)],
         actors: Difference { inserted: vec![(id, owner())], ..Difference::default() },
         keys: Difference { inserted: vec![(id, key)], ..Difference::default() },
@@ -85,9 +85,10 @@ fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
     }
 }
 
-fn directory(last: i64) -> WorkingSet {
+fn directory(last: Option<i64>) -> WorkingSet {
     let mut working_set = WorkingSet::default();
-    working_set.load_directory(Directory { last_account: last, accounts: 0, installation: None });
+    let last_account = last.map(AccountId);
+    working_set.load_directory(Directory { last_account, accounts: 0, installation: None });
     working_set
 }
 
@@ -102,14 +103,15 @@ fn each_reservation_takes_the_next_account_id() {
         let decided = working_set.decide(program(SystemAction::ReserveAccount));
         assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(id)), 0)));
     }
-    let directory = Some(Directory { last_account: 4, accounts: 2, installation: None });
+    let directory =
+        Some(Directory { last_account: Some(AccountId(4)), accounts: 2, installation: None });
     let expected = WriteSet { directory, ..WriteSet::default() };
     assert_eq!(working_set.into_write_set(), expected);
 }
 
 #[test]
 fn founding_an_account_writes_its_owner_key_code_wrap_and_ledger() {
-    let mut working_set = directory(3);
+    let mut working_set = directory(Some(3));
     let decided = working_set.decide(program(found(founding(AccountId(3)))));
     let account = founded(AccountId(3), 25);
     assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(account)), 25)));
@@ -118,7 +120,7 @@ fn founding_an_account_writes_its_owner_key_code_wrap_and_ledger() {
 
 #[test]
 fn founding_an_account_without_credits_writes_no_ledger_entry() {
-    let mut working_set = directory(3);
+    let mut working_set = directory(Some(3));
     let new = NewAccount { credits: 0, ..founding(AccountId(3)) };
     let decided = working_set.decide(program(found(new)));
     let account = founded(AccountId(3), 0);
@@ -128,7 +130,7 @@ fn founding_an_account_without_credits_writes_no_ledger_entry() {
 
 #[test]
 fn the_first_account_needs_no_reservation_and_takes_the_first_id() {
-    let mut working_set = directory(0);
+    let mut working_set = directory(None);
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     let decided = working_set.decide(program(found(new)));
     let account = founded(AccountId(1), 25);
@@ -142,29 +144,33 @@ fn a_first_account_takes_only_a_new_or_reserved_id_in_an_empty_installation() {
     for last in [1, 3] {
         let first = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
         let exists = Refusal::AccountExists(AccountId(1));
-        assert_refused(&mut directory(last), program(found(first)), &exists);
+        assert_refused(&mut directory(Some(last)), program(found(first)), &exists);
     }
     // An id that was reserved for it.
     let id = AccountId(3);
     let new = NewAccount { must_be_first: true, ..founding(id) };
-    let mut working_set = directory(3);
+    let mut working_set = directory(Some(3));
     let decided = working_set.decide(program(found(new.clone())));
     assert_eq!(decided, Ok(free(AppliedRow::Account(Box::new(founded(id, 25))), 25)));
     assert_eq!(working_set.into_write_set(), founding_changes(id, 25));
     // It is refused beside another account.
-    let mut working_set = directory(3);
-    working_set.load_directory(Directory { last_account: 3, accounts: 1, installation: None });
+    let mut working_set = directory(Some(3));
+    working_set.load_directory(Directory {
+        last_account: Some(AccountId(3)),
+        accounts: 1,
+        installation: None,
+    });
     assert_refused(&mut working_set, program(found(new)), &Refusal::AccountExists(id));
 }
 
 #[test]
 fn the_first_reservation_after_the_first_account_gets_id_2() {
-    let mut working_set = directory(0);
+    let mut working_set = directory(None);
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     working_set.decide(program(found(new))).unwrap();
     let decided = working_set.decide(program(SystemAction::ReserveAccount));
     assert_eq!(decided, Ok(free(AppliedRow::Reserved(AccountId(2)), 0)));
-    let directory = Directory { last_account: 2, accounts: 1, installation: None };
+    let directory = Directory { last_account: Some(AccountId(2)), accounts: 1, installation: None };
     assert_eq!(working_set.into_write_set().directory, Some(directory));
 }
 
@@ -172,18 +178,18 @@ fn the_first_reservation_after_the_first_account_gets_id_2() {
 fn founding_the_first_account_is_refused_after_an_earlier_account() {
     let new = NewAccount { must_be_first: true, ..founding(NewAccount::FIRST) };
     let exists = Refusal::AccountExists(AccountId(1));
-    assert_refused(&mut directory(2), program(found(new.clone())), &exists);
-    let mut working_set = directory(1);
+    assert_refused(&mut directory(Some(2)), program(found(new.clone())), &exists);
+    let mut working_set = directory(Some(1));
     working_set.load_account(account(HOME));
     assert_refused(&mut working_set, program(found(new.clone())), &exists);
-    let mut working_set = directory(0);
+    let mut working_set = directory(None);
     working_set.decide(program(found(new.clone()))).unwrap();
     assert_refused(&mut working_set, program(found(new)), &exists);
 }
 
 #[test]
 fn an_installation_is_named_once_and_only_before_its_first_account() {
-    let mut working_set = directory(0);
+    let mut working_set = directory(None);
     for new in [uid(1), uid(2)] {
         let decided = working_set.decide(program(SystemAction::NameInstallation(new)));
         assert_eq!(decided, Ok(free(AppliedRow::Installation(uid(1)), 0)));
@@ -196,7 +202,7 @@ fn an_installation_is_named_once_and_only_before_its_first_account() {
     working_set.decide(program(found(new))).unwrap();
     let exists = Refusal::AccountExists(AccountId(1));
     assert_refused(&mut working_set, program(SystemAction::NameInstallation(uid(3))), &exists);
-    (named.last_account, named.accounts) = (1, 1);
+    (named.last_account, named.accounts) = (Some(AccountId(1)), 1);
     assert_eq!(working_set.into_write_set().directory, Some(named));
 
     // An installation that has an id is not written again.
@@ -254,7 +260,7 @@ fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
 
 #[test]
 fn a_grant_to_an_account_founded_in_the_same_batch_is_part_of_its_insert() {
-    let mut working_set = directory(3);
+    let mut working_set = directory(Some(3));
     working_set.decide(program(found(founding(AccountId(3))))).unwrap();
     working_set.decide(by_command_line(grant(AccountId(3), 5))).unwrap();
     let write_set = working_set.into_write_set();

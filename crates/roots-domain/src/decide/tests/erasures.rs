@@ -66,7 +66,8 @@ fn an_erasure_ends_the_account_and_writes_nothing_else() {
         by_command_line(grant(HOME, 1)),
         &Refusal::NoSuchAccount(HOME),
     );
-    let directory = Some(Directory { last_account: 2, accounts: 1, installation: None });
+    let directory =
+        Some(Directory { last_account: Some(AccountId(2)), accounts: 1, installation: None });
     let write_set = WriteSet { directory, erased: vec![(HOME, now())], ..WriteSet::default() };
     assert_eq!(working_set.into_write_set(), write_set);
 }

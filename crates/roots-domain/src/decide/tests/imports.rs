@@ -80,7 +80,7 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
     assert_eq!(outcomes, [11, 21, 41, 31].map(|id| Ok(Imported::New(id))));
     // The same rows again are known.
     let again = imported(&mut working_set, rows);
-    assert_eq!(again, [11, 21, 41, 31].map(|id| Ok(Imported::Known(id))));
+    assert_eq!(again, [11, 21, 41, 31].map(|id| Ok(Imported::Unchanged(id))));
     let write_set = working_set.into_write_set();
     let session = Session { id: SessionId(11), ..of(70) };
     assert_eq!(write_set.sessions, inserted(session));
@@ -159,7 +159,7 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     assert_eq!(outcomes(applied), [ACTIVE.0, TODO.0].map(|id| Ok(Imported::Updated(id))));
     // The same rows again change nothing.
     let again = imported(&mut working_set, rows);
-    assert_eq!(again, [ACTIVE.0, TODO.0].map(|id| Ok(Imported::Known(id))));
+    assert_eq!(again, [ACTIVE.0, TODO.0].map(|id| Ok(Imported::Unchanged(id))));
 
     let write_set = working_set.into_write_set();
     let session = &write_set.sessions.updated[0].1;
@@ -195,9 +195,9 @@ fn a_reimported_row_is_not_updated_if_gone_replaced_no_newer_or_unpaid() {
         again(|row| (row.content.session, row.updated_at) = (Some(SessionId(99)), at(5_000))),
     ];
     let expected = [
-        Ok(Imported::Known(1_000)),
-        Ok(Imported::Known(stands.id.0)),
-        Ok(Imported::Known(stands.id.0)),
+        Ok(Imported::Unchanged(1_000)),
+        Ok(Imported::Unchanged(stands.id.0)),
+        Ok(Imported::Unchanged(stands.id.0)),
         Err(Refusal::Contradicts(Origin::Todo(TodoId(80)))),
         Err(Refusal::NoSuchSession(SessionId(99))),
     ];
@@ -237,7 +237,7 @@ fn a_refused_row_does_not_fail_the_rest_of_an_import() {
         Err(Refusal::NoSuchSession(SessionId(5))),
         // Its session was deleted here, so it is imported without the link.
         Ok(Imported::New(21)),
-        Err(Refusal::StepFromElsewhere { from: TodoStatus::Done, stands: TodoStatus::Open }),
+        Err(Refusal::StepFromOtherStatus { from: TodoStatus::Done, current: TodoStatus::Open }),
         Ok(Imported::New(41)),
         Err(Refusal::ForbiddenStep { from: TodoStatus::InProgress, to: TodoStatus::InProgress }),
         Err(Refusal::NotFound("todo")),
@@ -331,7 +331,7 @@ fn an_import_stops_at_the_first_row_that_the_balance_does_not_cover() {
         Ok(Imported::New(31)),
         Err(Refusal::NotFound("todo")),
         Ok(Imported::New(32)),
-        Ok(Imported::Known(7)),
+        Ok(Imported::Unchanged(7)),
         Err(Refusal::NotFound("todo")),
         Err(Refusal::InsufficientCredits { balance: 0, cost: 1 }),
     ];
@@ -340,7 +340,7 @@ fn an_import_stops_at_the_first_row_that_the_balance_does_not_cover() {
     working_set.decide(by_command_line(grant(HOME, 1))).unwrap();
     let applied = working_set.decide(import(rows)).unwrap();
     assert_eq!((applied.cost, applied.balance), (1, 0));
-    assert_eq!(outcomes(applied)[6..], [Ok(Imported::New(33)), Ok(Imported::Known(7))]);
+    assert_eq!(outcomes(applied)[6..], [Ok(Imported::New(33)), Ok(Imported::Unchanged(7))]);
     let deltas: Vec<_> =
         working_set.into_write_set().ledger.iter().map(|(_, it)| it.delta).collect();
     assert_eq!(deltas, [-2, 1, -1]);

@@ -30,7 +30,7 @@ struct KeysFixture {
 impl KeysFixture {
     /// An account with an owner and its first key, and a member without one.
     fn new() -> Self {
-        let mut working_set = directory(3);
+        let mut working_set = directory(Some(3));
         let id = AccountId(3);
         let keys =
             under(WrapHolder::ApiKey(KeyId(1)), OWNER, KeyEpoch::FIRST, Some(KeyEpoch::FIRST));
@@ -399,9 +399,10 @@ enum What {
     Renewal,
 }
 
-fn directory(last: i64) -> WorkingSet {
+fn directory(last: Option<i64>) -> WorkingSet {
     let mut working_set = WorkingSet::default();
-    working_set.load_directory(Directory { last_account: last, accounts: 0, installation: None });
+    let last_account = last.map(AccountId);
+    working_set.load_directory(Directory { last_account, accounts: 0, installation: None });
     working_set
 }
 

@@ -53,7 +53,9 @@ ids! {
     AuditId,
 }
 
-fn positive(text: &str) -> Option<i64> {
+/// A positive integer of at most 63 bits, without sign, blanks or leading zeros.
+#[must_use]
+pub fn positive(text: &str) -> Option<i64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     if plain { text.parse().ok() } else { None }
 }

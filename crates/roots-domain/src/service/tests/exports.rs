@@ -8,7 +8,7 @@ use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::session::{Session, SessionStatus};
 use crate::model::text::ActivityType;
 use crate::model::todo::{StatusChange, Todo, TodoContent, TodoStatus};
-use crate::port::archive::{CHUNK_MAX_ROWS, ExportChunk, Holdings, MockArchiveReader};
+use crate::port::archive::{CHUNK_MAX_ROWS, ExportChunk, ExportScope, MockArchiveReader};
 use crate::port::crypto::{Lookup, MockLocksmith};
 use crate::port::store::{Credentials, KeyAccount, MockAccountReader, StoreResult};
 use crate::service::access::Access;
@@ -29,8 +29,8 @@ const ZERO: LastIds = LastIds {
     audit: 0,
 };
 
-fn whole_of(actor: Option<ActorId>) -> Holdings {
-    Holdings { account: HOME, actor, given: GIVEN }
+fn whole_of(actor: Option<ActorId>) -> ExportScope {
+    ExportScope { account: HOME, actor, given: GIVEN }
 }
 
 fn row(number: i64) -> Uid {

@@ -191,13 +191,13 @@ async fn a_key_rotation_costs_the_same_however_many_rows_an_account_has(db: Test
             let statements = statements(&writer, vec![command]).await;
             of_account.push((statements, steps.load(Ordering::Relaxed)));
         }
-        let keys: Vec<(i64, Option<i64>)> = db
+        let keys: Vec<(i64, i64)> = db
             .rows(&format!(
-                "SELECT key_id, ends_at FROM api_keys WHERE account_id = {} ORDER BY 1",
+                "SELECT key_id, CAST(is_ended AS BIGINT) FROM api_keys WHERE account_id = {} ORDER BY 1",
                 issuer.account
             ))
             .await;
-        assert_eq!(keys, [(1, Some(0)), (2, None)]);
+        assert_eq!(keys, [(1, 1), (2, 0)]);
         taken.push(of_account);
     }
     for (small, large) in taken[0].iter().zip(&taken[1]) {
