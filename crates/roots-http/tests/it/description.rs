@@ -339,8 +339,9 @@ async fn each_problem_type_links_to_its_explanation() {
     assert!(kinds >= 20);
 }
 
-/// Holds a value to a schema, as far as the schemas here go: the same members in the same order.
-fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
+/// Checks that a value fits a schema: its type, its enum values, and its members in the order of the
+/// schema. The schemas of the document use nothing else.
+pub(crate) fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
     let schema = resolved(document, schema);
     let types: Vec<_> = match &schema["type"] {
         Value::Array(types) => types.iter().map(|one| one.as_str().unwrap()).collect(),
