@@ -136,7 +136,7 @@ impl Hold {
     /// Waits until a writer waits for the lock. SQLite does not report this, so there it returns at
     /// once: a test must pass whether the writer already waits or has not yet taken its commands
     /// from the queue.
-    pub async fn until_felt(&self) {
+    pub async fn wait_until_blocking(&self) {
         if !self.is_postgres {
             return;
         }
