@@ -149,15 +149,16 @@ async fn every_statement_allowed_over_all_tenants_is_in_use() {
     context.key_usage.maintain().await.unwrap();
     context.maintenance.forget_idempotency_records().await.unwrap();
     db.store.verify().await.unwrap();
-    let heard = db.sql_proxy.as_ref().unwrap().heard();
-    let made: BTreeSet<_> = heard.iter().filter_map(|sql| tenant_lint::over_all(sql)).collect();
+    let statements = db.sql_proxy.as_ref().unwrap().statements();
+    let made: BTreeSet<_> =
+        statements.iter().filter_map(|sql| tenant_lint::over_all(sql)).collect();
     assert_eq!(made, OVER_ALL_TENANTS.iter().map(|(name, _)| *name).collect());
 }
 
 /// The lint checks simple and prepared statements.
 #[tokio::test]
 #[should_panic(
-    expected = "todos of no account_id, by SELECT COUNT(*) FROM todos WHERE todo_id = $1"
+    expected = "todos without account_id: SELECT COUNT(*) FROM todos WHERE todo_id = $1"
 )]
 async fn a_statement_without_the_account_fails_its_test() {
     let db = TestDatabase::postgres().await;
