@@ -189,6 +189,6 @@ async fn a_server_without_tls_is_refused_where_the_url_requires_tls() {
     }
     assert!(
         open(&url).await.is_ok(),
-        "nothing is encrypted on one machine, unless it is asked for"
+        "a server on this machine needs no TLS unless the URL requires it"
     );
 }
