@@ -137,7 +137,7 @@ async fn a_list_without_memory_is_503_before_any_text_is_opened() {
 
 #[tokio::test]
 async fn a_small_answer_returns_the_memory_it_does_not_need() {
-    // The texts could become six times as long as JSON.
+    // The texts could become six times as long in JSON.
     let (api, budget) = listing(ROOMY, 20 * KIB);
     let router = api.router();
     let response = router.clone().oneshot(get("/api/v1/todos").request()).await.unwrap();
