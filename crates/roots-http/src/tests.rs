@@ -1,4 +1,4 @@
-//! No answer is longer than estimated before its texts were opened.
+//! No answer is longer than the estimate that is made before its texts are opened.
 
 use proptest::prelude::*;
 use roots_domain::model::activity::Activity;
@@ -75,8 +75,8 @@ fn step(note: String) -> StatusChangeBody {
     .into()
 }
 
-/// Checks that a page of these rows, whose texts have `text_bytes` bytes, is not longer than the
-/// estimate.
+/// Checks that a page of these rows is not longer than the estimate. Their texts have `text_bytes`
+/// bytes.
 fn validate<B: Serialize>(rows: Vec<B>, text_bytes: usize) -> Result<(), TestCaseError> {
     let cursor = "x".repeat(50);
     let page = json!({
@@ -94,7 +94,7 @@ fn validate<B: Serialize>(rows: Vec<B>, text_bytes: usize) -> Result<(), TestCas
 
 proptest! {
  #[test]
- fn no_answer_is_longer_than_was_reckoned(
+ fn no_answer_is_longer_than_its_estimate(
      texts in prop::collection::vec(
          prop_oneof![any::<String>(), "[\\x00-\\x1f\"\\\\]{0,400}", "\\PC{0,200}"],
          0..20,
@@ -110,13 +110,13 @@ proptest! {
 }
 
 #[test]
-fn the_longest_page_is_as_long_as_was_reckoned_but_for_its_frame() {
+fn the_estimate_of_the_longest_page_is_less_than_50_000_bytes_too_high() {
     let text = "\u{1}".repeat(65_536);
     let rows: VecDeque<_> = (0..100).map(|_| activity(text.clone())).collect();
     let max_bytes = json_max_bytes(100, 100 * text.len());
     let mut body = JsonRows::new(&json!({ "activities": [] }), rows);
     let bytes: usize = std::iter::from_fn(|| body.chunk(true)).map(|chunk| chunk.len()).sum();
     assert!(bytes <= max_bytes && bytes > max_bytes - 50_000, "{bytes} of {max_bytes}");
-    // Sent in chunks it holds a fifth of that.
+    // A stream holds 7 MiB of them, about a fifth.
     assert_eq!(streamed_max_bytes(100, 100 * text.len()) / (1 << 20), 7);
 }

@@ -1,4 +1,4 @@
-//! Time and uids that a test sets.
+//! A clock and uids that a test controls.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -6,8 +6,8 @@ use roots_domain::model::id::Uid;
 use roots_domain::model::time::Timestamp;
 use roots_domain::port::clock::{Clock, Uids};
 
-/// A clock that stands still until it is moved. It starts at 2026-04-09T14:00:00Z, the hour of the
-/// documents' examples.
+/// A clock that a test moves. It starts at 2026-04-09T14:00:00Z, the time in the documents'
+/// examples.
 #[derive(Debug)]
 pub struct TestClock(AtomicI64);
 
@@ -18,7 +18,7 @@ impl Default for TestClock {
 }
 
 impl TestClock {
-    /// Moves it on.
+    /// Moves the clock forward.
     pub fn advance_seconds(&self, seconds: i64) {
         self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
@@ -41,7 +41,7 @@ impl Uids for CountingUids {
     }
 }
 
-/// Uids of a real clock, for tests that share a database with other processes.
+/// Random uids, for tests that share a database with other processes.
 #[derive(Debug, Default)]
 pub struct RandomUids;
 

@@ -1,9 +1,9 @@
-//! An answer as a text, for a snapshot beside its request.
+//! Formats an answer as text, for a snapshot beside its request.
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-/// The columns that are left for JSON in code that is indented by four.
+/// The width of JSON in code that is indented by four columns.
 const COLUMNS: usize = 96;
 
 /// The status, the headers that say something about the case, an empty line and the body.
@@ -44,13 +44,13 @@ pub fn summary(status: StatusCode, headers: &HeaderMap, body: &str) -> String {
     text(status, &lines, body)
 }
 
-/// The status, every header, an empty line and the body.
+/// The status, all headers, an empty line and the body.
 #[must_use]
 pub fn full_text(status: StatusCode, headers: &HeaderMap, body: &str) -> String {
     text(status, &lines(headers, |_, _| true), body)
 }
 
-/// Whether the answer may be kept by its caller, if it asks each time whether it is still good.
+/// Whether the answer has the `Cache-Control` and `Vary` of an answer to a key that has no secret.
 fn is_private(headers: &HeaderMap) -> bool {
     let values = |name: &str| {
         let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
@@ -62,7 +62,7 @@ fn is_private(headers: &HeaderMap) -> bool {
         && values("vary") == ["authorization", "x-api-key"]
 }
 
-/// The headers in the order of their names.
+/// The headers, sorted by name.
 fn lines(headers: &HeaderMap, is_shown: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let shown = headers.iter().filter_map(|(name, value)| {
         let text = value.to_str().expect("a header of visible characters");
@@ -83,7 +83,7 @@ fn text(status: StatusCode, headers: &[String], body: &str) -> String {
     format!("{head}\n\n{body}").trim_end().to_owned()
 }
 
-/// JSON that has each value in one line if there is room for it after `column` columns.
+/// JSON with each value on one line if it fits there, after `column` columns.
 fn layout(value: &Value, depth: usize, column: usize) -> String {
     let line = in_one_line(value);
     if column + line.chars().count() <= COLUMNS {

@@ -1,4 +1,4 @@
-//! The whole API on a port of its own, over a database of the test's own.
+//! The whole API on its own port, over the test's own database.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,43 +19,42 @@ use crate::database::TestDatabase;
 
 /// A running API.
 pub struct TestApp {
-    /// Where it listens: `http://127.0.0.1:…`
+    /// Where the API listens: `http://127.0.0.1:…`
     pub address: String,
-    /// The use cases behind it, with the clock that they go by.
+    /// The services behind the API, with their clock.
     pub context: TestContext,
-    /// The database behind it.
+    /// The database of the API.
     pub database: Arc<TestDatabase>,
-    /// An account to call it with.
+    /// The account that calls the API.
     pub credentials: Arc<NewCredentials>,
-    /// How it is served.
+    /// The settings of the API.
     pub settings: HttpSettings,
-    /// A client to call it with.
+    /// The client that calls the API.
     pub client: reqwest::Client,
 }
 
 /// The credits of an account that signs up.
 pub const SIGNUP_CREDITS: i64 = 100;
-/// What a request of [`TestApp::call`] calls itself, so that answers are the same each time.
+/// The request id that [`TestApp::call`] sends, so that answers are the same each time.
 pub const REQUEST_ID: &str = "a-test";
 
-/// The settings of a client that calls servers on this machine.
+/// The settings of a client for servers on this machine.
 ///
-/// Where `roots-client` is built too, its features give every client TLS and no provider of
-/// cryptography, and a client without one panics.
+/// If `roots-client` is in the same build, its features give every client TLS without a provider of
+/// cryptography, and such a client panics.
 pub fn http_client() -> reqwest::ClientBuilder {
-    // Another test of the process may have installed it.
+    // Another test of the process may have installed the provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy()
 }
 
 impl TestApp {
-    /// Starts it with an account of `credits` credits. Anybody may sign up, and there are no
-    /// limits.
+    /// Starts the API with an account of `credits` credits. Sign-up is open and no limits apply.
     pub async fn start(database: TestDatabase, credits: i64) -> Self {
         Self::start_with(database, credits, |_| {}).await
     }
 
-    /// The same with settings of the test's own.
+    /// The same, with settings that `set` changes.
     pub async fn start_with(
         database: TestDatabase,
         credits: i64,
@@ -70,13 +69,13 @@ impl TestApp {
         Self::serve(context, Arc::new(database), Arc::new(credentials), settings).await
     }
 
-    /// Starts another on the same database and for the same account, as another process does: with
-    /// a store, a clock and a memory of its own.
+    /// Starts another API for the same database and account, like a second process: with its own
+    /// store, clock and caches.
     pub async fn another(&self) -> Self {
         self.another_remembering(self.settings.caller_ttl).await
     }
 
-    /// The same, that remembers whom it has admitted for that long.
+    /// The same, with callers cached for `caller_ttl`.
     pub async fn another_remembering(&self, caller_ttl: Duration) -> Self {
         let (database, credentials) = (self.database.clone(), self.credentials.clone());
         let settings = HttpSettings { caller_ttl, ..self.settings.clone() };
@@ -124,7 +123,7 @@ impl TestApp {
         Self { address, context, database, credentials, settings, client }
     }
 
-    /// The key of its account.
+    /// The API key of the calling account.
     #[must_use]
     pub fn key(&self) -> &str {
         self.credentials.api_key.expose_secret()
@@ -183,7 +182,7 @@ pub async fn send(request: RequestBuilder) -> ApiResponse {
     }
 }
 
-/// What the API answered.
+/// An answer of the API.
 #[derive(Debug)]
 pub struct ApiResponse {
     /// The status.
@@ -195,7 +194,7 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// The body, which is JSON.
+    /// The body as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| {
@@ -203,24 +202,24 @@ impl ApiResponse {
         })
     }
 
-    /// The answer as a text for a snapshot.
+    /// The answer as text, for a snapshot.
     #[must_use]
     pub fn summary(&self) -> String {
         let status = StatusCode::from_u16(self.status).expect("a status of HTTP");
         let mut headers = self.headers.clone();
-        // It holds a uid, which is random here.
+        // It contains a uid, which is random here.
         headers.remove("etag");
         answer::summary(status, &headers, &self.text)
     }
 
-    /// The body of an answer of that status.
+    /// The body, after checking the status.
     #[expect(clippy::must_use_candidate, reason = "that the status is right is enough for many")]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.json()
     }
 
-    /// A header that stands there once at most.
+    /// The value of a header that must not occur twice.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();

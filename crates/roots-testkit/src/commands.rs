@@ -1,5 +1,5 @@
-//! Commands as plain values, for tests of the store. Their texts are not sealed, which the
-//! store can't tell.
+//! Commands as plain values, for tests of the store. Their texts are not encrypted, but the store
+//! can't tell.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -39,11 +39,11 @@ pub struct Issuer {
     pub account: AccountId,
     /// The actor.
     pub actor: ActorId,
-    /// The key that it sends.
+    /// The key that it uses.
     pub key: KeyId,
-    /// The auth epoch it was admitted under.
+    /// The auth epoch under which the key was admitted.
     pub auth_epoch: i64,
-    /// The time by its clock.
+    /// The time of its commands.
     pub at: Timestamp,
 }
 
@@ -86,7 +86,7 @@ impl Issuer {
         Self { actor: ActorId(id), ..self }
     }
 
-    /// The bearer of its key, in that role.
+    /// The bearer of its key, with that role.
     #[must_use]
     pub const fn bearer(&self, role: Role) -> KeyBearer {
         KeyBearer {
@@ -116,7 +116,7 @@ impl Issuer {
         }
     }
 
-    /// Imports rows of a source, as the owner that it is.
+    /// Imports rows of a source, as an owner.
     #[must_use]
     pub fn import(&self, source: Uid, rows: Vec<ImportRow>) -> Command {
         let actors = std::iter::once((self.actor, self.actor)).collect();
@@ -182,7 +182,7 @@ impl Issuer {
         self.command(ResourceAction::PatchTodo { row, log_uid: uid() }, "PATCH /todos/{id}")
     }
 
-    /// Takes a todo to a status.
+    /// Changes the status of a todo.
     #[must_use]
     pub fn step_todo(&self, id: i64, status: TodoStatus) -> Command {
         self.patch_todo(id, TodoPatch { status: Some(status), ..TodoPatch::EMPTY })
@@ -200,7 +200,7 @@ impl Issuer {
         self.log_activity_as(activity_type, None, None)
     }
 
-    /// Logs an activity of a type, linked to a session, as of a time.
+    /// Logs an activity with a type, session and time.
     #[must_use]
     pub fn log_activity_as(
         &self,
@@ -225,10 +225,10 @@ impl Issuer {
     }
 }
 
-/// A write under way: its command is in the store's queue, behind those begun before.
+/// The call of a command that is in the store's queue, behind those begun before.
 pub type UnderWay = JoinHandle<CommandResult>;
 
-/// Hands a command to the store and does not wait for the answer.
+/// Gives a command to the store and does not wait for the answer.
 #[must_use]
 pub fn begin(store: &Store, command: Command) -> UnderWay {
     let store = store.clone();
@@ -241,7 +241,8 @@ pub fn begin(store: &Store, command: Command) -> UnderWay {
     }
 }
 
-/// Hands commands to the store in their order, all before the first is answered if it is held up.
+/// Gives commands to the store in order. If the first is blocked, all are queued before it is
+/// answered.
 #[must_use]
 pub fn begin_all(store: &Store, commands: impl IntoIterator<Item = Command>) -> Vec<UnderWay> {
     commands.into_iter().map(|command| begin(store, command)).collect()
@@ -256,8 +257,8 @@ pub async fn answers(calls: Vec<UnderWay>) -> Vec<CommandResult> {
     answers
 }
 
-/// Applies commands in their order, as many at once as a writer queue has room for. The answers are
-/// in that order.
+/// Applies commands in order, as many at once as fit into a writer queue. The answers are in the
+/// same order.
 pub async fn apply_all(
     store: &Store,
     commands: impl IntoIterator<Item = Command>,
@@ -271,7 +272,7 @@ pub async fn apply_all(
     found
 }
 
-/// Applies commands as [`apply_all`] does; each must succeed.
+/// Applies commands like [`apply_all`]; each must succeed.
 pub async fn apply_each(store: &Store, commands: impl IntoIterator<Item = Command>) {
     for answer in apply_all(store, commands).await {
         answer.expect("a write that is applied");

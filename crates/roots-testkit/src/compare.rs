@@ -1,4 +1,4 @@
-//! Compares what a store answers with what the reference model has.
+//! Compares a store with the reference model.
 
 use std::fmt::Debug;
 
@@ -17,7 +17,7 @@ use roots_domain::port::store::{
 use roots_domain::reference_model::{ReferenceModel, counts};
 use roots_persistence::Store;
 
-/// Asks the store for everything in every way, and compares.
+/// Compares every list, total and statistic of the store with the model, and verifies the store.
 pub async fn compare(
     model: &ReferenceModel,
     store: &Store,
@@ -25,7 +25,7 @@ pub async fn compare(
     ranges: &[TimeRange],
     limit: u32,
 ) {
-    compare_accounting(model, store, limit).await;
+    compare_ledger(model, store, limit).await;
     let one_by_one = actors.iter().map(|actor| Some(ActorId(*actor)));
     for actor in one_by_one.chain([None]) {
         compare_sessions(model, store, actor, limit).await;
@@ -37,7 +37,7 @@ pub async fn compare(
 }
 
 /// Compares the balance and the ledger.
-async fn compare_accounting(model: &ReferenceModel, store: &Store, limit: u32) {
+async fn compare_ledger(model: &ReferenceModel, store: &Store, limit: u32) {
     let id = model.account.id;
     let account = store.account(id).await.expect("a read").expect("the account");
     assert_eq!(account.balance, model.account.balance);
@@ -102,7 +102,8 @@ async fn compare_activities(
     let types = counts(model.activities.values().map(|row| row.activity_type.clone())).into_keys();
     for activity_type in types.map(Some).chain([None]) {
         for session in links(model) {
-            // By session nothing is kept, and so no range is split: some will do.
+            // The store counts nothing by session, so it does not split ranges: every fourth one is
+            // enough.
             let step = if session.is_some() { 4 } else { 1 };
             for range in ranges.iter().copied().step_by(step) {
                 let activity_type = activity_type.clone();
@@ -118,7 +119,7 @@ async fn compare_activities(
     }
 }
 
-/// Compares the statistics of what a filter selects, by the days of a zone.
+/// Compares the statistics of the activities that a filter selects, by the days of a zone.
 pub async fn compare_stats(
     model: &ReferenceModel,
     store: &Store,
@@ -130,7 +131,7 @@ pub async fn compare_stats(
     let by_day = counts(rows.iter().map(|row| {
         let at = jiff::Timestamp::from_microsecond(row.logged_at.micros()).expect("a time");
         let shown = at.to_zoned(clock.clone()).date();
-        // Days outside of the years that can be told are of the first and the last.
+        // Days before 1970 and after 9999 count as the first and the last day.
         let shown = shown.clamp(jiff::civil::date(1970, 1, 1), jiff::civil::date(9999, 12, 31));
         shown.to_string()
     }));
@@ -152,7 +153,7 @@ pub async fn compare_stats(
     assert_eq!(stats.sessions, sessions, "{what}");
 }
 
-/// No link, some of the sessions there are, and one there never was.
+/// No session, one that never existed, and two existing ones.
 fn links(model: &ReferenceModel) -> Vec<Option<SessionId>> {
     let some = model.sessions.keys().take(2).copied().map(Some);
     let none = Some(SessionId(model.account.last_ids.session + 1));
@@ -163,8 +164,7 @@ fn count(rows: usize) -> i64 {
     i64::try_from(rows).expect("few rows")
 }
 
-/// Compares every page of a list, each of which is asked for by its offset and behind the place
-/// where the one before it ended.
+/// Compares every page of a list, by its offset and by the cursor of the page before.
 async fn compare_pages<T: Listed + Clone + PartialEq + Debug>(
     what: &str,
     expected: &[T],

@@ -1,4 +1,4 @@
-//! An account to work in, on a real store and with real keys.
+//! The services over a real store with real keys, and accounts to call them with.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::ambient::{RandomUids, TestClock};
 pub struct TestContext {
     /// The store.
     pub store: Store,
-    /// The clock that they all go by.
+    /// The clock of the store and all services.
     pub clock: Arc<TestClock>,
     /// The services.
     pub services: Services,
@@ -39,7 +39,7 @@ impl Deref for TestContext {
 }
 
 impl TestContext {
-    /// The services over `store`, with real keys, by the clock that the store decides by.
+    /// The services over `store`, with real keys. `clock` must be the clock of the store.
     #[must_use]
     pub fn new(store: Store, clock: Arc<TestClock>) -> Self {
         let ports = Ports::of(store.clone(), Arc::new(RingLocksmith::default()));
@@ -47,18 +47,18 @@ impl TestContext {
         Self { store, clock, services }
     }
 
-    /// The time that its clock will show in `seconds` seconds, as the API writes it.
+    /// The time in `seconds` seconds by its clock, in the API's format.
     #[must_use]
     pub fn clock_in(&self, seconds: i64) -> String {
         self.clock.now().plus_seconds(seconds).to_string()
     }
 
-    /// Founds an account with that many credits.
+    /// Creates an account with that many credits.
     pub async fn found(&self, credits: i64) -> NewCredentials {
         self.found_of(AccountKind::Customer, credits).await
     }
 
-    /// Founds an account for that, with that many credits.
+    /// Creates an account of that kind with that many credits.
     pub async fn found_of(&self, kind: AccountKind, credits: i64) -> NewCredentials {
         let draft = AccountDraft {
             name: name("Test account"),
@@ -70,7 +70,7 @@ impl TestContext {
         self.accounts.bootstrap(draft).await.expect("a new account")
     }
 
-    /// Founds an account with that many credits and admits its owner.
+    /// Creates an account with that many credits and admits its owner.
     pub async fn caller(&self, credits: i64) -> Caller {
         let credentials = self.found(credits).await;
         self.admit(&credentials).await
@@ -118,13 +118,13 @@ pub fn session_draft(notes: &str) -> SessionDraft {
     SessionDraft { actor: None, notes: Some(long_text(notes)) }
 }
 
-/// A todo to create, of a title and nothing else.
+/// A todo to create, with only a title.
 #[must_use]
 pub fn todo_draft(text: &str) -> TodoDraft {
     TodoDraft { actor: None, content: TodoContent::titled(title(text)) }
 }
 
-/// An activity to log, of a description and nothing else.
+/// An activity to log, with only a description.
 #[must_use]
 pub fn activity_draft(text: &str) -> ActivityDraft {
     ActivityDraft {

@@ -65,13 +65,13 @@ impl TestDatabase {
             open(sql_proxy.as_ref().map_or(&url, |sql_proxy| &sql_proxy.url), clock.clone()).await;
         store.migrate().await.expect("the newest schema");
         if let Some(sql_proxy) = &sql_proxy {
-            // A new schema is for all tenants at once.
+            // The migration may touch all tenants at once.
             sql_proxy.forget();
         }
         Self { store, clock, url, folder, sql_proxy }
     }
 
-    /// The use cases, with its store and clock.
+    /// The services on its store and clock.
     #[must_use]
     pub fn context(&self) -> TestContext {
         TestContext::new(self.store.clone(), self.clock.clone())
@@ -82,7 +82,7 @@ impl TestDatabase {
         self.another_store_by(Arc::default()).await
     }
 
-    /// The use cases of a second process, with their own store and clock.
+    /// The services of a second process, with their own store and clock.
     pub async fn another_context(&self) -> TestContext {
         let clock = Arc::new(TestClock::default());
         TestContext::new(self.another_store_by(clock.clone()).await, clock)
@@ -133,16 +133,15 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Waits until a writer waits for the lock. SQLite does not report this, so there it returns at
-    /// once: a test must pass whether the writer already waits or has not yet taken its commands
-    /// from the queue.
-    pub async fn until_felt(&self) {
+    /// Waits until a writer waits for the lock. SQLite does not report that, so there it returns at
+    /// once. A test must also pass if the writer has not yet taken its commands from the queue.
+    pub async fn wait_until_blocking(&self) {
         if !self.is_postgres {
             return;
         }
         let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
             WHERE datname = current_database() AND wait_event = 'advisory'";
-        // A transaction is shown the backends of its first look, unless it forgets that.
+        // A transaction reuses its first snapshot of the backends unless it is cleared.
         let forget = "SELECT CAST(pg_stat_clear_snapshot() AS TEXT)";
         until("a writer waits for the lock", async || {
             rows::<(String,)>(&self.tx, forget).await;
@@ -151,21 +150,21 @@ impl Hold {
         .await;
     }
 
-    /// Lets them go on.
+    /// Releases the lock.
     pub async fn release(self) {
         self.tx.rollback().await.expect("the end of a lock");
     }
 }
 
-/// How long a test waits for something that is bound to come: longer than it takes on a machine
-/// whose processors are all busy.
+/// How long a test waits for an event that must come. It is longer than the event takes on a
+/// machine whose CPUs are all busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Waits until something holds that is bound to come.
+/// Waits until `holds` returns true, and panics after two minutes.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(begun.elapsed() < PATIENCE, "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -186,7 +185,7 @@ impl TestDatabase {
         found
     }
 
-    /// Everything it holds: the rows of each table as text, in order.
+    /// The rows of every table as text, sorted.
     pub async fn dump(&self) -> BTreeMap<String, Vec<String>> {
         let db = self.connection().await;
         let tables = if self.is_postgres() {
@@ -212,7 +211,7 @@ impl TestDatabase {
         dump
     }
 
-    /// Keeps the writers of an account waiting.
+    /// Blocks the writers of an account.
     pub async fn hold(&self, account: AccountId) -> Hold {
         let db = self.connection().await;
         let options = TransactionOptions {

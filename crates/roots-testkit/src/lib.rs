@@ -1,7 +1,7 @@
 //! What the tests of Roots share: a database per test on SQLite and on PostgreSQL, a clock and uids
-//! that can be set, and a context with an account to work in.
+//! that a test controls, and the services to call.
 //!
-//! It is for tests: what can't be set up panics and says why.
+//! Setup that fails panics and says why.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -23,7 +23,7 @@ pub mod tenant_lint;
 pub mod time_zones;
 
 /// Runs each test on both databases: `on_both! { first, second }` makes the modules `sqlite` and
-/// `postgres`, each with every test. A test is an `async fn(TestDatabase)` beside the macro.
+/// `postgres`, each with every test. A test is an `async fn(TestDatabase)` next to the macro call.
 #[macro_export]
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {

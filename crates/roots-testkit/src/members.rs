@@ -1,4 +1,4 @@
-//! Members of an account, put into the database past the API.
+//! Members of an account, inserted into the database without the API.
 
 use roots_domain::model::api_key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::{AccountId, ActorId, KeyId};
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::ambient::RandomUids;
 use crate::database::TestDatabase;
 
-/// Gives an account the member of that id, without any key.
+/// Adds a member with that id and no key to an account.
 pub async fn put_member(database: &TestDatabase, account: AccountId, id: i64) -> ActorIdentity {
     let actor = ActorIdentity { id: ActorId(id), uid: RandomUids.next(), epoch: KeyEpoch::FIRST };
     let uid = hex(actor.uid.as_bytes());
@@ -26,7 +26,7 @@ pub async fn put_member(database: &TestDatabase, account: AccountId, id: i64) ->
     actor
 }
 
-/// Gives the account of `owner` the member of that id, with a key of the same id.
+/// Adds a member with that id, and a key with the same id, to the owner's account.
 pub async fn add_member(database: &TestDatabase, owner: &Caller, id: i64) -> SecretString {
     let account = owner.account.id;
     let actor = put_member(database, account, id).await;
@@ -41,7 +41,7 @@ pub async fn add_member(database: &TestDatabase, owner: &Caller, id: i64) -> Sec
     minted.secret
 }
 
-/// Puts the next epoch of a member's key in force.
+/// Puts a renewal of a member's keys in force.
 pub async fn renew_member(database: &TestDatabase, owner: &Caller, id: i64, renewal: &Renewal) {
     put_wraps(database, owner, &renewal.wraps).await;
     let WrapHolder::ApiKey(key) = renewal.key.wraps[0].holder else {

@@ -1,4 +1,4 @@
-//! The `PostgreSQL` server of the tests.
+//! The PostgreSQL server of the tests.
 
 use std::env;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub fn server_url() -> String {
     variable("ROOTS_TEST_POSTGRES")
 }
 
-/// One of the programs that came with that server, such as `pg_dump`.
+/// The path of a program of that server, such as `pg_dump`.
 ///
 /// # Panics
 ///

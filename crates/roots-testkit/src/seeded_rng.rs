@@ -1,6 +1,6 @@
 //! A seeded random number generator.
 
-/// `SplitMix64`.
+/// The `SplitMix64` generator, with its state.
 #[derive(Debug, Clone)]
 pub struct SeededRng(pub u64);
 
@@ -12,7 +12,7 @@ impl SeededRng {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`.
+    /// A number from 0 to `end` - 1.
     pub fn below(&mut self, end: i64) -> i64 {
         i64::try_from(self.roll() % end.unsigned_abs()).expect("a number below another")
     }
@@ -22,10 +22,11 @@ impl SeededRng {
         self.below(times) == 0
     }
 
-    /// One of these.
+    /// A random element.
     ///
     /// # Panics
-    /// There is none.
+    ///
+    /// Panics if `of` is empty.
     pub fn one<T: Clone>(&mut self, of: &[T]) -> T {
         let count = i64::try_from(of.len()).expect("few of them");
         of[usize::try_from(self.below(count)).expect("a place among them")].clone()

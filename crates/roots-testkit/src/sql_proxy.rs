@@ -8,41 +8,41 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::tenant_lint;
 
-/// A proxy to PostgreSQL that records and checks every statement. On drop it fails the test if a
-/// recorded statement is one that a tenant's request must not make: see [`tenant_lint::check`].
+/// A proxy to PostgreSQL that records every statement. On drop it fails the test if a statement
+/// does not name its tenant: see [`tenant_lint::check`].
 pub struct SqlProxy {
-    /// The URL to connect to in place of the server's own.
+    /// The URL to connect to instead of the server's.
     pub url: String,
-    heard: Arc<Mutex<BTreeSet<String>>>,
+    statements: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl SqlProxy {
-    /// Starts a proxy to the database of that URL.
+    /// Starts a proxy to the database with that URL.
     pub async fn on(url: &str) -> Self {
         let (scheme, rest) = url.split_once("://").expect("a URL");
         let (authority, path) = rest.split_once('/').expect("a URL with a database");
         let (user, server) = authority.rsplit_once('@').expect("a URL with a user");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let heard = Arc::new(Mutex::new(BTreeSet::new()));
-        let (server, notes) = (server.to_owned(), heard.clone());
+        let statements = Arc::new(Mutex::new(BTreeSet::new()));
+        let (server, notes) = (server.to_owned(), statements.clone());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 tokio::spawn(pass(near, server.clone(), notes.clone()));
             }
         });
-        Self { url: format!("{scheme}://{user}@{address}/{path}"), heard }
+        Self { url: format!("{scheme}://{user}@{address}/{path}"), statements }
     }
 
     /// The statements that it recorded so far.
     #[must_use]
-    pub fn heard(&self) -> BTreeSet<String> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn statements(&self) -> BTreeSet<String> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets the recorded statements.
     pub fn forget(&self) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -51,29 +51,29 @@ impl Drop for SqlProxy {
         if std::thread::panicking() {
             return;
         }
-        let errors = self.heard().into_iter().filter_map(|sql| {
-            tenant_lint::check(&sql).err().map(|error| format!("{error}, by {sql}"))
+        let errors = self.statements().into_iter().filter_map(|sql| {
+            tenant_lint::check(&sql).err().map(|error| format!("{error}: {sql}"))
         });
         assert_eq!(errors.collect::<Vec<_>>(), [""; 0], "statements without a tenant");
     }
 }
 
 /// Forwards data between one connection and the server until either of them closes.
-async fn pass(near: TcpStream, server: String, heard: Arc<Mutex<BTreeSet<String>>>) {
+async fn pass(near: TcpStream, server: String, statements: Arc<Mutex<BTreeSet<String>>>) {
     // If the server can't be reached, the client sees its connection close.
     let Ok(far) = TcpStream::connect(server).await else { return };
     for stream in [&near, &far] {
-        // An error only makes it slower.
+        // Without this option the connection is only slower.
         let _ = stream.set_nodelay(true);
     }
     let (mut from_near, mut to_near) = near.into_split();
     let (mut from_far, mut to_far) = far.into_split();
     let asks = async {
-        let mut said = Said::default();
+        let mut messages = ClientMessages::default();
         let mut bytes = vec![0; 16_384];
         while let Ok(count @ 1..) = from_near.read(&mut bytes).await {
-            let statements = said.read(&bytes[..count]);
-            heard.lock().unwrap_or_else(PoisonError::into_inner).extend(statements);
+            let complete = messages.read(&bytes[..count]);
+            statements.lock().unwrap_or_else(PoisonError::into_inner).extend(complete);
             if to_far.write_all(&bytes[..count]).await.is_err() {
                 break;
             }
@@ -82,21 +82,21 @@ async fn pass(near: TcpStream, server: String, heard: Arc<Mutex<BTreeSet<String>
     let answers = tokio::io::copy(&mut from_far, &mut to_near);
     tokio::select! {
         () = asks => {}
-        // How it ended is for those at its ends to know.
+        // The client and the server report errors of the connection themselves.
         _ = answers => {}
     }
 }
 
-/// What a client says, as far as it came: messages of a kind, a length and a body, but for those
-/// that it starts with, which have no kind.
+/// The messages of a client, of which `rest` is not complete yet. A message has a kind, a length
+/// and a body. The messages before the start have no kind.
 #[derive(Default)]
-struct Said {
+struct ClientMessages {
     rest: Vec<u8>,
     has_started: bool,
 }
 
-impl Said {
-    /// Takes in some more, and tells of the statements that are now whole.
+impl ClientMessages {
+    /// Adds bytes and returns the statements that are now complete.
     fn read(&mut self, bytes: &[u8]) -> Vec<String> {
         const START: u32 = 196_608;
         self.rest.extend_from_slice(bytes);
@@ -111,7 +111,7 @@ impl Said {
             let body = &self.rest[kind_bytes + 4..end];
             if self.has_started {
                 let mut words = body.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-                // `Query` holds a statement, `Parse` a name before it.
+                // `Query` has only a statement, `Parse` has a name before it.
                 let statement = match self.rest[0] {
                     b'Q' => words.next(),
                     b'P' => words.nth(1),
@@ -119,7 +119,8 @@ impl Said {
                 };
                 statements.extend(statement.map(std::borrow::Cow::into_owned));
             } else {
-                // What comes before asks for encryption, which a test server has not.
+                // Messages before the start message ask for encryption, which the test server does
+                // not offer.
                 self.has_started = number(body, 0) == Some(START);
             }
             self.rest.drain(..end);

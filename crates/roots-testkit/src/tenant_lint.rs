@@ -1,6 +1,6 @@
-//! Which statements a tenant's request may make: those that name the tenant for every table they
-//! touch. So they go to one shard where the tables are spread by tenant, and can't meet another's
-//! rows.
+//! The statements that a tenant's request may make: they name the tenant for every table they use.
+//! So they need only one shard where tables are distributed by tenant, and never reach another
+//! tenant's rows.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
@@ -14,14 +14,14 @@ use sqlparser::ast::{
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
-/// The column by which tenants are told apart, and tables spread.
+/// The column that names the tenant, by which tables are distributed.
 pub const TENANT: &str = "account_id";
 
 /// The tables that belong to no tenant.
 pub const SHARED_TABLES: [&str; 2] = ["directory", "seaql_migrations"];
 
-/// The statements that go over all tenants, by what they are for; `docs/operations.md` lists them
-/// by these names. `…` stands for anything.
+/// The allowed statements over all tenants, with the names that `docs/operations.md` lists. `…`
+/// matches any text.
 pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
     ("first start", r#"SELECT …FROM "accounts" LIMIT $1"#),
     (
@@ -61,7 +61,8 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
 /// Checks a statement.
 ///
 /// # Errors
-/// Says which table it touches without naming the tenant.
+///
+/// Names a table that it uses without naming the tenant.
 pub fn check(sql: &str) -> Result<(), String> {
     static GOOD: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let mut good = GOOD.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +81,7 @@ pub fn check(sql: &str) -> Result<(), String> {
     }
 }
 
-/// What a statement that goes over all tenants is for, if it is one that may.
+/// The name of a statement over all tenants, if it is an allowed one.
 #[must_use]
 pub fn over_all(sql: &str) -> Option<&'static str> {
     OVER_ALL_TENANTS.iter().find(|(_, form)| is_of_form(sql, form)).map(|(name, _)| *name)
@@ -93,10 +94,10 @@ fn is_of_form(sql: &str, form: &str) -> bool {
     rest.is_empty() || sql.match_indices(next).any(|(at, _)| is_of_form(&sql[at..], rest))
 }
 
-/// Goes through a statement and every query within.
+/// Visits a statement and all of its queries.
 #[derive(Default)]
 struct StatementChecker {
-    /// The names that the statement gives to queries of its own.
+    /// The names of the statement's common table expressions.
     named: BTreeSet<String>,
 }
 
@@ -139,7 +140,7 @@ impl Visitor for StatementChecker {
 }
 
 impl StatementChecker {
-    /// Every table of a tenant's must be bound to one, by a value or by another table that is.
+    /// Checks that each tenant's table is bound to a tenant, by a value or by another bound table.
     fn check(&self, from: &[TableWithJoins], selection: Option<&Expr>) -> ControlFlow<String> {
         let mut conditions: Vec<&Expr> = selection.into_iter().collect();
         let mut open = BTreeSet::new();
@@ -160,12 +161,12 @@ impl StatementChecker {
             open.retain(|table| !bound.contains(table));
         }
         match open.first() {
-            Some(table) => ControlFlow::Break(format!("{table} of no {TENANT}")),
+            Some(table) => ControlFlow::Break(format!("{table} without {TENANT}")),
             None => ControlFlow::Continue(()),
         }
     }
 
-    /// What a tenant's table is called within its query.
+    /// The name or alias of a tenant's table in its query.
     fn tenants_table(&self, relation: &TableFactor) -> Option<String> {
         let TableFactor::Table { name, alias, args: None, .. } = relation else { return None };
         let table = last(name);
@@ -188,14 +189,14 @@ fn check_insert(insert: &Insert) -> ControlFlow<String> {
         return ControlFlow::Continue(());
     }
     if !insert.columns.iter().any(|column| last(column) == TENANT) {
-        return ControlFlow::Break(format!("{table} of no {TENANT}"));
+        return ControlFlow::Break(format!("{table} without {TENANT}"));
     }
     match &insert.on {
         Some(OnInsert::OnConflict(OnConflict {
             conflict_target: Some(ConflictTarget::Columns(columns)),
             ..
         })) if columns.first().is_none_or(|column| column.value != TENANT) => {
-            ControlFlow::Break(format!("{table}, whose conflicts are of no {TENANT}"))
+            ControlFlow::Break(format!("ON CONFLICT of {table} without {TENANT}"))
         }
         _ => ControlFlow::Continue(()),
     }
@@ -206,7 +207,7 @@ fn last(name: &ObjectName) -> String {
     part.map_or_else(|| name.to_string(), |ident| ident.value.clone())
 }
 
-/// What a join is on.
+/// The condition of a join.
 fn on(join: &Join) -> Option<&Expr> {
     match &join.join_operator {
         JoinOperator::Join(JoinConstraint::On(on))
@@ -217,8 +218,8 @@ fn on(join: &Join) -> Option<&Expr> {
     }
 }
 
-/// Whether a condition holds a table to tenants that it names. `open` are the tables of the same
-/// query that are not held to any: a table of a query around it is checked there.
+/// Whether a condition binds a table to tenants. `open` are the tables of the same query that are
+/// not bound yet. A table of an outer query is checked there.
 fn binds(condition: &Expr, table: &str, open: &BTreeSet<String>) -> bool {
     let names = |expr: &Expr| match expr {
         Expr::Tuple(parts) => parts.iter().any(|part| is_tenant_of(part, table)),
@@ -243,7 +244,7 @@ fn binds(condition: &Expr, table: &str, open: &BTreeSet<String>) -> bool {
     }
 }
 
-/// Whether it is the column of that table, or may be.
+/// Whether an expression is, or may be, the tenant column of that table.
 fn is_tenant_of(expr: &Expr, table: &str) -> bool {
     match expr {
         Expr::Nested(inner) => is_tenant_of(inner, table),

@@ -1,17 +1,18 @@
-//! Time zones, and when their clocks are moved.
+//! Time zones, and when their clocks change.
 
 use roots_domain::model::time::Timestamp;
 
-/// The names of all time zones there are.
+/// The names of all time zones.
 #[must_use]
 pub fn zones() -> Vec<String> {
     jiff::tz::TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect()
 }
 
-/// The instants at which the clock of a zone is moved, from 1970 on, as many as that.
+/// The first `count` instants since 1970 at which the clock of a zone changes.
 ///
 /// # Panics
-/// There is no such zone.
+///
+/// Panics if the zone does not exist.
 #[must_use]
 pub fn moves(zone: &str, count: usize) -> Vec<Timestamp> {
     let clock = jiff::tz::TimeZoneDatabase::bundled().get(zone).expect("a zone");

@@ -1,4 +1,4 @@
-//! What the use cases ask of the ports, and what they make of the answers.
+//! What the services ask of the ports, and what they make of the answers.
 
 use std::future::Future;
 use std::pin::pin;
@@ -52,14 +52,14 @@ const ME: ActorId = ActorId(1);
 const PEER: ActorId = ActorId(2);
 const KEY: KeyId = KeyId(3);
 const EPOCH: i64 = 4;
-/// What the caller's reads are checked against.
+/// The admission that the caller's reads are checked against.
 const BY: Admission = Admission { account: HOME, auth_epoch: Some(EPOCH) };
-/// What the store says is left after a write.
+/// The balance that the store reports after a write.
 const LEFT: i64 = 41;
 
 const PAGE: PageRequest = PageRequest::skipping(4, 2);
 
-/// The outcome of a future that waits for nothing.
+/// The outcome of a future that must not wait.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
@@ -97,7 +97,7 @@ fn clock() -> Arc<MockClock> {
     Arc::new(clock)
 }
 
-/// Names rows `first`, and then on.
+/// Uids that count up from `first`.
 fn uids(first: u128) -> Arc<MockUids> {
     let mut uids = MockUids::new();
     let mut next = first;
@@ -108,18 +108,17 @@ fn uids(first: u128) -> Arc<MockUids> {
     Arc::new(uids)
 }
 
-/// The ciphertext of `text` at that place, which tells when it was sealed: 0 for what stands in
-/// the store, then counting.
+/// The ciphertext of `text` at that place. `when` counts the seals; 0 stands for a stored text.
 fn cipher(field: Field, row: Uid, when: u64, text: &str) -> Sealed {
     Sealed(format!("{field:?}|{row}|{when}|{text}").into())
 }
 
-/// What stands in the store at that place.
+/// The ciphertext that the store has at that place.
 fn stored(field: Field, row: Uid, text: &str) -> Sealed {
     cipher(field, row, 0, text)
 }
 
-/// What opens nowhere.
+/// A ciphertext that no keyring opens.
 fn damaged() -> Sealed {
     sealed("damaged")
 }
@@ -128,20 +127,19 @@ fn sealed(bytes: &str) -> Sealed {
     Sealed(bytes.into())
 }
 
-/// The same ciphertext, sealed with the keys of the peer.
+/// The same ciphertext, sealed with the peer's keys.
 fn of_peer(sealed: &Sealed) -> Sealed {
     Sealed([PEERS.as_bytes(), &sealed.0].concat())
 }
 
 const PEERS: &str = "peer's ";
 
-/// Seals so that each place and each time can be told, and opens only what was sealed for the
-/// place.
+/// A keyring whose ciphertexts name their place and seal count. It opens only those of the place.
 fn keyring() -> MockKeyring {
     keyring_of("")
 }
 
-/// Opens only what was sealed by the same actor.
+/// The same for a named actor. It opens only what was sealed by that actor.
 fn keyring_of(actor: &'static str) -> MockKeyring {
     let mut keys = in_one_epoch();
     let times = AtomicU64::new(0);
@@ -158,7 +156,7 @@ fn keyring_of(actor: &'static str) -> MockKeyring {
     keys
 }
 
-/// Knows of no epoch but the one in force.
+/// A keyring with only the current epoch.
 fn in_one_epoch() -> MockKeyring {
     let mut keys = MockKeyring::new();
     keys.expect_epoch().returning(|| KeyEpoch(3));
@@ -167,7 +165,7 @@ fn in_one_epoch() -> MockKeyring {
     keys
 }
 
-/// Finds no randomness.
+/// A caller whose keyring can't seal, because there is no randomness.
 fn sealing_nothing() -> Caller {
     let mut keys = in_one_epoch();
     keys.expect_seal().returning(|_, _| Err(CryptoError::NoRandomness));
@@ -188,7 +186,7 @@ fn caller() -> Caller {
     }
 }
 
-/// The owner of the account, whose keys lead to the peer's.
+/// The owner of the account, whose keyring leads to the peer's.
 fn owner() -> Caller {
     let mut keys = keyring();
     keys.expect_for_actor().returning(|actor, _| {
@@ -199,12 +197,12 @@ fn owner() -> Caller {
     Caller { actor, keys: Arc::new(keys), ..caller() }
 }
 
-/// A reader that must not be asked for another actor's keys.
+/// A reader that fails the test when it is asked for another actor's keys.
 fn no_others() -> Arc<MockAccountReader> {
     Arc::new(MockAccountReader::new())
 }
 
-/// A reader that is asked for the peer's keys alone.
+/// A reader that is asked only for the peer's keys.
 fn others(found: Result<Vec<HeldActor>, StoreError>) -> Arc<MockAccountReader> {
     let mut reader = MockAccountReader::new();
     let asked = reader.expect_held_actors().times(1..);
@@ -252,7 +250,7 @@ fn actor(id: ActorId) -> Actor {
     }
 }
 
-/// The command that a store was handed.
+/// The command that a store was given.
 #[derive(Clone, Default)]
 struct SentCommand(Arc<Mutex<Option<Command>>>);
 
@@ -261,14 +259,14 @@ impl SentCommand {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("a command was sent")
     }
 
-    /// The action, of a command that the caller is to be charged for at that route.
+    /// The action of a member's command, which must be charged at that route.
     #[track_caller]
     fn action(&self, endpoint: &'static str) -> ResourceAction {
-        self.intent_of(Role::Member, endpoint)
+        self.action_as(Role::Member, endpoint)
     }
 
     #[track_caller]
-    fn intent_of(&self, role: Role, endpoint: &'static str) -> ResourceAction {
+    fn action_as(&self, role: Role, endpoint: &'static str) -> ResourceAction {
         let command = self.command();
         let bearer = KeyBearer {
             account: HOME,
@@ -287,7 +285,7 @@ impl SentCommand {
     }
 }
 
-/// A store that is handed exactly one command and answers so.
+/// A store that is given exactly one command and returns `answer`.
 fn commands(answer: Result<AppliedRow, ApplyError>) -> (Arc<MockCommandStore>, SentCommand) {
     let (mut commands, sent) = (MockCommandStore::new(), SentCommand::default());
     let seen = sent.clone();
@@ -298,7 +296,7 @@ fn commands(answer: Result<AppliedRow, ApplyError>) -> (Arc<MockCommandStore>, S
     (Arc::new(commands), sent)
 }
 
-/// A store that must not be handed anything.
+/// A store that fails the test when it is given a command.
 fn no_commands() -> Arc<MockCommandStore> {
     Arc::new(MockCommandStore::new())
 }
@@ -323,7 +321,7 @@ fn saved_unreadable(what: &'static str, id: i64) -> WriteError {
     WriteError::SavedUnreadable { what, id, cost: 1, balance: LEFT }
 }
 
-/// All that a store may answer but success, and what becomes of it.
+/// Every error of a store, and the error that a service makes of it.
 fn failures() -> Vec<(ApplyError, WriteError)> {
     let refusal = Refusal::InsufficientCredits { balance: 0, cost: 1 };
     let errors = [

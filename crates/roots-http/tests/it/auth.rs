@@ -1,4 +1,4 @@
-//! Which keys are admitted, and for how long.
+//! Which API keys are admitted, and how long a caller is cached.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ async fn a_key_comes_in_either_header() {
     }
     let both = get("/api/v1/sessions/1").header("authorization", &format!("Bearer {KEY}"));
     assert_eq!(both.of(&router).await.status, 200);
-    // A proxy in front may have a scheme of its own.
+    // A proxy may use another scheme in the same header.
     let beside = get("/api/v1/sessions/1").header("authorization", "Basic dXNlcjpwYXNz");
     assert_eq!(beside.of(&router).await.status, 200);
 }
@@ -68,7 +68,7 @@ async fn an_unknown_key_is_401() {
 
 #[tokio::test]
 async fn a_malformed_key_is_401_without_a_lookup() {
-    // No look-up is expected: one would fail the test.
+    // No mock expects a look-up, so one would fail the test.
     let router = MockedApi::bare().router();
     let bare = get("/api/v1/sessions").without_key();
     for (name, value) in [
@@ -133,7 +133,7 @@ async fn an_admitted_caller_is_not_looked_up_again() {
 }
 
 #[tokio::test]
-async fn a_remembered_caller_whose_key_expires_is_refused() {
+async fn a_cached_caller_whose_key_expires_is_refused() {
     let mut api = MockedApi::whole();
     api.accounts.checkpoint();
     api.accounts.expect_credentials().once().returning(|lookup| {
@@ -150,7 +150,7 @@ async fn a_remembered_caller_whose_key_expires_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_that_a_write_finds_revoked_is_forgotten() {
+async fn a_key_that_a_write_finds_revoked_is_dropped_from_the_cache() {
     let mut api = MockedApi::bare();
     let lookups = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&lookups);
@@ -181,15 +181,14 @@ async fn a_key_that_a_write_finds_revoked_is_forgotten() {
     "#);
     let read = get("/api/v1/sessions/1").of(&router).await;
     assert_eq!(read.status, 401);
-    // Neither tells more of the key than the other.
+    // The detail of the refused write is that of the refused read.
     assert_eq!(write.json()["detail"], read.json()["detail"]);
     assert_eq!(lookups.load(Ordering::SeqCst), 2);
 }
 
-/// Between the look at a key and the moment at which its caller is remembered there is time for it
-/// to end.
+/// The key ends while its caller is being looked up, so the caller must not be cached.
 #[tokio::test]
-async fn a_caller_whose_key_ends_while_it_is_looked_up_is_not_remembered() {
+async fn a_caller_whose_key_ends_while_it_is_looked_up_is_not_cached() {
     let mut api = MockedApi::whole();
     api.accounts.checkpoint();
     let (epochs, looks) = (Arc::clone(&api.epochs), Arc::new(AtomicUsize::new(0)));
@@ -207,7 +206,7 @@ async fn a_caller_whose_key_ends_while_it_is_looked_up_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn remembered_callers_are_forgotten_once_keys_of_their_account_have_ended() {
+async fn cached_callers_are_dropped_once_keys_of_their_account_have_ended() {
     let mut api = MockedApi::whole();
     api.accounts.checkpoint();
     api.accounts.expect_credentials().times(2).returning(|lookup| Ok(credentials(lookup)));

@@ -1,4 +1,4 @@
-//! Bodies: every error in one answer.
+//! Request bodies: one answer reports every error.
 
 use insta::assert_snapshot;
 use roots_domain::model::account::AccountKind;
@@ -445,7 +445,7 @@ async fn an_absent_body_needs_no_media_type() {
     assert_eq!(needed.errors(), ["title is required"]);
 }
 
-/// Every write that takes no body, and its status.
+/// Every write that needs no body, and its status.
 fn bare_writes() -> Vec<(TestRequest, u16)> {
     let post = |path| ask("POST", path);
     vec![
@@ -492,7 +492,7 @@ async fn a_write_without_fields_accepts_only_an_empty_object() {
 
 #[tokio::test]
 async fn a_refused_body_never_reaches_the_store() {
-    // Whatever it would ask of the store would be 500.
+    // The store fails every command, so a request that reaches it is 500.
     let router = MockedApi::failing(&StoreError::Broken("asked".to_owned())).router();
     for (write, _) in bare_writes() {
         assert_eq!(write.clone().of(&router).await.status, 500);

@@ -1,4 +1,4 @@
-//! What is compressed, and what is not.
+//! Which answers are compressed.
 
 use std::io::Read;
 
@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use crate::fixture::{MockedApi, NEW_ACCOUNT, TestRequest, activity, get, post, session};
 
-/// The answer's headers and its bytes as they come.
+/// The answer's headers and its bytes, not decompressed.
 async fn raw(ask: TestRequest, router: &Router) -> (HeaderMap, Vec<u8>) {
     let (parts, body) = router.clone().oneshot(ask.request()).await.unwrap().into_parts();
     (parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
@@ -32,7 +32,7 @@ fn unpacked(bytes: &[u8]) -> String {
     text
 }
 
-/// An API whose lists and whose sessions are long.
+/// An API with long lists and long sessions.
 fn long() -> Router {
     let mut api = MockedApi::whole();
     api.activities.checkpoint();

@@ -1,4 +1,4 @@
-//! Requests that are tied to a state: `ETag`, `If-None-Match`, `If-Match`.
+//! Conditional requests: `ETag`, `If-None-Match` and `If-Match`.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use crate::fixture::{
     MockedApi, TestRequest, applied, ask, delete, get, over_the_wire, patch, post,
 };
 
-/// The tag of whatever the api knows, and that of its next state.
+/// The ETag of each row of the mocks, and that of its next version.
 const TAG: &str = "\"00000000000000000000000000000000-1\"";
 const LATER: &str = "\"00000000000000000000000000000000-2\"";
 
@@ -101,7 +101,7 @@ async fn every_write_answers_with_the_new_etag() {
     }
 }
 
-/// What the store is asked to hold a write to.
+/// The conditions of the command that the store gets for a request.
 async fn conditions(ask: TestRequest) -> Conditions {
     let seen = Arc::new(Mutex::new(None));
     let mut api = MockedApi::keyed();
@@ -136,7 +136,7 @@ async fn if_match_compares_strongly() {
         assert_eq!(named("*").await, None);
         assert_eq!(named(TAG).await.unwrap(), [TAG]);
         assert_eq!(named(&format!("{TAG}, \"x\", W/{TAG}, {LATER}")).await.unwrap(), [TAG, LATER]);
-        // Nothing matches these.
+        // These match no version.
         assert_eq!(named("\"x\"").await.unwrap(), [""; 0]);
         assert_eq!(named(&format!("W/{TAG}")).await.unwrap(), [""; 0]);
     }

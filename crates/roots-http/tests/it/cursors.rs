@@ -1,14 +1,14 @@
-//! Cursors: a page says what follows it, and only the caller that was given a cursor can use it.
+//! Cursors: a page names the next one, and only the caller that got a cursor can use it.
 
 use insta::assert_snapshot;
 use roots_domain::model::page::{Page, PageRequest, SortKey, Start};
 
 use crate::fixture::{MockedApi, TestRequest, get, session};
 
-/// Where the page of the api below ends.
+/// The end of the first page of the API below.
 const END: SortKey = SortKey([0, 1_775_728_800_000_000, 1]);
 
-/// An API with more sessions than one.
+/// An API with three sessions.
 fn api() -> MockedApi {
     let mut api = MockedApi::keyed();
     api.sessions.expect_sessions().returning(|query| {
@@ -95,7 +95,7 @@ async fn a_cursor_asks_the_store_for_the_rows_behind_it() {
         .withf(|query| query.page == PageRequest { limit: 7, start: Start::After(END) })
         .once()
         .returning(|query| Ok(Page { items: vec![], total: 3, request: query.page, next: None }));
-    // The limit may change, and the order in which the parameters stand.
+    // The limit and the order of the parameters may change.
     let path = format!("/api/v1/sessions?limit=7&cursor={cursor}&status=ended");
     let answer = get(&path).of(&api.router()).await;
     let body = r#"{"sessions":[],"total":3,"limit":7,"offset":0,"next_cursor":null}"#;

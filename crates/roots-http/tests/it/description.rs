@@ -1,4 +1,4 @@
-//! The description and the service say the same.
+//! The OpenAPI document describes exactly what the API serves.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::fixture::{MockedApi, ask};
 
-/// Every route there is. One that is added stands here, or this fails.
+/// Every route. A new route must be added here.
 const ROUTES: &str = "
 DELETE /api/v1/accounts/me
 DELETE /api/v1/activities/{id}
@@ -111,10 +111,10 @@ fn the_document_is_openapi_3_1_and_lists_every_route() {
     assert_eq!(routes.join("\n"), ROUTES.trim());
 }
 
-/// What adds routes that no description need know of.
+/// The methods of a router that add routes without a description.
 const ADDERS: [&str; 5] = ["route", "route_service", "nest", "nest_service", "merge"];
 
-/// Calls of those in a source text.
+/// Which of these methods a source text calls.
 fn adders(source: &str) -> Vec<&'static str> {
     let is_called =
         |name: &&str| [".", "::"].iter().any(|access| source.contains(&format!("{access}{name}(")));
@@ -201,7 +201,7 @@ async fn every_body_takes_exactly_the_described_fields() {
     let (document, router) = (document(), everything());
     let mut bodies = 0;
     for Operation { method, path, value } in operations() {
-        // Each line of an import is of a kind of its own.
+        // The fields of an import depend on the kind of each line.
         let content = &value["requestBody"]["content"]["application/json"];
         if content.is_null() {
             continue;
@@ -244,7 +244,7 @@ async fn every_body_takes_exactly_the_described_fields() {
     assert_eq!(bodies, 17);
 }
 
-/// The names that an error offers.
+/// The names that an error suggests.
 fn known(error: &str) -> Vec<String> {
     let offered = error.split_once(": there are ").map_or("none here", |(_, names)| names);
     if offered == "none here" {
@@ -257,7 +257,7 @@ fn known(error: &str) -> Vec<String> {
 #[tokio::test]
 async fn answers_match_their_schemas_and_examples() {
     let mut api = MockedApi::whole_of(AccountKind::Operator);
-    // Only where there are limits do answers tell of them.
+    // Answers have rate-limit headers only if there are limits.
     api.settings.limits = RateLimits::default();
     let (document, router) = (document(), api.router());
     for Operation { method, path, value } in operations() {
@@ -285,7 +285,7 @@ async fn answers_match_their_schemas_and_examples() {
         let answer = request.of(&router).await;
         assert_eq!(answer.status.as_str(), status, "{method} {path}");
         fits(&document, schema, &answer.json(), &format!("answer of {method} {path}"));
-        // A list of one page leads nowhere, and what is asked for once is not told again.
+        // A single page has no `Link`, and a request without a replay has no `Idempotent-Replayed`.
         let headers = success["headers"].as_object().unwrap().keys();
         for header in
             headers.filter(|header| !["Link", "Idempotent-Replayed"].contains(&header.as_str()))
@@ -339,8 +339,9 @@ async fn each_problem_type_links_to_its_explanation() {
     assert!(kinds >= 20);
 }
 
-/// Holds a value to a schema, as far as the schemas here go: the same members in the same order.
-fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
+/// Checks that a value fits a schema: its type, its enum values, and its members in the order of the
+/// schema. The schemas of the document use nothing else.
+pub(crate) fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
     let schema = resolved(document, schema);
     let types: Vec<_> = match &schema["type"] {
         Value::Array(types) => types.iter().map(|one| one.as_str().unwrap()).collect(),
@@ -379,7 +380,7 @@ fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
     }
 }
 
-/// Every reference in a value.
+/// Collects the references in a value.
 fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
     match value {
         Value::Object(members) => {

@@ -1,5 +1,4 @@
-//! The pages of `/docs`, their files, and the description: what every browser and every cache is
-//! told.
+//! The pages of `/docs`, their files and the OpenAPI document: their security and cache headers.
 
 use std::io::Read;
 
@@ -11,7 +10,7 @@ use tower::ServiceExt;
 
 use crate::fixture::{MockedApi, TestRequest, ask, get};
 
-/// The paths of the files that the page refers to, as a browser at that address finds them.
+/// The paths of the files that the page loads, for a client at that address.
 pub(crate) async fn files(router: &Router, from: &str) -> Vec<String> {
     let page = get("/docs/").without_key().from(from).of(router).await;
     let quoted = page.body.split('"').filter(|text| text.starts_with("/docs/"));
@@ -97,7 +96,7 @@ async fn pages_and_files_are_compressed_only_if_accepted() {
         let mut unpacked = Vec::new();
         GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
         assert_eq!(unpacked, plain, "{path}");
-        // A strong tag names the bytes.
+        // The compressed file needs its own tag, because a strong ETag identifies the bytes.
         let packed_tag = header(&headers, "etag").to_owned();
         assert_ne!(packed_tag, tag, "{path}");
         for refusing in ["gzip;q=0", "identity", "br"] {

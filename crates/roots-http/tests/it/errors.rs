@@ -1,5 +1,5 @@
-//! What is ours: a database that is away, a text that does not open, a handler that panics. The
-//! caller learns what it can do, and nothing of the inside.
+//! Server errors: an unavailable database, a text that does not open, a handler that panics. The
+//! answer says what the caller can do and no internal details.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ async fn a_text_that_does_not_open_is_500() {
     for kind in ["sessions", "activities"] {
         assert_eq!(damaged(kind).of(&router).await.status, 500);
     }
-    // Overwritten, it opens again.
+    // An overwritten text can be read again.
     let path = format!("/api/v1/sessions/{DAMAGED}");
     assert_eq!(patch(&path, r#"{"notes": "anew"}"#).of(&router).await.status, 200);
 }

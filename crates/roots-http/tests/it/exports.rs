@@ -1,4 +1,4 @@
-//! Files of JSON lines, and how they end.
+//! Exports as JSON lines, and how they end.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -116,14 +116,14 @@ async fn an_export_without_a_database_is_503() {
     "#);
 }
 
-/// [`endless_of`] an account whose auth epoch does not move.
+/// [`endless_of`] with an auth epoch that does not move.
 fn endless() -> MockedApi {
     let mut api = endless_of();
     api.accounts.expect_check().returning(|_| Ok(()));
     api
 }
 
-/// Rows without end.
+/// An account whose export never ends.
 fn endless_of() -> MockedApi {
     let mut api = MockedApi::bare();
     api.commands.expect_apply().returning(|command| Ok(applied(command)));
@@ -139,7 +139,7 @@ fn endless_of() -> MockedApi {
 #[tokio::test]
 async fn a_key_that_ends_midway_ends_the_export() {
     let mut api = endless_of();
-    // It is revoked once the first rows have been read.
+    // The key is revoked after the first rows are read.
     let looks = AtomicI64::new(0);
     api.accounts.expect_credentials().returning(move |lookup| {
         let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
@@ -183,14 +183,14 @@ async fn a_shutdown_ends_an_export_with_an_error_line() {
     });
     let request: Request<Body> = get("/api/v1/export").request();
     let mut body = api.router().oneshot(request).await.unwrap().into_body();
-    // It has begun, and would never end.
+    // The export has begun, and has no end.
     let head = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(head.starts_with(b"{\"kind\":\"export\""));
     let mut last_lines = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(last_lines.starts_with(b"{\"kind\":\"session\""));
     tell.send(()).unwrap();
     while let Some(frame) = body.frame().await {
-        // What is at hand is never waited for: others have to be let in.
+        // The rows come from memory, so the body never waits. Yielding lets the shutdown task run.
         tokio::task::yield_now().await;
         last_lines = frame.unwrap().into_data().unwrap();
     }
@@ -201,7 +201,7 @@ async fn a_shutdown_ends_an_export_with_an_error_line() {
     );
 }
 
-/// An export without end that has begun, and its head.
+/// Begins an export without end, and reads its header line.
 async fn begun(router: &Router) -> Body {
     let response = router.clone().oneshot(get("/api/v1/export").request()).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -211,7 +211,7 @@ async fn begun(router: &Router) -> Body {
     body
 }
 
-/// The lines of the next piece.
+/// The lines of the next chunk.
 async fn next(body: &mut Body) -> Option<Vec<Value>> {
     let piece = body.frame().await?.unwrap().into_data().unwrap();
     Some(lines(std::str::from_utf8(&piece).unwrap()))
@@ -228,7 +228,7 @@ async fn a_client_that_reads_too_slowly_gets_an_error_line() {
     let mut body = begun(&endless_router()).await;
     let began = Instant::now();
     let mut last = Vec::new();
-    // A piece has some 500 bytes.
+    // A chunk has about 500 bytes, so the client reads 500 bytes a second.
     while let Some(lines) = next(&mut body).await {
         last = lines;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -268,15 +268,15 @@ async fn a_third_export_at_once_is_429_and_an_unread_one_ends() {
       "error": "An account may have at most 2 exports under way at once. Try again in 10 s. No setting raises this limit."
     }
     "#);
-    // The head alone holds nothing.
+    // A HEAD request takes no place.
     assert_eq!(ask("HEAD", "/api/v1/export").of(&router).await.status, 200);
-    // Nobody asks for their bodies, which therefore can't look after themselves.
+    // Nothing polls the two bodies, so the server must end them by itself.
     tokio::time::sleep(Duration::from_secs(66)).await;
     let others = [begun(&router).await, begun(&router).await];
     let last = next(&mut held[0]).await.unwrap();
     assert_eq!(last[0]["type"], "/docs/problems#request-timeout");
     assert_eq!(next(&mut held[0]).await, None);
-    // A client that hangs up gives its place back at once.
+    // A client that hangs up frees its place at once.
     assert_eq!(get("/api/v1/export").of(&router).await.status, 429);
     drop(others);
     assert!(next(&mut begun(&router).await).await.is_some());

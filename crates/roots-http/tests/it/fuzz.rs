@@ -1,4 +1,4 @@
-//! No input gives a 5xx.
+//! No input is answered with 5xx.
 
 use std::fmt::Write;
 
@@ -56,7 +56,7 @@ fn answered(ask: TestRequest) -> Result<(), TestCaseError> {
     assert_conforms(&answer)
 }
 
-/// Asks every operation of the description.
+/// Sends a request to every operation of the document.
 fn each(ask: impl Fn(&'static str, &str) -> TestRequest) -> Result<(), TestCaseError> {
     OPERATIONS.with(|operations| {
         operations.iter().try_for_each(|(method, path)| answered(ask(method, path)))
@@ -110,7 +110,7 @@ fn json() -> impl Strategy<Value = String> {
 fn query() -> impl Strategy<Value = String> {
     let pair = (name(), text()).prop_map(|(name, value)| format!("{name}={value}"));
     vec(pair, 0..5).prop_map(|pairs| {
-        // What a URI can hold: the rest is escaped, '%' left as it comes.
+        // Escapes the bytes that a URI can't contain, but leaves '%' as it is.
         let mut query = String::new();
         for byte in pairs.join("&").bytes() {
             if byte.is_ascii_alphanumeric() || b"=&%+-._:".contains(&byte) {

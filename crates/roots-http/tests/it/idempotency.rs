@@ -1,4 +1,4 @@
-//! Idempotent writes, to be repeated safely.
+//! Writes with an idempotency key can be repeated safely.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ fn idempotent(ask: TestRequest) -> TestRequest {
     ask.header("idempotency-key", KEY)
 }
 
-/// Everything was asked for before.
+/// An API where every write is a replay.
 fn replaying() -> MockedApi {
     let mut api = MockedApi::keyed();
     api.todos.expect_todo().returning(|_, _| Ok(None));
@@ -128,7 +128,7 @@ async fn an_idempotency_key_of_another_request_is_422() {
     "#);
 }
 
-/// What the store is told of the request's name.
+/// The idempotency key and fingerprint of the command that the store gets for a request.
 async fn idempotency_of(ask: TestRequest) -> Option<Idempotency> {
     let seen = Arc::new(Mutex::new(None));
     let mut api = MockedApi::keyed();
@@ -177,12 +177,12 @@ async fn an_idempotent_request_is_its_key_method_path_and_body() {
         assert_eq!(same, key);
         assert!(requests.insert(request), "another request");
     }
-    // How it is authenticated and what it insists on are no part of it.
+    // The request's authentication and its conditions are not part of it.
     let tied = idempotent(delete("/api/v1/todos/1")).header("if-match", "\"x\"");
     let plain = idempotent(delete("/api/v1/todos/1")).without_key();
     let bearer = plain.header("authorization", &format!("Bearer {}", crate::fixture::KEY));
     assert_eq!(macs(tied).await, macs(bearer).await);
-    // Nor which host it was sent to, where a proxy wrote that out.
+    // Nor is the host, which a proxy may write into the request line.
     let whole = idempotent(post("http://roots.example/api/v1/todos", NEW_TODO));
     let origin = idempotent(post("/api/v1/todos", NEW_TODO));
     assert_eq!(macs(whole).await, macs(origin).await);

@@ -1,4 +1,4 @@
-//! Files that come in, whole, cut off or with errors.
+//! Imports of whole files, files that are cut off, and files with errors.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn import(file: &str) -> TestRequest {
 #[tokio::test]
 async fn an_exported_file_can_be_imported() {
     let file = get("/api/v1/export").of_the_whole_api().await.body;
-    // Those of its rows whose texts can't be read can't come in, but for a session without notes.
+    // Rows with an unreadable text can't be imported, except a session without its notes.
     assert_snapshot!(import(&file).of_the_whole_api().await.summary(), @r#"
     200 OK
     cache-control: no-store
@@ -188,7 +188,7 @@ async fn a_byte_order_mark_before_the_first_line_is_skipped() {
         let report = import(&[&first, ACTOR, line].join("\r\n")).of_the_whole_api().await.json();
         assert_eq!((&report["imported"]["sessions"], &report["faulty"]), (&json!(1), &json!(0)));
     }
-    // Two files in one.
+    // A byte-order mark at a later line, as when two files are joined.
     let within = [HEADER, ACTOR, &marked(SESSION)].join("\n");
     let report = import(&within).of_the_whole_api().await.json();
     let mark = "holds a byte-order mark, which no editor shows, at line 3, column 1";
@@ -206,7 +206,7 @@ async fn rows_before_from_line_are_skipped() {
     assert_eq!((&report["lines"], &report["imported"]["sessions"]), (&5.into(), &2.into()));
 }
 
-/// The answer to an import of which the store applies nothing.
+/// The answer to an import for which the store returns an error.
 async fn refused(error: ApplyError) -> String {
     let mut api = MockedApi::importing();
     api.commands.expect_apply().returning(move |_| Err(error.clone()));
@@ -271,7 +271,7 @@ async fn a_members_import_is_403() {
     "#);
 }
 
-/// A file that begins and does not go on.
+/// A file that stalls after these lines.
 fn stuck(lines: &[&str]) -> Body {
     let begun = lines.join("\n") + "\n";
     let pieces = stream::once(async { Ok::<_, std::io::Error>(Bytes::from(begun)) });
@@ -288,7 +288,7 @@ async fn sent(api: MockedApi, body: Body) -> TestResponse {
 async fn a_stalled_import_is_408_after_60_s() {
     let begun = Instant::now();
     let answer = sent(MockedApi::whole(), stuck(&[HEADER, ACTOR])).await;
-    // By a clock that goes on only when everything waits.
+    // The clock is paused, so it moves only while every task waits.
     assert_eq!(begun.elapsed().as_secs(), 60);
     assert_snapshot!(answer.summary(), @r#"
     408 Request Timeout
@@ -325,7 +325,7 @@ async fn a_stalled_import_is_408_after_60_s() {
     "#);
 }
 
-/// A file that never ends: one more piece comes every `seconds` seconds.
+/// A file without end, with one more piece every `seconds` seconds.
 fn dripping(piece: &'static str, seconds: u64) -> Body {
     let begun = stream::once(async { Ok(Bytes::from(format!("{HEADER}\n{ACTOR}\n"))) });
     let drops = stream::unfold((), move |()| async move {
@@ -361,21 +361,21 @@ async fn an_import_of_1_kib_a_second_completes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_ends_while_nothing_comes_ends_the_import() {
+async fn a_key_that_ends_while_no_row_arrives_ends_the_import() {
     let mut api = MockedApi::importing();
-    // It ends at once after the import has begun: it is checked before that, and the import is
-    // noted.
+    // The first two commands are the check before the import and its audit entry. The key ends
+    // after them.
     api.commands.expect_apply().times(2).returning(|command| Ok(applied(command)));
     let refused = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
     api.commands.expect_apply().times(1).returning(move |_| refused());
     let begun = Instant::now();
-    // A line without end is progress, and never a row.
+    // A line without end counts as progress, but never becomes a row.
     let answer = sent(api, dripping("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 1)).await;
-    // It is found out after 5 s; what is left of the body is read off for 5 s more.
+    // The server finds out after 5 s, then drains the body for 5 s more.
     assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (401, 10));
 }
 
-/// A file of one line, which goes on for ever by one more piece each second.
+/// A file of one line without end, with one more piece each second.
 fn endless(piece: Bytes) -> Body {
     Body::from_stream(stream::unfold((), move |()| {
         let piece = piece.clone();
@@ -395,7 +395,7 @@ async fn a_key_that_ends_while_the_first_line_is_awaited_ends_the_import() {
         api.commands.expect_apply().times(1).returning(move |_| Err(refused.clone()));
         let begun = Instant::now();
         let answer = sent(api, endless(Bytes::from(vec![b'x'; 2048]))).await;
-        // It is found out by the third check, after 10 s; the body is read off for 5 s more.
+        // The third check fails after 10 s, then the server drains the body for 5 s more.
         assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (status, 15));
     }
 }
@@ -407,7 +407,7 @@ async fn a_suspended_account_is_refused_before_its_first_line() {
     api.commands.expect_apply().times(1).returning(move |_| Err(refused.clone()));
     let begun = Instant::now();
     let answer = sent(api, endless(Bytes::from(vec![b'x'; 2048]))).await;
-    // It is refused at once; the body is read off for 5 s.
+    // The server refuses at once, then drains the body for 5 s.
     assert_eq!((answer.status.as_u16(), begun.elapsed().as_secs()), (403, 5));
 }
 
@@ -445,7 +445,7 @@ async fn a_third_import_at_once_is_429() {
       "error": "An account may have at most 2 imports under way at once. Try again in 10 s. No setting raises this limit."
     }
     "#);
-    // A client that hangs up gives its place back, and so does one that is given up.
+    // A client that hangs up frees its place, and so does an import that times out.
     held[0].abort();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(import(&file).of(&router).await.status, 200);
@@ -562,19 +562,19 @@ fn end(sessions: u64, total: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_file_is_whole_if_every_row_came_that_its_last_line_counts() {
+async fn a_file_is_whole_if_it_has_as_many_rows_as_its_last_line_says() {
     let right = end(2, 3);
-    let faulty = SESSION.replace("active", "over");
+    let invalid = SESSION.replace("active", "over");
     for (what, file, expected) in [
-        ("all of it", vec![HEADER, ACTOR, SESSION, SESSION, &right], true),
-        ("a row with an error came too", vec![HEADER, ACTOR, SESSION, &faulty, &right], true),
+        ("all rows", vec![HEADER, ACTOR, SESSION, SESSION, &right], true),
+        ("a row with an error", vec![HEADER, ACTOR, SESSION, &invalid, &right], true),
         ("a row is missing", vec![HEADER, ACTOR, SESSION, &right], false),
-        ("what was left of it", vec![HEADER, SESSION, &right], false),
+        ("only the last rows", vec![HEADER, SESSION, &right], false),
         ("a row too many", vec![HEADER, ACTOR, SESSION, SESSION, SESSION, &right], false),
         ("a row that can't be read", vec![HEADER, ACTOR, SESSION, "{", &right], false),
         ("another total", vec![HEADER, ACTOR, SESSION, SESSION, &end(2, 4)], false),
         ("no last line", vec![HEADER, ACTOR, SESSION, SESSION], false),
-        ("more behind it", vec![HEADER, ACTOR, SESSION, SESSION, &right, "{"], false),
+        ("a line after the last", vec![HEADER, ACTOR, SESSION, SESSION, &right, "{"], false),
         ("no counts", vec![HEADER, r#"{"kind":"end"}"#], false),
     ] {
         let report = import(&file.join("\n")).of_the_whole_api().await.json();

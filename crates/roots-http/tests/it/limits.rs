@@ -1,4 +1,4 @@
-//! How often may be asked, and what is said of it. Time stands still until it is moved.
+//! Rate limits and their headers. The clock is paused and moved by the tests.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use crate::fixture::{
     applied, ask, credentials, delete, get, post,
 };
 
-/// How many requests without a key one address may make a minute.
+/// The limit of requests a minute without a key from one address.
 const UNAUTHENTICATED: usize = 60;
-/// How many wrong keys one address may show a minute.
+/// The limit of unknown keys a minute from one address.
 const UNKNOWN_KEYS: u8 = 60;
 
-/// An API with these limits; 0 is none.
+/// An API with these limits; 0 means no limit.
 fn limited(requests_per_minute: u32, signups_per_hour: u32) -> MockedApi {
     let mut api = MockedApi::whole();
     api.settings.limits = RateLimits {
@@ -69,7 +69,7 @@ async fn a_request_over_the_limit_of_its_actor_is_429() {
       "actor_id": 1
     }
     "#);
-    // What fails counts as well.
+    // A failed request counts too.
     assert_eq!(
         post("/api/v1/sessions", "[]").of(&router).await.header("ratelimit"),
         r#""actor";r=0;t=60"#
@@ -96,8 +96,7 @@ async fn a_request_over_the_limit_of_its_actor_is_429() {
     assert_eq!(statuses(&router, &read, 2).await, [200, 429]);
 }
 
-/// Has the member's key be one more of the owner, and one that is of good form but unknown the
-/// member's.
+/// Makes the member's key a second key of the owner, and the unknown key one of the member.
 fn with_two_keys_of_the_owner(api: &mut MockedApi) {
     api.accounts.checkpoint();
     api.accounts.expect_credentials().returning(|lookup| {
@@ -144,7 +143,7 @@ async fn the_actors_of_an_account_share_its_limit() {
     assert_eq!(first.header("ratelimit-policy"), r#""actor";q=4;w=60, "account";q=6;w=60"#);
     assert_eq!(first.header("ratelimit"), r#""actor";r=3;t=15, "account";r=5;t=10"#);
     assert_eq!(statuses(&router, &owner, 4).await, [200, 200, 200, 429]);
-    // What the actor's limit refused is not counted against the account's.
+    // A request that the actor's limit refused does not count against the account's.
     assert_eq!(statuses(&router, &member, 3).await, [200, 200, 429]);
     let refused = member.clone().of(&router).await;
     assert_snapshot!(refused.summary(), @r#"
@@ -162,7 +161,7 @@ async fn the_actors_of_an_account_share_its_limit() {
       "error": "The limit is 6 requests a minute of one account, by all its actors. Try again in 10 s. ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE raises it."
     }
     "#);
-    // Nor the other way round: once the account may ask again, so may the actor.
+    // A request that the account's limit refused does not count against the actor's.
     advance(Duration::from_secs(20)).await;
     assert_eq!(statuses(&router, &member, 3).await, [200, 200, 429]);
 }
@@ -195,7 +194,7 @@ async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account()
         (answer.status.as_u16(), answer.header("ratelimit-policy")),
         (201, r#""key-changes";q=3;w=3600"#)
     );
-    // What fails counts too: it is counted before the work.
+    // A request that fails counts too, because it is counted before it is handled.
     assert_eq!(statuses(&router, &post("/api/v1/actors", "[]"), 1).await, [422]);
     assert_eq!(
         statuses(&router, &post("/api/v1/keys/rotate", "{}").by_the_member(), 1).await,
@@ -228,7 +227,7 @@ async fn changes_of_keys_actors_and_codes_share_an_hourly_limit_of_the_account()
     for read in ["/api/v1/keys", "/api/v1/actors"] {
         assert_eq!(statuses(&router, &get(read), 5).await, [200; 5]);
     }
-    // Nobody who uses the limit up keeps the owner from ending a key or an actor.
+    // The limit does not keep the owner from revoking a key or deactivating an actor.
     for end in ["/api/v1/keys/1", "/api/v1/actors/2"] {
         assert_eq!(statuses(&router, &delete(end), 5).await, [200; 5]);
     }
@@ -267,7 +266,7 @@ async fn every_call_that_makes_or_changes_keys_or_actors_counts_as_a_change_of_k
 }
 
 #[tokio::test(start_paused = true)]
-async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() {
+async fn imports_and_owners_exports_share_the_hourly_limit_of_key_changes() {
     let mut api = MockedApi::whole();
     let key_changes_per_hour = NonZeroU32::new(4);
     api.settings.limits = RateLimits { key_changes_per_hour, ..RateLimits::OFF };
@@ -278,7 +277,7 @@ async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() 
         import.header("content-type", "application/x-ndjson").body(header)
     };
     let export = get("/api/v1/export");
-    // What leaves no entry in the audit log counts for nothing, before and after.
+    // These leave no audit entry, or only end a key. They don't count and are never refused.
     let free = [
         import("?dry_run=true"),
         ask("HEAD", "/api/v1/export"),
@@ -320,7 +319,7 @@ async fn imports_and_an_owner_s_exports_share_the_hourly_limit_of_key_changes() 
     }
 }
 
-/// A store that applies nothing until it is let.
+/// A store that holds every command until the test releases it.
 #[derive(Default)]
 struct Held {
     has_begun: Notify,
@@ -336,7 +335,7 @@ impl CommandStore for Held {
     }
 }
 
-/// Has every good key be one that was never used: its first use is noted, which takes its time.
+/// Makes every good key one that was never used, so that its look-up must record its first use.
 fn unseen(api: &mut MockedApi) {
     api.accounts.checkpoint();
     api.accounts.expect_credentials().returning(|lookup| {
@@ -349,7 +348,7 @@ fn unseen(api: &mut MockedApi) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hanging_up_during_the_look_up_of_a_good_key_is_no_unknown_key_attempt() {
+async fn hanging_up_during_the_look_up_of_a_good_key_does_not_count_as_an_unknown_key() {
     let mut api = limited(1_000, 0);
     unseen(&mut api);
     let held = Arc::new(Held::default());
@@ -359,7 +358,7 @@ async fn hanging_up_during_the_look_up_of_a_good_key_is_no_unknown_key_attempt()
         _ = get("/api/v1/sessions/1").of(&router) => unreachable!("it was answered"),
         () = held.has_begun.notified() => {}
     }
-    // As long as it is not known whether the key is good, it counts.
+    // The request counts while it is unknown whether its key is good.
     assert_eq!(unknown_key(1).of(&router).await.header("ratelimit"), r#""unknown-keys";r=58;t=2"#);
     held.may_go_on.notify_one();
     tokio::task::yield_now().await;
@@ -380,8 +379,8 @@ async fn concurrent_requests_with_one_wrong_key_count_once() {
     assert_eq!(lookups.load(Ordering::SeqCst), 2);
 }
 
-/// A store that has a look-up of a key take until the test lets it go on. Then it refuses the keys
-/// whose ids are odd.
+/// A store that holds the first use of a key until the test releases it. Then it refuses the keys
+/// with an odd id.
 struct Stalled {
     begun: AtomicUsize,
     may_go_on: Semaphore,
@@ -401,8 +400,7 @@ impl CommandStore for Stalled {
     }
 }
 
-/// An API in which every key is the owner's, was never used, and is looked up by a [`Stalled`]
-/// store.
+/// An API in which every key is the owner's and was never used, on a [`Stalled`] store.
 fn stalling_lookups() -> (MockedApi, Arc<Stalled>) {
     let mut api = limited(1_000, 0);
     api.accounts.checkpoint();
@@ -420,8 +418,8 @@ fn stalling_lookups() -> (MockedApi, Arc<Stalled>) {
     (api, stalled)
 }
 
-/// Sends all of them at once, and answers their statuses once `meanwhile` has let the look-ups go
-/// on.
+/// Sends the requests at once, runs `meanwhile`, which releases the look-ups, and returns the
+/// statuses.
 async fn at_once(
     router: &Router,
     asks: Vec<TestRequest>,
@@ -437,7 +435,7 @@ async fn at_once(
     join_all(asks).await.into_iter().map(Result::unwrap).collect()
 }
 
-/// Lets everything go on that waits for no time.
+/// Runs all tasks until they wait for something.
 async fn settled() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -484,7 +482,7 @@ async fn wrong_keys_beyond_the_limit_are_429_without_a_look_up() {
     let count_of = |wanted| answered.iter().filter(|status| **status == wanted).count();
     assert_eq!((count_of(401), count_of(429)), (60, 41));
     assert_eq!(stalled.begun.load(Ordering::SeqCst), usize::from(UNKNOWN_KEYS));
-    // Another address is not held up by it.
+    // The look-ups of one address do not delay another.
     assert_eq!(statuses(&router, &unknown_key(0).from("203.0.113.11"), 1).await, [200]);
 }
 
@@ -528,7 +526,7 @@ async fn every_answer_to_a_key_carries_its_limit() {
     }
 }
 
-/// Requests that need no key, or are refused before anyone looks at one.
+/// Requests that need no key, or are refused before their key is read.
 fn keyless() -> Vec<TestRequest> {
     let keyless = [
         get("/docs/problems"),
@@ -567,12 +565,12 @@ async fn every_request_without_a_key_counts_against_its_address() {
             [first.status.as_u16(), 429],
             "{uri}"
         );
-        // Of IPv6, a network of 64 bits is one client, and here another.
+        // An IPv6 network of 64 bits counts as one client.
         let (near, far) = ("2001:db8::1", "2001:db8:0:1::1");
         assert_eq!(statuses(&router, &ask.clone().from(near), 60).await[59], first.status.as_u16());
         assert_eq!(statuses(&router, &ask.clone().from("2001:db8::2"), 1).await, [429], "{uri}");
         assert_eq!(statuses(&router, &ask.from(far), 1).await, [first.status.as_u16()], "{uri}");
-        // A good key goes on beside it.
+        // The limit does not affect a request with a good key.
         assert_eq!(statuses(&router, &get("/api/v1/sessions/1"), 2).await, [200; 2], "{uri}");
     }
 }
@@ -629,12 +627,13 @@ async fn probes_from_the_loopback_address_are_never_refused() {
             assert_eq!(statuses(&router, &probe, 700).await, [200; 700], "{path} from {here}");
         }
     }
-    // Nothing else is let off there.
+    // Other requests from the loopback address are limited.
     assert_eq!(
         statuses(&router, &unauthenticated.from("::1"), UNAUTHENTICATED + 1).await[UNAUTHENTICATED],
         429
     );
-    // A client of a proxy on this machine is not here, nor is one that says that it is.
+    // Clients of a local proxy are limited by their own address. The header of an untrusted client
+    // is ignored.
     for named in ["203.0.113.7", "127.0.0.1, 203.0.113.8"] {
         let probe = get("/health").without_key().from("127.0.0.2");
         let through = probe.header("x-forwarded-for", named);
@@ -675,7 +674,7 @@ async fn a_thousand_concurrent_readiness_probes_cost_one_ping() {
     assert_eq!((at_once().await, pings.load(Ordering::SeqCst)), (vec![503], 2));
 }
 
-/// An API that counts how often a key is looked up.
+/// An API that counts the look-ups of keys.
 fn counting_lookups() -> (MockedApi, Arc<AtomicUsize>) {
     let mut api = limited(1_000, 0);
     let lookups = Arc::new(AtomicUsize::new(0));
@@ -692,12 +691,12 @@ fn with_wrong_key() -> TestRequest {
     with_wrong_key_instead(get("/api/v1/sessions/1"))
 }
 
-/// One of many wrong keys.
+/// One of 256 unknown keys.
 fn unknown_key(count: u8) -> TestRequest {
     get("/api/v1/sessions/1").without_key().header("x-api-key", &format!("{UNKNOWN_KEY}{count}"))
 }
 
-/// Uses up an address' unknown-key attempts.
+/// Uses up the unknown keys that an address may send.
 async fn show_unknown_keys_until_refused(router: &Router) {
     for count in 0..UNKNOWN_KEYS {
         assert_eq!(statuses(router, &unknown_key(count), 1).await, [401]);
@@ -705,7 +704,7 @@ async fn show_unknown_keys_until_refused(router: &Router) {
     assert_eq!(statuses(router, &unknown_key(UNKNOWN_KEYS), 1).await, [429]);
 }
 
-/// Uses up what an address may ask without a key.
+/// Uses up the requests that an address may send without a key.
 async fn ask_without_key_until_refused(router: &Router) {
     let keyless = get("/api/v1/sessions/1").without_key();
     assert_eq!(statuses(router, &keyless, UNAUTHENTICATED).await, [401; UNAUTHENTICATED]);
@@ -753,13 +752,13 @@ async fn wrong_keys_are_limited_before_they_are_looked_up() {
         assert_eq!(statuses(&router, &unknown_key(count), 1).await, [429]);
     }
     assert_eq!(lookups.load(Ordering::SeqCst), usize::from(UNKNOWN_KEYS));
-    // What needs no look-up is told apart.
+    // Requests that need no look-up, or repeat a known wrong key, are still answered 401.
     let invalid = get("/api/v1/sessions/1").without_key().header("x-api-key", "roots_1_typo");
     let missing = get("/api/v1/sessions/1").without_key();
     for no_attempt in [invalid, missing, unknown_key(0)] {
         assert_eq!(statuses(&router, &no_attempt, 2).await, [401; 2]);
     }
-    // A key that was not seen here before has to wait with them; the next one a second brings.
+    // A good key that is new here must wait too, until the limit allows one more after a second.
     let good = get("/api/v1/sessions/1");
     assert_eq!(statuses(&router, &good, 1).await, [429]);
     advance(Duration::from_secs(1)).await;
@@ -790,7 +789,7 @@ async fn a_new_key_is_admitted_beside_many_requests_without_one() {
     let invalid = keyless.header("x-api-key", "roots_1_typo");
     assert_eq!(statuses(&router, &invalid, 2).await, [429; 2]);
     assert_eq!(statuses(&router, &get("/api/v1/sessions/1"), 2).await, [200; 2]);
-    // Nor does a new wrong one count with them.
+    // An unknown key does not count against the limit of requests without a key.
     assert_eq!(unknown_key(0).of(&router).await.header("ratelimit"), r#""unknown-keys";r=59;t=1"#);
 }
 
@@ -845,8 +844,7 @@ async fn a_wrong_key_that_became_good_is_admitted_five_seconds_later() {
     advance(Duration::from_millis(4_999)).await;
     assert_eq!(statuses(&router, &ask, 1).await, [401]);
     advance(Duration::from_millis(1)).await;
-    // It counts neither as an unknown key, of which none were left five seconds ago, nor as
-    // unauthenticated, as it did a moment before.
+    // The key is good now, so these requests count neither as unknown keys nor as unauthenticated.
     assert_eq!(statuses(&router, &ask, 3).await, [200; 3]);
     assert_eq!(
         unknown_key(UNKNOWN_KEYS).of(&router).await.header("ratelimit"),
@@ -857,7 +855,7 @@ async fn a_wrong_key_that_became_good_is_admitted_five_seconds_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_good_key_is_not_counted_as_wrong_nor_held_up_by_wrong_ones() {
+async fn a_known_good_key_is_admitted_when_the_limit_of_unknown_keys_is_used_up() {
     let (api, _) = counting_lookups();
     let router = api.router();
     let good = get("/api/v1/sessions/1");
@@ -868,7 +866,7 @@ async fn a_good_key_is_not_counted_as_wrong_nor_held_up_by_wrong_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_whose_write_was_refused_is_looked_up_again_despite_unknown_keys_beside_it() {
+async fn a_known_key_is_looked_up_again_when_the_limit_of_unknown_keys_is_used_up() {
     let (mut api, lookups) = counting_lookups();
     api.commands.checkpoint();
     let refusal = || Err(ApplyError::Refused(Refusal::KeyNotInForce));
@@ -892,19 +890,19 @@ async fn an_address_has_limits_of_its_own() {
     };
     assert!(exhausted(keyless("203.0.113.7")).await);
     assert!(exhausted(keyless("203.0.113.8")).await);
-    // An address that an untrusted client gives itself is not believed.
+    // The forwarded address of an untrusted client is ignored.
     let named = keyless("203.0.113.7").header("x-forwarded-for", "203.0.113.9");
     assert_eq!(statuses(&router, &named, 1).await, [429]);
-    // A trusted proxy's word is taken.
+    // The forwarded address of a trusted proxy is used.
     let forwarded = |addresses: &str| keyless("10.0.0.1").header("x-forwarded-for", addresses);
     assert!(exhausted(forwarded("203.0.113.9")).await);
     assert_eq!(statuses(&router, &forwarded("198.51.100.1, 203.0.113.7"), 1).await, [429]);
     assert_eq!(statuses(&router, &forwarded("203.0.113.10"), 1).await, [401]);
-    // Of IPv6, a network of 64 bits is one client.
+    // An IPv6 network of 64 bits counts as one client.
     assert!(exhausted(keyless("2001:db8::1")).await);
     assert_eq!(statuses(&router, &keyless("2001:db8::ffff:1"), 1).await, [429]);
     assert_eq!(statuses(&router, &keyless("2001:db8:0:1::1"), 1).await, [401]);
-    // And so it is with unknown keys.
+    // Unknown keys are limited by address too.
     show_unknown_keys_until_refused(&router).await;
     assert_eq!(
         statuses(&router, &unknown_key(UNKNOWN_KEYS + 1).from("203.0.113.11"), 1).await,
@@ -938,7 +936,7 @@ async fn a_signup_over_the_hourly_limit_of_its_address_is_429() {
       "warning": "Store the API key and the recovery code now: they are shown only this once. Anybody who has either of them can read everything in this account."
     }
     "#);
-    // What made no account does not count.
+    // A rejected sign-up does not count.
     let faulty = post("/api/v1/bootstrap", "[]").without_key().from("203.0.113.7");
     assert_eq!(faulty.clone().of(&router).await.header("ratelimit"), "");
     assert_eq!(statuses(&router, &faulty, 20).await, [422; 20]);
@@ -1008,7 +1006,7 @@ async fn every_attempted_recovery_counts() {
     api.settings.limits = RateLimits { recovers_per_hour: NonZeroU32::new(2), ..RateLimits::OFF };
     let router = api.router();
     let attempt = post("/api/v1/recover", &recovery(UNKNOWN_CODE)).without_key();
-    // What is no attempt does not count.
+    // A preflight is no attempt and does not count.
     assert_eq!(statuses(&router, &ask("OPTIONS", "/api/v1/recover"), 5).await, [204; 5]);
     assert_eq!(statuses(&router, &attempt, 2).await, [401; 2]);
     assert_snapshot!(attempt.clone().of(&router).await.summary(), @r#"
@@ -1032,13 +1030,13 @@ async fn every_attempted_recovery_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_erasure_counts_as_an_attempt_once_its_key_is_known_to_be_good() {
+async fn an_erasure_with_a_good_key_counts_as_a_recovery_attempt() {
     let mut api = MockedApi::whole();
     let recovers_per_hour = NonZeroU32::new(2);
     api.settings.limits = RateLimits { recovers_per_hour, ..RateLimits::OFF };
     let router = api.router();
     let erase = |code| delete("/api/v1/accounts/me").json(&recovery(code));
-    // Unauthenticated requests use up nobody's attempts.
+    // Requests that fail authentication do not count as attempts.
     for unauthenticated in [erase(CODE).without_key(), with_wrong_key_instead(erase(CODE))] {
         assert_eq!(statuses(&router, &unauthenticated, 5).await, [401; 5]);
     }

@@ -1,4 +1,4 @@
-//! The HTTP API over mocked ports: each answer stands beside its request.
+//! Tests of the REST API over mocked ports. Each answer is beside its request.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 

@@ -1,4 +1,4 @@
-//! What large bodies hold together.
+//! How much memory large answers and bodies may hold.
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,11 +29,11 @@ use crate::fixture::{
 };
 
 const KIB: usize = 1024;
-/// More than enough for one large answer.
+/// A budget that is more than enough for one large answer.
 const ROOMY: usize = 64 * 1024 * KIB;
-/// A page of ten todos with descriptions of this many bytes is large.
+/// With descriptions of this length, a page of ten todos is large.
 const LONG: usize = 64 * KIB;
-/// What it takes: its texts, and 1 MiB for what is told of it, and little more.
+/// The memory that such a page holds: its texts and 1 MiB, and a little more.
 const LONG_PAGE: std::ops::RangeInclusive<usize> = 1664 * KIB..=1680 * KIB;
 
 /// An API with a budget for answers, and a list of ten todos with descriptions of `bytes` bytes.
@@ -54,7 +54,7 @@ fn listing(budget: usize, bytes: usize) -> (MockedApi, MemoryBudget) {
     (api, budget)
 }
 
-/// The status of an answer that is not read, and its body.
+/// The status and the body of an answer whose body is not read.
 async fn unread(ask: &TestRequest, router: &Router) -> (u16, Body) {
     let response = router.clone().oneshot(ask.clone().request()).await.unwrap();
     (response.status().as_u16(), response.into_body())
@@ -69,7 +69,7 @@ async fn a_third_large_answer_at_a_time_is_429() {
     let (_, second) = unread(&large, &router).await;
     let taken = ROOMY - budget.left_bytes();
     assert!(LONG_PAGE.contains(&(taken / 2)), "{taken}");
-    // The third one waits for some seconds.
+    // The third request waits 5 s before it is refused.
     assert_snapshot!(large.clone().of(&router).await.summary(), @r#"
     429 Too Many Requests
     retry-after: 1
@@ -83,12 +83,12 @@ async fn a_third_large_answer_at_a_time_is_429() {
       "error": "An account may receive 2 large answers at a time. Read those to their end, or request fewer rows."
     }
     "#);
-    // What is small is answered.
+    // Small answers are not limited.
     assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
     assert_eq!(get("/api/v1/sessions").of(&router).await.status, 200);
     assert_eq!(budget.left_bytes(), ROOMY - taken);
 
-    // A client that hangs up makes room for one that waits, and so does one that reads to the end.
+    // A request that waits goes on when another answer has been read to its end.
     for ends in [first, second] {
         let mut waiting = pin!(unread(&large, &router));
         assert!((&mut waiting).now_or_never().is_none());
@@ -107,7 +107,7 @@ async fn a_list_without_memory_is_503_before_any_text_is_opened() {
     api.sessions.expect_sessions().returning(|query| {
         let mut one = session(1);
         if let Some(session) = &mut one {
-            // It does not open.
+            // This text does not open.
             session.notes = Some(Sealed(vec![0xff; LONG]));
         }
         let items = std::iter::repeat_n(one, 10).flatten().collect();
@@ -137,7 +137,7 @@ async fn a_list_without_memory_is_503_before_any_text_is_opened() {
 
 #[tokio::test]
 async fn a_small_answer_returns_the_memory_it_does_not_need() {
-    // They could become six times as long.
+    // The texts could become six times as long in JSON.
     let (api, budget) = listing(ROOMY, 20 * KIB);
     let router = api.router();
     let response = router.clone().oneshot(get("/api/v1/todos").request()).await.unwrap();
@@ -171,7 +171,7 @@ async fn head_of_a_streamed_list_has_the_headers_of_get() {
     let (get, of_get) = headers_of("GET").await;
     let (head, of_head) = headers_of("HEAD").await;
     assert!(get.body.len() > 10 * LONG && head.body.is_empty());
-    // How long it will be is not known.
+    // The length is unknown until the list is read.
     assert!(!of_get.contains_key("content-length"));
     assert!(of_get.get_all("vary").iter().any(|vary| vary == "accept-encoding"));
     assert_eq!(of_head, of_get);
@@ -243,13 +243,13 @@ async fn a_large_page_yields_to_other_tasks_between_its_rows() {
     assert!(opened >= rows, "{opened}");
     let bytes = body.collect().await.unwrap().to_bytes().len();
     let turns_taken = turns.load(Ordering::Relaxed) - opened;
-    // What came after the first 256 KiB, in pieces of a row each.
+    // The rest after the first 256 KiB comes in one chunk per row.
     assert!(bytes > 10 * LONG && turns_taken >= 5, "{turns_taken}");
     other.abort();
 }
 
-/// A todo with `steps` steps, whose notes have `note_bytes` bytes, and after which step each piece
-/// was read. Before a piece after `deleted_at` it is deleted.
+/// An API with a todo of `steps` log entries, whose notes have `note_bytes` bytes. The list has the
+/// last id before each chunk that was read. The todo is deleted after entry `deleted_at`.
 fn logging(steps: i64, note_bytes: usize, deleted_at: i64) -> (MockedApi, Arc<Mutex<Vec<i64>>>) {
     let mut api = MockedApi::whole();
     api.todos.checkpoint();
@@ -304,7 +304,7 @@ async fn a_streamed_log_is_whole_unless_its_todo_is_deleted() {
     let (status, body) = unread(&get("/api/v1/todos/1/logs"), &api.router()).await;
     assert_eq!((status, body.collect().await.is_err()), (200, true));
 
-    // Before anything was told it is an answer like any other.
+    // If the todo is gone before the first chunk is sent, the status can still be 404.
     let (api, _) = logging(1_000, KIB, 0);
     assert_eq!(get("/api/v1/todos/1/logs").of(&api.router()).await.status, 404);
 }
@@ -315,9 +315,10 @@ async fn the_129th_waiting_list_of_an_account_is_503() {
     api.is_stuck = true;
     let router = api.router();
     let list = || Box::pin(get("/api/v1/sessions").of(&router));
-    // The key is known from here on, so that a request comes to its turn when it is first polled.
+    // After this request the caller is cached, so the next ones reach their permit at the first
+    // poll.
     assert_eq!(get("/api/v1/actors").of(&router).await.status, 200);
-    // Four read, and never end.
+    // Four lists are being read and never end, and 128 wait.
     let mut stuck: Vec<_> = (0..132).map(|_| list()).collect();
     for asking in &mut stuck {
         assert!(asking.now_or_never().is_none());
@@ -346,7 +347,7 @@ async fn a_write_is_answered_even_without_memory() {
     let router = api.router();
     let (_, _held) = unread(&get("/api/v1/todos"), &router).await;
     assert_eq!(budget.left_bytes(), 0);
-    // The longest that there is: each character becomes six.
+    // The longest texts: each character becomes six bytes of JSON.
     let text = "\u{1}".repeat(65_536);
     let todo = json!({ "title": "\u{1}".repeat(500), "description": text }).to_string();
     for ask in [post("/api/v1/todos", &todo), patch("/api/v1/todos/1", &todo)] {
@@ -358,7 +359,7 @@ async fn a_write_is_answered_even_without_memory() {
 
 #[tokio::test]
 async fn bytes_hold_memory_until_they_are_sent() {
-    // More than the system buffers.
+    // More than the operating system buffers.
     let (api, budget) = listing(ROOMY, 1024 * KIB);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -371,7 +372,7 @@ async fn bytes_hold_memory_until_they_are_sent() {
         socket.set_recv_buffer_size(4096).unwrap();
         let mut stream = socket.connect(address).await.unwrap();
         stream.write_all(ask.as_bytes()).await.unwrap();
-        // It has begun.
+        // The answer has begun.
         stream.read_exact(&mut [0; 12]).await.unwrap();
         stream
     };
@@ -387,13 +388,13 @@ async fn bytes_hold_memory_until_they_are_sent() {
     serving.abort();
 }
 
-/// A request whose body stops after `bytes` bytes. It announces 1 MiB if `is_announced`.
+/// A request whose body stalls after `bytes` bytes. It announces 1 MiB if `is_announced`.
 fn begun(ask: TestRequest, bytes: usize, is_announced: bool, router: &Router) -> SentRequest {
     let ask = if is_announced { ask.header("content-length", "1048576") } else { ask };
     sending(ask, Some(Bytes::from(vec![b' '; bytes])), router)
 }
 
-/// A request whose body stops after that piece, or has none and does not begin.
+/// A request whose body stalls after that piece, or before its first byte.
 fn sending(ask: TestRequest, piece: Option<Bytes>, router: &Router) -> SentRequest {
     let mut request = ask.request();
     let come = stream::iter(piece.map(Ok::<_, std::io::Error>));
@@ -404,16 +405,15 @@ fn sending(ask: TestRequest, piece: Option<Bytes>, router: &Router) -> SentReque
 
 type SentRequest = Pin<Box<dyn Future<Output = TestResponse>>>;
 
-/// Has each of them go as far as it can.
-async fn go_on(all: &mut [SentRequest]) {
+/// Polls each request until it waits.
+async fn poll_each(all: &mut [SentRequest]) {
     for one in all {
         assert!(one.now_or_never().is_none());
         yield_now().await;
     }
 }
 
-/// An API that knows its callers already, so that a request comes to its body when it is first
-/// polled.
+/// An API that has cached its callers, so that a request reaches its body at the first poll.
 async fn receiving(settle: impl FnOnce(&mut MockedApi)) -> Router {
     let mut api = MockedApi::whole();
     settle(&mut api);
@@ -426,12 +426,12 @@ fn sent() -> TestRequest {
     post("/api/v1/todos", "")
 }
 
-/// A todo whose JSON has `bytes` bytes and some more, most of them blanks.
+/// A todo with `bytes` blanks before its JSON.
 fn long_todo(bytes: usize) -> String {
     format!("{}{}", " ".repeat(bytes), json!({ "title": "x" }))
 }
 
-/// The same without an announced length.
+/// The status of a request whose body has no announced length.
 async fn chunked(ask: TestRequest, todo: String, router: &Router) -> u16 {
     let mut request = ask.request();
     let todo = stream::once(async { Ok::<_, std::io::Error>(Bytes::from(todo)) });
@@ -440,10 +440,10 @@ async fn chunked(ask: TestRequest, todo: String, router: &Router) -> u16 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_at_its_quarter_keeps_no_other_from_sending() {
-    // Each address of the attacker's, and the other's.
-    type Come = fn(usize) -> TestRequest;
-    let cases: [(Come, Come); 3] = [
+async fn an_address_at_its_quarter_of_the_permits_does_not_block_others() {
+    // Requests from an attacker's addresses, and from another client.
+    type AskFrom = fn(usize) -> TestRequest;
+    let cases: [(AskFrom, AskFrom); 3] = [
         (|_| sent().from("203.0.113.1"), |_| sent().from("203.0.113.2")),
         (
             |number| sent().from(&format!("2001:db8:0:1::{number:x}")),
@@ -461,10 +461,11 @@ async fn an_address_at_its_quarter_keeps_no_other_from_sending() {
         .await;
         let mut stuck: Vec<_> =
             (0..64).map(|number| begun(own(number), 200 * KIB, true, &router)).collect();
-        go_on(&mut stuck).await;
+        poll_each(&mut stuck).await;
         assert_eq!(chunked(other(0), long_todo(200 * KIB), &router).await, 201);
         assert_eq!(chunked(other(0), long_todo(0), &router).await, 201);
-        // Beyond its quarter it waits for some seconds, and those that stopped end by their time.
+        // Sixteen bodies, a quarter of all, stall until their timeout. The others wait 5 s for a
+        // permit and are refused.
         let statuses: Vec<_> =
             join_all(stuck).await.iter().map(|answer| answer.status.as_u16()).collect();
         assert_eq!((&statuses[..16], &statuses[16..]), (&[408; 16][..], &[503; 48][..]));
@@ -479,7 +480,7 @@ async fn an_announced_length_takes_no_memory() {
         .map(|(bytes, is_announced)| begun(sent(), bytes, is_announced, &router))
         .into();
     stuck.push(sending(sent(), None, &router));
-    go_on(&mut stuck).await;
+    poll_each(&mut stuck).await;
     assert_eq!(chunked(sent(), long_todo(1000 * KIB), &router).await, 201);
 }
 
@@ -487,7 +488,7 @@ async fn an_announced_length_takes_no_memory() {
 async fn small_chunked_bodies_need_no_permit_beside_large_ones() {
     let router = receiving(|api| api.settings.large_bodies = 1).await;
     let mut stuck = [begun(sent(), 128 * KIB + 1, false, &router)];
-    go_on(&mut stuck).await;
+    poll_each(&mut stuck).await;
     let large = long_todo(128 * KIB);
     let length = large.len().to_string();
     let refused = post("/api/v1/todos", &large).header("content-length", &length);
@@ -496,7 +497,7 @@ async fn small_chunked_bodies_need_no_permit_beside_large_ones() {
     assert!(refused.body.contains("Nothing was done"), "{}", refused.body);
 
     assert_eq!(chunked(sent(), long_todo(100 * KIB), &router).await, 201);
-    // What is small comes in, what is too large is told so, and what has no body needs nothing.
+    // Small bodies, bodies that are too large, and requests without a body need no permit.
     let todo = json!({ "title": "x", "description": "x".repeat(65_536) }).to_string();
     let length = todo.len().to_string();
     let small = post("/api/v1/todos", &todo).header("content-length", &length);
@@ -505,12 +506,12 @@ async fn small_chunked_bodies_need_no_permit_beside_large_ones() {
     assert_eq!(too_large.cut_off(&router).await.status, 413);
     assert_eq!(get("/api/v1/todos/1").of(&router).await.status, 200);
 
-    // One that waits goes on when another has given its place back.
+    // A request that waits goes on once another has returned its permit.
     let mut waiting: [SentRequest; 1] = [Box::pin({
         let router = router.clone();
         async move { post("/api/v1/todos", &large).of(&router).await }
     })];
-    go_on(&mut waiting).await;
+    poll_each(&mut waiting).await;
     drop(stuck);
     let [waiting] = waiting;
     assert_eq!(waiting.await.status, 201);

@@ -1,4 +1,4 @@
-//! What every request passes, whatever it asks for.
+//! What the middleware does for every request.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -179,7 +179,7 @@ async fn a_page_of_an_allowed_origin_may_call() {
     assert_eq!(off.header("access-control-allow-origin"), "");
 }
 
-/// The headers that a browser shows to any page, by the Fetch standard.
+/// The headers that every page may read, according to the Fetch standard.
 const SAFELISTED: [&str; 7] = [
     "cache-control",
     "content-language",
@@ -209,7 +209,7 @@ async fn a_page_may_read_every_header_of_the_api() {
         }
     }
     assert!(named.len() > 8, "{named:?}");
-    // Those that no description names, or not yet.
+    // Requests whose answers have headers that the document does not list.
     for ask in [
         get("/api/v1/export"),
         get("/api/v1/todos?limit=1"),
@@ -225,7 +225,7 @@ async fn a_page_may_read_every_header_of_the_api() {
     for name in ["content-disposition", "ratelimit", "x-credits-cost", "retry-after"] {
         assert!(named.contains(name), "{name}");
     }
-    // These are for the browser and for caches, not for a page.
+    // Browsers and caches use these headers; pages do not.
     let is_for_pages = |name: &&String| {
         !name.starts_with("access-control-")
             && !["vary", "content-encoding", "connection"].contains(&name.as_str())
@@ -236,7 +236,7 @@ async fn a_page_may_read_every_header_of_the_api() {
 }
 
 #[test]
-fn an_origin_is_as_browsers_send_it() {
+fn an_origin_must_have_the_form_that_browsers_send() {
     for good in ["https://example.org", "http://localhost:3000", "http://[::1]:8080"] {
         assert!(CorsOrigin::parse(good).is_ok(), "{good}");
     }
@@ -256,7 +256,7 @@ fn an_origin_is_as_browsers_send_it() {
     }
 }
 
-/// A body in pieces, without its length, that counts what was read of it.
+/// A chunked body that counts the bytes that were read.
 fn in_pieces(pieces: usize, read: &Arc<Mutex<usize>>) -> Body {
     let read = Arc::clone(read);
     let piece = Bytes::from(vec![b' '; 64 * 1024]);
@@ -311,7 +311,7 @@ async fn a_client_that_sends_too_much_receives_the_answer() {
 
 #[tokio::test]
 async fn a_connection_with_an_unread_body_is_closed() {
-    // As much as is read, of a body that is longer: the client still has to send when it is
+    // The server drains 5 MiB. The body is longer, so the client is still sending when it is
     // answered.
     let most = vec![b' '; 5 * 1024 * 1024 + 1];
     let json = "content-type: application/json\r\n";
@@ -323,7 +323,7 @@ async fn a_connection_with_an_unread_body_is_closed() {
         let key = if status == "401" { "roots_1_typo" } else { KEY };
         let head =
             format!("POST /api/v1/sessions HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\n{rest}\r\n");
-        // It is read to the end of the connection.
+        // Reads until the connection is closed.
         let answer = over_the_wire(&head, body).await.to_lowercase();
         assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");
         assert_eq!(answer.matches("\r\nconnection: close\r\n").count(), 1, "{answer}");

@@ -1,4 +1,4 @@
-//! What operators ask for, and the audit log.
+//! The endpoints for operators, and the audit log.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn of_operators() -> MockedApi {
 }
 
 async fn answer(request: TestRequest) -> String {
-    // Any actor of an operator's account may.
+    // Every actor of an operator account may call them.
     request.by_the_member().of(&of_operators().router()).await.summary()
 }
 
@@ -138,7 +138,7 @@ async fn the_audit_log_is_listed() {
 async fn every_operation_on_accounts_is_the_same_403_to_a_customer() {
     let router = MockedApi::whole().router();
     let mut answers = Vec::new();
-    // Not whether an account is there, nor what else is wrong with the request.
+    // The answer reveals neither whether an account exists nor other errors of the request.
     for ask in [
         get("/api/v1/accounts"),
         get("/api/v1/accounts?limit=0"),
@@ -170,7 +170,7 @@ async fn every_operation_on_accounts_is_the_same_403_to_a_customer() {
     "#);
 }
 
-/// The answer to a grant where the store refuses it.
+/// The answer to a grant that the store refuses.
 async fn refused(refusal: Refusal) -> String {
     let mut api = of_operators();
     api.commands.checkpoint();
@@ -259,7 +259,7 @@ async fn a_grant_by_a_former_operator_is_403() {
 }
 
 #[tokio::test]
-async fn a_key_that_has_ended_is_forgotten() {
+async fn an_operators_key_that_has_ended_is_dropped_from_the_cache() {
     let mut api = of_operators();
     api.commands.checkpoint();
     api.commands.expect_apply().returning(|_| Err(ApplyError::Refused(Refusal::KeyNotInForce)));

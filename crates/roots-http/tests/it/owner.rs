@@ -1,4 +1,4 @@
-//! What an owner reads and writes for another actor, and a member does not.
+//! What an owner may read and write for another actor, and a member may not.
 
 use insta::assert_snapshot;
 
@@ -222,7 +222,7 @@ async fn rows_of_other_actors_are_404_to_a_member() {
         ("/api/v1/activities/1".to_owned(), 404),
     ] {
         assert_eq!(get(&path).by_the_member().of(&router).await.status, status, "{path}");
-        // Its owner finds them all.
+        // The owner may read all of them.
         assert_eq!(get(&path).of(&router).await.status, 200, "{path}");
     }
 }
@@ -256,7 +256,7 @@ async fn lists_and_stats_of_other_actors_are_403_to_a_member() {
         for (actor, owner, member) in [
             ("1", 200, 403),
             ("2", 200, 200),
-            // Nobody's: it matches nothing.
+            // No actor has this id, so the owner's list is empty.
             ("7", 200, 403),
             ("all", 200, 403),
             ("0", 400, 400),

@@ -1,4 +1,4 @@
-//! Queries: what is not understood is refused, never ignored.
+//! Query parameters: an unknown or invalid one is refused, never ignored.
 
 use insta::assert_snapshot;
 use roots_domain::model::account::AccountKind;
@@ -162,7 +162,7 @@ async fn a_plain_date_is_a_day_of_the_time_zone() {
     let router = api.router();
     let list = "/api/v1/activities?since=2026-04-09&until=2026-04-09&tz=Asia/Kathmandu";
     assert_eq!(get(list).of(&router).await.status, 200);
-    // A time without an offset is UTC, in whatever zone.
+    // A time without an offset is UTC in every zone.
     let stats = "/api/v1/activities/stats?tz=Europe/Vienna&since=2026-03-29&until=2026-03-29T12:00";
     assert_eq!(get(stats).of(&router).await.status, 200);
 }

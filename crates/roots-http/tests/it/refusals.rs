@@ -1,4 +1,4 @@
-//! What the core refuses, and what is not there.
+//! The refusals of the domain, and ids that do not exist.
 
 use insta::assert_snapshot;
 use roots_domain::command::{Action, Applied, AppliedRow, Refusal, SystemAction};
@@ -12,7 +12,7 @@ use crate::fixture::{
     MockedApi, NEW_ACCOUNT, TestRequest, ask, delete, founding, get, patch, post,
 };
 
-/// The answer where the store refuses the command.
+/// The answer to a request whose command the store refuses.
 async fn refused(refusal: Refusal, request: TestRequest) -> String {
     request.of(&MockedApi::refusing(refusal).router()).await.summary()
 }
@@ -645,7 +645,7 @@ async fn an_activity_type_over_the_limit_is_422() {
 #[tokio::test]
 async fn every_invalid_recovery_code_is_the_same_401() {
     let recover = async |body: &str| {
-        // Anew each time, so that requests are named alike.
+        // A new API each time, so that the request ids are the same.
         let router = MockedApi::whole().router();
         post("/api/v1/recover", body).without_key().of(&router).await
     };
@@ -681,7 +681,7 @@ async fn every_invalid_recovery_code_is_the_same_401() {
 async fn a_signup_while_signups_are_closed_is_403() {
     let mut api = MockedApi::whole();
     api.settings.signup = Signup::Closed;
-    // Whatever else is wrong with the request does not matter.
+    // The other errors of the request do not matter.
     let answer = post("/api/v1/bootstrap?x=1", "[]").without_key().of(&api.router()).await;
     assert_snapshot!(answer.summary(), @r#"
     403 Forbidden

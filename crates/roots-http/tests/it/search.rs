@@ -1,4 +1,4 @@
-//! Searches: what they answer, what they refuse, and how many run at once.
+//! Searches: their answers, their errors, and how many run at once.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, mpsc};
@@ -71,7 +71,7 @@ async fn every_field_restricts_what_is_read() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_search_is_reported_at_once() {
+async fn every_error_of_a_search_is_reported_at_once() {
     let router = MockedApi::keyed().router();
     let body = r#"{"q": "\"open", "kind": "note", "since": "soon", "session_id": 0,
         "status": "paused", "actor_id": "none", "limit": 0, "cursor": "x", "query": "a"}"#;
@@ -129,7 +129,7 @@ async fn a_member_searches_its_own_texts_only() {
 }
 
 #[tokio::test]
-async fn a_search_repeats_itself_once_the_auth_epoch_has_moved() {
+async fn a_search_is_repeated_when_the_auth_epoch_has_moved() {
     let mut api = MockedApi::keyed();
     let mut reads = 0;
     api.search.expect_items_before().returning(move |_, _, _, _| {
@@ -145,7 +145,7 @@ async fn an_actor_has_a_limit_of_searches_a_minute() {
     api.settings.limits = RateLimits { searches_per_minute: NonZeroU32::new(2), ..RateLimits::OFF };
     let router = api.router();
     let ask = search(r#"{"q": "docs"}"#);
-    // A body that is refused is no search.
+    // A rejected body does not count.
     assert_eq!(search("{}").of(&router).await.status, 422);
     for _ in 0..2 {
         let answer = ask.clone().of(&router).await;
@@ -170,7 +170,7 @@ async fn a_second_search_of_an_actor_waits_for_the_first_and_then_gets_503() {
     api.search.expect_items_before().returning(move |_, source, _, _| {
         if source == ItemSource::Sessions {
             started.send(()).unwrap();
-            // An error says that nobody holds it back any more.
+            // An error means that the test has dropped the sender and releases the search.
             let _ = held.lock().unwrap().recv();
         }
         Ok(Vec::new())
@@ -180,14 +180,14 @@ async fn a_second_search_of_an_actor_waits_for_the_first_and_then_gets_503() {
     let (first, of) = (ask.clone(), router.clone());
     let first = tokio::spawn(async move { first.of(&of).await });
     has_started.recv().await.unwrap();
-    // The thread that serves it serves others too.
+    // The search does not block the thread, so the second request is answered.
     let refused = ask.clone().of(&router).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "1");
     go_on.send(()).unwrap();
     assert_eq!(first.await.unwrap().status, 200);
 
-    // A search whose client is gone makes room when its read ends.
+    // A search whose client is gone frees its place when its current read ends.
     let (given_up, of) = (ask.clone(), router.clone());
     let given_up = tokio::spawn(async move { given_up.of(&of).await });
     has_started.recv().await.unwrap();

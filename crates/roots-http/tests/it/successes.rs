@@ -1,4 +1,4 @@
-//! Every endpoint, asked as the seeds ask it, and the whole of what it answers.
+//! Every endpoint answers the requests of the seeds, with its whole answer.
 
 use insta::assert_snapshot;
 

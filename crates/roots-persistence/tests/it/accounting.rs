@@ -1,5 +1,5 @@
-//! Exact accounting: every credit is accounted for, under any concurrency, and what fails costs
-//! nothing and changes nothing.
+//! Every credit is accounted for under concurrent writes. A refused write costs nothing and changes
+//! nothing.
 
 use roots_domain::command::{
     Action, Command, NewAccount, Operator, OperatorAction, Refusal, ResourceAction, RowPatch,
@@ -74,7 +74,7 @@ async fn a_balance_of_100_pays_for_exactly_100_concurrent_writes(db: TestDatabas
     assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
-/// Applies a command that is refused, and sees to it that nothing whatever has changed.
+/// Applies a command and checks that it is refused and that no row has changed.
 async fn refused(db: &TestDatabase, command: Command, expected: Refusal) {
     let before = db.dump().await;
     let asked = format!("{:?}", command.action);
@@ -83,8 +83,7 @@ async fn refused(db: &TestDatabase, command: Command, expected: Refusal) {
     assert_eq!(db.dump().await, before, "{asked}");
 }
 
-/// Rows that those of another actor, those of another state and those that are missing are told
-/// from: session 1 is active and session 2 ended; todo 1 is open and todo 2 done; one activity.
+/// Session 1 is active and session 2 ended. Todo 1 is open and todo 2 done. There is one activity.
 async fn some_rows(db: &TestDatabase) -> Issuer {
     let issuer = Issuer::new(&db.store, 1_000).await;
     commands::apply_each(
@@ -106,7 +105,7 @@ async fn some_rows(db: &TestDatabase) -> Issuer {
 
 async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDatabase) {
     let issuer = some_rows(&db).await;
-    // What is not there, and what is another actor's.
+    // The row is missing, or belongs to another actor.
     for (by, id) in [(issuer, 99), (issuer.of_actor(2), 1)] {
         for command in [by.end_session(id), by.delete_session(id)] {
             refused(&db, command, Refusal::NotFound("session")).await;
@@ -137,7 +136,7 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
         refused(&db, issuer.patch_todo(1, patch), Refusal::NoteWithoutChange).await;
     }
 
-    // Texts that were sealed for another row of that id.
+    // The texts were sealed for another row with this id.
     let sealed_for = Some(commands::uid());
     let patch = SessionPatch { status: None, notes: Patch::Set(resealed("new")) };
     let row = RowPatch { id: SessionId(1), sealed_for, patch };
@@ -153,7 +152,7 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
     assert_eq!(db.execute(kinds).await, 999);
     refused(&db, issuer.log_activity("one-more"), Refusal::TooManyActivityTypes).await;
 
-    // What a use case refuses never reaches the store.
+    // The service refuses an empty patch before it reaches the store.
     let context = db.context();
     let caller = context.caller(10).await;
     let before = db.dump().await;
@@ -176,7 +175,7 @@ async fn a_write_that_the_balance_does_not_cover_changes_nothing(db: TestDatabas
         issuer.delete_session(1),
         issuer.create_todo("more"),
         issuer.step_todo(1, TodoStatus::Done),
-        // What changes nothing costs all the same.
+        // A patch that changes nothing costs a credit too.
         issuer.step_todo(1, TodoStatus::Open),
         issuer.delete_todo(1),
         issuer.log_activity("general"),
@@ -185,7 +184,7 @@ async fn a_write_that_the_balance_does_not_cover_changes_nothing(db: TestDatabas
     ] {
         refused(&db, command, Refusal::InsufficientCredits { balance: 0, cost: 1 }).await;
     }
-    // A refusal of the rules goes before one for want of credits.
+    // The refusal of a rule takes precedence over missing credits.
     refused(&db, issuer.delete_todo(99), Refusal::NotFound("todo")).await;
 }
 
@@ -205,7 +204,7 @@ async fn a_write_that_its_account_or_principal_forbids_changes_nothing(db: TestD
     refused(&db, own, Refusal::BalanceTooHigh).await;
     let another = grant(Operator::CommandLine, AccountId(99));
     refused(&db, another, Refusal::NoSuchAccount(AccountId(99))).await;
-    // No customer's key gives credits, not even to its own account.
+    // A customer's key can't grant credits, not even to its own account.
     let by_key = grant(Operator::Key(issuer.bearer(Role::Member)), issuer.account);
     refused(&db, by_key, Refusal::OperatorOnly).await;
     let nowhere = Issuer { account: AccountId(99), ..issuer };
@@ -230,14 +229,14 @@ async fn a_write_that_its_account_or_principal_forbids_changes_nothing(db: TestD
     };
     refused(&db, found(1, true), Refusal::AccountExists(AccountId(1))).await;
     refused(&db, found(1, false), Refusal::AccountExists(AccountId(1))).await;
-    // An id that was never given.
+    // No sign-up has reserved this id.
     refused(&db, found(2, false), Refusal::AccountExists(AccountId(2))).await;
 }
 
 async fn a_key_is_checked_again_when_the_auth_epoch_has_moved(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     db.execute("UPDATE accounts SET auth_epoch = 2").await;
-    // Another key may have been revoked: this one is still in force.
+    // The epoch moved because another key may have been revoked. This key is still in force.
     commands::apply_each(&db.store, [issuer.start_session()]).await;
 
     let end = |at: i64| format!("UPDATE api_keys SET ends_at = {at}");
@@ -253,7 +252,7 @@ async fn a_key_is_checked_again_when_the_auth_epoch_has_moved(db: TestDatabase) 
     refused(&db, issuer.of_actor(2).start_session(), Refusal::KeyNotInForce).await;
     let unknown = Issuer { key: KeyId(9), ..issuer };
     refused(&db, unknown.start_session(), Refusal::KeyNotInForce).await;
-    // A caller admitted under the epoch in force is not checked again.
+    // A key that was admitted under the current epoch is not checked again.
     let current = Issuer { auth_epoch: 2, ..issuer };
     commands::apply_each(&db.store, [current.start_session()]).await;
 }
@@ -296,7 +295,7 @@ async fn grants_are_entered_in_the_ledger_with_their_notes(db: TestDatabase) {
     let minute = ledger.items[2].created_at.micros() - ledger.items[3].created_at.micros();
     assert_eq!(minute, 60_000_000);
 
-    // An account that starts with nothing has an empty ledger, and adds up.
+    // An account without credits starts with an empty ledger, which adds up too.
     let poor = context.caller(0).await;
     let credits = context.accounts.credits(&poor).await.unwrap();
     assert_eq!((credits.balance, credits.recent), (0, vec![]));
@@ -307,9 +306,8 @@ async fn grants_are_entered_in_the_ledger_with_their_notes(db: TestDatabase) {
     assert_eq!(db.store.verify().await.unwrap(), (2, vec![]));
 }
 
-/// Two actors write whatever comes, many writes under way at a time, until the credits are spent. A
-/// writer takes an account's commands in their order, so each answer can be told beforehand,
-/// however the commands happen to be batched.
+/// Two actors send random writes, up to 80 at once, until the credits are spent. A writer applies
+/// an account's commands in order, so the model can predict each answer, whatever the batches are.
 async fn random_concurrent_writes_agree_with_the_reference_model(db: TestDatabase) {
     for seed in 0..2 {
         let mut rng = SeededRng(seed);
@@ -321,7 +319,7 @@ async fn random_concurrent_writes_agree_with_the_reference_model(db: TestDatabas
             let together = 1 + rng.below(80);
             let planned: Vec<_> = (0..together)
                 .map(|_| {
-                    // Most rows then share their time with others.
+                    // About half of the rows share their time with the row before.
                     issuer.at = issuer.at.plus_seconds(rng.below(2) * 3_600);
                     random_commands::command(&mut rng, &issuer, 60)
                 })

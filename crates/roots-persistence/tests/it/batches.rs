@@ -1,5 +1,5 @@
-//! The traps of the write path (docs/architecture.md), each with a test. What queues up behind a
-//! held lock meets in one batch.
+//! Commands that share a batch: refusals, bad data, a full queue, a lost connection, and callers that
+//! hang up. Commands that queue up behind a held lock are applied in one batch.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use roots_domain::command::{Action, AppliedRow, Command, Refusal, SystemAction};
@@ -27,7 +27,7 @@ roots_testkit::on_both! {
     deleting_a_session_unlinks_thousands_of_rows,
 }
 
-/// Has commands meet in one batch: they queue up, in their order, behind one that is held up.
+/// Applies commands in one batch: they queue up in order behind a command that is blocked.
 async fn together(
     db: &TestDatabase,
     issuer: &Issuer,
@@ -35,14 +35,14 @@ async fn together(
 ) -> Vec<CommandResult> {
     let hold = db.hold(issuer.account).await;
     let plug = begin(&db.store, issuer.log_activity("plug"));
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     let calls = begin_all(&db.store, commands);
     hold.release().await;
     plug.await.unwrap().unwrap();
     answers(calls).await
 }
 
-/// Makes the database refuse activities of the type `poison`, as it would a value it can't hold.
+/// Makes the database reject activities of the type `poison`, like a value that it can't store.
 async fn refuse_poison(db: &TestDatabase) {
     let sql = if db.is_postgres() {
         "ALTER TABLE activities ADD CONSTRAINT no_poison CHECK (activity_type <> 'poison')"
@@ -70,31 +70,31 @@ async fn activities(db: &TestDatabase) -> Vec<(String, i64)> {
     db.rows(sql).await
 }
 
-async fn proves(db: &TestDatabase, accounts: u64) {
+async fn assert_verified(db: &TestDatabase, accounts: u64) {
     assert_eq!(db.store.verify().await.unwrap(), (accounts, vec![]));
 }
 
-/// Trap 1: a refusal may rest on a batch-mate's uncommitted write, so it is held until COMMIT.
+/// A refusal may depend on an uncommitted write of its batch, so it is held until COMMIT.
 async fn a_refusal_based_on_an_uncommitted_write_is_not_sent_when_the_batch_fails(
     db: TestDatabase,
 ) {
-    // One credit is left once the plug is paid.
+    // The plug leaves one credit.
     let issuer = Issuer::new(&db.store, 2).await;
     refuse_poison(&db).await;
-    // In the batch the poison takes the last credit, and the todo is refused for want of it. The
-    // batch fails, so the credit was never spent, and saying that it was would be wrong.
+    // In the batch, `poison` spends the last credit, so the todo is refused. Then the batch fails
+    // and the credit was never spent. That refusal must not be sent.
     let found =
         together(&db, &issuer, [issuer.log_activity("poison"), issuer.create_todo("one")]).await;
     assert!(is_broken(&found[0]), "{:?}", found[0]);
     assert_eq!(found[1].as_ref().unwrap().balance, 0);
-    // Once it is spent for good, that is said.
+    // Now the credit is spent, and the refusal is right.
     let broke = Refusal::InsufficientCredits { balance: 0, cost: 1 };
     let answer = db.store.apply(issuer.create_todo("two")).await;
     assert_eq!(answer, Err(ApplyError::Refused(broke)));
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
-/// Trap 2: where the cause is the data, each command is tried once alone.
+/// If bad data fails a batch, each of its commands is retried alone.
 async fn only_a_command_with_bad_data_fails_and_the_rest_of_its_batch_is_charged_once(
     db: TestDatabase,
 ) {
@@ -115,11 +115,10 @@ async fn only_a_command_with_bad_data_fails_and_the_rest_of_its_batch_is_charged
     assert_eq!(balances(&found), paid);
     let expected = [("a", 2), ("b", 1), ("c", 1), ("plug", 1)];
     assert_eq!(activities(&db).await, expected.map(|(kind, count)| (kind.to_owned(), count)));
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
-/// Trap 2 again, where the database finds out only when it commits. That it refuses is a known
-/// outcome: nothing stands.
+/// The database rejects the data only at COMMIT. The outcome is known: nothing was written.
 async fn a_commit_refused_by_a_constraint_fails_only_the_command_that_broke_it(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let deferred = "CREATE TABLE pledges (redeemed INTEGER NOT NULL PRIMARY KEY);
@@ -141,16 +140,16 @@ async fn a_commit_refused_by_a_constraint_fails_only_the_command_that_broke_it(d
     assert!(is_broken(&found[1]), "{:?}", found[1]);
     let expected = [("a", 1), ("b", 1), ("plug", 1)];
     assert_eq!(activities(&db).await, expected.map(|(kind, count)| (kind.to_owned(), count)));
-    // The connection is good for more.
+    // The connection can still be used.
     assert_eq!(db.store.apply(issuer.log_activity("c")).await.unwrap().balance, 96);
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
-/// Trap 4: a full queue answers soon and does not grow. On SQLite, where a command that waits for a
-/// lock is not handed over.
+/// A full queue refuses new writes soon and does not grow. The test runs on SQLite, where a
+/// command that waits for a lock stays in its queue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_refuses_new_writes_and_applies_every_accepted_write() {
-    // What a queue holds, and what a batch may have taken off it.
+    // The capacity of the queue, and of a batch that may already have left it.
     const QUEUE: usize = 512;
     const BATCH: usize = 64;
     let db = TestDatabase::sqlite().await;
@@ -159,7 +158,7 @@ async fn a_full_queue_refuses_new_writes_and_applies_every_accepted_write() {
     let commands = (0..QUEUE + 2 * BATCH).map(|_| issuer.log_activity("a"));
     let mut calls: FuturesUnordered<_> = begin_all(&db.store, commands).into_iter().collect();
     let busy = Err(ApplyError::Store(StoreError::Busy));
-    // The writer is held up all the while: what is answered now was refused.
+    // The writer is blocked, so an answer now can only be a refusal.
     for _ in 0..BATCH {
         assert_eq!(calls.next().await.unwrap().unwrap(), busy);
     }
@@ -173,15 +172,15 @@ async fn a_full_queue_refuses_new_writes_and_applies_every_accepted_write() {
     assert_eq!(left, (0..accepted).map(|number| 1_999 - number).collect::<Vec<_>>());
     assert_eq!(activities(&db).await, [("a".to_owned(), accepted)]);
     assert_eq!(db.store.apply(issuer.log_activity("a")).await.unwrap().balance, 1_999 - accepted);
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
-/// Trap 5: what was accepted is done, whether or not anyone still waits for the answer.
+/// An accepted write is applied even if its caller no longer waits for the answer.
 async fn a_caller_that_hangs_up_neither_undoes_nor_fails_a_write(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let hold = db.hold(issuer.account).await;
     let plug = begin(&db.store, issuer.log_activity("plug"));
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     let commands = ["a", "gone", "b", "gone"].map(|kind| issuer.log_activity(kind));
     let mut calls = begin_all(&db.store, commands);
     let (last, second) = (calls.remove(3), calls.remove(1));
@@ -192,12 +191,12 @@ async fn a_caller_that_hangs_up_neither_undoes_nor_fails_a_write(db: TestDatabas
     plug.abort();
     hold.release().await;
     let found = answers(calls).await;
-    // The first costs the 100th credit, even if nobody receives its reply.
+    // The plug costs the 100th credit, even if nobody receives its reply.
     assert_eq!(balances(&found), [Some(98), Some(96)]);
     until("the last command is applied", async || balance(&db, &issuer).await == 95).await;
     let expected = [("a", 1), ("b", 1), ("gone", 2), ("plug", 1)];
     assert_eq!(activities(&db).await, expected.map(|(kind, count)| (kind.to_owned(), count)));
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
 async fn exactly_one_of_two_deletes_of_a_row_succeeds(db: TestDatabase) {
@@ -218,17 +217,17 @@ async fn exactly_one_of_two_deletes_of_a_row_succeeds(db: TestDatabase) {
         assert_eq!(found[index - 1].as_ref().unwrap().row, AppliedRow::Deleted);
         assert_eq!(found[index], Err(ApplyError::Refused(Refusal::NotFound(what))));
     }
-    // Callers of two processes.
+    // Two processes delete the same row.
     let other = db.another_store().await;
     commands::apply_each(&db.store, [issuer.create_todo("two")]).await;
     let calls = vec![begin(&db.store, issuer.delete_todo(2)), begin(&other, issuer.delete_todo(2))];
     let mut found = balances(&answers(calls).await);
     found.sort_unstable();
     assert_eq!(found, [None, Some(91)]);
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
-/// The commands of one batch, against what they would be answered one after the other.
+/// Each command of a batch gets the answer that it would get if they were applied one by one.
 async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 1_000).await;
     let mut model = issuer.reference_model(1_000);
@@ -246,7 +245,7 @@ async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabas
             issuer.patch_session(1, noted("begun")),
             issuer.create_todo_as("two", 3, Some(1)),
         ],
-        // Two patches of one row, and a step that only the first allows.
+        // Two patches of one row, then steps that depend on the steps before.
         vec![
             issuer.patch_todo(1, retitled("a")),
             issuer.patch_todo(1, retitled("b")),
@@ -262,7 +261,7 @@ async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabas
             issuer.delete_todo(2),
             issuer.patch_todo(2, retitled("too late")),
         ],
-        // Created, changed and deleted before anything was written: not even its log is left.
+        // A row that is created, changed and deleted in one batch leaves nothing, not even its log.
         vec![
             issuer.create_todo("three"),
             issuer.step_todo(3, TodoStatus::Done),
@@ -271,7 +270,7 @@ async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabas
             issuer.delete_activity(1),
             issuer.step_todo(3, TodoStatus::Open),
         ],
-        // Ended twice, and reopened; a link to it before and after.
+        // A session is ended twice and reopened. Rows are linked to it before and after.
         vec![
             issuer.log_activity_as("b", Some(1), None),
             issuer.end_session(1),
@@ -294,7 +293,7 @@ async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabas
         let plug = issuer.log_activity("plug");
         model.expect(&plug).unwrap();
         let plug = begin(&db.store, plug);
-        hold.until_felt().await;
+        hold.wait_until_blocking().await;
         let expected: Vec<CommandResult> = commands
             .iter()
             .map(|command| model.expect(command).map_err(ApplyError::Refused))
@@ -312,7 +311,7 @@ async fn commands_of_a_batch_see_the_effects_of_earlier_commands(db: TestDatabas
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM todo_logs").await, [(0,)]);
 }
 
-/// Trap 6: the deletion ends the batch and is applied alone, in its place.
+/// The deletion ends the batch and is applied alone, in its place.
 async fn a_session_deletion_keeps_its_order_among_the_links_of_its_batch(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 1_000).await;
     commands::apply_each(&db.store, [issuer.start_session(), issuer.create_todo("unlinked")]).await;
@@ -327,13 +326,13 @@ async fn a_session_deletion_keeps_its_order_among_the_links_of_its_batch(db: Tes
     let mut commands = Vec::from(links());
     commands.push(issuer.delete_session(1));
     commands.extend(links());
-    // Of what was linked until just now.
+    // The deletion has just unlinked these todos.
     commands.extend([issuer.step_todo(1, TodoStatus::Done), issuer.step_todo(2, TodoStatus::Done)]);
     let found = together(&db, &issuer, commands).await;
     let missing = || Err(ApplyError::Refused(Refusal::NoSuchSession(SessionId(1))));
     assert_eq!(balances(&found[..4]), [Some(996), Some(995), Some(994), Some(993)]);
     assert_eq!(found[4..7], [missing(), missing(), missing()]);
-    // Created or changed, then unlinked, then changed: each shows.
+    // Each write and the unlinking raise the version by one.
     for (answer, version) in found[7..].iter().zip([4, 3]) {
         let AppliedRow::Todo(todo) = &answer.as_ref().unwrap().row else { panic!("{answer:?}") };
         assert_eq!((todo.content.session, todo.version), (None, version));
@@ -344,7 +343,7 @@ async fn a_session_deletion_keeps_its_order_among_the_links_of_its_batch(db: Tes
     }
     let linked = db.store.activity(issuer.account.into(), ActivityId(2)).await.unwrap().unwrap();
     assert_eq!((linked.session, linked.version), (None, 2));
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
 async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
@@ -389,16 +388,16 @@ async fn deleting_a_session_unlinks_thousands_of_rows(db: TestDatabase) {
     let sessions = expected.iter_mut().find(|(what, _)| what == "sessionsactive").unwrap();
     sessions.1 -= 1;
     assert_eq!(db.rows::<(String, i64)>(counters).await, expected);
-    proves(&db, 1).await;
+    assert_verified(&db, 1).await;
 }
 
-/// What can only be done to a server: taking a connection away at a chosen moment.
+/// Tests that terminate a connection to PostgreSQL at a chosen moment.
 mod connections {
     use roots_testkit::commands::UnderWay;
 
     use super::*;
 
-    /// Backends of this database that are asleep.
+    /// The backends of this database that are in `pg_sleep`.
     const ASLEEP: &str = "FROM pg_stat_activity \
         WHERE datname = current_database() AND wait_event = 'PgSleep'";
 
@@ -414,8 +413,8 @@ mod connections {
     const NAP: &str = "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS \
         $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;";
 
-    /// What keeps a batch with a `plug` waiting until the gate is opened. A writer waits half a
-    /// second for an account's lock, and then goes on with others: it would not gather what comes.
+    /// Makes a batch with a `plug` wait until the gate is opened. A held lock would not gather a
+    /// batch, because a writer waits half a second for it and then continues with other accounts.
     const GATE: &str = "CREATE TABLE gate (is_open BOOLEAN NOT NULL);
         INSERT INTO gate VALUES (FALSE);
         CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -424,7 +423,7 @@ mod connections {
         CREATE TRIGGER gate BEFORE INSERT ON activities FOR EACH ROW \
             WHEN (NEW.activity_type = 'plug') EXECUTE FUNCTION wait_at_gate();";
 
-    /// Has commands meet in one batch, which is under way when this returns.
+    /// Applies commands in one batch, which has begun when this returns.
     async fn in_one_batch(
         db: &TestDatabase,
         issuer: &Issuer,
@@ -441,7 +440,7 @@ mod connections {
         calls
     }
 
-    /// Trap 2: a failure of the connection fails the whole batch, and nothing of it is written.
+    /// A lost connection fails the whole batch, and nothing of it is written.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_lost_connection_fails_the_whole_batch_and_writes_nothing() {
         let db = TestDatabase::postgres().await;
@@ -462,10 +461,10 @@ mod connections {
         assert_eq!(db.dump().await, before);
         // The writer opens another connection.
         assert_eq!(db.store.apply(issuer.create_todo("two")).await.unwrap().balance, 98);
-        proves(&db, 1).await;
+        assert_verified(&db, 1).await;
     }
 
-    /// Trap 3: if a COMMIT gets no answer, its outcome is unknown, and the errors say so.
+    /// If a COMMIT gets no answer, its outcome is unknown, and the errors say so.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_commit_that_is_not_answered_leaves_the_outcome_unknown() {
         let db = TestDatabase::postgres().await;
@@ -486,7 +485,7 @@ mod connections {
         }
         // Here the COMMIT did not take place: the credits are still there.
         assert_eq!(db.store.apply(issuer.create_todo("two")).await.unwrap().balance, 0);
-        proves(&db, 1).await;
+        assert_verified(&db, 1).await;
     }
 
     /// A server also ends idle connections, for example when it restarts between two requests.
@@ -504,7 +503,7 @@ mod connections {
             matches!(found[..], [(connections, idle)] if connections > 0 && idle == connections)
         })
         .await;
-        // It returns once their processes have ended.
+        // `pg_terminate_backend` returns after the processes have ended.
         let others = "SELECT CAST(pg_terminate_backend(pid, 60000) AS TEXT) FROM pg_stat_activity \
             WHERE datname = current_database() AND pid <> pg_backend_pid()";
         assert!(db.rows::<(String,)>(others).await.len() >= 3);

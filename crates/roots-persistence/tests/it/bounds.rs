@@ -1,4 +1,4 @@
-//! However much a command is about, it fits the statements of the database.
+//! Commands about thousands of rows stay within the limits of a statement.
 
 use roots_domain::command::{Action, Command, ManageAction, SystemAction};
 
@@ -51,7 +51,7 @@ async fn with_keys(db: &TestDatabase) -> Issuer {
     issuer
 }
 
-/// How many keys of the member have ended for good, and how many wraps its keys hold.
+/// The number of the member's ended keys, and of the wraps that its keys hold.
 async fn ended(db: &TestDatabase) -> (i64, i64) {
     let keys = format!("SELECT COUNT(*) FROM api_keys WHERE actor_id = {MEMBER} AND is_ended = 1");
     let wraps = format!(
@@ -60,11 +60,11 @@ async fn ended(db: &TestDatabase) -> (i64, i64) {
     (db.rows::<(i64,)>(&keys).await[0].0, db.rows::<(i64,)>(&wraps).await[0].0)
 }
 
-/// One command, in a batch with another of the same account.
+/// Applies a command in one batch with two others of its account.
 async fn applied_beside_another(db: &TestDatabase, issuer: &Issuer, command: Command) {
     let hold = db.hold(issuer.account).await;
     let calls = begin_all(&db.store, [issuer.start_session(), command, issuer.start_session()]);
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     hold.release().await;
     for answer in answers(calls).await {
         answer.unwrap();

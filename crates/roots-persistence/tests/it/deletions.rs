@@ -1,4 +1,4 @@
-//! A session is deleted in steps, and everyone reads it as done at once.
+//! A session is deleted in steps, but every read shows it as deleted at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ fn step(issuer: &Issuer, session: i64, rows: u32) -> Command {
     Command::uncharged(Action::System(action), issuer.at)
 }
 
-/// Links `rows` more activities to a session, without their counts.
+/// Links `rows` more activities to a session, without counting them.
 async fn link(db: &TestDatabase, issuer: &Issuer, session: i64, rows: i64) {
     let uid = if db.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
     let text = if db.is_postgres() { "'\\x00'::bytea" } else { "x'00'" };
@@ -69,7 +69,7 @@ async fn link(db: &TestDatabase, issuer: &Issuer, session: i64, rows: i64) {
     .await;
 }
 
-/// How many rows the table of activities links to a session, whatever is shown.
+/// The number of activities whose row links to a session, even if reads show them as unlinked.
 async fn links(db: &TestDatabase, session: i64) -> i64 {
     let sql = format!("SELECT COUNT(*) FROM activities WHERE session_id = {session}");
     db.rows::<(i64,)>(&sql).await[0].0
@@ -104,10 +104,10 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
     assert_eq!(links(&db, 1).await, 3 * AT_ONCE + 1 - (AT_ONCE - 1));
     let expected = Some(Leftover::Linked(issuer.account, SessionId(1)));
     assert_eq!(db.store.left_over(None).await, Ok(expected));
-    // Todos come first. This one is left too.
+    // The deletion unlinks todos first. This one is linked again by hand.
     db.execute("UPDATE todos SET session_id = 1, version = 1 WHERE todo_id = 1").await;
 
-    // The session is gone for everyone.
+    // No caller can read, change or link to the session.
     assert_eq!(db.store.session(issuer.account.into(), SessionId(1)).await, Ok(None));
     let missing = || Err(ApplyError::Refused(Refusal::NoSuchSession(SessionId(1))));
     let gone = || Err(ApplyError::Refused(Refusal::NotFound("session")));
@@ -120,7 +120,7 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
     assert_eq!(db.store.apply(issuer.delete_session(1)).await, gone());
     assert_eq!(db.store.apply(issuer.end_session(1)).await, gone());
 
-    // By itself, in lists, in exports and in statistics.
+    // Its links are gone from lists, statistics and exports.
     let page = PageRequest::default();
     for (session, rows, items) in [(1, 0, 0), (2, 1, 1)] {
         let session = Some(SessionId(session));
@@ -168,7 +168,7 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
     }
     assert_eq!(exported, 3 * AT_ONCE + 2);
 
-    // A write goes on from what is shown, and so does what its caller insists on.
+    // A write and its precondition start from the row as it is read.
     let todo = db.store.todo(issuer.account.into(), TodoId(1)).await.unwrap().unwrap();
     assert_eq!((todo.content.session, todo.version), (None, 2));
     let patched = Command {
@@ -191,7 +191,7 @@ async fn rows_linked_to_a_deleted_session_read_as_unlinked_at_once(db: TestDatab
     assert_eq!(db.store.todo(issuer.account.into(), TodoId(1)).await.unwrap(), Some(done));
 }
 
-/// What is linked to a session: the tables' rows, and their ids.
+/// The rows that the tables link to a session, as table and id.
 async fn linked(db: &TestDatabase, of: AccountId, session: i64) -> Vec<(&'static str, i64)> {
     let mut found = Vec::new();
     for (table, id) in [("todos", "todo_id"), ("activities", "activity_id")] {
@@ -203,7 +203,7 @@ async fn linked(db: &TestDatabase, of: AccountId, session: i64) -> Vec<(&'static
     found
 }
 
-/// Takes the database back to where a deletion was cut off that has unlinked some rows only.
+/// Restores the state of an interrupted deletion: `rows` are still linked to the session.
 async fn cut_off(db: &TestDatabase, issuer: &Issuer, session: i64, rows: &[(&str, i64)]) {
     let account = issuer.account;
     for (table, row) in rows {
@@ -217,7 +217,7 @@ async fn cut_off(db: &TestDatabase, issuer: &Issuer, session: i64, rows: &[(&str
     db.execute(&format!("INSERT INTO session_deletions VALUES ({account}, {session})")).await;
 }
 
-/// The model unlinks at once. After each write and each step the store must tell the same.
+/// The model unlinks at once. The store must agree with it after each write and each step.
 async fn an_interrupted_session_deletion_reads_as_done_and_is_finished_by_another_store(
     db: TestDatabase,
 ) {
@@ -231,7 +231,7 @@ async fn an_interrupted_session_deletion_reads_as_done_and_is_finished_by_anothe
         let mut cut = BTreeSet::new();
         let other = db.another_store().await;
         for number in 0..120 {
-            // More sessions, links and deletions than come at random.
+            // Random commands alone would have too few sessions, links and deletions.
             let actor = issuer.of_actor(1 + rng.below(2));
             let command = match rng.below(16) {
                 _ if number < 4 => actor.start_session(),
@@ -284,7 +284,7 @@ async fn an_interrupted_session_deletion_reads_as_done_and_is_finished_by_anothe
     assert!(cuts >= 4, "{cuts} deletions were cut off");
 }
 
-/// Tells of each step once it is done, and takes the next one when it is let.
+/// After each step it notifies the test, and waits for a signal before it returns.
 struct StepNotifier(Store, mpsc::UnboundedSender<oneshot::Sender<()>>);
 
 #[async_trait]
@@ -301,7 +301,8 @@ impl CommandStore for StepNotifier {
     }
 }
 
-/// By the order of events: writes of another account are answered while the deletion is under way.
+/// The test checks the order of events: writes of another account are answered before the deletion
+/// ends.
 async fn other_accounts_write_between_the_steps_of_a_session_deletion(db: TestDatabase) {
     const LINKS: i64 = 20_000;
     let (issuer, other) = (Issuer::new(&db.store, 10).await, Issuer::new(&db.store, 1_000).await);
@@ -320,12 +321,12 @@ async fn other_accounts_write_between_the_steps_of_a_session_deletion(db: TestDa
         let write = commands::begin(&db.store, other.create_todo("between"));
         go_on.send(()).unwrap();
         write.await.unwrap().unwrap();
-        // Answered while links were left.
+        // The write was answered while links were left.
         between += i64::from(before > 0 && links(&db, 1).await > 0);
     }
     working.await.unwrap().unwrap();
     assert_eq!(steps, LINKS / AT_ONCE, "steps of {AT_ONCE} rows");
-    // But for the last ones, after which nothing may be left.
+    // After the last steps no links may be left.
     assert!(between >= steps - 3, "{between} writes were answered between {steps} steps");
     assert_eq!(links(&db, 1).await, 0);
 }
@@ -343,7 +344,7 @@ async fn an_erased_account_leaves_no_links_to_work_off(db: TestDatabase) {
     db.execute("UPDATE directory SET accounts = 0").await;
     assert_eq!(db.store.left_over(None).await, Ok(Some(Leftover::Erased(id))));
     let gone = Err(ApplyError::Refused(Refusal::NoSuchAccount(id)));
-    // A store that remembers no account.
+    // This store has not cached the account.
     let other = db.another_store().await;
     assert_eq!(other.apply(step(&issuer, 1, 10)).await, gone);
     leftovers(Arc::new(other.clone()), &other).work_off().await.unwrap();
@@ -373,7 +374,7 @@ async fn an_erasure_destroys_the_wraps_of_keys_and_codes_at_once_and_sweeps_the_
     ] {
         assert_eq!(count(rows).await, 0, "{rows}");
     }
-    // What takes long comes later.
+    // The sweep deletes the rest later.
     for rows in ["actors", "api_keys", "key_wraps WHERE holder_kind = 'account'"] {
         assert!(count(rows).await > 0, "{rows}");
     }

@@ -1,4 +1,5 @@
-//! A database that is away, full of kinds, migrated by two at once, backed up, closed.
+//! The limit on activity types, and databases that are unavailable, migrated twice, backed up or
+//! closed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -27,25 +28,25 @@ async fn deleting_the_last_activity_of_a_type_frees_room_for_a_new_type(db: Test
     let kinds = (1..=ACTIVITY_TYPES_MAX).map(|kind| issuer.log_activity(&format!("kind-{kind}")));
     apply_each(&db.store, kinds).await;
     let full = || Err(ApplyError::Refused(Refusal::TooManyActivityTypes));
-    // Alone, in one batch with others that are new, and beside one that is not.
+    // A new type is refused, alone and in a batch. A known type in the same batch is not.
     assert_eq!(db.store.apply(issuer.log_activity("new")).await, full());
     let commands = ["new", "kind-1", "newer", "kind-1"].map(|kind| issuer.log_activity(kind));
     let found = answers(begin_all(&db.store, commands)).await;
     assert_eq!((&found[0], &found[2]), (&full(), &full()));
     assert!(found[1].is_ok() && found[3].is_ok(), "{found:?}");
-    // The limit is each actor's own.
+    // Each actor has its own limit.
     apply_each(&db.store, [issuer.of_actor(2).log_activity("new")]).await;
 
-    // Another of its kind is left: no room yet.
+    // Another activity of that type is left, so there is no room yet.
     apply_each(&db.store, [issuer.delete_activity(1)]).await;
     assert_eq!(db.store.apply(issuer.log_activity("new")).await, full());
     apply_each(&db.store, [issuer.delete_activity(2)]).await;
     apply_each(&db.store, [issuer.log_activity("new")]).await;
     assert_eq!(db.store.apply(issuer.log_activity("kind-2")).await, full());
-    // The one that goes and the one that comes may meet in one batch.
+    // The deletion and the new type may be in one batch.
     let swap = [issuer.delete_activity(3), issuer.log_activity("newer")];
     assert!(answers(begin_all(&db.store, swap)).await.iter().all(Result::is_ok));
-    // One that was logged a moment ago goes by deletions alone.
+    // Deletions also free the type of an activity that was logged just now.
     let logged = db.store.apply(issuer.log_activity("kind-5")).await.unwrap();
     let AppliedRow::Activity(logged) = logged.row else { panic!("{logged:?}") };
     for id in [5, logged.id.0] {
@@ -62,7 +63,7 @@ fn clock() -> Arc<TestClock> {
     Arc::default()
 }
 
-/// The URL of a database without tables, in place of the one there is.
+/// The URL of a database without tables. On PostgreSQL it is the test's own, emptied.
 async fn emptied(db: &TestDatabase) -> String {
     if db.is_postgres() {
         db.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
@@ -75,7 +76,7 @@ async fn repeated_and_concurrent_migrations_change_nothing(db: TestDatabase) {
     let url = DatabaseUrl::parse(&emptied(&db).await).unwrap();
     let (one, other) =
         (Store::open(&url, clock()).await.unwrap(), Store::open(&url, clock()).await.unwrap());
-    // Before there are tables, what needs them is refused and nothing else happens.
+    // Without tables, a read is an error.
     assert!(matches!(one.has_accounts().await, Err(StoreError::Broken(_))));
     let (first, second) = tokio::join!(one.migrate(), other.migrate());
     first.unwrap();
@@ -97,7 +98,7 @@ async fn writes_accepted_before_closing_are_durable(db: TestDatabase) {
         let store = db.store.clone();
         async move { store.close().await }
     });
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     assert!(!closing.is_finished());
     hold.release().await;
     closing.await.unwrap();
@@ -108,7 +109,7 @@ async fn writes_accepted_before_closing_are_durable(db: TestDatabase) {
     assert!(is_away(&late), "{late:?}");
     let late = db.store.activity(issuer.account.into(), ActivityId(1)).await;
     assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
-    // Closing twice is closing once.
+    // Closing again does nothing.
     db.store.close().await;
 
     let again = db.another_store().await;
@@ -121,7 +122,7 @@ fn is_away(answer: &CommandResult) -> bool {
     matches!(answer, Err(ApplyError::Store(StoreError::Unavailable(_))))
 }
 
-/// What only a server does: go away and come back.
+/// Tests that need a PostgreSQL server.
 mod server {
     use super::*;
 
@@ -143,7 +144,7 @@ mod server {
         let name = db.url.rsplit('/').next().unwrap();
         let admit = |whom| format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {whom}");
         on_the_server(&admit("false")).await;
-        // When it answers, they are out.
+        // The statement returns after the connections have ended.
         let everyone = format!(
             "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name}'"
         );
@@ -160,7 +161,7 @@ mod server {
             assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
         }
         on_the_server(&admit("true")).await;
-        // Nothing was half done, and the next request is served.
+        // Nothing was half written, and the next request is served.
         db.store.ping().await.unwrap();
         assert_eq!(db.dump().await, before);
         assert_eq!(db.store.apply(issuer.create_todo("one")).await.unwrap().balance, 98);
@@ -171,16 +172,16 @@ mod server {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_locked_account_delays_only_its_own_callers() {
         let db = TestDatabase::postgres().await;
-        // All are on the same writer queue.
+        // All accounts share one writer queue.
         let mut issuers = Vec::new();
         for _ in 0..3 {
             issuers.push(Issuer::new(&db.store, 100).await);
         }
         let (one, locked, other) = (issuers[0], issuers[1], issuers[2]);
-        // What queues up behind a write that waits is one batch.
+        // Commands that queue up behind a blocked write are applied in one batch.
         let gathering = db.hold(one.account).await;
         let first = begin_all(&db.store, [one.start_session()]);
-        gathering.until_felt().await;
+        gathering.wait_until_blocking().await;
         let hold = db.hold(locked.account).await;
         let late = begin_all(&db.store, (0..5).map(|_| locked.start_session()));
         let both = (0..10).map(|turn| if turn % 2 == 0 { one } else { other });
@@ -204,7 +205,7 @@ mod server {
         assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
     }
 
-    /// So many threads serve that there are two writer queues, and the blocked queue.
+    /// Eight threads serve, so there are two writer queues and the blocked queue.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn accounts_of_several_writer_queues_are_written_side_by_side() {
         let db = TestDatabase::postgres().await;
@@ -216,10 +217,10 @@ mod server {
         for _ in 0..4 {
             issuers.push(Issuer::new(&db.store, 100).await);
         }
-        // One writer is held up, and the other is not.
+        // One writer is blocked, and the other is not.
         let hold = db.hold(issuers[0].account).await;
         let late = begin_all(&store, [issuers[0].start_session()]);
-        hold.until_felt().await;
+        hold.wait_until_blocking().await;
         store.apply(issuers[1].start_session()).await.unwrap();
         hold.release().await;
         let calls = (0..40).map(|turn| issuers[turn % 4].log_activity("a"));
@@ -241,7 +242,7 @@ mod server {
     }
 }
 
-/// What only a file has: modes, copies, and other processes that lock it.
+/// Tests of SQLite files: their modes, copies, and locks of other processes.
 mod file {
     use super::*;
 
@@ -264,7 +265,7 @@ mod file {
         assert_eq!(db.store.apply(issuer.start_session()).await.unwrap().balance, 99);
     }
 
-    /// What is written to a file without a name would be gone with the process.
+    /// Writes to a file that has no name any more would be lost when the process ends.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_moved_or_replaced_file_is_unavailable_until_put_back() {
         let db = TestDatabase::sqlite().await;
@@ -297,7 +298,7 @@ mod file {
             assert_eq!(mode(&file.with_file_name(name)), 0o600, "{name}");
         }
         assert_eq!(mode(file.parent().unwrap()), 0o700);
-        // Only where the URL says so is a file made.
+        // Only the mode `rwc` of the URL creates a file.
         let missing = folder.path().join("missing.db");
         let url = DatabaseUrl::parse(&format!("sqlite://{}", missing.display())).unwrap();
         let opened = Store::open(&url, clock()).await.err();
@@ -322,7 +323,7 @@ mod file {
         assert_eq!(copy.store.verify().await.unwrap(), (1, vec![]));
         apply_each(&copy.store, [issuer.log_activity("a")]).await;
 
-        // Amid writes it is of one moment.
+        // A backup that is made during writes has the state of one moment.
         let calls = begin_all(&db.store, (0..250).map(|_| issuer.log_activity("a")));
         let file = db.folder.path().join("amid.db");
         db.store.backup(&file).await.unwrap();
@@ -344,7 +345,7 @@ mod file {
             (folder.join("taken"), folder.join("empty"), folder.join("link"));
         std::fs::write(&taken, "something dear").unwrap();
         std::fs::write(&empty, "").unwrap();
-        // It leads to where nothing is yet.
+        // The target of this link does not exist.
         let elsewhere = folder.join("elsewhere");
         std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
         for file in [&taken, &empty, &link, &folder.to_owned(), &folder.join("roots.db")] {

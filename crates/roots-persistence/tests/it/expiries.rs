@@ -1,4 +1,4 @@
-//! Keys that come to their end while their commands wait.
+//! Keys that expire while their commands wait in the queue.
 
 use roots_domain::command::{Action, Command, Conditions, Refusal};
 
@@ -18,7 +18,7 @@ roots_testkit::on_both! {
 
 const REFUSED: Result<(), ApplyError> = Err(ApplyError::Refused(Refusal::KeyNotInForce));
 
-/// A write, but of another bearer than it was.
+/// The same write with a changed bearer.
 fn borne_by(other: impl FnOnce(KeyBearer) -> KeyBearer, command: Command) -> Command {
     let Action::Resource(bearer, action) = command.action else {
         panic!("{command:?} writes no resource")
@@ -26,7 +26,7 @@ fn borne_by(other: impl FnOnce(KeyBearer) -> KeyBearer, command: Command) -> Com
     Command { action: Action::Resource(other(bearer), action), ..command }
 }
 
-/// The command of a key that ends then.
+/// The command of a key that expires at `end`.
 fn ending(end: Timestamp, command: Command) -> Command {
     borne_by(|bearer| KeyBearer { ends_at: Some(end), ..bearer }, command)
 }
@@ -42,8 +42,8 @@ async fn a_command_whose_key_expires_in_the_queue_is_refused_and_not_charged(db:
     let hold = db.hold(issuer.account).await;
     let commands = [ending(end, issuer.start_session()), issuer.start_session()];
     let calls = begin_all(&db.store, commands);
-    hold.until_felt().await;
-    // Both were asked for in time; one key has expired when the batch gets its lock.
+    hold.wait_until_blocking().await;
+    // Both commands were sent in time. One key has expired when the batch gets its lock.
     db.clock.advance_seconds(60);
     hold.release().await;
     let answers = answers(calls).await;
@@ -64,7 +64,7 @@ async fn a_replay_by_a_key_that_has_expired_is_refused(db: TestDatabase) {
     assert!(db.store.apply(command.clone()).await.unwrap().is_replay);
     db.clock.advance_seconds(60);
     assert_eq!(db.store.apply(command.clone()).await.map(drop), REFUSED);
-    // Another key of the same actor, still good, hears the answer.
+    // Another key of the same actor is still in force and gets the answer.
     let other = |bearer| KeyBearer { key: KeyId(2), ends_at: None, ..bearer };
     let again = borne_by(other, command);
     assert!(db.store.apply(again).await.unwrap().is_replay);

@@ -1,4 +1,4 @@
-//! Idempotent requests: kept with their write, told again, forgotten after a day.
+//! Idempotency records are stored with their write, replayed, and deleted after a day.
 
 use roots_domain::command::{Action, Applied, Command, Refusal, SystemAction};
 use roots_domain::model::idempotency::{
@@ -60,10 +60,11 @@ async fn a_repeated_request_is_replayed_unchanged_even_after_its_row_is_deleted(
         firsts.push(first);
     }
     let before = db.dump().await;
-    // In one batch and from another process, though nothing of it is there any more.
+    // The requests are replayed in one batch and in another process, although their rows are
+    // deleted.
     let hold = db.hold(issuer.account).await;
     let calls = begin_all(&db.store, writes.clone());
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     hold.release().await;
     let again = answers(calls).await;
     let other = db.another_store().await;
@@ -84,8 +85,8 @@ async fn an_idempotency_record_is_stored_only_together_with_its_write(db: TestDa
     assert_eq!(db.store.apply(idempotent(1, 1, issuer.delete_todo(1))).await, Err(none.clone()));
     assert_eq!(kept(&db).await, 0, "a refusal is not kept");
     let first = db.store.apply(idempotent(1, 2, issuer.create_todo("x"))).await;
-    assert!(first.is_ok(), "its name was still free");
-    // The last credit is spent, and the answer is told all the same.
+    assert!(first.is_ok(), "the refusal left its key unused");
+    // The last credit is spent, but a replay costs nothing.
     assert_eq!(
         db.store.apply(idempotent(1, 2, issuer.create_todo("x"))).await,
         Ok(replayed(&first, 0))
@@ -94,7 +95,7 @@ async fn an_idempotency_record_is_stored_only_together_with_its_write(db: TestDa
     assert_eq!(db.store.apply(idempotent(1, 3, issuer.create_todo("x"))).await, Err(other));
     let broke = ApplyError::Refused(Refusal::InsufficientCredits { balance: 0, cost: 1 });
     assert_eq!(db.store.apply(idempotent(2, 2, issuer.create_todo("x"))).await, Err(broke));
-    // What a disk has damaged is an error, and no reason to do it again.
+    // A damaged record is an error: the write is not applied again.
     db.execute("UPDATE idempotency SET answer = request_mac").await;
     let damaged = db.store.apply(idempotent(1, 2, issuer.create_todo("x"))).await;
     assert!(matches!(damaged, Err(ApplyError::Store(_))), "{damaged:?}");
@@ -106,7 +107,7 @@ async fn a_duplicate_in_flight_is_refused_in_the_same_process(db: TestDatabase) 
     let create = || idempotent(1, 1, issuer.create_todo("x"));
     let hold = db.hold(issuer.account).await;
     let first = begin(&db.store, create());
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     let busy = Err(ApplyError::Refused(Refusal::StillInFlight));
     assert_eq!(db.store.apply(create()).await, busy);
     assert_eq!(
@@ -117,12 +118,12 @@ async fn a_duplicate_in_flight_is_refused_in_the_same_process(db: TestDatabase) 
     let others = [idempotent(2, 1, issuer.start_session()), issuer.start_session()];
     let of_peer = idempotent(1, 1, issuer.of_actor(2).start_session());
     let others = begin_all(&db.store, others.into_iter().chain([of_peer]));
-    // A client that hangs up does not free the name.
+    // A client that disconnects does not free its idempotency key.
     first.abort();
     assert_eq!(db.store.apply(create()).await, busy);
     hold.release().await;
     assert!(answers(others).await.iter().all(Result::is_ok));
-    // It was done.
+    // The write was applied.
     let again = db.store.apply(create()).await.unwrap();
     assert!(again.is_replay);
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM todos").await, [(1,)]);
@@ -134,7 +135,7 @@ async fn duplicates_in_two_processes_are_charged_once(db: TestDatabase) {
     let hold = db.hold(issuer.account).await;
     let duplicates =
         [&db.store, &other].map(|store| begin(store, idempotent(1, 1, issuer.create_todo("x"))));
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     hold.release().await;
     let results = answers(duplicates.into()).await;
     let mut replays: Vec<_> =
@@ -165,7 +166,7 @@ async fn only_expired_idempotency_records_are_deleted_and_in_bounded_steps(db: T
     for _ in 0..3 {
         issuers.push(Issuer { at: context.clock.now(), ..Issuer::new(&db.store, 10_000).await });
     }
-    // The account between has nothing that is old.
+    // The second account has no old records.
     for issuer in [&issuers[0], &issuers[2]] {
         let commands =
             (0..u32::try_from(rows).unwrap()).map(|key| idempotent(key, 1, issuer.start_session()));

@@ -1,4 +1,4 @@
-//! Imports: what they cost.
+//! What imports cost.
 
 use roots_domain::command::Command;
 use roots_domain::model::activity::Activity;
@@ -23,7 +23,7 @@ roots_testkit::on_both! {
     an_import_counts_as_the_last_write_of_its_account,
 }
 
-/// Few ids, so that rows meet.
+/// A random row. It has one of few ids, so that many rows have the same.
 fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
     let (id, link) = (1 + rng.below(30), rng.once_in(2).then(|| SessionId(1 + rng.below(8))));
     let (uid, at) = (uid(), random_commands::instant(rng, issuer));
@@ -106,7 +106,7 @@ async fn random_imports_are_charged_as_the_reference_model_says(db: TestDatabase
     assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
-/// What a command comes to in a working set that was only read is what the store then does.
+/// A decision on a working set that was only read is the same as the one of the write that follows.
 async fn a_dry_run_decides_on_the_same_working_set_as_the_write(db: TestDatabase) {
     let mut rng = SeededRng(7);
     let issuer = Issuer::new(&db.store, 10_000).await;

@@ -1,4 +1,4 @@
-//! An owner reaches the keys of every actor of its account, and of no other.
+//! An owner can use the keys of every actor of its account, and of no other account.
 
 use std::sync::Arc;
 
@@ -79,9 +79,9 @@ async fn after_a_renewal_the_new_key_seals_and_earlier_texts_still_open(db: Test
     let keys = keys_of(&context, &owner, [TWO]).await.unwrap();
     let renewal = keys.of_row(TWO).unwrap().renew(KeyId(9)).unwrap();
     renew_member(&db, &owner, 2, &renewal).await;
-    // What the owner was about to write for it meanwhile is not lost either.
+    // A text that the owner seals with the old keyring after the renewal still opens.
     let late = keys.of_row(TWO).unwrap().seal(place, "late").unwrap();
-    // The owner is the one that was admitted before.
+    // This caller was admitted before the renewal.
     let keys = keys_of(&context, &owner, [TWO]).await.unwrap();
     let after = keys.of_row(TWO).unwrap().seal(place, "after").unwrap();
     assert_eq!(member.keys.open(place, &after), Err(CryptoError::WrapMissing));
@@ -96,7 +96,7 @@ async fn after_a_renewal_the_new_key_seals_and_earlier_texts_still_open(db: Test
     }
 }
 
-/// More epochs than a keyring keeps, of a member; and some of the account and its owner.
+/// A member has more epochs than a keyring keeps. The account and its owner have four.
 async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
     let context = db.context();
     let credentials = context.found(1_000).await;
@@ -127,7 +127,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
     }
     let given = "UPDATE accounts SET last_key_id = 500";
     db.execute(given).await;
-    // The account's key is renewed thrice; its member's stays as it is.
+    // Renews the keys of the account and its owner three times. The member's epoch stays.
     for epoch in 0..3 {
         let text = format!("owner in {epoch}");
         let draft = activity_draft(&text);
@@ -135,7 +135,6 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         written.push(text);
         let actor = owner.actor.id;
         let draft = KeyDraft { actor, label: None, expires_at: None, renew: true };
-        // A caller of before, as a process remembers it.
         let made = context.keys.add(&owner, draft).await.unwrap().value;
         owner = context.bearer(&made.api_key).await;
         owners_key = made.api_key;
@@ -150,7 +149,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         texts.sort();
         texts
     };
-    // Twice: what a keyring keeps after the first time, and what it can't.
+    // The second pass also uses what the keyrings kept from the first.
     for _ in 0..2 {
         assert_eq!(of(&owner, ActorScope::All).await, written);
         let own = |text: &String| text.starts_with("member");
@@ -163,8 +162,8 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
             assert_eq!(steps.next().unwrap().unwrap().note.as_deref(), Some("begun in 0"));
         }
     }
-    // A text of an early epoch is compared with, and a request of before the renewals is known
-    // again.
+    // The patch is compared with a text of an early epoch. The same request is replayed after a
+    // renewal.
     let idempotent = || IdempotentRequest { key: "once".into(), request: b"the same".to_vec() };
     let preconditions =
         || Preconditions { idempotent: Some(idempotent()), ..Preconditions::default() };
@@ -201,7 +200,8 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
     }
 }
 
-/// The import holds the keys of the actor whose rows it brings in, and the renewal comes midway.
+/// The import begins with the keys of the actor whose rows it adds. They are renewed between the
+/// rows.
 async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDatabase) {
     let context = db.context();
     let owner = Arc::new(context.caller(100).await);

@@ -10,7 +10,7 @@ roots_testkit::on_both! {
     later_migrations_keep_rows_count_keys_and_let_links_outlive_their_session,
 }
 
-/// An empty database beside that one.
+/// An empty database beside the test's own.
 async fn empty(db: &TestDatabase) -> DatabaseConnection {
     if db.is_postgres() {
         let beside = db.connection().await;
@@ -46,7 +46,7 @@ async fn the_import_migration_keeps_the_rows_constraints_and_index_of_the_ledger
     Migrator::up(&beside, Some(1)).await.unwrap();
     assert_eq!(texts(&beside, ROWS).await, before);
     beside.execute_unprepared(&by_import).await.unwrap();
-    // All else that the table is held to, it is held to still.
+    // The other constraints of the table still hold.
     for wrong in [
         "(1, 4, -9, 81, 'letter', NULL, NULL, NULL, 9)",
         "(1, 4, -91, -1, 'import', NULL, NULL, NULL, 9)",
@@ -65,7 +65,7 @@ async fn the_import_migration_keeps_the_rows_constraints_and_index_of_the_ledger
     beside.close().await.unwrap();
 }
 
-/// The rows of an account as they stood before its keys were counted.
+/// The rows of an account before the migration that counts its keys.
 async fn fill(db: &TestDatabase, beside: &DatabaseConnection) {
     let (uid, bytes) = if db.is_postgres() {
         ("'019d728c-2e80-7000-8000-000000000001'::uuid", "'\\x01'::bytea")
@@ -127,9 +127,9 @@ async fn later_migrations_keep_rows_count_keys_and_let_links_outlive_their_sessi
         let broken = "SELECT \"table\" FROM pragma_foreign_key_check";
         assert_eq!(texts(&beside, broken).await, [""; 0]);
     }
-    // What keeps a key to its actor holds still.
+    // The foreign key from keys to actors still holds.
     beside.execute_unprepared("UPDATE api_keys SET actor_id = 9").await.unwrap_err();
-    // A session and an account may go before what names them.
+    // Sessions and accounts can be deleted before the rows that refer to them.
     beside.execute_unprepared("DELETE FROM sessions").await.unwrap();
     beside.execute_unprepared("DELETE FROM recovery_codes").await.unwrap();
     beside.execute_unprepared("DELETE FROM accounts").await.unwrap();

@@ -1,4 +1,4 @@
-//! Walks through lists by cursors, while everything is written to that they list.
+//! Walks through lists by cursor while other writes change the lists.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -81,8 +81,8 @@ impl WalkedList {
         sort_keys(store.sessions(&query).await.unwrap())
     }
 
-    /// The sort keys of all its rows, by the model.
-    fn sort_keys_that_stand(&self, model: &ReferenceModel, issuer: &Issuer) -> Vec<SortKey> {
+    /// The sort keys of all its rows in the model.
+    fn expected_sort_keys(&self, model: &ReferenceModel, issuer: &Issuer) -> Vec<SortKey> {
         fn of<T: Listed>(rows: &[T]) -> Vec<SortKey> {
             rows.iter().map(Listed::sort_key).collect()
         }
@@ -99,7 +99,7 @@ impl WalkedList {
 
 impl Walk {
     fn begin(list: WalkedList, model: &ReferenceModel, issuer: &Issuer) -> Self {
-        let still = list.sort_keys_that_stand(model, issuer).into_iter().collect();
+        let still = list.expected_sort_keys(model, issuer).into_iter().collect();
         Self { list, still, seen: Vec::new(), start: Some(Start::Offset(0)) }
     }
 
@@ -113,7 +113,7 @@ impl Walk {
     ) {
         let Some(start) = self.start else { return };
         let page = self.list.page(db, issuer, PageRequest { limit, start }).await;
-        let existing = self.list.sort_keys_that_stand(model, issuer);
+        let existing = self.list.expected_sort_keys(model, issuer);
         let behind: Vec<_> = match start {
             Start::Offset(_) => existing.clone(),
             Start::After(place) => existing.iter().copied().filter(|one| *one < place).collect(),
@@ -132,9 +132,9 @@ impl Walk {
         }
     }
 
-    /// Notes what moved, came or went.
+    /// Removes the rows that have moved or been deleted from `still`.
     fn note(&mut self, model: &ReferenceModel, issuer: &Issuer) {
-        let existing = self.list.sort_keys_that_stand(model, issuer);
+        let existing = self.list.expected_sort_keys(model, issuer);
         self.still.retain(|place| existing.contains(place));
     }
 }
@@ -166,7 +166,7 @@ fn every_list(issuer: &Issuer) -> Vec<WalkedList> {
     ]
 }
 
-/// Applies writes by chance, all at once, to a store and to what it must hold.
+/// Applies random writes to the store, all at once, and compares the answers with the model's.
 async fn write(
     db: &TestDatabase,
     model: &mut ReferenceModel,
@@ -176,7 +176,7 @@ async fn write(
 ) {
     let planned: Vec<_> = (0..many)
         .map(|_| {
-            // Most rows share their time with others: then it is the id that orders them.
+            // Most rows share their time with others, so their ids decide the order.
             issuer.at = issuer.at.plus_seconds(i64::from(rng.below(8) == 0));
             random_commands::command(rng, issuer, IDS)
         })

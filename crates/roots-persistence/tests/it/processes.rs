@@ -1,4 +1,4 @@
-//! Several processes on one database: exact accounting, and nobody waits for ever.
+//! Several processes share one database. Accounting stays exact, and no writer waits forever.
 
 use roots_domain::command::{Command, Refusal};
 use roots_domain::port::store::{AccountReader, ApplyError, CommandStore, StoreError, Verifier};
@@ -38,8 +38,8 @@ async fn apply(store: &Store, is_postgres: bool, command: Command) -> CommandRes
     }
 }
 
-/// Some accounts are hot: every writer of every store writes there half the time. Batches hold
-/// commands of several accounts, in any order, as a deadlock would need.
+/// A few accounts are hot: every writer of every store uses them half of the time. Batches hold
+/// commands of several accounts in any order, which could deadlock.
 async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(db: TestDatabase) {
     const ACCOUNTS: i64 = 12;
     const HOT: i64 = 2;
@@ -84,7 +84,7 @@ async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(db: 
     }
     assert_eq!(db.store.verify().await.unwrap(), (12, vec![]));
     if db.is_postgres() {
-        // A deadlock would have been got over, and is none the better for it.
+        // The store recovers from a deadlock, so only PostgreSQL can tell whether there was one.
         for store in stores {
             store.close().await;
         }

@@ -1,4 +1,4 @@
-//! Random writes, the same for the same seed.
+//! Random writes. The same seed gives the same writes.
 
 use roots_domain::command::{Command, Resealed};
 use roots_domain::model::Patch;
@@ -9,7 +9,7 @@ use roots_domain::model::todo::{Priority, TodoPatch, TodoStatus};
 use roots_testkit::commands::{Issuer, resealed, text};
 pub(crate) use roots_testkit::seeded_rng::SeededRng;
 
-/// Few texts, so that patches often bring the one that stands.
+/// Few texts, so that many patches repeat the stored one.
 const TEXTS: [&str; 3] = ["", "one", "two"];
 pub(crate) const ACTIVITY_TYPES: [&str; 4] = ["general", "deploy", "a", "z.9_-"];
 pub(crate) const ACTORS: [i64; 2] = [1, 2];
@@ -17,7 +17,7 @@ pub(crate) const ACTORS: [i64; 2] = [1, 2];
 fn random_resealed(rng: &mut SeededRng) -> Resealed {
     let plain = rng.one(&TEXTS);
     let same_as = rng.once_in(2).then(|| text(plain));
-    // Another seal of the same text differs from the one before.
+    // Sealing the same text again gives another ciphertext.
     Resealed { sealed: text(&format!("{plain} sealed anew {}", rng.below(1_000))), same_as }
 }
 
@@ -29,7 +29,7 @@ fn random_patch<T>(rng: &mut SeededRng, value: impl FnOnce(&mut SeededRng) -> T)
     }
 }
 
-/// An instant within a few days of the issuer's, half of them on a day's very ends.
+/// An instant within a few days of the issuer's. Half of them are the first or last of a day.
 pub(crate) fn instant(rng: &mut SeededRng, issuer: &Issuer) -> Timestamp {
     let day = issuer.at.day().0 - rng.below(4);
     let day = roots_domain::model::time::Day(day);
@@ -40,7 +40,7 @@ pub(crate) fn instant(rng: &mut SeededRng, issuer: &Issuer) -> Timestamp {
     }
 }
 
-/// A write of whatever kind to rows of ids up to `ids`, some of which there are.
+/// A random write to a row with an id up to `ids`, which may not exist.
 pub(crate) fn command(rng: &mut SeededRng, issuer: &Issuer, ids: i64) -> Command {
     let issuer = issuer.of_actor(rng.one(&ACTORS));
     let id = 1 + rng.below(ids);

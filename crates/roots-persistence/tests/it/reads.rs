@@ -1,4 +1,4 @@
-//! Lists, totals and statistics, against going through every row.
+//! Lists, totals and statistics agree with a scan of every row.
 
 use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
@@ -24,7 +24,7 @@ roots_testkit::on_both! {
     a_row_with_invalid_content_is_reported_as_broken,
 }
 
-/// Ranges that begin and end in the midst of days and at their very ends.
+/// Ranges that begin and end within days, or at the first and last instants of days.
 fn ranges(issuer: &Issuer) -> Vec<TimeRange> {
     let between = |since, until| TimeRange { since, until };
     let day = |back: i64| roots_domain::model::time::Day(issuer.at.day().0 - back);
@@ -41,18 +41,18 @@ fn ranges(issuer: &Issuer) -> Vec<TimeRange> {
         between(None, last(1)),
         between(None, within(1, 40_000)),
         between(first(3), last(0)),
-        // One ragged end, the other, both; and none of a whole day between them.
+        // The start, the end or both are within a day, with whole days or none between them.
         between(within(3, 40_000), last(0)),
         between(first(3), within(0, 40_000)),
         between(within(3, 40_000), within(0, 40_000)),
         between(within(1, 10), within(0, 80_000)),
         between(within(1, 30_000), within(1, 60_000)),
-        // By a microsecond beside the ends of days.
+        // One microsecond beside the first and last instants of days.
         between(micro(first(2), 1), micro(last(1), -1)),
         between(last(3), first(1)),
         between(first(2), first(2)),
         between(Some(Timestamp::FIRST), Some(Timestamp::LAST)),
-        // Empty.
+        // An empty range.
         between(first(1), last(2)),
     ]
 }
@@ -64,7 +64,7 @@ async fn lists_and_stats_agree_with_the_reference_model(db: TestDatabase) {
     let mut model = issuer.reference_model(1_000);
     let planned: Vec<_> = (0..260)
         .map(|_| {
-            // Most rows share their time with others: then it is the id that orders them.
+            // Most rows share their time with others, so their ids decide the order.
             issuer.at = issuer.at.plus_seconds(i64::from(rng.below(8) == 0));
             random_commands::command(&mut rng, &issuer, 60)
         })
@@ -74,11 +74,12 @@ async fn lists_and_stats_agree_with_the_reference_model(db: TestDatabase) {
     }
     apply_all(&db.store, planned).await;
     compare(&model, &db.store, &random_commands::ACTORS, &ranges(&issuer), 30).await;
-    // An actor that has nothing.
+    // This actor has no rows.
     compare(&model, &db.store, &[3], &ranges(&issuer), 30).await;
 }
 
-/// Where a clock was moved: about that instant, and about the midnights beside it.
+/// Instants at which a zone's clock was moved. The test logs activities around them and around the
+/// midnights beside them.
 const MOVES: [(&str, &str); 9] = [
     ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),
     ("Africa/Monrovia", "1972-01-07T00:44:30Z"),
@@ -117,7 +118,7 @@ async fn stats_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) 
             }
         }
     }
-    // The first and the last day there are.
+    // The first day that a timestamp can have.
     for at in [Timestamp::FIRST, Timestamp::FIRST.plus_seconds(50_000)] {
         commands.push(issuer.log_activity_as("a", None, Some(at)));
     }
@@ -140,19 +141,18 @@ async fn stats_are_by_the_days_that_the_clock_of_a_zone_shows(db: TestDatabase) 
         }
         compare_stats(&model, &db.store, &filter(Some(SessionId(1)), ranges[0]), name).await;
     }
-    // The totals of lists are made of the same counts.
+    // The totals of lists use the same counts.
     compare(&model, &db.store, &[1], &ranges, 100).await;
 }
 
-/// Zones by chance, and activities by chance: many about the midnights and the moves of their
-/// clocks.
+/// Random zones and random activities, many around midnights and moved clocks.
 async fn stats_by_the_days_of_random_zones_agree_with_the_reference_model(db: TestDatabase) {
     let mut rng = SeededRng(2_026);
     let issuer = Issuer::new(&db.store, 10_000).await;
     put_member(&db, issuer.account, 2).await;
     let mut model = issuer.reference_model(10_000);
     let mut zones = roots_testkit::time_zones::zones();
-    // Half hours, clocks on either side of the date line, one that is moved by half an hour.
+    // Half-hour offsets, both sides of the date line, and a clock that is moved by half an hour.
     let named = ["Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Kiritimati", "Pacific/Niue"];
     let mut picked: Vec<_> = named.map(str::to_owned).to_vec();
     while picked.len() < 24 {
@@ -266,7 +266,7 @@ async fn an_account_cannot_read_rows_of_another_account(db: TestDatabase) {
         theirs.log_activity_as("a", Some(1), None),
     ];
     apply_each(&db.store, work).await;
-    // The same ids, actors and times: only the account tells them apart.
+    // Both accounts have the same ids, actors and times.
     compare(&ours.reference_model(100), &db.store, &[1], &ranges(&ours), 10).await;
     let store = &db.store;
     assert_eq!(store.session(ours.account.into(), SessionId(1)).await.unwrap(), None);

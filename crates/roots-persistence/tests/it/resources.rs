@@ -1,4 +1,4 @@
-//! What is written reads back, in order, with true totals.
+//! Rows read back as they were written, in order and with the right totals.
 
 use roots_domain::model::Patch;
 use roots_domain::model::page::PageRequest;

@@ -1,4 +1,4 @@
-//! The texts that a search reads, against the lists; and a search with real keys.
+//! The texts that a search reads, compared with the lists, and a search with real keys.
 
 use std::convert::Infallible;
 
@@ -38,7 +38,7 @@ roots_testkit::on_both! {
     a_search_opens_texts_of_every_epoch_of_the_actors_that_its_caller_reaches,
 }
 
-/// Before everything.
+/// The position before every item.
 const TOP: ItemPosition = ItemPosition { at: Timestamp::LAST, id: i64::MAX };
 const ALL: PageRequest = PageRequest::skipping(0, 1_000_000);
 
@@ -80,7 +80,7 @@ macro_rules! item {
     }};
 }
 
-/// What the lists have of a source.
+/// The items of a source, read from the lists.
 async fn listed(store: &Store, filter: &ItemFilter, source: ItemSource) -> Vec<SealedItem> {
     let ItemFilter { by, actor, session, since } = *filter;
     let mut items: Vec<_> = match source {
@@ -114,12 +114,12 @@ async fn every_source_has_the_items_of_its_list_newest_first(db: TestDatabase) {
     put_member(&db, issuer.account, 2).await;
     let planned: Vec<_> = (0..400)
         .map(|_| {
-            // Most rows share their time with others: then it is the id that orders them.
+            // Most rows share their time with others, so their ids decide the order.
             issuer.at = issuer.at.plus_seconds(i64::from(rng.below(8) == 0));
             random_commands::command(&mut rng, &issuer, 60)
         })
         .collect();
-    // Some of them are refused.
+    // Some of the commands are refused.
     let _ = apply_all(&db.store, planned).await;
     let with_status = TodoStatus::ALL.into_iter().map(Some).chain([None]);
     let of_todos = with_status.flat_map(|status| Priority::ALL.map(|level| todos(level, status)));
@@ -151,7 +151,7 @@ async fn items_of_a_deleted_session_are_not_found_by_it(db: TestDatabase) {
         issuer.delete_session(1),
     ];
     apply_each(&db.store, work).await;
-    // The deletion has not come to these links yet.
+    // The deletion has not unlinked these rows yet.
     db.execute("UPDATE todos SET session_id = 1").await;
     db.execute("UPDATE activities SET session_id = 1").await;
     let account = issuer.account;
@@ -200,7 +200,7 @@ async fn notes_are_read_newest_first_in_chunks(db: TestDatabase) {
     let steps = i64::from(NOTES_CHUNK_ROWS) + 10;
     let step = |todo, number: i64| -> Command {
         let status = if number % 2 == 0 { TodoStatus::InProgress } else { TodoStatus::Open };
-        // Every third one has no note.
+        // Every third step has no note.
         let note = (number % 3 != 0).then(|| resealed(&number.to_string()));
         issuer.patch_todo(todo, TodoPatch { status: Some(status), note, ..TodoPatch::EMPTY })
     };
@@ -223,10 +223,10 @@ async fn notes_are_read_newest_first_in_chunks(db: TestDatabase) {
     let all = [first, second].concat();
     assert!(all.is_sorted_by(|one, next| one > next));
     let of = |todo: i64| all.iter().filter(|(id, _)| id.0 == todo).count();
-    // Of four steps two have a note: the second and the third.
+    // Of the four steps, the second and third have a note.
     assert_eq!((of(1), of(2)), (2, 0));
     assert_eq!(of(3), (0..steps * 3 / 2).filter(|number| number % 3 != 0).count());
-    // The rest of a todo's log may be skipped.
+    // The search can skip the rest of a todo's log.
     let skipped = read(&[1, 2, 3], Some((TodoId(3), LogId(0)))).await;
     assert_eq!(skipped.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [2, 2, 1, 1]);
 }
@@ -249,7 +249,7 @@ async fn no_text_is_read_once_the_auth_epoch_has_moved(db: TestDatabase) {
     }
 }
 
-/// The kinds and ids that a search finds.
+/// The kinds and ids of the results.
 async fn found(
     context: &TestContext,
     caller: &Caller,
@@ -287,7 +287,7 @@ async fn a_search_opens_texts_of_every_epoch_of_the_actors_that_its_caller_reach
         ..TodoChange::EMPTY
     };
     context.todos.patch(&owner, todo.value.id, change, none()).await.unwrap();
-    // The member's texts are of its first epoch from now on.
+    // The member's texts so far were sealed in its first epoch.
     let keys = Keyrings::in_force(&db.store, &owner, ActorId(2)).await.unwrap();
     let renewal = keys.of_row(ActorId(2)).unwrap().renew(KeyId(9)).unwrap();
     renew_member(&db, &owner, 2, &renewal).await;

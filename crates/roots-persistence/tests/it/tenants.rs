@@ -1,6 +1,5 @@
-//! Everything a tenant owns can be spread over machines by its account: proved from the catalogue
-//! of PostgreSQL. That no query leaves the account out is checked wherever a test asks something:
-//! see [`roots_testkit::tenant_lint`].
+//! Checks in PostgreSQL's catalogue that every tenant's table can be distributed by account.
+//! [`roots_testkit::tenant_lint`] checks that every query names the account.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +13,7 @@ use sea_orm::{ConnectionTrait, Database, Statement};
 const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c \
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')";
 
-/// The tables of tenants, each of which has the column.
+/// The tables of tenants: those with an account column.
 async fn tenants_tables(db: &TestDatabase) -> BTreeSet<String> {
     let having = format!(
         "{TABLES} AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid \
@@ -34,15 +33,14 @@ async fn every_table_has_an_account_except_the_listed_shared_tables() {
     assert!(theirs.len() >= 18, "{theirs:?}");
 }
 
-/// A distributed table may have no key of another kind: it could not be held to over several
+/// A distributed table may not have other keys, because PostgreSQL could not enforce them across
 /// machines.
 #[tokio::test]
 async fn every_key_of_a_tenants_table_starts_with_the_account() {
     let db = TestDatabase::postgres().await;
     let theirs = tenants_tables(&db).await;
-    // Of each constraint: its kind, its table, the first of its columns; of a foreign key, the
-    // table and the column that it leads to, and what follows a deletion or a change there:
-    // nothing, or another deletion.
+    // For each constraint: its kind, table and first column. For a foreign key also the table and
+    // column that it references, and what a deletion or change there does: nothing or cascade.
     let constraints = "SELECT CAST(k.contype AS TEXT), CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), \
             COALESCE(CAST(f.relname AS TEXT), ''), COALESCE(CAST(fa.attname AS TEXT), ''), \
             CAST(k.confdeltype AS TEXT) || CAST(k.confupdtype AS TEXT) \
@@ -84,8 +82,8 @@ async fn every_key_of_a_tenants_table_starts_with_the_account() {
     }
 }
 
-/// What is one for all machines would have to be asked for there: ids come from the account's row,
-/// and times and uids from the program.
+/// All machines would have to share a sequence or trigger. Ids come from the account's row, and
+/// times and uids from the program.
 #[tokio::test]
 async fn the_schema_has_no_sequences_triggers_functions_or_computed_defaults() {
     let db = TestDatabase::postgres().await;
@@ -103,8 +101,8 @@ async fn the_schema_has_no_sequences_triggers_functions_or_computed_defaults() {
     assert_eq!(db.rows::<(String, String)>(volatile).await, []);
 }
 
-/// The steps that `docs/operations.md` has: each tenant's table is distributed by the account,
-/// behind those that it leads to, and the others are named.
+/// The steps in `docs/operations.md` distribute each tenant's table by account, after the tables
+/// that it references. They name every other table.
 #[tokio::test]
 async fn the_documented_steps_distribute_every_table() {
     let db = TestDatabase::postgres().await;
@@ -136,7 +134,7 @@ async fn the_documented_steps_distribute_every_table() {
     assert_eq!(shared.map(|(table, _)| table).collect::<Vec<_>>(), ["directory"]);
 }
 
-/// Nothing is allowed that is not needed.
+/// The list of allowed statements has no unused entry.
 #[tokio::test]
 async fn every_statement_allowed_over_all_tenants_is_in_use() {
     let db = TestDatabase::postgres().await;
@@ -151,17 +149,18 @@ async fn every_statement_allowed_over_all_tenants_is_in_use() {
     context.key_usage.maintain().await.unwrap();
     context.maintenance.forget_idempotency_records().await.unwrap();
     db.store.verify().await.unwrap();
-    let heard = db.sql_proxy.as_ref().unwrap().heard();
-    let made: BTreeSet<_> = heard.iter().filter_map(|sql| tenant_lint::over_all(sql)).collect();
+    let statements = db.sql_proxy.as_ref().unwrap().statements();
+    let made: BTreeSet<_> =
+        statements.iter().filter_map(|sql| tenant_lint::over_all(sql)).collect();
     assert_eq!(made, OVER_ALL_TENANTS.iter().map(|(name, _)| *name).collect());
 }
 
-/// Prepared or not, a statement that forgets the account fails the test that made it.
+/// The lint checks simple and prepared statements.
 #[tokio::test]
 #[should_panic(
-    expected = "todos of no account_id, by SELECT COUNT(*) FROM todos WHERE todo_id = $1"
+    expected = "todos without account_id: SELECT COUNT(*) FROM todos WHERE todo_id = $1"
 )]
-async fn a_statement_that_forgets_the_account_is_heard() {
+async fn a_statement_without_the_account_fails_its_test() {
     let db = TestDatabase::postgres().await;
     let past = Database::connect(&db.sql_proxy.as_ref().unwrap().url).await.unwrap();
     past.execute_unprepared("SELECT COUNT(*) FROM todos WHERE account_id = 1").await.unwrap();

@@ -1,4 +1,4 @@
-//! The way to a PostgreSQL that speaks TLS, with a certificate of the test's own making.
+//! Connections to PostgreSQL over TLS, with certificates that the test makes.
 
 use std::fs;
 use std::net::TcpListener;
@@ -16,13 +16,12 @@ use roots_testkit::ambient::TestClock;
 use roots_testkit::postgres;
 use tempfile::TempDir;
 
-/// How many ports are tried: another process may take a free one before the server does.
+/// How many ports are tried, because another process may take a free port first.
 const ATTEMPTS: usize = 4;
-/// A password that no message may repeat. The server asks for none.
+/// A password that no message may contain. The server does not ask for it.
 const PASSWORD: &str = "hunter2";
 
-/// A server of which each connection must be encrypted. Its certificate is for the name
-/// `localhost`.
+/// A server that accepts only encrypted connections. Its certificate is for `localhost`.
 struct TlsServer {
     folder: TempDir,
     user: Option<User>,
@@ -68,8 +67,7 @@ impl TlsServer {
         panic!("no PostgreSQL: {}", fs::read_to_string(log).unwrap_or_default());
     }
 
-    /// `ca.pem`, `server.pem` and `server.key`; and `other.pem`, of an issuer that has nothing to
-    /// do with them.
+    /// Makes `ca.pem`, `server.pem` and `server.key`, and `other.pem` of an unrelated issuer.
     fn make_certificates(&self) {
         let path = |name: &str| self.folder.path().join(name);
         let issuer = || {
@@ -110,7 +108,7 @@ impl TlsServer {
         command
     }
 
-    /// Opens it by that host and those parameters, of which `{}` stands for its folder.
+    /// Opens the database with that host and parameters, in which `{}` stands for the folder.
     async fn open(&self, host: &str, parameters: &str) -> Result<Store, OpenError> {
         let parameters = parameters.replace("{}", &self.folder.path().display().to_string());
         let port = self.port;
@@ -151,7 +149,7 @@ fn error(opened: Result<Store, OpenError>) -> TlsError {
 #[tokio::test]
 async fn a_server_is_trusted_by_its_issuer_and_its_name() {
     let server = TlsServer::start();
-    // The server takes no connection that is not encrypted.
+    // The server accepts only encrypted connections.
     let plain = server.open("localhost", "sslmode=disable").await;
     assert!(matches!(plain.err(), Some(OpenError::Database(_))));
     let store =
@@ -160,13 +158,13 @@ async fn a_server_is_trusted_by_its_issuer_and_its_name() {
     assert!(!store.has_accounts().await.unwrap());
     store.close().await;
 
-    // Its certificate is not for the address.
+    // The certificate is not for this address.
     let trusted = "sslrootcert={}/ca.pem";
     let by_address = server.error("127.0.0.1", &format!("sslmode=verify-full&{trusted}")).await;
     assert_eq!(by_address, TlsError::OtherName);
     assert!(server.open("127.0.0.1", &format!("sslmode=verify-ca&{trusted}")).await.is_ok());
 
-    // Nobody here knows its issuer, or another one alone.
+    // The issuer is unknown, or only another one is trusted.
     for mode in ["verify-full", "verify-ca"] {
         let unknown = server.error("localhost", &format!("sslmode={mode}")).await;
         assert_eq!(unknown, TlsError::UnknownIssuer, "{mode}");
@@ -191,6 +189,6 @@ async fn a_server_without_tls_is_refused_where_the_url_requires_tls() {
     }
     assert!(
         open(&url).await.is_ok(),
-        "nothing is encrypted on one machine, unless it is asked for"
+        "a server on this machine needs no TLS unless the URL requires it"
     );
 }

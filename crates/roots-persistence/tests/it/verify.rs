@@ -1,4 +1,4 @@
-//! `verify` finds what was broken by hand, in the account where it is, and names it.
+//! `verify` reports each kind of damage with its account.
 
 use roots_domain::model::credit::LedgerMismatch;
 use roots_domain::model::id::{AccountId, LedgerId};
@@ -40,7 +40,7 @@ fn broken_chain(at: i64, expected: i64, found: i64) -> LedgerMismatch {
     LedgerMismatch::BrokenChain { at: LedgerId(at), expected, found }
 }
 
-/// What breaks account 2, what mends it, and what `verify` must say between.
+/// A statement that damages account 2, one that repairs it, and the report between them.
 type Damage = (&'static str, &'static str, Vec<Mismatch>);
 
 fn damage_to_the_ledger() -> Vec<Damage> {
@@ -179,7 +179,7 @@ fn damage_to_the_counts() -> Vec<Damage> {
             "UPDATE activity_quarter_hours SET count = 1 WHERE account_id = 2",
             vec![count(in_quarter, 3, 1)],
         ),
-        // What is counted, broken, where the counts are right.
+        // The counted rows are damaged and the counts are right.
         (
             "UPDATE activities SET logged_at = logged_at - 86400000000 \
                 WHERE account_id = 2 AND activity_id = 1",
@@ -211,7 +211,7 @@ async fn each_kind_of_damage_is_reported_with_its_account(db: TestDatabase) {
         assert!(db.execute(repair).await >= 1, "{repair}");
         assert_eq!(db.store.verify().await.unwrap(), (3, vec![]), "{repair}");
     }
-    // A count of nothing is as good as none.
+    // A count of 0 is the same as no count.
     db.execute("INSERT INTO counters VALUES (2, 1, 'todos', 'done/3', 0)").await;
     assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
 }
@@ -250,7 +250,7 @@ async fn a_ledger_longer_than_one_chunk_is_verified(db: TestDatabase) {
         "UPDATE accounts SET balance = 20092, last_ledger_id = 20001 WHERE account_id = 2";
     db.execute(account).await;
     assert_eq!(db.store.verify().await.unwrap(), (3, vec![]));
-    // The rows on either side of a chunk's end are held together.
+    // The check also compares rows across the end of a chunk.
     let edit = "UPDATE ledger SET balance_after = 0 WHERE account_id = 2 AND ledger_id = 20001";
     db.execute(edit).await;
     let mismatch = Mismatch::Ledger(broken_chain(20_001, 20_092, 0));

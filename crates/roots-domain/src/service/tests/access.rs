@@ -49,7 +49,7 @@ fn access(found: LookUpResult, locksmith: MockLocksmith) -> Access {
     access_looking([found], locksmith)
 }
 
-/// Access whose look-ups find this, one after the other.
+/// Access with these results of its look-ups, one after the other.
 fn access_looking(
     looks: impl IntoIterator<Item = LookUpResult>,
     locksmith: MockLocksmith,
@@ -64,7 +64,7 @@ fn access_looking(
     Access { locksmith: Arc::new(locksmith), reader: Arc::new(reader), commands, clock: clock() }
 }
 
-/// A locksmith that unlocks once, and only with all that was found.
+/// A locksmith that unlocks once, and only with all that the look-up found.
 fn unlocking(answer: Result<MockKeyring, CryptoError>) -> MockLocksmith {
     use secrecy::ExposeSecret;
     let mut locksmith = MockLocksmith::new();
@@ -201,7 +201,7 @@ fn succeeding(succession: Succession) -> Credentials {
     Credentials { key, ..found }
 }
 
-/// Access to one key, whose first use is answered so.
+/// Access to one key, whose first use gets this answer from the store.
 fn access_used(
     found: Credentials,
     locksmith: MockLocksmith,
@@ -225,14 +225,14 @@ fn the_first_use_of_a_key_is_recorded_before_its_bearer_is_admitted() {
     let action = SystemAction::UseKey { account: HOME, actor: ME, key: KEY };
     assert_eq!(command, Command::uncharged(Action::System(action), now()));
 
-    // Later uses are not.
+    // Later uses are not recorded.
     let mut seen = succeeding(ROTATION);
     seen.key.first_used_at = Some(at(2));
     let admitted = admit(seen, unlocking(Ok(MockKeyring::new()))).unwrap();
     assert_eq!(admitted.auth_epoch, EPOCH);
 }
 
-/// An owner's key of those epochs of its account and of itself.
+/// An owner's key with wraps for these epochs of its account and of the owner.
 fn opening(found: Credentials, account: i32, actor: i32) -> Credentials {
     let subjects =
         [WrapSubject::Account(KeyEpoch(account)), WrapSubject::Actor(ME, KeyEpoch(actor))];
@@ -240,7 +240,7 @@ fn opening(found: Credentials, account: i32, actor: i32) -> Credentials {
     Credentials { wraps: subjects.map(wrap).into(), ..found }
 }
 
-/// The key was first used between the reads of the account and of the key.
+/// The key was first used between two reads: here of the account and of the key.
 #[test]
 fn credentials_read_across_a_change_of_epoch_are_read_again() {
     let mut used = opening(succeeding(Succession::Renewal), 3, 4);
@@ -248,7 +248,7 @@ fn credentials_read_across_a_change_of_epoch_are_read_again() {
     used.actor.key_epoch = KeyEpoch(4);
     let torn = used.clone();
     used.account.key_epoch = KeyEpoch(3);
-    // Or between those of the key and of the actor.
+    // Here the first use was between the reads of the key and of the actor.
     let mut half = opening(succeeding(Succession::Renewal), 3, 4);
     half.actor.key_epoch = KeyEpoch(4);
     for torn in [torn, half] {
@@ -262,7 +262,7 @@ fn credentials_read_across_a_change_of_epoch_are_read_again() {
         let admitted = ready(access.admit(&presented())).unwrap();
         assert_eq!(admitted.account.epoch, KeyEpoch(3));
 
-        // What never goes together admits nobody.
+        // If every read is inconsistent, nobody is admitted.
         let looks = [(); 3].map(|()| Ok(Some(torn.clone())));
         let access = access_looking(looks, MockLocksmith::new());
         let refused = ready(access.admit(&presented())).unwrap_err();
@@ -288,7 +288,7 @@ fn an_owners_renewal_is_unlocked_in_the_epochs_its_first_use_puts_in_force() {
 #[test]
 fn a_key_that_does_not_open_its_wraps_ends_no_other_key() {
     let looks = [Ok(Some(succeeding(ROTATION))), Ok(Some(succeeding(ROTATION)))];
-    // Its store must not be handed anything.
+    // The store must not get a command.
     let access = access_looking(looks, unlocking(Err(CryptoError::WrapMissing)));
     let refused = ready(access.admit(&presented())).unwrap_err();
     assert!(matches!(refused, ReadError::Store(StoreError::Broken(_))), "{refused:?}");

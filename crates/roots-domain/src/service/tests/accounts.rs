@@ -42,7 +42,7 @@ fn wrap(holder: WrapHolder) -> Wrap {
     Wrap { subject: WrapSubject::Account(FIRST), holder, sealed: sealed("wrap") }
 }
 
-/// The wraps by the account, by the key and by the code.
+/// The wraps for the account, for the key and for the code.
 fn wraps() -> [Wrap; 3] {
     [
         wrap(WrapHolder::Account(FIRST)),
@@ -51,7 +51,7 @@ fn wraps() -> [Wrap; 3] {
     ]
 }
 
-/// A locksmith that makes the keys of that account, once.
+/// A locksmith that makes the keys of that account once.
 fn founding(id: AccountId) -> MockLocksmith {
     let mut locksmith = MockLocksmith::new();
     locksmith
@@ -102,7 +102,7 @@ fn new_account(id: AccountId, must_be_first: bool) -> NewAccount {
 
 const RESERVE: Action = Action::System(SystemAction::ReserveAccount);
 
-/// A store that is handed these commands of the program's own, one after the other.
+/// A store that is given these system commands, one after the other.
 fn answering<const N: usize>(
     steps: [(Action, Result<AppliedRow, ApplyError>); N],
 ) -> MockCommandStore {
@@ -275,7 +275,7 @@ fn whoami_on_an_erased_account_fails_with_a_moved_epoch() {
     let reader = reading(None, vec![]);
     let accounts = accounts(MockCommandStore::new(), reader, MockLocksmith::new());
     let error = ready(accounts.whoami(&caller())).unwrap_err();
-    // It is looked up again, and not found.
+    // The caller is looked up again, and then not found.
     assert_eq!(error, StoreError::EpochMoved.into());
 }
 

@@ -42,7 +42,7 @@ fn activities(commands: Arc<MockCommandStore>, reader: MockActivityReader) -> Ac
     Activities { writes: writes(commands, no_others()), reader: Arc::new(reader), uids: uids(50) }
 }
 
-/// A reader that must not be asked.
+/// A reader that fails the test when it is asked.
 fn no_reads() -> MockActivityReader {
     MockActivityReader::new()
 }
@@ -164,7 +164,7 @@ fn only_the_callers_own_activity_is_found() {
     };
     assert_eq!(get(Ok(Some(row(ME)))), Ok(Some(opened())));
     assert_eq!(get(Ok(None)), Ok(None));
-    // Not opened either: it would not open.
+    // The text is not opened either, because that would be an error.
     assert_eq!(get(Ok(Some(activity(PEER, damaged())))), Ok(None));
     assert_eq!(get(Ok(Some(activity(ME, damaged())))), Err(unreadable("activity", 5)));
     assert_eq!(get(Err(away())), Err(ReadError::Store(away())));

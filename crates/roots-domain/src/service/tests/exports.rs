@@ -136,7 +136,7 @@ fn exports_at(
     clock: Arc<MockClock>,
 ) -> Exports {
     let locksmith = Arc::new(MockLocksmith::new());
-    // Only the audit entry of an owner's export is written.
+    // The only command of an export is the audit entry of an owner's export.
     let mut commands = MockCommandStore::new();
     commands.expect_apply().returning(|command| {
         let is_note =

@@ -1,4 +1,4 @@
-//! Writes that their callers name.
+//! Writes with an idempotency key.
 
 use super::*;
 use crate::command::Conditions;
@@ -12,7 +12,7 @@ use crate::service::{IdempotentRequest, Preconditions};
 use mockall::Sequence;
 use mockall::predicate::eq;
 
-/// A MAC that tells its epoch, its purpose and the first byte of what it is of.
+/// A MAC of its epoch, its purpose and the first byte of its input.
 fn mac(epoch: u8, purpose: MacPurpose, bytes: &[u8]) -> [u8; 32] {
     let mut mac = [epoch; 32];
     mac[1] = u8::from(purpose == MacPurpose::RequestFingerprint);
@@ -77,7 +77,7 @@ fn no_command_is_sent_if_the_idempotency_macs_fail() {
     assert_eq!(failed, Err(WriteError::Seal(CryptoError::Unsupported)));
 }
 
-/// The store decides whether it was done before, so what is gone is no reason not to ask it.
+/// The store decides whether a request is a replay, so it is asked even for a deleted row.
 #[test]
 fn a_text_patch_of_a_deleted_row_is_still_replayed() {
     let mut reader = MockSessionReader::new();
@@ -111,7 +111,7 @@ fn accounts_take_turns_until_no_idempotency_record_has_expired() {
     let before = oldest_kept(now());
     let mut order = Sequence::new();
     let (mut reader, mut commands) = (MockIdempotencyReader::new(), MockCommandStore::new());
-    // The first has more than goes in one step.
+    // The first account has more records than one step deletes.
     let looks = [
         (None, Some(3)),
         (Some(3), Some(8)),

@@ -1,4 +1,4 @@
-//! Uses of keys are noted once a key, written together, and not forgotten where that fails.
+//! Key usage is recorded once per key, written in batches, and kept when a write fails.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
@@ -16,15 +16,15 @@ fn of(account: AccountId, key: i64) -> Caller {
     Caller { account: AccountIdentity { id: account, ..caller.account }, key: KeyId(key), ..caller }
 }
 
-/// A look at the accounts above one, or at the first ones.
+/// A read of the accounts with expired keys: those after an account, or from the first.
 type SweepLook = (Option<AccountId>, KeysOver);
 
 fn look(after: Option<i64>, accounts: &[AccountId], last: Option<i64>) -> SweepLook {
     (after.map(AccountId), KeysOver { accounts: accounts.to_vec(), last: last.map(AccountId) })
 }
 
-/// The commands that a store was handed, which it answers so. The expired keys are told as often as
-/// they are asked for.
+/// Key usage on a store that returns `answers`, and the actions that the store gets. The reader
+/// returns `looks`, and the expired keys `over` until a command ends them.
 fn key_usage(
     answers: impl IntoIterator<Item = Result<(), ApplyError>>,
     looks: impl IntoIterator<Item = SweepLook>,
@@ -92,7 +92,7 @@ fn used_and_ended_keys_are_written_in_one_command_per_account() {
     ready(key_usage.maintain()).unwrap();
     let written = [maintained(HOME, &[1], &[3]), maintained(ABROAD, &[], &[9])];
     assert_eq!(*seen.lock().unwrap_or_else(PoisonError::into_inner), written);
-    // Nothing more is written of it, and the look goes on from where it was, and then anew.
+    // Nothing is written again. The sweep continues after the last account, then starts anew.
     ready(key_usage.maintain()).unwrap();
     ready(key_usage.maintain()).unwrap();
 }
@@ -117,7 +117,7 @@ fn an_unavailable_database_gets_at_most_64_commands_a_round() {
     let looks = [look(None, &[last], Some(10_000)), look(None, &[last], None)];
     let failed = || Err(ApplyError::Store(away()));
     let broken = Err(ApplyError::Store(StoreError::Broken("one of them".to_owned())));
-    // As many as are handed over together.
+    // One round sends 64 commands.
     let first = [failed(), broken].into_iter().chain((2..64).map(|_| failed()));
     let answers = first.chain((0..201).map(|_| Ok(())));
     let (key_usage, seen) = key_usage(answers, looks, &[(last, 1..=1)]);
@@ -126,7 +126,7 @@ fn an_unavailable_database_gets_at_most_64_commands_a_round() {
     }
     assert_eq!(ready(key_usage.maintain()), Err(away()));
     assert_eq!(seen.lock().unwrap_or_else(PoisonError::into_inner).len(), 64);
-    // All of it is done the next time, what the look had found included.
+    // The next round writes all of them, including the expired keys of the first round.
     ready(key_usage.maintain()).unwrap();
     let mut expected: Vec<_> = (1..=200).map(|id| maintained(AccountId(id), &[7], &[])).collect();
     expected.push(maintained(last, &[], &[1]));
@@ -145,7 +145,7 @@ fn lengths(seen: &Mutex<Vec<Action>>) -> Vec<(i64, usize, usize)> {
 }
 
 #[test]
-fn one_command_tends_at_most_500_keys() {
+fn one_command_maintains_at_most_500_keys() {
     let looks = [look(None, &[HOME], None)];
     let (key_usage, seen) = key_usage([Ok(()), Ok(()), Ok(())], looks, &[(HOME, 1001..=1601)]);
     for key in 1..=700 {
@@ -162,13 +162,12 @@ fn an_account_with_20_000_ended_keys_does_not_delay_the_keys_of_others() {
     let (key_usage, seen) = key_usage((0..12).map(|_| Ok(())), looks, &over);
     ready(key_usage.maintain()).unwrap();
     let mut expected = vec![(1, 0, 500), (2, 0, 500), (1, 0, 500), (2, 0, 100)];
-    // The rest of what it gets in one call.
+    // The rest of what one call does for the account.
     expected.extend([(1, 0, 500); 8]);
     assert_eq!(lengths(&seen), expected);
 }
 
-/// A store that takes commands as a writer queue does: they wait until a batch of at most 64 takes
-/// them.
+/// A store with a writer queue: commands wait until a batch takes at most 64 of them.
 #[derive(Default)]
 struct Batching(Mutex<Batches>);
 
@@ -224,7 +223,7 @@ impl CommandStore for Batching {
     }
 }
 
-/// A stop has ten seconds, however slow the disk is: what counts is the number of batches.
+/// A shutdown has 10 s, however slow the disk is, so the number of batches counts.
 #[test]
 fn the_uses_of_3000_accounts_are_written_in_47_batches() {
     for is_stop in [true, false] {
@@ -257,7 +256,7 @@ fn the_uses_of_3000_accounts_are_written_in_47_batches() {
 
 #[test]
 fn a_shutdown_writes_key_uses_and_leaves_ended_keys() {
-    // It looks for none.
+    // A flush reads no expired keys.
     let (key_usage, seen) = key_usage([Ok(())], [], &[(HOME, 3..=3)]);
     key_usage.note(&of(HOME, 1));
     ready(key_usage.flush()).unwrap();

@@ -12,7 +12,7 @@ fn wraps() -> Vec<Wrap> {
     vec![Wrap { subject, holder, sealed: sealed("wrap") }]
 }
 
-/// A reader that is asked once for the peer, and for nobody else.
+/// A reader that is asked once, and only for the peer.
 fn holding(found: Result<Vec<HeldActor>, StoreError>) -> MockAccountReader {
     let mut reader = MockAccountReader::new();
     let look = reader.expect_held_actors().times(1);
@@ -28,7 +28,7 @@ fn peer() -> HeldActor {
     HeldActor { actor: actor(PEER), wraps: wraps() }
 }
 
-/// A caller whose keys lead to the peer's so.
+/// A caller whose keyring returns `answer` for the peer's.
 fn leading(answer: Result<MockKeyring, CryptoError>) -> Caller {
     let mut keys = keyring();
     keys.expect_for_actor()
@@ -91,13 +91,13 @@ fn wraps_that_do_not_open_are_a_store_error() {
         assert_eq!(error, StoreError::Broken(message));
     }
     assert_eq!(of(&holding(Err(away())), &caller(), [PEER]).unwrap_err(), away());
-    // A caller that was remembered from before the account's key was renewed does not hold it.
+    // A caller that was admitted before the account key was renewed lacks the new key.
     let early = Caller { auth_epoch: EPOCH - 1, ..leading(Err(CryptoError::WrapMissing)) };
     let error = of(&holding(Ok(vec![peer()])), &early, [PEER]).unwrap_err();
     assert_eq!(error, StoreError::EpochMoved);
 }
 
-/// A caller whose keys answer so, one look after the other.
+/// A caller whose keyring returns these answers for the peer, one after the other.
 fn leading_in_turn(answers: Vec<Result<MockKeyring, CryptoError>>) -> Caller {
     let mut keys = keyring();
     let mut order = mockall::Sequence::new();
@@ -120,7 +120,7 @@ fn an_actor_renewed_between_two_reads_is_read_again() {
     let caller = leading_in_turn(vec![ahead(), Ok(MockKeyring::new())]);
     assert!(of(&looking(2), &caller, [PEER]).unwrap().find(PEER).is_some());
 
-    // An epoch that stays behind was set back.
+    // If the epoch stays behind, the row was set back.
     let caller = leading_in_turn(vec![ahead(), ahead(), ahead()]);
     let error = of(&looking(3), &caller, [PEER]).unwrap_err();
     let why = "a key wrap leads to a later epoch than the one in force";

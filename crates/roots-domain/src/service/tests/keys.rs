@@ -1,4 +1,4 @@
-//! Making keys: an id first, then a key for that id.
+//! New keys: an id is reserved first, then the key is made for it.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -27,7 +27,7 @@ fn minted(id: KeyId) -> MintedKey {
     }
 }
 
-/// A keyring whose every kind of making can be told by its wraps.
+/// A keyring that makes keys with different wraps for each purpose.
 fn making() -> MockKeyring {
     let mut keys = in_one_epoch();
     keys.expect_mint_key().returning(|id| Ok(minted(id)));
@@ -58,11 +58,11 @@ fn owner() -> Caller {
     Caller { actor, keys: Arc::new(making()), ..caller() }
 }
 
-/// Everything that was asked of the store, in order.
+/// The actions that the store got, in order.
 #[derive(Clone, Default)]
 struct AppliedManagement(Arc<Mutex<Vec<ManageAction>>>);
 
-/// A store that gives ids and stores what it is told, and a reader that knows the peer.
+/// Keys over a store that reserves ids and stores every action, and a reader that knows the peer.
 fn keys() -> (Keys, AppliedManagement) {
     let asked = AppliedManagement::default();
     let seen = asked.clone();

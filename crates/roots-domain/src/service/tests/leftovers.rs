@@ -1,4 +1,4 @@
-//! What deletions have left is worked off in turns, whatever can't be.
+//! The leftovers of deletions are worked off in turns, even if some of them fail.
 
 use super::*;
 use crate::model::session::UNLINKED_AT_ONCE_MAX;
@@ -10,7 +10,7 @@ fn leftovers(commands: MockCommandStore, reader: MockLeftoverReader) -> Leftover
     Leftovers { commands, reader, clock: clock(), single_flight: SingleFlight::default() }
 }
 
-/// What is left of the account of an id: that of 1 to 4 was erased, others have deleted a session.
+/// The leftover of an account. The accounts 1 to 4 were erased; others have deleted a session.
 const fn of(id: i64) -> Leftover {
     match id {
         1..=4 => Leftover::Erased(AccountId(id)),
@@ -107,7 +107,7 @@ fn a_concurrent_call_returns_at_once_and_makes_the_running_pass_look_again() {
     reader.expect_left_over().times(3).returning(move |_| {
         looks += 1;
         if looks == 1 {
-            // Asked while it is at work: the call returns without looking.
+            // A call during the pass returns at once without a read.
             let other = asks.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap();
             ready(other.work_off()).unwrap();
         }
@@ -116,7 +116,7 @@ fn a_concurrent_call_returns_at_once_and_makes_the_running_pass_look_again() {
     let leftovers = leftovers(MockCommandStore::new(), reader);
     *other.lock().unwrap_or_else(PoisonError::into_inner) = Some(leftovers.clone());
     ready(leftovers.work_off()).unwrap();
-    // And after it has ended it begins anew.
+    // A call after the pass starts a new one.
     ready(leftovers.work_off()).unwrap();
     *other.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }

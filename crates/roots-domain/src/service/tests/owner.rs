@@ -1,4 +1,4 @@
-//! What an owner reads and writes for another actor, and whose keys open and seal it.
+//! What an owner reads and writes for another actor, and whose keys seal and open it.
 
 use super::*;
 use crate::command::{Resealed, RowPatch};
@@ -23,13 +23,13 @@ use crate::service::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
 const SESSION: SessionId = SessionId(2);
 const TODO: TodoId = TodoId(7);
 const ACTIVITY: ActivityId = ActivityId(5);
-/// The first uid that a use case is given.
+/// The first uid that a service is given.
 const FRESH: u128 = 50;
 
 type Commands = Arc<MockCommandStore>;
 type Others = Arc<MockAccountReader>;
 
-/// What stands in the store at that place, sealed by the peer.
+/// The ciphertext that the store has at that place, sealed by the peer.
 fn theirs(field: Field, row: Uid, text: &str) -> Sealed {
     of_peer(&stored(field, row, text))
 }
@@ -184,7 +184,7 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
     assert_eq!(made, Ok(written(session(PEER, "morning".to_owned()))));
     let notes = Some(fresh(Field::SessionNotes, "morning"));
     let action = ResourceAction::StartSession { actor: PEER, uid: uid(FRESH), notes };
-    assert_eq!(sent.intent_of(Owner, "POST /sessions"), action);
+    assert_eq!(sent.action_as(Owner, "POST /sessions"), action);
 
     let (commands, sent) = super::commands(Ok(AppliedRow::Todo(their_todo())));
     let made = ready(todos(commands, None, the_peer()).create(
@@ -200,7 +200,7 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
             content: TodoContent::titled(fresh(Field::TodoTitle, "Write docs")),
         },
     };
-    assert_eq!(sent.intent_of(Owner, "POST /todos"), action);
+    assert_eq!(sent.action_as(Owner, "POST /todos"), action);
 
     let (commands, sent) = super::commands(Ok(AppliedRow::Activity(their_activity())));
     let made = ready(activities(commands, None, the_peer()).log(
@@ -217,7 +217,7 @@ fn a_row_created_by_the_owner_is_sealed_with_its_actors_keys() {
         logged_at: None,
     };
     let action = ResourceAction::LogActivity { uid: uid(FRESH), new };
-    assert_eq!(sent.intent_of(Owner, "POST /activities"), action);
+    assert_eq!(sent.action_as(Owner, "POST /activities"), action);
 }
 
 #[test]
@@ -280,17 +280,17 @@ fn a_patched_text_of_another_actors_row_is_sealed_with_that_actors_keys() {
     let resealed = Resealed { sealed: sealed(Field::SessionNotes), same_as: None };
     let patch = SessionPatch { status: None, notes: Patch::Set(resealed) };
     let row = RowPatch { id: SESSION, sealed_for: Some(uid(20)), patch };
-    assert_eq!(sent.intent_of(Owner, "PATCH /sessions/{id}"), ResourceAction::PatchSession(row));
+    assert_eq!(sent.action_as(Owner, "PATCH /sessions/{id}"), ResourceAction::PatchSession(row));
 
     let (commands, sent) = super::commands(Ok(AppliedRow::Todo(their_todo())));
     let title = Some(Title::parse("Write docs").unwrap());
     let service = todos(commands, Some(their_todo()), the_peer());
     let change = TodoChange { title, ..TodoChange::EMPTY };
     assert!(ready(service.patch(&owner(), TODO, change, Preconditions::default())).is_ok());
-    let ResourceAction::PatchTodo { row, .. } = sent.intent_of(Owner, "PATCH /todos/{id}") else {
+    let ResourceAction::PatchTodo { row, .. } = sent.action_as(Owner, "PATCH /todos/{id}") else {
         panic!("no patch of a todo")
     };
-    // What stands there opens with that actor's keys, and so is known to be the same.
+    // The stored title opens with that actor's keys, so the service knows that it is unchanged.
     let title = row.patch.title.unwrap();
     assert_eq!(title.sealed, of_peer(&cipher(Field::TodoTitle, uid(20), 1, "Write docs")));
     assert_eq!(title.same_as, Some(their_todo().content.title));
@@ -317,7 +317,7 @@ fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
         let patch = TodoPatch { status, note, ..TodoPatch::EMPTY };
         let row = RowPatch { id: TODO, sealed_for: Some(sealed_for), patch };
         let action = ResourceAction::PatchTodo { row, log_uid: uid(FRESH) };
-        assert_eq!(sent.intent_of(Owner, "PATCH /todos/{id}"), action);
+        assert_eq!(sent.action_as(Owner, "PATCH /todos/{id}"), action);
     }
 }
 
@@ -341,7 +341,7 @@ fn a_saved_write_that_cannot_be_opened_is_never_reported_as_not_saved() {
     assert_eq!(patched(others(Ok(Vec::new()))), Err(saved_unreadable("session", 2)));
 }
 
-/// The actor scopes that an owner may choose, and the actor that the store is then asked for.
+/// The actor scopes that an owner may choose, and the actor in the store's query.
 const CHOICES: [(ActorScope, Option<ActorId>); 4] = [
     (ActorScope::Own, Some(ME)),
     (ActorScope::Of(ME), Some(ME)),
@@ -418,7 +418,7 @@ fn a_list_has_the_selected_actors_rows_opened_with_their_own_actors_keys() {
 #[test]
 fn a_page_with_an_unreadable_text_names_its_row() {
     let mut reader = MockSessionReader::new();
-    // Sealed by the caller, but it stands in the peer's row.
+    // The text was sealed by the caller, but it is in the peer's row.
     let swapped = session(PEER, stored(Field::SessionNotes, uid(20), "evening"));
     reader.expect_sessions().return_once(|_| Ok(page(vec![own_session(), swapped])));
     let service = sessions(no_commands(), None, the_peer());

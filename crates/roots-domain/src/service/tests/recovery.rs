@@ -1,4 +1,4 @@
-//! The way back into an account.
+//! Recovery of an account by its code.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -75,7 +75,7 @@ fn minting() -> MockKeyring {
     keys
 }
 
-/// What was asked of the store, in order.
+/// The actions that the store got, in order.
 #[derive(Clone, Default)]
 struct AppliedCommands(Arc<Mutex<Vec<Action>>>);
 
@@ -83,7 +83,8 @@ fn presented() -> PresentedCode {
     PresentedCode { lookup: LOOKUP, secret: b"the secret".to_vec().into() }
 }
 
-/// Accounts whose look-ups find this, one after the other, and unlock it so.
+/// Accounts whose look-ups return `looks`, one after the other. A recovery in these epochs of the
+/// account and its owner returns `unlocked`.
 fn accounts(
     looks: Vec<Option<Recoverable>>,
     epochs: (i32, i32),
@@ -176,14 +177,14 @@ fn every_code_not_in_force_is_refused_in_the_same_way() {
         refused
     };
     let not_in_force = Err(WriteError::Refused(Refusal::CodeNotInForce));
-    // Without a look-up, where the code is none or is not of that account.
+    // A malformed code, or one of another account, is refused without a look-up.
     assert_eq!(refused(vec![], "nonsense", None), not_in_force);
     assert_eq!(refused(vec![], "the-code", Some(AccountId(2))), not_in_force);
     assert_eq!(refused(vec![None], "the-code", None), not_in_force);
-    // It ended between the look at it and the look at what it opens.
+    // The code ended between its look-up and the next read.
     let found = || Some(recoverable(None));
     assert_eq!(refused(vec![found(), None], "the-code", None), not_in_force);
-    // One that stands and opens nothing is damaged: no key is made in its stead.
+    // A code in force that opens nothing is damaged, and no key is made for it.
     let broken = refused(vec![found(), found()], "the-code", None);
     assert!(matches!(broken, Err(WriteError::Store(StoreError::Broken(_)))), "{broken:?}");
 }

@@ -18,7 +18,7 @@ use crate::port::store::{
 use crate::service::access::ActorScope;
 use crate::service::search::{NOTES_MAX, Search, SearchPage, SearchSelection, TEXTS_MAX};
 
-/// Rows in memory.
+/// A reader of rows in memory.
 #[derive(Default, Clone)]
 struct Rows {
     items: Vec<(ItemSource, SealedItem)>,
@@ -69,7 +69,7 @@ fn todos_of(level: i64) -> ItemSource {
     ItemSource::Todos { priority: Priority::parse(level).unwrap(), status: None }
 }
 
-/// The identity of a row of that kind.
+/// The uid of a row.
 fn row(kind: SearchKind, id: i64) -> Uid {
     uid(u128::from(id.unsigned_abs()) * 10 + kind as u128)
 }
@@ -130,12 +130,12 @@ fn selection(text: &str) -> SearchSelection {
     }
 }
 
-/// A search is run on another thread.
+/// Checks at compile time that a search can run on another thread.
 fn sendable<F: Future + Send>(search: F) -> F {
     search
 }
 
-/// A page for the caller, whose keys need no look-up.
+/// A page for the caller, who needs no other actor's keys.
 fn page_of(
     rows: &Rows,
     selection: &SearchSelection,
@@ -146,7 +146,7 @@ fn page_of(
     ready(sendable(search.find(&caller(), selection, limit, after))).unwrap()
 }
 
-/// The kind and the id of each result.
+/// The kind and id of each result.
 fn names(page: &SearchPage) -> Vec<(&'static str, i64)> {
     page.hits.iter().map(|hit| (hit.kind.name(), hit.id)).collect()
 }
@@ -170,7 +170,7 @@ fn results_of_all_kinds_are_merged_newest_first() {
 }
 
 #[test]
-fn a_page_that_is_full_names_its_last_item_and_the_last_one_nothing() {
+fn a_full_page_continues_after_its_last_item_and_the_last_page_ends() {
     let rows = Rows::default()
         .with(ItemSource::Activities, 1, 10, "needle")
         .with(ItemSource::Activities, 2, 10, "needle")
@@ -185,7 +185,7 @@ fn a_page_that_is_full_names_its_last_item_and_the_last_one_nothing() {
 }
 
 #[test]
-fn a_todo_is_one_result_by_its_title_and_its_notes() {
+fn a_todo_that_matches_by_title_and_notes_is_one_result() {
     let rows = Rows::default()
         .with(todos_of(1), 1, 10, "the login page")
         .with(todos_of(1), 2, 9, "other")
@@ -200,7 +200,7 @@ fn a_todo_is_one_result_by_its_title_and_its_notes() {
 }
 
 #[test]
-fn the_newest_250_notes_of_a_todo_are_searched_and_those_of_the_next_too() {
+fn only_the_newest_250_notes_of_each_todo_are_searched() {
     let mut rows = Rows::default().with(todos_of(1), 1, 10, "one").with(todos_of(1), 2, 9, "two");
     for id in 1..=600 {
         let text = if id == 600 - i64::from(NOTES_MAX) + 1 { "last" } else { "hay" };
@@ -330,7 +330,7 @@ fn errors_of_the_database_end_a_search() {
     }
 }
 
-/// Activities without end.
+/// A reader whose activities never end.
 struct Endless;
 
 #[async_trait]
@@ -378,14 +378,14 @@ fn a_call_stops_at_200_000_texts_and_the_next_one_goes_on() {
     assert_eq!(second.next.unwrap().0[2], id - (1_000_000 - id));
 }
 
-/// Keys that open no text.
+/// A keyring that opens no text.
 fn opening_nothing() -> MockKeyring {
     let mut keys = in_one_epoch();
     keys.expect_open().returning(|_, _| Err(CryptoError::DoesNotOpen));
     keys
 }
 
-/// A source by its number.
+/// The source with that number.
 fn source(number: i64) -> ItemSource {
     match number {
         0 => ItemSource::Sessions,

@@ -49,7 +49,7 @@ fn draft(notes: Option<&str>) -> SessionDraft {
     SessionDraft { actor: None, notes: notes.map(long) }
 }
 
-/// A reader that must not be asked.
+/// A reader that fails the test when it is asked.
 fn no_reads() -> MockSessionReader {
     MockSessionReader::new()
 }
@@ -261,7 +261,7 @@ fn only_the_callers_own_session_is_found() {
     assert_eq!(get(Ok(Some(own))), Ok(Some(opened(Some("morning")))));
     assert_eq!(get(Ok(Some(row(ME, None)))), Ok(Some(opened(None))));
     assert_eq!(get(Ok(None)), Ok(None));
-    // Not opened either: it would not open.
+    // The text is not opened either, because that would be an error.
     assert_eq!(get(Ok(Some(row(PEER, Some(damaged()))))), Ok(None));
     assert_eq!(get(Ok(Some(row(ME, Some(damaged()))))), Err(unreadable("session", 2)));
     assert_eq!(get(Err(away())), Err(ReadError::Store(away())));

@@ -14,7 +14,7 @@ use crate::service::sealing::opening;
 use crate::service::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
 
 const ID: TodoId = TodoId(7);
-/// The first uid that a use case is given: a new todo's, or that of a log row.
+/// The first uid that a service is given: for a new todo or a log entry.
 const FRESH: u128 = 50;
 
 fn todo<T>(actor: ActorId, title: T, description: Option<T>) -> Todo<T> {
@@ -56,7 +56,7 @@ fn todos(commands: Arc<MockCommandStore>, reader: MockTodoReader) -> Todos {
     Todos { writes: writes(commands, no_others()), reader: Arc::new(reader), uids: uids(FRESH) }
 }
 
-/// A reader that must not be asked.
+/// A reader that fails the test when it is asked.
 fn no_reads() -> MockTodoReader {
     MockTodoReader::new()
 }
@@ -97,7 +97,7 @@ fn done() -> TodoChange {
     TodoChange { status: Some(TodoStatus::Done), ..TodoChange::EMPTY }
 }
 
-fn patch_intent(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> ResourceAction {
+fn patch_action(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> ResourceAction {
     ResourceAction::PatchTodo { row: RowPatch { id: ID, sealed_for, patch }, log_uid: uid(FRESH) }
 }
 
@@ -153,7 +153,7 @@ fn a_patch_without_title_or_description_text_reads_nothing() {
         session: Patch::Clear,
         note: None,
     };
-    assert_eq!(sent.action(PATCH), patch_intent(None, patch));
+    assert_eq!(sent.action(PATCH), patch_action(None, patch));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_note_is_sealed_for_its_log_entry_and_reads_nothing() {
     let sealed = cipher(Field::LogNote, uid(FRESH), 1, "deployed");
     let note = Some(Resealed { sealed, same_as: None });
     let patch = TodoPatch { status: Some(TodoStatus::Done), note, ..TodoPatch::EMPTY };
-    assert_eq!(sent.action(PATCH), patch_intent(None, patch));
+    assert_eq!(sent.action(PATCH), patch_action(None, patch));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_patch_with_texts_reads_the_row_once_and_seals_each_for_its_field() {
         }),
         ..TodoPatch::EMPTY
     };
-    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+    assert_eq!(sent.action(PATCH), patch_action(Some(uid(20)), patch));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_patch_of_only_the_description_reads_the_row() {
     let sealed = cipher(Field::TodoDescription, uid(20), 1, "All of them");
     let description = Patch::Set(Resealed { sealed, same_as: None });
     let patch = TodoPatch { description, ..TodoPatch::EMPTY };
-    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+    assert_eq!(sent.action(PATCH), patch_action(Some(uid(20)), patch));
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn an_unchanged_title_is_sent_with_the_stored_ciphertext_it_equals() {
         same_as: Some(title("Write docs")),
     });
     let patch = TodoPatch { title, ..TodoPatch::EMPTY };
-    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+    assert_eq!(sent.action(PATCH), patch_action(Some(uid(20)), patch));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn an_unreadable_title_can_be_overwritten() {
     let sealed = cipher(Field::TodoTitle, uid(20), 1, "Write docs");
     let title = Some(Resealed { sealed, same_as: None });
     let patch = TodoPatch { title, ..TodoPatch::EMPTY };
-    assert_eq!(sent.action(PATCH), patch_intent(Some(uid(20)), patch));
+    assert_eq!(sent.action(PATCH), patch_action(Some(uid(20)), patch));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_text_for_a_missing_or_invisible_todo_is_sealed_for_a_fresh_uid_and_refused(
         let sealed = cipher(Field::TodoTitle, uid(FRESH), 1, "Write docs");
         let title = Some(Resealed { sealed, same_as: None });
         let patch = TodoPatch { title, ..TodoPatch::EMPTY };
-        assert_eq!(sent.action(PATCH), patch_intent(Some(uid(FRESH)), patch));
+        assert_eq!(sent.action(PATCH), patch_action(Some(uid(FRESH)), patch));
     }
 }
 
@@ -296,7 +296,7 @@ fn a_todo_saved_with_an_unreadable_text_is_reported_as_saved() {
     for broken in [
         todo(ME, damaged(), None),
         todo(ME, title("Write docs"), Some(damaged())),
-        // Each in the other's field.
+        // Each text is in the other's field.
         todo(ME, description("All three"), None),
         todo(ME, title("Write docs"), Some(title("Write docs"))),
     ] {
@@ -364,7 +364,7 @@ fn only_the_callers_own_todo_is_found() {
     let get = |found| ready(todos(no_commands(), finding(found)).get(&caller(), ID));
     assert_eq!(get(Ok(Some(row(ME)))), Ok(Some(opened())));
     assert_eq!(get(Ok(None)), Ok(None));
-    // Not opened either: it would not open.
+    // The text is not opened either, because that would be an error.
     assert_eq!(get(Ok(Some(todo(PEER, damaged(), None)))), Ok(None));
     assert_eq!(get(Ok(Some(todo(ME, damaged(), None)))), Err(unreadable("todo", 7)));
     assert_eq!(get(Err(away())), Err(ReadError::Store(away())));
@@ -402,7 +402,7 @@ fn step<T>(id: i64, note: Option<T>) -> StatusChange<T> {
 }
 
 fn log(actor: ActorId, note: Option<Sealed>) -> TodoLog {
-    // The texts of the todo are not opened for its log.
+    // Reading the log does not open the texts of the todo.
     let todo = todo(actor, damaged(), None);
     TodoLog { todo, steps: vec![step(1, None), step(2, note)], next: Some(LogId(2)) }
 }

@@ -1,4 +1,4 @@
-//! Usage: what is kept, and for how long.
+//! Which calls are counted, and how long counts wait to be written.
 
 use super::*;
 use crate::model::time::Day;
@@ -17,7 +17,8 @@ fn calls(route: &str, count: i64) -> (Calls, i64) {
 
 type WrittenCalls = Arc<Mutex<Vec<Vec<(Calls, i64)>>>>;
 
-/// A store that answers so, one after the other, and then well; and what it was asked to write.
+/// A store that returns these errors, one after the other, and then succeeds. The second value
+/// holds what it was asked to write.
 fn store(answers: Vec<StoreError>) -> (MockCommandStore, WrittenCalls) {
     let (mut commands, written) = (MockCommandStore::new(), WrittenCalls::default());
     let seen = Arc::clone(&written);
