@@ -449,8 +449,8 @@ mod tests {
             answer.ends_with("small")
         };
         assert!(!ask().await, "it was let in");
-        // The server closes a connection whose client reads nothing for two minutes. The time starts
-        // again whenever the system accepts another piece of the answer.
+        // The server closes a connection whose client reads nothing for two minutes. The time
+        // starts again whenever the system accepts another piece of the answer.
         let mut is_let_in = false;
         for _ in 0..8 {
             time::pause();

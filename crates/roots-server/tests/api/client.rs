@@ -4,7 +4,7 @@ use roots_domain::port::store::Verifier;
 use roots_testkit::app::TestApp;
 use serde_json::Value;
 
-/// Compares an answer with an inline snapshot (`@"…"`), or with the snapshot file of that name. Both
+/// Compares an answer with an inline snapshot (`@"…"`) or with the snapshot file of that name. Both
 /// databases must give the same answer.
 macro_rules! assert_answer {
     ($answer:expr, @$text:literal) => {{

@@ -1,5 +1,5 @@
-//! Random requests: none gets a 5xx, no answer or a write that is half applied. The seed is fixed, so
-//! each run is the same.
+//! Random requests: each is answered, none with 5xx, and no write is half applied. The seed is
+//! fixed, so each run is the same.
 
 use std::time::Duration;
 

@@ -109,7 +109,11 @@ async fn notes_are_merged_as_a_patch(database: TestDatabase) {
         let merge =
             request.header("Content-Type", "application/merge-patch+json").body(patch.to_string());
         let answer = roots_testkit::app::send(merge).await;
-        assert_eq!(answer.header("x-credits-cost"), Some("1"), "a patch that changes nothing costs too");
+        assert_eq!(
+            answer.header("x-credits-cost"),
+            Some("1"),
+            "a patch that changes nothing costs too"
+        );
         assert_eq!(answer.expect(200)["notes"], notes, "{patch}");
         assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], notes);
     }

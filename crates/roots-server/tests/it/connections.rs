@@ -328,8 +328,8 @@ async fn a_trusted_proxy_yields_only_idle_connections_and_last() {
     server.stop();
 }
 
-/// Sends a new activity until the answer is 201, on `connection` if it is open. Returns how often the
-/// connection ended without an answer.
+/// Sends a new activity until the answer is 201, on `connection` if it is open. Returns how often
+/// the connection ended without an answer.
 async fn log_until_answered(
     address: &str,
     key: &str,

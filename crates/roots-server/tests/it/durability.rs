@@ -92,8 +92,8 @@ async fn a_kill_under_load_loses_no_answered_write(folder: WorkFolder) {
     }
 }
 
-/// Each caller's last write got no answer, and may have been applied. All writes are sent again with
-/// their idempotency keys: each must be applied and charged exactly once.
+/// Each caller's last write got no answer, and may have been applied. All writes are sent again
+/// with their idempotency keys: each must be applied and charged exactly once.
 async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(folder: WorkFolder) {
     let mut server = folder.serve();
     let api = server.client(&folder.operator_key());

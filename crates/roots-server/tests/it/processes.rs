@@ -162,8 +162,8 @@ async fn send_random_writes(servers: Vec<Api>, seed: u64) -> Vec<Done> {
     done
 }
 
-/// Applies the writes of an account to the model, in the order in which they were charged. The model
-/// must accept each and produce the same ids, rows and balances.
+/// Applies the writes of an account to the model, in the order in which they were charged. The
+/// model must accept each and produce the same ids, rows and balances.
 fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (ReferenceModel, Issuer) {
     let mut issuer = Issuer {
         account: AccountId(account),

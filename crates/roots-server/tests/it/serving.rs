@@ -58,8 +58,8 @@ fn a_second_signal_ends_the_server_at_once() {
     wait_for("a server that a second signal ends", || ends_by_a_second_signal().then_some(()));
 }
 
-/// Sends signals to a server with a request in flight until it exits. Returns whether a second signal
-/// ended it, and not the end of its 10 s.
+/// Sends signals to a server with a request in flight until it exits. Returns whether a second
+/// signal ended it, and not the end of its 10 s.
 fn ends_by_a_second_signal() -> bool {
     let folder = WorkFolder::new();
     let mut server = folder.serve();
@@ -133,8 +133,8 @@ async fn a_server_that_ran_out_of_files_recovers() {
     server.stop();
 }
 
-/// A limit of the file size makes every write fail, as on a full disk. Reads still work, and `/ready`
-/// answers 503. Once the limit is lifted, `/ready` answers 200 without a write in between.
+/// A limit of the file size makes every write fail, as on a full disk. Reads still work, and
+/// `/ready` answers 503. Once the limit is lifted, `/ready` answers 200 without a write in between.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn ready_reports_a_disk_that_takes_no_writes_until_writes_succeed_again() {
@@ -189,8 +189,8 @@ async fn large_unread_answers_do_not_block_other_requests() {
     let server = folder.serve();
     let key = folder.operator_key();
     let api = server.client(&key);
-    // JSON writes each of these characters as six bytes, so a page of 25 todos is 9.4 MiB. An account
-    // gets two such pages at a time.
+    // JSON writes each of these characters as six bytes, so a page of 25 todos is 9.4 MiB. An
+    // account gets two such pages at a time.
     let todo = json!({ "title": "x", "description": "\u{1}".repeat(65_536) });
     for _ in 0..25 {
         let answer = api.post("/api/v1/todos", &todo).send().await.unwrap();
