@@ -40,7 +40,7 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 pub(crate) async fn in_time<T>(what: &str, event: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, event).await {
         Ok(found) => found,
-        Err(_) => panic!("waited in vain for {what}"),
+        Err(elapsed) => panic!("waited in vain for {what}: {elapsed}"),
     }
 }
 
